@@ -1,0 +1,156 @@
+//! The configuration as the rest of the host sees it: complete, checked, with absolute paths.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Private (0700) and locked by the running host.
+    pub data_dir: PathBuf,
+    /// The file it came from, if any.
+    pub file: Option<PathBuf>,
+    pub web: Web,
+    pub auth: Auth,
+    pub chat: Chat,
+    pub tunnels: BTreeMap<String, Tunnel>,
+    /// Every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
+    pub plugins: BTreeMap<String, Plugin>,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone)]
+pub struct Web {
+    /// Loopback, unless `insecure_listen = true`.
+    pub listen: SocketAddr,
+    /// Names besides `localhost` and loopback addresses that a request to `listen` may carry as Host.
+    pub hosts: Vec<String>,
+    /// As a browser sees it through a reverse proxy: scheme and authority.
+    pub public_url: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Auth {
+    pub plugin: String,
+    pub lockout_failures: u32,
+    pub lockout: Duration,
+    pub session_idle: Duration,
+    pub session_absolute: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Chat {
+    /// `main` in `[chat.main]`.
+    pub name: String,
+    pub plugin: String,
+    /// Shown while the backend's program is missing; none: nothing is.
+    pub fallback: Option<String>,
+    /// The project directory. Absolute, exists.
+    pub workspace: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    pub name: String,
+    pub plugin: String,
+    /// Opened at the start of the host (never before an account exists).
+    pub autostart: bool,
+    pub allow_plaintext: bool,
+    /// The tunnel's own listener; port 0: any. Loopback.
+    pub listen: SocketAddr,
+    /// Host names that may arrive through it, besides that of its URL.
+    pub hosts: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    pub name: String,
+    pub source: Source,
+    /// Checked against the manifest's schema, defaults filled in, secrets left out. A JSON object.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Manifest ∩ what the operator granted.
+    pub grants: Grants,
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Ships inside the binary.
+    Builtin,
+    File(PathBuf),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    /// By the binary's name in the manifest.
+    pub processes: BTreeMap<String, ProcessGrant>,
+    pub http: Vec<HttpGrant>,
+    /// Bytes; 0: no store.
+    pub store_quota: u64,
+    /// By the secret's name in the manifest.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ProcessGrant {
+    /// Absolute; none: looked for on the PATH of the host, and in `data_dir/tools`.
+    pub path: Option<PathBuf>,
+    /// May start with the operator's environment.
+    pub inherit_env: bool,
+    /// Where it is run: the workspace of the chat that uses the plugin.
+    pub cwd: Option<PathBuf>,
+}
+
+/// `https://api.example.org`, `https://*.example.org`, `http://192.0.2.1:8080`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpGrant {
+    pub scheme: String,
+    /// Lower case; a leading `*.` stands for any number of labels.
+    pub host: String,
+    /// None: the scheme's own.
+    pub port: Option<u16>,
+    /// Addresses that are not global (loopback, private) are refused unless this is set.
+    pub private: bool,
+}
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+    /// The value, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes, over all memories of an instance.
+    pub memory: u64,
+    /// CPU between two returns to the host.
+    pub cpu: Duration,
+    pub call: Duration,
+    /// Concurrent calls of the plugin into the host that wait.
+    pub streams: u32,
+    pub processes: u32,
+    /// Lines a second into the log.
+    pub log_lines: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// As `tracing_subscriber::EnvFilter` reads it.
+    pub filter: String,
+    pub json: bool,
+}

@@ -1,0 +1,17 @@
+//! Nexus: a chat backend, a web page, a login and a tunnel, each of them but the page a sandboxed WASM plugin.
+//!
+//! Dependencies point one way: `cli` → `web` → `services` → (`journal`, `runtime`) → (`capabilities`, `process`,
+//! `store`) → (`config`, `model`, `time`). `ARCHITECTURE.md` is the map.
+
+pub mod capabilities;
+pub mod cli;
+pub mod config;
+pub mod journal;
+pub mod model;
+pub mod process;
+pub mod runtime;
+pub mod services;
+pub mod store;
+pub mod time;
+pub mod timeouts;
+pub mod web;

@@ -1,0 +1,181 @@
+//! A conversation as the host stores and shows it. JSON: `snake_case` names, variants tagged by `type`.
+
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+
+/// A session's id as the backend gave it.
+pub type SessionId = String;
+pub type MessageId = String;
+pub type PartId = String;
+pub type AskId = String;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    pub id: SessionId,
+    /// Absolute path of the project directory.
+    pub workspace: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SessionId>,
+    pub title: String,
+    pub created_at: Millis,
+    pub updated_at: Millis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    User,
+    Assistant,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub id: MessageId,
+    pub role: Role,
+    pub created_at: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The backend died while this message was being written; it can be continued.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolState {
+    Pending,
+    Running,
+    Completed,
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    pub state: ToolState,
+    /// JSON text, as the backend has it.
+    pub input: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Millis>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Content {
+    Text { text: String },
+    Reasoning { text: String },
+    Tool(Tool),
+    Attachment { mime: String, name: Option<String>, url: String },
+    Other { name: String, value: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub id: PartId,
+    pub message: MessageId,
+    pub revision: u64,
+    pub closed: bool,
+    pub content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    pub id: AskId,
+    pub asked_by: SessionId,
+    /// A permission; otherwise the page can only point to the backend's own client.
+    pub permission: bool,
+    pub subject: String,
+    pub detail: String,
+    pub always: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartId>,
+    pub created_at: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    Once,
+    Always,
+    Reject { message: Option<String> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Turn {
+    #[default]
+    Idle,
+    Running,
+    Retrying { attempt: u32, message: String, next_at: Option<Millis> },
+    /// The backend went away in the middle of the turn.
+    Interrupted,
+}
+
+/// What can happen in one session; what the journal numbers, stores and sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    Session { info: SessionInfo },
+    SessionRemoved,
+    Message { message: Message },
+    MessageRemoved { message: MessageId },
+    Part { part: Part },
+    Delta { part: PartId, message: MessageId, revision: u64, text: String },
+    PartRemoved { message: MessageId, part: PartId },
+    Asked { ask: Ask },
+    AskClosed { ask: AskId },
+    Turn { turn: Turn },
+    Error { message: Option<MessageId>, text: String },
+}
+
+/// An event and the session it belongs to, as it comes from a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEvent {
+    pub session: SessionId,
+    pub event: Event,
+}
+
+/// A session as the backend has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub info: SessionInfo,
+    /// The oldest first.
+    pub messages: Vec<(Message, Vec<Part>)>,
+    pub turn: Turn,
+    pub asks: Vec<Ask>,
+    pub before: Option<String>,
+}
+
+/// What holds when the connection to a backend opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch {
+    pub id: String,
+    pub version: String,
+    pub running: Vec<(SessionId, Turn)>,
+    pub asks: Vec<(SessionId, Ask)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    Admitted,
+    Duplicate,
+    Unknown(String),
+    Refused(String),
+    ConsentNeeded { id: String, text: String },
+}

@@ -1,0 +1,62 @@
+//! A tunnel as the host sees it.
+
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    Edge,
+    Passthrough,
+    None,
+}
+
+/// What a provider says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    pub title: String,
+    pub stable_url: bool,
+    pub encryption: Encryption,
+    pub event_streams: bool,
+    /// Lower case.
+    pub client_address_header: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Starting(String),
+    Url(String),
+    Ready(u32),
+    Degraded(String),
+    Reconnecting(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    Off,
+    /// Wanted, but not before an owner account exists.
+    WaitingForAccount,
+    Starting { what: String },
+    Up { connections: u32 },
+    Degraded { why: String },
+    Reconnecting { why: String },
+    /// Tried again at `at`.
+    Waiting { why: String, hint: Option<String>, at: Millis },
+    Failed { why: String, hint: Option<String> },
+    Stopping,
+}
+
+/// For the status page and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// `main` in `[tunnel.main]`.
+    pub name: String,
+    pub plugin: String,
+    pub title: String,
+    pub encryption: Encryption,
+    #[serde(flatten)]
+    pub state: State,
+    pub url: Option<String>,
+    pub since: Millis,
+}

@@ -1,0 +1,65 @@
+//! Every time limit of the host, in one place. A limit that an operator may change is a key of the
+//! configuration; its default is here too.
+
+use std::time::Duration;
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// One tick of the epoch clock: how long a guest may run before other tasks get a turn.
+pub const EPOCH_TICK: Duration = ms(10);
+/// CPU a guest may use between two returns to the host.
+pub const GUEST_CPU: Duration = secs(2);
+/// A call into a plugin that does not say otherwise.
+pub const PLUGIN_CALL: Duration = secs(60);
+/// Until a plugin has to be up after its start (describe answered).
+pub const PLUGIN_START: Duration = secs(10);
+/// After `cancel`, until a plugin's task is ended from outside.
+pub const PLUGIN_CANCEL: Duration = secs(20);
+/// The first pause before a plugin is started again; doubles up to [`RESTART_MAX`].
+pub const RESTART_FIRST: Duration = ms(200);
+pub const RESTART_MAX: Duration = secs(30);
+/// Restarts within [`RESTART_WINDOW`] after which a plugin counts as failed.
+pub const RESTART_BUDGET: u32 = 5;
+/// A plugin that ran this long without falling gets its whole budget back.
+pub const RESTART_WINDOW: Duration = secs(120);
+/// A pause that the other side asked for (`retry-later`).
+pub const RETRY_LATER: Duration = secs(300);
+
+/// An HTTP request of a plugin, until the headers are here.
+pub const HTTP_HEADERS: Duration = secs(30);
+pub const HTTP_CONNECT: Duration = secs(10);
+/// A process run to its end for a plugin, at most.
+pub const PROCESS_RUN: Duration = secs(60);
+/// After the last step of a stop sequence and SIGTERM, before SIGKILL.
+pub const PROCESS_GRACE: Duration = secs(5);
+/// The whole orderly shutdown of the host.
+pub const SHUTDOWN: Duration = secs(25);
+
+/// How often a missing backend is looked for again.
+pub const LOOK_AGAIN: Duration = secs(3);
+
+/// The set-up link, from its printing.
+pub const SETUP_LINK: Duration = secs(15 * 60);
+/// One step of a login, sealed and bound to the browser.
+pub const LOGIN_STEP: Duration = secs(10 * 60);
+/// A login without use.
+pub const SESSION_IDLE: Duration = secs(14 * 24 * 3600);
+/// A login, however much used.
+pub const SESSION_ABSOLUTE: Duration = secs(90 * 24 * 3600);
+pub const KNOWN_DEVICE: Duration = secs(400 * 24 * 3600);
+/// Wrong credentials until an account (or a known device) is locked, and for how long.
+pub const LOCKOUT_FAILURES: u32 = 5;
+pub const LOCKOUT: Duration = secs(30 * 60);
+
+/// Live socket: a ping this often, and dead without any frame for [`SOCKET_DEAD`].
+pub const SOCKET_PING: Duration = secs(20);
+pub const SOCKET_DEAD: Duration = secs(60);
+/// A client that does not take its frames for this long is dropped; it resumes by number.
+pub const SOCKET_SEND: Duration = secs(15);
+/// Reading one request's header and body.
+pub const HTTP_READ: Duration = secs(30);

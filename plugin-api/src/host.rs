@@ -1,0 +1,65 @@
+//! wasmtime's bindings of the contract.
+//!
+//! The imports are generated once, in [`caps`]; the worlds share them, so that a host implements each
+//! capability once and links it for all kinds of plugin.
+
+/// The imports every plugin may have: traits for the host to implement, and their types.
+pub mod caps {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "capabilities",
+        imports: {
+            "nexus:plugin/http.fetch": async | store | trappable,
+            "nexus:plugin/process.lines": store | trappable,
+            "nexus:plugin/process.output": store | trappable,
+            default: trappable,
+        },
+        additional_derives: [PartialEq],
+    });
+    pub use nexus::plugin::{clock, config, http, log, process, secrets, store, types};
+}
+
+macro_rules! world {
+    ($(#[$doc:meta])* $name:ident, $world:literal => capabilities) => {
+        world!($(#[$doc])* $name, $world,
+            "nexus:plugin/config": crate::host::caps::config,
+            "nexus:plugin/log": crate::host::caps::log,
+            "nexus:plugin/clock": crate::host::caps::clock,
+            "nexus:plugin/store": crate::host::caps::store,
+            "nexus:plugin/secrets": crate::host::caps::secrets,
+            "nexus:plugin/http": crate::host::caps::http,
+            "nexus:plugin/process": crate::host::caps::process);
+    };
+    ($(#[$doc:meta])* $name:ident, $world:literal $(, $extra:literal : $with:path)*) => {
+        $(#[$doc])*
+        pub mod $name {
+            wasmtime::component::bindgen!({
+                path: "wit",
+                world: $world,
+                imports: { default: trappable },
+                exports: { default: async | store },
+                with: {
+                    "nexus:plugin/types": crate::host::caps::types,
+                    $($extra: $with,)*
+                },
+                additional_derives: [PartialEq],
+            });
+        }
+    };
+}
+
+world!(
+    /// A tunnel provider's exports.
+    tunnel, "tunnel-provider" => capabilities);
+world!(
+    /// A chat backend's required exports.
+    chat, "chat-backend" => capabilities);
+world!(
+    /// A chat backend's optional `sessions` interface.
+    sessions, "optional-sessions", "nexus:plugin/chat-types": crate::host::chat::nexus::plugin::chat_types);
+world!(
+    /// An auth provider's required exports.
+    auth, "auth-provider" => capabilities);
+world!(
+    /// An auth provider's optional `manage` interface.
+    manage, "optional-manage", "nexus:plugin/auth-types": crate::host::auth::nexus::plugin::auth_types);

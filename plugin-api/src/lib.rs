@@ -1,0 +1,23 @@
+//! The contract between Nexus and its plugins.
+//!
+//! * `wit/` beside this crate is the contract itself; its comments say who may call what, when, and what
+//!   an error means.
+//! * A plugin in Rust enables one of the features `tunnel`, `chat` or `auth` and implements the trait in the module
+//!   of that name; [`caps`] holds what it may call.
+//! * [`manifest`] reads `plugin.toml` (feature `manifest`).
+//! * [`host`] is wasmtime's side of the same contract (feature `host`), for Nexus and for other hosts.
+
+#[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
+mod guest;
+#[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
+pub use guest::*;
+#[cfg(feature = "host")]
+pub mod host;
+#[cfg(feature = "manifest")]
+pub mod manifest;
+
+/// The version of the WIT package that this crate speaks.
+pub const API_VERSION: &str = "0.1.0";
+
+/// The component's custom section that holds `plugin.toml`.
+pub const MANIFEST_SECTION: &str = "nexus-plugin-manifest";
