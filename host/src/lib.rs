@@ -1,6 +1,6 @@
 //! Nexus: a chat backend, a web page, a login and a tunnel, each of them but the page a sandboxed WASM plugin.
 //!
-//! Dependencies point one way: `cli` → `web` → `services` → (`journal`, `runtime`) → (`capabilities`, `process`,
+//! Dependencies point one way: `cli` → `web` → `services` → (`journal`, `runtime`) → (`capabilities`, `process`, `outgoing`,
 //! `store`) → (`config`, `model`, `time`). `ARCHITECTURE.md` is the map.
 
 pub mod capabilities;
@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod journal;
 pub mod model;
+pub mod outgoing;
 pub mod process;
 pub mod runtime;
 pub mod services;

@@ -1,1 +1,3 @@
+//! The SQLite database in the data directory, and the small stores on it.
 
+pub mod port;
