@@ -114,7 +114,9 @@ impl Authored {
             return Self::default();
         }
         let mut top = Table::root(root.get_ref(), root.span());
-        let version = top.get("config-version", "config-version = 1", findings, |v| integer(v).ok_or(Unfit::PLAIN));
+        let version = top.get("config-version", "config-version = 1", findings, |v| {
+            integer(v).ok_or(Unfit::PLAIN)
+        });
         match version {
             Some(v) if v.value > CONFIG_VERSION => findings.push(
                 v.problem("this file is written for a newer Nexus")
@@ -137,12 +139,21 @@ impl Authored {
             ),
         }
         let read = Self {
-            web: top.table("web", findings).map(|t| Web::read(t, findings)).unwrap_or_default(),
-            auth: top.table("auth", findings).map(|t| Auth::read(t, findings)).unwrap_or_default(),
+            web: top
+                .table("web", findings)
+                .map(|t| Web::read(t, findings))
+                .unwrap_or_default(),
+            auth: top
+                .table("auth", findings)
+                .map(|t| Auth::read(t, findings))
+                .unwrap_or_default(),
             chats: all(&mut top, "chat", findings, Chat::read),
             tunnels: all(&mut top, "tunnel", findings, Tunnel::read),
             plugins: all(&mut top, "plugin", findings, Plugin::read),
-            log: top.table("log", findings).map(|t| Log::read(t, findings)).unwrap_or_default(),
+            log: top
+                .table("log", findings)
+                .map(|t| Log::read(t, findings))
+                .unwrap_or_default(),
         };
         top.finish(findings);
         read
@@ -155,7 +166,10 @@ fn all<'i, T>(
     findings: &mut Findings,
     read: fn(Table<'_, 'i>, &mut Findings) -> T,
 ) -> Vec<(Located<String>, T)> {
-    top.named(key, findings).into_iter().map(|(name, table)| (name, read(table, findings))).collect()
+    top.named(key, findings)
+        .into_iter()
+        .map(|(name, table)| (name, read(table, findings)))
+        .collect()
 }
 
 impl Web {
@@ -163,10 +177,17 @@ impl Web {
         let web = Self {
             listen: address(&mut t, findings),
             hosts: hosts(&mut t, findings),
-            public_url: t.get("public_url", "scheme and host, such as \"https://chat.example.org\"", findings, |v| {
-                units::origin(v.as_str().ok_or(Unfit::PLAIN)?)
-                    .map_err(|why| Unfit { found: Some(format!("{}: {why}", describe(v))), fix: None })
-            }),
+            public_url: t.get(
+                "public_url",
+                "scheme and host, such as \"https://chat.example.org\"",
+                findings,
+                |v| {
+                    units::origin(v.as_str().ok_or(Unfit::PLAIN)?).map_err(|why| Unfit {
+                        found: Some(format!("{}: {why}", describe(v))),
+                        fix: None,
+                    })
+                },
+            ),
             insecure_listen: t.boolean("insecure_listen", findings),
         };
         t.finish(findings);
@@ -210,7 +231,12 @@ impl Tunnel {
             listen: address(&mut t, findings),
             hosts: hosts(&mut t, findings),
         };
-        if tunnel.plugin.is_none() && !findings.diagnostics.iter().any(|d| d.key == format!("{}.plugin", here.key)) {
+        if tunnel.plugin.is_none()
+            && !findings
+                .diagnostics
+                .iter()
+                .any(|d| d.key == format!("{}.plugin", here.key))
+        {
             findings.push(
                 here.problem(format!("[{}] does not say which plugin opens it", here.key))
                     .expected("plugin = \"NAME\"")
@@ -227,9 +253,15 @@ impl Plugin {
         let read = Self {
             source: path(&mut t, "source", findings),
             config: t.values("config", findings),
-            grants: t.table("grants", findings).map(|g| Grants::read(g, findings)).unwrap_or_default(),
+            grants: t
+                .table("grants", findings)
+                .map(|g| Grants::read(g, findings))
+                .unwrap_or_default(),
             secrets: secrets(&mut t, findings),
-            limits: t.table("limits", findings).map(|l| Limits::read(l, findings)).unwrap_or_default(),
+            limits: t
+                .table("limits", findings)
+                .map(|l| Limits::read(l, findings))
+                .unwrap_or_default(),
         };
         t.finish(findings);
         read
@@ -278,13 +310,21 @@ impl Limits {
 impl Log {
     fn read(mut t: Table<'_, '_>, findings: &mut Findings) -> Self {
         let log = Self {
-            filter: t.get("filter", "levels, such as \"info\" or \"warn,nexus::web=debug\"", findings, |v| {
-                let text = v.as_str().ok_or(Unfit::PLAIN)?;
-                match tracing_subscriber::EnvFilter::try_new(text) {
-                    Ok(_) => Ok(text.to_owned()),
-                    Err(why) => Err(Unfit { found: Some(format!("{}: {why}", describe(v))), fix: None }),
-                }
-            }),
+            filter: t.get(
+                "filter",
+                "levels, such as \"info\" or \"warn,nexus::web=debug\"",
+                findings,
+                |v| {
+                    let text = v.as_str().ok_or(Unfit::PLAIN)?;
+                    match tracing_subscriber::EnvFilter::try_new(text) {
+                        Ok(_) => Ok(text.to_owned()),
+                        Err(why) => Err(Unfit {
+                            found: Some(format!("{}: {why}", describe(v))),
+                            fix: None,
+                        }),
+                    }
+                },
+            ),
             json: t.boolean("json", findings),
         };
         t.finish(findings);
@@ -294,86 +334,128 @@ impl Log {
 
 fn plugin(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Option<Located<String>> {
     t.get(key, "the name of a plugin", findings, |v| {
-        v.as_str().filter(|s| !s.is_empty()).map(str::to_owned).ok_or(Unfit::PLAIN)
+        v.as_str()
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .ok_or(Unfit::PLAIN)
     })
 }
 
 fn path(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Option<Located<String>> {
-    t.get(key, "a path; a relative one starts at this file's folder", findings, |v| match v.as_str() {
-        Some(text) if text == "~" || text.starts_with("~/") => {
-            Err(Unfit::fix("`~` is not expanded here: write the whole path"))
-        }
-        Some(text) if !text.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err(Unfit::PLAIN),
-    })
+    t.get(
+        key,
+        "a path; a relative one starts at this file's folder",
+        findings,
+        |v| match v.as_str() {
+            Some(text) if text == "~" || text.starts_with("~/") => {
+                Err(Unfit::fix("`~` is not expanded here: write the whole path"))
+            }
+            Some(text) if !text.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
+            _ => Err(Unfit::PLAIN),
+        },
+    )
 }
 
 fn address(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Located<SocketAddr>> {
-    t.get("listen", "an address and a port, such as \"127.0.0.1:7860\" (port 0: any free one)", findings, |v| {
-        let Some(text) = v.as_str() else {
-            return Err(match integer(v) {
+    t.get(
+        "listen",
+        "an address and a port, such as \"127.0.0.1:7860\" (port 0: any free one)",
+        findings,
+        |v| {
+            let Some(text) = v.as_str() else {
+                return Err(match integer(v) {
+                    Some(port) => Unfit::fix(format!("write \"127.0.0.1:{port}\"")),
+                    None => Unfit::PLAIN,
+                });
+            };
+            text.parse().map_err(|_| match text.strip_prefix("localhost:") {
                 Some(port) => Unfit::fix(format!("write \"127.0.0.1:{port}\"")),
+                None if text.parse::<IpAddr>().is_ok() => Unfit::fix(format!("add a port: \"{text}:7860\"")),
                 None => Unfit::PLAIN,
-            });
-        };
-        text.parse().map_err(|_| match text.strip_prefix("localhost:") {
-            Some(port) => Unfit::fix(format!("write \"127.0.0.1:{port}\"")),
-            None if text.parse::<IpAddr>().is_ok() => Unfit::fix(format!("add a port: \"{text}:7860\"")),
-            None => Unfit::PLAIN,
-        })
-    })
+            })
+        },
+    )
 }
 
 fn hosts(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<Located<String>> {
-    t.list("hosts", "a host name without scheme and port, such as \"chat.example.org\"", findings, |v| {
-        units::host_name(v.as_str().ok_or(Unfit::PLAIN)?)
-            .map_err(|why| Unfit { found: Some(format!("{}: {why}", describe(v))), fix: None })
-    })
+    t.list(
+        "hosts",
+        "a host name without scheme and port, such as \"chat.example.org\"",
+        findings,
+        |v| {
+            units::host_name(v.as_str().ok_or(Unfit::PLAIN)?).map_err(|why| Unfit {
+                found: Some(format!("{}: {why}", describe(v))),
+                fix: None,
+            })
+        },
+    )
     .unwrap_or_default()
 }
 
 fn duration(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Option<Located<Duration>> {
     const LONGEST: Duration = Duration::from_secs(3650 * 24 * 3600);
-    t.get(key, "a duration of up to ten years, such as \"30m\", \"14d\" or \"1h30m\"", findings, |v| {
-        let Some(text) = v.as_str() else {
-            return Err(match integer(v) {
-                Some(n) => Unfit::fix(format!("write the unit: \"{n}s\" for seconds, \"{n}m\" for minutes")),
-                None => Unfit::PLAIN,
-            });
-        };
-        units::duration(text)
-            .filter(|d| !d.is_zero() && *d <= LONGEST)
-            .ok_or_else(|| Unfit::fix("units are ms, s, m, h and d, without spaces"))
-    })
+    t.get(
+        key,
+        "a duration of up to ten years, such as \"30m\", \"14d\" or \"1h30m\"",
+        findings,
+        |v| {
+            let Some(text) = v.as_str() else {
+                return Err(match integer(v) {
+                    Some(n) => Unfit::fix(format!("write the unit: \"{n}s\" for seconds, \"{n}m\" for minutes")),
+                    None => Unfit::PLAIN,
+                });
+            };
+            units::duration(text)
+                .filter(|d| !d.is_zero() && *d <= LONGEST)
+                .ok_or_else(|| Unfit::fix("units are ms, s, m, h and d, without spaces"))
+        },
+    )
 }
 
 fn size(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Option<Located<u64>> {
-    t.get(key, "a size, such as \"64 MiB\", or bytes as a whole number", findings, |v| {
-        let read = match v.as_str() {
-            Some(text) => units::size(text),
-            None => integer(v).and_then(|n| u64::try_from(n).ok()),
-        };
-        // TOML cannot say more, and no machine has it.
-        read.filter(|n| i64::try_from(*n).is_ok()).ok_or_else(|| Unfit::fix("units are B, KiB, MiB and GiB"))
-    })
+    t.get(
+        key,
+        "a size, such as \"64 MiB\", or bytes as a whole number",
+        findings,
+        |v| {
+            let read = match v.as_str() {
+                Some(text) => units::size(text),
+                None => integer(v).and_then(|n| u64::try_from(n).ok()),
+            };
+            // TOML cannot say more, and no machine has it.
+            read.filter(|n| i64::try_from(*n).is_ok())
+                .ok_or_else(|| Unfit::fix("units are B, KiB, MiB and GiB"))
+        },
+    )
 }
 
 fn http_grant(v: &DeValue<'_>) -> Result<HttpGrant, Unfit> {
     let parse = |text: &str| {
-        HttpGrant::parse(text).map_err(|why| Unfit { found: Some(format!("{text:?}: {why}")), fix: None })
+        HttpGrant::parse(text).map_err(|why| Unfit {
+            found: Some(format!("{text:?}: {why}")),
+            fix: None,
+        })
     };
-    let Some(table) = v.as_table() else { return parse(v.as_str().ok_or(Unfit::PLAIN)?) };
+    let Some(table) = v.as_table() else {
+        return parse(v.as_str().ok_or(Unfit::PLAIN)?);
+    };
     let (mut url, mut private) = (None, false);
     for (name, value) in table {
         match (name.get_ref().as_ref(), value.get_ref()) {
             ("url", DeValue::String(text)) => url = Some(text.to_string()),
             ("private", DeValue::Boolean(b)) => private = *b,
             (other, value) => {
-                return Err(Unfit { found: Some(format!("{other:?} = {}", describe(value))), fix: None });
+                return Err(Unfit {
+                    found: Some(format!("{other:?} = {}", describe(value))),
+                    fix: None,
+                });
             }
         }
     }
-    Ok(HttpGrant { private, ..parse(&url.ok_or(Unfit::PLAIN)?)? })
+    Ok(HttpGrant {
+        private,
+        ..parse(&url.ok_or(Unfit::PLAIN)?)?
+    })
 }
 
 fn secrets(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(String, Located<SecretSource>)> {
@@ -394,11 +476,15 @@ fn secrets(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(String, Locat
             Some(source) => all.push((name, value.map(|_| source))),
             None => findings.push(
                 // The value itself is not shown: it may be the secret.
-                Located { value: (), span: value.span.start..value.span.start, key: key.clone() }
-                    .problem(format!("`{key}` does not say where the secret lies"))
-                    .found(format!("a {}", value.value.type_str()))
-                    .expected("{ env = \"VARIABLE\" } or { file = \"path\" }")
-                    .fix("a secret never stands in this file itself: put it into a file of mode 600 and name that"),
+                Located {
+                    value: (),
+                    span: value.span.start..value.span.start,
+                    key: key.clone(),
+                }
+                .problem(format!("`{key}` does not say where the secret lies"))
+                .found(format!("a {}", value.value.type_str()))
+                .expected("{ env = \"VARIABLE\" } or { file = \"path\" }")
+                .fix("a secret never stands in this file itself: put it into a file of mode 600 and name that"),
             ),
         }
     }

@@ -107,7 +107,11 @@ impl Report {
             Place::At(span) => (1, span.start),
             Place::Default => (2, 0),
         });
-        Self { file, source, diagnostics }
+        Self {
+            file,
+            source,
+            diagnostics,
+        }
     }
 
     /// Where `offset` is. An offset behind the end, or within a character, means the place before it.
@@ -122,13 +126,32 @@ impl Report {
 
     fn write_excerpt(&self, f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
         let LineColumn { line, column } = self.locate(span.start);
-        let name = self.file.as_ref().map_or_else(|| "config".to_owned(), |p| p.display().to_string());
-        let text = self.source.split('\n').nth(line - 1).unwrap_or("").trim_end_matches('\r');
+        let name = self
+            .file
+            .as_ref()
+            .map_or_else(|| "config".to_owned(), |p| p.display().to_string());
+        let text = self
+            .source
+            .split('\n')
+            .nth(line - 1)
+            .unwrap_or("")
+            .trim_end_matches('\r');
         let number = line.to_string();
         let gutter = " ".repeat(number.len());
         // Tabs are kept, so that the caret stands where the terminal shows the place.
-        let pad: String = text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let marked = self.source.get(span.clone()).unwrap_or("").split('\n').next().unwrap_or("").trim_end();
+        let pad: String = text
+            .chars()
+            .take(column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        let marked = self
+            .source
+            .get(span.clone())
+            .unwrap_or("")
+            .split('\n')
+            .next()
+            .unwrap_or("")
+            .trim_end();
         let carets = "^".repeat(marked.chars().count().max(1));
         writeln!(f, "{gutter} --> {name}:{line}:{column}")?;
         writeln!(f, "{gutter}  |")?;
@@ -147,7 +170,9 @@ fn prefix(text: &str, offset: usize) -> &str {
 
 /// Control characters could drive the terminal.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
 }
 
 impl fmt::Display for Report {
@@ -168,7 +193,11 @@ impl fmt::Display for Report {
             ];
             for (label, text) in notes.into_iter().filter_map(|(label, text)| Some((label, text?))) {
                 let indent = format!("\n{}", " ".repeat(6 + label.len()));
-                writeln!(f, "  = {label}: {}", text.split('\n').map(clean).collect::<Vec<_>>().join(&indent))?;
+                writeln!(
+                    f,
+                    "  = {label}: {}",
+                    text.split('\n').map(clean).collect::<Vec<_>>().join(&indent)
+                )?;
             }
             writeln!(f)?;
         }

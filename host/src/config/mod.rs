@@ -15,9 +15,6 @@ pub mod resolved;
 mod secret;
 mod units;
 
-
-
-
 pub use authored::CONFIG_VERSION;
 pub use diagnostic::{Diagnostic, Report};
 pub use plugins::PluginSource;
@@ -62,7 +59,11 @@ impl<'a> Machine<'a> {
 
 /// A base directory: the variable where it is absolute, else its place below the home directory.
 fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p: &PathBuf| p.is_absolute());
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p: &PathBuf| p.is_absolute())
+    };
     absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
 }
 
@@ -87,10 +88,16 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
         Report::new(Some(file.to_owned()), String::new(), vec![d])
     };
     let bytes = std::fs::read(file).map_err(|e| {
-        fail(format!("the file cannot be read: {e}"), "name a file that exists, or leave out --config for the defaults")
+        fail(
+            format!("the file cannot be read: {e}"),
+            "name a file that exists, or leave out --config for the defaults",
+        )
     })?;
     let text = String::from_utf8(bytes).map_err(|e| {
-        fail(format!("the file is not UTF-8, from byte {} on", e.utf8_error().valid_up_to()), "save it as UTF-8")
+        fail(
+            format!("the file is not UTF-8, from byte {} on", e.utf8_error().valid_up_to()),
+            "save it as UTF-8",
+        )
     })?;
     resolve::resolve(&text, Some(file), overrides, machine)
 }

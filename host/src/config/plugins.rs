@@ -46,17 +46,28 @@ pub(super) fn resolve(
     }
     for s in &prepared.selected {
         if !with_table.contains(s.plugin.as_str()) && !builtins.contains(&s.plugin) {
-            let mut d = Diagnostic::new(s.place.clone(), s.key.clone(), format!("there is no plugin `{}`", s.plugin))
-                .expected(format!("a built-in plugin ({}), or one with a table of its own", builtins.join(", ")))
-                .nearest(&s.plugin, names());
+            let mut d = Diagnostic::new(
+                s.place.clone(),
+                s.key.clone(),
+                format!("there is no plugin `{}`", s.plugin),
+            )
+            .expected(format!(
+                "a built-in plugin ({}), or one with a table of its own",
+                builtins.join(", ")
+            ))
+            .nearest(&s.plugin, names());
             d.fix = Some(match &d.nearest {
                 Some(near) => format!("write \"{near}\""),
-                None => format!("say where it lies:\n[plugin.{}]\nsource = \"path/to/component.wasm\"", s.plugin),
+                None => format!(
+                    "say where it lies:\n[plugin.{}]\nsource = \"path/to/component.wasm\"",
+                    s.plugin
+                ),
             });
             findings.push(d);
             continue;
         }
-        todo.entry(&s.plugin).or_insert_with(|| (&empty, s.place.clone(), s.key.clone()));
+        todo.entry(&s.plugin)
+            .or_insert_with(|| (&empty, s.place.clone(), s.key.clone()));
     }
     let mut plugins = BTreeMap::new();
     for (name, (table, place, key)) in todo {
@@ -88,14 +99,28 @@ pub(super) fn resolve(
                 continue;
             }
         };
-        for s in prepared.selected.iter().filter(|s| s.plugin == name && s.kind != manifest.kind) {
+        for s in prepared
+            .selected
+            .iter()
+            .filter(|s| s.plugin == name && s.kind != manifest.kind)
+        {
             findings.push(
-                Diagnostic::new(s.place.clone(), s.key.clone(), format!("`{name}` is not a plugin for this place"))
-                    .found(format!("its manifest says kind = \"{}\"", manifest.kind))
-                    .expected(format!("a plugin of kind \"{}\"", s.kind)),
+                Diagnostic::new(
+                    s.place.clone(),
+                    s.key.clone(),
+                    format!("`{name}` is not a plugin for this place"),
+                )
+                .found(format!("its manifest says kind = \"{}\"", manifest.kind))
+                .expected(format!("a plugin of kind \"{}\"", s.kind)),
             );
         }
-        let one = One { name, table, manifest: &manifest, place, builtin: source == Source::Builtin };
+        let one = One {
+            name,
+            table,
+            manifest: &manifest,
+            place,
+            builtin: source == Source::Builtin,
+        };
         let config = one.config(findings);
         let cwd = (manifest.kind == Kind::Chat).then(|| workspace.to_owned());
         let grants = Grants {
@@ -105,7 +130,16 @@ pub(super) fn resolve(
             secrets: one.secrets(absolute, machine.env, findings),
         };
         let limits = one.limits();
-        plugins.insert(name.to_owned(), Plugin { name: name.to_owned(), source, config, grants, limits });
+        plugins.insert(
+            name.to_owned(),
+            Plugin {
+                name: name.to_owned(),
+                source,
+                config,
+                grants,
+                limits,
+            },
+        );
     }
     plugins
 }
@@ -142,7 +176,11 @@ impl One<'_> {
                     let list = readable().collect::<Vec<_>>().join(", ");
                     let mut d = value
                         .problem(format!("the plugin `{}` knows no key `{name}`", self.name))
-                        .expected(if list.is_empty() { "no key at all".to_owned() } else { format!("one of {list}") })
+                        .expected(if list.is_empty() {
+                            "no key at all".to_owned()
+                        } else {
+                            format!("one of {list}")
+                        })
                         .nearest(name, readable());
                     d.fix = Some(match &d.nearest {
                         Some(near) => format!("write `{near}`, or delete it"),
@@ -170,7 +208,10 @@ impl One<'_> {
                         .problem(format!("`{}` does not fit", value.key))
                         .found(found())
                         .expected(format!("one of {}", key.one_of.join(", ")))
-                        .nearest(value.value.as_str().unwrap_or(""), key.one_of.iter().map(String::as_str)),
+                        .nearest(
+                            value.value.as_str().unwrap_or(""),
+                            key.one_of.iter().map(String::as_str),
+                        ),
                 ),
                 Some(_) => {
                     values.insert(name.clone(), json(&value.value));
@@ -208,7 +249,11 @@ impl One<'_> {
                 findings.push(
                     source
                         .problem(format!("the plugin `{}` asks for no secret `{name}`", self.name))
-                        .expected(if list.is_empty() { "no secret at all".to_owned() } else { format!("one of {list}") })
+                        .expected(if list.is_empty() {
+                            "no secret at all".to_owned()
+                        } else {
+                            format!("one of {list}")
+                        })
                         .nearest(name, self.manifest.secrets()),
                 );
                 continue;
@@ -239,7 +284,11 @@ impl One<'_> {
         let mut grants = BTreeMap::new();
         if self.builtin {
             for (name, request) in requests {
-                let grant = ProcessGrant { path: None, inherit_env: request.inherit_env, cwd: cwd.clone() };
+                let grant = ProcessGrant {
+                    path: None,
+                    inherit_env: request.inherit_env,
+                    cwd: cwd.clone(),
+                };
                 grants.insert(name.clone(), grant);
             }
         }
@@ -266,10 +315,19 @@ impl One<'_> {
         grants
     }
 
-    fn not_asked<'n, T>(&self, at: &Located<T>, what: &str, names: impl Iterator<Item = &'n str> + Clone) -> Diagnostic {
+    fn not_asked<'n, T>(
+        &self,
+        at: &Located<T>,
+        what: &str,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Diagnostic {
         let list = names.clone().collect::<Vec<_>>().join(", ");
         at.problem(format!("the plugin `{}` does not ask for `{what}`", self.name))
-            .expected(if list.is_empty() { "no such grant at all".to_owned() } else { format!("one of {list}") })
+            .expected(if list.is_empty() {
+                "no such grant at all".to_owned()
+            } else {
+                format!("one of {list}")
+            })
             .nearest(what, names)
             .fix("delete it, or name what the manifest asks for (`nexus plugin info` shows it)")
     }
@@ -277,7 +335,9 @@ impl One<'_> {
     fn http(&self, config: &serde_json::Map<String, serde_json::Value>, findings: &mut Findings) -> Vec<HttpGrant> {
         let mut requests = Vec::new();
         for request in &self.manifest.capabilities.http {
-            let Some(url) = expand(&request.url, config) else { continue };
+            let Some(url) = expand(&request.url, config) else {
+                continue;
+            };
             match HttpGrant::of_url(&url) {
                 Ok(grant) => requests.push((url, grant)),
                 Err(why) => findings.push(
@@ -292,12 +352,20 @@ impl One<'_> {
             }
         }
         let Some(written) = &self.table.grants.http else {
-            return if self.builtin { requests.into_iter().map(|(_, grant)| grant).collect() } else { Vec::new() };
+            return if self.builtin {
+                requests.into_iter().map(|(_, grant)| grant).collect()
+            } else {
+                Vec::new()
+            };
         };
         let mut grants = Vec::new();
         for grant in written {
             let before = grants.len();
-            grants.extend(requests.iter().filter_map(|(_, request)| grant.value.intersect(request)));
+            grants.extend(
+                requests
+                    .iter()
+                    .filter_map(|(_, request)| grant.value.intersect(request)),
+            );
             if grants.len() == before {
                 let shown = format!("{}://{}", grant.value.scheme, grant.value.host);
                 findings.push(self.not_asked(grant, &shown, requests.iter().map(|(url, _)| url.as_str())));
@@ -322,7 +390,10 @@ impl One<'_> {
         let l = &self.table.limits;
         let or = |n: &Option<Located<u32>>, default| n.as_ref().map_or(default, |n| n.value);
         Limits {
-            memory: l.memory.as_ref().map_or(self.manifest.limits.memory.unwrap_or(MEMORY), |m| m.value),
+            memory: l
+                .memory
+                .as_ref()
+                .map_or(self.manifest.limits.memory.unwrap_or(MEMORY), |m| m.value),
             cpu: l.cpu.as_ref().map_or(timeouts::GUEST_CPU, |d| d.value),
             call: l.call.as_ref().map_or(timeouts::PLUGIN_CALL, |d| d.value),
             streams: or(&l.streams, 64),
@@ -338,7 +409,9 @@ fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
 
 /// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
 fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
-    let Some((before, rest)) = url.split_once("{config:") else { return Some(url.to_owned()) };
+    let Some((before, rest)) = url.split_once("{config:") else {
+        return Some(url.to_owned());
+    };
     let (key, after) = rest.split_once('}')?;
     let value = config.get(key)?.as_str().filter(|v| !v.is_empty())?;
     Some(format!("{before}{value}{}", expand(after, config)?))
@@ -346,7 +419,11 @@ fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Opt
 
 fn shown(value: &toml::Value) -> String {
     let text = value.to_string();
-    if text.chars().count() > 80 { text.chars().take(79).chain(['…']).collect() } else { text }
+    if text.chars().count() > 80 {
+        text.chars().take(79).chain(['…']).collect()
+    } else {
+        text
+    }
 }
 
 fn json(value: &toml::Value) -> serde_json::Value {

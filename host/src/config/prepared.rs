@@ -64,7 +64,14 @@ pub(super) struct Listen {
 
 impl Prepared {
     pub(super) fn of(authored: Authored, listen: &Listen, findings: &mut Findings) -> Self {
-        let Authored { web, auth, chats, tunnels, plugins, log } = authored;
+        let Authored {
+            web,
+            auth,
+            chats,
+            tunnels,
+            plugins,
+            log,
+        } = authored;
         let mut selected = Vec::new();
         for (name, _) in plugins.iter() {
             check_name(name, "plugin", findings);
@@ -99,7 +106,12 @@ fn select(
 ) -> String {
     let plugin = written.map_or_else(|| default.to_owned(), |w| w.value.clone());
     let place = written.map_or(Place::Default, |w| Place::At(w.span.clone()));
-    selected.push(Selection { plugin: plugin.clone(), kind, place, key: key.to_owned() });
+    selected.push(Selection {
+        plugin: plugin.clone(),
+        kind,
+        place,
+        key: key.to_owned(),
+    });
     plugin
 }
 
@@ -115,8 +127,10 @@ fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
 
 fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &mut Findings) -> Auth {
     let or = |d: &Option<Located<Duration>>, default| d.as_ref().map_or(default, |d| d.value);
-    let (idle, absolute) =
-        (or(&auth.session_idle, timeouts::SESSION_IDLE), or(&auth.session_absolute, timeouts::SESSION_ABSOLUTE));
+    let (idle, absolute) = (
+        or(&auth.session_idle, timeouts::SESSION_IDLE),
+        or(&auth.session_absolute, timeouts::SESSION_ABSOLUTE),
+    );
     if idle > absolute
         && let Some(at) = auth.session_idle.as_ref().or(auth.session_absolute.as_ref())
     {
@@ -128,7 +142,10 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
                     show_duration(absolute)
                 ))
                 .expected("session_idle of at most session_absolute")
-                .fix(format!("set session_absolute = \"{}\" or more, or a shorter session_idle", show_duration(idle))),
+                .fix(format!(
+                    "set session_absolute = \"{}\" or more, or a shorter session_idle",
+                    show_duration(idle)
+                )),
         );
     }
     if let Some(short) = auth.session_idle.as_ref().filter(|d| d.value < Duration::from_secs(60)) {
@@ -178,7 +195,13 @@ fn prepare_chat(
     let fallback = match &chat.fallback {
         Some(none) if none.value.is_empty() => None,
         None if plugin != CHAT_PLUGIN => None,
-        written => Some(select(written.as_ref(), CHAT_FALLBACK, &key("fallback"), Kind::Chat, selected)),
+        written => Some(select(
+            written.as_ref(),
+            CHAT_FALLBACK,
+            &key("fallback"),
+            Kind::Chat,
+            selected,
+        )),
     };
     if let Some(written) = chat.fallback.as_ref().filter(|f| f.value == plugin) {
         findings.push(
@@ -188,7 +211,12 @@ fn prepare_chat(
                 .expected("another plugin, or \"\" for none"),
         );
     }
-    Chat { name, plugin, fallback, workspace: chat.workspace }
+    Chat {
+        name,
+        plugin,
+        fallback,
+        workspace: chat.workspace,
+    }
 }
 
 fn prepare_tunnels(
@@ -201,7 +229,10 @@ fn prepare_tunnels(
     let mut tunnels = Vec::new();
     for (name, t) in authored {
         check_name(&name, "tunnel", findings);
-        let listen = t.listen.as_ref().map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |l| l.value);
+        let listen = t
+            .listen
+            .as_ref()
+            .map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |l| l.value);
         if let Some(l) = t.listen.as_ref().filter(|l| !l.value.ip().is_loopback()) {
             findings.push(
                 l.problem("a tunnel's own listener is for this machine only")
@@ -210,9 +241,10 @@ fn prepare_tunnels(
                     .fix(format!("write \"127.0.0.1:{}\"", l.value.port())),
             );
         }
-        if let (Some(l), Some((_, other))) =
-            (&t.listen, taken.iter().find(|(a, _)| *a == listen && listen.port() != 0))
-        {
+        if let (Some(l), Some((_, other))) = (
+            &t.listen,
+            taken.iter().find(|(a, _)| *a == listen && listen.port() != 0),
+        ) {
             findings.push(
                 l.problem("two listeners cannot share a port")
                     .found(format!("{listen}, which {other} has"))
@@ -244,14 +276,18 @@ fn check_listen(web: &authored::Web, over: &Listen, findings: &mut Findings) -> 
     };
     if !listen.ip().is_loopback() && !insists {
         findings.push(
-            Diagnostic::new(place, "web.listen", "this address is open to the network, and the page has no TLS")
-                .found(listen.to_string())
-                .expected("a loopback address, such as 127.0.0.1 or [::1]")
-                .fix(format!(
-                    "listen on 127.0.0.1:{} behind a tunnel or a reverse proxy;\n\
+            Diagnostic::new(
+                place,
+                "web.listen",
+                "this address is open to the network, and the page has no TLS",
+            )
+            .found(listen.to_string())
+            .expected("a loopback address, such as 127.0.0.1 or [::1]")
+            .fix(format!(
+                "listen on 127.0.0.1:{} behind a tunnel or a reverse proxy;\n\
                      if something else protects this network, write in [web]: insecure_listen = true",
-                    listen.port()
-                )),
+                listen.port()
+            )),
         );
     }
     listen

@@ -20,7 +20,11 @@ pub(super) struct Located<T> {
 
 impl<T> Located<T> {
     pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Located<U> {
-        Located { value: f(self.value), span: self.span, key: self.key }
+        Located {
+            value: f(self.value),
+            span: self.span,
+            key: self.key,
+        }
     }
     pub(super) fn problem(&self, problem: impl Into<String>) -> Diagnostic {
         Diagnostic::new(Place::At(self.span.clone()), self.key.clone(), problem)
@@ -52,7 +56,10 @@ impl Unfit {
     /// Its type or its form is another one.
     pub(super) const PLAIN: Self = Self { found: None, fix: None };
     pub(super) fn fix(fix: impl Into<String>) -> Self {
-        Self { found: None, fix: Some(fix.into()) }
+        Self {
+            found: None,
+            fix: Some(fix.into()),
+        }
     }
 }
 
@@ -67,18 +74,31 @@ pub(super) struct Table<'a, 'i> {
 }
 
 fn join(path: &str, key: &str) -> String {
-    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '*');
+    let bare = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '*');
     let key = if bare { key.to_owned() } else { format!("{key:?}") };
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
 impl<'a, 'i> Table<'a, 'i> {
     pub(super) fn root(map: &'a DeTable<'i>, span: Span) -> Self {
-        Self { map, span, path: String::new(), pattern: String::new(), asked: Vec::new() }
+        Self {
+            map,
+            span,
+            path: String::new(),
+            pattern: String::new(),
+            asked: Vec::new(),
+        }
     }
 
     pub(super) fn here(&self) -> Located<()> {
-        Located { value: (), span: self.span.clone(), key: self.path.clone() }
+        Located {
+            value: (),
+            span: self.span.clone(),
+            key: self.path.clone(),
+        }
     }
 
     fn ask(&mut self, key: &'static str, findings: &mut Findings) -> Option<(Span, &'a Spanned<DeValue<'i>>)> {
@@ -99,7 +119,11 @@ impl<'a, 'i> Table<'a, 'i> {
         let (_, value) = self.ask(key, findings)?;
         let path = join(&self.path, key);
         match parse(value.get_ref()) {
-            Ok(parsed) => Some(Located { value: parsed, span: value.span(), key: path }),
+            Ok(parsed) => Some(Located {
+                value: parsed,
+                span: value.span(),
+                key: path,
+            }),
             Err(unfit) => {
                 findings.push(Diagnostic {
                     found: Some(unfit.found.unwrap_or_else(|| describe(value.get_ref()))),
@@ -112,8 +136,15 @@ impl<'a, 'i> Table<'a, 'i> {
         }
     }
 
-    pub(super) fn string(&mut self, key: &'static str, expected: &str, findings: &mut Findings) -> Option<Located<String>> {
-        self.get(key, expected, findings, |v| v.as_str().map(str::to_owned).ok_or(Unfit::PLAIN))
+    pub(super) fn string(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        findings: &mut Findings,
+    ) -> Option<Located<String>> {
+        self.get(key, expected, findings, |v| {
+            v.as_str().map(str::to_owned).ok_or(Unfit::PLAIN)
+        })
     }
 
     pub(super) fn boolean(&mut self, key: &'static str, findings: &mut Findings) -> Option<Located<bool>> {
@@ -133,7 +164,10 @@ impl<'a, 'i> Table<'a, 'i> {
     ) -> Option<Located<T>> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         self.get(key, &expected, findings, |v| {
-            integer(v).and_then(|n| T::try_from(n).ok()).filter(|n| range.contains(n)).ok_or(Unfit::PLAIN)
+            integer(v)
+                .and_then(|n| T::try_from(n).ok())
+                .filter(|n| range.contains(n))
+                .ok_or(Unfit::PLAIN)
         })
     }
 
@@ -159,12 +193,20 @@ impl<'a, 'i> Table<'a, 'i> {
         let mut all = Vec::new();
         for item in items.iter() {
             match parse(item.get_ref()) {
-                Ok(parsed) => all.push(Located { value: parsed, span: item.span(), key: path.clone() }),
+                Ok(parsed) => all.push(Located {
+                    value: parsed,
+                    span: item.span(),
+                    key: path.clone(),
+                }),
                 Err(unfit) => findings.push(Diagnostic {
                     found: Some(unfit.found.unwrap_or_else(|| describe(item.get_ref()))),
                     fix: unfit.fix,
-                    ..Diagnostic::new(Place::At(item.span()), path.clone(), format!("an item of `{path}` does not fit"))
-                        .expected(expected)
+                    ..Diagnostic::new(
+                        Place::At(item.span()),
+                        path.clone(),
+                        format!("an item of `{path}` does not fit"),
+                    )
+                    .expected(expected)
                 }),
             }
         }
@@ -180,14 +222,27 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     /// The tables in the table `key`, whose names the operator chose.
-    pub(super) fn named(&mut self, key: &'static str, findings: &mut Findings) -> Vec<(Located<String>, Table<'a, 'i>)> {
-        let Some(outer) = self.table(key, findings) else { return Vec::new() };
+    pub(super) fn named(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Vec<(Located<String>, Table<'a, 'i>)> {
+        let Some(outer) = self.table(key, findings) else {
+            return Vec::new();
+        };
         let pattern = join(&outer.pattern, "*");
         let mut all = Vec::new();
         for (name, value) in outer.map {
             let path = join(&outer.path, name.get_ref());
             if let Some(table) = into_table(name.span(), value, path.clone(), pattern.clone(), findings) {
-                all.push((Located { value: name.get_ref().to_string(), span: name.span(), key: path }, table));
+                all.push((
+                    Located {
+                        value: name.get_ref().to_string(),
+                        span: name.span(),
+                        key: path,
+                    },
+                    table,
+                ));
             }
         }
         all.sort_by_key(|(name, _)| name.span.start);
@@ -197,14 +252,23 @@ impl<'a, 'i> Table<'a, 'i> {
     /// Everything in the table `key`, for keys that another schema checks later. Values that no configuration can
     /// hold (an integer that does not fit into 64 bits) are noted.
     pub(super) fn values(&mut self, key: &'static str, findings: &mut Findings) -> Vec<(String, Located<toml::Value>)> {
-        let Some(outer) = self.table(key, findings) else { return Vec::new() };
+        let Some(outer) = self.table(key, findings) else {
+            return Vec::new();
+        };
         let mut all: Vec<_> = outer
             .map
             .iter()
             .filter_map(|(name, value)| {
                 let key = join(&outer.path, name.get_ref());
                 match to_toml(value.get_ref()) {
-                    Ok(plain) => Some((name.get_ref().to_string(), Located { value: plain, span: value.span(), key })),
+                    Ok(plain) => Some((
+                        name.get_ref().to_string(),
+                        Located {
+                            value: plain,
+                            span: value.span(),
+                            key,
+                        },
+                    )),
                     Err(found) => {
                         findings.push(
                             Diagnostic::new(Place::At(value.span()), key.clone(), format!("`{key}` does not fit"))
@@ -227,8 +291,11 @@ impl<'a, 'i> Table<'a, 'i> {
             if self.asked.iter().any(|asked| written == asked) {
                 continue;
             }
-            let place =
-                if self.path.is_empty() { "at the top of the file".to_owned() } else { format!("in [{}]", self.path) };
+            let place = if self.path.is_empty() {
+                "at the top of the file".to_owned()
+            } else {
+                format!("in [{}]", self.path)
+            };
             let mut unknown = Diagnostic::new(
                 Place::At(name.span()),
                 join(&self.path, written),
@@ -253,7 +320,13 @@ fn into_table<'a, 'i>(
     findings: &mut Findings,
 ) -> Option<Table<'a, 'i>> {
     if let Some(map) = value.get_ref().as_table() {
-        return Some(Table { map, span: at, path, pattern, asked: Vec::new() });
+        return Some(Table {
+            map,
+            span: at,
+            path,
+            pattern,
+            asked: Vec::new(),
+        });
     }
     findings.push(
         Diagnostic::new(Place::At(value.span()), path.clone(), format!("`{path}` is a table"))
@@ -282,7 +355,11 @@ pub(super) fn describe(value: &DeValue<'_>) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    if text.chars().count() > 80 { text.chars().take(79).chain(['…']).collect() } else { text.to_owned() }
+    if text.chars().count() > 80 {
+        text.chars().take(79).chain(['…']).collect()
+    } else {
+        text.to_owned()
+    }
 }
 
 fn to_toml(value: &DeValue<'_>) -> Result<toml::Value, String> {
@@ -292,9 +369,12 @@ fn to_toml(value: &DeValue<'_>) -> Result<toml::Value, String> {
         DeValue::Float(n) => toml::Value::Float(n.as_str().parse().map_err(|_| describe(value))?),
         DeValue::Boolean(b) => toml::Value::Boolean(*b),
         DeValue::Datetime(d) => toml::Value::Datetime(*d),
-        DeValue::Array(items) => {
-            toml::Value::Array(items.iter().map(|item| to_toml(item.get_ref())).collect::<Result<_, _>>()?)
-        }
+        DeValue::Array(items) => toml::Value::Array(
+            items
+                .iter()
+                .map(|item| to_toml(item.get_ref()))
+                .collect::<Result<_, _>>()?,
+        ),
         DeValue::Table(items) => toml::Value::Table(
             items
                 .iter()

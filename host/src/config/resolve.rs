@@ -21,7 +21,11 @@ pub(super) fn resolve(
     let config = resolve_noting(text, file, overrides, machine, &mut findings);
     match config {
         Some(config) if findings.diagnostics.is_empty() => Ok(config),
-        _ => Err(Report::new(file.map(Path::to_owned), text.to_owned(), findings.diagnostics)),
+        _ => Err(Report::new(
+            file.map(Path::to_owned),
+            text.to_owned(),
+            findings.diagnostics,
+        )),
     }
 }
 
@@ -36,7 +40,11 @@ pub(super) fn resolve_noting(
     let authored = Authored::read(text, findings);
     let prepared = Prepared::of(authored, &Listen { flag: overrides.listen }, findings);
     let file = file.map(|f| absolute(&machine.cwd, f));
-    let folder = file.as_deref().and_then(Path::parent).unwrap_or(&machine.cwd).to_owned();
+    let folder = file
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(&machine.cwd)
+        .to_owned();
     let from_folder = |written: &str| absolute(&folder, Path::new(written));
 
     let workspace = match &prepared.chat.workspace {
@@ -47,7 +55,15 @@ pub(super) fn resolve_noting(
                 findings.push(
                     written
                         .problem("the workspace is not there")
-                        .found(format!("{}, {}", path.display(), if path.exists() { "not a folder" } else { "which does not exist" }))
+                        .found(format!(
+                            "{}, {}",
+                            path.display(),
+                            if path.exists() {
+                                "not a folder"
+                            } else {
+                                "which does not exist"
+                            }
+                        ))
                         .expected("a folder that exists; a relative path starts at this file's folder")
                         .fix(format!("run: mkdir -p {}", path.display())),
                 );
@@ -67,13 +83,31 @@ pub(super) fn resolve_noting(
             return None;
         }
     };
-    let Prepared { listen, hosts, public_url, auth, chat, tunnels, log, .. } = prepared;
+    let Prepared {
+        listen,
+        hosts,
+        public_url,
+        auth,
+        chat,
+        tunnels,
+        log,
+        ..
+    } = prepared;
     Some(Config {
         data_dir,
         file,
-        web: Web { listen, hosts, public_url },
+        web: Web {
+            listen,
+            hosts,
+            public_url,
+        },
         auth,
-        chat: Chat { name: chat.name, plugin: chat.plugin, fallback: chat.fallback, workspace },
+        chat: Chat {
+            name: chat.name,
+            plugin: chat.plugin,
+            fallback: chat.fallback,
+            workspace,
+        },
         tunnels: tunnels
             .into_iter()
             .map(|t| {

@@ -45,7 +45,9 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     let make = || format!("write the secret into it, then run: chmod 600 {}", path.display());
     // Mode and content come from the same open file: it cannot be exchanged in between.
     let file = File::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
-    let meta = file.metadata().map_err(|e| (format!("it cannot be looked at: {e}"), make()))?;
+    let meta = file
+        .metadata()
+        .map_err(|e| (format!("it cannot be looked at: {e}"), make()))?;
     if !meta.is_file() {
         return Err(("not a regular file".to_owned(), "name a regular file".to_owned()));
     }
@@ -54,10 +56,17 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            let who = if mode & 0o007 != 0 { "every user of this machine" } else { "its whole group" };
+            let who = if mode & 0o007 != 0 {
+                "every user of this machine"
+            } else {
+                "its whole group"
+            };
             return Err((
                 format!("mode {mode:03o}: {who} has access"),
-                format!("run: chmod 600 {}\nand change the secret if somebody else may have read it", path.display()),
+                format!(
+                    "run: chmod 600 {}\nand change the secret if somebody else may have read it",
+                    path.display()
+                ),
             ));
         }
     }
@@ -66,7 +75,10 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
         .read_to_string(&mut text)
         .map_err(|e| (format!("it cannot be read as text: {e}"), make()))?;
     if text.len() as u64 > LONGEST {
-        return Err((format!("more than {LONGEST} bytes"), "name a file that holds the secret alone".to_owned()));
+        return Err((
+            format!("more than {LONGEST} bytes"),
+            "name a file that holds the secret alone".to_owned(),
+        ));
     }
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {

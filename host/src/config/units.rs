@@ -62,7 +62,10 @@ pub(super) fn size(text: &str) -> Option<u64> {
 pub(super) fn host_name(text: &str) -> Result<String, String> {
     let host = text.to_ascii_lowercase();
     if let Some(v6) = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        return v6.parse::<std::net::Ipv6Addr>().map(|a| format!("[{a}]")).map_err(|_| "not an IPv6 address".to_owned());
+        return v6
+            .parse::<std::net::Ipv6Addr>()
+            .map(|a| format!("[{a}]"))
+            .map_err(|_| "not an IPv6 address".to_owned());
     }
     if host.is_empty() || host.len() > 253 {
         return Err("a host name has 1 to 253 characters".to_owned());
@@ -81,7 +84,9 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
 
 /// Scheme, host, port, and what follows the authority.
 fn split_url(text: &str) -> Result<(String, String, Option<u16>, &str), String> {
-    let (scheme, rest) = text.split_once("://").ok_or("it does not start with https:// or http://")?;
+    let (scheme, rest) = text
+        .split_once("://")
+        .ok_or("it does not start with https:// or http://")?;
     let scheme = scheme.to_ascii_lowercase();
     if scheme != "https" && scheme != "http" {
         return Err(format!("the scheme is `{scheme}`, not https or http"));
@@ -92,7 +97,9 @@ fn split_url(text: &str) -> Result<(String, String, Option<u16>, &str), String> 
         return Err("it holds a user name".to_owned());
     }
     // A colon within brackets belongs to an IPv6 address.
-    let colon = authority.rfind(':').filter(|at| authority.rfind(']').is_none_or(|bracket| *at > bracket));
+    let colon = authority
+        .rfind(':')
+        .filter(|at| authority.rfind(']').is_none_or(|bracket| *at > bracket));
     let (host, port) = match colon.and_then(|at| authority.split_at_checked(at)) {
         Some((host, port)) => {
             let port = port.trim_start_matches(':');
@@ -113,7 +120,10 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     if !matches!(tail, "" | "/") {
         return Err(format!("`{tail}` follows the host"));
     }
-    let port = port.filter(|p| *p != default_port(&scheme)).map(|p| format!(":{p}")).unwrap_or_default();
+    let port = port
+        .filter(|p| *p != default_port(&scheme))
+        .map(|p| format!(":{p}"))
+        .unwrap_or_default();
     Ok(format!("{scheme}://{}{port}", host_name(&host)?))
 }
 
@@ -150,9 +160,16 @@ impl HttpGrant {
         }
         let plain = host_name(plain)?;
         if !star.is_empty() && !plain.contains('.') {
-            return Err(format!("`*.{plain}` is too wide: name at least two labels after the star"));
+            return Err(format!(
+                "`*.{plain}` is too wide: name at least two labels after the star"
+            ));
         }
-        Ok(Self { scheme, host: format!("{star}{plain}"), port, private: false })
+        Ok(Self {
+            scheme,
+            host: format!("{star}{plain}"),
+            port,
+            private: false,
+        })
     }
 
     /// What both allow, with this one's `private`.
@@ -170,7 +187,10 @@ impl HttpGrant {
         } else {
             return None;
         };
-        Some(Self { host: host.clone(), ..self.clone() })
+        Some(Self {
+            host: host.clone(),
+            ..self.clone()
+        })
     }
 }
 
@@ -183,7 +203,17 @@ mod tests {
     fn durations_and_sizes_are_read_as_written() {
         assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
-        for wrong in ["", "30", "m", "30 m", "-3s", "5y", "99999999999d", "1.5h", "4294967295d4294967295d9"] {
+        for wrong in [
+            "",
+            "30",
+            "m",
+            "30 m",
+            "-3s",
+            "5y",
+            "99999999999d",
+            "1.5h",
+            "4294967295d4294967295d9",
+        ] {
             let read = duration(wrong);
             assert!(read.is_none(), "{wrong}: {read:?}");
         }
@@ -198,9 +228,20 @@ mod tests {
 
     #[test]
     fn an_origin_has_nothing_behind_its_host() {
-        assert_eq!(origin("HTTPS://Chat.Example.org:443/").unwrap(), "https://chat.example.org");
+        assert_eq!(
+            origin("HTTPS://Chat.Example.org:443/").unwrap(),
+            "https://chat.example.org"
+        );
         assert_eq!(origin("http://[::1]:8080").unwrap(), "http://[::1]:8080");
-        for wrong in ["example.org", "ftp://x", "https://x/path", "https://u@x", "https://x:0", "https://", "https://a..b"] {
+        for wrong in [
+            "example.org",
+            "ftp://x",
+            "https://x/path",
+            "https://u@x",
+            "https://x:0",
+            "https://",
+            "https://a..b",
+        ] {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
@@ -209,14 +250,29 @@ mod tests {
     fn grants_meet_where_both_allow() {
         let grant = |text| HttpGrant::parse(text).unwrap();
         let both = |a, b| grant(a).intersect(&grant(b)).map(|g| g.host);
-        assert_eq!(both("https://*.example.org", "https://api.example.org").unwrap(), "api.example.org");
-        assert_eq!(both("https://api.example.org", "https://*.example.org").unwrap(), "api.example.org");
-        assert_eq!(both("https://*.example.org", "https://*.a.example.org").unwrap(), "*.a.example.org");
+        assert_eq!(
+            both("https://*.example.org", "https://api.example.org").unwrap(),
+            "api.example.org"
+        );
+        assert_eq!(
+            both("https://api.example.org", "https://*.example.org").unwrap(),
+            "api.example.org"
+        );
+        assert_eq!(
+            both("https://*.example.org", "https://*.a.example.org").unwrap(),
+            "*.a.example.org"
+        );
         assert_eq!(both("https://*.example.org", "https://example.org"), None);
         assert_eq!(both("https://*.example.org", "https://evilexample.org"), None);
         assert_eq!(both("https://a.example.org", "http://a.example.org"), None);
         assert_eq!(both("https://a.example.org", "https://a.example.org:8443"), None);
-        for wrong in ["https://*", "https://*.org", "https://a.*.org", "https://a.org/v1", "*.example.org"] {
+        for wrong in [
+            "https://*",
+            "https://*.org",
+            "https://a.*.org",
+            "https://a.org/v1",
+            "*.example.org",
+        ] {
             assert!(HttpGrant::parse(wrong).is_err(), "{wrong}");
         }
     }
