@@ -5,7 +5,7 @@ mod logging;
 mod setup;
 mod signals;
 mod source;
-mod up;
+pub mod up;
 
 pub use signals::{Stop, Stops};
 pub use source::Components;

@@ -482,6 +482,7 @@ fn secrets(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(String, Locat
                     key: key.clone(),
                 }
                 .problem(format!("`{key}` does not say where the secret lies"))
+                .hide_value()
                 .found(format!("a {}", value.value.type_str()))
                 .expected("{ env = \"VARIABLE\" } or { file = \"path\" }")
                 .fix("a secret never stands in this file itself: put it into a file of mode 600 and name that"),

@@ -33,6 +33,8 @@ pub struct Diagnostic {
     pub nearest: Option<String>,
     /// What to do.
     pub fix: Option<String>,
+    /// The line may hold a secret that should not be there: only its beginning is shown.
+    pub hidden: bool,
 }
 
 impl Diagnostic {
@@ -45,7 +47,13 @@ impl Diagnostic {
             expected: None,
             nearest: None,
             fix: None,
+            hidden: false,
         }
+    }
+    #[must_use]
+    pub fn hide_value(mut self) -> Self {
+        self.hidden = true;
+        self
     }
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
@@ -124,7 +132,7 @@ impl Report {
         }
     }
 
-    fn write_excerpt(&self, f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
+    fn write_excerpt(&self, f: &mut fmt::Formatter<'_>, span: &Span, hidden: bool) -> fmt::Result {
         let LineColumn { line, column } = self.locate(span.start);
         let name = self
             .file
@@ -152,10 +160,14 @@ impl Report {
             .next()
             .unwrap_or("")
             .trim_end();
-        let carets = "^".repeat(marked.chars().count().max(1));
+        let carets = "^".repeat(if hidden { 1 } else { marked.chars().count().max(1) });
+        let shown = match text.split_once('=') {
+            Some((before, _)) if hidden => format!("{before}= …"),
+            _ => text.to_owned(),
+        };
         writeln!(f, "{gutter} --> {name}:{line}:{column}")?;
         writeln!(f, "{gutter}  |")?;
-        writeln!(f, "{number}  | {}", clean(text))?;
+        writeln!(f, "{number}  | {}", clean(&shown))?;
         writeln!(f, "{gutter}  | {pad}{carets}")
     }
 }
@@ -180,7 +192,7 @@ impl fmt::Display for Report {
         for d in &self.diagnostics {
             writeln!(f, "error: {}", clean(&d.problem))?;
             match &d.place {
-                Place::At(span) => self.write_excerpt(f, span)?,
+                Place::At(span) => self.write_excerpt(f, span, d.hidden)?,
                 Place::Flag(flag) => writeln!(f, "  --> {flag} on the command line")?,
                 Place::Default => writeln!(f, "  --> the default, which no file changes")?,
             }

@@ -101,3 +101,6 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
     })?;
     resolve::resolve(&text, Some(file), overrides, machine)
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,6 +192,7 @@ impl One<'_> {
                 Some(key) if key.secret => findings.push(
                     value
                         .problem(format!("`{name}` is a secret and does not stand among the plain keys"))
+                        .hide_value()
                         .fix(format!(
                             "delete it here and write:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}",
                             self.name
