@@ -1,1 +1,3 @@
+//! What the host does with its plugins: chat, tunnels, logins.
 
+pub mod tunnel;
