@@ -91,8 +91,11 @@ mod bindings {
 }
 
 mod config;
+pub mod http;
 pub mod job;
 pub mod log;
+pub mod process;
+pub mod sse;
 pub use config::config;
 
 /// What every plugin may call. Importing an interface grants nothing: see `plugin.toml`.
