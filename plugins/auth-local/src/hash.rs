@@ -103,7 +103,10 @@ mod tests {
 
     #[test]
     fn each_hash_has_its_own_salt() {
-        assert_ne!(make("a yellow submarine", &cheap()).unwrap(), make("a yellow submarine", &cheap()).unwrap());
+        assert_ne!(
+            make("a yellow submarine", &cheap()).unwrap(),
+            make("a yellow submarine", &cheap()).unwrap()
+        );
     }
 
     #[test]

@@ -125,7 +125,9 @@ pub(crate) fn check(account: &str, password: &str) -> Result<(), String> {
         ));
     }
     if length > MAX_CHARS {
-        return Err(format!("The password has {length} characters; at most {MAX_CHARS} are possible."));
+        return Err(format!(
+            "The password has {length} characters; at most {MAX_CHARS} are possible."
+        ));
     }
     let lower = password.to_lowercase();
     let account = account.to_lowercase();
