@@ -45,9 +45,12 @@ pub trait Source {
 /// The terminal or stdin, as the command says.
 pub fn source(command: &UserCommand) -> Box<dyn Source> {
     match command {
-        UserCommand::Add { password_stdin: true, .. } | UserCommand::Passwd { password_stdin: true, .. } => {
-            Box::new(FirstLine { taken: false })
+        UserCommand::Add {
+            password_stdin: true, ..
         }
+        | UserCommand::Passwd {
+            password_stdin: true, ..
+        } => Box::new(FirstLine { taken: false }),
         _ => Box::new(Terminal),
     }
 }
@@ -66,7 +69,11 @@ pub async fn run(
         UserCommand::Add { account, .. } => {
             let input = ask(auth, source).await?;
             auth.add_account(&account, input).await.map_err(said)?;
-            writeln!(out, "The account {} can log in now.", account.trim().to_ascii_lowercase())?;
+            writeln!(
+                out,
+                "The account {} can log in now.",
+                account.trim().to_ascii_lowercase()
+            )?;
         }
         UserCommand::Passwd { account, .. } => {
             let input = ask(auth, source).await?;
@@ -75,20 +82,39 @@ pub async fn run(
         }
         UserCommand::Unlock { account } => {
             let was = auth.unlock_account(&account).await.map_err(said)?;
-            writeln!(out, "{}", if was { "Unlocked." } else { "It was not locked. All counted attempts are forgotten." })?;
+            writeln!(
+                out,
+                "{}",
+                if was {
+                    "Unlocked."
+                } else {
+                    "It was not locked. All counted attempts are forgotten."
+                }
+            )?;
         }
         UserCommand::List { json } => {
             let accounts = auth.accounts().await.map_err(said)?;
             if json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&accounts)?)?;
             } else if accounts.is_empty() {
-                writeln!(out, "There is no account yet. Start nexus and open the set-up link, or run `nexus user add NAME`.")?;
+                writeln!(
+                    out,
+                    "There is no account yet. Start nexus and open the set-up link, or run `nexus user add NAME`."
+                )?;
             } else {
-                writeln!(out, "{:<24}  {:<20}  {:<20}  {:>6}  LOCKED UNTIL", "ACCOUNT", "MADE", "LAST USED", "LOGINS")?;
+                writeln!(
+                    out,
+                    "{:<24}  {:<20}  {:<20}  {:>6}  LOCKED UNTIL",
+                    "ACCOUNT", "MADE", "LAST USED", "LOGINS"
+                )?;
                 for a in accounts {
                     let (made, used) = (time(a.created_at), a.last_used_at.map_or("-".into(), time));
                     let locked = a.locked_until.map_or("-".into(), time);
-                    writeln!(out, "{:<24}  {made:<20}  {used:<20}  {:>6}  {locked}", a.account, a.logins)?;
+                    writeln!(
+                        out,
+                        "{:<24}  {made:<20}  {used:<20}  {:>6}  {locked}",
+                        a.account, a.logins
+                    )?;
                 }
             }
         }
@@ -127,11 +153,17 @@ struct FirstLine {
 impl Source for FirstLine {
     fn ask(&mut self, field: &Field) -> anyhow::Result<String> {
         if field.kind != FieldKind::Password || self.taken {
-            bail!("this auth plugin also asks for {:?}: run the command in a terminal without --password-stdin", field.title);
+            bail!(
+                "this auth plugin also asks for {:?}: run the command in a terminal without --password-stdin",
+                field.title
+            );
         }
         self.taken = true;
         let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).context("cannot read the password from stdin")?;
+        std::io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .context("cannot read the password from stdin")?;
         let password = line.strip_suffix('\n').unwrap_or(&line);
         let password = password.strip_suffix('\r').unwrap_or(password);
         if password.is_empty() {
@@ -192,7 +224,9 @@ fn hidden(prompt: &str) -> anyhow::Result<String> {
     say(prompt)?;
     let before = tcgetattr(std::io::stdin()).context("cannot switch the terminal's echo off")?;
     let mut quiet = before.clone();
-    quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+    quiet
+        .local_modes
+        .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
     tcsetattr(std::io::stdin(), OptionalActions::Flush, &quiet).context("cannot switch the terminal's echo off")?;
     let _restore = Restore(before);
 
@@ -233,7 +267,9 @@ mod tests {
 
     async fn nexus(auth: &AuthService, command: UserCommand, says: &'static str) -> Result<String, String> {
         let mut out = Vec::new();
-        run(command, auth, &mut Says(says), &mut out).await.map_err(|e| e.to_string())?;
+        run(command, auth, &mut Says(says), &mut out)
+            .await
+            .map_err(|e| e.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -241,20 +277,49 @@ mod tests {
     async fn accounts_from_the_machine() {
         let dir = tempfile::tempdir().unwrap();
         let (auth, _clock) = service(dir.path(), Fake::default()).await;
-        let add = |account: &str| UserCommand::Add { account: account.into(), password_stdin: false };
+        let add = |account: &str| UserCommand::Add {
+            account: account.into(),
+            password_stdin: false,
+        };
         let list = || UserCommand::List { json: false };
         assert!(nexus(&auth, list(), "").await.unwrap().contains("no account yet"));
         let short = nexus(&auth, add("Ann"), "short").await.unwrap_err();
         assert!(short.starts_with("password: "), "{short}");
         assert!(nexus(&auth, add("Ann"), "correct horse").await.unwrap().contains("ann"));
-        assert!(nexus(&auth, add("ann"), "correct horse").await.unwrap_err().contains("exists already"));
-        assert!(nexus(&auth, add("no one"), "correct horse").await.unwrap_err().contains("' '"));
-        let passwd = |account: &str| UserCommand::Passwd { account: account.into(), password_stdin: false };
+        assert!(
+            nexus(&auth, add("ann"), "correct horse")
+                .await
+                .unwrap_err()
+                .contains("exists already")
+        );
+        assert!(
+            nexus(&auth, add("no one"), "correct horse")
+                .await
+                .unwrap_err()
+                .contains("' '")
+        );
+        let passwd = |account: &str| UserCommand::Passwd {
+            account: account.into(),
+            password_stdin: false,
+        };
         nexus(&auth, passwd("ann"), "battery staple").await.unwrap();
-        assert!(nexus(&auth, passwd("bob"), "battery staple").await.unwrap_err().contains("no account bob"));
-        assert!(nexus(&auth, UserCommand::Unlock { account: "ann".into() }, "").await.unwrap().contains("not locked"));
+        assert!(
+            nexus(&auth, passwd("bob"), "battery staple")
+                .await
+                .unwrap_err()
+                .contains("no account bob")
+        );
+        assert!(
+            nexus(&auth, UserCommand::Unlock { account: "ann".into() }, "")
+                .await
+                .unwrap()
+                .contains("not locked")
+        );
         let shown = nexus(&auth, UserCommand::List { json: true }, "").await.unwrap();
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap()[0]["account"], "ann");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap()[0]["account"],
+            "ann"
+        );
         assert!(!auth.setup_open().await.unwrap());
     }
 }

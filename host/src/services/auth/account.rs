@@ -18,12 +18,18 @@ impl Account {
             "Type an account name.".to_owned()
         } else if name.len() > LONGEST {
             format!("An account name has at most {LONGEST} characters.")
-        } else if let Some(odd) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !"._-@".contains(*c)) {
+        } else if let Some(odd) = name
+            .chars()
+            .find(|c| !c.is_ascii_alphanumeric() && !"._-@".contains(*c))
+        {
             format!("An account name has letters a to z, digits and . _ - @ only, not {odd:?}.")
         } else {
             return Ok(Self(name));
         };
-        Err(AuthError::Rejected { field: field.to_owned(), why })
+        Err(AuthError::Rejected {
+            field: field.to_owned(),
+            why,
+        })
     }
 
     pub fn as_str(&self) -> &str {

@@ -19,10 +19,16 @@ impl AuthService {
         if let Some(id) = cookie.and_then(|cookie| self.device_id(cookie)) {
             let owner = self.store.device_owner(&id).await?;
             if owner.is_some_and(|owner| owner.account == account.as_str()) {
-                return Ok(Counter { key: format!("device:{id}"), device: Some(id) });
+                return Ok(Counter {
+                    key: format!("device:{id}"),
+                    device: Some(id),
+                });
             }
         }
-        Ok(Counter { key: format!("account:{}", account.as_str()), device: None })
+        Ok(Counter {
+            key: format!("account:{}", account.as_str()),
+            device: None,
+        })
     }
 
     /// The cookie for a device that `user` logged in from; `known`: it has an id already.

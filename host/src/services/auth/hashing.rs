@@ -20,7 +20,10 @@ pub(super) struct Permit<'a> {
 
 impl Hashing {
     pub(super) fn new() -> Self {
-        Self { work: Semaphore::new(AT_ONCE), places: Semaphore::new(QUEUE) }
+        Self {
+            work: Semaphore::new(AT_ONCE),
+            places: Semaphore::new(QUEUE),
+        }
     }
 
     /// # Errors
@@ -28,6 +31,9 @@ impl Hashing {
     pub(super) async fn permit(&self) -> Result<Permit<'_>, AuthError> {
         let place = self.places.try_acquire().map_err(|_| AuthError::Busy)?;
         let work = self.work.acquire().await.map_err(|_| AuthError::Busy)?;
-        Ok(Permit { _work: work, _place: place })
+        Ok(Permit {
+            _work: work,
+            _place: place,
+        })
     }
 }

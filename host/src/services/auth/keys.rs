@@ -28,6 +28,7 @@ impl Keys {
     }
 
     pub(super) fn signed(&self, purpose: &str, text: &str, signature: &str) -> bool {
-        self.sign(purpose, text).is_ok_and(|right| bool::from(right.as_bytes().ct_eq(signature.as_bytes())))
+        self.sign(purpose, text)
+            .is_ok_and(|right| bool::from(right.as_bytes().ct_eq(signature.as_bytes())))
     }
 }

@@ -50,10 +50,19 @@ impl AuthService {
     pub async fn begin_login(&self, method: Option<&str>, origin: &str, client: &Client) -> Result<Page, AuthError> {
         let methods = self.provider.methods().await?;
         let shown = |kind| matches!(kind, MethodKind::Form | MethodKind::Redirect | MethodKind::Webauthn);
-        let chosen = methods.iter().find(|m| shown(m.kind) && method.is_none_or(|id| m.id == id)).ok_or_else(|| {
-            AuthError::Unavailable(format!("the auth plugin {} has no such way to log in", self.provider.name()))
-        })?;
-        let context = Context { account: None, origin: origin.to_owned() };
+        let chosen = methods
+            .iter()
+            .find(|m| shown(m.kind) && method.is_none_or(|id| m.id == id))
+            .ok_or_else(|| {
+                AuthError::Unavailable(format!(
+                    "the auth plugin {} has no such way to log in",
+                    self.provider.name()
+                ))
+            })?;
+        let context = Context {
+            account: None,
+            origin: origin.to_owned(),
+        };
         match self.provider.begin(&chosen.id, context).await? {
             Step::Identity { .. } => Err(AuthError::Unavailable(format!(
                 "the auth plugin {} let somebody in who showed nothing; that is refused",
@@ -73,7 +82,9 @@ impl AuthService {
         if step.plugin != self.provider.name() {
             return Err(AuthError::Expired); // it was swapped in between
         }
-        input.0.retain(|name, _| step.fields.is_empty() || step.fields.contains(name));
+        input
+            .0
+            .retain(|name, _| step.fields.is_empty() || step.fields.contains(name));
         let account = match (&step.account_field, &step.account) {
             (Some(field), _) => {
                 let account = Account::parse(input.0.get(field).map_or("", String::as_str), field)?;
@@ -86,17 +97,27 @@ impl AuthService {
         let counter = match &account {
             Some(account) => self.counter(account, client.device.as_deref()).await?,
             // A way that names nobody before it names a subject: its wrong attempts count for the address.
-            None => Counter { key: format!("peer:{}", client.peer), device: None },
+            None => Counter {
+                key: format!("peer:{}", client.peer),
+                device: None,
+            },
         };
         let name = account.as_ref().map_or("", Account::as_str);
         let left = self.charge(&counter.key, name, client).await?;
         let answer = match self.hashing.permit().await {
-            Ok(_permit) => self.provider.proceed(step.state()?, input).await.map_err(AuthError::from),
+            Ok(_permit) => self
+                .provider
+                .proceed(step.state()?, input)
+                .await
+                .map_err(AuthError::from),
             Err(busy) => Err(busy),
         };
         match answer {
             Ok(Step::Identity { subject }) => self.let_in(&subject, counter, client).await.map(Progress::Done),
-            Ok(Step::Deny { reason: Denial::BadCredential, .. }) => Err(self.wrong(left, name, client)),
+            Ok(Step::Deny {
+                reason: Denial::BadCredential,
+                ..
+            }) => Err(self.wrong(left, name, client)),
             Ok(Step::Deny { reason, message }) => {
                 self.store.refund(&counter.key).await?;
                 tracing::info!(target: "audit", event = "login-denied", account = name, peer = client.peer, ?reason);
@@ -116,7 +137,11 @@ impl AuthService {
 
     /// Counts an attempt as wrong until it is known better. How many are left after it.
     pub(super) async fn charge(&self, key: &str, account: &str, client: &Client) -> Result<u32, AuthError> {
-        match self.store.charge(key, account, self.lockout(), self.clock.now()).await? {
+        match self
+            .store
+            .charge(key, account, self.lockout(), self.clock.now())
+            .await?
+        {
             Charge::Allowed { left } => Ok(left),
             Charge::LockedUntil(until) => {
                 tracing::info!(target: "audit", event = "login-locked", account, peer = client.peer, until);
@@ -131,14 +156,18 @@ impl AuthService {
         if left > 0 {
             return AuthError::BadCredential;
         }
-        AuthError::Locked { until: self.clock.now().saturating_add(self.lockout().lock) }
+        AuthError::Locked {
+            until: self.clock.now().saturating_add(self.lockout().lock),
+        }
     }
 
     async fn let_in(&self, subject: &str, counter: Counter, client: &Client) -> Result<NewLogin, AuthError> {
         let Some(user) = self.store.user_by_identity(self.provider.name(), subject).await? else {
             self.store.refund(&counter.key).await?;
             tracing::info!(target: "audit", event = "login-unknown", subject, peer = client.peer);
-            return Err(AuthError::Denied("You are known to the login provider, but have no account here.".into()));
+            return Err(AuthError::Denied(
+                "You are known to the login provider, but have no account here.".into(),
+            ));
         };
         self.store.clear(&counter.key).await?;
         tracing::info!(target: "audit", event = "login", account = user.account, peer = client.peer);
@@ -152,9 +181,18 @@ impl AuthService {
             self.seal.seal(&sealed, &client.browser)
         };
         match step {
-            Step::Form { fields, state } => Ok(Page::Form { state: seal(&state, &fields)?, fields }),
-            Step::Redirect { url, state } => Ok(Page::Redirect { url, state: seal(&state, &[])? }),
-            Step::Webauthn { json, state } => Ok(Page::Webauthn { json, state: seal(&state, &[])? }),
+            Step::Form { fields, state } => Ok(Page::Form {
+                state: seal(&state, &fields)?,
+                fields,
+            }),
+            Step::Redirect { url, state } => Ok(Page::Redirect {
+                url,
+                state: seal(&state, &[])?,
+            }),
+            Step::Webauthn { json, state } => Ok(Page::Webauthn {
+                json,
+                state: seal(&state, &[])?,
+            }),
             Step::Identity { .. } | Step::Deny { .. } => Err(AuthError::Expired),
         }
     }

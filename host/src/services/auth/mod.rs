@@ -122,7 +122,10 @@ impl AuthService {
     }
 
     fn lockout(&self) -> Policy {
-        Policy { failures: self.config.lockout_failures, lock: millis(self.config.lockout) }
+        Policy {
+            failures: self.config.lockout_failures,
+            lock: millis(self.config.lockout),
+        }
     }
 }
 

@@ -89,12 +89,15 @@ impl AuthService {
 
     async fn existing(&self, account: &str) -> Result<crate::store::accounts::User, AuthError> {
         let account = Account::parse(account, "account")?;
-        self.store.user_by_account(account.as_str()).await?.ok_or_else(|| AuthError::Rejected {
-            field: "account".into(),
-            why: format!(
-                "There is no account {}: `nexus user list` shows those there are, `nexus user add` makes one.",
-                account.as_str()
-            ),
-        })
+        self.store
+            .user_by_account(account.as_str())
+            .await?
+            .ok_or_else(|| AuthError::Rejected {
+                field: "account".into(),
+                why: format!(
+                    "There is no account {}: `nexus user list` shows those there are, `nexus user add` makes one.",
+                    account.as_str()
+                ),
+            })
     }
 }

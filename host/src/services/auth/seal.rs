@@ -34,7 +34,10 @@ impl Sealed {
             plugin: plugin.to_owned(),
             state: URL_SAFE_NO_PAD.encode(state),
             account,
-            account_field: fields.iter().find(|f| f.kind == FieldKind::Account).map(|f| f.name.clone()),
+            account_field: fields
+                .iter()
+                .find(|f| f.kind == FieldKind::Account)
+                .map(|f| f.name.clone()),
             fields: fields.iter().map(|f| f.name.clone()).collect(),
             expires: now.saturating_add(millis(LOGIN_STEP)),
         }
@@ -55,7 +58,10 @@ impl Seal {
     pub(super) fn new() -> Result<Self, AuthError> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, &crate::time::random::<32>()?)
             .map_err(|_| AuthError::Unavailable("no key for login steps".into()))?;
-        Ok(Self { key: LessSafeKey::new(key), used: Mutex::default() })
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            used: Mutex::default(),
+        })
     }
 
     pub(super) fn seal(&self, sealed: &Sealed, browser: &str) -> Result<String, AuthError> {
@@ -63,7 +69,9 @@ impl Seal {
         let nonce = crate::time::random::<NONCE_LEN>()?;
         let mut text = serde_json::to_vec(sealed).map_err(|e| AuthError::Unavailable(e.to_string()))?;
         let aad = Aad::from(sha256(browser.as_bytes()));
-        self.key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text).map_err(broken)?;
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
+            .map_err(broken)?;
         let mut whole = nonce.to_vec();
         whole.append(&mut text);
         Ok(URL_SAFE_NO_PAD.encode(whole))
@@ -74,8 +82,10 @@ impl Seal {
         let mut whole = URL_SAFE_NO_PAD.decode(text).map_err(|_| AuthError::Expired)?;
         let (nonce, text) = whole.split_first_chunk_mut::<NONCE_LEN>().ok_or(AuthError::Expired)?;
         let aad = Aad::from(sha256(browser.as_bytes()));
-        let plain =
-            self.key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, text).map_err(|_| AuthError::Expired)?;
+        let plain = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, text)
+            .map_err(|_| AuthError::Expired)?;
         let sealed: Sealed = serde_json::from_slice(plain).map_err(|_| AuthError::Expired)?;
         if sealed.expires <= now {
             return Err(AuthError::Expired);
@@ -105,10 +115,19 @@ mod tests {
         assert_eq!(opened.state().unwrap(), b"pkce-verifier");
         assert_eq!(seal.open(&text, "browser", 1000), Err(AuthError::Expired));
         let late = seal.seal(&step, "browser").unwrap();
-        assert_eq!(seal.open(&late, "browser", 1000 + millis(LOGIN_STEP)), Err(AuthError::Expired));
+        assert_eq!(
+            seal.open(&late, "browser", 1000 + millis(LOGIN_STEP)),
+            Err(AuthError::Expired)
+        );
         let mut forged = seal.seal(&step, "browser").unwrap().into_bytes();
         forged[30] = if forged[30] == b'A' { b'B' } else { b'A' };
-        assert_eq!(seal.open(std::str::from_utf8(&forged).unwrap(), "browser", 1000), Err(AuthError::Expired));
-        assert_eq!(Seal::new().unwrap().open(&late, "browser", 1000), Err(AuthError::Expired));
+        assert_eq!(
+            seal.open(std::str::from_utf8(&forged).unwrap(), "browser", 1000),
+            Err(AuthError::Expired)
+        );
+        assert_eq!(
+            Seal::new().unwrap().open(&late, "browser", 1000),
+            Err(AuthError::Expired)
+        );
     }
 }

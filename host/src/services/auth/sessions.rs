@@ -25,7 +25,9 @@ pub struct NewLogin {
 
 impl std::fmt::Debug for NewLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewLogin").field("login", &self.login).finish_non_exhaustive()
+        f.debug_struct("NewLogin")
+            .field("login", &self.login)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,7 +59,9 @@ impl AuthService {
     /// # Errors
     /// [`AuthError::Unavailable`]: nobody may be let in.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Login>, AuthError> {
-        let Some(login) = self.store.login(sha256(token.as_bytes())).await? else { return Ok(None) };
+        let Some(login) = self.store.login(sha256(token.as_bytes())).await? else {
+            return Ok(None);
+        };
         if self.expired(&login) {
             self.revoke(&login, Which::One(login.id.clone())).await?;
             return Ok(None);
@@ -100,7 +104,13 @@ impl AuthService {
     /// # Errors
     /// [`AuthError::Unavailable`].
     pub async fn logins(&self, login: &Login) -> Result<Vec<Login>, AuthError> {
-        Ok(self.store.logins(login.user.id).await?.into_iter().filter(|login| !self.expired(login)).collect())
+        Ok(self
+            .store
+            .logins(login.user.id)
+            .await?
+            .into_iter()
+            .filter(|login| !self.expired(login))
+            .collect())
     }
 
     /// # Errors
@@ -171,9 +181,16 @@ impl AuthService {
     /// [`AuthError::BadCredential`], [`AuthError::Locked`], [`AuthError::Rejected`], [`AuthError::Busy`].
     pub async fn change_password(&self, login: &Login, input: Input, client: &Client) -> Result<(), AuthError> {
         let user = &login.user;
-        let subject = self.store.subject(user.id, self.provider.name()).await?.ok_or_else(|| {
-            AuthError::Denied(format!("Your account has no credential in the auth plugin {}.", self.provider.name()))
-        })?;
+        let subject = self
+            .store
+            .subject(user.id, self.provider.name())
+            .await?
+            .ok_or_else(|| {
+                AuthError::Denied(format!(
+                    "Your account has no credential in the auth plugin {}.",
+                    self.provider.name()
+                ))
+            })?;
         // Of its own, so that who found an open session can neither guess on nor lock the login page.
         let key = format!("change:{}", user.id);
         let left = self.charge(&key, &user.account, client).await?;

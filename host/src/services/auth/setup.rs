@@ -24,7 +24,11 @@ impl SetUp {
         if !bool::from(link.hash.ct_eq(&sha256(token.as_bytes()))) {
             return Err(AuthError::SetUpWrong);
         }
-        if link.expires <= now { Err(AuthError::SetUpExpired) } else { Ok(()) }
+        if link.expires <= now {
+            Err(AuthError::SetUpExpired)
+        } else {
+            Ok(())
+        }
     }
 
     fn replace(&self, link: Option<Link>) {
@@ -52,7 +56,10 @@ impl AuthService {
         }
         let token = crate::time::random_token()?;
         let expires = self.clock.now().saturating_add(super::millis(SETUP_LINK));
-        self.setup.replace(Some(Link { hash: sha256(token.as_bytes()), expires }));
+        self.setup.replace(Some(Link {
+            hash: sha256(token.as_bytes()),
+            expires,
+        }));
         Ok(Some(token))
     }
 
@@ -79,7 +86,13 @@ impl AuthService {
     ///
     /// # Errors
     /// As [`AuthService::setup_check`]; [`AuthError::Rejected`].
-    pub async fn setup(&self, token: &str, account: &str, input: Input, client: &Client) -> Result<NewLogin, AuthError> {
+    pub async fn setup(
+        &self,
+        token: &str,
+        account: &str,
+        input: Input,
+        client: &Client,
+    ) -> Result<NewLogin, AuthError> {
         self.setup_check(token).await?;
         let account = Account::parse(account, "account")?;
         let _one = self.enrolment.lock().await;
@@ -99,7 +112,11 @@ impl AuthService {
             Outcome::BadCredential => return Err(AuthError::BadCredential),
         };
         let plugin = self.provider.name();
-        match self.store.add_user(account.as_str(), plugin, &subject, first, self.clock.now()).await {
+        match self
+            .store
+            .add_user(account.as_str(), plugin, &subject, first, self.clock.now())
+            .await
+        {
             Ok(Ok(user)) => Ok(user),
             refused => {
                 // Without a user the credential opens nothing; taken back so that the next attempt finds the name free.
@@ -118,5 +135,8 @@ impl AuthService {
 }
 
 pub(super) fn taken() -> AuthError {
-    AuthError::Rejected { field: "account".into(), why: "This account exists already.".into() }
+    AuthError::Rejected {
+        field: "account".into(),
+        why: "This account exists already.".into(),
+    }
 }

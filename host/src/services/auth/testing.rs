@@ -4,9 +4,7 @@
 use super::AuthService;
 use crate::config::resolved;
 use crate::model::plugin;
-use crate::runtime::port::auth::{
-    Context, Denial, Field, FieldKind, Input, Method, MethodKind, Outcome, Step,
-};
+use crate::runtime::port::auth::{Context, Denial, Field, FieldKind, Input, Method, MethodKind, Outcome, Step};
 use crate::runtime::port::{AuthProvider, Call, CallError};
 use crate::store::Store;
 use crate::time::ManualClock;
@@ -29,13 +27,21 @@ pub(crate) struct Fake {
 }
 
 fn field(name: &str, kind: FieldKind) -> Field {
-    Field { name: name.into(), kind, title: name.into(), help: None }
+    Field {
+        name: name.into(),
+        kind,
+        title: name.into(),
+        help: None,
+    }
 }
 
 fn rules(input: &Input) -> Result<String, Outcome> {
     let password = input.0.get("password").cloned().unwrap_or_default();
     if password.len() < 8 {
-        return Err(Outcome::Rejected { field: "password".into(), why: "at least 8 characters".into() });
+        return Err(Outcome::Rejected {
+            field: "password".into(),
+            why: "at least 8 characters".into(),
+        });
     }
     Ok(password)
 }
@@ -45,7 +51,9 @@ impl Fake {
         match rules(input) {
             Ok(password) => {
                 self.passwords.lock().unwrap().insert(subject.to_owned(), password);
-                Outcome::Done { subject: subject.to_owned() }
+                Outcome::Done {
+                    subject: subject.to_owned(),
+                }
             }
             Err(no) => no,
         }
@@ -67,11 +75,27 @@ impl AuthProvider for Fake {
         }
     }
     fn methods(&self) -> Call<'_, Vec<Method>> {
-        async { Ok(vec![Method { id: "password".into(), kind: MethodKind::Form, title: "Password".into() }]) }.boxed()
+        async {
+            Ok(vec![Method {
+                id: "password".into(),
+                kind: MethodKind::Form,
+                title: "Password".into(),
+            }])
+        }
+        .boxed()
     }
     fn begin<'a>(&'a self, _method: &'a str, _context: Context) -> Call<'a, Step> {
-        let fields = vec![field("account", FieldKind::Account), field("password", FieldKind::Password)];
-        async { Ok(Step::Form { fields, state: b"first".to_vec() }) }.boxed()
+        let fields = vec![
+            field("account", FieldKind::Account),
+            field("password", FieldKind::Password),
+        ];
+        async {
+            Ok(Step::Form {
+                fields,
+                state: b"first".to_vec(),
+            })
+        }
+        .boxed()
     }
     fn proceed(&self, state: Vec<u8>, input: Input) -> Call<'_, Step> {
         async move {
@@ -79,11 +103,20 @@ impl AuthProvider for Fake {
             if let Some(answer) = self.fails.lock().unwrap().clone() {
                 return answer;
             }
-            let bad = Step::Deny { reason: Denial::BadCredential, message: None };
+            let bad = Step::Deny {
+                reason: Denial::BadCredential,
+                message: None,
+            };
             if let Some(account) = state.strip_prefix(b"second:") {
                 let account = String::from_utf8(account.to_vec()).unwrap();
                 let right = self.codes.lock().unwrap().get(&account) == input.0.get("code");
-                return Ok(if right { Step::Identity { subject: format!("sub-{account}") } } else { bad });
+                return Ok(if right {
+                    Step::Identity {
+                        subject: format!("sub-{account}"),
+                    }
+                } else {
+                    bad
+                });
             }
             assert_eq!(state, b"first");
             let account = &input.0["account"];
@@ -93,7 +126,10 @@ impl AuthProvider for Fake {
             }
             if self.codes.lock().unwrap().contains_key(account) {
                 let state = format!("second:{account}").into_bytes();
-                return Ok(Step::Form { fields: vec![field("code", FieldKind::Code)], state });
+                return Ok(Step::Form {
+                    fields: vec![field("code", FieldKind::Code)],
+                    state,
+                });
             }
             Ok(Step::Identity { subject })
         }
@@ -143,5 +179,7 @@ pub(crate) async fn service(dir: &Path, fake: Fake) -> (AuthService, ManualClock
 
 pub(crate) async fn reopen(dir: &Path, fake: Fake, clock: &ManualClock) -> AuthService {
     let store = Store::open(dir).unwrap();
-    AuthService::open(Arc::new(fake), store, Arc::new(clock.clone()), config()).await.unwrap()
+    AuthService::open(Arc::new(fake), store, Arc::new(clock.clone()), config())
+        .await
+        .unwrap()
 }
