@@ -2,3 +2,4 @@
 
 pub mod setup;
 pub mod tunnel;
+pub mod auth;
