@@ -2,3 +2,17 @@
 //! as the traits in [`port`].
 
 pub mod port;
+
+mod actor;
+mod budget;
+mod cache;
+pub mod component;
+mod engine;
+#[cfg(test)]
+mod fixtures;
+mod limits;
+mod linker;
+mod pipe;
+mod state;
+mod stdio;
+mod supervisor;
