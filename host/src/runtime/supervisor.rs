@@ -116,26 +116,31 @@ impl<E: Exports> Supervisor<E> {
         }
     }
 
+    /// The running instance, if one runs now.
+    pub(crate) fn current(&self) -> Option<Handle<E>> {
+        self.current.borrow().clone()
+    }
+
     /// The running instance; waits for one that is starting.
     ///
     /// # Errors
     /// None runs or will soon.
     pub(crate) async fn running(&self) -> Result<Handle<E>, CallError> {
-        if let Some(handle) = self.current.borrow().as_ref() {
-            return Ok(handle.clone());
+        if let Some(handle) = self.current() {
+            return Ok(handle);
         }
         let mut current = self.current.subscribe();
         let mut status = self.status.subscribe();
         let wait = async {
-            loop {
-                tokio::select! {
-                    biased;
-                    up = current.wait_for(Option::is_some) => return up.ok().and_then(|h| (*h).clone()),
-                    idle = status.wait_for(|s| !matches!(s.state, PluginState::Starting | PluginState::Running)) => {
-                        drop(idle);
-                        return None;
-                    }
-                }
+            let up = async { current.wait_for(Option::is_some).await.ok().and_then(|handle| handle.clone()) };
+            let down = async {
+                // Either way there is nothing to wait for.
+                let _ = status.wait_for(|s| !matches!(s.state, PluginState::Starting | PluginState::Running)).await;
+            };
+            tokio::select! {
+                biased;
+                handle = up => handle,
+                () = down => None,
             }
         };
         match tokio::time::timeout(timeouts::PLUGIN_START, wait).await {
@@ -147,16 +152,11 @@ impl<E: Exports> Supervisor<E> {
     /// The next running instance, however long it takes.
     pub(crate) async fn next_running(&self) -> Handle<E> {
         let mut current = self.current.subscribe();
-        loop {
-            match current.wait_for(Option::is_some).await {
-                Ok(up) => {
-                    if let Some(handle) = up.as_ref() {
-                        return handle.clone();
-                    }
-                }
-                // The sender is in `self`: this cannot end while somebody waits.
-                Err(_) => std::future::pending().await,
-            }
+        let up = current.wait_for(Option::is_some).await.ok().and_then(|handle| handle.clone());
+        match up {
+            Some(handle) => handle,
+            // The sender is in `self`: this cannot end while somebody waits.
+            None => std::future::pending().await,
         }
     }
 
