@@ -6,7 +6,7 @@
 //! whole directory may be deleted at any time.
 
 use sha2::{Digest as _, Sha256};
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::Hash as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use wasmtime::Engine;
@@ -17,13 +17,13 @@ const MAGIC: &[u8; 16] = b"nexus-compiled-1";
 const DIGEST: usize = 32;
 
 #[derive(Debug, Clone)]
-pub struct CodeCache {
+pub(crate) struct CodeCache {
     dir: PathBuf,
 }
 
 impl CodeCache {
     /// `data_dir/cache/wasm`; made at the first write.
-    pub fn new(data_dir: &Path) -> Self {
+    pub(crate) fn new(data_dir: &Path) -> Self {
         Self { dir: data_dir.join("cache").join("wasm") }
     }
 
@@ -38,7 +38,7 @@ impl CodeCache {
     ///
     /// # Errors
     /// The component cannot be compiled. Trouble with the cache itself is logged and costs only time.
-    pub fn load(&self, engine: &Engine, bytes: &[u8], digest: &str) -> wasmtime::Result<Component> {
+    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8], digest: &str) -> wasmtime::Result<Component> {
         let file = self.file(engine, digest);
         match self.read(engine, &file) {
             Ok(Some(component)) => return Ok(component),
@@ -77,7 +77,7 @@ impl CodeCache {
     }
 
     fn write(&self, file: &Path, component: &Component) -> anyhow::Result<()> {
-        let code = component.serialize().map_err(anyhow::Error::from)?;
+        let code = component.serialize().map_err(|e| anyhow::anyhow!("{e:#}"))?;
         create_private(&self.dir)?;
         let unique: [u8; 8] = crate::time::random()?;
         let partial = file.with_extension(format!("{}.partial", hex(&unique)));

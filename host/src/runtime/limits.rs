@@ -23,17 +23,17 @@ const MOST_ELEMENTS: usize = 1 << 20;
 
 /// Counts over all memories and tables of a store.
 #[derive(Debug)]
-pub struct Limiter {
+pub(crate) struct Limiter {
     memory: usize,
     used: usize,
     elements: usize,
     last_growth: usize,
     /// What was refused last, for the cause of the trap that follows.
-    pub refused: Option<String>,
+    pub(crate) refused: Option<String>,
 }
 
 impl Limiter {
-    pub fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
         Self { memory, used: 0, elements: 0, last_growth: 0, refused: None }
     }
@@ -80,7 +80,7 @@ impl ResourceLimiter for Limiter {
 
 /// The CPU count of one store.
 #[derive(Debug, Clone, Default)]
-pub struct CpuMeter(Arc<Meter>);
+pub(crate) struct CpuMeter(Arc<Meter>);
 
 #[derive(Debug, Default)]
 struct Meter {
@@ -91,7 +91,7 @@ struct Meter {
 
 impl CpuMeter {
     /// Makes the store yield at each tick and trap when `limits.cpu` is used up.
-    pub fn install<T: 'static>(&self, store: &mut Store<T>, limits: &Limits) {
+    pub(crate) fn install<T: 'static>(&self, store: &mut Store<T>, limits: &Limits) {
         let budget = limits.cpu;
         let most = u64::try_from(budget.as_millis() / timeouts::EPOCH_TICK.as_millis().max(1)).unwrap_or(u64::MAX).max(1);
         let meter = self.clone();
@@ -117,13 +117,13 @@ impl CpuMeter {
     }
 
     /// Drives the store that this meter is installed in.
-    pub fn drive<F>(&self, future: F) -> Metered<F> {
+    pub(crate) fn drive<F>(&self, future: F) -> Metered<F> {
         Metered { meter: self.clone(), future: Box::pin(future) }
     }
 }
 
 /// See [`CpuMeter::drive`].
-pub struct Metered<F> {
+pub(crate) struct Metered<F> {
     meter: CpuMeter,
     future: Pin<Box<F>>,
 }
