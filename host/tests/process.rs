@@ -172,7 +172,7 @@ async fn a_run_past_its_time_is_killed_with_its_tree() {
 #[tokio::test]
 async fn a_run_that_nobody_waits_for_any_more_is_killed() {
     let w = world();
-    let mut running = Box::pin(w.table.run("plug", sh("sleep 1000"), refs(), LONG));
+    let mut running = Box::pin(w.table.run("plug", sh("exec sleep 1000"), refs(), LONG));
     let children = || marked(&w.marker).len();
     tokio::select! {
         _ = &mut running => panic!("it cannot end"),
@@ -303,6 +303,27 @@ async fn an_equal_specification_adopts_and_another_replaces() {
         .await
         .unwrap();
     assert!(!fresh.adopted);
+}
+
+#[tokio::test]
+async fn a_port_that_a_child_may_have_failed_to_bind_is_let_go_for_the_next() {
+    let w = world();
+    let failing = Spec {
+        ports: vec!["http".into()],
+        ..sh("exit 1")
+    };
+    w.start("a", failing).await;
+    w.table.exited(key("a")).await.unwrap();
+    let lasting = Spec {
+        ports: vec!["http".into()],
+        ..sh("sleep 1000")
+    };
+    let port = w.table.ensure(key("a"), lasting, refs()).await.unwrap().ports["http"];
+    // Without SO_REUSEADDR, which a port that is held does not bear.
+    tokio::net::TcpSocket::new_v4()
+        .unwrap()
+        .bind(([127, 0, 0, 1], port).into())
+        .unwrap();
 }
 
 #[tokio::test]
@@ -513,7 +534,7 @@ async fn directories_of_an_earlier_life_are_removed() {
 
 /// Not a test: the host that the tests below kill. It is this file, run again.
 #[test]
-#[ignore = "needs the tests below, which start it"]
+#[ignore = "needs to be started by the tests below; does nothing alone"]
 fn a_host() {
     let Ok(dir) = std::env::var("NEXUS_TEST_HOST") else {
         return;

@@ -116,6 +116,7 @@ mod linux {
             .process_group(0);
         let keeper = rustix::process::getpid();
         let dies_with_keeper = move || {
+            unblock_signals()?;
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             // Killed before the line above took hold? Then nobody would tell us.
             if rustix::process::getppid() == Some(keeper) {
@@ -124,13 +125,30 @@ mod linux {
                 Err(io::ErrorKind::BrokenPipe.into())
             }
         };
-        // SAFETY: between fork and exec only these two system calls are made; nothing allocates or locks.
+        // SAFETY: between fork and exec only these three system calls are made; nothing allocates or locks.
         unsafe { command.pre_exec(dies_with_keeper) };
         let child = command.spawn()?;
         Ok(i32::try_from(child.id())
             .ok()
             .and_then(Pid::from_raw)
             .unwrap_or(Pid::INIT))
+    }
+
+    /// The child would inherit our mask and be deaf to SIGTERM.
+    #[allow(unsafe_code)]
+    fn unblock_signals() -> io::Result<()> {
+        // SAFETY: the set is a plain value, initialised by sigemptyset before it is read. Both calls are
+        // async-signal-safe.
+        let failed = unsafe {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+        };
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(failed))
+        }
     }
 
     /// The child has its own copies; ours would keep readers and writers from seeing its end.
@@ -280,7 +298,7 @@ mod linux {
         Ok((ready(1), ready(0)))
     }
 
-    /// Signals as something to poll. (`std` gives its children an empty mask, so they do not inherit the block.)
+    /// Signals as something to poll. A child inherits the block; see [`unblock_signals`].
     pub(in crate::process) struct Signals(File);
 
     impl Signals {

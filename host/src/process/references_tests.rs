@@ -42,7 +42,7 @@ fn references_are_filled_in() {
         "/d/x:/d/a.json"
     );
     assert_eq!(
-        fill("{{\"a\": {{}}, {secret:k}}", Place::File).unwrap(),
+        fill("{{\"a\": {{}, {secret:k}}", Place::File).unwrap(),
         "{\"a\": {}, <s k {port:x}>}"
     );
     assert_eq!(fill("{generated:k}", Place::Header).unwrap(), "<g k>");
