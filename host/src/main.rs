@@ -1,6 +1,9 @@
-fn main() -> std::process::ExitCode {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything else, above all before there is a second thread.
     if let Some(code) = nexus::process::keeper::dispatch(std::env::args_os()) {
         return code;
     }
-    std::process::ExitCode::SUCCESS
+    nexus::cli::main(std::env::args_os())
 }
