@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before anything else, above all before there is a second thread.
+    // A keeper or guardian is this binary too; it must begin before any thread does.
     if let Some(code) = nexus::process::keeper::dispatch(std::env::args_os()) {
         return code;
     }

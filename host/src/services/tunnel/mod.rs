@@ -7,7 +7,7 @@
 mod actor;
 mod ingress;
 
-pub use ingress::{Ingress, IngressHandle, IngressInfo, Public};
+pub use ingress::{Ingress, IngressHandle, IngressInfo};
 
 use crate::config::resolved;
 use crate::model::tunnel::{Encryption, State, Status};
