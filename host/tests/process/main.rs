@@ -2,131 +2,16 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use nexus::process::port::{
-    EnvironmentBase, Key, OutputMode, ProcessError, Processes, References, Signal, Spec, StopStep,
-};
-use nexus::process::{Table, TableOptions};
-use nexus::time::SystemClock;
+mod kills;
+mod world;
+
+use nexus::process::port::{OutputMode, ProcessError, Processes as _, Signal, Spec, StopStep};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-
-const LONG: Duration = Duration::from_secs(60);
-
-struct Given;
-
-impl References for Given {
-    fn secret(&self, name: &str) -> Result<String, String> {
-        Ok(format!("secret-{name}"))
-    }
-    fn generated(&self, name: &str) -> Result<String, String> {
-        Ok(format!("generated-{name}"))
-    }
-}
-
-struct World {
-    table: Table,
-    dir: TempDir,
-    marker: String,
-}
-
-fn table(dir: &Path, marker: &str) -> Table {
-    Table::new(TableOptions {
-        data_dir: dir.to_owned(),
-        marker: marker.to_owned(),
-        keeper_exe: PathBuf::from(env!("CARGO_BIN_EXE_nexus")),
-        clock: Arc::new(SystemClock),
-        hidden_env: vec!["HIDDEN".into()],
-    })
-    .unwrap()
-}
-
-fn world() -> World {
-    let dir = TempDir::new().unwrap();
-    let marker = nexus::time::random_token().unwrap();
-    World {
-        table: table(dir.path(), &marker),
-        dir,
-        marker,
-    }
-}
-
-fn key(name: &str) -> Key {
-    Key {
-        plugin: "plug".into(),
-        name: name.into(),
-    }
-}
-
-fn sh(script: &str) -> Spec {
-    Spec {
-        binary: "/bin/sh".into(),
-        args: vec!["-c".into(), script.into()],
-        base: EnvironmentBase::Clean,
-        env: vec![],
-        ports: vec![],
-        files: vec![],
-        cwd: None,
-        stdin: false,
-        stdout: OutputMode::Log,
-        stderr: OutputMode::Log,
-        stop: vec![],
-    }
-}
-
-/// Not `{{` for every brace of a script: the shell's `${…}` is written `$X` here.
-fn refs() -> Arc<dyn References> {
-    Arc::new(Given)
-}
-
-impl World {
-    async fn start(&self, name: &str, spec: Spec) -> u32 {
-        self.table.ensure(key(name), spec, refs()).await.unwrap().pid
-    }
-    async fn line(&self, name: &str) -> String {
-        self.table.lines(&key(name)).unwrap().recv().await.unwrap().text
-    }
-}
-
-fn marked(marker: &str) -> Vec<u32> {
-    let wanted = format!("NEXUS_INSTANCE={marker}");
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|e| e.file_name().to_str()?.parse().ok())
-        .filter(|pid: &u32| {
-            std::fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|env| env.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()))
-        })
-        .collect()
-}
-
-fn stat(pid: u32) -> Option<(char, u32)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut rest = stat.rsplit_once(") ")?.1.split(' ');
-    Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
-}
-
-fn lives(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| state != 'Z')
-}
-
-/// Polls a condition of the outer world, which has no event to wait on.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < LONG, "still not so: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-}
+use world::*;
 
 #[tokio::test]
 async fn a_run_gives_its_outputs_and_its_exit() {
@@ -460,11 +345,6 @@ async fn a_stop_request_goes_to_the_own_port_with_its_secret() {
     assert!(heads[1].starts_with("POST /2 "), "{}", heads[1]);
 }
 
-/// Starts a tree whose grandchild left the session, ignores SIGTERM, and lost its parent.
-fn stubborn() -> Spec {
-    sh("(setsid sh -c 'trap \"\" TERM HUP INT; echo $$; while :; do sleep 1000; done' &); exec sleep 1000")
-}
-
 #[tokio::test]
 async fn nothing_of_the_tree_is_left_when_stop_returns() {
     let w = world();
@@ -530,119 +410,4 @@ async fn directories_of_an_earlier_life_are_removed() {
     std::fs::write(dir.path().join("run/old/server/password"), "x").unwrap();
     let _table = table(dir.path(), "m");
     assert_eq!(std::fs::read_dir(dir.path().join("run")).unwrap().count(), 0);
-}
-
-/// Not a test: the host that the tests below kill. It is this file, run again.
-#[test]
-#[ignore = "needs to be started by the tests below; does nothing alone"]
-fn a_host() {
-    let Ok(dir) = std::env::var("NEXUS_TEST_HOST") else {
-        return;
-    };
-    let marker = std::env::var("NEXUS_TEST_MARKER").unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let table = table(Path::new(&dir), &marker);
-        let running = table.ensure(key("a"), stubborn(), refs()).await.unwrap();
-        let grandchild = table.lines(&key("a")).unwrap().recv().await.unwrap().text;
-        let keeper = stat(running.pid).unwrap().1;
-        std::fs::write(
-            Path::new(&dir).join("pids.new"),
-            format!("{keeper} {} {grandchild}", running.pid),
-        )
-        .unwrap();
-        std::fs::rename(Path::new(&dir).join("pids.new"), Path::new(&dir).join("pids")).unwrap();
-        std::future::pending::<()>().await;
-    });
-}
-
-struct Host {
-    dir: TempDir,
-    marker: String,
-    process: std::process::Child,
-    keeper: u32,
-    child: u32,
-    grandchild: u32,
-}
-
-async fn host() -> Host {
-    let dir = TempDir::new().unwrap();
-    let marker = nexus::time::random_token().unwrap();
-    let process = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "a_host", "--nocapture"])
-        .env("NEXUS_TEST_HOST", dir.path())
-        .env("NEXUS_TEST_MARKER", &marker)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut pids = String::new();
-    until("the host has started its child", || {
-        pids = std::fs::read_to_string(dir.path().join("pids")).unwrap_or_default();
-        !pids.is_empty()
-    })
-    .await;
-    let mut pids = pids.split(' ').map(|p| p.parse::<u32>().unwrap());
-    let mut next = || pids.next().unwrap();
-    let (keeper, child, grandchild) = (next(), next(), next());
-    Host {
-        dir,
-        marker,
-        process,
-        keeper,
-        child,
-        grandchild,
-    }
-}
-
-impl Host {
-    fn guardian(&self) -> Option<u32> {
-        std::fs::read_dir("/proc").unwrap().flatten().find_map(|e| {
-            let pid = e.file_name().to_str()?.parse().ok()?;
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            let mut words = line.split(|b| *b == 0).skip(2);
-            (words.next()? == b"--guardian" && words.next()? == self.marker.as_bytes()).then_some(pid)
-        })
-    }
-
-    async fn nothing_is_left(mut self) {
-        self.process.wait().unwrap();
-        for pid in [self.child, self.grandchild, self.keeper] {
-            until("none of the three lives", || !lives(pid)).await;
-        }
-        until("nothing has the marker", || marked(&self.marker).is_empty()).await;
-        until("the guardian has gone too", || self.guardian().is_none()).await;
-        drop(self.dir);
-    }
-}
-
-#[tokio::test]
-async fn kill_9_of_the_host_leaves_nothing() {
-    let mut host = host().await;
-    assert!(lives(host.grandchild) && host.guardian().is_some());
-    host.process.kill().unwrap();
-    host.nothing_is_left().await;
-}
-
-#[tokio::test]
-async fn kill_9_of_host_and_keeper_together_leaves_nothing() {
-    let mut host = host().await;
-    host.process.kill().unwrap();
-    kill(host.keeper);
-    host.nothing_is_left().await;
-}
-
-#[tokio::test]
-async fn kill_9_of_keeper_then_host_leaves_nothing() {
-    let mut host = host().await;
-    kill(host.keeper);
-    host.process.kill().unwrap();
-    host.nothing_is_left().await;
-}
-
-#[tokio::test]
-async fn kill_9_of_guardian_and_host_leaves_nothing() {
-    let mut host = host().await;
-    kill(host.guardian().unwrap());
-    host.process.kill().unwrap();
-    host.nothing_is_left().await;
 }
