@@ -98,10 +98,10 @@ export function start() {
       message = { node, body, foot, parts: [] };
       messages.set(data.id, message);
       log.insertBefore(node, asksBox);
-      if (mine) settleBubble(data.client_id);
     }
     message.data = data;
     drawFoot(message);
+    if (data.role === 'user') settleBubble(data.client_id);
     drawTail();
   }
 
@@ -298,7 +298,7 @@ export function start() {
     log.classList.toggle('blank', empty);
     if (empty && (!session || last !== null)) {
       tail.append(el('div', { className: 'empty' }, el('h2', { textContent: 'What should be done?' }),
-        el('p', { textContent: 'The agent works in the project directory on the machine that runs Nexus. It asks before it does what you did not allow.' })));
+        el('p', { textContent: 'Work is done in the project directory of the machine that runs Nexus. Answers arrive as they are written, and wait here if you leave.' })));
     }
     follow();
   }
