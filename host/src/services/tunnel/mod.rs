@@ -6,6 +6,8 @@
 
 mod actor;
 mod ingress;
+#[cfg(test)]
+mod tests;
 
 pub use ingress::{Ingress, IngressHandle, IngressInfo};
 
