@@ -1,55 +1,11 @@
-//! The operator's allowlist: what `https://*.example.org:8443` means, and whether a URL is meant by it.
+//! Whether a URL is one that the operator meant by `https://*.example.org:8443`.
 //!
-//! Both sides go through the same URL parser, so that case, punycode, default ports and odd spellings of IP addresses
-//! (`http://2130706433`) cannot make them disagree.
+//! This is the second look, below the gate and with the parser of the client itself: where the two read a URL
+//! differently (odd spellings of IP addresses, backslashes, punycode), this one knows where the request would go.
 
 use crate::config::resolved::HttpGrant;
 pub use reqwest::Url;
 use std::net::IpAddr;
-
-/// Reads `SCHEME://HOST[:PORT]`; `*.` before the host stands for one or more labels. `private` is left false.
-///
-/// # Errors
-/// A sentence that says what is wrong and how to write it.
-pub fn parse(pattern: &str) -> Result<HttpGrant, String> {
-    let wrong = |what: &str| {
-        format!(
-            "`{pattern}` {what}; write it as `https://api.example.org`, `https://*.example.org` or `http://192.0.2.1:8080`"
-        )
-    };
-    let (scheme, rest) = pattern.split_once("://").ok_or_else(|| wrong("has no scheme"))?;
-    let scheme = scheme.to_ascii_lowercase();
-    if scheme != "https" && scheme != "http" {
-        return Err(wrong("is neither http nor https"));
-    }
-    let (wildcard, authority) = match rest.strip_prefix("*.") {
-        Some(authority) => (true, authority),
-        None => (false, rest),
-    };
-    if authority.contains(['/', '?', '#', '\\']) {
-        return Err(wrong("has something after the host; a grant is for a whole host"));
-    }
-    if authority.contains('@') {
-        return Err(wrong("has a user name in it"));
-    }
-    if authority.contains('*') {
-        return Err(wrong("has a `*` that is not the whole first label"));
-    }
-    if authority.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(wrong("has white space in it"));
-    }
-    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|e| wrong(&format!("is not a URL ({e})")))?;
-    let host = host(&url).ok_or_else(|| wrong("has no host"))?;
-    if wildcard && (literal(&url).is_some() || !host.contains('.')) {
-        return Err(wrong("is wider than one organisation's names"));
-    }
-    Ok(HttpGrant {
-        scheme,
-        host: if wildcard { format!("*.{host}") } else { host },
-        port: url.port(),
-        private: false,
-    })
-}
 
 /// Whether `url` goes to the host of this grant. A URL with a user name or password in it never does.
 pub fn matches(grant: &HttpGrant, url: &Url) -> bool {
@@ -96,7 +52,7 @@ mod tests {
     use super::*;
 
     fn allowed(pattern: &str, url: &str) -> bool {
-        Url::parse(url).is_ok_and(|url| matches(&parse(pattern).unwrap(), &url))
+        Url::parse(url).is_ok_and(|url| matches(&HttpGrant::parse(pattern).unwrap(), &url))
     }
 
     #[test]
@@ -106,11 +62,10 @@ mod tests {
             ("https://example.org", "https://EXAMPLE.org:443/"),
             ("https://example.org", "https://example.org./"),
             ("HTTPS://Example.ORG:443", "https://example.org/"),
-            ("https://example.org.", "https://example.org/"),
             ("https://*.example.org", "https://a.example.org/"),
             ("https://*.example.org", "https://a.b.example.org/"),
             ("https://*.example.org:8443", "https://a.example.org:8443/"),
-            ("https://bücher.example", "https://xn--bcher-kva.example/"),
+            ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example/"),
             ("https://xn--bcher-kva.example", "https://BÜCHER.example/"),
             ("http://127.0.0.1:8080", "http://127.1:8080/"),
             ("http://127.0.0.1", "http://2130706433/"),
@@ -144,30 +99,6 @@ mod tests {
             ("http://127.0.0.1", "http://[::ffff:127.0.0.1]/"),
         ] {
             assert!(!allowed(pattern, url), "{pattern} {url}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_that_is_no_host_is_refused_in_words() {
-        for pattern in [
-            "example.org",
-            "ftp://example.org",
-            "https://",
-            "https://*",
-            "https://*.",
-            "https://*.org",
-            "https://a*.org",
-            "https://example.org/",
-            "https://example.org/path",
-            "https://u@example.org",
-            "https://*.127.0.0.1",
-            "https://example.org:99999",
-            "https://example .org",
-            "https://*.*.org",
-            "https://[::1",
-        ] {
-            let error = parse(pattern).unwrap_err();
-            assert!(error.contains(pattern) && error.contains("write it as"), "{error}");
         }
     }
 }

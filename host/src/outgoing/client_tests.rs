@@ -22,10 +22,15 @@ fn request(target: Target, url: &str) -> Request {
     }
 }
 
-fn granted(pattern: &str, private: bool) -> Target {
+/// A grant of exactly the origin of `url`, as the client reads it.
+fn granted(url: &str, private: bool) -> Target {
+    let url = Url::parse(url).unwrap();
+    let (scheme, host) = (url.scheme().to_owned(), url.host_str().unwrap().to_owned());
     Target::Granted(HttpGrant {
+        scheme,
+        host,
+        port: url.port(),
         private,
-        ..allow::parse(pattern).unwrap()
     })
 }
 
