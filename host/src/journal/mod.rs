@@ -1,10 +1,11 @@
 //! The host's own record of every conversation: numbered events, written before anybody sees them.
 //!
 //! **Numbers.** Each session counts from 1, strictly upwards, never twice. An event that changes nothing (a part whose
-//! revision is known already) gets no number. Numbers may have holes: once a part is closed, the deltas and
-//! intermediate states between the part's first event and the closing one are deleted, because the closing one holds
-//! all of it. A client that resumes from inside that range gets the closing event instead and arrives at the same state;
-//! the first event stays, so that the order of parts is the same too. So it is with a part that was given up.
+//! revision is known already) gets no number. Once a
+//! part is closed, the deltas and intermediate states between its first event and the closing one are deleted, because
+//! the closing one holds all of it; so it is with a part that was given up. The first event stays, so that folding what
+//! is left gives the same state with the parts in the same order. A client that resumes from inside such a range gets
+//! the present state; any other gets each event that it missed. Nobody sees a hole.
 //!
 //! **Revisions.** A backend counts the revisions of a part anew in each epoch. [`Journal::ingest`] lifts them above
 //! what the session has, doubled, so that the host's own corrections ([`reconcile`]) lie between two of the backend.
@@ -231,7 +232,8 @@ impl Journal {
     }
 
     /// What happens in a session, each event exactly once. `from`: the last number the caller has; it gets what came after.
-    /// Without one, or with one that this journal never gave, it gets the present state first.
+    /// Without one, with one that this journal never gave, or where what came after is not held one by one any more, it
+    /// gets the present state first.
     ///
     /// # Errors
     /// Where the database cannot be read.

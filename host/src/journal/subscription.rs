@@ -1,7 +1,8 @@
 //! One reader's place in a session.
 //!
 //! New events come from a broadcast; whoever lags behind it, or resumes, is fed from the database, which has them all.
-//! Events that arrive both ways are known by their number.
+//! Events that arrive both ways are known by their number. Where some of what was missed was deleted meanwhile (deltas of
+//! a part that is closed), the present state comes instead: a reader never has to guess whether a hole is a loss.
 
 use super::state::SessionState;
 use super::{Entry, Journal, Seq, disk};
@@ -11,10 +12,14 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// What a subscriber gets.
+/// More missed events than this are given as the present state.
+const CATCH_UP: usize = 4096;
+
+/// What a subscriber gets. Between two items nothing is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// Everything up to its `seq`; at most once, first.
+    /// Everything up to its `seq`, in place of all that came before: first, or where some of what was missed is not held
+    /// one by one any more.
     State(Box<SessionState>),
     Event(Arc<Entry>),
 }
@@ -101,10 +106,10 @@ impl Subscription {
     /// # Errors
     /// [`Ended`]; calling again gives the same.
     pub async fn next(&mut self) -> Result<Item, Ended> {
-        if let Some(state) = self.first.take() {
-            return Ok(Item::State(state));
-        }
         loop {
+            if let Some(state) = self.first.take() {
+                return Ok(Item::State(state));
+            }
             if let Some(item) = self.take_ready() {
                 return Ok(item);
             }
@@ -166,10 +171,25 @@ impl Subscription {
         };
         self.key = Some(key);
         match disk::tail(&self.journal.inner.store, key, self.last).await? {
-            Some(entries) => self.ready = entries.into(),
+            Some(entries) if complete(self.last, &entries) => self.ready = entries.into(),
+            Some(_) => {
+                let state = self.journal.state(&self.session).await?;
+                self.removed = state.seq <= self.last; // it was deleted just now
+                self.last = self.last.max(state.seq);
+                self.first = Some(Box::new(state)).filter(|_| !self.removed);
+            }
             None => self.removed = true,
         }
         self.behind = false;
         Ok(())
     }
+}
+
+/// Whether `entries` are all that came after `last`, and few enough to be better than the whole state.
+fn complete(last: Seq, entries: &[Arc<Entry>]) -> bool {
+    let count = entries.len() as u64;
+    entries.len() <= CATCH_UP
+        && entries
+            .last()
+            .is_none_or(|newest| newest.seq.saturating_sub(last) == count)
 }

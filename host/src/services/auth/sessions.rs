@@ -76,6 +76,14 @@ impl AuthService {
         Ok(Some(login))
     }
 
+    /// The login with this id, if it is still good. No use of it.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn login_by_id(&self, id: &str) -> Result<Option<Login>, AuthError> {
+        Ok(self.store.login_by_id(id).await?.filter(|login| !self.expired(login)))
+    }
+
     fn expired(&self, login: &Login) -> bool {
         let now = self.clock.now();
         now.saturating_sub(login.used_at) >= millis(self.config.session_idle)
@@ -137,11 +145,11 @@ impl AuthService {
     }
 
     /// Waits until the login is over: revoked, logged out or expired, here or by another process.
-    pub async fn revoked(&self, login: &Login) {
+    pub async fn revoked(&self, id: &str) {
         let mut revoked = self.revoked.subscribe();
         loop {
             // A database that cannot be read now decides nothing about a connection that was let in.
-            if let Ok(found) = self.store.login_by_id(&login.id).await
+            if let Ok(found) = self.store.login_by_id(id).await
                 && found.is_none_or(|login| self.expired(&login))
             {
                 return;
@@ -151,8 +159,8 @@ impl AuthService {
             loop {
                 tokio::select! {
                     () = &mut look => break,
-                    id = revoked.recv() => match id {
-                        Ok(id) if id == login.id => return,
+                    ended = revoked.recv() => match ended {
+                        Ok(ended) if ended == id => return,
                         Ok(_) => {}
                         Err(RecvError::Lagged(_) | RecvError::Closed) => break,
                     },

@@ -73,6 +73,12 @@ impl AuthService {
         Ok(Some(token))
     }
 
+    /// Whether a set-up link that was printed is still good.
+    pub fn setup_link_open(&self) -> bool {
+        let link = self.setup.0.lock().unwrap_or_else(PoisonError::into_inner);
+        link.as_ref().is_some_and(|link| link.expires > self.clock.now())
+    }
+
     /// Whether the link may be used now; using it is [`AuthService::setup`].
     ///
     /// # Errors

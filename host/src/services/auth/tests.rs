@@ -333,15 +333,15 @@ async fn revoking_closes_what_is_open() {
     let second = attempt(&auth, "owner", "right one", &client("b", None)).await.unwrap();
     let third = attempt(&auth, "owner", "right one", &client("b", None)).await.unwrap();
     assert_eq!(auth.logins(&first.login).await.unwrap().len(), 3);
-    let (closed, done) = tokio::join!(auth.revoked(&second.login), async { auth.logout(&second.login).await });
+    let (closed, done) = tokio::join!(auth.revoked(&second.login.id), async { auth.logout(&second.login).await });
     assert_eq!((closed, done), ((), Ok(())));
     assert!(auth.authenticate(&second.token).await.unwrap().is_none());
-    let ((), done) = tokio::join!(auth.revoked(&third.login), async {
+    let ((), done) = tokio::join!(auth.revoked(&third.login.id), async {
         auth.revoke(&first.login, Which::AllBut(first.login.id.clone())).await
     });
     done.unwrap();
     assert!(auth.authenticate(&first.token).await.unwrap().is_some());
-    auth.revoked(&third.login).await; // who asks late is told too
+    auth.revoked(&third.login.id).await; // who asks late is told too
 }
 
 #[tokio::test]
