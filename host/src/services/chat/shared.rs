@@ -28,7 +28,6 @@ pub(super) struct Shared {
     pub(super) active: watch::Sender<Option<Active>>,
     /// Look for the backend's program now.
     pub(super) look: tokio::sync::Notify,
-    sessions: watch::Receiver<Arc<Vec<Listed>>>,
     /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Held while such a message
     /// is written, so that one that was just replaced is not written again.
     pub(super) local: tokio::sync::Mutex<Local>,
@@ -38,7 +37,6 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(journal: Arc<dyn JournalPort>, clock: Arc<dyn Clock>, status: ChatStatus) -> Self {
         Self {
-            sessions: journal.list(),
             journal,
             clock,
             status: watch::Sender::new(status),
@@ -63,25 +61,17 @@ impl Shared {
     }
 
     pub(super) fn listed(&self, session: &str) -> Option<Listed> {
-        self.sessions
-            .borrow()
-            .iter()
-            .find(|listed| listed.info.id == session)
-            .cloned()
+        self.journal.find(session)
     }
 
     /// The sub-agents of a session, and theirs.
     pub(super) fn descendants(&self, session: &str) -> Vec<SessionId> {
-        let sessions = self.sessions.borrow();
         let mut found: Vec<SessionId> = vec![session.to_owned()];
         let mut at = 0;
-        while let Some(parent) = found.get(at).cloned() {
-            for listed in sessions
-                .iter()
-                .filter(|listed| listed.info.parent.as_ref() == Some(&parent))
-            {
-                if !found.contains(&listed.info.id) {
-                    found.push(listed.info.id.clone());
+        while let Some(parent) = found.get(at) {
+            for child in self.journal.children(parent) {
+                if !found.contains(&child) {
+                    found.push(child);
                 }
             }
             at += 1;
