@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{mpsc, watch};
 
+/// One prompt at a time goes through it.
+type Gate = tokio::sync::Mutex<()>;
+
 /// The backend that is running.
 #[derive(Clone)]
 pub(super) struct Active {
@@ -31,7 +34,7 @@ pub(super) struct Shared {
     /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Held while such a message
     /// is written, so that one that was just replaced is not written again.
     pub(super) local: tokio::sync::Mutex<Local>,
-    gates: Mutex<HashMap<(SessionId, String), Weak<tokio::sync::Mutex<()>>>>,
+    gates: Mutex<HashMap<(SessionId, String), Weak<Gate>>>,
 }
 
 impl Shared {
@@ -48,7 +51,7 @@ impl Shared {
     }
 
     /// So that the same prompt, sent twice at once, is asked for one after the other.
-    pub(super) fn prompt_gate(&self, session: &str, client_id: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn prompt_gate(&self, session: &str, client_id: &str) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.retain(|_, gate| gate.strong_count() > 0);
         let key = (session.to_owned(), client_id.to_owned());
