@@ -195,6 +195,20 @@ impl JournalPort for FakeJournal {
     fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>> {
         self.list.subscribe()
     }
+    fn find(&self, session: &str) -> Option<Listed> {
+        self.list
+            .borrow()
+            .iter()
+            .find(|listed| listed.info.id == session)
+            .cloned()
+    }
+    fn children(&self, session: &str) -> Vec<SessionId> {
+        let list = self.list.borrow();
+        let of = list
+            .iter()
+            .filter(|listed| listed.info.parent.as_deref() == Some(session));
+        of.map(|listed| listed.info.id.clone()).collect()
+    }
     fn unfinished(&self) -> Vec<SessionId> {
         let book = self.book.lock().unwrap();
         let open = book

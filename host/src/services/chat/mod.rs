@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod fakes;
+mod journal;
 mod local;
 pub mod port;
 mod prompt;

@@ -43,6 +43,9 @@ pub trait JournalPort: Send + Sync + 'static {
     fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State>;
     /// All sessions of all backends, those of sub-agents among them; the most recently active first.
     fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>>;
+    /// A line of that list, as of the last write.
+    fn find(&self, session: &str) -> Option<Listed>;
+    fn children(&self, session: &str) -> Vec<SessionId>;
     /// Sessions whose turn had not ended, or that wait for an answer.
     fn unfinished(&self) -> Vec<SessionId>;
 }

@@ -133,6 +133,9 @@ impl Pump {
 
     /// An event that may be written now.
     fn route(&mut self, event: SessionEvent) -> Option<SessionEvent> {
+        if matches!(self.sessions.get(&event.session), Some(Sync::Live)) && event.event != Event::SessionRemoved {
+            return Some(event);
+        }
         let listed = self.shared.listed(&event.session);
         if let Some(listed) = &listed
             && listed.backend != self.plugin

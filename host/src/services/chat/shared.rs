@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{mpsc, watch};
 
+/// One prompt at a time goes through it.
+type Gate = tokio::sync::Mutex<()>;
+
 /// The backend that is running.
 #[derive(Clone)]
 pub(super) struct Active {
@@ -28,17 +31,15 @@ pub(super) struct Shared {
     pub(super) active: watch::Sender<Option<Active>>,
     /// Look for the backend's program now.
     pub(super) look: tokio::sync::Notify,
-    sessions: watch::Receiver<Arc<Vec<Listed>>>,
     /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Held while such a message
     /// is written, so that one that was just replaced is not written again.
     pub(super) local: tokio::sync::Mutex<Local>,
-    gates: Mutex<HashMap<(SessionId, String), Weak<tokio::sync::Mutex<()>>>>,
+    gates: Mutex<HashMap<(SessionId, String), Weak<Gate>>>,
 }
 
 impl Shared {
     pub(super) fn new(journal: Arc<dyn JournalPort>, clock: Arc<dyn Clock>, status: ChatStatus) -> Self {
         Self {
-            sessions: journal.list(),
             journal,
             clock,
             status: watch::Sender::new(status),
@@ -50,7 +51,7 @@ impl Shared {
     }
 
     /// So that the same prompt, sent twice at once, is asked for one after the other.
-    pub(super) fn prompt_gate(&self, session: &str, client_id: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn prompt_gate(&self, session: &str, client_id: &str) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.retain(|_, gate| gate.strong_count() > 0);
         let key = (session.to_owned(), client_id.to_owned());
@@ -63,25 +64,17 @@ impl Shared {
     }
 
     pub(super) fn listed(&self, session: &str) -> Option<Listed> {
-        self.sessions
-            .borrow()
-            .iter()
-            .find(|listed| listed.info.id == session)
-            .cloned()
+        self.journal.find(session)
     }
 
     /// The sub-agents of a session, and theirs.
     pub(super) fn descendants(&self, session: &str) -> Vec<SessionId> {
-        let sessions = self.sessions.borrow();
         let mut found: Vec<SessionId> = vec![session.to_owned()];
         let mut at = 0;
-        while let Some(parent) = found.get(at).cloned() {
-            for listed in sessions
-                .iter()
-                .filter(|listed| listed.info.parent.as_ref() == Some(&parent))
-            {
-                if !found.contains(&listed.info.id) {
-                    found.push(listed.info.id.clone());
+        while let Some(parent) = found.get(at) {
+            for child in self.journal.children(parent) {
+                if !found.contains(&child) {
+                    found.push(child);
                 }
             }
             at += 1;

@@ -259,6 +259,17 @@ impl Actor {
             Ok(address) => address,
             Err(end) => return end,
         };
+        // A process that is adopted may be serving all the time.
+        if self
+            .statuses
+            .borrow()
+            .iter()
+            .any(|s| s.name == self.tunnel.name && s.url.is_none())
+        {
+            self.set(State::Starting {
+                what: "opening the tunnel".to_owned(),
+            });
+        }
         // Not given up in the middle: what it started has to be closed again.
         self.process = true;
         match timeout(timeouts::PLUGIN_CALL, self.provider.run(address)).await {

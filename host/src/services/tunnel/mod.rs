@@ -5,6 +5,8 @@
 //! account that appears later need no transitions of their own.
 
 mod actor;
+#[cfg(test)]
+mod fakes;
 mod ingress;
 #[cfg(test)]
 mod tests;
