@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::fixtures;
-use super::port::{AuthProvider, CallError, ChatBackend, Feed, TunnelProvider};
+use super::port::{CallError, Feed, TunnelProvider};
 use super::*;
 use crate::config::resolved::{Grants, Limits};
 use crate::model::plugin::Availability;
