@@ -32,7 +32,8 @@ impl ManualClock {
         Self(Arc::new(AtomicU64::new(now)))
     }
     pub fn advance(&self, by: std::time::Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        self.0
+            .fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 }
 

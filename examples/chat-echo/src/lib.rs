@@ -76,13 +76,10 @@ impl chat::Guest for Echo {
                 Input::Other(ext) => return Ok(Admission::Refused(format!("An echo cannot repeat {:?}.", ext.name))),
             }
         }
-        let mut session = load(&s.id).await?;
-        if !session.ask(&client_id, &text, clock::now()) {
-            return Ok(Admission::Duplicate);
-        }
         // Kept first: after a restart the host finds the prompt here, and does not send it again.
-        save(&session).await?;
-        let turn = session.turns.len() - 1;
+        let now = clock::now();
+        let asked = update(&s.id, |session| session.ask(&client_id, &text, now).then(|| session.turns.len() - 1));
+        let Some(turn) = asked.await? else { return Ok(Admission::Duplicate) };
         shared(|shared| {
             shared.cancelled.remove(&s.id);
             shared.queue.push_back((s.id, turn));
@@ -151,10 +148,15 @@ impl sessions::Guest for Echo {
     }
 
     async fn rename(s: SessionRef, title: String) -> Result<(), Error> {
-        let mut session = load(&s.id).await?;
-        session.title = title;
-        session.updated_at = clock::now();
-        save(&session).await
+        let now = clock::now();
+        let session = update(&s.id, |session| {
+            session.title.clone_from(&title);
+            session.updated_at = now;
+            session.clone()
+        })
+        .await?;
+        shared(|shared| shared.news.push_back(Event::Session(info(&session))));
+        Ok(())
     }
 
     async fn delete(s: SessionRef) -> Result<(), Error> {
@@ -240,23 +242,30 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) ->
             turn.answer.push_str(&word);
         }
     }
-    // Another prompt or a new title may have come while it spoke: only this answer is changed.
     let now = clock::now();
-    if let (Ok(mut stored), Some(spoken)) = (load(id).await, session.turns.get(turn)) {
-        if let Some(turn) = stored.turns.get_mut(turn) {
-            turn.answer.clone_from(&spoken.answer);
+    let spoken = session.turns.get(turn).map(|t| t.answer.clone()).unwrap_or_default();
+    let kept = update(id, |session| {
+        if let Some(turn) = session.turns.get_mut(turn) {
+            turn.answer.clone_from(&spoken);
             turn.answered_at = Some(now);
         }
-        stored.updated_at = now;
-        if let Err(e) = save(&stored).await {
+        session.updated_at = now;
+        session.clone()
+    });
+    match kept.await {
+        Ok(session) => {
+            for (message, part) in said(&session, turn, revision + 1).into_iter().skip(1) {
+                events.send(Event::Part(part)).await?;
+                events.send(Event::Message(message)).await?;
+            }
+            events.send(Event::Session(info(&session))).await?;
+        }
+        // It was deleted while it spoke.
+        Err(Error::NotFound(_)) => {}
+        Err(e) => {
             let words = format!("The answer could not be kept: {e:?}");
             events.send(Event::Error((Some(id.to_owned()), words))).await?;
         }
-        for (message, part) in said(&stored, turn, revision + 1).into_iter().skip(1) {
-            events.send(Event::Part(part)).await?;
-            events.send(Event::Message(message)).await?;
-        }
-        events.send(Event::Session(info(&stored))).await?;
     }
     shared(|s| s.busy = None);
     events.send(running(Turn::Idle)).await
@@ -336,12 +345,34 @@ fn key(session: &str) -> String {
 }
 
 async fn load(id: &str) -> Result<Session, Error> {
-    let bytes = store::get(key(id)).await?;
-    let bytes = bytes.ok_or_else(|| Error::NotFound(format!("There is no session {id:?}.")))?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::Other(format!("The session {id:?} is damaged in the store: {e}")))
+    decode(id, &read(id).await?)
 }
 
 async fn save(session: &Session) -> Result<(), Error> {
-    let bytes = serde_json::to_vec(session).map_err(|e| Error::Other(e.to_string()))?;
-    store::set(key(&session.id), bytes).await
+    store::set(key(&session.id), encode(session)?).await
+}
+
+/// Changes a session. Another function may do so at the same time, wherever one waits: then it is tried anew.
+async fn update<T>(id: &str, change: impl Fn(&mut Session) -> T) -> Result<T, Error> {
+    loop {
+        let before = read(id).await?;
+        let mut session = decode(id, &before)?;
+        let result = change(&mut session);
+        if store::compare_and_set(key(id), Some(before), encode(&session)?).await? {
+            return Ok(result);
+        }
+    }
+}
+
+async fn read(id: &str) -> Result<Vec<u8>, Error> {
+    let bytes = store::get(key(id)).await?;
+    bytes.ok_or_else(|| Error::NotFound(format!("There is no session {id:?}.")))
+}
+
+fn decode(id: &str, bytes: &[u8]) -> Result<Session, Error> {
+    serde_json::from_slice(bytes).map_err(|e| Error::Other(format!("The session {id:?} is damaged in the store: {e}")))
+}
+
+fn encode(session: &Session) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(session).map_err(|e| Error::Other(e.to_string()))
 }

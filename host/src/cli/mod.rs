@@ -1,1 +1,199 @@
+//! The command line: one file per subcommand. Exit codes: 0 ok, 1 failure, 2 usage or configuration.
 
+mod config;
+mod logging;
+mod setup;
+mod signals;
+mod source;
+pub mod up;
+pub mod user;
+
+pub use signals::{Stop, Stops};
+pub use source::Components;
+
+use crate::config::resolved::Config;
+use crate::config::{Machine, Overrides, PluginSource, Report, default_file, load};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Usage or configuration.
+pub const EXIT_USAGE: u8 = 2;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "nexus",
+    version,
+    about = "Puts an AI coding agent on the web safely: chat backends, tunnels and logins are sandboxed WASM plugins",
+    after_help = "Without a subcommand: up. Exit codes: 0 ok, 1 failure, 2 usage or configuration.",
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    up: UpArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start Nexus: the web page, the plugins and the tunnels (the default)
+    Up(UpArgs),
+    /// Look at a configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Install what Nexus can run
+    #[command(subcommand)]
+    Setup(setup::SetupCommand),
+    /// Print the version
+    Version,
+}
+
+/// Which configuration, and where the data lies.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Where {
+    /// The configuration; without it nexus/nexus.toml in the user's configuration folder if there is one, else the
+    /// defaults. Never a file of the current directory: the agent writes there
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where accounts, sessions, the journal and installed tools lie [default: nexus in the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+struct UpArgs {
+    #[command(flatten)]
+    place: Where,
+    /// The address of the web page; port 0 takes any free one [default: 127.0.0.1:7860]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+/// Reads the configuration that `place` names.
+///
+/// # Errors
+/// Every problem of the file, or that the current directory cannot be read.
+pub fn load_config(place: &Where, listen: Option<SocketAddr>, plugins: &dyn PluginSource) -> Result<Config, LoadError> {
+    let machine = Machine::this(plugins).map_err(LoadError::Machine)?;
+    let file = place.config.clone().or_else(default_file);
+    let overrides = Overrides {
+        data_dir: place.data_dir.clone(),
+        listen,
+    };
+    load(file.as_deref(), &overrides, &machine).map_err(LoadError::Config)
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the current directory cannot be read: {0}")]
+    Machine(std::io::Error),
+    #[error("{0}")]
+    Config(Report),
+}
+
+impl LoadError {
+    /// Writes itself to stderr.
+    pub fn show(&self) -> ExitCode {
+        complain(&self.to_string());
+        match self {
+            Self::Machine(_) => ExitCode::FAILURE,
+            Self::Config(_) => ExitCode::from(EXIT_USAGE),
+        }
+    }
+}
+
+/// The program. `args` begin with its name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // A closed pipe behind `nexus --help | head` is no error worth a word.
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(EXIT_USAGE));
+        }
+    };
+    let result = match cli.command.unwrap_or(Command::Up(cli.up)) {
+        Command::Up(args) => run_up(&args),
+        Command::Config(command) => Ok(config::run(&command)),
+        Command::Setup(command) => setup::run(&command),
+        Command::Version => {
+            say(Cli::command().render_version().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|e| {
+        complain(&format!("error: {e:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run_up(args: &UpArgs) -> anyhow::Result<ExitCode> {
+    let config = match load_config(&args.place, args.listen, &Components::shipped()) {
+        Ok(config) => config,
+        Err(e) => return Ok(e.show()),
+    };
+    logging::start(&config.log)?;
+    // Two workers: the guests yield, and everything that blocks goes to the blocking pool.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let code = runtime.block_on(up::up(config));
+    // A task that hangs on a dead disk must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+/// A line for programs or for the person, on stdout.
+fn say(line: &str) {
+    use std::io::Write as _;
+    // Whoever closed stdout does not want to hear about it.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// A line for the person, on stderr.
+fn complain(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn up_is_the_default_with_and_without_flags() {
+        let listen = |args: &[&str]| match Cli::try_parse_from(args).unwrap() {
+            Cli {
+                command: Some(Command::Up(up)),
+                ..
+            }
+            | Cli { command: None, up } => up.listen.map(|l| l.port()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(listen(&["nexus"]), None);
+        assert_eq!(listen(&["nexus", "--listen", "127.0.0.1:0"]), Some(0));
+        assert_eq!(listen(&["nexus", "up", "--listen", "[::1]:80"]), Some(80));
+    }
+
+    #[test]
+    fn usage_is_exit_code_2_and_help_is_0() {
+        for (args, code) in [
+            (vec!["nexus", "--nonsense"], 2),
+            (vec!["nexus", "--listen", "here"], 2),
+            (vec!["nexus", "--help"], 0),
+        ] {
+            assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), code);
+        }
+    }
+}

@@ -1,5 +1,106 @@
 //! Configuration in three stages: what was written (`authored`), what it means with every default filled in
 //! (`prepared`), and what this machine makes of it (`resolved`: paths, secrets, plugins found). Only [`resolved`] is
 //! passed inward.
+//!
+//! Each stage notes every problem it finds, and the configuration counts only if none was noted: a file that is half
+//! understood changes nothing.
 
+mod authored;
+pub mod diagnostic;
+mod plugins;
+mod prepared;
+mod read;
+mod resolve;
 pub mod resolved;
+mod secret;
+mod units;
+
+pub use authored::CONFIG_VERSION;
+pub use diagnostic::{Diagnostic, Report};
+pub use plugins::PluginSource;
+pub use units::show_duration;
+
+use resolved::Config;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What the command line says in place of the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+}
+
+/// What the configuration depends on besides its file.
+pub struct Machine<'a> {
+    /// The current directory: absolute.
+    pub cwd: PathBuf,
+    /// `$XDG_DATA_HOME`, or what stands for it.
+    pub data_home: Option<PathBuf>,
+    /// One variable of the environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    pub plugins: &'a dyn PluginSource,
+}
+
+impl<'a> Machine<'a> {
+    /// This one.
+    ///
+    /// # Errors
+    /// The current directory is gone or may not be read.
+    pub fn this(plugins: &'a dyn PluginSource) -> std::io::Result<Self> {
+        Ok(Self {
+            cwd: std::env::current_dir()?,
+            data_home: xdg("XDG_DATA_HOME", ".local/share"),
+            env: &|name| std::env::var(name).ok(),
+            plugins,
+        })
+    }
+}
+
+/// A base directory: the variable where it is absolute, else its place below the home directory.
+fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p: &PathBuf| p.is_absolute())
+    };
+    absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
+}
+
+/// The file that counts when none is named: `nexus/nexus.toml` in the user's configuration home, if it exists.
+///
+/// Never one in the current directory: that is the workspace, where the agent writes, and a file of its making could
+/// grant a plugin anything at the next start.
+pub fn default_file() -> Option<PathBuf> {
+    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("nexus/nexus.toml")).filter(|p| p.exists())
+}
+
+/// Reads, checks and completes a configuration. Without a file: the defaults.
+///
+/// # Errors
+/// Every problem, each with its place.
+pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
+    let Some(file) = file else {
+        return resolve::resolve("config-version = 1\n", None, overrides, machine);
+    };
+    let fail = |problem: String, fix: &str| {
+        let d = Diagnostic::new(diagnostic::Place::At(0..0), "", problem).fix(fix);
+        Report::new(Some(file.to_owned()), String::new(), vec![d])
+    };
+    let bytes = std::fs::read(file).map_err(|e| {
+        fail(
+            format!("the file cannot be read: {e}"),
+            "name a file that exists, or leave out --config for the defaults",
+        )
+    })?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        fail(
+            format!("the file is not UTF-8, from byte {} on", e.utf8_error().valid_up_to()),
+            "save it as UTF-8",
+        )
+    })?;
+    resolve::resolve(&text, Some(file), overrides, machine)
+}
+
+#[cfg(test)]
+mod tests;

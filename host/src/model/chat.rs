@@ -76,11 +76,22 @@ pub struct Tool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
-    Text { text: String },
-    Reasoning { text: String },
+    Text {
+        text: String,
+    },
+    Reasoning {
+        text: String,
+    },
     Tool(Tool),
-    Attachment { mime: String, name: Option<String>, url: String },
-    Other { name: String, value: String },
+    Attachment {
+        mime: String,
+        name: Option<String>,
+        url: String,
+    },
+    Other {
+        name: String,
+        value: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +133,11 @@ pub enum Turn {
     #[default]
     Idle,
     Running,
-    Retrying { attempt: u32, message: String, next_at: Option<Millis> },
+    Retrying {
+        attempt: u32,
+        message: String,
+        next_at: Option<Millis>,
+    },
     /// The backend went away in the middle of the turn.
     Interrupted,
 }
@@ -131,17 +146,42 @@ pub enum Turn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    Session { info: SessionInfo },
+    Session {
+        info: SessionInfo,
+    },
     SessionRemoved,
-    Message { message: Message },
-    MessageRemoved { message: MessageId },
-    Part { part: Part },
-    Delta { part: PartId, message: MessageId, revision: u64, text: String },
-    PartRemoved { message: MessageId, part: PartId },
-    Asked { ask: Ask },
-    AskClosed { ask: AskId },
-    Turn { turn: Turn },
-    Error { message: Option<MessageId>, text: String },
+    Message {
+        message: Message,
+    },
+    MessageRemoved {
+        message: MessageId,
+    },
+    Part {
+        part: Part,
+    },
+    Delta {
+        part: PartId,
+        message: MessageId,
+        revision: u64,
+        text: String,
+    },
+    PartRemoved {
+        message: MessageId,
+        part: PartId,
+    },
+    Asked {
+        ask: Ask,
+    },
+    AskClosed {
+        ask: AskId,
+    },
+    Turn {
+        turn: Turn,
+    },
+    Error {
+        message: Option<MessageId>,
+        text: String,
+    },
 }
 
 /// An event and the session it belongs to, as it comes from a backend.

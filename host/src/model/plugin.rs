@@ -20,9 +20,14 @@ pub enum State {
     Starting,
     Running,
     /// It fell; it is started again at `at`.
-    Restarting { cause: String, at: Millis },
+    Restarting {
+        cause: String,
+        at: Millis,
+    },
     /// It fell too often. Only the operator starts it again.
-    Failed { cause: String },
+    Failed {
+        cause: String,
+    },
 }
 
 /// For the status page, `/healthz` and `nexus plugin list`.

@@ -37,13 +37,28 @@ pub enum State {
     Off,
     /// Wanted, but not before an owner account exists.
     WaitingForAccount,
-    Starting { what: String },
-    Up { connections: u32 },
-    Degraded { why: String },
-    Reconnecting { why: String },
+    Starting {
+        what: String,
+    },
+    Up {
+        connections: u32,
+    },
+    Degraded {
+        why: String,
+    },
+    Reconnecting {
+        why: String,
+    },
     /// Tried again at `at`.
-    Waiting { why: String, hint: Option<String>, at: Millis },
-    Failed { why: String, hint: Option<String> },
+    Waiting {
+        why: String,
+        hint: Option<String>,
+        at: Millis,
+    },
+    Failed {
+        why: String,
+        hint: Option<String>,
+    },
     Stopping,
 }
 

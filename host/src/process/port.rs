@@ -33,7 +33,12 @@ pub enum Signal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopStep {
     /// `url` is `process://NAME:PORT/…` of this process, or of its port alone: `process://:PORT/…`.
-    Http { method: String, url: String, headers: Vec<(String, String)>, timeout: Duration },
+    Http {
+        method: String,
+        url: String,
+        headers: Vec<(String, String)>,
+        timeout: Duration,
+    },
     Signal(Signal),
     Wait(Duration),
 }
@@ -129,7 +134,13 @@ pub struct Info {
 /// The table of processes.
 pub trait Processes: Send + Sync + 'static {
     /// Runs to the end; killed with all its descendants after `timeout`.
-    fn run(&self, plugin: &str, spec: Spec, refs: Arc<dyn References>, timeout: Duration) -> BoxFuture<'_, Result<RunOutput, ProcessError>>;
+    fn run(
+        &self,
+        plugin: &str,
+        spec: Spec,
+        refs: Arc<dyn References>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<RunOutput, ProcessError>>;
     fn ensure(&self, key: Key, spec: Spec, refs: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>>;
     fn exited(&self, key: Key) -> BoxFuture<'_, Result<Exit, ProcessError>>;
     /// Kept lines from the start of the process, then new ones; closed after its last line.

@@ -21,6 +21,19 @@ pub trait KeyValue: Send + Sync + 'static {
     fn set(&self, plugin: &str, key: &str, value: Vec<u8>, quota: u64) -> BoxFuture<'_, Result<(), KvError>>;
     fn delete(&self, plugin: &str, key: &str) -> BoxFuture<'_, Result<(), KvError>>;
     /// In byte order, at most `limit`, after `after`.
-    fn keys(&self, plugin: &str, prefix: &str, after: Option<&str>, limit: u32) -> BoxFuture<'_, Result<Vec<String>, KvError>>;
-    fn compare_and_set(&self, plugin: &str, key: &str, expected: Option<Vec<u8>>, value: Vec<u8>, quota: u64) -> BoxFuture<'_, Result<bool, KvError>>;
+    fn keys(
+        &self,
+        plugin: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<String>, KvError>>;
+    fn compare_and_set(
+        &self,
+        plugin: &str,
+        key: &str,
+        expected: Option<Vec<u8>>,
+        value: Vec<u8>,
+        quota: u64,
+    ) -> BoxFuture<'_, Result<bool, KvError>>;
 }

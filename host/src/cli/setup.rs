@@ -1,0 +1,42 @@
+//! `nexus setup …`
+
+use super::{Components, Where, complain, load_config, say};
+use crate::services::setup::{self, Progress};
+use clap::Subcommand;
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SetupCommand {
+    /// Install the opencode that this version was tested with into the data directory (needs npm)
+    Opencode {
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+pub(super) fn run(command: &SetupCommand) -> anyhow::Result<ExitCode> {
+    let SetupCommand::Opencode { place } = command;
+    let config = match load_config(place, None, &Components::shipped()) {
+        Ok(config) => config,
+        Err(e) => return Ok(e.show()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let path = runtime.block_on(async {
+        let mut stops = super::Stops::catch()?;
+        let search = std::env::var_os("PATH");
+        let mut show = |progress: Progress| match progress {
+            Progress::Step(text) => say(&text),
+            Progress::Output(line) => complain(&format!("  {line}")),
+        };
+        tokio::select! {
+            done = setup::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),
+            stop = stops.next() => Err(anyhow::anyhow!("stopped by {stop}; nothing was changed")),
+        }
+    })?;
+    say(&format!(
+        "opencode {} is installed: {}",
+        setup::OPENCODE_VERSION,
+        path.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,441 @@
+//! What a plugin may do: its manifest ∩ the operator's grants.
+//!
+//! A plugin from a file gets only what `[plugin.NAME.grants]` names. A built-in one gets what its manifest asks for,
+//! because its manifest was reviewed with this program; a grants table narrows that.
+
+use super::authored::Plugin as AuthoredPlugin;
+use super::diagnostic::{Diagnostic, Place};
+use super::prepared::Prepared;
+use super::read::{Findings, Located};
+use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
+use super::{Machine, secret};
+use crate::timeouts;
+use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Bytes, for a plugin whose manifest does not ask for more.
+const MEMORY: u64 = 64 << 20;
+
+/// Where manifests come from.
+pub trait PluginSource {
+    /// The manifest of the plugin `name`: of the component in the file, or of the built-in one of that name.
+    ///
+    /// # Errors
+    /// A sentence for the operator: no such file, no component, no manifest.
+    fn manifest(&self, name: &str, source: &Source) -> Result<Manifest, String>;
+    /// The names of the built-in plugins.
+    fn builtins(&self) -> Vec<String>;
+}
+
+/// Every plugin that has a table or is selected.
+pub(super) fn resolve(
+    prepared: &Prepared,
+    machine: &Machine<'_>,
+    absolute: &dyn Fn(&str) -> PathBuf,
+    workspace: &Path,
+    findings: &mut Findings,
+) -> BTreeMap<String, Plugin> {
+    let builtins = machine.plugins.builtins();
+    let with_table: BTreeSet<&str> = prepared.plugins.iter().map(|(name, _)| name.value.as_str()).collect();
+    let names = || builtins.iter().map(String::as_str).chain(with_table.iter().copied());
+    let empty = AuthoredPlugin::default();
+    let mut todo: BTreeMap<&str, (&AuthoredPlugin, Place, String)> = BTreeMap::new();
+    for (name, table) in &prepared.plugins {
+        todo.insert(&name.value, (table, Place::At(name.span.clone()), name.key.clone()));
+    }
+    for s in &prepared.selected {
+        if !with_table.contains(s.plugin.as_str()) && !builtins.contains(&s.plugin) {
+            let mut d = Diagnostic::new(
+                s.place.clone(),
+                s.key.clone(),
+                format!("there is no plugin `{}`", s.plugin),
+            )
+            .expected(format!(
+                "a built-in plugin ({}), or one with a table of its own",
+                builtins.join(", ")
+            ))
+            .nearest(&s.plugin, names());
+            d.fix = Some(match &d.nearest {
+                Some(near) => format!("write \"{near}\""),
+                None => format!(
+                    "say where it lies:\n[plugin.{}]\nsource = \"path/to/component.wasm\"",
+                    s.plugin
+                ),
+            });
+            findings.push(d);
+            continue;
+        }
+        todo.entry(&s.plugin)
+            .or_insert_with(|| (&empty, s.place.clone(), s.key.clone()));
+    }
+    let mut plugins = BTreeMap::new();
+    for (name, (table, place, key)) in todo {
+        let source = match &table.source {
+            Some(path) => Source::File(absolute(&path.value)),
+            None if builtins.iter().any(|b| b == name) => Source::Builtin,
+            None => {
+                findings.push(
+                    Diagnostic::new(place, key.clone(), format!("no built-in plugin is called `{name}`"))
+                        .expected(format!("source = \"path.wasm\", or one of {}", builtins.join(", ")))
+                        .nearest(name, builtins.iter().map(String::as_str))
+                        .fix(format!("add to [{key}]: source = \"path/to/component.wasm\"")),
+                );
+                continue;
+            }
+        };
+        let manifest = match machine.plugins.manifest(name, &source) {
+            Ok(manifest) => manifest,
+            Err(why) => {
+                let (place, key) = match &table.source {
+                    Some(s) => (Place::At(s.span.clone()), s.key.clone()),
+                    None => (place, key),
+                };
+                findings.push(
+                    Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
+                        .found(why)
+                        .expected("a component with its manifest, as `nexus plugin build` makes it"),
+                );
+                continue;
+            }
+        };
+        for s in prepared
+            .selected
+            .iter()
+            .filter(|s| s.plugin == name && s.kind != manifest.kind)
+        {
+            findings.push(
+                Diagnostic::new(
+                    s.place.clone(),
+                    s.key.clone(),
+                    format!("`{name}` is not a plugin for this place"),
+                )
+                .found(format!("its manifest says kind = \"{}\"", manifest.kind))
+                .expected(format!("a plugin of kind \"{}\"", s.kind)),
+            );
+        }
+        let one = One {
+            name,
+            table,
+            manifest: &manifest,
+            place,
+            builtin: source == Source::Builtin,
+        };
+        let config = one.config(findings);
+        let cwd = (manifest.kind == Kind::Chat).then(|| workspace.to_owned());
+        let grants = Grants {
+            processes: one.processes(absolute, cwd, findings),
+            http: one.http(&config, findings),
+            store_quota: one.store_quota(findings),
+            secrets: one.secrets(absolute, machine.env, findings),
+        };
+        let limits = one.limits();
+        plugins.insert(
+            name.to_owned(),
+            Plugin {
+                name: name.to_owned(),
+                source,
+                config,
+                grants,
+                limits,
+            },
+        );
+    }
+    plugins
+}
+
+struct One<'a> {
+    name: &'a str,
+    table: &'a AuthoredPlugin,
+    manifest: &'a Manifest,
+    place: Place,
+    builtin: bool,
+}
+
+impl One<'_> {
+    fn missing(&self, key: &str, spec: &ConfigKey, fix: String) -> Diagnostic {
+        Diagnostic::new(
+            self.place.clone(),
+            format!("plugin.{}.{key}", self.name),
+            format!("the plugin `{}` cannot run without `{key}`", self.name),
+        )
+        .found("nothing")
+        .expected(format!("{}: {}", spec.kind, spec.description))
+        .fix(fix)
+    }
+
+    /// Checked against the schema, defaults filled in.
+    fn config(&self, findings: &mut Findings) -> serde_json::Map<String, serde_json::Value> {
+        let schema = &self.manifest.config;
+        let readable = || schema.iter().filter(|(_, k)| !k.secret).map(|(name, _)| name.as_str());
+        let mut values = serde_json::Map::new();
+        for (name, value) in &self.table.config {
+            let found = || shown(&value.value);
+            match schema.get(name) {
+                None => {
+                    let list = readable().collect::<Vec<_>>().join(", ");
+                    let mut d = value
+                        .problem(format!("the plugin `{}` knows no key `{name}`", self.name))
+                        .expected(if list.is_empty() {
+                            "no key at all".to_owned()
+                        } else {
+                            format!("one of {list}")
+                        })
+                        .nearest(name, readable());
+                    d.fix = Some(match &d.nearest {
+                        Some(near) => format!("write `{near}`, or delete it"),
+                        None => "delete it".to_owned(),
+                    });
+                    findings.push(d);
+                }
+                // What it holds is not shown.
+                Some(key) if key.secret => findings.push(
+                    value
+                        .problem(format!("`{name}` is a secret and does not stand among the plain keys"))
+                        .hide_value()
+                        .fix(format!(
+                            "delete it here and write:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}",
+                            self.name
+                        )),
+                ),
+                Some(key) if !key.kind.admits(&value.value) => findings.push(
+                    value
+                        .problem(format!("`{}` does not fit", value.key))
+                        .found(found())
+                        .expected(format!("{}: {}", key.kind, key.description)),
+                ),
+                Some(key) if !one_of(key, &value.value) => findings.push(
+                    value
+                        .problem(format!("`{}` does not fit", value.key))
+                        .found(found())
+                        .expected(format!("one of {}", key.one_of.join(", ")))
+                        .nearest(
+                            value.value.as_str().unwrap_or(""),
+                            key.one_of.iter().map(String::as_str),
+                        ),
+                ),
+                Some(_) => {
+                    values.insert(name.clone(), json(&value.value));
+                }
+            }
+        }
+        for (name, key) in schema.iter().filter(|(_, k)| !k.secret) {
+            if self.table.config.iter().any(|(written, _)| written == name) {
+                continue;
+            }
+            match &key.default {
+                Some(default) => {
+                    values.insert(name.clone(), json(default));
+                }
+                None if key.required => {
+                    let fix = format!("write:\n[plugin.{}.config]\n{name} = …", self.name);
+                    findings.push(self.missing(&format!("config.{name}"), key, fix));
+                }
+                None => {}
+            }
+        }
+        values
+    }
+
+    fn secrets(
+        &self,
+        absolute: &dyn Fn(&str) -> PathBuf,
+        env: &dyn Fn(&str) -> Option<String>,
+        findings: &mut Findings,
+    ) -> BTreeMap<String, Secret> {
+        let mut secrets = BTreeMap::new();
+        for (name, source) in &self.table.secrets {
+            if !self.manifest.secrets().any(|s| s == name) {
+                let list = self.manifest.secrets().collect::<Vec<_>>().join(", ");
+                findings.push(
+                    source
+                        .problem(format!("the plugin `{}` asks for no secret `{name}`", self.name))
+                        .expected(if list.is_empty() {
+                            "no secret at all".to_owned()
+                        } else {
+                            format!("one of {list}")
+                        })
+                        .nearest(name, self.manifest.secrets()),
+                );
+                continue;
+            }
+            match secret::read(source, absolute, env) {
+                Ok(secret) => {
+                    secrets.insert(name.clone(), secret);
+                }
+                Err(problem) => findings.push(problem),
+            }
+        }
+        for (name, key) in self.manifest.config.iter().filter(|(_, k)| k.secret && k.required) {
+            if !self.table.secrets.iter().any(|(written, _)| written == name) {
+                let fix = format!("write:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}", self.name);
+                findings.push(self.missing(&format!("secrets.{name}"), key, fix));
+            }
+        }
+        secrets
+    }
+
+    fn processes(
+        &self,
+        absolute: &dyn Fn(&str) -> PathBuf,
+        cwd: Option<PathBuf>,
+        findings: &mut Findings,
+    ) -> BTreeMap<String, ProcessGrant> {
+        let requests = &self.manifest.capabilities.process;
+        let mut grants = BTreeMap::new();
+        if self.builtin {
+            for (name, request) in requests {
+                let grant = ProcessGrant {
+                    path: None,
+                    inherit_env: request.inherit_env,
+                    cwd: cwd.clone(),
+                };
+                grants.insert(name.clone(), grant);
+            }
+        }
+        for (binary, written) in &self.table.grants.processes {
+            let Some(request) = requests.get(&binary.value) else {
+                findings.push(self.not_asked(binary, &binary.value, requests.keys().map(String::as_str)));
+                continue;
+            };
+            let inherit = written.inherit_env.as_ref();
+            if let Some(at) = inherit.filter(|i| i.value && !request.inherit_env) {
+                findings.push(
+                    at.problem(format!("the plugin `{}` does not ask for the environment", self.name))
+                        .expected("nothing, or false")
+                        .fix("delete the line"),
+                );
+            }
+            let grant = ProcessGrant {
+                path: written.path.as_ref().map(|p| absolute(&p.value)),
+                inherit_env: request.inherit_env && inherit.map_or(self.builtin, |i| i.value),
+                cwd: cwd.clone(),
+            };
+            grants.insert(binary.value.clone(), grant);
+        }
+        grants
+    }
+
+    fn not_asked<'n, T>(
+        &self,
+        at: &Located<T>,
+        what: &str,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Diagnostic {
+        let list = names.clone().collect::<Vec<_>>().join(", ");
+        at.problem(format!("the plugin `{}` does not ask for `{what}`", self.name))
+            .expected(if list.is_empty() {
+                "no such grant at all".to_owned()
+            } else {
+                format!("one of {list}")
+            })
+            .nearest(what, names)
+            .fix("delete it, or name what the manifest asks for (`nexus plugin info` shows it)")
+    }
+
+    fn http(&self, config: &serde_json::Map<String, serde_json::Value>, findings: &mut Findings) -> Vec<HttpGrant> {
+        let mut requests = Vec::new();
+        for request in &self.manifest.capabilities.http {
+            let Some(url) = expand(&request.url, config) else {
+                continue;
+            };
+            match HttpGrant::of_url(&url) {
+                Ok(grant) => requests.push((url, grant)),
+                Err(why) => findings.push(
+                    Diagnostic::new(
+                        self.place.clone(),
+                        format!("plugin.{}", self.name),
+                        format!("the plugin `{}` asks for an address that is none", self.name),
+                    )
+                    .found(format!("{:?} (from {:?} in its manifest): {why}", url, request.url))
+                    .expected("https://HOST"),
+                ),
+            }
+        }
+        let Some(written) = &self.table.grants.http else {
+            return if self.builtin {
+                requests.into_iter().map(|(_, grant)| grant).collect()
+            } else {
+                Vec::new()
+            };
+        };
+        let mut grants = Vec::new();
+        for grant in written {
+            let before = grants.len();
+            grants.extend(
+                requests
+                    .iter()
+                    .filter_map(|(_, request)| grant.value.intersect(request)),
+            );
+            if grants.len() == before {
+                let shown = format!("{}://{}", grant.value.scheme, grant.value.host);
+                findings.push(self.not_asked(grant, &shown, requests.iter().map(|(url, _)| url.as_str())));
+            }
+        }
+        grants
+    }
+
+    fn store_quota(&self, findings: &mut Findings) -> u64 {
+        match (&self.manifest.capabilities.store, &self.table.grants.store_quota) {
+            (None, Some(quota)) if quota.value > 0 => {
+                findings.push(self.not_asked(quota, "store", std::iter::empty()));
+                0
+            }
+            (Some(request), Some(quota)) => request.quota.min(quota.value),
+            (Some(request), None) if self.builtin => request.quota,
+            _ => 0,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let l = &self.table.limits;
+        let or = |n: &Option<Located<u32>>, default| n.as_ref().map_or(default, |n| n.value);
+        Limits {
+            memory: l
+                .memory
+                .as_ref()
+                .map_or(self.manifest.limits.memory.unwrap_or(MEMORY), |m| m.value),
+            cpu: l.cpu.as_ref().map_or(timeouts::GUEST_CPU, |d| d.value),
+            call: l.call.as_ref().map_or(timeouts::PLUGIN_CALL, |d| d.value),
+            streams: or(&l.streams, 64),
+            processes: or(&l.processes, 8),
+            log_lines: or(&l.log_lines, 100),
+        }
+    }
+}
+
+fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
+    key.one_of.is_empty() || value.as_str().is_some_and(|s| key.one_of.iter().any(|o| o == s))
+}
+
+/// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
+fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+    let Some((before, rest)) = url.split_once("{config:") else {
+        return Some(url.to_owned());
+    };
+    let (key, after) = rest.split_once('}')?;
+    let value = config.get(key)?.as_str().filter(|v| !v.is_empty())?;
+    Some(format!("{before}{value}{}", expand(after, config)?))
+}
+
+fn shown(value: &toml::Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > 80 {
+        text.chars().take(79).chain(['…']).collect()
+    } else {
+        text
+    }
+}
+
+fn json(value: &toml::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        toml::Value::String(s) => Value::from(s.as_str()),
+        toml::Value::Integer(n) => Value::from(*n),
+        toml::Value::Float(n) => Value::from(*n),
+        toml::Value::Boolean(b) => Value::from(*b),
+        toml::Value::Datetime(d) => Value::from(d.to_string()),
+        toml::Value::Array(items) => items.iter().map(json).collect(),
+        toml::Value::Table(items) => items.iter().map(|(k, v)| (k.clone(), json(v))).collect(),
+    }
+}

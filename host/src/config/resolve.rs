@@ -1,0 +1,143 @@
+//! Stage three: what this machine makes of the configuration.
+
+use super::authored::Authored;
+use super::diagnostic::{Diagnostic, Place, Report};
+use super::plugins;
+use super::prepared::{Listen, Prepared};
+use super::read::Findings;
+use super::resolved::{Chat, Config, Tunnel, Web};
+use super::{Machine, Overrides};
+use std::path::{Component, Path, PathBuf};
+
+/// # Errors
+/// Every problem of every stage, each with its place.
+pub(super) fn resolve(
+    text: &str,
+    file: Option<&Path>,
+    overrides: &Overrides,
+    machine: &Machine<'_>,
+) -> Result<Config, Report> {
+    let mut findings = Findings::default();
+    let config = resolve_noting(text, file, overrides, machine, &mut findings);
+    match config {
+        Some(config) if findings.diagnostics.is_empty() => Ok(config),
+        _ => Err(Report::new(
+            file.map(Path::to_owned),
+            text.to_owned(),
+            findings.diagnostics,
+        )),
+    }
+}
+
+/// None only where something was noted.
+pub(super) fn resolve_noting(
+    text: &str,
+    file: Option<&Path>,
+    overrides: &Overrides,
+    machine: &Machine<'_>,
+    findings: &mut Findings,
+) -> Option<Config> {
+    let authored = Authored::read(text, findings);
+    let prepared = Prepared::of(authored, &Listen { flag: overrides.listen }, findings);
+    let file = file.map(|f| absolute(&machine.cwd, f));
+    let folder = file
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(&machine.cwd)
+        .to_owned();
+    let from_folder = |written: &str| absolute(&folder, Path::new(written));
+
+    let workspace = match &prepared.chat.workspace {
+        None => machine.cwd.clone(),
+        Some(written) => {
+            let path = from_folder(&written.value);
+            if !path.is_dir() {
+                findings.push(
+                    written
+                        .problem("the workspace is not there")
+                        .found(format!(
+                            "{}, {}",
+                            path.display(),
+                            if path.exists() {
+                                "not a folder"
+                            } else {
+                                "which does not exist"
+                            }
+                        ))
+                        .expected("a folder that exists; a relative path starts at this file's folder")
+                        .fix(format!("run: mkdir -p {}", path.display())),
+                );
+            }
+            path
+        }
+    };
+    let plugins = plugins::resolve(&prepared, machine, &from_folder, &workspace, findings);
+    let data_dir = match (&overrides.data_dir, &machine.data_home) {
+        (Some(named), _) => absolute(&machine.cwd, named),
+        (None, Some(home)) => home.join("nexus"),
+        (None, None) => {
+            findings.push(
+                Diagnostic::new(Place::Default, "", "there is no place for the data: HOME is not set")
+                    .fix("say one: --data-dir DIR"),
+            );
+            return None;
+        }
+    };
+    let Prepared {
+        listen,
+        hosts,
+        public_url,
+        auth,
+        chat,
+        tunnels,
+        log,
+        ..
+    } = prepared;
+    Some(Config {
+        data_dir,
+        file,
+        web: Web {
+            listen,
+            hosts,
+            public_url,
+        },
+        auth,
+        chat: Chat {
+            name: chat.name,
+            plugin: chat.plugin,
+            fallback: chat.fallback,
+            workspace,
+        },
+        tunnels: tunnels
+            .into_iter()
+            .map(|t| {
+                let tunnel = Tunnel {
+                    name: t.name.clone(),
+                    plugin: t.plugin,
+                    autostart: t.autostart,
+                    allow_plaintext: t.allow_plaintext,
+                    listen: t.listen,
+                    hosts: t.hosts,
+                };
+                (t.name, tunnel)
+            })
+            .collect(),
+        plugins,
+        log,
+    })
+}
+
+/// Without `.` and `..`, and without asking the disk: a path that does not exist yet has one too.
+fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}

@@ -1,0 +1,338 @@
+//! Installs the chat backend's program into the data directory, for the command line and for the page's button.
+//!
+//! The pinned version goes through npm into a folder of its own, is run once, and only then takes its final name: a
+//! half install is never picked up. Not a download of our own: npm checks the package's integrity, and knows the
+//! operator's proxy and registry.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::Command;
+
+/// The version that the whole-system tests run.
+pub const OPENCODE_VERSION: &str = "1.18.33";
+
+/// npm fetches some 60 MB; a slow line takes minutes.
+const INSTALL: Duration = Duration::from_secs(20 * 60);
+const VERSION: Duration = Duration::from_secs(60);
+
+/// What happens, for a person who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A step begins: a sentence.
+    Step(String),
+    /// A line of npm's output.
+    Output(String),
+}
+
+/// Each is a sentence with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(
+        "npm is not on the PATH; install Node.js with npm (Debian: apt install npm), or install opencode yourself: https://opencode.ai"
+    )]
+    NoNpm,
+    #[error("another installation into {0} is under way; wait for it, or end it")]
+    Busy(PathBuf),
+    #[error("{path}: {error}")]
+    Disk { path: PathBuf, error: std::io::Error },
+    #[error("npm could not install opencode ({how}); its last words:\n{output}")]
+    Npm { how: String, output: String },
+    #[error("what npm installed does not run: {0}; nothing was changed")]
+    Unfit(String),
+}
+
+/// Where the program lies, installed or not: `DATA_DIR/tools/bin/opencode`.
+pub fn opencode_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("tools/bin/opencode")
+}
+
+/// Whether [`install_opencode`] could begin: the path of npm.
+pub fn find_npm(path: Option<&OsStr>) -> Option<PathBuf> {
+    std::env::split_paths(path?)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join("npm"))
+        .find(|npm| npm.is_file())
+}
+
+/// Installs opencode and returns its path. `path` is the value of PATH. Dropping the future ends npm and leaves what
+/// was there before.
+///
+/// # Errors
+/// No npm, no space, no network, or a program that does not run: see [`SetupError`].
+pub async fn install_opencode(
+    data_dir: &Path,
+    path: Option<&OsStr>,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<PathBuf, SetupError> {
+    let npm = find_npm(path).ok_or(SetupError::NoNpm)?;
+    let tools = data_dir.join("tools");
+    make_private(data_dir)?;
+    make_private(&tools)?;
+    make_private(&tools.join("bin"))?;
+    let lock_path = tools.join(".setup.lock");
+    let lock = fs::File::create(&lock_path).map_err(at(&lock_path))?;
+    if lock.try_lock().is_err() {
+        return Err(SetupError::Busy(tools));
+    }
+    let staging = Staging::make(tools.join(".opencode.new"))?;
+    progress(Progress::Step(format!(
+        "installing opencode {OPENCODE_VERSION} with npm"
+    )));
+    run_npm(&npm, &staging.0, progress).await?;
+    progress(Progress::Step("trying it".to_owned()));
+    let program = Path::new("node_modules/.bin/opencode");
+    check_version(&staging.0.join(program), &staging.0).await?;
+    let target = tools.join("opencode");
+    let link = opencode_path(data_dir);
+    // For a moment the link of an earlier install points nowhere; never to half an install.
+    replace_dir(&staging.0, &target, &tools.join(".opencode.old"))?;
+    replace_link(&Path::new("../opencode").join(program), &link)?;
+    drop(lock);
+    Ok(link)
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> SetupError {
+    let path = path.to_owned();
+    move |error| SetupError::Disk { path, error }
+}
+
+fn make_private(dir: &Path) -> Result<(), SetupError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(at(dir))
+}
+
+/// Removed when it is dropped, unless it has got another name by then.
+struct Staging(PathBuf);
+
+impl Staging {
+    fn make(path: PathBuf) -> Result<Self, SetupError> {
+        remove(&path)?; // left by a machine that lost its power
+        make_private(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn remove(path: &Path) -> Result<(), SetupError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(at(path)(e)),
+        _ => Ok(()),
+    }
+}
+
+fn replace_dir(new: &Path, target: &Path, old: &Path) -> Result<(), SetupError> {
+    remove(old)?;
+    match fs::rename(target, old) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(at(target)(e)),
+        _ => {}
+    }
+    if let Err(e) = fs::rename(new, target) {
+        let _ = fs::rename(old, target);
+        return Err(at(target)(e));
+    }
+    // Still open files of a running opencode live on without their names.
+    remove(old)
+}
+
+#[cfg(unix)]
+fn replace_link(to: &Path, link: &Path) -> Result<(), SetupError> {
+    let temporary = link.with_extension("new");
+    let _ = fs::remove_file(&temporary);
+    std::os::unix::fs::symlink(to, &temporary).map_err(at(&temporary))?;
+    fs::rename(&temporary, link).map_err(at(link))
+}
+
+#[cfg(not(unix))]
+fn replace_link(to: &Path, link: &Path) -> Result<(), SetupError> {
+    let shim = link.with_extension("cmd");
+    let line = format!("@\"%~dp0{}.cmd\" %*\r\n", to.display());
+    fs::write(&shim, line).map_err(at(&shim))
+}
+
+/// As every child: nothing of Nexus's own in its environment.
+fn command(program: &Path, cwd: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(cwd)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("NEXUS_") || text.starts_with("TUNNEL_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+async fn run_npm(npm: &Path, staging: &Path, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(), SetupError> {
+    let manifest = staging.join("package.json");
+    let package = format!("{{\"private\": true, \"dependencies\": {{\"opencode-ai\": \"{OPENCODE_VERSION}\"}}}}\n");
+    fs::write(&manifest, package).map_err(at(&manifest))?;
+    let mut child = command(npm, staging)
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+            "--loglevel=http",
+        ])
+        .spawn()
+        .map_err(at(npm))?;
+    let (sender, mut lines) = tokio::sync::mpsc::channel(64);
+    for stream in [child.stdout.take().map(boxed), child.stderr.take().map(boxed)]
+        .into_iter()
+        .flatten()
+    {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stream).lines();
+            while let Ok(Some(line)) = reader.next_line().await {
+                if sender.send(line).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    drop(sender);
+    let mut last = std::collections::VecDeque::new();
+    let work = async {
+        while let Some(line) = lines.recv().await {
+            if last.len() == 20 {
+                last.pop_front();
+            }
+            last.push_back(line.clone());
+            progress(Progress::Output(line));
+        }
+        child.wait().await
+    };
+    let how = match tokio::time::timeout(INSTALL, work).await {
+        Ok(Ok(status)) if status.success() => return Ok(()),
+        Ok(Ok(status)) => status.to_string(),
+        Ok(Err(e)) => e.to_string(),
+        Err(_) => format!("no end after {} minutes", INSTALL.as_secs() / 60),
+    };
+    Err(SetupError::Npm {
+        how,
+        output: Vec::from(last).join("\n"),
+    })
+}
+
+fn boxed(stream: impl AsyncRead + Send + Unpin + 'static) -> Box<dyn AsyncRead + Send + Unpin> {
+    Box::new(stream)
+}
+
+async fn check_version(program: &Path, cwd: &Path) -> Result<(), SetupError> {
+    let run = command(program, cwd).arg("--version").output();
+    let output = match tokio::time::timeout(VERSION, run).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(e)) => return Err(SetupError::Unfit(format!("{}: {e}", program.display()))),
+        Err(_) => {
+            return Err(SetupError::Unfit(
+                "it did not tell its version within a minute".to_owned(),
+            ));
+        }
+    };
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && version == OPENCODE_VERSION {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(SetupError::Unfit(format!(
+        "`--version` said {version:?} ({}), not {OPENCODE_VERSION}: {}",
+        output.status,
+        errors.trim()
+    )))
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// An npm that writes an opencode of the given version.
+    fn npm(dir: &Path, then: &str) -> std::ffi::OsString {
+        let npm = dir.join("npm");
+        let text = format!(
+            "#!/bin/sh\nset -e\nprintenv NEXUS_X && exit 9\necho fetching\nmkdir -p node_modules/.bin\n{then}\n"
+        );
+        fs::write(&npm, text).unwrap();
+        fs::set_permissions(&npm, fs::Permissions::from_mode(0o700)).unwrap();
+        let mut path = dir.as_os_str().to_owned();
+        path.push(":/usr/bin:/bin");
+        path
+    }
+
+    fn opencode(version: &str) -> String {
+        format!(
+            "printf '#!/bin/sh\\necho {version}\\n' > node_modules/.bin/opencode\nchmod 700 node_modules/.bin/opencode"
+        )
+    }
+
+    async fn install(data: &Path, path: &OsStr) -> (Result<PathBuf, SetupError>, Vec<Progress>) {
+        let mut seen = Vec::new();
+        let result = install_opencode(data, Some(path), &mut |p| seen.push(p)).await;
+        (result, seen)
+    }
+
+    #[tokio::test]
+    async fn an_install_is_tried_before_it_takes_its_name_and_replaces_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let good = npm(dir.path(), &opencode(OPENCODE_VERSION));
+        for _ in 0..2 {
+            let (path, seen) = install(&data, &good).await;
+            let path = path.unwrap();
+            assert!(path.is_file() && path.is_symlink());
+            assert!(seen.contains(&Progress::Output("fetching".to_owned())), "{seen:?}");
+        }
+        // Neither a wrong version nor an npm that fails touches what works.
+        for bad in [opencode("0.1.0"), "echo no space; exit 3".to_owned()] {
+            let path = npm(dir.path(), &bad);
+            let (result, _) = install(&data, &path).await;
+            let said = result.unwrap_err().to_string();
+            assert!(said.contains("0.1.0") || said.contains("no space"), "{said}");
+            check_version(&opencode_path(&data), dir.path()).await.unwrap();
+        }
+        let left: Vec<_> = fs::read_dir(data.join("tools"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left.len(), 3, "bin, opencode and the lock: {left:?}");
+    }
+
+    #[tokio::test]
+    async fn without_npm_it_says_what_to_install() {
+        let dir = tempfile::tempdir().unwrap();
+        let (result, _) = install(&dir.path().join("data"), dir.path().as_os_str()).await;
+        assert!(result.unwrap_err().to_string().contains("apt install npm"));
+        assert!(!dir.path().join("data").exists());
+    }
+
+    #[tokio::test]
+    async fn two_at_once_do_not_meet() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let path = npm(dir.path(), &opencode(OPENCODE_VERSION));
+        make_private(&data.join("tools")).unwrap();
+        let lock = fs::File::create(data.join("tools/.setup.lock")).unwrap();
+        lock.lock().unwrap();
+        let (result, _) = install(&data, &path).await;
+        assert!(matches!(result, Err(SetupError::Busy(_))));
+    }
+}
