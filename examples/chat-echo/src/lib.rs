@@ -78,8 +78,12 @@ impl chat::Guest for Echo {
         }
         // Kept first: after a restart the host finds the prompt here, and does not send it again.
         let now = clock::now();
-        let asked = update(&s.id, |session| session.ask(&client_id, &text, now).then(|| session.turns.len() - 1));
-        let Some(turn) = asked.await? else { return Ok(Admission::Duplicate) };
+        let asked = update(&s.id, |session| {
+            session.ask(&client_id, &text, now).then(|| session.turns.len() - 1)
+        });
+        let Some(turn) = asked.await? else {
+            return Ok(Admission::Duplicate);
+        };
         shared(|shared| {
             shared.cancelled.remove(&s.id);
             shared.queue.push_back((s.id, turn));

@@ -63,8 +63,8 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     if let Some(why) = settings::unsuitable(numbers) {
         return Err(permanent(why, settings::INSTALL).into());
     }
-    let directory = client::directory().await.map_err(|e| refused(e))?;
-    client::configured_model("").await.map_err(|e| refused(e))?;
+    let directory = client::directory().await.map_err(refused)?;
+    client::configured_model("").await.map_err(refused)?;
 
     let mut normaliser = Normaliser::new(clock::now());
     normaliser.watch(&directory);
