@@ -1,1 +1,382 @@
+//! An example of a chat backend: it repeats what you say. `conversation` is the logic; this file speaks the contract.
+//!
+//! The guest has one thread: what its functions share lies in a `thread_local`, and no borrow lives over an `await`.
 
+pub mod conversation;
+
+use conversation::Session;
+use nexus_plugin_api::caps::{clock, store, types::Error};
+use nexus_plugin_api::chat::types::{
+    Answer, Content, Delta, Epoch, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
+    SessionSnapshot, Turn, TurnState,
+};
+use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::job::{Cancel, Events, Gone, retry};
+use nexus_plugin_api::{FutureReader, StreamReader, config, sessions};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+
+#[derive(serde::Deserialize)]
+struct Config {
+    /// Milliseconds between two words.
+    pause: u64,
+}
+
+/// What the functions of this instance share.
+#[derive(Default)]
+struct Shared {
+    connected: bool,
+    /// Events of other functions, on their way to `events`.
+    news: VecDeque<Event>,
+    /// Prompts to be answered: (session, number of the turn).
+    queue: VecDeque<(String, usize)>,
+    cancelled: BTreeSet<String>,
+    /// The session that is being answered.
+    busy: Option<String>,
+    count: u64,
+}
+
+thread_local! {
+    static SHARED: RefCell<Shared> = RefCell::default();
+}
+
+fn shared<T>(f: impl FnOnce(&mut Shared) -> T) -> T {
+    SHARED.with(|shared| f(&mut shared.borrow_mut()))
+}
+
+struct Echo;
+
+impl chat::Guest for Echo {
+    async fn describe() -> Descriptor {
+        Descriptor {
+            title: "Echo".to_owned(),
+            example: true,
+            ext: Vec::new(),
+        }
+    }
+
+    async fn probe() -> Availability {
+        Availability::Ready(env!("CARGO_PKG_VERSION").to_owned())
+    }
+
+    async fn events(cancel: FutureReader<()>) -> (StreamReader<Event>, FutureReader<Result<(), Failure>>) {
+        chat::job(cancel, async |events, cancel| {
+            let result = run(events, cancel).await;
+            shared(|s| *s = Shared::default());
+            result
+        })
+    }
+
+    async fn prompt(s: SessionRef, client_id: String, parts: Vec<Input>, _: Options) -> Result<Admission, Error> {
+        connected()?;
+        let mut text = String::new();
+        for part in parts {
+            match part {
+                Input::Text(more) => text.push_str(&more),
+                Input::Other(ext) => return Ok(Admission::Refused(format!("An echo cannot repeat {:?}.", ext.name))),
+            }
+        }
+        // Kept first: after a restart the host finds the prompt here, and does not send it again.
+        let now = clock::now();
+        let asked = update(&s.id, |session| {
+            session.ask(&client_id, &text, now).then(|| session.turns.len() - 1)
+        });
+        let Some(turn) = asked.await? else {
+            return Ok(Admission::Duplicate);
+        };
+        shared(|shared| {
+            shared.cancelled.remove(&s.id);
+            shared.queue.push_back((s.id, turn));
+        });
+        Ok(Admission::Admitted)
+    }
+
+    async fn cancel(s: SessionRef) -> Result<(), Error> {
+        connected()?;
+        shared(|shared| {
+            shared.queue.retain(|(session, _)| *session != s.id);
+            shared.cancelled.insert(s.id);
+        });
+        Ok(())
+    }
+
+    async fn reply(_: SessionRef, ask: String, _: Answer) -> Result<(), Error> {
+        Err(Error::NotFound(format!(
+            "An echo asks nothing, so nothing waits for an answer to {ask:?}."
+        )))
+    }
+
+    async fn snapshot(s: SessionRef, _before: Option<String>) -> Result<SessionSnapshot, Error> {
+        let session = load(&s.id).await?;
+        let busy = shared(|shared| shared.busy.as_ref() == Some(&s.id));
+        let messages = (0..session.turns.len())
+            .flat_map(|turn| said(&session, turn, 0))
+            .map(|(message, part)| MessageWithParts {
+                message,
+                parts: vec![part],
+            })
+            .collect();
+        let turn = if busy { Turn::Running } else { Turn::Idle };
+        Ok(SessionSnapshot {
+            info: info(&session),
+            messages,
+            turn,
+            asks: Vec::new(),
+            before: None,
+        })
+    }
+}
+
+impl sessions::Guest for Echo {
+    async fn list(_workspace: String, limit: u32) -> Result<Vec<SessionInfo>, Error> {
+        let mut found = Vec::new();
+        for key in store::keys("session/".to_owned(), None).await? {
+            if let Some(id) = key.strip_prefix("session/") {
+                found.push(info(&load(id).await?));
+            }
+        }
+        found.sort_by_key(|session| std::cmp::Reverse(session.updated_at));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    async fn create(_workspace: String, title: Option<String>) -> Result<SessionInfo, Error> {
+        let now = clock::now();
+        let count = shared(|shared| {
+            shared.count += 1;
+            shared.count
+        });
+        let session = Session::new(format!("echo-{now}-{count}"), title, now);
+        save(&session).await?;
+        Ok(info(&session))
+    }
+
+    async fn rename(s: SessionRef, title: String) -> Result<(), Error> {
+        let now = clock::now();
+        let session = update(&s.id, |session| {
+            session.title.clone_from(&title);
+            session.updated_at = now;
+            session.clone()
+        })
+        .await?;
+        shared(|shared| shared.news.push_back(Event::Session(info(&session))));
+        Ok(())
+    }
+
+    async fn delete(s: SessionRef) -> Result<(), Error> {
+        shared(|shared| {
+            shared.queue.retain(|(session, _)| *session != s.id);
+            shared.cancelled.insert(s.id.clone());
+            shared.news.push_back(Event::SessionRemoved(s.id.clone()));
+        });
+        store::delete(key(&s.id)).await
+    }
+}
+
+nexus_plugin_api::export_chat_with_sessions!(Echo);
+
+/// Reports what happens until the host cancels.
+async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
+    let config: Config = config().map_err(|e| retry(format!("{e:?}")))?;
+    let started = clock::now();
+    let epoch = Epoch {
+        // Nothing of the last instance goes on in this one.
+        id: started.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running: Vec::new(),
+        asks: Vec::new(),
+    };
+    let work = async {
+        events.send(Event::Opened(epoch)).await?;
+        shared(|shared| shared.connected = true);
+        loop {
+            let (news, next) = shared(|s| (std::mem::take(&mut s.news), s.queue.pop_front()));
+            events.send_all(news.into()).await?;
+            match next {
+                Some((session, turn)) => speak(&mut events, &session, turn, config.pause).await?,
+                None => clock::sleep(20).await,
+            }
+        }
+    };
+    match cancel.select(work).await {
+        // Cancelled, or the host has gone: both are a good end.
+        None | Some(Err(Gone)) => Ok(()),
+        Some(Ok(())) => Ok(()),
+    }
+}
+
+/// Answers one prompt.
+async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) -> Result<(), Gone> {
+    // A session that was deleted in between needs no answer.
+    let Ok(mut session) = load(id).await else { return Ok(()) };
+    let Some(prompt) = session.turns.get(turn).map(|t| t.prompt.clone()) else {
+        return Ok(());
+    };
+    let running = |turn| {
+        Event::Turn(TurnState {
+            session: id.to_owned(),
+            turn,
+        })
+    };
+    shared(|s| s.busy = Some(id.to_owned()));
+    events.send(running(Turn::Running)).await?;
+
+    // Higher than whatever an instance before used: it began earlier.
+    let mut revision = clock::now();
+    for (message, part) in said(&session, turn, revision) {
+        events.send(Event::Message(message)).await?;
+        events.send(Event::Part(part)).await?;
+    }
+    for word in conversation::answer(&prompt) {
+        if shared(|s| s.cancelled.contains(id)) {
+            break;
+        }
+        clock::sleep(pause).await;
+        revision += 1;
+        let (message, part) = (message_id(id, turn, "a"), part_id(id, turn, "a"));
+        let delta = Delta {
+            part,
+            message,
+            session: id.to_owned(),
+            revision,
+            text: word.clone(),
+        };
+        events.send(Event::Delta(delta)).await?;
+        if let Some(turn) = session.turns.get_mut(turn) {
+            turn.answer.push_str(&word);
+        }
+    }
+    let now = clock::now();
+    let spoken = session.turns.get(turn).map(|t| t.answer.clone()).unwrap_or_default();
+    let kept = update(id, |session| {
+        if let Some(turn) = session.turns.get_mut(turn) {
+            turn.answer.clone_from(&spoken);
+            turn.answered_at = Some(now);
+        }
+        session.updated_at = now;
+        session.clone()
+    });
+    match kept.await {
+        Ok(session) => {
+            for (message, part) in said(&session, turn, revision + 1).into_iter().skip(1) {
+                events.send(Event::Part(part)).await?;
+                events.send(Event::Message(message)).await?;
+            }
+            events.send(Event::Session(info(&session))).await?;
+        }
+        // It was deleted while it spoke.
+        Err(Error::NotFound(_)) => {}
+        Err(e) => {
+            let words = format!("The answer could not be kept: {e:?}");
+            events.send(Event::Error((Some(id.to_owned()), words))).await?;
+        }
+    }
+    shared(|s| s.busy = None);
+    events.send(running(Turn::Idle)).await
+}
+
+/// The prompt and the answer of a turn as messages.
+fn said(session: &Session, turn: usize, revision: u64) -> Vec<(Message, Part)> {
+    let Some(t) = session.turns.get(turn) else {
+        return Vec::new();
+    };
+    let both = [
+        ("q", Role::User, &t.prompt, Some(t.asked_at), Some(t.client_id.clone())),
+        ("a", Role::Assistant, &t.answer, t.answered_at, None),
+    ];
+    both.into_iter()
+        .map(|(side, role, text, completed_at, client_id)| {
+            let message = Message {
+                id: message_id(&session.id, turn, side),
+                session: session.id.clone(),
+                role,
+                created_at: t.asked_at,
+                completed_at,
+                error: None,
+                model: None,
+                client_id,
+                ext: Vec::new(),
+            };
+            let part = Part {
+                id: part_id(&session.id, turn, side),
+                message: message.id.clone(),
+                session: session.id.clone(),
+                // In a snapshot: what is closed is newer than all that was said before.
+                revision: if revision == 0 {
+                    completed_at.map_or(1, |at| at + 1_000_000)
+                } else {
+                    revision
+                },
+                closed: completed_at.is_some(),
+                content: Content::Text(text.clone()),
+            };
+            (message, part)
+        })
+        .collect()
+}
+
+fn message_id(session: &str, turn: usize, side: &str) -> String {
+    format!("{session}-{turn:06}-{side}")
+}
+
+fn part_id(session: &str, turn: usize, side: &str) -> String {
+    format!("{session}-{turn:06}-{side}-text")
+}
+
+fn info(session: &Session) -> SessionInfo {
+    SessionInfo {
+        ref_: SessionRef {
+            workspace: String::new(),
+            id: session.id.clone(),
+        },
+        parent: None,
+        title: session.title.clone(),
+        created_at: session.created_at,
+        updated_at: session.updated_at,
+        ext: Vec::new(),
+    }
+}
+
+fn connected() -> Result<(), Error> {
+    if shared(|shared| shared.connected) {
+        return Ok(());
+    }
+    Err(Error::Unavailable("The echo is not connected yet.".to_owned()))
+}
+
+fn key(session: &str) -> String {
+    format!("session/{session}")
+}
+
+async fn load(id: &str) -> Result<Session, Error> {
+    decode(id, &read(id).await?)
+}
+
+async fn save(session: &Session) -> Result<(), Error> {
+    store::set(key(&session.id), encode(session)?).await
+}
+
+/// Changes a session. Another function may do so at the same time, wherever one waits: then it is tried anew.
+async fn update<T>(id: &str, change: impl Fn(&mut Session) -> T) -> Result<T, Error> {
+    loop {
+        let before = read(id).await?;
+        let mut session = decode(id, &before)?;
+        let result = change(&mut session);
+        if store::compare_and_set(key(id), Some(before), encode(&session)?).await? {
+            return Ok(result);
+        }
+    }
+}
+
+async fn read(id: &str) -> Result<Vec<u8>, Error> {
+    let bytes = store::get(key(id)).await?;
+    bytes.ok_or_else(|| Error::NotFound(format!("There is no session {id:?}.")))
+}
+
+fn decode(id: &str, bytes: &[u8]) -> Result<Session, Error> {
+    serde_json::from_slice(bytes).map_err(|e| Error::Other(format!("The session {id:?} is damaged in the store: {e}")))
+}
+
+fn encode(session: &Session) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(session).map_err(|e| Error::Other(e.to_string()))
+}

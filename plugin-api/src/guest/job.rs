@@ -6,8 +6,11 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 
+/// How a long call ended.
+pub type Outcome = Result<(), Failure>;
+
 /// What a long call returns: the events, and how it ended.
-pub type Job<E> = (StreamReader<E>, FutureReader<Result<(), Failure>>);
+pub type Job<E> = (StreamReader<E>, FutureReader<Outcome>);
 
 /// The writing side of the stream of events.
 pub struct Events<E: 'static> {
@@ -106,7 +109,7 @@ pub(crate) fn unfinished() -> Result<(), Failure> {
 pub(crate) fn start<E: 'static, W>(
     cancel: FutureReader<()>,
     (stream, events): (StreamWriter<E>, StreamReader<E>),
-    (outcome, ended): (FutureWriter<Result<(), Failure>>, FutureReader<Result<(), Failure>>),
+    (outcome, ended): (FutureWriter<Outcome>, FutureReader<Outcome>),
     work: W,
 ) -> Job<E>
 where

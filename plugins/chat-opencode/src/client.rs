@@ -53,7 +53,11 @@ pub fn url(path: &str) -> String {
 
 fn request(method: &str, path: &str, workspace: &str) -> Request {
     let request = Request::new(method, url(path)).header("authorization", AUTHORIZATION);
-    if workspace.is_empty() { request } else { request.header("x-opencode-directory", encode(workspace)) }
+    if workspace.is_empty() {
+        request
+    } else {
+        request.header("x-opencode-directory", encode(workspace))
+    }
 }
 
 async fn send(request: Request) -> Result<Response, Trouble> {
@@ -65,7 +69,11 @@ async fn send(request: Request) -> Result<Response, Trouble> {
     let body = response.bytes(WORDS).await.unwrap_or_default();
     let fault = serde_json::from_slice::<wire::Fault>(&body).unwrap_or_default();
     let words = invalid_config(&fault).unwrap_or_else(|| fault.words());
-    Err(Trouble::Refused { status, name: fault.name, words })
+    Err(Trouble::Refused {
+        status,
+        name: fault.name,
+        words,
+    })
 }
 
 /// `ConfigInvalidError` names the file and the fields, beside a message that says neither.
@@ -73,7 +81,12 @@ fn invalid_config(fault: &wire::Fault) -> Option<String> {
     if !fault.name.starts_with("Config") {
         return None;
     }
-    let mut words = fault.data.get("path").and_then(Value::as_str).unwrap_or("opencode's configuration").to_owned();
+    let mut words = fault
+        .data
+        .get("path")
+        .and_then(Value::as_str)
+        .unwrap_or("opencode's configuration")
+        .to_owned();
     words.push_str(" is not valid");
     for issue in fault.data.get("issues").and_then(Value::as_array).into_iter().flatten() {
         let at: Vec<String> = issue
@@ -84,7 +97,10 @@ fn invalid_config(fault: &wire::Fault) -> Option<String> {
             .map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned))
             .collect();
         let what = issue.get("message").and_then(Value::as_str).unwrap_or("not valid");
-        words.push_str(&format!("; {}: {what}", if at.is_empty() { "it".to_owned() } else { at.join(".") }));
+        words.push_str(&format!(
+            "; {}: {what}",
+            if at.is_empty() { "it".to_owned() } else { at.join(".") }
+        ));
     }
     if let Some(message) = fault.data.get("message").and_then(Value::as_str) {
         words.push_str(&format!(": {message}"));
@@ -113,7 +129,11 @@ pub async fn health() -> Result<String, Trouble> {
     }
     let response = send(request("GET", "/global/health", "").timeout(3_000)).await?;
     let health: Health = response.json(WORDS).await?;
-    if health.healthy { Ok(health.version) } else { Err(Error::Unavailable("opencode says it is not healthy".to_owned()).into()) }
+    if health.healthy {
+        Ok(health.version)
+    } else {
+        Err(Error::Unavailable("opencode says it is not healthy".to_owned()).into())
+    }
 }
 
 /// The working directory, as opencode names it.
@@ -144,7 +164,11 @@ pub async fn offers(provider: &str, workspace: &str) -> Result<bool, Trouble> {
     struct Provider {
         id: String,
     }
-    Ok(get::<Providers>("/config/providers", workspace).await?.providers.iter().any(|p| p.id == provider))
+    Ok(get::<Providers>("/config/providers", workspace)
+        .await?
+        .providers
+        .iter()
+        .any(|p| p.id == provider))
 }
 
 pub async fn events() -> Result<Response, Trouble> {
@@ -178,7 +202,9 @@ pub async fn create(workspace: &str, title: Option<String>) -> Result<wire::Sess
 }
 
 pub async fn rename(id: &str, workspace: &str, title: &str) -> Result<(), Trouble> {
-    act("PATCH", &at(id, ""), workspace, &json!({ "title": title })).await.map(drop)
+    act("PATCH", &at(id, ""), workspace, &json!({ "title": title }))
+        .await
+        .map(drop)
 }
 
 pub async fn delete(id: &str, workspace: &str) -> Result<(), Trouble> {
@@ -197,7 +223,12 @@ pub async fn messages(
     before: Option<&str>,
 ) -> Result<(Vec<wire::WithParts>, Option<String>), Trouble> {
     let before = before.map(|b| format!("&before={}", encode(b))).unwrap_or_default();
-    let response = send(request("GET", &at(id, &format!("/message?limit={limit}{before}")), workspace)).await?;
+    let response = send(request(
+        "GET",
+        &at(id, &format!("/message?limit={limit}{before}")),
+        workspace,
+    ))
+    .await?;
     let next = response.header("x-next-cursor").map(str::to_owned);
     Ok((response.json(BODY).await?, next))
 }
@@ -211,7 +242,9 @@ pub async fn message(session: &str, id: &str, workspace: &str) -> Result<Option<
 }
 
 pub async fn prompt(session: &str, workspace: &str, body: &Value) -> Result<(), Trouble> {
-    act("POST", &at(session, "/prompt_async"), workspace, body).await.map(drop)
+    act("POST", &at(session, "/prompt_async"), workspace, body)
+        .await
+        .map(drop)
 }
 
 /// `once`, `always` or `reject`.
@@ -220,14 +253,24 @@ pub async fn reply_permission(id: &str, workspace: &str, reply: &str, message: O
     if let (Some(words), Some(map)) = (message, body.as_object_mut()) {
         map.insert("message".to_owned(), json!(words));
     }
-    act("POST", &format!("/permission/{}/reply", encode(id)), workspace, &body).await.map(drop)
+    act("POST", &format!("/permission/{}/reply", encode(id)), workspace, &body)
+        .await
+        .map(drop)
 }
 
 /// `answers`: for each question the labels that were chosen. `None`: the user will not answer.
 pub async fn reply_question(id: &str, workspace: &str, answers: Option<Value>) -> Result<(), Trouble> {
     let id = encode(id);
     match answers {
-        Some(answers) => act("POST", &format!("/question/{id}/reply"), workspace, &json!({ "answers": answers })).await,
+        Some(answers) => {
+            act(
+                "POST",
+                &format!("/question/{id}/reply"),
+                workspace,
+                &json!({ "answers": answers }),
+            )
+            .await
+        }
         None => act("POST", &format!("/question/{id}/reject"), workspace, &json!({})).await,
     }
     .map(drop)

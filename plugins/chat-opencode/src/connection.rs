@@ -48,18 +48,23 @@ enum Never {}
 
 async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     let settings: Settings = nexus_plugin_api::config().map_err(|e| permanent(words(&e), "Update the plugin."))?;
-    settings.check().map_err(|e| permanent(e, "Correct it in the configuration."))?;
+    settings
+        .check()
+        .map_err(|e| permanent(e, "Correct it in the configuration."))?;
     events.send(Event::Starting("Starting opencode".to_owned())).await?;
     let running = settings.server().ensure(PROCESS).await.map_err(|e| start_failure(&e))?;
     let version = healthy().await?;
     let (_, numbers) = settings::parse_version(&version).ok_or_else(|| {
-        permanent(format!("opencode calls its version {version:?}, which is no version"), settings::INSTALL)
+        permanent(
+            format!("opencode calls its version {version:?}, which is no version"),
+            settings::INSTALL,
+        )
     })?;
     if let Some(why) = settings::unsuitable(numbers) {
         return Err(permanent(why, settings::INSTALL).into());
     }
-    let directory = client::directory().await.map_err(|e| refused(e))?;
-    client::configured_model("").await.map_err(|e| refused(e))?;
+    let directory = client::directory().await.map_err(refused)?;
+    client::configured_model("").await.map_err(refused)?;
 
     let mut normaliser = Normaliser::new(clock::now());
     normaliser.watch(&directory);
@@ -97,9 +102,13 @@ async fn healthy() -> Result<String, Failure> {
                 Ok(version) => return Ok(version),
                 // Something answers, but not what it should: it does not get better by asking again.
                 Err(Trouble::Refused { status, words, .. }) => {
-                    return Err(retry(format!("opencode answered the first request with {status}: {words}")));
+                    return Err(retry(format!(
+                        "opencode answered the first request with {status}: {words}"
+                    )));
                 }
-                Err(Trouble::Host(Error::Denied(why))) => return Err(permanent(why, "Change the grants of the plugin.")),
+                Err(Trouble::Host(Error::Denied(why))) => {
+                    return Err(permanent(why, "Change the grants of the plugin."));
+                }
                 Err(Trouble::Host(_)) => clock::sleep(50).await,
             }
         }
@@ -107,7 +116,10 @@ async fn healthy() -> Result<String, Failure> {
     let ends = async { Err(exited(raw::exited(PROCESS.to_owned()).await).await) };
     match within(START, race(answers, ends)).await {
         Some(result) => result,
-        None => Err(retry(format!("opencode started, but did not answer within {} s", START / 1000))),
+        None => Err(retry(format!(
+            "opencode started, but did not answer within {} s",
+            START / 1000
+        ))),
     }
 }
 
@@ -118,7 +130,11 @@ async fn exited(exit: Result<raw::Exit, Error>) -> Failure {
         Err(e) => words(e),
     };
     let lines = process::last_lines(PROCESS, 8).await;
-    let said = if lines.is_empty() { String::new() } else { format!(". Its last lines: {}", lines.join(" | ")) };
+    let said = if lines.is_empty() {
+        String::new()
+    } else {
+        format!(". Its last lines: {}", lines.join(" | "))
+    };
     let mut failure = retry(format!("opencode ended ({how}){said}"));
     failure.hint = Some("Run `opencode serve` by hand in the workspace to see what is wrong.".to_owned());
     failure
@@ -134,9 +150,14 @@ fn start_failure(error: &Error) -> Failure {
 
 fn refused(trouble: Trouble) -> Failure {
     match trouble {
-        Trouble::Refused { status: 400, name, words } if name.starts_with("Config") => {
-            permanent(words, "Correct opencode's configuration, then start the chat backend again.")
-        }
+        Trouble::Refused {
+            status: 400,
+            name,
+            words,
+        } if name.starts_with("Config") => permanent(
+            words,
+            "Correct opencode's configuration, then start the chat backend again.",
+        ),
         other => retry(words(&other.into())),
     }
 }
@@ -179,13 +200,24 @@ async fn stream(
     } else {
         state::with(|c| c.normaliser.interrupted()).map_err(|e| retry(words(&e)))?;
     }
-    for id in permissions.iter().map(|p| &p.session).chain(questions.iter().map(|q| &q.session)) {
+    for id in permissions
+        .iter()
+        .map(|p| &p.session)
+        .chain(questions.iter().map(|q| &q.session))
+    {
         learn(id).await;
     }
     let now = clock::now();
-    let (running, asks) = state::with(|c| c.normaliser.opened(&statuses, &permissions, &questions, now))
-        .map_err(|e| retry(words(&e)))?;
-    events.send(Event::Opened(Epoch { id: epoch.to_owned(), version: version.to_owned(), running, asks })).await?;
+    let (running, asks) =
+        state::with(|c| c.normaliser.opened(&statuses, &permissions, &questions, now)).map_err(|e| retry(words(&e)))?;
+    events
+        .send(Event::Opened(Epoch {
+            id: epoch.to_owned(),
+            version: version.to_owned(),
+            running,
+            asks,
+        }))
+        .await?;
     loop {
         for data in early.drain(..) {
             event(events, &data).await?;
@@ -218,7 +250,10 @@ async fn event(events: &mut Events<Event>, data: &str) -> Result<(), Ended> {
 }
 
 async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended> {
-    let Output { events: mut batch, actions } = output;
+    let Output {
+        events: mut batch,
+        actions,
+    } = output;
     for event in &mut batch {
         if let Event::Message(message) = event {
             prompts::name(message).await;
@@ -235,7 +270,9 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
             Action::Reject { ask } => drop(reject(&ask, "").await),
             Action::Fetch { session, message } => match client::message(&session, &message, "").await {
                 Ok(Some(whole)) => {
-                    let Ok(output) = state::with(|c| c.normaliser.restore(&whole)) else { continue };
+                    let Ok(output) = state::with(|c| c.normaliser.restore(&whole)) else {
+                        continue;
+                    };
                     events.send_all(output.events).await?;
                 }
                 Ok(None) => {}

@@ -1,10 +1,10 @@
 //! opencode's values as values of the contract. No state, no I/O.
 
 use crate::wire;
+use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
     Ask, AskKind, Attachment, Content, Message, Retry, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
 };
-use nexus_plugin_api::chat::Ext;
 use serde_json::Value;
 
 /// Of a command's output this much of its end is passed on: opencode sends the whole of it with every update.
@@ -13,7 +13,10 @@ pub const MAX_OUTPUT: usize = 64 * 1024;
 pub fn session(session: &wire::Session) -> SessionInfo {
     let created_at = wire::millis(session.time.created).unwrap_or_default();
     SessionInfo {
-        ref_: SessionRef { workspace: session.directory.clone(), id: session.id.clone() },
+        ref_: SessionRef {
+            workspace: session.directory.clone(),
+            id: session.id.clone(),
+        },
         parent: session.parent.clone(),
         title: session.title.clone(),
         created_at,
@@ -23,14 +26,22 @@ pub fn session(session: &wire::Session) -> SessionInfo {
 }
 
 pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
-    let role = if message.role == "user" { Role::User } else { Role::Assistant };
+    let role = if message.role == "user" {
+        Role::User
+    } else {
+        Role::Assistant
+    };
     let created_at = wire::millis(message.time.created).unwrap_or_default();
     let completed_at = match role {
         // A message of the user is whole from the start; opencode gives it no time of completion.
         Role::User => Some(created_at),
         Role::Assistant => wire::millis(message.time.completed),
     };
-    let model = message.provider_id.as_ref().zip(message.model_id.as_ref()).map(|(p, m)| format!("{p}/{m}"));
+    let model = message
+        .provider_id
+        .as_ref()
+        .zip(message.model_id.as_ref())
+        .map(|(p, m)| format!("{p}/{m}"));
     Message {
         id: message.id.clone(),
         session: message.session.clone(),
@@ -51,9 +62,11 @@ pub fn content(part: &wire::Part) -> Option<Content> {
         "text" => Content::Text(part.text.clone()),
         "reasoning" => Content::Reasoning(part.text.clone()),
         "tool" => Content::Tool(tool(part)),
-        "file" => {
-            Content::Attachment(Attachment { mime: part.mime.clone(), name: part.filename.clone(), url: part.url.clone() })
-        }
+        "file" => Content::Attachment(Attachment {
+            mime: part.mime.clone(),
+            name: part.filename.clone(),
+            url: part.url.clone(),
+        }),
         "step-start" | "step-finish" | "snapshot" => return None,
         _ => other(part),
     })
@@ -64,8 +77,15 @@ fn other(part: &wire::Part) -> Content {
     if !part.text.is_empty() {
         value.insert("text".to_owned(), Value::String(part.text.clone()));
     }
-    let name = if part.synthetic { "opencode.synthetic".to_owned() } else { format!("opencode.{}", part.kind) };
-    Content::Other(Ext { name, value: Value::Object(value).to_string() })
+    let name = if part.synthetic {
+        "opencode.synthetic".to_owned()
+    } else {
+        format!("opencode.{}", part.kind)
+    };
+    Content::Other(Ext {
+        name,
+        value: Value::Object(value).to_string(),
+    })
 }
 
 fn tool(part: &wire::Part) -> Tool {
@@ -73,14 +93,22 @@ fn tool(part: &wire::Part) -> Tool {
     let output = state.output.clone().or_else(|| text_of(&state.metadata, "output"));
     Tool {
         name: part.tool.clone(),
-        title: state.title.clone().filter(|t| !t.is_empty()).or_else(|| one_line(&state.input)),
+        title: state
+            .title
+            .clone()
+            .filter(|t| !t.is_empty())
+            .or_else(|| one_line(&state.input)),
         state: match state.status.as_str() {
             "running" => ToolState::Running,
             "completed" => ToolState::Completed,
             "error" => ToolState::Failed,
             _ => ToolState::Pending,
         },
-        input: if state.input.is_null() { "{}".to_owned() } else { state.input.to_string() },
+        input: if state.input.is_null() {
+            "{}".to_owned()
+        } else {
+            state.input.to_string()
+        },
         output: output.map(|text| tail(&text, MAX_OUTPUT).to_owned()),
         error: state.error,
         started_at: wire::millis(state.time.start),
@@ -91,7 +119,10 @@ fn tool(part: &wire::Part) -> Tool {
 /// Whether nothing more will come for this part, by what it says itself.
 pub fn ended(part: &wire::Part) -> bool {
     match part.kind.as_str() {
-        "tool" => part.state.as_ref().is_some_and(|s| s.status == "completed" || s.status == "error"),
+        "tool" => part
+            .state
+            .as_ref()
+            .is_some_and(|s| s.status == "completed" || s.status == "error"),
         "text" | "reasoning" => part.time.end.is_some(),
         _ => true,
     }
@@ -99,14 +130,27 @@ pub fn ended(part: &wire::Part) -> bool {
 
 /// One line for people, of a tool's input or a permission's metadata.
 fn one_line(value: &Value) -> Option<String> {
-    ["command", "filePath", "filepath", "path", "pattern", "url", "query", "description"]
-        .into_iter()
-        .find_map(|key| text_of(value, key))
-        .and_then(|text| text.lines().next().map(str::to_owned))
+    [
+        "command",
+        "filePath",
+        "filepath",
+        "path",
+        "pattern",
+        "url",
+        "query",
+        "description",
+    ]
+    .into_iter()
+    .find_map(|key| text_of(value, key))
+    .and_then(|text| text.lines().next().map(str::to_owned))
 }
 
 fn text_of(value: &Value, key: &str) -> Option<String> {
-    value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 /// The end of `text`, at most `max` bytes.
@@ -148,7 +192,14 @@ pub fn permission(p: &wire::Permission, root: String, part: Option<String>, now:
         message: None,
         part,
         created_at: now,
-        ext: if shown { vec![Ext { name: "opencode.metadata".to_owned(), value: metadata }] } else { Vec::new() },
+        ext: if shown {
+            vec![Ext {
+                name: "opencode.metadata".to_owned(),
+                value: metadata,
+            }]
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -176,7 +227,10 @@ pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64
         message: None,
         part,
         created_at: now,
-        ext: vec![Ext { name: "opencode.questions".to_owned(), value: q.questions.to_string() }],
+        ext: vec![Ext {
+            name: "opencode.questions".to_owned(),
+            value: q.questions.to_string(),
+        }],
     }
 }
 
@@ -195,10 +249,15 @@ mod tests {
     fn words_of_a_fault_have_no_stack_trace() {
         let fault = |json: &str| serde_json::from_str::<wire::Fault>(json).unwrap_or_default().words();
         assert_eq!(
-            fault(r#"{"name":"UnknownError","data":{"message":"ProviderModelNotFoundError: Model not found: x.\n    at y"}}"#),
+            fault(
+                r#"{"name":"UnknownError","data":{"message":"ProviderModelNotFoundError: Model not found: x.\n    at y"}}"#
+            ),
             "Model not found: x."
         );
         assert_eq!(fault(r#"{"_tag":"SessionBusyError"}"#), "SessionBusyError");
-        assert_eq!(fault(r#"{"name":"APIError","data":{"message":"An Error: it stays"}}"#), "An Error: it stays");
+        assert_eq!(
+            fault(r#"{"name":"APIError","data":{"message":"An Error: it stays"}}"#),
+            "An Error: it stays"
+        );
     }
 }

@@ -18,9 +18,7 @@ pub mod wire;
 use connection::Ended;
 use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, types::Error};
-use nexus_plugin_api::chat::types::{
-    Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn,
-};
+use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
 use nexus_plugin_api::{FutureReader, StreamReader, log, sessions};
 use settings::Settings;
@@ -33,7 +31,11 @@ struct Plugin;
 impl chat::Guest for Plugin {
     async fn describe() -> Descriptor {
         log::panics();
-        Descriptor { title: "opencode".to_owned(), example: false, ext: Vec::new() }
+        Descriptor {
+            title: "opencode".to_owned(),
+            example: false,
+            ext: Vec::new(),
+        }
     }
 
     async fn probe() -> Availability {
@@ -113,7 +115,10 @@ impl sessions::Guest for Plugin {
     }
 
     async fn create(workspace: String, title: Option<String>) -> Result<SessionInfo, Error> {
-        watch(&SessionRef { workspace: workspace.clone(), id: String::new() })?;
+        watch(&SessionRef {
+            workspace: workspace.clone(),
+            id: String::new(),
+        })?;
         Ok(convert::session(&client::create(&workspace, title).await?))
     }
 
@@ -157,7 +162,11 @@ async fn probe() -> Result<Availability, Error> {
         None => Availability::Unsuitable(format!(
             "`{path} --version` did not print a version (it ended with {}, and said: {}). {}",
             nexus_plugin_api::process::describe(&output.exit),
-            format!("{} {}", output.stdout, output.stderr).trim().lines().last().unwrap_or("nothing"),
+            format!("{} {}", output.stdout, output.stderr)
+                .trim()
+                .lines()
+                .last()
+                .unwrap_or("nothing"),
             settings::INSTALL
         )),
     })
@@ -168,7 +177,10 @@ async fn stop(s: &SessionRef) -> Result<(), Error> {
     client::abort(&s.id, &s.workspace).await?;
     let permissions = client::permissions(&s.workspace).await?;
     let questions = client::questions(&s.workspace).await;
-    let asks = permissions.into_iter().map(|p| (p.id, p.session)).chain(questions.into_iter().map(|q| (q.id, q.session)));
+    let asks = permissions
+        .into_iter()
+        .map(|p| (p.id, p.session))
+        .chain(questions.into_iter().map(|q| (q.id, q.session)));
     for (ask, session) in asks {
         connection::learn(&session).await;
         if session == s.id || state::with(|c| c.normaliser.root(&session))? == s.id {
@@ -187,7 +199,11 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     let permissions = client::permissions(&s.workspace).await?;
     let questions = client::questions(&s.workspace).await;
     state::with(|c| c.normaliser.learn(info.clone()))?;
-    for id in permissions.iter().map(|p| &p.session).chain(questions.iter().map(|q| &q.session)) {
+    for id in permissions
+        .iter()
+        .map(|p| &p.session)
+        .chain(questions.iter().map(|q| &q.session))
+    {
         connection::learn(id).await;
     }
     let now = clock::now();
@@ -207,5 +223,11 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
         prompts::name(&mut message.message).await;
     }
     let turn = statuses.get(&s.id).map_or(Turn::Idle, convert::turn);
-    Ok(SessionSnapshot { info, messages, turn, asks, before })
+    Ok(SessionSnapshot {
+        info,
+        messages,
+        turn,
+        asks,
+        before,
+    })
 }

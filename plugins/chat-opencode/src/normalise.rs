@@ -137,8 +137,13 @@ impl Normaliser {
         questions: &[wire::Question],
         now: u64,
     ) -> (Vec<TurnState>, Vec<Ask>) {
-        let running: Vec<TurnState> =
-            statuses.iter().map(|(id, s)| TurnState { session: id.clone(), turn: convert::turn(s) }).collect();
+        let running: Vec<TurnState> = statuses
+            .iter()
+            .map(|(id, s)| TurnState {
+                session: id.clone(),
+                turn: convert::turn(s),
+            })
+            .collect();
         for state in &running {
             self.turns.insert(state.session.clone(), state.turn.clone());
         }
@@ -260,7 +265,8 @@ impl Normaliser {
             }
             "message.part.delta" => self.delta(p, &mut out),
             "message.part.removed" => {
-                if let (Some(s), Some(m), Some(part)) = (text(p, "sessionID"), text(p, "messageID"), text(p, "partID")) {
+                if let (Some(s), Some(m), Some(part)) = (text(p, "sessionID"), text(p, "messageID"), text(p, "partID"))
+                {
                     self.open.remove(&part);
                     out.events.push(Event::PartRemoved((s, m, part)));
                 }
@@ -280,7 +286,10 @@ impl Normaliser {
             "permission.replied" | "question.replied" | "question.rejected" => {
                 let id = text(p, "requestID").or_else(|| text(p, "permissionID"));
                 if let (Some(id), Some(session)) = (id, text(p, "sessionID")) {
-                    let root = self.asks.remove(&id).map_or_else(|| self.root(&session), |ask| ask.session);
+                    let root = self
+                        .asks
+                        .remove(&id)
+                        .map_or_else(|| self.root(&session), |ask| ask.session);
                     out.events.push(Event::AskClosed((root, id)));
                 }
             }
@@ -307,7 +316,12 @@ impl Normaliser {
 
     /// What a failed attempt left; opencode starts new parts and never mentions these again.
     fn drop_unfinished(&mut self, session: &str, out: &mut Output) {
-        let unfinished: Vec<String> = self.open.iter().filter(|(_, o)| o.session == session).map(|(id, _)| id.clone()).collect();
+        let unfinished: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(_, o)| o.session == session)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in unfinished {
             if let Some(open) = self.open.remove(&id) {
                 self.dead.insert(id.clone(), open.session.clone());
@@ -330,15 +344,24 @@ impl Normaliser {
         self.turns.insert(session.to_owned(), turn.clone());
         if idle {
             // After an abort idle comes before the last parts; those are known by what they say of themselves.
-            self.messages.retain(|_, m| m.session != session || m.completed_at.is_none());
+            self.messages
+                .retain(|_, m| m.session != session || m.completed_at.is_none());
             self.calls.retain(|_, (s, _)| s != session);
         }
-        out.events.push(Event::Turn(TurnState { session: session.to_owned(), turn }));
+        out.events.push(Event::Turn(TurnState {
+            session: session.to_owned(),
+            turn,
+        }));
     }
 
     /// An idle session asks nothing: after an abort opencode keeps the ask, and says nothing.
     fn close_asks(&mut self, session: &str, out: &mut Output) {
-        let stale: Vec<Ask> = self.asks.values().filter(|ask| ask.asked_by == session).cloned().collect();
+        let stale: Vec<Ask> = self
+            .asks
+            .values()
+            .filter(|ask| ask.asked_by == session)
+            .cloned()
+            .collect();
         for ask in stale {
             self.asks.remove(&ask.id);
             out.actions.push(Action::Reject { ask: ask.id.clone() });
@@ -362,7 +385,10 @@ impl Normaliser {
     fn message(&mut self, info: &wire::Message, now: u64, out: &mut Output) {
         if let Some(why) = self.watchdog.message(info, now) {
             out.events.push(Event::Error((Some(info.session.clone()), why.clone())));
-            out.actions.push(Action::Abort { session: info.session.clone(), why });
+            out.actions.push(Action::Abort {
+                session: info.session.clone(),
+                why,
+            });
         }
         let message = convert::message(info, None);
         let done = info.time.completed.is_some();
@@ -377,17 +403,32 @@ impl Normaliser {
 
     /// Nothing more comes for a completed message. `restored`: it was read whole just now.
     fn close_message(&mut self, info: &wire::Message, out: &mut Output, restored: bool) {
-        let open: Vec<String> = self.open.iter().filter(|(_, o)| o.message == info.id).map(|(id, _)| id.clone()).collect();
+        let open: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(_, o)| o.message == info.id)
+            .map(|(id, _)| id.clone())
+            .collect();
         let gap = open.iter().any(|id| self.open.get(id).is_some_and(|o| o.gap));
         if gap && !restored {
-            out.actions.push(Action::Fetch { session: info.session.clone(), message: info.id.clone() });
+            out.actions.push(Action::Fetch {
+                session: info.session.clone(),
+                message: info.id.clone(),
+            });
             return;
         }
         for id in open {
             if let Some(open) = self.open.remove(&id) {
                 let revision = self.next();
                 let (message, session, content) = (open.message, open.session, open.content);
-                out.events.push(Event::Part(Part { id, message, session, revision, closed: true, content }));
+                out.events.push(Event::Part(Part {
+                    id,
+                    message,
+                    session,
+                    revision,
+                    closed: true,
+                    content,
+                }));
             }
         }
         self.dead.retain(|_, session| *session != info.session);
@@ -406,7 +447,10 @@ impl Normaliser {
             }
             self.dead.remove(&part.id);
         }
-        let user = self.messages.get(&part.message).is_some_and(|m| m.role == nexus_plugin_api::chat::types::Role::User);
+        let user = self
+            .messages
+            .get(&part.message)
+            .is_some_and(|m| m.role == nexus_plugin_api::chat::types::Role::User);
         let closed = user || convert::ended(part);
         let revision = self.next();
         if closed {
@@ -415,7 +459,13 @@ impl Normaliser {
             let (session, message) = (part.session.clone(), part.message.clone());
             self.open.insert(
                 part.id.clone(),
-                Open { session, message, content: content.clone(), revision, gap: false },
+                Open {
+                    session,
+                    message,
+                    content: content.clone(),
+                    revision,
+                    gap: false,
+                },
             );
         }
         out.events.push(Event::Part(Part {
@@ -429,20 +479,30 @@ impl Normaliser {
     }
 
     fn delta(&mut self, p: &Value, out: &mut Output) {
-        let (Some(part), Some(more)) = (text(p, "partID"), p.get("delta").and_then(Value::as_str)) else { return };
+        let (Some(part), Some(more)) = (text(p, "partID"), p.get("delta").and_then(Value::as_str)) else {
+            return;
+        };
         if p.get("field").and_then(Value::as_str) != Some("text") {
             return;
         }
         let revision = self.next();
         // A part whose beginning was missed says its whole text when it ends.
-        let Some(open) = self.open.get_mut(&part).filter(|open| !open.gap) else { return };
+        let Some(open) = self.open.get_mut(&part).filter(|open| !open.gap) else {
+            return;
+        };
         match &mut open.content {
             Content::Text(text) | Content::Reasoning(text) => text.push_str(more),
             _ => return,
         }
         open.revision = revision;
         let (message, session) = (open.message.clone(), open.session.clone());
-        out.events.push(Event::Delta(Delta { part, message, session, revision, text: more.to_owned() }));
+        out.events.push(Event::Delta(Delta {
+            part,
+            message,
+            session,
+            revision,
+            text: more.to_owned(),
+        }));
     }
 
     fn asked(&mut self, ask: Ask, out: &mut Output) {

@@ -18,10 +18,17 @@ const CONSENT: &str = "hosted-models";
 const LOOKS: u32 = 10;
 
 /// As WIT `chat.prompt`.
-pub async fn send(session: SessionRef, client_id: String, parts: Vec<Input>, options: Options) -> Result<Admission, Error> {
+pub async fn send(
+    session: SessionRef,
+    client_id: String,
+    parts: Vec<Input>,
+    options: Options,
+) -> Result<Admission, Error> {
     let key = (session.id.clone(), client_id.clone());
     if !state::with(|c| c.sending.insert(key.clone()))? {
-        return Ok(Admission::Unknown("This prompt is being sent at this moment.".to_owned()));
+        return Ok(Admission::Unknown(
+            "This prompt is being sent at this moment.".to_owned(),
+        ));
     }
     let result = admit(&session, &client_id, parts, options).await;
     // The connection may be another one by now; then there is nothing to take out.
@@ -38,10 +45,14 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
     };
     let model = options.model.clone().or_else(|| settings.model.clone());
     if let Some(model) = model.as_deref().filter(|m| split_model(m).is_none()) {
-        return Ok(Admission::Refused(format!("{model:?} names no model: expected provider/model.")));
+        return Ok(Admission::Refused(format!(
+            "{model:?} names no model: expected provider/model."
+        )));
     }
 
-    let kept = store::get(client_key(&session.id, client_id)).await?.and_then(|id| String::from_utf8(id).ok());
+    let kept = store::get(client_key(&session.id, client_id))
+        .await?
+        .and_then(|id| String::from_utf8(id).ok());
     if let Some(id) = &kept {
         remember(id, client_id);
         if state::with(|c| c.taken.contains(id))? || find(session, id).await? {
@@ -95,7 +106,10 @@ fn body_parts(parts: Vec<Input>) -> Result<Vec<Value>, String> {
         .into_iter()
         .map(|part| match part {
             Input::Text(text) => Ok(json!({ "type": "text", "text": text })),
-            Input::Other(ext) => Err(format!("This plugin cannot send {:?} to opencode; only text.", ext.name)),
+            Input::Other(ext) => Err(format!(
+                "This plugin cannot send {:?} to opencode; only text.",
+                ext.name
+            )),
         })
         .collect()
 }
@@ -246,8 +260,14 @@ mod tests {
 
     #[test]
     fn only_text_is_sent() {
-        assert_eq!(body_parts(vec![Input::Text("a".into())]).unwrap(), [json!({"type":"text","text":"a"})]);
-        let other = Input::Other(Ext { name: "image".into(), value: "{}".into() });
+        assert_eq!(
+            body_parts(vec![Input::Text("a".into())]).unwrap(),
+            [json!({"type":"text","text":"a"})]
+        );
+        let other = Input::Other(Ext {
+            name: "image".into(),
+            value: "{}".into(),
+        });
         assert!(body_parts(vec![other]).unwrap_err().contains("image"));
     }
 

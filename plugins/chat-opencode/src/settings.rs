@@ -36,7 +36,9 @@ impl Settings {
     /// A sentence that names the key, what was found and what was expected.
     pub fn check(&self) -> Result<Hosted, String> {
         if let Some(model) = self.model.as_deref().filter(|m| split_model(m).is_none()) {
-            return Err(format!("[plugin.chat-opencode.config] model = {model:?}: expected provider/model, as in \"anthropic/claude-sonnet-4\""));
+            return Err(format!(
+                "[plugin.chat-opencode.config] model = {model:?}: expected provider/model, as in \"anthropic/claude-sonnet-4\""
+            ));
         }
         match self.hosted_models.as_str() {
             "ask" => Ok(Hosted::Ask),
@@ -86,7 +88,9 @@ impl Settings {
 
 /// (provider, model): the model's own name may hold slashes.
 pub fn split_model(model: &str) -> Option<(&str, &str)> {
-    model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
+    model
+        .split_once('/')
+        .filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
 }
 
 /// The version in what `--version` prints: a line that is one, with or without a leading `v`.
@@ -128,7 +132,10 @@ mod tests {
     #[test]
     fn versions() {
         assert_eq!(parse_version("1.18.33\n").unwrap().1, (1, 18, 33));
-        assert_eq!(parse_version("a warning\nv1.2.1-beta.3\n").unwrap(), ("1.2.1-beta.3".to_owned(), (1, 2, 1)));
+        assert_eq!(
+            parse_version("a warning\nv1.2.1-beta.3\n").unwrap(),
+            ("1.2.1-beta.3".to_owned(), (1, 2, 1))
+        );
         assert_eq!(parse_version("opencode\n1.2\n1.2.x"), None);
         assert_eq!(unsuitable((1, 2, 1)), None);
         assert_eq!(unsuitable((1, 18, 33)), None);
@@ -140,9 +147,22 @@ mod tests {
     fn settings_name_the_key_that_is_wrong() {
         let settings = |json: &str| serde_json::from_str::<Settings>(json).unwrap();
         assert_eq!(settings("{}").check(), Ok(Hosted::Ask));
-        assert_eq!(settings(r#"{"hosted_models":"deny","model":"a/b/c"}"#).check(), Ok(Hosted::Deny));
-        assert!(settings(r#"{"hosted_models":"yes"}"#).check().unwrap_err().contains("hosted_models = \"yes\""));
-        assert!(settings(r#"{"model":"gpt"}"#).check().unwrap_err().contains("provider/model"));
+        assert_eq!(
+            settings(r#"{"hosted_models":"deny","model":"a/b/c"}"#).check(),
+            Ok(Hosted::Deny)
+        );
+        assert!(
+            settings(r#"{"hosted_models":"yes"}"#)
+                .check()
+                .unwrap_err()
+                .contains("hosted_models = \"yes\"")
+        );
+        assert!(
+            settings(r#"{"model":"gpt"}"#)
+                .check()
+                .unwrap_err()
+                .contains("provider/model")
+        );
     }
 
     #[test]

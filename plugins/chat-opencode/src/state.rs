@@ -32,6 +32,8 @@ pub fn set(connection: Option<Connection>) {
 pub fn with<T>(f: impl FnOnce(&mut Connection) -> T) -> Result<T, Error> {
     CONNECTION.with(|c| match c.borrow_mut().as_mut() {
         Some(connection) => Ok(f(connection)),
-        None => Err(Error::Unavailable("opencode is not connected yet. Try again in a moment.".to_owned())),
+        None => Err(Error::Unavailable(
+            "opencode is not connected yet. Try again in a moment.".to_owned(),
+        )),
     })
 }

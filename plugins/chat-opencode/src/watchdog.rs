@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn the_eighth_answer_without_a_reason_stops_the_turn_once() {
         let mut dog = Watchdog::default();
-        let barks: Vec<usize> = (1..20).filter(|i| dog.message(&answer(*i, "unknown"), 1000 + *i as u64).is_some()).collect();
+        let barks: Vec<usize> = (1..20)
+            .filter(|i| dog.message(&answer(*i, "unknown"), 1000 + *i as u64).is_some())
+            .collect();
         assert_eq!(barks, [LIMIT]);
     }
 

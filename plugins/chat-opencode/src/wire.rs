@@ -94,9 +94,17 @@ pub struct Fault {
 impl Fault {
     /// The first line of what opencode says; it may append a stack trace.
     pub fn words(&self) -> String {
-        let said = self.data.get("message").and_then(Value::as_str).or(self.message.as_deref()).unwrap_or_default();
+        let said = self
+            .data
+            .get("message")
+            .and_then(Value::as_str)
+            .or(self.message.as_deref())
+            .unwrap_or_default();
         let line = said.lines().next().unwrap_or_default().trim();
-        let line = line.split_once("Error: ").filter(|(name, _)| !name.contains(' ')).map_or(line, |(_, rest)| rest);
+        let line = line
+            .split_once("Error: ")
+            .filter(|(name, _)| !name.contains(' '))
+            .map_or(line, |(_, rest)| rest);
         match (line.is_empty(), self.name.is_empty()) {
             (false, _) => line.to_owned(),
             (true, false) => self.name.clone(),

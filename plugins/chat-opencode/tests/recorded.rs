@@ -16,7 +16,11 @@ fn fixture(name: &str) -> String {
 }
 
 fn envelopes(stream: &str) -> Vec<Envelope> {
-    Parser::default().push(stream.as_bytes()).iter().map(|data| serde_json::from_str(data).unwrap()).collect()
+    Parser::default()
+        .push(stream.as_bytes())
+        .iter()
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect()
 }
 
 fn normaliser() -> Normaliser {
@@ -82,17 +86,33 @@ impl Host {
         self.parts
             .values()
             .filter(|p| self.messages[&p.message].role == role)
-            .filter_map(|p| if let Content::Text(t) = &p.content { Some(t.as_str()) } else { None })
+            .filter_map(|p| {
+                if let Content::Text(t) = &p.content {
+                    Some(t.as_str())
+                } else {
+                    None
+                }
+            })
             .collect()
     }
 
     /// Every message of the turn is complete, and so are its parts.
     fn assert_settled(&self) {
-        assert!(self.parts.values().all(|p| p.closed), "{:?}", self.parts.values().find(|p| !p.closed));
+        assert!(
+            self.parts.values().all(|p| p.closed),
+            "{:?}",
+            self.parts.values().find(|p| !p.closed)
+        );
         assert!(self.messages.values().all(|m| m.completed_at.is_some()));
         let mut last = BTreeMap::new();
-        self.turns.iter().for_each(|(s, t)| drop(last.insert(s, t)));
-        assert!(!last.is_empty() && last.values().all(|t| **t == Turn::Idle), "{:?}", self.turns);
+        for (session, turn) in &self.turns {
+            last.insert(session, turn);
+        }
+        assert!(
+            !last.is_empty() && last.values().all(|t| **t == Turn::Idle),
+            "{:?}",
+            self.turns
+        );
     }
 }
 
@@ -104,16 +124,30 @@ fn a_plain_answer_streams_and_settles() {
     assert!(deltas >= 6, "{deltas} deltas");
     let host = Host::see(&out.events);
     host.assert_settled();
-    assert_eq!(host.texts(Role::User), ["go [[reason n=3 rate=30]] [[text n=6 rate=30]]"]);
-    assert_eq!(host.texts(Role::Assistant), ["alpha bravo charlie delta echo foxtrot "]);
-    let thoughts = host.parts.values().filter(|p| matches!(&p.content, Content::Reasoning(t) if !t.is_empty())).count();
+    assert_eq!(
+        host.texts(Role::User),
+        ["go [[reason n=3 rate=30]] [[text n=6 rate=30]]"]
+    );
+    assert_eq!(
+        host.texts(Role::Assistant),
+        ["thought it over. alpha bravo charlie delta echo foxtrot "]
+    );
+    let thoughts = host
+        .parts
+        .values()
+        .filter(|p| matches!(&p.content, Content::Reasoning(t) if !t.is_empty()))
+        .count();
     assert_eq!(thoughts, 1);
     let turns: Vec<&Turn> = host.turns.iter().map(|(_, t)| t).collect();
     assert_eq!(turns, [&Turn::Running, &Turn::Idle]);
     let answer = host.messages.values().find(|m| m.role == Role::Assistant).unwrap();
     assert_eq!(answer.model.as_deref(), Some("fake/fake-1"));
     assert_eq!(answer.error, None);
-    assert!(out.events.iter().any(|e| matches!(e, Event::Session(s) if s.ref_.workspace == DIRECTORY)));
+    assert!(
+        out.events
+            .iter()
+            .any(|e| matches!(e, Event::Session(s) if s.ref_.workspace == DIRECTORY))
+    );
 }
 
 #[test]
@@ -123,7 +157,10 @@ fn a_tool_call_is_asked_for_answered_and_run() {
         .events
         .iter()
         .filter_map(|e| match e {
-            Event::Part(Part { content: Content::Tool(t), .. }) => Some(t.state),
+            Event::Part(Part {
+                content: Content::Tool(t),
+                ..
+            }) => Some(t.state),
             _ => None,
         })
         .collect();
@@ -136,15 +173,35 @@ fn a_tool_call_is_asked_for_answered_and_run() {
     let (id, tool) = host
         .parts
         .iter()
-        .find_map(|(id, p)| if let Content::Tool(t) = &p.content { Some((id, t)) } else { None })
+        .find_map(|(id, p)| {
+            if let Content::Tool(t) = &p.content {
+                Some((id, t))
+            } else {
+                None
+            }
+        })
         .unwrap();
-    assert_eq!((tool.name.as_str(), tool.title.as_deref()), ("bash", Some("echo hello")));
+    assert_eq!(
+        (tool.name.as_str(), tool.title.as_deref()),
+        ("bash", Some("echo hello"))
+    );
     assert_eq!(tool.output.as_deref(), Some("hello\n"));
-    let ask = out.events.iter().find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None }).unwrap();
-    assert_eq!((ask.kind, ask.subject.as_str(), ask.detail.as_str()), (AskKind::Permission, "bash", "echo hello"));
+    let ask = out
+        .events
+        .iter()
+        .find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None })
+        .unwrap();
+    assert_eq!(
+        (ask.kind, ask.subject.as_str(), ask.detail.as_str()),
+        (AskKind::Permission, "bash", "echo hello")
+    );
     assert_eq!(ask.always, ["echo *"]);
     assert_eq!(ask.part.as_ref(), Some(id));
-    let closed = out.events.iter().filter(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id)).count();
+    let closed = out
+        .events
+        .iter()
+        .filter(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id))
+        .count();
     assert_eq!((closed, out.actions), (1, vec![]));
 }
 
@@ -167,14 +224,24 @@ fn a_retry_takes_the_unfinished_text_back() {
         .events
         .iter()
         .filter_map(|e| match e {
-            Event::Turn(t) => if let Turn::Retrying(r) = &t.turn { Some(r.attempt) } else { None },
+            Event::Turn(t) => {
+                if let Turn::Retrying(r) = &t.turn {
+                    Some(r.attempt)
+                } else {
+                    None
+                }
+            }
             _ => None,
         })
         .collect();
     assert!(removed >= 1 && retries.starts_with(&[1]), "{removed} {retries:?}");
     let host = Host::see(&out.events);
     host.assert_settled();
-    assert!(host.texts(Role::Assistant).len() <= 1, "{:?}", host.texts(Role::Assistant));
+    assert!(
+        host.texts(Role::Assistant).len() <= 1,
+        "{:?}",
+        host.texts(Role::Assistant)
+    );
 }
 
 #[test]
@@ -182,31 +249,56 @@ fn an_endless_turn_is_stopped_once_and_said() {
     let out = play("endless.sse");
     let aborts = out.actions.iter().filter(|a| matches!(a, Action::Abort { .. })).count();
     assert_eq!(aborts, 1);
-    assert!(out.events.iter().any(|e| matches!(e, Event::Error((Some(_), why)) if why.contains("8 times"))));
+    assert!(
+        out.events
+            .iter()
+            .any(|e| matches!(e, Event::Error((Some(_), why)) if why.contains("8 times")))
+    );
 }
 
 #[test]
 fn a_question_is_shown_in_words() {
     let out = play("question.sse");
-    let ask = out.events.iter().find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None }).unwrap();
+    let ask = out
+        .events
+        .iter()
+        .find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None })
+        .unwrap();
     assert_eq!(ask.kind, AskKind::Other);
     assert_eq!(ask.detail, "Which colour?\n- Red: r\n- Blue: b");
-    assert!(out.events.iter().any(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id)));
+    assert!(
+        out.events
+            .iter()
+            .any(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id))
+    );
     Host::see(&out.events).assert_settled();
 }
 
 #[test]
 fn the_ask_of_a_sub_agent_surfaces_at_the_root() {
     let out = play("subagent.sse");
-    let ask = out.events.iter().find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None }).unwrap();
+    let ask = out
+        .events
+        .iter()
+        .find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None })
+        .unwrap();
     assert_ne!(ask.session, ask.asked_by);
     let child = out
         .events
         .iter()
-        .find_map(|e| if let Event::Session(s) = e { Some(s).filter(|s| s.ref_.id == ask.asked_by) } else { None })
+        .find_map(|e| {
+            if let Event::Session(s) = e {
+                Some(s).filter(|s| s.ref_.id == ask.asked_by)
+            } else {
+                None
+            }
+        })
         .unwrap();
     assert_eq!(child.parent.as_ref(), Some(&ask.session));
-    assert!(out.events.contains(&Event::AskClosed((ask.session.clone(), ask.id.clone()))));
+    assert!(
+        out.events
+            .contains(&Event::AskClosed((ask.session.clone(), ask.id.clone())))
+    );
 }
 
 #[test]
@@ -223,7 +315,13 @@ fn a_bad_model_is_said_once_without_a_stack_trace() {
     let errors: Vec<&str> = out
         .events
         .iter()
-        .filter_map(|e| if let Event::Error((_, words)) = e { Some(words.as_str()) } else { None })
+        .filter_map(|e| {
+            if let Event::Error((_, words)) = e {
+                Some(words.as_str())
+            } else {
+                None
+            }
+        })
         .collect();
     assert_eq!(errors, ["Model not found: nope/x. Did you mean: standardcompute?"]);
 }
@@ -244,23 +342,39 @@ fn an_idle_session_has_no_asks_left() {
 #[test]
 fn after_a_gap_no_wrong_text_is_shown() {
     let all = envelopes(&fixture("plain.sse"));
-    let third = all.iter().enumerate().filter(|(_, e)| e.payload.kind == "message.part.delta").nth(5).unwrap().0;
+    let third = all
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.payload.kind == "message.part.delta")
+        .nth(5)
+        .unwrap()
+        .0;
     let mut normaliser = normaliser();
     let mut events = apply(&mut normaliser, &all[..third]).events;
     normaliser.interrupted();
     // Two events are lost.
     let after = apply(&mut normaliser, &all[third + 2..]);
-    assert!(!after.events.iter().any(|e| matches!(e, Event::Delta(d) if events.iter().any(|b| matches!(b, Event::Part(p) if p.id == d.part)))));
+    assert!(
+        !after.events.iter().any(
+            |e| matches!(e, Event::Delta(d) if events.iter().any(|b| matches!(b, Event::Part(p) if p.id == d.part)))
+        )
+    );
     events.extend(after.events);
     let host = Host::see(&events);
-    assert_eq!(host.texts(Role::Assistant), ["alpha bravo charlie delta echo foxtrot "]);
+    assert_eq!(
+        host.texts(Role::Assistant),
+        ["thought it over. alpha bravo charlie delta echo foxtrot "]
+    );
     host.assert_settled();
 }
 
 #[test]
 fn a_message_that_ended_during_a_gap_is_read_again() {
     let all = envelopes(&fixture("plain.sse"));
-    let delta = all.iter().rposition(|e| e.payload.kind == "message.part.delta").unwrap();
+    let delta = all
+        .iter()
+        .rposition(|e| e.payload.kind == "message.part.delta")
+        .unwrap();
     let completed = all
         .iter()
         .rposition(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
@@ -269,7 +383,9 @@ fn a_message_that_ended_during_a_gap_is_read_again() {
     let mut events = apply(&mut normaliser, &all[..delta]).events;
     normaliser.interrupted();
     let out = apply(&mut normaliser, &all[completed..]);
-    let [Action::Fetch { session, message }] = out.actions.as_slice() else { panic!("{:?}", out.actions) };
+    let [Action::Fetch { session, message }] = out.actions.as_slice() else {
+        panic!("{:?}", out.actions)
+    };
     events.extend(out.events);
     let text = all
         .iter()
@@ -283,17 +399,25 @@ fn a_message_that_ended_during_a_gap_is_read_again() {
     assert_eq!((&whole.info.session, &whole.info.id), (session, message));
     events.extend(normaliser.restore(&whole).events);
     let host = Host::see(&events);
-    assert_eq!(host.texts(Role::Assistant), ["alpha bravo charlie delta echo foxtrot "]);
+    assert_eq!(
+        host.texts(Role::Assistant),
+        ["thought it over. alpha bravo charlie delta echo foxtrot "]
+    );
     host.assert_settled();
 }
 
 #[test]
 fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
     let all = envelopes(&fixture("plain.sse"));
-    let delta = all.iter().rposition(|e| e.payload.kind == "message.part.delta").unwrap();
+    let delta = all
+        .iter()
+        .rposition(|e| e.payload.kind == "message.part.delta")
+        .unwrap();
     let mut normaliser = normaliser();
     let events = apply(&mut normaliser, &all[..delta]).events;
-    let Some(Event::Delta(last)) = events.last() else { panic!("{events:?}") };
+    let Some(Event::Delta(last)) = events.last() else {
+        panic!("{events:?}")
+    };
     let info = all
         .iter()
         .find(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
@@ -304,10 +428,19 @@ fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
     });
     let stored: WithParts = serde_json::from_value(stored).unwrap();
     let part = normaliser.kept(&stored.parts[0], &stored.info).unwrap();
-    assert_eq!(part.content, Content::Text("alpha bravo charlie delta echo ".to_owned()));
+    assert_eq!(
+        part.content,
+        Content::Text("thought it over. alpha bravo charlie delta echo ".to_owned())
+    );
     assert_eq!((part.revision, part.closed), (last.revision, false));
     // Another instance knows nothing of it, and must not take away what the host has.
-    assert_eq!(Normaliser::new(START).kept(&stored.parts[0], &stored.info).unwrap().revision, 1);
+    assert_eq!(
+        Normaliser::new(START)
+            .kept(&stored.parts[0], &stored.info)
+            .unwrap()
+            .revision,
+        1
+    );
 }
 
 #[test]
@@ -318,7 +451,9 @@ fn a_snapshot_of_the_past_is_newer_than_the_events_were() {
     let mut seen = 0;
     for message in &messages {
         for part in &message.parts {
-            let Some(kept) = normaliser().kept(part, &message.info) else { continue };
+            let Some(kept) = normaliser().kept(part, &message.info) else {
+                continue;
+            };
             assert!(kept.closed);
             let live = &host.parts[&kept.id];
             assert_eq!(live.content, kept.content);
@@ -332,7 +467,8 @@ fn a_snapshot_of_the_past_is_newer_than_the_events_were() {
 #[test]
 fn the_opening_knows_what_runs_and_what_waits() {
     let permissions: Vec<Permission> = serde_json::from_str(&fixture("permissions.json")).unwrap();
-    let statuses: Statuses = serde_json::from_str(&format!(r#"{{"{}":{{"type":"busy"}}}}"#, permissions[0].session)).unwrap();
+    let statuses: Statuses =
+        serde_json::from_str(&format!(r#"{{"{}":{{"type":"busy"}}}}"#, permissions[0].session)).unwrap();
     let mut normaliser = normaliser();
     let (running, asks) = normaliser.opened(&statuses, &permissions, &[], START);
     assert_eq!(running[0].turn, Turn::Running);
@@ -340,9 +476,15 @@ fn the_opening_knows_what_runs_and_what_waits() {
     // The stream says it again; it is not asked twice.
     let again = format!(
         r#"{{"directory":"{DIRECTORY}","payload":{{"type":"permission.asked","properties":{}}}}}"#,
-        serde_json::to_string(&serde_json::from_str::<serde_json::Value>(&fixture("permissions.json")).unwrap()[0]).unwrap()
+        serde_json::to_string(&serde_json::from_str::<serde_json::Value>(&fixture("permissions.json")).unwrap()[0])
+            .unwrap()
     );
-    assert!(normaliser.apply(&serde_json::from_str(&again).unwrap(), START).events.is_empty());
+    assert!(
+        normaliser
+            .apply(&serde_json::from_str(&again).unwrap(), START)
+            .events
+            .is_empty()
+    );
 }
 
 #[test]
@@ -351,10 +493,21 @@ fn other_directories_and_unknown_types_are_passed_over() {
     elsewhere.watch("/workspace/other");
     let all = envelopes(&fixture("tool.sse"));
     assert!(all.iter().all(|e| elsewhere.apply(e, START).events.is_empty()));
-    let odd = format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"message.updated","properties":{{"info":7}}}}}}"#);
-    assert!(normaliser().apply(&serde_json::from_str(&odd).unwrap(), START).events.is_empty());
+    let odd =
+        format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"message.updated","properties":{{"info":7}}}}}}"#);
+    assert!(
+        normaliser()
+            .apply(&serde_json::from_str(&odd).unwrap(), START)
+            .events
+            .is_empty()
+    );
     let new = format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"brand.new"}}}}"#);
-    assert!(normaliser().apply(&serde_json::from_str(&new).unwrap(), START).events.is_empty());
+    assert!(
+        normaliser()
+            .apply(&serde_json::from_str(&new).unwrap(), START)
+            .events
+            .is_empty()
+    );
 }
 
 proptest::proptest! {
