@@ -1,1 +1,115 @@
+//! What a plugin may do, one file for each interface of the contract, and below all of them the one [`gate`].
+//!
+//! A file here only translates: WIT types in, the gate's word, a port, WIT types out. A denial is a value that the
+//! plugin gets (with the TOML that would allow it), never a trap.
 
+pub mod gate;
+
+mod clock;
+mod config;
+mod http;
+pub mod log;
+mod process;
+mod secrets;
+mod store;
+mod streams;
+
+pub use gate::{Denial, Gate};
+pub use secrets::GeneratedSecrets;
+
+use crate::outgoing::port::Outgoing;
+use crate::process::port::Processes;
+use crate::store::port::KeyValue;
+use crate::time::Clock;
+use log::LogSink;
+use nexus_plugin_api::host::caps::types::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::{Accessor, HasData};
+
+/// The rooms behind the capabilities.
+#[derive(Clone)]
+pub struct Ports {
+    pub clock: Arc<dyn Clock>,
+    pub processes: Arc<dyn Processes>,
+    pub outgoing: Arc<dyn Outgoing>,
+    pub kv: Arc<dyn KeyValue>,
+    pub generated: Arc<GeneratedSecrets>,
+}
+
+/// What stays the same over all instances of one plugin.
+pub struct Context {
+    pub gate: Arc<Gate>,
+    pub ports: Ports,
+    /// The plugin's configuration as JSON text.
+    pub config: String,
+    /// Where its processes run that name no directory.
+    pub workspace: Option<PathBuf>,
+    pub log: Arc<LogSink>,
+}
+
+impl Context {
+    fn name(&self) -> &str {
+        self.gate.plugin()
+    }
+}
+
+/// The capabilities of one instance.
+pub struct Capabilities {
+    pub ctx: Arc<Context>,
+    waiting: Arc<Semaphore>,
+    sleeping: Arc<AtomicUsize>,
+}
+
+/// How the host functions reach [`Capabilities`] in a store.
+pub struct Granted;
+
+impl HasData for Granted {
+    type Data<'a> = &'a mut Capabilities;
+}
+
+impl Capabilities {
+    pub fn new(ctx: Arc<Context>) -> Self {
+        let waiting = Arc::new(Semaphore::new(ctx.gate.limits().streams as usize));
+        Self {
+            ctx,
+            waiting,
+            sleeping: Arc::default(),
+        }
+    }
+
+    /// A place for one call or stream that waits in the host.
+    fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.waiting)
+            .try_acquire_owned()
+            .map_err(|_| self.ctx.gate.too_many_streams().into())
+    }
+
+    /// Sleeping costs a plugin nothing of its own, so the host counts. The function cannot refuse: `None` is a trap.
+    fn admit_sleep(&self) -> Option<Sleeping> {
+        let most = (self.ctx.gate.limits().streams as usize).saturating_mul(4).max(1024);
+        let sleeping = Sleeping(Arc::clone(&self.sleeping));
+        (self.sleeping.fetch_add(1, Ordering::Relaxed) < most).then_some(sleeping)
+    }
+}
+
+/// Counts one sleeping task for as long as it lives.
+struct Sleeping(Arc<AtomicUsize>);
+
+impl Drop for Sleeping {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The context and a waiting place, for an async host function.
+fn enter<T: Send>(a: &Accessor<T, Granted>) -> Result<(Arc<Context>, OwnedSemaphorePermit), Error> {
+    a.with(|mut s| {
+        let caps = s.get();
+        Ok((Arc::clone(&caps.ctx), caps.admit()?))
+    })
+}
+
+impl nexus_plugin_api::host::caps::types::Host for Capabilities {}

@@ -6,6 +6,7 @@ mod setup;
 mod signals;
 mod source;
 pub mod up;
+pub mod user;
 
 pub use signals::{Stop, Stops};
 pub use source::Components;

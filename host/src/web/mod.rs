@@ -1,1 +1,82 @@
+//! The page: server-rendered HTML, one small script for the live chat, and nothing from elsewhere.
+//!
+//! | where | what |
+//! | --- | --- |
+//! | [`port`] | what the web wants of the services |
+//! | [`ingress`], [`guard`] | which listener a request came through, and what holds for all of them |
+//! | [`identity`] | cookies, logins, CSRF: extractors that a handler cannot go around |
+//! | [`pages`] | set-up, login, chat, status, account |
+//! | [`live`] | the live socket and its protocol |
+//! | [`markdown`], [`assets`], [`health`] | the rest |
+//!
+//! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
+//! the whole client is small enough to read.
 
+mod assets;
+mod guard;
+mod health;
+mod identity;
+pub mod ingress;
+pub mod live;
+pub mod markdown;
+mod pages;
+pub mod port;
+mod serve;
+
+pub use ingress::{Connection, Ingress, Site};
+pub use port::Services;
+pub use serve::serve;
+
+use crate::time::Clock;
+use axum::Router;
+use axum::routing::{get, post};
+use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
+
+/// What every handler shares.
+#[derive(Clone)]
+pub struct WebState {
+    pub services: Services,
+    pub clock: Arc<dyn Clock>,
+    renderer: markdown::Renderer,
+    live: live::Connections,
+}
+
+impl WebState {
+    pub fn new(services: Services, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            services,
+            clock,
+            renderer: markdown::Renderer::default(),
+            live: live::Connections::default(),
+        }
+    }
+}
+
+/// Every request must carry a [`Connection`] in its extensions, as [`serve`] puts it there.
+pub fn router(state: WebState) -> Router {
+    // Pages are not compressed: they hold tokens beside text that others can influence (BREACH).
+    let assets = Router::new()
+        .route("/assets/{digest}/{name}", get(assets::asset))
+        .layer(CompressionLayer::new());
+    Router::new()
+        .route("/", get(pages::chat::fresh))
+        .route("/s/{session}", get(pages::chat::session))
+        .route("/s/{session}/rename", post(pages::chat::rename))
+        .route("/s/{session}/delete", post(pages::chat::delete))
+        .route("/install", post(pages::chat::install))
+        .route("/setup", get(pages::setup::page).post(pages::setup::submit))
+        .route("/login", get(pages::login::page).post(pages::login::submit))
+        .route("/logout", post(pages::account::logout))
+        .route("/account", get(pages::account::page).post(pages::account::change))
+        .route("/account/logout-others", post(pages::account::logout_others))
+        .route("/status", get(pages::status::page))
+        .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))
+        .route("/healthz", get(health::healthz))
+        .route("/live", get(live::socket::upgrade))
+        .fallback(pages::not_found)
+        .merge(assets)
+        .layer(axum::extract::DefaultBodyLimit::max(identity::FORM_BYTES))
+        .layer(axum::middleware::from_fn(guard::guard))
+        .with_state(state)
+}

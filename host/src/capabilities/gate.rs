@@ -1,0 +1,326 @@
+//! The one gate: every capability asks here, and nowhere else is decided what a plugin may do.
+//!
+//! It knows the plugin's name, its grants and its limits, all fixed for the life of a loaded plugin, and does no I/O
+//! but looking for a binary. A refusal says which TOML would allow it, ready to be pasted.
+
+use crate::config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret};
+use nexus_plugin_api::host::caps::types::Error;
+use std::path::{Component, Path, PathBuf};
+
+/// A refusal: a sentence for the operator, with what to write where it can be allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial(pub String);
+
+impl From<Denial> for Error {
+    fn from(d: Denial) -> Self {
+        Self::Denied(d.0)
+    }
+}
+
+/// Environment variables that make a granted program load other code than its own.
+const LOADER_PREFIXES: [&str; 3] = ["LD_", "DYLD_", "NEXUS_"];
+const LOADER_NAMES: [&str; 10] = [
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "BASH_ENV",
+    "ENV",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PERL5OPT",
+    "PERL5LIB",
+    "RUBYOPT",
+    "GCONV_PATH",
+];
+
+pub struct Gate {
+    plugin: String,
+    grants: Grants,
+    limits: Limits,
+    /// Where the host itself installs programs.
+    tools: PathBuf,
+}
+
+impl Gate {
+    pub fn new(plugin: &Plugin, data_dir: &Path) -> Self {
+        Self {
+            plugin: plugin.name.clone(),
+            grants: plugin.grants.clone(),
+            limits: plugin.limits.clone(),
+            tools: data_dir.join("tools"),
+        }
+    }
+
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The quota of the store in bytes.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn store(&self) -> Result<u64, Denial> {
+        match self.grants.store_quota {
+            0 => Err(self.deny(
+                "may not keep data",
+                &format!("[plugin.{}.grants]\nstore_quota = 1048576", self.plugin),
+            )),
+            quota => Ok(quota),
+        }
+    }
+
+    /// # Errors
+    /// The operator gave no secret of this name.
+    pub fn secret(&self, name: &str) -> Result<&Secret, Denial> {
+        let key = key(name);
+        let fix = format!(
+            "[plugin.{}.secrets]\n{key} = {{ env = \"VARIABLE\" }}   # or {{ file = \"/path\" }}",
+            self.plugin
+        );
+        self.grants
+            .secrets
+            .get(name)
+            .ok_or_else(|| self.deny(&format!("was given no secret `{name}`"), &fix))
+    }
+
+    /// The grant under which a request to this place may go out. Host in lower case.
+    ///
+    /// # Errors
+    /// No grant names it.
+    pub fn http(&self, scheme: &str, host: &str, port: Option<u16>) -> Result<&HttpGrant, Denial> {
+        let granted = self.grants.http.iter().find(|grant| admits(grant, scheme, host, port));
+        granted.ok_or_else(|| {
+            let port = port
+                .filter(|p| Some(*p) != own_port(scheme))
+                .map(|p| format!(":{p}"))
+                .unwrap_or_default();
+            let host = if host.contains(':') && !host.starts_with('[') {
+                format!("[{host}]")
+            } else {
+                host.to_owned()
+            };
+            let mut urls: Vec<_> = self.grants.http.iter().map(written).collect();
+            urls.push(format!("{scheme}://{host}{port}"));
+            let urls = urls.iter().map(|u| toml_text(u)).collect::<Vec<_>>().join(", ");
+            self.deny(
+                &format!("may not send requests to {scheme}://{host}{port}"),
+                &format!("[plugin.{}.grants]\nhttp = [{urls}]", self.plugin),
+            )
+        })
+    }
+
+    fn process(&self, binary: &str) -> Result<&ProcessGrant, Denial> {
+        self.grants.processes.get(binary).ok_or_else(|| {
+            self.deny(
+                &format!("may not run `{binary}`"),
+                &format!(
+                    "[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/the/binary\"",
+                    self.plugin,
+                    key(binary)
+                ),
+            )
+        })
+    }
+
+    /// Whether a program may be run this way.
+    ///
+    /// # Errors
+    /// No grant for the binary, or none for the operator's environment, or the environment would make the program load
+    /// code that was not granted.
+    pub fn run(&self, binary: &str, inherit_env: bool, env: &[(String, String)]) -> Result<(), Denial> {
+        let grant = self.process(binary)?;
+        if inherit_env && !grant.inherit_env {
+            return Err(self.deny(
+                &format!("may not run `{binary}` with your environment"),
+                &format!(
+                    "[plugin.{}.grants.process.{}]\ninherit_env = true",
+                    self.plugin,
+                    key(binary)
+                ),
+            ));
+        }
+        for (name, _) in env {
+            let upper = name.to_ascii_uppercase();
+            if LOADER_PREFIXES.iter().any(|p| upper.starts_with(p)) || LOADER_NAMES.contains(&upper.as_str()) {
+                return Err(Denial(format!(
+                    "The plugin {} may not set {name} for `{binary}`: it would run code that you did not allow. No \
+                     grant allows this; a wrapper script of your own as the binary's `path` can set it.",
+                    self.plugin
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory for a process. `wanted` must be the workspace or lie in it.
+    ///
+    /// # Errors
+    /// It is another directory.
+    pub fn directory(
+        &self,
+        binary: &str,
+        wanted: Option<&str>,
+        workspace: Option<&Path>,
+    ) -> Result<Option<PathBuf>, Denial> {
+        let home = self.process(binary)?.cwd.as_deref().or(workspace);
+        let Some(wanted) = wanted else {
+            return Ok(home.map(Path::to_path_buf));
+        };
+        let path = Path::new(wanted);
+        let plain = !path.components().any(|c| matches!(c, Component::ParentDir));
+        match home {
+            Some(home) if path.is_absolute() && plain && path.starts_with(home) => Ok(Some(path.to_path_buf())),
+            _ => Err(self.deny(
+                &format!(
+                    "may not run `{binary}` in {wanted}; it may in {}",
+                    home.map_or("its private directory".into(), |h| h.display().to_string())
+                ),
+                "[chat.main]\nworkspace = \"/path/of/the/project\"",
+            )),
+        }
+    }
+
+    /// Where the binary is: the granted path, else the host's own tools, else the PATH of the host. Always absolute.
+    ///
+    /// # Errors
+    /// `Ok(Err(sentence))`: granted, but not there; says where it was looked for.
+    pub fn find(&self, binary: &str) -> Result<Result<PathBuf, String>, Denial> {
+        self.find_on(binary, std::env::var_os("PATH").as_deref())
+    }
+
+    fn find_on(&self, binary: &str, path: Option<&std::ffi::OsStr>) -> Result<Result<PathBuf, String>, Denial> {
+        let grant = self.process(binary)?;
+        if let Some(path) = &grant.path {
+            return Ok(if executable(path) {
+                Ok(path.clone())
+            } else {
+                Err(format!(
+                    "{} is not a file that can be executed. It is the `path` in [plugin.{}.grants.process.{}]; correct it, \
+                     or leave it out to look on the PATH.",
+                    path.display(),
+                    self.plugin,
+                    key(binary)
+                ))
+            });
+        }
+        // A name is granted, not a path: `../x` must not lead out of the places below.
+        let plain = Path::new(binary).components().collect::<Vec<_>>();
+        if !matches!(plain.as_slice(), [Component::Normal(_)]) {
+            return Ok(Err(format!("`{binary}` is not a plain file name")));
+        }
+        let file = format!("{binary}{}", std::env::consts::EXE_SUFFIX);
+        let mut tools: Vec<PathBuf> = std::fs::read_dir(&self.tools)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path())
+            .filter(|p| p.is_dir())
+            .collect();
+        tools.sort();
+        let tools = tools
+            .into_iter()
+            .flat_map(|d| [d.join("node_modules").join(".bin"), d.join("bin"), d]);
+        let on_path = path.into_iter().flat_map(std::env::split_paths);
+        // A relative entry of the PATH means the directory the host was started in: somebody else's files.
+        let found = tools
+            .chain(on_path)
+            .filter(|d| d.is_absolute())
+            .map(|d| d.join(&file))
+            .find(|p| executable(p));
+        Ok(found.ok_or_else(|| {
+            format!(
+                "`{binary}` was not found in {} nor on the PATH of nexus. Install it, or say where it is:\n\
+                 [plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"",
+                self.tools.display(),
+                self.plugin,
+                key(binary)
+            )
+        }))
+    }
+
+    pub fn too_many_streams(&self) -> Denial {
+        self.limit("waits for", "streams", self.limits.streams)
+    }
+
+    /// `running`: the plugin's other processes.
+    ///
+    /// # Errors
+    /// The limit is reached.
+    pub fn another_process(&self, running: usize) -> Result<(), Denial> {
+        if running < self.limits.processes as usize {
+            return Ok(());
+        }
+        Err(self.limit("runs", "processes", self.limits.processes))
+    }
+
+    fn limit(&self, verb: &str, what: &str, most: u32) -> Denial {
+        let more = most.saturating_mul(2).max(1);
+        let name = &self.plugin;
+        Denial(format!(
+            "The plugin {name} {verb} {most} {what} at once, its limit. To allow more:\n[plugin.{name}.limits]\n{what} = {more}"
+        ))
+    }
+
+    fn deny(&self, what: &str, toml: &str) -> Denial {
+        Denial(format!("The plugin {} {what}. To allow it:\n{toml}", self.plugin))
+    }
+}
+
+fn own_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    }
+}
+
+fn admits(grant: &HttpGrant, scheme: &str, host: &str, port: Option<u16>) -> bool {
+    let bare = |h: &str| h.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port_of = |p: Option<u16>| p.or_else(|| own_port(scheme));
+    let host = bare(host);
+    let hosts = match grant.host.strip_prefix("*.") {
+        // `*.example.org` is what lies below it, not `example.org` and not `badexample.org`.
+        Some(domain) => host
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        None => bare(&grant.host) == host,
+    };
+    hosts && grant.scheme == scheme && port_of(grant.port) == port_of(port)
+}
+
+fn written(grant: &HttpGrant) -> String {
+    let port = grant.port.map(|p| format!(":{p}")).unwrap_or_default();
+    format!("{}://{}{port}", grant.scheme, grant.host)
+}
+
+/// As a basic string of TOML.
+fn toml_text(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// As a key of TOML: bare where that is possible.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if bare { name.to_owned() } else { toml_text(name) }
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.is_absolute() && std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn executable(path: &Path) -> bool {
+    path.is_absolute() && path.is_file()
+}
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

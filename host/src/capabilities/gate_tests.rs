@@ -1,0 +1,260 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::config::resolved::Source;
+use std::time::Duration;
+
+fn plugin(grants: Grants) -> Plugin {
+    Plugin {
+        name: "demo".into(),
+        source: Source::Builtin,
+        config: serde_json::Map::new(),
+        grants,
+        limits: Limits {
+            memory: 1 << 20,
+            cpu: Duration::from_secs(1),
+            call: Duration::from_secs(1),
+            streams: 4,
+            processes: 1,
+            log_lines: 10,
+        },
+    }
+}
+
+fn gate(grants: Grants) -> Gate {
+    Gate::new(&plugin(grants), Path::new("/nonexistent"))
+}
+
+fn web(host: &str, port: Option<u16>) -> Grants {
+    let grant = HttpGrant {
+        scheme: "https".into(),
+        host: host.into(),
+        port,
+        private: false,
+    };
+    Grants {
+        http: vec![grant],
+        ..Grants::default()
+    }
+}
+
+fn program(grant: ProcessGrant) -> Grants {
+    Grants {
+        processes: [("tool".to_owned(), grant)].into(),
+        ..Grants::default()
+    }
+}
+
+const PLAIN: ProcessGrant = ProcessGrant {
+    path: None,
+    inherit_env: false,
+    cwd: None,
+};
+
+/// What a refusal prints must be TOML that can be pasted.
+fn pasted(denial: &Denial) -> toml::Table {
+    let (_, text) = denial.0.split_once(":\n").unwrap();
+    toml::from_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+#[test]
+fn the_store_needs_a_quota() {
+    let denial = gate(Grants::default()).store().unwrap_err();
+    assert_eq!(
+        pasted(&denial)["plugin"]["demo"]["grants"]["store_quota"].as_integer(),
+        Some(1_048_576)
+    );
+    assert_eq!(
+        gate(Grants {
+            store_quota: 7,
+            ..Grants::default()
+        })
+        .store(),
+        Ok(7)
+    );
+}
+
+#[test]
+fn a_secret_needs_the_operator() {
+    let denial = gate(Grants::default()).secret("token").unwrap_err();
+    assert!(pasted(&denial)["plugin"]["demo"]["secrets"]["token"]["env"].is_str());
+    let grants = Grants {
+        secrets: [("token".to_owned(), Secret::new("s3cret"))].into(),
+        ..Grants::default()
+    };
+    assert_eq!(gate(grants.clone()).secret("token").unwrap().reveal(), "s3cret");
+    let other = gate(grants).secret("other").unwrap_err();
+    assert!(!other.0.contains("s3cret"));
+}
+
+#[test]
+fn a_name_cannot_break_out_of_the_toml() {
+    let denial = gate(Grants::default()).secret("x = 1 }\n[plugin.evil]\n#").unwrap_err();
+    let (_, text) = denial.0.rsplit_once("To allow it:\n").unwrap();
+    assert!(
+        toml::from_str::<toml::Table>(text).unwrap()["plugin"]
+            .as_table()
+            .unwrap()
+            .get("evil")
+            .is_none()
+    );
+}
+
+#[test]
+fn http_goes_where_it_is_granted_only() {
+    let g = gate(web("api.example.org", None));
+    assert!(g.http("https", "api.example.org", None).is_ok());
+    assert!(g.http("https", "api.example.org", Some(443)).is_ok());
+    for (scheme, host, port) in [
+        ("http", "api.example.org", None),
+        ("https", "example.org", None),
+        ("https", "api.example.org.evil.example", None),
+        ("https", "api.example.org", Some(8443)),
+        ("https", "127.0.0.1", None),
+    ] {
+        assert!(g.http(scheme, host, port).is_err(), "{scheme} {host} {port:?}");
+    }
+    let denial = g.http("https", "other.example", Some(8443)).unwrap_err();
+    let list = pasted(&denial)["plugin"]["demo"]["grants"]["http"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(
+        list.iter().map(|u| u.as_str().unwrap()).collect::<Vec<_>>(),
+        ["https://api.example.org", "https://other.example:8443"]
+    );
+}
+
+#[test]
+fn a_star_covers_what_is_below_it() {
+    let g = gate(web("*.example.org", None));
+    assert!(g.http("https", "a.b.example.org", None).is_ok());
+    assert!(g.http("https", "example.org", None).is_err());
+    assert!(g.http("https", ".example.org", None).is_err());
+    assert!(g.http("https", "badexample.org", None).is_err());
+}
+
+#[test]
+fn a_program_needs_its_grant() {
+    let denial = gate(Grants::default()).run("tool", false, &[]).unwrap_err();
+    assert!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["path"].is_str());
+    assert_eq!(
+        gate(program(PLAIN)).run("tool", false, &[("HOME".into(), "/".into())]),
+        Ok(())
+    );
+    let denial = gate(program(PLAIN)).run("tool", true, &[]).unwrap_err();
+    assert_eq!(
+        pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["inherit_env"].as_bool(),
+        Some(true)
+    );
+    assert_eq!(
+        gate(program(ProcessGrant {
+            inherit_env: true,
+            ..PLAIN
+        }))
+        .run("tool", true, &[]),
+        Ok(())
+    );
+}
+
+#[test]
+fn the_environment_cannot_bring_other_code() {
+    for name in [
+        "LD_PRELOAD",
+        "ld_audit",
+        "DYLD_INSERT_LIBRARIES",
+        "NODE_OPTIONS",
+        "NEXUS_INSTANCE",
+    ] {
+        let denial = gate(program(PLAIN))
+            .run("tool", false, &[(name.into(), "{file:x}".into())])
+            .unwrap_err();
+        assert!(denial.0.contains(name), "{}", denial.0);
+    }
+}
+
+#[test]
+fn a_process_stays_in_the_workspace() {
+    let g = gate(program(PLAIN));
+    let work = Some(Path::new("/srv/project"));
+    assert_eq!(g.directory("tool", None, work).unwrap().as_deref(), work);
+    assert_eq!(
+        g.directory("tool", Some("/srv/project/sub"), work).unwrap(),
+        Some("/srv/project/sub".into())
+    );
+    for wanted in ["/etc", "/srv/project/../x", "sub", "/srv/project-2"] {
+        assert!(g.directory("tool", Some(wanted), work).is_err(), "{wanted}");
+    }
+    assert!(g.directory("tool", Some("/tmp"), None).is_err());
+    assert_eq!(g.directory("tool", None, None).unwrap(), None);
+}
+
+#[test]
+fn limits_say_how_to_raise_them() {
+    let g = gate(Grants::default());
+    assert_eq!(g.another_process(0), Ok(()));
+    let denial = g.another_process(1).unwrap_err();
+    assert_eq!(
+        pasted(&denial)["plugin"]["demo"]["limits"]["processes"].as_integer(),
+        Some(2)
+    );
+    assert_eq!(
+        pasted(&g.too_many_streams())["plugin"]["demo"]["limits"]["streams"].as_integer(),
+        Some(8)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_binary_is_looked_for_in_order_and_by_name_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let make = |path: &Path, mode: u32| {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let on_path = dir.path().join("path/tool");
+    let tool = dir.path().join("tools/tool/node_modules/.bin/tool");
+    let path = std::env::join_paths([Path::new("."), &dir.path().join("path")]).unwrap();
+    let g = Gate::new(&plugin(program(PLAIN)), dir.path());
+
+    let missing = g.find_on("tool", Some(&path)).unwrap().unwrap_err();
+    assert!(missing.contains("[plugin.demo.grants.process.tool]"), "{missing}");
+    make(&on_path, 0o644);
+    assert!(g.find_on("tool", Some(&path)).unwrap().is_err(), "not executable");
+    make(&on_path, 0o755);
+    assert_eq!(g.find_on("tool", Some(&path)).unwrap().unwrap(), on_path);
+    make(&tool, 0o755);
+    assert_eq!(g.find_on("tool", Some(&path)).unwrap().unwrap(), tool);
+    assert!(g.find_on("other", Some(&path)).is_err(), "not granted");
+
+    let given = dir.path().join("mine");
+    let g = Gate::new(
+        &plugin(program(ProcessGrant {
+            path: Some(given.clone()),
+            ..PLAIN
+        })),
+        dir.path(),
+    );
+    assert!(
+        g.find_on("tool", Some(&path))
+            .unwrap()
+            .unwrap_err()
+            .contains("not a file that can be executed")
+    );
+    make(&given, 0o755);
+    assert_eq!(g.find_on("tool", Some(&path)).unwrap().unwrap(), given);
+
+    let sneaky = Grants {
+        processes: [("../path/tool".to_owned(), PLAIN)].into(),
+        ..Grants::default()
+    };
+    let g = Gate::new(&plugin(sneaky), dir.path());
+    assert!(
+        g.find_on("../path/tool", Some(&path))
+            .unwrap()
+            .unwrap_err()
+            .contains("plain file name")
+    );
+}

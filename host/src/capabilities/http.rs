@@ -1,0 +1,237 @@
+//! `http`: requests through the host's one client. References in header values are filled in here, so that the plugin
+//! never sees what it sends.
+
+use super::secrets::PluginReferences;
+use super::streams::{Body, ByteProducer};
+use super::{Capabilities, Context, Granted, enter};
+use crate::outgoing::port::{OutgoingError, Request as Outgoing, Target};
+use crate::process::port::{Key, References};
+use crate::timeouts;
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use base64::Engine as _;
+use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
+use nexus_plugin_api::host::caps::types::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use wasmtime::component::{Accessor, FutureReader, StreamReader};
+
+/// What the client sets itself, or what would let a request say one host and go to another.
+const HOST_HEADERS: [&str; 9] = [
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+    "trailer",
+    "keep-alive",
+    "proxy-authorization",
+];
+
+type Fetched = (Response, StreamReader<u8>, FutureReader<Result<(), Error>>);
+
+fn failed(e: OutgoingError) -> Error {
+    match e {
+        OutgoingError::Denied(t) => Error::Denied(t),
+        OutgoingError::Invalid(t) => Error::Invalid(t),
+        OutgoingError::Timeout(t) => Error::Timeout(t),
+        OutgoingError::Unavailable(t) => Error::Unavailable(t),
+    }
+}
+
+impl Host for Capabilities {}
+
+impl<T: Send + 'static> HostWithStore<T> for Granted {
+    async fn fetch(a: &Accessor<T, Self>, request: Request) -> wasmtime::Result<Result<Fetched, Error>> {
+        let (ctx, place) = match enter(a) {
+            Ok(entered) => entered,
+            Err(e) => return Ok(Err(e)),
+        };
+        let request = match prepare(&ctx, request) {
+            Ok(request) => request,
+            Err(e) => return Ok(Err(e)),
+        };
+        let response = match ctx.ports.outgoing.fetch(request).await {
+            Ok(response) => response,
+            Err(e) => return Ok(Err(failed(e))),
+        };
+        let headers = response.headers.iter().map(|(name, value)| Header {
+            name: name.as_str().to_owned(),
+            value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        });
+        let head = Response {
+            status: response.status,
+            headers: headers.collect(),
+        };
+        let (end, ended) = oneshot::channel();
+        let body = Body {
+            chunks: response.body,
+            end: Some(end),
+            failed,
+        };
+        a.with(|mut s| {
+            let stream = StreamReader::new(&mut s, ByteProducer::new(body, place))?;
+            let outcome = FutureReader::new(&mut s, async move {
+                Ok::<_, wasmtime::Error>(ended.await.unwrap_or(Err(Error::Cancelled)))
+            })?;
+            Ok(Ok((head, stream, outcome)))
+        })
+    }
+}
+
+/// The plugin's request as the client takes it: checked, granted, references filled in.
+fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
+    let method = match request.method.as_str() {
+        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => {
+            Method::from_bytes(request.method.as_bytes())
+                .map_err(|e| Error::Invalid(format!("`{}` is no method: {e}", request.method)))?
+        }
+        other => {
+            return Err(Error::Invalid(format!(
+                "`{other}` is not a method that can be sent; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are"
+            )));
+        }
+    };
+    let target = target(ctx, &request.url)?;
+    let refs = PluginReferences {
+        gate: Arc::clone(&ctx.gate),
+        generated: Arc::clone(&ctx.ports.generated),
+    };
+    let mut headers = HeaderMap::new();
+    for Header { name, value } in request.headers {
+        let bad = |why: String| Error::Invalid(format!("the header `{name}` cannot be sent: {why}"));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(e.to_string()))?;
+        if HOST_HEADERS.contains(&key.as_str()) {
+            return Err(bad("the host sets it".into()));
+        }
+        let filled = fill(&value, &refs)?;
+        let secret = filled != value;
+        // The value may hold a secret: it is never part of the text of an error.
+        let mut value = HeaderValue::from_str(&filled)
+            .map_err(|_| bad("its value has characters that no header may have".into()))?;
+        value.set_sensitive(secret);
+        headers.append(key, value);
+    }
+    Ok(Outgoing {
+        target,
+        method,
+        url: request.url,
+        headers,
+        body: request.body.into(),
+        timeout: request.timeout.map_or(timeouts::HTTP_HEADERS, Duration::from_millis),
+        idle_timeout: request.idle_timeout.map(Duration::from_millis),
+    })
+}
+
+fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
+    let invalid = |why: &str| Error::Invalid(format!("`{url}` is not a URL for a request: {why}"));
+    if let Some(rest) = url.strip_prefix("process://") {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (name, port) = authority
+            .split_once(':')
+            .ok_or_else(|| invalid("process://NAME:PORT-NAME/… is expected"))?;
+        let key = Key {
+            plugin: ctx.name().to_owned(),
+            name: name.to_owned(),
+        };
+        let found = ctx.ports.processes.port(&key, port);
+        return found.map(Target::OwnProcess).ok_or_else(|| {
+            Error::Unavailable(format!(
+                "the plugin {} has no running process `{name}` with a port `{port}`",
+                ctx.name()
+            ))
+        });
+    }
+    let uri: Uri = url
+        .parse()
+        .map_err(|e: ::http::uri::InvalidUri| invalid(&e.to_string()))?;
+    let scheme = uri.scheme_str().filter(|s| matches!(*s, "http" | "https"));
+    let scheme = scheme.ok_or_else(|| invalid("http://, https:// or process:// is expected"))?;
+    let authority = uri.authority().ok_or_else(|| invalid("it names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(invalid("a user in it would end up in logs; send a header"));
+    }
+    let grant = ctx
+        .gate
+        .http(scheme, &authority.host().to_ascii_lowercase(), authority.port_u16())?;
+    Ok(Target::Granted(grant.clone()))
+}
+
+/// Fills in `{secret:NAME}`, `{generated:NAME}` and `{basic:USER:generated:NAME}` (or `…:secret:NAME`). Any other
+/// brace stays as it is.
+fn fill(value: &str, refs: &dyn References) -> Result<String, Error> {
+    let mut filled = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let reference = after
+            .split_once('}')
+            .and_then(|(inner, tail)| Some((resolve(inner, refs)?, tail)));
+        match reference {
+            Some((text, tail)) => {
+                filled.push_str(&text.map_err(Error::Denied)?);
+                rest = tail;
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+fn resolve(inner: &str, refs: &dyn References) -> Option<Result<String, String>> {
+    if let Some(name) = inner.strip_prefix("secret:") {
+        return Some(refs.secret(name));
+    }
+    if let Some(name) = inner.strip_prefix("generated:") {
+        return Some(refs.generated(name));
+    }
+    let (user, password) = inner.strip_prefix("basic:")?.split_once(':')?;
+    let password = match password.split_once(':')? {
+        ("generated", name) => refs.generated(name),
+        ("secret", name) => refs.secret(name),
+        _ => return None,
+    };
+    let encode = |p: String| base64::engine::general_purpose::STANDARD.encode(format!("{user}:{p}"));
+    Some(password.map(|p| format!("Basic {}", encode(p))))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    struct Fake;
+    impl References for Fake {
+        fn secret(&self, name: &str) -> Result<String, String> {
+            if name == "token" {
+                Ok("T".into())
+            } else {
+                Err(format!("no secret {name}"))
+            }
+        }
+        fn generated(&self, name: &str) -> Result<String, String> {
+            Ok(format!("G-{name}"))
+        }
+    }
+
+    #[test]
+    fn references_are_filled_in() {
+        let fill = |v: &str| fill(v, &Fake);
+        assert_eq!(fill("Bearer {secret:token}").unwrap(), "Bearer T");
+        assert_eq!(fill("{generated:a}/{generated:b}").unwrap(), "G-a/G-b");
+        assert_eq!(
+            fill("{basic:opencode:generated:pw}").unwrap(),
+            "Basic b3BlbmNvZGU6Ry1wdw=="
+        );
+        assert_eq!(fill("{\"json\": {}} {").unwrap(), "{\"json\": {}} {");
+        assert_eq!(
+            fill("{secret:other}").unwrap_err(),
+            Error::Denied("no secret other".into())
+        );
+    }
+}

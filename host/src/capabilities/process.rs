@@ -1,0 +1,251 @@
+//! `process`: child processes of the plugin, which belong to the host.
+
+use super::secrets::PluginReferences;
+use super::streams::{ByteProducer, ItemProducer};
+use super::{Capabilities, Context, Granted, enter};
+use crate::process::port::{self, ProcessError, References};
+use crate::timeouts;
+use nexus_plugin_api::host::caps::process as wit;
+use nexus_plugin_api::host::caps::types::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::{Access, Accessor, StreamReader};
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+fn failed(e: ProcessError) -> Error {
+    match e {
+        ProcessError::Invalid(t) => Error::Invalid(t),
+        ProcessError::NotFound(t) => Error::NotFound(t),
+        ProcessError::Timeout(t) => Error::Timeout(t),
+        ProcessError::Unavailable(t) => Error::Unavailable(t),
+        ProcessError::Denied(t) => Error::Denied(t),
+    }
+}
+
+impl Context {
+    fn key(&self, name: &str) -> port::Key {
+        port::Key {
+            plugin: self.name().to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn references(&self) -> Arc<dyn References> {
+        Arc::new(PluginReferences {
+            gate: Arc::clone(&self.gate),
+            generated: Arc::clone(&self.ports.generated),
+        })
+    }
+
+    /// Looking for a file may wait for a disk.
+    async fn binary(&self, name: String) -> Result<PathBuf, Error> {
+        let gate = Arc::clone(&self.gate);
+        let found = tokio::task::spawn_blocking(move || gate.find(&name)).await;
+        found
+            .map_err(|e| Error::Other(format!("looking for the binary failed: {e}")))??
+            .map_err(Error::NotFound)
+    }
+
+    async fn spec(&self, spec: wit::Spec) -> Result<port::Spec, Error> {
+        let inherit = spec.base == wit::EnvironmentBase::Inherit;
+        self.gate.run(&spec.binary, inherit, &spec.env)?;
+        let cwd = self
+            .gate
+            .directory(&spec.binary, spec.cwd.as_deref(), self.workspace.as_deref())?;
+        let stop = spec.stop.into_iter().map(stop_step).collect::<Result<_, _>>()?;
+        Ok(port::Spec {
+            binary: self.binary(spec.binary).await?,
+            args: spec.args,
+            base: if inherit {
+                port::EnvironmentBase::Inherit
+            } else {
+                port::EnvironmentBase::Clean
+            },
+            env: spec.env,
+            ports: spec.ports,
+            files: spec.files.into_iter().map(|f| (f.name, f.content)).collect(),
+            cwd,
+            stdin: spec.stdin,
+            stdout: output_mode(spec.stdout),
+            stderr: output_mode(spec.stderr),
+            stop,
+        })
+    }
+}
+
+fn output_mode(mode: wit::OutputMode) -> port::OutputMode {
+    match mode {
+        wit::OutputMode::Log => port::OutputMode::Log,
+        wit::OutputMode::Pipe => port::OutputMode::Pipe,
+        wit::OutputMode::Discard => port::OutputMode::Discard,
+    }
+}
+
+fn stop_step(step: wit::StopStep) -> Result<port::StopStep, Error> {
+    Ok(match step {
+        wit::StopStep::Http(http) => {
+            if !http.url.starts_with("process://") {
+                return Err(Error::Invalid(format!(
+                    "a stop step goes to process://…, not to `{}`",
+                    http.url
+                )));
+            }
+            port::StopStep::Http {
+                method: http.method,
+                url: http.url,
+                headers: http.headers,
+                timeout: Duration::from_millis(http.timeout),
+            }
+        }
+        wit::StopStep::Signal(signal) => port::StopStep::Signal(match signal {
+            wit::Signal::Terminate => port::Signal::Terminate,
+            wit::Signal::Interrupt => port::Signal::Interrupt,
+            wit::Signal::HangUp => port::Signal::HangUp,
+            wit::Signal::Kill => port::Signal::Kill,
+        }),
+        wit::StopStep::Wait(ms) => port::StopStep::Wait(Duration::from_millis(ms)),
+    })
+}
+
+fn exit(exit: port::Exit) -> wit::Exit {
+    wit::Exit {
+        code: exit.code,
+        signal: exit.signal,
+        at: exit.at,
+    }
+}
+
+fn line(line: port::Line) -> wit::Line {
+    let origin = if line.stderr {
+        wit::Origin::StandardError
+    } else {
+        wit::Origin::StandardOutput
+    };
+    wit::Line {
+        origin,
+        text: line.text,
+        dropped: line.dropped,
+    }
+}
+
+impl wit::Host for Capabilities {}
+
+impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
+    async fn find(a: &Accessor<T, Self>, binary: String) -> Answer<String> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            Ok(ctx.binary(binary).await?.display().to_string())
+        }
+        .await)
+    }
+
+    async fn run(a: &Accessor<T, Self>, spec: wit::Spec, timeout: u64) -> Answer<wit::OutputOfRun> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            let spec = ctx.spec(spec).await?;
+            let timeout = Duration::from_millis(timeout).min(timeouts::PROCESS_RUN);
+            let run = ctx.ports.processes.run(ctx.name(), spec, ctx.references(), timeout);
+            let out = run.await.map_err(failed)?;
+            Ok(wit::OutputOfRun {
+                exit: exit(out.exit),
+                stdout: out.stdout,
+                stderr: out.stderr,
+            })
+        }
+        .await)
+    }
+
+    async fn ensure(a: &Accessor<T, Self>, name: String, spec: wit::Spec) -> Answer<wit::Running> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            let spec = ctx.spec(spec).await?;
+            let key = ctx.key(&name);
+            let others = ctx.ports.processes.list();
+            let others = others
+                .iter()
+                .filter(|p| p.key.plugin == key.plugin && p.key != key && p.exit.is_none())
+                .count();
+            ctx.gate.another_process(others)?;
+            let running = ctx
+                .ports
+                .processes
+                .ensure(key, spec, ctx.references())
+                .await
+                .map_err(failed)?;
+            Ok(wit::Running {
+                outcome: if running.adopted {
+                    wit::Outcome::Adopted
+                } else {
+                    wit::Outcome::Started
+                },
+                pid: running.pid,
+                started_at: running.started_at,
+                ports: running.ports.into_iter().collect(),
+            })
+        }
+        .await)
+    }
+
+    async fn exited(a: &Accessor<T, Self>, name: String) -> Answer<wit::Exit> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.ports
+                .processes
+                .exited(ctx.key(&name))
+                .await
+                .map(exit)
+                .map_err(failed)
+        }
+        .await)
+    }
+
+    fn lines(mut host: Access<'_, T, Self>, name: String) -> Answer<StreamReader<wit::Line>> {
+        let opened = {
+            let caps = host.get();
+            caps.admit().and_then(|place| {
+                let source = caps.ctx.ports.processes.lines(&caps.ctx.key(&name)).map_err(failed)?;
+                Ok(ItemProducer::new(source, line, place))
+            })
+        };
+        opened
+            .map(|producer| StreamReader::new(&mut host, producer))
+            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+    }
+
+    fn output(mut host: Access<'_, T, Self>, name: String, origin: wit::Origin) -> Answer<StreamReader<u8>> {
+        let opened = {
+            let caps = host.get();
+            caps.admit().and_then(|place| {
+                let stderr = origin == wit::Origin::StandardError;
+                let source = caps
+                    .ctx
+                    .ports
+                    .processes
+                    .output(&caps.ctx.key(&name), stderr)
+                    .map_err(failed)?;
+                Ok(ByteProducer::new(source, place))
+            })
+        };
+        opened
+            .map(|producer| StreamReader::new(&mut host, producer))
+            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+    }
+
+    async fn write(a: &Accessor<T, Self>, name: String, data: Vec<u8>) -> Answer<()> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.ports.processes.write(ctx.key(&name), data).await.map_err(failed)
+        }
+        .await)
+    }
+
+    async fn stop(a: &Accessor<T, Self>, name: String) -> Answer<wit::Exit> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.ports.processes.stop(ctx.key(&name)).await.map(exit).map_err(failed)
+        }
+        .await)
+    }
+}

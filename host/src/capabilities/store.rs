@@ -1,0 +1,111 @@
+//! `store`: the plugin's own keys and values, under the quota of its grant.
+
+use super::{Capabilities, Granted, enter};
+use crate::store::port::KvError;
+use nexus_plugin_api::host::caps::store::{Host, HostWithStore};
+use nexus_plugin_api::host::caps::types::Error;
+use wasmtime::component::Accessor;
+
+const MOST_KEYS: u32 = 1000;
+const KEY_BYTES: usize = 256;
+const VALUE_BYTES: usize = 1024 * 1024;
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+fn outcome<T>(result: Result<T, KvError>) -> Result<T, Error> {
+    result.map_err(|e| match e {
+        KvError::Full(t) => Error::Denied(t),
+        KvError::Invalid(t) => Error::Invalid(t),
+        KvError::Unavailable(t) => Error::Unavailable(t),
+    })
+}
+
+fn check_key(key: &str) -> Result<(), Error> {
+    if key.is_empty() || key.len() > KEY_BYTES {
+        return Err(Error::Invalid(format!(
+            "a key of the store has 1 to {KEY_BYTES} bytes, this one has {}",
+            key.len()
+        )));
+    }
+    Ok(())
+}
+
+fn check_value(value: &[u8]) -> Result<(), Error> {
+    if value.len() > VALUE_BYTES {
+        return Err(Error::Invalid(format!(
+            "a value of the store has at most {VALUE_BYTES} bytes, this one has {}",
+            value.len()
+        )));
+    }
+    Ok(())
+}
+
+impl Host for Capabilities {}
+
+impl<T: Send> HostWithStore<T> for Granted {
+    async fn get(a: &Accessor<T, Self>, key: String) -> Answer<Option<Vec<u8>>> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.gate.store()?;
+            check_key(&key)?;
+            outcome(ctx.ports.kv.get(ctx.name(), &key).await)
+        }
+        .await)
+    }
+
+    async fn set(a: &Accessor<T, Self>, key: String, value: Vec<u8>) -> Answer<()> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            let quota = ctx.gate.store()?;
+            check_key(&key)?;
+            check_value(&value)?;
+            outcome(ctx.ports.kv.set(ctx.name(), &key, value, quota).await)
+        }
+        .await)
+    }
+
+    async fn delete(a: &Accessor<T, Self>, key: String) -> Answer<()> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.gate.store()?;
+            check_key(&key)?;
+            outcome(ctx.ports.kv.delete(ctx.name(), &key).await)
+        }
+        .await)
+    }
+
+    async fn keys(a: &Accessor<T, Self>, prefix: String, after: Option<String>) -> Answer<Vec<String>> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.gate.store()?;
+            outcome(
+                ctx.ports
+                    .kv
+                    .keys(ctx.name(), &prefix, after.as_deref(), MOST_KEYS)
+                    .await,
+            )
+        }
+        .await)
+    }
+
+    async fn compare_and_set(
+        a: &Accessor<T, Self>,
+        key: String,
+        expected: Option<Vec<u8>>,
+        value: Vec<u8>,
+    ) -> Answer<bool> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            let quota = ctx.gate.store()?;
+            check_key(&key)?;
+            check_value(&value)?;
+            outcome(
+                ctx.ports
+                    .kv
+                    .compare_and_set(ctx.name(), &key, expected, value, quota)
+                    .await,
+            )
+        }
+        .await)
+    }
+}

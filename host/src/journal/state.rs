@@ -1,0 +1,225 @@
+//! The fold: what a session is after a number of events. Pure; the page and programs can do the same.
+
+use super::Seq;
+use crate::model::chat::{Ask, Content, Event, Message, Part, Role, SessionInfo, Turn};
+use serde::Serialize;
+
+/// A session as of event number `seq`. JSON as in [`crate::model::chat`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct SessionState {
+    pub seq: Seq,
+    pub info: Option<SessionInfo>,
+    /// By time, then as they came.
+    pub messages: Vec<MessageState>,
+    /// Waiting for an answer.
+    pub asks: Vec<Ask>,
+    pub turn: Turn,
+    /// What went wrong in the last turn, apart from a message.
+    pub error: Option<String>,
+    pub removed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageState {
+    #[serde(flatten)]
+    pub message: Message,
+    /// As they came.
+    pub parts: Vec<Part>,
+}
+
+impl SessionState {
+    /// Applies event number `seq`; one that was applied already changes nothing. False: nothing changed, and the event
+    /// needs no number.
+    pub fn advance(&mut self, seq: Seq, event: &Event) -> bool {
+        if seq <= self.seq || !self.apply(event) {
+            return false;
+        }
+        self.seq = seq;
+        true
+    }
+
+    /// Applies an event. False: it changed nothing. A part or delta whose revision is not above the part's own is such.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Session { info } => replace(&mut self.info, Some(info)),
+            Event::SessionRemoved => {
+                let was = self.removed;
+                *self = Self {
+                    seq: self.seq,
+                    info: self.info.take(),
+                    removed: true,
+                    ..Self::default()
+                };
+                !was
+            }
+            Event::Message { message } => self.put_message(message),
+            Event::MessageRemoved { message } => remove(&mut self.messages, |m| m.message.id == *message),
+            Event::Part { part } => self.put_part(part),
+            Event::Delta {
+                part,
+                message,
+                revision,
+                text,
+            } => self.add_text(part, message, *revision, text),
+            Event::PartRemoved { message, part } => self
+                .message_mut(message)
+                .is_some_and(|m| remove(&mut m.parts, |p| p.id == *part)),
+            Event::Asked { ask } => match self.asks.iter_mut().find(|a| a.id == ask.id) {
+                Some(known) => set(known, ask),
+                None => {
+                    self.asks.push(ask.clone());
+                    true
+                }
+            },
+            Event::AskClosed { ask } => remove(&mut self.asks, |a| a.id == *ask),
+            Event::Turn { turn } => {
+                let cleared = *turn == Turn::Running && self.error.take().is_some();
+                set(&mut self.turn, turn) || cleared
+            }
+            Event::Error { message, text } => match message.as_ref().and_then(|id| self.message_mut(id)) {
+                Some(known) => replace(&mut known.message.error, Some(text)),
+                None => replace(&mut self.error, Some(text)),
+            },
+        }
+    }
+
+    /// Whether a backend says again, in another epoch, how a part ended.
+    pub(super) fn repeats(&self, event: &Event) -> bool {
+        let Event::Part { part } = event else { return false };
+        let known = self
+            .message(&part.message)
+            .and_then(|m| m.parts.iter().rev().find(|p| p.id == part.id));
+        known.is_some_and(|known| known.closed && part.closed && known.content == part.content)
+    }
+
+    /// The last one first, for it is mostly the one.
+    pub fn message(&self, id: &str) -> Option<&MessageState> {
+        self.messages.iter().rev().find(|m| m.message.id == id)
+    }
+
+    fn message_mut(&mut self, id: &str) -> Option<&mut MessageState> {
+        self.messages.iter_mut().rev().find(|m| m.message.id == id)
+    }
+
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.messages.iter().flat_map(|m| &m.parts)
+    }
+
+    pub(super) fn part_ids(&self, message: &str) -> Vec<String> {
+        self.message(message)
+            .map(|m| m.parts.iter().map(|p| p.id.clone()).collect())
+            .unwrap_or_default()
+    }
+
+    fn put_message(&mut self, message: &Message) -> bool {
+        let mut parts = Vec::new();
+        if let Some(at) = self.messages.iter().rposition(|m| m.message.id == message.id)
+            && let Some(known) = self.messages.get_mut(at)
+        {
+            if known.message.created_at == message.created_at {
+                return set(&mut known.message, message);
+            }
+            parts = self.messages.remove(at).parts; // it takes the place of its time
+        }
+        self.insert(MessageState {
+            message: message.clone(),
+            parts,
+        });
+        true
+    }
+
+    fn insert(&mut self, new: MessageState) {
+        let at = self
+            .messages
+            .iter()
+            .rposition(|m| m.message.created_at <= new.message.created_at);
+        self.messages.insert(at.map_or(0, |at| at + 1), new);
+    }
+
+    /// The message that a part came for; where it is not known yet, an empty one at the end.
+    fn message_for_part(&mut self, id: &str) -> Option<&mut MessageState> {
+        if self.message(id).is_none() {
+            let created_at = self.messages.last().map_or(0, |m| m.message.created_at);
+            let message = Message {
+                id: id.to_owned(),
+                role: Role::Assistant,
+                created_at,
+                completed_at: None,
+                error: None,
+                model: None,
+                client_id: None,
+                interrupted: false,
+            };
+            self.insert(MessageState {
+                message,
+                parts: Vec::new(),
+            });
+        }
+        self.message_mut(id)
+    }
+
+    fn put_part(&mut self, part: &Part) -> bool {
+        let Some(message) = self.message_for_part(&part.message) else {
+            return false;
+        };
+        match message.parts.iter_mut().rev().find(|p| p.id == part.id) {
+            Some(known) if part.revision <= known.revision => false,
+            Some(known) => {
+                known.clone_from(part);
+                true
+            }
+            None => {
+                message.parts.push(part.clone());
+                true
+            }
+        }
+    }
+
+    fn add_text(&mut self, part: &str, message: &str, revision: u64, text: &str) -> bool {
+        let Some(state) = self.message_for_part(message) else {
+            return false;
+        };
+        let Some(known) = state.parts.iter_mut().rev().find(|p| p.id == part) else {
+            let content = Content::Text { text: text.to_owned() };
+            state.parts.push(Part {
+                id: part.to_owned(),
+                message: message.to_owned(),
+                revision,
+                closed: false,
+                content,
+            });
+            return true;
+        };
+        if known.closed || revision <= known.revision {
+            return false;
+        }
+        match &mut known.content {
+            Content::Text { text: held } | Content::Reasoning { text: held } => held.push_str(text),
+            Content::Tool(_) | Content::Attachment { .. } | Content::Other { .. } => return false,
+        }
+        known.revision = revision;
+        true
+    }
+}
+
+fn set<T: PartialEq + Clone>(place: &mut T, value: &T) -> bool {
+    let changed = place != value;
+    if changed {
+        place.clone_from(value);
+    }
+    changed
+}
+
+fn replace<T: PartialEq + Clone>(place: &mut Option<T>, value: Option<&T>) -> bool {
+    let changed = place.as_ref() != value;
+    if changed {
+        *place = value.cloned();
+    }
+    changed
+}
+
+fn remove<T>(list: &mut Vec<T>, is: impl Fn(&T) -> bool) -> bool {
+    let before = list.len();
+    list.retain(|item| !is(item));
+    list.len() != before
+}

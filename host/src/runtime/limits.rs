@@ -1,0 +1,200 @@
+//! What one store may use: memory, tables and instances, and CPU.
+//!
+//! CPU is counted in epoch ticks that find the guest running. At each tick the guest yields, so that other tasks get
+//! their turn, and the count starts anew when the store's task is polled without a guest having been cut short: that is,
+//! when all guest code had returned to the host and something arrived. So an actor does not die of age, and a
+//! guest that spins, also one that calls cheap host functions in its loop, does. (A call hook would start the
+//! count anew at each host call, and let exactly that guest live.)
+
+use crate::config::resolved::Limits;
+use crate::timeouts;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+
+const MOST_INSTANCES: usize = 128;
+const MOST_TABLES: usize = 64;
+const MOST_MEMORIES: usize = 32;
+/// Elements over all tables of a store; each takes a pointer or two of the host.
+const MOST_ELEMENTS: usize = 1 << 20;
+
+/// Counts over all memories and tables of a store.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    memory: usize,
+    used: usize,
+    elements: usize,
+    last_growth: usize,
+    /// What was refused last, for the cause of the trap that follows.
+    pub(crate) refused: Option<String>,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
+        Self {
+            memory,
+            used: 0,
+            elements: 0,
+            last_growth: 0,
+            refused: None,
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        let wanted = self.used.saturating_add(growth);
+        if wanted > self.memory {
+            self.refused = Some(format!(
+                "it wanted {wanted} bytes of memory, its limit is {}",
+                self.memory
+            ));
+            return Ok(false);
+        }
+        self.used = wanted;
+        self.last_growth = growth;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.used = self.used.saturating_sub(std::mem::take(&mut self.last_growth));
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
+        if wanted > MOST_ELEMENTS {
+            self.refused = Some(format!(
+                "it wanted {wanted} table elements, the limit is {MOST_ELEMENTS}"
+            ));
+            return Ok(false);
+        }
+        self.elements = wanted;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        MOST_INSTANCES
+    }
+    fn tables(&self) -> usize {
+        MOST_TABLES
+    }
+    fn memories(&self) -> usize {
+        MOST_MEMORIES
+    }
+}
+
+/// The CPU count of one store.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CpuMeter(Arc<Meter>);
+
+#[derive(Debug, Default)]
+struct Meter {
+    ticks: AtomicU64,
+    /// A guest was cut short by a tick and will go on at the next poll.
+    cut: AtomicBool,
+}
+
+impl CpuMeter {
+    /// Makes the store yield at each tick and trap when `limits.cpu` is used up.
+    pub(crate) fn install<T: 'static>(&self, store: &mut Store<T>, limits: &Limits) {
+        let budget = limits.cpu;
+        let most = u64::try_from(budget.as_millis() / timeouts::EPOCH_TICK.as_millis().max(1))
+            .unwrap_or(u64::MAX)
+            .max(1);
+        let meter = self.clone();
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| {
+            if meter.tick(most) {
+                return Ok(UpdateDeadline::Yield(1));
+            }
+            Err(wasmtime::format_err!(
+                "it used more than {} ms of CPU without a pause, its limit",
+                budget.as_millis()
+            ))
+        });
+    }
+
+    /// Whether the guest may go on.
+    fn tick(&self, most: u64) -> bool {
+        self.0.cut.store(true, Ordering::Relaxed);
+        self.0.ticks.fetch_add(1, Ordering::Relaxed) < most
+    }
+
+    fn polled(&self) {
+        if !self.0.cut.swap(false, Ordering::Relaxed) {
+            self.0.ticks.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Drives the store that this meter is installed in.
+    pub(crate) fn drive<F>(&self, future: F) -> Metered<F> {
+        Metered {
+            meter: self.clone(),
+            future: Box::pin(future),
+        }
+    }
+}
+
+/// See [`CpuMeter::drive`].
+pub(crate) struct Metered<F> {
+    meter: CpuMeter,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.meter.polled();
+        self.future.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn limits(memory: u64) -> Limits {
+        Limits {
+            memory,
+            cpu: Duration::from_secs(1),
+            call: Duration::from_secs(1),
+            streams: 1,
+            processes: 1,
+            log_lines: 1,
+        }
+    }
+
+    #[test]
+    fn memory_is_counted_over_all_memories() {
+        let mut limiter = Limiter::new(&limits(100));
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(!limiter.memory_growing(0, 60, None).unwrap());
+        assert!(limiter.refused.take().unwrap().contains("120 bytes"));
+        assert!(limiter.memory_growing(60, 100, None).unwrap());
+        limiter.memory_grow_failed(wasmtime::format_err!("no")).unwrap();
+        assert!(limiter.memory_growing(0, 40, None).unwrap());
+    }
+
+    #[test]
+    fn only_a_pause_gives_the_budget_back() {
+        let meter = CpuMeter::default();
+        for _ in 0..3 {
+            meter.polled();
+            assert!(meter.tick(3));
+        }
+        meter.polled();
+        assert!(!meter.tick(3), "cut at every poll: never paused");
+
+        meter.polled(); // goes on after the cut, returns to the host
+        meter.polled(); // something arrived
+        assert!(meter.tick(3));
+    }
+}

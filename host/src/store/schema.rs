@@ -1,0 +1,51 @@
+//! The schema, as a list of steps: `user_version` is how many of them a database has. A step is never changed once
+//! released; a new one is added at the end.
+
+use super::StoreError;
+use rusqlite::Connection;
+use std::path::Path;
+
+const STEPS: &[&str] = &[
+    // 1
+    "CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE kv(plugin TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(plugin, key)) STRICT, WITHOUT ROWID;
+
+     CREATE TABLE user(id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL) STRICT;
+     CREATE TABLE identity(plugin TEXT NOT NULL, subject TEXT NOT NULL, user INTEGER NOT NULL REFERENCES user ON DELETE CASCADE,
+        PRIMARY KEY(plugin, subject)) STRICT, WITHOUT ROWID;
+     CREATE TABLE login(hash BLOB PRIMARY KEY, id TEXT NOT NULL UNIQUE, user INTEGER NOT NULL REFERENCES user ON DELETE CASCADE,
+        created_at INTEGER NOT NULL, used_at INTEGER NOT NULL, checked_at INTEGER NOT NULL, peer TEXT NOT NULL, agent TEXT NOT NULL)
+        STRICT, WITHOUT ROWID;
+     CREATE TABLE device(id TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES user ON DELETE CASCADE,
+        created_at INTEGER NOT NULL, used_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE lockout(key TEXT PRIMARY KEY, account TEXT NOT NULL, failures INTEGER NOT NULL, last INTEGER NOT NULL,
+        until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE INDEX lockout_last ON lockout(last);
+
+     CREATE TABLE session(key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, backend TEXT NOT NULL, info TEXT,
+        turn TEXT NOT NULL, asks INTEGER NOT NULL, activity INTEGER NOT NULL) STRICT;
+     CREATE TABLE event(session INTEGER NOT NULL, seq INTEGER NOT NULL, part TEXT, body TEXT NOT NULL,
+        PRIMARY KEY(session, seq)) STRICT, WITHOUT ROWID;",
+];
+
+/// Brings the database up to date, each step in a transaction of its own.
+pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    loop {
+        let step = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let found: i64 = step.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > known {
+            return Err(StoreError::Newer {
+                path: path.display().to_string(),
+                found,
+                known,
+            });
+        }
+        let Some(sql) = usize::try_from(found).ok().and_then(|n| STEPS.get(n)) else {
+            return Ok(());
+        };
+        step.execute_batch(sql)?;
+        step.pragma_update(None, "user_version", found + 1)?;
+        step.commit()?;
+    }
+}

@@ -1,0 +1,76 @@
+//! Style sheet, script and icon: inside the binary, under a path that names their content, so that a browser may
+//! keep them for ever and never mixes two versions. One digest over all files, not one each: the modules import
+//! each other by relative path.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+struct Asset {
+    name: &'static str,
+    mime: &'static str,
+    body: &'static str,
+}
+
+const JS: &str = "text/javascript; charset=utf-8";
+const FILES: [Asset; 5] = [
+    Asset {
+        name: "nexus.css",
+        mime: "text/css; charset=utf-8",
+        body: include_str!("assets/nexus.css"),
+    },
+    Asset {
+        name: "nexus.js",
+        mime: JS,
+        body: include_str!("assets/nexus.js"),
+    },
+    Asset {
+        name: "live.js",
+        mime: JS,
+        body: include_str!("assets/live.js"),
+    },
+    Asset {
+        name: "chat.js",
+        mime: JS,
+        body: include_str!("assets/chat.js"),
+    },
+    Asset {
+        name: "icon.svg",
+        mime: "image/svg+xml",
+        body: include_str!("assets/icon.svg"),
+    },
+];
+
+static DIGEST: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    for file in &FILES {
+        hash.update(file.name);
+        hash.update(file.body);
+    }
+    hash.finalize().iter().take(8).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+});
+
+/// The folder of this build's assets: `/assets/0123456789abcdef`.
+pub(super) fn base() -> String {
+    format!("/assets/{}", *DIGEST)
+}
+
+pub(super) async fn asset(Path((digest, name)): Path<(String, String)>) -> Response {
+    match FILES.iter().find(|file| file.name == name) {
+        Some(file) if digest == *DIGEST => (
+            [
+                (header::CONTENT_TYPE, file.mime),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ],
+            file.body,
+        )
+            .into_response(),
+        _ => (StatusCode::NOT_FOUND, "No such file. Reload the page.\n").into_response(),
+    }
+}

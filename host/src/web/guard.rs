@@ -1,0 +1,95 @@
+//! What holds for every request, before any handler: the Host check, the Origin check, and the headers that keep a
+//! browser from doing more than the page needs.
+
+use super::{Connection, Site};
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+/// Inline code and foreign sources are off; the page has one style sheet and one script of its own.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                   img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
+                           magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
+
+/// Checks Host and Origin, puts the [`Site`] into the request, and sets the headers of the answer.
+pub(super) async fn guard(mut request: Request, next: Next) -> Response {
+    let mut response = match check(&request) {
+        Ok(site) => {
+            request.extensions_mut().insert(site);
+            next.run(request).await
+        }
+        Err(refusal) => refusal.into_response(),
+    };
+    harden(response.headers_mut());
+    response
+}
+
+fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
+    let Some(connection) = request.extensions().get::<Connection>() else {
+        return Err((
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "This request did not come through a listener.\n".into(),
+        ));
+    };
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
+        .unwrap_or_default();
+    let Some(site) = connection.site(host) else {
+        let host: String = host.chars().take(80).collect();
+        return Err((
+            StatusCode::MISDIRECTED_REQUEST,
+            format!(
+                "Nexus does not answer to the name \"{host}\" here.\n\
+                 Open it as localhost, or through a tunnel's own address; a name of your own goes into\n\
+                 hosts = [\"{host}\"] under [web] (or [tunnel.NAME]) in nexus.toml.\n"
+            ),
+        ));
+    };
+    let upgrade = request.headers().contains_key(header::UPGRADE);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if (!reads || upgrade) && !same_origin(request.headers(), &site) {
+        return Err((
+            StatusCode::FORBIDDEN,
+            format!(
+                "Only pages of {} may send this. Open the page there and try again.\n",
+                site.origin
+            ),
+        ));
+    }
+    Ok(site)
+}
+
+/// Every browser in use sends `Origin` here. Without it, `Sec-Fetch-Site` decides; without both: no.
+fn same_origin(headers: &HeaderMap, site: &Site) -> bool {
+    match headers.get(header::ORIGIN) {
+        Some(origin) => origin.as_bytes().eq_ignore_ascii_case(site.origin.as_bytes()),
+        None => headers
+            .get("sec-fetch-site")
+            .is_some_and(|value| value == "same-origin"),
+    }
+}
+
+fn harden(headers: &mut HeaderMap) {
+    const FIXED: [(HeaderName, &str); 7] = [
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Not `no-referrer`: with it browsers send `Origin: null` with our own forms. Other sites get nothing.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in FIXED {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}

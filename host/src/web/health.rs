@@ -1,0 +1,24 @@
+//! `GET /healthz`: `{"status":"ok"}` to anybody; on loopback also what runs, for scripts on this machine.
+
+use super::{Site, WebState};
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+
+pub(super) async fn healthz(State(state): State<WebState>, Extension(site): Extension<Site>) -> Json<Value> {
+    if !site.loopback {
+        return Json(json!({ "status": "ok" }));
+    }
+    let plugins = state.services.status.plugins();
+    let plugins: Vec<Value> = plugins
+        .borrow()
+        .iter()
+        .map(|plugin| {
+            let state = serde_json::to_value(&plugin.state)
+                .ok()
+                .and_then(|state| state.get("state").cloned());
+            json!({ "name": plugin.name, "kind": plugin.kind, "version": plugin.version, "state": state })
+        })
+        .collect();
+    Json(json!({ "status": "ok", "version": state.services.status.version(), "plugins": plugins }))
+}

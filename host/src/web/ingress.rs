@@ -1,0 +1,223 @@
+//! Where a request came in: the loopback listener, or the listener of one tunnel. Each has its own list of host
+//! names, its own way to know the client's address and its own cookies; "came through this tunnel" is a fact of
+//! the socket, never of a header.
+
+use http::HeaderMap;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A listener and its rules.
+#[derive(Debug, Clone)]
+pub enum Ingress {
+    Local {
+        /// Names besides `localhost` and loopback addresses: `name`, or `name:port`.
+        hosts: Vec<String>,
+        /// As a browser sees it through a reverse proxy: scheme and authority.
+        public_url: Option<String>,
+    },
+    Tunnel {
+        name: String,
+        /// Grows when the provider states its URL. `name`, or `name:port`.
+        hosts: watch::Receiver<Vec<String>>,
+        /// Lower case; set by the provider and cleared of a client's own.
+        client_address_header: Option<String>,
+        /// Whether the public side speaks TLS.
+        https: bool,
+    },
+}
+
+/// One accepted connection; [`super::serve`] puts it into every request's extensions.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub ingress: Arc<Ingress>,
+    pub peer: SocketAddr,
+    /// Cancelled when the listener shuts down; live sockets close then.
+    pub closing: CancellationToken,
+}
+
+/// What a request's Host header means at its ingress; present only where it was allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// `https://…`, `http://127.0.0.1:7860`: what `Origin` must say.
+    pub origin: String,
+    /// TLS on the browser's side.
+    pub secure: bool,
+    /// Reached by a loopback name, from this machine, not through a tunnel.
+    pub loopback: bool,
+}
+
+/// A Host header, split. Ports are compared only where the list names one.
+#[derive(Debug, PartialEq, Eq)]
+struct Authority {
+    host: String,
+    port: Option<u16>,
+}
+
+impl FromStr for Authority {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let authority: http::uri::Authority = text.parse().map_err(|_| ())?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(());
+        }
+        let port = match authority.port() {
+            Some(port) => Some(port.as_str().parse().map_err(|_| ())?),
+            None => None,
+        };
+        Ok(Self {
+            host: authority.host().trim_end_matches('.').to_ascii_lowercase(),
+            port,
+        })
+    }
+}
+
+impl Authority {
+    fn is_in(&self, list: &[String]) -> bool {
+        list.iter()
+            .filter_map(|entry| entry.parse::<Self>().ok())
+            .any(|entry| entry.host == self.host && (entry.port.is_none() || entry.port == self.port))
+    }
+    fn is_loopback(&self) -> bool {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        self.host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl Connection {
+    pub fn new(ingress: Ingress, peer: SocketAddr) -> Self {
+        Self {
+            ingress: Arc::new(ingress),
+            peer,
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// The site, if this listener answers to `host`. Anything else is another page's try to reach a private
+    /// address by a name of its own (DNS rebinding).
+    pub fn site(&self, host: &str) -> Option<Site> {
+        let authority: Authority = host.parse().ok()?;
+        match self.ingress.as_ref() {
+            Ingress::Local { hosts, public_url } => {
+                let public = public_url.as_deref().and_then(|url| url.split_once("://"));
+                if let Some((scheme, name)) = public
+                    && authority.is_in(&[name.trim_end_matches('/').to_owned()])
+                {
+                    let secure = scheme.eq_ignore_ascii_case("https");
+                    return Some(Site::new(secure, host, false));
+                }
+                let loopback = authority.is_loopback();
+                (loopback || authority.is_in(hosts))
+                    .then(|| Site::new(false, host, loopback && self.peer.ip().is_loopback()))
+            }
+            Ingress::Tunnel { hosts, https, .. } => {
+                authority.is_in(&hosts.borrow()).then(|| Site::new(*https, host, false))
+            }
+        }
+    }
+
+    /// The client's address: what the tunnel's provider states, else the peer's.
+    pub fn client_address(&self, headers: &HeaderMap) -> IpAddr {
+        let stated = match self.ingress.as_ref() {
+            Ingress::Tunnel {
+                client_address_header: Some(name),
+                ..
+            } => headers.get(name),
+            _ => None,
+        };
+        stated
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.trim().parse().ok())
+            .unwrap_or_else(|| self.peer.ip())
+    }
+
+    pub fn tunnel(&self) -> Option<&str> {
+        match self.ingress.as_ref() {
+            Ingress::Tunnel { name, .. } => Some(name),
+            Ingress::Local { .. } => None,
+        }
+    }
+}
+
+impl Site {
+    fn new(secure: bool, host: &str, loopback: bool) -> Self {
+        let scheme = if secure { "https" } else { "http" };
+        Self {
+            origin: format!("{scheme}://{}", host.to_ascii_lowercase()),
+            secure,
+            loopback,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn local(hosts: &[&str], public_url: Option<&str>) -> Connection {
+        let hosts = hosts.iter().map(|h| (*h).to_owned()).collect();
+        let ingress = Ingress::Local {
+            hosts,
+            public_url: public_url.map(str::to_owned),
+        };
+        Connection::new(ingress, "127.0.0.1:50000".parse().unwrap())
+    }
+
+    #[test]
+    fn loopback_names_are_answered_and_others_are_not() {
+        let plain = local(&[], None);
+        for host in [
+            "localhost",
+            "localhost:7860",
+            "127.0.0.1:7860",
+            "127.8.8.8",
+            "[::1]:7860",
+            "LOCALHOST.",
+        ] {
+            assert!(plain.site(host).is_some_and(|s| s.loopback && !s.secure), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "a@localhost",
+            "",
+            "localhost:x",
+            "[::2]",
+        ] {
+            assert_eq!(plain.site(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn configured_names_are_not_loopback_and_a_named_port_counts() {
+        let connection = local(&["box.lan", "other.lan:81"], Some("https://chat.example"));
+        assert!(connection.site("box.lan:7860").is_some_and(|s| !s.loopback));
+        assert!(connection.site("other.lan:81").is_some());
+        assert_eq!(connection.site("other.lan:82"), None);
+        assert_eq!(connection.site("chat.example").unwrap().origin, "https://chat.example");
+    }
+
+    #[test]
+    fn only_the_tunnels_own_header_says_the_clients_address() {
+        let (_keep, hosts) = watch::channel(vec!["t.example".to_owned()]);
+        let ingress = Ingress::Tunnel {
+            name: "main".into(),
+            hosts,
+            client_address_header: Some("cf-connecting-ip".into()),
+            https: true,
+        };
+        let tunnel = Connection::new(ingress, "127.0.0.1:50000".parse().unwrap());
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
+        assert_eq!(tunnel.client_address(&headers).to_string(), "127.0.0.1");
+        headers.insert("cf-connecting-ip", "203.0.113.7".parse().unwrap());
+        assert_eq!(tunnel.client_address(&headers).to_string(), "203.0.113.7");
+        assert_eq!(local(&[], None).client_address(&headers).to_string(), "127.0.0.1");
+        assert_eq!(tunnel.site("localhost"), None);
+        assert!(tunnel.site("t.example").is_some_and(|s| s.secure && !s.loopback));
+    }
+}

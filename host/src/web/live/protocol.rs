@@ -1,0 +1,270 @@
+//! The live protocol, version 1. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
+//! milliseconds since the Unix epoch.
+//!
+//! A client connects to `GET /live` with the login's cookie and an `Origin` of this site, and sends [`Client::Hello`]
+//! first. The server answers [`Server::Welcome`], `backend`, `list`, and from then on says what changes.
+//!
+//! **Each event exactly once.** `subscribe` names a session and the last number (`seq`) that the client has of it, or
+//! none. The server answers with a `state`, which replaces all that the client knows of the session, or goes on with
+//! the events after that number. A client keeps the number of the last frame, ignores an event whose `seq` is not
+//! greater, and subscribes again from its number where `prev` is greater than it (a gap). After a broken connection
+//! it does the same on the next one.
+//!
+//! **Each prompt once.** A client chooses `client_id` once per prompt, keeps it until `admitted` or `refused`, and
+//! sends the same again after a reconnect or a `deferred`; the backend gets it once.
+//!
+//! **Parts.** `part` events are snapshots and `delta` events append; both carry a `revision`, and one that is not
+//! greater than the part's is ignored. A closed text or reasoning part comes with `html`, rendered and sanitised;
+//! without it (open, or very long) the Markdown is shown as text.
+//!
+//! Unknown fields and frame types must be ignored. Close codes: [`close`].
+
+use crate::model::chat::{Answer, Ask, Event, Message, Part, SessionInfo, Turn};
+use crate::model::{plugin, tunnel};
+use crate::web::port::Backend;
+use serde::{Deserialize, Serialize};
+
+/// Of this file.
+pub const VERSION: u32 = 1;
+
+/// Why the server closes a socket.
+pub mod close {
+    /// The host or its listener shuts down; connect again.
+    pub const GOING_AWAY: u16 = 1001;
+    /// The login was ended. Log in again.
+    pub const LOGGED_OUT: u16 = 4001;
+    /// A frame that is not of this protocol. The reason says what.
+    pub const PROTOCOL: u16 = 4002;
+    /// The client did not take its frames, or sent none for too long. Connect again and resume.
+    pub const TOO_SLOW: u16 = 4003;
+    /// Too many live connections. Try again later.
+    pub const BUSY: u16 = 4004;
+}
+
+/// Client → server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Client {
+    /// The first frame. `protocol` must be [`VERSION`].
+    Hello {
+        protocol: u32,
+        /// A subscription to begin with.
+        #[serde(default)]
+        session: Option<String>,
+        /// The last number the client has of it.
+        #[serde(default)]
+        from: Option<u64>,
+        /// Also send [`Server::Status`], now and at every change.
+        #[serde(default)]
+        status: bool,
+    },
+    /// Replaces the subscription, if there is one.
+    Subscribe {
+        session: String,
+        #[serde(default)]
+        from: Option<u64>,
+    },
+    Unsubscribe,
+    /// Answered by `admitted`, `refused`, `deferred` or `consent`, with the same `client_id`.
+    Prompt {
+        session: String,
+        /// `[A-Za-z0-9_-]{1,128}`
+        client_id: String,
+        text: String,
+        /// From a [`Server::Consent`] that the user agreed to.
+        #[serde(default)]
+        consent: Option<String>,
+    },
+    /// Stop the running turn. Answered by `done` or `failed`, as the next ones.
+    Cancel {
+        request: String,
+        session: String,
+    },
+    Reply {
+        request: String,
+        session: String,
+        ask: String,
+        answer: Answer,
+    },
+    /// Answered by `created` or `failed`.
+    Create {
+        request: String,
+        #[serde(default)]
+        title: Option<String>,
+    },
+    /// Answered by `pong`. A client that hears nothing for a while sends it to see whether the connection lives.
+    Ping,
+}
+
+/// Server → client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Server {
+    Welcome {
+        protocol: u32,
+        /// Of Nexus. Another one than before: reload the page.
+        version: String,
+        account: String,
+        /// The assets that belong to this version.
+        assets: String,
+    },
+    State(Box<State>),
+    Event {
+        session: String,
+        /// The number of the frame before it in this subscription.
+        prev: u64,
+        seq: u64,
+        event: Event,
+        /// Of a closed text or reasoning part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        html: Option<String>,
+    },
+    /// The subscription ended: the session is not there, or (`again`) it has to be subscribed anew.
+    Ended {
+        session: String,
+        again: bool,
+        reason: String,
+    },
+    /// All root sessions, the most recently changed first.
+    List {
+        sessions: Vec<SessionInfo>,
+    },
+    Backend {
+        backend: Backend,
+        /// The banners of the page.
+        html: String,
+    },
+    Status {
+        plugins: Vec<plugin::Status>,
+        tunnels: Vec<tunnel::Status>,
+        /// The body of the status page.
+        html: String,
+    },
+    Admitted {
+        client_id: String,
+        /// The backend had it already.
+        duplicate: bool,
+    },
+    /// It will not be taken, however often it is sent.
+    Refused {
+        client_id: String,
+        reason: String,
+    },
+    /// Not known whether it arrived, or not possible now: send it again, with the same id.
+    Deferred {
+        client_id: String,
+        reason: String,
+    },
+    /// The user has to agree first; then send it again, with the same id and `consent`.
+    Consent {
+        client_id: String,
+        consent: String,
+        text: String,
+    },
+    Created {
+        request: String,
+        session: SessionInfo,
+    },
+    Done {
+        request: String,
+    },
+    Failed {
+        request: String,
+        reason: String,
+    },
+    Pong,
+}
+
+/// A session as it is at `seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub session: String,
+    pub seq: u64,
+    pub info: SessionInfo,
+    /// The oldest first.
+    pub messages: Vec<Entry>,
+    pub turn: Turn,
+    pub asks: Vec<Ask>,
+    /// Older messages are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub message: Message,
+    pub parts: Vec<Rendered>,
+}
+
+/// A part, with its `html` where it is closed text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendered {
+    #[serde(flatten)]
+    pub part: Part,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::chat::Content;
+
+    fn same<T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(frame: &T) -> String {
+        let text = serde_json::to_string(frame).unwrap();
+        assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), frame, "{text}");
+        text
+    }
+
+    #[test]
+    fn frames_survive_the_way_there_and_back() {
+        same(&Client::Hello {
+            protocol: 1,
+            session: Some("s".into()),
+            from: Some(7),
+            status: true,
+        });
+        let reply = Answer::Reject {
+            message: Some("no".into()),
+        };
+        same(&Client::Reply {
+            request: "1".into(),
+            session: "s".into(),
+            ask: "a".into(),
+            answer: reply,
+        });
+        let content = Content::Text { text: "hi".into() };
+        let part = Part {
+            id: "p".into(),
+            message: "m".into(),
+            revision: 3,
+            closed: true,
+            content,
+        };
+        let html: Option<String> = Some("<p>hi</p>".into());
+        let event = Server::Event {
+            session: "s".into(),
+            prev: 4,
+            seq: 5,
+            event: Event::Part { part: part.clone() },
+            html: html.clone(),
+        };
+        assert!(same(&event).starts_with(r#"{"type":"event","session":"s","prev":4,"seq":5,"event":{"type":"part""#));
+        assert!(same(&Rendered { part, html }).ends_with(r#""html":"<p>hi</p>"}"#));
+    }
+
+    #[test]
+    fn a_short_hello_is_enough_and_unknown_fields_are_ignored() {
+        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":1,"later":true}"#).unwrap();
+        assert_eq!(
+            hello,
+            Client::Hello {
+                protocol: 1,
+                session: None,
+                from: None,
+                status: false
+            }
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! One live conversation, whatever carries it: client frames in, server frames out.
+//!
+//! Streaming never waits for a request: requests run as tasks of their own, which also means that a prompt whose
+//! client goes away is still brought to its end.
+
+use super::protocol::{Client, Server, VERSION};
+use super::view;
+use crate::model::chat::Admission;
+use crate::web::port::{ApiError, Frame, Login, Prompt};
+use crate::web::{WebState, assets, pages};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// Requests of one client that run at a time.
+const REQUESTS: usize = 16;
+const PROMPT_BYTES: usize = 512 * 1024;
+
+/// Why a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The other side is gone.
+    Gone,
+    /// It sent what is not of this protocol.
+    Protocol(String),
+}
+
+struct Subscription {
+    session: String,
+    last: u64,
+    frames: BoxStream<'static, Frame>,
+}
+
+pub(super) struct Pump {
+    state: WebState,
+    login: Login,
+    out: mpsc::Sender<Server>,
+    subscription: Option<Subscription>,
+    requests: Arc<Semaphore>,
+    status: bool,
+}
+
+/// Runs until the client is gone or breaks the protocol. Backpressure: `out` is bounded, and while it is full nothing
+/// more is taken from the services.
+pub(super) async fn run(
+    state: WebState,
+    login: Login,
+    mut inputs: mpsc::Receiver<Client>,
+    out: mpsc::Sender<Server>,
+) -> End {
+    let requests = Arc::new(Semaphore::new(REQUESTS));
+    let mut pump = Pump {
+        state,
+        login,
+        out,
+        subscription: None,
+        requests,
+        status: false,
+    };
+    match pump.converse(&mut inputs).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+impl Pump {
+    async fn converse(&mut self, inputs: &mut mpsc::Receiver<Client>) -> Result<std::convert::Infallible, End> {
+        let services = self.state.services.clone();
+        let mut list = services.chat.sessions();
+        let mut backend = services.chat.backend();
+        let mut plugins = services.status.plugins();
+        let mut tunnels = services.tunnels.tunnels();
+        self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
+        self.send_backend(&mut backend).await?;
+        self.send_list(&mut list).await?;
+        if self.status {
+            self.send_status(&mut plugins, &mut tunnels).await?;
+        }
+        loop {
+            tokio::select! {
+                input = inputs.recv() => self.input(input.ok_or(End::Gone)?).await?,
+                frame = next(&mut self.subscription) => self.frame(frame).await?,
+                Ok(()) = list.changed() => self.send_list(&mut list).await?,
+                Ok(()) = backend.changed() => {
+                    self.send_backend(&mut backend).await?;
+                    if self.status {
+                        self.send_status(&mut plugins, &mut tunnels).await?;
+                    }
+                }
+                Ok(()) = plugins.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+                Ok(()) = tunnels.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, frame: Server) -> Result<(), End> {
+        self.out.send(frame).await.map_err(|_| End::Gone)
+    }
+
+    async fn hello(&mut self, first: Client) -> Result<(), End> {
+        let Client::Hello {
+            protocol,
+            session,
+            from,
+            status,
+        } = first
+        else {
+            return Err(End::Protocol("the first frame must be hello".into()));
+        };
+        if protocol != VERSION {
+            return Err(End::Protocol(format!(
+                "protocol {protocol}; this Nexus speaks {VERSION}: reload the page"
+            )));
+        }
+        self.status = status;
+        self.send(Server::Welcome {
+            protocol: VERSION,
+            version: self.state.services.status.version().to_owned(),
+            account: self.login.account.clone(),
+            assets: assets::base(),
+        })
+        .await?;
+        match session {
+            Some(session) => self.subscribe(session, from).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send_list(
+        &mut self,
+        list: &mut watch::Receiver<Arc<Vec<crate::model::chat::SessionInfo>>>,
+    ) -> Result<(), End> {
+        let sessions = list.borrow_and_update().to_vec();
+        self.send(Server::List { sessions }).await
+    }
+
+    async fn send_backend(&mut self, backend: &mut watch::Receiver<crate::web::port::Backend>) -> Result<(), End> {
+        let backend = backend.borrow_and_update().clone();
+        let html = pages::banners(&backend, &self.login.csrf);
+        self.send(Server::Backend { backend, html }).await
+    }
+
+    async fn send_status(
+        &mut self,
+        plugins: &mut watch::Receiver<Vec<crate::model::plugin::Status>>,
+        tunnels: &mut watch::Receiver<Vec<crate::model::tunnel::Status>>,
+    ) -> Result<(), End> {
+        let plugins = plugins.borrow_and_update().clone();
+        let tunnels = tunnels.borrow_and_update().clone();
+        let html = pages::status::fragment(&self.state, &self.login.csrf).unwrap_or_default();
+        self.send(Server::Status { plugins, tunnels, html }).await
+    }
+
+    async fn subscribe(&mut self, session: String, from: Option<u64>) -> Result<(), End> {
+        self.subscription = None;
+        match self.state.services.chat.subscribe(&session, from).await {
+            Ok(frames) => {
+                self.subscription = Some(Subscription {
+                    session,
+                    last: from.unwrap_or(0),
+                    frames,
+                });
+                Ok(())
+            }
+            Err(error) => {
+                let again = matches!(error, ApiError::Unavailable(_));
+                self.send(Server::Ended {
+                    session,
+                    again,
+                    reason: error.to_string(),
+                })
+                .await
+            }
+        }
+    }
+
+    async fn frame(&mut self, frame: Option<Frame>) -> Result<(), End> {
+        let Some(subscription) = &mut self.subscription else {
+            return Ok(());
+        };
+        let frame = match frame {
+            Some(Frame::State(state)) => {
+                subscription.last = state.seq;
+                view::state(&subscription.session, *state, &self.state.renderer).await
+            }
+            Some(Frame::Event { seq, event }) => {
+                let prev = std::mem::replace(&mut subscription.last, seq);
+                view::event(&subscription.session, prev, seq, event, &self.state.renderer)
+            }
+            None => {
+                let session = std::mem::take(&mut subscription.session);
+                self.subscription = None;
+                Server::Ended {
+                    session,
+                    again: true,
+                    reason: "The subscription ended.".into(),
+                }
+            }
+        };
+        self.send(frame).await
+    }
+
+    async fn input(&mut self, input: Client) -> Result<(), End> {
+        match input {
+            Client::Hello { .. } => Err(End::Protocol("hello comes once, first".into())),
+            Client::Ping => self.send(Server::Pong).await,
+            Client::Subscribe { session, from } => self.subscribe(session, from).await,
+            Client::Unsubscribe => {
+                self.subscription = None;
+                Ok(())
+            }
+            request => self.request(request),
+        }
+    }
+
+    fn request(&mut self, request: Client) -> Result<(), End> {
+        let Ok(slot) = Arc::clone(&self.requests).try_acquire_owned() else {
+            return Err(End::Protocol(format!("more than {REQUESTS} requests at once")));
+        };
+        let (state, out) = (self.state.clone(), self.out.clone());
+        tokio::spawn(async move {
+            let answer = answer(&state, request).await;
+            // Nobody there any more: the client asks again after its reconnect.
+            let _ = out.send(answer).await;
+            drop(slot);
+        });
+        Ok(())
+    }
+}
+
+/// The next frame of the subscription; for ever pending without one.
+async fn next(subscription: &mut Option<Subscription>) -> Option<Frame> {
+    match subscription {
+        Some(subscription) => subscription.frames.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn answer(state: &WebState, request: Client) -> Server {
+    let chat = &state.services.chat;
+    let settle = |request: String, result: Result<(), ApiError>| match result {
+        Ok(()) => Server::Done { request },
+        Err(error) => Server::Failed {
+            request,
+            reason: error.to_string(),
+        },
+    };
+    match request {
+        Client::Prompt {
+            session,
+            client_id,
+            text,
+            consent,
+        } => prompt(state, session, client_id, text, consent).await,
+        Client::Cancel { request, session } => settle(request, chat.cancel(&session).await),
+        Client::Reply {
+            request,
+            session,
+            ask,
+            answer,
+        } => settle(request, chat.reply(&session, &ask, answer).await),
+        Client::Create { request, title } => match chat.create(title).await {
+            Ok(session) => Server::Created { request, session },
+            Err(error) => Server::Failed {
+                request,
+                reason: error.to_string(),
+            },
+        },
+        Client::Hello { .. } | Client::Subscribe { .. } | Client::Unsubscribe | Client::Ping => Server::Pong,
+    }
+}
+
+async fn prompt(state: &WebState, session: String, client_id: String, text: String, consent: Option<String>) -> Server {
+    let named = (1..=128).contains(&client_id.len())
+        && client_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if !named {
+        return Server::Refused {
+            client_id,
+            reason: "client_id must be 1 to 128 of A-Z a-z 0-9 _ -".into(),
+        };
+    }
+    if text.trim().is_empty() {
+        return Server::Refused {
+            client_id,
+            reason: "There is no text in this message.".into(),
+        };
+    }
+    if text.len() > PROMPT_BYTES {
+        let reason = format!(
+            "This message has {} KiB; at most {} can be sent.",
+            text.len() / 1024,
+            PROMPT_BYTES / 1024
+        );
+        return Server::Refused { client_id, reason };
+    }
+    let prompt = Prompt {
+        client_id: client_id.clone(),
+        text,
+        consent,
+    };
+    match state.services.chat.prompt(&session, prompt).await {
+        Ok(Admission::Admitted) => Server::Admitted {
+            client_id,
+            duplicate: false,
+        },
+        Ok(Admission::Duplicate) => Server::Admitted {
+            client_id,
+            duplicate: true,
+        },
+        Ok(Admission::Unknown(reason)) | Err(ApiError::Unavailable(reason)) => Server::Deferred { client_id, reason },
+        Ok(Admission::Refused(reason)) | Err(ApiError::Refused(reason) | ApiError::NotFound(reason)) => {
+            Server::Refused { client_id, reason }
+        }
+        Ok(Admission::ConsentNeeded { id, text }) => Server::Consent {
+            client_id,
+            consent: id,
+            text,
+        },
+    }
+}

@@ -1,0 +1,143 @@
+//! `GET /live`: a WebSocket around a [`pump`](super::pump). Finds dead connections by heartbeats, drops slow ones (they
+//! resume by number), and closes at once when the login is revoked.
+
+use super::protocol::{Client, Server, close};
+use super::pump::{self, End};
+use crate::timeouts::{SOCKET_DEAD, SOCKET_PING, SOCKET_SEND};
+use crate::web::identity::MaybeLogin;
+use crate::web::port::Login;
+use crate::web::{Connection, WebState};
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt as _, StreamExt as _};
+use http::StatusCode;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// One frame of a client: a prompt of half a mebibyte, escaped.
+const FRAME_BYTES: usize = 2 * 1024 * 1024;
+const INPUTS: usize = 64;
+const OUTPUTS: usize = 256;
+/// For the close frame itself.
+const CLOSING: Duration = Duration::from_secs(1);
+
+pub(in crate::web) async fn upgrade(
+    State(state): State<WebState>,
+    Extension(connection): Extension<Connection>,
+    known: MaybeLogin,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let Some(login) = known.login else {
+        return (StatusCode::UNAUTHORIZED, "Log in first.\n").into_response();
+    };
+    upgrade
+        .max_message_size(FRAME_BYTES)
+        .max_frame_size(FRAME_BYTES)
+        .on_upgrade(move |socket| serve(socket, state, connection, login))
+}
+
+async fn serve(socket: WebSocket, state: WebState, connection: Connection, login: Login) {
+    let (mut sink, mut stream) = socket.split();
+    let Some(_place) = state.live.enter() else {
+        return bye(&mut sink, close::BUSY, "too many live connections").await;
+    };
+    let revoked = state.services.auth.revoked(&login.id);
+    let (code, reason) = tokio::select! {
+        biased;
+        () = revoked => (close::LOGGED_OUT, "logged out".to_owned()),
+        () = connection.closing.cancelled() => (close::GOING_AWAY, "shutting down".to_owned()),
+        end = carry(&mut sink, &mut stream, state.clone(), login) => match end {
+            Ended::Gone => return,
+            Ended::Close(code, reason) => (code, reason),
+        },
+    };
+    bye(&mut sink, code, &reason).await;
+}
+
+async fn bye(sink: &mut SplitSink<WebSocket, Message>, code: u16, reason: &str) {
+    // A reason has at most 123 bytes; ours are ASCII.
+    let reason: String = reason.chars().take(120).collect();
+    let frame = Message::Close(Some(CloseFrame {
+        code,
+        reason: reason.into(),
+    }));
+    let _ = tokio::time::timeout(CLOSING, sink.send(frame)).await;
+}
+
+enum Ended {
+    Gone,
+    Close(u16, String),
+}
+
+async fn carry(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    state: WebState,
+    login: Login,
+) -> Ended {
+    let (inputs, pump_inputs) = mpsc::channel(INPUTS);
+    let (pump_out, mut out) = mpsc::channel(OUTPUTS);
+    let mut pump = std::pin::pin!(pump::run(state, login, pump_inputs, pump_out));
+    let mut ping = tokio::time::interval_at(Instant::now() + SOCKET_PING, SOCKET_PING);
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            end = pump.as_mut() => return match end {
+                End::Gone => Ended::Gone,
+                End::Protocol(reason) => Ended::Close(close::PROTOCOL, reason),
+            },
+            Some(frame) = out.recv() => {
+                // All that is ready goes out in one flush.
+                match tokio::time::timeout(SOCKET_SEND, send(sink, frame, &mut out)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Ended::Gone,
+                    Err(_) => return Ended::Close(close::TOO_SLOW, "frames were not taken".into()),
+                }
+            }
+            message = stream.next() => {
+                heard = Instant::now();
+                let text = match message {
+                    Some(Ok(Message::Text(text))) => text,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Binary(_))) => {
+                        return Ended::Close(close::PROTOCOL, "frames are JSON text".into());
+                    }
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::Gone,
+                };
+                let frame: Client = match serde_json::from_str(&text) {
+                    Ok(frame) => frame,
+                    Err(error) => return Ended::Close(close::PROTOCOL, format!("not a frame: {error}")),
+                };
+                if inputs.try_send(frame).is_err() {
+                    return Ended::Close(close::PROTOCOL, "too many frames at once".into());
+                }
+            }
+            _ = ping.tick() => {
+                if heard.elapsed() > SOCKET_DEAD {
+                    return Ended::Close(close::TOO_SLOW, "nothing was heard".into());
+                }
+                if tokio::time::timeout(SOCKET_SEND, sink.send(Message::Ping(bytes::Bytes::new()))).await.is_err() {
+                    return Ended::Close(close::TOO_SLOW, "a ping was not taken".into());
+                }
+            }
+        }
+    }
+}
+
+async fn send(
+    sink: &mut SplitSink<WebSocket, Message>,
+    first: Server,
+    out: &mut mpsc::Receiver<Server>,
+) -> Result<(), axum::Error> {
+    let mut next = Some(first);
+    while let Some(frame) = next {
+        let text = serde_json::to_string(&frame).map_err(axum::Error::new)?;
+        sink.feed(Message::Text(text.into())).await?;
+        next = out.try_recv().ok();
+    }
+    sink.flush().await
+}

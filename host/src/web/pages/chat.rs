@@ -1,0 +1,124 @@
+//! `/` and `/s/ID`: the frame of the chat. What is in a conversation comes over the live socket, so that there is one
+//! way for it to arrive, not two that have to agree.
+
+use super::{Backend, Frame, failure, message, show};
+use crate::web::WebState;
+use crate::web::identity::{LoggedIn, MaybeLogin, OwnerForm};
+use crate::web::port::{Login, Owner};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+
+#[derive(Template)]
+#[template(path = "chat.html")]
+struct ChatPage {
+    frame: Frame,
+    backend: Backend,
+    /// Empty: a new chat.
+    session: String,
+    heading: String,
+    sessions: Vec<Entry>,
+}
+
+struct Entry {
+    id: String,
+    title: String,
+    current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct WelcomePage {
+    frame: Frame,
+    link_open: bool,
+}
+
+pub(in crate::web) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> Response {
+    if let Some(login) = known.login {
+        return chat(&state, login, String::new());
+    }
+    match state.services.auth.owner().await {
+        Ok(Owner::Present) => Redirect::to("/login").into_response(),
+        Ok(Owner::Missing { link_open }) => show(&WelcomePage {
+            frame: Frame::open("welcome", "Welcome"),
+            link_open,
+        }),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(in crate::web) async fn session(
+    State(state): State<WebState>,
+    Path(session): Path<String>,
+    owner: LoggedIn,
+) -> Response {
+    chat(&state, owner.login, session)
+}
+
+fn chat(state: &WebState, login: Login, session: String) -> Response {
+    let sessions: Vec<Entry> = state
+        .services
+        .chat
+        .sessions()
+        .borrow()
+        .iter()
+        .map(|info| Entry {
+            id: info.id.clone(),
+            title: info.title.clone(),
+            current: info.id == session,
+        })
+        .collect();
+    let heading = match sessions.iter().find(|entry| entry.current) {
+        Some(entry) if entry.title.is_empty() => "Untitled chat".to_owned(),
+        Some(entry) => entry.title.clone(),
+        None if session.is_empty() => "New chat".to_owned(),
+        None => "Chat".to_owned(),
+    };
+    let backend = state.services.chat.backend().borrow().clone();
+    let frame = Frame::of("chat", &heading, login, backend.clone());
+    show(&ChatPage {
+        frame,
+        backend,
+        session,
+        heading,
+        sessions,
+    })
+}
+
+pub(in crate::web) async fn rename(
+    State(state): State<WebState>,
+    Path(session): Path<String>,
+    owner: OwnerForm,
+) -> Response {
+    let title = owner.fields.get("title").trim();
+    if title.is_empty() || title.chars().count() > 200 {
+        return message(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Not renamed",
+            "A title has 1 to 200 characters.",
+        );
+    }
+    match state.services.chat.rename(&session, title).await {
+        Ok(()) => Redirect::to(&format!("/s/{session}")).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(in crate::web) async fn delete(
+    State(state): State<WebState>,
+    Path(session): Path<String>,
+    _owner: OwnerForm,
+) -> Response {
+    match state.services.chat.delete(&session).await {
+        Ok(()) => Redirect::to("/").into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(in crate::web) async fn install(State(state): State<WebState>, _owner: OwnerForm) -> Response {
+    match state.services.chat.install().await {
+        Ok(()) => Redirect::to("/status").into_response(),
+        Err(error) => failure(&error),
+    }
+}

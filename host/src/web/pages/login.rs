@@ -1,0 +1,134 @@
+//! `/login`: shows whatever form the login plugin asks for, step by step.
+
+use super::{Frame, Input, failure, locked, show};
+use crate::web::WebState;
+use crate::web::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
+use crate::web::port::{LoginForm, LoginOutcome, Owner};
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    frame: Frame,
+    csrf: String,
+    state: String,
+    next: String,
+    inputs: Vec<Input>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(in crate::web) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+/// Only our own pages, so that a link to the login cannot lead elsewhere.
+fn safe(next: &str) -> &str {
+    let plain = next
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~%".contains(&byte));
+    if plain && next.starts_with('/') && !next.starts_with("//") {
+        next
+    } else {
+        "/"
+    }
+}
+
+pub(in crate::web) fn redirect_to(path: &str) -> Response {
+    match safe(path) {
+        "/" => Redirect::to("/login").into_response(),
+        path => Redirect::to(&format!("/login?next={path}")).into_response(),
+    }
+}
+
+pub(in crate::web) async fn page(
+    State(state): State<WebState>,
+    Query(next): Query<Next>,
+    known: MaybeLogin,
+    guest: Guest,
+) -> Response {
+    if known.login.is_some() {
+        return Redirect::to(safe(&next.next)).into_response();
+    }
+    match state.services.auth.owner().await {
+        Ok(Owner::Present) => begin(&state, &guest, &next.next, None, None).await,
+        Ok(Owner::Missing { .. }) => Redirect::to("/").into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(in crate::web) async fn submit(State(state): State<WebState>, posted: VisitorForm) -> Response {
+    let VisitorForm { guest, fields } = posted;
+    let next = fields.get("next").to_owned();
+    let outcome = state
+        .services
+        .auth
+        .proceed(&guest.visitor, fields.get("state"), fields.input())
+        .await;
+    let error = match outcome {
+        Ok(LoginOutcome::LoggedIn(login)) => {
+            let mut response = Redirect::to(safe(&next)).into_response();
+            welcome(&mut response, &guest.site, &login);
+            return response;
+        }
+        Ok(LoginOutcome::Form(form)) => return show_form(&guest, form, &next, None, None),
+        Ok(LoginOutcome::Denied(why)) => why,
+        Ok(LoginOutcome::Locked { until }) => locked(until, state.clock.now()),
+        Ok(LoginOutcome::Expired) => "This form was open for too long. Please log in again.".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    begin(&state, &guest, &next, Some(&fields), Some(error)).await
+}
+
+async fn begin(state: &WebState, guest: &Guest, next: &str, typed: Option<&Fields>, error: Option<String>) -> Response {
+    match state.services.auth.begin(&guest.visitor).await {
+        Ok(form) => show_form(guest, form, next, typed, error),
+        Err(error) => failure(&error),
+    }
+}
+
+fn show_form(guest: &Guest, form: LoginForm, next: &str, typed: Option<&Fields>, error: Option<String>) -> Response {
+    let status = if error.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    let page = LoginPage {
+        frame: Frame::open("login", "Log in"),
+        csrf: guest.csrf(),
+        state: form.state,
+        next: safe(next).to_owned(),
+        inputs: Input::list(
+            &form.fields,
+            false,
+            &|name| typed.map_or(String::new(), |fields| fields.get(&format!("field-{name}")).to_owned()),
+            None,
+        ),
+        error,
+    };
+    guest.remember((status, show(&page)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn next_stays_on_this_site() {
+        for bad in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "",
+            "x",
+            "/a?b",
+            "/\r\nx: y",
+        ] {
+            assert_eq!(super::safe(bad), "/", "{bad}");
+        }
+        assert_eq!(super::safe("/s/ses_1"), "/s/ses_1");
+    }
+}

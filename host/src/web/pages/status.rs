@@ -1,0 +1,190 @@
+//! `/status`: the plugins and tunnels as they really are. The body is one template, rendered for the page and again
+//! for the live socket at every change, so that both say the same.
+
+use super::{Backend, Frame, Phase, failure, message, show, until};
+use crate::model::plugin::{self, Kind};
+use crate::model::tunnel::{self, Encryption};
+use crate::time::Millis;
+use crate::web::WebState;
+use crate::web::identity::{LoggedIn, OwnerForm};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+
+#[derive(Template)]
+#[template(path = "status.html")]
+struct StatusPage {
+    frame: Frame,
+    body: Body,
+}
+
+#[derive(Template)]
+#[template(path = "status_body.html")]
+struct Body {
+    csrf: String,
+    version: String,
+    backend: Backend,
+    plugins: Vec<PluginRow>,
+    tunnels: Vec<TunnelRow>,
+}
+
+/// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
+struct PluginRow {
+    name: String,
+    role: &'static str,
+    version: String,
+    tone: &'static str,
+    state: &'static str,
+    detail: Option<String>,
+    failure: Option<plugin::Failure>,
+    restarts: u32,
+}
+
+struct TunnelRow {
+    name: String,
+    title: String,
+    plugin: String,
+    tone: &'static str,
+    state: &'static str,
+    detail: Option<String>,
+    hint: Option<String>,
+    url: Option<String>,
+    plaintext: bool,
+    can_start: bool,
+    can_stop: bool,
+}
+
+impl PluginRow {
+    fn new(status: &plugin::Status, now: Millis) -> Self {
+        use plugin::State::{Failed, Restarting, Running, Starting, Stopped};
+        let (tone, state, detail) = match &status.state {
+            Stopped => ("off", "Stopped", None),
+            Starting => ("busy", "Starting", None),
+            Running => ("good", "Running", None),
+            Restarting { cause, at } => (
+                "busy",
+                "Restarting",
+                Some(format!("It fell and starts again {}: {cause}", until(*at, now))),
+            ),
+            Failed { cause } => ("bad", "Failed", Some(cause.clone())),
+        };
+        let role = match status.kind {
+            Kind::Auth => "Login",
+            Kind::Chat => "Chat",
+            Kind::Tunnel => "Tunnel",
+        };
+        Self {
+            name: status.name.clone(),
+            role,
+            version: status.version.clone(),
+            tone,
+            state,
+            detail,
+            failure: status.last_failure.clone(),
+            restarts: status.restarts,
+        }
+    }
+}
+
+impl TunnelRow {
+    fn new(status: &tunnel::Status, now: Millis) -> Self {
+        use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
+        let (tone, state, detail, hint) = match &status.state {
+            Off => ("off", "Closed", None, None),
+            WaitingForAccount => (
+                "off",
+                "Waiting",
+                Some("It opens as soon as an owner account exists.".to_owned()),
+                None,
+            ),
+            Starting { what } => ("busy", "Opening", Some(what.clone()), None),
+            Up { connections: 1 } => ("good", "Open", None, None),
+            Up { connections } => ("good", "Open", Some(format!("{connections} connections")), None),
+            Degraded { why } => ("busy", "Open, degraded", Some(why.clone()), None),
+            Reconnecting { why } => ("busy", "Reconnecting", Some(why.clone()), None),
+            Waiting { why, hint, at } => (
+                "busy",
+                "Waiting",
+                Some(format!("{why} It is tried again {}.", until(*at, now))),
+                hint.clone(),
+            ),
+            Failed { why, hint } => ("bad", "Failed", Some(why.clone()), hint.clone()),
+            Stopping => ("busy", "Closing", None, None),
+        };
+        let resting = matches!(status.state, Off | Failed { .. });
+        Self {
+            name: status.name.clone(),
+            title: status.title.clone(),
+            plugin: status.plugin.clone(),
+            tone,
+            state,
+            detail,
+            hint,
+            url: status
+                .url
+                .clone()
+                .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+            plaintext: status.encryption == Encryption::None,
+            can_start: resting,
+            can_stop: !resting && status.state != Stopping,
+        }
+    }
+}
+
+fn body(state: &WebState, csrf: &str) -> Body {
+    let now = state.clock.now();
+    let services = &state.services;
+    Body {
+        csrf: csrf.to_owned(),
+        version: services.status.version().to_owned(),
+        backend: services.chat.backend().borrow().clone(),
+        plugins: services
+            .status
+            .plugins()
+            .borrow()
+            .iter()
+            .map(|status| PluginRow::new(status, now))
+            .collect(),
+        tunnels: services
+            .tunnels
+            .tunnels()
+            .borrow()
+            .iter()
+            .map(|status| TunnelRow::new(status, now))
+            .collect(),
+    }
+}
+
+/// The body as the live socket sends it. `csrf`: of the login that it goes to.
+pub(in crate::web) fn fragment(state: &WebState, csrf: &str) -> Option<String> {
+    body(state, csrf).render().ok()
+}
+
+pub(in crate::web) async fn page(State(state): State<WebState>, owner: LoggedIn) -> Response {
+    let body = body(&state, &owner.login.csrf);
+    let frame = Frame::of("status", "Status", owner.login, body.backend.clone());
+    show(&StatusPage { frame, body })
+}
+
+pub(in crate::web) async fn tunnel(
+    State(state): State<WebState>,
+    Path((name, action)): Path<(String, String)>,
+    _owner: OwnerForm,
+) -> Response {
+    let done = match action.as_str() {
+        "start" => state.services.tunnels.start(&name).await,
+        "stop" => state.services.tunnels.stop(&name).await,
+        _ => {
+            return message(
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "A tunnel can be started or stopped.",
+            );
+        }
+    };
+    match done {
+        Ok(()) => Redirect::to("/status").into_response(),
+        Err(error) => failure(&error),
+    }
+}

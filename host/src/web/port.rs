@@ -1,0 +1,290 @@
+//! What the pages and the live socket see of the services. Everything here is object-safe, so that the router is
+//! tested against fakes and the services know nothing of HTTP.
+
+use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, SessionInfo, Turn};
+use crate::model::{plugin, tunnel};
+use crate::runtime::port::auth::{Field, Input};
+use crate::time::Millis;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Why a service did not do what was asked. The text is a sentence fit to be shown as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    #[error("{0}")]
+    NotFound(String),
+    /// Asking again gives the same answer.
+    #[error("{0}")]
+    Refused(String),
+    /// Not now; may be tried again.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+pub type Reply<'a, T> = BoxFuture<'a, Result<T, ApiError>>;
+
+/// The four services behind the web.
+#[derive(Clone)]
+pub struct Services {
+    pub auth: Arc<dyn AuthApi>,
+    pub chat: Arc<dyn ChatApi>,
+    pub tunnels: Arc<dyn TunnelApi>,
+    pub status: Arc<dyn StatusApi>,
+}
+
+/// Who asks, as far as can be known before a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visitor {
+    /// The address the page was loaded from: `https://…`, `http://127.0.0.1:7860`.
+    pub origin: String,
+    /// The client's address, cleared of what a client can forge.
+    pub address: IpAddr,
+    /// The tunnel it came through, if any.
+    pub tunnel: Option<String>,
+    /// Random, in a cookie of this browser: what a login step is bound to.
+    pub browser: String,
+    /// The value of the known-device cookie, not checked yet.
+    pub device: Option<String>,
+}
+
+/// Whether somebody can log in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Present,
+    /// No user ever existed. `link_open`: a set-up link that was printed is still good.
+    Missing {
+        link_open: bool,
+    },
+}
+
+/// A login that was just made; the tokens go into cookies.
+#[derive(Clone)]
+pub struct NewLogin {
+    pub token: String,
+    /// For the known-device cookie; none: leave the one that is there.
+    pub device: Option<String>,
+    /// How long the browser may keep the token.
+    pub max_age: Duration,
+}
+
+impl std::fmt::Debug for NewLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewLogin(…)")
+    }
+}
+
+/// A form of the login plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginForm {
+    /// For the heading: `Password`.
+    pub title: String,
+    pub fields: Vec<Field>,
+    /// Sealed and bound to the browser, URL-safe text; goes into a hidden field.
+    pub state: String,
+}
+
+/// What came of one step of a login.
+#[derive(Debug, Clone)]
+pub enum LoginOutcome {
+    LoggedIn(NewLogin),
+    /// Another form follows.
+    Form(LoginForm),
+    /// Wrong, not allowed, or not possible now: one sentence.
+    Denied(String),
+    Locked {
+        until: Millis,
+    },
+    /// The sealed state is too old, used, or of another browser.
+    Expired,
+}
+
+#[derive(Debug, Clone)]
+pub enum SetupOutcome {
+    Done(NewLogin),
+    /// Wrong, used or too old.
+    BadToken,
+    /// What was typed does not meet the rules. `field`: `account`, or a field of the plugin.
+    Rejected {
+        field: String,
+        why: String,
+    },
+    /// A user exists already.
+    Closed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    Done,
+    Rejected { field: String, why: String },
+    WrongPresent,
+    Locked { until: Millis },
+}
+
+/// A valid login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The login session's id: no secret, fit for a log.
+    pub id: String,
+    pub user: String,
+    /// The account's name, for people.
+    pub account: String,
+    /// For forms of this login.
+    pub csrf: String,
+}
+
+/// Users, logins, lockout.
+pub trait AuthApi: Send + Sync + 'static {
+    fn owner(&self) -> Reply<'_, Owner>;
+    /// What a new account needs, its name not among it.
+    fn setup_fields(&self) -> Reply<'_, Vec<Field>>;
+    fn setup<'a>(
+        &'a self,
+        visitor: &'a Visitor,
+        token: &'a str,
+        account: &'a str,
+        input: Input,
+    ) -> Reply<'a, SetupOutcome>;
+    /// The first form of a login.
+    fn begin<'a>(&'a self, visitor: &'a Visitor) -> Reply<'a, LoginForm>;
+    fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome>;
+    /// The login that a cookie's token belongs to. Also keeps it from ending for lack of use.
+    fn lookup<'a>(&'a self, token: &'a str) -> Reply<'a, Option<Login>>;
+    fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()>;
+    /// Ends all other logins of this user; how many there were.
+    fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize>;
+    /// What a change of the credential asks for (`current` among it); empty: the plugin cannot.
+    fn change_fields(&self) -> Reply<'_, Vec<Field>>;
+    /// Changes the credential and ends all other logins of this user.
+    fn change<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, input: Input) -> Reply<'a, ChangeOutcome>;
+    /// Completes as soon as the login with this id is no longer valid (at once if it is not now).
+    fn revoked(&self, login: &str) -> BoxFuture<'static, ()>;
+}
+
+/// The backend as the page shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    /// For people: `opencode`.
+    pub title: String,
+    pub version: Option<String>,
+    /// An example in which no model answers.
+    pub example: bool,
+    #[serde(flatten)]
+    pub phase: Phase,
+    /// The backend that was wanted is not there, or not fit.
+    pub missing: Option<Missing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    Starting {
+        what: String,
+    },
+    Up,
+    /// It comes back by itself.
+    Reconnecting {
+        why: String,
+    },
+    /// It stays away until somebody does something.
+    Failed {
+        why: String,
+        hint: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// `opencode`.
+    pub title: String,
+    /// What was found and how to install it.
+    pub hint: String,
+    pub install: Install,
+}
+
+/// Whether Nexus can install the missing program itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "install", rename_all = "snake_case")]
+pub enum Install {
+    No,
+    /// `label`: `Install opencode 1.18.33 into the data directory`.
+    Offered {
+        label: String,
+    },
+    Running {
+        what: String,
+    },
+    Failed {
+        why: String,
+        label: String,
+    },
+}
+
+/// A session as it is at `seq`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionState {
+    pub seq: u64,
+    pub info: SessionInfo,
+    /// The oldest first.
+    pub messages: Vec<(Message, Vec<Part>)>,
+    pub turn: Turn,
+    pub asks: Vec<Ask>,
+    /// Older messages are left out.
+    pub truncated: bool,
+}
+
+/// What a subscription yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// Replaces all that the client knows of the session.
+    State(Box<SessionState>),
+    /// `seq` grows; nothing between two events of one subscription is left out. Where that cannot be held
+    /// (numbers that were compacted away), a `State` comes instead.
+    Event { seq: u64, event: Event },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// Chosen by the client, `[A-Za-z0-9_-]{1,128}`; admitted once.
+    pub client_id: String,
+    pub text: String,
+    /// The id of a consent that the owner gave just now.
+    pub consent: Option<String>,
+}
+
+/// Conversations.
+pub trait ChatApi: Send + Sync + 'static {
+    fn backend(&self) -> watch::Receiver<Backend>;
+    /// Root sessions, the most recently changed first.
+    fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>>;
+    fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo>;
+    fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()>;
+    fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
+    /// `from`: the last number that the client has; none: start with a `State`. The stream ends where the session
+    /// is deleted, or where the subscriber is too slow for the service (it subscribes again).
+    fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>>;
+    /// Runs to its end even if the caller goes away.
+    fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission>;
+    fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
+    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
+    /// Starts to install the missing backend; how it goes is seen in [`Missing::install`].
+    fn install(&self) -> Reply<'_, ()>;
+}
+
+/// Tunnels.
+pub trait TunnelApi: Send + Sync + 'static {
+    fn tunnels(&self) -> watch::Receiver<Vec<tunnel::Status>>;
+    fn start<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
+    fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
+}
+
+/// The host itself.
+pub trait StatusApi: Send + Sync + 'static {
+    fn plugins(&self) -> watch::Receiver<Vec<plugin::Status>>;
+    /// Of Nexus.
+    fn version(&self) -> &str;
+}

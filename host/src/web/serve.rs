@@ -1,0 +1,99 @@
+//! The listener: accepts, limits, hands each connection to the router, and ends in order.
+//!
+//! Not `axum::serve`: it has no limit for reading a header, so one slow client per file descriptor would be enough
+//! to stop the page.
+
+use super::{Connection, Ingress, WebState, router};
+use crate::timeouts::HTTP_READ;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+/// Connections of one listener that are not live sockets.
+const CONNECTIONS: usize = 512;
+const HEADER_BYTES: usize = 32 * 1024;
+const HEADERS: usize = 64;
+/// For requests that run when the listener shuts down.
+const DRAIN: Duration = Duration::from_secs(5);
+/// After a failed accept (no file descriptor left), before the next.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown` is cancelled; then refuses new connections, closes live sockets and lets running requests
+/// end for a few seconds.
+pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shutdown: CancellationToken) {
+    let app = router(state);
+    let ingress = Arc::new(ingress);
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let tasks = TaskTracker::new();
+    let accept = async {
+        loop {
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                return;
+            };
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let connection = Connection {
+                        ingress: Arc::clone(&ingress),
+                        peer,
+                        closing: shutdown.child_token(),
+                    };
+                    let app = app.clone();
+                    tasks.spawn(async move {
+                        one(stream, connection, app).await;
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = shutdown.cancelled() => {}
+    }
+    drop(listener);
+    tasks.close();
+    if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+        tracing::debug!("gave up on requests that did not end");
+    }
+}
+
+async fn one(stream: TcpStream, connection: Connection, app: axum::Router) {
+    let closing = connection.closing.clone();
+    // Streamed answers are small frames; waiting to fill a packet only adds delay.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(connection.clone());
+        app.clone().oneshot(request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_READ)
+        .max_buf_size(HEADER_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut served = std::pin::pin!(served);
+    let result = tokio::select! {
+        result = served.as_mut() => result,
+        () = closing.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            tokio::time::timeout(DRAIN, served).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,141 @@
+//! Long calls: a task that writes events until the host cancels it.
+
+use crate::caps::types::{Failure, FailureKind};
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
+
+/// What a long call returns: the events, and how it ended.
+pub type Job<E> = (StreamReader<E>, FutureReader<Result<(), Failure>>);
+
+/// The writing side of the stream of events.
+pub struct Events<E: 'static> {
+    stream: StreamWriter<E>,
+}
+
+/// The host no longer reads: it is time to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+impl<E: 'static> Events<E> {
+    /// Waits until the host has taken the event.
+    pub async fn send(&mut self, event: E) -> Result<(), Gone> {
+        match self.stream.write_one(event).await {
+            None => Ok(()),
+            Some(_) => Err(Gone),
+        }
+    }
+
+    /// As [`Self::send`], for several at once: cheaper than one by one.
+    pub async fn send_all(&mut self, events: Vec<E>) -> Result<(), Gone> {
+        if events.is_empty() || self.stream.write_all(events).await.is_empty() {
+            Ok(())
+        } else {
+            Err(Gone)
+        }
+    }
+}
+
+/// The host's wish that a call ends.
+pub struct Cancel {
+    wish: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl Cancel {
+    pub fn new(wish: impl Future<Output = ()> + 'static) -> Self {
+        Self {
+            wish: Some(Box::pin(wish)),
+        }
+    }
+
+    /// The future's value, or `None` once the host has cancelled: then the future is dropped where it stands.
+    pub async fn select<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            match &mut self.wish {
+                None => return Poll::Ready(None),
+                Some(wish) => {
+                    if wish.as_mut().poll(cx).is_ready() {
+                        self.wish = None;
+                        return Poll::Ready(None);
+                    }
+                }
+            }
+            work.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+
+    /// Completes when the host cancels.
+    pub async fn cancelled(&mut self) {
+        self.select(std::future::pending::<()>()).await;
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.wish.is_none()
+    }
+}
+
+/// The first of two futures to be ready; `a` is asked first. The other one is dropped.
+pub async fn race<T>(a: impl Future<Output = T>, b: impl Future<Output = T>) -> T {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    poll_fn(|cx| match a.as_mut().poll(cx) {
+        Poll::Ready(v) => Poll::Ready(v),
+        Poll::Pending => b.as_mut().poll(cx),
+    })
+    .await
+}
+
+/// The value of `work`, or `None` after `milliseconds`.
+pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
+    race(async { Some(work.await) }, async {
+        crate::caps::clock::sleep(milliseconds).await;
+        None
+    })
+    .await
+}
+
+/// What the host reads if the task is dropped without an outcome.
+#[allow(dead_code)] // `auth` has no long calls
+pub(crate) fn unfinished() -> Result<(), Failure> {
+    Err(retry("the plugin's task ended without an outcome"))
+}
+
+#[allow(dead_code)] // `auth` has no long calls
+pub(crate) fn start<E: 'static, W>(
+    cancel: FutureReader<()>,
+    (stream, events): (StreamWriter<E>, StreamReader<E>),
+    (outcome, ended): (FutureWriter<Result<(), Failure>>, FutureReader<Result<(), Failure>>),
+    work: W,
+) -> Job<E>
+where
+    W: AsyncFnOnce(Events<E>, Cancel) -> Result<(), Failure> + 'static,
+{
+    super::log::panics();
+    wit_bindgen::spawn_local(async move {
+        let cancel = Cancel::new(cancel.into_future());
+        let result = work(Events { stream }, cancel).await;
+        // An error here means that the host has gone; there is nobody left to tell.
+        let _ = outcome.write(result).await;
+    });
+    (events, ended)
+}
+
+/// A failure after which starting again may help.
+pub fn retry(message: impl Into<String>) -> Failure {
+    Failure {
+        kind: FailureKind::Retry,
+        message: message.into(),
+        hint: None,
+    }
+}
+
+/// A failure after which starting again cannot help until somebody does what `hint` says.
+pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+    Failure {
+        kind: FailureKind::Permanent,
+        message: message.into(),
+        hint: Some(hint.into()),
+    }
+}

@@ -1,0 +1,37 @@
+//! Lines for the operator. Never put a secret here.
+
+pub use crate::caps::log::Level;
+
+pub fn debug(message: impl AsRef<str>) {
+    write(Level::Debug, message.as_ref());
+}
+
+pub fn info(message: impl AsRef<str>) {
+    write(Level::Info, message.as_ref());
+}
+
+pub fn warn(message: impl AsRef<str>) {
+    write(Level::Warn, message.as_ref());
+}
+
+pub fn error(message: impl AsRef<str>) {
+    write(Level::Error, message.as_ref());
+}
+
+/// In a component the host's log; in a native test standard error.
+fn write(level: Level, message: &str) {
+    #[cfg(target_arch = "wasm32")]
+    crate::caps::log::write(level, message);
+    #[cfg(not(target_arch = "wasm32"))]
+    #[allow(clippy::print_stderr)] // There is no host in a native test
+    {
+        eprintln!("{level:?} {message}");
+    }
+}
+
+/// Sends the text of a panic to the host's log before the trap. `job` does this by itself; an auth plugin calls
+/// it first thing in its functions. Repeating it is free.
+pub fn panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|info| error(info.to_string()))));
+}
