@@ -34,10 +34,9 @@ impl Browser {
     /// A device without any cookie.
     pub fn new(url: &str) -> Self {
         let jar = Arc::new(Jar::default());
-        let client = reqwest::Client::builder()
+        let client = crate::http()
             .cookie_provider(Arc::clone(&jar))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .timeout(Duration::from_secs(60))
             .build()
             .unwrap();

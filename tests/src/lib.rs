@@ -12,6 +12,13 @@ pub mod processes;
 
 use std::path::PathBuf;
 
+/// The beginning of an HTTP client that uses no proxy of the environment.
+pub fn http() -> reqwest::ClientBuilder {
+    // Whoever was first is as good; an error says that somebody was.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}
+
 /// A real part that `tests/run` has installed, from the variable that names it.
 ///
 /// # Panics

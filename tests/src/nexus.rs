@@ -84,7 +84,7 @@ impl Start {
         self.folder.path()
     }
 
-    fn command(&self, subcommand: &[&str]) -> Command {
+    fn command(&self, before: &[&str], after: &[&str]) -> Command {
         let file = self.folder().join("nexus.toml");
         fs::write(&file, format!("config-version = 1\n{}", self.config)).unwrap();
         let home = self.folder().join("nexus-home");
@@ -93,7 +93,7 @@ impl Start {
             fs::create_dir_all(dir).unwrap();
         }
         let mut command = Command::new(binary());
-        command.args(subcommand).arg("--config").arg(&file).arg("--data-dir").arg(self.data_dir());
+        command.args(before).arg("--config").arg(&file).arg("--data-dir").arg(self.data_dir()).args(after);
         command.current_dir(work).env("HOME", &home);
         for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(name);
@@ -106,18 +106,20 @@ impl Start {
         self.folder().join("data")
     }
 
-    /// Runs another subcommand on the same configuration and data, to its end.
-    pub fn run(&self, subcommand: &[&str], input: &str) -> std::process::Output {
+    /// Runs another subcommand on the same configuration and data, to its end, with `input` on stdin: `--config` and
+    /// `--data-dir` stand between `before` and `after`, as in `nexus user --config … list`.
+    pub fn run(&self, before: &[&str], after: &[&str], input: &str) -> std::process::Output {
         use std::io::Write as _;
-        let mut command = self.command(subcommand);
+        let mut command = self.command(before, after);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        // A command that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
 
     /// Starts it and does not wait.
     pub fn spawn(&self) -> Nexus {
-        let mut command = self.command(&["up"]);
+        let mut command = self.command(&["up"], &[]);
         if !self.args.iter().any(|a| a == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// (the stream's deltas, whether the body ended as HTTP says)
 async fn ask(llm: &Llm, prompt: &str) -> (Vec<Value>, bool) {
     let body = json!({"model": "stand-in-1", "stream": true, "messages": [{"role": "user", "content": prompt}]});
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = nexus_tests::http().build().unwrap();
     let mut response = client.post(format!("{}/chat/completions", llm.url())).json(&body).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let mut text = Vec::new();
@@ -75,7 +75,7 @@ async fn each_cut_looks_as_it_is_called() {
 async fn errors_come_as_often_as_told() {
     let llm = Llm::start().await;
     let body = json!({"messages": [{"role": "user", "content": "[[error status=429 retry_after=7 times=2]]"}]});
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = nexus_tests::http().build().unwrap();
     let ask = || async { client.post(format!("{}/chat/completions", llm.url())).json(&body).send().await.unwrap() };
     for _ in 0..2 {
         let refused = ask().await;
@@ -92,7 +92,7 @@ async fn a_title_request_does_not_use_up_a_directive() {
         {"role": "system", "content": "You write a title for the conversation."},
         {"role": "user", "content": "mend the roof [[error status=500 times=1]]"},
     ]);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = nexus_tests::http().build().unwrap();
     let body = json!({"messages": messages});
     let answer = client.post(format!("{}/chat/completions", llm.url())).json(&body).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
@@ -103,7 +103,7 @@ async fn a_title_request_does_not_use_up_a_directive() {
 #[tokio::test]
 async fn a_client_that_hangs_up_is_noticed_while_it_is_silent() {
     let llm = Llm::start().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = nexus_tests::http().build().unwrap();
     let body = json!({"stream": true, "messages": [{"role": "user", "content": "[[hang after=1 rate=0 secs=60]]"}]});
     let mut response = client.post(format!("{}/chat/completions", llm.url())).json(&body).send().await.unwrap();
     response.chunk().await.unwrap().unwrap();
