@@ -91,8 +91,9 @@ impl TunnelIngress for PageIngress {
             };
             let ingress = Ingress::Tunnel {
                 name: tunnel.to_owned(),
-                public: info.public,
+                hosts: info.hosts,
                 client_address_header: info.client_address_header,
+                https: info.https,
             };
             let closing = CancellationToken::new();
             let page = tokio::spawn(serve(info.listener, ingress, web, closing.clone()));
