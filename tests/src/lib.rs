@@ -1,7 +1,13 @@
 //! What the whole-system tests stand on: the real binary, the real opencode and a stand-in for the model behind it.
 //!
 //! A harness may panic: its caller is a test, and a broken stand is a failed test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 pub mod browser;
 pub mod directive;

@@ -21,8 +21,16 @@ pub fn binary() -> PathBuf {
     }
     let me = std::env::current_exe().unwrap();
     // target/PROFILE/deps/TEST-HASH
-    let path = me.parent().and_then(Path::parent).unwrap().join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is not there: run `cargo build -p nexus`, or name a binary in NEXUS_BIN", path.display());
+    let path = me
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{} is not there: run `cargo build -p nexus`, or name a binary in NEXUS_BIN",
+        path.display()
+    );
     path
 }
 
@@ -93,7 +101,13 @@ impl Start {
             fs::create_dir_all(dir).unwrap();
         }
         let mut command = Command::new(binary());
-        command.args(before).arg("--config").arg(&file).arg("--data-dir").arg(self.data_dir()).args(after);
+        command
+            .args(before)
+            .arg("--config")
+            .arg(&file)
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .args(after);
         command.current_dir(work).env("HOME", &home);
         for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(name);
@@ -111,7 +125,12 @@ impl Start {
     pub fn run(&self, before: &[&str], after: &[&str], input: &str) -> std::process::Output {
         use std::io::Write as _;
         let mut command = self.command(before, after);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // A command that reads nothing may be gone already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
@@ -129,13 +148,22 @@ impl Start {
         output.follow(child.stdout.take().unwrap(), true);
         output.follow(child.stderr.take().unwrap(), false);
         let folder = Arc::clone(&self.folder);
-        Nexus { child, output, folder, url: String::new(), marks: BTreeSet::new(), checked: false }
+        Nexus {
+            child,
+            output,
+            folder,
+            url: String::new(),
+            marks: BTreeSet::new(),
+            checked: false,
+        }
     }
 
     /// Starts it and waits until it listens.
     pub fn up(&self) -> Nexus {
         let mut nexus = self.spawn();
-        let line = nexus.output.wait(READY, |line| line.strip_prefix("nexus listening on ").map(str::to_owned));
+        let line = nexus.output.wait(READY, |line| {
+            line.strip_prefix("nexus listening on ").map(str::to_owned)
+        });
         match line {
             Some(url) => nexus.url = url.trim().to_owned(),
             None => panic!("no readiness line.\n{}", nexus.output()),
@@ -193,12 +221,27 @@ impl Nexus {
 
     /// Everything it wrote so far, for a message.
     pub fn output(&self) -> String {
-        self.output.0.0.lock().unwrap().iter().map(|(out, l)| format!("{} {l}\n", if *out { "out" } else { "err" })).collect()
+        self.output
+            .0
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(out, l)| format!("{} {l}\n", if *out { "out" } else { "err" }))
+            .collect()
     }
 
     /// Its lines on stdout.
     pub fn stdout(&self) -> Vec<String> {
-        self.output.0.0.lock().unwrap().iter().filter(|(out, _)| *out).map(|(_, line)| line.clone()).collect()
+        self.output
+            .0
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(out, _)| *out)
+            .map(|(_, line)| line.clone())
+            .collect()
     }
 
     /// The first line, so far or within `limit`, that `find` takes.
@@ -210,7 +253,12 @@ impl Nexus {
     pub fn setup_token(&self) -> String {
         let token = self.wait_for_line(READY, |line| {
             let (_, token) = line.split_once("/setup#")?;
-            Some(token.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect::<String>())
+            Some(
+                token
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+                    .collect::<String>(),
+            )
         });
         token.unwrap_or_else(|| panic!("no set-up link.\n{}", self.output()))
     }
@@ -223,7 +271,9 @@ impl Nexus {
 
     /// The descendant whose command line holds `text`.
     pub fn find_process(&mut self, text: &str) -> Option<u32> {
-        self.descendants().into_iter().find(|pid| processes::command_line(*pid).contains(text))
+        self.descendants()
+            .into_iter()
+            .find(|pid| processes::command_line(*pid).contains(text))
     }
 
     /// kill -9.
@@ -257,7 +307,10 @@ impl Nexus {
         if processes::wait_until(GONE, || look().is_empty()) {
             return Vec::new();
         }
-        look().into_iter().map(|pid| (pid, processes::command_line(pid))).collect()
+        look()
+            .into_iter()
+            .map(|pid| (pid, processes::command_line(pid)))
+            .collect()
     }
 }
 
