@@ -174,7 +174,14 @@ impl Start {
 
 /// Lines of both streams as they come.
 #[derive(Debug, Clone, Default)]
-struct Output(Arc<(Mutex<Vec<(bool, String)>>, Condvar)>);
+struct Output(Arc<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    /// (on stdout, the line)
+    all: Mutex<Vec<(bool, String)>>,
+    more: Condvar,
+}
 
 impl Output {
     fn follow(&self, stream: impl Read + Send + 'static, stdout: bool) {
@@ -182,8 +189,8 @@ impl Output {
         std::thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
-                shared.0.0.lock().unwrap().push((stdout, line));
-                shared.0.1.notify_all();
+                shared.0.all.lock().unwrap().push((stdout, line));
+                shared.0.more.notify_all();
             }
         });
     }
@@ -191,13 +198,13 @@ impl Output {
     /// The first line that `find` takes.
     fn wait<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let end = Instant::now() + limit;
-        let mut lines = self.0.0.lock().unwrap();
+        let mut lines = self.0.all.lock().unwrap();
         loop {
             if let Some(found) = lines.iter().find_map(|(_, line)| find(line)) {
                 return Some(found);
             }
             let left = end.checked_duration_since(Instant::now())?;
-            lines = self.0.1.wait_timeout(lines, left).unwrap().0;
+            lines = self.0.more.wait_timeout(lines, left).unwrap().0;
         }
     }
 }
@@ -223,7 +230,7 @@ impl Nexus {
     pub fn output(&self) -> String {
         self.output
             .0
-            .0
+            .all
             .lock()
             .unwrap()
             .iter()
@@ -235,7 +242,7 @@ impl Nexus {
     pub fn stdout(&self) -> Vec<String> {
         self.output
             .0
-            .0
+            .all
             .lock()
             .unwrap()
             .iter()

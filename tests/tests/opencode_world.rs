@@ -14,14 +14,26 @@ async fn the_real_opencode_answers_from_the_stand_in() {
     let world = Opencode::prepare(dir.path(), &llm.url());
     let run = |args: &[&str]| {
         let mut command = Command::new(&world.binary);
-        command.args(args).current_dir(&world.project).envs(world.env.iter().map(|(n, v)| (n, v)));
+        command
+            .args(args)
+            .current_dir(&world.project)
+            .envs(world.env.iter().map(|(n, v)| (n, v)));
         command.stdin(std::process::Stdio::null()).kill_on_drop(true);
-        async move { tokio::time::timeout(Duration::from_secs(120), command.output()).await.expect("no end").unwrap() }
+        async move {
+            tokio::time::timeout(Duration::from_secs(120), command.output())
+                .await
+                .expect("no end")
+                .unwrap()
+        }
     };
     let version = run(&["--version"]).await;
     assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), VERSION);
     let said = run(&["run", "[[say the stand-in spoke]]"]).await;
     let out = String::from_utf8_lossy(&said.stdout);
-    assert!(out.contains("the stand-in spoke"), "{out}\n{}", String::from_utf8_lossy(&said.stderr));
+    assert!(
+        out.contains("the stand-in spoke"),
+        "{out}\n{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
     assert!(llm.requests() >= 1);
 }
