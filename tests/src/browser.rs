@@ -34,29 +34,42 @@ impl Browser {
     /// A device without any cookie.
     pub fn new(url: &str) -> Self {
         let jar = Arc::new(Jar::default());
-        let client = reqwest::Client::builder()
+        let client = crate::http()
             .cookie_provider(Arc::clone(&jar))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .timeout(Duration::from_secs(60))
             .build()
             .unwrap();
-        Self { base: url.parse().unwrap(), jar, client }
+        Self {
+            base: url.parse().unwrap(),
+            jar,
+            client,
+        }
     }
 
     /// Creates the owner's account with the set-up link, and is logged in.
     pub async fn set_up(nexus: &Nexus) -> Self {
         let browser = Self::new(&nexus.url);
         let token = nexus.setup_token();
-        let answer = browser.submit("/setup", &[("token", &token), ("account", ACCOUNT), ("password", PASSWORD)]).await;
+        let answer = browser
+            .submit(
+                "/setup",
+                &[("token", &token), ("account", ACCOUNT), ("password", PASSWORD)],
+            )
+            .await;
         let status = answer.status();
-        assert!(status.is_redirection(), "set-up: {status}\n{}", answer.text().await.unwrap());
+        assert!(
+            status.is_redirection(),
+            "set-up: {status}\n{}",
+            answer.text().await.unwrap()
+        );
         browser
     }
 
     /// Logs in; the answer is a redirection where that went well.
     pub async fn log_in(&self, account: &str, password: &str) -> Response {
-        self.submit("/login", &[("account", account), ("password", password)]).await
+        self.submit("/login", &[("account", account), ("password", password)])
+            .await
     }
 
     fn origin(&self) -> String {
@@ -72,7 +85,13 @@ impl Browser {
     }
 
     pub async fn post(&self, path: &str, form: &[(String, String)]) -> Response {
-        self.client.post(self.url(path)).header("origin", self.origin()).form(form).send().await.unwrap()
+        self.client
+            .post(self.url(path))
+            .header("origin", self.origin())
+            .form(form)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// Opens the page, fills its form in and sends it. A key fills the input of that name, with or without the prefix
@@ -107,9 +126,13 @@ impl Browser {
         let mut url = self.url(path);
         url.set_scheme("ws").unwrap();
         let mut request = url.as_str().into_client_request()?;
-        request.headers_mut().insert("origin", HeaderValue::from_str(&self.origin()).unwrap());
+        request
+            .headers_mut()
+            .insert("origin", HeaderValue::from_str(&self.origin()).unwrap());
         if let Some(cookies) = self.jar.cookies(&self.base) {
-            request.headers_mut().insert("cookie", HeaderValue::from_bytes(cookies.as_bytes()).unwrap());
+            request
+                .headers_mut()
+                .insert("cookie", HeaderValue::from_bytes(cookies.as_bytes()).unwrap());
         }
         let (stream, _) = tokio_tungstenite::connect_async(request).await?;
         Ok(Socket(stream))
@@ -144,7 +167,10 @@ impl Socket {
     pub async fn until(&mut self, last: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut frames = Vec::new();
         loop {
-            let frame = self.next().await.unwrap_or_else(|| panic!("the server closed after {frames:?}"));
+            let frame = self
+                .next()
+                .await
+                .unwrap_or_else(|| panic!("the server closed after {frames:?}"));
             let done = last(&frame);
             frames.push(frame);
             if done {
@@ -157,9 +183,16 @@ impl Socket {
 /// The form of a page that is sent to `path` itself, or its first one: where it goes, and its inputs.
 pub fn form(html: &str, path: &str) -> Option<(String, Vec<Input>)> {
     let path = path.split('?').next()?;
-    let forms: Vec<_> = html.split("<form").skip(1).filter_map(|f| f.split("</form>").next()).collect();
+    let forms: Vec<_> = html
+        .split("<form")
+        .skip(1)
+        .filter_map(|f| f.split("</form>").next())
+        .collect();
     let action = |form: &str| attribute(form.split('>').next().unwrap_or(""), "action");
-    let form = forms.iter().find(|f| action(f).as_deref() == Some(path)).or(forms.first())?;
+    let form = forms
+        .iter()
+        .find(|f| action(f).as_deref() == Some(path))
+        .or(forms.first())?;
     let inputs = form.split("<input").skip(1).filter_map(|rest| {
         let tag = rest.split('>').next()?;
         Some(Input {
@@ -174,8 +207,20 @@ pub fn form(html: &str, path: &str) -> Option<(String, Vec<Input>)> {
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
     let value = rest.split('"').next()?;
-    let plain = value.replace("&quot;", "\"").replace("&#34;", "\"").replace("&#39;", "'").replace("&#x27;", "'");
-    Some(plain.replace("&lt;", "<").replace("&gt;", ">").replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&").replace("&amp;", "&"))
+    let plain = value
+        .replace("&quot;", "\"")
+        .replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#x27;", "'");
+    Some(
+        plain
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+            .replace("&#38;", "&")
+            .replace("&amp;", "&"),
+    )
 }
 
 #[cfg(test)]
@@ -188,7 +233,17 @@ mod tests {
             <form method="post" action="/login"><input type="hidden" name="csrf" value="b&#38;c"><input id="f" name="field-account" required></form>"#;
         let (action, inputs) = form(html, "/login?next=%2F").unwrap();
         assert_eq!(action, "/login");
-        assert_eq!(inputs[0], Input { name: "csrf".into(), kind: "hidden".into(), value: "b&c".into() });
-        assert_eq!((inputs[1].name.as_str(), inputs[1].kind.as_str()), ("field-account", "text"));
+        assert_eq!(
+            inputs[0],
+            Input {
+                name: "csrf".into(),
+                kind: "hidden".into(),
+                value: "b&c".into()
+            }
+        );
+        assert_eq!(
+            (inputs[1].name.as_str(), inputs[1].kind.as_str()),
+            ("field-account", "text")
+        );
     }
 }

@@ -33,7 +33,12 @@ pub struct Step {
 
 impl Step {
     pub fn say(text: impl Into<String>) -> Self {
-        Self { verb: "say".to_owned(), keys: BTreeMap::new(), args: None, rest: text.into() }
+        Self {
+            verb: "say".to_owned(),
+            keys: BTreeMap::new(),
+            args: None,
+            rest: text.into(),
+        }
     }
 
     /// The number `key`, or `default` where it is absent or no number.
@@ -75,7 +80,8 @@ fn cut_out(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     loop {
         let at = from + rest[from..].find("]]")?;
-        let json_is_open = rest[..at].contains("args=") && rest[..at].matches('{').count() > rest[..at].matches('}').count();
+        let json_is_open =
+            rest[..at].contains("args=") && rest[..at].matches('{').count() > rest[..at].matches('}').count();
         if !json_is_open && !rest[at + 2..].starts_with(']') {
             return Some((before, &rest[..at], &rest[at + 2..]));
         }
@@ -91,7 +97,12 @@ fn step(inner: &str) -> Option<Step> {
     }
     let (plain, args) = match rest.split_once("args=") {
         // A shell's or a program's own quoting may have escaped the quotation marks.
-        Some((plain, json)) => (plain, serde_json::from_str(json).or_else(|_| serde_json::from_str(&json.replace("\\\"", "\""))).ok()),
+        Some((plain, json)) => (
+            plain,
+            serde_json::from_str(json)
+                .or_else(|_| serde_json::from_str(&json.replace("\\\"", "\"")))
+                .ok(),
+        ),
         None => (rest, None),
     };
     let keys = plain
@@ -99,14 +110,23 @@ fn step(inner: &str) -> Option<Step> {
         .filter_map(|word| word.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    Some(Step { verb: verb.to_owned(), keys, args, rest: rest.trim().to_owned() })
+    Some(Step {
+        verb: verb.to_owned(),
+        keys,
+        args,
+        rest: rest.trim().to_owned(),
+    })
 }
 
 /// The text of an OpenAI `content`: a string, or a list of parts.
 pub fn content(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|p| p["text"].as_str()).collect::<Vec<_>>().join("\n"),
+        Value::Array(parts) => parts
+            .iter()
+            .filter_map(|p| p["text"].as_str())
+            .collect::<Vec<_>>()
+            .join("\n"),
         _ => String::new(),
     }
 }
@@ -115,10 +135,17 @@ pub fn content(value: &Value) -> String {
 pub fn plan(messages: &[Value]) -> Vec<Step> {
     let last = messages.iter().rposition(|m| m["role"] == "user");
     let text = last.map(|at| content(&messages[at]["content"])).unwrap_or_default();
-    let results: Vec<_> = messages.iter().skip(last.map_or(0, |at| at + 1)).filter(|m| m["role"] == "tool").collect();
+    let results: Vec<_> = messages
+        .iter()
+        .skip(last.map_or(0, |at| at + 1))
+        .filter(|m| m["role"] == "tool")
+        .collect();
     let mut steps = parse(&text);
     if steps.is_empty() && results.is_empty() {
-        return vec![Step::say(format!("You said: {}", text.trim().chars().take(200).collect::<String>()))];
+        return vec![Step::say(format!(
+            "You said: {}",
+            text.trim().chars().take(200).collect::<String>()
+        ))];
     }
     for _ in &results {
         match steps.iter().position(|s| s.verb == "tool") {
@@ -128,7 +155,10 @@ pub fn plan(messages: &[Value]) -> Vec<Step> {
     }
     if steps.is_empty() {
         let result = results.last().map(|r| content(&r["content"])).unwrap_or_default();
-        return vec![Step::say(format!("[tool done] {}", result.chars().take(80).collect::<String>()))];
+        return vec![Step::say(format!(
+            "[tool done] {}",
+            result.chars().take(80).collect::<String>()
+        ))];
     }
     // A tool call ends an answer.
     if let Some(tool) = steps.iter().position(|s| s.verb == "tool") {
@@ -148,10 +178,17 @@ mod tests {
 
     #[test]
     fn directives_are_found_among_text() {
-        let steps = parse("a [[delay secs=0.5]] b [[tool name=bash args={\"command\":\"ls\",\"x\":[[1]]}]] [[say hi there]]");
-        assert_eq!(steps.iter().map(|s| s.verb.as_str()).collect::<Vec<_>>(), ["delay", "tool", "say"]);
+        let steps =
+            parse("a [[delay secs=0.5]] b [[tool name=bash args={\"command\":\"ls\",\"x\":[[1]]}]] [[say hi there]]");
+        assert_eq!(
+            steps.iter().map(|s| s.verb.as_str()).collect::<Vec<_>>(),
+            ["delay", "tool", "say"]
+        );
         assert_eq!(steps[1].args, Some(json!({"command": "ls", "x": [[1]]})));
-        assert_eq!((steps[1].keys["name"].as_str(), steps[2].rest.as_str()), ("bash", "hi there"));
+        assert_eq!(
+            (steps[1].keys["name"].as_str(), steps[2].rest.as_str()),
+            ("bash", "hi there")
+        );
         assert!((steps[0].number("secs", 1.0) - 0.5).abs() < 1e-9);
         assert_eq!(strip("hello [[text n=2]]there"), "hello there");
         assert!(parse("[[").is_empty() && parse("[[]] ]] x").is_empty());
@@ -160,7 +197,12 @@ mod tests {
     #[test]
     fn each_result_answers_one_tool_call() {
         let asked = user("[[say first]] [[tool name=a]] [[say then]] [[tool name=b]] [[say last]]");
-        let verbs = |messages: &[Value]| plan(messages).into_iter().map(|s| s.verb + ":" + &s.rest).collect::<Vec<_>>();
+        let verbs = |messages: &[Value]| {
+            plan(messages)
+                .into_iter()
+                .map(|s| s.verb + ":" + &s.rest)
+                .collect::<Vec<_>>()
+        };
         let result = json!({"role": "tool", "content": "r"});
         assert_eq!(verbs(std::slice::from_ref(&asked)), ["say:first", "tool:name=a"]);
         assert_eq!(verbs(&[asked.clone(), result.clone()]), ["say:then", "tool:name=b"]);

@@ -1,7 +1,13 @@
 //! What the whole-system tests stand on: the real binary, the real opencode and a stand-in for the model behind it.
 //!
 //! A harness may panic: its caller is a test, and a broken stand is a failed test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 pub mod browser;
 pub mod directive;
@@ -11,6 +17,13 @@ pub mod opencode;
 pub mod processes;
 
 use std::path::PathBuf;
+
+/// The beginning of an HTTP client that uses no proxy of the environment.
+pub fn http() -> reqwest::ClientBuilder {
+    // Whoever was first is as good; an error says that somebody was.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}
 
 /// A real part that `tests/run` has installed, from the variable that names it.
 ///

@@ -18,7 +18,9 @@ pub const MODELS: [&str; 3] = ["stand-in-1", "stand-in-2", "stand-in-small"];
 /// What `[[markdown]]` answers.
 pub const MARKDOWN: &str = "# A heading\n\nSome *emphasis*, **strength** and `code`.\n\n- one\n- two\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n```rust\nfn main() {\n    println!(\"hello\");\n}\n```\n\n[a link](https://example.org/) [a bad one](javascript:alert(1)) <script>alert(1)</script> <img src=x onerror=alert(1)>\n";
 
-const WORDS: [&str; 10] = ["alder ", "birch ", "cedar ", "elm ", "fir ", "hazel ", "larch ", "maple ", "oak ", "pine "];
+const WORDS: [&str; 10] = [
+    "alder ", "birch ", "cedar ", "elm ", "fir ", "hazel ", "larch ", "maple ", "oak ", "pine ",
+];
 
 /// What it has seen.
 #[derive(Debug, Default)]
@@ -97,12 +99,17 @@ type Io<T> = std::io::Result<T>;
 /// One request a connection: every answer says `Connection: close`.
 async fn connection(mut stream: TcpStream, seen: &Seen) -> Io<()> {
     stream.set_nodelay(true)?;
-    let Some((head, body)) = read_request(&mut stream).await? else { return Ok(()) };
+    let Some((head, body)) = read_request(&mut stream).await? else {
+        return Ok(());
+    };
     let mut words = head.split_whitespace();
     let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let path = path.trim_end_matches('/');
     if method == "GET" && path.ends_with("/models") {
-        let all: Vec<_> = MODELS.iter().map(|id| json!({"id": id, "object": "model", "owned_by": "stand-in"})).collect();
+        let all: Vec<_> = MODELS
+            .iter()
+            .map(|id| json!({"id": id, "object": "model", "owned_by": "stand-in"}))
+            .collect();
         return respond(&mut stream, 200, &json!({"object": "list", "data": all}), "").await;
     }
     if method != "POST" || !path.ends_with("/chat/completions") {
@@ -128,7 +135,10 @@ async fn read_request(stream: &mut TcpStream) -> Io<Option<(String, Vec<u8>)>> {
     let mut body = bytes.split_off(end);
     let head = String::from_utf8_lossy(&bytes).into_owned();
     let header = |name: &str| {
-        head.lines().filter_map(|l| l.split_once(':')).find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim())
+        head.lines()
+            .filter_map(|l| l.split_once(':'))
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.trim())
     };
     if header("expect").is_some() {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
@@ -181,7 +191,14 @@ fn title(request: &Value) -> Option<String> {
     }
     let text = strip(of(&["user"]).last().map_or("", String::as_str));
     let words: Vec<_> = text.split_whitespace().take(6).collect();
-    Some(format!("Title: {}", if words.is_empty() { "untitled".to_owned() } else { words.join(" ") }))
+    Some(format!(
+        "Title: {}",
+        if words.is_empty() {
+            "untitled".to_owned()
+        } else {
+            words.join(" ")
+        }
+    ))
 }
 
 async fn complete(stream: &mut TcpStream, request: Value, seen: &Seen) -> Io<()> {
@@ -209,8 +226,18 @@ async fn complete(stream: &mut TcpStream, request: Value, seen: &Seen) -> Io<()>
         let times = step.keys.get("times").and_then(|t| t.parse::<u64>().ok());
         if times.is_none_or(|times| count <= times) {
             let status = u16::try_from(step.count("status", 500)).unwrap_or(500);
-            let retry = step.keys.get("retry_after").map(|s| format!("retry-after: {s}\r\n")).unwrap_or_default();
-            return error(stream, status, &format!("the stand-in was told to answer {status}"), &retry).await;
+            let retry = step
+                .keys
+                .get("retry_after")
+                .map(|s| format!("retry-after: {s}\r\n"))
+                .unwrap_or_default();
+            return error(
+                stream,
+                status,
+                &format!("the stand-in was told to answer {status}"),
+                &retry,
+            )
+            .await;
         }
         steps.remove(0);
         if steps.is_empty() {
@@ -223,10 +250,16 @@ async fn complete(stream: &mut TcpStream, request: Value, seen: &Seen) -> Io<()>
         seen,
         id: format!("chatcmpl-{number}"),
         model: request["model"].as_str().unwrap_or(MODELS[0]).to_owned(),
-        chunked: !steps.iter().any(|s| s.verb == "cut" && s.keys.get("how").is_some_and(|h| h == "eof")),
+        chunked: !steps
+            .iter()
+            .any(|s| s.verb == "cut" && s.keys.get("how").is_some_and(|h| h == "eof")),
         tokens: 0,
     };
-    if request["stream"] == true { answer.stream(&steps, &messages).await } else { answer.whole(&steps).await }
+    if request["stream"] == true {
+        answer.stream(&steps, &messages).await
+    } else {
+        answer.whole(&steps).await
+    }
 }
 
 /// A pause that notices a client that hangs up.
@@ -259,8 +292,14 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     async fn stream(&mut self, steps: &[Step], messages: &[Value]) -> Io<()> {
-        let framing = if self.chunked { "transfer-encoding: chunked\r\n" } else { "" };
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\nconnection: close\r\n{framing}\r\n");
+        let framing = if self.chunked {
+            "transfer-encoding: chunked\r\n"
+        } else {
+            ""
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\nconnection: close\r\n{framing}\r\n"
+        );
         self.stream.write_all(head.as_bytes()).await?;
         self.delta(json!({"role": "assistant", "content": ""}), None).await?;
         let mut finish = "stop";
@@ -352,7 +391,10 @@ impl Answer<'_> {
                 };
                 self.words("content", step.count("n", 20), rate, sized).await?;
             }
-            "stamp" => self.words("content", step.count("n", 50), rate, |_| format!("{:.3}\n", now_ms())).await?,
+            "stamp" => {
+                self.words("content", step.count("n", 50), rate, |_| format!("{:.3}\n", now_ms()))
+                    .await?
+            }
             "say" => {
                 let words: Vec<_> = step.rest.split_inclusive(' ').map(str::to_owned).collect();
                 self.words("content", words.len(), 0.0, |i| words[i].clone()).await?;
@@ -362,18 +404,24 @@ impl Answer<'_> {
                 self.words("content", lines.len(), rate, |i| lines[i].clone()).await?;
             }
             "reason" => {
-                self.words("reasoning_content", step.count("n", 20), rate, plain).await?;
+                self.words("reasoning_content", step.count("n", 20), rate, plain)
+                    .await?;
                 self.delta(json!({"content": "thought it over. "}), None).await?;
             }
             "tool" => {
                 let name = step.keys.get("name").map_or("bash", String::as_str);
                 let id = format!("call_{}", self.id);
                 let arguments = step.args.clone().unwrap_or_else(|| json!({})).to_string();
-                let call = json!({"index": 0, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
+                let call =
+                    json!({"index": 0, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
                 self.delta(json!({"tool_calls": [call]}), None).await?;
                 for piece in arguments.chars().collect::<Vec<_>>().chunks(16) {
                     let piece: String = piece.iter().collect();
-                    self.delta(json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}), None).await?;
+                    self.delta(
+                        json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}),
+                        None,
+                    )
+                    .await?;
                 }
                 return Ok(Some(End::Finish("tool_calls")));
             }
@@ -395,12 +443,16 @@ impl Answer<'_> {
             }
             "errmid" => {
                 self.words("content", after, rate, plain).await?;
-                self.event(&json!({"error": {"message": "an error amid the answer", "type": "server_error"}})).await?;
+                self.event(&json!({"error": {"message": "an error amid the answer", "type": "server_error"}}))
+                    .await?;
                 return Ok(Some(End::Broken));
             }
             "delay" => pause(self.stream, step.number("secs", 1.0)).await?,
             "length" => return Ok(Some(End::Finish("length"))),
-            other => self.delta(json!({"content": format!("[the stand-in knows no `{other}`]")}), None).await?,
+            other => {
+                self.delta(json!({"content": format!("[the stand-in knows no `{other}`]")}), None)
+                    .await?
+            }
         }
         Ok(None)
     }

@@ -21,8 +21,16 @@ pub fn binary() -> PathBuf {
     }
     let me = std::env::current_exe().unwrap();
     // target/PROFILE/deps/TEST-HASH
-    let path = me.parent().and_then(Path::parent).unwrap().join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is not there: run `cargo build -p nexus`, or name a binary in NEXUS_BIN", path.display());
+    let path = me
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{} is not there: run `cargo build -p nexus`, or name a binary in NEXUS_BIN",
+        path.display()
+    );
     path
 }
 
@@ -84,7 +92,7 @@ impl Start {
         self.folder.path()
     }
 
-    fn command(&self, subcommand: &[&str]) -> Command {
+    fn command(&self, before: &[&str], after: &[&str]) -> Command {
         let file = self.folder().join("nexus.toml");
         fs::write(&file, format!("config-version = 1\n{}", self.config)).unwrap();
         let home = self.folder().join("nexus-home");
@@ -93,7 +101,13 @@ impl Start {
             fs::create_dir_all(dir).unwrap();
         }
         let mut command = Command::new(binary());
-        command.args(subcommand).arg("--config").arg(&file).arg("--data-dir").arg(self.data_dir());
+        command
+            .args(before)
+            .arg("--config")
+            .arg(&file)
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .args(after);
         command.current_dir(work).env("HOME", &home);
         for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(name);
@@ -106,18 +120,25 @@ impl Start {
         self.folder().join("data")
     }
 
-    /// Runs another subcommand on the same configuration and data, to its end.
-    pub fn run(&self, subcommand: &[&str], input: &str) -> std::process::Output {
+    /// Runs another subcommand on the same configuration and data, to its end, with `input` on stdin: `--config` and
+    /// `--data-dir` stand between `before` and `after`, as in `nexus user --config … list`.
+    pub fn run(&self, before: &[&str], after: &[&str], input: &str) -> std::process::Output {
         use std::io::Write as _;
-        let mut command = self.command(subcommand);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let mut command = self.command(before, after);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
 
     /// Starts it and does not wait.
     pub fn spawn(&self) -> Nexus {
-        let mut command = self.command(&["up"]);
+        let mut command = self.command(&["up"], &[]);
         if !self.args.iter().any(|a| a == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -127,13 +148,22 @@ impl Start {
         output.follow(child.stdout.take().unwrap(), true);
         output.follow(child.stderr.take().unwrap(), false);
         let folder = Arc::clone(&self.folder);
-        Nexus { child, output, folder, url: String::new(), marks: BTreeSet::new(), checked: false }
+        Nexus {
+            child,
+            output,
+            folder,
+            url: String::new(),
+            marks: BTreeSet::new(),
+            checked: false,
+        }
     }
 
     /// Starts it and waits until it listens.
     pub fn up(&self) -> Nexus {
         let mut nexus = self.spawn();
-        let line = nexus.output.wait(READY, |line| line.strip_prefix("nexus listening on ").map(str::to_owned));
+        let line = nexus.output.wait(READY, |line| {
+            line.strip_prefix("nexus listening on ").map(str::to_owned)
+        });
         match line {
             Some(url) => nexus.url = url.trim().to_owned(),
             None => panic!("no readiness line.\n{}", nexus.output()),
@@ -144,7 +174,14 @@ impl Start {
 
 /// Lines of both streams as they come.
 #[derive(Debug, Clone, Default)]
-struct Output(Arc<(Mutex<Vec<(bool, String)>>, Condvar)>);
+struct Output(Arc<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    /// (on stdout, the line)
+    all: Mutex<Vec<(bool, String)>>,
+    more: Condvar,
+}
 
 impl Output {
     fn follow(&self, stream: impl Read + Send + 'static, stdout: bool) {
@@ -152,8 +189,8 @@ impl Output {
         std::thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
-                shared.0.0.lock().unwrap().push((stdout, line));
-                shared.0.1.notify_all();
+                shared.0.all.lock().unwrap().push((stdout, line));
+                shared.0.more.notify_all();
             }
         });
     }
@@ -161,13 +198,13 @@ impl Output {
     /// The first line that `find` takes.
     fn wait<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let end = Instant::now() + limit;
-        let mut lines = self.0.0.lock().unwrap();
+        let mut lines = self.0.all.lock().unwrap();
         loop {
             if let Some(found) = lines.iter().find_map(|(_, line)| find(line)) {
                 return Some(found);
             }
             let left = end.checked_duration_since(Instant::now())?;
-            lines = self.0.1.wait_timeout(lines, left).unwrap().0;
+            lines = self.0.more.wait_timeout(lines, left).unwrap().0;
         }
     }
 }
@@ -191,12 +228,27 @@ impl Nexus {
 
     /// Everything it wrote so far, for a message.
     pub fn output(&self) -> String {
-        self.output.0.0.lock().unwrap().iter().map(|(out, l)| format!("{} {l}\n", if *out { "out" } else { "err" })).collect()
+        self.output
+            .0
+            .all
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(out, l)| format!("{} {l}\n", if *out { "out" } else { "err" }))
+            .collect()
     }
 
     /// Its lines on stdout.
     pub fn stdout(&self) -> Vec<String> {
-        self.output.0.0.lock().unwrap().iter().filter(|(out, _)| *out).map(|(_, line)| line.clone()).collect()
+        self.output
+            .0
+            .all
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(out, _)| *out)
+            .map(|(_, line)| line.clone())
+            .collect()
     }
 
     /// The first line, so far or within `limit`, that `find` takes.
@@ -208,7 +260,12 @@ impl Nexus {
     pub fn setup_token(&self) -> String {
         let token = self.wait_for_line(READY, |line| {
             let (_, token) = line.split_once("/setup#")?;
-            Some(token.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect::<String>())
+            Some(
+                token
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+                    .collect::<String>(),
+            )
         });
         token.unwrap_or_else(|| panic!("no set-up link.\n{}", self.output()))
     }
@@ -221,7 +278,9 @@ impl Nexus {
 
     /// The descendant whose command line holds `text`.
     pub fn find_process(&mut self, text: &str) -> Option<u32> {
-        self.descendants().into_iter().find(|pid| processes::command_line(*pid).contains(text))
+        self.descendants()
+            .into_iter()
+            .find(|pid| processes::command_line(*pid).contains(text))
     }
 
     /// kill -9.
@@ -255,7 +314,10 @@ impl Nexus {
         if processes::wait_until(GONE, || look().is_empty()) {
             return Vec::new();
         }
-        look().into_iter().map(|pid| (pid, processes::command_line(pid))).collect()
+        look()
+            .into_iter()
+            .map(|pid| (pid, processes::command_line(pid)))
+            .collect()
     }
 }
 

@@ -37,7 +37,10 @@ impl Opencode {
         for dir in [&project, &root.join("tmp"), &config_dir.join("node_modules")] {
             fs::create_dir_all(dir).unwrap();
         }
-        let git = std::process::Command::new("git").args(["init", "-q"]).current_dir(&project).status();
+        let git = std::process::Command::new("git")
+            .args(["init", "-q"])
+            .current_dir(&project)
+            .status();
         assert!(git.is_ok_and(|s| s.success()), "git init failed: the tests need git");
         // A lock file that names the plugin already, beside a node_modules folder, keeps opencode from running
         // `npm install @opencode-ai/plugin` in the background.
@@ -57,7 +60,13 @@ impl Opencode {
         ]
         .map(|(name, value)| (name.to_owned(), path(value)))
         .to_vec();
-        for name in ["MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "CLAUDE_CODE", "PROJECT_CONFIG"] {
+        for name in [
+            "MODELS_FETCH",
+            "AUTOUPDATE",
+            "LSP_DOWNLOAD",
+            "CLAUDE_CODE",
+            "PROJECT_CONFIG",
+        ] {
             env.push((format!("OPENCODE_DISABLE_{name}"), "1".to_owned()));
         }
         Self { binary, project, env }

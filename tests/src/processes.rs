@@ -11,7 +11,9 @@ pub const MARKER: &str = "NEXUS_INSTANCE";
 /// Every process id there is.
 pub fn all() -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("these tests need Linux's /proc");
-    entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect()
+    entries
+        .filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// (state, parent). None: it is gone.
@@ -56,8 +58,12 @@ pub fn marks(root: u32) -> BTreeSet<String> {
         .into_iter()
         .flat_map(|pid| {
             let environment = environment(pid);
-            let marks = environment.split(|b| *b == 0).filter_map(|v| v.strip_prefix(prefix.as_slice()));
-            marks.map(|m| String::from_utf8_lossy(m).into_owned()).collect::<Vec<_>>()
+            let marks = environment
+                .split(|b| *b == 0)
+                .filter_map(|v| v.strip_prefix(prefix.as_slice()));
+            marks
+                .map(|m| String::from_utf8_lossy(m).into_owned())
+                .collect::<Vec<_>>()
         })
         .collect()
 }
