@@ -1,5 +1,12 @@
 //! Services that pretend: for looking at the pages, and for the tests of the router. Nothing here is in the product.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
@@ -65,7 +72,12 @@ pub struct FakeAuth {
 }
 
 fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field {
-    Field { name: name.into(), kind, title: title.into(), help: help.map(Into::into) }
+    Field {
+        name: name.into(),
+        kind,
+        title: title.into(),
+        help: help.map(Into::into),
+    }
 }
 
 impl FakeAuth {
@@ -89,16 +101,28 @@ impl FakeAuth {
         self.logins.send_modify(|logins| {
             logins.insert(token.clone(), login.clone());
         });
-        (NewLogin { token, device: Some("device".into()), max_age: Duration::from_secs(3600) }, login)
+        (
+            NewLogin {
+                token,
+                device: Some("device".into()),
+                max_age: Duration::from_secs(3600),
+            },
+            login,
+        )
     }
     pub fn revoke(&self, id: &str) {
-        self.logins.send_modify(|logins| logins.retain(|_, login| login.id != id));
+        self.logins
+            .send_modify(|logins| logins.retain(|_, login| login.id != id));
     }
 }
 
 impl AuthApi for FakeAuth {
     fn owner(&self) -> Reply<'_, Owner> {
-        let owner = if *self.owner.lock().unwrap() { Owner::Present } else { Owner::Missing { link_open: true } };
+        let owner = if *self.owner.lock().unwrap() {
+            Owner::Present
+        } else {
+            Owner::Missing { link_open: true }
+        };
         async move { Ok(owner) }.boxed()
     }
     fn setup_fields(&self) -> Reply<'_, Vec<Field>> {
@@ -118,7 +142,10 @@ impl AuthApi for FakeAuth {
         let outcome = match (*owner, token == TOKEN) {
             (true, _) => SetupOutcome::Closed,
             (_, false) => SetupOutcome::BadToken,
-            _ if account.is_empty() => SetupOutcome::Rejected { field: "account".into(), why: "Choose a name.".into() },
+            _ if account.is_empty() => SetupOutcome::Rejected {
+                field: "account".into(),
+                why: "Choose a name.".into(),
+            },
             _ if password.len() < 12 => SetupOutcome::Rejected {
                 field: "password".into(),
                 why: format!("This has {} characters; at least 12 are needed.", password.len()),
@@ -149,7 +176,9 @@ impl AuthApi for FakeAuth {
         let outcome = if state != "sealed" {
             LoginOutcome::Expired
         } else if *failures >= 5 {
-            LoginOutcome::Locked { until: now() + 30 * 60 * 1000 }
+            LoginOutcome::Locked {
+                until: now() + 30 * 60 * 1000,
+            }
         } else if input.0.get("password").is_some_and(|password| password == PASSWORD) {
             *failures = 0;
             LoginOutcome::LoggedIn(self.login().0)
@@ -169,14 +198,20 @@ impl AuthApi for FakeAuth {
     }
     fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize> {
         let before = self.logins.borrow().len();
-        self.logins.send_modify(|logins| logins.retain(|_, other| other.id == login.id));
+        self.logins
+            .send_modify(|logins| logins.retain(|_, other| other.id == login.id));
         let count = before - self.logins.borrow().len();
         async move { Ok(count) }.boxed()
     }
     fn change_fields(&self) -> Reply<'_, Vec<Field>> {
         let fields = vec![
             field("current", FieldKind::Password, "Present password", None),
-            field("password", FieldKind::Password, "New password", Some("At least 12 characters.")),
+            field(
+                "password",
+                FieldKind::Password,
+                "New password",
+                Some("At least 12 characters."),
+            ),
         ];
         async move { Ok(fields) }.boxed()
     }
@@ -185,7 +220,10 @@ impl AuthApi for FakeAuth {
         let long = input.0.get("password").is_some_and(|password| password.len() >= 12);
         let outcome = match (right, long) {
             (false, _) => ChangeOutcome::WrongPresent,
-            (_, false) => ChangeOutcome::Rejected { field: "password".into(), why: "At least 12 characters.".into() },
+            (_, false) => ChangeOutcome::Rejected {
+                field: "password".into(),
+                why: "At least 12 characters.".into(),
+            },
             _ => ChangeOutcome::Done,
         };
         async move { Ok(outcome) }.boxed()
@@ -193,7 +231,9 @@ impl AuthApi for FakeAuth {
     fn revoked(&self, login: &str) -> BoxFuture<'static, ()> {
         let (mut logins, login) = (self.logins.subscribe(), login.to_owned());
         async move {
-            let _ = logins.wait_for(|logins| logins.values().all(|other| other.id != login)).await;
+            let _ = logins
+                .wait_for(|logins| logins.values().all(|other| other.id != login))
+                .await;
         }
         .boxed()
     }
@@ -218,7 +258,12 @@ struct Shared {
 
 impl Shared {
     fn push(&self, session: &str, event: Event) {
-        self.sessions.lock().unwrap().entry(session.into()).or_default().push(event);
+        self.sessions
+            .lock()
+            .unwrap()
+            .entry(session.into())
+            .or_default()
+            .push(event);
         self.changed.send_modify(|n| *n += 1);
     }
 }
@@ -250,7 +295,8 @@ impl FakeChat {
             updated_at: now(),
         };
         self.shared.push(id, Event::Session { info: info.clone() });
-        self.list.send_modify(|list| Arc::make_mut(list).insert(0, info.clone()));
+        self.list
+            .send_modify(|list| Arc::make_mut(list).insert(0, info.clone()));
         info
     }
     pub fn push(&self, session: &str, event: Event) {
@@ -263,9 +309,12 @@ impl FakeChat {
             backend.version = Some("0.1.0".into());
             backend.missing = Some(Missing {
                 title: "opencode".into(),
-                hint: "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it."
-                    .into(),
-                install: Install::Offered { label: "Install opencode 1.18.33".into() },
+                hint:
+                    "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it."
+                        .into(),
+                install: Install::Offered {
+                    label: "Install opencode 1.18.33".into(),
+                },
             });
         });
     }
@@ -289,8 +338,16 @@ fn fold(events: &[Event]) -> SessionState {
                     }
                 }
             }
-            Event::Delta { part, revision, text: more, .. } => {
-                let part = messages.iter_mut().flat_map(|(_, parts)| parts).find(|old| old.id == part);
+            Event::Delta {
+                part,
+                revision,
+                text: more,
+                ..
+            } => {
+                let part = messages
+                    .iter_mut()
+                    .flat_map(|(_, parts)| parts)
+                    .find(|old| old.id == part);
                 if let Some(part) = part
                     && let Content::Text { text } | Content::Reasoning { text } = &mut part.content
                 {
@@ -337,7 +394,8 @@ impl ChatApi for FakeChat {
     }
     fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         self.shared.push(session, Event::SessionRemoved);
-        self.list.send_modify(|list| Arc::make_mut(list).retain(|info| info.id != session));
+        self.list
+            .send_modify(|list| Arc::make_mut(list).retain(|info| info.id != session));
         async move { Ok(()) }.boxed()
     }
     fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>> {
@@ -350,15 +408,21 @@ impl ChatApi for FakeChat {
             let last = first.as_ref().map_or(from.unwrap_or(0), |state| state.seq);
             let state = stream::iter(first.map(|state| Frame::State(Box::new(state))));
             let changed = shared.changed.subscribe();
-            let events = stream::unfold((shared, session, last, changed), |(shared, session, last, mut changed)| async move {
-                loop {
-                    let event = shared.sessions.lock().unwrap()[&session].get(last as usize).cloned();
-                    if let Some(event) = event {
-                        return Some((Frame::Event { seq: last + 1, event }, (shared, session, last + 1, changed)));
+            let events = stream::unfold(
+                (shared, session, last, changed),
+                |(shared, session, last, mut changed)| async move {
+                    loop {
+                        let event = shared.sessions.lock().unwrap()[&session].get(last as usize).cloned();
+                        if let Some(event) = event {
+                            return Some((
+                                Frame::Event { seq: last + 1, event },
+                                (shared, session, last + 1, changed),
+                            ));
+                        }
+                        changed.changed().await.ok()?;
                     }
-                    changed.changed().await.ok()?;
-                }
-            });
+                },
+            );
             Ok(state.chain(events).boxed())
         }
         .boxed()
@@ -404,7 +468,9 @@ impl ChatApi for FakeChat {
     fn install(&self) -> Reply<'_, ()> {
         self.backend.send_modify(|backend| {
             if let Some(missing) = &mut backend.missing {
-                missing.install = Install::Running { what: "Installing opencode 1.18.33 with npm…".into() };
+                missing.install = Install::Running {
+                    what: "Installing opencode 1.18.33 with npm…".into(),
+                };
             }
         });
         async move { Ok(()) }.boxed()
@@ -427,9 +493,16 @@ impl FakeTunnels {
             since: now(),
         };
         let hint = Some("Is the server's address right, and its port open?".to_owned());
-        let waiting = tunnel::State::Failed { why: "bore.example:7835 refused the connection.".into(), hint };
+        let waiting = tunnel::State::Failed {
+            why: "bore.example:7835 refused the connection.".into(),
+            hint,
+        };
         Self(watch::Sender::new(vec![
-            status("main", tunnel::State::Up { connections: 1 }, Some("http://bore.example:40123")),
+            status(
+                "main",
+                tunnel::State::Up { connections: 1 },
+                Some("http://bore.example:40123"),
+            ),
             status("spare", tunnel::State::Off, None),
             status("office", waiting, None),
         ]))
@@ -442,7 +515,11 @@ impl FakeTunnels {
                 found = true;
             }
         });
-        if found { Ok(()) } else { Err(ApiError::NotFound(format!("There is no tunnel {name}."))) }
+        if found {
+            Ok(())
+        } else {
+            Err(ApiError::NotFound(format!("There is no tunnel {name}.")))
+        }
     }
 }
 
@@ -451,7 +528,12 @@ impl TunnelApi for FakeTunnels {
         self.0.subscribe()
     }
     fn start<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
-        let done = self.set(name, tunnel::State::Starting { what: "connecting to bore.example".into() });
+        let done = self.set(
+            name,
+            tunnel::State::Starting {
+                what: "connecting to bore.example".into(),
+            },
+        );
         async move { done }.boxed()
     }
     fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
@@ -484,7 +566,14 @@ impl FakeStatus {
         Self(watch::Sender::new(vec![
             status("auth-local", plugin::Kind::Auth, plugin::State::Running),
             chat,
-            status("tunnel-bore", plugin::Kind::Tunnel, plugin::State::Restarting { cause, at: now() + 4000 }),
+            status(
+                "tunnel-bore",
+                plugin::Kind::Tunnel,
+                plugin::State::Restarting {
+                    cause,
+                    at: now() + 4000,
+                },
+            ),
         ]))
     }
 }
@@ -515,7 +604,15 @@ pub fn message(id: &str, role: Role, client_id: Option<String>) -> Event {
 }
 
 pub fn part(id: &str, message: &str, revision: u64, closed: bool, content: Content) -> Event {
-    Event::Part { part: Part { id: id.into(), message: message.into(), revision, closed, content } }
+    Event::Part {
+        part: Part {
+            id: id.into(),
+            message: message.into(),
+            revision,
+            closed,
+            content,
+        },
+    }
 }
 
 pub fn tool(state: ToolState, output: Option<&str>) -> Content {

@@ -34,7 +34,10 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     eprintln!("http://{}", listener.local_addr()?);
     let state = WebState::new(fakes.services(), Arc::new(SystemClock));
-    let ingress = Ingress::Local { hosts: Vec::new(), public_url: None };
+    let ingress = Ingress::Local {
+        hosts: Vec::new(),
+        public_url: None,
+    };
     serve(listener, ingress, state, CancellationToken::new()).await;
     Ok(())
 }
