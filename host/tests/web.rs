@@ -704,6 +704,16 @@ async fn prompts_are_answered_by_what_became_of_them() {
         panic!("created")
     };
     assert_eq!((request.as_str(), session.title.as_str()), ("r", "T"));
+    send(
+        &mut socket,
+        &Client::Continue {
+            request: "k".into(),
+            session: "s".into(),
+        },
+    )
+    .await;
+    assert_eq!(chat(&mut socket).await, Server::Done { request: "k".into() });
+    assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 3);
     send(&mut socket, &Client::Ping).await;
     assert_eq!(chat(&mut socket).await, Server::Pong);
 }

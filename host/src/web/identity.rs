@@ -8,7 +8,7 @@ use crate::time;
 use crate::timeouts::{HTTP_READ, KNOWN_DEVICE};
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -178,6 +178,11 @@ impl FromRequestParts<WebState> for Guest {
             tunnel: connection.tunnel().map(str::to_owned),
             browser,
             device: Cookie::Device.read(&parts.headers, &site),
+            agent: parts
+                .headers
+                .get(USER_AGENT)
+                .and_then(|agent| agent.to_str().ok())
+                .map_or(String::new(), |agent| agent.chars().take(200).collect()),
         };
         Ok(Self { visitor, site, fresh })
     }
