@@ -81,12 +81,9 @@ pub(super) fn farewell(response: &mut Response, site: &Site) {
     Cookie::Login.set(site, "", Some(Duration::ZERO), response.headers_mut());
 }
 
-fn site(parts: &Parts) -> Result<Site, Response> {
-    parts
-        .extensions
-        .get::<Site>()
-        .cloned()
-        .ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+fn site(parts: &Parts) -> Result<Site, StatusCode> {
+    let site = parts.extensions.get::<Site>();
+    site.cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The login of this request, if it has a valid one.
@@ -98,7 +95,7 @@ pub(super) struct MaybeLogin {
 impl FromRequestParts<WebState> for MaybeLogin {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
-        let site = site(parts)?;
+        let site = site(parts).map_err(IntoResponse::into_response)?;
         let login = match Cookie::Login.read(&parts.headers, &site) {
             Some(token) if !token.is_empty() => state
                 .services
@@ -160,7 +157,7 @@ impl Guest {
 impl FromRequestParts<WebState> for Guest {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Response> {
-        let site = site(parts)?;
+        let site = site(parts).map_err(IntoResponse::into_response)?;
         let Some(connection) = parts.extensions.get::<Connection>() else {
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };

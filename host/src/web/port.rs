@@ -241,6 +241,7 @@ pub struct SessionState {
 
 /// What a subscription yields.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // events are what is sent; a box for each would cost an allocation
 pub enum Frame {
     /// Replaces all that the client knows of the session.
     State(Box<SessionState>),
