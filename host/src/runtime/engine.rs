@@ -8,10 +8,10 @@ use wasmtime::{Config, Engine};
 
 /// # Errors
 /// The machine has no support for what the compiler needs.
-pub fn engine() -> anyhow::Result<Engine> {
+pub(crate) fn engine() -> anyhow::Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true).wasm_component_model_async(true);
-    let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
+    let engine = Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let weak = engine.weak();
     std::thread::Builder::new().name("epoch".into()).spawn(move || {
         loop {

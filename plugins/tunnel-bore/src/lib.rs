@@ -1,1 +1,213 @@
+//! A tunnel over a bore server: a public TCP port, without TLS.
+//!
+//! bore runs as the host's process `tunnel` and ends when its connection ends; it never reconnects, so each end is a
+//! failure and the host starts the tunnel again. After a crash of this plugin the same spec adopts the running process,
+//! and the lines the host kept tell the address once more.
 
+mod lines;
+mod settings;
+
+use lines::{Exit, FILTER, Lines, Meaning};
+use nexus_plugin_api::caps::process::{self, EnvironmentBase, OutputMode, Signal, Spec, StopStep};
+use nexus_plugin_api::caps::secrets;
+use nexus_plugin_api::job::{Cancel, Events, Gone, Job, permanent, retry};
+use nexus_plugin_api::tunnel::{
+    Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job,
+};
+use nexus_plugin_api::{FutureReader, config, log};
+use settings::{Authored, Settings};
+
+const BINARY: &str = "bore";
+/// The name the contract asks for.
+const PROCESS: &str = "tunnel";
+/// The name of the secret in the manifest.
+const SECRET: &str = "secret";
+const VERSION_TIMEOUT: u64 = 10_000;
+/// bore ends at once when it is told to; this is for a machine under load.
+const STOP_TIMEOUT: u64 = 2_000;
+const INSTALL: &str =
+    "Install bore with `cargo install bore-cli`, or say where it is in `[plugin.tunnel-bore.processes.bore]`.";
+
+fn spec(args: Vec<String>, env: Vec<(String, String)>) -> Spec {
+    Spec {
+        binary: BINARY.to_owned(),
+        args,
+        base: EnvironmentBase::Clean,
+        env,
+        ports: Vec::new(),
+        files: Vec::new(),
+        cwd: None,
+        stdin: false,
+        stdout: OutputMode::Log,
+        stderr: OutputMode::Log,
+        stop: vec![StopStep::Signal(Signal::Terminate), StopStep::Wait(STOP_TIMEOUT)],
+        ext: Vec::new(),
+    }
+}
+
+fn environment(with_secret: bool) -> Vec<(String, String)> {
+    let mut env = vec![
+        // A literal brace is doubled in a spec.
+        ("RUST_LOG".to_owned(), FILTER.replace('{', "{{")),
+        ("NO_COLOR".to_owned(), "1".to_owned()),
+    ];
+    if with_secret {
+        env.push(("BORE_SECRET".to_owned(), format!("{{secret:{SECRET}}}")));
+    }
+    env
+}
+
+/// Whether the operator gave a secret. The host fills it in; its value is of no use here.
+fn has_secret() -> Result<bool, Failure> {
+    match secrets::get(SECRET) {
+        Ok(_) => Ok(true),
+        Err(Error::NotFound(_)) => Ok(false),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn settings() -> Result<Settings, Failure> {
+    config::<Authored>().map_err(refused)?.try_into()
+}
+
+/// A host function's refusal as the end of the tunnel.
+fn refused(error: Error) -> Failure {
+    match error {
+        Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
+        Error::NotFound(text) => permanent(text, INSTALL),
+        Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
+        Error::Timeout(text) | Error::Unavailable(text) | Error::Other(text) => retry(text),
+        Error::Cancelled => retry("The plugin is being stopped."),
+    }
+}
+
+async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
+    let settings = settings()?;
+    let spec = spec(settings.arguments(&origin), environment(has_secret()?));
+    send(
+        events,
+        Event::Starting(format!("Asking {} for a port", settings.server)),
+    )
+    .await?;
+    process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
+    let mut output = process::lines(PROCESS).map_err(refused)?;
+    let mut lines = Lines::default();
+    loop {
+        let Some(line) = cancel.select(output.next()).await else {
+            process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+            return Ok(());
+        };
+        let Some(line) = line else { break };
+        match lines.read(&line.text) {
+            Meaning::Connected(port) => {
+                send(events, Event::Url(settings.url(port))).await?;
+                send(events, Event::Ready(1)).await?;
+            }
+            Meaning::Complaint(text) => log::warn(format!("bore: {text}")),
+            Meaning::Nothing => {}
+        }
+    }
+    let exit = process::exited(PROCESS.to_owned()).await.map_err(refused)?;
+    let exit = match (exit.code, exit.signal) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    };
+    Err(lines.failure(&settings.server, exit))
+}
+
+/// The process stays for the next instance if the host stops reading without a cancel.
+async fn send(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
+    events
+        .send(event)
+        .await
+        .map_err(|Gone| retry("The host stopped reading the tunnel's events."))
+}
+
+/// The plugin. Public so that a native build, which exports nothing, uses it.
+pub struct Plugin;
+
+impl Guest for Plugin {
+    async fn describe() -> Descriptor {
+        let stable = settings().is_ok_and(|settings| settings.port.is_some());
+        Descriptor {
+            title: "bore".to_owned(),
+            url: if stable { UrlKind::Stable } else { UrlKind::Ephemeral },
+            encryption: Encryption::None,
+            event_streams: true,
+            client_address_header: None,
+            ext: Vec::new(),
+        }
+    }
+
+    async fn probe() -> Availability {
+        match process::run(spec(vec!["--version".to_owned()], Vec::new()), VERSION_TIMEOUT).await {
+            Ok(output) if output.exit.code == Some(0) => match settings::version(&output.stdout) {
+                Ok(version) => Availability::Ready(version),
+                Err(text) => Availability::Unsuitable(text),
+            },
+            Ok(output) => Availability::Unsuitable(format!(
+                "`bore --version` failed: {}. {INSTALL}",
+                output.stderr.lines().next().unwrap_or("it said nothing")
+            )),
+            Err(Error::NotFound(text)) => Availability::Missing(format!("{text} {INSTALL}")),
+            Err(error) => Availability::Unsuitable(refused(error).message),
+        }
+    }
+
+    async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
+        job(cancel, async move |mut events, mut cancel| {
+            tunnel(origin, &mut events, &mut cancel).await
+        })
+    }
+}
+
+// A native linker does not know names like `nexus:plugin/tunnel#run`.
+#[cfg(target_family = "wasm")]
+nexus_plugin_api::export_tunnel!(Plugin);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_is_a_reference_in_the_environment_and_never_an_argument() {
+        let settings = Settings {
+            server: "bore.pub".to_owned(),
+            port: Some(1),
+        };
+        let origin = Origin {
+            host: "127.0.0.1".to_owned(),
+            port: 2,
+        };
+        let spec = spec(settings.arguments(&origin), environment(true));
+        assert!(spec.args.iter().all(|argument| !argument.contains("secret")));
+        assert!(
+            spec.env
+                .contains(&("BORE_SECRET".to_owned(), "{secret:secret}".to_owned()))
+        );
+        assert!(environment(false).iter().all(|(name, _)| name != "BORE_SECRET"));
+    }
+
+    #[test]
+    fn braces_of_the_filter_are_no_references() {
+        assert!(environment(false).contains(&("RUST_LOG".to_owned(), "error,[{{remote_port}]=info".to_owned())));
+    }
+
+    #[test]
+    fn a_missing_program_and_a_missing_grant_wait_for_the_operator() {
+        use nexus_plugin_api::tunnel::FailureKind;
+        assert_eq!(
+            refused(Error::NotFound("no bore".to_owned())).kind,
+            FailureKind::Permanent
+        );
+        assert_eq!(
+            refused(Error::Denied("no grant".to_owned())).kind,
+            FailureKind::Permanent
+        );
+        assert_eq!(
+            refused(Error::Unavailable("no memory".to_owned())).kind,
+            FailureKind::Retry
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Builds one crate into one file: the component with its manifest.
+
+use super::toolchain::{TARGET, Toolchain, Workspace, cargo};
+use crate::runtime::component::{Inspection, inspect};
+use anyhow::{Context as _, bail};
+use nexus_plugin_api::MANIFEST_SECTION;
+use nexus_plugin_api::manifest::Manifest;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use wasm_encoder::{ComponentSection as _, CustomSection};
+
+/// What was built.
+#[derive(Debug)]
+pub struct Built {
+    pub component: Vec<u8>,
+    pub inspection: Inspection,
+    /// Of the compiler.
+    pub rustc: String,
+    /// Where a build without `--out` leaves the file.
+    pub beside: PathBuf,
+}
+
+/// Builds the crate in `directory`.
+///
+/// # Errors
+/// A missing toolchain, a failing compilation, or a component that no host would load: each says what to do.
+pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::Result<Built> {
+    let directory = directory
+        .canonicalize()
+        .with_context(|| format!("there is no folder {}", directory.display()))?;
+    // What is cheap to find out comes before the compiler.
+    let manifest_path = directory.join("plugin.toml");
+    let text = std::fs::read_to_string(&manifest_path).with_context(|| {
+        format!(
+            "{} cannot be read. A plugin says in it who it is and what it needs, see the crate nexus-plugin-api",
+            manifest_path.display()
+        )
+    })?;
+    let manifest = Manifest::parse(&text).with_context(|| format!("in {}", directory.display()))?;
+    let workspace = Workspace::of(&directory)?;
+    let package = workspace.package(&directory)?;
+    let toolchain = Toolchain::find(&directory)?;
+
+    let mut command = cargo();
+    command
+        .args(["build", "--target", TARGET, "--message-format=json-render-diagnostics", "--lib"])
+        .args(["--profile", profile.unwrap_or(workspace.default_profile())])
+        .arg("--manifest-path")
+        .arg(directory.join("Cargo.toml"))
+        .env("CARGO_ENCODED_RUSTFLAGS", toolchain.flags(&workspace)?)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    if locked {
+        command.arg("--locked");
+    }
+    let output = command.output().context("cargo cannot be started. Install Rust: https://rustup.rs")?;
+    if !output.status.success() {
+        bail!("The plugin {} was not built: cargo ended with {}.", manifest.name, output.status);
+    }
+    let file = artifact(&output.stdout, &package.id).with_context(|| {
+        format!(
+            "cargo built the package {} and no component came out. Its Cargo.toml needs:\n\n    [lib]\n    crate-type = \
+             [\"cdylib\"]\n",
+            package.name
+        )
+    })?;
+    let bare = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let component = embed(bare, &text);
+    let inspection = inspect(&component)?;
+    let beside = file.with_file_name(format!("{}.wasm", manifest.name));
+    Ok(Built { component, inspection, rustc: toolchain.version, beside })
+}
+
+/// The `.wasm` file that cargo says it made of the package.
+fn artifact(messages: &[u8], package: &str) -> Option<PathBuf> {
+    let messages = messages.split(|byte| *byte == b'\n');
+    let messages = messages.filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    let mut found = None;
+    for message in messages {
+        let ours = message.get("reason").is_some_and(|r| r == "compiler-artifact")
+            && message.get("package_id").is_some_and(|id| id == package);
+        let files = message.get("filenames").and_then(|files| files.as_array()).filter(|_| ours);
+        for file in files.into_iter().flatten().filter_map(|file| file.as_str()) {
+            if file.ends_with(".wasm") {
+                found = Some(PathBuf::from(file));
+            }
+        }
+    }
+    found
+}
+
+/// The manifest as the last section: nothing that ran before can have dropped it.
+fn embed(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
+    let section = CustomSection { name: MANIFEST_SECTION.into(), data: manifest.as_bytes().into() };
+    section.append_to_component(&mut component);
+    component
+}
+
+/// Writes a whole file or nothing.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    std::fs::write(&part, bytes)
+        .and_then(|()| std::fs::rename(&part, path))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_artifact_is_the_packages_own() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","package_id":"dep 1","filenames":["/t/dep.wasm"]}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","package_id":"own 1","filenames":["/t/libown.rlib","/t/own.wasm"]}"#,
+            "\nnot json\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(artifact(messages.as_bytes(), "own 1"), Some(PathBuf::from("/t/own.wasm")));
+        assert_eq!(artifact(messages.as_bytes(), "other 1"), None);
+    }
+
+    #[test]
+    fn the_manifest_is_the_last_section() {
+        let empty = wasm_encoder::Component::new().finish();
+        let with = embed(empty.clone(), "name = \"x\"");
+        assert!(with.starts_with(&empty) && with.ends_with(b"name = \"x\""));
+        let sections: Vec<_> = wasmparser::Parser::new(0)
+            .parse_all(&with)
+            .filter_map(|payload| match payload.unwrap() {
+                wasmparser::Payload::CustomSection(section) => Some(section.name().to_owned()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sections, [MANIFEST_SECTION]);
+    }
+
+    #[test]
+    fn a_folder_without_a_plugin_is_refused_before_anything_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = build(&folder.path().join("nowhere"), None, false).unwrap_err();
+        assert!(missing.to_string().contains("there is no folder"), "{missing}");
+        let no_manifest = build(folder.path(), None, false).unwrap_err();
+        assert!(no_manifest.to_string().contains("plugin.toml cannot be read"), "{no_manifest}");
+        std::fs::write(folder.path().join("plugin.toml"), "name = 'X'").unwrap();
+        let bad = format!("{:#}", build(folder.path(), None, false).unwrap_err());
+        assert!(bad.contains("plugin.toml, line 1"), "{bad}");
+    }
+}

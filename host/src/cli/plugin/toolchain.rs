@@ -1,0 +1,159 @@
+//! The compiler for components, and the flags that make its bytes the same on every machine.
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The target whose builds are components by themselves.
+pub const TARGET: &str = "wasm32-wasip2";
+
+/// A Rust that can build for [`TARGET`].
+#[derive(Debug)]
+pub struct Toolchain {
+    /// `rustc 1.95.0 (59807616e 2026-04-14)`.
+    pub version: String,
+    commit: Option<String>,
+    sysroot: PathBuf,
+}
+
+/// What of `cargo metadata` is used.
+#[derive(Debug, Deserialize)]
+pub struct Workspace {
+    #[serde(rename = "workspace_root")]
+    pub root: PathBuf,
+    target_directory: PathBuf,
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Package {
+    pub id: String,
+    pub name: String,
+    manifest_path: PathBuf,
+}
+
+fn program(variable: &str, default: &str) -> OsString {
+    std::env::var_os(variable).unwrap_or_else(|| default.into())
+}
+
+/// `cargo`, free of what a surrounding build or the user's environment would add to the compiler's flags.
+pub fn cargo() -> Command {
+    let mut command = Command::new(program("CARGO", "cargo"));
+    for variable in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn output(command: &mut Command, what: &str) -> anyhow::Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("{what} cannot be started. Install Rust: https://rustup.rs"))?;
+    if !output.status.success() {
+        bail!("{what} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{what} wrote what is not UTF-8"))
+}
+
+impl Toolchain {
+    /// The toolchain that applies in `directory` (rustup looks there for an override).
+    ///
+    /// # Errors
+    /// There is none, or it has no standard library for the target: says what to install.
+    pub fn find(directory: &Path) -> anyhow::Result<Self> {
+        let rustc = |arguments: &[&str]| {
+            let mut command = Command::new(program("RUSTC", "rustc"));
+            output(command.args(arguments).current_dir(directory), "rustc")
+        };
+        let verbose = rustc(&["-vV"])?;
+        let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
+        if !sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
+            bail!(
+                "The Rust in {} has no standard library for {TARGET}. Install it:\n\n    rustup target add {TARGET}\n\n\
+                 Without rustup (a Rust of the distribution): install rustup from https://rustup.rs beside it. Debian's own \
+                 packages (rustc-web, cargo-web, rust-web-src, lld-19) can build std for wasm32-unknown-unknown, which \
+                 `wasm-tools component new` turns into a component; this command does not drive them yet.",
+                sysroot.display()
+            );
+        }
+        let field = |name: &str| verbose.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        Ok(Self {
+            version: verbose.lines().next().unwrap_or("rustc").to_owned(),
+            commit: field("commit-hash:").filter(|commit| *commit != "unknown").map(str::to_owned),
+            sysroot,
+        })
+    }
+
+    /// For `CARGO_ENCODED_RUSTFLAGS`. A later prefix wins over an earlier one, so the general ones come first.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8: the compiler's flags could not name it.
+    pub fn flags(&self, workspace: &Workspace) -> anyhow::Result<String> {
+        let mut prefixes: Vec<(PathBuf, String)> = vec![
+            (workspace.root.clone(), "/workspace".to_owned()),
+            (workspace.target_directory.clone(), "/target".to_owned()),
+        ];
+        // The folder of a registry has a hash of its address in its name.
+        for registry in registries() {
+            prefixes.push((registry, "/registry".to_owned()));
+        }
+        if let Some(commit) = &self.commit {
+            prefixes.push((self.sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
+        }
+        let flags: Option<Vec<String>> = prefixes
+            .iter()
+            .map(|(from, to)| from.to_str().map(|from| format!("--remap-path-prefix={from}={to}")))
+            .collect();
+        Ok(flags.context("a path of this build is not UTF-8; move the folder")?.join("\u{1f}"))
+    }
+}
+
+/// Where the sources of dependencies lie, one folder for each registry.
+fn registries() -> Vec<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    let Some(sources) = home.map(|home| home.join("registry/src")) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = std::fs::read_dir(sources)
+        .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    found.sort();
+    found
+}
+
+impl Workspace {
+    /// The workspace of the crate in `directory`.
+    ///
+    /// # Errors
+    /// There is no crate there, or its `Cargo.toml` is not valid: cargo's own words.
+    pub fn of(directory: &Path) -> anyhow::Result<Self> {
+        let manifest = directory.join("Cargo.toml");
+        if !manifest.is_file() {
+            bail!("{} is no Rust crate: there is no Cargo.toml. Give the folder of the plugin.", directory.display());
+        }
+        let mut command = cargo();
+        command.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(&manifest);
+        serde_json::from_str(&output(&mut command, "cargo metadata")?).context("cargo metadata wrote what is not its JSON")
+    }
+
+    /// The package whose `Cargo.toml` lies in `directory`.
+    ///
+    /// # Errors
+    /// The folder holds a workspace without a package of its own.
+    pub fn package(&self, directory: &Path) -> anyhow::Result<&Package> {
+        let wanted = directory.join("Cargo.toml").canonicalize()?;
+        let same = |package: &&Package| package.manifest_path.canonicalize().is_ok_and(|path| path == wanted);
+        self.packages.iter().find(same).with_context(|| {
+            let names: Vec<_> = self.packages.iter().map(|package| package.name.as_str()).collect();
+            format!("{} has no package of its own. Give the folder of one of: {}", directory.display(), names.join(", "))
+        })
+    }
+
+    /// `plugin` where the workspace has a profile of that name, `release` elsewhere.
+    pub fn default_profile(&self) -> &'static str {
+        let read = || std::fs::read_to_string(self.root.join("Cargo.toml")).ok()?.parse::<toml::Table>().ok();
+        let has = read().is_some_and(|table| table.get("profile").is_some_and(|p| p.get("plugin").is_some()));
+        if has { "plugin" } else { "release" }
+    }
+}

@@ -1,0 +1,163 @@
+//! One task owns one store with one instance, and drives it. Callers send it jobs through a bounded channel; jobs run
+//! concurrently in the instance. A trap ends the store, and with it every job.
+
+use crate::capabilities::Context;
+use crate::runtime::port::CallError;
+use crate::runtime::state::{self, State};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use nexus_plugin_api::host::caps::types;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use wasmtime::Engine;
+use wasmtime::component::{Accessor, Instance, InstancePre};
+
+/// Calls that wait for the actor to take them, and calls that may run at once in an instance.
+const QUEUE: usize = 64;
+const MOST_CALLS: usize = 256;
+
+/// A kind of plugin: what its instances export.
+pub(crate) trait Exports: Send + Sync + Sized + 'static {
+    /// What the plugin says about itself once, at its start.
+    type Facts: Clone + Send + Sync + 'static;
+    /// Finds the exports.
+    fn find(store: &mut wasmtime::Store<State>, instance: &Instance) -> wasmtime::Result<Self>;
+    /// The first call.
+    fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Self::Facts>>;
+}
+
+/// Work inside an instance. An `Err` is a trap: the store is lost.
+pub(crate) type Job<E> =
+    Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a E) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
+
+/// A running instance. Cheap to clone.
+pub(crate) struct Handle<E: Exports> {
+    jobs: mpsc::Sender<Job<E>>,
+    /// The cause, once it has ended.
+    ended: watch::Receiver<Option<Ended>>,
+    pub(crate) facts: E::Facts,
+}
+
+impl<E: Exports> Clone for Handle<E> {
+    fn clone(&self) -> Self {
+        Self {
+            jobs: self.jobs.clone(),
+            ended: self.ended.clone(),
+            facts: self.facts.clone(),
+        }
+    }
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself; the cause. `given_up`: the restart budget is used up.
+    Fell { cause: String, given_up: bool },
+    /// By the host.
+    Stopped,
+}
+
+impl From<Ended> for CallError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Fell { cause, .. } => Self::Crashed(cause),
+            Ended::Stopped => Self::Unavailable("the plugin was stopped during the call".into()),
+        }
+    }
+}
+
+impl<E: Exports> Handle<E> {
+    pub(crate) fn new(jobs: mpsc::Sender<Job<E>>, ended: watch::Receiver<Option<Ended>>, facts: E::Facts) -> Self {
+        Self { jobs, ended, facts }
+    }
+
+    /// Runs `call` in the instance. It is not cut short when the caller goes away.
+    pub(crate) async fn call<T, F>(&self, call: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Accessor<State>, &'a E) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Job<E> = Box::new(move |a, e| {
+            Box::pin(async move {
+                // Whoever asked may have gone.
+                let _ = reply.send(call(a, e).await?);
+                Ok(())
+            })
+        });
+        if self.jobs.send(job).await.is_err() {
+            return Err(self.ended().await.into());
+        }
+        match answer.await {
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(self.ended().await.into()),
+        }
+    }
+
+    /// Waits for the end of the instance.
+    pub(crate) async fn ended(&self) -> Ended {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(cause) => cause.clone().unwrap_or(Ended::Stopped),
+            Err(_) => Ended::Stopped,
+        }
+    }
+}
+
+/// An error of the plugin, as the services see it.
+pub(crate) fn refused(error: types::Error) -> CallError {
+    match error {
+        types::Error::Denied(t) => CallError::Denied(t),
+        types::Error::Invalid(t) => CallError::Invalid(t),
+        types::Error::NotFound(t) => CallError::NotFound(t),
+        types::Error::Timeout(t) => CallError::Timeout(t),
+        types::Error::Unavailable(t) => CallError::Unavailable(t),
+        types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
+        types::Error::Other(t) => CallError::Other(t),
+    }
+}
+
+/// Receives the jobs of a running instance, and its facts, as soon as it is up.
+pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::Facts)>;
+
+/// Runs an instance until it falls; the result is the cause. Ending it early is up to whoever drops this future.
+pub(crate) async fn run<E: Exports>(
+    engine: Engine,
+    pre: InstancePre<State>,
+    context: Arc<Context>,
+    up: Up<E>,
+) -> String {
+    // What an earlier instance said is not the cause of this one's end.
+    let _ = context.log.take_last_words();
+    let (mut store, meter) = state::store(&engine, &context);
+    let result = meter
+        .drive(async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            let exports = E::find(&mut store, &instance)?;
+            store.run_concurrent(async |a| serve(a, &exports, up).await).await?
+        })
+        .await;
+    match result {
+        Ok(()) => "the host let go of it".into(),
+        Err(e) => state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context.log),
+    }
+}
+
+async fn serve<E: Exports>(a: &Accessor<State>, exports: &E, up: Up<E>) -> wasmtime::Result<()> {
+    let facts = exports.facts(a).await?;
+    let (tx, mut rx) = mpsc::channel::<Job<E>>(QUEUE);
+    if up.send((tx, facts)).is_err() {
+        return Ok(());
+    }
+    let mut calls = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            job = rx.recv(), if calls.len() < MOST_CALLS => match job {
+                Some(job) => calls.push(job(a, exports)),
+                None => return Ok(()),
+            },
+            Some(result) = calls.next(), if !calls.is_empty() => result?,
+        }
+    }
+}

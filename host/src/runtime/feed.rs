@@ -1,0 +1,203 @@
+//! The events of a chat backend, over all falls of its plugin and of the backend itself. In order; nothing dropped.
+
+use crate::model::plugin::Failure;
+use crate::runtime::actor::Ended;
+use crate::runtime::budget::pause;
+use crate::runtime::chat::{ChatExports, ChatHandle};
+use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
+use crate::runtime::supervisor::Supervisor;
+use crate::runtime::{convert, pipe};
+use crate::timeouts;
+use nexus_plugin_api::host::caps::types;
+use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+pub(crate) struct Feeder {
+    supervisor: Arc<Supervisor<ChatExports>>,
+    to: mpsc::Sender<Feed>,
+    /// Failures since the connection last held for a while.
+    failures: u32,
+}
+
+/// How one connection came to its end.
+enum End {
+    /// The receiver is gone.
+    Left,
+    Failed(RunFailure),
+    /// The plugin fell. Its supervisor starts it again, after its own pause.
+    Fell {
+        cause: String,
+        given_up: bool,
+    },
+    Stopped,
+}
+
+impl Feeder {
+    pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>) -> Self {
+        Self {
+            supervisor,
+            to,
+            failures: 0,
+        }
+    }
+
+    /// Until the receiver is dropped.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let mut starts = self.supervisor.starts();
+            let handle = tokio::select! {
+                handle = self.supervisor.next_running() => handle,
+                () = self.to.closed() => return,
+            };
+            starts.mark_unchanged();
+            let since = Instant::now();
+            let end = self.connection(&handle).await;
+            if since.elapsed() >= timeouts::RESTART_MAX {
+                self.failures = 0;
+            }
+            let (message, hint, permanent, wait) = match end {
+                End::Left => return,
+                End::Fell { cause, given_up } => (format!("the plugin fell: {cause}"), None, given_up, None),
+                End::Stopped => ("the plugin was stopped".to_owned(), None, true, None),
+                End::Failed(f) => {
+                    self.failures = self.failures.saturating_add(1);
+                    let wait = match f.kind {
+                        FailureKind::Retry => Some(pause(self.failures)),
+                        FailureKind::RetryLater => Some(timeouts::RETRY_LATER),
+                        FailureKind::Permanent => None,
+                    };
+                    (f.message, f.hint, wait.is_none(), Some(wait))
+                }
+            };
+            let at = self.supervisor.context().ports.clock.now();
+            if self
+                .to
+                .send(Feed::Closed(Failure {
+                    at,
+                    message,
+                    hint,
+                    permanent,
+                }))
+                .await
+                .is_err()
+            {
+                return;
+            }
+            // Whoever asks for a start wants it now.
+            let asked = async {
+                if starts.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.to.closed() => return,
+                () = asked => {}
+                () = rest(wait) => {}
+            }
+        }
+    }
+
+    async fn connection(&self, handle: &ChatHandle) -> End {
+        let opening = handle.call(|a, e: &ChatExports| {
+            Box::pin(async move {
+                let (cancel, cancelled) = pipe::cancel(a)?;
+                let (events, outcome) = e.chat.call_events(a, cancelled).await?;
+                pipe::connect(a, events, outcome, cancel)
+            })
+        });
+        let limit = self.supervisor.context().gate.limits().call;
+        let mut running = match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(running)) => running,
+            Ok(Err(CallError::Crashed(_) | CallError::Unavailable(_))) => return ended(handle).await,
+            Ok(Err(e)) => return failed(e.to_string()),
+            Err(_) => {
+                self.supervisor.restart("it did not begin to report events");
+                return ended(handle).await;
+            }
+        };
+        if !self.forward(&mut running.events).await {
+            return self.leave(running).await;
+        }
+        match running.outcome.await {
+            Ok(Ok(())) => failed("the backend closed the connection".into()),
+            Ok(Err(failure)) => End::Failed(convert::failure(failure)),
+            // No outcome: as a rule the plugin fell.
+            Err(_) => tokio::select! {
+                end = ended(handle) => end,
+                () = tokio::time::sleep(timeouts::RESTART_FIRST) => failed("the plugin stopped reporting events without saying why".into()),
+            },
+        }
+    }
+
+    /// False: the receiver is gone.
+    async fn forward(&self, events: &mut mpsc::Receiver<Vec<Event>>) -> bool {
+        loop {
+            let batch = tokio::select! {
+                batch = events.recv() => batch,
+                () = self.to.closed() => return false,
+            };
+            let Some(batch) = batch else { return true };
+            for event in batch {
+                if let Event::Error((None, text)) = &event {
+                    // It belongs to no session, so no conversation can show it.
+                    tracing::warn!(
+                        plugin = self.supervisor.name(),
+                        "the chat backend reports an error: {text}"
+                    );
+                }
+                let Some(item) = convert::feed(event) else { continue };
+                if self.to.send(item).await.is_err() {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Tells the plugin that nobody listens any more, and waits until it has closed, so that the next one may call.
+    async fn leave(&self, running: pipe::Running<Event, Result<(), types::Failure>>) -> End {
+        let pipe::Running {
+            mut events,
+            outcome,
+            cancel,
+        } = running;
+        drop(cancel);
+        let closed = async {
+            while events.recv().await.is_some() {}
+            // Whatever it says: it has closed.
+            let _ = outcome.await;
+        };
+        if tokio::time::timeout(timeouts::PLUGIN_CANCEL, closed).await.is_err() {
+            let seconds = timeouts::PLUGIN_CANCEL.as_secs();
+            self.supervisor.restart(&format!(
+                "it went on reporting events {seconds} s after it was told to stop"
+            ));
+        }
+        End::Left
+    }
+}
+
+async fn rest(wait: Option<Option<std::time::Duration>>) {
+    match wait {
+        // The supervisor decides when it runs again.
+        None => {}
+        Some(Some(pause)) => tokio::time::sleep(pause).await,
+        Some(None) => std::future::pending().await,
+    }
+}
+
+fn failed(message: String) -> End {
+    End::Failed(RunFailure {
+        kind: FailureKind::Retry,
+        message,
+        hint: None,
+    })
+}
+
+async fn ended(handle: &ChatHandle) -> End {
+    match handle.ended().await {
+        Ended::Fell { cause, given_up } => End::Fell { cause, given_up },
+        Ended::Stopped => End::Stopped,
+    }
+}

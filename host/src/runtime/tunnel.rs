@@ -1,0 +1,164 @@
+//! A tunnel provider as a component.
+
+use crate::model::{plugin, tunnel};
+use crate::runtime::actor::Exports;
+use crate::runtime::port::{Call, CallError, RunFailure, Supervised, TunnelProvider, TunnelRun};
+use crate::runtime::state::State;
+use crate::runtime::supervisor::Supervisor;
+use crate::runtime::{convert, pipe};
+use crate::timeouts;
+use futures::future::BoxFuture;
+use nexus_plugin_api::host::caps::types::Failure;
+use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
+use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Guest, Origin};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use wasmtime::component::{Accessor, Instance};
+
+pub(crate) struct TunnelExports(Guest);
+
+impl Exports for TunnelExports {
+    type Facts = Descriptor;
+
+    fn find(store: &mut wasmtime::Store<State>, instance: &Instance) -> wasmtime::Result<Self> {
+        Ok(Self(Bindings::new(store, instance)?.nexus_plugin_tunnel().clone()))
+    }
+
+    fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
+        Box::pin(self.0.call_describe(a))
+    }
+}
+
+/// How many events wait for the service before the plugin is held back.
+const EVENTS: usize = 64;
+
+pub(crate) struct WasmTunnel {
+    supervisor: Arc<Supervisor<TunnelExports>>,
+}
+
+impl WasmTunnel {
+    pub(crate) fn new(supervisor: Supervisor<TunnelExports>) -> Self {
+        Self {
+            supervisor: Arc::new(supervisor),
+        }
+    }
+}
+
+impl Supervised for WasmTunnel {
+    fn status(&self) -> watch::Receiver<plugin::Status> {
+        self.supervisor.status()
+    }
+    fn start(&self) {
+        self.supervisor.start();
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.supervisor.stop()
+    }
+}
+
+impl TunnelProvider for WasmTunnel {
+    fn describe(&self) -> Call<'_, tunnel::Descriptor> {
+        Box::pin(async { Ok(convert::tunnel_descriptor(self.supervisor.running().await?.facts)) })
+    }
+
+    fn probe(&self) -> Call<'_, plugin::Availability> {
+        Box::pin(async {
+            let answer = self.supervisor.call(|a, e| Box::pin(e.0.call_probe(a))).await?;
+            Ok(convert::availability(answer))
+        })
+    }
+
+    fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
+        Box::pin(async move {
+            let handle = self.supervisor.running().await?;
+            let origin = Origin {
+                host: origin.ip().to_string(),
+                port: origin.port(),
+            };
+            let opening = handle.call(|a, e| {
+                Box::pin(async move {
+                    let (cancel, cancelled) = pipe::cancel(a)?;
+                    let (events, outcome) = e.0.call_run(a, origin, cancelled).await?;
+                    pipe::connect(a, events, outcome, cancel)
+                })
+            });
+            let limit = self.supervisor.context().gate.limits().call;
+            let opened = tokio::time::timeout(limit, opening).await;
+            let pipe::Running {
+                events,
+                outcome,
+                cancel: plugin_cancel,
+            } = opened.map_err(|_| {
+                CallError::Timeout(format!(
+                    "the plugin {} did not begin to open the tunnel",
+                    self.supervisor.name()
+                ))
+            })??;
+            let (tx, rx) = mpsc::channel(EVENTS);
+            let (told, ended) = oneshot::channel();
+            let (cancel, cancelled) = oneshot::channel();
+            let pump = Pump {
+                supervisor: Arc::clone(&self.supervisor),
+                events,
+                outcome,
+                to: tx,
+            };
+            tokio::spawn(pump.run(plugin_cancel, cancelled, told));
+            Ok(TunnelRun {
+                events: rx,
+                outcome: ended,
+                cancel,
+            })
+        })
+    }
+}
+
+type Outcome<T> = Result<(), T>;
+
+/// Carries one run: events first, then the outcome; and ends an instance that does not close when it is told to.
+struct Pump {
+    supervisor: Arc<Supervisor<TunnelExports>>,
+    events: mpsc::Receiver<Vec<Event>>,
+    outcome: oneshot::Receiver<Outcome<Failure>>,
+    to: mpsc::Sender<tunnel::Event>,
+}
+
+impl Pump {
+    async fn run(
+        mut self,
+        plugin_cancel: oneshot::Sender<()>,
+        cancelled: oneshot::Receiver<()>,
+        told: oneshot::Sender<Outcome<RunFailure>>,
+    ) {
+        let supervisor = Arc::clone(&self.supervisor);
+        let patience = async move {
+            // Sent and dropped mean the same.
+            let _ = cancelled.await;
+            drop(plugin_cancel);
+            tokio::time::sleep(timeouts::PLUGIN_CANCEL).await;
+        };
+        tokio::select! {
+            outcome = self.forward() => {
+                if let Some(outcome) = outcome {
+                    // Whoever asked for the run may have gone.
+                    let _ = told.send(outcome.map_err(convert::failure));
+                }
+            }
+            () = patience => {
+                let seconds = timeouts::PLUGIN_CANCEL.as_secs();
+                supervisor.restart(&format!("it did not close the tunnel within {seconds} s after it was told to"));
+            }
+        }
+    }
+
+    async fn forward(&mut self) -> Option<Outcome<Failure>> {
+        while let Some(batch) = self.events.recv().await {
+            for event in batch.into_iter().filter_map(convert::tunnel_event) {
+                // A service that only waits for the outcome drops the receiver; the rest is still drained.
+                let _ = self.to.send(event).await;
+            }
+        }
+        (&mut self.outcome).await.ok()
+    }
+}

@@ -1,0 +1,563 @@
+//! The life of one tunnel.
+
+use super::ingress::{Ingress, IngressHandle, IngressInfo};
+use super::{Parts, Spec, StopProcesses};
+use crate::config::resolved;
+use crate::model::plugin::{self, Availability};
+use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
+use crate::runtime::port::{CallError, FailureKind, RunFailure, TunnelProvider, TunnelRun};
+use crate::time::{Clock, Millis};
+use crate::timeouts;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+/// What the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Desired {
+    pub(super) wanted: bool,
+    /// Grows when the operator says "now": ends a pause and a failure.
+    pub(super) kicks: u64,
+}
+
+/// Why an attempt is over.
+enum End {
+    Unwanted,
+    Again {
+        why: String,
+        hint: Option<String>,
+        pause: Pause,
+    },
+    Never {
+        why: String,
+        hint: Option<String>,
+    },
+}
+
+enum Pause {
+    /// Doubles from time to time.
+    Backoff,
+    /// The other side asked for it.
+    Long,
+    /// A program is missing and somebody may be installing it.
+    Look,
+    /// The plugin fell and its process may live on: the page keeps showing the address.
+    Adopt,
+}
+
+impl From<CallError> for End {
+    fn from(error: CallError) -> Self {
+        let why = error.to_string();
+        match error {
+            CallError::Denied(_) | CallError::Invalid(_) | CallError::NotFound(_) | CallError::Unsupported(_) => {
+                Self::Never { why, hint: None }
+            }
+            CallError::Crashed(_) => Self::Again {
+                why,
+                hint: None,
+                pause: Pause::Adopt,
+            },
+            CallError::Timeout(_) | CallError::Unavailable(_) | CallError::Other(_) => Self::Again {
+                why,
+                hint: None,
+                pause: Pause::Backoff,
+            },
+        }
+    }
+}
+
+impl From<RunFailure> for End {
+    fn from(failure: RunFailure) -> Self {
+        let RunFailure {
+            kind,
+            message: why,
+            hint,
+        } = failure;
+        match kind {
+            FailureKind::Permanent => Self::Never { why, hint },
+            FailureKind::RetryLater => Self::Again {
+                why,
+                hint,
+                pause: Pause::Long,
+            },
+            FailureKind::Retry => Self::Again {
+                why,
+                hint,
+                pause: Pause::Backoff,
+            },
+        }
+    }
+}
+
+/// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
+/// the plugin fell and a fresh instance adopts it.
+struct Door {
+    address: SocketAddr,
+    hosts: watch::Sender<Vec<String>>,
+    handle: IngressHandle,
+}
+
+pub(super) struct Actor {
+    tunnel: resolved::Tunnel,
+    provider: Arc<dyn TunnelProvider>,
+    ingress: Arc<dyn Ingress>,
+    stop_processes: StopProcesses,
+    clock: Arc<dyn Clock>,
+    account: watch::Receiver<bool>,
+    desired: watch::Receiver<Desired>,
+    statuses: Arc<watch::Sender<Vec<Status>>>,
+    descriptor: Option<Descriptor>,
+    door: Option<Door>,
+    /// The operator has just said "now": a plugin that gave up is started again.
+    revive: bool,
+    /// A process of the provider may be there.
+    process: bool,
+    backoff: Duration,
+    up_since: Option<Instant>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        spec: Spec,
+        parts: &Parts,
+        desired: watch::Receiver<Desired>,
+        statuses: Arc<watch::Sender<Vec<Status>>>,
+    ) -> Self {
+        Self {
+            tunnel: spec.config,
+            provider: spec.provider,
+            ingress: Arc::clone(&parts.ingress),
+            stop_processes: Arc::clone(&parts.stop_processes),
+            clock: Arc::clone(&parts.clock),
+            account: parts.has_account.clone(),
+            desired,
+            statuses,
+            descriptor: None,
+            door: None,
+            revive: true,
+            process: false,
+            backoff: timeouts::RESTART_FIRST,
+            up_since: None,
+        }
+    }
+
+    /// Until the service is dropped.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.set(State::Off);
+            if !self.idle().await {
+                return;
+            }
+            if !*self.account.borrow() {
+                self.set(State::WaitingForAccount);
+                let mut desired = self.desired.clone();
+                tokio::select! {
+                    () = unwanted(&mut desired) => continue,
+                    account = self.account.wait_for(|account| *account) => if account.is_err() {
+                        return;
+                    },
+                }
+            }
+            self.serve().await;
+        }
+    }
+
+    /// Off, until it is wanted. False: the service is gone.
+    async fn idle(&mut self) -> bool {
+        if self.descriptor.is_none() {
+            let mut desired = self.desired.clone();
+            let (provider, mut plugin) = (Arc::clone(&self.provider), self.provider.status());
+            let described = async move {
+                let up = plugin
+                    .wait_for(|status| status.state == plugin::State::Running)
+                    .await
+                    .is_ok();
+                if up { provider.describe().await.ok() } else { None }
+            };
+            tokio::select! {
+                biased;
+                wanted = desired.wait_for(|desired| desired.wanted) => return wanted.is_ok(),
+                Some(descriptor) = described => self.learn(descriptor),
+            }
+        }
+        self.desired.wait_for(|desired| desired.wanted).await.is_ok()
+    }
+
+    /// Keeps it open until it is not wanted any more, then closes it.
+    async fn serve(&mut self) {
+        self.backoff = timeouts::RESTART_FIRST;
+        self.revive = true;
+        loop {
+            let before = *self.desired.borrow_and_update();
+            if !before.wanted {
+                break;
+            }
+            match self.attempt().await {
+                End::Unwanted => break,
+                End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
+                End::Never { why, hint } => {
+                    tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
+                    self.shut().await;
+                    self.set(State::Failed { why, hint });
+                    let _ = self.desired.wait_for(|now| *now != before).await;
+                }
+            }
+            self.revive = self.desired.borrow().kicks != before.kicks;
+            if self.desired.has_changed().is_err() {
+                break;
+            }
+        }
+        self.set(State::Stopping);
+        self.shut().await;
+    }
+
+    async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
+        tracing::info!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+        if self
+            .up_since
+            .take()
+            .is_some_and(|since| since.elapsed() >= timeouts::RESTART_WINDOW)
+        {
+            self.backoff = timeouts::RESTART_FIRST;
+        }
+        let length = match pause {
+            Pause::Long => timeouts::RETRY_LATER,
+            Pause::Look => timeouts::LOOK_AGAIN,
+            Pause::Backoff | Pause::Adopt => {
+                let length = self.backoff;
+                self.backoff = (self.backoff * 2).min(timeouts::RESTART_MAX);
+                length
+            }
+        };
+        if matches!(pause, Pause::Adopt) {
+            self.set(State::Reconnecting { why });
+        } else {
+            self.forget_url();
+            self.set(State::Waiting {
+                why,
+                hint,
+                at: self.clock.now() + millis(length),
+            });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            _ = self.desired.wait_for(|now| *now != before) => {}
+        }
+    }
+
+    /// From nothing, or from what the last attempt left, to the end of one run.
+    async fn attempt(&mut self) -> End {
+        let mut desired = self.desired.clone();
+        let prepared = tokio::select! {
+            prepared = self.prepare() => prepared,
+            () = unwanted(&mut desired) => Err(End::Unwanted),
+        };
+        let address = match prepared {
+            Ok(address) => address,
+            Err(end) => return end,
+        };
+        // Not given up in the middle: what it started has to be closed again.
+        self.process = true;
+        match timeout(timeouts::PLUGIN_CALL, self.provider.run(address)).await {
+            Ok(Ok(run)) => self.follow(run).await,
+            Ok(Err(error)) => error.into(),
+            Err(_) => CallError::Timeout("the plugin did not begin to open the tunnel".to_owned()).into(),
+        }
+    }
+
+    /// Everything before the run. Gives the listener's address.
+    async fn prepare(&mut self) -> Result<SocketAddr, End> {
+        self.plugin_up().await?;
+        let descriptor = self.provider.describe().await?;
+        self.learn(descriptor.clone());
+        if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
+            return Err(self.plaintext(format!(
+                "{} has no TLS: passwords and cookies would cross the network in the clear",
+                descriptor.title
+            )));
+        }
+        match self.provider.probe().await? {
+            Availability::Ready(version) => {
+                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is there")
+            }
+            Availability::Missing(hint) => {
+                let why = format!("the program behind {} is missing", descriptor.title);
+                return Err(End::Again {
+                    why,
+                    hint: Some(hint),
+                    pause: Pause::Look,
+                });
+            }
+            Availability::Unsuitable(hint) => {
+                let why = format!("the program behind {} cannot be used", descriptor.title);
+                return Err(End::Again {
+                    why,
+                    hint: Some(hint),
+                    pause: Pause::Look,
+                });
+            }
+        }
+        match &self.door {
+            Some(door) => Ok(door.address),
+            None => self.listen(&descriptor).await,
+        }
+    }
+
+    async fn plugin_up(&mut self) -> Result<(), End> {
+        let mut status = self.provider.status();
+        let mut started = false;
+        loop {
+            let state = status.borrow_and_update().state.clone();
+            match state {
+                plugin::State::Running => return Ok(()),
+                plugin::State::Stopped if !started => {
+                    started = true;
+                    self.provider.start();
+                }
+                plugin::State::Failed { .. } if self.revive && !started => {
+                    started = true;
+                    self.provider.start();
+                }
+                plugin::State::Failed { cause } => {
+                    let why = format!("the plugin {} fell too often: {cause}", self.tunnel.plugin);
+                    return Err(End::Never {
+                        why,
+                        hint: Some("Open the tunnel again to start the plugin anew.".to_owned()),
+                    });
+                }
+                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin fell: {cause}")),
+                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is being started"),
+            }
+            if status.changed().await.is_err() {
+                return Err(End::Never {
+                    why: format!("the plugin {} is gone", self.tunnel.plugin),
+                    hint: None,
+                });
+            }
+        }
+    }
+
+    /// While the process of a fallen plugin may still be serving, that is what is shown.
+    fn show_plugin(&self, what: &str) {
+        self.set(if self.door.is_some() {
+            State::Reconnecting { why: what.to_owned() }
+        } else {
+            State::Starting { what: what.to_owned() }
+        });
+    }
+
+    async fn listen(&mut self, descriptor: &Descriptor) -> Result<SocketAddr, End> {
+        let wanted = self.tunnel.listen;
+        if !wanted.ip().is_loopback() {
+            return Err(End::Never {
+                why: format!("the tunnel's own listener has to be on loopback, not on {wanted}"),
+                hint: Some(format!("[tunnel.{}]\nlisten = \"127.0.0.1:0\"", self.tunnel.name)),
+            });
+        }
+        let failed = |error: std::io::Error| End::Again {
+            why: format!("cannot listen on {wanted}: {error}"),
+            hint: Some(format!(
+                "Stop what has that port, or take any:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
+                self.tunnel.name
+            )),
+            pause: Pause::Backoff,
+        };
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (hosts, receiver) = watch::channel(self.tunnel.hosts.clone());
+        let info = IngressInfo {
+            listener,
+            hosts: receiver,
+            client_address_header: descriptor
+                .client_address_header
+                .as_ref()
+                .map(|name| name.to_ascii_lowercase()),
+            https: descriptor.encryption != Encryption::None,
+        };
+        let handle = self.ingress.open(&self.tunnel.name, info).await;
+        let handle = handle.map_err(|why| End::Again {
+            why,
+            hint: None,
+            pause: Pause::Backoff,
+        })?;
+        self.door = Some(Door { address, hosts, handle });
+        Ok(address)
+    }
+
+    /// One run, to its outcome.
+    async fn follow(&mut self, mut run: TunnelRun) -> End {
+        let mut desired = self.desired.clone();
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = unwanted(&mut desired) => {
+                    self.set(State::Stopping);
+                    self.cancel(run).await;
+                    return End::Unwanted;
+                }
+                event = run.events.recv() => event,
+            };
+            let Some(event) = event else { break };
+            if let Err(end) = self.apply(event) {
+                self.cancel(run).await;
+                return end;
+            }
+        }
+        // `outcome` follows the last event.
+        match timeout(timeouts::PLUGIN_CANCEL, &mut run.outcome).await {
+            Ok(Ok(Ok(()))) => {
+                let why = "the provider ended the tunnel by itself".to_owned();
+                End::Again {
+                    why,
+                    hint: None,
+                    pause: Pause::Backoff,
+                }
+            }
+            Ok(Ok(Err(failure))) => failure.into(),
+            Ok(Err(_)) => CallError::Crashed(self.cause()).into(),
+            Err(_) => {
+                self.cancel(run).await;
+                CallError::Timeout("the plugin reported nothing more, and no outcome".to_owned()).into()
+            }
+        }
+    }
+
+    fn apply(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Starting(what) => self.set(State::Starting { what }),
+            Event::Url(url) => self.publish(url)?,
+            Event::Ready(connections) => {
+                self.up_since.get_or_insert_with(Instant::now);
+                self.set(State::Up { connections });
+            }
+            Event::Degraded(why) => self.set(State::Degraded { why }),
+            Event::Reconnecting(why) => self.set(State::Reconnecting { why }),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, url: String) -> Result<(), End> {
+        let parsed = url.parse::<http::Uri>().ok();
+        let (scheme, host) = match parsed.as_ref().map(|uri| (uri.scheme_str(), uri.authority())) {
+            Some((Some(scheme @ ("http" | "https")), Some(host))) => (scheme, host.as_str().to_ascii_lowercase()),
+            _ => {
+                let why =
+                    format!("the provider reported `{url}` as the public address; expected http://… or https://…");
+                return Err(End::Never { why, hint: None });
+            }
+        };
+        if scheme == "http" && !self.tunnel.allow_plaintext {
+            return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
+        }
+        if let Some(door) = &self.door {
+            let mut hosts = self.tunnel.hosts.clone();
+            hosts.push(host);
+            door.hosts.send_replace(hosts);
+        }
+        self.update(|status| status.url = Some(url));
+        Ok(())
+    }
+
+    fn plaintext(&self, why: String) -> End {
+        let hint = format!(
+            "If you accept that, write into the configuration:\n[tunnel.{}]\nallow_plaintext = true",
+            self.tunnel.name
+        );
+        End::Never { why, hint: Some(hint) }
+    }
+
+    /// Cancels a run and waits for its end; a plugin that does not end is ended from outside.
+    async fn cancel(&mut self, run: TunnelRun) {
+        let TunnelRun {
+            mut events,
+            mut outcome,
+            cancel,
+        } = run;
+        let _ = cancel.send(());
+        let end = async {
+            while events.recv().await.is_some() {}
+            (&mut outcome).await
+        };
+        match timeout(timeouts::PLUGIN_CANCEL, end).await {
+            Ok(Ok(Ok(()))) => self.process = false,
+            Ok(Ok(Err(failure))) => tracing::warn!(
+                tunnel = self.tunnel.name,
+                failure.message,
+                "the tunnel did not close cleanly"
+            ),
+            Ok(Err(_)) => tracing::warn!(tunnel = self.tunnel.name, "the plugin fell while it closed the tunnel"),
+            Err(_) => {
+                tracing::warn!(
+                    tunnel = self.tunnel.name,
+                    "the plugin did not close the tunnel in time; it is ended"
+                );
+                self.provider.stop().await;
+            }
+        }
+    }
+
+    /// Nothing is left: no process, no listener, no address.
+    async fn shut(&mut self) {
+        if std::mem::take(&mut self.process) {
+            (self.stop_processes)(self.tunnel.plugin.clone()).await;
+        }
+        self.forget_url();
+        if let Some(door) = self.door.take() {
+            let _ = timeout(timeouts::PROCESS_GRACE, door.handle.close()).await;
+        }
+    }
+
+    fn forget_url(&mut self) {
+        self.update(|status| status.url = None);
+        if let Some(door) = &self.door {
+            door.hosts.send_replace(self.tunnel.hosts.clone());
+        }
+    }
+
+    fn cause(&self) -> String {
+        let status = self.provider.status();
+        let failure = status.borrow().last_failure.clone();
+        failure.map_or_else(|| "no cause is known yet".to_owned(), |failure| failure.message)
+    }
+
+    fn learn(&mut self, descriptor: Descriptor) {
+        self.update(|status| {
+            status.title.clone_from(&descriptor.title);
+            status.encryption = descriptor.encryption;
+        });
+        self.descriptor = Some(descriptor);
+    }
+
+    fn set(&self, state: State) {
+        let now = self.clock.now();
+        self.update(|status| {
+            if status.state != state {
+                status.state = state;
+                status.since = now;
+            }
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.statuses.send_if_modified(|all| {
+            let Some(status) = all.iter_mut().find(|status| status.name == self.tunnel.name) else {
+                return false;
+            };
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
+    }
+}
+
+/// Until it is not wanted any more, or the service is gone.
+async fn unwanted(desired: &mut watch::Receiver<Desired>) {
+    let _ = desired.wait_for(|desired| !desired.wanted).await;
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}

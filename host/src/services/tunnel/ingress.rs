@@ -1,0 +1,55 @@
+//! The way in: what the web layer is told about a tunnel's own listener.
+//!
+//! The service binds the listener and the web layer serves it. So "came through this tunnel" is known by the socket a
+//! request arrived on, never by something the request says about itself.
+
+use futures::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+
+/// A listener and the policy that belongs to it.
+#[derive(Debug)]
+pub struct IngressInfo {
+    /// Bound to loopback.
+    pub listener: TcpListener,
+    /// `name` or `name:port`, lower case: the configured ones and, once it is known, that of the URL. It changes while
+    /// the listener is open: an address comes late, and may come again with another value.
+    pub hosts: watch::Receiver<Vec<String>>,
+    /// Lower case. None: every request counts as coming from the tunnel itself.
+    pub client_address_header: Option<String>,
+    /// The browser sees TLS: cookies are `Secure`, and the origin is `https://…`.
+    pub https: bool,
+}
+
+/// Where the web layer takes over.
+pub trait Ingress: Send + Sync + 'static {
+    /// Serves the listener until the handle is closed or dropped. `Err`: a sentence for the operator.
+    fn open<'a>(&'a self, tunnel: &'a str, ingress: IngressInfo) -> BoxFuture<'a, Result<IngressHandle, String>>;
+}
+
+/// An open way in.
+pub struct IngressHandle {
+    stop: Option<oneshot::Sender<()>>,
+    done: BoxFuture<'static, ()>,
+}
+
+impl IngressHandle {
+    /// `stop` ends the listener when it is sent or dropped; `done` completes when no request runs any more.
+    pub fn new(stop: oneshot::Sender<()>, done: BoxFuture<'static, ()>) -> Self {
+        Self { stop: Some(stop), done }
+    }
+
+    /// No new requests; returns when the running ones are through.
+    pub async fn close(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        self.done.await;
+    }
+}
+
+impl std::fmt::Debug for IngressHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IngressHandle")
+    }
+}

@@ -1,0 +1,108 @@
+//! Child processes: a builder of what to run.
+
+use crate::caps::process as raw;
+pub use crate::caps::process::{
+    EnvironmentBase, Exit, HttpStep, Origin, Outcome, OutputMode, Running, Signal, StopStep,
+};
+use crate::caps::types::Error;
+
+/// What to run. Without more it is a tool: a clean environment, its output kept as lines, stopped with TERM.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command(pub raw::Spec);
+
+impl Command {
+    /// `binary` is a name of the manifest.
+    pub fn new(binary: &str) -> Self {
+        Self(raw::Spec {
+            binary: binary.to_owned(),
+            args: Vec::new(),
+            base: EnvironmentBase::Clean,
+            env: Vec::new(),
+            ports: Vec::new(),
+            files: Vec::new(),
+            cwd: None,
+            stdin: false,
+            stdout: OutputMode::Log,
+            stderr: OutputMode::Log,
+            stop: vec![StopStep::Signal(Signal::Terminate), StopStep::Wait(5_000)],
+            ext: Vec::new(),
+        })
+    }
+
+    /// `{port:NAME}`, `{dir}` and `{file:NAME}` are filled in.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.0.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts with the operator's environment. Needs a grant.
+    #[must_use]
+    pub fn inherit(mut self) -> Self {
+        self.0.base = EnvironmentBase::Inherit;
+        self
+    }
+
+    /// A loopback port that the host picks; `{port:NAME}` in the arguments, `process://PROCESS:NAME/` in requests.
+    #[must_use]
+    pub fn port(mut self, name: &str) -> Self {
+        self.0.ports.push(name.to_owned());
+        self
+    }
+
+    /// A private file; `{file:NAME}` is its path.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: impl Into<String>) -> Self {
+        self.0.files.push(raw::PrivateFile {
+            name: name.to_owned(),
+            content: content.into(),
+        });
+        self
+    }
+
+    #[must_use]
+    pub fn stop(mut self, steps: Vec<StopStep>) -> Self {
+        self.0.stop = steps;
+        self
+    }
+
+    /// As WIT `process.run`.
+    pub async fn run(self, timeout: u64) -> Result<raw::OutputOfRun, Error> {
+        raw::run(self.0, timeout).await
+    }
+
+    /// As WIT `process.ensure`.
+    pub async fn ensure(self, name: &str) -> Result<Running, Error> {
+        raw::ensure(name.to_owned(), self.0).await
+    }
+}
+
+/// The last lines of a process that has ended, for a failure's words.
+pub async fn last_lines(name: &str, count: usize) -> Vec<String> {
+    let Ok(mut lines) = raw::lines(name) else {
+        return Vec::new();
+    };
+    let mut last = std::collections::VecDeque::new();
+    while let Some(line) = lines.next().await {
+        if last.len() == count {
+            last.pop_front();
+        }
+        last.push_back(line.text);
+    }
+    last.into()
+}
+
+/// `exit code 1`, `signal 9`.
+pub fn describe(exit: &Exit) -> String {
+    match (exit.code, exit.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit code".to_owned(),
+    }
+}

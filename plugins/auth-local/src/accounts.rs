@@ -1,0 +1,255 @@
+//! Accounts and their credentials, over the store.
+//!
+//! Two kinds of keys: `account/NAME` holds a subject, `subject/ID` holds the credential. The credential is written first
+//! and the account's key last, with compare-and-set: of two enrolments at the same time one wins, and a crash between
+//! the two writes leaves a credential that no name leads to. The subject is random and not the name,
+//! so that a name that is given away later does not inherit what belonged to somebody else.
+
+use crate::hash::{self, Broken, Match};
+use crate::rules;
+use argon2::Params;
+use nexus_plugin_api::auth::Error;
+use nexus_plugin_api::auth::types::Value;
+use nexus_plugin_api::manage::Outcome;
+use serde::{Deserialize, Serialize};
+
+pub(crate) const ACCOUNT: &str = "account";
+pub(crate) const PASSWORD: &str = "password";
+pub(crate) const REPEAT: &str = "repeat";
+pub(crate) const CURRENT: &str = "current";
+/// Another name for [`PASSWORD`] in a change, where a form has the present one beside it.
+pub(crate) const NEW: &str = "new";
+
+/// A store key has at most 256 bytes.
+const ACCOUNT_MAX_BYTES: usize = 200;
+
+/// What this module needs of the host's store.
+pub(crate) trait Store {
+    async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Error>;
+    async fn set(&self, key: String, value: Vec<u8>) -> Result<(), Error>;
+    async fn delete(&self, key: String) -> Result<(), Error>;
+    async fn compare_and_set(&self, key: String, expected: Option<Vec<u8>>, value: Vec<u8>) -> Result<bool, Error>;
+}
+
+/// The value of `subject/ID`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Credential {
+    account: String,
+    /// A PHC string.
+    hash: String,
+}
+
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Self {
+        Self::Other(format!("The password could not be checked: {}.", broken.0))
+    }
+}
+
+pub(crate) struct Accounts<S> {
+    store: S,
+    /// For new hashes; a kept one with others is replaced when its owner logs in.
+    params: Params,
+}
+
+impl<S: Store> Accounts<S> {
+    pub(crate) fn new(store: S, params: Params) -> Self {
+        Self { store, params }
+    }
+
+    /// The subject that the name and the password belong to; none: one of them is wrong, and it takes the same
+    /// work to say so whichever it is.
+    pub(crate) async fn login(&self, account: &str, password: &str) -> Result<Option<String>, Error> {
+        let Some((subject, kept)) = self.find(account).await? else {
+            hash::pretend(password);
+            return Ok(None);
+        };
+        let credential = read(&subject, &kept)?;
+        match hash::verify(password, &credential.hash, &self.params)? {
+            Match::Wrong => Ok(None),
+            Match::Right => Ok(Some(subject)),
+            Match::Outdated => {
+                let renewed = Credential {
+                    account: credential.account,
+                    hash: hash::make(password, &self.params)?,
+                };
+                // If somebody changed it meanwhile, theirs stays; the login is right either way.
+                self.store
+                    .compare_and_set(subject_key(&subject), Some(kept), write(&renewed)?)
+                    .await?;
+                Ok(Some(subject))
+            }
+        }
+    }
+
+    pub(crate) async fn enrol(&self, account: &str, input: &[Value]) -> Result<Outcome, Error> {
+        if account.is_empty() || account.len() > ACCOUNT_MAX_BYTES {
+            return Ok(rejected(
+                ACCOUNT,
+                &format!("The name needs 1 to {ACCOUNT_MAX_BYTES} bytes."),
+            ));
+        }
+        let password = match new_password(account, input) {
+            Ok(password) => password,
+            Err(outcome) => return Ok(outcome),
+        };
+        if self.store.get(account_key(account)).await?.is_some() {
+            return Ok(taken(account));
+        }
+        let subject = new_subject()?;
+        let credential = Credential {
+            account: account.to_owned(),
+            hash: hash::make(password, &self.params)?,
+        };
+        self.store.set(subject_key(&subject), write(&credential)?).await?;
+        if self
+            .store
+            .compare_and_set(account_key(account), None, subject.clone().into_bytes())
+            .await?
+        {
+            return Ok(Outcome::Done(subject));
+        }
+        self.store.delete(subject_key(&subject)).await?;
+        Ok(taken(account))
+    }
+
+    pub(crate) async fn change(&self, subject: &str, input: &[Value]) -> Result<Outcome, Error> {
+        let (kept, credential) = self.credential(subject).await?;
+        let current = value(input, CURRENT).unwrap_or_default();
+        // The present password first: the rules must not tell a stranger anything.
+        if hash::verify(current, &credential.hash, &self.params)? == Match::Wrong {
+            return Ok(Outcome::BadCredential);
+        }
+        let password = match new_password(&credential.account, input) {
+            Ok(password) => password,
+            Err(outcome) => return Ok(outcome),
+        };
+        if password == current {
+            return Ok(rejected(
+                password_field(input),
+                "This is the password you have already. Choose another one.",
+            ));
+        }
+        self.replace(subject, kept, credential.account, password).await
+    }
+
+    pub(crate) async fn reset(&self, subject: &str, input: &[Value]) -> Result<Outcome, Error> {
+        let (kept, credential) = self.credential(subject).await?;
+        match new_password(&credential.account, input) {
+            Ok(password) => self.replace(subject, kept, credential.account, password).await,
+            Err(outcome) => Ok(outcome),
+        }
+    }
+
+    /// The name first: from then on nobody can log in, wherever this stops.
+    pub(crate) async fn remove(&self, subject: &str) -> Result<(), Error> {
+        let (_, credential) = self.credential(subject).await?;
+        let key = account_key(&credential.account);
+        if self.store.get(key.clone()).await?.as_deref() == Some(subject.as_bytes()) {
+            self.store.delete(key).await?;
+        }
+        self.store.delete(subject_key(subject)).await
+    }
+
+    async fn replace(&self, subject: &str, kept: Vec<u8>, account: String, password: &str) -> Result<Outcome, Error> {
+        let credential = Credential {
+            account,
+            hash: hash::make(password, &self.params)?,
+        };
+        if self
+            .store
+            .compare_and_set(subject_key(subject), Some(kept), write(&credential)?)
+            .await?
+        {
+            Ok(Outcome::Done(subject.to_owned()))
+        } else {
+            Err(Error::Unavailable(
+                "The password was changed by somebody else just now. Try again.".to_owned(),
+            ))
+        }
+    }
+
+    /// The subject of a name, and its credential as it is kept.
+    async fn find(&self, account: &str) -> Result<Option<(String, Vec<u8>)>, Error> {
+        if account.is_empty() || account.len() > ACCOUNT_MAX_BYTES {
+            return Ok(None);
+        }
+        let Some(subject) = self.store.get(account_key(account)).await? else {
+            return Ok(None);
+        };
+        let subject = String::from_utf8(subject).map_err(|_| damaged(account))?;
+        let kept = self
+            .store
+            .get(subject_key(&subject))
+            .await?
+            .ok_or_else(|| damaged(&subject))?;
+        Ok(Some((subject, kept)))
+    }
+
+    async fn credential(&self, subject: &str) -> Result<(Vec<u8>, Credential), Error> {
+        let kept = self.store.get(subject_key(subject)).await?;
+        let kept = kept.ok_or_else(|| Error::NotFound("This plugin keeps no password for that user.".to_owned()))?;
+        let credential = read(subject, &kept)?;
+        Ok((kept, credential))
+    }
+}
+
+/// What was typed into a field; none: the form had no such field.
+pub(crate) fn value<'a>(input: &'a [Value], name: &str) -> Option<&'a str> {
+    input.iter().find(|v| v.name == name).map(|v| v.value.as_str())
+}
+
+/// The field that holds the new password, for the message beside it.
+fn password_field(input: &[Value]) -> &'static str {
+    if value(input, NEW).is_some() { NEW } else { PASSWORD }
+}
+
+fn new_password<'a>(account: &str, input: &'a [Value]) -> Result<&'a str, Outcome> {
+    let field = password_field(input);
+    let password = value(input, field).unwrap_or_default();
+    rules::check(account, password).map_err(|why| rejected(field, &why))?;
+    if value(input, REPEAT) != Some(password) {
+        return Err(rejected(REPEAT, "The two passwords differ. Type the same one twice."));
+    }
+    Ok(password)
+}
+
+fn rejected(field: &str, why: &str) -> Outcome {
+    Outcome::Rejected((field.to_owned(), why.to_owned()))
+}
+
+fn taken(account: &str) -> Outcome {
+    rejected(ACCOUNT, &format!("There is an account `{account}` already."))
+}
+
+fn damaged(key: &str) -> Error {
+    Error::Other(format!(
+        "The login's store is damaged: what is kept for `{key}` cannot be read. Restore a backup."
+    ))
+}
+
+fn account_key(account: &str) -> String {
+    format!("account/{account}")
+}
+
+fn subject_key(subject: &str) -> String {
+    format!("subject/{subject}")
+}
+
+/// 128 random bits in hexadecimal.
+fn new_subject() -> Result<String, Error> {
+    let bytes: [u8; 16] = hash::random()?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn read(subject: &str, kept: &[u8]) -> Result<Credential, Error> {
+    serde_json::from_slice(kept).map_err(|_| damaged(subject))
+}
+
+fn write(credential: &Credential) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(credential).map_err(|error| Error::Other(format!("The credential cannot be written: {error}.")))
+}
+
+#[cfg(test)]
+#[path = "accounts_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests;
