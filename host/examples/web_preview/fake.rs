@@ -455,6 +455,20 @@ impl ChatApi for FakeChat {
         };
         async move { Ok(admission) }.boxed()
     }
+    fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission> {
+        let client_id = format!(
+            "continue-{}",
+            fold(&self.shared.sessions.lock().unwrap()[session]).messages.len()
+        );
+        self.prompt(
+            session,
+            Prompt {
+                client_id,
+                text: "Continue.".into(),
+                consent: None,
+            },
+        )
+    }
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         self.push(session, Event::Turn { turn: Turn::Idle });
         async move { Ok(()) }.boxed()

@@ -73,7 +73,7 @@ fn client(visitor: &Visitor) -> Client {
         browser: visitor.browser.clone(),
         device: visitor.device.clone(),
         peer: visitor.address.to_string(),
-        agent: String::new(),
+        agent: visitor.agent.clone(),
     }
 }
 

@@ -227,6 +227,9 @@ impl ChatApi for ChatAdapter {
         };
         async move { Ok(self.chat.prompt(session, prompt).await?) }.boxed()
     }
+    fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission> {
+        async move { Ok(self.chat.continue_interrupted(session).await?) }.boxed()
+    }
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.chat.cancel(session).await?) }.boxed()
     }

@@ -8,7 +8,7 @@ use crate::time;
 use crate::timeouts::{HTTP_READ, KNOWN_DEVICE};
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -81,12 +81,9 @@ pub(super) fn farewell(response: &mut Response, site: &Site) {
     Cookie::Login.set(site, "", Some(Duration::ZERO), response.headers_mut());
 }
 
-fn site(parts: &Parts) -> Result<Site, Response> {
-    parts
-        .extensions
-        .get::<Site>()
-        .cloned()
-        .ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+fn site(parts: &Parts) -> Result<Site, StatusCode> {
+    let site = parts.extensions.get::<Site>();
+    site.cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The login of this request, if it has a valid one.
@@ -98,7 +95,7 @@ pub(super) struct MaybeLogin {
 impl FromRequestParts<WebState> for MaybeLogin {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
-        let site = site(parts)?;
+        let site = site(parts).map_err(IntoResponse::into_response)?;
         let login = match Cookie::Login.read(&parts.headers, &site) {
             Some(token) if !token.is_empty() => state
                 .services
@@ -160,7 +157,7 @@ impl Guest {
 impl FromRequestParts<WebState> for Guest {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Response> {
-        let site = site(parts)?;
+        let site = site(parts).map_err(IntoResponse::into_response)?;
         let Some(connection) = parts.extensions.get::<Connection>() else {
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };
@@ -178,6 +175,11 @@ impl FromRequestParts<WebState> for Guest {
             tunnel: connection.tunnel().map(str::to_owned),
             browser,
             device: Cookie::Device.read(&parts.headers, &site),
+            agent: parts
+                .headers
+                .get(USER_AGENT)
+                .and_then(|agent| agent.to_str().ok())
+                .map_or(String::new(), |agent| agent.chars().take(200).collect()),
         };
         Ok(Self { visitor, site, fresh })
     }

@@ -63,9 +63,11 @@ impl FromStr for Authority {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(());
         }
-        let port = match authority.port() {
-            Some(port) => Some(port.as_str().parse().map_err(|_| ())?),
-            None => None,
+        // `Authority::port` is silent about a port that is no number.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => None,
+            Some(rest) => Some(rest.trim_start_matches(':').parse().map_err(|_| ())?),
+            None => return Err(()),
         };
         Ok(Self {
             host: authority.host().trim_end_matches('.').to_ascii_lowercase(),

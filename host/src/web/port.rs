@@ -50,6 +50,8 @@ pub struct Visitor {
     pub browser: String,
     /// The value of the known-device cookie, not checked yet.
     pub device: Option<String>,
+    /// What the browser calls itself, for the list of logins. At most 200 characters.
+    pub agent: String,
 }
 
 /// Whether somebody can log in at all.
@@ -239,6 +241,7 @@ pub struct SessionState {
 
 /// What a subscription yields.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // events are what is sent; a box for each would cost an allocation
 pub enum Frame {
     /// Replaces all that the client knows of the session.
     State(Box<SessionState>),
@@ -269,6 +272,8 @@ pub trait ChatApi: Send + Sync + 'static {
     fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>>;
     /// Runs to its end even if the caller goes away.
     fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission>;
+    /// Goes on where an interrupted answer ended; twice for the same answer makes one turn.
+    fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
     fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
     /// Starts to install the missing backend; how it goes is seen in [`Missing::install`].

@@ -289,7 +289,11 @@ export function start() {
     }
     if (!busy && (turn.type === 'interrupted' || lastMessage()?.data.interrupted)) {
       const go = el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
-      go.onclick = () => prompt('Please continue exactly where you stopped.');
+      go.onclick = () => {
+        if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
+        go.disabled = true;
+        ask({ type: 'continue', session }, null, () => { go.disabled = false; });
+      };
       tail.append(el('div', { className: 'alert warn' },
         el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), go));
     }

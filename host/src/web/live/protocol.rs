@@ -75,6 +75,11 @@ pub enum Client {
         #[serde(default)]
         consent: Option<String>,
     },
+    /// Go on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
+    Continue {
+        request: String,
+        session: String,
+    },
     /// Stop the running turn. Answered by `done` or `failed`, as the next ones.
     Cancel {
         request: String,

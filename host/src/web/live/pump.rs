@@ -253,6 +253,15 @@ async fn answer(state: &WebState, request: Client) -> Server {
             text,
             consent,
         } => prompt(state, session, client_id, text, consent).await,
+        Client::Continue { request, session } => {
+            let result = match chat.continue_interrupted(&session).await {
+                Ok(Admission::Admitted | Admission::Duplicate) => Ok(()),
+                Ok(Admission::Unknown(why)) => Err(ApiError::Unavailable(why)),
+                Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => Err(ApiError::Refused(why)),
+                Err(error) => Err(error),
+            };
+            settle(request, result)
+        }
         Client::Cancel { request, session } => settle(request, chat.cancel(&session).await),
         Client::Reply {
             request,

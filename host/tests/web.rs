@@ -1,0 +1,751 @@
+//! The router and the live socket against services that pretend.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "../examples/web_preview/fake.rs"]
+mod fake;
+#[path = "../examples/web_preview/script.rs"]
+mod script;
+
+use axum::Router;
+use axum::body::Body;
+use fake::{Fakes, PASSWORD, TOKEN, message, part};
+use futures::{SinkExt as _, StreamExt as _};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use nexus::model::chat::{Content, Event, Role, Turn};
+use nexus::time::SystemClock;
+use nexus::web::live::protocol::{Client, Server, close};
+use nexus::web::{Connection, Ingress, WebState, router, serve};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+const HOST: &str = "localhost:7860";
+const SITE: &str = "http://localhost:7860";
+
+struct Web {
+    fakes: Fakes,
+    app: Router,
+    ingress: Ingress,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn cookies(&self) -> Vec<&str> {
+        self.headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
+    }
+    /// What a browser sends back.
+    fn jar(&self) -> String {
+        self.cookies()
+            .iter()
+            .map(|cookie| cookie.split(';').next().unwrap())
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+    fn location(&self) -> &str {
+        self.headers
+            .get(header::LOCATION)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+    fn hidden(&self, name: &str) -> String {
+        let start = format!("name=\"{name}\" value=\"");
+        self.text
+            .split(&start)
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned()
+    }
+}
+
+fn local() -> Ingress {
+    Ingress::Local {
+        hosts: Vec::new(),
+        public_url: None,
+    }
+}
+
+fn tunnel() -> Ingress {
+    let hosts = watch::channel(vec!["t.example".to_owned()]).1;
+    Ingress::Tunnel {
+        name: "main".into(),
+        hosts,
+        client_address_header: Some("x-client".into()),
+        https: true,
+    }
+}
+
+impl Web {
+    fn new(owner: bool, ingress: Ingress) -> Self {
+        let fakes = Fakes::new(owner, None);
+        let app = router(WebState::new(fakes.services(), Arc::new(SystemClock)));
+        Self { fakes, app, ingress }
+    }
+    async fn send(&self, mut request: Request<Body>) -> Answer {
+        let peer = "127.0.0.1:50000".parse().unwrap();
+        request
+            .extensions_mut()
+            .insert(Connection::new(self.ingress.clone(), peer));
+        let (parts, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+    async fn get(&self, path: &str, cookie: &str) -> Answer {
+        self.send(
+            Request::get(path)
+                .header("host", HOST)
+                .header("cookie", cookie)
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+    async fn post(&self, path: &str, cookie: &str, body: String) -> Answer {
+        let request = Request::post(path)
+            .header("host", HOST)
+            .header("origin", SITE)
+            .header("cookie", cookie);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+    fn cookie(&self) -> (String, nexus::web::port::Login) {
+        let (new, login) = self.fakes.auth.login();
+        (format!("nexus-local={}", new.token), login)
+    }
+}
+
+#[tokio::test]
+async fn other_host_names_are_refused_in_words() {
+    let web = Web::new(true, local());
+    for host in ["evil.example", "127.0.0.1.evil.example:7860", "192.168.1.9:7860", ""] {
+        let request = Request::get("/login").header("host", host).body(Body::empty()).unwrap();
+        let answer = web.send(request).await;
+        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
+        assert!(answer.text.contains("nexus.toml"), "{}", answer.text);
+    }
+    let through = Web::new(true, tunnel());
+    for (host, status) in [
+        ("t.example", StatusCode::OK),
+        ("localhost", StatusCode::MISDIRECTED_REQUEST),
+    ] {
+        let request = Request::get("/login").header("host", host).body(Body::empty()).unwrap();
+        assert_eq!(through.send(request).await.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn only_our_own_pages_may_change_something() {
+    let web = Web::new(true, local());
+    let (cookie, login) = web.cookie();
+    let post = |origin: Option<&str>, site: Option<&str>| {
+        let mut request = Request::post("/status/tunnel/main/stop")
+            .header("host", HOST)
+            .header("cookie", &cookie);
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        if let Some(site) = site {
+            request = request.header("sec-fetch-site", site);
+        }
+        request.body(Body::from(format!("csrf={}", login.csrf))).unwrap()
+    };
+    let bad = [
+        (None, None),
+        (Some("null"), None),
+        (Some("https://evil.example"), None),
+        (Some("https://localhost:7860"), None),
+        (Some("http://localhost:7861"), None),
+        (Some("null"), Some("same-origin")),
+        (None, Some("same-site")),
+        (None, Some("cross-site")),
+    ];
+    for (origin, site) in bad {
+        assert_eq!(
+            web.send(post(origin, site)).await.status,
+            StatusCode::FORBIDDEN,
+            "{origin:?} {site:?}"
+        );
+    }
+    for (origin, site) in [(Some(SITE), None), (None, Some("same-origin"))] {
+        assert_eq!(
+            web.send(post(origin, site)).await.status,
+            StatusCode::SEE_OTHER,
+            "{origin:?} {site:?}"
+        );
+    }
+    let request = Request::get("/live")
+        .header("host", HOST)
+        .header("origin", "https://evil.example");
+    let request = request
+        .header("upgrade", "websocket")
+        .header("cookie", &cookie)
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(web.send(request).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_form_without_its_token_does_nothing() {
+    let web = Web::new(true, local());
+    let (cookie, login) = web.cookie();
+    for path in [
+        "/status/tunnel/main/stop",
+        "/logout",
+        "/account",
+        "/account/logout-others",
+        "/install",
+    ] {
+        for body in ["", "csrf=", "csrf=wrong"] {
+            assert_eq!(
+                web.post(path, &cookie, body.into()).await.status,
+                StatusCode::FORBIDDEN,
+                "{path} {body}"
+            );
+        }
+    }
+    let state = || web.fakes.tunnels.0.borrow()[0].state.clone();
+    assert_eq!(state(), nexus::model::tunnel::State::Up { connections: 1 });
+    let answer = web
+        .post("/status/tunnel/main/stop", &cookie, format!("csrf={}", login.csrf))
+        .await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/status"));
+    assert_eq!(state(), nexus::model::tunnel::State::Off);
+    let gone = web
+        .post("/status/tunnel/none/stop", &cookie, format!("csrf={}", login.csrf))
+        .await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_login() {
+    let web = Web::new(true, local());
+    for cookie in ["", "nexus-local=wrong", "nexus-local=", "__Host-nexus=x"] {
+        assert_eq!(web.get("/", cookie).await.location(), "/login");
+        assert_eq!(web.get("/s/ses_1", cookie).await.location(), "/login?next=/s/ses_1");
+        assert_eq!(web.get("/status", cookie).await.location(), "/login?next=/status");
+        let answer = web.post("/status/tunnel/main/stop", cookie, "csrf=x".into()).await;
+        assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/login"));
+    }
+    let (cookie, login) = web.cookie();
+    assert_eq!(web.get("/account", &cookie).await.status, StatusCode::OK);
+    web.fakes.auth.revoke(&login.id);
+    assert_eq!(web.get("/account", &cookie).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn set_up_and_log_in_with_cookies_that_stay_here() {
+    let web = Web::new(false, local());
+    assert!(web.get("/", "").await.text.contains("set-up link"));
+    assert_eq!(web.get("/login", "").await.location(), "/");
+    let page = web.get("/setup", "").await;
+    let jar = page.jar();
+    let csrf = page.hidden("csrf");
+    let form =
+        |token: &str, password: &str| format!("csrf={csrf}&token={token}&field-account=ada&field-password={password}");
+    let stranger = web
+        .post(
+            "/setup",
+            "nexus-local-browser=another-browser-1",
+            form(TOKEN, "long+enough+pw"),
+        )
+        .await;
+    assert_eq!(stranger.status, StatusCode::FORBIDDEN);
+    let wrong = web.post("/setup", &jar, form("wrong", "long+enough+pw")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text.contains("15 minutes") && !wrong.text.contains("long enough pw"));
+    let short = web.post("/setup", &jar, form(TOKEN, "short")).await;
+    assert!(
+        short.text.contains("aria-invalid=\"true\"") && short.text.contains("value=\"ada\""),
+        "{}",
+        short.text
+    );
+    let done = web.post("/setup", &jar, form(TOKEN, "long+enough+pw")).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"));
+    for cookie in done.cookies() {
+        assert!(
+            cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"),
+            "{cookie}"
+        );
+        assert!(
+            cookie.starts_with("nexus-local") && !cookie.contains("Secure"),
+            "{cookie}"
+        );
+    }
+    assert!(web.get("/", &done.jar()).await.text.contains("id=\"prompt\""));
+    assert_eq!(web.get("/setup", "").await.location(), "/login");
+}
+
+#[tokio::test]
+async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
+    let web = Web::new(true, tunnel());
+    let page = web
+        .send(
+            Request::get("/login")
+                .header("host", "t.example")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await;
+    let (csrf, state) = (page.hidden("csrf"), page.hidden("state"));
+    let post = |password: &str| {
+        let body = format!(
+            "csrf={csrf}&state={state}&next=//evil.example&field-account=ada&field-password={}",
+            password.replace(' ', "+")
+        );
+        Request::post("/login")
+            .header("host", "t.example")
+            .header("origin", "https://t.example")
+            .header("x-client", "203.0.113.7")
+            .header("x-forwarded-for", "198.51.100.1")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", page.jar())
+            .body(Body::from(body))
+            .unwrap()
+    };
+    let wrong = web.send(post("wrong")).await;
+    assert!(wrong.text.contains("role=\"alert\"") && wrong.text.contains("password is wrong"));
+    let done = web.send(post(PASSWORD)).await;
+    assert_eq!(done.location(), "/");
+    for cookie in done.cookies() {
+        assert!(
+            cookie.starts_with("__Host-nexus") && cookie.contains("; Secure"),
+            "{cookie}"
+        );
+        assert!(cookie.contains("Path=/;") && !cookie.contains("Domain"), "{cookie}");
+    }
+    let visitor = web.fakes.auth.visitors.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(
+        (visitor.address.to_string().as_str(), visitor.tunnel.as_deref()),
+        ("203.0.113.7", Some("main"))
+    );
+    assert_eq!(visitor.origin, "https://t.example");
+    for _ in 0..5 {
+        web.send(post("wrong")).await;
+    }
+    assert!(web.send(post("wrong")).await.text.contains("in 30 minutes"));
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let web = Web::new(true, local());
+    let (cookie, _) = web.cookie();
+    for path in ["/", "/login", "/status", "/account", "/nothing", "/healthz", "/s/x"] {
+        let answer = web.get(path, &cookie).await;
+        let get = |name: &str| answer.headers.get(name).map_or("", |value| value.to_str().unwrap());
+        let csp = get("content-security-policy");
+        assert!(
+            csp.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"),
+            "{path}"
+        );
+        assert!(
+            !csp.contains("unsafe") && csp.contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert_eq!(
+            (get("x-content-type-options"), get("cache-control")),
+            ("nosniff", "no-store"),
+            "{path}"
+        );
+        assert_eq!(get("cross-origin-opener-policy"), "same-origin", "{path}");
+        for inline in ["<style", "style=\"", "onclick", "<script>", "javascript:"] {
+            assert!(!answer.text.contains(inline), "{path} {inline}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn assets_are_kept_for_ever_and_named_by_their_content() {
+    let web = Web::new(true, local());
+    let page = web.get("/login", "").await.text;
+    let path = page
+        .split("href=\"")
+        .find(|text| text.contains("nexus.css"))
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let request = Request::get(path)
+        .header("host", "localhost")
+        .header("accept-encoding", "gzip");
+    let answer = web.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
+    assert_eq!(
+        (answer.headers["content-encoding"].as_bytes(), answer.status),
+        (b"gzip".as_slice(), StatusCode::OK)
+    );
+    assert_eq!(
+        web.get("/assets/0000000000000000/nexus.css", "").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let script = web.get(&path.replace("nexus.css", "chat.js"), "").await;
+    assert_eq!(
+        script.text.matches("innerHTML").count(),
+        1,
+        "HTML gets in through one function"
+    );
+}
+
+#[tokio::test]
+async fn details_of_health_stay_on_this_machine() {
+    let web = Web::new(true, local());
+    let here: serde_json::Value = serde_json::from_str(&web.get("/healthz", "").await.text).unwrap();
+    assert_eq!(
+        (here["status"].as_str(), here["version"].as_str()),
+        (Some("ok"), Some("0.1.0"))
+    );
+    let expected = serde_json::json!({"name": "chat-opencode", "kind": "chat", "version": "0.1.0", "state": "running"});
+    assert_eq!(here["plugins"][1], expected);
+    let through = Web::new(true, tunnel());
+    let request = Request::get("/healthz")
+        .header("host", "t.example")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(through.send(request).await.text, r#"{"status":"ok"}"#);
+}
+
+#[tokio::test]
+async fn an_example_says_so_on_every_page() {
+    let web = Web::new(true, local());
+    web.fakes.chat.set_missing();
+    let (cookie, login) = web.cookie();
+    for path in ["/", "/status", "/account", "/s/x"] {
+        let text = web.get(path, &cookie).await.text;
+        assert!(text.contains("This is an example: no model answers."), "{path}");
+        assert!(
+            text.contains("npm install -g") && text.contains("Install opencode 1.18.33"),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        web.post("/install", &cookie, format!("csrf={}", login.csrf))
+            .await
+            .location(),
+        "/status"
+    );
+    assert!(web.get("/status", &cookie).await.text.contains("Installing opencode"));
+}
+
+#[tokio::test]
+async fn what_a_session_is_called_is_only_text() {
+    let web = Web::new(true, local());
+    let (cookie, login) = web.cookie();
+    web.fakes
+        .chat
+        .add("a\"><script>", "<script>alert(1)</script>\" onload=\"");
+    for path in ["/", "/s/a%22%3E%3Cscript%3E"] {
+        let text = web.get(path, &cookie).await.text;
+        assert!(!text.contains("<script>") && !text.contains("\" onload="), "{text}");
+        assert!(text.contains("&#60;script&#62;alert"), "{text}");
+    }
+    let huge = format!("csrf={}&title={}", login.csrf, "x".repeat(100_000));
+    assert_eq!(
+        web.post("/s/x/rename", &cookie, huge).await.status,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+    let request = Request::builder()
+        .method(Method::PUT)
+        .uri("/login")
+        .header("host", "localhost");
+    let answer = web
+        .send(
+            request
+                .header("origin", "http://localhost")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+// ---- the live socket, over a real listener -----------------------------------------------------------------------
+
+type Stream = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+
+struct Live {
+    fakes: Fakes,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+}
+
+impl Live {
+    async fn start() -> Self {
+        let fakes = Fakes::new(true, None);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let state = WebState::new(fakes.services(), Arc::new(SystemClock));
+        tokio::spawn(serve(listener, local(), state, shutdown.clone()));
+        Self {
+            fakes,
+            address,
+            shutdown,
+        }
+    }
+    async fn connect(&self, cookie: &str) -> Result<Stream, Error> {
+        let mut request = format!("ws://{}/live", self.address).into_client_request().unwrap();
+        request
+            .headers_mut()
+            .insert("origin", format!("http://{}", self.address).parse().unwrap());
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+    }
+    async fn hello(&self, session: Option<&str>, from: Option<u64>) -> (Stream, nexus::web::port::Login) {
+        let (new, login) = self.fakes.auth.login();
+        let mut socket = self.connect(&format!("nexus-local={}", new.token)).await.unwrap();
+        let session = session.map(str::to_owned);
+        send(
+            &mut socket,
+            &Client::Hello {
+                protocol: 1,
+                session,
+                from,
+                status: false,
+            },
+        )
+        .await;
+        (socket, login)
+    }
+}
+
+async fn send(socket: &mut Stream, frame: &Client) {
+    socket
+        .send(Message::text(serde_json::to_string(frame).unwrap()))
+        .await
+        .unwrap();
+}
+
+async fn next(socket: &mut Stream) -> Result<Server, u16> {
+    loop {
+        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
+            .await
+            .expect("a frame in time");
+        match message {
+            Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+            Some(Ok(Message::Close(Some(frame)))) => return Err(frame.code.into()),
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The next frame that is not about the list or the backend.
+async fn chat(socket: &mut Stream) -> Server {
+    loop {
+        match next(socket).await.unwrap() {
+            Server::List { .. } | Server::Backend { .. } | Server::Welcome { .. } => {}
+            frame => return frame,
+        }
+    }
+}
+
+fn text(text: &str) -> Content {
+    Content::Text { text: text.into() }
+}
+
+#[tokio::test]
+async fn each_event_arrives_once_across_a_reconnect() {
+    let live = Live::start().await;
+    let api = &live.fakes.chat;
+    api.add("s", "A chat");
+    api.push("s", message("m", Role::Assistant, None));
+    let (mut socket, _) = live.hello(Some("s"), None).await;
+    assert!(matches!(
+        next(&mut socket).await,
+        Ok(Server::Welcome { protocol: 1, .. })
+    ));
+    let Server::State(state) = chat(&mut socket).await else {
+        panic!("first the state")
+    };
+    assert_eq!((state.seq, state.messages.len(), state.turn), (2, 1, Turn::Idle));
+    api.push("s", part("p", "m", 1, false, text("**bo")));
+    let Server::Event {
+        prev: 2,
+        seq: 3,
+        html: None,
+        ..
+    } = chat(&mut socket).await
+    else {
+        panic!("open text")
+    };
+    drop(socket);
+    let more = "ld** <b>x</b>".to_owned();
+    api.push(
+        "s",
+        Event::Delta {
+            part: "p".into(),
+            message: "m".into(),
+            revision: 2,
+            text: more,
+        },
+    );
+    api.push("s", part("p", "m", 3, true, text("**bold** <b onclick=x>x</b>")));
+    let (mut socket, _) = live.hello(Some("s"), Some(3)).await;
+    let Server::Event {
+        prev: 3,
+        seq: 4,
+        event: Event::Delta { .. },
+        ..
+    } = chat(&mut socket).await
+    else {
+        panic!("goes on where it was")
+    };
+    let Server::Event {
+        prev: 4,
+        seq: 5,
+        html: Some(html),
+        ..
+    } = chat(&mut socket).await
+    else {
+        panic!("closed")
+    };
+    assert_eq!(
+        html.trim(),
+        "<p><strong>bold</strong> &lt;b onclick=x&gt;x&lt;/b&gt;</p>"
+    );
+    // A late joiner gets the same, as a state.
+    send(
+        &mut socket,
+        &Client::Subscribe {
+            session: "s".into(),
+            from: None,
+        },
+    )
+    .await;
+    let Server::State(state) = chat(&mut socket).await else {
+        panic!("the state")
+    };
+    assert_eq!(
+        (state.seq, state.messages[0].parts[0].html.as_deref()),
+        (5, Some(html.as_str()))
+    );
+    send(
+        &mut socket,
+        &Client::Subscribe {
+            session: "none".into(),
+            from: None,
+        },
+    )
+    .await;
+    assert!(matches!(chat(&mut socket).await, Server::Ended { again: false, .. }));
+}
+
+#[tokio::test]
+async fn prompts_are_answered_by_what_became_of_them() {
+    let live = Live::start().await;
+    live.fakes.chat.add("s", "");
+    let (mut socket, _) = live.hello(None, None).await;
+    let prompt = |id: &str, text: &str, consent: Option<&str>| Client::Prompt {
+        session: "s".into(),
+        client_id: id.into(),
+        text: text.into(),
+        consent: consent.map(str::to_owned),
+    };
+    send(&mut socket, &prompt("a", "hi", None)).await;
+    assert_eq!(
+        chat(&mut socket).await,
+        Server::Admitted {
+            client_id: "a".into(),
+            duplicate: false
+        }
+    );
+    send(&mut socket, &prompt("a", "hi", None)).await;
+    assert_eq!(
+        chat(&mut socket).await,
+        Server::Admitted {
+            client_id: "a".into(),
+            duplicate: true
+        }
+    );
+    send(&mut socket, &prompt("b", "consent", None)).await;
+    let Server::Consent { consent, .. } = chat(&mut socket).await else {
+        panic!("consent first")
+    };
+    send(&mut socket, &prompt("b", "consent", Some(&consent))).await;
+    assert!(matches!(chat(&mut socket).await, Server::Admitted { .. }));
+    for (id, text) in [("c", "refuse"), ("d", "  "), ("not an id!", "hi"), ("", "hi")] {
+        send(&mut socket, &prompt(id, text, None)).await;
+        assert!(
+            matches!(chat(&mut socket).await, Server::Refused { client_id, .. } if client_id == id),
+            "{id}"
+        );
+    }
+    assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 2);
+    send(
+        &mut socket,
+        &Client::Create {
+            request: "r".into(),
+            title: Some("T".into()),
+        },
+    )
+    .await;
+    let Server::Created { request, session } = chat(&mut socket).await else {
+        panic!("created")
+    };
+    assert_eq!((request.as_str(), session.title.as_str()), ("r", "T"));
+    send(
+        &mut socket,
+        &Client::Continue {
+            request: "k".into(),
+            session: "s".into(),
+        },
+    )
+    .await;
+    assert_eq!(chat(&mut socket).await, Server::Done { request: "k".into() });
+    assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 3);
+    send(&mut socket, &Client::Ping).await;
+    assert_eq!(chat(&mut socket).await, Server::Pong);
+}
+
+#[tokio::test]
+async fn a_revoked_login_closes_its_sockets_at_once_and_no_others() {
+    let live = Live::start().await;
+    let (mut mine, login) = live.hello(None, None).await;
+    let (mut other, _) = live.hello(None, None).await;
+    for _ in 0..3 {
+        next(&mut mine).await.unwrap();
+        next(&mut other).await.unwrap();
+    }
+    live.fakes.auth.revoke(&login.id);
+    assert_eq!(next(&mut mine).await, Err(close::LOGGED_OUT));
+    send(&mut other, &Client::Ping).await;
+    assert_eq!(next(&mut other).await, Ok(Server::Pong));
+    live.shutdown.cancel();
+    assert_eq!(next(&mut other).await, Err(close::GOING_AWAY));
+}
+
+#[tokio::test]
+async fn strangers_and_nonsense_are_turned_away() {
+    let live = Live::start().await;
+    let Err(Error::Http(answer)) = live.connect("nexus-local=wrong").await else {
+        panic!("no login, no socket")
+    };
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    for nonsense in ["{}", "x", r#"{"type":"ping"}"#, r#"{"type":"hello","protocol":9}"#] {
+        let (new, _) = live.fakes.auth.login();
+        let mut socket = live.connect(&format!("nexus-local={}", new.token)).await.unwrap();
+        socket.send(Message::text(nonsense)).await.unwrap();
+        assert_eq!(next(&mut socket).await, Err(close::PROTOCOL), "{nonsense}");
+    }
+}
