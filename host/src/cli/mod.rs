@@ -2,6 +2,7 @@
 
 mod config;
 mod logging;
+pub mod plugin;
 mod setup;
 mod signals;
 mod source;
@@ -47,6 +48,9 @@ enum Command {
     /// Install what Nexus can run
     #[command(subcommand)]
     Setup(setup::SetupCommand),
+    /// Build, check and show plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Print the version
     Version,
 }
@@ -119,6 +123,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Up(args) => run_up(&args),
         Command::Config(command) => Ok(config::run(&command)),
         Command::Setup(command) => setup::run(&command),
+        Command::Plugin(command) => plugin::run(command),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)

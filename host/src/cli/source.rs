@@ -20,7 +20,7 @@ impl Components {
 
     /// What this binary ships.
     pub fn shipped() -> Self {
-        Self::new(&[])
+        Self::new(crate::builtin::all())
     }
 }
 
