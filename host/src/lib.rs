@@ -3,6 +3,7 @@
 //! Dependencies point one way: `cli` → `web` → `services` → (`journal`, `runtime`) → (`capabilities`, `process`, `outgoing`,
 //! `store`) → (`config`, `model`, `time`). `ARCHITECTURE.md` is the map.
 
+pub mod app;
 pub mod builtin;
 pub mod capabilities;
 pub mod cli;

@@ -106,11 +106,11 @@ pub mod caps {
 /// What a tunnel provider implements: [`Guest`](tunnel::Guest), exported with [`export_tunnel!`](crate::export_tunnel).
 #[cfg(feature = "tunnel")]
 pub mod tunnel {
-    pub use super::bindings::tunnel::exports::nexus::plugin::tunnel::*;
     #[doc(hidden)]
     pub use super::bindings::tunnel as __world;
-    pub use crate::caps::types::{Availability, Error, Ext, Failure, FailureKind};
+    pub use super::bindings::tunnel::exports::nexus::plugin::tunnel::*;
     use super::job::{Cancel, Events, Job};
+    pub use crate::caps::types::{Availability, Error, Ext, Failure, FailureKind};
 
     /// Runs `work` beside the call: returns the pair that `run` returns.
     pub fn job<W>(cancel: wit_bindgen::FutureReader<()>, work: W) -> Job<Event>
@@ -125,12 +125,12 @@ pub mod tunnel {
 /// What a chat backend implements: [`Guest`](chat::Guest), exported with [`export_chat!`](crate::export_chat).
 #[cfg(feature = "chat")]
 pub mod chat {
-    pub use super::bindings::chat::exports::nexus::plugin::chat::*;
     #[doc(hidden)]
     pub use super::bindings::chat as __world;
+    pub use super::bindings::chat::exports::nexus::plugin::chat::*;
     pub use super::bindings::chat::nexus::plugin::chat_types as types;
-    pub use crate::caps::types::{Availability, Error, Ext, Failure, FailureKind};
     use super::job::{Cancel, Events, Job};
+    pub use crate::caps::types::{Availability, Error, Ext, Failure, FailureKind};
 
     /// Runs `work` beside the call: returns the pair that `events` returns.
     pub fn job<W>(cancel: wit_bindgen::FutureReader<()>, work: W) -> Job<types::Event>
@@ -145,17 +145,17 @@ pub mod chat {
 /// The optional interface of a chat backend that holds several sessions.
 #[cfg(feature = "chat")]
 pub mod sessions {
-    pub use super::bindings::sessions::exports::nexus::plugin::sessions::*;
     #[doc(hidden)]
     pub use super::bindings::sessions as __world;
+    pub use super::bindings::sessions::exports::nexus::plugin::sessions::*;
 }
 
 /// What an auth provider implements: [`Guest`](auth::Guest), exported with [`export_auth!`](crate::export_auth).
 #[cfg(feature = "auth")]
 pub mod auth {
-    pub use super::bindings::auth::exports::nexus::plugin::auth::*;
     #[doc(hidden)]
     pub use super::bindings::auth as __world;
+    pub use super::bindings::auth::exports::nexus::plugin::auth::*;
     pub use super::bindings::auth::nexus::plugin::auth_types as types;
     pub use crate::caps::types::{Error, Ext};
 }
@@ -163,9 +163,9 @@ pub mod auth {
 /// The optional interface of an auth provider that keeps credentials.
 #[cfg(feature = "auth")]
 pub mod manage {
-    pub use super::bindings::manage::exports::nexus::plugin::manage::*;
     #[doc(hidden)]
     pub use super::bindings::manage as __world;
+    pub use super::bindings::manage::exports::nexus::plugin::manage::*;
 }
 
 pub use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
@@ -175,7 +175,13 @@ pub use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, sp
 #[macro_export]
 macro_rules! export_tunnel {
     ($plugin:ident) => {
+        // A native linker rejects the names of these symbols.
+        #[cfg(target_arch = \"wasm32\")]
         $crate::tunnel::__world::export_world!($plugin with_types_in $crate::tunnel::__world);
+        const _: fn() = || {
+            fn implements<T: $crate::tunnel::Guest>() {}
+            implements::<$plugin>();
+        };
     };
 }
 
@@ -184,7 +190,13 @@ macro_rules! export_tunnel {
 #[macro_export]
 macro_rules! export_chat {
     ($plugin:ident) => {
+        // A native linker rejects the names of these symbols.
+        #[cfg(target_arch = \"wasm32\")]
         $crate::chat::__world::export_world!($plugin with_types_in $crate::chat::__world);
+        const _: fn() = || {
+            fn implements<T: $crate::chat::Guest>() {}
+            implements::<$plugin>();
+        };
     };
 }
 
@@ -194,7 +206,13 @@ macro_rules! export_chat {
 macro_rules! export_chat_with_sessions {
     ($plugin:ident) => {
         $crate::export_chat!($plugin);
+        // A native linker rejects the names of these symbols.
+        #[cfg(target_arch = \"wasm32\")]
         $crate::sessions::__world::export_world!($plugin with_types_in $crate::sessions::__world);
+        const _: fn() = || {
+            fn implements<T: $crate::sessions::Guest>() {}
+            implements::<$plugin>();
+        };
     };
 }
 
@@ -203,7 +221,13 @@ macro_rules! export_chat_with_sessions {
 #[macro_export]
 macro_rules! export_auth {
     ($plugin:ident) => {
+        // A native linker rejects the names of these symbols.
+        #[cfg(target_arch = \"wasm32\")]
         $crate::auth::__world::export_world!($plugin with_types_in $crate::auth::__world);
+        const _: fn() = || {
+            fn implements<T: $crate::auth::Guest>() {}
+            implements::<$plugin>();
+        };
     };
 }
 
@@ -213,6 +237,12 @@ macro_rules! export_auth {
 macro_rules! export_auth_with_manage {
     ($plugin:ident) => {
         $crate::export_auth!($plugin);
+        // A native linker rejects the names of these symbols.
+        #[cfg(target_arch = \"wasm32\")]
         $crate::manage::__world::export_world!($plugin with_types_in $crate::manage::__world);
+        const _: fn() = || {
+            fn implements<T: $crate::manage::Guest>() {}
+            implements::<$plugin>();
+        };
     };
 }

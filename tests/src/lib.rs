@@ -1,1 +1,25 @@
+//! What the whole-system tests stand on: the real binary, the real opencode and a stand-in for the model behind it.
+//!
+//! A harness may panic: its caller is a test, and a broken stand is a failed test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
+pub mod browser;
+pub mod directive;
+pub mod llm;
+pub mod nexus;
+pub mod opencode;
+pub mod processes;
+
+use std::path::PathBuf;
+
+/// A real part that `tests/run` has installed, from the variable that names it.
+///
+/// # Panics
+/// It is not named, or not there: the test that needs it is `#[ignore]`d, and whoever asks for it runs `tests/run`.
+pub fn part(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .unwrap_or_else(|| panic!("{variable} is not set: run ./tests/run, which installs what the tests need"));
+    assert!(path.exists(), "{variable} names {}, which is not there", path.display());
+    path
+}

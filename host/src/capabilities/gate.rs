@@ -20,7 +20,15 @@ impl From<Denial> for Error {
 /// Environment variables that make a granted program load other code than its own.
 const LOADER_PREFIXES: [&str; 3] = ["LD_", "DYLD_", "NEXUS_"];
 const LOADER_NAMES: [&str; 10] = [
-    "NODE_OPTIONS", "NODE_PATH", "BASH_ENV", "ENV", "PYTHONPATH", "PYTHONSTARTUP", "PERL5OPT", "PERL5LIB", "RUBYOPT",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "BASH_ENV",
+    "ENV",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PERL5OPT",
+    "PERL5LIB",
+    "RUBYOPT",
     "GCONV_PATH",
 ];
 
@@ -56,7 +64,10 @@ impl Gate {
     /// There is none.
     pub fn store(&self) -> Result<u64, Denial> {
         match self.grants.store_quota {
-            0 => Err(self.deny("may not keep data", &format!("[plugin.{}.grants]\nstore_quota = 1048576", self.plugin))),
+            0 => Err(self.deny(
+                "may not keep data",
+                &format!("[plugin.{}.grants]\nstore_quota = 1048576", self.plugin),
+            )),
             quota => Ok(quota),
         }
     }
@@ -65,8 +76,14 @@ impl Gate {
     /// The operator gave no secret of this name.
     pub fn secret(&self, name: &str) -> Result<&Secret, Denial> {
         let key = key(name);
-        let fix = format!("[plugin.{}.secrets]\n{key} = {{ env = \"VARIABLE\" }}   # or {{ file = \"/path\" }}", self.plugin);
-        self.grants.secrets.get(name).ok_or_else(|| self.deny(&format!("was given no secret `{name}`"), &fix))
+        let fix = format!(
+            "[plugin.{}.secrets]\n{key} = {{ env = \"VARIABLE\" }}   # or {{ file = \"/path\" }}",
+            self.plugin
+        );
+        self.grants
+            .secrets
+            .get(name)
+            .ok_or_else(|| self.deny(&format!("was given no secret `{name}`"), &fix))
     }
 
     /// The grant under which a request to this place may go out. Host in lower case.
@@ -76,8 +93,15 @@ impl Gate {
     pub fn http(&self, scheme: &str, host: &str, port: Option<u16>) -> Result<&HttpGrant, Denial> {
         let granted = self.grants.http.iter().find(|grant| admits(grant, scheme, host, port));
         granted.ok_or_else(|| {
-            let port = port.filter(|p| Some(*p) != own_port(scheme)).map(|p| format!(":{p}")).unwrap_or_default();
-            let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+            let port = port
+                .filter(|p| Some(*p) != own_port(scheme))
+                .map(|p| format!(":{p}"))
+                .unwrap_or_default();
+            let host = if host.contains(':') && !host.starts_with('[') {
+                format!("[{host}]")
+            } else {
+                host.to_owned()
+            };
             let mut urls: Vec<_> = self.grants.http.iter().map(written).collect();
             urls.push(format!("{scheme}://{host}{port}"));
             let urls = urls.iter().map(|u| toml_text(u)).collect::<Vec<_>>().join(", ");
@@ -92,7 +116,11 @@ impl Gate {
         self.grants.processes.get(binary).ok_or_else(|| {
             self.deny(
                 &format!("may not run `{binary}`"),
-                &format!("[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/the/binary\"", self.plugin, key(binary)),
+                &format!(
+                    "[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/the/binary\"",
+                    self.plugin,
+                    key(binary)
+                ),
             )
         })
     }
@@ -107,7 +135,11 @@ impl Gate {
         if inherit_env && !grant.inherit_env {
             return Err(self.deny(
                 &format!("may not run `{binary}` with your environment"),
-                &format!("[plugin.{}.grants.process.{}]\ninherit_env = true", self.plugin, key(binary)),
+                &format!(
+                    "[plugin.{}.grants.process.{}]\ninherit_env = true",
+                    self.plugin,
+                    key(binary)
+                ),
             ));
         }
         for (name, _) in env {
@@ -127,15 +159,25 @@ impl Gate {
     ///
     /// # Errors
     /// It is another directory.
-    pub fn directory(&self, binary: &str, wanted: Option<&str>, workspace: Option<&Path>) -> Result<Option<PathBuf>, Denial> {
+    pub fn directory(
+        &self,
+        binary: &str,
+        wanted: Option<&str>,
+        workspace: Option<&Path>,
+    ) -> Result<Option<PathBuf>, Denial> {
         let home = self.process(binary)?.cwd.as_deref().or(workspace);
-        let Some(wanted) = wanted else { return Ok(home.map(Path::to_path_buf)) };
+        let Some(wanted) = wanted else {
+            return Ok(home.map(Path::to_path_buf));
+        };
         let path = Path::new(wanted);
         let plain = !path.components().any(|c| matches!(c, Component::ParentDir));
         match home {
             Some(home) if path.is_absolute() && plain && path.starts_with(home) => Ok(Some(path.to_path_buf())),
             _ => Err(self.deny(
-                &format!("may not run `{binary}` in {wanted}; it may in {}", home.map_or("its private directory".into(), |h| h.display().to_string())),
+                &format!(
+                    "may not run `{binary}` in {wanted}; it may in {}",
+                    home.map_or("its private directory".into(), |h| h.display().to_string())
+                ),
                 "[chat.main]\nworkspace = \"/path/of/the/project\"",
             )),
         }
@@ -158,7 +200,9 @@ impl Gate {
                 Err(format!(
                     "{} is not a file that can be executed. It is the `path` in [plugin.{}.grants.process.{}]; correct it, \
                      or leave it out to look on the PATH.",
-                    path.display(), self.plugin, key(binary)
+                    path.display(),
+                    self.plugin,
+                    key(binary)
                 ))
             });
         }
@@ -168,18 +212,31 @@ impl Gate {
             return Ok(Err(format!("`{binary}` is not a plain file name")));
         }
         let file = format!("{binary}{}", std::env::consts::EXE_SUFFIX);
-        let mut tools: Vec<PathBuf> =
-            std::fs::read_dir(&self.tools).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
+        let mut tools: Vec<PathBuf> = std::fs::read_dir(&self.tools)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path())
+            .filter(|p| p.is_dir())
+            .collect();
         tools.sort();
-        let tools = tools.into_iter().flat_map(|d| [d.join("node_modules").join(".bin"), d.join("bin"), d]);
+        let tools = tools
+            .into_iter()
+            .flat_map(|d| [d.join("node_modules").join(".bin"), d.join("bin"), d]);
         let on_path = path.into_iter().flat_map(std::env::split_paths);
         // A relative entry of the PATH means the directory the host was started in: somebody else's files.
-        let found = tools.chain(on_path).filter(|d| d.is_absolute()).map(|d| d.join(&file)).find(|p| executable(p));
+        let found = tools
+            .chain(on_path)
+            .filter(|d| d.is_absolute())
+            .map(|d| d.join(&file))
+            .find(|p| executable(p));
         Ok(found.ok_or_else(|| {
             format!(
                 "`{binary}` was not found in {} nor on the PATH of nexus. Install it, or say where it is:\n\
                  [plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"",
-                self.tools.display(), self.plugin, key(binary)
+                self.tools.display(),
+                self.plugin,
+                key(binary)
             )
         }))
     }
@@ -202,7 +259,9 @@ impl Gate {
     fn limit(&self, verb: &str, what: &str, most: u32) -> Denial {
         let more = most.saturating_mul(2).max(1);
         let name = &self.plugin;
-        Denial(format!("The plugin {name} {verb} {most} {what} at once, its limit. To allow more:\n[plugin.{name}.limits]\n{what} = {more}"))
+        Denial(format!(
+            "The plugin {name} {verb} {most} {what} at once, its limit. To allow more:\n[plugin.{name}.limits]\n{what} = {more}"
+        ))
     }
 
     fn deny(&self, what: &str, toml: &str) -> Denial {
@@ -224,7 +283,9 @@ fn admits(grant: &HttpGrant, scheme: &str, host: &str, port: Option<u16>) -> boo
     let host = bare(host);
     let hosts = match grant.host.strip_prefix("*.") {
         // `*.example.org` is what lies below it, not `example.org` and not `badexample.org`.
-        Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        Some(domain) => host
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
         None => bare(&grant.host) == host,
     };
     hosts && grant.scheme == scheme && port_of(grant.port) == port_of(port)
@@ -242,7 +303,10 @@ fn toml_text(text: &str) -> String {
 
 /// As a key of TOML: bare where that is possible.
 fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if bare { name.to_owned() } else { toml_text(name) }
 }
 

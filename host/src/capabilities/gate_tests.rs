@@ -26,15 +26,30 @@ fn gate(grants: Grants) -> Gate {
 }
 
 fn web(host: &str, port: Option<u16>) -> Grants {
-    let grant = HttpGrant { scheme: "https".into(), host: host.into(), port, private: false };
-    Grants { http: vec![grant], ..Grants::default() }
+    let grant = HttpGrant {
+        scheme: "https".into(),
+        host: host.into(),
+        port,
+        private: false,
+    };
+    Grants {
+        http: vec![grant],
+        ..Grants::default()
+    }
 }
 
 fn program(grant: ProcessGrant) -> Grants {
-    Grants { processes: [("tool".to_owned(), grant)].into(), ..Grants::default() }
+    Grants {
+        processes: [("tool".to_owned(), grant)].into(),
+        ..Grants::default()
+    }
 }
 
-const PLAIN: ProcessGrant = ProcessGrant { path: None, inherit_env: false, cwd: None };
+const PLAIN: ProcessGrant = ProcessGrant {
+    path: None,
+    inherit_env: false,
+    cwd: None,
+};
 
 /// What a refusal prints must be TOML that can be pasted.
 fn pasted(denial: &Denial) -> toml::Table {
@@ -45,15 +60,28 @@ fn pasted(denial: &Denial) -> toml::Table {
 #[test]
 fn the_store_needs_a_quota() {
     let denial = gate(Grants::default()).store().unwrap_err();
-    assert_eq!(pasted(&denial)["plugin"]["demo"]["grants"]["store_quota"].as_integer(), Some(1_048_576));
-    assert_eq!(gate(Grants { store_quota: 7, ..Grants::default() }).store(), Ok(7));
+    assert_eq!(
+        pasted(&denial)["plugin"]["demo"]["grants"]["store_quota"].as_integer(),
+        Some(1_048_576)
+    );
+    assert_eq!(
+        gate(Grants {
+            store_quota: 7,
+            ..Grants::default()
+        })
+        .store(),
+        Ok(7)
+    );
 }
 
 #[test]
 fn a_secret_needs_the_operator() {
     let denial = gate(Grants::default()).secret("token").unwrap_err();
     assert!(pasted(&denial)["plugin"]["demo"]["secrets"]["token"]["env"].is_str());
-    let grants = Grants { secrets: [("token".to_owned(), Secret::new("s3cret"))].into(), ..Grants::default() };
+    let grants = Grants {
+        secrets: [("token".to_owned(), Secret::new("s3cret"))].into(),
+        ..Grants::default()
+    };
     assert_eq!(gate(grants.clone()).secret("token").unwrap().reveal(), "s3cret");
     let other = gate(grants).secret("other").unwrap_err();
     assert!(!other.0.contains("s3cret"));
@@ -63,7 +91,13 @@ fn a_secret_needs_the_operator() {
 fn a_name_cannot_break_out_of_the_toml() {
     let denial = gate(Grants::default()).secret("x = 1 }\n[plugin.evil]\n#").unwrap_err();
     let (_, text) = denial.0.rsplit_once("To allow it:\n").unwrap();
-    assert!(toml::from_str::<toml::Table>(text).unwrap()["plugin"].as_table().unwrap().get("evil").is_none());
+    assert!(
+        toml::from_str::<toml::Table>(text).unwrap()["plugin"]
+            .as_table()
+            .unwrap()
+            .get("evil")
+            .is_none()
+    );
 }
 
 #[test]
@@ -81,8 +115,14 @@ fn http_goes_where_it_is_granted_only() {
         assert!(g.http(scheme, host, port).is_err(), "{scheme} {host} {port:?}");
     }
     let denial = g.http("https", "other.example", Some(8443)).unwrap_err();
-    let list = pasted(&denial)["plugin"]["demo"]["grants"]["http"].as_array().unwrap().clone();
-    assert_eq!(list.iter().map(|u| u.as_str().unwrap()).collect::<Vec<_>>(), ["https://api.example.org", "https://other.example:8443"]);
+    let list = pasted(&denial)["plugin"]["demo"]["grants"]["http"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(
+        list.iter().map(|u| u.as_str().unwrap()).collect::<Vec<_>>(),
+        ["https://api.example.org", "https://other.example:8443"]
+    );
 }
 
 #[test]
@@ -98,16 +138,37 @@ fn a_star_covers_what_is_below_it() {
 fn a_program_needs_its_grant() {
     let denial = gate(Grants::default()).run("tool", false, &[]).unwrap_err();
     assert!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["path"].is_str());
-    assert_eq!(gate(program(PLAIN)).run("tool", false, &[("HOME".into(), "/".into())]), Ok(()));
+    assert_eq!(
+        gate(program(PLAIN)).run("tool", false, &[("HOME".into(), "/".into())]),
+        Ok(())
+    );
     let denial = gate(program(PLAIN)).run("tool", true, &[]).unwrap_err();
-    assert_eq!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["inherit_env"].as_bool(), Some(true));
-    assert_eq!(gate(program(ProcessGrant { inherit_env: true, ..PLAIN })).run("tool", true, &[]), Ok(()));
+    assert_eq!(
+        pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["inherit_env"].as_bool(),
+        Some(true)
+    );
+    assert_eq!(
+        gate(program(ProcessGrant {
+            inherit_env: true,
+            ..PLAIN
+        }))
+        .run("tool", true, &[]),
+        Ok(())
+    );
 }
 
 #[test]
 fn the_environment_cannot_bring_other_code() {
-    for name in ["LD_PRELOAD", "ld_audit", "DYLD_INSERT_LIBRARIES", "NODE_OPTIONS", "NEXUS_INSTANCE"] {
-        let denial = gate(program(PLAIN)).run("tool", false, &[(name.into(), "{file:x}".into())]).unwrap_err();
+    for name in [
+        "LD_PRELOAD",
+        "ld_audit",
+        "DYLD_INSERT_LIBRARIES",
+        "NODE_OPTIONS",
+        "NEXUS_INSTANCE",
+    ] {
+        let denial = gate(program(PLAIN))
+            .run("tool", false, &[(name.into(), "{file:x}".into())])
+            .unwrap_err();
         assert!(denial.0.contains(name), "{}", denial.0);
     }
 }
@@ -117,7 +178,10 @@ fn a_process_stays_in_the_workspace() {
     let g = gate(program(PLAIN));
     let work = Some(Path::new("/srv/project"));
     assert_eq!(g.directory("tool", None, work).unwrap().as_deref(), work);
-    assert_eq!(g.directory("tool", Some("/srv/project/sub"), work).unwrap(), Some("/srv/project/sub".into()));
+    assert_eq!(
+        g.directory("tool", Some("/srv/project/sub"), work).unwrap(),
+        Some("/srv/project/sub".into())
+    );
     for wanted in ["/etc", "/srv/project/../x", "sub", "/srv/project-2"] {
         assert!(g.directory("tool", Some(wanted), work).is_err(), "{wanted}");
     }
@@ -130,8 +194,14 @@ fn limits_say_how_to_raise_them() {
     let g = gate(Grants::default());
     assert_eq!(g.another_process(0), Ok(()));
     let denial = g.another_process(1).unwrap_err();
-    assert_eq!(pasted(&denial)["plugin"]["demo"]["limits"]["processes"].as_integer(), Some(2));
-    assert_eq!(pasted(&g.too_many_streams())["plugin"]["demo"]["limits"]["streams"].as_integer(), Some(8));
+    assert_eq!(
+        pasted(&denial)["plugin"]["demo"]["limits"]["processes"].as_integer(),
+        Some(2)
+    );
+    assert_eq!(
+        pasted(&g.too_many_streams())["plugin"]["demo"]["limits"]["streams"].as_integer(),
+        Some(8)
+    );
 }
 
 #[cfg(unix)]
@@ -160,12 +230,31 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
     assert!(g.find_on("other", Some(&path)).is_err(), "not granted");
 
     let given = dir.path().join("mine");
-    let g = Gate::new(&plugin(program(ProcessGrant { path: Some(given.clone()), ..PLAIN })), dir.path());
-    assert!(g.find_on("tool", Some(&path)).unwrap().unwrap_err().contains("not a file that can be executed"));
+    let g = Gate::new(
+        &plugin(program(ProcessGrant {
+            path: Some(given.clone()),
+            ..PLAIN
+        })),
+        dir.path(),
+    );
+    assert!(
+        g.find_on("tool", Some(&path))
+            .unwrap()
+            .unwrap_err()
+            .contains("not a file that can be executed")
+    );
     make(&given, 0o755);
     assert_eq!(g.find_on("tool", Some(&path)).unwrap().unwrap(), given);
 
-    let sneaky = Grants { processes: [("../path/tool".to_owned(), PLAIN)].into(), ..Grants::default() };
+    let sneaky = Grants {
+        processes: [("../path/tool".to_owned(), PLAIN)].into(),
+        ..Grants::default()
+    };
     let g = Gate::new(&plugin(sneaky), dir.path());
-    assert!(g.find_on("../path/tool", Some(&path)).unwrap().unwrap_err().contains("plain file name"));
+    assert!(
+        g.find_on("../path/tool", Some(&path))
+            .unwrap()
+            .unwrap_err()
+            .contains("plain file name")
+    );
 }

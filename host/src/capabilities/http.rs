@@ -18,7 +18,15 @@ use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
 /// What the client sets itself, or what would let a request say one host and go to another.
 const HOST_HEADERS: [&str; 9] = [
-    "host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "keep-alive", "proxy-authorization",
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+    "trailer",
+    "keep-alive",
+    "proxy-authorization",
 ];
 
 type Fetched = (Response, StreamReader<u8>, FutureReader<Result<(), Error>>);
@@ -52,9 +60,16 @@ impl<T: Send + 'static> HostWithStore<T> for Granted {
             name: name.as_str().to_owned(),
             value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
         });
-        let head = Response { status: response.status, headers: headers.collect() };
+        let head = Response {
+            status: response.status,
+            headers: headers.collect(),
+        };
         let (end, ended) = oneshot::channel();
-        let body = Body { chunks: response.body, end: Some(end), failed };
+        let body = Body {
+            chunks: response.body,
+            end: Some(end),
+            failed,
+        };
         a.with(|mut s| {
             let stream = StreamReader::new(&mut s, ByteProducer::new(body, place))?;
             let outcome = FutureReader::new(&mut s, async move {
@@ -68,8 +83,10 @@ impl<T: Send + 'static> HostWithStore<T> for Granted {
 /// The plugin's request as the client takes it: checked, granted, references filled in.
 fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
     let method = match request.method.as_str() {
-        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => Method::from_bytes(request.method.as_bytes())
-            .map_err(|e| Error::Invalid(format!("`{}` is no method: {e}", request.method)))?,
+        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => {
+            Method::from_bytes(request.method.as_bytes())
+                .map_err(|e| Error::Invalid(format!("`{}` is no method: {e}", request.method)))?
+        }
         other => {
             return Err(Error::Invalid(format!(
                 "`{other}` is not a method that can be sent; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are"
@@ -77,7 +94,10 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         }
     };
     let target = target(ctx, &request.url)?;
-    let refs = PluginReferences { gate: Arc::clone(&ctx.gate), generated: Arc::clone(&ctx.ports.generated) };
+    let refs = PluginReferences {
+        gate: Arc::clone(&ctx.gate),
+        generated: Arc::clone(&ctx.ports.generated),
+    };
     let mut headers = HeaderMap::new();
     for Header { name, value } in request.headers {
         let bad = |why: String| Error::Invalid(format!("the header `{name}` cannot be sent: {why}"));
@@ -88,7 +108,8 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         let filled = fill(&value, &refs)?;
         let secret = filled != value;
         // The value may hold a secret: it is never part of the text of an error.
-        let mut value = HeaderValue::from_str(&filled).map_err(|_| bad("its value has characters that no header may have".into()))?;
+        let mut value = HeaderValue::from_str(&filled)
+            .map_err(|_| bad("its value has characters that no header may have".into()))?;
         value.set_sensitive(secret);
         headers.append(key, value);
     }
@@ -107,21 +128,33 @@ fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
     let invalid = |why: &str| Error::Invalid(format!("`{url}` is not a URL for a request: {why}"));
     if let Some(rest) = url.strip_prefix("process://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let (name, port) = authority.split_once(':').ok_or_else(|| invalid("process://NAME:PORT-NAME/… is expected"))?;
-        let key = Key { plugin: ctx.name().to_owned(), name: name.to_owned() };
+        let (name, port) = authority
+            .split_once(':')
+            .ok_or_else(|| invalid("process://NAME:PORT-NAME/… is expected"))?;
+        let key = Key {
+            plugin: ctx.name().to_owned(),
+            name: name.to_owned(),
+        };
         let found = ctx.ports.processes.port(&key, port);
         return found.map(Target::OwnProcess).ok_or_else(|| {
-            Error::Unavailable(format!("the plugin {} has no running process `{name}` with a port `{port}`", ctx.name()))
+            Error::Unavailable(format!(
+                "the plugin {} has no running process `{name}` with a port `{port}`",
+                ctx.name()
+            ))
         });
     }
-    let uri: Uri = url.parse().map_err(|e: ::http::uri::InvalidUri| invalid(&e.to_string()))?;
+    let uri: Uri = url
+        .parse()
+        .map_err(|e: ::http::uri::InvalidUri| invalid(&e.to_string()))?;
     let scheme = uri.scheme_str().filter(|s| matches!(*s, "http" | "https"));
     let scheme = scheme.ok_or_else(|| invalid("http://, https:// or process:// is expected"))?;
     let authority = uri.authority().ok_or_else(|| invalid("it names no host"))?;
     if authority.as_str().contains('@') {
         return Err(invalid("a user in it would end up in logs; send a header"));
     }
-    let grant = ctx.gate.http(scheme, &authority.host().to_ascii_lowercase(), authority.port_u16())?;
+    let grant = ctx
+        .gate
+        .http(scheme, &authority.host().to_ascii_lowercase(), authority.port_u16())?;
     Ok(Target::Granted(grant.clone()))
 }
 
@@ -132,7 +165,9 @@ fn fill(value: &str, refs: &dyn References) -> Result<String, Error> {
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
-        let reference = after.split_once('}').and_then(|(inner, tail)| Some((resolve(inner, refs)?, tail)));
+        let reference = after
+            .split_once('}')
+            .and_then(|(inner, tail)| Some((resolve(inner, refs)?, tail)));
         match reference {
             Some((text, tail)) => {
                 filled.push_str(&text.map_err(Error::Denied)?);
@@ -173,7 +208,11 @@ mod tests {
     struct Fake;
     impl References for Fake {
         fn secret(&self, name: &str) -> Result<String, String> {
-            if name == "token" { Ok("T".into()) } else { Err(format!("no secret {name}")) }
+            if name == "token" {
+                Ok("T".into())
+            } else {
+                Err(format!("no secret {name}"))
+            }
         }
         fn generated(&self, name: &str) -> Result<String, String> {
             Ok(format!("G-{name}"))
@@ -185,8 +224,14 @@ mod tests {
         let fill = |v: &str| fill(v, &Fake);
         assert_eq!(fill("Bearer {secret:token}").unwrap(), "Bearer T");
         assert_eq!(fill("{generated:a}/{generated:b}").unwrap(), "G-a/G-b");
-        assert_eq!(fill("{basic:opencode:generated:pw}").unwrap(), "Basic b3BlbmNvZGU6Ry1wdw==");
+        assert_eq!(
+            fill("{basic:opencode:generated:pw}").unwrap(),
+            "Basic b3BlbmNvZGU6Ry1wdw=="
+        );
         assert_eq!(fill("{\"json\": {}} {").unwrap(), "{\"json\": {}} {");
-        assert_eq!(fill("{secret:other}").unwrap_err(), Error::Denied("no secret other".into()));
+        assert_eq!(
+            fill("{secret:other}").unwrap_err(),
+            Error::Denied("no secret other".into())
+        );
     }
 }

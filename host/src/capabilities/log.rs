@@ -29,7 +29,12 @@ struct State {
 
 impl LogSink {
     pub fn new(plugin: &str, clock: Arc<dyn Clock>, rate: u32) -> Self {
-        Self { plugin: plugin.to_owned(), clock, rate, state: Mutex::default() }
+        Self {
+            plugin: plugin.to_owned(),
+            clock,
+            rate,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -56,7 +61,11 @@ impl LogSink {
         let Some(dropped) = self.admit() else { return };
         let plugin = self.plugin.as_str();
         if dropped > 0 {
-            tracing::warn!(plugin, "{dropped} lines of this plugin were dropped: more than {} a second", self.rate);
+            tracing::warn!(
+                plugin,
+                "{dropped} lines of this plugin were dropped: more than {} a second",
+                self.rate
+            );
         }
         let message = clean(message);
         match level {
@@ -82,7 +91,10 @@ impl LogSink {
     /// The last lines of standard error, and forgets them.
     pub(crate) fn take_last_words(&self) -> Option<String> {
         let lines = std::mem::take(&mut self.state().last_words);
-        let text = lines.iter().map(|l| l.trim()).filter(|l| !l.is_empty() && !l.starts_with("note: run with"));
+        let text = lines
+            .iter()
+            .map(|l| l.trim())
+            .filter(|l| !l.is_empty() && !l.starts_with("note: run with"));
         let text = text.collect::<Vec<_>>().join(" ");
         (!text.is_empty()).then_some(text)
     }
@@ -95,7 +107,10 @@ fn clean(message: &str) -> String {
         end -= 1;
     }
     let text = message.get(..end).unwrap_or_default();
-    let mut text: String = text.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
+    let mut text: String = text
+        .chars()
+        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+        .collect();
     if end < message.len() {
         text.push('…');
     }

@@ -73,7 +73,11 @@ impl HasData for Granted {
 impl Capabilities {
     pub fn new(ctx: Arc<Context>) -> Self {
         let waiting = Arc::new(Semaphore::new(ctx.gate.limits().streams as usize));
-        Self { ctx, waiting, sleeping: Arc::default() }
+        Self {
+            ctx,
+            waiting,
+            sleeping: Arc::default(),
+        }
     }
 
     /// A place for one call or stream that waits in the host.

@@ -26,29 +26,43 @@ fn failed(e: ProcessError) -> Error {
 
 impl Context {
     fn key(&self, name: &str) -> port::Key {
-        port::Key { plugin: self.name().to_owned(), name: name.to_owned() }
+        port::Key {
+            plugin: self.name().to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     fn references(&self) -> Arc<dyn References> {
-        Arc::new(PluginReferences { gate: Arc::clone(&self.gate), generated: Arc::clone(&self.ports.generated) })
+        Arc::new(PluginReferences {
+            gate: Arc::clone(&self.gate),
+            generated: Arc::clone(&self.ports.generated),
+        })
     }
 
     /// Looking for a file may wait for a disk.
     async fn binary(&self, name: String) -> Result<PathBuf, Error> {
         let gate = Arc::clone(&self.gate);
         let found = tokio::task::spawn_blocking(move || gate.find(&name)).await;
-        found.map_err(|e| Error::Other(format!("looking for the binary failed: {e}")))??.map_err(Error::NotFound)
+        found
+            .map_err(|e| Error::Other(format!("looking for the binary failed: {e}")))??
+            .map_err(Error::NotFound)
     }
 
     async fn spec(&self, spec: wit::Spec) -> Result<port::Spec, Error> {
         let inherit = spec.base == wit::EnvironmentBase::Inherit;
         self.gate.run(&spec.binary, inherit, &spec.env)?;
-        let cwd = self.gate.directory(&spec.binary, spec.cwd.as_deref(), self.workspace.as_deref())?;
+        let cwd = self
+            .gate
+            .directory(&spec.binary, spec.cwd.as_deref(), self.workspace.as_deref())?;
         let stop = spec.stop.into_iter().map(stop_step).collect::<Result<_, _>>()?;
         Ok(port::Spec {
             binary: self.binary(spec.binary).await?,
             args: spec.args,
-            base: if inherit { port::EnvironmentBase::Inherit } else { port::EnvironmentBase::Clean },
+            base: if inherit {
+                port::EnvironmentBase::Inherit
+            } else {
+                port::EnvironmentBase::Clean
+            },
             env: spec.env,
             ports: spec.ports,
             files: spec.files.into_iter().map(|f| (f.name, f.content)).collect(),
@@ -73,7 +87,10 @@ fn stop_step(step: wit::StopStep) -> Result<port::StopStep, Error> {
     Ok(match step {
         wit::StopStep::Http(http) => {
             if !http.url.starts_with("process://") {
-                return Err(Error::Invalid(format!("a stop step goes to process://…, not to `{}`", http.url)));
+                return Err(Error::Invalid(format!(
+                    "a stop step goes to process://…, not to `{}`",
+                    http.url
+                )));
             }
             port::StopStep::Http {
                 method: http.method,
@@ -93,12 +110,24 @@ fn stop_step(step: wit::StopStep) -> Result<port::StopStep, Error> {
 }
 
 fn exit(exit: port::Exit) -> wit::Exit {
-    wit::Exit { code: exit.code, signal: exit.signal, at: exit.at }
+    wit::Exit {
+        code: exit.code,
+        signal: exit.signal,
+        at: exit.at,
+    }
 }
 
 fn line(line: port::Line) -> wit::Line {
-    let origin = if line.stderr { wit::Origin::StandardError } else { wit::Origin::StandardOutput };
-    wit::Line { origin, text: line.text, dropped: line.dropped }
+    let origin = if line.stderr {
+        wit::Origin::StandardError
+    } else {
+        wit::Origin::StandardOutput
+    };
+    wit::Line {
+        origin,
+        text: line.text,
+        dropped: line.dropped,
+    }
 }
 
 impl wit::Host for Capabilities {}
@@ -119,7 +148,11 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let timeout = Duration::from_millis(timeout).min(timeouts::PROCESS_RUN);
             let run = ctx.ports.processes.run(ctx.name(), spec, ctx.references(), timeout);
             let out = run.await.map_err(failed)?;
-            Ok(wit::OutputOfRun { exit: exit(out.exit), stdout: out.stdout, stderr: out.stderr })
+            Ok(wit::OutputOfRun {
+                exit: exit(out.exit),
+                stdout: out.stdout,
+                stderr: out.stderr,
+            })
         }
         .await)
     }
@@ -130,11 +163,23 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let spec = ctx.spec(spec).await?;
             let key = ctx.key(&name);
             let others = ctx.ports.processes.list();
-            let others = others.iter().filter(|p| p.key.plugin == key.plugin && p.key != key && p.exit.is_none()).count();
+            let others = others
+                .iter()
+                .filter(|p| p.key.plugin == key.plugin && p.key != key && p.exit.is_none())
+                .count();
             ctx.gate.another_process(others)?;
-            let running = ctx.ports.processes.ensure(key, spec, ctx.references()).await.map_err(failed)?;
+            let running = ctx
+                .ports
+                .processes
+                .ensure(key, spec, ctx.references())
+                .await
+                .map_err(failed)?;
             Ok(wit::Running {
-                outcome: if running.adopted { wit::Outcome::Adopted } else { wit::Outcome::Started },
+                outcome: if running.adopted {
+                    wit::Outcome::Adopted
+                } else {
+                    wit::Outcome::Started
+                },
                 pid: running.pid,
                 started_at: running.started_at,
                 ports: running.ports.into_iter().collect(),
@@ -146,7 +191,12 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
     async fn exited(a: &Accessor<T, Self>, name: String) -> Answer<wit::Exit> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
-            ctx.ports.processes.exited(ctx.key(&name)).await.map(exit).map_err(failed)
+            ctx.ports
+                .processes
+                .exited(ctx.key(&name))
+                .await
+                .map(exit)
+                .map_err(failed)
         }
         .await)
     }
@@ -159,7 +209,9 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
                 Ok(ItemProducer::new(source, line, place))
             })
         };
-        opened.map(|producer| StreamReader::new(&mut host, producer)).map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+        opened
+            .map(|producer| StreamReader::new(&mut host, producer))
+            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
     }
 
     fn output(mut host: Access<'_, T, Self>, name: String, origin: wit::Origin) -> Answer<StreamReader<u8>> {
@@ -167,11 +219,18 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let caps = host.get();
             caps.admit().and_then(|place| {
                 let stderr = origin == wit::Origin::StandardError;
-                let source = caps.ctx.ports.processes.output(&caps.ctx.key(&name), stderr).map_err(failed)?;
+                let source = caps
+                    .ctx
+                    .ports
+                    .processes
+                    .output(&caps.ctx.key(&name), stderr)
+                    .map_err(failed)?;
                 Ok(ByteProducer::new(source, place))
             })
         };
-        opened.map(|producer| StreamReader::new(&mut host, producer)).map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+        opened
+            .map(|producer| StreamReader::new(&mut host, producer))
+            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
     }
 
     async fn write(a: &Accessor<T, Self>, name: String, data: Vec<u8>) -> Answer<()> {

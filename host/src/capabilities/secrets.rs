@@ -22,7 +22,10 @@ impl GeneratedSecrets {
     /// A sentence for the operator: not a name, too many, no randomness.
     pub fn get(&self, plugin: &str, name: &str) -> Result<String, String> {
         if name.is_empty() || name.len() > 64 {
-            return Err(format!("the name of a generated secret has 1 to 64 bytes, this one has {}", name.len()));
+            return Err(format!(
+                "the name of a generated secret has 1 to 64 bytes, this one has {}",
+                name.len()
+            ));
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = all.entry(plugin.to_owned()).or_default();
@@ -30,7 +33,9 @@ impl GeneratedSecrets {
             return Ok(value.clone());
         }
         if own.len() >= MOST_GENERATED {
-            return Err(format!("the plugin {plugin} has {MOST_GENERATED} generated secrets already; use their names again"));
+            return Err(format!(
+                "the plugin {plugin} has {MOST_GENERATED} generated secrets already; use their names again"
+            ));
         }
         let value = crate::time::random_token().map_err(|e| format!("the operating system gave no randomness: {e}"))?;
         own.insert(name.to_owned(), value.clone());
@@ -59,7 +64,12 @@ impl Host for Capabilities {
         Ok(secret.map(|s| s.reveal().to_owned()).map_err(|d| Error::NotFound(d.0)))
     }
     fn generated(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
-        Ok(self.ctx.ports.generated.get(self.ctx.name(), &name).map_err(Error::Invalid))
+        Ok(self
+            .ctx
+            .ports
+            .generated
+            .get(self.ctx.name(), &name)
+            .map_err(Error::Invalid))
     }
 }
 
@@ -84,7 +94,12 @@ mod tests {
         for n in 0..MOST_GENERATED {
             secrets.get("a", &n.to_string()).unwrap();
         }
-        assert!(secrets.get("a", "one more").unwrap_err().contains("use their names again"));
+        assert!(
+            secrets
+                .get("a", "one more")
+                .unwrap_err()
+                .contains("use their names again")
+        );
         assert!(secrets.get("a", "0").is_ok());
         assert!(secrets.get("a", "").is_err());
     }

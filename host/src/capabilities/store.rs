@@ -22,7 +22,10 @@ fn outcome<T>(result: Result<T, KvError>) -> Result<T, Error> {
 
 fn check_key(key: &str) -> Result<(), Error> {
     if key.is_empty() || key.len() > KEY_BYTES {
-        return Err(Error::Invalid(format!("a key of the store has 1 to {KEY_BYTES} bytes, this one has {}", key.len())));
+        return Err(Error::Invalid(format!(
+            "a key of the store has 1 to {KEY_BYTES} bytes, this one has {}",
+            key.len()
+        )));
     }
     Ok(())
 }
@@ -75,7 +78,12 @@ impl<T: Send> HostWithStore<T> for Granted {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
-            outcome(ctx.ports.kv.keys(ctx.name(), &prefix, after.as_deref(), MOST_KEYS).await)
+            outcome(
+                ctx.ports
+                    .kv
+                    .keys(ctx.name(), &prefix, after.as_deref(), MOST_KEYS)
+                    .await,
+            )
         }
         .await)
     }
@@ -91,7 +99,12 @@ impl<T: Send> HostWithStore<T> for Granted {
             let quota = ctx.gate.store()?;
             check_key(&key)?;
             check_value(&value)?;
-            outcome(ctx.ports.kv.compare_and_set(ctx.name(), &key, expected, value, quota).await)
+            outcome(
+                ctx.ports
+                    .kv
+                    .compare_and_set(ctx.name(), &key, expected, value, quota)
+                    .await,
+            )
         }
         .await)
     }

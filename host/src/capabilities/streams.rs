@@ -56,7 +56,11 @@ pub(super) struct ByteProducer<C> {
 
 impl<C> ByteProducer<C> {
     pub(super) fn new(source: C, place: OwnedSemaphorePermit) -> Self {
-        Self { source, rest: Bytes::new(), _place: place }
+        Self {
+            source,
+            rest: Bytes::new(),
+            _place: place,
+        }
     }
 }
 
@@ -105,7 +109,12 @@ pub(super) struct ItemProducer<S, T> {
 
 impl<S, T> ItemProducer<S, T> {
     pub(super) fn new(source: mpsc::Receiver<S>, convert: fn(S) -> T, place: OwnedSemaphorePermit) -> Self {
-        Self { source, convert, ready: VecDeque::new(), _place: place }
+        Self {
+            source,
+            convert,
+            ready: VecDeque::new(),
+            _place: place,
+        }
     }
 }
 
@@ -134,7 +143,10 @@ where
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let room = destination.remaining(store.as_context_mut()).unwrap_or(BATCH).min(self.ready.len());
+        let room = destination
+            .remaining(store.as_context_mut())
+            .unwrap_or(BATCH)
+            .min(self.ready.len());
         if room > 0 {
             let convert = self.convert;
             let items: Vec<T> = self.ready.drain(..room).map(convert).collect();

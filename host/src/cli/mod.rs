@@ -7,17 +7,22 @@ mod setup;
 mod signals;
 mod source;
 pub mod up;
+pub mod user;
 
 pub use signals::{Stop, Stops};
 pub use source::Components;
 
+use crate::app::Foundation;
 use crate::config::resolved::Config;
 use crate::config::{Machine, Overrides, PluginSource, Report, default_file, load};
+use crate::services::auth::AuthService;
+use crate::time::{Clock, SystemClock};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Usage or configuration.
 pub const EXIT_USAGE: u8 = 2;
@@ -45,12 +50,14 @@ enum Command {
     /// Look at a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Install what Nexus can run
-    #[command(subcommand)]
-    Setup(setup::SetupCommand),
     /// Build, check and show plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Accounts, from the machine itself
+    User(UserArgs),
+    /// Install what Nexus can run
+    #[command(subcommand)]
+    Setup(setup::SetupCommand),
     /// Print the version
     Version,
 }
@@ -74,6 +81,14 @@ struct UpArgs {
     /// The address of the web page; port 0 takes any free one [default: 127.0.0.1:7860]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct UserArgs {
+    #[command(flatten)]
+    place: Where,
+    #[command(subcommand)]
+    command: user::UserCommand,
 }
 
 /// Reads the configuration that `place` names.
@@ -122,8 +137,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Up(cli.up)) {
         Command::Up(args) => run_up(&args),
         Command::Config(command) => Ok(config::run(&command)),
-        Command::Setup(command) => setup::run(&command),
         Command::Plugin(command) => plugin::run(command),
+        Command::User(args) => run_user(args),
+        Command::Setup(command) => setup::run(&command),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)
@@ -150,6 +166,24 @@ fn run_up(args: &UpArgs) -> anyhow::Result<ExitCode> {
     // A task that hangs on a dead disk must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code
+}
+
+/// Beside a running host or without one: both read the same database at each check.
+fn run_user(args: UserArgs) -> anyhow::Result<ExitCode> {
+    let config = match load_config(&args.place, None, &Components::shipped()) {
+        Ok(config) => config,
+        Err(e) => return Ok(e.show()),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let foundation = Foundation::open(config, Arc::clone(&clock), None)?;
+        let auth = foundation.config.auth.clone();
+        let service = AuthService::open(foundation.auth()?, foundation.store.clone(), clock, auth).await?;
+        let mut source = user::source(&args.command);
+        user::run(args.command, &service, source.as_mut(), &mut std::io::stdout()).await?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// A line for programs or for the person, on stdout.

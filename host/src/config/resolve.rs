@@ -1,6 +1,6 @@
 //! Stage three: what this machine makes of the configuration.
 
-use super::authored::Authored;
+use super::authored::{Authored, SecretSource};
 use super::diagnostic::{Diagnostic, Place, Report};
 use super::plugins;
 use super::prepared::{Listen, Prepared};
@@ -72,6 +72,15 @@ pub(super) fn resolve_noting(
         }
     };
     let plugins = plugins::resolve(&prepared, machine, &from_folder, &workspace, findings);
+    let secret_variables: std::collections::BTreeSet<String> = prepared
+        .plugins
+        .iter()
+        .flat_map(|(_, plugin)| &plugin.secrets)
+        .filter_map(|(_, source)| match &source.value {
+            SecretSource::Env(name) => Some(name.clone()),
+            SecretSource::File(_) => None,
+        })
+        .collect();
     let data_dir = match (&overrides.data_dir, &machine.data_home) {
         (Some(named), _) => absolute(&machine.cwd, named),
         (None, Some(home)) => home.join("nexus"),
@@ -93,7 +102,9 @@ pub(super) fn resolve_noting(
         log,
         ..
     } = prepared;
+    let secret_variables = secret_variables.into_iter().collect();
     Some(Config {
+        secret_variables,
         data_dir,
         file,
         web: Web {

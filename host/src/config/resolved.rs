@@ -17,6 +17,8 @@ pub struct Config {
     pub tunnels: BTreeMap<String, Tunnel>,
     /// Every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
     pub plugins: BTreeMap<String, Plugin>,
+    /// Environment variables that hold secrets of plugins; no child process gets them.
+    pub secret_variables: Vec<String>,
     pub log: Log,
 }
 

@@ -42,7 +42,9 @@ fn text(value: &impl serde::Serialize) -> rusqlite::Result<String> {
 }
 
 fn key_of(db: &Connection, session: &str) -> rusqlite::Result<Option<i64>> {
-    db.prepare_cached("SELECT key FROM session WHERE id = ?1")?.query_row([session], |row| row.get(0)).optional()
+    db.prepare_cached("SELECT key FROM session WHERE id = ?1")?
+        .query_row([session], |row| row.get(0))
+        .optional()
 }
 
 /// After the writer's queue: a write that was given up half way is done by then, or will never be.
@@ -76,13 +78,20 @@ pub(super) async fn key(store: &Store, session: &str) -> Result<Option<i64>, Sto
 pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<Vec<Arc<Entry>>>, StoreError> {
     store
         .read(move |db| {
-            if !db.prepare_cached("SELECT 1 FROM session WHERE key = ?1")?.exists([key])? {
+            if !db
+                .prepare_cached("SELECT 1 FROM session WHERE key = ?1")?
+                .exists([key])?
+            {
                 return Ok(None);
             }
             db.prepare_cached("SELECT seq, body FROM event WHERE session = ?1 AND seq > ?2 ORDER BY seq")?
                 .query_map(params![key, signed(after)], |row| {
                     let body: String = row.get(1)?;
-                    Ok(Arc::new(Entry { seq: unsigned(row.get(0)?), event: json(&body)?, json: body.into_boxed_str() }))
+                    Ok(Arc::new(Entry {
+                        seq: unsigned(row.get(0)?),
+                        event: json(&body)?,
+                        json: body.into_boxed_str(),
+                    }))
                 })?
                 .collect::<Result<_, _>>()
                 .map(Some)
@@ -119,7 +128,11 @@ fn durability(entries: &[Arc<Entry>]) -> Durability {
         Event::SessionRemoved | Event::MessageRemoved { .. } => true,
         _ => false,
     });
-    if synced { Durability::Synced } else { Durability::Process }
+    if synced {
+        Durability::Synced
+    } else {
+        Durability::Process
+    }
 }
 
 /// Writes `entries`, deletes what they make superfluous, and answers the session's key.
@@ -140,16 +153,23 @@ pub(super) async fn write(
             let mut insert =
                 db.prepare_cached("INSERT INTO event(session, seq, part, body) VALUES (?1, ?2, ?3, ?4)")?;
             for entry in &entries {
-                insert.execute(params![key, signed(entry.seq), super::part_of(&entry.event), &*entry.json])?;
+                insert.execute(params![
+                    key,
+                    signed(entry.seq),
+                    super::part_of(&entry.event),
+                    &*entry.json
+                ])?;
             }
-            let mut delete = db
-                .prepare_cached("DELETE FROM event WHERE session = ?1 AND seq > ?2 AND seq < ?3 AND part = ?4")?;
+            let mut delete =
+                db.prepare_cached("DELETE FROM event WHERE session = ?1 AND seq > ?2 AND seq < ?3 AND part = ?4")?;
             for trim in &trims {
                 delete.execute(params![key, signed(trim.after), signed(trim.before), trim.part])?;
             }
             if entries.iter().any(|entry| entry.event == Event::SessionRemoved) {
-                db.prepare_cached("DELETE FROM event WHERE session = ?1")?.execute([key])?;
-                db.prepare_cached("DELETE FROM session WHERE key = ?1")?.execute([key])?;
+                db.prepare_cached("DELETE FROM event WHERE session = ?1")?
+                    .execute([key])?;
+                db.prepare_cached("DELETE FROM session WHERE key = ?1")?
+                    .execute([key])?;
             }
             Ok(key)
         })

@@ -29,9 +29,16 @@ pub(super) struct List {
 
 impl List {
     pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
-        let rows: HashMap<_, _> = disk::rows(store).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let rows: HashMap<_, _> = disk::rows(store)
+            .await?
+            .into_iter()
+            .map(|row| (row.id.clone(), row))
+            .collect();
         let shown = watch::Sender::new(Arc::new(sorted(&rows)));
-        Ok(Self { rows: Mutex::new(rows), shown })
+        Ok(Self {
+            rows: Mutex::new(rows),
+            shown,
+        })
     }
 
     /// Whether an event can change a line.

@@ -4,7 +4,7 @@
 //! revision is known already) gets no number. Numbers may have holes: once a part is closed, the deltas and
 //! intermediate states between the part's first event and the closing one are deleted, because the closing one holds
 //! all of it. A client that resumes from inside that range gets the closing event instead and arrives at the same state;
-//! the first event stays, so that the order of parts is the same too. A part that was given up is deleted whole.
+//! the first event stays, so that the order of parts is the same too. So it is with a part that was given up.
 //!
 //! **Revisions.** A backend counts the revisions of a part anew in each epoch. [`Journal::ingest`] lifts them above
 //! what the session has, doubled, so that the host's own corrections ([`reconcile`]) lie between two of the backend.
@@ -22,7 +22,8 @@ use crate::model::chat::{Epoch, Event, SessionEvent, SessionId, Snapshot};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
 use disk::Row;
-use list::{List, Listed};
+use list::List;
+pub use list::Listed;
 use serde::Serialize;
 use state::SessionState;
 use std::collections::HashMap;
@@ -114,13 +115,19 @@ impl Journal {
             generation: AtomicU64::new(1),
             uses: AtomicU64::new(0),
         };
-        Ok(Self { inner: Arc::new(inner), backend: "".into() })
+        Ok(Self {
+            inner: Arc::new(inner),
+            backend: "".into(),
+        })
     }
 
     /// The same journal, for the sessions of the chat plugin `backend`.
     #[must_use]
     pub fn of_backend(&self, backend: &str) -> Self {
-        Self { inner: self.inner.clone(), backend: backend.into() }
+        Self {
+            inner: self.inner.clone(),
+            backend: backend.into(),
+        }
     }
 
     /// A connection to the backend opened: it may count revisions anew. Call it before anything of the new epoch is
@@ -171,7 +178,9 @@ impl Journal {
                 None => by_session.push((session, vec![event])),
             }
         }
-        let writes = by_session.into_iter().map(|(id, events)| async move { self.ingest(&id, events).await.map(|_| ()) });
+        let writes = by_session
+            .into_iter()
+            .map(|(id, events)| async move { self.ingest(&id, events).await.map(|_| ()) });
         futures::future::join_all(writes).await.into_iter().collect()
     }
 
@@ -302,7 +311,12 @@ impl Journal {
         let generation = self.inner.generation.load(Ordering::SeqCst);
         if held.generation != generation {
             held.generation = generation;
-            held.base = held.state.parts().map(|part| part.revision.saturating_add(1)).max().unwrap_or(0);
+            held.base = held
+                .state
+                .parts()
+                .map(|part| part.revision.saturating_add(1))
+                .max()
+                .unwrap_or(0);
         }
         held.base
     }
@@ -319,18 +333,26 @@ impl Journal {
                 _ => Vec::new(),
             };
             let seq = held.state.seq + 1;
-            if !held.state.advance(seq, &event) {
+            if held.state.repeats(&event) || !held.state.advance(seq, &event) {
                 continue;
             }
             listed |= List::concerns(&event);
             trims.extend(gone.into_iter().filter_map(|part| {
                 let first = held.first.remove(&part)?;
-                Some(Trim { part, after: first - 1, before: seq })
+                Some(Trim {
+                    part,
+                    after: first,
+                    before: seq,
+                })
             }));
             if let Some(part) = part_of(&event) {
                 let first = *held.first.entry(part.to_owned()).or_insert(seq);
                 if matches!(&event, Event::Part { part } if part.closed) && seq > first + 1 {
-                    trims.push(Trim { part: part.to_owned(), after: first, before: seq });
+                    trims.push(Trim {
+                        part: part.to_owned(),
+                        after: first,
+                        before: seq,
+                    });
                 }
             }
             let json = serde_json::to_string(&event)
@@ -342,10 +364,19 @@ impl Journal {
             held.loaded = true;
             return Ok(None);
         };
-        let appended = Appended { first: first.seq, last: last.seq };
+        let appended = Appended {
+            first: first.seq,
+            last: last.seq,
+        };
         debug_assert_eq!(appended.first, before + 1);
-        let row = (listed || held.key.is_none())
-            .then(|| Row::of(&live.id, &self.backend, &held.state, self.inner.list.activity(&live.id, &held.state, now)));
+        let row = (listed || held.key.is_none()).then(|| {
+            Row::of(
+                &live.id,
+                &self.backend,
+                &held.state,
+                self.inner.list.activity(&live.id, &held.state, now),
+            )
+        });
         let key = disk::write(&self.inner.store, held.key, row.clone(), entries.clone(), trims).await?;
         held.key = Some(key);
         held.loaded = true;
@@ -370,7 +401,11 @@ struct Folded {
 
 impl Folded {
     fn new(key: Option<i64>) -> Self {
-        Self { key, state: SessionState::default(), first: HashMap::new() }
+        Self {
+            key,
+            state: SessionState::default(),
+            first: HashMap::new(),
+        }
     }
 
     /// Takes one row as it was written.
@@ -387,6 +422,7 @@ impl Folded {
             _ => {}
         }
         self.state.advance(seq, event);
+        self.state.seq = seq; // given, whatever it changes
         if let Some(part) = part_of(event) {
             self.first.entry(part.to_owned()).or_insert(seq);
         }

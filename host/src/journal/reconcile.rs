@@ -14,7 +14,9 @@ pub fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
     let running = snapshot.turn != Turn::Idle;
     let mut events = Vec::new();
     if state.info.as_ref() != Some(&snapshot.info) {
-        events.push(Event::Session { info: snapshot.info.clone() });
+        events.push(Event::Session {
+            info: snapshot.info.clone(),
+        });
     }
     let last = snapshot.messages.iter().map(|(m, _)| m.id.as_str()).next_back();
     for (message, parts) in &snapshot.messages {
@@ -55,7 +57,11 @@ pub fn settle(state: &SessionState, session: &str, epoch: &Epoch) -> Vec<Event> 
             events.push(Event::Asked { ask: ask.clone() });
         }
     }
-    let theirs = epoch.running.iter().find(|(id, _)| id == session).map_or(Turn::Idle, |(_, turn)| turn.clone());
+    let theirs = epoch
+        .running
+        .iter()
+        .find(|(id, _)| id == session)
+        .map_or(Turn::Idle, |(_, turn)| turn.clone());
     let mut after = state.clone();
     if theirs == Turn::Idle {
         for message in &state.messages {
@@ -114,11 +120,18 @@ fn known(ours: Option<&MessageState>, theirs: &Message, parts: &[Part], live: bo
         }
     }
     let Some(ours) = ours else { return };
-    for part in ours.parts.iter().filter(|p| !parts.iter().any(|theirs| theirs.id == p.id)) {
+    for part in ours
+        .parts
+        .iter()
+        .filter(|p| !parts.iter().any(|theirs| theirs.id == p.id))
+    {
         if dead {
             events.extend(closed(part).map(|part| Event::Part { part }));
         } else if theirs.completed_at.is_some() {
-            events.push(Event::PartRemoved { message: part.message.clone(), part: part.id.clone() });
+            events.push(Event::PartRemoved {
+                message: part.message.clone(),
+                part: part.id.clone(),
+            });
         }
     }
 }
@@ -126,7 +139,11 @@ fn known(ours: Option<&MessageState>, theirs: &Message, parts: &[Part], live: bo
 /// What one part shall be; none: as it is.
 fn merge(ours: Option<&Part>, theirs: &Part, dead: bool) -> Option<Part> {
     let Some(ours) = ours else {
-        return if dead { Some(closed(theirs).unwrap_or_else(|| theirs.clone())) } else { Some(theirs.clone()) };
+        return if dead {
+            Some(closed(theirs).unwrap_or_else(|| theirs.clone()))
+        } else {
+            Some(theirs.clone())
+        };
     };
     // Of this epoch, and newer: the snapshot was on its way while we heard more.
     let stale = theirs.revision <= ours.revision;
@@ -134,7 +151,10 @@ fn merge(ours: Option<&Part>, theirs: &Part, dead: bool) -> Option<Part> {
     let mut part = if keep { ours.clone() } else { theirs.clone() };
     part.revision = part.revision.max(ours.revision + 1);
     if dead && let Some(closed) = closed(&part) {
-        part = Part { revision: part.revision, ..closed };
+        part = Part {
+            revision: part.revision,
+            ..closed
+        };
     } else if keep && !stale && theirs.closed && ours.content == theirs.content {
         part.closed = true;
     }
@@ -181,7 +201,11 @@ fn closed(part: &Part) -> Option<Part> {
 fn absent(state: &SessionState, snapshot: &Snapshot, running: bool, events: &mut Vec<Event>) {
     let times = || snapshot.messages.iter().map(|(m, _)| m.created_at);
     // Without `before` the snapshot reaches back to the beginning.
-    let from = if snapshot.before.is_some() { times().min() } else { Some(0) };
+    let from = if snapshot.before.is_some() {
+        times().min()
+    } else {
+        Some(0)
+    };
     let newest = times().max();
     for ours in &state.messages {
         let at = ours.message.created_at;
@@ -193,7 +217,9 @@ fn absent(state: &SessionState, snapshot: &Snapshot, running: bool, events: &mut
                 interrupt(ours, events); // the backend lost it, we did not
             }
         } else if newest.is_some_and(|newest| at < newest) && !ours.message.interrupted {
-            events.push(Event::MessageRemoved { message: ours.message.id.clone() });
+            events.push(Event::MessageRemoved {
+                message: ours.message.id.clone(),
+            });
         }
         // Newer than all it has: it lost it, or the snapshot is older than what we heard. Either way it stays.
     }
@@ -201,7 +227,12 @@ fn absent(state: &SessionState, snapshot: &Snapshot, running: bool, events: &mut
 
 fn interrupt(ours: &MessageState, events: &mut Vec<Event>) {
     if !ours.message.interrupted {
-        events.push(Event::Message { message: Message { interrupted: true, ..ours.message.clone() } });
+        events.push(Event::Message {
+            message: Message {
+                interrupted: true,
+                ..ours.message.clone()
+            },
+        });
     }
     events.extend(ours.parts.iter().filter_map(closed).map(|part| Event::Part { part }));
 }

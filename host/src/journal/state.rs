@@ -44,16 +44,26 @@ impl SessionState {
             Event::Session { info } => replace(&mut self.info, Some(info)),
             Event::SessionRemoved => {
                 let was = self.removed;
-                *self = Self { seq: self.seq, info: self.info.take(), removed: true, ..Self::default() };
+                *self = Self {
+                    seq: self.seq,
+                    info: self.info.take(),
+                    removed: true,
+                    ..Self::default()
+                };
                 !was
             }
             Event::Message { message } => self.put_message(message),
             Event::MessageRemoved { message } => remove(&mut self.messages, |m| m.message.id == *message),
             Event::Part { part } => self.put_part(part),
-            Event::Delta { part, message, revision, text } => self.add_text(part, message, *revision, text),
-            Event::PartRemoved { message, part } => {
-                self.message_mut(message).is_some_and(|m| remove(&mut m.parts, |p| p.id == *part))
-            }
+            Event::Delta {
+                part,
+                message,
+                revision,
+                text,
+            } => self.add_text(part, message, *revision, text),
+            Event::PartRemoved { message, part } => self
+                .message_mut(message)
+                .is_some_and(|m| remove(&mut m.parts, |p| p.id == *part)),
             Event::Asked { ask } => match self.asks.iter_mut().find(|a| a.id == ask.id) {
                 Some(known) => set(known, ask),
                 None => {
@@ -73,6 +83,15 @@ impl SessionState {
         }
     }
 
+    /// Whether a backend says again, in another epoch, how a part ended.
+    pub(super) fn repeats(&self, event: &Event) -> bool {
+        let Event::Part { part } = event else { return false };
+        let known = self
+            .message(&part.message)
+            .and_then(|m| m.parts.iter().rev().find(|p| p.id == part.id));
+        known.is_some_and(|known| known.closed && part.closed && known.content == part.content)
+    }
+
     /// The last one first, for it is mostly the one.
     pub fn message(&self, id: &str) -> Option<&MessageState> {
         self.messages.iter().rev().find(|m| m.message.id == id)
@@ -87,7 +106,9 @@ impl SessionState {
     }
 
     pub(super) fn part_ids(&self, message: &str) -> Vec<String> {
-        self.message(message).map(|m| m.parts.iter().map(|p| p.id.clone()).collect()).unwrap_or_default()
+        self.message(message)
+            .map(|m| m.parts.iter().map(|p| p.id.clone()).collect())
+            .unwrap_or_default()
     }
 
     fn put_message(&mut self, message: &Message) -> bool {
@@ -100,12 +121,18 @@ impl SessionState {
             }
             parts = self.messages.remove(at).parts; // it takes the place of its time
         }
-        self.insert(MessageState { message: message.clone(), parts });
+        self.insert(MessageState {
+            message: message.clone(),
+            parts,
+        });
         true
     }
 
     fn insert(&mut self, new: MessageState) {
-        let at = self.messages.iter().rposition(|m| m.message.created_at <= new.message.created_at);
+        let at = self
+            .messages
+            .iter()
+            .rposition(|m| m.message.created_at <= new.message.created_at);
         self.messages.insert(at.map_or(0, |at| at + 1), new);
     }
 
@@ -123,17 +150,20 @@ impl SessionState {
                 client_id: None,
                 interrupted: false,
             };
-            self.insert(MessageState { message, parts: Vec::new() });
+            self.insert(MessageState {
+                message,
+                parts: Vec::new(),
+            });
         }
         self.message_mut(id)
     }
 
     fn put_part(&mut self, part: &Part) -> bool {
-        let Some(message) = self.message_for_part(&part.message) else { return false };
+        let Some(message) = self.message_for_part(&part.message) else {
+            return false;
+        };
         match message.parts.iter_mut().rev().find(|p| p.id == part.id) {
             Some(known) if part.revision <= known.revision => false,
-            // A backend that says again what it said before.
-            Some(known) if known.closed && part.closed && known.content == part.content => false,
             Some(known) => {
                 known.clone_from(part);
                 true
@@ -146,10 +176,18 @@ impl SessionState {
     }
 
     fn add_text(&mut self, part: &str, message: &str, revision: u64, text: &str) -> bool {
-        let Some(state) = self.message_for_part(message) else { return false };
+        let Some(state) = self.message_for_part(message) else {
+            return false;
+        };
         let Some(known) = state.parts.iter_mut().rev().find(|p| p.id == part) else {
             let content = Content::Text { text: text.to_owned() };
-            state.parts.push(Part { id: part.to_owned(), message: message.to_owned(), revision, closed: false, content });
+            state.parts.push(Part {
+                id: part.to_owned(),
+                message: message.to_owned(),
+                revision,
+                closed: false,
+                content,
+            });
             return true;
         };
         if known.closed || revision <= known.revision {

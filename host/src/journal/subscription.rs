@@ -52,7 +52,17 @@ impl Subscription {
     ) -> Self {
         let last = state.seq;
         let first = Some(Box::new(state));
-        Self { journal, session, key, first, ready: VecDeque::new(), tail, last, behind: false, removed: false }
+        Self {
+            journal,
+            session,
+            key,
+            first,
+            ready: VecDeque::new(),
+            tail,
+            last,
+            behind: false,
+            removed: false,
+        }
     }
 
     pub(super) fn after(
@@ -64,7 +74,17 @@ impl Subscription {
         tail: broadcast::Receiver<Arc<Entry>>,
     ) -> Self {
         let behind = last < head;
-        Self { journal, session, key, first: None, ready: VecDeque::new(), tail, last, behind, removed: false }
+        Self {
+            journal,
+            session,
+            key,
+            first: None,
+            ready: VecDeque::new(),
+            tail,
+            last,
+            behind,
+            removed: false,
+        }
     }
 
     pub fn session(&self) -> &str {

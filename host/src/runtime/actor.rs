@@ -28,7 +28,8 @@ pub(crate) trait Exports: Send + Sync + Sized + 'static {
 }
 
 /// Work inside an instance. An `Err` is a trap: the store is lost.
-pub(crate) type Job<E> = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a E) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
+pub(crate) type Job<E> =
+    Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a E) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
 
 /// A running instance. Cheap to clone.
 pub(crate) struct Handle<E: Exports> {
@@ -40,7 +41,11 @@ pub(crate) struct Handle<E: Exports> {
 
 impl<E: Exports> Clone for Handle<E> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone(), ended: self.ended.clone(), facts: self.facts.clone() }
+        Self {
+            jobs: self.jobs.clone(),
+            ended: self.ended.clone(),
+            facts: self.facts.clone(),
+        }
     }
 }
 
@@ -117,7 +122,12 @@ pub(crate) fn refused(error: types::Error) -> CallError {
 pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::Facts)>;
 
 /// Runs an instance until it falls; the result is the cause. Ending it early is up to whoever drops this future.
-pub(crate) async fn run<E: Exports>(engine: Engine, pre: InstancePre<State>, context: Arc<Context>, up: Up<E>) -> String {
+pub(crate) async fn run<E: Exports>(
+    engine: Engine,
+    pre: InstancePre<State>,
+    context: Arc<Context>,
+    up: Up<E>,
+) -> String {
     // What an earlier instance said is not the cause of this one's end.
     let _ = context.log.take_last_words();
     let (mut store, meter) = state::store(&engine, &context);

@@ -41,7 +41,9 @@ impl AuthThreads {
         if let Err(spare) = self.0.set(made) {
             spare.shutdown_background();
         }
-        self.0.get().ok_or_else(|| CallError::Unavailable("no threads for logins".into()))
+        self.0
+            .get()
+            .ok_or_else(|| CallError::Unavailable("no threads for logins".into()))
     }
 }
 
@@ -68,14 +70,24 @@ pub(crate) struct WasmAuth {
 
 impl WasmAuth {
     pub(crate) fn new(recipe: Recipe, threads: Arc<AuthThreads>, status: Status) -> Self {
-        Self { recipe, threads, instances: Arc::new(Semaphore::new(INSTANCES)), status: Mutex::new(status) }
+        Self {
+            recipe,
+            threads,
+            instances: Arc::new(Semaphore::new(INSTANCES)),
+            status: Mutex::new(status),
+        }
     }
 
     fn note_fall(&self, cause: &str) {
         tracing::warn!(plugin = self.name(), "the plugin fell: {cause}");
         let at = self.recipe.context.ports.clock.now();
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.last_failure = Some(Failure { at, message: cause.to_owned(), hint: None, permanent: false });
+        status.last_failure = Some(Failure {
+            at,
+            message: cause.to_owned(),
+            hint: None,
+            permanent: false,
+        });
         status.restarts = status.restarts.saturating_add(1);
     }
 
@@ -98,10 +110,17 @@ impl WasmAuth {
                 let _place = place;
                 once(recipe, call).await
             }));
-            task.await.unwrap_or_else(|e| Err(format!("an error in the host: {e}"))).map_err(CallError::Crashed)?.map_err(refused)
+            task.await
+                .unwrap_or_else(|e| Err(format!("an error in the host: {e}")))
+                .map_err(CallError::Crashed)?
+                .map_err(refused)
         };
         let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-            Err(CallError::Timeout(format!("the plugin {} gave no answer within {} ms", self.name(), limit.as_millis())))
+            Err(CallError::Timeout(format!(
+                "the plugin {} gave no answer within {} ms",
+                self.name(),
+                limit.as_millis()
+            )))
         });
         if let Err(CallError::Crashed(cause)) = &answer {
             self.note_fall(cause);
@@ -142,7 +161,9 @@ where
             let exports = Exports {
                 auth: Bindings::new(&mut store, &instance)?.nexus_plugin_auth().clone(),
                 // Whether it has it was found when it was loaded; here its absence is no error.
-                manage: OptionalManage::new(&mut store, &instance).ok().map(|o| o.nexus_plugin_manage().clone()),
+                manage: OptionalManage::new(&mut store, &instance)
+                    .ok()
+                    .map(|o| o.nexus_plugin_manage().clone()),
             };
             store.run_concurrent(async |a| call(a, &exports).await).await?
         })

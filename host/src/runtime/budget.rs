@@ -14,7 +14,11 @@ pub(crate) struct RestartBudget {
 impl RestartBudget {
     /// The pause before the next start, or none if it fell too often.
     pub(crate) fn fell(&mut self, now: Instant) -> Option<Duration> {
-        while self.falls.front().is_some_and(|at| now.duration_since(*at) >= timeouts::RESTART_WINDOW) {
+        while self
+            .falls
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= timeouts::RESTART_WINDOW)
+        {
             self.falls.pop_front();
         }
         self.falls.push_back(now);
@@ -26,7 +30,9 @@ impl RestartBudget {
 /// Doubles from [`timeouts::RESTART_FIRST`] to [`timeouts::RESTART_MAX`]. `attempt` starts at 1.
 pub(crate) fn pause(attempt: u32) -> Duration {
     let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-    timeouts::RESTART_FIRST.saturating_mul(factor).min(timeouts::RESTART_MAX)
+    timeouts::RESTART_FIRST
+        .saturating_mul(factor)
+        .min(timeouts::RESTART_MAX)
 }
 
 #[cfg(test)]

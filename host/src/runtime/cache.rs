@@ -24,14 +24,19 @@ pub(crate) struct CodeCache {
 impl CodeCache {
     /// `data_dir/cache/wasm`; made at the first write.
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { dir: data_dir.join("cache").join("wasm") }
+        Self {
+            dir: data_dir.join("cache").join("wasm"),
+        }
     }
 
     fn file(&self, engine: &Engine, digest: &str) -> PathBuf {
         let mut hasher = Stable(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let compatibility = hex(&hasher.0.finalize());
-        self.dir.join(format!("{}-{digest}.cwasm", compatibility.get(..16).unwrap_or_default()))
+        self.dir.join(format!(
+            "{}-{digest}.cwasm",
+            compatibility.get(..16).unwrap_or_default()
+        ))
     }
 
     /// The component, from the cache or compiled anew (and then cached). `digest`: the SHA-256 of `bytes` in hex.
@@ -44,12 +49,18 @@ impl CodeCache {
             Ok(Some(component)) => return Ok(component),
             Ok(None) => {}
             Err(why) => {
-                tracing::warn!("the file {} of the cache is refused: {why}. The plugin is compiled anew.", file.display());
+                tracing::warn!(
+                    "the file {} of the cache is refused: {why}. The plugin is compiled anew.",
+                    file.display()
+                );
             }
         }
         let component = Component::new(engine, bytes)?;
         if let Err(e) = self.write(&file, &component) {
-            tracing::warn!("compiled code could not be cached in {}: {e}. The next start compiles again.", file.display());
+            tracing::warn!(
+                "compiled code could not be cached in {}: {e}. The next start compiles again.",
+                file.display()
+            );
         }
         Ok(component)
     }
@@ -63,7 +74,9 @@ impl CodeCache {
         };
         private(&self.dir)?;
         private(file)?;
-        let rest = bytes.strip_prefix(MAGIC).ok_or("it is not a file of this version of nexus")?;
+        let rest = bytes
+            .strip_prefix(MAGIC)
+            .ok_or("it is not a file of this version of nexus")?;
         let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is cut off")?;
         if Sha256::digest(code).as_slice() != digest {
             return Err("it is damaged: its content does not have the digest it was written with".into());
@@ -120,7 +133,11 @@ fn private(path: &Path) -> Result<(), String> {
     }
     let me = rustix::process::geteuid().as_raw();
     if meta.uid() != me {
-        return Err(format!("{} belongs to user {}, nexus runs as {me}", path.display(), meta.uid()));
+        return Err(format!(
+            "{} belongs to user {}, nexus runs as {me}",
+            path.display(),
+            meta.uid()
+        ));
     }
     Ok(())
 }
@@ -145,11 +162,13 @@ impl std::hash::Hasher for Stable {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -178,7 +197,10 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(std::fs::metadata(&cache.dir).unwrap().permissions().mode() & 0o777, 0o700);
+            assert_eq!(
+                std::fs::metadata(&cache.dir).unwrap().permissions().mode() & 0o777,
+                0o700
+            );
             assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
@@ -194,9 +216,13 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         let mut other = good.clone();
         other[0] ^= 1;
-        for (bytes, why) in
-            [(&flipped[..], "damaged"), (&good[..good.len() / 2], "damaged"), (&good[..20], "cut off"), (&other[..], "version"), (b"", "version")]
-        {
+        for (bytes, why) in [
+            (&flipped[..], "damaged"),
+            (&good[..good.len() / 2], "damaged"),
+            (&good[..20], "cut off"),
+            (&other[..], "version"),
+            (b"", "version"),
+        ] {
             std::fs::write(&file, bytes).unwrap();
             let error = cache.read(&engine, &file).err().unwrap();
             assert!(error.contains(why), "{error}");
@@ -222,6 +248,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("cache"), "a file in the way").unwrap();
         let engine = crate::runtime::engine::engine().unwrap();
-        CodeCache::new(dir.path()).load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d").unwrap();
+        CodeCache::new(dir.path())
+            .load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d")
+            .unwrap();
     }
 }

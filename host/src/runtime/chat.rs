@@ -30,7 +30,9 @@ impl Exports for ChatExports {
         Ok(Self {
             chat: Bindings::new(&mut *store, instance)?.nexus_plugin_chat().clone(),
             // Whether it has it was found when it was loaded; here its absence is no error.
-            sessions: OptionalSessions::new(&mut *store, instance).ok().map(|o| o.nexus_plugin_sessions().clone()),
+            sessions: OptionalSessions::new(&mut *store, instance)
+                .ok()
+                .map(|o| o.nexus_plugin_sessions().clone()),
         })
     }
 
@@ -117,7 +119,8 @@ impl Supervised for WasmChat {
 
 impl ChatBackend for WasmChat {
     fn title(&self) -> String {
-        self.facts(|f| f.title.clone()).unwrap_or_else(|| self.supervisor.name().to_owned())
+        self.facts(|f| f.title.clone())
+            .unwrap_or_else(|| self.supervisor.name().to_owned())
     }
 
     fn is_example(&self) -> bool {
@@ -126,7 +129,10 @@ impl ChatBackend for WasmChat {
 
     fn probe(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
-            let answer = self.supervisor.call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a))).await?;
+            let answer = self
+                .supervisor
+                .call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a)))
+                .await?;
             Ok(convert::availability(answer))
         })
     }
@@ -146,7 +152,9 @@ impl ChatBackend for WasmChat {
         let session = convert::session_ref(session);
         let (id, parts, options) = convert::prompt(prompt);
         Box::pin(async {
-            let answer = self.ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options))).await?;
+            let answer = self
+                .ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options)))
+                .await?;
             Ok(convert::admission(answer))
         })
     }
@@ -164,7 +172,9 @@ impl ChatBackend for WasmChat {
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
         let session = convert::session_ref(session);
         Box::pin(async {
-            let answer = self.ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before))).await?;
+            let answer = self
+                .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
+                .await?;
             Ok(convert::snapshot(answer))
         })
     }

@@ -45,7 +45,10 @@ pub struct Inspection {
 impl Inspection {
     /// Whether it exports `nexus:plugin/NAME` in a version this host speaks.
     pub fn offers(&self, name: &str) -> bool {
-        self.exports.iter().filter_map(|e| interface(e)).any(|i| i.package == "nexus:plugin" && i.name == name && i.spoken())
+        self.exports
+            .iter()
+            .filter_map(|e| interface(e))
+            .any(|i| i.package == "nexus:plugin" && i.name == name && i.spoken())
     }
 }
 
@@ -69,10 +72,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
              `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component drop it."
         ))
     })?;
-    let text = std::str::from_utf8(text)
-        .map_err(|e| LoadError::Manifest(format!("The manifest in the component is not UTF-8 ({e}). Build it anew.")))?;
-    let manifest = Manifest::parse(text)
-        .map_err(|e| LoadError::Manifest(format!("The manifest in the component is not valid: {e}. Correct it and build anew.")))?;
+    let text = std::str::from_utf8(text).map_err(|e| {
+        LoadError::Manifest(format!(
+            "The manifest in the component is not UTF-8 ({e}). Build it anew."
+        ))
+    })?;
+    let manifest = Manifest::parse(text).map_err(|e| {
+        LoadError::Manifest(format!(
+            "The manifest in the component is not valid: {e}. Correct it and build anew."
+        ))
+    })?;
     outline.imports.sort();
     outline.exports.sort();
     check_api(&manifest)?;
@@ -93,7 +102,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
 }
 
 fn damaged(why: &dyn std::fmt::Display) -> LoadError {
-    LoadError::NotComponent(format!("The file is not a WebAssembly component, or is damaged: {why}. Copy or build it again."))
+    LoadError::NotComponent(format!(
+        "The file is not a WebAssembly component, or is damaged: {why}. Copy or build it again."
+    ))
 }
 
 #[derive(Default)]
@@ -109,7 +120,10 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| damaged(&e))? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => {
                 return Err(LoadError::NotComponent(
                     "The file is a core WebAssembly module, not a component. Build it for the target wasm32-wasip2, or \
                      turn it into one with `nexus plugin build`."
@@ -123,12 +137,16 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    outline.imports.push(import.map_err(|e| damaged(&e))?.name.name.to_owned());
+                    outline
+                        .imports
+                        .push(import.map_err(|e| damaged(&e))?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    outline.exports.push(export.map_err(|e| damaged(&e))?.name.name.to_owned());
+                    outline
+                        .exports
+                        .push(export.map_err(|e| damaged(&e))?.name.name.to_owned());
                 }
             }
             _ => {}
@@ -147,7 +165,11 @@ struct Interface<'a> {
 fn interface(text: &str) -> Option<Interface<'_>> {
     let (path, version) = text.split_once('@').map_or((text, None), |(p, v)| (p, Some(v)));
     let (package, name) = path.split_once('/')?;
-    Some(Interface { package, name, version: version.and_then(|v| Version::parse(v).ok()) })
+    Some(Interface {
+        package,
+        name,
+        version: version.and_then(|v| Version::parse(v).ok()),
+    })
 }
 
 impl Interface<'_> {
@@ -179,8 +201,18 @@ fn check_api(manifest: &Manifest) -> Result<(), LoadError> {
     )))
 }
 
-const CAPABILITIES: [&str; 10] =
-    ["types", "chat-types", "auth-types", "config", "log", "clock", "store", "secrets", "http", "process"];
+const CAPABILITIES: [&str; 10] = [
+    "types",
+    "chat-types",
+    "auth-types",
+    "config",
+    "log",
+    "clock",
+    "store",
+    "secrets",
+    "http",
+    "process",
+];
 const WASI: [&str; 5] = ["wasi:cli", "wasi:clocks", "wasi:io", "wasi:random", "wasi:filesystem"];
 
 fn check_imports(imports: &[String]) -> Result<(), LoadError> {
@@ -193,11 +225,17 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
         let found = i.version.as_ref().map_or("no version".to_owned(), Version::to_string);
         match i.package {
             "nexus:plugin" if !i.spoken() => {
-                return refuse(format!("its version is {found}, this host speaks {}. Build the plugin for that.", spoken_range()));
+                return refuse(format!(
+                    "its version is {found}, this host speaks {}. Build the plugin for that.",
+                    spoken_range()
+                ));
             }
             "nexus:plugin" if CAPABILITIES.contains(&i.name) => {}
             "nexus:plugin" => {
-                return refuse(format!("this host offers no `{}`. A newer nexus may; else remove the import.", i.name));
+                return refuse(format!(
+                    "this host offers no `{}`. A newer nexus may; else remove the import.",
+                    i.name
+                ));
             }
             "wasi:sockets" | "wasi:http" => {
                 return refuse(
@@ -241,7 +279,11 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
             spoken_range()
         ),
         None => {
-            let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            let found = if exports.is_empty() {
+                "nothing".to_owned()
+            } else {
+                exports.join(", ")
+            };
             format!(
                 "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. Correct `kind` in \
                  plugin.toml, or export the interface.",

@@ -2,7 +2,8 @@
 
 use super::*;
 
-const MANIFEST: &str = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+const MANIFEST: &str =
+    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
 
 fn with_manifest(wat: &str, manifest: &str) -> Vec<u8> {
     crate::runtime::fixtures::component(wat, manifest)
@@ -21,7 +22,10 @@ const TUNNEL: &str = r#"(component
 fn a_component_is_described() {
     let bytes = with_manifest(TUNNEL, MANIFEST);
     let i = inspect(&bytes).unwrap();
-    assert_eq!((i.manifest.name.as_str(), i.kind, i.size), ("demo", Kind::Tunnel, bytes.len() as u64));
+    assert_eq!(
+        (i.manifest.name.as_str(), i.kind, i.size),
+        ("demo", Kind::Tunnel, bytes.len() as u64)
+    );
     assert_eq!(i.imports, ["nexus:plugin/log@0.1.7", "wasi:cli/stdout@0.2.3"]);
     assert_eq!(i.exports, ["nexus:plugin/tunnel@0.1.0"]);
     assert_eq!(i.digest.len(), 64);
@@ -32,7 +36,11 @@ fn a_component_is_described() {
 fn what_is_no_component_is_refused_in_words() {
     assert!(refusal(&wat::parse_str("(module)").unwrap()).contains("core WebAssembly module"));
     for bytes in [&b""[..], b"hello", b"\0asm", b"\0asm\x0d\0\x01\0\xff\xff"] {
-        assert!(refusal(bytes).contains("Copy or build it again") || refusal(bytes).contains("no manifest"), "{}", refusal(bytes));
+        assert!(
+            refusal(bytes).contains("Copy or build it again") || refusal(bytes).contains("no manifest"),
+            "{}",
+            refusal(bytes)
+        );
     }
     let good = with_manifest(TUNNEL, MANIFEST);
     for length in 0..good.len() {
@@ -51,19 +59,31 @@ fn code_that_is_not_valid_is_refused() {
 fn a_missing_manifest_is_refused() {
     assert!(refusal(&wat::parse_str(TUNNEL).unwrap()).contains("nexus plugin build"));
     let nested = format!("(component (component (@custom \"{MANIFEST_SECTION}\" \"name\")))");
-    assert!(refusal(&wat::parse_str(nested).unwrap()).contains("no manifest"), "only the outermost counts");
+    assert!(
+        refusal(&wat::parse_str(nested).unwrap()).contains("no manifest"),
+        "only the outermost counts"
+    );
     assert!(refusal(&with_manifest(TUNNEL, "name = 7")).contains("line 1"));
 }
 
 #[test]
 fn versions_found_and_spoken_are_said() {
-    let other = refusal(&with_manifest(&TUNNEL.replace("tunnel@0.1.0", "tunnel@0.2.0"), MANIFEST));
-    assert!(other.contains("nexus:plugin/tunnel@0.2.0") && other.contains("0.1.x"), "{other}");
+    let other = refusal(&with_manifest(
+        &TUNNEL.replace("tunnel@0.1.0", "tunnel@0.2.0"),
+        MANIFEST,
+    ));
+    assert!(
+        other.contains("nexus:plugin/tunnel@0.2.0") && other.contains("0.1.x"),
+        "{other}"
+    );
     let other = refusal(&with_manifest(&TUNNEL.replace("log@0.1.7", "log@1.0.0"), MANIFEST));
     assert!(other.contains("1.0.0") && other.contains("0.1.x"), "{other}");
     let other = refusal(&with_manifest(TUNNEL, &MANIFEST.replace("\"0.1\"", "\"0.3\"")));
     assert!(other.contains("^0.3") && other.contains("0.1.0"), "{other}");
-    let other = refusal(&with_manifest(&TUNNEL.replace("stdout@0.2.3", "stdout@0.3.0"), MANIFEST));
+    let other = refusal(&with_manifest(
+        &TUNNEL.replace("stdout@0.2.3", "stdout@0.3.0"),
+        MANIFEST,
+    ));
     assert!(other.contains("0.3.0") && other.contains("WASI 0.2"), "{other}");
 }
 
@@ -75,7 +95,10 @@ fn what_is_not_offered_is_refused() {
         ("nexus:plugin/root-shell@0.1.0", "offers no `root-shell`"),
         ("evil:corp/backdoor@1.0.0", "does not know it"),
     ] {
-        let text = refusal(&with_manifest(&TUNNEL.replace("nexus:plugin/log@0.1.7", import), MANIFEST));
+        let text = refusal(&with_manifest(
+            &TUNNEL.replace("nexus:plugin/log@0.1.7", import),
+            MANIFEST,
+        ));
         assert!(text.contains(import) && text.contains(words), "{text}");
     }
 }
@@ -83,5 +106,8 @@ fn what_is_not_offered_is_refused() {
 #[test]
 fn the_kind_must_be_exported() {
     let text = refusal(&with_manifest(TUNNEL, &MANIFEST.replace("tunnel", "chat")));
-    assert!(text.contains("nexus:plugin/chat") && text.contains("nexus:plugin/tunnel@0.1.0"), "{text}");
+    assert!(
+        text.contains("nexus:plugin/chat") && text.contains("nexus:plugin/tunnel@0.1.0"),
+        "{text}"
+    );
 }

@@ -21,11 +21,18 @@ pub(crate) fn failure(f: types::Failure) -> port::RunFailure {
         types::FailureKind::RetryLater => port::FailureKind::RetryLater,
         types::FailureKind::Permanent => port::FailureKind::Permanent,
     };
-    port::RunFailure { kind, message: f.message, hint: f.hint }
+    port::RunFailure {
+        kind,
+        message: f.message,
+        hint: f.hint,
+    }
 }
 
 pub(crate) fn session_ref(s: &chat::SessionInfo) -> wit::SessionRef {
-    wit::SessionRef { workspace: s.workspace.clone(), id: s.id.clone() }
+    wit::SessionRef {
+        workspace: s.workspace.clone(),
+        id: s.id.clone(),
+    }
 }
 
 pub(crate) fn session_info(s: wit::SessionInfo) -> chat::SessionInfo {
@@ -74,13 +81,26 @@ fn content(c: wit::Content) -> chat::Content {
             started_at: t.started_at,
             ended_at: t.ended_at,
         }),
-        wit::Content::Attachment(a) => chat::Content::Attachment { mime: a.mime, name: a.name, url: a.url },
-        wit::Content::Other(e) => chat::Content::Other { name: e.name, value: e.value },
+        wit::Content::Attachment(a) => chat::Content::Attachment {
+            mime: a.mime,
+            name: a.name,
+            url: a.url,
+        },
+        wit::Content::Other(e) => chat::Content::Other {
+            name: e.name,
+            value: e.value,
+        },
     }
 }
 
 fn part(p: wit::Part) -> chat::Part {
-    chat::Part { id: p.id, message: p.message, revision: p.revision, closed: p.closed, content: content(p.content) }
+    chat::Part {
+        id: p.id,
+        message: p.message,
+        revision: p.revision,
+        closed: p.closed,
+        content: content(p.content),
+    }
 }
 
 fn ask(a: wit::Ask) -> chat::Ask {
@@ -101,7 +121,11 @@ fn turn(t: wit::Turn) -> chat::Turn {
     match t {
         wit::Turn::Idle => chat::Turn::Idle,
         wit::Turn::Running => chat::Turn::Running,
-        wit::Turn::Retrying(r) => chat::Turn::Retrying { attempt: r.attempt, message: r.message, next_at: r.next_at },
+        wit::Turn::Retrying(r) => chat::Turn::Retrying {
+            attempt: r.attempt,
+            message: r.message,
+            next_at: r.next_at,
+        },
     }
 }
 
@@ -129,9 +153,15 @@ pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
         wit::Event::Message(m) => (m.session.clone(), E::Message { message: message(m) }),
         wit::Event::MessageRemoved((session, message)) => (session, E::MessageRemoved { message }),
         wit::Event::Part(p) => (p.session.clone(), E::Part { part: part(p) }),
-        wit::Event::Delta(d) => {
-            (d.session, E::Delta { part: d.part, message: d.message, revision: d.revision, text: d.text })
-        }
+        wit::Event::Delta(d) => (
+            d.session,
+            E::Delta {
+                part: d.part,
+                message: d.message,
+                revision: d.revision,
+                text: d.text,
+            },
+        ),
         wit::Event::PartRemoved((session, message, part)) => (session, E::PartRemoved { message, part }),
         wit::Event::Asked(a) => (a.session.clone(), E::Asked { ask: ask(a) }),
         wit::Event::AskClosed((session, ask)) => (session, E::AskClosed { ask }),
@@ -145,7 +175,9 @@ pub(crate) fn snapshot(s: wit::SessionSnapshot) -> chat::Snapshot {
     let messages = s.messages.into_iter();
     chat::Snapshot {
         info: session_info(s.info),
-        messages: messages.map(|m| (message(m.message), m.parts.into_iter().map(part).collect())).collect(),
+        messages: messages
+            .map(|m| (message(m.message), m.parts.into_iter().map(part).collect()))
+            .collect(),
         turn: turn(s.turn),
         asks: s.asks.into_iter().map(ask).collect(),
         before: s.before,
@@ -161,7 +193,12 @@ pub(crate) fn answer(a: chat::Answer) -> wit::Answer {
 }
 
 pub(crate) fn prompt(p: port::Prompt) -> (String, Vec<wit_chat::Input>, wit_chat::Options) {
-    let options = wit_chat::Options { model: p.model, agent: None, consent: p.consent, ext: Vec::new() };
+    let options = wit_chat::Options {
+        model: p.model,
+        agent: None,
+        consent: p.consent,
+        ext: Vec::new(),
+    };
     (p.client_id, vec![wit_chat::Input::Text(p.text)], options)
 }
 
@@ -209,11 +246,18 @@ pub(crate) mod auth {
     use nexus_plugin_api::host::manage::exports::nexus::plugin::manage;
 
     pub(crate) fn input(input: port::Input) -> Vec<types::Value> {
-        input.0.into_iter().map(|(name, value)| types::Value { name, value }).collect()
+        input
+            .0
+            .into_iter()
+            .map(|(name, value)| types::Value { name, value })
+            .collect()
     }
 
     pub(crate) fn context(c: port::Context) -> wit::Context {
-        wit::Context { account: c.account, origin: c.origin }
+        wit::Context {
+            account: c.account,
+            origin: c.origin,
+        }
     }
 
     pub(crate) fn field(f: types::Field) -> port::Field {
@@ -223,7 +267,12 @@ pub(crate) mod auth {
             types::FieldKind::Code => port::FieldKind::Code,
             types::FieldKind::Text => port::FieldKind::Text,
         };
-        port::Field { name: f.name, kind, title: f.title, help: f.help }
+        port::Field {
+            name: f.name,
+            kind,
+            title: f.title,
+            help: f.help,
+        }
     }
 
     pub(crate) fn method(m: wit::Method) -> port::Method {
@@ -234,13 +283,23 @@ pub(crate) mod auth {
             wit::MethodKind::Ambient => port::MethodKind::Ambient,
             wit::MethodKind::Bearer => port::MethodKind::Bearer,
         };
-        port::Method { id: m.id, kind, title: m.title }
+        port::Method {
+            id: m.id,
+            kind,
+            title: m.title,
+        }
     }
 
     pub(crate) fn step(s: wit::Step) -> port::Step {
         match s {
-            wit::Step::Form(f) => port::Step::Form { fields: f.fields.into_iter().map(field).collect(), state: f.state },
-            wit::Step::Redirect(r) => port::Step::Redirect { url: r.url, state: r.state },
+            wit::Step::Form(f) => port::Step::Form {
+                fields: f.fields.into_iter().map(field).collect(),
+                state: f.state,
+            },
+            wit::Step::Redirect(r) => port::Step::Redirect {
+                url: r.url,
+                state: r.state,
+            },
             wit::Step::Webauthn((json, state)) => port::Step::Webauthn { json, state },
             wit::Step::Identity(subject) => port::Step::Identity { subject },
             wit::Step::Deny(d) => port::Step::Deny {

@@ -27,13 +27,20 @@ enum End {
     Left,
     Failed(RunFailure),
     /// The plugin fell. Its supervisor starts it again, after its own pause.
-    Fell { cause: String, given_up: bool },
+    Fell {
+        cause: String,
+        given_up: bool,
+    },
     Stopped,
 }
 
 impl Feeder {
     pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>) -> Self {
-        Self { supervisor, to, failures: 0 }
+        Self {
+            supervisor,
+            to,
+            failures: 0,
+        }
     }
 
     /// Until the receiver is dropped.
@@ -65,7 +72,17 @@ impl Feeder {
                 }
             };
             let at = self.supervisor.context().ports.clock.now();
-            if self.to.send(Feed::Closed(Failure { at, message, hint, permanent })).await.is_err() {
+            if self
+                .to
+                .send(Feed::Closed(Failure {
+                    at,
+                    message,
+                    hint,
+                    permanent,
+                }))
+                .await
+                .is_err()
+            {
                 return;
             }
             // Whoever asks for a start wants it now.
@@ -125,7 +142,10 @@ impl Feeder {
             for event in batch {
                 if let Event::Error((None, text)) = &event {
                     // It belongs to no session, so no conversation can show it.
-                    tracing::warn!(plugin = self.supervisor.name(), "the chat backend reports an error: {text}");
+                    tracing::warn!(
+                        plugin = self.supervisor.name(),
+                        "the chat backend reports an error: {text}"
+                    );
                 }
                 let Some(item) = convert::feed(event) else { continue };
                 if self.to.send(item).await.is_err() {
@@ -137,7 +157,11 @@ impl Feeder {
 
     /// Tells the plugin that nobody listens any more, and waits until it has closed, so that the next one may call.
     async fn leave(&self, running: pipe::Running<Event, Result<(), types::Failure>>) -> End {
-        let pipe::Running { mut events, outcome, cancel } = running;
+        let pipe::Running {
+            mut events,
+            outcome,
+            cancel,
+        } = running;
         drop(cancel);
         let closed = async {
             while events.recv().await.is_some() {}
@@ -146,7 +170,9 @@ impl Feeder {
         };
         if tokio::time::timeout(timeouts::PLUGIN_CANCEL, closed).await.is_err() {
             let seconds = timeouts::PLUGIN_CANCEL.as_secs();
-            self.supervisor.restart(&format!("it went on reporting events {seconds} s after it was told to stop"));
+            self.supervisor.restart(&format!(
+                "it went on reporting events {seconds} s after it was told to stop"
+            ));
         }
         End::Left
     }
@@ -162,7 +188,11 @@ async fn rest(wait: Option<Option<std::time::Duration>>) {
 }
 
 fn failed(message: String) -> End {
-    End::Failed(RunFailure { kind: FailureKind::Retry, message, hint: None })
+    End::Failed(RunFailure {
+        kind: FailureKind::Retry,
+        message,
+        hint: None,
+    })
 }
 
 async fn ended(handle: &ChatHandle) -> End {

@@ -35,7 +35,13 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Self {
         let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
-        Self { memory, used: 0, elements: 0, last_growth: 0, refused: None }
+        Self {
+            memory,
+            used: 0,
+            elements: 0,
+            last_growth: 0,
+            refused: None,
+        }
     }
 }
 
@@ -44,7 +50,10 @@ impl ResourceLimiter for Limiter {
         let growth = desired.saturating_sub(current);
         let wanted = self.used.saturating_add(growth);
         if wanted > self.memory {
-            self.refused = Some(format!("it wanted {wanted} bytes of memory, its limit is {}", self.memory));
+            self.refused = Some(format!(
+                "it wanted {wanted} bytes of memory, its limit is {}",
+                self.memory
+            ));
             return Ok(false);
         }
         self.used = wanted;
@@ -60,7 +69,9 @@ impl ResourceLimiter for Limiter {
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.elements.saturating_add(desired.saturating_sub(current));
         if wanted > MOST_ELEMENTS {
-            self.refused = Some(format!("it wanted {wanted} table elements, the limit is {MOST_ELEMENTS}"));
+            self.refused = Some(format!(
+                "it wanted {wanted} table elements, the limit is {MOST_ELEMENTS}"
+            ));
             return Ok(false);
         }
         self.elements = wanted;
@@ -93,14 +104,19 @@ impl CpuMeter {
     /// Makes the store yield at each tick and trap when `limits.cpu` is used up.
     pub(crate) fn install<T: 'static>(&self, store: &mut Store<T>, limits: &Limits) {
         let budget = limits.cpu;
-        let most = u64::try_from(budget.as_millis() / timeouts::EPOCH_TICK.as_millis().max(1)).unwrap_or(u64::MAX).max(1);
+        let most = u64::try_from(budget.as_millis() / timeouts::EPOCH_TICK.as_millis().max(1))
+            .unwrap_or(u64::MAX)
+            .max(1);
         let meter = self.clone();
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
             if meter.tick(most) {
                 return Ok(UpdateDeadline::Yield(1));
             }
-            Err(wasmtime::format_err!("it used more than {} ms of CPU without a pause, its limit", budget.as_millis()))
+            Err(wasmtime::format_err!(
+                "it used more than {} ms of CPU without a pause, its limit",
+                budget.as_millis()
+            ))
         });
     }
 
@@ -118,7 +134,10 @@ impl CpuMeter {
 
     /// Drives the store that this meter is installed in.
     pub(crate) fn drive<F>(&self, future: F) -> Metered<F> {
-        Metered { meter: self.clone(), future: Box::pin(future) }
+        Metered {
+            meter: self.clone(),
+            future: Box::pin(future),
+        }
     }
 }
 
@@ -143,7 +162,14 @@ mod tests {
     use std::time::Duration;
 
     fn limits(memory: u64) -> Limits {
-        Limits { memory, cpu: Duration::from_secs(1), call: Duration::from_secs(1), streams: 1, processes: 1, log_lines: 1 }
+        Limits {
+            memory,
+            cpu: Duration::from_secs(1),
+            call: Duration::from_secs(1),
+            streams: 1,
+            processes: 1,
+            log_lines: 1,
+        }
     }
 
     #[test]

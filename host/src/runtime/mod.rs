@@ -97,13 +97,25 @@ impl Runtime {
     pub fn new(options: RuntimeOptions) -> anyhow::Result<Arc<Self>> {
         let engine = engine::engine()?;
         let linker = linker::linker(&engine).map_err(|e| anyhow::anyhow!("{e:#}"))?;
-        let RuntimeOptions { data_dir, clock, processes, outgoing, kv } = options;
+        let RuntimeOptions {
+            data_dir,
+            clock,
+            processes,
+            outgoing,
+            kv,
+        } = options;
         Ok(Arc::new(Self {
             engine,
             linker,
             cache: CodeCache::new(&data_dir),
             data_dir,
-            ports: Ports { clock, processes, outgoing, kv, generated: Arc::new(GeneratedSecrets::default()) },
+            ports: Ports {
+                clock,
+                processes,
+                outgoing,
+                kv,
+                generated: Arc::new(GeneratedSecrets::default()),
+            },
             threads: Arc::default(),
         }))
     }
@@ -154,7 +166,11 @@ impl Runtime {
         if inspection.kind == Kind::Auth && inspection.offers("manage") {
             host::manage::OptionalManagePre::new(pre.clone()).map_err(unfit)?;
         }
-        Ok(Loaded { inspection: Arc::new(inspection), plugin: Arc::new(plugin.clone()), pre })
+        Ok(Loaded {
+            inspection: Arc::new(inspection),
+            plugin: Arc::new(plugin.clone()),
+            pre,
+        })
     }
 
     /// A chat backend. Nothing runs before `start()`.
@@ -200,7 +216,11 @@ impl Runtime {
             workspace,
             log: Arc::new(log),
         };
-        Recipe { engine: self.engine.clone(), pre: loaded.pre, context: Arc::new(context) }
+        Recipe {
+            engine: self.engine.clone(),
+            pre: loaded.pre,
+            context: Arc::new(context),
+        }
     }
 }
 

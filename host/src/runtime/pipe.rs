@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
+use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Accessor, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamReader, StreamResult,
 };
-use wasmtime::{StoreContextMut};
 
 /// Batches that wait for the host, and events in a batch.
 const BATCHES: usize = 4;
@@ -54,7 +54,11 @@ where
         stream.pipe(&mut s, ToChannel(PollSender::new(tx)))?;
         outcome.pipe(&mut s, ToOneshot(Some(end)))
     })?;
-    Ok(Running { events, outcome: ended, cancel })
+    Ok(Running {
+        events,
+        outcome: ended,
+        cancel,
+    })
 }
 
 struct ToChannel<T>(PollSender<Vec<T>>);

@@ -21,7 +21,11 @@ pub(crate) struct LogStream {
 
 impl LogStream {
     pub(crate) fn new(sink: Arc<LogSink>, stderr: bool) -> Self {
-        Self { sink, stderr, line: Arc::default() }
+        Self {
+            sink,
+            stderr,
+            line: Arc::default(),
+        }
     }
 
     fn take(&self, bytes: &[u8]) {

@@ -132,10 +132,18 @@ impl<E: Exports> Supervisor<E> {
         let mut current = self.current.subscribe();
         let mut status = self.status.subscribe();
         let wait = async {
-            let up = async { current.wait_for(Option::is_some).await.ok().and_then(|handle| handle.clone()) };
+            let up = async {
+                current
+                    .wait_for(Option::is_some)
+                    .await
+                    .ok()
+                    .and_then(|handle| handle.clone())
+            };
             let down = async {
                 // Either way there is nothing to wait for.
-                let _ = status.wait_for(|s| !matches!(s.state, PluginState::Starting | PluginState::Running)).await;
+                let _ = status
+                    .wait_for(|s| !matches!(s.state, PluginState::Starting | PluginState::Running))
+                    .await;
             };
             tokio::select! {
                 biased;
@@ -152,7 +160,11 @@ impl<E: Exports> Supervisor<E> {
     /// The next running instance, however long it takes.
     pub(crate) async fn next_running(&self) -> Handle<E> {
         let mut current = self.current.subscribe();
-        let up = current.wait_for(Option::is_some).await.ok().and_then(|handle| handle.clone());
+        let up = current
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|handle| handle.clone());
         match up {
             Some(handle) => handle,
             // The sender is in `self`: this cannot end while somebody waits.
@@ -166,7 +178,9 @@ impl<E: Exports> Supervisor<E> {
             PluginState::Stopped => format!("the plugin {name} is stopped"),
             PluginState::Starting | PluginState::Running => format!("the plugin {name} is still starting"),
             PluginState::Restarting { cause, .. } => format!("the plugin {name} fell and is started again: {cause}"),
-            PluginState::Failed { cause } => format!("the plugin {name} fell too often and waits for you to start it: {cause}"),
+            PluginState::Failed { cause } => {
+                format!("the plugin {name} fell too often and waits for you to start it: {cause}")
+            }
         }
     }
 
@@ -254,7 +268,10 @@ impl<E: Exports> Task<E> {
             };
             let pause = budget.fell(Instant::now());
             self.note_fall(&cause, pause);
-            ended.send_replace(Some(Ended::Fell { cause, given_up: pause.is_none() }));
+            ended.send_replace(Some(Ended::Fell {
+                cause,
+                given_up: pause.is_none(),
+            }));
             match self.wait(pause?).await {
                 Wait::Over => {}
                 Wait::Start => budget = RestartBudget::default(),
@@ -310,19 +327,36 @@ impl<E: Exports> Task<E> {
         let plugin = self.recipe.context.gate.plugin();
         let state = match pause {
             Some(pause) => {
-                tracing::warn!(plugin, "the plugin fell: {cause}. It is started again in {} ms.", pause.as_millis());
+                tracing::warn!(
+                    plugin,
+                    "the plugin fell: {cause}. It is started again in {} ms.",
+                    pause.as_millis()
+                );
                 let at = at.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-                PluginState::Restarting { cause: cause.to_owned(), at }
+                PluginState::Restarting {
+                    cause: cause.to_owned(),
+                    at,
+                }
             }
             None => {
-                tracing::error!(plugin, "the plugin fell: {cause}. That was too often; it waits for you to start it.");
-                PluginState::Failed { cause: cause.to_owned() }
+                tracing::error!(
+                    plugin,
+                    "the plugin fell: {cause}. That was too often; it waits for you to start it."
+                );
+                PluginState::Failed {
+                    cause: cause.to_owned(),
+                }
             }
         };
         let permanent = pause.is_none();
         self.status.send_modify(|s| {
             s.restarts = s.restarts.saturating_add(u32::from(!permanent));
-            s.last_failure = Some(Failure { at, message: cause.to_owned(), hint: None, permanent });
+            s.last_failure = Some(Failure {
+                at,
+                message: cause.to_owned(),
+                hint: None,
+                permanent,
+            });
             s.state = state;
         });
     }

@@ -8,9 +8,9 @@ use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
 use crate::timeouts;
 use futures::future::BoxFuture;
+use nexus_plugin_api::host::caps::types::Failure;
 use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
 use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Guest, Origin};
-use nexus_plugin_api::host::caps::types::Failure;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -39,7 +39,9 @@ pub(crate) struct WasmTunnel {
 
 impl WasmTunnel {
     pub(crate) fn new(supervisor: Supervisor<TunnelExports>) -> Self {
-        Self { supervisor: Arc::new(supervisor) }
+        Self {
+            supervisor: Arc::new(supervisor),
+        }
     }
 }
 
@@ -70,7 +72,10 @@ impl TunnelProvider for WasmTunnel {
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
         Box::pin(async move {
             let handle = self.supervisor.running().await?;
-            let origin = Origin { host: origin.ip().to_string(), port: origin.port() };
+            let origin = Origin {
+                host: origin.ip().to_string(),
+                port: origin.port(),
+            };
             let opening = handle.call(|a, e| {
                 Box::pin(async move {
                     let (cancel, cancelled) = pipe::cancel(a)?;
@@ -80,15 +85,31 @@ impl TunnelProvider for WasmTunnel {
             });
             let limit = self.supervisor.context().gate.limits().call;
             let opened = tokio::time::timeout(limit, opening).await;
-            let pipe::Running { events, outcome, cancel: plugin_cancel } = opened.map_err(|_| {
-                CallError::Timeout(format!("the plugin {} did not begin to open the tunnel", self.supervisor.name()))
+            let pipe::Running {
+                events,
+                outcome,
+                cancel: plugin_cancel,
+            } = opened.map_err(|_| {
+                CallError::Timeout(format!(
+                    "the plugin {} did not begin to open the tunnel",
+                    self.supervisor.name()
+                ))
             })??;
             let (tx, rx) = mpsc::channel(EVENTS);
             let (told, ended) = oneshot::channel();
             let (cancel, cancelled) = oneshot::channel();
-            let pump = Pump { supervisor: Arc::clone(&self.supervisor), events, outcome, to: tx };
+            let pump = Pump {
+                supervisor: Arc::clone(&self.supervisor),
+                events,
+                outcome,
+                to: tx,
+            };
             tokio::spawn(pump.run(plugin_cancel, cancelled, told));
-            Ok(TunnelRun { events: rx, outcome: ended, cancel })
+            Ok(TunnelRun {
+                events: rx,
+                outcome: ended,
+                cancel,
+            })
         })
     }
 }

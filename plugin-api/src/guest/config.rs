@@ -13,7 +13,9 @@ pub fn config<T: DeserializeOwned>() -> Result<T, Error> {
 
 fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|e| {
-        Error::Invalid(format!("the configuration does not fit this plugin's own type: {e}. The plugin's manifest and code disagree."))
+        Error::Invalid(format!(
+            "the configuration does not fit this plugin's own type: {e}. The plugin's manifest and code disagree."
+        ))
     })
 }
 
@@ -30,7 +32,10 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_named() {
         let e = parse::<Sample>(r#"{"server": 3}"#).unwrap_err();
-        assert!(matches!(&e, Error::Invalid(m) if m.contains("expected a string")), "{e:?}");
+        assert!(
+            matches!(&e, Error::Invalid(m) if m.contains("expected a string")),
+            "{e:?}"
+        );
         assert_eq!(parse::<Sample>(r#"{"server": "a"}"#).unwrap().server, "a");
     }
 }

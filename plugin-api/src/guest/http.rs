@@ -19,7 +19,14 @@ impl Request {
     /// `method` in upper case; `url` as in WIT `http.request`.
     pub fn new(method: &str, url: impl Into<String>) -> Self {
         let (method, url) = (method.to_owned(), url.into());
-        Self(raw::Request { method, url, headers: Vec::new(), body: Vec::new(), timeout: None, idle_timeout: None })
+        Self(raw::Request {
+            method,
+            url,
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: None,
+            idle_timeout: None,
+        })
     }
 
     pub fn get(url: impl Into<String>) -> Self {
@@ -33,13 +40,17 @@ impl Request {
     /// `value` may contain `{secret:…}` and its like; a literal brace is written `{{`.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.0.headers.push(raw::Header { name: name.to_owned(), value: value.into() });
+        self.0.headers.push(raw::Header {
+            name: name.to_owned(),
+            value: value.into(),
+        });
         self
     }
 
     /// A JSON body, with its content type.
     pub fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
-        self.0.body = serde_json::to_vec(body).map_err(|e| Error::Invalid(format!("the body of a request is not JSON: {e}")))?;
+        self.0.body =
+            serde_json::to_vec(body).map_err(|e| Error::Invalid(format!("the body of a request is not JSON: {e}")))?;
         Ok(self.header("content-type", "application/json"))
     }
 
@@ -62,7 +73,13 @@ impl Request {
     pub async fn send(self) -> Result<Response, Error> {
         let url = self.0.url.clone();
         let (head, body, end) = raw::fetch(self.0).await?;
-        Ok(Response { url, status: head.status, headers: head.headers, body, end: Some(end) })
+        Ok(Response {
+            url,
+            status: head.status,
+            headers: head.headers,
+            body,
+            end: Some(end),
+        })
     }
 }
 
@@ -108,7 +125,10 @@ impl Response {
         let mut all = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if all.len() + chunk.len() > cap {
-                return Err(Error::Other(format!("the answer of {} is longer than {cap} bytes", self.url)));
+                return Err(Error::Other(format!(
+                    "the answer of {} is longer than {cap} bytes",
+                    self.url
+                )));
             }
             all.extend(chunk);
         }
@@ -123,14 +143,21 @@ impl Response {
         let kind = self.header("content-type").unwrap_or("no content type").to_owned();
         let url = self.url.clone();
         if !is_json(&kind) {
-            return Err(Error::Other(format!("{url} answered with {kind}, not with application/json")));
+            return Err(Error::Other(format!(
+                "{url} answered with {kind}, not with application/json"
+            )));
         }
         parse(&url, &self.bytes(cap).await?)
     }
 }
 
 fn is_json(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     kind == "application/json" || kind.ends_with("+json")
 }
 
@@ -148,7 +175,11 @@ pub fn encode(text: &str) -> String {
         }
     }
     // A segment that is only dots would walk the path.
-    if out.chars().all(|c| c == '.') { out.replace('.', "%2E") } else { out }
+    if out.chars().all(|c| c == '.') {
+        out.replace('.', "%2E")
+    } else {
+        out
+    }
 }
 
 #[cfg(test)]

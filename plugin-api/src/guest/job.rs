@@ -29,7 +29,11 @@ impl<E: 'static> Events<E> {
 
     /// As [`Self::send`], for several at once: cheaper than one by one.
     pub async fn send_all(&mut self, events: Vec<E>) -> Result<(), Gone> {
-        if events.is_empty() || self.stream.write_all(events).await.is_empty() { Ok(()) } else { Err(Gone) }
+        if events.is_empty() || self.stream.write_all(events).await.is_empty() {
+            Ok(())
+        } else {
+            Err(Gone)
+        }
     }
 }
 
@@ -40,7 +44,9 @@ pub struct Cancel {
 
 impl Cancel {
     pub fn new(wish: impl Future<Output = ()> + 'static) -> Self {
-        Self { wish: Some(Box::pin(wish)) }
+        Self {
+            wish: Some(Box::pin(wish)),
+        }
     }
 
     /// The future's value, or `None` once the host has cancelled: then the future is dropped where it stands.
@@ -118,10 +124,18 @@ where
 
 /// A failure after which starting again may help.
 pub fn retry(message: impl Into<String>) -> Failure {
-    Failure { kind: FailureKind::Retry, message: message.into(), hint: None }
+    Failure {
+        kind: FailureKind::Retry,
+        message: message.into(),
+        hint: None,
+    }
 }
 
 /// A failure after which starting again cannot help until somebody does what `hint` says.
 pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Failure {
-    Failure { kind: FailureKind::Permanent, message: message.into(), hint: Some(hint.into()) }
+    Failure {
+        kind: FailureKind::Permanent,
+        message: message.into(),
+        hint: Some(hint.into()),
+    }
 }

@@ -1,7 +1,9 @@
 //! Child processes: a builder of what to run.
 
 use crate::caps::process as raw;
-pub use crate::caps::process::{EnvironmentBase, Exit, HttpStep, Origin, OutputMode, Outcome, Running, Signal, StopStep};
+pub use crate::caps::process::{
+    EnvironmentBase, Exit, HttpStep, Origin, Outcome, OutputMode, Running, Signal, StopStep,
+};
 use crate::caps::types::Error;
 
 /// What to run. Without more it is a tool: a clean environment, its output kept as lines, stopped with TERM.
@@ -57,7 +59,10 @@ impl Command {
     /// A private file; `{file:NAME}` is its path.
     #[must_use]
     pub fn file(mut self, name: &str, content: impl Into<String>) -> Self {
-        self.0.files.push(raw::PrivateFile { name: name.to_owned(), content: content.into() });
+        self.0.files.push(raw::PrivateFile {
+            name: name.to_owned(),
+            content: content.into(),
+        });
         self
     }
 
@@ -80,7 +85,9 @@ impl Command {
 
 /// The last lines of a process that has ended, for a failure's words.
 pub async fn last_lines(name: &str, count: usize) -> Vec<String> {
-    let Ok(mut lines) = raw::lines(name) else { return Vec::new() };
+    let Ok(mut lines) = raw::lines(name) else {
+        return Vec::new();
+    };
     let mut last = std::collections::VecDeque::new();
     while let Some(line) = lines.next().await {
         if last.len() == count {

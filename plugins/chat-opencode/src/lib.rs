@@ -1,1 +1,211 @@
+//! Chat with opencode: one `opencode serve` for the workspace, its API behind the contract of a chat backend.
+//!
+//! * `settings`, `ids`, `convert`, `normalise`, `watchdog` decide; they do no I/O and are tested natively against streams
+//!   recorded from opencode.
+//! * `client`, `connection`, `prompts` and this file talk to the host.
 
+pub mod client;
+pub mod connection;
+pub mod convert;
+pub mod ids;
+pub mod normalise;
+pub mod prompts;
+pub mod settings;
+pub mod state;
+pub mod watchdog;
+pub mod wire;
+
+use connection::Ended;
+use nexus_plugin_api::caps::process as raw;
+use nexus_plugin_api::caps::{clock, types::Error};
+use nexus_plugin_api::chat::types::{
+    Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn,
+};
+use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::{FutureReader, StreamReader, log, sessions};
+use settings::Settings;
+
+/// Messages in one snapshot.
+const PAGE: u32 = 50;
+
+struct Plugin;
+
+impl chat::Guest for Plugin {
+    async fn describe() -> Descriptor {
+        log::panics();
+        Descriptor { title: "opencode".to_owned(), example: false, ext: Vec::new() }
+    }
+
+    async fn probe() -> Availability {
+        match probe().await {
+            Ok(availability) => availability,
+            Err(Error::NotFound(where_)) => Availability::Missing(format!("{where_} {}", settings::INSTALL)),
+            Err(other) => Availability::Unsuitable(connection::words(&other)),
+        }
+    }
+
+    async fn events(cancel: FutureReader<()>) -> (StreamReader<Event>, FutureReader<Result<(), Failure>>) {
+        chat::job(cancel, async |mut events, mut cancel| {
+            let ended = cancel.select(connection::run(&mut events)).await;
+            state::set(None);
+            match ended {
+                Some(Ended::Failed(failure)) => Err(failure),
+                Some(Ended::Gone) | None => Ok(()),
+            }
+        })
+    }
+
+    async fn prompt(s: SessionRef, client_id: String, parts: Vec<Input>, options: Options) -> Result<Admission, Error> {
+        watch(&s)?;
+        prompts::send(s, client_id, parts, options).await
+    }
+
+    async fn cancel(s: SessionRef) -> Result<(), Error> {
+        watch(&s)?;
+        stop(&s).await
+    }
+
+    async fn reply(s: SessionRef, ask: String, answer: Answer) -> Result<(), Error> {
+        watch(&s)?;
+        let question = ask.starts_with("que");
+        match answer {
+            Answer::Reject(_) if question => client::reply_question(&ask, &s.workspace, None).await?,
+            Answer::Other(ext) if question && ext.name == "opencode.answers" => {
+                let answers = serde_json::from_str(&ext.value)
+                    .map_err(|e| Error::Invalid(format!("opencode.answers is not JSON: {e}")))?;
+                client::reply_question(&ask, &s.workspace, Some(answers)).await?;
+            }
+            Answer::Once | Answer::Always if question => {
+                return Err(Error::Invalid(
+                    "A question is answered with `opencode.answers`, one list of labels for each question, or rejected.".to_owned(),
+                ));
+            }
+            Answer::Once => client::reply_permission(&ask, &s.workspace, "once", None).await?,
+            Answer::Always => client::reply_permission(&ask, &s.workspace, "always", None).await?,
+            Answer::Reject(message) => {
+                client::reply_permission(&ask, &s.workspace, "reject", message.as_deref()).await?;
+            }
+            Answer::Other(ext) => return Err(Error::Invalid(format!("{:?} is no answer to this ask", ext.name))),
+        }
+        Ok(())
+    }
+
+    async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapshot, Error> {
+        watch(&s)?;
+        snapshot(s, before).await
+    }
+}
+
+impl sessions::Guest for Plugin {
+    async fn list(workspace: String, limit: u32) -> Result<Vec<SessionInfo>, Error> {
+        let found = client::sessions(&workspace, limit.clamp(1, 1_000)).await?;
+        state::with(|c| {
+            if !workspace.is_empty() {
+                c.normaliser.watch(&workspace);
+            }
+            found
+                .iter()
+                .filter(|s| s.parent.is_none())
+                .map(convert::session)
+                .inspect(|info| c.normaliser.learn(info.clone()))
+                .collect()
+        })
+    }
+
+    async fn create(workspace: String, title: Option<String>) -> Result<SessionInfo, Error> {
+        watch(&SessionRef { workspace: workspace.clone(), id: String::new() })?;
+        Ok(convert::session(&client::create(&workspace, title).await?))
+    }
+
+    async fn rename(s: SessionRef, title: String) -> Result<(), Error> {
+        watch(&s)?;
+        Ok(client::rename(&s.id, &s.workspace, &title).await?)
+    }
+
+    async fn delete(s: SessionRef) -> Result<(), Error> {
+        watch(&s)?;
+        // A turn goes on without its session otherwise.
+        stop(&s).await?;
+        client::delete(&s.id, &s.workspace).await?;
+        prompts::forget_session(&s.id).await
+    }
+}
+
+nexus_plugin_api::export_chat_with_sessions!(Plugin);
+
+/// Events of the session's directory are wanted; nothing works without a connection.
+fn watch(s: &SessionRef) -> Result<(), Error> {
+    state::with(|c| {
+        if !s.workspace.is_empty() {
+            c.normaliser.watch(&s.workspace);
+        }
+    })
+}
+
+async fn probe() -> Result<Availability, Error> {
+    let settings: Settings = nexus_plugin_api::config()?;
+    if let Err(why) = settings.check() {
+        return Ok(Availability::Unsuitable(why));
+    }
+    let path = raw::find("opencode".to_owned()).await?;
+    let output = settings.version().run(20_000).await?;
+    Ok(match settings::parse_version(&output.stdout) {
+        Some((version, numbers)) => match settings::unsuitable(numbers) {
+            Some(why) => Availability::Unsuitable(format!("{why} Found at {path}.")),
+            None => Availability::Ready(version),
+        },
+        None => Availability::Unsuitable(format!(
+            "`{path} --version` did not print a version (it ended with {}, and said: {}). {}",
+            nexus_plugin_api::process::describe(&output.exit),
+            format!("{} {}", output.stdout, output.stderr).trim().lines().last().unwrap_or("nothing"),
+            settings::INSTALL
+        )),
+    })
+}
+
+/// Aborts the turn, and rejects what it left asking: opencode keeps such asks for ever.
+async fn stop(s: &SessionRef) -> Result<(), Error> {
+    client::abort(&s.id, &s.workspace).await?;
+    let permissions = client::permissions(&s.workspace).await?;
+    let questions = client::questions(&s.workspace).await;
+    let asks = permissions.into_iter().map(|p| (p.id, p.session)).chain(questions.into_iter().map(|q| (q.id, q.session)));
+    for (ask, session) in asks {
+        connection::learn(&session).await;
+        if session == s.id || state::with(|c| c.normaliser.root(&session))? == s.id {
+            // It may be answered or gone by now: that is what is wanted.
+            let _ = connection::reject(&ask, &s.workspace).await;
+        }
+    }
+    Ok(())
+}
+
+async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapshot, Error> {
+    let session = client::session(&s.id, &s.workspace).await?;
+    let info = convert::session(&session);
+    let (messages, before) = client::messages(&s.id, &s.workspace, PAGE, before.as_deref()).await?;
+    let statuses = client::statuses(&s.workspace).await?;
+    let permissions = client::permissions(&s.workspace).await?;
+    let questions = client::questions(&s.workspace).await;
+    state::with(|c| c.normaliser.learn(info.clone()))?;
+    for id in permissions.iter().map(|p| &p.session).chain(questions.iter().map(|q| &q.session)) {
+        connection::learn(id).await;
+    }
+    let now = clock::now();
+    let (mut messages, asks) = state::with(|c| {
+        let messages: Vec<MessageWithParts> = messages
+            .iter()
+            .map(|m| MessageWithParts {
+                message: convert::message(&m.info, None),
+                parts: m.parts.iter().filter_map(|p| c.normaliser.kept(p, &m.info)).collect(),
+            })
+            .collect();
+        let asks = permissions.iter().map(|p| c.normaliser.permission(p, now));
+        let asks = asks.chain(questions.iter().map(|q| c.normaliser.question(q, now)));
+        (messages, asks.filter(|ask| ask.session == s.id).collect())
+    })?;
+    for message in &mut messages {
+        prompts::name(&mut message.message).await;
+    }
+    let turn = statuses.get(&s.id).map_or(Turn::Idle, convert::turn);
+    Ok(SessionSnapshot { info, messages, turn, asks, before })
+}

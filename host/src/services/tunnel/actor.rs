@@ -1,6 +1,6 @@
 //! The life of one tunnel.
 
-use super::ingress::{Ingress, IngressHandle, IngressInfo, Public, host_name};
+use super::ingress::{Ingress, IngressHandle, IngressInfo};
 use super::{Parts, Spec, StopProcesses};
 use crate::config::resolved;
 use crate::model::plugin::{self, Availability};
@@ -96,7 +96,7 @@ impl From<RunFailure> for End {
 /// the plugin fell and a fresh instance adopts it.
 struct Door {
     address: SocketAddr,
-    public: watch::Sender<Public>,
+    hosts: watch::Sender<Vec<String>>,
     handle: IngressHandle,
 }
 
@@ -367,19 +367,15 @@ impl Actor {
         };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let public = Public {
-            hosts: self.tunnel.hosts.iter().map(|host| host_name(host)).collect(),
-            https: descriptor.encryption != Encryption::None,
-            url: None,
-        };
-        let (public, receiver) = watch::channel(public);
+        let (hosts, receiver) = watch::channel(self.tunnel.hosts.clone());
         let info = IngressInfo {
             listener,
-            public: receiver,
+            hosts: receiver,
             client_address_header: descriptor
                 .client_address_header
                 .as_ref()
                 .map(|name| name.to_ascii_lowercase()),
+            https: descriptor.encryption != Encryption::None,
         };
         let handle = self.ingress.open(&self.tunnel.name, info).await;
         let handle = handle.map_err(|why| End::Again {
@@ -387,11 +383,7 @@ impl Actor {
             hint: None,
             pause: Pause::Backoff,
         })?;
-        self.door = Some(Door {
-            address,
-            public,
-            handle,
-        });
+        self.door = Some(Door { address, hosts, handle });
         Ok(address)
     }
 
@@ -449,8 +441,8 @@ impl Actor {
 
     fn publish(&mut self, url: String) -> Result<(), End> {
         let parsed = url.parse::<http::Uri>().ok();
-        let (scheme, host) = match parsed.as_ref().map(|uri| (uri.scheme_str(), uri.host())) {
-            Some((Some(scheme @ ("http" | "https")), Some(host))) => (scheme, host_name(host)),
+        let (scheme, host) = match parsed.as_ref().map(|uri| (uri.scheme_str(), uri.authority())) {
+            Some((Some(scheme @ ("http" | "https")), Some(host))) => (scheme, host.as_str().to_ascii_lowercase()),
             _ => {
                 let why =
                     format!("the provider reported `{url}` as the public address; expected http://… or https://…");
@@ -461,12 +453,9 @@ impl Actor {
             return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
         }
         if let Some(door) = &self.door {
-            door.public.send_modify(|public| {
-                public.hosts = self.tunnel.hosts.iter().map(|host| host_name(host)).collect();
-                public.hosts.insert(host);
-                public.https = scheme == "https";
-                public.url = Some(url.clone());
-            });
+            let mut hosts = self.tunnel.hosts.clone();
+            hosts.push(host);
+            door.hosts.send_replace(hosts);
         }
         self.update(|status| status.url = Some(url));
         Ok(())
@@ -524,10 +513,7 @@ impl Actor {
     fn forget_url(&mut self) {
         self.update(|status| status.url = None);
         if let Some(door) = &self.door {
-            door.public.send_modify(|public| {
-                public.hosts = self.tunnel.hosts.iter().map(|host| host_name(host)).collect();
-                public.url = None;
-            });
+            door.hosts.send_replace(self.tunnel.hosts.clone());
         }
     }
 

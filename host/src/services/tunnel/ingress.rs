@@ -4,45 +4,21 @@
 //! request arrived on, never by something the request says about itself.
 
 use futures::future::BoxFuture;
-use std::collections::BTreeSet;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-
-/// What the outside of a tunnel looks like now. It changes while the listener is open: an address comes late, and may
-/// come again with another value.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Public {
-    /// The configured names and, once known, that of the URL. Lower case, without a port.
-    pub hosts: BTreeSet<String>,
-    /// The browser sees TLS: cookies are `Secure`, and the origin is `https://…`.
-    pub https: bool,
-    pub url: Option<String>,
-}
-
-impl Public {
-    /// Whether a request with this `Host` may come in. The port is not compared: the edge decides it.
-    pub fn allows(&self, host: &str) -> bool {
-        self.hosts.contains(&host_name(host))
-    }
-}
-
-/// A `Host` or authority without port and trailing dot, in lower case.
-pub(super) fn host_name(authority: &str) -> String {
-    let name = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => authority.rsplit_once(':').map_or(authority, |(name, _)| name),
-    };
-    name.trim_end_matches('.').to_ascii_lowercase()
-}
 
 /// A listener and the policy that belongs to it.
 #[derive(Debug)]
 pub struct IngressInfo {
     /// Bound to loopback.
     pub listener: TcpListener,
-    pub public: watch::Receiver<Public>,
+    /// `name` or `name:port`, lower case: the configured ones and, once it is known, that of the URL. It changes while
+    /// the listener is open: an address comes late, and may come again with another value.
+    pub hosts: watch::Receiver<Vec<String>>,
     /// Lower case. None: every request counts as coming from the tunnel itself.
     pub client_address_header: Option<String>,
+    /// The browser sees TLS: cookies are `Secure`, and the origin is `https://…`.
+    pub https: bool,
 }
 
 /// Where the web layer takes over.
@@ -75,30 +51,5 @@ impl IngressHandle {
 impl std::fmt::Debug for IngressHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("IngressHandle")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_is_compared_without_its_port() {
-        let public = Public {
-            hosts: ["bore.pub".to_owned(), "::1".to_owned()].into(),
-            ..Public::default()
-        };
-        for host in ["bore.pub", "bore.pub:4711", "BORE.pub.", "[::1]:80"] {
-            assert!(public.allows(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "bore.pub.evil.example",
-            "evil.example:bore.pub",
-            "127.0.0.1:80",
-        ] {
-            assert!(!public.allows(host), "{host}");
-        }
     }
 }

@@ -6,8 +6,10 @@
 
 mod actor;
 mod ingress;
+#[cfg(test)]
+mod tests;
 
-pub use ingress::{Ingress, IngressHandle, IngressInfo, Public};
+pub use ingress::{Ingress, IngressHandle, IngressInfo};
 
 use crate::config::resolved;
 use crate::model::tunnel::{Encryption, State, Status};

@@ -1,0 +1,571 @@
+// The conversation: draws what the live connection says, sends what the user says.
+// Text of the open tail is text; HTML comes from the server only, sanitised, and only through setHtml.
+
+import { Live } from './live.js';
+
+const $ = (id) => document.getElementById(id);
+
+function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (key in node && key !== 'role') node[key] = value;
+    else node.setAttribute(key, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+// The one place where HTML gets in: rendered and sanitised by the server (web/markdown.rs, web/templates).
+function setHtml(node, html) {
+  node.innerHTML = html;
+  for (const box of node.querySelectorAll('pre, table')) box.tabIndex = 0;
+  if (!navigator.clipboard) return;
+  for (const pre of node.querySelectorAll('pre')) {
+    const text = pre.textContent;
+    const copy = el('button', { type: 'button', className: 'copy', textContent: 'Copy' });
+    copy.onclick = () => navigator.clipboard.writeText(text).then(() => {
+      copy.textContent = 'Copied';
+      setTimeout(() => { copy.textContent = 'Copy'; }, 1500);
+    });
+    const box = el('div', { className: 'code' });
+    pre.replaceWith(box);
+    box.append(pre, copy);
+  }
+}
+
+const store = {
+  get: (key, otherwise) => { try { return JSON.parse(sessionStorage.getItem('nexus:' + key)) ?? otherwise; } catch { return otherwise; } },
+  set: (key, value) => { try { sessionStorage.setItem('nexus:' + key, JSON.stringify(value)); } catch { /* full or off */ } },
+};
+
+// crypto.randomUUID exists on TLS and localhost only; a plain tunnel has neither.
+const uuid = () => crypto.randomUUID?.()
+  ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+export function start() {
+  const app = document.querySelector('.app');
+  const log = $('log'), scroll = $('scroll'), box = $('prompt'), notice = $('notice'), stop = $('stop');
+  const asksBox = el('div', { className: 'asks' }), tail = el('div', { className: 'tail' });
+  let session = app.dataset.session;
+  let last = null, turn = { type: 'idle' }, ticking = null;
+  const messages = new Map(), parts = new Map(), asks = new Map(), requests = new Map();
+  let pending = [];
+
+  // ---- small things ------------------------------------------------------------------------------------------
+
+  const say = (text) => { $('say').textContent = text; };
+  const tell = (text) => { notice.hidden = !text; notice.textContent = text ?? ''; };
+  const key = (name) => `${name}:${session || 'new'}`;
+  const title = (text) => text || 'Untitled chat';
+
+  let stick = true;
+  scroll.addEventListener('scroll', () => {
+    stick = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+  }, { passive: true });
+  let queued = false;
+  const follow = () => {
+    if (queued || !stick) return;
+    queued = true;
+    requestAnimationFrame(() => { queued = false; scroll.scrollTop = scroll.scrollHeight; });
+  };
+
+  // Sends a request and calls back with its answer; says so where it cannot be sent.
+  function ask(frame, then, failed) {
+    const request = uuid();
+    requests.set(request, { then, failed });
+    if (!live.send({ ...frame, request })) {
+      requests.delete(request);
+      tell('Not connected. Try again in a moment.');
+      failed?.();
+    }
+  }
+
+  // ---- messages and parts ------------------------------------------------------------------------------------
+
+  function clear() {
+    messages.clear(); parts.clear(); asks.clear();
+    asksBox.replaceChildren();
+    log.replaceChildren(asksBox, tail);
+  }
+
+  function putMessage(data) {
+    let message = messages.get(data.id);
+    if (!message) {
+      const mine = data.role === 'user';
+      const body = el('div', { className: 'body' }), foot = el('div', { className: 'foot' });
+      const node = el('article', { className: `message ${data.role}` },
+        el('h2', { className: 'vh', textContent: mine ? 'You' : 'Answer' }), body, foot);
+      message = { node, body, foot, parts: [] };
+      messages.set(data.id, message);
+      log.insertBefore(node, asksBox);
+    }
+    message.data = data;
+    drawFoot(message);
+    if (data.role === 'user') settleBubble(data.client_id);
+    drawTail();
+  }
+
+  function drawFoot(message) {
+    const { error, interrupted } = message.data;
+    message.foot.replaceChildren();
+    if (error) message.foot.append(el('p', { className: 'alert', textContent: error }));
+    if (interrupted) message.foot.append(el('p', { className: 'mark', textContent: 'Interrupted: the backend stopped while it wrote this.' }));
+  }
+
+  function putPart(data, html) {
+    let part = parts.get(data.id);
+    if (part && data.revision <= part.data.revision && !(html && !part.html)) return;
+    const message = messages.get(data.message);
+    if (!message) return;
+    const kind = data.content.type;
+    if (!part || part.data.content.type !== kind) {
+      const fresh = { id: data.id, kind, ...shell(kind) };
+      if (part) part.node.replaceWith(fresh.node); else message.body.append(fresh.node);
+      part = fresh;
+      parts.set(data.id, part);
+      if (!message.parts.includes(data.id)) message.parts.push(data.id);
+    }
+    part.data = data;
+    part.html = html;
+    draw[kind]?.(part, message.data.role === 'user' ? undefined : html);
+    follow();
+  }
+
+  function shell(kind) {
+    if (kind === 'reasoning') {
+      const word = el('span'), text = el('div', { className: 'text' });
+      return { node: el('details', { className: 'reasoning' }, el('summary', {}, word), text), word, text };
+    }
+    if (kind === 'tool') {
+      const dot = el('span', { className: 'dot', 'aria-hidden': 'true' }), name = el('span', { className: 'tool-name' });
+      const what = el('span', { className: 'tool-title' }), state = el('span', { className: 'tool-state' });
+      const inside = el('div', { className: 'tool-body' });
+      const node = el('details', { className: 'tool' }, el('summary', {}, dot, name, what, state), inside);
+      return { node, name, what, state, inside };
+    }
+    const text = el('div', { className: 'text' });
+    return { node: text, text };
+  }
+
+  function drawText(part, html) {
+    if (html !== undefined) {
+      part.text.className = 'text md';
+      part.tail = null;
+      return setHtml(part.text, html);
+    }
+    part.text.className = 'text open';
+    part.tail = document.createTextNode(part.data.content.text);
+    part.text.replaceChildren(part.tail);
+  }
+
+  const STATES = { pending: 'waiting', running: 'running', completed: 'done', failed: 'failed' };
+  const pretty = (json) => { try { return JSON.stringify(JSON.parse(json), null, 2); } catch { return json; } };
+  const block = (name, text) => text ? [el('h3', { textContent: name }), el('pre', { tabIndex: 0 }, el('code', { textContent: text }))] : [];
+
+  const draw = {
+    text: drawText,
+    reasoning(part, html) {
+      part.word.textContent = part.data.closed ? 'Thought about it' : 'Thinking…';
+      drawText(part, html);
+    },
+    tool(part) {
+      const tool = part.data.content;
+      part.node.dataset.state = tool.state;
+      part.name.textContent = tool.name;
+      part.what.textContent = tool.title ?? '';
+      part.state.textContent = STATES[tool.state] ?? tool.state;
+      part.inside.replaceChildren(
+        ...block('Input', pretty(tool.input)), ...block('Output', tool.output), ...block('Error', tool.error));
+    },
+    attachment(part) {
+      const { name, mime, url } = part.data.content;
+      const label = name || mime;
+      part.text.replaceChildren(/^https?:/.test(url)
+        ? el('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow', textContent: label })
+        : el('span', { className: 'mark', textContent: label }));
+    },
+  };
+
+  function addDelta({ part: id, revision, text }) {
+    const part = parts.get(id);
+    if (!part?.tail || revision <= part.data.revision) return;
+    part.data.revision = revision;
+    part.data.content.text += text;
+    part.tail.appendData(text);
+    follow();
+  }
+
+  function removePart(id) {
+    parts.get(id)?.node.remove();
+    parts.delete(id);
+  }
+
+  // ---- asks --------------------------------------------------------------------------------------------------
+
+  function putAsk(data) {
+    asks.get(data.id)?.remove();
+    const head = `ask-${data.id}`;
+    const card = el('section', { className: 'card ask', role: 'group', 'aria-labelledby': head },
+      el('h2', { id: head, textContent: data.permission ? `May the agent use ${data.subject}?` : `The agent asks: ${data.subject}` }),
+      data.asked_by !== session ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null,
+      data.message ? el('p', { textContent: data.message }) : null,
+      data.detail ? el('pre', { tabIndex: 0 }, el('code', { textContent: data.detail })) : null);
+    if (data.permission) {
+      const words = el('input', { type: 'text', id: head + '-words', placeholder: 'Optional: what to do instead' });
+      const line = el('p', { className: 'help', role: 'status' });
+      const buttons = [];
+      const button = (text, className, answer, more) => {
+        const node = el('button', { type: 'button', className, textContent: text, ...more });
+        node.onclick = () => {
+          buttons.forEach((other) => { other.disabled = true; });
+          line.textContent = 'Sent…';
+          ask({ type: 'reply', session, ask: data.id, answer: answer() }, null, (reason) => {
+            buttons.forEach((other) => { other.disabled = false; });
+            line.textContent = reason ?? 'Not sent.';
+          });
+        };
+        buttons.push(node);
+        return node;
+      };
+      const once = button('Allow once', 'primary', () => ({ type: 'once' }));
+      const always = data.always.length
+        ? button('Always allow', '', () => ({ type: 'always' }), { 'aria-describedby': head + '-always' }) : null;
+      const reject = button('Reject', 'bad', () => ({ type: 'reject', message: words.value.trim() || null }));
+      card.append(el('div', { className: 'row' }, once, always, reject));
+      if (always) {
+        card.append(el('p', { className: 'help', id: head + '-always' }, 'Always allow means from now on: ',
+          ...data.always.flatMap((pattern, n) => [n ? ', ' : '', el('code', { textContent: pattern })])));
+      }
+      card.append(el('div', { className: 'field' },
+        el('label', { htmlFor: words.id, textContent: 'Words for the agent, with a rejection' }), words), line);
+    } else {
+      card.append(el('p', { className: 'help', textContent: 'This can only be answered in the backend\'s own client.' }));
+    }
+    asks.set(data.id, card);
+    asksBox.append(card);
+    say(`The agent waits for you: ${data.subject} ${data.detail}`.slice(0, 300));
+    follow();
+  }
+
+  function closeAsk(id) {
+    const card = asks.get(id);
+    asks.delete(id);
+    if (card?.contains(document.activeElement)) box.focus();
+    card?.remove();
+  }
+
+  // ---- the tail: what goes on now ----------------------------------------------------------------------------
+
+  const lastMessage = () => [...messages.values()].at(-1);
+
+  function setTurn(next) {
+    const was = turn.type;
+    turn = next;
+    if (was !== 'idle' && next.type === 'idle') {
+      const answer = lastMessage()?.parts.map((id) => parts.get(id)).findLast((part) => part?.kind === 'text');
+      say('Answer finished. ' + (answer?.text.textContent ?? '').slice(0, 500));
+    }
+    if (next.type === 'interrupted') say('The answer was interrupted. It can be continued.');
+    drawTail();
+  }
+
+  function drawTail() {
+    clearInterval(ticking);
+    const busy = turn.type === 'running' || turn.type === 'retrying';
+    stop.hidden = !busy;
+    app.classList.toggle('busy', busy);
+    tail.replaceChildren();
+    const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
+    if (turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), asks.size ? 'Waiting for you' : 'Working'));
+    if (turn.type === 'retrying') {
+      const when = el('span');
+      const tick = () => {
+        const left = turn.next_at ? Math.ceil((turn.next_at - Date.now()) / 1000) : 0;
+        when.textContent = left > 0 ? `Trying again in ${left} s (attempt ${turn.attempt}).` : `Trying again now (attempt ${turn.attempt}).`;
+      };
+      tick();
+      ticking = setInterval(tick, 1000);
+      tail.append(el('div', { className: 'alert warn' }, el('p', { textContent: turn.message }), el('p', {}, spinner(), when)));
+    }
+    if (!busy && (turn.type === 'interrupted' || lastMessage()?.data.interrupted)) {
+      const go = el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
+      go.onclick = () => prompt('Please continue exactly where you stopped.');
+      tail.append(el('div', { className: 'alert warn' },
+        el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), go));
+    }
+    for (const item of pending) tail.append(item.node ??= bubble(item));
+    const empty = !messages.size && !pending.length && !busy;
+    log.classList.toggle('blank', empty);
+    if (empty && (!session || last !== null)) {
+      tail.append(el('div', { className: 'empty' }, el('h2', { textContent: 'What should be done?' }),
+        el('p', { textContent: 'Work is done in the project directory of the machine that runs Nexus. Answers arrive as they are written, and wait here if you leave.' })));
+    }
+    follow();
+  }
+
+  // ---- prompts: kept until the backend has them --------------------------------------------------------------
+
+  const keep = () => store.set(key('pending'), pending.filter((item) => !item.admitted).map(({ client_id, text }) => ({ client_id, text })));
+
+  function bubble(item) {
+    item.line = el('p', { className: 'mark', textContent: item.admitted ? '' : 'Sending…' });
+    return el('article', { className: 'message user sending' }, el('h2', { className: 'vh', textContent: 'You' }),
+      el('div', { className: 'body' }, el('div', { className: 'text open', textContent: item.text })), item.line);
+  }
+
+  function prompt(text) {
+    const item = { client_id: uuid(), text, tries: 0 };
+    pending.push(item);
+    keep();
+    stick = true;
+    drawTail();
+    transmit(item);
+  }
+
+  function transmit(item) {
+    if (!live.send({ type: 'prompt', session, client_id: item.client_id, text: item.text, consent: item.consent ?? null })) {
+      item.line.textContent = 'Not connected. It is sent as soon as the connection is back.';
+    }
+  }
+
+  function forget(item) {
+    clearTimeout(item.timer);
+    item.node?.remove();
+    pending = pending.filter((other) => other !== item);
+    keep();
+    drawTail();
+  }
+
+  // A message of the user arrived: it takes the place of its bubble.
+  function settleBubble(clientId) {
+    const item = clientId ? pending.find((one) => one.client_id === clientId) : pending.find((one) => one.admitted);
+    if (item) forget(item);
+  }
+
+  function giveBack(item, reason) {
+    forget(item);
+    if (!box.value) { box.value = item.text; grow(); }
+    tell(reason);
+  }
+
+  function askConsent(item, frame) {
+    const dialog = $('consent');
+    $('consent-text').textContent = frame.text;
+    dialog.returnValue = '';
+    dialog.onclose = () => {
+      if (dialog.returnValue !== 'yes') return giveBack(item, 'Not sent.');
+      item.consent = frame.consent;
+      transmit(item);
+    };
+    if (!dialog.open) dialog.showModal();
+  }
+
+  // ---- frames ------------------------------------------------------------------------------------------------
+
+  const events = {
+    session: ({ info }) => setTitle(info.title),
+    session_removed: () => ended('This chat was deleted.'),
+    message: ({ message }) => putMessage(message),
+    message_removed: ({ message }) => {
+      messages.get(message)?.parts.forEach((id) => parts.delete(id));
+      messages.get(message)?.node.remove();
+      messages.delete(message);
+    },
+    part: ({ part }, html) => putPart(part, html),
+    delta: addDelta,
+    part_removed: ({ part }) => removePart(part),
+    asked: ({ ask: data }) => { putAsk(data); drawTail(); },
+    ask_closed: ({ ask: id }) => { closeAsk(id); drawTail(); },
+    turn: ({ turn: next }) => setTurn(next),
+    error: ({ message, text }) => {
+      const known = messages.get(message);
+      if (known) { known.data.error = text; drawFoot(known); }
+      else log.insertBefore(el('p', { className: 'alert', role: 'alert', textContent: text }), asksBox);
+      follow();
+    },
+  };
+
+  const byClient = (id) => pending.find((item) => item.client_id === id);
+
+  const frames = {
+    welcome: () => pending.filter((item) => !item.admitted).forEach(transmit),
+    state(state) {
+      if (state.session !== session) return;
+      last = state.seq;
+      const admitted = pending.filter((item) => item.admitted);
+      clear();
+      if (state.truncated) log.insertBefore(el('p', { className: 'help center', textContent: 'Older messages are not shown.' }), asksBox);
+      admitted.forEach(forget);
+      for (const { message, parts: list } of state.messages) {
+        putMessage(message);
+        for (const { html, ...part } of list) putPart(part, html);
+      }
+      state.asks.forEach(putAsk);
+      turn = state.turn;
+      setTitle(state.info.title);
+      drawTail();
+    },
+    event(frame) {
+      if (frame.session !== session || (last !== null && frame.seq <= last)) return;
+      // Something between is missing: get it, rather than guess.
+      if (last === null || frame.prev > last) return void live.send({ type: 'subscribe', session, from: last });
+      last = frame.seq;
+      events[frame.event.type]?.(frame.event, frame.html);
+    },
+    ended(frame) {
+      if (frame.session !== session) return;
+      if (frame.again) setTimeout(() => live.send({ type: 'subscribe', session, from: last }), 500);
+      else ended(frame.reason);
+    },
+    list: ({ sessions }) => drawList(sessions),
+    backend({ backend, html }) {
+      $('backend').textContent = [backend.title, backend.version].filter(Boolean).join(' ');
+      const banners = $('banners');
+      if (banners.dataset.was !== html) { banners.dataset.was = html; setHtml(banners, html); }
+    },
+    admitted({ client_id }) {
+      const item = byClient(client_id);
+      if (!item) return;
+      item.admitted = true;
+      item.line.textContent = '';
+      keep();
+      tell(null);
+    },
+    refused({ client_id, reason }) { const item = byClient(client_id); if (item) giveBack(item, reason); },
+    deferred({ client_id, reason }) {
+      const item = byClient(client_id);
+      if (!item) return;
+      const wait = Math.min(15_000, 1000 * 2 ** item.tries++);
+      const give = el('button', { type: 'button', className: 'plain', textContent: 'Do not send' });
+      give.onclick = () => giveBack(item, 'Taken back. It may have arrived all the same.');
+      item.line.replaceChildren(`Not sent yet: ${reason} Trying again. `, give);
+      clearTimeout(item.timer);
+      item.timer = setTimeout(() => transmit(item), wait);
+    },
+    consent(frame) { const item = byClient(frame.client_id); if (item) askConsent(item, frame); },
+    created: (frame) => settle(frame, frame.session),
+    done: (frame) => settle(frame),
+    failed(frame) {
+      const request = requests.get(frame.request);
+      requests.delete(frame.request);
+      tell(frame.reason);
+      request?.failed?.(frame.reason);
+    },
+  };
+
+  function settle({ request }, value) {
+    requests.get(request)?.then?.(value);
+    requests.delete(request);
+  }
+
+  function ended(reason) {
+    clear();
+    turn = { type: 'idle' };
+    drawTail();
+    tail.replaceChildren(el('div', { className: 'empty' }, el('h2', { textContent: reason }), el('p', {}, el('a', { href: '/', textContent: 'Start a new chat' }))));
+    $('composer').hidden = true;
+  }
+
+  function setTitle(text) {
+    $('title').textContent = title(text);
+    document.title = `${title(text)} · Nexus`;
+  }
+
+  function drawList(sessions) {
+    const list = $('list'), focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+    list.replaceChildren(...sessions.map((info) => {
+      const link = el('a', { href: '/s/' + encodeURIComponent(info.id), textContent: title(info.title) });
+      if (info.id === session) link.setAttribute('aria-current', 'page');
+      return el('li', {}, link);
+    }));
+    $('list-empty').hidden = sessions.length > 0;
+    if (focused) [...list.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
+    const mine = sessions.find((info) => info.id === session);
+    if (mine) setTitle(mine.title);
+  }
+
+  // ---- the composer ------------------------------------------------------------------------------------------
+
+  const grow = () => { box.rows = Math.min(10, Math.max(1, box.value.split('\n').length)); };
+  const write = (text) => { box.value = text; store.set(key('draft'), text); grow(); };
+
+  box.addEventListener('input', () => { store.set(key('draft'), box.value); grow(); tell(null); });
+  box.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    $('composer').requestSubmit();
+  });
+  $('composer').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const text = box.value.trim();
+    if (!text) return box.focus();
+    tell(null);
+    if (session) { write(''); return prompt(text); }
+    // The first message makes the chat. Until it exists the text stays where it is.
+    $('send').disabled = true;
+    ask({ type: 'create', title: null }, (info) => {
+      write('');
+      $('send').disabled = false;
+      session = info.id;
+      const path = '/s/' + encodeURIComponent(session);
+      history.replaceState(null, '', path);
+      for (const form of document.querySelectorAll('form[data-action]')) form.action = `${path}/${form.dataset.action}`;
+      $('menu').hidden = false;
+      live.send({ type: 'subscribe', session, from: null });
+      prompt(text);
+    }, () => { $('send').disabled = false; });
+  });
+  stop.addEventListener('click', () => {
+    stop.disabled = true;
+    ask({ type: 'cancel', session }, () => { stop.disabled = false; }, () => { stop.disabled = false; });
+    box.focus();
+  });
+
+  // ---- the list on a narrow screen ---------------------------------------------------------------------------
+
+  const drawer = (open) => {
+    app.classList.toggle('side-shown', open);
+    $('side-open').setAttribute('aria-expanded', String(open));
+    (open ? $('side-close') : $('side-open')).focus();
+  };
+  $('side-open').onclick = () => drawer(true);
+  $('side-close').onclick = () => drawer(false);
+  addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape') return;
+    if (app.classList.contains('side-shown')) drawer(false);
+    if ($('menu').open) { $('menu').open = false; $('menu').querySelector('summary').focus(); }
+  });
+  $('main').addEventListener('pointerdown', () => {
+    if (app.classList.contains('side-shown')) drawer(false);
+    $('menu').open = false;
+  });
+
+  // ---- go ----------------------------------------------------------------------------------------------------
+
+  clear();
+  pending = store.get(key('pending'), []).map((item) => ({ ...item, tries: 0 }));
+  drawTail();
+  write(store.get(key('draft'), ''));
+  if (matchMedia('(pointer: fine)').matches) box.focus();
+
+  const link = $('link');
+  let slow;
+  const live = new Live({
+    hello: () => session ? { session, from: last } : {},
+    frame: (frame) => frames[frame.type]?.(frame),
+    link(up, wait, why) {
+      clearTimeout(slow);
+      if (up) {
+        if (!link.hidden) say('Connected again.');
+        link.hidden = true;
+        return;
+      }
+      for (const [id, request] of requests) { requests.delete(id); request.failed?.('The connection was lost.'); }
+      // A short break is nobody's business.
+      slow = setTimeout(() => {
+        link.hidden = false;
+        link.textContent = why ? `This page is out of date: ${why}` : 'Connection lost. Reconnecting…';
+      }, why ? 0 : 700);
+    },
+  });
+}

@@ -1,0 +1,95 @@
+// The live connection: connects, comes back by itself, and finds out when it is dead.
+// The protocol is documented in host/src/web/live/protocol.rs.
+
+const PROTOCOL = 1;
+const PING_EVERY = 20_000;
+const WAKE_PATIENCE = 2_500;
+const LOGGED_OUT = 4001, WRONG_PROTOCOL = 4002;
+
+export const toLogin = () => location.assign('/login?next=' + encodeURI(location.pathname));
+
+export class Live {
+  // hello(): what to add to the first frame. frame(f): called with each frame.
+  // link(up, wait): the connection is there, or is tried again in `wait` ms.
+  constructor({ hello, frame, link }) {
+    Object.assign(this, { hello, frame, link, attempt: 0, heard: 0 });
+    setInterval(() => this.probe(2 * PING_EVERY), PING_EVERY);
+    document.addEventListener('visibilitychange', () => document.hidden || this.wake());
+    addEventListener('online', () => this.wake());
+    addEventListener('pageshow', (event) => event.persisted && this.wake());
+    this.connect();
+  }
+
+  get up() { return this.socket?.readyState === WebSocket.OPEN && this.welcomed; }
+
+  // False: not connected, nothing was sent.
+  send(frame) {
+    if (!this.up) return false;
+    this.socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  connect() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.welcomed = false;
+    const socket = this.socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/live');
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      this.heard = Date.now();
+      socket.send(JSON.stringify({ type: 'hello', protocol: PROTOCOL, ...this.hello() }));
+    };
+    socket.onmessage = (event) => {
+      if (socket !== this.socket) return;
+      this.heard = Date.now();
+      const frame = JSON.parse(event.data);
+      if (frame.type === 'pong') return;
+      if (frame.type === 'welcome') {
+        this.welcomed = true;
+        this.attempt = 0;
+        this.link(true);
+      }
+      this.frame(frame);
+    };
+    socket.onclose = (event) => {
+      if (socket !== this.socket) return;
+      if (event.code === LOGGED_OUT) return toLogin();
+      if (event.code === WRONG_PROTOCOL) return this.link(false, null, event.reason);
+      this.again(opened);
+    };
+  }
+
+  async again(opened) {
+    const wait = Math.min(10_000, 250 * 2 ** this.attempt++) * (0.75 + Math.random() / 2);
+    this.welcomed = false;
+    this.link(false, wait);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.connect(), wait);
+    // A refused upgrade looks like a broken network; a page that sends us to the login tells them apart.
+    if (!opened) {
+      const answer = await fetch('/account', { redirect: 'manual', cache: 'no-store' }).catch(() => null);
+      if (answer?.type === 'opaqueredirect') toLogin();
+    }
+  }
+
+  drop() {
+    const old = this.socket;
+    this.socket = null;
+    old?.close();
+    this.attempt = 0;
+    this.connect();
+  }
+
+  // The tab or the network came back: find out at once whether the connection did too.
+  wake() {
+    if (this.timer) return this.drop();
+    this.probe(WAKE_PATIENCE);
+  }
+
+  probe(patience) {
+    const asked = Date.now();
+    if (!this.send({ type: 'ping' })) return;
+    setTimeout(() => this.heard < asked && this.up && this.drop(), patience);
+  }
+}

@@ -1,0 +1,50 @@
+// What every page runs: picks the part of the script that the page needs.
+
+const page = document.body.dataset.page;
+
+export function localTimes(root) {
+  for (const time of root.querySelectorAll('time[data-at]')) {
+    const at = new Date(Number(time.dataset.at));
+    time.dateTime = at.toISOString();
+    time.textContent = at.toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' }) + ': ';
+  }
+}
+
+// The set-up token is in the fragment, which is never sent by itself. It goes into the form and out of the address.
+function setup() {
+  const input = document.getElementById('token');
+  if (location.hash.length > 1) {
+    input.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, '', location.pathname);
+  }
+  const refused = document.querySelector('[role=alert]');
+  document.getElementById('token-row').hidden = input.value !== '' && !refused;
+}
+
+async function status() {
+  const { Live } = await import('./live.js');
+  const body = document.getElementById('status'), banners = document.getElementById('banners');
+  const line = document.getElementById('connection');
+  // Both come rendered by the server from its own templates.
+  const put = (place, html) => {
+    if (place.dataset.was === html) return;
+    place.dataset.was = html;
+    const focused = place.contains(document.activeElement) ? document.activeElement.id : '';
+    place.innerHTML = html;
+    localTimes(place);
+    if (focused) (document.getElementById(focused) ?? document.getElementById('main')).focus({ preventScroll: true });
+  };
+  new Live({
+    hello: () => ({ status: true }),
+    frame: (frame) => {
+      if (frame.type === 'status') put(body, frame.html);
+      if (frame.type === 'backend') put(banners, frame.html);
+    },
+    link: (up) => { line.textContent = up ? 'Live: this page changes by itself.' : 'Connection lost. Trying again…'; },
+  });
+}
+
+localTimes(document);
+if (page === 'setup') setup();
+if (page === 'status') status();
+if (page === 'chat') import('./chat.js').then((chat) => chat.start());

@@ -49,8 +49,8 @@ pub(in crate::web) async fn submit(State(state): State<WebState>, posted: Visito
         }
         Ok(SetupOutcome::Closed) => Redirect::to("/login").into_response(),
         Ok(SetupOutcome::BadToken) => {
-            let error = "This set-up code is not valid any more. Start `nexus` again (or press Enter in its terminal) \
-                         for a fresh link; a link works once, for 15 minutes.";
+            let error = "This set-up code is not valid, or not any more: a link works once, for 15 minutes. Start `nexus` \
+                         again for a new one.";
             form(&state, &guest, Some(&fields), Some(error), None).await
         }
         Ok(SetupOutcome::Rejected { field, why }) => {

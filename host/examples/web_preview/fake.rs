@@ -1,0 +1,650 @@
+//! Services that pretend: for looking at the pages, and for the tests of the router. Nothing here is in the product.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use futures::FutureExt as _;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use nexus::model::chat::{
+    Admission, Answer, Ask, Content, Event, Message, Part, Role, SessionInfo, Tool, ToolState, Turn,
+};
+use nexus::model::{plugin, tunnel};
+use nexus::runtime::port::auth::{Field, FieldKind, Input};
+use nexus::time::{Clock as _, SystemClock};
+use nexus::web::port::{
+    ApiError, AuthApi, Backend, ChangeOutcome, ChatApi, Frame, Install, Login, LoginForm, LoginOutcome, Missing,
+    NewLogin, Owner, Phase, Prompt, Reply, Services, SessionState, SetupOutcome, StatusApi, TunnelApi, Visitor,
+};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+
+pub const PASSWORD: &str = "correct horse battery";
+pub const TOKEN: &str = "set-up-token";
+
+pub fn now() -> u64 {
+    SystemClock.now()
+}
+
+#[derive(Clone)]
+pub struct Fakes {
+    pub auth: Arc<FakeAuth>,
+    pub chat: Arc<FakeChat>,
+    pub tunnels: Arc<FakeTunnels>,
+    pub status: Arc<FakeStatus>,
+}
+
+impl Fakes {
+    /// `owner`: an account exists. `pace`: between two scripted events; none: prompts are taken and not answered.
+    pub fn new(owner: bool, pace: Option<Duration>) -> Self {
+        Self {
+            auth: Arc::new(FakeAuth::new(owner)),
+            chat: Arc::new(FakeChat::new(pace)),
+            tunnels: Arc::new(FakeTunnels::new()),
+            status: Arc::new(FakeStatus::new()),
+        }
+    }
+    pub fn services(&self) -> Services {
+        Services {
+            auth: self.auth.clone(),
+            chat: self.chat.clone(),
+            tunnels: self.tunnels.clone(),
+            status: self.status.clone(),
+        }
+    }
+}
+
+// ---- auth ----------------------------------------------------------------------------------------------------
+
+pub struct FakeAuth {
+    owner: Mutex<bool>,
+    failures: Mutex<u32>,
+    logins: watch::Sender<HashMap<String, Login>>,
+    pub visitors: Mutex<Vec<Visitor>>,
+}
+
+fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field {
+    Field {
+        name: name.into(),
+        kind,
+        title: title.into(),
+        help: help.map(Into::into),
+    }
+}
+
+impl FakeAuth {
+    fn new(owner: bool) -> Self {
+        Self {
+            owner: Mutex::new(owner),
+            failures: Mutex::default(),
+            logins: watch::Sender::new(HashMap::new()),
+            visitors: Mutex::default(),
+        }
+    }
+    /// A login without a form: its cookie's token and its id.
+    pub fn login(&self) -> (NewLogin, Login) {
+        let token = nexus::time::random_token().unwrap();
+        let login = Login {
+            id: format!("login-{}", self.logins.borrow().len()),
+            user: "1".into(),
+            account: "ada".into(),
+            csrf: nexus::time::random_token().unwrap(),
+        };
+        self.logins.send_modify(|logins| {
+            logins.insert(token.clone(), login.clone());
+        });
+        (
+            NewLogin {
+                token,
+                device: Some("device".into()),
+                max_age: Duration::from_secs(3600),
+            },
+            login,
+        )
+    }
+    pub fn revoke(&self, id: &str) {
+        self.logins
+            .send_modify(|logins| logins.retain(|_, login| login.id != id));
+    }
+}
+
+impl AuthApi for FakeAuth {
+    fn owner(&self) -> Reply<'_, Owner> {
+        let owner = if *self.owner.lock().unwrap() {
+            Owner::Present
+        } else {
+            Owner::Missing { link_open: true }
+        };
+        async move { Ok(owner) }.boxed()
+    }
+    fn setup_fields(&self) -> Reply<'_, Vec<Field>> {
+        let help = Some("At least 12 characters. A few words that do not belong together work well.");
+        async move { Ok(vec![field("password", FieldKind::Password, "Password", help)]) }.boxed()
+    }
+    fn setup<'a>(
+        &'a self,
+        visitor: &'a Visitor,
+        token: &'a str,
+        account: &'a str,
+        input: Input,
+    ) -> Reply<'a, SetupOutcome> {
+        self.visitors.lock().unwrap().push(visitor.clone());
+        let password = input.0.get("password").cloned().unwrap_or_default();
+        let mut owner = self.owner.lock().unwrap();
+        let outcome = match (*owner, token == TOKEN) {
+            (true, _) => SetupOutcome::Closed,
+            (_, false) => SetupOutcome::BadToken,
+            _ if account.is_empty() => SetupOutcome::Rejected {
+                field: "account".into(),
+                why: "Choose a name.".into(),
+            },
+            _ if password.len() < 12 => SetupOutcome::Rejected {
+                field: "password".into(),
+                why: format!("This has {} characters; at least 12 are needed.", password.len()),
+            },
+            _ => {
+                *owner = true;
+                SetupOutcome::Done(self.login().0)
+            }
+        };
+        async move { Ok(outcome) }.boxed()
+    }
+    fn begin<'a>(&'a self, _: &'a Visitor) -> Reply<'a, LoginForm> {
+        async move {
+            Ok(LoginForm {
+                title: "Password".into(),
+                fields: vec![
+                    field("account", FieldKind::Account, "Account name", None),
+                    field("password", FieldKind::Password, "Password", None),
+                ],
+                state: "sealed".into(),
+            })
+        }
+        .boxed()
+    }
+    fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome> {
+        self.visitors.lock().unwrap().push(visitor.clone());
+        let mut failures = self.failures.lock().unwrap();
+        let outcome = if state != "sealed" {
+            LoginOutcome::Expired
+        } else if *failures >= 5 {
+            LoginOutcome::Locked {
+                until: now() + 30 * 60 * 1000,
+            }
+        } else if input.0.get("password").is_some_and(|password| password == PASSWORD) {
+            *failures = 0;
+            LoginOutcome::LoggedIn(self.login().0)
+        } else {
+            *failures += 1;
+            LoginOutcome::Denied("The account name or the password is wrong.".into())
+        };
+        async move { Ok(outcome) }.boxed()
+    }
+    fn lookup<'a>(&'a self, token: &'a str) -> Reply<'a, Option<Login>> {
+        let login = self.logins.borrow().get(token).cloned();
+        async move { Ok(login) }.boxed()
+    }
+    fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()> {
+        self.revoke(&login.id);
+        async move { Ok(()) }.boxed()
+    }
+    fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize> {
+        let before = self.logins.borrow().len();
+        self.logins
+            .send_modify(|logins| logins.retain(|_, other| other.id == login.id));
+        let count = before - self.logins.borrow().len();
+        async move { Ok(count) }.boxed()
+    }
+    fn change_fields(&self) -> Reply<'_, Vec<Field>> {
+        let fields = vec![
+            field("current", FieldKind::Password, "Present password", None),
+            field(
+                "password",
+                FieldKind::Password,
+                "New password",
+                Some("At least 12 characters."),
+            ),
+        ];
+        async move { Ok(fields) }.boxed()
+    }
+    fn change<'a>(&'a self, _: &'a Visitor, _: &'a Login, input: Input) -> Reply<'a, ChangeOutcome> {
+        let right = input.0.get("current").is_some_and(|password| password == PASSWORD);
+        let long = input.0.get("password").is_some_and(|password| password.len() >= 12);
+        let outcome = match (right, long) {
+            (false, _) => ChangeOutcome::WrongPresent,
+            (_, false) => ChangeOutcome::Rejected {
+                field: "password".into(),
+                why: "At least 12 characters.".into(),
+            },
+            _ => ChangeOutcome::Done,
+        };
+        async move { Ok(outcome) }.boxed()
+    }
+    fn revoked(&self, login: &str) -> BoxFuture<'static, ()> {
+        let (mut logins, login) = (self.logins.subscribe(), login.to_owned());
+        async move {
+            let _ = logins
+                .wait_for(|logins| logins.values().all(|other| other.id != login))
+                .await;
+        }
+        .boxed()
+    }
+}
+
+// ---- chat ----------------------------------------------------------------------------------------------------
+
+pub struct FakeChat {
+    pub backend: watch::Sender<Backend>,
+    pub list: watch::Sender<Arc<Vec<SessionInfo>>>,
+    shared: Arc<Shared>,
+    pub prompts: Mutex<Vec<(String, Prompt)>>,
+    pub answers: Mutex<Vec<(String, Answer)>>,
+    pace: Option<Duration>,
+}
+
+#[derive(Default)]
+struct Shared {
+    sessions: Mutex<HashMap<String, Vec<Event>>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Shared {
+    fn push(&self, session: &str, event: Event) {
+        self.sessions
+            .lock()
+            .unwrap()
+            .entry(session.into())
+            .or_default()
+            .push(event);
+        self.changed.send_modify(|n| *n += 1);
+    }
+}
+
+impl FakeChat {
+    fn new(pace: Option<Duration>) -> Self {
+        Self {
+            backend: watch::Sender::new(Backend {
+                title: "opencode".into(),
+                version: Some("1.18.33".into()),
+                example: false,
+                phase: Phase::Up,
+                missing: None,
+            }),
+            list: watch::Sender::new(Arc::default()),
+            shared: Arc::default(),
+            prompts: Mutex::default(),
+            answers: Mutex::default(),
+            pace,
+        }
+    }
+    pub fn add(&self, id: &str, title: &str) -> SessionInfo {
+        let info = SessionInfo {
+            id: id.into(),
+            workspace: "/project".into(),
+            parent: None,
+            title: title.into(),
+            created_at: now(),
+            updated_at: now(),
+        };
+        self.shared.push(id, Event::Session { info: info.clone() });
+        self.list
+            .send_modify(|list| Arc::make_mut(list).insert(0, info.clone()));
+        info
+    }
+    pub fn push(&self, session: &str, event: Event) {
+        self.shared.push(session, event);
+    }
+    pub fn set_missing(&self) {
+        self.backend.send_modify(|backend| {
+            backend.title = "Echo".into();
+            backend.example = true;
+            backend.version = Some("0.1.0".into());
+            backend.missing = Some(Missing {
+                title: "opencode".into(),
+                hint:
+                    "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it."
+                        .into(),
+                install: Install::Offered {
+                    label: "Install opencode 1.18.33".into(),
+                },
+            });
+        });
+    }
+}
+
+fn fold(events: &[Event]) -> SessionState {
+    let mut messages: Vec<(Message, Vec<Part>)> = Vec::new();
+    let (mut info, mut turn, mut asks) = (None, Turn::Idle, Vec::<Ask>::new());
+    for event in events.iter().cloned() {
+        match event {
+            Event::Session { info: new } => info = Some(new),
+            Event::Message { message } => match messages.iter_mut().find(|(old, _)| old.id == message.id) {
+                Some((old, _)) => *old = message,
+                None => messages.push((message, Vec::new())),
+            },
+            Event::Part { part } => {
+                if let Some((_, parts)) = messages.iter_mut().find(|(message, _)| message.id == part.message) {
+                    match parts.iter_mut().find(|old| old.id == part.id) {
+                        Some(old) => *old = part,
+                        None => parts.push(part),
+                    }
+                }
+            }
+            Event::Delta {
+                part,
+                revision,
+                text: more,
+                ..
+            } => {
+                let part = messages
+                    .iter_mut()
+                    .flat_map(|(_, parts)| parts)
+                    .find(|old| old.id == part);
+                if let Some(part) = part
+                    && let Content::Text { text } | Content::Reasoning { text } = &mut part.content
+                {
+                    text.push_str(&more);
+                    part.revision = revision;
+                }
+            }
+            Event::Asked { ask } => asks.push(ask),
+            Event::AskClosed { ask } => asks.retain(|old| old.id != ask),
+            Event::Turn { turn: new } => turn = new,
+            _ => {}
+        }
+    }
+    SessionState {
+        seq: events.len() as u64,
+        info: info.expect("a session starts with its info"),
+        messages,
+        turn,
+        asks,
+        truncated: false,
+    }
+}
+
+impl ChatApi for FakeChat {
+    fn backend(&self) -> watch::Receiver<Backend> {
+        self.backend.subscribe()
+    }
+    fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>> {
+        self.list.subscribe()
+    }
+    fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo> {
+        let id = format!("ses_{}", &nexus::time::random_token().unwrap()[..8]);
+        let info = self.add(&id, &title.unwrap_or_default());
+        async move { Ok(info) }.boxed()
+    }
+    fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()> {
+        self.list.send_modify(|list| {
+            for info in Arc::make_mut(list).iter_mut().filter(|info| info.id == session) {
+                info.title = title.into();
+                self.shared.push(session, Event::Session { info: info.clone() });
+            }
+        });
+        async move { Ok(()) }.boxed()
+    }
+    fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
+        self.shared.push(session, Event::SessionRemoved);
+        self.list
+            .send_modify(|list| Arc::make_mut(list).retain(|info| info.id != session));
+        async move { Ok(()) }.boxed()
+    }
+    fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>> {
+        let (shared, session) = (self.shared.clone(), session.to_owned());
+        async move {
+            let first = match shared.sessions.lock().unwrap().get(&session) {
+                None => return Err(ApiError::NotFound("There is no such chat.".into())),
+                Some(events) => from.is_none().then(|| fold(events)),
+            };
+            let last = first.as_ref().map_or(from.unwrap_or(0), |state| state.seq);
+            let state = stream::iter(first.map(|state| Frame::State(Box::new(state))));
+            let changed = shared.changed.subscribe();
+            let events = stream::unfold(
+                (shared, session, last, changed),
+                |(shared, session, last, mut changed)| async move {
+                    loop {
+                        let event = shared.sessions.lock().unwrap()[&session].get(last as usize).cloned();
+                        if let Some(event) = event {
+                            return Some((
+                                Frame::Event { seq: last + 1, event },
+                                (shared, session, last + 1, changed),
+                            ));
+                        }
+                        changed.changed().await.ok()?;
+                    }
+                },
+            );
+            Ok(state.chain(events).boxed())
+        }
+        .boxed()
+    }
+    fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission> {
+        let mut prompts = self.prompts.lock().unwrap();
+        let admission = if prompts.iter().any(|(_, old)| old.client_id == prompt.client_id) {
+            Admission::Duplicate
+        } else if prompt.text.contains("consent") && prompt.consent.is_none() {
+            Admission::ConsentNeeded {
+                id: "hosted".into(),
+                text: "No model is configured. opencode would use its public hosted model: what you write, and the \
+                       files the agent reads, would be sent to its operator."
+                    .into(),
+            }
+        } else if prompt.text.contains("refuse") {
+            Admission::Refused("The backend has no model of that name.".into())
+        } else {
+            prompts.push((session.into(), prompt.clone()));
+            if let Some(pace) = self.pace {
+                let (shared, session) = (self.shared.clone(), session.to_owned());
+                tokio::spawn(super::script::answer(
+                    move |event| shared.push(&session, event),
+                    prompt,
+                    pace,
+                    now(),
+                ));
+            }
+            Admission::Admitted
+        };
+        async move { Ok(admission) }.boxed()
+    }
+    fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
+        self.push(session, Event::Turn { turn: Turn::Idle });
+        async move { Ok(()) }.boxed()
+    }
+    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
+        self.answers.lock().unwrap().push((ask.into(), answer));
+        self.push(session, Event::AskClosed { ask: ask.into() });
+        self.push(session, Event::Turn { turn: Turn::Idle });
+        async move { Ok(()) }.boxed()
+    }
+    fn install(&self) -> Reply<'_, ()> {
+        self.backend.send_modify(|backend| {
+            if let Some(missing) = &mut backend.missing {
+                missing.install = Install::Running {
+                    what: "Installing opencode 1.18.33 with npm…".into(),
+                };
+            }
+        });
+        async move { Ok(()) }.boxed()
+    }
+}
+
+// ---- tunnels and status ------------------------------------------------------------------------------------------
+
+pub struct FakeTunnels(pub watch::Sender<Vec<tunnel::Status>>);
+
+impl FakeTunnels {
+    fn new() -> Self {
+        let status = |name: &str, state, url: Option<&str>| tunnel::Status {
+            name: name.into(),
+            plugin: "tunnel-bore".into(),
+            title: "bore".into(),
+            encryption: tunnel::Encryption::None,
+            state,
+            url: url.map(Into::into),
+            since: now(),
+        };
+        let hint = Some("Is the server's address right, and its port open?".to_owned());
+        let waiting = tunnel::State::Failed {
+            why: "bore.example:7835 refused the connection.".into(),
+            hint,
+        };
+        Self(watch::Sender::new(vec![
+            status(
+                "main",
+                tunnel::State::Up { connections: 1 },
+                Some("http://bore.example:40123"),
+            ),
+            status("spare", tunnel::State::Off, None),
+            status("office", waiting, None),
+        ]))
+    }
+    fn set(&self, name: &str, state: tunnel::State) -> Result<(), ApiError> {
+        let mut found = false;
+        self.0.send_modify(|list| {
+            for status in list.iter_mut().filter(|status| status.name == name) {
+                status.state = state.clone();
+                found = true;
+            }
+        });
+        if found {
+            Ok(())
+        } else {
+            Err(ApiError::NotFound(format!("There is no tunnel {name}.")))
+        }
+    }
+}
+
+impl TunnelApi for FakeTunnels {
+    fn tunnels(&self) -> watch::Receiver<Vec<tunnel::Status>> {
+        self.0.subscribe()
+    }
+    fn start<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        let done = self.set(
+            name,
+            tunnel::State::Starting {
+                what: "connecting to bore.example".into(),
+            },
+        );
+        async move { done }.boxed()
+    }
+    fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        let done = self.set(name, tunnel::State::Off);
+        async move { done }.boxed()
+    }
+}
+
+pub struct FakeStatus(pub watch::Sender<Vec<plugin::Status>>);
+
+impl FakeStatus {
+    fn new() -> Self {
+        let status = |name: &str, kind, state| plugin::Status {
+            name: name.into(),
+            kind,
+            version: "0.1.0".into(),
+            state,
+            restarts: 0,
+            last_failure: None,
+        };
+        let mut chat = status("chat-opencode", plugin::Kind::Chat, plugin::State::Running);
+        chat.restarts = 1;
+        chat.last_failure = Some(plugin::Failure {
+            at: now(),
+            message: "trap: out of bounds memory access.".into(),
+            hint: None,
+            permanent: false,
+        });
+        let cause = "trap: all CPU of this plugin is used up".to_owned();
+        Self(watch::Sender::new(vec![
+            status("auth-local", plugin::Kind::Auth, plugin::State::Running),
+            chat,
+            status(
+                "tunnel-bore",
+                plugin::Kind::Tunnel,
+                plugin::State::Restarting {
+                    cause,
+                    at: now() + 4000,
+                },
+            ),
+        ]))
+    }
+}
+
+impl StatusApi for FakeStatus {
+    fn plugins(&self) -> watch::Receiver<Vec<plugin::Status>> {
+        self.0.subscribe()
+    }
+    fn version(&self) -> &str {
+        "0.1.0"
+    }
+}
+
+/// For scripts.
+pub fn message(id: &str, role: Role, client_id: Option<String>) -> Event {
+    Event::Message {
+        message: Message {
+            id: id.into(),
+            role,
+            created_at: now(),
+            completed_at: None,
+            error: None,
+            model: None,
+            client_id,
+            interrupted: false,
+        },
+    }
+}
+
+pub fn part(id: &str, message: &str, revision: u64, closed: bool, content: Content) -> Event {
+    Event::Part {
+        part: Part {
+            id: id.into(),
+            message: message.into(),
+            revision,
+            closed,
+            content,
+        },
+    }
+}
+
+pub fn tool(state: ToolState, output: Option<&str>) -> Content {
+    Content::Tool(Tool {
+        name: "bash".into(),
+        title: Some("cargo test --workspace".into()),
+        state,
+        input: r#"{"command":"cargo test --workspace","timeout":120000}"#.into(),
+        output: output.map(Into::into),
+        error: None,
+        started_at: Some(now()),
+        ended_at: None,
+    })
+}
+
+pub fn permission(id: &str, session: &str) -> Event {
+    Event::Asked {
+        ask: Ask {
+            id: id.into(),
+            asked_by: session.into(),
+            permission: true,
+            subject: "bash".into(),
+            detail: "git push origin main".into(),
+            always: vec!["git push *".into()],
+            message: None,
+            part: None,
+            created_at: now(),
+        },
+    }
+}
+
+/// What a test has to say about a browser that is not there any more.
+pub fn ids(list: &[SessionInfo]) -> HashSet<String> {
+    list.iter().map(|info| info.id.clone()).collect()
+}

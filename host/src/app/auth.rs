@@ -1,0 +1,221 @@
+//! Logins, as the web wants them.
+
+use crate::config::resolved;
+use crate::runtime::port::auth::{Field, FieldKind, Input};
+use crate::services::auth::{AuthError, AuthService, Client, NewLogin as Made, Page, Progress};
+use crate::store::Store;
+use crate::store::logins::{Login as Stored, Which};
+use crate::web::port::{
+    ApiError, AuthApi, ChangeOutcome, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply, SetupOutcome, Visitor,
+};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(super) struct AuthAdapter {
+    auth: Arc<AuthService>,
+    store: Store,
+    config: resolved::Auth,
+    has_account: Arc<watch::Sender<bool>>,
+}
+
+impl AuthAdapter {
+    pub(super) fn new(
+        auth: Arc<AuthService>,
+        store: Store,
+        config: resolved::Auth,
+        has_account: Arc<watch::Sender<bool>>,
+    ) -> Self {
+        Self {
+            auth,
+            store,
+            config,
+            has_account,
+        }
+    }
+
+    fn made(&self, made: Made) -> NewLogin {
+        NewLogin {
+            token: made.token,
+            device: Some(made.device),
+            max_age: self.config.session_absolute,
+        }
+    }
+
+    async fn stored(&self, login: &Login) -> Result<Stored, ApiError> {
+        let found = self.store.login_by_id(&login.id).await;
+        found
+            .map_err(|e| ApiError::Unavailable(e.to_string()))?
+            .ok_or_else(|| ApiError::Refused("This login has ended. Log in again.".to_owned()))
+    }
+
+    async fn form(&self, page: Page) -> Result<LoginForm, ApiError> {
+        let Page::Form { fields, state } = page else {
+            // No page of ours can show it; said instead of a form that cannot work.
+            return Err(ApiError::Unavailable(
+                "The auth plugin asks for a way to log in that this version of Nexus cannot show yet (redirect or \
+                 passkey). Select another one in [auth]."
+                    .to_owned(),
+            ));
+        };
+        let title = self.auth.methods().await.ok().and_then(|methods| methods.into_iter().next());
+        Ok(LoginForm {
+            title: title.map_or_else(|| "Log in".to_owned(), |method| method.title),
+            fields,
+            state,
+        })
+    }
+}
+
+fn client(visitor: &Visitor) -> Client {
+    Client {
+        browser: visitor.browser.clone(),
+        device: visitor.device.clone(),
+        peer: visitor.address.to_string(),
+        agent: String::new(),
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unavailable(text) => Self::Unavailable(text),
+            AuthError::Busy => Self::Unavailable(error.to_string()),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+impl AuthApi for AuthAdapter {
+    fn owner(&self) -> Reply<'_, Owner> {
+        async move {
+            Ok(if self.auth.setup_open().await? {
+                Owner::Missing {
+                    link_open: self.auth.setup_link_open(),
+                }
+            } else {
+                Owner::Present
+            })
+        }
+        .boxed()
+    }
+
+    fn setup_fields(&self) -> Reply<'_, Vec<Field>> {
+        async move { Ok(self.auth.enrol_fields().await?) }.boxed()
+    }
+
+    fn setup<'a>(
+        &'a self,
+        visitor: &'a Visitor,
+        token: &'a str,
+        account: &'a str,
+        input: Input,
+    ) -> Reply<'a, SetupOutcome> {
+        async move {
+            match self.auth.setup(token, account, input, &client(visitor)).await {
+                Ok(made) => {
+                    self.has_account.send_replace(true);
+                    Ok(SetupOutcome::Done(self.made(made)))
+                }
+                Err(AuthError::SetUpWrong | AuthError::SetUpExpired) => Ok(SetupOutcome::BadToken),
+                Err(AuthError::SetUpClosed) => Ok(SetupOutcome::Closed),
+                Err(AuthError::Rejected { field, why }) => Ok(SetupOutcome::Rejected { field, why }),
+                Err(error) => Err(error.into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn begin<'a>(&'a self, visitor: &'a Visitor) -> Reply<'a, LoginForm> {
+        async move {
+            let page = self.auth.begin_login(None, &visitor.origin, &client(visitor)).await?;
+            self.form(page).await
+        }
+        .boxed()
+    }
+
+    fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome> {
+        async move {
+            match self.auth.login(state, input, &client(visitor)).await {
+                Ok(Progress::Done(made)) => Ok(LoginOutcome::LoggedIn(self.made(made))),
+                Ok(Progress::Next(page)) => Ok(LoginOutcome::Form(self.form(page).await?)),
+                Err(AuthError::Locked { until }) => Ok(LoginOutcome::Locked { until }),
+                Err(AuthError::Expired) => Ok(LoginOutcome::Expired),
+                Err(error @ (AuthError::BadCredential | AuthError::Denied(_) | AuthError::Rejected { .. })) => {
+                    Ok(LoginOutcome::Denied(error.to_string()))
+                }
+                Err(error) => Err(error.into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn lookup<'a>(&'a self, token: &'a str) -> Reply<'a, Option<Login>> {
+        async move {
+            let Some(stored) = self.auth.authenticate(token).await? else {
+                return Ok(None);
+            };
+            Ok(Some(Login {
+                csrf: self.auth.csrf_token(&stored)?,
+                id: stored.id,
+                user: stored.user.id.to_string(),
+                account: stored.user.account,
+            }))
+        }
+        .boxed()
+    }
+
+    fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()> {
+        async move { Ok(self.auth.logout(&self.stored(login).await?).await?) }.boxed()
+    }
+
+    fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize> {
+        async move {
+            let stored = self.stored(login).await?;
+            let others = self.auth.logins(&stored).await?.len().saturating_sub(1);
+            self.auth.revoke(&stored, Which::AllBut(stored.id.clone())).await?;
+            Ok(others)
+        }
+        .boxed()
+    }
+
+    fn change_fields(&self) -> Reply<'_, Vec<Field>> {
+        async move {
+            let mut fields = vec![Field {
+                name: "current".to_owned(),
+                kind: FieldKind::Password,
+                title: "Present password".to_owned(),
+                help: None,
+            }];
+            fields.extend(self.auth.enrol_fields().await?);
+            Ok(fields)
+        }
+        .boxed()
+    }
+
+    fn change<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, input: Input) -> Reply<'a, ChangeOutcome> {
+        async move {
+            let stored = self.stored(login).await?;
+            match self.auth.change_password(&stored, input, &client(visitor)).await {
+                Ok(()) => Ok(ChangeOutcome::Done),
+                Err(AuthError::Rejected { field, why }) => Ok(ChangeOutcome::Rejected { field, why }),
+                Err(AuthError::BadCredential) => Ok(ChangeOutcome::WrongPresent),
+                Err(AuthError::Locked { until }) => Ok(ChangeOutcome::Locked { until }),
+                Err(error) => Err(error.into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn revoked(&self, login: &str) -> BoxFuture<'static, ()> {
+        let (auth, store, id) = (Arc::clone(&self.auth), self.store.clone(), login.to_owned());
+        async move {
+            // One that cannot be read is treated as gone: fail closed.
+            if let Ok(Some(stored)) = store.login_by_id(&id).await {
+                auth.revoked(&stored).await;
+            }
+        }
+        .boxed()
+    }
+}

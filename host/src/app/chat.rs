@@ -1,0 +1,274 @@
+//! Conversations, as the web wants them; and the journal, as the chat service wants it.
+
+use crate::journal::state::SessionState as Folded;
+use crate::journal::{Item, Journal};
+use crate::model::chat::{Admission, Answer, Epoch, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
+use crate::runtime::port::Prompt as BackendPrompt;
+use crate::services::chat::port::{JournalPort, Journaled, Listed, State};
+use crate::services::chat::{ChatError, ChatService, ChatStatus, Phase as ChatPhase};
+use crate::services::setup::{self, Progress};
+use crate::store::StoreError;
+use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, SessionState};
+use futures::FutureExt as _;
+use futures::stream::{BoxStream, StreamExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The journal behind the chat service's port.
+pub(super) struct JournalAdapter {
+    journal: Journal,
+    list: watch::Receiver<Arc<Vec<Listed>>>,
+}
+
+impl JournalAdapter {
+    pub(super) fn new(journal: Journal) -> Self {
+        let mut source = journal.subscribe_list();
+        let convert = |list: &[crate::journal::Listed]| -> Arc<Vec<Listed>> {
+            let one = |listed: &crate::journal::Listed| Listed {
+                info: listed.info.clone(),
+                backend: listed.backend.clone(),
+            };
+            Arc::new(list.iter().map(one).collect())
+        };
+        let (sender, list) = watch::channel(convert(&source.borrow_and_update()));
+        tokio::spawn(async move {
+            while source.changed().await.is_ok() {
+                sender.send_replace(convert(&source.borrow_and_update()));
+            }
+        });
+        Self { journal, list }
+    }
+}
+
+fn said(error: StoreError) -> String {
+    error.to_string()
+}
+
+impl JournalPort for JournalAdapter {
+    fn of_backend(&self, plugin: &str) -> Arc<dyn JournalPort> {
+        Arc::new(Self {
+            journal: self.journal.of_backend(plugin),
+            list: self.list.clone(),
+        })
+    }
+    fn open_epoch(&self) {
+        self.journal.open_epoch();
+    }
+    fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
+        async move { self.journal.append(session, events).await.map(drop).map_err(said) }.boxed()
+    }
+    fn ingest(&self, events: Vec<SessionEvent>) -> Journaled<'_, ()> {
+        async move { self.journal.ingest_all(events).await.map_err(said) }.boxed()
+    }
+    fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()> {
+        async move { self.journal.reconcile(snapshot).await.map(drop).map_err(said) }.boxed()
+    }
+    fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()> {
+        async move { self.journal.settle(session, epoch).await.map(drop).map_err(said) }.boxed()
+    }
+    fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State> {
+        async move {
+            let look = |state: &Folded| State {
+                messages: state.messages.iter().map(|m| (m.message.clone(), m.parts.clone())).collect(),
+                turn: state.turn.clone(),
+            };
+            self.journal.look(session, look).await.map_err(said)
+        }
+        .boxed()
+    }
+    fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>> {
+        self.list.clone()
+    }
+    fn unfinished(&self) -> Vec<SessionId> {
+        self.journal.unfinished()
+    }
+}
+
+/// The chat service in front of the web.
+pub(super) struct ChatAdapter {
+    chat: Arc<ChatService>,
+    journal: Journal,
+    backend: watch::Receiver<Backend>,
+    install: Arc<watch::Sender<Install>>,
+    data_dir: PathBuf,
+}
+
+fn offer() -> String {
+    format!("Install opencode {} into the data directory", setup::OPENCODE_VERSION)
+}
+
+impl ChatAdapter {
+    /// `installable`: the backend that is configured is one that this program can install.
+    pub(super) fn start(chat: Arc<ChatService>, journal: Journal, data_dir: PathBuf, installable: bool) -> Self {
+        let path = std::env::var_os("PATH");
+        let offered = if installable && setup::find_npm(path.as_deref()).is_some() {
+            Install::Offered { label: offer() }
+        } else {
+            Install::No
+        };
+        let install = Arc::new(watch::Sender::new(offered));
+        let (mut status, mut progress) = (chat.status(), install.subscribe());
+        let now = backend(&status.borrow_and_update(), &progress.borrow_and_update());
+        let (sender, receiver) = watch::channel(now);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    changed = status.changed() => if changed.is_err() { return },
+                    changed = progress.changed() => if changed.is_err() { return },
+                }
+                let now = backend(&status.borrow_and_update(), &progress.borrow_and_update());
+                sender.send_if_modified(|shown| std::mem::replace(shown, now.clone()) != now);
+            }
+        });
+        Self {
+            chat,
+            journal,
+            backend: receiver,
+            install,
+            data_dir,
+        }
+    }
+}
+
+fn backend(status: &ChatStatus, install: &Install) -> Backend {
+    Backend {
+        title: status.title.clone(),
+        version: status.version.clone(),
+        example: status.example,
+        phase: match status.phase.clone() {
+            ChatPhase::Starting { what } => Phase::Starting { what },
+            ChatPhase::Up => Phase::Up,
+            ChatPhase::Reconnecting { why } => Phase::Reconnecting { why },
+            ChatPhase::Failed { why, hint } => Phase::Failed { why, hint },
+        },
+        missing: status.missing.as_ref().map(|missing| Missing {
+            title: missing.title.clone(),
+            hint: missing.hint.clone(),
+            install: install.clone(),
+        }),
+    }
+}
+
+impl From<ChatError> for ApiError {
+    fn from(error: ChatError) -> Self {
+        match error {
+            ChatError::NotFound(text) => Self::NotFound(text),
+            ChatError::Refused(text) => Self::Refused(text),
+            ChatError::Unavailable(text) => Self::Unavailable(text),
+        }
+    }
+}
+
+fn state(folded: Folded) -> Option<SessionState> {
+    Some(SessionState {
+        seq: folded.seq,
+        info: folded.info?,
+        messages: folded.messages.into_iter().map(|m| (m.message, m.parts)).collect(),
+        turn: folded.turn,
+        asks: folded.asks,
+        truncated: false,
+    })
+}
+
+impl ChatApi for ChatAdapter {
+    fn backend(&self) -> watch::Receiver<Backend> {
+        self.backend.clone()
+    }
+    fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>> {
+        self.chat.sessions()
+    }
+    fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo> {
+        async move { Ok(self.chat.create(title).await?) }.boxed()
+    }
+    fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()> {
+        async move { Ok(self.chat.rename(session, title).await?) }.boxed()
+    }
+    fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
+        async move { Ok(self.chat.delete(session).await?) }.boxed()
+    }
+
+    fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>> {
+        async move {
+            let known = self.journal.subscribe_list().borrow().iter().any(|l| l.info.id == session);
+            if !known {
+                return Err(ApiError::NotFound("There is no such conversation.".to_owned()));
+            }
+            let subscription = self.journal.subscribe(session, from).await;
+            let subscription = subscription.map_err(|e| ApiError::Unavailable(said(e)))?;
+            self.chat.opened(session);
+            let frames = futures::stream::unfold(subscription, |mut subscription| async move {
+                loop {
+                    let frame = match subscription.next().await.ok()? {
+                        Item::State(folded) => match state(*folded) {
+                            Some(state) => Frame::State(Box::new(state)),
+                            // Deleted between the look and the subscription.
+                            None => continue,
+                        },
+                        Item::Event(entry) => Frame::Event {
+                            seq: entry.seq,
+                            event: entry.event.clone(),
+                        },
+                    };
+                    return Some((frame, subscription));
+                }
+            });
+            Ok(frames.boxed())
+        }
+        .boxed()
+    }
+
+    fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission> {
+        let prompt = BackendPrompt {
+            client_id: prompt.client_id,
+            text: prompt.text,
+            model: None,
+            consent: prompt.consent,
+        };
+        async move { Ok(self.chat.prompt(session, prompt).await?) }.boxed()
+    }
+    fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
+        async move { Ok(self.chat.cancel(session).await?) }.boxed()
+    }
+    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
+        async move { Ok(self.chat.reply(session, ask, answer).await?) }.boxed()
+    }
+
+    fn install(&self) -> Reply<'_, ()> {
+        async move {
+            match &*self.install.borrow() {
+                Install::No => {
+                    return Err(ApiError::Refused(
+                        "Nexus cannot install this backend; see its hint for how to do it.".to_owned(),
+                    ));
+                }
+                Install::Running { .. } => return Ok(()),
+                Install::Offered { .. } | Install::Failed { .. } => {}
+            }
+            let what = "starting npm".to_owned();
+            self.install.send_replace(Install::Running { what });
+            let (install, chat, data_dir) = (Arc::clone(&self.install), Arc::clone(&self.chat), self.data_dir.clone());
+            tokio::spawn(async move {
+                let mut show = |progress: Progress| {
+                    let (Progress::Step(what) | Progress::Output(what)) = progress;
+                    install.send_replace(Install::Running { what });
+                };
+                let path = std::env::var_os("PATH");
+                match setup::install_opencode(&data_dir, path.as_deref(), &mut show).await {
+                    Ok(program) => {
+                        tracing::info!(program = %program.display(), "opencode is installed");
+                        install.send_replace(Install::Offered { label: offer() });
+                        chat.look_again();
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "opencode could not be installed");
+                        let (why, label) = (error.to_string(), offer());
+                        install.send_replace(Install::Failed { why, label });
+                    }
+                }
+            });
+            Ok(())
+        }
+        .boxed()
+    }
+}

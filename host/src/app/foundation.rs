@@ -1,0 +1,183 @@
+//! What lies below the services: the data directory with its lock and database, the process table, the outgoing
+//! client, and the runtime with the plugins of the configuration. Also all that `nexus user` needs.
+
+use crate::builtin;
+use crate::config::resolved::{Config, Plugin, Source};
+use crate::outgoing;
+use crate::process::port::Processes;
+use crate::process::{Table, TableOptions};
+use crate::runtime::port::{AuthProvider, ChatBackend, TunnelProvider};
+use crate::runtime::{Loaded, Runtime, RuntimeOptions};
+use crate::store::Store;
+use crate::store::lock::Lock;
+use crate::time::{Clock, random_token};
+use anyhow::Context as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The data directory, for this process alone.
+pub struct Held(Lock);
+
+impl Held {
+    /// # Errors
+    /// Another nexus runs on it.
+    pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self(Lock::acquire(data_dir)?))
+    }
+
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn listening(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        Ok(self.0.listening(&format!("http://{address}"))?)
+    }
+}
+
+pub struct Foundation {
+    pub config: Config,
+    pub store: Store,
+    pub processes: Arc<dyn Processes>,
+    runtime: Arc<Runtime>,
+    _held: Option<Held>,
+}
+
+impl Foundation {
+    /// Without `held` there are no child processes: another host may own them.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or the machine cannot run plugins.
+    pub fn open(config: Config, clock: Arc<dyn Clock>, held: Option<Held>) -> anyhow::Result<Self> {
+        let store = Store::open(&config.data_dir)?;
+        let processes: Arc<dyn Processes> = if held.is_some() {
+            Arc::new(Table::new(TableOptions {
+                data_dir: config.data_dir.clone(),
+                marker: random_token()?,
+                keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
+                clock: Arc::clone(&clock),
+                hidden_env: config.secret_variables.clone(),
+            })?)
+        } else {
+            Arc::new(super::foundation::none::NoProcesses)
+        };
+        let runtime = Runtime::new(RuntimeOptions {
+            data_dir: config.data_dir.clone(),
+            clock,
+            processes: Arc::clone(&processes),
+            outgoing: Arc::new(outgoing::Client::new()),
+            kv: Arc::new(store.clone()),
+        })?;
+        Ok(Self {
+            config,
+            store,
+            processes,
+            runtime,
+            _held: held,
+        })
+    }
+
+    /// The login plugin that is selected.
+    ///
+    /// # Errors
+    /// It cannot be loaded.
+    pub fn auth(&self) -> anyhow::Result<Arc<dyn AuthProvider>> {
+        let name = &self.config.auth.plugin;
+        let loaded = self.load(name)?;
+        self.runtime.auth(loaded).with_context(|| of(name))
+    }
+
+    /// # Errors
+    /// It cannot be loaded.
+    pub fn chat(&self, name: &str) -> anyhow::Result<Arc<dyn ChatBackend>> {
+        let loaded = self.load(name)?;
+        let workspace = self.config.chat.workspace.clone();
+        self.runtime.chat(loaded, workspace).with_context(|| of(name))
+    }
+
+    /// # Errors
+    /// It cannot be loaded.
+    pub fn tunnel(&self, name: &str) -> anyhow::Result<Arc<dyn TunnelProvider>> {
+        let loaded = self.load(name)?;
+        self.runtime.tunnel(loaded).with_context(|| of(name))
+    }
+
+    fn load(&self, name: &str) -> anyhow::Result<Loaded> {
+        let plugin: &Plugin = self
+            .config
+            .plugins
+            .get(name)
+            .with_context(|| format!("the configuration has no plugin `{name}`"))?;
+        let shipped = match plugin.source {
+            Source::Builtin => builtin::builtin(name),
+            Source::File(_) => None,
+        };
+        self.runtime.load(plugin, shipped).with_context(|| of(name))
+    }
+}
+
+fn of(plugin: &str) -> String {
+    format!("plugin {plugin}")
+}
+
+/// For commands beside a running host.
+mod none {
+    use crate::process::port::{
+        Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec,
+    };
+    use futures::FutureExt as _;
+    use futures::future::{BoxFuture, ready};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::sync::mpsc;
+
+    /// Refuses everything, in words.
+    pub(super) struct NoProcesses;
+
+    fn refuse<T: Send + 'static>() -> BoxFuture<'static, Result<T, ProcessError>> {
+        ready(refusal()).boxed()
+    }
+
+    fn refusal<T>() -> Result<T, ProcessError> {
+        Err(ProcessError::Unavailable(
+            "Processes are started by `nexus up` alone, not by this command.".to_owned(),
+        ))
+    }
+
+    impl Processes for NoProcesses {
+        fn run(
+            &self,
+            _: &str,
+            _: Spec,
+            _: Arc<dyn References>,
+            _: Duration,
+        ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
+            refuse()
+        }
+        fn ensure(&self, _: Key, _: Spec, _: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>> {
+            refuse()
+        }
+        fn exited(&self, _: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
+            refuse()
+        }
+        fn lines(&self, _: &Key) -> Result<mpsc::Receiver<Line>, ProcessError> {
+            refusal()
+        }
+        fn output(&self, _: &Key, _: bool) -> Result<mpsc::Receiver<bytes::Bytes>, ProcessError> {
+            refusal()
+        }
+        fn write(&self, _: Key, _: Vec<u8>) -> BoxFuture<'_, Result<(), ProcessError>> {
+            refuse()
+        }
+        fn stop(&self, _: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
+            refuse()
+        }
+        fn port(&self, _: &Key, _: &str) -> Option<u16> {
+            None
+        }
+        fn stop_all(&self, _: Option<&str>) -> BoxFuture<'_, ()> {
+            ready(()).boxed()
+        }
+        fn list(&self) -> Vec<Info> {
+            Vec::new()
+        }
+    }
+}

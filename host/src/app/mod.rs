@@ -1,0 +1,222 @@
+//! The composition root: makes every room once and connects them. The only place that knows all of them; no policy
+//! lives here, only adapters from the services to what the web wants ([`crate::web::port`]).
+
+mod auth;
+mod chat;
+mod foundation;
+mod status;
+mod tunnels;
+
+pub use foundation::{Foundation, Held};
+
+use crate::config::resolved::Config;
+use crate::services::auth::AuthService;
+use crate::services::chat::{Backend, ChatService};
+use crate::services::tunnel::{self, TunnelService};
+use crate::time::{Clock, SystemClock};
+use crate::timeouts;
+use crate::web::port::Services;
+use crate::web::{Ingress, WebState, serve};
+use anyhow::Context as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How often this host looks whether an account was made by `nexus user add`, while there is none.
+const ACCOUNT_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
+/// How often expired logins are swept out.
+const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// A running Nexus.
+pub struct App {
+    foundation: Foundation,
+    address: SocketAddr,
+    setup_link: Option<String>,
+    tunnels: Arc<TunnelService>,
+    chat: Arc<ChatService>,
+    /// Ends the page's listener and all live sockets.
+    closing: CancellationToken,
+    page: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Binds the page's address, loads the plugins and starts the services. When it returns the page answers; the
+    /// backend may still be starting.
+    ///
+    /// # Errors
+    /// The data directory is in use, the address is taken, a plugin cannot be loaded.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut held = Held::take(&config.data_dir)?;
+        let listener = bind(config.web.listen).await?;
+        let address = listener.local_addr()?;
+        held.listening(address)?;
+        let foundation = Foundation::open(config, Arc::clone(&clock), Some(held))?;
+        let config = &foundation.config;
+
+        let provider = foundation.auth()?;
+        let auth = AuthService::open(
+            Arc::clone(&provider),
+            foundation.store.clone(),
+            Arc::clone(&clock),
+            config.auth.clone(),
+        )
+        .await?;
+        let auth = Arc::new(auth);
+        let setup_token = auth.setup_link_token().await?;
+
+        let primary = foundation.chat(&config.chat.plugin)?;
+        let fallback = match config.chat.fallback.as_deref().filter(|name| *name != config.chat.plugin) {
+            Some(name) => Some(Backend {
+                plugin: name.to_owned(),
+                backend: foundation.chat(name)?,
+            }),
+            None => None,
+        };
+        let mut specs = Vec::new();
+        for tunnel in config.tunnels.values() {
+            specs.push(tunnel::Spec {
+                config: tunnel.clone(),
+                provider: foundation.tunnel(&tunnel.plugin)?,
+            });
+        }
+        let statuses = status::Statuses::watch(
+            &provider,
+            [Some(&primary), fallback.as_ref().map(|f| &f.backend)].into_iter().flatten(),
+            specs.iter().map(|spec| &spec.provider),
+        );
+
+        let journal = crate::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
+        let backend = Backend {
+            plugin: config.chat.plugin.clone(),
+            backend: primary,
+        };
+        let port = Arc::new(chat::JournalAdapter::new(journal.clone()));
+        let chat = Arc::new(ChatService::start(backend, fallback, port, Arc::clone(&clock)));
+
+        let (has_account, account_seen) = watch::channel(setup_token.is_none());
+        let has_account = Arc::new(has_account);
+        // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
+        let web_cell = Arc::new(OnceLock::new());
+        let processes = Arc::clone(&foundation.processes);
+        let parts = tunnel::Parts {
+            ingress: Arc::new(tunnels::PageIngress::new(Arc::clone(&web_cell))),
+            has_account: account_seen,
+            wanted: Arc::new(tunnels::Wanted::new(
+                foundation.store.clone(),
+                config.tunnels.keys().cloned().collect(),
+            )),
+            stop_processes: Arc::new(move |plugin: String| {
+                let processes = Arc::clone(&processes);
+                Box::pin(async move { processes.stop_all(Some(&plugin)).await })
+            }),
+            clock: Arc::clone(&clock),
+        };
+        let tunnels = Arc::new(TunnelService::start(specs, parts).await?);
+
+        let services = Services {
+            auth: Arc::new(auth::AuthAdapter::new(
+                Arc::clone(&auth),
+                foundation.store.clone(),
+                config.auth.clone(),
+                Arc::clone(&has_account),
+            )),
+            chat: Arc::new(chat::ChatAdapter::start(
+                Arc::clone(&chat),
+                journal,
+                config.data_dir.clone(),
+                config.chat.plugin == "chat-opencode",
+            )),
+            tunnels: Arc::new(tunnels::TunnelAdapter(Arc::clone(&tunnels))),
+            status: Arc::new(statuses),
+        };
+        let web = WebState::new(services, Arc::clone(&clock));
+        let _ = web_cell.set(web.clone());
+        let closing = CancellationToken::new();
+        let ingress = Ingress::Local {
+            hosts: config.web.hosts.clone(),
+            public_url: config.web.public_url.clone(),
+        };
+        let page = tokio::spawn(serve(listener, ingress, web, closing.clone()));
+        let tasks = vec![
+            tokio::spawn(look_for_account(Arc::clone(&auth), has_account)),
+            tokio::spawn(sweep(auth)),
+        ];
+        Ok(Self {
+            setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(address))),
+            foundation,
+            address,
+            tunnels,
+            chat,
+            closing,
+            page,
+            tasks,
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// For the terminal, and nowhere else; none once an account exists.
+    pub fn setup_link(&self) -> Option<&str> {
+        self.setup_link.as_deref()
+    }
+
+    /// Closes the tunnels, then the page, then every child process, each in its own order. Bounded.
+    pub async fn stop(self) {
+        let orderly = async {
+            self.tunnels.shutdown().await;
+            self.closing.cancel();
+            let _ = self.page.await;
+            drop(self.chat);
+            self.foundation.processes.stop_all(None).await;
+        };
+        if tokio::time::timeout(timeouts::SHUTDOWN, orderly).await.is_err() {
+            tracing::warn!("not everything stopped in time; what is left is killed");
+        }
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address}: is another program (or another nexus) there? Choose another address with \
+             --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
+        )
+    })
+}
+
+/// How a browser on this machine reaches an address, which may be `0.0.0.0`.
+fn local_name(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
+    } else {
+        address
+    }
+}
+
+/// `nexus user add` makes accounts in another process; tunnels wait for the first one.
+async fn look_for_account(auth: Arc<AuthService>, has_account: Arc<watch::Sender<bool>>) {
+    while !*has_account.borrow() {
+        if matches!(auth.setup_open().await, Ok(false)) {
+            has_account.send_replace(true);
+            return;
+        }
+        tokio::time::sleep(ACCOUNT_LOOK).await;
+    }
+}
+
+async fn sweep(auth: Arc<AuthService>) {
+    loop {
+        if let Err(error) = auth.sweep().await {
+            tracing::warn!(%error, "expired logins are not removed");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}

@@ -1,0 +1,51 @@
+//! The plugins' states, as one list.
+
+use crate::model::plugin::Status;
+use crate::runtime::port::{AuthProvider, ChatBackend, TunnelProvider};
+use crate::web::port::StatusApi;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(super) struct Statuses(watch::Receiver<Vec<Status>>);
+
+impl Statuses {
+    /// Auth first, then chat, then tunnels; one that serves two tunnels stands here twice no more than once each name.
+    pub(super) fn watch<'a>(
+        auth: &Arc<dyn AuthProvider>,
+        chats: impl Iterator<Item = &'a Arc<dyn ChatBackend>>,
+        tunnels: impl Iterator<Item = &'a Arc<dyn TunnelProvider>>,
+    ) -> Self {
+        let mut sources: Vec<watch::Receiver<Status>> = chats.map(|c| c.status()).collect();
+        sources.extend(tunnels.map(|t| t.status()));
+        let auth = Arc::clone(auth);
+        let list = {
+            let sources = sources.clone();
+            move || {
+                let mut list = vec![auth.status()];
+                list.extend(sources.iter().map(|source| source.borrow().clone()));
+                list
+            }
+        };
+        let sender = Arc::new(watch::Sender::new(list()));
+        let receiver = sender.subscribe();
+        let list = Arc::new(list);
+        for mut source in sources {
+            let (sender, list) = (Arc::clone(&sender), Arc::clone(&list));
+            tokio::spawn(async move {
+                while source.changed().await.is_ok() {
+                    sender.send_replace(list());
+                }
+            });
+        }
+        Self(receiver)
+    }
+}
+
+impl StatusApi for Statuses {
+    fn plugins(&self) -> watch::Receiver<Vec<Status>> {
+        self.0.clone()
+    }
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+}

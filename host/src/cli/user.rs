@@ -1,0 +1,325 @@
+//! `nexus user …`: accounts, from the machine itself. Works while the host runs and while it does not: both read the same
+//! database at each check. A password comes from the terminal without echo or from stdin, never from the arguments,
+//! where every process of this machine can read it.
+
+use crate::runtime::port::auth::{Field, FieldKind, Input};
+use crate::services::auth::{AuthError, AuthService};
+use crate::time::Millis;
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use std::io::{BufRead as _, IsTerminal as _, Write};
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum UserCommand {
+    /// Make an account
+    Add {
+        account: String,
+        /// Read the password from the first line of stdin
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Set a new password and end all logins of the account
+    Passwd {
+        account: String,
+        /// Read the password from the first line of stdin
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Let an account log in again after too many wrong passwords
+    Unlock { account: String },
+    /// Show the accounts
+    List {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where answers to the auth plugin's questions come from.
+pub trait Source {
+    /// # Errors
+    /// Where there is nobody to ask, or they gave up.
+    fn ask(&mut self, field: &Field) -> anyhow::Result<String>;
+}
+
+/// The terminal or stdin, as the command says.
+pub fn source(command: &UserCommand) -> Box<dyn Source> {
+    match command {
+        UserCommand::Add {
+            password_stdin: true, ..
+        }
+        | UserCommand::Passwd {
+            password_stdin: true, ..
+        } => Box::new(FirstLine { taken: false }),
+        _ => Box::new(Terminal),
+    }
+}
+
+/// Runs the command and writes its answer to `out`.
+///
+/// # Errors
+/// A sentence for the operator.
+pub async fn run(
+    command: UserCommand,
+    auth: &AuthService,
+    source: &mut dyn Source,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add { account, .. } => {
+            let input = ask(auth, source).await?;
+            auth.add_account(&account, input).await.map_err(said)?;
+            writeln!(
+                out,
+                "The account {} can log in now.",
+                account.trim().to_ascii_lowercase()
+            )?;
+        }
+        UserCommand::Passwd { account, .. } => {
+            let input = ask(auth, source).await?;
+            auth.reset_password(&account, input).await.map_err(said)?;
+            writeln!(out, "The new password holds. All logins of the account have ended.")?;
+        }
+        UserCommand::Unlock { account } => {
+            let was = auth.unlock_account(&account).await.map_err(said)?;
+            writeln!(
+                out,
+                "{}",
+                if was {
+                    "Unlocked."
+                } else {
+                    "It was not locked. All counted attempts are forgotten."
+                }
+            )?;
+        }
+        UserCommand::List { json } => {
+            let accounts = auth.accounts().await.map_err(said)?;
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&accounts)?)?;
+            } else if accounts.is_empty() {
+                writeln!(
+                    out,
+                    "There is no account yet. Start nexus and open the set-up link, or run `nexus user add NAME`."
+                )?;
+            } else {
+                writeln!(
+                    out,
+                    "{:<24}  {:<20}  {:<20}  {:>6}  LOCKED UNTIL",
+                    "ACCOUNT", "MADE", "LAST USED", "LOGINS"
+                )?;
+                for a in accounts {
+                    let (made, used) = (time(a.created_at), a.last_used_at.map_or("-".into(), time));
+                    let locked = a.locked_until.map_or("-".into(), time);
+                    writeln!(
+                        out,
+                        "{:<24}  {made:<20}  {used:<20}  {:>6}  {locked}",
+                        a.account, a.logins
+                    )?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Input> {
+    let mut input = Input::default();
+    for field in auth.enrol_fields().await.map_err(said)? {
+        let value = source.ask(&field)?;
+        input.0.insert(field.name, value);
+    }
+    Ok(input)
+}
+
+fn said(e: AuthError) -> anyhow::Error {
+    match e {
+        AuthError::Rejected { field, why } => anyhow::anyhow!("{field}: {why}"),
+        other => other.into(),
+    }
+}
+
+fn time(at: Millis) -> String {
+    i64::try_from(at)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| "?".into(), |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+/// `--password-stdin`.
+struct FirstLine {
+    taken: bool,
+}
+
+impl Source for FirstLine {
+    fn ask(&mut self, field: &Field) -> anyhow::Result<String> {
+        if field.kind != FieldKind::Password || self.taken {
+            bail!(
+                "this auth plugin also asks for {:?}: run the command in a terminal without --password-stdin",
+                field.title
+            );
+        }
+        self.taken = true;
+        let mut line = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .context("cannot read the password from stdin")?;
+        let password = line.strip_suffix('\n').unwrap_or(&line);
+        let password = password.strip_suffix('\r').unwrap_or(password);
+        if password.is_empty() {
+            bail!("stdin is empty: its first line has to be the password");
+        }
+        Ok(password.to_owned())
+    }
+}
+
+/// Asks on the terminal; passwords twice and without echo.
+struct Terminal;
+
+impl Source for Terminal {
+    fn ask(&mut self, field: &Field) -> anyhow::Result<String> {
+        if !std::io::stdin().is_terminal() {
+            bail!("stdin is no terminal: run the command in one, or give --password-stdin and the password on stdin");
+        }
+        if let Some(help) = &field.help {
+            say(&format!("{help}\n"))?;
+        }
+        if field.kind != FieldKind::Password {
+            say(&format!("{}: ", field.title))?;
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line)?;
+            return Ok(line.trim().to_owned());
+        }
+        loop {
+            let first = hidden(&format!("{}: ", field.title))?;
+            if first == hidden(&format!("{} again: ", field.title))? {
+                return Ok(first);
+            }
+            say("They differ. Once more.\n")?;
+        }
+    }
+}
+
+/// On stderr, so that stdout stays for what scripts read.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut err = std::io::stderr().lock();
+    err.write_all(text.as_bytes())?;
+    err.flush()
+}
+
+/// Reads a line without showing it. Ctrl-C is read as a key, so that giving up leaves the terminal as it was.
+#[cfg(unix)]
+fn hidden(prompt: &str) -> anyhow::Result<String> {
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+    use std::io::Read as _;
+
+    struct Restore(Termios);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0); // the terminal is gone
+            let _ = say("\n");
+        }
+    }
+
+    say(prompt)?;
+    let before = tcgetattr(std::io::stdin()).context("cannot switch the terminal's echo off")?;
+    let mut quiet = before.clone();
+    quiet
+        .local_modes
+        .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+    tcsetattr(std::io::stdin(), OptionalActions::Flush, &quiet).context("cannot switch the terminal's echo off")?;
+    let _restore = Restore(before);
+
+    let mut typed = Vec::new();
+    for byte in std::io::stdin().lock().bytes() {
+        match byte? {
+            b'\r' | b'\n' => return String::from_utf8(typed).context("the password is no UTF-8"),
+            3 | 4 => bail!("given up"),
+            8 | 127 => {
+                // One character back, however many bytes it has.
+                while typed.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {}
+            }
+            21 => typed.clear(),
+            byte => typed.push(byte),
+        }
+    }
+    bail!("the terminal is gone")
+}
+
+#[cfg(not(unix))]
+fn hidden(_prompt: &str) -> anyhow::Result<String> {
+    bail!("this system's terminal cannot hide a password yet: give --password-stdin and the password on stdin")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::services::auth::testing::{Fake, service};
+
+    struct Says(&'static str);
+    impl Source for Says {
+        fn ask(&mut self, field: &Field) -> anyhow::Result<String> {
+            assert_eq!(field.kind, FieldKind::Password);
+            Ok(self.0.to_owned())
+        }
+    }
+
+    async fn nexus(auth: &AuthService, command: UserCommand, says: &'static str) -> Result<String, String> {
+        let mut out = Vec::new();
+        run(command, auth, &mut Says(says), &mut out)
+            .await
+            .map_err(|e| e.to_string())?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[tokio::test]
+    async fn accounts_from_the_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let (auth, _clock) = service(dir.path(), Fake::default()).await;
+        let add = |account: &str| UserCommand::Add {
+            account: account.into(),
+            password_stdin: false,
+        };
+        let list = || UserCommand::List { json: false };
+        assert!(nexus(&auth, list(), "").await.unwrap().contains("no account yet"));
+        let short = nexus(&auth, add("Ann"), "short").await.unwrap_err();
+        assert!(short.starts_with("password: "), "{short}");
+        assert!(nexus(&auth, add("Ann"), "correct horse").await.unwrap().contains("ann"));
+        assert!(
+            nexus(&auth, add("ann"), "correct horse")
+                .await
+                .unwrap_err()
+                .contains("exists already")
+        );
+        assert!(
+            nexus(&auth, add("no one"), "correct horse")
+                .await
+                .unwrap_err()
+                .contains("' '")
+        );
+        let passwd = |account: &str| UserCommand::Passwd {
+            account: account.into(),
+            password_stdin: false,
+        };
+        nexus(&auth, passwd("ann"), "battery staple").await.unwrap();
+        assert!(
+            nexus(&auth, passwd("bob"), "battery staple")
+                .await
+                .unwrap_err()
+                .contains("no account bob")
+        );
+        assert!(
+            nexus(&auth, UserCommand::Unlock { account: "ann".into() }, "")
+                .await
+                .unwrap()
+                .contains("not locked")
+        );
+        let shown = nexus(&auth, UserCommand::List { json: true }, "").await.unwrap();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap()[0]["account"],
+            "ann"
+        );
+        assert!(!auth.setup_open().await.unwrap());
+    }
+}

@@ -1,0 +1,93 @@
+//! The environment a child starts with.
+
+use super::MARKER;
+use super::port::EnvironmentBase;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// Prefixes of what the host keeps to itself.
+const OWN: [&str; 2] = ["NEXUS_", "TUNNEL_"];
+/// What a clean environment has besides TMPDIR.
+const CLEAN: [&str; 3] = ["PATH", "HOME", "LANG"];
+
+pub(super) struct Environment<'a> {
+    pub(super) base: EnvironmentBase,
+    /// Names of the host's environment that hold its secrets.
+    pub(super) hidden: &'a [String],
+    pub(super) marker: &'a str,
+    pub(super) tmp: &'a Path,
+}
+
+impl Environment<'_> {
+    /// Later entries win: the base, then TMPDIR, then the specification's, then the marker, which nobody overrides.
+    pub(super) fn of(
+        &self,
+        host: impl IntoIterator<Item = (OsString, OsString)>,
+        given: impl IntoIterator<Item = (String, String)>,
+    ) -> Vec<(OsString, OsString)> {
+        let mut all: Vec<(OsString, OsString)> = host.into_iter().filter(|(name, _)| self.passes(name)).collect();
+        all.push(("TMPDIR".into(), self.tmp.into()));
+        all.extend(given.into_iter().map(|(name, value)| (name.into(), value.into())));
+        all.push((MARKER.into(), self.marker.into()));
+        all
+    }
+
+    fn passes(&self, name: &OsStr) -> bool {
+        let shown = name.to_string_lossy();
+        match self.base {
+            EnvironmentBase::Clean => CLEAN.contains(&&*shown),
+            EnvironmentBase::Inherit => {
+                !OWN.iter().any(|own| shown.starts_with(own)) && !self.hidden.iter().any(|h| h.as_str() == shown)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn names(base: EnvironmentBase) -> Vec<String> {
+        let environment = Environment {
+            base,
+            hidden: &["OPENAI_KEY".into()],
+            marker: "m",
+            tmp: Path::new("/t"),
+        };
+        let host = [
+            "PATH",
+            "HOME",
+            "LANG",
+            "EDITOR",
+            "NEXUS_DATA_DIR",
+            "NEXUS_INSTANCE",
+            "TUNNEL_TOKEN",
+            "OPENAI_KEY",
+            "NEXUSES",
+        ];
+        let host = host.map(|n| (n.into(), "v".into()));
+        let all = environment.of(
+            host,
+            [("A".into(), "b".into()), ("NEXUS_INSTANCE".into(), "forged".into())],
+        );
+        assert_eq!(all.last().unwrap(), &(MARKER.into(), "m".into()));
+        all.iter().map(|(n, _)| n.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn clean_holds_four_and_the_given() {
+        assert_eq!(
+            names(EnvironmentBase::Clean),
+            ["PATH", "HOME", "LANG", "TMPDIR", "A", MARKER, MARKER]
+        );
+    }
+
+    #[test]
+    fn inherited_lacks_what_is_the_hosts() {
+        let expected = [
+            "PATH", "HOME", "LANG", "EDITOR", "NEXUSES", "TMPDIR", "A", MARKER, MARKER,
+        ];
+        assert_eq!(names(EnvironmentBase::Inherit), expected);
+    }
+}

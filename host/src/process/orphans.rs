@@ -1,0 +1,83 @@
+//! What a killed keeper left: its processes became children of the host (a subreaper), which ends and reaps them.
+
+use super::tree::{self, Entry};
+use rustix::process::{Pid, Signal, WaitOptions};
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// Children that somebody in this process waits for: keepers and guardians, of every table. Held over a spawn, so that
+/// a look at the children never sees one that is not entered yet.
+static KNOWN: LazyLock<Mutex<HashSet<i32>>> = LazyLock::new(Mutex::default);
+
+fn known() -> MutexGuard<'static, HashSet<i32>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A child of the host that is not an orphan.
+pub(super) struct Known {
+    child: Child,
+    pid: i32,
+}
+
+impl Known {
+    pub(super) fn spawn(command: &mut Command) -> std::io::Result<Self> {
+        let mut known = known();
+        let child = command.spawn()?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+        known.insert(pid);
+        Ok(Self { child, pid })
+    }
+
+    pub(super) fn streams(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(super) async fn wait(&mut self) {
+        let _ = self.child.wait().await;
+        known().remove(&self.pid);
+    }
+
+    pub(super) fn kill(&mut self) {
+        let _ = self.child.start_kill();
+    }
+}
+
+/// Kills and reaps, until none is left, the orphans with this marker or with none.
+pub(super) async fn sweep(marker: &str) {
+    while sweep_once(marker) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn sweep_once(marker: &str) -> bool {
+    // Held to the end: a keeper that is forked meanwhile must not look like an orphan.
+    let known = known();
+    let me = i32::try_from(std::process::id()).unwrap_or_default();
+    let all = tree::snapshot();
+    let Some(own) = all.iter().find(|e| e.pid == me) else {
+        return false;
+    };
+    // A keeper starts a session of its own, so all below it are in foreign ones; what other code of the host started
+    // plainly is in ours.
+    let orphans: Vec<Entry> = all
+        .iter()
+        .filter(|e| e.parent == me && e.session != own.session && !known.contains(&e.pid))
+        .filter(|e| tree::marker(e.pid).is_none_or(|m| m == marker))
+        .copied()
+        .collect();
+    for entry in &orphans {
+        if entry.zombie {
+            if let Some(pid) = Pid::from_raw(entry.pid) {
+                let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+            }
+        } else {
+            tree::signal(*entry, Signal::KILL);
+        }
+    }
+    for entry in tree::descendants(orphans.iter().map(|e| e.pid), &all) {
+        tree::signal(entry, Signal::KILL);
+    }
+    !orphans.is_empty()
+}

@@ -1,0 +1,103 @@
+//! What the operator does at the machine: `nexus user …`. Whoever can run it can read the database anyway; no
+//! credential is asked for.
+
+use super::setup::taken;
+use super::{Account, AuthError, AuthService};
+use crate::runtime::port::auth::{Input, Outcome};
+use crate::store::logins::Which;
+use crate::time::Millis;
+
+/// An account for `nexus user list`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    pub account: String,
+    pub created_at: Millis,
+    /// The last use of a login that is still good.
+    pub last_used_at: Option<Millis>,
+    pub logins: usize,
+    /// For strangers or one of its devices, whichever lasts longer.
+    pub locked_until: Option<Millis>,
+}
+
+impl AuthService {
+    /// # Errors
+    /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
+    pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {
+        let account = Account::parse(account, "account")?;
+        let _one = self.enrolment.lock().await;
+        if self.store.user_by_account(account.as_str()).await?.is_some() {
+            return Err(taken());
+        }
+        self.enrol(&account, input, false).await?;
+        tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "operator");
+        Ok(())
+    }
+
+    /// Gives the account a new credential (its first in this auth plugin, if need be), and ends all its logins.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
+    pub async fn reset_password(&self, account: &str, input: Input) -> Result<(), AuthError> {
+        let user = self.existing(account).await?;
+        let plugin = self.provider.name();
+        let subject = self.store.subject(user.id, plugin).await?;
+        let outcome = match &subject {
+            Some(subject) => self.provider.reset(subject, input).await?,
+            None => self.provider.enrol(&user.account, input).await?,
+        };
+        match outcome {
+            Outcome::Done { subject: new } => {
+                if subject.as_ref() != Some(&new) {
+                    self.store.add_identity(user.id, plugin, &new).await?;
+                }
+            }
+            Outcome::Rejected { field, why } => return Err(AuthError::Rejected { field, why }),
+            Outcome::BadCredential => return Err(AuthError::BadCredential),
+        }
+        self.store.unlock(&user.account, self.clock.now()).await?;
+        tracing::info!(target: "audit", event = "password-reset", account = user.account, by = "operator");
+        self.revoke_of(&user, Which::All).await
+    }
+
+    /// Whether it was locked.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] for an account that does not exist.
+    pub async fn unlock_account(&self, account: &str) -> Result<bool, AuthError> {
+        let user = self.existing(account).await?;
+        let locked = self.store.unlock(&user.account, self.clock.now()).await? > 0;
+        tracing::info!(target: "audit", event = "account-unlocked", account = user.account, by = "operator");
+        Ok(locked)
+    }
+
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn accounts(&self) -> Result<Vec<Listed>, AuthError> {
+        let mut list = Vec::new();
+        for user in self.store.users().await? {
+            let logins = self.store.logins(user.id).await?;
+            list.push(Listed {
+                created_at: user.created_at,
+                last_used_at: logins.iter().map(|login| login.used_at).max(),
+                logins: logins.len(),
+                locked_until: self.store.locked_until(&user.account, self.clock.now()).await?,
+                account: user.account,
+            });
+        }
+        Ok(list)
+    }
+
+    async fn existing(&self, account: &str) -> Result<crate::store::accounts::User, AuthError> {
+        let account = Account::parse(account, "account")?;
+        self.store
+            .user_by_account(account.as_str())
+            .await?
+            .ok_or_else(|| AuthError::Rejected {
+                field: "account".into(),
+                why: format!(
+                    "There is no account {}: `nexus user list` shows those there are, `nexus user add` makes one.",
+                    account.as_str()
+                ),
+            })
+    }
+}

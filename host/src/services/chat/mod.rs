@@ -1,0 +1,278 @@
+//! Chat: one backend, its events in the journal, and what people ask of it.
+//!
+//! Sessions of a backend that is not running stay in the journal: they can be read and deleted, and are continued when
+//! their backend is back.
+
+#[cfg(test)]
+mod fakes;
+mod local;
+pub mod port;
+mod prompt;
+mod pump;
+mod shared;
+mod status;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+pub use status::{ChatError, ChatStatus, Missing, Phase};
+pub use switch::Backend;
+
+use crate::model::chat::{Admission, Answer, Event, SessionId, SessionInfo};
+use crate::model::plugin;
+use crate::runtime::port::{CallError, ChatBackend, Prompt};
+use crate::time::Clock;
+use port::{JournalPort, Listed};
+use shared::Shared;
+use std::sync::Arc;
+use switch::Switch;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The running service. Dropping it ends its tasks; backends and their processes are left as they are.
+pub struct ChatService {
+    shared: Arc<Shared>,
+    primary: Arc<dyn ChatBackend>,
+    roots: watch::Receiver<Arc<Vec<SessionInfo>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for ChatService {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl ChatService {
+    /// Starts the backend, or `fallback` as long as its program is missing.
+    pub fn start(
+        primary: Backend,
+        fallback: Option<Backend>,
+        journal: Arc<dyn JournalPort>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let status = ChatStatus {
+            plugin: primary.plugin.clone(),
+            title: primary.backend.title(),
+            version: None,
+            example: primary.backend.is_example(),
+            phase: Phase::Starting {
+                what: "looking for its program".to_owned(),
+            },
+            missing: None,
+        };
+        let mut list = journal.list();
+        let (roots_sender, roots) = watch::channel(Arc::new(roots_of(&list.borrow_and_update())));
+        let shared = Arc::new(Shared::new(journal, clock, status));
+        let listing = tokio::spawn(async move {
+            while list.changed().await.is_ok() {
+                let roots = roots_of(&list.borrow_and_update());
+                roots_sender.send_if_modified(|shown| {
+                    let changed = **shown != roots;
+                    *shown = Arc::new(roots);
+                    changed
+                });
+            }
+        });
+        let own = Arc::clone(&primary.backend);
+        let switch = tokio::spawn(
+            Switch {
+                shared: Arc::clone(&shared),
+                primary,
+                fallback,
+            }
+            .run(),
+        );
+        Self {
+            shared,
+            primary: own,
+            roots,
+            tasks: vec![listing, switch],
+        }
+    }
+
+    pub fn status(&self) -> watch::Receiver<ChatStatus> {
+        self.shared.status.subscribe()
+    }
+
+    /// Root sessions of all backends, the most recently active first.
+    pub fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>> {
+        self.roots.clone()
+    }
+
+    /// Whether a session can be continued now: its backend is the one that runs.
+    pub fn is_read_only(&self, session: &str) -> bool {
+        let active = self.shared.active.borrow();
+        let owner = self.shared.listed(session).map(|listed| listed.backend);
+        owner.is_none_or(|owner| active.as_ref().is_none_or(|active| active.plugin != owner))
+    }
+
+    /// Somebody looks at a session: what the backend has of it comes into the journal. To be called with each
+    /// subscription; returns at once.
+    pub fn opened(&self, session: &str) {
+        if let Some(active) = &*self.shared.active.borrow() {
+            let _ = active.wake.send(session.to_owned());
+        }
+    }
+
+    /// Looks for the backend's program now, as after an installation; starts a plugin again that fell too often.
+    pub fn look_again(&self) {
+        if matches!(self.primary.status().borrow().state, plugin::State::Failed { .. }) {
+            self.primary.start();
+        }
+        self.shared.look.notify_one();
+    }
+
+    /// Sends a prompt, once per client id however often it is called. Runs to its end even if the caller goes away.
+    ///
+    /// # Errors
+    /// No such session, a backend that is not up, or one that cannot take it.
+    pub async fn prompt(&self, session: &str, prompt: Prompt) -> Result<Admission, ChatError> {
+        let job = prompt::run(Arc::clone(&self.shared), session.to_owned(), prompt);
+        tokio::spawn(job).await.unwrap_or_else(|_| {
+            Err(ChatError::Unavailable(
+                "The prompt was given up: Nexus is stopping.".to_owned(),
+            ))
+        })
+    }
+
+    /// Goes on where an interrupted answer ended. Twice for the same answer makes one turn.
+    ///
+    /// # Errors
+    /// Where nothing was interrupted; otherwise as [`Self::prompt`].
+    pub async fn continue_interrupted(&self, session: &str) -> Result<Admission, ChatError> {
+        let state = self
+            .shared
+            .journal
+            .state(session)
+            .await
+            .map_err(ChatError::Unavailable)?;
+        if state.turn != crate::model::chat::Turn::Interrupted {
+            return Err(ChatError::Refused(
+                "No answer of this conversation was interrupted.".to_owned(),
+            ));
+        }
+        let last = state
+            .messages
+            .last()
+            .map(|(message, _)| message.id.as_str())
+            .unwrap_or_default();
+        let prompt = Prompt {
+            client_id: prompt::continue_id(last),
+            text: "Your last answer was interrupted. Continue where it ended.".to_owned(),
+            model: None,
+            consent: None,
+        };
+        self.prompt(session, prompt).await
+    }
+
+    /// Stops the running turn, if any.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub async fn cancel(&self, session: &str) -> Result<(), ChatError> {
+        let (backend, info) = self.shared.target(session)?;
+        backend.cancel(&info).await.map_err(failed)
+    }
+
+    /// Answers an ask. One that does not wait any more is closed for everybody.
+    ///
+    /// # Errors
+    /// `NotFound` then; otherwise as [`Self::prompt`].
+    pub async fn reply(&self, session: &str, ask: &str, answer: Answer) -> Result<(), ChatError> {
+        let (backend, info) = self.shared.target(session)?;
+        let result = backend.reply(&info, ask, answer).await;
+        if matches!(result, Err(CallError::NotFound(_))) {
+            self.write(session, vec![Event::AskClosed { ask: ask.to_owned() }])
+                .await?;
+            return Err(ChatError::NotFound(
+                "It does not wait for an answer any more.".to_owned(),
+            ));
+        }
+        result.map_err(failed)
+    }
+
+    /// # Errors
+    /// A backend that is not up, or that cannot.
+    pub async fn create(&self, title: Option<String>) -> Result<SessionInfo, ChatError> {
+        let backend = self.shared.backend(None)?;
+        let plugin = self
+            .shared
+            .active
+            .borrow()
+            .as_ref()
+            .map(|active| active.plugin.clone())
+            .unwrap_or_default();
+        let info = backend.create(title).await.map_err(failed)?;
+        let journal = self.shared.journal.of_backend(&plugin);
+        let event = Event::Session { info: info.clone() };
+        journal
+            .append(&info.id, vec![event])
+            .await
+            .map_err(ChatError::Unavailable)?;
+        Ok(info)
+    }
+
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub async fn rename(&self, session: &str, title: &str) -> Result<(), ChatError> {
+        let (backend, info) = self.shared.target(session)?;
+        backend.rename(&info, title).await.map_err(failed)?;
+        let info = SessionInfo {
+            title: title.to_owned(),
+            updated_at: self.shared.clock.now(),
+            ..info
+        };
+        self.write(session, vec![Event::Session { info }]).await
+    }
+
+    /// Deletes a session, its sub-agents' with it, from the backend and from the journal; one of a backend that does not
+    /// run from the journal alone.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub async fn delete(&self, session: &str) -> Result<(), ChatError> {
+        match self.shared.target(session) {
+            Ok((backend, info)) => match backend.delete(&info).await {
+                Ok(()) | Err(CallError::NotFound(_)) => {}
+                Err(error) => return Err(failed(error)),
+            },
+            Err(ChatError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let mut all: Vec<SessionId> = self.shared.descendants(session);
+        all.push(session.to_owned());
+        for session in all {
+            self.write(&session, vec![Event::SessionRemoved]).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, session: &str, events: Vec<Event>) -> Result<(), ChatError> {
+        self.shared
+            .journal
+            .append(session, events)
+            .await
+            .map_err(ChatError::Unavailable)
+    }
+}
+
+fn roots_of(list: &[Listed]) -> Vec<SessionInfo> {
+    list.iter()
+        .filter(|listed| listed.info.parent.is_none())
+        .map(|listed| listed.info.clone())
+        .collect()
+}
+
+fn failed(error: CallError) -> ChatError {
+    let text = error.to_string();
+    match error {
+        CallError::NotFound(_) => ChatError::NotFound(text),
+        CallError::Denied(_) | CallError::Invalid(_) | CallError::Unsupported(_) => ChatError::Refused(text),
+        CallError::Timeout(_) | CallError::Unavailable(_) | CallError::Crashed(_) | CallError::Other(_) => {
+            ChatError::Unavailable(text)
+        }
+    }
+}

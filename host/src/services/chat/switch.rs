@@ -1,0 +1,245 @@
+//! Which backend is shown: the configured one where its program is there, otherwise the example, until it is.
+
+use super::pump::Pump;
+use super::shared::Shared;
+use super::status::{Missing, Phase};
+use crate::model::plugin::{self, Availability, Failure};
+use crate::runtime::port::ChatBackend;
+use crate::timeouts;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A backend and the name of its plugin.
+#[derive(Clone)]
+pub struct Backend {
+    pub plugin: String,
+    pub backend: Arc<dyn ChatBackend>,
+}
+
+/// How often a backend that failed for good is looked at: somebody may have replaced its program.
+const FAILED_LOOK: Duration = Duration::from_secs(30);
+
+pub(super) struct Switch {
+    pub(super) shared: Arc<Shared>,
+    pub(super) primary: Backend,
+    pub(super) fallback: Option<Backend>,
+}
+
+impl Switch {
+    pub(super) async fn run(self) {
+        self.show(&self.primary);
+        loop {
+            match self.probe().await {
+                Ok(Availability::Ready(version)) => self.run_primary(version).await,
+                Ok(Availability::Missing(hint)) => self.stand_in(hint, false).await,
+                Ok(Availability::Unsuitable(hint)) => self.stand_in(hint, true).await,
+                Err(failure) if failure.permanent => {
+                    self.shared.phase(Phase::Failed {
+                        why: failure.message,
+                        hint: failure.hint,
+                    });
+                    self.changed(FAILED_LOOK).await;
+                }
+                Err(failure) => {
+                    self.shared.phase(Phase::Reconnecting { why: failure.message });
+                    self.changed(timeouts::LOOK_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Until it fails for good.
+    async fn run_primary(&self, version: String) {
+        self.show(&self.primary);
+        self.shared.status.send_modify(|status| {
+            status.missing = None;
+            status.version = Some(version.clone());
+        });
+        let mut pump = Pump::new(
+            Arc::clone(&self.shared),
+            &self.primary.plugin,
+            Arc::clone(&self.primary.backend),
+        );
+        let failure = pump.run().await;
+        drop(pump);
+        let Some(failure) = failure else {
+            self.shared.phase(Phase::Reconnecting {
+                why: "the plugin ended its connection".to_owned(),
+            });
+            self.changed(timeouts::LOOK_AGAIN).await;
+            return;
+        };
+        self.shared.phase(Phase::Failed {
+            why: failure.message,
+            hint: failure.hint,
+        });
+        // Trying again helps only once something is another than it was.
+        loop {
+            if self.changed(FAILED_LOOK).await {
+                return;
+            }
+            match self.primary.backend.probe().await {
+                Ok(Availability::Ready(now)) if now == version => {}
+                Ok(_) => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The example, until the configured backend is there.
+    async fn stand_in(&self, hint: String, unsuitable: bool) {
+        let title = self.primary.backend.title();
+        let missing = Missing {
+            title: title.clone(),
+            hint: hint.clone(),
+            unsuitable,
+        };
+        self.shared.status.send_modify(|status| status.missing = Some(missing));
+        let Some(fallback) = &self.fallback else {
+            let what = if unsuitable {
+                "cannot be used"
+            } else {
+                "is not installed"
+            };
+            self.shared.phase(Phase::Failed {
+                why: format!("{title} {what}"),
+                hint: Some(hint),
+            });
+            self.found(timeouts::LOOK_AGAIN).await;
+            return;
+        };
+        self.show(fallback);
+        let example = async {
+            loop {
+                if let Err(failure) = up(&*fallback.backend).await {
+                    self.shared.phase(Phase::Failed {
+                        why: failure.message,
+                        hint: failure.hint,
+                    });
+                } else {
+                    let mut pump = Pump::new(
+                        Arc::clone(&self.shared),
+                        &fallback.plugin,
+                        Arc::clone(&fallback.backend),
+                    );
+                    if let Some(failure) = pump.run().await {
+                        self.shared.phase(Phase::Failed {
+                            why: failure.message,
+                            hint: failure.hint,
+                        });
+                    }
+                }
+                tokio::time::sleep(timeouts::RESTART_MAX).await;
+            }
+        };
+        tokio::select! {
+            () = example => {}
+            () = self.found(timeouts::LOOK_AGAIN) => {}
+        }
+        self.shared.active.send_replace(None);
+        fallback.backend.stop().await;
+    }
+
+    async fn found(&self, every: Duration) {
+        loop {
+            self.changed(every).await;
+            let (hint, unsuitable) = match self.probe().await {
+                Ok(Availability::Ready(_)) => return,
+                Ok(Availability::Missing(hint)) => (hint, false),
+                Ok(Availability::Unsuitable(hint)) => (hint, true),
+                Err(failure) => (failure.message, true),
+            };
+            self.shared.status.send_if_modified(|status| {
+                let missing = Some(Missing {
+                    title: self.primary.backend.title(),
+                    hint,
+                    unsuitable,
+                });
+                let changed = status.missing != missing;
+                status.missing = missing;
+                changed
+            });
+        }
+    }
+
+    async fn probe(&self) -> Result<Availability, Failure> {
+        up(&*self.primary.backend).await?;
+        let temporary = |message| Failure {
+            at: self.shared.clock.now(),
+            message,
+            hint: None,
+            permanent: false,
+        };
+        self.primary
+            .backend
+            .probe()
+            .await
+            .map_err(|error| temporary(error.to_string()))
+    }
+
+    /// After a pause; true: at once, because somebody asked for it or the plugin was started anew.
+    async fn changed(&self, pause: Duration) -> bool {
+        let mut status = self.primary.backend.status();
+        let failed = matches!(status.borrow().state, plugin::State::Failed { .. });
+        let revived = async {
+            if !failed
+                || status
+                    .wait_for(|s| !matches!(s.state, plugin::State::Failed { .. }))
+                    .await
+                    .is_err()
+            {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => false,
+            () = self.shared.look.notified() => true,
+            () = revived => true,
+        }
+    }
+
+    fn show(&self, backend: &Backend) {
+        self.shared.status.send_modify(|status| {
+            status.plugin.clone_from(&backend.plugin);
+            status.title = backend.backend.title();
+            status.example = backend.backend.is_example();
+            status.version = None;
+            status.phase = Phase::Starting {
+                what: "looking for its program".to_owned(),
+            };
+        });
+    }
+}
+
+/// Until the plugin's instance runs.
+async fn up(backend: &dyn ChatBackend) -> Result<(), Failure> {
+    let mut status = backend.status();
+    if status.borrow().state == plugin::State::Stopped {
+        backend.start();
+    }
+    let settled = status
+        .wait_for(|s| matches!(s.state, plugin::State::Running | plugin::State::Failed { .. }))
+        .await
+        .map(|status| status.clone());
+    let gone = |message: String| Failure {
+        at: 0,
+        message,
+        hint: None,
+        permanent: true,
+    };
+    match settled {
+        Ok(plugin::Status {
+            state: plugin::State::Failed { cause },
+            last_failure,
+            ..
+        }) => Err(last_failure.map_or_else(
+            || gone(cause),
+            |failure| Failure {
+                permanent: true,
+                ..failure
+            },
+        )),
+        Ok(_) => Ok(()),
+        Err(_) => Err(gone("the plugin is gone".to_owned())),
+    }
+}

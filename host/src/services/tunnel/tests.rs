@@ -1,0 +1,628 @@
+//! Every transition and fault, on paused time: pauses pass at once, and how long they were is measured.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use super::*;
+use crate::model::plugin::{self, Availability, Kind};
+use crate::model::tunnel::{Descriptor, Event};
+use crate::runtime::port::{Call, CallError, FailureKind, RunFailure, Supervised, TunnelRun};
+use crate::time::ManualClock;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+struct Run {
+    origin: SocketAddr,
+    events: mpsc::Sender<Event>,
+    outcome: oneshot::Sender<Result<(), RunFailure>>,
+    cancel: oneshot::Receiver<()>,
+}
+
+impl Run {
+    async fn up(&self, url: &str) {
+        self.events.send(Event::Url(url.to_owned())).await.unwrap();
+        self.events.send(Event::Ready(1)).await.unwrap();
+    }
+    fn end(self, outcome: Result<(), RunFailure>) {
+        let Self {
+            events,
+            outcome: sender,
+            ..
+        } = self;
+        drop(events);
+        sender.send(outcome).unwrap();
+    }
+}
+
+struct Provider {
+    status: watch::Sender<plugin::Status>,
+    descriptor: Descriptor,
+    availability: Mutex<Availability>,
+    runs: mpsc::UnboundedSender<Run>,
+    starts: AtomicU32,
+    stops: AtomicU32,
+}
+
+impl Provider {
+    fn state(&self, state: plugin::State) {
+        self.status.send_modify(|status| status.state = state);
+    }
+}
+
+impl Supervised for Provider {
+    fn status(&self) -> watch::Receiver<plugin::Status> {
+        self.status.subscribe()
+    }
+    fn start(&self) {
+        self.starts.fetch_add(1, Ordering::SeqCst);
+        self.state(plugin::State::Running);
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.stops.fetch_add(1, Ordering::SeqCst);
+        self.state(plugin::State::Stopped);
+        Box::pin(async {})
+    }
+}
+
+impl TunnelProvider for Provider {
+    fn describe(&self) -> Call<'_, Descriptor> {
+        Box::pin(async { Ok(self.descriptor.clone()) })
+    }
+    fn probe(&self) -> Call<'_, Availability> {
+        Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
+    }
+    fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
+        Box::pin(async move {
+            if self.status.borrow().state != plugin::State::Running {
+                return Err(CallError::Unavailable("the plugin does not run".to_owned()));
+            }
+            let (events_in, events) = mpsc::channel(16);
+            let (outcome_in, outcome) = oneshot::channel();
+            let (cancel, cancelled) = oneshot::channel();
+            self.runs
+                .send(Run {
+                    origin,
+                    events: events_in,
+                    outcome: outcome_in,
+                    cancel: cancelled,
+                })
+                .unwrap();
+            Ok(TunnelRun {
+                events,
+                outcome,
+                cancel,
+            })
+        })
+    }
+}
+
+#[derive(Default)]
+struct Doors {
+    hosts: Mutex<Vec<watch::Receiver<Vec<String>>>>,
+    open: Arc<AtomicU32>,
+}
+
+impl Ingress for Doors {
+    fn open<'a>(&'a self, _: &'a str, ingress: IngressInfo) -> BoxFuture<'a, Result<IngressHandle, String>> {
+        Box::pin(async move {
+            self.hosts.lock().unwrap().push(ingress.hosts.clone());
+            self.open.fetch_add(1, Ordering::SeqCst);
+            let (stop, stopped) = oneshot::channel::<()>();
+            let open = Arc::clone(&self.open);
+            let served = tokio::spawn(async move {
+                let _ = stopped.await;
+                drop(ingress);
+                open.fetch_sub(1, Ordering::SeqCst);
+            });
+            Ok(IngressHandle::new(stop, Box::pin(async move { served.await.unwrap() })))
+        })
+    }
+}
+
+#[derive(Default)]
+struct Memory(Mutex<BTreeMap<String, bool>>);
+
+impl WantedStore for Memory {
+    fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>> {
+        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    }
+    fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
+        self.0.lock().unwrap().insert(tunnel.to_owned(), wanted);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+struct Rig {
+    service: TunnelService,
+    statuses: watch::Receiver<Vec<Status>>,
+    provider: Arc<Provider>,
+    runs: mpsc::UnboundedReceiver<Run>,
+    doors: Arc<Doors>,
+    account: watch::Sender<bool>,
+    wanted: Arc<Memory>,
+    reaped: Arc<AtomicU32>,
+}
+
+struct Setup {
+    encryption: Encryption,
+    allow_plaintext: bool,
+    autostart: bool,
+    account: bool,
+    listen: SocketAddr,
+    wanted: BTreeMap<String, bool>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            encryption: Encryption::None,
+            allow_plaintext: true,
+            autostart: false,
+            account: true,
+            listen: "127.0.0.1:0".parse().unwrap(),
+            wanted: BTreeMap::new(),
+        }
+    }
+}
+
+async fn rig(setup: Setup) -> Rig {
+    let (runs_in, runs) = mpsc::unbounded_channel();
+    let status = plugin::Status {
+        name: "tunnel-x".to_owned(),
+        kind: Kind::Tunnel,
+        version: "1.0.0".to_owned(),
+        state: plugin::State::Running,
+        restarts: 0,
+        last_failure: None,
+    };
+    let provider = Arc::new(Provider {
+        status: watch::Sender::new(status),
+        descriptor: Descriptor {
+            title: "X".to_owned(),
+            stable_url: false,
+            encryption: setup.encryption,
+            event_streams: true,
+            client_address_header: None,
+        },
+        availability: Mutex::new(Availability::Ready("1".to_owned())),
+        runs: runs_in,
+        starts: AtomicU32::new(0),
+        stops: AtomicU32::new(0),
+    });
+    let config = resolved::Tunnel {
+        name: "main".to_owned(),
+        plugin: "tunnel-x".to_owned(),
+        autostart: setup.autostart,
+        allow_plaintext: setup.allow_plaintext,
+        listen: setup.listen,
+        hosts: vec!["own.example".to_owned()],
+    };
+    let (account, has_account) = watch::channel(setup.account);
+    let (doors, wanted) = (Arc::new(Doors::default()), Arc::new(Memory(Mutex::new(setup.wanted))));
+    let reaped = Arc::new(AtomicU32::new(0));
+    let reaper = Arc::clone(&reaped);
+    let parts = Parts {
+        ingress: Arc::<Doors>::clone(&doors),
+        has_account,
+        wanted: Arc::<Memory>::clone(&wanted),
+        stop_processes: Arc::new(move |_| {
+            reaper.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {})
+        }),
+        clock: Arc::new(ManualClock::at(1_000)),
+    };
+    let spec = Spec {
+        config,
+        provider: Arc::<Provider>::clone(&provider),
+    };
+    let service = TunnelService::start(vec![spec], parts).await.unwrap();
+    let statuses = service.statuses();
+    Rig {
+        service,
+        statuses,
+        provider,
+        runs,
+        doors,
+        account,
+        wanted,
+        reaped,
+    }
+}
+
+impl Rig {
+    async fn until(&mut self, is: impl Fn(&Status) -> bool) -> Status {
+        let found = tokio::time::timeout(Duration::from_secs(3600), self.statuses.wait_for(|all| is(&all[0]))).await;
+        found
+            .unwrap_or_else(|_| panic!("still {:?}", self.service.statuses().borrow()))
+            .unwrap()[0]
+            .clone()
+    }
+    async fn run(&mut self) -> Run {
+        tokio::time::timeout(Duration::from_secs(3600), self.runs.recv())
+            .await
+            .expect("a run")
+            .unwrap()
+    }
+    fn hosts(&self) -> Vec<String> {
+        self.doors.hosts.lock().unwrap().last().unwrap().borrow().clone()
+    }
+    fn doors(&self) -> u32 {
+        self.doors.open.load(Ordering::SeqCst)
+    }
+}
+
+fn failure(kind: FailureKind) -> RunFailure {
+    RunFailure {
+        kind,
+        message: "refused".to_owned(),
+        hint: Some("look there".to_owned()),
+    }
+}
+
+/// Answers the cancel of a run as a plugin does.
+fn obey(run: Run) {
+    tokio::spawn(async move {
+        let Run {
+            cancel,
+            outcome,
+            events,
+            ..
+        } = run;
+        let _ = cancel.await;
+        drop(events);
+        let _ = outcome.send(Ok(()));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_opens_shows_its_address_and_closes() {
+    let mut rig = rig(Setup::default()).await;
+    assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    assert!(run.origin.ip().is_loopback() && run.origin.port() != 0);
+    assert_eq!(rig.hosts(), ["own.example"]);
+    run.up("http://bore.example:4711").await;
+    let status = rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    assert_eq!(status.url.as_deref(), Some("http://bore.example:4711"));
+    assert_eq!(rig.hosts(), ["own.example", "bore.example:4711"]);
+    run.events.send(Event::Reconnecting("net".to_owned())).await.unwrap();
+    rig.until(|s| s.state == State::Reconnecting { why: "net".to_owned() })
+        .await;
+    run.events
+        .send(Event::Degraded("one of four".to_owned()))
+        .await
+        .unwrap();
+    rig.until(|s| {
+        s.state
+            == State::Degraded {
+                why: "one of four".to_owned(),
+            }
+    })
+    .await;
+
+    obey(run);
+    rig.service.close("main").await.unwrap();
+    let status = rig.service.statuses().borrow()[0].clone();
+    assert_eq!((status.state, status.url), (State::Off, None));
+    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.reaped.load(Ordering::SeqCst), 0, "the plugin closed it itself");
+    assert_eq!(rig.wanted.0.lock().unwrap().get("main"), Some(&false));
+    assert!(
+        rig.service
+            .open("other")
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("`other`")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_before_an_account_exists() {
+    let mut rig = rig(Setup {
+        account: false,
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.until(|s| s.state == State::WaitingForAccount).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(rig.runs.try_recv().is_err());
+    assert_eq!(rig.doors(), 0);
+    rig.service.close("main").await.unwrap();
+    rig.until(|s| s.state == State::Off).await;
+    rig.service.open("main").await.unwrap();
+    rig.until(|s| s.state == State::WaitingForAccount).await;
+    rig.account.send_replace(true);
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn plaintext_is_refused_with_the_toml() {
+    let mut rig = rig(Setup {
+        allow_plaintext: false,
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    let State::Failed { hint, .. } = status.state else {
+        panic!()
+    };
+    assert!(hint.unwrap().contains("[tunnel.main]\nallow_plaintext = true"));
+    assert!(rig.runs.try_recv().is_err() && rig.doors() == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_promised_tls_may_not_give_an_address_without() {
+    let setup = Setup {
+        encryption: Encryption::Edge,
+        allow_plaintext: false,
+        autostart: true,
+        ..Setup::default()
+    };
+    let mut rig = rig(setup).await;
+    let run = rig.run().await;
+    run.events
+        .send(Event::Url("http://plain.example".to_owned()))
+        .await
+        .unwrap();
+    obey(run);
+    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert_eq!(status.url, None);
+    assert_eq!(rig.doors(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_open_opens_again_after_a_restart() {
+    let mut again = rig(Setup {
+        wanted: [("main".to_owned(), true)].into(),
+        ..Setup::default()
+    })
+    .await;
+    let run = again.run().await;
+    run.up("http://bore.example:1").await;
+    again.until(|s| s.state == State::Up { connections: 1 }).await;
+    obey(run);
+    again.service.shutdown().await;
+    again.until(|s| s.state == State::Off).await;
+    assert_eq!(
+        again.wanted.0.lock().unwrap().get("main"),
+        Some(&true),
+        "a shutdown forgets nothing"
+    );
+
+    let mut never = rig(Setup {
+        wanted: [("main".to_owned(), false)].into(),
+        ..Setup::default()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(never.runs.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_tried_again_with_a_growing_pause() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let mut pauses = Vec::new();
+    let port = rig.run().await;
+    let origin = port.origin;
+    port.end(Err(failure(FailureKind::Retry)));
+    for _ in 0..12 {
+        let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+        let State::Waiting { hint, at, .. } = status.state else {
+            panic!()
+        };
+        assert_eq!(hint.as_deref(), Some("look there"));
+        assert!(at > 1_000);
+        let since = Instant::now();
+        let run = rig.run().await;
+        pauses.push(since.elapsed());
+        assert_eq!(run.origin, origin, "a process that lives on keeps leading here");
+        run.events.send(Event::Starting("again".to_owned())).await.unwrap();
+        rig.until(|s| matches!(s.state, State::Starting { .. })).await;
+        run.end(Err(failure(FailureKind::Retry)));
+    }
+    assert_eq!(pauses[0].as_millis(), timeouts::RESTART_FIRST.as_millis());
+    assert!(
+        pauses
+            .windows(2)
+            .all(|p| p[1] == p[0] * 2 || p[1] == timeouts::RESTART_MAX),
+        "{pauses:?}"
+    );
+    assert_eq!(pauses.last(), Some(&timeouts::RESTART_MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_pause_and_an_end_without_cause_are_waits_and_the_operator_ends_them() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.run().await.end(Err(failure(FailureKind::RetryLater)));
+    let since = Instant::now();
+    rig.run().await.end(Ok(()));
+    assert_eq!(since.elapsed(), timeouts::RETRY_LATER);
+    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("by itself")));
+
+    rig.run().await.end(Err(failure(FailureKind::RetryLater)));
+    rig.until(|s| matches!(&s.state, State::Waiting { why, .. } if why == "refused"))
+        .await;
+    let since = Instant::now();
+    rig.service.open("main").await.unwrap();
+    let _run = rig.run().await;
+    assert_eq!(since.elapsed(), Duration::ZERO, "`open` means now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_failure_waits_for_the_operator() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.run().await.end(Err(failure(FailureKind::Permanent)));
+    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert_eq!(
+        status.state,
+        State::Failed {
+            why: "refused".to_owned(),
+            hint: Some("look there".to_owned())
+        }
+    );
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    assert!(rig.runs.try_recv().is_err());
+    assert_eq!(rig.doors(), 0);
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallen_plugin_adopts_and_the_address_stays() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    let origin = run.origin;
+    rig.provider.state(plugin::State::Restarting {
+        cause: "trap".to_owned(),
+        at: 2_000,
+    });
+    drop(run);
+    let status = rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
+    assert_eq!(status.url.as_deref(), Some("http://bore.example:1"));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(rig.runs.try_recv().is_err(), "not before the plugin is back");
+    assert_eq!(rig.hosts(), ["own.example", "bore.example:1"]);
+    rig.provider.state(plugin::State::Running);
+    let run = rig.run().await;
+    assert_eq!(run.origin, origin);
+    assert_eq!(rig.reaped.load(Ordering::SeqCst), 0);
+
+    // It falls for good: nothing stays behind.
+    rig.provider.state(plugin::State::Failed {
+        cause: "trap".to_owned(),
+    });
+    drop(run);
+    rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.doors()), (1, 0));
+    rig.service.open("main").await.unwrap();
+    let _run = rig.run().await;
+    assert_eq!(
+        rig.provider.starts.load(Ordering::SeqCst),
+        1,
+        "the operator starts it anew"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_does_not_close_is_ended_from_outside() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    let since = Instant::now();
+    let (closed, ()) = tokio::join!(rig.service.close("main"), async {
+        let mut statuses = rig.service.statuses();
+        statuses.wait_for(|all| all[0].state == State::Stopping).await.unwrap();
+    });
+    closed.unwrap();
+    assert_eq!(since.elapsed(), timeouts::PLUGIN_CANCEL);
+    assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
+    assert_eq!(
+        (
+            rig.provider.stops.load(Ordering::SeqCst),
+            rig.reaped.load(Ordering::SeqCst)
+        ),
+        (1, 1)
+    );
+    assert_eq!(rig.doors(), 0);
+    drop(run);
+    rig.service.open("main").await.unwrap();
+    let _run = rig.run().await;
+    assert_eq!(rig.provider.starts.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_while_a_fallen_plugin_is_away_ends_its_process() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    rig.provider.state(plugin::State::Restarting {
+        cause: "trap".to_owned(),
+        at: 2_000,
+    });
+    drop(run);
+    rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
+    rig.service.close("main").await.unwrap();
+    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.doors()), (1, 0));
+    assert_eq!(rig.service.statuses().borrow()[0].url, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_program_is_looked_for_again() {
+    let mut rig = rig(Setup::default()).await;
+    *rig.provider.availability.lock().unwrap() = Availability::Missing("cargo install bore-cli".to_owned());
+    rig.service.open("main").await.unwrap();
+    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    assert!(matches!(status.state, State::Waiting { hint: Some(hint), .. } if hint == "cargo install bore-cli"));
+    assert!(rig.runs.try_recv().is_err());
+    *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
+    let since = Instant::now();
+    let _run = rig.run().await;
+    assert!(since.elapsed() <= timeouts::LOOK_AGAIN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_is_taken_is_said_and_tried_again() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap();
+    let mut rig = rig(Setup {
+        listen,
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains(&listen.to_string())));
+    drop(taken);
+    assert_eq!(rig.run().await.origin, listen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_outside_loopback_is_refused() {
+    let mut rig = rig(Setup {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert!(rig.runs.try_recv().is_err());
+}

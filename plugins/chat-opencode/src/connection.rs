@@ -1,0 +1,280 @@
+//! Starts opencode, follows its events, connects again. The decisions about events are `normalise`'s.
+
+use crate::client::{self, PROCESS, SILENCE, Trouble};
+use crate::normalise::{Action, Normaliser, Output};
+use crate::settings::{self, Settings};
+use crate::state::{self, Connection};
+use crate::{convert, prompts, wire};
+use nexus_plugin_api::caps::{clock, process as raw, types::Error};
+use nexus_plugin_api::chat::types::{Epoch, Event};
+use nexus_plugin_api::chat::{Failure, FailureKind};
+use nexus_plugin_api::http::Response;
+use nexus_plugin_api::job::{Events, Gone, permanent, race, retry, within};
+use nexus_plugin_api::{log, process, sse};
+
+/// From the start of the process until it answers.
+const START: u64 = 60_000;
+/// How often a lost stream is opened again before the host is told. The pause doubles from a quarter of a second.
+const ATTEMPTS: u32 = 6;
+
+/// Why the events ended.
+pub enum Ended {
+    /// The host has what it wanted, or is gone.
+    Gone,
+    Failed(Failure),
+}
+
+impl From<Gone> for Ended {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Runs until something breaks.
+pub async fn run(events: &mut Events<Event>) -> Ended {
+    match follow(events).await {
+        Ok(never) => match never {},
+        Err(ended) => ended,
+    }
+}
+
+enum Never {}
+
+async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
+    let settings: Settings = nexus_plugin_api::config().map_err(|e| permanent(words(&e), "Update the plugin."))?;
+    settings.check().map_err(|e| permanent(e, "Correct it in the configuration."))?;
+    events.send(Event::Starting("Starting opencode".to_owned())).await?;
+    let running = settings.server().ensure(PROCESS).await.map_err(|e| start_failure(&e))?;
+    let version = healthy().await?;
+    let (_, numbers) = settings::parse_version(&version).ok_or_else(|| {
+        permanent(format!("opencode calls its version {version:?}, which is no version"), settings::INSTALL)
+    })?;
+    if let Some(why) = settings::unsuitable(numbers) {
+        return Err(permanent(why, settings::INSTALL).into());
+    }
+    let directory = client::directory().await.map_err(|e| refused(e))?;
+    client::configured_model("").await.map_err(|e| refused(e))?;
+
+    let mut normaliser = Normaliser::new(clock::now());
+    normaliser.watch(&directory);
+    state::set(None);
+    let mut fresh = Some(normaliser);
+    let epoch = format!("{}-{}", running.pid, running.started_at);
+    let mut failures = 0;
+    loop {
+        match stream(events, &epoch, &version, &mut fresh, &mut failures).await {
+            Err(Ended::Gone) => return Err(Ended::Gone),
+            Err(Ended::Failed(failure)) if failure.kind == FailureKind::Permanent => return Err(failure.into()),
+            Err(Ended::Failed(failure)) => {
+                failures += 1;
+                log::warn(format!("The stream of opencode's events broke: {}", failure.message));
+                if let Some(exit) = within(500, raw::exited(PROCESS.to_owned())).await {
+                    state::set(None);
+                    return Err(exited(exit).await.into());
+                }
+                if failures >= ATTEMPTS {
+                    state::set(None);
+                    return Err(failure.into());
+                }
+                clock::sleep(250 << failures.min(5)).await;
+            }
+            Ok(never) => match never {},
+        }
+    }
+}
+
+/// Waits until it is opencode that answers, or until it has ended.
+async fn healthy() -> Result<String, Failure> {
+    let answers = async {
+        loop {
+            match client::health().await {
+                Ok(version) => return Ok(version),
+                // Something answers, but not what it should: it does not get better by asking again.
+                Err(Trouble::Refused { status, words, .. }) => {
+                    return Err(retry(format!("opencode answered the first request with {status}: {words}")));
+                }
+                Err(Trouble::Host(Error::Denied(why))) => return Err(permanent(why, "Change the grants of the plugin.")),
+                Err(Trouble::Host(_)) => clock::sleep(50).await,
+            }
+        }
+    };
+    let ends = async { Err(exited(raw::exited(PROCESS.to_owned()).await).await) };
+    match within(START, race(answers, ends)).await {
+        Some(result) => result,
+        None => Err(retry(format!("opencode started, but did not answer within {} s", START / 1000))),
+    }
+}
+
+/// An ended process, with its last words.
+async fn exited(exit: Result<raw::Exit, Error>) -> Failure {
+    let how = match &exit {
+        Ok(exit) => process::describe(exit),
+        Err(e) => words(e),
+    };
+    let lines = process::last_lines(PROCESS, 8).await;
+    let said = if lines.is_empty() { String::new() } else { format!(". Its last lines: {}", lines.join(" | ")) };
+    let mut failure = retry(format!("opencode ended ({how}){said}"));
+    failure.hint = Some("Run `opencode serve` by hand in the workspace to see what is wrong.".to_owned());
+    failure
+}
+
+fn start_failure(error: &Error) -> Failure {
+    match error {
+        Error::Denied(why) | Error::Invalid(why) => permanent(why.clone(), "Change the grants of the plugin."),
+        Error::NotFound(why) => permanent(why.clone(), settings::INSTALL),
+        other => retry(format!("opencode could not be started: {}", words(other))),
+    }
+}
+
+fn refused(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::Refused { status: 400, name, words } if name.starts_with("Config") => {
+            permanent(words, "Correct opencode's configuration, then start the chat backend again.")
+        }
+        other => retry(words(&other.into())),
+    }
+}
+
+pub fn words(error: &Error) -> String {
+    match error {
+        Error::Denied(w)
+        | Error::Invalid(w)
+        | Error::NotFound(w)
+        | Error::Timeout(w)
+        | Error::Unavailable(w)
+        | Error::Other(w) => w.clone(),
+        Error::Cancelled => "the plugin is being stopped".to_owned(),
+    }
+}
+
+/// One connection: first the stream, then the state, so that nothing falls between.
+async fn stream(
+    events: &mut Events<Event>,
+    epoch: &str,
+    version: &str,
+    fresh: &mut Option<Normaliser>,
+    failures: &mut u32,
+) -> Result<Never, Ended> {
+    let mut response = client::events().await.map_err(refused)?;
+    let mut parser = sse::Parser::default();
+    let mut early = parser.push(&chunk(&mut response).await?);
+
+    let statuses = client::statuses("").await.map_err(refused)?;
+    let permissions = client::permissions("").await.map_err(refused)?;
+    let questions = client::questions("").await;
+    if let Some(normaliser) = fresh.take() {
+        state::set(Some(Connection {
+            normaliser,
+            taken: Default::default(),
+            sending: Default::default(),
+            clients: Default::default(),
+            count: 0,
+        }));
+    } else {
+        state::with(|c| c.normaliser.interrupted()).map_err(|e| retry(words(&e)))?;
+    }
+    for id in permissions.iter().map(|p| &p.session).chain(questions.iter().map(|q| &q.session)) {
+        learn(id).await;
+    }
+    let now = clock::now();
+    let (running, asks) = state::with(|c| c.normaliser.opened(&statuses, &permissions, &questions, now))
+        .map_err(|e| retry(words(&e)))?;
+    events.send(Event::Opened(Epoch { id: epoch.to_owned(), version: version.to_owned(), running, asks })).await?;
+    loop {
+        for data in early.drain(..) {
+            event(events, &data).await?;
+        }
+        early = parser.push(&chunk(&mut response).await?);
+        *failures = 0;
+    }
+}
+
+async fn chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
+    match within(SILENCE, response.chunk()).await {
+        Some(Ok(Some(bytes))) => Ok(bytes),
+        Some(Ok(None)) => Err(retry("opencode closed the stream of events")),
+        Some(Err(e)) => Err(retry(words(&e))),
+        None => Err(retry(format!("opencode was silent for {} s", SILENCE / 1000))),
+    }
+}
+
+async fn event(events: &mut Events<Event>, data: &str) -> Result<(), Ended> {
+    let Ok(envelope) = serde_json::from_str::<wire::Envelope>(data) else {
+        log::debug("An event of opencode was not understood and passed over");
+        return Ok(());
+    };
+    if let Ok(Some(id)) = state::with(|c| c.normaliser.unknown_session(&envelope)) {
+        learn(&id).await;
+    }
+    let now = clock::now();
+    let output = state::with(|c| c.normaliser.apply(&envelope, now)).map_err(|e| retry(words(&e)))?;
+    deliver(events, output).await
+}
+
+async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended> {
+    let Output { events: mut batch, actions } = output;
+    for event in &mut batch {
+        if let Event::Message(message) = event {
+            prompts::name(message).await;
+        }
+    }
+    events.send_all(batch).await?;
+    for action in actions {
+        match action {
+            Action::Abort { session, why } => {
+                log::warn(&why);
+                note("stop a turn", client::abort(&session, "").await);
+            }
+            // It may have been answered in between.
+            Action::Reject { ask } => drop(reject(&ask, "").await),
+            Action::Fetch { session, message } => match client::message(&session, &message, "").await {
+                Ok(Some(whole)) => {
+                    let Ok(output) = state::with(|c| c.normaliser.restore(&whole)) else { continue };
+                    events.send_all(output.events).await?;
+                }
+                Ok(None) => {}
+                Err(e) => note("read a message", Err(e)),
+            },
+        }
+    }
+    Ok(())
+}
+
+pub async fn reject(ask: &str, workspace: &str) -> Result<(), Trouble> {
+    if ask.starts_with("que") {
+        client::reply_question(ask, workspace, None).await
+    } else {
+        client::reply_permission(ask, workspace, "reject", None).await
+    }
+}
+
+fn note(what: &str, result: Result<(), Trouble>) {
+    if let Err(e) = result {
+        log::warn(format!("Could not {what}: {}", words(&e.into())));
+    }
+}
+
+/// Reads a session and those above it, so that its asks can be shown at the root.
+pub async fn learn(id: &str) {
+    let mut wanted = state::with(|c| c.normaliser.unknown_ancestor(id)).ok().flatten();
+    while let Some(id) = wanted {
+        match client::session(&id, "").await {
+            Ok(session) => {
+                let info = convert::session(&session);
+                wanted = state::with(|c| {
+                    c.normaliser.learn(info);
+                    c.normaliser.unknown_ancestor(&id)
+                })
+                .ok()
+                .flatten();
+            }
+            Err(_) => return,
+        }
+    }
+}

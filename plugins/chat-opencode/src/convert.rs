@@ -1,0 +1,204 @@
+//! opencode's values as values of the contract. No state, no I/O.
+
+use crate::wire;
+use nexus_plugin_api::chat::types::{
+    Ask, AskKind, Attachment, Content, Message, Retry, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
+};
+use nexus_plugin_api::chat::Ext;
+use serde_json::Value;
+
+/// Of a command's output this much of its end is passed on: opencode sends the whole of it with every update.
+pub const MAX_OUTPUT: usize = 64 * 1024;
+
+pub fn session(session: &wire::Session) -> SessionInfo {
+    let created_at = wire::millis(session.time.created).unwrap_or_default();
+    SessionInfo {
+        ref_: SessionRef { workspace: session.directory.clone(), id: session.id.clone() },
+        parent: session.parent.clone(),
+        title: session.title.clone(),
+        created_at,
+        updated_at: wire::millis(session.time.updated).unwrap_or(created_at),
+        ext: Vec::new(),
+    }
+}
+
+pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
+    let role = if message.role == "user" { Role::User } else { Role::Assistant };
+    let created_at = wire::millis(message.time.created).unwrap_or_default();
+    let completed_at = match role {
+        // A message of the user is whole from the start; opencode gives it no time of completion.
+        Role::User => Some(created_at),
+        Role::Assistant => wire::millis(message.time.completed),
+    };
+    let model = message.provider_id.as_ref().zip(message.model_id.as_ref()).map(|(p, m)| format!("{p}/{m}"));
+    Message {
+        id: message.id.clone(),
+        session: message.session.clone(),
+        role,
+        created_at,
+        completed_at,
+        error: message.error.as_ref().map(wire::Fault::words),
+        model,
+        client_id,
+        ext: Vec::new(),
+    }
+}
+
+/// What a part shows; `None` for opencode's own bookkeeping.
+pub fn content(part: &wire::Part) -> Option<Content> {
+    Some(match part.kind.as_str() {
+        "text" if part.synthetic => other(part),
+        "text" => Content::Text(part.text.clone()),
+        "reasoning" => Content::Reasoning(part.text.clone()),
+        "tool" => Content::Tool(tool(part)),
+        "file" => {
+            Content::Attachment(Attachment { mime: part.mime.clone(), name: part.filename.clone(), url: part.url.clone() })
+        }
+        "step-start" | "step-finish" | "snapshot" => return None,
+        _ => other(part),
+    })
+}
+
+fn other(part: &wire::Part) -> Content {
+    let mut value = serde_json::Map::from_iter(part.rest.clone());
+    if !part.text.is_empty() {
+        value.insert("text".to_owned(), Value::String(part.text.clone()));
+    }
+    let name = if part.synthetic { "opencode.synthetic".to_owned() } else { format!("opencode.{}", part.kind) };
+    Content::Other(Ext { name, value: Value::Object(value).to_string() })
+}
+
+fn tool(part: &wire::Part) -> Tool {
+    let state = part.state.clone().unwrap_or_default();
+    let output = state.output.clone().or_else(|| text_of(&state.metadata, "output"));
+    Tool {
+        name: part.tool.clone(),
+        title: state.title.clone().filter(|t| !t.is_empty()).or_else(|| one_line(&state.input)),
+        state: match state.status.as_str() {
+            "running" => ToolState::Running,
+            "completed" => ToolState::Completed,
+            "error" => ToolState::Failed,
+            _ => ToolState::Pending,
+        },
+        input: if state.input.is_null() { "{}".to_owned() } else { state.input.to_string() },
+        output: output.map(|text| tail(&text, MAX_OUTPUT).to_owned()),
+        error: state.error,
+        started_at: wire::millis(state.time.start),
+        ended_at: wire::millis(state.time.end),
+    }
+}
+
+/// Whether nothing more will come for this part, by what it says itself.
+pub fn ended(part: &wire::Part) -> bool {
+    match part.kind.as_str() {
+        "tool" => part.state.as_ref().is_some_and(|s| s.status == "completed" || s.status == "error"),
+        "text" | "reasoning" => part.time.end.is_some(),
+        _ => true,
+    }
+}
+
+/// One line for people, of a tool's input or a permission's metadata.
+fn one_line(value: &Value) -> Option<String> {
+    ["command", "filePath", "filepath", "path", "pattern", "url", "query", "description"]
+        .into_iter()
+        .find_map(|key| text_of(value, key))
+        .and_then(|text| text.lines().next().map(str::to_owned))
+}
+
+fn text_of(value: &Value, key: &str) -> Option<String> {
+    value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The end of `text`, at most `max` bytes.
+fn tail(text: &str, max: usize) -> &str {
+    let mut from = text.len().saturating_sub(max);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.get(from..).unwrap_or_default()
+}
+
+pub fn turn(status: &wire::Status) -> Turn {
+    match status.kind.as_str() {
+        "idle" => Turn::Idle,
+        "retry" => Turn::Retrying(Retry {
+            attempt: status.attempt,
+            message: status.message.clone(),
+            next_at: wire::millis(status.next),
+        }),
+        _ => Turn::Running,
+    }
+}
+
+/// `root`: the session that shows it. `part`: the tool call that waits.
+pub fn permission(p: &wire::Permission, root: String, part: Option<String>, now: u64) -> Ask {
+    let patterns = p.patterns.join("\n");
+    let detail = text_of(&p.metadata, "command").or_else(|| text_of(&p.metadata, "filepath"));
+    let metadata = p.metadata.to_string();
+    // A diff is worth showing; a huge one is in the tool call.
+    let shown = !p.metadata.is_null() && metadata.len() <= MAX_OUTPUT;
+    Ask {
+        id: p.id.clone(),
+        session: root,
+        asked_by: p.session.clone(),
+        kind: AskKind::Permission,
+        subject: p.permission.clone(),
+        detail: detail.unwrap_or(patterns),
+        always: p.always.clone(),
+        message: None,
+        part,
+        created_at: now,
+        ext: if shown { vec![Ext { name: "opencode.metadata".to_owned(), value: metadata }] } else { Vec::new() },
+    }
+}
+
+/// A question is shown in words; a client that knows `opencode.questions` answers with `other`.
+pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64) -> Ask {
+    let mut lines = Vec::new();
+    for question in q.questions.as_array().into_iter().flatten() {
+        lines.extend(text_of(question, "question"));
+        for option in question.get("options").and_then(Value::as_array).into_iter().flatten() {
+            let label = text_of(option, "label").unwrap_or_default();
+            lines.push(match text_of(option, "description") {
+                Some(description) => format!("- {label}: {description}"),
+                None => format!("- {label}"),
+            });
+        }
+    }
+    Ask {
+        id: q.id.clone(),
+        session: root,
+        asked_by: q.session.clone(),
+        kind: AskKind::Other,
+        subject: "question".to_owned(),
+        detail: lines.join("\n"),
+        always: Vec::new(),
+        message: None,
+        part,
+        created_at: now,
+        ext: vec![Ext { name: "opencode.questions".to_owned(), value: q.questions.to_string() }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_starts_at_a_character() {
+        assert_eq!(tail("aé", 1), "");
+        assert_eq!(tail("aé", 2), "é");
+        assert_eq!(tail("ab", 5), "ab");
+    }
+
+    #[test]
+    fn words_of_a_fault_have_no_stack_trace() {
+        let fault = |json: &str| serde_json::from_str::<wire::Fault>(json).unwrap_or_default().words();
+        assert_eq!(
+            fault(r#"{"name":"UnknownError","data":{"message":"ProviderModelNotFoundError: Model not found: x.\n    at y"}}"#),
+            "Model not found: x."
+        );
+        assert_eq!(fault(r#"{"_tag":"SessionBusyError"}"#), "SessionBusyError");
+        assert_eq!(fault(r#"{"name":"APIError","data":{"message":"An Error: it stays"}}"#), "An Error: it stays");
+    }
+}

@@ -1,0 +1,258 @@
+//! Prompts are sent once.
+//!
+//! opencode appends the parts again when a message id is sent twice, and stores a message some time after it has
+//! answered. So the id is made and kept in the store before the first try, and each later try looks for the message first.
+
+use crate::client::{self, Trouble};
+use crate::settings::{Hosted, Settings, split_model};
+use crate::{ids, state};
+use nexus_plugin_api::caps::{clock, store, types::Error};
+use nexus_plugin_api::chat::types::{Message, Role, SessionRef};
+use nexus_plugin_api::chat::{Admission, Consent, Input, Options};
+use serde_json::{Value, json};
+
+/// The provider whose models opencode's makers host for everybody.
+const HOSTED: &str = "opencode";
+const CONSENT: &str = "hosted-models";
+/// A message may be stored this many times 500 ms after opencode has answered.
+const LOOKS: u32 = 10;
+
+/// As WIT `chat.prompt`.
+pub async fn send(session: SessionRef, client_id: String, parts: Vec<Input>, options: Options) -> Result<Admission, Error> {
+    let key = (session.id.clone(), client_id.clone());
+    if !state::with(|c| c.sending.insert(key.clone()))? {
+        return Ok(Admission::Unknown("This prompt is being sent at this moment.".to_owned()));
+    }
+    let result = admit(&session, &client_id, parts, options).await;
+    // The connection may be another one by now; then there is nothing to take out.
+    let _ = state::with(|c| c.sending.remove(&key));
+    result
+}
+
+async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options: Options) -> Result<Admission, Error> {
+    let settings: Settings = nexus_plugin_api::config()?;
+    let hosted = settings.check().map_err(Error::Other)?;
+    let parts = match body_parts(parts) {
+        Ok(parts) => parts,
+        Err(why) => return Ok(Admission::Refused(why)),
+    };
+    let model = options.model.clone().or_else(|| settings.model.clone());
+    if let Some(model) = model.as_deref().filter(|m| split_model(m).is_none()) {
+        return Ok(Admission::Refused(format!("{model:?} names no model: expected provider/model.")));
+    }
+
+    let kept = store::get(client_key(&session.id, client_id)).await?.and_then(|id| String::from_utf8(id).ok());
+    if let Some(id) = &kept {
+        remember(id, client_id);
+        if state::with(|c| c.taken.contains(id))? || find(session, id).await? {
+            return Ok(Admission::Duplicate);
+        }
+    }
+    if let Some(answer) = consent(session, hosted, model.as_deref(), options.consent.as_deref()).await? {
+        return Ok(answer);
+    }
+    let id = match kept {
+        Some(id) => id,
+        None => keep(&session.id, client_id).await?,
+    };
+    let mut body = json!({ "messageID": id, "parts": parts });
+    if let Some(map) = body.as_object_mut() {
+        if let Some((provider, name)) = model.as_deref().and_then(split_model) {
+            map.insert("model".to_owned(), json!({ "providerID": provider, "modelID": name }));
+        }
+        if let Some(agent) = options.agent {
+            map.insert("agent".to_owned(), json!(agent));
+        }
+    }
+    match client::prompt(&session.id, &session.workspace, &body).await {
+        Ok(()) => {
+            state::with(|c| c.taken.insert(id))?;
+            Ok(Admission::Admitted)
+        }
+        Err(Trouble::Refused { status: 400, words, .. }) => Ok(Admission::Refused(words)),
+        Err(Trouble::Host(Error::Unavailable(why) | Error::Timeout(why) | Error::Other(why))) => {
+            Ok(Admission::Unknown(why))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Looks for a message for a while: an earlier try may have got through a moment ago.
+async fn find(session: &SessionRef, id: &str) -> Result<bool, Error> {
+    for look in 0..LOOKS {
+        if look > 0 {
+            clock::sleep(500).await;
+        }
+        if client::message(&session.id, id, &session.workspace).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn body_parts(parts: Vec<Input>) -> Result<Vec<Value>, String> {
+    parts
+        .into_iter()
+        .map(|part| match part {
+            Input::Text(text) => Ok(json!({ "type": "text", "text": text })),
+            Input::Other(ext) => Err(format!("This plugin cannot send {:?} to opencode; only text.", ext.name)),
+        })
+        .collect()
+}
+
+/// `Some`: the prompt must not be sent now.
+async fn consent(
+    session: &SessionRef,
+    hosted: Hosted,
+    model: Option<&str>,
+    given: Option<&str>,
+) -> Result<Option<Admission>, Error> {
+    if hosted == Hosted::Allow || !may_be_hosted(session, model).await? {
+        return Ok(None);
+    }
+    if hosted == Hosted::Deny {
+        return Ok(Some(Admission::Refused(
+            "This prompt could go to the public models that opencode's makers host, and hosted_models = \"deny\". \
+             Choose another model: [plugin.chat-opencode.config] model = \"provider/model\"."
+                .to_owned(),
+        )));
+    }
+    let key = format!("consent/{CONSENT}");
+    if given == Some(CONSENT) {
+        store::set(key, b"given".to_vec()).await?;
+        return Ok(None);
+    }
+    if store::get(key).await?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Admission::ConsentNeeded(Consent {
+        id: CONSENT.to_owned(),
+        text: "No other model is chosen, so opencode may use a public model that its makers host. Your prompts, and the \
+               files and command output that the agent reads, would then go to opencode.ai and its partners, who may keep and use \
+               them. If you agree, this is remembered. To use another model instead, set model = \"provider/model\" \
+               under [plugin.chat-opencode.config]."
+            .to_owned(),
+    })))
+}
+
+/// Whether opencode could choose a hosted model. Where it cannot be told, it could.
+async fn may_be_hosted(session: &SessionRef, model: Option<&str>) -> Result<bool, Error> {
+    let hosted = |model: &str| split_model(model).is_none_or(|(provider, _)| provider == HOSTED);
+    if let Some(model) = model {
+        return Ok(hosted(model));
+    }
+    // A model stays with its session.
+    let info = client::session(&session.id, &session.workspace).await?;
+    if let Some(provider) = info.model.map(|m| m.provider).filter(|p| !p.is_empty()) {
+        return Ok(provider == HOSTED);
+    }
+    if let Some(model) = client::configured_model(&session.workspace).await? {
+        return Ok(hosted(&model));
+    }
+    Ok(client::offers(HOSTED, &session.workspace).await?)
+}
+
+fn client_key(session: &str, client: &str) -> String {
+    format!("c/{session}/{client}")
+}
+
+fn message_key(message: &str) -> String {
+    format!("m/{message}")
+}
+
+/// Makes the id for a client id and keeps both directions, before anything is sent.
+async fn keep(session: &str, client: &str) -> Result<String, Error> {
+    let now = clock::now();
+    let count = state::with(|c| {
+        c.count = c.count.wrapping_add(1);
+        c.count
+    })?;
+    let id = ids::message_id(now, count, session, client);
+    if let Err(Error::Denied(full)) = keep_both(session, client, &id).await {
+        // The quota is used up: the oldest prompts are never asked for again.
+        if forget_oldest().await? == 0 {
+            return Err(Error::Denied(full));
+        }
+        keep_both(session, client, &id).await?;
+    }
+    remember(&id, client);
+    Ok(id)
+}
+
+async fn keep_both(session: &str, client: &str, id: &str) -> Result<(), Error> {
+    let back = json!([session, client]).to_string();
+    store::set(message_key(id), back.into_bytes()).await?;
+    store::set(client_key(session, client), id.as_bytes().to_vec()).await
+}
+
+/// Message ids sort by time, so the first keys are the oldest.
+async fn forget_oldest() -> Result<usize, Error> {
+    let keys = store::keys("m/".to_owned(), None).await?;
+    for key in &keys {
+        if let Some((session, client)) = read_back(key).await? {
+            store::delete(client_key(&session, &client)).await?;
+        }
+        store::delete(key.clone()).await?;
+    }
+    Ok(keys.len())
+}
+
+async fn read_back(message_key: &str) -> Result<Option<(String, String)>, Error> {
+    let value = store::get(message_key.to_owned()).await?;
+    Ok(value.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// What a deleted session leaves in the store.
+pub async fn forget_session(session: &str) -> Result<(), Error> {
+    loop {
+        let keys = store::keys(format!("c/{session}/"), None).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for key in keys {
+            if let Some(id) = store::get(key.clone()).await?.and_then(|id| String::from_utf8(id).ok()) {
+                store::delete(message_key(&id)).await?;
+            }
+            store::delete(key).await?;
+        }
+    }
+}
+
+fn remember(message: &str, client: &str) {
+    // Without a connection there is no event that could need it.
+    let _ = state::with(|c| c.clients.insert(message.to_owned(), client.to_owned()));
+}
+
+/// Puts the client's id to a message of the user.
+pub async fn name(message: &mut Message) {
+    if message.role != Role::User {
+        return;
+    }
+    if let Ok(Some(client)) = state::with(|c| c.clients.get(&message.id).cloned()) {
+        message.client_id = Some(client);
+        return;
+    }
+    if let Ok(Some((_, client))) = read_back(&message_key(&message.id)).await {
+        remember(&message.id, &client);
+        message.client_id = Some(client);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use nexus_plugin_api::chat::Ext;
+
+    #[test]
+    fn only_text_is_sent() {
+        assert_eq!(body_parts(vec![Input::Text("a".into())]).unwrap(), [json!({"type":"text","text":"a"})]);
+        let other = Input::Other(Ext { name: "image".into(), value: "{}".into() });
+        assert!(body_parts(vec![other]).unwrap_err().contains("image"));
+    }
+
+    #[test]
+    fn keys_fit_the_store() {
+        assert!(client_key("ses_dfbdb485fffeN6QtZ7I9DZ2MPQ", &"x".repeat(128)).len() <= 256);
+    }
+}

@@ -1,0 +1,155 @@
+//! The plugin's configuration, parsed once, and what follows from it: how opencode is started, which version will do.
+
+use crate::client::{AUTHORIZATION, PORT, PROCESS, url};
+use nexus_plugin_api::process::{Command, HttpStep, Signal, StopStep};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// `message.part.delta`, without which nothing streams, appeared here.
+pub const MIN_VERSION: (u64, u64, u64) = (1, 2, 1);
+
+pub const INSTALL: &str = "Install it with `npm install -g opencode-ai`, or let `nexus setup opencode` do it.";
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default = "ask")]
+    hosted_models: String,
+    #[serde(default)]
+    extra_env: BTreeMap<String, String>,
+}
+
+fn ask() -> String {
+    "ask".to_owned()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosted {
+    Ask,
+    Allow,
+    Deny,
+}
+
+impl Settings {
+    /// # Errors
+    /// A sentence that names the key, what was found and what was expected.
+    pub fn check(&self) -> Result<Hosted, String> {
+        if let Some(model) = self.model.as_deref().filter(|m| split_model(m).is_none()) {
+            return Err(format!("[plugin.chat-opencode.config] model = {model:?}: expected provider/model, as in \"anthropic/claude-sonnet-4\""));
+        }
+        match self.hosted_models.as_str() {
+            "ask" => Ok(Hosted::Ask),
+            "allow" => Ok(Hosted::Allow),
+            "deny" => Ok(Hosted::Deny),
+            other => Err(format!(
+                "[plugin.chat-opencode.config] hosted_models = {other:?}: expected \"ask\", \"allow\" or \"deny\""
+            )),
+        }
+    }
+
+    /// How the server is started. Equal settings give an equal command, so that a running one is adopted.
+    pub fn server(&self) -> Command {
+        let mut command = Command::new("opencode")
+            .args(["serve", "--hostname", "127.0.0.1", "--port", "{port:http}"])
+            .inherit()
+            .port(PORT)
+            .env("OPENCODE_SERVER_USERNAME", "opencode")
+            .env("OPENCODE_SERVER_PASSWORD", "{generated:server-password}")
+            .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
+            // Each start leaves a library of some megabytes in its temporary directory.
+            .env("TMPDIR", "{dir}");
+        for (name, value) in &self.extra_env {
+            command = command.env(name, value.replace('{', "{{"));
+        }
+        command.stop(vec![
+            // Ends its tools, which have left the process group.
+            StopStep::Http(HttpStep {
+                method: "POST".to_owned(),
+                url: url("/global/dispose"),
+                headers: vec![("authorization".to_owned(), AUTHORIZATION.to_owned())],
+                timeout: 3_000,
+            }),
+            StopStep::Signal(Signal::Terminate),
+            StopStep::Wait(2_000),
+            // The first one is lost while it installs its own plugins.
+            StopStep::Signal(Signal::Terminate),
+            StopStep::Wait(3_000),
+            StopStep::Signal(Signal::Kill),
+        ])
+    }
+
+    pub fn version(&self) -> Command {
+        Command::new(PROCESS).args(["--version"])
+    }
+}
+
+/// (provider, model): the model's own name may hold slashes.
+pub fn split_model(model: &str) -> Option<(&str, &str)> {
+    model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
+}
+
+/// The version in what `--version` prints: a line that is one, with or without a leading `v`.
+pub fn parse_version(output: &str) -> Option<(String, (u64, u64, u64))> {
+    output.lines().rev().find_map(|line| {
+        let text = line.trim();
+        let bare = text.strip_prefix('v').unwrap_or(text);
+        let core = bare.split(['-', '+']).next()?;
+        let mut numbers = core.split('.').map(str::parse::<u64>);
+        let (a, b, c) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        numbers.next().is_none().then(|| (bare.to_owned(), (a, b, c)))
+    })
+}
+
+/// Why a version will not do. A pre-release counts as its release.
+pub fn unsuitable(found: (u64, u64, u64)) -> Option<String> {
+    let show = |(a, b, c): (u64, u64, u64)| format!("{a}.{b}.{c}");
+    if found < MIN_VERSION {
+        return Some(format!(
+            "opencode {} is too old: {} or newer is needed. Update it with `npm install -g opencode-ai@latest` or `opencode upgrade`.",
+            show(found),
+            show(MIN_VERSION)
+        ));
+    }
+    (found.0 > 1).then(|| {
+        format!(
+            "opencode {} speaks another interface than the one this plugin knows (version 1). \
+             Install a version 1 with `npm install -g opencode-ai@1`, or look for a newer plugin.",
+            show(found)
+        )
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(parse_version("1.18.33\n").unwrap().1, (1, 18, 33));
+        assert_eq!(parse_version("a warning\nv1.2.1-beta.3\n").unwrap(), ("1.2.1-beta.3".to_owned(), (1, 2, 1)));
+        assert_eq!(parse_version("opencode\n1.2\n1.2.x"), None);
+        assert_eq!(unsuitable((1, 2, 1)), None);
+        assert_eq!(unsuitable((1, 18, 33)), None);
+        assert!(unsuitable((1, 2, 0)).unwrap().contains("1.2.1 or newer"));
+        assert!(unsuitable((2, 0, 0)).unwrap().contains("opencode-ai@1"));
+    }
+
+    #[test]
+    fn settings_name_the_key_that_is_wrong() {
+        let settings = |json: &str| serde_json::from_str::<Settings>(json).unwrap();
+        assert_eq!(settings("{}").check(), Ok(Hosted::Ask));
+        assert_eq!(settings(r#"{"hosted_models":"deny","model":"a/b/c"}"#).check(), Ok(Hosted::Deny));
+        assert!(settings(r#"{"hosted_models":"yes"}"#).check().unwrap_err().contains("hosted_models = \"yes\""));
+        assert!(settings(r#"{"model":"gpt"}"#).check().unwrap_err().contains("provider/model"));
+    }
+
+    #[test]
+    fn the_password_is_never_an_argument_and_braces_of_the_operator_stay_literal() {
+        let settings: Settings = serde_json::from_str(r#"{"extra_env":{"A":"{secret:x}"}}"#).unwrap();
+        let spec = settings.server().0;
+        assert!(spec.args.iter().all(|a| !a.contains("password")));
+        assert!(spec.env.contains(&("A".to_owned(), "{{secret:x}".to_owned())));
+    }
+}

@@ -1,0 +1,399 @@
+//! Streams recorded from opencode 1.18.33, and what becomes of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use chat_opencode::normalise::{Action, Normaliser, Output, closed_revision};
+use chat_opencode::wire::{Envelope, Permission, Statuses, WithParts};
+use nexus_plugin_api::chat::types::{AskKind, Content, Event, Message, Part, Role, ToolState, Turn};
+use nexus_plugin_api::sse::Parser;
+use std::collections::BTreeMap;
+
+const DIRECTORY: &str = "/workspace/demo";
+const START: u64 = 1_795_374_000_000;
+
+fn fixture(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn envelopes(stream: &str) -> Vec<Envelope> {
+    Parser::default().push(stream.as_bytes()).iter().map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+fn normaliser() -> Normaliser {
+    let mut normaliser = Normaliser::new(START);
+    normaliser.watch(DIRECTORY);
+    normaliser
+}
+
+fn apply(normaliser: &mut Normaliser, envelopes: &[Envelope]) -> Output {
+    let mut all = Output::default();
+    for (i, envelope) in envelopes.iter().enumerate() {
+        assert_eq!(normaliser.unknown_session(envelope), None);
+        let out = normaliser.apply(envelope, START + i as u64);
+        all.events.extend(out.events);
+        all.actions.extend(out.actions);
+    }
+    all
+}
+
+fn play(name: &str) -> Output {
+    apply(&mut normaliser(), &envelopes(&fixture(name)))
+}
+
+/// What a host makes of the events, by the rules of the contract alone.
+#[derive(Default)]
+struct Host {
+    messages: BTreeMap<String, Message>,
+    parts: BTreeMap<String, Part>,
+    turns: Vec<(String, Turn)>,
+}
+
+impl Host {
+    fn see(events: &[Event]) -> Self {
+        let mut host = Self::default();
+        for event in events {
+            match event {
+                Event::Message(m) => drop(host.messages.insert(m.id.clone(), m.clone())),
+                Event::Part(p) => {
+                    if let Some(before) = host.parts.get(&p.id) {
+                        assert!(!before.closed, "a snapshot after the part was closed: {p:?}");
+                        assert!(before.revision < p.revision);
+                    }
+                    host.parts.insert(p.id.clone(), p.clone());
+                }
+                Event::Delta(d) => {
+                    let part = host.parts.get_mut(&d.part).expect("a delta of an unknown part");
+                    assert!(!part.closed && part.revision < d.revision);
+                    part.revision = d.revision;
+                    match &mut part.content {
+                        Content::Text(t) | Content::Reasoning(t) => t.push_str(&d.text),
+                        other => panic!("a delta of {other:?}"),
+                    }
+                }
+                Event::PartRemoved((_, _, id)) => drop(host.parts.remove(id).expect("an unknown part was removed")),
+                Event::Turn(t) => host.turns.push((t.session.clone(), t.turn.clone())),
+                _ => {}
+            }
+        }
+        host
+    }
+
+    fn texts(&self, role: Role) -> Vec<&str> {
+        self.parts
+            .values()
+            .filter(|p| self.messages[&p.message].role == role)
+            .filter_map(|p| if let Content::Text(t) = &p.content { Some(t.as_str()) } else { None })
+            .collect()
+    }
+
+    /// Every message of the turn is complete, and so are its parts.
+    fn assert_settled(&self) {
+        assert!(self.parts.values().all(|p| p.closed), "{:?}", self.parts.values().find(|p| !p.closed));
+        assert!(self.messages.values().all(|m| m.completed_at.is_some()));
+        let mut last = BTreeMap::new();
+        self.turns.iter().for_each(|(s, t)| drop(last.insert(s, t)));
+        assert!(!last.is_empty() && last.values().all(|t| **t == Turn::Idle), "{:?}", self.turns);
+    }
+}
+
+#[test]
+fn a_plain_answer_streams_and_settles() {
+    let out = play("plain.sse");
+    assert_eq!(out.actions, []);
+    let deltas = out.events.iter().filter(|e| matches!(e, Event::Delta(_))).count();
+    assert!(deltas >= 6, "{deltas} deltas");
+    let host = Host::see(&out.events);
+    host.assert_settled();
+    assert_eq!(host.texts(Role::User), ["go [[reason n=3 rate=30]] [[text n=6 rate=30]]"]);
+    assert_eq!(host.texts(Role::Assistant), ["alpha bravo charlie delta echo foxtrot "]);
+    let thoughts = host.parts.values().filter(|p| matches!(&p.content, Content::Reasoning(t) if !t.is_empty())).count();
+    assert_eq!(thoughts, 1);
+    let turns: Vec<&Turn> = host.turns.iter().map(|(_, t)| t).collect();
+    assert_eq!(turns, [&Turn::Running, &Turn::Idle]);
+    let answer = host.messages.values().find(|m| m.role == Role::Assistant).unwrap();
+    assert_eq!(answer.model.as_deref(), Some("fake/fake-1"));
+    assert_eq!(answer.error, None);
+    assert!(out.events.iter().any(|e| matches!(e, Event::Session(s) if s.ref_.workspace == DIRECTORY)));
+}
+
+#[test]
+fn a_tool_call_is_asked_for_answered_and_run() {
+    let out = play("tool.sse");
+    let states: Vec<ToolState> = out
+        .events
+        .iter()
+        .filter_map(|e| match e {
+            Event::Part(Part { content: Content::Tool(t), .. }) => Some(t.state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states.first(), Some(&ToolState::Pending));
+    assert!(states.contains(&ToolState::Running));
+    assert_eq!(states.last(), Some(&ToolState::Completed));
+
+    let host = Host::see(&out.events);
+    host.assert_settled();
+    let (id, tool) = host
+        .parts
+        .iter()
+        .find_map(|(id, p)| if let Content::Tool(t) = &p.content { Some((id, t)) } else { None })
+        .unwrap();
+    assert_eq!((tool.name.as_str(), tool.title.as_deref()), ("bash", Some("echo hello")));
+    assert_eq!(tool.output.as_deref(), Some("hello\n"));
+    let ask = out.events.iter().find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None }).unwrap();
+    assert_eq!((ask.kind, ask.subject.as_str(), ask.detail.as_str()), (AskKind::Permission, "bash", "echo hello"));
+    assert_eq!(ask.always, ["echo *"]);
+    assert_eq!(ask.part.as_ref(), Some(id));
+    let closed = out.events.iter().filter(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id)).count();
+    assert_eq!((closed, out.actions), (1, vec![]));
+}
+
+#[test]
+fn an_abort_keeps_the_text_and_is_no_error() {
+    let out = play("abort.sse");
+    let host = Host::see(&out.events);
+    host.assert_settled();
+    assert!(host.texts(Role::Assistant)[0].starts_with("alpha "));
+    let answer = host.messages.values().find(|m| m.role == Role::Assistant).unwrap();
+    assert_eq!(answer.error.as_deref(), Some("Aborted"));
+    assert!(!out.events.iter().any(|e| matches!(e, Event::Error(_))));
+}
+
+#[test]
+fn a_retry_takes_the_unfinished_text_back() {
+    let out = play("retry.sse");
+    let removed = out.events.iter().filter(|e| matches!(e, Event::PartRemoved(_))).count();
+    let retries: Vec<u32> = out
+        .events
+        .iter()
+        .filter_map(|e| match e {
+            Event::Turn(t) => if let Turn::Retrying(r) = &t.turn { Some(r.attempt) } else { None },
+            _ => None,
+        })
+        .collect();
+    assert!(removed >= 1 && retries.starts_with(&[1]), "{removed} {retries:?}");
+    let host = Host::see(&out.events);
+    host.assert_settled();
+    assert!(host.texts(Role::Assistant).len() <= 1, "{:?}", host.texts(Role::Assistant));
+}
+
+#[test]
+fn an_endless_turn_is_stopped_once_and_said() {
+    let out = play("endless.sse");
+    let aborts = out.actions.iter().filter(|a| matches!(a, Action::Abort { .. })).count();
+    assert_eq!(aborts, 1);
+    assert!(out.events.iter().any(|e| matches!(e, Event::Error((Some(_), why)) if why.contains("8 times"))));
+}
+
+#[test]
+fn a_question_is_shown_in_words() {
+    let out = play("question.sse");
+    let ask = out.events.iter().find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None }).unwrap();
+    assert_eq!(ask.kind, AskKind::Other);
+    assert_eq!(ask.detail, "Which colour?\n- Red: r\n- Blue: b");
+    assert!(out.events.iter().any(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id)));
+    Host::see(&out.events).assert_settled();
+}
+
+#[test]
+fn the_ask_of_a_sub_agent_surfaces_at_the_root() {
+    let out = play("subagent.sse");
+    let ask = out.events.iter().find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None }).unwrap();
+    assert_ne!(ask.session, ask.asked_by);
+    let child = out
+        .events
+        .iter()
+        .find_map(|e| if let Event::Session(s) = e { Some(s).filter(|s| s.ref_.id == ask.asked_by) } else { None })
+        .unwrap();
+    assert_eq!(child.parent.as_ref(), Some(&ask.session));
+    assert!(out.events.contains(&Event::AskClosed((ask.session.clone(), ask.id.clone()))));
+}
+
+#[test]
+fn an_unknown_session_is_learnt_before_its_ask_is_placed() {
+    let all = envelopes(&fixture("subagent.sse"));
+    let asked = all.iter().find(|e| e.payload.kind == "permission.asked").unwrap();
+    let child = asked.payload.properties["sessionID"].as_str().unwrap();
+    assert_eq!(normaliser().unknown_session(asked).as_deref(), Some(child));
+}
+
+#[test]
+fn a_bad_model_is_said_once_without_a_stack_trace() {
+    let out = play("bad_model.sse");
+    let errors: Vec<&str> = out
+        .events
+        .iter()
+        .filter_map(|e| if let Event::Error((_, words)) = e { Some(words.as_str()) } else { None })
+        .collect();
+    assert_eq!(errors, ["Model not found: nope/x. Did you mean: standardcompute?"]);
+}
+
+#[test]
+fn an_idle_session_has_no_asks_left() {
+    let all = envelopes(&fixture("tool.sse"));
+    let asked = all.iter().position(|e| e.payload.kind == "permission.asked").unwrap();
+    let mut normaliser = normaliser();
+    let ask = apply(&mut normaliser, &all[..=asked]).events.pop().unwrap();
+    let Event::Asked(ask) = ask else { panic!("{ask:?}") };
+    let idle = all.iter().find(|e| e.payload.kind == "session.idle").unwrap();
+    let out = apply(&mut normaliser, std::slice::from_ref(idle));
+    assert_eq!(out.actions, [Action::Reject { ask: ask.id.clone() }]);
+    assert!(out.events.contains(&Event::AskClosed((ask.session, ask.id))));
+}
+
+#[test]
+fn after_a_gap_no_wrong_text_is_shown() {
+    let all = envelopes(&fixture("plain.sse"));
+    let third = all.iter().enumerate().filter(|(_, e)| e.payload.kind == "message.part.delta").nth(5).unwrap().0;
+    let mut normaliser = normaliser();
+    let mut events = apply(&mut normaliser, &all[..third]).events;
+    normaliser.interrupted();
+    // Two events are lost.
+    let after = apply(&mut normaliser, &all[third + 2..]);
+    assert!(!after.events.iter().any(|e| matches!(e, Event::Delta(d) if events.iter().any(|b| matches!(b, Event::Part(p) if p.id == d.part)))));
+    events.extend(after.events);
+    let host = Host::see(&events);
+    assert_eq!(host.texts(Role::Assistant), ["alpha bravo charlie delta echo foxtrot "]);
+    host.assert_settled();
+}
+
+#[test]
+fn a_message_that_ended_during_a_gap_is_read_again() {
+    let all = envelopes(&fixture("plain.sse"));
+    let delta = all.iter().rposition(|e| e.payload.kind == "message.part.delta").unwrap();
+    let completed = all
+        .iter()
+        .rposition(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
+        .unwrap();
+    let mut normaliser = normaliser();
+    let mut events = apply(&mut normaliser, &all[..delta]).events;
+    normaliser.interrupted();
+    let out = apply(&mut normaliser, &all[completed..]);
+    let [Action::Fetch { session, message }] = out.actions.as_slice() else { panic!("{:?}", out.actions) };
+    events.extend(out.events);
+    let text = all
+        .iter()
+        .rfind(|e| e.payload.kind == "message.part.updated" && e.payload.properties["part"]["type"] == "text")
+        .unwrap();
+    let whole: WithParts = serde_json::from_value(serde_json::json!({
+        "info": all[completed].payload.properties["info"],
+        "parts": [text.payload.properties["part"]],
+    }))
+    .unwrap();
+    assert_eq!((&whole.info.session, &whole.info.id), (session, message));
+    events.extend(normaliser.restore(&whole).events);
+    let host = Host::see(&events);
+    assert_eq!(host.texts(Role::Assistant), ["alpha bravo charlie delta echo foxtrot "]);
+    host.assert_settled();
+}
+
+#[test]
+fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
+    let all = envelopes(&fixture("plain.sse"));
+    let delta = all.iter().rposition(|e| e.payload.kind == "message.part.delta").unwrap();
+    let mut normaliser = normaliser();
+    let events = apply(&mut normaliser, &all[..delta]).events;
+    let Some(Event::Delta(last)) = events.last() else { panic!("{events:?}") };
+    let info = all
+        .iter()
+        .find(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
+        .unwrap();
+    let stored = serde_json::json!({
+        "info": info.payload.properties["info"],
+        "parts": [{"id": last.part, "messageID": last.message, "sessionID": last.session, "type": "text", "text": ""}],
+    });
+    let stored: WithParts = serde_json::from_value(stored).unwrap();
+    let part = normaliser.kept(&stored.parts[0], &stored.info).unwrap();
+    assert_eq!(part.content, Content::Text("alpha bravo charlie delta echo ".to_owned()));
+    assert_eq!((part.revision, part.closed), (last.revision, false));
+    // Another instance knows nothing of it, and must not take away what the host has.
+    assert_eq!(Normaliser::new(START).kept(&stored.parts[0], &stored.info).unwrap().revision, 1);
+}
+
+#[test]
+fn a_snapshot_of_the_past_is_newer_than_the_events_were() {
+    let messages: Vec<WithParts> = serde_json::from_str(&fixture("messages.json")).unwrap();
+    let out = play("tool.sse");
+    let host = Host::see(&out.events);
+    let mut seen = 0;
+    for message in &messages {
+        for part in &message.parts {
+            let Some(kept) = normaliser().kept(part, &message.info) else { continue };
+            assert!(kept.closed);
+            let live = &host.parts[&kept.id];
+            assert_eq!(live.content, kept.content);
+            assert!(kept.revision >= live.revision && kept.revision <= closed_revision(START + 10_000_000));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, host.parts.len());
+}
+
+#[test]
+fn the_opening_knows_what_runs_and_what_waits() {
+    let permissions: Vec<Permission> = serde_json::from_str(&fixture("permissions.json")).unwrap();
+    let statuses: Statuses = serde_json::from_str(&format!(r#"{{"{}":{{"type":"busy"}}}}"#, permissions[0].session)).unwrap();
+    let mut normaliser = normaliser();
+    let (running, asks) = normaliser.opened(&statuses, &permissions, &[], START);
+    assert_eq!(running[0].turn, Turn::Running);
+    assert_eq!((asks.len(), asks[0].detail.as_str()), (1, "echo nested"));
+    // The stream says it again; it is not asked twice.
+    let again = format!(
+        r#"{{"directory":"{DIRECTORY}","payload":{{"type":"permission.asked","properties":{}}}}}"#,
+        serde_json::to_string(&serde_json::from_str::<serde_json::Value>(&fixture("permissions.json")).unwrap()[0]).unwrap()
+    );
+    assert!(normaliser.apply(&serde_json::from_str(&again).unwrap(), START).events.is_empty());
+}
+
+#[test]
+fn other_directories_and_unknown_types_are_passed_over() {
+    let mut elsewhere = Normaliser::new(START);
+    elsewhere.watch("/workspace/other");
+    let all = envelopes(&fixture("tool.sse"));
+    assert!(all.iter().all(|e| elsewhere.apply(e, START).events.is_empty()));
+    let odd = format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"message.updated","properties":{{"info":7}}}}}}"#);
+    assert!(normaliser().apply(&serde_json::from_str(&odd).unwrap(), START).events.is_empty());
+    let new = format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"brand.new"}}}}"#);
+    assert!(normaliser().apply(&serde_json::from_str(&new).unwrap(), START).events.is_empty());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_cut_of_the_bytes_gives_the_same_events(cuts in proptest::collection::vec(0usize..15_000, 0..40)) {
+        let stream = fixture("plain.sse");
+        let bytes = stream.as_bytes();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(bytes.len())).collect();
+        cuts.push(bytes.len());
+        cuts.sort_unstable();
+        let (mut parser, mut data, mut from) = (Parser::default(), Vec::new(), 0);
+        for to in cuts {
+            data.extend(parser.push(&bytes[from..to]));
+            from = to;
+        }
+        let envelopes: Vec<Envelope> = data.iter().map(|d| serde_json::from_str(d).unwrap()).collect();
+        proptest::prop_assert_eq!(apply(&mut normaliser(), &envelopes).events, play("plain.sse").events);
+    }
+
+    #[test]
+    fn lost_events_never_break_the_rules(lost in proptest::collection::vec(0usize..200, 0..30)) {
+        for name in ["plain.sse", "tool.sse", "abort.sse", "retry.sse", "question.sse"] {
+            let mut all = envelopes(&fixture(name));
+            let mut i = 0;
+            // Messages and parts in disorder may come, but never a panic, and never a delta of an unknown part.
+            all.retain(|_| { i += 1; !lost.contains(&i) });
+            let mut normaliser = normaliser();
+            let mut known = std::collections::BTreeSet::new();
+            for (i, envelope) in all.iter().enumerate() {
+                for event in normaliser.apply(envelope, START + i as u64).events {
+                    match event {
+                        Event::Part(p) => drop(known.insert(p.id)),
+                        Event::Delta(d) => proptest::prop_assert!(known.contains(&d.part)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}

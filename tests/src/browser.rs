@@ -1,0 +1,194 @@
+//! A browser without a screen: cookies, forms as the pages hold them, and the live socket.
+
+use crate::nexus::Nexus;
+use futures::{SinkExt as _, StreamExt as _};
+use reqwest::cookie::{CookieStore as _, Jar};
+use reqwest::{Response, Url};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// The owner in every test.
+pub const ACCOUNT: &str = "owner";
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// One device.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    base: Url,
+    jar: Arc<Jar>,
+    client: reqwest::Client,
+}
+
+/// An input of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    pub name: String,
+    pub kind: String,
+    pub value: String,
+}
+
+impl Browser {
+    /// A device without any cookie.
+    pub fn new(url: &str) -> Self {
+        let jar = Arc::new(Jar::default());
+        let client = reqwest::Client::builder()
+            .cookie_provider(Arc::clone(&jar))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
+        Self { base: url.parse().unwrap(), jar, client }
+    }
+
+    /// Creates the owner's account with the set-up link, and is logged in.
+    pub async fn set_up(nexus: &Nexus) -> Self {
+        let browser = Self::new(&nexus.url);
+        let token = nexus.setup_token();
+        let answer = browser.submit("/setup", &[("token", &token), ("account", ACCOUNT), ("password", PASSWORD)]).await;
+        let status = answer.status();
+        assert!(status.is_redirection(), "set-up: {status}\n{}", answer.text().await.unwrap());
+        browser
+    }
+
+    /// Logs in; the answer is a redirection where that went well.
+    pub async fn log_in(&self, account: &str, password: &str) -> Response {
+        self.submit("/login", &[("account", account), ("password", password)]).await
+    }
+
+    fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
+    pub fn url(&self, path: &str) -> Url {
+        self.base.join(path).unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(self.url(path)).send().await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, form: &[(String, String)]) -> Response {
+        self.client.post(self.url(path)).header("origin", self.origin()).form(form).send().await.unwrap()
+    }
+
+    /// Opens the page, fills its form in and sends it. A key fills the input of that name, with or without the prefix
+    /// `field-`; `account` fills a text input of another name too, `password` every password input.
+    pub async fn submit(&self, path: &str, values: &[(&str, &str)]) -> Response {
+        let page = self.get(path).await;
+        let status = page.status();
+        let html = page.text().await.unwrap();
+        let (action, inputs) = form(&html, path).unwrap_or_else(|| panic!("{path} holds no form ({status}):\n{html}"));
+        let value = |key: &str| values.iter().find(|(k, _)| *k == key).map(|(_, v)| (*v).to_owned());
+        let filled: Vec<_> = inputs
+            .into_iter()
+            .map(|input| {
+                let plain = input.name.strip_prefix("field-").unwrap_or(&input.name);
+                let general = match input.kind.as_str() {
+                    "password" => "password",
+                    "text" => "account",
+                    _ => "",
+                };
+                let value = value(plain).or_else(|| value(general)).unwrap_or(input.value);
+                (input.name, value)
+            })
+            .collect();
+        self.post(&action, &filled).await
+    }
+
+    /// Opens the live socket at `path`, such as `/live?…`.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn socket(&self, path: &str) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
+        let mut url = self.url(path);
+        url.set_scheme("ws").unwrap();
+        let mut request = url.as_str().into_client_request()?;
+        request.headers_mut().insert("origin", HeaderValue::from_str(&self.origin()).unwrap());
+        if let Some(cookies) = self.jar.cookies(&self.base) {
+            request.headers_mut().insert("cookie", HeaderValue::from_bytes(cookies.as_bytes()).unwrap());
+        }
+        let (stream, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Socket(stream))
+    }
+}
+
+/// A live socket that speaks JSON.
+#[derive(Debug)]
+pub struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Socket {
+    pub async fn send(&mut self, value: &Value) {
+        self.0.send(Message::text(value.to_string())).await.unwrap();
+    }
+
+    /// The next frame. None: the server closed.
+    ///
+    /// # Panics
+    /// Nothing came for 30 seconds, or no JSON.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(30), self.0.next()).await;
+            match next.expect("the live socket is silent")? {
+                Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Frames up to the first that `last` takes, it included.
+    pub async fn until(&mut self, last: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut frames = Vec::new();
+        loop {
+            let frame = self.next().await.unwrap_or_else(|| panic!("the server closed after {frames:?}"));
+            let done = last(&frame);
+            frames.push(frame);
+            if done {
+                return frames;
+            }
+        }
+    }
+}
+
+/// The form of a page that is sent to `path` itself, or its first one: where it goes, and its inputs.
+pub fn form(html: &str, path: &str) -> Option<(String, Vec<Input>)> {
+    let path = path.split('?').next()?;
+    let forms: Vec<_> = html.split("<form").skip(1).filter_map(|f| f.split("</form>").next()).collect();
+    let action = |form: &str| attribute(form.split('>').next().unwrap_or(""), "action");
+    let form = forms.iter().find(|f| action(f).as_deref() == Some(path)).or(forms.first())?;
+    let inputs = form.split("<input").skip(1).filter_map(|rest| {
+        let tag = rest.split('>').next()?;
+        Some(Input {
+            name: attribute(tag, "name")?,
+            kind: attribute(tag, "type").unwrap_or_else(|| "text".to_owned()),
+            value: attribute(tag, "value").unwrap_or_default(),
+        })
+    });
+    Some((action(form).unwrap_or_else(|| path.to_owned()), inputs.collect()))
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+    let value = rest.split('"').next()?;
+    let plain = value.replace("&quot;", "\"").replace("&#34;", "\"").replace("&#39;", "'").replace("&#x27;", "'");
+    Some(plain.replace("&lt;", "<").replace("&gt;", ">").replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&").replace("&amp;", "&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_the_page_is_found_and_read() {
+        let html = r#"<form method="post" action="/logout"><input type="hidden" name="csrf" value="a"></form>
+            <form method="post" action="/login"><input type="hidden" name="csrf" value="b&#38;c"><input id="f" name="field-account" required></form>"#;
+        let (action, inputs) = form(html, "/login?next=%2F").unwrap();
+        assert_eq!(action, "/login");
+        assert_eq!(inputs[0], Input { name: "csrf".into(), kind: "hidden".into(), value: "b&c".into() });
+        assert_eq!((inputs[1].name.as_str(), inputs[1].kind.as_str()), ("field-account", "text"));
+    }
+}

@@ -1,0 +1,278 @@
+//! The real binary, started as a person starts it, in a world of its own.
+
+use crate::processes;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// Until the readiness line, on a machine that compiles plugins for the first time beside other tests.
+const READY: Duration = Duration::from_secs(60);
+/// Until nothing of an ended Nexus is left.
+const GONE: Duration = Duration::from_secs(30);
+
+/// The binary under test: `NEXUS_BIN`, or the one beside this test's own.
+pub fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("NEXUS_BIN") {
+        return named.into();
+    }
+    let me = std::env::current_exe().unwrap();
+    // target/PROFILE/deps/TEST-HASH
+    let path = me.parent().and_then(Path::parent).unwrap().join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is not there: run `cargo build -p nexus`, or name a binary in NEXUS_BIN", path.display());
+    path
+}
+
+/// How to start one. The folder is a new temporary one unless it is taken over from a Nexus before.
+#[derive(Debug)]
+pub struct Start {
+    config: String,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
+    cwd: Option<PathBuf>,
+    folder: Arc<tempfile::TempDir>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            config: String::new(),
+            env: Vec::new(),
+            args: Vec::new(),
+            cwd: None,
+            folder: Arc::new(tempfile::Builder::new().prefix("nexus-test-").tempdir().unwrap()),
+        }
+    }
+}
+
+impl Start {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// What follows `config-version = 1` in its file.
+    #[must_use]
+    pub fn config(mut self, toml: impl Into<String>) -> Self {
+        self.config = toml.into();
+        self
+    }
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+    #[must_use]
+    pub fn envs(mut self, all: &[(String, String)]) -> Self {
+        self.env.extend_from_slice(all);
+        self
+    }
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+    /// The current directory, and so the workspace where the configuration names none.
+    #[must_use]
+    pub fn cwd(mut self, dir: &Path) -> Self {
+        self.cwd = Some(dir.to_owned());
+        self
+    }
+    /// The temporary folder: `nexus.toml` and `data` lie in it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, subcommand: &[&str]) -> Command {
+        let file = self.folder().join("nexus.toml");
+        fs::write(&file, format!("config-version = 1\n{}", self.config)).unwrap();
+        let home = self.folder().join("nexus-home");
+        let work = self.cwd.clone().unwrap_or_else(|| self.folder().join("work"));
+        for dir in [&home, &work] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        let mut command = Command::new(binary());
+        command.args(subcommand).arg("--config").arg(&file).arg("--data-dir").arg(self.data_dir());
+        command.current_dir(work).env("HOME", &home);
+        for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(name);
+        }
+        command.envs(self.env.iter().map(|(n, v)| (n, v))).stdin(Stdio::null());
+        command
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    /// Runs another subcommand on the same configuration and data, to its end.
+    pub fn run(&self, subcommand: &[&str], input: &str) -> std::process::Output {
+        use std::io::Write as _;
+        let mut command = self.command(subcommand);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Starts it and does not wait.
+    pub fn spawn(&self) -> Nexus {
+        let mut command = self.command(&["up"]);
+        if !self.args.iter().any(|a| a == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.args(&self.args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = Output::default();
+        output.follow(child.stdout.take().unwrap(), true);
+        output.follow(child.stderr.take().unwrap(), false);
+        let folder = Arc::clone(&self.folder);
+        Nexus { child, output, folder, url: String::new(), marks: BTreeSet::new(), checked: false }
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn up(&self) -> Nexus {
+        let mut nexus = self.spawn();
+        let line = nexus.output.wait(READY, |line| line.strip_prefix("nexus listening on ").map(str::to_owned));
+        match line {
+            Some(url) => nexus.url = url.trim().to_owned(),
+            None => panic!("no readiness line.\n{}", nexus.output()),
+        }
+        nexus
+    }
+}
+
+/// Lines of both streams as they come.
+#[derive(Debug, Clone, Default)]
+struct Output(Arc<(Mutex<Vec<(bool, String)>>, Condvar)>);
+
+impl Output {
+    fn follow(&self, stream: impl Read + Send + 'static, stdout: bool) {
+        let shared = self.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                shared.0.0.lock().unwrap().push((stdout, line));
+                shared.0.1.notify_all();
+            }
+        });
+    }
+
+    /// The first line that `find` takes.
+    fn wait<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + limit;
+        let mut lines = self.0.0.lock().unwrap();
+        loop {
+            if let Some(found) = lines.iter().find_map(|(_, line)| find(line)) {
+                return Some(found);
+            }
+            let left = end.checked_duration_since(Instant::now())?;
+            lines = self.0.1.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+}
+
+/// A running Nexus. When it is dropped it is killed hard, and the test fails if anything it started survives.
+#[derive(Debug)]
+pub struct Nexus {
+    child: Child,
+    output: Output,
+    folder: Arc<tempfile::TempDir>,
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    marks: BTreeSet<String>,
+    checked: bool,
+}
+
+impl Nexus {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it wrote so far, for a message.
+    pub fn output(&self) -> String {
+        self.output.0.0.lock().unwrap().iter().map(|(out, l)| format!("{} {l}\n", if *out { "out" } else { "err" })).collect()
+    }
+
+    /// Its lines on stdout.
+    pub fn stdout(&self) -> Vec<String> {
+        self.output.0.0.lock().unwrap().iter().filter(|(out, _)| *out).map(|(_, line)| line.clone()).collect()
+    }
+
+    /// The first line, so far or within `limit`, that `find` takes.
+    pub fn wait_for_line<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.output.wait(limit, find)
+    }
+
+    /// The token of the set-up link.
+    pub fn setup_token(&self) -> String {
+        let token = self.wait_for_line(READY, |line| {
+            let (_, token) = line.split_once("/setup#")?;
+            Some(token.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect::<String>())
+        });
+        token.unwrap_or_else(|| panic!("no set-up link.\n{}", self.output()))
+    }
+
+    /// Its descendants now; remembers their marks, so that they are found after its end.
+    pub fn descendants(&mut self) -> Vec<u32> {
+        self.marks.extend(processes::marks(self.pid()));
+        processes::descendants(self.pid())
+    }
+
+    /// The descendant whose command line holds `text`.
+    pub fn find_process(&mut self, text: &str) -> Option<u32> {
+        self.descendants().into_iter().find(|pid| processes::command_line(*pid).contains(text))
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.descendants();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, then its exit. None: it did not end within `limit`.
+    pub fn terminate(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.descendants();
+        processes::signal(self.pid(), libc::SIGTERM);
+        self.wait(limit)
+    }
+
+    /// Its exit. None: it runs on after `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let mut exit = None;
+        processes::wait_until(limit, || {
+            exit = self.child.try_wait().unwrap();
+            exit.is_some()
+        });
+        exit
+    }
+
+    /// What survives the end of this Nexus: (pid, command line). Waits until nothing does.
+    pub fn survivors(&mut self) -> Vec<(u32, String)> {
+        self.checked = true;
+        let look = || processes::marked(&self.marks, self.folder.path());
+        if processes::wait_until(GONE, || look().is_empty()) {
+            return Vec::new();
+        }
+        look().into_iter().map(|pid| (pid, processes::command_line(pid))).collect()
+    }
+}
+
+impl Drop for Nexus {
+    fn drop(&mut self) {
+        self.kill();
+        if self.checked {
+            return;
+        }
+        let left = self.survivors();
+        for (pid, _) in &left {
+            processes::signal(*pid, libc::SIGKILL);
+        }
+        if std::thread::panicking() {
+            eprintln!("--- what nexus wrote\n{}", self.output());
+            return;
+        }
+        assert!(left.is_empty(), "survived their Nexus: {left:?}\n{}", self.output());
+    }
+}
