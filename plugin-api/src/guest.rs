@@ -176,7 +176,7 @@ pub use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, sp
 macro_rules! export_tunnel {
     ($plugin:ident) => {
         // A native linker rejects the names of these symbols.
-        #[cfg(target_arch = \"wasm32\")]
+        #[cfg(target_arch = "wasm32")]
         $crate::tunnel::__world::export_world!($plugin with_types_in $crate::tunnel::__world);
         const _: fn() = || {
             fn implements<T: $crate::tunnel::Guest>() {}
@@ -191,7 +191,7 @@ macro_rules! export_tunnel {
 macro_rules! export_chat {
     ($plugin:ident) => {
         // A native linker rejects the names of these symbols.
-        #[cfg(target_arch = \"wasm32\")]
+        #[cfg(target_arch = "wasm32")]
         $crate::chat::__world::export_world!($plugin with_types_in $crate::chat::__world);
         const _: fn() = || {
             fn implements<T: $crate::chat::Guest>() {}
@@ -207,7 +207,7 @@ macro_rules! export_chat_with_sessions {
     ($plugin:ident) => {
         $crate::export_chat!($plugin);
         // A native linker rejects the names of these symbols.
-        #[cfg(target_arch = \"wasm32\")]
+        #[cfg(target_arch = "wasm32")]
         $crate::sessions::__world::export_world!($plugin with_types_in $crate::sessions::__world);
         const _: fn() = || {
             fn implements<T: $crate::sessions::Guest>() {}
@@ -222,7 +222,7 @@ macro_rules! export_chat_with_sessions {
 macro_rules! export_auth {
     ($plugin:ident) => {
         // A native linker rejects the names of these symbols.
-        #[cfg(target_arch = \"wasm32\")]
+        #[cfg(target_arch = "wasm32")]
         $crate::auth::__world::export_world!($plugin with_types_in $crate::auth::__world);
         const _: fn() = || {
             fn implements<T: $crate::auth::Guest>() {}
@@ -238,7 +238,7 @@ macro_rules! export_auth_with_manage {
     ($plugin:ident) => {
         $crate::export_auth!($plugin);
         // A native linker rejects the names of these symbols.
-        #[cfg(target_arch = \"wasm32\")]
+        #[cfg(target_arch = "wasm32")]
         $crate::manage::__world::export_world!($plugin with_types_in $crate::manage::__world);
         const _: fn() = || {
             fn implements<T: $crate::manage::Guest>() {}
