@@ -9,5 +9,7 @@ pub fn all() -> &'static [(&'static str, &'static [u8])] {
 
 /// The built-in component of that name.
 pub fn builtin(name: &str) -> Option<&'static [u8]> {
-    ALL.iter().find(|(builtin, _)| *builtin == name).map(|(_, bytes)| *bytes)
+    ALL.iter()
+        .find(|(builtin, _)| *builtin == name)
+        .map(|(_, bytes)| *bytes)
 }

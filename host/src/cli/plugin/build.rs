@@ -43,7 +43,13 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
 
     let mut command = cargo();
     command
-        .args(["build", "--target", TARGET, "--message-format=json-render-diagnostics", "--lib"])
+        .args([
+            "build",
+            "--target",
+            TARGET,
+            "--message-format=json-render-diagnostics",
+            "--lib",
+        ])
         .args(["--profile", profile.unwrap_or(workspace.default_profile())])
         .arg("--manifest-path")
         .arg(directory.join("Cargo.toml"))
@@ -53,9 +59,15 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     if locked {
         command.arg("--locked");
     }
-    let output = command.output().context("cargo cannot be started. Install Rust: https://rustup.rs")?;
+    let output = command
+        .output()
+        .context("cargo cannot be started. Install Rust: https://rustup.rs")?;
     if !output.status.success() {
-        bail!("The plugin {} was not built: cargo ended with {}.", manifest.name, output.status);
+        bail!(
+            "The plugin {} was not built: cargo ended with {}.",
+            manifest.name,
+            output.status
+        );
     }
     let file = artifact(&output.stdout, &package.id).with_context(|| {
         format!(
@@ -68,7 +80,12 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     let component = embed(bare, &text);
     let inspection = inspect(&component)?;
     let beside = file.with_file_name(format!("{}.wasm", manifest.name));
-    Ok(Built { component, inspection, rustc: toolchain.version, beside })
+    Ok(Built {
+        component,
+        inspection,
+        rustc: toolchain.version,
+        beside,
+    })
 }
 
 /// The `.wasm` file that cargo says it made of the package.
@@ -79,7 +96,10 @@ fn artifact(messages: &[u8], package: &str) -> Option<PathBuf> {
     for message in messages {
         let ours = message.get("reason").is_some_and(|r| r == "compiler-artifact")
             && message.get("package_id").is_some_and(|id| id == package);
-        let files = message.get("filenames").and_then(|files| files.as_array()).filter(|_| ours);
+        let files = message
+            .get("filenames")
+            .and_then(|files| files.as_array())
+            .filter(|_| ours);
         for file in files.into_iter().flatten().filter_map(|file| file.as_str()) {
             if file.ends_with(".wasm") {
                 found = Some(PathBuf::from(file));
@@ -91,7 +111,10 @@ fn artifact(messages: &[u8], package: &str) -> Option<PathBuf> {
 
 /// The manifest as the last section: nothing that ran before can have dropped it.
 fn embed(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
-    let section = CustomSection { name: MANIFEST_SECTION.into(), data: manifest.as_bytes().into() };
+    let section = CustomSection {
+        name: MANIFEST_SECTION.into(),
+        data: manifest.as_bytes().into(),
+    };
     section.append_to_component(&mut component);
     component
 }
@@ -121,7 +144,10 @@ mod tests {
             "\nnot json\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(artifact(messages.as_bytes(), "own 1"), Some(PathBuf::from("/t/own.wasm")));
+        assert_eq!(
+            artifact(messages.as_bytes(), "own 1"),
+            Some(PathBuf::from("/t/own.wasm"))
+        );
         assert_eq!(artifact(messages.as_bytes(), "other 1"), None);
     }
 
@@ -146,7 +172,10 @@ mod tests {
         let missing = build(&folder.path().join("nowhere"), None, false).unwrap_err();
         assert!(missing.to_string().contains("there is no folder"), "{missing}");
         let no_manifest = build(folder.path(), None, false).unwrap_err();
-        assert!(no_manifest.to_string().contains("plugin.toml cannot be read"), "{no_manifest}");
+        assert!(
+            no_manifest.to_string().contains("plugin.toml cannot be read"),
+            "{no_manifest}"
+        );
         std::fs::write(folder.path().join("plugin.toml"), "name = 'X'").unwrap();
         let bad = format!("{:#}", build(folder.path(), None, false).unwrap_err());
         assert!(bad.contains("plugin.toml, line 1"), "{bad}");

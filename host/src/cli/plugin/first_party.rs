@@ -63,12 +63,18 @@ pub fn rebuild(directory: &Path) -> anyhow::Result<Vec<Rebuilt>> {
     let root = Workspace::of(directory)?.root;
     let folder = root.join(FOLDER);
     if !folder.is_dir() {
-        bail!("--builtin is for the repository of Nexus itself; {} has no folder {FOLDER}.", root.display());
+        bail!(
+            "--builtin is for the repository of Nexus itself; {} has no folder {FOLDER}.",
+            root.display()
+        );
     }
     let mut lock = Lock::default();
     let mut components = Vec::new();
     let mut report = Vec::new();
     for (name, crate_dir) in PLUGINS {
+        if !is_written(&root, crate_dir) {
+            continue;
+        }
         let built = build(&root.join(crate_dir), Some(PROFILE), true).with_context(|| format!("building {name}"))?;
         let found = built.inspection.manifest.name.as_str();
         if found != name {
@@ -84,7 +90,14 @@ pub fn rebuild(directory: &Path) -> anyhow::Result<Vec<Rebuilt>> {
             changed: before != built.component,
         });
         let source = digest(&root, crate_dir)?;
-        lock.plugin.insert(name.to_owned(), Locked { source, component: sha256, rustc: built.rustc });
+        lock.plugin.insert(
+            name.to_owned(),
+            Locked {
+                source,
+                component: sha256,
+                rustc: built.rustc,
+            },
+        );
         components.push((name, built.component));
     }
     for (name, component) in &components {
@@ -92,15 +105,26 @@ pub fn rebuild(directory: &Path) -> anyhow::Result<Vec<Rebuilt>> {
     }
     let text = format!("# Written by `{COMMAND}`.\n\n{}", toml::to_string(&lock)?);
     write(&folder.join("builtin.lock"), text.as_bytes())?;
-    write(&folder.join("components.in"), list(components.iter().map(|(name, _)| *name)).as_bytes())?;
+    write(
+        &folder.join("components.in"),
+        list(components.iter().map(|(name, _)| *name)).as_bytes(),
+    )?;
     Ok(report)
+}
+
+/// A crate becomes a plugin with its `plugin.toml`; before that there is nothing to build in.
+fn is_written(root: &Path, crate_dir: &str) -> bool {
+    root.join(crate_dir).join("plugin.toml").is_file()
 }
 
 /// The expression that `builtin.rs` includes.
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::from("&[\n");
     for name in names {
-        let _ = writeln!(text, "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/builtin/{name}.wasm\"))),");
+        let _ = writeln!(
+            text,
+            "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/builtin/{name}.wasm\"))),"
+        );
     }
     text.push_str("]\n");
     text
@@ -120,9 +144,17 @@ mod tests {
     fn the_components_are_those_of_the_lock() {
         let lock = lock();
         let built: Vec<_> = builtin::all().iter().map(|(name, _)| *name).collect();
-        assert_eq!(built, lock.plugin.keys().map(String::as_str).collect::<Vec<_>>(), "run `{COMMAND}`");
+        assert_eq!(
+            built,
+            lock.plugin.keys().map(String::as_str).collect::<Vec<_>>(),
+            "run `{COMMAND}`"
+        );
         for (name, bytes) in builtin::all() {
-            assert_eq!(sha256(bytes), lock.plugin[*name].component, "{name}.wasm is not what the lock says: run `{COMMAND}`");
+            assert_eq!(
+                sha256(bytes),
+                lock.plugin[*name].component,
+                "{name}.wasm is not what the lock says: run `{COMMAND}`"
+            );
             let inspection = crate::runtime::component::inspect(bytes).unwrap();
             assert_eq!(inspection.manifest.name.as_str(), *name);
         }
@@ -135,16 +167,24 @@ mod tests {
             return; // the packaged crate holds no sources of plugins
         }
         let lock = lock();
-        for (name, crate_dir) in PLUGINS {
-            let Some(locked) = lock.plugin.get(name) else { panic!("{name} is not built in: run `{COMMAND}`") };
+        for (name, crate_dir) in PLUGINS.into_iter().filter(|(_, dir)| is_written(&root, dir)) {
+            let Some(locked) = lock.plugin.get(name) else {
+                panic!("{name} is not built in: run `{COMMAND}`")
+            };
             let now = digest(&root, crate_dir).unwrap();
-            assert_eq!(now, locked.source, "{crate_dir} changed since host/builtin/{name}.wasm was built: run `{COMMAND}`");
+            assert_eq!(
+                now, locked.source,
+                "{crate_dir} changed since host/builtin/{name}.wasm was built: run `{COMMAND}`"
+            );
         }
     }
 
     #[test]
     fn the_list_names_each_component() {
         let text = list(["a-b"].into_iter());
-        assert!(text.contains("(\"a-b\", include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/builtin/a-b.wasm\")))"), "{text}");
+        assert!(
+            text.contains("(\"a-b\", include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/builtin/a-b.wasm\")))"),
+            "{text}"
+        );
     }
 }

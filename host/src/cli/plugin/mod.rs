@@ -91,12 +91,19 @@ pub fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     };
     match answer {
         Ok(answer) => {
-            say(&if json { format!("{:#}\n", answer.json) } else { answer.text })?;
+            say(&if json {
+                format!("{:#}\n", answer.json)
+            } else {
+                answer.text
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             if json {
-                say(&format!("{:#}\n", json!({ "ok": false, "error": format!("{error:#}") })))?;
+                say(&format!(
+                    "{:#}\n",
+                    json!({ "ok": false, "error": format!("{error:#}") })
+                ))?;
             } else {
                 writeln!(std::io::stderr(), "error: {error:#}")?;
             }
@@ -139,16 +146,29 @@ fn load(origin: &Origin, name: &str) -> anyhow::Result<Inspection> {
 fn configured(config: Option<&Path>) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let Some(config) = config else { return Ok(Vec::new()) };
     let text = std::fs::read_to_string(config).with_context(|| format!("{} cannot be read", config.display()))?;
-    let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", config.display()))?;
-    let folder = std::path::absolute(config)?.parent().map(Path::to_owned).unwrap_or_default();
-    let plugins = table.get("plugin").and_then(toml::Value::as_table).into_iter().flatten();
+    let table: toml::Table = text
+        .parse()
+        .with_context(|| format!("{} is not TOML", config.display()))?;
+    let folder = std::path::absolute(config)?
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default();
+    let plugins = table
+        .get("plugin")
+        .and_then(toml::Value::as_table)
+        .into_iter()
+        .flatten();
     let sources = plugins.filter_map(|(name, own)| Some((name.clone(), folder.join(own.get("source")?.as_str()?))));
     Ok(sources.collect())
 }
 
 fn list(config: Option<&Path>) -> anyhow::Result<Answer> {
-    let builtin = builtin::all().iter().map(|(name, _)| ((*name).to_owned(), Origin::Builtin));
-    let files = configured(config)?.into_iter().map(|(name, path)| (name, Origin::File(path)));
+    let builtin = builtin::all()
+        .iter()
+        .map(|(name, _)| ((*name).to_owned(), Origin::Builtin));
+    let files = configured(config)?
+        .into_iter()
+        .map(|(name, path)| (name, Origin::File(path)));
     let mut text = String::new();
     let mut rows = Vec::new();
     for (name, origin) in builtin.chain(files) {
@@ -160,7 +180,11 @@ fn list(config: Option<&Path>) -> anyhow::Result<Answer> {
             Ok(found) => {
                 let manifest = &found.manifest;
                 let (kind, version) = (manifest.kind.to_string(), manifest.version.to_string());
-                writeln!(text, "{name:<20} {kind:<7} {version:<9} {from}\n    {}", manifest.description)?;
+                writeln!(
+                    text,
+                    "{name:<20} {kind:<7} {version:<9} {from}\n    {}",
+                    manifest.description
+                )?;
                 let mut row = facts(&found);
                 row["name"] = json!(name);
                 row["source"] = json!(from);
@@ -172,7 +196,10 @@ fn list(config: Option<&Path>) -> anyhow::Result<Answer> {
             }
         }
     }
-    Ok(Answer { text, json: json!({ "plugins": rows }) })
+    Ok(Answer {
+        text,
+        json: json!({ "plugins": rows }),
+    })
 }
 
 fn info(plugin: &str, config: Option<&Path>) -> anyhow::Result<Answer> {
@@ -193,14 +220,26 @@ fn info(plugin: &str, config: Option<&Path>) -> anyhow::Result<Answer> {
         );
     };
     let found = load(&origin, plugin)?;
-    Ok(Answer { text: described(&found)?, json: facts(&found) })
+    Ok(Answer {
+        text: described(&found)?,
+        json: facts(&found),
+    })
 }
 
 fn check(file: &Path) -> anyhow::Result<Answer> {
     let found = load(&Origin::File(file.to_owned()), "")?;
     let manifest = &found.manifest;
-    let text = format!("{} is a {} plugin that this nexus can load: {} {}\n", file.display(), manifest.kind, manifest.name, manifest.version);
-    Ok(Answer { text, json: facts(&found) })
+    let text = format!(
+        "{} is a {} plugin that this nexus can load: {} {}\n",
+        file.display(),
+        manifest.kind,
+        manifest.name,
+        manifest.version
+    );
+    Ok(Answer {
+        text,
+        json: facts(&found),
+    })
 }
 
 fn build_one(args: &BuildArgs) -> anyhow::Result<Answer> {
@@ -228,9 +267,16 @@ fn build_builtin(directory: &Path) -> anyhow::Result<Answer> {
     let mut text = String::new();
     for one in &report {
         let changed = if one.changed { "changed" } else { "the same" };
-        writeln!(text, "{:<15} {:<8} {:>8} bytes  {}  {changed}", one.name, one.version, one.size, one.sha256)?;
+        writeln!(
+            text,
+            "{:<15} {:<8} {:>8} bytes  {}  {changed}",
+            one.name, one.version, one.size, one.sha256
+        )?;
     }
-    Ok(Answer { text, json: json!({ "ok": true, "plugins": report }) })
+    Ok(Answer {
+        text,
+        json: json!({ "ok": true, "plugins": report }),
+    })
 }
 
 fn facts(found: &Inspection) -> Value {
@@ -254,11 +300,19 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
     if !m.authors.is_empty() {
         writeln!(text, "authors   {}", m.authors.join(", "))?;
     }
-    writeln!(text, "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}", m.licence, m.api, found.size, found.digest)?;
+    writeln!(
+        text,
+        "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}",
+        m.licence, m.api, found.size, found.digest
+    )?;
     writeln!(text, "\nIt asks to be allowed:")?;
     let asked = &m.capabilities;
     for (binary, request) in &asked.process {
-        let environment = if request.inherit_env { ", with your environment" } else { "" };
+        let environment = if request.inherit_env {
+            ", with your environment"
+        } else {
+            ""
+        };
         writeln!(text, "  to run `{binary}`{environment}: {}", request.reason)?;
     }
     for request in &asked.http {
@@ -271,13 +325,25 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
         writeln!(text, "  nothing")?;
     }
     if !m.config.is_empty() {
-        writeln!(text, "\nKeys of [plugin.{0}.config] (secrets: [plugin.{0}.secrets]):", m.name)?;
+        writeln!(
+            text,
+            "\nKeys of [plugin.{0}.config] (secrets: [plugin.{0}.secrets]):",
+            m.name
+        )?;
     }
     for (name, key) in &m.config {
-        let default = key.default.as_ref().map(|default| format!(", default {default}")).unwrap_or_default();
+        let default = key
+            .default
+            .as_ref()
+            .map(|default| format!(", default {default}"))
+            .unwrap_or_default();
         let required = if key.required { ", required" } else { "" };
         let secret = if key.secret { ", secret" } else { "" };
-        writeln!(text, "  {name} ({}{default}{required}{secret}): {}", key.kind, key.description)?;
+        writeln!(
+            text,
+            "  {name} ({}{default}{required}{secret}): {}",
+            key.kind, key.description
+        )?;
     }
     Ok(text)
 }

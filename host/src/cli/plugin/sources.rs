@@ -43,16 +43,31 @@ pub fn digest(root: &Path, crate_dir: &str) -> anyhow::Result<String> {
     let own = read(&root.join(crate_dir).join("Cargo.toml"))?;
     let sdk = read(&root.join("plugin-api/Cargo.toml"))?;
     for key in ["package", "lints"] {
-        text.push_str(&format!("workspace.{key} {}\n", shown(at(&workspace, &["workspace", key]))));
+        text.push_str(&format!(
+            "workspace.{key} {}\n",
+            shown(at(&workspace, &["workspace", key]))
+        ));
     }
     for key in [PROFILE, "release"] {
         text.push_str(&format!("profile.{key} {}\n", shown(at(&workspace, &["profile", key]))));
     }
-    for name in names(&own, "dependencies").chain(names(&sdk, "dependencies")).collect::<BTreeSet<_>>() {
-        text.push_str(&format!("uses {name} {}\n", shown(at(&workspace, &["workspace", "dependencies", name]))));
+    for name in names(&own, "dependencies")
+        .chain(names(&sdk, "dependencies"))
+        .collect::<BTreeSet<_>>()
+    {
+        text.push_str(&format!(
+            "uses {name} {}\n",
+            shown(at(&workspace, &["workspace", "dependencies", name]))
+        ));
     }
     let lock = read(&root.join("Cargo.lock"))?;
-    for line in below(&lock, at(&own, &["package", "name"]).and_then(Value::as_str).unwrap_or(crate_dir), &host_only(&sdk))? {
+    for line in below(
+        &lock,
+        at(&own, &["package", "name"])
+            .and_then(Value::as_str)
+            .unwrap_or(crate_dir),
+        &host_only(&sdk),
+    )? {
         text.push_str(&line);
         text.push('\n');
     }
@@ -85,24 +100,44 @@ fn shown(value: Option<&Value>) -> String {
 }
 
 fn names<'a>(manifest: &'a Table, key: &str) -> impl Iterator<Item = &'a str> {
-    manifest.get(key).and_then(Value::as_table).into_iter().flat_map(Table::keys).map(String::as_str)
+    manifest
+        .get(key)
+        .and_then(Value::as_table)
+        .into_iter()
+        .flat_map(Table::keys)
+        .map(String::as_str)
 }
 
 /// The SDK's dependencies that no feature for guests turns on.
 fn host_only(sdk: &Table) -> BTreeSet<String> {
-    let wanted = |feature: &str| at(sdk, &["features", feature]).and_then(Value::as_array).into_iter().flatten();
+    let wanted = |feature: &str| {
+        at(sdk, &["features", feature])
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
     let for_guests: BTreeSet<&str> = ["auth", "chat", "tunnel"]
         .into_iter()
         .flat_map(wanted)
         .filter_map(|entry| entry.as_str()?.strip_prefix("dep:"))
         .collect();
     let optional = |name: &&str| at(sdk, &["dependencies", name, "optional"]).and_then(Value::as_bool) == Some(true);
-    names(sdk, "dependencies").filter(optional).filter(|name| !for_guests.contains(name)).map(str::to_owned).collect()
+    names(sdk, "dependencies")
+        .filter(optional)
+        .filter(|name| !for_guests.contains(name))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Name, version and checksum of each package below `package`, sorted.
 fn below(lock: &Table, package: &str, host_only: &BTreeSet<String>) -> anyhow::Result<BTreeSet<String>> {
-    let all: Vec<&Table> = lock.get("package").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table).collect();
+    let all: Vec<&Table> = lock
+        .get("package")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_table)
+        .collect();
     let text = |table: &Table, key: &str| table.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut by_name: BTreeMap<String, Vec<&Table>> = BTreeMap::new();
     for table in &all {
@@ -116,14 +151,30 @@ fn below(lock: &Table, package: &str, host_only: &BTreeSet<String>) -> anyhow::R
         let name = words.next().unwrap_or_default();
         let version = words.next();
         let candidates = by_name.get(name).map(Vec::as_slice).unwrap_or_default();
-        let found = candidates.iter().find(|table| version.is_none_or(|version| text(table, "version") == version));
-        let Some(found) = found else { bail!("Cargo.lock has no package `{wanted}`: run `cargo check` once") };
-        if !lines.insert(format!("package {name} {} {}", text(found, "version"), text(found, "checksum"))) {
+        let found = candidates
+            .iter()
+            .find(|table| version.is_none_or(|version| text(table, "version") == version));
+        let Some(found) = found else {
+            bail!("Cargo.lock has no package `{wanted}`: run `cargo check` once")
+        };
+        if !lines.insert(format!(
+            "package {name} {} {}",
+            text(found, "version"),
+            text(found, "checksum")
+        )) {
             continue;
         }
-        let dependencies = found.get("dependencies").and_then(Value::as_array).into_iter().flatten();
+        let dependencies = found
+            .get("dependencies")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         for dependency in dependencies.filter_map(Value::as_str) {
-            let of_the_host = name == SDK && dependency.split(' ').next().is_some_and(|name| host_only.contains(name));
+            let of_the_host = name == SDK
+                && dependency
+                    .split(' ')
+                    .next()
+                    .is_some_and(|name| host_only.contains(name));
             if !of_the_host {
                 open.push(dependency.to_owned());
             }
@@ -173,10 +224,19 @@ dependencies = ["binder"]
             std::fs::write(path, text).unwrap();
         };
         put("Cargo.lock", lock);
-        put("Cargo.toml", "[workspace.dependencies]\ntwice = \"2\"\n[profile.plugin]\nlto = true\n[profile.dev]\ndebug = 1\n");
-        put("plugins/guest/Cargo.toml", "[package]\nname = \"guest\"\n[dependencies]\ntwice.workspace = true\n");
+        put(
+            "Cargo.toml",
+            "[workspace.dependencies]\ntwice = \"2\"\n[profile.plugin]\nlto = true\n[profile.dev]\ndebug = 1\n",
+        );
+        put(
+            "plugins/guest/Cargo.toml",
+            "[package]\nname = \"guest\"\n[dependencies]\ntwice.workspace = true\n",
+        );
         put("plugins/guest/src/lib.rs", "// one");
-        put("plugin-api/Cargo.toml", "[features]\nauth = [\"dep:binder\"]\nhost = [\"dep:engine\"]\n[dependencies]\nbinder = { version = \"1\", optional = true }\nengine = { version = \"9\", optional = true }\n");
+        put(
+            "plugin-api/Cargo.toml",
+            "[features]\nauth = [\"dep:binder\"]\nhost = [\"dep:engine\"]\n[dependencies]\nbinder = { version = \"1\", optional = true }\nengine = { version = \"9\", optional = true }\n",
+        );
         put("plugin-api/src/lib.rs", "");
         put("plugin-api/src/host.rs", "// the host's side");
         put("plugin-api/wit/types.wit", "package x:y;");
@@ -191,7 +251,12 @@ dependencies = ["binder"]
         let names: Vec<_> = lines.iter().map(|line| line.split(' ').nth(1).unwrap()).collect();
         assert_eq!(names, ["binder", "guest", "nexus-plugin-api", "twice"]);
         assert!(lines.contains("package twice 2.0.0 t2"));
-        assert!(below(&lock, "nobody", &BTreeSet::new()).unwrap_err().to_string().contains("`nobody`"));
+        assert!(
+            below(&lock, "nobody", &BTreeSet::new())
+                .unwrap_err()
+                .to_string()
+                .contains("`nobody`")
+        );
     }
 
     #[test]
@@ -219,7 +284,12 @@ dependencies = ["binder"]
             let path = root.path().join(path);
             let text = std::fs::read_to_string(&path).unwrap();
             std::fs::write(&path, text.replace(from, to)).unwrap();
-            assert_ne!(digest(root.path(), "plugins/guest").unwrap(), before, "{}", path.display());
+            assert_ne!(
+                digest(root.path(), "plugins/guest").unwrap(),
+                before,
+                "{}",
+                path.display()
+            );
         }
     }
 }

@@ -1,18 +1,27 @@
 use super::*;
 use wasm_encoder::{Component, ComponentSection as _, CustomSection};
 
-const MANIFEST: &str = "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+const MANIFEST: &str =
+    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
 
 fn folder_with(component: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("x.wasm"), component).unwrap();
-    std::fs::write(folder.path().join("nexus.toml"), "[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n").unwrap();
+    std::fs::write(
+        folder.path().join("nexus.toml"),
+        "[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n",
+    )
+    .unwrap();
     folder
 }
 
 fn no_exports() -> Vec<u8> {
     let mut component = Component::new().finish();
-    CustomSection { name: nexus_plugin_api::MANIFEST_SECTION.into(), data: MANIFEST.as_bytes().into() }.append_to_component(&mut component);
+    CustomSection {
+        name: nexus_plugin_api::MANIFEST_SECTION.into(),
+        data: MANIFEST.as_bytes().into(),
+    }
+    .append_to_component(&mut component);
     component
 }
 
@@ -21,7 +30,10 @@ fn a_file_that_cannot_be_loaded_is_named_with_its_reason() {
     let folder = folder_with(b"\x7fELF");
     let file = folder.path().join("x.wasm");
     let why = format!("{:#}", check(&file).err().unwrap());
-    assert!(why.contains(&file.display().to_string()) && why.contains("component"), "{why}");
+    assert!(
+        why.contains(&file.display().to_string()) && why.contains("component"),
+        "{why}"
+    );
     let why = format!("{:#}", check(&folder.path().join("y.wasm")).err().unwrap());
     assert!(why.contains("y.wasm cannot be read"), "{why}");
 }
@@ -43,7 +55,10 @@ fn the_list_has_the_builtin_ones_and_says_what_is_wrong_with_a_configured_one() 
         assert_eq!((row["name"].as_str(), row["ok"].as_bool()), (Some(*name), Some(true)));
     }
     let last = rows.last().unwrap();
-    assert_eq!((last["name"].as_str(), last["ok"].as_bool()), (Some("x-y"), Some(false)));
+    assert_eq!(
+        (last["name"].as_str(), last["ok"].as_bool()),
+        (Some("x-y"), Some(false))
+    );
     assert!(answer.text.contains("cannot be loaded"));
 }
 
@@ -53,10 +68,18 @@ fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
     assert!(answer.text.contains("a store of 1048576 bytes"), "{}", answer.text);
     assert_eq!(answer.json["kind"], "auth");
     let bore = info("tunnel-bore", None).unwrap();
-    assert!(bore.text.contains("server (a string, default \"bore.pub\")") && bore.text.contains("secret (a string, secret)"), "{}", bore.text);
+    assert!(
+        bore.text.contains("server (a string, default \"bore.pub\")")
+            && bore.text.contains("secret (a string, secret)"),
+        "{}",
+        bore.text
+    );
     let why = info("auth-lokal", None).err().unwrap().to_string();
     assert!(why.contains("auth-local"), "{why}");
     let folder = folder_with(&no_exports());
-    let why = format!("{:#}", info("x-y", Some(&folder.path().join("nexus.toml"))).err().unwrap());
+    let why = format!(
+        "{:#}",
+        info("x-y", Some(&folder.path().join("nexus.toml"))).err().unwrap()
+    );
     assert!(why.contains("x.wasm cannot be loaded"), "{why}");
 }

@@ -52,7 +52,11 @@ fn output(command: &mut Command, what: &str) -> anyhow::Result<String> {
         .output()
         .with_context(|| format!("{what} cannot be started. Install Rust: https://rustup.rs"))?;
     if !output.status.success() {
-        bail!("{what} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!(
+            "{what} failed ({}):\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
     }
     String::from_utf8(output.stdout).with_context(|| format!("{what} wrote what is not UTF-8"))
 }
@@ -81,7 +85,9 @@ impl Toolchain {
         let field = |name: &str| verbose.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         Ok(Self {
             version: verbose.lines().next().unwrap_or("rustc").to_owned(),
-            commit: field("commit-hash:").filter(|commit| *commit != "unknown").map(str::to_owned),
+            commit: field("commit-hash:")
+                .filter(|commit| *commit != "unknown")
+                .map(str::to_owned),
             sysroot,
         })
     }
@@ -106,7 +112,9 @@ impl Toolchain {
             .iter()
             .map(|(from, to)| from.to_str().map(|from| format!("--remap-path-prefix={from}={to}")))
             .collect();
-        Ok(flags.context("a path of this build is not UTF-8; move the folder")?.join("\u{1f}"))
+        Ok(flags
+            .context("a path of this build is not UTF-8; move the folder")?
+            .join("\u{1f}"))
     }
 }
 
@@ -114,7 +122,9 @@ impl Toolchain {
 fn registries() -> Vec<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    let Some(sources) = home.map(|home| home.join("registry/src")) else { return Vec::new() };
+    let Some(sources) = home.map(|home| home.join("registry/src")) else {
+        return Vec::new();
+    };
     let mut found: Vec<PathBuf> = std::fs::read_dir(sources)
         .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()).collect())
         .unwrap_or_default();
@@ -130,11 +140,17 @@ impl Workspace {
     pub fn of(directory: &Path) -> anyhow::Result<Self> {
         let manifest = directory.join("Cargo.toml");
         if !manifest.is_file() {
-            bail!("{} is no Rust crate: there is no Cargo.toml. Give the folder of the plugin.", directory.display());
+            bail!(
+                "{} is no Rust crate: there is no Cargo.toml. Give the folder of the plugin.",
+                directory.display()
+            );
         }
         let mut command = cargo();
-        command.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(&manifest);
-        serde_json::from_str(&output(&mut command, "cargo metadata")?).context("cargo metadata wrote what is not its JSON")
+        command
+            .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"])
+            .arg(&manifest);
+        serde_json::from_str(&output(&mut command, "cargo metadata")?)
+            .context("cargo metadata wrote what is not its JSON")
     }
 
     /// The package whose `Cargo.toml` lies in `directory`.
@@ -146,13 +162,22 @@ impl Workspace {
         let same = |package: &&Package| package.manifest_path.canonicalize().is_ok_and(|path| path == wanted);
         self.packages.iter().find(same).with_context(|| {
             let names: Vec<_> = self.packages.iter().map(|package| package.name.as_str()).collect();
-            format!("{} has no package of its own. Give the folder of one of: {}", directory.display(), names.join(", "))
+            format!(
+                "{} has no package of its own. Give the folder of one of: {}",
+                directory.display(),
+                names.join(", ")
+            )
         })
     }
 
     /// `plugin` where the workspace has a profile of that name, `release` elsewhere.
     pub fn default_profile(&self) -> &'static str {
-        let read = || std::fs::read_to_string(self.root.join("Cargo.toml")).ok()?.parse::<toml::Table>().ok();
+        let read = || {
+            std::fs::read_to_string(self.root.join("Cargo.toml"))
+                .ok()?
+                .parse::<toml::Table>()
+                .ok()
+        };
         let has = read().is_some_and(|table| table.get("profile").is_some_and(|p| p.get("plugin").is_some()));
         if has { "plugin" } else { "release" }
     }
