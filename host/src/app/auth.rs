@@ -3,7 +3,6 @@
 use crate::config::resolved;
 use crate::runtime::port::auth::{Field, FieldKind, Input};
 use crate::services::auth::{AuthError, AuthService, Client, NewLogin as Made, Page, Progress};
-use crate::store::Store;
 use crate::store::logins::{Login as Stored, Which};
 use crate::web::port::{
     ApiError, AuthApi, ChangeOutcome, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply, SetupOutcome, Visitor,
@@ -15,21 +14,14 @@ use tokio::sync::watch;
 
 pub(super) struct AuthAdapter {
     auth: Arc<AuthService>,
-    store: Store,
     config: resolved::Auth,
     has_account: Arc<watch::Sender<bool>>,
 }
 
 impl AuthAdapter {
-    pub(super) fn new(
-        auth: Arc<AuthService>,
-        store: Store,
-        config: resolved::Auth,
-        has_account: Arc<watch::Sender<bool>>,
-    ) -> Self {
+    pub(super) fn new(auth: Arc<AuthService>, config: resolved::Auth, has_account: Arc<watch::Sender<bool>>) -> Self {
         Self {
             auth,
-            store,
             config,
             has_account,
         }
@@ -44,10 +36,8 @@ impl AuthAdapter {
     }
 
     async fn stored(&self, login: &Login) -> Result<Stored, ApiError> {
-        let found = self.store.login_by_id(&login.id).await;
-        found
-            .map_err(|e| ApiError::Unavailable(e.to_string()))?
-            .ok_or_else(|| ApiError::Refused("This login has ended. Log in again.".to_owned()))
+        let found = self.auth.login_by_id(&login.id).await?;
+        found.ok_or_else(|| ApiError::Refused("This login has ended. Log in again.".to_owned()))
     }
 
     async fn form(&self, page: Page) -> Result<LoginForm, ApiError> {
@@ -59,7 +49,12 @@ impl AuthAdapter {
                     .to_owned(),
             ));
         };
-        let title = self.auth.methods().await.ok().and_then(|methods| methods.into_iter().next());
+        let title = self
+            .auth
+            .methods()
+            .await
+            .ok()
+            .and_then(|methods| methods.into_iter().next());
         Ok(LoginForm {
             title: title.map_or_else(|| "Log in".to_owned(), |method| method.title),
             fields,
@@ -209,13 +204,7 @@ impl AuthApi for AuthAdapter {
     }
 
     fn revoked(&self, login: &str) -> BoxFuture<'static, ()> {
-        let (auth, store, id) = (Arc::clone(&self.auth), self.store.clone(), login.to_owned());
-        async move {
-            // One that cannot be read is treated as gone: fail closed.
-            if let Ok(Some(stored)) = store.login_by_id(&id).await {
-                auth.revoked(&stored).await;
-            }
-        }
-        .boxed()
+        let (auth, id) = (Arc::clone(&self.auth), login.to_owned());
+        async move { auth.revoked(&id).await }.boxed()
     }
 }

@@ -1,89 +1,17 @@
-//! Conversations, as the web wants them; and the journal, as the chat service wants it.
+//! Conversations, as the web wants them.
 
 use crate::journal::state::SessionState as Folded;
 use crate::journal::{Item, Journal};
-use crate::model::chat::{Admission, Answer, Epoch, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
+use crate::model::chat::{Admission, Answer, SessionInfo};
 use crate::runtime::port::Prompt as BackendPrompt;
-use crate::services::chat::port::{JournalPort, Journaled, Listed, State};
 use crate::services::chat::{ChatError, ChatService, ChatStatus, Phase as ChatPhase};
 use crate::services::setup::{self, Progress};
-use crate::store::StoreError;
 use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, SessionState};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// The journal behind the chat service's port.
-pub(super) struct JournalAdapter {
-    journal: Journal,
-    list: watch::Receiver<Arc<Vec<Listed>>>,
-}
-
-impl JournalAdapter {
-    pub(super) fn new(journal: Journal) -> Self {
-        let mut source = journal.subscribe_list();
-        let convert = |list: &[crate::journal::Listed]| -> Arc<Vec<Listed>> {
-            let one = |listed: &crate::journal::Listed| Listed {
-                info: listed.info.clone(),
-                backend: listed.backend.clone(),
-            };
-            Arc::new(list.iter().map(one).collect())
-        };
-        let (sender, list) = watch::channel(convert(&source.borrow_and_update()));
-        tokio::spawn(async move {
-            while source.changed().await.is_ok() {
-                sender.send_replace(convert(&source.borrow_and_update()));
-            }
-        });
-        Self { journal, list }
-    }
-}
-
-fn said(error: StoreError) -> String {
-    error.to_string()
-}
-
-impl JournalPort for JournalAdapter {
-    fn of_backend(&self, plugin: &str) -> Arc<dyn JournalPort> {
-        Arc::new(Self {
-            journal: self.journal.of_backend(plugin),
-            list: self.list.clone(),
-        })
-    }
-    fn open_epoch(&self) {
-        self.journal.open_epoch();
-    }
-    fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
-        async move { self.journal.append(session, events).await.map(drop).map_err(said) }.boxed()
-    }
-    fn ingest(&self, events: Vec<SessionEvent>) -> Journaled<'_, ()> {
-        async move { self.journal.ingest_all(events).await.map_err(said) }.boxed()
-    }
-    fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()> {
-        async move { self.journal.reconcile(snapshot).await.map(drop).map_err(said) }.boxed()
-    }
-    fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()> {
-        async move { self.journal.settle(session, epoch).await.map(drop).map_err(said) }.boxed()
-    }
-    fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State> {
-        async move {
-            let look = |state: &Folded| State {
-                messages: state.messages.iter().map(|m| (m.message.clone(), m.parts.clone())).collect(),
-                turn: state.turn.clone(),
-            };
-            self.journal.look(session, look).await.map_err(said)
-        }
-        .boxed()
-    }
-    fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>> {
-        self.list.clone()
-    }
-    fn unfinished(&self) -> Vec<SessionId> {
-        self.journal.unfinished()
-    }
-}
 
 /// The chat service in front of the web.
 pub(super) struct ChatAdapter {
@@ -190,12 +118,17 @@ impl ChatApi for ChatAdapter {
 
     fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>> {
         async move {
-            let known = self.journal.subscribe_list().borrow().iter().any(|l| l.info.id == session);
+            let known = self
+                .journal
+                .subscribe_list()
+                .borrow()
+                .iter()
+                .any(|l| l.info.id == session);
             if !known {
                 return Err(ApiError::NotFound("There is no such conversation.".to_owned()));
             }
             let subscription = self.journal.subscribe(session, from).await;
-            let subscription = subscription.map_err(|e| ApiError::Unavailable(said(e)))?;
+            let subscription = subscription.map_err(|e| ApiError::Unavailable(e.to_string()))?;
             self.chat.opened(session);
             let frames = futures::stream::unfold(subscription, |mut subscription| async move {
                 loop {

@@ -120,9 +120,7 @@ fn of(plugin: &str) -> String {
 
 /// For commands beside a running host.
 mod none {
-    use crate::process::port::{
-        Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec,
-    };
+    use crate::process::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec};
     use futures::FutureExt as _;
     use futures::future::{BoxFuture, ready};
     use std::sync::Arc;

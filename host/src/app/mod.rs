@@ -70,7 +70,12 @@ impl App {
         let setup_token = auth.setup_link_token().await?;
 
         let primary = foundation.chat(&config.chat.plugin)?;
-        let fallback = match config.chat.fallback.as_deref().filter(|name| *name != config.chat.plugin) {
+        let fallback = match config
+            .chat
+            .fallback
+            .as_deref()
+            .filter(|name| *name != config.chat.plugin)
+        {
             Some(name) => Some(Backend {
                 plugin: name.to_owned(),
                 backend: foundation.chat(name)?,
@@ -86,7 +91,9 @@ impl App {
         }
         let statuses = status::Statuses::watch(
             &provider,
-            [Some(&primary), fallback.as_ref().map(|f| &f.backend)].into_iter().flatten(),
+            [Some(&primary), fallback.as_ref().map(|f| &f.backend)]
+                .into_iter()
+                .flatten(),
             specs.iter().map(|spec| &spec.provider),
         );
 
@@ -95,7 +102,7 @@ impl App {
             plugin: config.chat.plugin.clone(),
             backend: primary,
         };
-        let port = Arc::new(chat::JournalAdapter::new(journal.clone()));
+        let port = Arc::new(journal.clone());
         let chat = Arc::new(ChatService::start(backend, fallback, port, Arc::clone(&clock)));
 
         let (has_account, account_seen) = watch::channel(setup_token.is_none());
@@ -121,7 +128,6 @@ impl App {
         let services = Services {
             auth: Arc::new(auth::AuthAdapter::new(
                 Arc::clone(&auth),
-                foundation.store.clone(),
                 config.auth.clone(),
                 Arc::clone(&has_account),
             )),

@@ -1,7 +1,9 @@
 //! Tunnels: the service beside the page, the page behind each tunnel, and what is remembered of them.
 
 use crate::model::tunnel::Status;
-use crate::services::tunnel::{Ingress as TunnelIngress, IngressHandle, IngressInfo, TunnelError, TunnelService, WantedStore};
+use crate::services::tunnel::{
+    Ingress as TunnelIngress, IngressHandle, IngressInfo, TunnelError, TunnelService, WantedStore,
+};
 use crate::store::Store;
 use crate::web::port::{ApiError, Reply, TunnelApi};
 use crate::web::{Ingress, WebState, serve};
@@ -65,7 +67,13 @@ impl WantedStore for Wanted {
         .boxed()
     }
     fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
-        async move { self.store.set_flag(&flag(tunnel), wanted).await.map_err(|e| e.to_string()) }.boxed()
+        async move {
+            self.store
+                .set_flag(&flag(tunnel), wanted)
+                .await
+                .map_err(|e| e.to_string())
+        }
+        .boxed()
     }
 }
 

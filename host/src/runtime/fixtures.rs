@@ -6,7 +6,10 @@ use nexus_plugin_api::MANIFEST_SECTION;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 fn seal(mut bytes: Vec<u8>, manifest: &str) -> Vec<u8> {
-    let section = wasm_encoder::CustomSection { name: MANIFEST_SECTION.into(), data: manifest.as_bytes().into() };
+    let section = wasm_encoder::CustomSection {
+        name: MANIFEST_SECTION.into(),
+        data: manifest.as_bytes().into(),
+    };
     bytes.push(0); // the id of a custom section
     section.encode_into(&mut bytes);
     bytes
@@ -29,7 +32,9 @@ pub(crate) fn component(wat: &str, manifest: &str) -> Vec<u8> {
 /// A plugin of a world of the contract: `core` is what stands inside `(module …)`, beside a memory and an allocator.
 pub(crate) fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api/wit")).unwrap();
+    let (package, _) = resolve
+        .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api/wit"))
+        .unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     let (imports, rest) = core.split_once(";;;").unwrap_or(("", core));
     let text = format!(
@@ -46,7 +51,12 @@ pub(crate) fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
     );
     let mut module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let bytes = ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap();
+    let bytes = ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .unwrap()
+        .encode()
+        .unwrap();
     let manifest = format!(
         "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
     );
@@ -72,9 +82,7 @@ pub(crate) fn tunnel(imports: &str, body: &str) -> Vec<u8> {
 /// A tunnel provider whose `probe` calls `import` (which leaves a `result<_, error>` at 2048) and answers
 /// `ready("")`, or `unsuitable` with the text of the error.
 pub(crate) fn asking(interface: &str, function: &str, parameters: &str, call: &str) -> Vec<u8> {
-    let import = format!(
-        r#"(import "nexus:plugin/{interface}@0.1.0" "{function}" (func $ask (param {parameters})))"#
-    );
+    let import = format!(r#"(import "nexus:plugin/{interface}@0.1.0" "{function}" (func $ask (param {parameters})))"#);
     tunnel(
         &import,
         &format!(

@@ -126,13 +126,20 @@ impl World {
                 log_lines: 10,
             },
         };
-        Self { runtime: runtime.unwrap(), plugin, dir }
+        Self {
+            runtime: runtime.unwrap(),
+            plugin,
+            dir,
+        }
     }
 
     fn load(&self, bytes: &[u8]) -> Loaded {
         let file = self.dir.path().join("plugin.wasm");
         std::fs::write(&file, bytes).unwrap();
-        let plugin = Plugin { source: Source::File(file), ..self.plugin.clone() };
+        let plugin = Plugin {
+            source: Source::File(file),
+            ..self.plugin.clone()
+        };
         self.runtime.load(&plugin, None).unwrap()
     }
 
@@ -170,7 +177,9 @@ async fn a_plugin_that_falls_is_started_again_until_it_falls_too_often() {
     let mut status = tunnel.status();
     for fall in 1..=timeouts::RESTART_BUDGET {
         status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
-        let Err(CallError::Crashed(cause)) = tunnel.probe().await else { panic!("it should have fallen") };
+        let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+            panic!("it should have fallen")
+        };
         assert!(cause.contains("trap"), "{cause}");
         let seen = tunnel.status().borrow().clone();
         assert_eq!(seen.restarts, fall);
@@ -201,7 +210,9 @@ async fn a_plugin_that_spins_is_ended_and_holds_nobody_up() {
         tokio::task::yield_now().await;
     }
     assert!(calls > 1, "on one thread, the other plugin was answered {calls} times");
-    let Err(CallError::Crashed(cause)) = spinning.await.unwrap() else { panic!("it should have been ended") };
+    let Err(CallError::Crashed(cause)) = spinning.await.unwrap() else {
+        panic!("it should have been ended")
+    };
     assert!(cause.contains("200 ms of CPU"), "{cause}");
 }
 
@@ -209,7 +220,10 @@ async fn a_plugin_that_spins_is_ended_and_holds_nobody_up() {
 async fn calling_the_host_gives_no_new_budget() {
     let world = World::new();
     let import = r#"(import "nexus:plugin/clock@0.1.0" "now" (func $now (result i64)))"#;
-    let tunnel = world.tunnel(&fixtures::tunnel(import, "(loop $l (drop (call $now)) (br $l)) unreachable"));
+    let tunnel = world.tunnel(&fixtures::tunnel(
+        import,
+        "(loop $l (drop (call $now)) (br $l)) unreachable",
+    ));
     assert!(matches!(tunnel.probe().await, Err(CallError::Crashed(cause)) if cause.contains("CPU")));
 }
 
@@ -221,7 +235,10 @@ async fn a_plugin_does_not_die_of_age() {
     let import = r#"(import "nexus:plugin/clock@0.1.0" "now" (func $now (result i64)))"#;
     let body = "(global.set $end (i64.add (call $now) (i64.const 50)))
         (loop $l (br_if $l (i64.lt_u (call $now) (global.get $end)))) (i32.const 1100)";
-    let tunnel = fixtures::tunnel(import, &format!("{body}) (global $end (mut i64) (i64.const 0)) (func (result i32) (i32.const 0)"));
+    let tunnel = fixtures::tunnel(
+        import,
+        &format!("{body}) (global $end (mut i64) (i64.const 0)) (func (result i32) (i32.const 0)"),
+    );
     let tunnel = world.tunnel(&tunnel);
     for _ in 0..20 {
         tunnel.probe().await.unwrap();
@@ -238,7 +255,11 @@ async fn a_spinning_plugin_is_stopped_from_outside() {
         let tunnel = Arc::clone(&tunnel);
         async move { tunnel.probe().await }
     });
-    tunnel.status().wait_for(|s| s.state == PluginState::Running).await.unwrap();
+    tunnel
+        .status()
+        .wait_for(|s| s.state == PluginState::Running)
+        .await
+        .unwrap();
     tokio::task::yield_now().await;
     let begun = Instant::now();
     tunnel.stop().await;
@@ -250,15 +271,23 @@ async fn a_spinning_plugin_is_stopped_from_outside() {
 async fn memory_has_an_end() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", BOMB));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else { panic!("it should have fallen") };
-    assert!(cause.contains("bytes of memory") && cause.contains("8388608"), "{cause}");
+    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+        panic!("it should have fallen")
+    };
+    assert!(
+        cause.contains("bytes of memory") && cause.contains("8388608"),
+        "{cause}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_hangs_ends_and_the_instance_lives() {
     let world = World::new();
     let import = r#"(import "nexus:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))"#;
-    let tunnel = world.tunnel(&fixtures::tunnel(import, "(call $sleep (i64.const 100000000)) (i32.const 1100)"));
+    let tunnel = world.tunnel(&fixtures::tunnel(
+        import,
+        "(call $sleep (i64.const 100000000)) (i32.const 1100)",
+    ));
     assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(why)) if why.contains("30000 ms")));
     assert!(tunnel.describe().await.is_ok());
     assert_eq!(tunnel.status().borrow().restarts, 0);
@@ -272,9 +301,21 @@ async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
     let url = r#"(i32.const 80) (i32.const 3) (i32.const 84) (i32.const 16) (i32.const 0) (i32.const 0)
         (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 0) (i64.const 0)"#;
     for (name, plugin, fix) in [
-        ("store", fixtures::asking("store", "get", "i32 i32 i32", text), "store_quota"),
-        ("secret", fixtures::asking("secrets", "get", "i32 i32 i32", text), "[plugin.demo.secrets]\ndemo = "),
-        ("process", fixtures::asking("process", "find", "i32 i32 i32", text), "[plugin.demo.grants.process.demo]"),
+        (
+            "store",
+            fixtures::asking("store", "get", "i32 i32 i32", text),
+            "store_quota",
+        ),
+        (
+            "secret",
+            fixtures::asking("secrets", "get", "i32 i32 i32", text),
+            "[plugin.demo.secrets]\ndemo = ",
+        ),
+        (
+            "process",
+            fixtures::asking("process", "find", "i32 i32 i32", text),
+            "[plugin.demo.grants.process.demo]",
+        ),
         (
             "http",
             fixtures::asking("http", "fetch", get, url),
@@ -294,7 +335,12 @@ async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
 async fn a_granted_store_is_there() {
     let mut world = World::new();
     world.plugin.grants.store_quota = 100;
-    let tunnel = world.tunnel(&fixtures::asking("store", "get", "i32 i32 i32", "(i32.const 64) (i32.const 4)"));
+    let tunnel = world.tunnel(&fixtures::asking(
+        "store",
+        "get",
+        "i32 i32 i32",
+        "(i32.const 64) (i32.const 4)",
+    ));
     assert_eq!(tunnel.probe().await, Ok(Availability::Ready(String::new())));
 }
 
@@ -314,12 +360,17 @@ async fn texts(feed: &mut tokio::sync::mpsc::Receiver<Feed>, count: u32) {
 #[tokio::test(start_paused = true)]
 async fn events_come_in_order_and_again_after_each_end() {
     let world = World::new();
-    let chat = world.runtime.chat(world.load(&fixtures::chat(900, "")), "/work".into()).unwrap();
+    let chat = world
+        .runtime
+        .chat(world.load(&fixtures::chat(900, "")), "/work".into())
+        .unwrap();
     chat.start();
     let mut feed = chat.events();
     for _ in 0..3 {
         texts(&mut feed, 900).await;
-        let Some(Feed::Closed(failure)) = feed.recv().await else { panic!("closed expected") };
+        let Some(Feed::Closed(failure)) = feed.recv().await else {
+            panic!("closed expected")
+        };
         assert!(!failure.permanent);
     }
     assert_eq!((chat.title().as_str(), chat.is_example()), ("demo chat", true));
@@ -329,12 +380,17 @@ async fn events_come_in_order_and_again_after_each_end() {
 #[tokio::test(start_paused = true)]
 async fn events_survive_a_fall() {
     let world = World::new();
-    let chat = world.runtime.chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into()).unwrap();
+    let chat = world
+        .runtime
+        .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into())
+        .unwrap();
     chat.start();
     let mut feed = chat.events();
     for fall in 0..=timeouts::RESTART_BUDGET {
         texts(&mut feed, 30).await;
-        let Some(Feed::Closed(failure)) = feed.recv().await else { panic!("closed expected") };
+        let Some(Feed::Closed(failure)) = feed.recv().await else {
+            panic!("closed expected")
+        };
         assert!(failure.message.contains("trap"), "{}", failure.message);
         assert_eq!(failure.permanent, fall == timeouts::RESTART_BUDGET);
     }
@@ -345,7 +401,10 @@ async fn events_survive_a_fall() {
 #[tokio::test]
 async fn an_optional_interface_that_is_missing_is_said_so() {
     let world = World::new();
-    let chat = world.runtime.chat(world.load(&fixtures::chat(1, "")), "/work".into()).unwrap();
+    let chat = world
+        .runtime
+        .chat(world.load(&fixtures::chat(1, "")), "/work".into())
+        .unwrap();
     chat.start();
     assert_eq!(chat.sessions(10).await, Err(CallError::Unsupported("list sessions")));
 }
@@ -379,9 +438,22 @@ fn types_that_do_not_fit_are_refused_in_words() {
         (export "nexus:plugin/tunnel@0.1.0" (instance $e)))"#;
     let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
     let bytes: &'static [u8] = Box::leak(fixtures::component(wat, manifest).into_boxed_slice());
-    let error = world.runtime.load(&world.plugin, Some(bytes)).err().unwrap().to_string();
+    let error = world
+        .runtime
+        .load(&world.plugin, Some(bytes))
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("does not fit nexus:plugin 0.1.0"), "{error}");
-    assert!(world.runtime.load(&world.plugin, None).err().unwrap().to_string().contains("[plugin.demo] path"));
+    assert!(
+        world
+            .runtime
+            .load(&world.plugin, None)
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("[plugin.demo] path")
+    );
 }
 
 #[test]
@@ -389,5 +461,8 @@ fn a_plugin_of_another_kind_is_refused() {
     let world = World::new();
     let loaded = world.load(&fixtures::tunnel("", READY));
     let error = world.runtime.chat(loaded, "/".into()).err().unwrap().to_string();
-    assert!(error.contains("is a tunnel plugin and cannot be used as a chat plugin"), "{error}");
+    assert!(
+        error.contains("is a tunnel plugin and cannot be used as a chat plugin"),
+        "{error}"
+    );
 }

@@ -26,7 +26,7 @@ const VERSION_TIMEOUT: u64 = 10_000;
 /// bore ends at once when it is told to; this is for a machine under load.
 const STOP_TIMEOUT: u64 = 2_000;
 const INSTALL: &str =
-    "Install bore with `cargo install bore-cli`, or say where it is in `[plugin.tunnel-bore.processes.bore]`.";
+    "Install bore with `cargo install bore-cli`, or say where it is in `[plugin.tunnel-bore.grants.process.bore]`.";
 
 fn spec(args: Vec<String>, env: Vec<(String, String)>) -> Spec {
     Spec {

@@ -31,11 +31,6 @@ impl SetUp {
         }
     }
 
-    fn is_open(&self, now: Millis) -> bool {
-        let link = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        link.as_ref().is_some_and(|link| link.expires > now)
-    }
-
     fn replace(&self, link: Option<Link>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = link;
     }
@@ -48,11 +43,6 @@ impl AuthService {
     /// [`AuthError::Unavailable`].
     pub async fn setup_open(&self) -> Result<bool, AuthError> {
         Ok(!self.store.any_user_ever().await?)
-    }
-
-    /// Whether a link that was printed is still good.
-    pub fn setup_link_open(&self) -> bool {
-        self.setup.is_open(self.clock.now())
     }
 
     /// A new token for the set-up link, in place of the one before; none: set-up is over. Belongs into the link's

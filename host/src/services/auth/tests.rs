@@ -333,7 +333,9 @@ async fn revoking_closes_what_is_open() {
     let second = attempt(&auth, "owner", "right one", &client("b", None)).await.unwrap();
     let third = attempt(&auth, "owner", "right one", &client("b", None)).await.unwrap();
     assert_eq!(auth.logins(&first.login).await.unwrap().len(), 3);
-    let (closed, done) = tokio::join!(auth.revoked(&second.login.id), async { auth.logout(&second.login).await });
+    let (closed, done) = tokio::join!(auth.revoked(&second.login.id), async {
+        auth.logout(&second.login).await
+    });
     assert_eq!((closed, done), ((), Ok(())));
     assert!(auth.authenticate(&second.token).await.unwrap().is_none());
     let ((), done) = tokio::join!(auth.revoked(&third.login.id), async {
