@@ -72,9 +72,6 @@ pub fn rebuild(directory: &Path) -> anyhow::Result<Vec<Rebuilt>> {
     let mut components = Vec::new();
     let mut report = Vec::new();
     for (name, crate_dir) in PLUGINS {
-        if !is_written(&root, crate_dir) {
-            continue;
-        }
         let built = build(&root.join(crate_dir), Some(PROFILE), true).with_context(|| format!("building {name}"))?;
         let found = built.inspection.manifest.name.as_str();
         if found != name {
@@ -110,11 +107,6 @@ pub fn rebuild(directory: &Path) -> anyhow::Result<Vec<Rebuilt>> {
         list(components.iter().map(|(name, _)| *name)).as_bytes(),
     )?;
     Ok(report)
-}
-
-/// A crate becomes a plugin with its `plugin.toml`; before that there is nothing to build in.
-fn is_written(root: &Path, crate_dir: &str) -> bool {
-    root.join(crate_dir).join("plugin.toml").is_file()
 }
 
 /// The expression that `builtin.rs` includes.
@@ -167,7 +159,7 @@ mod tests {
             return; // the packaged crate holds no sources of plugins
         }
         let lock = lock();
-        for (name, crate_dir) in PLUGINS.into_iter().filter(|(_, dir)| is_written(&root, dir)) {
+        for (name, crate_dir) in PLUGINS {
             let Some(locked) = lock.plugin.get(name) else {
                 panic!("{name} is not built in: run `{COMMAND}`")
             };
