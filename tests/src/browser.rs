@@ -12,7 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// The owner in every test.
 pub const ACCOUNT: &str = "owner";
-pub const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "seven grey herons at low tide";
 
 /// One device.
 #[derive(Debug, Clone)]

@@ -1,0 +1,277 @@
+//! Nexus, the real opencode and the model stand-in together, and one conversation through the live socket.
+
+use crate::browser::{Browser, Socket};
+use crate::llm::Llm;
+use crate::nexus::{Nexus, Start};
+use crate::opencode::Opencode;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything that runs.
+pub struct World {
+    pub llm: Llm,
+    pub opencode: Opencode,
+    pub nexus: Nexus,
+    pub browser: Browser,
+}
+
+/// A configuration whose chat is the real opencode, in its own world.
+pub fn start(llm: &Llm, more: &str) -> (Start, Opencode) {
+    let start = Start::new();
+    let opencode = Opencode::prepare(start.folder(), &llm.url());
+    let config = format!(
+        "[chat.main]\nplugin = \"chat-opencode\"\nworkspace = {:?}\n\
+         [plugin.chat-opencode.grants.process.opencode]\npath = {:?}\ninherit_env = true\n{more}",
+        opencode.project, opencode.binary
+    );
+    (start.config(config).envs(&opencode.env), opencode)
+}
+
+impl World {
+    /// Up, with an owner who is logged in, and opencode ready.
+    pub async fn up(more: &str) -> Self {
+        let llm = Llm::start().await;
+        let (start, opencode) = start(&llm, more);
+        let nexus = start.up();
+        let browser = Browser::set_up(&nexus).await;
+        let world = Self {
+            llm,
+            opencode,
+            nexus,
+            browser,
+        };
+        world.ready().await;
+        world
+    }
+
+    /// Waits until the backend is up.
+    pub async fn ready(&self) {
+        let mut socket = self.browser.socket("/live").await.unwrap();
+        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        socket
+            .until(|frame| {
+                frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == false
+            })
+            .await;
+    }
+
+    /// A new session and a client that looks at it.
+    pub async fn conversation(&self) -> Conversation {
+        let mut socket = self.browser.socket("/live").await.unwrap();
+        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        socket.send(&json!({"type": "create", "request": "c"})).await;
+        let frames = socket
+            .until(|frame| frame["type"] == "created" || frame["type"] == "failed")
+            .await;
+        let created = frames.last().unwrap();
+        assert_eq!(created["type"], "created", "{created}\n{}", self.nexus.output());
+        let session = created["session"]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{created}"))
+            .to_owned();
+        let mut conversation = Conversation::new(session, socket);
+        conversation.subscribe(None).await;
+        conversation
+    }
+
+    /// Another client that looks at a session.
+    pub async fn look(&self, session: &str, from: Option<u64>) -> Conversation {
+        let mut socket = self.browser.socket("/live").await.unwrap();
+        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        let mut conversation = Conversation::new(session.to_owned(), socket);
+        conversation.subscribe(from).await;
+        conversation
+    }
+}
+
+/// A client of one session: what it was sent, folded as the page does it, and checked while it comes.
+pub struct Conversation {
+    pub session: String,
+    pub socket: Socket,
+    /// The number of the last frame.
+    pub seq: u64,
+    /// Part → (revision, text), of text parts.
+    pub texts: BTreeMap<String, (u64, String)>,
+    pub messages: BTreeMap<String, Value>,
+    pub tools: BTreeMap<String, Value>,
+    pub asks: BTreeMap<String, Value>,
+    pub turn: String,
+    prompts: u32,
+}
+
+impl Conversation {
+    fn new(session: String, socket: Socket) -> Self {
+        Self {
+            session,
+            socket,
+            seq: 0,
+            texts: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            tools: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            turn: "idle".to_owned(),
+            prompts: 0,
+        }
+    }
+
+    async fn subscribe(&mut self, from: Option<u64>) {
+        self.seq = from.unwrap_or(0);
+        self.socket
+            .send(&json!({"type": "subscribe", "session": self.session, "from": from}))
+            .await;
+    }
+
+    /// Sends a prompt and waits until it is admitted.
+    pub async fn prompt(&mut self, text: &str) {
+        self.prompts += 1;
+        let id = format!("test-{}-{}", self.session.len(), self.prompts);
+        self.socket
+            .send(&json!({"type": "prompt", "session": self.session, "client_id": id, "text": text}))
+            .await;
+        let answer = self
+            .frames_until(|frame| {
+                matches!(
+                    frame["type"].as_str(),
+                    Some("admitted" | "refused" | "deferred" | "consent")
+                )
+            })
+            .await;
+        assert_eq!(answer["type"], "admitted", "{answer}");
+    }
+
+    /// Applies frames until one satisfies `last`, and returns that one.
+    pub async fn frames_until(&mut self, last: impl Fn(&Value) -> bool) -> Value {
+        tokio::time::timeout(Duration::from_secs(90), async {
+            loop {
+                let frame = self.socket.next().await.expect("the socket was closed");
+                self.apply(&frame);
+                if last(&frame) {
+                    return frame;
+                }
+            }
+        })
+        .await
+        .expect("the frame did not come in time")
+    }
+
+    /// Applies frames until what is known satisfies `done`.
+    pub async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let waited = tokio::time::timeout(Duration::from_secs(90), async {
+            while !done(self) {
+                let frame = self.socket.next().await.expect("the socket was closed");
+                self.apply(&frame);
+            }
+        })
+        .await;
+        assert!(
+            waited.is_ok(),
+            "waited in vain until {what}; turn {}, texts {:?}, tools {:?}, asks {:?}",
+            self.turn,
+            self.texts,
+            self.tools,
+            self.asks
+        );
+    }
+
+    pub async fn until_idle(&mut self) {
+        self.until("the turn is over", |c| {
+            c.turn == "idle" && c.messages.values().any(|m| m["role"] == "assistant")
+        })
+        .await;
+    }
+
+    /// All text of the assistant, in the order of the parts' ids.
+    pub fn answer(&self) -> String {
+        self.texts.values().map(|(_, text)| text.as_str()).collect()
+    }
+
+    fn apply(&mut self, frame: &Value) {
+        match frame["type"].as_str() {
+            Some("state") => self.replace(frame),
+            Some("event") if frame["session"] == self.session.as_str() => {
+                let seq = frame["seq"].as_u64().unwrap();
+                assert!(seq > self.seq, "event {seq} came again after {}", self.seq);
+                assert!(
+                    frame["prev"].as_u64().unwrap() <= self.seq,
+                    "a gap: {frame} after {}",
+                    self.seq
+                );
+                self.seq = seq;
+                self.event(&frame["event"]);
+            }
+            _ => {}
+        }
+    }
+
+    fn replace(&mut self, frame: &Value) {
+        self.seq = frame["seq"].as_u64().unwrap_or_else(|| panic!("{frame}"));
+        self.texts.clear();
+        self.messages.clear();
+        self.tools.clear();
+        self.asks.clear();
+        self.turn = frame["turn"]["type"].as_str().unwrap().to_owned();
+        for message in frame["messages"].as_array().unwrap() {
+            let plain = if message["message"].is_object() {
+                &message["message"]
+            } else {
+                message
+            };
+            self.event(&json!({"type": "message", "message": plain}));
+            for part in message["parts"].as_array().unwrap() {
+                let plain = if part["part"].is_object() { &part["part"] } else { part };
+                self.event(&json!({"type": "part", "part": plain}));
+            }
+        }
+        for ask in frame["asks"].as_array().unwrap() {
+            self.event(&json!({"type": "asked", "ask": ask}));
+        }
+    }
+
+    fn event(&mut self, event: &Value) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        match event["type"].as_str().unwrap() {
+            "message" => {
+                self.messages
+                    .insert(text(&event["message"]["id"]), event["message"].clone());
+            }
+            "message_removed" => {
+                self.messages.remove(&text(&event["message"]));
+            }
+            "part" => {
+                let part = &event["part"];
+                let (id, revision) = (text(&part["id"]), part["revision"].as_u64().unwrap());
+                let role = self.messages.get(&text(&part["message"])).map(|m| m["role"].clone());
+                match part["content"]["type"].as_str() {
+                    Some("text") if role == Some(json!("assistant")) => {
+                        self.texts.insert(id, (revision, text(&part["content"]["text"])));
+                    }
+                    Some("tool") => {
+                        self.tools.insert(id, part["content"].clone());
+                    }
+                    _ => {}
+                }
+            }
+            "delta" => {
+                let revision = event["revision"].as_u64().unwrap();
+                if let Some((known, whole)) = self.texts.get_mut(&text(&event["part"]))
+                    && revision > *known
+                {
+                    *known = revision;
+                    whole.push_str(event["text"].as_str().unwrap());
+                }
+            }
+            "part_removed" => {
+                self.texts.remove(&text(&event["part"]));
+            }
+            "asked" => {
+                self.asks.insert(text(&event["ask"]["id"]), event["ask"].clone());
+            }
+            "ask_closed" => {
+                self.asks.remove(&text(&event["ask"]));
+            }
+            "turn" => self.turn = text(&event["turn"]["type"]),
+            _ => {}
+        }
+    }
+}
