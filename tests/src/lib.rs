@@ -15,6 +15,7 @@ pub mod llm;
 pub mod nexus;
 pub mod opencode;
 pub mod processes;
+pub mod sse;
 pub mod world;
 
 use std::path::PathBuf;
