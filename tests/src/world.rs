@@ -4,6 +4,7 @@ use crate::browser::{Browser, Socket};
 use crate::llm::Llm;
 use crate::nexus::{Nexus, Start};
 use crate::opencode::Opencode;
+use crate::processes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub struct World {
     pub llm: Llm,
     pub opencode: Opencode,
+    /// To start it again on the same data.
+    pub start: Start,
     pub nexus: Nexus,
     pub browser: Browser,
 }
@@ -38,11 +41,28 @@ impl World {
         let world = Self {
             llm,
             opencode,
+            start,
             nexus,
             browser,
         };
         world.ready().await;
         world
+    }
+
+    /// kill -9 of Nexus; nothing of it may be left. Then another on the same data, for the same browser.
+    pub async fn kill_and_start_again(&mut self) {
+        self.nexus.kill();
+        let left = self.nexus.survivors();
+        assert!(left.is_empty(), "survived their Nexus: {left:?}");
+        self.nexus = self.start.up();
+        self.browser = self.browser.at(&self.nexus.url);
+    }
+
+    /// The running `opencode serve` itself, neither its keeper nor a wrapper.
+    pub fn opencode_pid(&mut self) -> u32 {
+        let all = self.nexus.descendants();
+        let found = all.into_iter().rfind(|pid| processes::command_line(*pid).contains("serve --hostname"));
+        found.unwrap_or_else(|| panic!("opencode does not run.\n{}", self.nexus.output()))
     }
 
     /// Waits until the backend is up.
@@ -97,6 +117,8 @@ pub struct Conversation {
     pub tools: BTreeMap<String, Value>,
     pub asks: BTreeMap<String, Value>,
     pub turn: String,
+    /// Texts of `error` events.
+    pub errors: Vec<String>,
     prompts: u32,
 }
 
@@ -111,6 +133,7 @@ impl Conversation {
             tools: BTreeMap::new(),
             asks: BTreeMap::new(),
             turn: "idle".to_owned(),
+            errors: Vec::new(),
             prompts: 0,
         }
     }
@@ -138,6 +161,28 @@ impl Conversation {
             })
             .await;
         assert_eq!(answer["type"], "admitted", "{answer}");
+    }
+
+    /// Sends a request of the kind `what` (`cancel`, `continue`, `reply`) and waits for its answer, `done` or `failed`.
+    pub async fn request(&mut self, what: &str, more: Value) -> Value {
+        self.prompts += 1;
+        let request = format!("request-{}", self.prompts);
+        let mut frame = json!({"type": what, "request": request, "session": self.session});
+        frame.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        self.socket.send(&frame).await;
+        self.frames_until(|f| matches!(f["type"].as_str(), Some("done" | "failed")) && f["request"] == request.as_str())
+            .await
+    }
+
+    /// Whether an answer is marked as interrupted.
+    pub fn interrupted(&self) -> bool {
+        self.messages.values().any(|m| m["interrupted"] == true)
+    }
+
+    /// What went wrong, as a person reads it: of the messages and of the session.
+    pub fn errors(&self) -> String {
+        let of_messages = self.messages.values().filter_map(|m| m["error"].as_str());
+        of_messages.chain(self.errors.iter().map(String::as_str)).collect::<Vec<_>>().join("\n")
     }
 
     /// Applies frames until one satisfies `last`, and returns that one.
@@ -270,6 +315,7 @@ impl Conversation {
             "ask_closed" => {
                 self.asks.remove(&text(&event["ask"]));
             }
+            "error" => self.errors.push(text(&event["text"])),
             "turn" => self.turn = text(&event["turn"]["type"]),
             _ => {}
         }
