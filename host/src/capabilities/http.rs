@@ -5,10 +5,10 @@ use super::secrets::PluginReferences;
 use super::streams::{Body, ByteProducer};
 use super::{Capabilities, Context, Granted, enter};
 use crate::outgoing::port::{OutgoingError, Request as Outgoing, Target};
-use crate::process::port::{Key, References};
+use crate::process::port::Key;
+use crate::process::references::{HeaderError, fill_header};
 use crate::timeouts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use base64::Engine as _;
 use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
 use nexus_plugin_api::host::caps::types::Error;
 use std::sync::Arc;
@@ -105,7 +105,10 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         if HOST_HEADERS.contains(&key.as_str()) {
             return Err(bad("the host sets it".into()));
         }
-        let filled = fill(&value, &refs)?;
+        let filled = fill_header(&value, &refs).map_err(|e| match e {
+            HeaderError::Template(why) => bad(why),
+            HeaderError::Refused(why) => Error::Denied(why),
+        })?;
         let secret = filled != value;
         // The value may hold a secret: it is never part of the text of an error.
         let mut value = HeaderValue::from_str(&filled)
@@ -156,82 +159,4 @@ fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
         .gate
         .http(scheme, &authority.host().to_ascii_lowercase(), authority.port_u16())?;
     Ok(Target::Granted(grant.clone()))
-}
-
-/// Fills in `{secret:NAME}`, `{generated:NAME}` and `{basic:USER:generated:NAME}` (or `…:secret:NAME`). Any other
-/// brace stays as it is.
-fn fill(value: &str, refs: &dyn References) -> Result<String, Error> {
-    let mut filled = String::with_capacity(value.len());
-    let mut rest = value;
-    while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
-        let reference = after
-            .split_once('}')
-            .and_then(|(inner, tail)| Some((resolve(inner, refs)?, tail)));
-        match reference {
-            Some((text, tail)) => {
-                filled.push_str(&text.map_err(Error::Denied)?);
-                rest = tail;
-            }
-            None => {
-                filled.push('{');
-                rest = after;
-            }
-        }
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-fn resolve(inner: &str, refs: &dyn References) -> Option<Result<String, String>> {
-    if let Some(name) = inner.strip_prefix("secret:") {
-        return Some(refs.secret(name));
-    }
-    if let Some(name) = inner.strip_prefix("generated:") {
-        return Some(refs.generated(name));
-    }
-    let (user, password) = inner.strip_prefix("basic:")?.split_once(':')?;
-    let password = match password.split_once(':')? {
-        ("generated", name) => refs.generated(name),
-        ("secret", name) => refs.secret(name),
-        _ => return None,
-    };
-    let encode = |p: String| base64::engine::general_purpose::STANDARD.encode(format!("{user}:{p}"));
-    Some(password.map(|p| format!("Basic {}", encode(p))))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    struct Fake;
-    impl References for Fake {
-        fn secret(&self, name: &str) -> Result<String, String> {
-            if name == "token" {
-                Ok("T".into())
-            } else {
-                Err(format!("no secret {name}"))
-            }
-        }
-        fn generated(&self, name: &str) -> Result<String, String> {
-            Ok(format!("G-{name}"))
-        }
-    }
-
-    #[test]
-    fn references_are_filled_in() {
-        let fill = |v: &str| fill(v, &Fake);
-        assert_eq!(fill("Bearer {secret:token}").unwrap(), "Bearer T");
-        assert_eq!(fill("{generated:a}/{generated:b}").unwrap(), "G-a/G-b");
-        assert_eq!(
-            fill("{basic:opencode:generated:pw}").unwrap(),
-            "Basic b3BlbmNvZGU6Ry1wdw=="
-        );
-        assert_eq!(fill("{\"json\": {}} {").unwrap(), "{\"json\": {}} {");
-        assert_eq!(
-            fill("{secret:other}").unwrap_err(),
-            Error::Denied("no secret other".into())
-        );
-    }
 }

@@ -263,7 +263,7 @@ impl One<'_> {
                 Ok(secret) => {
                     secrets.insert(name.clone(), secret);
                 }
-                Err(problem) => findings.push(problem),
+                Err(problem) => findings.push(*problem),
             }
         }
         for (name, key) in self.manifest.config.iter().filter(|(_, k)| k.secret && k.required) {

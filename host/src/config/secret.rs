@@ -17,24 +17,22 @@ pub(super) fn read(
     source: &Located<SecretSource>,
     absolute: &dyn Fn(&str) -> PathBuf,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Secret, Diagnostic> {
+) -> Result<Secret, Box<Diagnostic>> {
     match &source.value {
         SecretSource::Env(name) => match env(name) {
             Some(value) if !value.is_empty() => Ok(Secret::new(value)),
-            found => Err(source
+            found => Err(Box::new(source
                 .problem(format!("the variable {name} holds no secret"))
                 .found(if found.is_some() { "it is empty" } else { "it is not set" })
                 .expected("the secret as its value")
-                .fix(format!("set it where Nexus is started, or use a file: {{ file = \"path\" }}, not {name}=… in a command line that others can read"))),
+                .fix(format!("set it where Nexus is started, or use a file: {{ file = \"path\" }}, not {name}=… in a command line that others can read")))),
         },
         SecretSource::File(written) => {
             let path = absolute(written);
             from_file(&path).map_err(|(found, fix)| {
-                source
-                    .problem(format!("the secret file {} is refused", path.display()))
-                    .found(found)
-                    .expected("a regular file that only its owner can read, with the secret in it")
-                    .fix(fix)
+                let refused = source.problem(format!("the secret file {} is refused", path.display()));
+                let expected = "a regular file that only its owner can read, with the secret in it";
+                Box::new(refused.found(found).expected(expected).fix(fix))
             })
         }
     }

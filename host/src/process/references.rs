@@ -69,9 +69,21 @@ impl Names for NoNames {
 /// Fills in the secrets of one header's value.
 ///
 /// # Errors
-/// A sentence: the template is wrong, or the operator gave no such secret.
-pub fn fill_header(value: &str, refs: &dyn References) -> Result<String, String> {
-    Template::parse(value, Place::Header)?.fill(&NoNames, refs)
+/// The template is wrong, or the operator gave no such secret.
+pub fn fill_header(value: &str, refs: &dyn References) -> Result<String, HeaderError> {
+    let template = Template::parse(value, Place::Header).map_err(HeaderError::Template)?;
+    template.fill(&NoNames, refs).map_err(HeaderError::Refused)
+}
+
+/// A sentence; none holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// What the plugin wrote is wrong.
+    #[error("{0}")]
+    Template(String),
+    /// There is no such secret for it.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Template {

@@ -63,7 +63,7 @@ async fn request(child: &Child, method: &str, url: &str, headers: &[(String, Str
         .uri(path)
         .header(http::header::HOST, format!("127.0.0.1:{port}"));
     for (name, value) in headers {
-        let mut value = http::HeaderValue::try_from(fill_header(value, &*child.refs)?)
+        let mut value = http::HeaderValue::try_from(fill_header(value, &*child.refs).map_err(|e| e.to_string())?)
             .map_err(|_| format!("the header `{name}` has a value that HTTP does not allow"))?;
         value.set_sensitive(true);
         request = request.header(name, value);

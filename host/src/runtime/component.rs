@@ -66,22 +66,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
 /// As [`inspect`], less the validation of the code, which the compiler does (and code of the cache has passed).
 pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let mut outline = outline(bytes)?;
-    let text = outline.manifest.ok_or_else(|| {
-        LoadError::Manifest(format!(
-            "The component has no manifest: the custom section `{MANIFEST_SECTION}` is missing. Build it with \
-             `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component drop it."
-        ))
-    })?;
-    let text = std::str::from_utf8(text).map_err(|e| {
-        LoadError::Manifest(format!(
-            "The manifest in the component is not UTF-8 ({e}). Build it anew."
-        ))
-    })?;
-    let manifest = Manifest::parse(text).map_err(|e| {
-        LoadError::Manifest(format!(
-            "The manifest in the component is not valid: {e}. Correct it and build anew."
-        ))
-    })?;
+    let manifest = outline.manifest()?;
     outline.imports.sort();
     outline.exports.sort();
     check_api(&manifest)?;
@@ -101,6 +86,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     })
 }
 
+/// Only what the component says about itself: the configuration needs it of plugins that this host may be unable to run.
+///
+/// # Errors
+/// It is no component, is damaged, or has no manifest.
+pub(crate) fn manifest(bytes: &[u8]) -> Result<Manifest, LoadError> {
+    outline(bytes)?.manifest()
+}
+
 fn damaged(why: &dyn std::fmt::Display) -> LoadError {
     LoadError::NotComponent(format!(
         "The file is not a WebAssembly component, or is damaged: {why}. Copy or build it again."
@@ -112,6 +105,27 @@ struct Outline<'a> {
     manifest: Option<&'a [u8]>,
     imports: Vec<String>,
     exports: Vec<String>,
+}
+
+impl Outline<'_> {
+    fn manifest(&self) -> Result<Manifest, LoadError> {
+        let text = self.manifest.ok_or_else(|| {
+            LoadError::Manifest(format!(
+                "The component has no manifest: the custom section `{MANIFEST_SECTION}` is missing. Build it with \
+                 `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component drop it."
+            ))
+        })?;
+        let text = std::str::from_utf8(text).map_err(|e| {
+            LoadError::Manifest(format!(
+                "The manifest in the component is not UTF-8 ({e}). Build it anew."
+            ))
+        })?;
+        Manifest::parse(text).map_err(|e| {
+            LoadError::Manifest(format!(
+                "The manifest in the component is not valid: {e}. Correct it and build anew."
+            ))
+        })
+    }
 }
 
 /// Of the outermost component only.

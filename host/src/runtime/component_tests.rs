@@ -111,3 +111,27 @@ fn the_kind_must_be_exported() {
         "{text}"
     );
 }
+
+#[test]
+fn the_manifest_is_the_components_own_and_is_read_of_what_cannot_run() {
+    use wasm_encoder::{Component, CustomSection, Module, ModuleSection};
+    let section = |data: &'static str| CustomSection {
+        name: MANIFEST_SECTION.into(),
+        data: data.as_bytes().into(),
+    };
+    let mut inner = Module::new();
+    inner.section(&section("not this one"));
+    let mut component = Component::new();
+    component.section(&ModuleSection(&inner));
+    let without = component.clone().finish();
+    assert!(
+        super::manifest(&without)
+            .unwrap_err()
+            .to_string()
+            .contains("has no manifest")
+    );
+    component.section(&section(MANIFEST));
+    let bytes = component.finish();
+    assert_eq!(super::manifest(&bytes).unwrap().name.as_str(), "demo");
+    assert!(inspect(&bytes).is_err(), "it exports nothing");
+}

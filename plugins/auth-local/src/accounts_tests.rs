@@ -8,11 +8,13 @@ use std::task::{Context, Poll, Waker};
 const GOOD: &str = "a yellow submarine";
 const OTHER: &str = "a purple submarine";
 
+type Entry = (String, Vec<u8>);
+
 /// The store in memory. `rival` is written just before the next compare-and-set, as another instance would.
 #[derive(Clone, Default)]
 struct Memory {
     map: Rc<RefCell<BTreeMap<String, Vec<u8>>>>,
-    rival: Rc<RefCell<Option<(String, Vec<u8>)>>>,
+    rival: Rc<RefCell<Option<Entry>>>,
 }
 
 impl Store for Memory {

@@ -2,14 +2,15 @@
 
 pub mod build;
 pub mod first_party;
+mod show;
 pub mod sources;
 pub mod toolchain;
 
-use crate::builtin;
-use crate::runtime::component::{Inspection, inspect};
-use anyhow::Context as _;
+use super::{EXIT_USAGE, LoadError};
+use crate::config::resolved::Source;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use show::{facts, info, list, load, with};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -107,7 +108,11 @@ pub fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
             } else {
                 writeln!(std::io::stderr(), "error: {error:#}")?;
             }
-            Ok(ExitCode::FAILURE)
+            // What is wrong with a configuration has its own code, as everywhere.
+            Ok(match error.downcast_ref::<LoadError>() {
+                Some(LoadError::Config(_)) => ExitCode::from(EXIT_USAGE),
+                _ => ExitCode::FAILURE,
+            })
         }
     }
 }
@@ -126,108 +131,8 @@ struct Answer {
     json: Value,
 }
 
-/// Where a plugin comes from.
-enum Origin {
-    Builtin,
-    File(PathBuf),
-}
-
-fn load(origin: &Origin, name: &str) -> anyhow::Result<Inspection> {
-    match origin {
-        Origin::Builtin => Ok(inspect(builtin::builtin(name).context("it is not built in")?)?),
-        Origin::File(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-            inspect(&bytes).with_context(|| format!("{} cannot be loaded", path.display()))
-        }
-    }
-}
-
-/// Names and files of `[plugin.NAME] source = …`. Only these: `nexus config check` reads the whole file.
-fn configured(config: Option<&Path>) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let Some(config) = config else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(config).with_context(|| format!("{} cannot be read", config.display()))?;
-    let table: toml::Table = text
-        .parse()
-        .with_context(|| format!("{} is not TOML", config.display()))?;
-    let folder = std::path::absolute(config)?
-        .parent()
-        .map(Path::to_owned)
-        .unwrap_or_default();
-    let plugins = table
-        .get("plugin")
-        .and_then(toml::Value::as_table)
-        .into_iter()
-        .flatten();
-    let sources = plugins.filter_map(|(name, own)| Some((name.clone(), folder.join(own.get("source")?.as_str()?))));
-    Ok(sources.collect())
-}
-
-fn list(config: Option<&Path>) -> anyhow::Result<Answer> {
-    let builtin = builtin::all()
-        .iter()
-        .map(|(name, _)| ((*name).to_owned(), Origin::Builtin));
-    let files = configured(config)?
-        .into_iter()
-        .map(|(name, path)| (name, Origin::File(path)));
-    let mut text = String::new();
-    let mut rows = Vec::new();
-    for (name, origin) in builtin.chain(files) {
-        let from = match &origin {
-            Origin::Builtin => "built in".to_owned(),
-            Origin::File(path) => path.display().to_string(),
-        };
-        match load(&origin, &name) {
-            Ok(found) => {
-                let manifest = &found.manifest;
-                let (kind, version) = (manifest.kind.to_string(), manifest.version.to_string());
-                writeln!(
-                    text,
-                    "{name:<20} {kind:<7} {version:<9} {from}\n    {}",
-                    manifest.description
-                )?;
-                let mut row = facts(&found);
-                row["name"] = json!(name);
-                row["source"] = json!(from);
-                rows.push(row);
-            }
-            Err(error) => {
-                writeln!(text, "{name:<20} {:<17} {from}\n    {error:#}", "cannot be loaded")?;
-                rows.push(json!({ "name": name, "source": from, "ok": false, "error": format!("{error:#}") }));
-            }
-        }
-    }
-    Ok(Answer {
-        text,
-        json: json!({ "plugins": rows }),
-    })
-}
-
-fn info(plugin: &str, config: Option<&Path>) -> anyhow::Result<Answer> {
-    let file = Path::new(plugin);
-    let configured = configured(config)?;
-    let origin = if let Some((_, path)) = configured.into_iter().find(|(name, _)| name == plugin) {
-        Origin::File(path)
-    } else if builtin::builtin(plugin).is_some() {
-        Origin::Builtin
-    } else if file.extension().is_some() || file.exists() {
-        Origin::File(file.to_owned())
-    } else {
-        let names: Vec<_> = builtin::all().iter().map(|(name, _)| *name).collect();
-        anyhow::bail!(
-            "There is no plugin `{plugin}` and no file of that name. Built in are: {}. A plugin of a configuration is found \
-             with --config FILE.",
-            names.join(", ")
-        );
-    };
-    let found = load(&origin, plugin)?;
-    Ok(Answer {
-        text: described(&found)?,
-        json: facts(&found),
-    })
-}
-
 fn check(file: &Path) -> anyhow::Result<Answer> {
-    let found = load(&Origin::File(file.to_owned()), "")?;
+    let found = load(&Source::File(file.to_owned()), "")?;
     let manifest = &found.manifest;
     let text = format!(
         "{} is a {} plugin that this nexus can load: {} {}\n",
@@ -246,9 +151,10 @@ fn build_one(args: &BuildArgs) -> anyhow::Result<Answer> {
     let built = build::build(&args.path, args.profile.as_deref(), false)?;
     let out = args.out.clone().unwrap_or(built.beside);
     build::write(&out, &built.component)?;
-    let mut json = facts(&built.inspection);
-    json["file"] = json!(out);
-    json["rustc"] = json!(built.rustc);
+    let json = with(
+        facts(&built.inspection),
+        [("file", json!(out)), ("rustc", json!(built.rustc))],
+    );
     let manifest = &built.inspection.manifest;
     let text = format!(
         "{} {} ({}), {} bytes\nsha256 {}\n{}\n",
@@ -277,75 +183,6 @@ fn build_builtin(directory: &Path) -> anyhow::Result<Answer> {
         text,
         json: json!({ "ok": true, "plugins": report }),
     })
-}
-
-fn facts(found: &Inspection) -> Value {
-    json!({
-        "ok": true,
-        "name": found.manifest.name,
-        "kind": found.manifest.kind,
-        "version": found.manifest.version,
-        "size": found.size,
-        "sha256": found.digest,
-        "manifest": found.manifest,
-        "imports": found.imports,
-        "exports": found.exports,
-    })
-}
-
-fn described(found: &Inspection) -> anyhow::Result<String> {
-    let m = &found.manifest;
-    let mut text = String::new();
-    writeln!(text, "{} {} ({})\n{}\n", m.name, m.version, m.kind, m.description)?;
-    if !m.authors.is_empty() {
-        writeln!(text, "authors   {}", m.authors.join(", "))?;
-    }
-    writeln!(
-        text,
-        "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}",
-        m.licence, m.api, found.size, found.digest
-    )?;
-    writeln!(text, "\nIt asks to be allowed:")?;
-    let asked = &m.capabilities;
-    for (binary, request) in &asked.process {
-        let environment = if request.inherit_env {
-            ", with your environment"
-        } else {
-            ""
-        };
-        writeln!(text, "  to run `{binary}`{environment}: {}", request.reason)?;
-    }
-    for request in &asked.http {
-        writeln!(text, "  requests to {}: {}", request.url, request.reason)?;
-    }
-    if let Some(request) = &asked.store {
-        writeln!(text, "  a store of {} bytes: {}", request.quota, request.reason)?;
-    }
-    if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
-        writeln!(text, "  nothing")?;
-    }
-    if !m.config.is_empty() {
-        writeln!(
-            text,
-            "\nKeys of [plugin.{0}.config] (secrets: [plugin.{0}.secrets]):",
-            m.name
-        )?;
-    }
-    for (name, key) in &m.config {
-        let default = key
-            .default
-            .as_ref()
-            .map(|default| format!(", default {default}"))
-            .unwrap_or_default();
-        let required = if key.required { ", required" } else { "" };
-        let secret = if key.secret { ", secret" } else { "" };
-        writeln!(
-            text,
-            "  {name} ({}{default}{required}{secret}): {}",
-            key.kind, key.description
-        )?;
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

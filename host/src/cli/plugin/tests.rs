@@ -1,4 +1,5 @@
 use super::*;
+use crate::builtin;
 use wasm_encoder::{Component, ComponentSection as _, CustomSection};
 
 const MANIFEST: &str =
@@ -9,7 +10,7 @@ fn folder_with(component: &[u8]) -> tempfile::TempDir {
     std::fs::write(folder.path().join("x.wasm"), component).unwrap();
     std::fs::write(
         folder.path().join("nexus.toml"),
-        "[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n",
+        "config-version = 1\n[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n",
     )
     .unwrap();
     folder
@@ -76,10 +77,40 @@ fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
     );
     let why = info("auth-lokal", None).err().unwrap().to_string();
     assert!(why.contains("auth-local"), "{why}");
+    assert!(!bore.text.contains("This configuration allows"), "{}", bore.text);
     let folder = folder_with(&no_exports());
     let why = format!(
         "{:#}",
         info("x-y", Some(&folder.path().join("nexus.toml"))).err().unwrap()
     );
     assert!(why.contains("x.wasm cannot be loaded"), "{why}");
+}
+
+#[test]
+fn info_with_a_configuration_says_what_is_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nexus.toml");
+    let path = folder.path().join("bore");
+    std::fs::write(
+        &file,
+        format!(
+            "config-version = 1\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
+            path.to_str().unwrap()
+        ),
+    )
+    .unwrap();
+    let bore = info("tunnel-bore", Some(&file)).unwrap();
+    let line = format!("to run `bore` ({})", path.display());
+    assert!(bore.text.contains(&format!("allows it:\n  {line}")), "{}", bore.text);
+    assert_eq!(bore.json["granted"][0], line);
+}
+
+#[test]
+fn a_configuration_with_a_problem_is_answered_with_the_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nexus.toml");
+    std::fs::write(&file, "config-version = 1\n[plugin.x-y]\nsorce = \"x.wasm\"\n").unwrap();
+    let error = list(Some(&file)).err().unwrap();
+    assert!(error.to_string().contains("sorce"), "{error}");
+    assert!(matches!(error.downcast_ref::<LoadError>(), Some(LoadError::Config(_))));
 }

@@ -222,7 +222,8 @@ async fn only_wrong_credentials_count() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, _clock, fake, _) = owner(dir.path()).await;
     let who = client("b", None);
-    let answers: [(Result<Step, CallError>, fn(&AuthError) -> bool); 3] = [
+    type Case = (Result<Step, CallError>, fn(&AuthError) -> bool);
+    let answers: [Case; 3] = [
         (Err(CallError::Crashed("trap".into())), |e| {
             matches!(e, AuthError::Unavailable(_))
         }),

@@ -1,0 +1,230 @@
+//! `nexus plugin list|info`: the same facts for people and for programs. With a configuration, as it resolves: also what
+//! is granted, and a problem anywhere in the file is an answer of its own.
+
+use super::Answer;
+use crate::builtin;
+use crate::cli::{Components, Where, load_config};
+use crate::config::resolved::{Config, Grants, Source};
+use crate::runtime::component::{Inspection, inspect};
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
+    match source {
+        Source::Builtin => Ok(inspect(builtin::builtin(name).context("it is not built in")?)?),
+        Source::File(path) => {
+            let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            inspect(&bytes).with_context(|| format!("{} cannot be loaded", path.display()))
+        }
+    }
+}
+
+fn resolved(config: Option<&Path>) -> anyhow::Result<Option<Config>> {
+    let Some(config) = config else { return Ok(None) };
+    let place = Where {
+        config: Some(config.to_owned()),
+        ..Where::default()
+    };
+    Ok(Some(load_config(&place, None, &Components::shipped())?))
+}
+
+/// Built-in ones first; a configured file of the same name takes the place of a built-in one.
+fn sources(config: Option<&Config>) -> Vec<(String, Source)> {
+    let configured = config.map(|config| &config.plugins);
+    let files: BTreeMap<&String, &Source> = configured
+        .into_iter()
+        .flatten()
+        .map(|(name, plugin)| (name, &plugin.source))
+        .filter(|(_, source)| matches!(source, Source::File(_)))
+        .collect();
+    let builtin = builtin::all().iter().map(|(name, _)| (*name).to_owned());
+    builtin
+        .filter(|name| !files.contains_key(name))
+        .map(|name| (name, Source::Builtin))
+        .chain(files.iter().map(|(name, source)| ((*name).clone(), (*source).clone())))
+        .collect()
+}
+
+pub(super) fn list(config: Option<&Path>) -> anyhow::Result<Answer> {
+    let config = resolved(config)?;
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    for (name, source) in sources(config.as_ref()) {
+        let from = match &source {
+            Source::Builtin => "built in".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        };
+        match load(&source, &name) {
+            Ok(found) => {
+                let manifest = &found.manifest;
+                let (kind, version) = (manifest.kind.to_string(), manifest.version.to_string());
+                writeln!(
+                    text,
+                    "{name:<20} {kind:<7} {version:<9} {from}\n    {}",
+                    manifest.description
+                )?;
+                rows.push(with(facts(&found), [("name", json!(name)), ("source", json!(from))]));
+            }
+            Err(error) => {
+                writeln!(text, "{name:<20} {:<17} {from}\n    {error:#}", "cannot be loaded")?;
+                rows.push(json!({ "name": name, "source": from, "ok": false, "error": format!("{error:#}") }));
+            }
+        }
+    }
+    Ok(Answer {
+        text,
+        json: json!({ "plugins": rows }),
+    })
+}
+
+pub(super) fn info(plugin: &str, config: Option<&Path>) -> anyhow::Result<Answer> {
+    let file = Path::new(plugin);
+    let config = resolved(config)?;
+    let named = sources(config.as_ref());
+    let source = if let Some((_, source)) = named.iter().find(|(name, _)| name == plugin) {
+        source.clone()
+    } else if file.extension().is_some() || file.exists() {
+        Source::File(file.to_owned())
+    } else {
+        let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
+        anyhow::bail!(
+            "There is no plugin `{plugin}` and no file of that name. Known are: {}. A plugin of a configuration is found \
+             with --config FILE.",
+            names.join(", ")
+        );
+    };
+    let found = load(&source, plugin)?;
+    let mut answer = Answer {
+        text: described(&found)?,
+        json: facts(&found),
+    };
+    if let Some(own) = config.as_ref().and_then(|config| config.plugins.get(plugin)) {
+        let granted = granted(&own.grants);
+        writeln!(answer.text, "\nThis configuration allows it:")?;
+        if granted.is_empty() {
+            writeln!(answer.text, "  nothing")?;
+        }
+        for line in &granted {
+            writeln!(answer.text, "  {line}")?;
+        }
+        answer.json = with(
+            answer.json,
+            [("granted", json!(granted)), ("config", json!(own.config))],
+        );
+    }
+    Ok(answer)
+}
+
+/// A line for each thing that it may do: manifest ∩ operator. Of secrets only the names.
+fn granted(grants: &Grants) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, process) in &grants.processes {
+        let place = process
+            .path
+            .as_ref()
+            .map(|path| format!(" ({})", path.display()))
+            .unwrap_or_default();
+        let environment = if process.inherit_env {
+            ", with your environment"
+        } else {
+            ""
+        };
+        lines.push(format!("to run `{name}`{place}{environment}"));
+    }
+    for http in &grants.http {
+        let port = http.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let private = if http.private {
+            ", also at a private address"
+        } else {
+            ""
+        };
+        lines.push(format!("requests to {}://{}{port}{private}", http.scheme, http.host));
+    }
+    if grants.store_quota > 0 {
+        lines.push(format!("a store of {} bytes", grants.store_quota));
+    }
+    for name in grants.secrets.keys() {
+        lines.push(format!("the secret `{name}`"));
+    }
+    lines
+}
+
+pub(super) fn facts(found: &Inspection) -> Value {
+    json!({
+        "ok": true,
+        "name": found.manifest.name,
+        "kind": found.manifest.kind,
+        "version": found.manifest.version,
+        "size": found.size,
+        "sha256": found.digest,
+        "manifest": found.manifest,
+        "imports": found.imports,
+        "exports": found.exports,
+    })
+}
+
+/// An object with more members.
+pub(super) fn with<const N: usize>(mut object: Value, more: [(&str, Value); N]) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    }
+    object
+}
+
+fn described(found: &Inspection) -> anyhow::Result<String> {
+    let m = &found.manifest;
+    let mut text = String::new();
+    writeln!(text, "{} {} ({})\n{}\n", m.name, m.version, m.kind, m.description)?;
+    if !m.authors.is_empty() {
+        writeln!(text, "authors   {}", m.authors.join(", "))?;
+    }
+    writeln!(
+        text,
+        "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}",
+        m.licence, m.api, found.size, found.digest
+    )?;
+    writeln!(text, "\nIt asks to be allowed:")?;
+    let asked = &m.capabilities;
+    for (binary, request) in &asked.process {
+        let environment = if request.inherit_env {
+            ", with your environment"
+        } else {
+            ""
+        };
+        writeln!(text, "  to run `{binary}`{environment}: {}", request.reason)?;
+    }
+    for request in &asked.http {
+        writeln!(text, "  requests to {}: {}", request.url, request.reason)?;
+    }
+    if let Some(request) = &asked.store {
+        writeln!(text, "  a store of {} bytes: {}", request.quota, request.reason)?;
+    }
+    if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
+        writeln!(text, "  nothing")?;
+    }
+    if !m.config.is_empty() {
+        writeln!(
+            text,
+            "\nKeys of [plugin.{0}.config] (secrets: [plugin.{0}.secrets]):",
+            m.name
+        )?;
+    }
+    for (name, key) in &m.config {
+        let default = key
+            .default
+            .as_ref()
+            .map(|default| format!(", default {default}"))
+            .unwrap_or_default();
+        let required = if key.required { ", required" } else { "" };
+        let secret = if key.secret { ", secret" } else { "" };
+        writeln!(
+            text,
+            "  {name} ({}{default}{required}{secret}): {}",
+            key.kind, key.description
+        )?;
+    }
+    Ok(text)
+}
