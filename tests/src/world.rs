@@ -67,32 +67,12 @@ impl World {
 
     /// Waits until the backend is up.
     pub async fn ready(&self) {
-        let mut socket = self.browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 1})).await;
-        socket
-            .until(|frame| {
-                frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == false
-            })
-            .await;
+        ready(&self.browser).await;
     }
 
     /// A new session and a client that looks at it.
     pub async fn conversation(&self) -> Conversation {
-        let mut socket = self.browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 1})).await;
-        socket.send(&json!({"type": "create", "request": "c"})).await;
-        let frames = socket
-            .until(|frame| frame["type"] == "created" || frame["type"] == "failed")
-            .await;
-        let created = frames.last().unwrap();
-        assert_eq!(created["type"], "created", "{created}\n{}", self.nexus.output());
-        let session = created["session"]["id"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{created}"))
-            .to_owned();
-        let mut conversation = Conversation::new(session, socket);
-        conversation.subscribe(None).await;
-        conversation
+        Conversation::create(&self.browser, &self.nexus).await
     }
 
     /// Another client that looks at a session.
@@ -103,6 +83,17 @@ impl World {
         conversation.subscribe(from).await;
         conversation
     }
+}
+
+/// Waits until the backend is up, and no example.
+pub async fn ready(browser: &Browser) {
+    let mut socket = browser.socket("/live").await.unwrap();
+    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket
+        .until(|frame| {
+            frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == false
+        })
+        .await;
 }
 
 /// A client of one session: what it was sent, folded as the page does it, and checked while it comes.
@@ -123,6 +114,25 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// A new session and a client that looks at it.
+    pub async fn create(browser: &Browser, nexus: &Nexus) -> Self {
+        let mut socket = browser.socket("/live").await.unwrap();
+        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        socket.send(&json!({"type": "create", "request": "c"})).await;
+        let frames = socket
+            .until(|frame| frame["type"] == "created" || frame["type"] == "failed")
+            .await;
+        let created = frames.last().unwrap();
+        assert_eq!(created["type"], "created", "{created}\n{}", nexus.output());
+        let session = created["session"]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{created}"))
+            .to_owned();
+        let mut conversation = Conversation::new(session, socket);
+        conversation.subscribe(None).await;
+        conversation
+    }
+
     fn new(session: String, socket: Socket) -> Self {
         Self {
             session,
