@@ -56,10 +56,11 @@ fn percentile(values: &[f64], p: f64) -> f64 {
 fn start_up() {
     const THREE: &str = "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
                          [plugin.tunnel-bore.config]\nserver = \"127.0.0.1\"\n";
-    let (mut cold, mut warm, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    let (mut memory_cold, mut memory_warm) = (Vec::new(), Vec::new());
     for _ in 0..7 {
         let start = Start::new().config(THREE);
-        for times in [&mut cold, &mut warm] {
+        for (times, memory) in [(&mut cold, &mut memory_cold), (&mut warm, &mut memory_warm)] {
             let begun = Instant::now();
             let mut nexus = start.up();
             times.push(begun.elapsed().as_secs_f64() * 1e3);
@@ -70,7 +71,8 @@ fn start_up() {
     }
     println!("start to listening, cold  {:>9.1} ms", median(&mut cold));
     println!("start to listening, warm  {:>9.1} ms", median(&mut warm));
-    println!("resident, three plugins   {:>9.1} MB", median(&mut memory));
+    println!("resident, after cold      {:>9.1} MB", median(&mut memory_cold));
+    println!("resident, three plugins   {:>9.1} MB", median(&mut memory_warm));
 }
 
 fn resident(pid: u32) -> f64 {

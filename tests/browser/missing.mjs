@@ -1,0 +1,26 @@
+// opencode is not there: the page says so, offers to install it, and the example shows how the page works.
+
+import assert from 'node:assert/strict';
+import { ACCOUNT, PASSWORD, answer, device, idle, look, run, until, world } from './kit.mjs';
+
+await run(async (browser) => {
+  const page = await device(browser);
+  await page.goto(world.setup);
+  await page.locator('input[name^=field-][type=text]').fill(ACCOUNT);
+  for (const input of await page.locator('input[type=password]').all()) await input.fill(PASSWORD);
+  await page.getByRole('button', { name: 'Create account' }).click();
+  await page.locator('#prompt').waitFor();
+
+  await page.getByText('no model answers').first().waitFor();
+  await page.locator('.banner form[action="/install"] button').waitFor();
+  await look(page, 'missing');
+  await page.fill('#prompt', 'Hello, whoever is there.');
+  await page.keyboard.press('Enter');
+  await until('the example answers', async () => (await answer(page)).length > 0);
+  await idle(page);
+  assert.match(await page.locator('#log').innerText(), /example/i);
+  await look(page, 'example');
+  await page.goto(new URL('/status', world.url).href);
+  await page.getByText('Live: this page').waitFor();
+  await look(page, 'status-missing');
+});

@@ -1,0 +1,114 @@
+//! The page in a real Chromium: the scripts of `tests/browser` do what a person does, here is the world they do it in.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use nexus_tests::nexus::{Nexus, Start};
+use nexus_tests::{llm::Llm, part, processes, world};
+use serde_json::json;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A bore server on a loopback address of its own: its control port is always 7835, and tests run beside each other.
+struct Bore {
+    child: Child,
+    address: String,
+}
+
+impl Bore {
+    fn start(last: u8) -> Self {
+        let pid = std::process::id().to_be_bytes();
+        let address = format!("127.{}.{}.{last}", pid[2] | 1, pid[3]);
+        let child = Command::new(part("NEXUS_TEST_BORE"))
+            .args(["server", "--bind-addr", &address])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let up = || std::net::TcpStream::connect((address.as_str(), 7835)).is_ok();
+        assert!(processes::wait_until(Duration::from_secs(20), up), "bore does not listen");
+        Self { child, address }
+    }
+
+    fn config(&self) -> String {
+        format!(
+            "[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
+             [plugin.tunnel-bore.config]\nserver = {:?}\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
+            self.address,
+            part("NEXUS_TEST_BORE")
+        )
+    }
+}
+
+impl Drop for Bore {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `tests/browser/NAME.mjs` to its end. It asks for a kill with a line `@kill TEXT`.
+fn run(name: &str, nexus: &mut Nexus) {
+    let own = tempfile::tempdir().unwrap();
+    let shots = std::env::var_os("NEXUS_TEST_SCREENSHOTS").map_or_else(|| own.path().to_owned(), PathBuf::from);
+    let world = json!({
+        "name": name, "url": nexus.url, "setup": format!("{}/setup#{}", nexus.url, nexus.setup_token()),
+        "shots": shots, "chromium": part("NEXUS_TEST_CHROMIUM"),
+    });
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("browser/{name}.mjs"));
+    let mut child = Command::new(part("NEXUS_TEST_NODE"))
+        .arg(script)
+        .env("NEXUS_BROWSER_TEST", world.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        match line.strip_prefix("@kill ") {
+            Some(text) => {
+                let pid = nexus.find_process(text).unwrap_or_else(|| panic!("no process {text}"));
+                assert!(processes::signal(pid, libc::SIGKILL));
+            }
+            None => println!("{line}"),
+        }
+    }
+    assert!(child.wait().unwrap().success(), "{name}.mjs failed; see above");
+}
+
+async fn with_everything(name: &'static str, last: u8) {
+    let llm = Llm::start().await;
+    let bore = Bore::start(last);
+    let (start, _opencode) = world::start(&llm, &bore.config());
+    let nexus = start.up();
+    in_thread(name, nexus).await;
+}
+
+/// Off the runtime's threads, because the model's stand-in runs there.
+async fn in_thread(name: &'static str, mut nexus: Nexus) {
+    let done = tokio::task::spawn_blocking(move || run(name, &mut nexus)).await;
+    if let Err(error) = done {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium, the real opencode and bore: ./tests/run"]
+async fn a_person_does_the_first_use() {
+    with_everything("first-use", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium, the real opencode and bore: ./tests/run"]
+async fn the_first_use_needs_no_mouse() {
+    with_everything("keyboard", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium: ./tests/run"]
+async fn without_opencode_the_page_shows_an_example_and_says_so() {
+    let start = Start::new();
+    let absent = start.folder().join("absent/opencode");
+    let config = format!("[plugin.chat-opencode.grants.process.opencode]\npath = {absent:?}\n");
+    in_thread("missing", start.config(config).up()).await;
+}
