@@ -153,7 +153,8 @@ async fn hostile_chat() -> (Nexus, Browser) {
 async fn answer(nexus: &Nexus, browser: &Browser, prompt: &str) -> String {
     let mut chat = Conversation::create(browser, nexus).await;
     chat.prompt(prompt).await;
-    chat.until_idle().await;
+    chat.until("it is answered", |c| c.turn == "idle" && c.answer().contains("heard: "))
+        .await;
     // What the user said is a part too.
     chat.answer()
         .split_once("heard: ")
@@ -197,6 +198,7 @@ async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
 async fn a_chat_that_falls_too_often_waits_for_the_operator() {
     let (nexus, browser) = hostile_chat().await;
     for fall in 1..=6 {
+        until_health(&nexus, CHAT, "it runs", |p| p["state"] == "running").await;
         ready(&browser).await;
         let mut chat = Conversation::create(&browser, &nexus).await;
         chat.prompt("trap").await;
