@@ -2,7 +2,7 @@
 //!
 //! * `trap`, `spin`, `memory`: admitted, begins to answer, and then does that. `call trap` and so on: within the call of
 //!   `prompt` itself, before it is admitted.
-//! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `log-flood`: a million lines
+//! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `log-flood`: twenty thousand lines
 //!   into the log.
 //! * `denied`: asks for what it is not granted, and answers with the refusals.
 //! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`.
@@ -198,7 +198,7 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), 
         "flood" => talk.flood(events, false).await?,
         "delta-flood" => talk.flood(events, true).await?,
         "log-flood" => {
-            for n in 0..1_000_000 {
+            for n in 0..20_000 {
                 log::write(log::Level::Warn, &format!("flood {n}"));
             }
             talk.say(events, "logged").await?;
@@ -305,6 +305,7 @@ async fn sleeping() -> String {
 fn words(error: Error) -> String {
     match error {
         Error::Denied(text) => format!("denied: {text}"),
+        Error::NotFound(text) => format!("not found: {text}"),
         other => format!("{other:?}"),
     }
 }
