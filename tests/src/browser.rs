@@ -66,6 +66,15 @@ impl Browser {
         browser
     }
 
+    /// The same device at another address of this host name: a Nexus that was started again, with the cookies it set.
+    #[must_use]
+    pub fn at(&self, url: &str) -> Self {
+        Self {
+            base: url.parse().unwrap(),
+            ..self.clone()
+        }
+    }
+
     /// Logs in; the answer is a redirection where that went well.
     pub async fn log_in(&self, account: &str, password: &str) -> Response {
         self.submit("/login", &[("account", account), ("password", password)])
@@ -95,27 +104,20 @@ impl Browser {
     }
 
     /// Opens the page, fills its form in and sends it. A key fills the input of that name, with or without the prefix
-    /// `field-`; `account` fills a text input of another name too, `password` every password input.
+    /// `field-`; `account` fills a text input of another name too, `password` every password input that has no value
+    /// of its own.
     pub async fn submit(&self, path: &str, values: &[(&str, &str)]) -> Response {
-        let page = self.get(path).await;
-        let status = page.status();
-        let html = page.text().await.unwrap();
-        let (action, inputs) = form(&html, path).unwrap_or_else(|| panic!("{path} holds no form ({status}):\n{html}"));
-        let value = |key: &str| values.iter().find(|(k, _)| *k == key).map(|(_, v)| (*v).to_owned());
-        let filled: Vec<_> = inputs
-            .into_iter()
-            .map(|input| {
-                let plain = input.name.strip_prefix("field-").unwrap_or(&input.name);
-                let general = match input.kind.as_str() {
-                    "password" => "password",
-                    "text" => "account",
-                    _ => "",
-                };
-                let value = value(plain).or_else(|| value(general)).unwrap_or(input.value);
-                (input.name, value)
-            })
-            .collect();
-        self.post(&action, &filled).await
+        self.submit_on(path, path, values).await
+    }
+
+    /// The same for the form of `page` that is sent to `action`.
+    pub async fn submit_on(&self, page: &str, action: &str, values: &[(&str, &str)]) -> Response {
+        let answer = self.get(page).await;
+        let status = answer.status();
+        let html = answer.text().await.unwrap();
+        let (to, inputs) =
+            form(&html, action).unwrap_or_else(|| panic!("{page} holds no form for {action} ({status}):\n{html}"));
+        self.post(&to, &fill(inputs, values)).await
     }
 
     /// Opens the live socket at `path`, such as `/live?…`.
@@ -178,6 +180,22 @@ impl Socket {
             }
         }
     }
+}
+
+/// What is sent, as [`Browser::submit`] says.
+pub fn fill(inputs: Vec<Input>, values: &[(&str, &str)]) -> Vec<(String, String)> {
+    let value = |key: &str| values.iter().find(|(k, _)| *k == key).map(|(_, v)| (*v).to_owned());
+    let filled = inputs.into_iter().map(|input| {
+        let plain = input.name.strip_prefix("field-").unwrap_or(&input.name);
+        let general = match input.kind.as_str() {
+            "password" => "password",
+            "text" => "account",
+            _ => "",
+        };
+        let value = value(plain).or_else(|| value(general)).unwrap_or(input.value);
+        (input.name, value)
+    });
+    filled.collect()
 }
 
 /// The form of a page that is sent to `path` itself, or its first one: where it goes, and its inputs.

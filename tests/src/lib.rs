@@ -11,6 +11,7 @@
 
 pub mod browser;
 pub mod directive;
+pub mod guests;
 pub mod llm;
 pub mod nexus;
 pub mod opencode;

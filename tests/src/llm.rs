@@ -35,6 +35,16 @@ pub struct Seen {
     next: AtomicU64,
 }
 
+impl Seen {
+    /// How many times a directive with this text came, this time included.
+    fn count(&self, directive: &str) -> u64 {
+        let mut failures = self.failures.lock().unwrap();
+        let count = failures.entry(directive.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+}
+
 /// A running stand-in. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Llm {
@@ -216,13 +226,14 @@ async fn complete(stream: &mut TcpStream, request: Value, seen: &Seen) -> Io<()>
     while steps.first().is_some_and(|s| s.verb == "delay") {
         pause(stream, steps.remove(0).number("secs", 1.0)).await?;
     }
+    // A cut that is to happen only a few times.
+    if let Some(at) = steps.iter().position(|s| s.verb == "cut" && s.keys.contains_key("times"))
+        && seen.count(&steps[at].rest) > steps[at].count("times", 0) as u64
+    {
+        steps.remove(at);
+    }
     if let Some(step) = steps.first().filter(|s| s.verb == "error").cloned() {
-        let count = {
-            let mut failures = seen.failures.lock().unwrap();
-            let count = failures.entry(step.rest.clone()).or_default();
-            *count += 1;
-            *count
-        };
+        let count = seen.count(&step.rest);
         let times = step.keys.get("times").and_then(|t| t.parse::<u64>().ok());
         if times.is_none_or(|times| count <= times) {
             let status = u16::try_from(step.count("status", 500)).unwrap_or(500);

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -161,14 +162,33 @@ impl Start {
     /// Starts it and waits until it listens.
     pub fn up(&self) -> Nexus {
         let mut nexus = self.spawn();
-        let line = nexus.output.wait(READY, |line| {
-            line.strip_prefix("nexus listening on ").map(str::to_owned)
-        });
-        match line {
-            Some(url) => nexus.url = url.trim().to_owned(),
-            None => panic!("no readiness line.\n{}", nexus.output()),
+        let end = Instant::now() + READY;
+        loop {
+            // Looked at before the lines: what ended has written its last one.
+            let exit = nexus.child.try_wait().unwrap();
+            let line = nexus.output.wait(Duration::from_millis(100), |line| {
+                line.strip_prefix("nexus listening on ").map(str::to_owned)
+            });
+            if let Some(url) = line {
+                nexus.url = url.trim().to_owned();
+                return nexus;
+            }
+            if let Some(exit) = exit {
+                panic!("it ended before it listened ({exit}).\n{}", nexus.output());
+            }
+            assert!(Instant::now() < end, "no readiness line.\n{}", nexus.output());
         }
-        nexus
+    }
+
+    /// Starts it where it must refuse to run: (exit code, all it wrote).
+    pub fn refused(&self) -> (Option<i32>, String) {
+        let mut nexus = self.spawn();
+        // Another Nexus may run on the same folder; its processes are not this one's.
+        nexus.checked = true;
+        let exit = nexus.wait(READY);
+        let exit = exit.unwrap_or_else(|| panic!("it runs, and should not.\n{}", nexus.output()));
+        nexus.output.ended();
+        (exit.code(), nexus.output())
     }
 }
 
@@ -180,19 +200,32 @@ struct Output(Arc<Lines>);
 struct Lines {
     /// (on stdout, the line)
     all: Mutex<Vec<(bool, String)>>,
+    /// Streams that may still bring lines.
+    open: AtomicUsize,
     more: Condvar,
 }
 
 impl Output {
     fn follow(&self, stream: impl Read + Send + 'static, stdout: bool) {
         let shared = self.clone();
+        shared.0.open.fetch_add(1, Ordering::SeqCst);
         std::thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 shared.0.all.lock().unwrap().push((stdout, line));
                 shared.0.more.notify_all();
             }
+            let _lines = shared.0.all.lock().unwrap();
+            shared.0.open.fetch_sub(1, Ordering::SeqCst);
+            shared.0.more.notify_all();
         });
+    }
+
+    /// Waits until both streams are read to their ends.
+    fn ended(&self) {
+        let lines = self.0.all.lock().unwrap();
+        let over = |_: &mut Vec<_>| self.0.open.load(Ordering::SeqCst) > 0;
+        drop(self.0.more.wait_timeout_while(lines, GONE, over).unwrap());
     }
 
     /// The first line that `find` takes.

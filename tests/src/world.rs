@@ -4,6 +4,7 @@ use crate::browser::{Browser, Socket};
 use crate::llm::Llm;
 use crate::nexus::{Nexus, Start};
 use crate::opencode::Opencode;
+use crate::processes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub struct World {
     pub llm: Llm,
     pub opencode: Opencode,
+    /// To start it again on the same data.
+    pub start: Start,
     pub nexus: Nexus,
     pub browser: Browser,
 }
@@ -38,6 +41,7 @@ impl World {
         let world = Self {
             llm,
             opencode,
+            start,
             nexus,
             browser,
         };
@@ -45,34 +49,30 @@ impl World {
         world
     }
 
+    /// kill -9 of Nexus; nothing of it may be left. Then another on the same data, for the same browser.
+    pub async fn kill_and_start_again(&mut self) {
+        self.nexus.kill();
+        let left = self.nexus.survivors();
+        assert!(left.is_empty(), "survived their Nexus: {left:?}");
+        self.nexus = self.start.up();
+        self.browser = self.browser.at(&self.nexus.url);
+    }
+
+    /// The running `opencode serve` itself, neither its keeper nor a wrapper.
+    pub fn opencode_pid(&mut self) -> u32 {
+        let all = self.nexus.descendants();
+        let found = all.into_iter().rfind(|pid| processes::command_line(*pid).contains("serve --hostname"));
+        found.unwrap_or_else(|| panic!("opencode does not run.\n{}", self.nexus.output()))
+    }
+
     /// Waits until the backend is up.
     pub async fn ready(&self) {
-        let mut socket = self.browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 1})).await;
-        socket
-            .until(|frame| {
-                frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == false
-            })
-            .await;
+        ready(&self.browser).await;
     }
 
     /// A new session and a client that looks at it.
     pub async fn conversation(&self) -> Conversation {
-        let mut socket = self.browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 1})).await;
-        socket.send(&json!({"type": "create", "request": "c"})).await;
-        let frames = socket
-            .until(|frame| frame["type"] == "created" || frame["type"] == "failed")
-            .await;
-        let created = frames.last().unwrap();
-        assert_eq!(created["type"], "created", "{created}\n{}", self.nexus.output());
-        let session = created["session"]["id"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{created}"))
-            .to_owned();
-        let mut conversation = Conversation::new(session, socket);
-        conversation.subscribe(None).await;
-        conversation
+        Conversation::create(&self.browser, &self.nexus).await
     }
 
     /// Another client that looks at a session.
@@ -83,6 +83,17 @@ impl World {
         conversation.subscribe(from).await;
         conversation
     }
+}
+
+/// Waits until the backend is up, and no example.
+pub async fn ready(browser: &Browser) {
+    let mut socket = browser.socket("/live").await.unwrap();
+    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket
+        .until(|frame| {
+            frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == false
+        })
+        .await;
 }
 
 /// A client of one session: what it was sent, folded as the page does it, and checked while it comes.
@@ -97,10 +108,31 @@ pub struct Conversation {
     pub tools: BTreeMap<String, Value>,
     pub asks: BTreeMap<String, Value>,
     pub turn: String,
+    /// Texts of `error` events.
+    pub errors: Vec<String>,
     prompts: u32,
 }
 
 impl Conversation {
+    /// A new session and a client that looks at it.
+    pub async fn create(browser: &Browser, nexus: &Nexus) -> Self {
+        let mut socket = browser.socket("/live").await.unwrap();
+        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        socket.send(&json!({"type": "create", "request": "c"})).await;
+        let frames = socket
+            .until(|frame| frame["type"] == "created" || frame["type"] == "failed")
+            .await;
+        let created = frames.last().unwrap();
+        assert_eq!(created["type"], "created", "{created}\n{}", nexus.output());
+        let session = created["session"]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{created}"))
+            .to_owned();
+        let mut conversation = Conversation::new(session, socket);
+        conversation.subscribe(None).await;
+        conversation
+    }
+
     fn new(session: String, socket: Socket) -> Self {
         Self {
             session,
@@ -111,6 +143,7 @@ impl Conversation {
             tools: BTreeMap::new(),
             asks: BTreeMap::new(),
             turn: "idle".to_owned(),
+            errors: Vec::new(),
             prompts: 0,
         }
     }
@@ -138,6 +171,28 @@ impl Conversation {
             })
             .await;
         assert_eq!(answer["type"], "admitted", "{answer}");
+    }
+
+    /// Sends a request of the kind `what` (`cancel`, `continue`, `reply`) and waits for its answer, `done` or `failed`.
+    pub async fn request(&mut self, what: &str, more: Value) -> Value {
+        self.prompts += 1;
+        let request = format!("request-{}", self.prompts);
+        let mut frame = json!({"type": what, "request": request, "session": self.session});
+        frame.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        self.socket.send(&frame).await;
+        self.frames_until(|f| matches!(f["type"].as_str(), Some("done" | "failed")) && f["request"] == request.as_str())
+            .await
+    }
+
+    /// Whether an answer is marked as interrupted.
+    pub fn interrupted(&self) -> bool {
+        self.messages.values().any(|m| m["interrupted"] == true)
+    }
+
+    /// What went wrong, as a person reads it: of the messages and of the session.
+    pub fn errors(&self) -> String {
+        let of_messages = self.messages.values().filter_map(|m| m["error"].as_str());
+        of_messages.chain(self.errors.iter().map(String::as_str)).collect::<Vec<_>>().join("\n")
     }
 
     /// Applies frames until one satisfies `last`, and returns that one.
@@ -270,6 +325,7 @@ impl Conversation {
             "ask_closed" => {
                 self.asks.remove(&text(&event["ask"]));
             }
+            "error" => self.errors.push(text(&event["text"])),
             "turn" => self.turn = text(&event["turn"]["type"]),
             _ => {}
         }

@@ -2,7 +2,7 @@
 //! client, and the runtime with the plugins of the configuration. Also all that `nexus user` needs.
 
 use crate::builtin;
-use crate::config::resolved::{Config, Plugin, Source};
+use crate::config::resolved::{Config, Plugin, Source, Tunnel};
 use crate::outgoing;
 use crate::process::port::Processes;
 use crate::process::{Table, TableOptions};
@@ -95,9 +95,11 @@ impl Foundation {
 
     /// # Errors
     /// It cannot be loaded.
-    pub fn tunnel(&self, name: &str) -> anyhow::Result<Arc<dyn TunnelProvider>> {
-        let loaded = self.load(name)?;
-        self.runtime.tunnel(loaded).with_context(|| of(name))
+    pub fn tunnel(&self, tunnel: &Tunnel) -> anyhow::Result<Arc<dyn TunnelProvider>> {
+        let loaded = self.load(&tunnel.plugin)?;
+        self.runtime
+            .tunnel(loaded, tunnel.process_owner())
+            .with_context(|| of(&tunnel.plugin))
     }
 
     fn load(&self, name: &str) -> anyhow::Result<Loaded> {

@@ -86,7 +86,7 @@ impl App {
         for tunnel in config.tunnels.values() {
             specs.push(tunnel::Spec {
                 config: tunnel.clone(),
-                provider: foundation.tunnel(&tunnel.plugin)?,
+                provider: foundation.tunnel(tunnel)?,
             });
         }
         let statuses = status::Statuses::watch(
@@ -117,9 +117,9 @@ impl App {
                 foundation.store.clone(),
                 config.tunnels.keys().cloned().collect(),
             )),
-            stop_processes: Arc::new(move |plugin: String| {
+            stop_processes: Arc::new(move |owner: String| {
                 let processes = Arc::clone(&processes);
-                Box::pin(async move { processes.stop_all(Some(&plugin)).await })
+                Box::pin(async move { processes.stop_all(Some(&owner)).await })
             }),
             clock: Arc::clone(&clock),
         };

@@ -9,22 +9,18 @@ use tokio::sync::watch;
 pub(super) struct Statuses(watch::Receiver<Vec<Status>>);
 
 impl Statuses {
-    /// Auth first, then chat, then tunnels; one that serves two tunnels stands here twice no more than once each name.
+    /// Auth first, then chat, then tunnels; one that serves two tunnels has an instance for each, and stands here twice.
     pub(super) fn watch<'a>(
         auth: &Arc<dyn AuthProvider>,
         chats: impl Iterator<Item = &'a Arc<dyn ChatBackend>>,
         tunnels: impl Iterator<Item = &'a Arc<dyn TunnelProvider>>,
     ) -> Self {
-        let mut sources: Vec<watch::Receiver<Status>> = chats.map(|c| c.status()).collect();
+        let mut sources = vec![auth.changes()];
+        sources.extend(chats.map(|c| c.status()));
         sources.extend(tunnels.map(|t| t.status()));
-        let auth = Arc::clone(auth);
         let list = {
             let sources = sources.clone();
-            move || {
-                let mut list = vec![auth.status()];
-                list.extend(sources.iter().map(|source| source.borrow().clone()));
-                list
-            }
+            move || sources.iter().map(|source| source.borrow().clone()).collect::<Vec<_>>()
         };
         let sender = Arc::new(watch::Sender::new(list()));
         let receiver = sender.subscribe();

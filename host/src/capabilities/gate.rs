@@ -4,7 +4,10 @@
 //! but looking for a binary. A refusal says which TOML would allow it, ready to be pasted.
 
 use crate::config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret};
+use crate::config::{MOST_PROCESSES, MOST_STREAMS, requested_http};
 use nexus_plugin_api::host::caps::types::Error;
+use nexus_plugin_api::manifest::Manifest;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 /// A refusal: a sentence for the operator, with what to write where it can be allowed.
@@ -32,8 +35,33 @@ const LOADER_NAMES: [&str; 10] = [
     "GCONV_PATH",
 ];
 
+/// What the manifest asks for. Nothing else can be granted, so a refusal offers no TOML for anything else: the
+/// configuration would refuse it.
+#[derive(Debug, Clone, Default)]
+pub struct Requests {
+    /// Binary → whether it asks for the operator's environment too.
+    pub processes: BTreeMap<String, bool>,
+    pub http: Vec<HttpGrant>,
+    /// Bytes of the store.
+    pub store: Option<u64>,
+    pub secrets: BTreeSet<String>,
+}
+
+impl Requests {
+    pub fn of(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Self {
+        let asked = &manifest.capabilities;
+        Self {
+            processes: asked.process.iter().map(|(n, r)| (n.clone(), r.inherit_env)).collect(),
+            http: requested_http(manifest, config),
+            store: asked.store.as_ref().map(|store| store.quota),
+            secrets: manifest.secrets().map(str::to_owned).collect(),
+        }
+    }
+}
+
 pub struct Gate {
     plugin: String,
+    requests: Requests,
     grants: Grants,
     limits: Limits,
     /// Where the host itself installs programs.
@@ -41,9 +69,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn new(plugin: &Plugin, data_dir: &Path) -> Self {
+    pub fn new(plugin: &Plugin, requests: Requests, data_dir: &Path) -> Self {
         Self {
             plugin: plugin.name.clone(),
+            requests,
             grants: plugin.grants.clone(),
             limits: plugin.limits.clone(),
             tools: data_dir.join("tools"),
@@ -64,12 +93,25 @@ impl Gate {
     /// There is none.
     pub fn store(&self) -> Result<u64, Denial> {
         match self.grants.store_quota {
-            0 => Err(self.deny(
+            0 => Err(self.deny_or(
                 "may not keep data",
-                &format!("[plugin.{}.grants]\nstore_quota = 1048576", self.plugin),
+                self.requests
+                    .store
+                    .map(|quota| format!("[plugin.{}.grants]\nstore_quota = {quota}", self.plugin)),
             )),
             quota => Ok(quota),
         }
+    }
+
+    /// `full`: what the store says.
+    pub fn store_full(&self, full: &str) -> Denial {
+        Denial(match self.requests.store {
+            Some(most) if most > self.grants.store_quota => format!(
+                "{full}. To allow more:\n[plugin.{}.grants]\nstore_quota = {most}",
+                self.plugin
+            ),
+            _ => format!("{full}. Its manifest asks for no more: it has to delete something."),
+        })
     }
 
     /// # Errors
@@ -80,10 +122,10 @@ impl Gate {
             "[plugin.{}.secrets]\n{key} = {{ env = \"VARIABLE\" }}   # or {{ file = \"/path\" }}",
             self.plugin
         );
-        self.grants
-            .secrets
-            .get(name)
-            .ok_or_else(|| self.deny(&format!("was given no secret `{name}`"), &fix))
+        self.grants.secrets.get(name).ok_or_else(|| {
+            let fix = self.requests.secrets.contains(name).then_some(fix);
+            self.deny_or(&format!("was given no secret `{name}`"), fix)
+        })
     }
 
     /// The grant under which a request to this place may go out. Host in lower case.
@@ -93,6 +135,7 @@ impl Gate {
     pub fn http(&self, scheme: &str, host: &str, port: Option<u16>) -> Result<&HttpGrant, Denial> {
         let granted = self.grants.http.iter().find(|grant| admits(grant, scheme, host, port));
         granted.ok_or_else(|| {
+            let port_of = port;
             let port = port
                 .filter(|p| Some(*p) != own_port(scheme))
                 .map(|p| format!(":{p}"))
@@ -102,26 +145,43 @@ impl Gate {
             } else {
                 host.to_owned()
             };
-            let mut urls: Vec<_> = self.grants.http.iter().map(written).collect();
-            urls.push(format!("{scheme}://{host}{port}"));
-            let urls = urls.iter().map(|u| toml_text(u)).collect::<Vec<_>>().join(", ");
-            self.deny(
+            let new = toml_text(&format!("{scheme}://{host}{port}"));
+            let asked = self.requests.http.iter().any(|grant| admits(grant, scheme, &host, port_of));
+            self.deny_or(
                 &format!("may not send requests to {scheme}://{host}{port}"),
-                &format!("[plugin.{}.grants]\nhttp = [{urls}]", self.plugin),
+                asked.then(|| self.http_toml(None, Some(new))),
             )
         })
     }
 
+    /// `refused`: why a granted host was refused all the same, as an address of this machine or its network.
+    pub fn private(&self, refused: &str, grant: &HttpGrant) -> Denial {
+        Denial(format!("{refused}. To allow it:\n{}", self.http_toml(Some(grant), None)))
+    }
+
+    /// The whole list, for it replaces the one that is written.
+    fn http_toml(&self, private: Option<&HttpGrant>, new: Option<String>) -> String {
+        let entry = |grant: &HttpGrant| {
+            let url = toml_text(&written(grant));
+            if grant.private || private == Some(grant) {
+                format!("{{ url = {url}, private = true }}")
+            } else {
+                url
+            }
+        };
+        let urls: Vec<String> = self.grants.http.iter().map(entry).chain(new).collect();
+        format!("[plugin.{}.grants]\nhttp = [{}]", self.plugin, urls.join(", "))
+    }
+
     fn process(&self, binary: &str) -> Result<&ProcessGrant, Denial> {
         self.grants.processes.get(binary).ok_or_else(|| {
-            self.deny(
-                &format!("may not run `{binary}`"),
-                &format!(
-                    "[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/the/binary\"",
-                    self.plugin,
-                    key(binary)
-                ),
-            )
+            let fix = format!(
+                "[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/the/binary\"",
+                self.plugin,
+                key(binary)
+            );
+            let asked = self.requests.processes.contains_key(binary);
+            self.deny_or(&format!("may not run `{binary}`"), asked.then_some(fix))
         })
     }
 
@@ -133,13 +193,15 @@ impl Gate {
     pub fn run(&self, binary: &str, inherit_env: bool, env: &[(String, String)]) -> Result<(), Denial> {
         let grant = self.process(binary)?;
         if inherit_env && !grant.inherit_env {
-            return Err(self.deny(
+            let fix = format!(
+                "[plugin.{}.grants.process.{}]\ninherit_env = true",
+                self.plugin,
+                key(binary)
+            );
+            let asked = self.requests.processes.get(binary).copied().unwrap_or(false);
+            return Err(self.deny_or(
                 &format!("may not run `{binary}` with your environment"),
-                &format!(
-                    "[plugin.{}.grants.process.{}]\ninherit_env = true",
-                    self.plugin,
-                    key(binary)
-                ),
+                asked.then_some(fix),
             ));
         }
         for (name, _) in env {
@@ -173,12 +235,16 @@ impl Gate {
         let plain = !path.components().any(|c| matches!(c, Component::ParentDir));
         match home {
             Some(home) if path.is_absolute() && plain && path.starts_with(home) => Ok(Some(path.to_path_buf())),
-            _ => Err(self.deny(
+            Some(home) => Err(self.deny_or(
                 &format!(
                     "may not run `{binary}` in {wanted}; it may in {}",
-                    home.map_or("its private directory".into(), |h| h.display().to_string())
+                    home.display()
                 ),
-                "[chat.main]\nworkspace = \"/path/of/the/project\"",
+                (path.is_absolute() && plain).then(|| format!("[chat.main]\nworkspace = {}", toml_text(wanted))),
+            )),
+            None => Err(self.deny_or(
+                &format!("may not run `{binary}` in {wanted}; it may in its private directory"),
+                None,
             )),
         }
     }
@@ -242,7 +308,7 @@ impl Gate {
     }
 
     pub fn too_many_streams(&self) -> Denial {
-        self.limit("waits for", "streams", self.limits.streams)
+        self.limit("waits for", "streams", self.limits.streams, MOST_STREAMS)
     }
 
     /// `running`: the plugin's other processes.
@@ -253,19 +319,29 @@ impl Gate {
         if running < self.limits.processes as usize {
             return Ok(());
         }
-        Err(self.limit("runs", "processes", self.limits.processes))
+        Err(self.limit("runs", "processes", self.limits.processes, MOST_PROCESSES))
     }
 
-    fn limit(&self, verb: &str, what: &str, most: u32) -> Denial {
-        let more = most.saturating_mul(2).max(1);
+    fn limit(&self, verb: &str, what: &str, most: u32, ceiling: u32) -> Denial {
         let name = &self.plugin;
+        if most >= ceiling {
+            return Denial(format!(
+                "The plugin {name} {verb} {most} {what} at once, and no configuration can allow more."
+            ));
+        }
+        let more = most.saturating_mul(2).clamp(1, ceiling);
         Denial(format!(
             "The plugin {name} {verb} {most} {what} at once, its limit. To allow more:\n[plugin.{name}.limits]\n{what} = {more}"
         ))
     }
 
-    fn deny(&self, what: &str, toml: &str) -> Denial {
-        Denial(format!("The plugin {} {what}. To allow it:\n{toml}", self.plugin))
+    /// `toml`: what would allow it; none where nothing would.
+    fn deny_or(&self, what: &str, toml: Option<String>) -> Denial {
+        let plugin = &self.plugin;
+        Denial(match toml {
+            Some(toml) => format!("The plugin {plugin} {what}. To allow it:\n{toml}"),
+            None => format!("The plugin {plugin} {what}. Its manifest does not ask for that, so nothing can allow it."),
+        })
     }
 }
 
@@ -296,9 +372,19 @@ fn written(grant: &HttpGrant) -> String {
     format!("{}://{}{port}", grant.scheme, grant.host)
 }
 
-/// As a basic string of TOML.
+/// As a basic string of TOML, on one line: it must fit a key too.
 fn toml_text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// As a key of TOML: bare where that is possible.

@@ -21,8 +21,42 @@ fn plugin(grants: Grants) -> Plugin {
     }
 }
 
+/// A plugin that asks for all that the tests want.
+const MANIFEST: &str = r#"
+name = "demo"
+kind = "chat"
+version = "1.0.0"
+api = "0.1"
+description = "d"
+licence = "MIT"
+[config.token]
+type = "string"
+secret = true
+description = "d"
+[config."odd \" name]"]
+type = "string"
+secret = true
+description = "d"
+[capabilities.process.tool]
+reason = "r"
+inherit-env = true
+[[capabilities.http]]
+url = "https://other.example:8443"
+reason = "r"
+[[capabilities.http]]
+url = "https://*.example.org"
+reason = "r"
+[capabilities.store]
+quota = 4096
+reason = "r"
+"#;
+
+fn requests() -> Requests {
+    Requests::of(&Manifest::parse(MANIFEST).unwrap(), &serde_json::Map::new())
+}
+
 fn gate(grants: Grants) -> Gate {
-    Gate::new(&plugin(grants), Path::new("/nonexistent"))
+    Gate::new(&plugin(grants), requests(), Path::new("/nonexistent"))
 }
 
 fn web(host: &str, port: Option<u16>) -> Grants {
@@ -62,7 +96,7 @@ fn the_store_needs_a_quota() {
     let denial = gate(Grants::default()).store().unwrap_err();
     assert_eq!(
         pasted(&denial)["plugin"]["demo"]["grants"]["store_quota"].as_integer(),
-        Some(1_048_576)
+        Some(4096)
     );
     assert_eq!(
         gate(Grants {
@@ -89,7 +123,12 @@ fn a_secret_needs_the_operator() {
 
 #[test]
 fn a_name_cannot_break_out_of_the_toml() {
-    let denial = gate(Grants::default()).secret("x = 1 }\n[plugin.evil]\n#").unwrap_err();
+    let name = "x = 1 }\n[plugin.evil]\n#";
+    let mut requests = requests();
+    requests.secrets.insert(name.to_owned());
+    let denial = Gate::new(&plugin(Grants::default()), requests, Path::new("/"))
+        .secret(name)
+        .unwrap_err();
     let (_, text) = denial.0.rsplit_once("To allow it:\n").unwrap();
     assert!(
         toml::from_str::<toml::Table>(text).unwrap()["plugin"]
@@ -217,7 +256,7 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
     let on_path = dir.path().join("path/tool");
     let tool = dir.path().join("tools/tool/node_modules/.bin/tool");
     let path = std::env::join_paths([Path::new("."), &dir.path().join("path")]).unwrap();
-    let g = Gate::new(&plugin(program(PLAIN)), dir.path());
+    let g = Gate::new(&plugin(program(PLAIN)), requests(), dir.path());
 
     let missing = g.find_on("tool", Some(&path)).unwrap().unwrap_err();
     assert!(missing.contains("[plugin.demo.grants.process.tool]"), "{missing}");
@@ -235,6 +274,7 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
             path: Some(given.clone()),
             ..PLAIN
         })),
+        requests(),
         dir.path(),
     );
     assert!(
@@ -250,11 +290,119 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
         processes: [("../path/tool".to_owned(), PLAIN)].into(),
         ..Grants::default()
     };
-    let g = Gate::new(&plugin(sneaky), dir.path());
+    let g = Gate::new(&plugin(sneaky), requests(), dir.path());
     assert!(
         g.find_on("../path/tool", Some(&path))
             .unwrap()
             .unwrap_err()
             .contains("plain file name")
     );
+}
+
+struct Demo;
+
+impl crate::config::PluginSource for Demo {
+    fn manifest(&self, name: &str, _: &Source) -> Result<Manifest, String> {
+        let kind = name.split('-').next().unwrap_or_default();
+        let text = match name {
+            "demo" => MANIFEST.to_owned(),
+            _ => format!("name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""),
+        };
+        Manifest::parse(&text).map_err(|e| e.to_string())
+    }
+    fn builtins(&self) -> Vec<String> {
+        ["auth-local", "chat-opencode", "chat-echo"].map(str::to_owned).to_vec()
+    }
+}
+
+/// The gate that a configuration makes, with what a refusal printed pasted into it.
+fn configured(pasted: Option<&Denial>) -> Gate {
+    let toml = pasted.map_or("", |denial| denial.0.split_once(":\n").unwrap().1);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nexus.toml");
+    std::fs::write(
+        &file,
+        format!("config-version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{toml}\n"),
+    )
+    .unwrap();
+    let machine = crate::config::Machine {
+        cwd: dir.path().to_owned(),
+        data_home: Some(dir.path().to_owned()),
+        env: &|_| Some("s3cret".to_owned()),
+        plugins: &Demo,
+    };
+    let config = crate::config::load(Some(&file), &crate::config::Overrides::default(), &machine)
+        .unwrap_or_else(|report| panic!("{report}"));
+    Gate::new(&config.plugins["demo"], requests(), dir.path())
+}
+
+#[test]
+fn what_a_refusal_prints_is_taken_by_the_configuration_and_allows_it() {
+    type Ask = fn(&Gate) -> Result<(), Denial>;
+    let asks: [(&str, Ask); 7] = [
+        ("store", |g| g.store().map(drop)),
+        ("secret", |g| g.secret("token").map(drop)),
+        ("odd secret", |g| g.secret("odd \" name]").map(drop)),
+        ("process", |g| g.run("tool", false, &[])),
+        ("http", |g| g.http("https", "other.example", Some(8443)).map(drop)),
+        ("http below a star", |g| {
+            g.http("https", "a.b.example.org", None).map(drop)
+        }),
+        ("processes", |g| g.another_process(8)),
+    ];
+    for (what, ask) in asks {
+        let denial = ask(&configured(None)).unwrap_err();
+        assert_eq!(ask(&configured(Some(&denial))), Ok(()), "{what}: {}", denial.0);
+    }
+    let with_tool = |g: &Gate| g.run("tool", false, &[]).unwrap_err();
+    let granted = configured(Some(&with_tool(&configured(None))));
+    let denial = granted.run("tool", true, &[]).unwrap_err();
+    assert_eq!(configured(Some(&denial)).run("tool", true, &[]), Ok(()));
+
+    let denial = configured(None).too_many_streams();
+    assert_eq!(configured(Some(&denial)).limits().streams, 128);
+
+    let own = tempfile::tempdir().unwrap();
+    let denial = gate(program(PLAIN))
+        .directory("tool", own.path().to_str(), Some(Path::new("/srv")))
+        .unwrap_err();
+    configured(Some(&denial));
+
+    let grant = HttpGrant {
+        host: "other.example".into(),
+        port: Some(8443),
+        ..web("x", None).http[0].clone()
+    };
+    let g = gate(Grants {
+        http: vec![grant.clone()],
+        ..Grants::default()
+    });
+    let denial = g.private("it is near", &grant);
+    let covered = configured(Some(&denial));
+    assert!(covered.http("https", "other.example", Some(8443)).unwrap().private);
+
+    let small = Grants {
+        store_quota: 7,
+        ..Grants::default()
+    };
+    let denial = gate(small).store_full("full");
+    assert_eq!(configured(Some(&denial)).store(), Ok(4096));
+}
+
+#[test]
+fn what_the_manifest_does_not_ask_for_is_offered_to_nobody() {
+    let g = Gate::new(&plugin(Grants::default()), Requests::default(), Path::new("/"));
+    for denial in [
+        g.store().unwrap_err(),
+        g.secret("token").unwrap_err(),
+        g.run("tool", false, &[]).unwrap_err(),
+        g.http("https", "other.example", None).unwrap_err(),
+    ] {
+        assert!(denial.0.contains("nothing can allow it") && !denial.0.contains('['), "{}", denial.0);
+    }
+    let full = gate(Grants {
+        store_quota: 4096,
+        ..Grants::default()
+    });
+    assert!(full.store_full("full").0.contains("asks for no more"));
 }

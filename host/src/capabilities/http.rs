@@ -33,7 +33,7 @@ type Fetched = (Response, StreamReader<u8>, FutureReader<Result<(), Error>>);
 
 fn failed(e: OutgoingError) -> Error {
     match e {
-        OutgoingError::Denied(t) => Error::Denied(t),
+        OutgoingError::Denied(t) | OutgoingError::Private(t) => Error::Denied(t),
         OutgoingError::Invalid(t) => Error::Invalid(t),
         OutgoingError::Timeout(t) => Error::Timeout(t),
         OutgoingError::Unavailable(t) => Error::Unavailable(t),
@@ -52,8 +52,15 @@ impl<T: Send + 'static> HostWithStore<T> for Granted {
             Ok(request) => request,
             Err(e) => return Ok(Err(e)),
         };
+        let target = request.target.clone();
         let response = match ctx.ports.outgoing.fetch(request).await {
             Ok(response) => response,
+            Err(OutgoingError::Private(why)) => {
+                return Ok(Err(match target {
+                    Target::Granted(grant) => ctx.gate.private(&why, &grant).into(),
+                    Target::OwnProcess(_) => Error::Denied(why),
+                }));
+            }
             Err(e) => return Ok(Err(failed(e))),
         };
         let headers = response.headers.iter().map(|(name, value)| Header {
@@ -135,7 +142,7 @@ fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
             .split_once(':')
             .ok_or_else(|| invalid("process://NAME:PORT-NAME/… is expected"))?;
         let key = Key {
-            plugin: ctx.name().to_owned(),
+            plugin: ctx.owner.clone(),
             name: name.to_owned(),
         };
         let found = ctx.ports.processes.port(&key, port);

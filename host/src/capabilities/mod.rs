@@ -14,7 +14,7 @@ mod secrets;
 mod store;
 mod streams;
 
-pub use gate::{Denial, Gate};
+pub use gate::{Denial, Gate, Requests};
 pub use secrets::GeneratedSecrets;
 
 use crate::outgoing::port::Outgoing;
@@ -42,6 +42,8 @@ pub struct Ports {
 /// What stays the same over all instances of one plugin.
 pub struct Context {
     pub gate: Arc<Gate>,
+    /// Whose its processes are: the plugin's name, and for a tunnel the tunnel's beside it.
+    pub owner: String,
     pub ports: Ports,
     /// The plugin's configuration as JSON text.
     pub config: String,

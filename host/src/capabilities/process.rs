@@ -27,7 +27,7 @@ fn failed(e: ProcessError) -> Error {
 impl Context {
     fn key(&self, name: &str) -> port::Key {
         port::Key {
-            plugin: self.name().to_owned(),
+            plugin: self.owner.clone(),
             name: name.to_owned(),
         }
     }
@@ -146,7 +146,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
             let timeout = Duration::from_millis(timeout).min(timeouts::PROCESS_RUN);
-            let run = ctx.ports.processes.run(ctx.name(), spec, ctx.references(), timeout);
+            let run = ctx.ports.processes.run(&ctx.owner, spec, ctx.references(), timeout);
             let out = run.await.map_err(failed)?;
             Ok(wit::OutputOfRun {
                 exit: exit(out.exit),

@@ -1,6 +1,6 @@
 //! `store`: the plugin's own keys and values, under the quota of its grant.
 
-use super::{Capabilities, Granted, enter};
+use super::{Capabilities, Context, Granted, enter};
 use crate::store::port::KvError;
 use nexus_plugin_api::host::caps::store::{Host, HostWithStore};
 use nexus_plugin_api::host::caps::types::Error;
@@ -12,9 +12,9 @@ const VALUE_BYTES: usize = 1024 * 1024;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
-fn outcome<T>(result: Result<T, KvError>) -> Result<T, Error> {
+fn outcome<T>(ctx: &Context, result: Result<T, KvError>) -> Result<T, Error> {
     result.map_err(|e| match e {
-        KvError::Full(t) => Error::Denied(t),
+        KvError::Full(t) => ctx.gate.store_full(&t).into(),
         KvError::Invalid(t) => Error::Invalid(t),
         KvError::Unavailable(t) => Error::Unavailable(t),
     })
@@ -48,7 +48,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
             check_key(&key)?;
-            outcome(ctx.ports.kv.get(ctx.name(), &key).await)
+            outcome(&ctx, ctx.ports.kv.get(ctx.name(), &key).await)
         }
         .await)
     }
@@ -59,7 +59,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             let quota = ctx.gate.store()?;
             check_key(&key)?;
             check_value(&value)?;
-            outcome(ctx.ports.kv.set(ctx.name(), &key, value, quota).await)
+            outcome(&ctx, ctx.ports.kv.set(ctx.name(), &key, value, quota).await)
         }
         .await)
     }
@@ -69,7 +69,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
             check_key(&key)?;
-            outcome(ctx.ports.kv.delete(ctx.name(), &key).await)
+            outcome(&ctx, ctx.ports.kv.delete(ctx.name(), &key).await)
         }
         .await)
     }
@@ -79,6 +79,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
             outcome(
+                &ctx,
                 ctx.ports
                     .kv
                     .keys(ctx.name(), &prefix, after.as_deref(), MOST_KEYS)
@@ -100,6 +101,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             check_key(&key)?;
             check_value(&value)?;
             outcome(
+                &ctx,
                 ctx.ports
                     .kv
                     .compare_and_set(ctx.name(), &key, expected, value, quota)

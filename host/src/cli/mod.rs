@@ -160,6 +160,8 @@ fn run_up(args: &UpArgs) -> anyhow::Result<ExitCode> {
     // Two workers: the guests yield, and everything that blocks goes to the blocking pool.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Two guests that use a whole tick at each turn hold both workers: sockets are looked at after 8 turns, not 61.
+        .event_interval(8)
         .enable_all()
         .build()?;
     let code = runtime.block_on(up::up(config));

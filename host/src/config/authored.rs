@@ -11,6 +11,10 @@ use toml::de::{DeTable, DeValue};
 /// The version of the file's format that this program reads.
 pub const CONFIG_VERSION: i64 = 1;
 
+/// The most that `limits` may say.
+pub const MOST_STREAMS: u32 = 10_000;
+pub const MOST_PROCESSES: u32 = 1000;
+
 #[derive(Debug, Default)]
 pub(super) struct Authored {
     pub web: Web,
@@ -298,8 +302,8 @@ impl Limits {
             memory: size(&mut t, "memory", findings),
             cpu: duration(&mut t, "cpu", findings),
             call: duration(&mut t, "call", findings),
-            streams: t.whole("streams", 1..=10_000, findings),
-            processes: t.whole("processes", 0..=1000, findings),
+            streams: t.whole("streams", 1..=MOST_STREAMS, findings),
+            processes: t.whole("processes", 0..=MOST_PROCESSES, findings),
             log_lines: t.whole("log_lines", 0..=100_000, findings),
         };
         t.finish(findings);

@@ -15,9 +15,9 @@ pub mod resolved;
 mod secret;
 mod units;
 
-pub use authored::CONFIG_VERSION;
+pub use authored::{CONFIG_VERSION, MOST_PROCESSES, MOST_STREAMS};
 pub use diagnostic::{Diagnostic, Report};
-pub use plugins::PluginSource;
+pub use plugins::{PluginSource, requested_http};
 pub use units::show_duration;
 
 use resolved::Config;

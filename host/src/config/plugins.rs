@@ -2,6 +2,10 @@
 //!
 //! A plugin from a file gets only what `[plugin.NAME.grants]` names. A built-in one gets what its manifest asks for,
 //! because its manifest was reviewed with this program; a grants table narrows that.
+//!
+//! `NAME` in `[plugin.NAME]` is the operator's: accounts, data, processes and log lines belong to it, not to the name in
+//! the manifest, so that one component can serve under two names. Only a built-in plugin's name is its own: another
+//! component under it would inherit what belongs to that.
 
 use super::authored::Plugin as AuthoredPlugin;
 use super::diagnostic::{Diagnostic, Place};
@@ -99,6 +103,18 @@ pub(super) fn resolve(
                 continue;
             }
         };
+        if builtins.iter().any(|b| b == name) && manifest.name.as_str() != name {
+            findings.push(
+                Diagnostic::new(
+                    place.clone(),
+                    key.clone(),
+                    format!("`{name}` is the name of a built-in plugin, and this component is another one"),
+                )
+                .found(format!("its manifest says name = \"{}\"", manifest.name))
+                .expected(format!("a component of that name: what belongs to `{name}` (accounts, data) would be its own"))
+                .fix(format!("give it a table of its own: [plugin.{}]", manifest.name)),
+            );
+        }
         for s in prepared
             .selected
             .iter()
@@ -402,6 +418,13 @@ impl One<'_> {
             log_lines: or(&l.log_lines, 100),
         }
     }
+}
+
+/// The hosts that a manifest asks for, as far as they are addresses (a configuration with others is refused).
+pub fn requested_http(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Vec<HttpGrant> {
+    let urls = manifest.capabilities.http.iter();
+    urls.filter_map(|request| HttpGrant::of_url(&expand(&request.url, config)?).ok())
+        .collect()
 }
 
 fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {

@@ -65,6 +65,13 @@ pub struct Tunnel {
     pub hosts: Vec<String>,
 }
 
+impl Tunnel {
+    /// Whose processes those of this tunnel are: each tunnel has its own, also where two use one plugin.
+    pub fn process_owner(&self) -> String {
+        format!("{}.{}", self.plugin, self.name)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Plugin {
     pub name: String,

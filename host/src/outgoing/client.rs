@@ -152,8 +152,8 @@ fn shown(url: &Url) -> String {
 }
 
 fn not_global(what: &str) -> OutgoingError {
-    OutgoingError::Denied(format!(
-        "{what} is an address of this machine or its private network; if that is meant, set `private = true` beside the host in the plugin's http grant"
+    OutgoingError::Private(format!(
+        "{what} is an address of this machine or its private network, and the grant does not say `private = true`"
     ))
 }
 

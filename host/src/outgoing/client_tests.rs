@@ -139,7 +139,7 @@ async fn addresses_of_this_network_need_their_own_word_in_the_grant() {
             .fetch(request(granted(&pattern, false), &format!("{pattern}/")))
             .await
             .unwrap_err();
-        let OutgoingError::Denied(text) = error else {
+        let OutgoingError::Private(text) = error else {
             panic!("{host}: {error:?}")
         };
         assert!(text.contains("private = true"), "{text}");

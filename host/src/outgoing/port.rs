@@ -39,6 +39,9 @@ pub struct Response {
 pub enum OutgoingError {
     #[error("{0}")]
     Denied(String),
+    /// A granted host that is an address of this machine or its network, which the grant does not cover.
+    #[error("{0}")]
+    Private(String),
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]

@@ -236,11 +236,14 @@ async fn keep_guarded(options: TableOptions, first: (super::orphans::Known, std:
 }
 
 /// Names become directories.
+/// A plugin's name and a tunnel's with a dot between fit.
+const LONGEST: usize = 129;
+
 fn plain(name: &str) -> Result<(), ProcessError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(allowed) {
+    if name.is_empty() || name.len() > LONGEST || name.starts_with('.') || !name.chars().all(allowed) {
         return Err(ProcessError::Invalid(format!(
-            "`{name}` cannot name a process; use up to 64 letters, digits, `-`, `_` and `.`, not a dot at the start"
+            "`{name}` cannot name a process; use up to {LONGEST} letters, digits, `-`, `_` and `.`, not a dot at the start"
         )));
     }
     Ok(())

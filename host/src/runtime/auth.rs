@@ -15,9 +15,9 @@ use nexus_plugin_api::host::auth::exports::nexus::plugin::auth::Guest;
 use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::host::manage::OptionalManage;
 use nexus_plugin_api::host::manage::exports::nexus::plugin::manage::Guest as Manage;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::Accessor;
 
@@ -65,7 +65,7 @@ pub(crate) struct WasmAuth {
     recipe: Recipe,
     threads: Arc<AuthThreads>,
     instances: Arc<Semaphore>,
-    status: Mutex<Status>,
+    status: watch::Sender<Status>,
 }
 
 impl WasmAuth {
@@ -74,21 +74,22 @@ impl WasmAuth {
             recipe,
             threads,
             instances: Arc::new(Semaphore::new(INSTANCES)),
-            status: Mutex::new(status),
+            status: watch::Sender::new(status),
         }
     }
 
     fn note_fall(&self, cause: &str) {
         tracing::warn!(plugin = self.name(), "the plugin fell: {cause}");
         let at = self.recipe.context.ports.clock.now();
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.last_failure = Some(Failure {
-            at,
-            message: cause.to_owned(),
-            hint: None,
-            permanent: false,
+        self.status.send_modify(|status| {
+            status.last_failure = Some(Failure {
+                at,
+                message: cause.to_owned(),
+                hint: None,
+                permanent: false,
+            });
+            status.restarts = status.restarts.saturating_add(1);
         });
-        status.restarts = status.restarts.saturating_add(1);
     }
 
     /// One call in an instance of its own.
@@ -177,7 +178,11 @@ impl AuthProvider for WasmAuth {
     }
 
     fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status.borrow().clone()
+    }
+
+    fn changes(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
     }
 
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {

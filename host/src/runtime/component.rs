@@ -16,7 +16,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 /// Why a component is refused. Each is a sentence that says what was found, what was expected and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    #[error("{0} cannot be read: {1}. Check the `path` of the plugin in the configuration.")]
+    #[error("{0} cannot be read: {1}. Check the `source` of the plugin in the configuration.")]
     Unreadable(String, String),
     #[error("{0}")]
     NotComponent(String),

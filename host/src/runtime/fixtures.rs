@@ -29,6 +29,22 @@ pub(crate) fn component(wat: &str, manifest: &str) -> Vec<u8> {
     seal(wat::parse_str(wat).unwrap(), manifest)
 }
 
+/// What they all ask for; what they get is up to the test.
+const REQUESTS: &str = r#"
+[config.demo]
+type = "string"
+secret = true
+description = "d"
+[capabilities.process.demo]
+reason = "r"
+[[capabilities.http]]
+url = "https://evil.dev"
+reason = "r"
+[capabilities.store]
+quota = 100
+reason = "r"
+"#;
+
 /// A plugin of a world of the contract: `core` is what stands inside `(module …)`, beside a memory and an allocator.
 pub(crate) fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
@@ -58,7 +74,7 @@ pub(crate) fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         .encode()
         .unwrap();
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n{REQUESTS}"
     );
     seal(bytes, &manifest)
 }
@@ -121,35 +137,62 @@ pub(crate) fn chat(count: u32, end: &str) -> Vec<u8> {
         &format!(
             r#"
         (import "[export]nexus:plugin/chat@0.1.0" "[stream-new-1]events" (func $stream_new (result i64)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[stream-write-1]events" (func $stream_write (param i32 i32 i32) (result i32)))
+        (import "[export]nexus:plugin/chat@0.1.0" "[async-lower][stream-write-1]events" (func $stream_write (param i32 i32 i32) (result i32)))
         (import "[export]nexus:plugin/chat@0.1.0" "[stream-drop-writable-1]events" (func $stream_drop (param i32)))
         (import "[export]nexus:plugin/chat@0.1.0" "[future-new-2]events" (func $future_new (result i64)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[future-write-2]events" (func $future_write (param i32 i32) (result i32)))
+        (import "[export]nexus:plugin/chat@0.1.0" "[async-lower][future-write-2]events" (func $future_write (param i32 i32) (result i32)))
         (import "[export]nexus:plugin/chat@0.1.0" "[future-drop-writable-2]events" (func $future_drop (param i32)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[task-return]events" (func $return (param i32 i32))) ;;;
+        (import "[export]nexus:plugin/chat@0.1.0" "[task-return]events" (func $return (param i32 i32)))
+        (import "$root" "[waitable-set-new]" (func $set_new (result i32)))
+        (import "$root" "[waitable-join]" (func $join (param i32 i32))) ;;;
+        (global $stream (mut i32) (i32.const 0))
+        (global $future (mut i32) (i32.const 0))
+        (global $set (mut i32) (i32.const 0))
+        (global $n (mut i32) (i32.const 0))
+        (global $told (mut i32) (i32.const 0))
         (func $digit (param $at i32) (param $n i32)
             (i32.store8 (local.get $at) (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10)))))
+        (func $wait (result i32) (i32.or (i32.shl (global.get $set) (i32.const 4)) (i32.const 2)))
+        (func $more (result i32)
+            (local $code i32)
+            (block $over
+                (loop $next
+                    (br_if $over (i32.ge_u (global.get $n) (i32.const {count})))
+                    (call $digit (i32.const 3200) (i32.div_u (global.get $n) (i32.const 100)))
+                    (call $digit (i32.const 3201) (i32.div_u (global.get $n) (i32.const 10)))
+                    (call $digit (i32.const 3202) (global.get $n))
+                    (global.set $n (i32.add (global.get $n) (i32.const 1)))
+                    (local.set $code (call $stream_write (global.get $stream) (i32.const 3072) (i32.const 1)))
+                    (if (i32.eq (local.get $code) (i32.const -1)) (then (return (call $wait))))
+                    (br_if $next (i32.eqz (i32.and (local.get $code) (i32.const 15))))))
+            {end}
+            (call $stream_drop (global.get $stream))
+            (i32.store8 (i32.const 4096) (i32.const 1))
+            (global.set $told (i32.const 1))
+            (if (i32.eq (call $future_write (global.get $future) (i32.const 4096)) (i32.const -1))
+                (then (return (call $wait))))
+            (call $future_drop (global.get $future))
+            (i32.const 0))
         (func (export "[async-lift]nexus:plugin/chat@0.1.0#events") (param $cancel i32) (result i32)
-            (local $s i64) (local $f i64) (local $n i32)
+            (local $s i64) (local $f i64)
             (local.set $s (call $stream_new))
             (local.set $f (call $future_new))
+            (global.set $stream (i32.wrap_i64 (i64.shr_u (local.get $s) (i64.const 32))))
+            (global.set $future (i32.wrap_i64 (i64.shr_u (local.get $f) (i64.const 32))))
+            (global.set $set (call $set_new))
+            (global.set $n (i32.const 0))
+            (global.set $told (i32.const 0))
+            (call $join (global.get $stream) (global.get $set))
+            (call $join (global.get $future) (global.get $set))
             (call $return (i32.wrap_i64 (local.get $s)) (i32.wrap_i64 (local.get $f)))
             (i32.store (i32.const 3080) (i32.const 3200))
             (i32.store (i32.const 3084) (i32.const 3))
-            (loop $next
-                (call $digit (i32.const 3200) (i32.div_u (local.get $n) (i32.const 100)))
-                (call $digit (i32.const 3201) (i32.div_u (local.get $n) (i32.const 10)))
-                (call $digit (i32.const 3202) (local.get $n))
-                (drop (call $stream_write (i32.wrap_i64 (i64.shr_u (local.get $s) (i64.const 32))) (i32.const 3072) (i32.const 1)))
-                (local.set $n (i32.add (local.get $n) (i32.const 1)))
-                (br_if $next (i32.lt_u (local.get $n) (i32.const {count}))))
-            {end}
-            (call $stream_drop (i32.wrap_i64 (i64.shr_u (local.get $s) (i64.const 32))))
-            (i32.store8 (i32.const 4096) (i32.const 1))
-            (drop (call $future_write (i32.wrap_i64 (i64.shr_u (local.get $f) (i64.const 32))) (i32.const 4096)))
-            (call $future_drop (i32.wrap_i64 (i64.shr_u (local.get $f) (i64.const 32))))
-            (i32.const 0))
-        (func (export "[callback][async-lift]nexus:plugin/chat@0.1.0#events") (param i32 i32 i32) (result i32) (i32.const 0))
+            (call $more))
+        (func (export "[callback][async-lift]nexus:plugin/chat@0.1.0#events") (param i32 i32 i32) (result i32)
+            (if (global.get $told) (then (call $future_drop (global.get $future)) (return (i32.const 0))))
+            ;; The reader is gone: nothing more to say.
+            (if (i32.and (local.get 2) (i32.const 15)) (then (global.set $n (i32.const {count}))))
+            (call $more))
         (data (i32.const 64) "demo chat")
         (data (i32.const 1024) "\40\00\00\00\09\00\00\00\01")
         (func (export "nexus:plugin/chat@0.1.0#describe") (result i32) (i32.const 1024))

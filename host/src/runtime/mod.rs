@@ -27,7 +27,7 @@ mod tunnel;
 pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
-use crate::capabilities::{Context, Gate, GeneratedSecrets, Ports};
+use crate::capabilities::{Context, Gate, GeneratedSecrets, Ports, Requests};
 use crate::config::resolved::{Plugin, Source};
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
@@ -131,7 +131,7 @@ impl Runtime {
             (Source::Builtin, Some(bytes)) => bytes,
             (Source::Builtin, None) => {
                 return Err(LoadError::Unfit(format!(
-                    "No plugin named {0} is built in. Give the component's file: [plugin.{0}] path = \"/path/to/{0}.wasm\"",
+                    "No plugin named {0} is built in. Give the component's file: [plugin.{0}] source = \"/path/to/{0}.wasm\"",
                     plugin.name
                 )));
             }
@@ -180,18 +180,19 @@ impl Runtime {
     pub fn chat(&self, loaded: Loaded, workspace: PathBuf) -> Result<Arc<dyn ChatBackend>, LoadError> {
         of_kind(&loaded, Kind::Chat)?;
         let status = status(&loaded, PluginState::Stopped);
-        let recipe = self.recipe(loaded, Some(workspace.clone()));
+        let owner = loaded.plugin.name.clone();
+        let recipe = self.recipe(loaded, owner, Some(workspace.clone()));
         Ok(Arc::new(WasmChat::new(Supervisor::new(recipe, status), workspace)))
     }
 
-    /// A tunnel provider. Nothing runs before `start()`.
+    /// A tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`.
     ///
     /// # Errors
     /// It is of another kind.
-    pub fn tunnel(&self, loaded: Loaded) -> Result<Arc<dyn TunnelProvider>, LoadError> {
+    pub fn tunnel(&self, loaded: Loaded, owner: String) -> Result<Arc<dyn TunnelProvider>, LoadError> {
         of_kind(&loaded, Kind::Tunnel)?;
         let status = status(&loaded, PluginState::Stopped);
-        let recipe = self.recipe(loaded, None);
+        let recipe = self.recipe(loaded, owner, None);
         Ok(Arc::new(WasmTunnel::new(Supervisor::new(recipe, status))))
     }
 
@@ -202,15 +203,17 @@ impl Runtime {
     pub fn auth(&self, loaded: Loaded) -> Result<Arc<dyn AuthProvider>, LoadError> {
         of_kind(&loaded, Kind::Auth)?;
         let status = status(&loaded, PluginState::Running);
-        let recipe = self.recipe(loaded, None);
+        let owner = loaded.plugin.name.clone();
+        let recipe = self.recipe(loaded, owner, None);
         Ok(Arc::new(WasmAuth::new(recipe, Arc::clone(&self.threads), status)))
     }
 
-    fn recipe(&self, loaded: Loaded, workspace: Option<PathBuf>) -> Recipe {
+    fn recipe(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> Recipe {
         let plugin = &loaded.plugin;
         let log = LogSink::new(&plugin.name, Arc::clone(&self.ports.clock), plugin.limits.log_lines);
         let context = Context {
-            gate: Arc::new(Gate::new(plugin, &self.data_dir)),
+            gate: Arc::new(Gate::new(plugin, Requests::of(loaded.manifest(), &plugin.config), &self.data_dir)),
+            owner,
             ports: self.ports.clone(),
             config: serde_json::Value::Object(plugin.config.clone()).to_string(),
             workspace,

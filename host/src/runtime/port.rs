@@ -124,6 +124,10 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// The plugin's name: the namespace of its subjects.
     fn name(&self) -> &str;
     fn status(&self) -> plugin::Status;
+    /// As [`Self::status`], with every change. One that never changes may leave it out.
+    fn changes(&self) -> watch::Receiver<plugin::Status> {
+        watch::channel(self.status()).1
+    }
     fn methods(&self) -> Call<'_, Vec<auth::Method>>;
     fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step>;
     fn proceed(&self, state: Vec<u8>, input: auth::Input) -> Call<'_, auth::Step>;

@@ -41,7 +41,7 @@ fn put(db: &Connection, plugin: &str, key: &str, value: &[u8], quota: u64) -> ru
     let total = super::unsigned(others).saturating_add((key.len() + value.len()) as u64);
     if total > quota {
         return Ok(Err(KvError::Full(format!(
-            "the store of plugin {plugin} would hold {total} bytes, it may hold {quota}: raise its store quota in the configuration, or let it delete something"
+            "the store of plugin {plugin} would hold {total} bytes, it may hold {quota}"
         ))));
     }
     db.prepare_cached("INSERT OR REPLACE INTO kv(plugin, key, value) VALUES (?1, ?2, ?3)")?

@@ -17,7 +17,8 @@ pub(super) async fn healthz(State(state): State<WebState>, Extension(site): Exte
             let state = serde_json::to_value(&plugin.state)
                 .ok()
                 .and_then(|state| state.get("state").cloned());
-            json!({ "name": plugin.name, "kind": plugin.kind, "version": plugin.version, "state": state })
+            json!({ "name": plugin.name, "kind": plugin.kind, "version": plugin.version, "state": state,
+                "restarts": plugin.restarts, "last_failure": plugin.last_failure.as_ref().map(|f| &f.message) })
         })
         .collect();
     Json(json!({ "status": "ok", "version": state.services.status.version(), "plugins": plugins }))

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 /// Uses of a session closer together than this are not written down.
 const TOUCH: Duration = Duration::from_secs(60);
 /// How often an open connection's login is looked up: for what another process (`nexus user passwd`) or the time did.
-const LOOK: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_secs(2);
 const CSRF: &str = "csrf";
 
 /// What a browser gets after a login. `Debug` shows the login only.

@@ -513,7 +513,7 @@ impl Actor {
     /// Nothing is left: no process, no listener, no address.
     async fn shut(&mut self) {
         if std::mem::take(&mut self.process) {
-            (self.stop_processes)(self.tunnel.plugin.clone()).await;
+            (self.stop_processes)(self.tunnel.process_owner()).await;
         }
         self.forget_url();
         if let Some(door) = self.door.take() {

@@ -32,7 +32,7 @@ pub trait WantedStore: Send + Sync + 'static {
     fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// Ends every process of a plugin: for what a plugin that fell has left behind.
+/// Ends every process of an owner ([`resolved::Tunnel::process_owner`]): for what a plugin that fell has left behind.
 pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A tunnel of the configuration and the plugin that opens it.

@@ -1,0 +1,376 @@
+//! A chat backend that behaves, until a prompt says otherwise:
+//!
+//! * `trap`, `spin`, `memory`: admitted, begins to answer, and then does that. `call trap` and so on: within the call of
+//!   `prompt` itself, before it is admitted.
+//! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `log-flood`: a million lines
+//!   into the log.
+//! * `denied`: asks for what it is not granted, and answers with the refusals.
+//! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`.
+//!
+//! Anything else is repeated. What is kept lies in the store, so that a fall loses only the running turn.
+
+mod attack;
+
+use nexus_plugin_api::caps::{clock, log, secrets, store, types::Error};
+use nexus_plugin_api::chat::types::{
+    Answer, Content, Delta, Epoch, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
+    SessionSnapshot, Turn, TurnState,
+};
+use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::http::Request;
+use nexus_plugin_api::job::{Cancel, Events, Gone};
+use nexus_plugin_api::process::{Command, Outcome};
+use nexus_plugin_api::{FutureReader, StreamReader, sessions};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+
+#[derive(Serialize, Deserialize)]
+struct Session {
+    id: String,
+    title: String,
+    created_at: u64,
+    turns: Vec<Kept>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    client_id: String,
+    prompt: String,
+    answer: String,
+    at: u64,
+    done: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    connected: bool,
+    queue: VecDeque<(String, usize)>,
+    cancelled: BTreeSet<String>,
+    busy: Option<String>,
+}
+
+thread_local! {
+    static SHARED: RefCell<Shared> = RefCell::default();
+}
+
+fn shared<T>(f: impl FnOnce(&mut Shared) -> T) -> T {
+    SHARED.with(|shared| f(&mut shared.borrow_mut()))
+}
+
+pub struct Plugin;
+
+impl chat::Guest for Plugin {
+    async fn describe() -> Descriptor {
+        Descriptor { title: "hostile".to_owned(), example: false, ext: Vec::new() }
+    }
+
+    async fn probe() -> Availability {
+        Availability::Ready("0.1.0".to_owned())
+    }
+
+    async fn events(cancel: FutureReader<()>) -> (StreamReader<Event>, FutureReader<Result<(), Failure>>) {
+        chat::job(cancel, async |events, cancel| {
+            let result = run(events, cancel).await;
+            shared(|s| *s = Shared::default());
+            result
+        })
+    }
+
+    async fn prompt(s: SessionRef, client_id: String, parts: Vec<Input>, _: Options) -> Result<Admission, Error> {
+        if !shared(|s| s.connected) {
+            return Err(Error::Unavailable("not connected yet".to_owned()));
+        }
+        let text = parts.into_iter().map(|part| match part {
+            Input::Text(text) => text,
+            Input::Other(ext) => ext.value,
+        });
+        let prompt = text.collect::<String>();
+        if let Some(attack) = prompt.strip_prefix("call ") {
+            attack::perform(attack);
+        }
+        let mut session = load(&s.id).await?;
+        if session.turns.iter().any(|turn| turn.client_id == client_id) {
+            return Ok(Admission::Duplicate);
+        }
+        let at = clock::now();
+        session.turns.push(Kept { client_id, prompt, answer: String::new(), at, done: false });
+        save(&session).await?;
+        shared(|shared| {
+            shared.cancelled.remove(&s.id);
+            shared.queue.push_back((s.id, session.turns.len() - 1));
+        });
+        Ok(Admission::Admitted)
+    }
+
+    async fn cancel(s: SessionRef) -> Result<(), Error> {
+        shared(|shared| {
+            shared.queue.retain(|(session, _)| *session != s.id);
+            shared.cancelled.insert(s.id);
+        });
+        Ok(())
+    }
+
+    async fn reply(_: SessionRef, ask: String, _: Answer) -> Result<(), Error> {
+        Err(Error::NotFound(ask))
+    }
+
+    async fn snapshot(s: SessionRef, _before: Option<String>) -> Result<SessionSnapshot, Error> {
+        let session = load(&s.id).await?;
+        let busy = shared(|shared| shared.busy.as_ref() == Some(&s.id));
+        let messages = (0..session.turns.len()).flat_map(|turn| said(&session, turn, 1));
+        Ok(SessionSnapshot {
+            info: info(&session),
+            messages: messages.map(|(message, part)| MessageWithParts { message, parts: vec![part] }).collect(),
+            turn: if busy { Turn::Running } else { Turn::Idle },
+            asks: Vec::new(),
+            before: None,
+        })
+    }
+}
+
+impl sessions::Guest for Plugin {
+    async fn list(_workspace: String, _limit: u32) -> Result<Vec<SessionInfo>, Error> {
+        let mut found = Vec::new();
+        for key in store::keys("session-".to_owned(), None).await? {
+            found.push(info(&load(&key).await?));
+        }
+        Ok(found)
+    }
+
+    async fn create(_workspace: String, title: Option<String>) -> Result<SessionInfo, Error> {
+        let created_at = clock::now();
+        let count = store::keys("session-".to_owned(), None).await?.len();
+        let id = format!("session-{created_at}-{count}");
+        let session = Session { id, title: title.unwrap_or_default(), created_at, turns: Vec::new() };
+        save(&session).await?;
+        Ok(info(&session))
+    }
+
+    async fn rename(s: SessionRef, title: String) -> Result<(), Error> {
+        let session = load(&s.id).await?;
+        save(&Session { title, ..session }).await
+    }
+
+    async fn delete(s: SessionRef) -> Result<(), Error> {
+        store::delete(s.id).await
+    }
+}
+
+#[cfg(target_family = "wasm")]
+nexus_plugin_api::export_chat_with_sessions!(Plugin);
+
+async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
+    let epoch = Epoch {
+        id: clock::now().to_string(),
+        version: "0.1.0".to_owned(),
+        running: Vec::new(),
+        asks: Vec::new(),
+    };
+    let work = async {
+        events.send(Event::Opened(epoch)).await?;
+        shared(|shared| shared.connected = true);
+        loop {
+            match shared(|shared| shared.queue.pop_front()) {
+                Some((session, turn)) => speak(&mut events, &session, turn).await?,
+                None => clock::sleep(10).await,
+            }
+        }
+    };
+    // The end of the type's choices: it never ends by itself.
+    let _: Option<Result<(), Gone>> = cancel.select(work).await;
+    Ok(())
+}
+
+/// One turn.
+async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), Gone> {
+    let Ok(mut session) = load(id).await else { return Ok(()) };
+    shared(|shared| shared.busy = Some(id.to_owned()));
+    events.send(state(id, Turn::Running)).await?;
+    for (message, part) in said(&session, turn, 1) {
+        events.send(Event::Message(message)).await?;
+        events.send(Event::Part(part)).await?;
+    }
+    let mut talk = Talk { session: id.to_owned(), turn, revision: 1, said: String::new() };
+    let prompt = session.turns[turn].prompt.clone();
+    talk.say(events, "heard: ").await?;
+    match prompt.as_str() {
+        "flood" => talk.flood(events, false).await?,
+        "delta-flood" => talk.flood(events, true).await?,
+        "log-flood" => {
+            for n in 0..1_000_000 {
+                log::write(log::Level::Warn, &format!("flood {n}"));
+            }
+            talk.say(events, "logged").await?;
+        }
+        "denied" => talk.say(events, &denied().await).await?,
+        "process" => talk.say(events, &sleeping().await).await?,
+        attack => {
+            attack::perform(attack);
+            talk.say(events, attack).await?;
+        }
+    }
+    session.turns[turn].answer.clone_from(&talk.said);
+    session.turns[turn].done = true;
+    let kept = save(&session).await;
+    for (message, part) in said(&session, turn, talk.revision + 1).into_iter().skip(1) {
+        events.send(Event::Part(part)).await?;
+        events.send(Event::Message(message)).await?;
+    }
+    if let Err(error) = kept {
+        events.send(Event::Error((Some(id.to_owned()), format!("{error:?}")))).await?;
+    }
+    shared(|shared| shared.busy = None);
+    events.send(state(id, Turn::Idle)).await
+}
+
+/// The answer that grows.
+struct Talk {
+    session: String,
+    turn: usize,
+    revision: u64,
+    said: String,
+}
+
+impl Talk {
+    async fn say(&mut self, events: &mut Events<Event>, text: &str) -> Result<(), Gone> {
+        self.revision += 1;
+        self.said.push_str(text);
+        let delta = self.delta(text);
+        events.send(delta).await
+    }
+
+    fn delta(&self, text: &str) -> Event {
+        let message = name(&self.session, self.turn, Role::Assistant);
+        Event::Delta(Delta {
+            part: format!("{message}-text"),
+            message,
+            session: self.session.clone(),
+            revision: self.revision,
+            text: text.to_owned(),
+        })
+    }
+
+    /// Until the turn is cancelled.
+    async fn flood(&mut self, events: &mut Events<Event>, growing: bool) -> Result<(), Gone> {
+        while !shared(|shared| shared.cancelled.contains(&self.session)) {
+            let mut batch = Vec::new();
+            for _ in 0..64 {
+                self.revision += 1;
+                batch.push(if growing {
+                    self.delta(&"x".repeat(1024))
+                } else {
+                    let mut part = part(&self.session, self.turn, Role::Assistant, self.revision);
+                    part.content = Content::Text("x".repeat(1024));
+                    Event::Part(part)
+                });
+            }
+            events.send_all(batch).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the gate says to each.
+async fn denied() -> String {
+    let http = match Request::get("https://denied.example/path").send().await {
+        Ok(response) => format!("http was let through: {}", response.status),
+        Err(error) => words(error),
+    };
+    let process = match Command::new("denied-tool").run(1_000).await {
+        Ok(_) => "the process was let through".to_owned(),
+        Err(error) => words(error),
+    };
+    let secret = match secrets::get("token") {
+        Ok(_) => "the secret was let through".to_owned(),
+        Err(error) => words(error),
+    };
+    let unasked = match Request::get("https://unasked.example/").send().await {
+        Ok(response) => format!("http was let through: {}", response.status),
+        Err(error) => words(error),
+    };
+    [http, process, secret, unasked].join("\n---\n")
+}
+
+async fn sleeping() -> String {
+    match Command::new("sleep").args(["3600"]).ensure("sleep").await {
+        Ok(running) => {
+            let outcome = if running.outcome == Outcome::Started { "started" } else { "adopted" };
+            format!("{outcome} {}", running.pid)
+        }
+        Err(error) => words(error),
+    }
+}
+
+fn words(error: Error) -> String {
+    match error {
+        Error::Denied(text) => format!("denied: {text}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn state(session: &str, turn: Turn) -> Event {
+    Event::Turn(TurnState { session: session.to_owned(), turn })
+}
+
+fn name(session: &str, turn: usize, role: Role) -> String {
+    let side = if role == Role::User { "q" } else { "z" };
+    format!("{session}-{turn:04}-{side}")
+}
+
+fn part(session: &str, turn: usize, role: Role, revision: u64) -> Part {
+    let message = name(session, turn, role);
+    Part {
+        id: format!("{message}-text"),
+        message,
+        session: session.to_owned(),
+        revision,
+        closed: false,
+        content: Content::Text(String::new()),
+    }
+}
+
+fn said(session: &Session, turn: usize, revision: u64) -> [(Message, Part); 2] {
+    let kept = &session.turns[turn];
+    [Role::User, Role::Assistant].map(|role| {
+        let (text, closed, client_id) = match role {
+            Role::User => (&kept.prompt, true, Some(kept.client_id.clone())),
+            Role::Assistant => (&kept.answer, kept.done, None),
+        };
+        let message = Message {
+            id: name(&session.id, turn, role),
+            session: session.id.clone(),
+            role,
+            created_at: kept.at,
+            completed_at: closed.then_some(kept.at),
+            error: None,
+            model: None,
+            client_id,
+            ext: Vec::new(),
+        };
+        let part = Part { closed, content: Content::Text(text.clone()), ..part(&session.id, turn, role, revision) };
+        (message, part)
+    })
+}
+
+fn info(session: &Session) -> SessionInfo {
+    SessionInfo {
+        ref_: SessionRef { workspace: String::new(), id: session.id.clone() },
+        parent: None,
+        title: session.title.clone(),
+        created_at: session.created_at,
+        updated_at: session.turns.last().map_or(session.created_at, |turn| turn.at),
+        ext: Vec::new(),
+    }
+}
+
+async fn load(id: &str) -> Result<Session, Error> {
+    let bytes = store::get(id.to_owned()).await?;
+    let bytes = bytes.ok_or_else(|| Error::NotFound(format!("there is no session {id}")))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::Other(e.to_string()))
+}
+
+async fn save(session: &Session) -> Result<(), Error> {
+    let bytes = serde_json::to_vec(session).map_err(|e| Error::Other(e.to_string()))?;
+    store::set(session.id.clone(), bytes).await
+}

@@ -1,0 +1,40 @@
+//! The components that misbehave, built once for a run of the tests from `tests/guests`.
+
+use crate::nexus::binary;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+
+/// The component of `tests/guests/NAME`, built with `nexus plugin build`.
+///
+/// # Panics
+/// It cannot be built; cargo's words are on standard error.
+pub fn guest(name: &str) -> PathBuf {
+    // A test that failed while it built has said why; the next one tries again.
+    let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(path) = built.get(name) {
+        return path.clone();
+    }
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
+    // A file of this process's own: other test binaries build the same guests at the same time.
+    let out = guests
+        .join("target")
+        .join(format!("{name}-{}.wasm", std::process::id()));
+    std::fs::create_dir_all(guests.join("target")).unwrap();
+    let status = Command::new(binary())
+        .args(["plugin", "build", "--out"])
+        .arg(&out)
+        .arg(guests.join(name))
+        .env("CARGO_TARGET_DIR", guests.join("target"))
+        .status()
+        .unwrap();
+    assert!(status.success(), "`nexus plugin build` of {name} ended with {status}");
+    // Whole at every moment.
+    let path = guests.join("target").join(format!("{name}.wasm"));
+    std::fs::rename(&out, &path).unwrap();
+    built.insert(name.to_owned(), path.clone());
+    path
+}

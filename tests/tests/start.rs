@@ -1,0 +1,303 @@
+//! What keeps Nexus from starting, or the backend from being used, is said in words; and the names that scripts use.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use nexus_tests::browser::Browser;
+use nexus_tests::nexus::{Nexus, Start, binary};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const ECHO: &str = "[chat.main]\nplugin = \"chat-echo\"\n";
+const BOUND: Duration = Duration::from_secs(25);
+
+fn start() -> Start {
+    Start::new().config(ECHO)
+}
+
+fn stop(mut nexus: Nexus) -> String {
+    let exit = nexus.terminate(BOUND);
+    assert_eq!(exit.and_then(|e| e.code()), Some(0), "{}", nexus.output());
+    assert!(nexus.survivors().is_empty());
+    nexus.output()
+}
+
+/// `nexus …` on its own: (exit code, stdout, stderr).
+fn nexus(words: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(binary()).args(words).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// The first state of the backend that `takes` it.
+async fn backend(browser: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
+    let mut socket = browser.socket("/live").await.unwrap();
+    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    let frames = socket
+        .until(|frame| frame["type"] == "backend" && takes(&frame["backend"]))
+        .await;
+    frames.last().unwrap()["backend"].clone()
+}
+
+/// A built-in component's file in the repository.
+fn component(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../host/builtin/{name}.wasm"))
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = start().arg("--listen").arg(&address).refused();
+    assert_eq!(code, Some(1), "{said}");
+    for word in [address.as_str(), "another program", "--listen 127.0.0.1:0"] {
+        assert!(said.contains(word), "{word:?} is missing:\n{said}");
+    }
+    assert!(!said.contains("out "), "stdout is for the readiness line:\n{said}");
+}
+
+#[test]
+fn a_second_nexus_on_the_same_data_names_the_first() {
+    let start = start();
+    let first = start.up();
+    let (code, said) = start.refused();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&first.url), "{said}");
+    assert!(said.contains(&first.pid().to_string()), "{said}");
+    stop(first);
+    // The lock ends with its process, however that ends.
+    let mut second = start.up();
+    second.kill();
+    assert!(second.survivors().is_empty());
+    stop(start.up());
+}
+
+#[test]
+fn an_address_open_to_the_network_needs_a_word_of_the_operator() {
+    let (code, said) = start().arg("--listen").arg("0.0.0.0:0").refused();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("insecure_listen = true"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readiness_line_stands_alone_on_stdout_and_healthz_tells_scripts_what_runs() {
+    let nexus = start().up();
+    let browser = Browser::set_up(&nexus).await;
+    backend(&browser, |b| b["phase"] == "up").await;
+    assert_eq!(nexus.stdout(), [format!("nexus listening on {}", nexus.url)]);
+    let port = nexus.url.strip_prefix("http://127.0.0.1:").unwrap();
+    assert_ne!(port.parse::<u16>().unwrap(), 0);
+    // Without a login.
+    let health: Value = Browser::new(&nexus.url).get("/healthz").await.json().await.unwrap();
+    let mut keys: Vec<_> = health.as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    assert_eq!(keys, ["plugins", "status", "version"]);
+    assert_eq!(health["status"], "ok");
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+    let plugins = health["plugins"].as_array().unwrap();
+    let kinds: Vec<_> = plugins
+        .iter()
+        .map(|p| (p["name"].as_str().unwrap(), p["kind"].as_str().unwrap(), p["state"].as_str().unwrap()))
+        .collect();
+    assert!(kinds.contains(&("auth-local", "auth", "running")), "{kinds:?}");
+    assert!(kinds.contains(&("chat-echo", "chat", "running")), "{kinds:?}");
+    assert!(plugins.iter().all(|p| p["version"].as_str().is_some_and(|v| v.split('.').count() == 3)));
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_there() {
+    let bin = tempfile::tempdir().unwrap();
+    for tool in ["git", "sh", "rg", "env", "uname"] {
+        let path = Command::new("which").arg(tool).output().unwrap();
+        if path.status.success() {
+            symlink(String::from_utf8(path.stdout).unwrap().trim(), bin.path().join(tool)).unwrap();
+        }
+    }
+    symlink(nexus_tests::part("NEXUS_TEST_NODE"), bin.path().join("node")).unwrap();
+    let llm = nexus_tests::llm::Llm::start().await;
+    let start = Start::new();
+    let opencode = nexus_tests::opencode::Opencode::prepare(start.folder(), &llm.url());
+    let config = format!("[chat.main]\nworkspace = {:?}\n", opencode.project);
+    let start = start
+        .config(config)
+        .envs(&opencode.env)
+        .env("PATH", bin.path().to_str().unwrap());
+    let nexus = start.up();
+    let browser = Browser::set_up(&nexus).await;
+    let example = backend(&browser, |b| b["phase"] == "up").await;
+    assert_eq!(example["example"], true);
+    assert_eq!(example["missing"]["title"], "opencode");
+    let hint = example["missing"]["hint"].as_str().unwrap();
+    assert!(hint.contains("nexus setup opencode"), "{hint}");
+    for page in ["/", "/status"] {
+        let html = browser.get(page).await.text().await.unwrap();
+        assert!(html.contains("no model answers"), "{page} does not say that it is an example:\n{html}");
+    }
+    // Somebody installs it.
+    let tools = start.data_dir().join("tools/bin");
+    fs::create_dir_all(&tools).unwrap();
+    let begin = Instant::now();
+    symlink(fs::canonicalize(&opencode.binary).unwrap(), tools.join("opencode")).unwrap();
+    let real = backend(&browser, |b| b["phase"] == "up" && b["example"] == false).await;
+    println!("opencode was used {:.1} s after it appeared", begin.elapsed().as_secs_f64());
+    assert_eq!(real["missing"], Value::Null);
+    assert_eq!(real["version"], nexus_tests::opencode::VERSION);
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opencode_that_is_too_old_or_something_else_is_said() {
+    for (prints, said) in [
+        ("echo 1.0.0", "opencode 1.0.0 is too old: 1.2.1 or newer is needed"),
+        ("echo 2.0.0", "speaks another interface"),
+        ("echo a game called opencode", "opencode"),
+        ("exit 3", "opencode"),
+    ] {
+        let start = Start::new();
+        let old = start.folder().join("opencode");
+        fs::write(&old, format!("#!/bin/sh\n{prints}\n")).unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+        let start = start.config(format!("[plugin.chat-opencode.grants.process.opencode]\npath = {old:?}\n"));
+        let nexus = start.up();
+        let browser = Browser::set_up(&nexus).await;
+        let example = backend(&browser, |b| b["phase"] == "up" && !b["missing"].is_null()).await;
+        assert_eq!(example["example"], true);
+        let hint = example["missing"]["hint"].as_str().unwrap();
+        assert!(hint.contains(said), "{prints}: {hint}");
+        stop(nexus);
+    }
+}
+
+#[test]
+fn a_broken_configuration_is_refused_with_file_line_and_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("n.toml");
+    let path = file.to_str().unwrap();
+    for (text, place, words) in [
+        ("config-version = 1\n[web]\nlisten = 7860\n", ":3:", &["listen", "127.0.0.1:7860"][..]),
+        ("config-version = 1\n[chat.main]\nplugin = \"chat-opencod\"\n", ":3:", &["chat-opencode"]),
+        ("config-version = 1\n[web]\nlistn = \"127.0.0.1:1\"\n", ":3:", &["`listn`", "listen"]),
+        ("config-version = 1\n[web\n", ":2:", &[]),
+        ("config-version = 9\n", ":1:", &["9", "1"]),
+        ("config-version = 1\n[tunnel.a]\nplugin = \"auth-local\"\n", ":3:", &["auth", "tunnel"]),
+    ] {
+        fs::write(&file, text).unwrap();
+        let (code, out, err) = nexus(&["config", "check", path]);
+        assert_eq!(code, Some(2), "{text}\n{out}{err}");
+        assert!(err.contains(&format!("{path}{place}")), "{text}\n{err}");
+        for word in words {
+            assert!(err.contains(word), "{word:?} is missing for {text}\n{err}");
+        }
+        assert_eq!(out, "");
+        // `up` says the same.
+        let (code, _, up) = nexus(&["up", "--config", path, "--data-dir", folder.path().to_str().unwrap()]);
+        assert_eq!((code, up.as_str()), (Some(2), err.as_str()));
+    }
+    fs::write(&file, "config-version = 1\n").unwrap();
+    let (code, out, err) = nexus(&["config", "check", path]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("is fine"), "{out}");
+    let (code, _, err) = nexus(&["config", "check", "/nowhere/nexus.toml"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("/nowhere/nexus.toml"), "{err}");
+    assert_eq!(nexus(&["--nonsense"]).0, Some(2));
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run() {
+    let start = Start::new();
+    let secret = start.folder().join("bore.secret");
+    fs::write(&secret, "the-secret-value").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let start = start.config(format!(
+        "{ECHO}[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
+         [plugin.tunnel-bore.secrets]\nsecret = {{ file = {secret:?} }}\n"
+    ));
+    let (code, said) = start.refused();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("chmod 600"), "{said}");
+    assert!(said.contains("bore.secret"), "{said}");
+    assert!(!said.contains("the-secret-value"), "{said}");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let said = stop(start.up());
+    assert!(!said.contains("the-secret-value"), "{said}");
+}
+
+#[test]
+fn a_component_that_is_damaged_is_refused_in_words() {
+    let good = fs::read(component("chat-echo")).unwrap();
+    let start = Start::new();
+    let file = start.folder().join("mine.wasm");
+    let start = start.config(format!("[chat.main]\nplugin = \"mine\"\n[plugin.mine]\nsource = {file:?}\n"));
+    for (bytes, why) in [
+        (&good[..good.len() / 2], "damaged"),
+        (b"\x7fELF\x02\x01\x01 not a component", "not a WASM component"),
+        (b"", "not a WASM component"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let (code, said) = start.refused();
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("mine.wasm") && said.contains(why), "{why}: {said}");
+        let (code, out, _) = nexus(&["plugin", "check", file.to_str().unwrap(), "--json"]);
+        let out: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &out["ok"]), (Some(1), &json!(false)));
+        assert!(out["error"].as_str().unwrap().contains("mine.wasm"), "{out}");
+    }
+}
+
+#[test]
+fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
+    let start = start();
+    stop(start.up());
+    let cache = start.data_dir().join("cache/wasm");
+    let files: Vec<_> = fs::read_dir(&cache).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(files.len() >= 2, "{files:?}");
+    let before: Vec<_> = files.iter().map(|f| fs::read(f).unwrap()).collect();
+    for (file, bytes) in files.iter().zip(&before) {
+        let mut bytes = bytes.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        fs::write(file, bytes).unwrap();
+    }
+    let said = stop(start.up());
+    assert!(said.contains("damaged"), "{said}");
+    for (file, bytes) in files.iter().zip(&before) {
+        assert_eq!(fs::read(file).unwrap().len(), bytes.len());
+    }
+    let said = stop(start.up());
+    assert!(!said.contains("damaged"), "{said}");
+    fs::remove_dir_all(&cache).unwrap();
+    stop(start.up());
+}
+
+#[test]
+fn plugins_are_listed_described_and_checked_for_scripts() {
+    let (code, out, err) = nexus(&["plugin", "list", "--json"]);
+    assert_eq!(code, Some(0), "{err}");
+    let list: Value = serde_json::from_str(&out).unwrap();
+    let row = |name: &str| list["plugins"].as_array().unwrap().iter().find(|p| p["name"] == name).cloned().unwrap();
+    for (name, kind) in [
+        ("auth-local", "auth"),
+        ("chat-echo", "chat"),
+        ("chat-opencode", "chat"),
+        ("tunnel-bore", "tunnel"),
+    ] {
+        assert_eq!(row(name)["kind"], kind);
+        let (code, out, _) = nexus(&["plugin", "info", name, "--json"]);
+        let info: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &info["sha256"]), (Some(0), &row(name)["sha256"]));
+        let (code, out, _) = nexus(&["plugin", "check", component(name).to_str().unwrap(), "--json"]);
+        let check: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &check["ok"], &check["name"]), (Some(0), &json!(true), &json!(name)));
+    }
+    let (code, out, _) = nexus(&["plugin", "info", "chat-opencode"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("to run `opencode`"), "{out}");
+    let (code, _, err) = nexus(&["plugin", "info", "chat-opencod"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("chat-opencode"), "{err}");
+}
