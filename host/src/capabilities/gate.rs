@@ -146,7 +146,11 @@ impl Gate {
                 host.to_owned()
             };
             let new = toml_text(&format!("{scheme}://{host}{port}"));
-            let asked = self.requests.http.iter().any(|grant| admits(grant, scheme, &host, port_of));
+            let asked = self
+                .requests
+                .http
+                .iter()
+                .any(|grant| admits(grant, scheme, &host, port_of));
             self.deny_or(
                 &format!("may not send requests to {scheme}://{host}{port}"),
                 asked.then(|| self.http_toml(None, Some(new))),
@@ -156,7 +160,10 @@ impl Gate {
 
     /// `refused`: why a granted host was refused all the same, as an address of this machine or its network.
     pub fn private(&self, refused: &str, grant: &HttpGrant) -> Denial {
-        Denial(format!("{refused}. To allow it:\n{}", self.http_toml(Some(grant), None)))
+        Denial(format!(
+            "{refused}. To allow it:\n{}",
+            self.http_toml(Some(grant), None)
+        ))
     }
 
     /// The whole list, for it replaces the one that is written.
@@ -236,10 +243,7 @@ impl Gate {
         match home {
             Some(home) if path.is_absolute() && plain && path.starts_with(home) => Ok(Some(path.to_path_buf())),
             Some(home) => Err(self.deny_or(
-                &format!(
-                    "may not run `{binary}` in {wanted}; it may in {}",
-                    home.display()
-                ),
+                &format!("may not run `{binary}` in {wanted}; it may in {}", home.display()),
                 (path.is_absolute() && plain).then(|| format!("[chat.main]\nworkspace = {}", toml_text(wanted))),
             )),
             None => Err(self.deny_or(

@@ -306,7 +306,9 @@ impl crate::config::PluginSource for Demo {
         let kind = name.split('-').next().unwrap_or_default();
         let text = match name {
             "demo" => MANIFEST.to_owned(),
-            _ => format!("name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""),
+            _ => format!(
+                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
+            ),
         };
         Manifest::parse(&text).map_err(|e| e.to_string())
     }
@@ -398,7 +400,11 @@ fn what_the_manifest_does_not_ask_for_is_offered_to_nobody() {
         g.run("tool", false, &[]).unwrap_err(),
         g.http("https", "other.example", None).unwrap_err(),
     ] {
-        assert!(denial.0.contains("nothing can allow it") && !denial.0.contains('['), "{}", denial.0);
+        assert!(
+            denial.0.contains("nothing can allow it") && !denial.0.contains('['),
+            "{}",
+            denial.0
+        );
     }
     let full = gate(Grants {
         store_quota: 4096,

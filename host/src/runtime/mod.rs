@@ -212,7 +212,11 @@ impl Runtime {
         let plugin = &loaded.plugin;
         let log = LogSink::new(&plugin.name, Arc::clone(&self.ports.clock), plugin.limits.log_lines);
         let context = Context {
-            gate: Arc::new(Gate::new(plugin, Requests::of(loaded.manifest(), &plugin.config), &self.data_dir)),
+            gate: Arc::new(Gate::new(
+                plugin,
+                Requests::of(loaded.manifest(), &plugin.config),
+                &self.data_dir,
+            )),
             owner,
             ports: self.ports.clone(),
             config: serde_json::Value::Object(plugin.config.clone()).to_string(),
