@@ -111,7 +111,9 @@ pub(super) fn resolve(
                     format!("`{name}` is the name of a built-in plugin, and this component is another one"),
                 )
                 .found(format!("its manifest says name = \"{}\"", manifest.name))
-                .expected(format!("a component of that name: what belongs to `{name}` (accounts, data) would be its own"))
+                .expected(format!(
+                    "a component of that name: what belongs to `{name}` (accounts, data) would be its own"
+                ))
                 .fix(format!("give it a table of its own: [plugin.{}]", manifest.name)),
             );
         }

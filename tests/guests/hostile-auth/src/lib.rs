@@ -9,26 +9,49 @@ use nexus_plugin_api::manage::{self, Outcome};
 pub struct Plugin;
 
 fn field(name: &str, kind: FieldKind) -> Field {
-    Field { name: name.to_owned(), kind, title: name.to_owned(), help: None, ext: Vec::new() }
+    Field {
+        name: name.to_owned(),
+        kind,
+        title: name.to_owned(),
+        help: None,
+        ext: Vec::new(),
+    }
 }
 
 fn password(input: &[Value]) -> &str {
-    input.iter().find(|value| value.name == "password").map_or("", |value| &value.value)
+    input
+        .iter()
+        .find(|value| value.name == "password")
+        .map_or("", |value| &value.value)
 }
 
 impl Guest for Plugin {
     async fn describe() -> Vec<Method> {
-        vec![Method { id: "password".to_owned(), kind: MethodKind::Form, title: "Password".to_owned(), ext: Vec::new() }]
+        vec![Method {
+            id: "password".to_owned(),
+            kind: MethodKind::Form,
+            title: "Password".to_owned(),
+            ext: Vec::new(),
+        }]
     }
 
     async fn begin(_method: String, _context: Context) -> Result<Step, Error> {
-        let fields = vec![field("account", FieldKind::Account), field("password", FieldKind::Password)];
-        Ok(Step::Form(Form { fields, state: Vec::new() }))
+        let fields = vec![
+            field("account", FieldKind::Account),
+            field("password", FieldKind::Password),
+        ];
+        Ok(Step::Form(Form {
+            fields,
+            state: Vec::new(),
+        }))
     }
 
     async fn proceed(_state: Vec<u8>, input: Vec<Value>) -> Result<Step, Error> {
         attack::perform(password(&input));
-        Ok(Step::Deny(Denied { reason: Denial::BadCredential, message: None }))
+        Ok(Step::Deny(Denied {
+            reason: Denial::BadCredential,
+            message: None,
+        }))
     }
 
     async fn authenticate(_facts: Facts) -> Result<Verdict, Error> {

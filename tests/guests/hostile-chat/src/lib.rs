@@ -62,7 +62,11 @@ pub struct Plugin;
 
 impl chat::Guest for Plugin {
     async fn describe() -> Descriptor {
-        Descriptor { title: "hostile".to_owned(), example: false, ext: Vec::new() }
+        Descriptor {
+            title: "hostile".to_owned(),
+            example: false,
+            ext: Vec::new(),
+        }
     }
 
     async fn probe() -> Availability {
@@ -94,7 +98,13 @@ impl chat::Guest for Plugin {
             return Ok(Admission::Duplicate);
         }
         let at = clock::now();
-        session.turns.push(Kept { client_id, prompt, answer: String::new(), at, done: false });
+        session.turns.push(Kept {
+            client_id,
+            prompt,
+            answer: String::new(),
+            at,
+            done: false,
+        });
         save(&session).await?;
         shared(|shared| {
             shared.cancelled.remove(&s.id);
@@ -121,7 +131,12 @@ impl chat::Guest for Plugin {
         let messages = (0..session.turns.len()).flat_map(|turn| said(&session, turn, 1));
         Ok(SessionSnapshot {
             info: info(&session),
-            messages: messages.map(|(message, part)| MessageWithParts { message, parts: vec![part] }).collect(),
+            messages: messages
+                .map(|(message, part)| MessageWithParts {
+                    message,
+                    parts: vec![part],
+                })
+                .collect(),
             turn: if busy { Turn::Running } else { Turn::Idle },
             asks: Vec::new(),
             before: None,
@@ -142,7 +157,12 @@ impl sessions::Guest for Plugin {
         let created_at = clock::now();
         let count = store::keys("session-".to_owned(), None).await?.len();
         let id = format!("session-{created_at}-{count}");
-        let session = Session { id, title: title.unwrap_or_default(), created_at, turns: Vec::new() };
+        let session = Session {
+            id,
+            title: title.unwrap_or_default(),
+            created_at,
+            turns: Vec::new(),
+        };
         save(&session).await?;
         Ok(info(&session))
     }
@@ -191,7 +211,12 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), 
         events.send(Event::Message(message)).await?;
         events.send(Event::Part(part)).await?;
     }
-    let mut talk = Talk { session: id.to_owned(), turn, revision: 1, said: String::new() };
+    let mut talk = Talk {
+        session: id.to_owned(),
+        turn,
+        revision: 1,
+        said: String::new(),
+    };
     let prompt = session.turns[turn].prompt.clone();
     talk.say(events, "heard: ").await?;
     match prompt.as_str() {
@@ -218,7 +243,9 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), 
         events.send(Event::Message(message)).await?;
     }
     if let Err(error) = kept {
-        events.send(Event::Error((Some(id.to_owned()), format!("{error:?}")))).await?;
+        events
+            .send(Event::Error((Some(id.to_owned()), format!("{error:?}"))))
+            .await?;
     }
     shared(|shared| shared.busy = None);
     events.send(state(id, Turn::Idle)).await
@@ -295,7 +322,11 @@ async fn denied() -> String {
 async fn sleeping() -> String {
     match Command::new("sleep").args(["3600"]).ensure("sleep").await {
         Ok(running) => {
-            let outcome = if running.outcome == Outcome::Started { "started" } else { "adopted" };
+            let outcome = if running.outcome == Outcome::Started {
+                "started"
+            } else {
+                "adopted"
+            };
             format!("{outcome} {}", running.pid)
         }
         Err(error) => words(error),
@@ -311,7 +342,10 @@ fn words(error: Error) -> String {
 }
 
 fn state(session: &str, turn: Turn) -> Event {
-    Event::Turn(TurnState { session: session.to_owned(), turn })
+    Event::Turn(TurnState {
+        session: session.to_owned(),
+        turn,
+    })
 }
 
 fn name(session: &str, turn: usize, role: Role) -> String {
@@ -349,14 +383,21 @@ fn said(session: &Session, turn: usize, revision: u64) -> [(Message, Part); 2] {
             client_id,
             ext: Vec::new(),
         };
-        let part = Part { closed, content: Content::Text(text.clone()), ..part(&session.id, turn, role, revision) };
+        let part = Part {
+            closed,
+            content: Content::Text(text.clone()),
+            ..part(&session.id, turn, role, revision)
+        };
         (message, part)
     })
 }
 
 fn info(session: &Session) -> SessionInfo {
     SessionInfo {
-        ref_: SessionRef { workspace: String::new(), id: session.id.clone() },
+        ref_: SessionRef {
+            workspace: String::new(),
+            id: session.id.clone(),
+        },
         parent: None,
         title: session.title.clone(),
         created_at: session.created_at,

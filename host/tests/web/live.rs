@@ -1,0 +1,284 @@
+//! The live socket, over a real listener.
+
+use super::*;
+use fake::{message, part};
+use futures::{SinkExt as _, StreamExt as _};
+use nexus::model::chat::{Content, Event, Role, Turn};
+use nexus::time::SystemClock;
+use nexus::web::live::protocol::{Client, Server, close};
+use nexus::web::serve;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+
+type Stream = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+
+struct Live {
+    fakes: Fakes,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+}
+
+impl Live {
+    async fn start() -> Self {
+        let fakes = Fakes::new(true, None);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let state = WebState::new(fakes.services(), Arc::new(SystemClock));
+        tokio::spawn(serve(listener, local(), state, shutdown.clone()));
+        Self {
+            fakes,
+            address,
+            shutdown,
+        }
+    }
+    async fn connect(&self, cookie: &str) -> Result<Stream, Error> {
+        let mut request = format!("ws://{}/live", self.address).into_client_request().unwrap();
+        request
+            .headers_mut()
+            .insert("origin", format!("http://{}", self.address).parse().unwrap());
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+    }
+    async fn hello(&self, session: Option<&str>, from: Option<u64>) -> (Stream, nexus::web::port::Login) {
+        let (new, login) = self.fakes.auth.login();
+        let mut socket = self.connect(&format!("nexus-local={}", new.token)).await.unwrap();
+        let session = session.map(str::to_owned);
+        send(
+            &mut socket,
+            &Client::Hello {
+                protocol: 1,
+                session,
+                from,
+                status: false,
+            },
+        )
+        .await;
+        (socket, login)
+    }
+}
+
+async fn send(socket: &mut Stream, frame: &Client) {
+    socket
+        .send(Message::text(serde_json::to_string(frame).unwrap()))
+        .await
+        .unwrap();
+}
+
+async fn next(socket: &mut Stream) -> Result<Server, u16> {
+    loop {
+        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
+            .await
+            .expect("a frame in time");
+        match message {
+            Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+            Some(Ok(Message::Close(Some(frame)))) => return Err(frame.code.into()),
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The next frame that is not about the list or the backend.
+async fn chat(socket: &mut Stream) -> Server {
+    loop {
+        match next(socket).await.unwrap() {
+            Server::List { .. } | Server::Backend { .. } | Server::Welcome { .. } => {}
+            frame => return frame,
+        }
+    }
+}
+
+fn text(text: &str) -> Content {
+    Content::Text { text: text.into() }
+}
+
+#[tokio::test]
+async fn each_event_arrives_once_across_a_reconnect() {
+    let live = Live::start().await;
+    let api = &live.fakes.chat;
+    api.add("s", "A chat");
+    api.push("s", message("m", Role::Assistant, None));
+    let (mut socket, _) = live.hello(Some("s"), None).await;
+    assert!(matches!(
+        next(&mut socket).await,
+        Ok(Server::Welcome { protocol: 1, .. })
+    ));
+    let Server::State(state) = chat(&mut socket).await else {
+        panic!("first the state")
+    };
+    assert_eq!((state.seq, state.messages.len(), state.turn), (2, 1, Turn::Idle));
+    api.push("s", part("p", "m", 1, false, text("**bo")));
+    let Server::Event {
+        prev: 2,
+        seq: 3,
+        html: None,
+        ..
+    } = chat(&mut socket).await
+    else {
+        panic!("open text")
+    };
+    drop(socket);
+    let more = "ld** <b>x</b>".to_owned();
+    api.push(
+        "s",
+        Event::Delta {
+            part: "p".into(),
+            message: "m".into(),
+            revision: 2,
+            text: more,
+        },
+    );
+    api.push("s", part("p", "m", 3, true, text("**bold** <b onclick=x>x</b>")));
+    let (mut socket, _) = live.hello(Some("s"), Some(3)).await;
+    let Server::Event {
+        prev: 3,
+        seq: 4,
+        event: Event::Delta { .. },
+        ..
+    } = chat(&mut socket).await
+    else {
+        panic!("goes on where it was")
+    };
+    let Server::Event {
+        prev: 4,
+        seq: 5,
+        html: Some(html),
+        ..
+    } = chat(&mut socket).await
+    else {
+        panic!("closed")
+    };
+    assert_eq!(
+        html.trim(),
+        "<p><strong>bold</strong> &lt;b onclick=x&gt;x&lt;/b&gt;</p>"
+    );
+    // A late joiner gets the same, as a state.
+    send(
+        &mut socket,
+        &Client::Subscribe {
+            session: "s".into(),
+            from: None,
+        },
+    )
+    .await;
+    let Server::State(state) = chat(&mut socket).await else {
+        panic!("the state")
+    };
+    assert_eq!(
+        (state.seq, state.messages[0].parts[0].html.as_deref()),
+        (5, Some(html.as_str()))
+    );
+    send(
+        &mut socket,
+        &Client::Subscribe {
+            session: "none".into(),
+            from: None,
+        },
+    )
+    .await;
+    assert!(matches!(chat(&mut socket).await, Server::Ended { again: false, .. }));
+}
+
+#[tokio::test]
+async fn prompts_are_answered_by_what_became_of_them() {
+    let live = Live::start().await;
+    live.fakes.chat.add("s", "");
+    let (mut socket, _) = live.hello(None, None).await;
+    let prompt = |id: &str, text: &str, consent: Option<&str>| Client::Prompt {
+        session: "s".into(),
+        client_id: id.into(),
+        text: text.into(),
+        consent: consent.map(str::to_owned),
+    };
+    send(&mut socket, &prompt("a", "hi", None)).await;
+    assert_eq!(
+        chat(&mut socket).await,
+        Server::Admitted {
+            client_id: "a".into(),
+            duplicate: false
+        }
+    );
+    send(&mut socket, &prompt("a", "hi", None)).await;
+    assert_eq!(
+        chat(&mut socket).await,
+        Server::Admitted {
+            client_id: "a".into(),
+            duplicate: true
+        }
+    );
+    send(&mut socket, &prompt("b", "consent", None)).await;
+    let Server::Consent { consent, .. } = chat(&mut socket).await else {
+        panic!("consent first")
+    };
+    send(&mut socket, &prompt("b", "consent", Some(&consent))).await;
+    assert!(matches!(chat(&mut socket).await, Server::Admitted { .. }));
+    for (id, text) in [("c", "refuse"), ("d", "  "), ("not an id!", "hi"), ("", "hi")] {
+        send(&mut socket, &prompt(id, text, None)).await;
+        assert!(
+            matches!(chat(&mut socket).await, Server::Refused { client_id, .. } if client_id == id),
+            "{id}"
+        );
+    }
+    assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 2);
+    send(
+        &mut socket,
+        &Client::Create {
+            request: "r".into(),
+            title: Some("T".into()),
+        },
+    )
+    .await;
+    let Server::Created { request, session } = chat(&mut socket).await else {
+        panic!("created")
+    };
+    assert_eq!((request.as_str(), session.title.as_str()), ("r", "T"));
+    send(
+        &mut socket,
+        &Client::Continue {
+            request: "k".into(),
+            session: "s".into(),
+        },
+    )
+    .await;
+    assert_eq!(chat(&mut socket).await, Server::Done { request: "k".into() });
+    assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 3);
+    send(&mut socket, &Client::Ping).await;
+    assert_eq!(chat(&mut socket).await, Server::Pong);
+}
+
+#[tokio::test]
+async fn a_revoked_login_closes_its_sockets_at_once_and_no_others() {
+    let live = Live::start().await;
+    let (mut mine, login) = live.hello(None, None).await;
+    let (mut other, _) = live.hello(None, None).await;
+    for _ in 0..3 {
+        next(&mut mine).await.unwrap();
+        next(&mut other).await.unwrap();
+    }
+    live.fakes.auth.revoke(&login.id);
+    assert_eq!(next(&mut mine).await, Err(close::LOGGED_OUT));
+    send(&mut other, &Client::Ping).await;
+    assert_eq!(next(&mut other).await, Ok(Server::Pong));
+    live.shutdown.cancel();
+    assert_eq!(next(&mut other).await, Err(close::GOING_AWAY));
+}
+
+#[tokio::test]
+async fn strangers_and_nonsense_are_turned_away() {
+    let live = Live::start().await;
+    let Err(Error::Http(answer)) = live.connect("nexus-local=wrong").await else {
+        panic!("no login, no socket")
+    };
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    for nonsense in ["{}", "x", r#"{"type":"ping"}"#, r#"{"type":"hello","protocol":9}"#] {
+        let (new, _) = live.fakes.auth.login();
+        let mut socket = live.connect(&format!("nexus-local={}", new.token)).await.unwrap();
+        socket.send(Message::text(nonsense)).await.unwrap();
+        assert_eq!(next(&mut socket).await, Err(close::PROTOCOL), "{nonsense}");
+    }
+}
