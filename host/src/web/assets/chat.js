@@ -71,6 +71,9 @@ export function start() {
     requestAnimationFrame(() => { queued = false; scroll.scrollTop = scroll.scrollHeight; });
   };
 
+  // A turned phone or an opened keyboard must not push the end of the conversation out of sight.
+  new ResizeObserver(follow).observe(scroll);
+
   // Sends a request and calls back with its answer; says so where it cannot be sent.
   function ask(frame, then, failed) {
     const request = uuid();
