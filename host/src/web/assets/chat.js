@@ -113,7 +113,9 @@ export function start() {
   function drawFoot(message) {
     const { error, interrupted } = message.data;
     message.foot.replaceChildren();
-    if (error) message.foot.append(el('p', { className: 'alert', textContent: error }));
+    // What a stop by the user leaves behind is no failure.
+    if (error === 'Aborted') message.foot.append(el('p', { className: 'mark', textContent: 'Stopped.' }));
+    else if (error) message.foot.append(el('p', { className: 'alert', textContent: error }));
     if (interrupted) message.foot.append(el('p', { className: 'mark', textContent: 'Interrupted: the backend stopped while it wrote this.' }));
   }
 
