@@ -9,7 +9,7 @@ const send = async (page, text) => {
 };
 
 const logIn = async (page, password) => {
-  await page.getByLabel('Name', { exact: false }).first().fill(ACCOUNT);
+  await page.locator('input[name^=field-][type=text]').fill(ACCOUNT);
   await page.locator('input[type=password]').fill(password);
   await page.getByRole('button', { name: 'Log in' }).click();
 };

@@ -75,6 +75,13 @@ export async function run(test) {
 /** Asks the Rust side for something only it can do. */
 export const please = (request) => console.log(`@${request}`);
 
+// Two frames, so that what begins with the new size has begun, and the end of every transition.
+const settled = (page) => page.evaluate(async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const moving = document.getAnimations().filter((one) => one instanceof CSSTransition);
+  await Promise.all(moving.map((one) => one.finished.catch(() => {})));
+});
+
 let shot = 0;
 
 /** Looks at the state of a page in light and dark, narrow and wide: axe, overflow, and a picture of each. */
@@ -83,6 +90,7 @@ export async function look(page, name) {
   const bad = [];
   for (const [size, viewport] of [['320', { width: 320, height: 640 }], ['wide', mid]]) {
     await page.setViewportSize(viewport);
+    await settled(page);
     const wide = await page.evaluate(() => [...document.querySelectorAll('body, body *')]
       .filter((node) => node.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(node).visibility === 'visible'
         && !node.closest('pre, table, .vh, .list') && node.checkVisibility())

@@ -18,7 +18,8 @@ await run(async (browser) => {
   await page.keyboard.press('Enter');
   await until('the example answers', async () => (await answer(page)).length > 0);
   await idle(page);
-  assert.match(await page.locator('#log').innerText(), /example/i);
+  assert.equal(await answer(page), 'Hello, whoever is there.');
+  assert.ok(await page.locator('.banner.example').isVisible(), 'nothing says that this is an example');
   await look(page, 'example');
   await page.goto(new URL('/status', world.url).href);
   await page.getByText('Live: this page').waitFor();

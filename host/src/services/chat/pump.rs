@@ -229,7 +229,10 @@ impl Pump {
                 Vec::new()
             }))
         });
+        // The component says what it is only once it runs.
+        let (title, example) = (self.backend.title(), self.backend.is_example());
         self.shared.status.send_modify(|status| {
+            (status.title, status.example) = (title, example);
             status.version = Some(version);
             status.phase = Phase::Up;
         });

@@ -50,6 +50,8 @@ export function start() {
   let last = null, turn = { type: 'idle' }, ticking = null;
   const messages = new Map(), parts = new Map(), asks = new Map(), requests = new Map();
   let pending = [];
+  // The backend's phase, and whether a first message waits for it to be up.
+  let phase = null, eager = false;
 
   // ---- small things ------------------------------------------------------------------------------------------
 
@@ -68,6 +70,9 @@ export function start() {
     queued = true;
     requestAnimationFrame(() => { queued = false; scroll.scrollTop = scroll.scrollHeight; });
   };
+
+  // A turned phone or an opened keyboard must not push the end of the conversation out of sight.
+  new ResizeObserver(follow).observe(scroll);
 
   // Sends a request and calls back with its answer; says so where it cannot be sent.
   function ask(frame, then, failed) {
@@ -108,7 +113,9 @@ export function start() {
   function drawFoot(message) {
     const { error, interrupted } = message.data;
     message.foot.replaceChildren();
-    if (error) message.foot.append(el('p', { className: 'alert', textContent: error }));
+    // What a stop by the user leaves behind is no failure.
+    if (error === 'Aborted') message.foot.append(el('p', { className: 'mark', textContent: 'Stopped.' }));
+    else if (error) message.foot.append(el('p', { className: 'alert', textContent: error }));
     if (interrupted) message.foot.append(el('p', { className: 'mark', textContent: 'Interrupted: the backend stopped while it wrote this.' }));
   }
 
@@ -217,6 +224,8 @@ export function start() {
       const button = (text, className, answer, more) => {
         const node = el('button', { type: 'button', className, textContent: text, ...more });
         node.onclick = () => {
+          // The focus would fall off a button that is switched off.
+          if (card.contains(document.activeElement)) box.focus();
           buttons.forEach((other) => { other.disabled = true; });
           line.textContent = 'Sent…';
           ask({ type: 'reply', session, ask: data.id, answer: answer() }, null, (reason) => {
@@ -290,6 +299,7 @@ export function start() {
     if (!busy && (turn.type === 'interrupted' || lastMessage()?.data.interrupted)) {
       const go = el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
       go.onclick = () => {
+        box.focus();
         if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
         go.disabled = true;
         ask({ type: 'continue', session }, null, () => { go.disabled = false; });
@@ -423,6 +433,8 @@ export function start() {
     },
     list: ({ sessions }) => drawList(sessions),
     backend({ backend, html }) {
+      phase = backend.phase;
+      if (phase === 'up' && eager) $('composer').requestSubmit();
       $('backend').textContent = [backend.title, backend.version].filter(Boolean).join(' ');
       const banners = $('banners');
       if (banners.dataset.was !== html) { banners.dataset.was = html; setHtml(banners, html); }
@@ -493,7 +505,7 @@ export function start() {
   const grow = () => { box.rows = Math.min(10, Math.max(1, box.value.split('\n').length)); };
   const write = (text) => { box.value = text; store.set(key('draft'), text); grow(); };
 
-  box.addEventListener('input', () => { store.set(key('draft'), box.value); grow(); tell(null); });
+  box.addEventListener('input', () => { store.set(key('draft'), box.value); grow(); tell(null); eager = false; });
   box.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -504,8 +516,14 @@ export function start() {
     const text = box.value.trim();
     if (!text) return box.focus();
     tell(null);
+    eager = false;
     if (session) { write(''); return prompt(text); }
     // The first message makes the chat. Until it exists the text stays where it is.
+    box.focus();
+    if (phase === 'starting' || phase === 'reconnecting') {
+      eager = true;
+      return tell('It is sent as soon as the backend is ready.');
+    }
     $('send').disabled = true;
     ask({ type: 'create', title: null }, (info) => {
       write('');
