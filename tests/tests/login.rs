@@ -37,7 +37,7 @@ fn listed(start: &Start) -> Value {
 }
 
 async fn log_out(browser: &Browser) {
-    let answer = browser.submit_on("/", "/logout", &[]).await;
+    let answer = browser.submit_on("/account", "/logout", &[]).await;
     assert!(answer.status().is_redirection(), "{}", answer.status());
     assert!(!inside(browser).await);
 }
@@ -95,7 +95,10 @@ async fn the_set_up_link_works_once_and_only_while_nobody_has_an_account() {
     let token = nexus.setup_token();
     // A wrong code is refused, and the right one stays good.
     let guess = stranger
-        .submit("/setup", &[("token", "guessed"), ("account", "eve"), ("password", OTHER)])
+        .submit(
+            "/setup",
+            &[("token", "guessed"), ("account", "eve"), ("password", OTHER)],
+        )
         .await;
     assert_eq!(guess.status(), 422);
     // Both have the page open before the first one sends it.
@@ -106,7 +109,12 @@ async fn the_set_up_link_works_once_and_only_while_nobody_has_an_account() {
     let (action, inputs) = form(&page, "/setup").unwrap();
     let again = fill(inputs, &[("token", &token), ("account", "eve"), ("password", OTHER)]);
     let answer = stranger.post(&action, &again).await;
-    assert!(answer.headers().get("set-cookie").is_none_or(|c| !c.to_str().unwrap().contains("session")));
+    assert!(
+        answer
+            .headers()
+            .get("set-cookie")
+            .is_none_or(|c| !c.to_str().unwrap().contains("session"))
+    );
     assert!(!inside(&stranger).await);
     assert_eq!(listed(&start).as_array().unwrap().len(), 1);
     // No link any more, now and after a restart.
@@ -184,7 +192,10 @@ async fn logins_survive_a_restart_and_end_with_a_log_out() {
     let (mine, theirs) = (live(&owner).await, live(&other).await);
     log_out(&owner).await;
     let took = closed(mine).await;
-    assert!(took < Duration::from_secs(2), "the live socket stayed open for {took:?}");
+    assert!(
+        took < Duration::from_secs(2),
+        "the live socket stayed open for {took:?}"
+    );
     assert!(owner.socket("/live").await.is_err());
     // The other device is none the wiser.
     assert!(inside(&other).await);
@@ -197,13 +208,20 @@ async fn a_new_password_ends_every_other_login_at_once() {
     let other = Browser::new(&nexus.url);
     assert!(gets_in(&other, PASSWORD).await);
     let (mut mine, theirs) = (live(&owner).await, live(&other).await);
-    let wrong = owner.submit("/account", &[("current", "wrong"), ("password", OTHER)]).await;
+    let wrong = owner
+        .submit("/account", &[("current", "wrong"), ("password", OTHER)])
+        .await;
     assert_eq!(wrong.status(), 422);
     assert!(inside(&other).await);
-    let done = owner.submit("/account", &[("current", PASSWORD), ("password", OTHER)]).await;
+    let done = owner
+        .submit("/account", &[("current", PASSWORD), ("password", OTHER)])
+        .await;
     assert!(done.status().is_redirection(), "{}", done.text().await.unwrap());
     let took = closed(theirs).await;
-    assert!(took < Duration::from_secs(2), "the live socket stayed open for {took:?}");
+    assert!(
+        took < Duration::from_secs(2),
+        "the live socket stayed open for {took:?}"
+    );
     assert!(!inside(&other).await);
     assert!(inside(&owner).await);
     mine.send(&json!({"type": "ping"})).await;
@@ -219,7 +237,12 @@ async fn the_operator_makes_accounts_and_passwords_beside_the_running_host() {
     let ann = Browser::new(&nexus.url);
     assert!(ann.log_in("ann", OTHER).await.status().is_redirection());
     let accounts = listed(&start);
-    let names: Vec<_> = accounts.as_array().unwrap().iter().map(|a| a["account"].as_str().unwrap()).collect();
+    let names: Vec<_> = accounts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["account"].as_str().unwrap())
+        .collect();
     assert_eq!(names.len(), 2);
     assert!(names.contains(&ACCOUNT) && names.contains(&"ann"), "{names:?}");
     // A new password ends the account's logins, and the live sockets too.
@@ -227,15 +250,26 @@ async fn the_operator_makes_accounts_and_passwords_beside_the_running_host() {
     user(&start, &["passwd", ACCOUNT, "--password-stdin"], &format!("{OTHER}\n"));
     assert!(!inside(&owner).await);
     let took = closed(socket).await;
-    assert!(took < Duration::from_secs(5), "the live socket stayed open for {took:?}");
+    assert!(
+        took < Duration::from_secs(5),
+        "the live socket stayed open for {took:?}"
+    );
     assert!(inside(&ann).await);
     fails(&owner, PASSWORD).await;
     assert!(gets_in(&owner, OTHER).await);
     // What cannot be done is said, with exit code 1.
     for (words, input, said) in [
-        (&["add", "ann", "--password-stdin"][..], format!("{OTHER}\n"), "exists already"),
+        (
+            &["add", "ann", "--password-stdin"][..],
+            format!("{OTHER}\n"),
+            "exists already",
+        ),
         (&["add", "bob", "--password-stdin"], "short\n".to_owned(), "password"),
-        (&["passwd", "nobody", "--password-stdin"], format!("{OTHER}\n"), "no account nobody"),
+        (
+            &["passwd", "nobody", "--password-stdin"],
+            format!("{OTHER}\n"),
+            "no account nobody",
+        ),
         (&["unlock", "nobody"], String::new(), "no account nobody"),
     ] {
         let output = start.run(&["user"], words, &input);
