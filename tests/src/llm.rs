@@ -227,7 +227,9 @@ async fn complete(stream: &mut TcpStream, request: Value, seen: &Seen) -> Io<()>
         pause(stream, steps.remove(0).number("secs", 1.0)).await?;
     }
     // A cut that is to happen only a few times.
-    if let Some(at) = steps.iter().position(|s| s.verb == "cut" && s.keys.contains_key("times"))
+    if let Some(at) = steps
+        .iter()
+        .position(|s| s.verb == "cut" && s.keys.contains_key("times"))
         && seen.count(&steps[at].rest) > steps[at].count("times", 0) as u64
     {
         steps.remove(at);

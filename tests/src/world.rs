@@ -61,7 +61,9 @@ impl World {
     /// The running `opencode serve` itself, neither its keeper nor a wrapper.
     pub fn opencode_pid(&mut self) -> u32 {
         let all = self.nexus.descendants();
-        let found = all.into_iter().rfind(|pid| processes::command_line(*pid).contains("serve --hostname"));
+        let found = all
+            .into_iter()
+            .rfind(|pid| processes::command_line(*pid).contains("serve --hostname"));
         found.unwrap_or_else(|| panic!("opencode does not run.\n{}", self.nexus.output()))
     }
 
@@ -168,7 +170,10 @@ impl Conversation {
         self.prompts += 1;
         let request = format!("request-{}", self.prompts);
         let mut frame = json!({"type": what, "request": request, "session": self.session});
-        frame.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        frame
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap_or_default());
         self.socket.send(&frame).await;
         self.frames_until(|f| matches!(f["type"].as_str(), Some("done" | "failed")) && f["request"] == request.as_str())
             .await
@@ -182,7 +187,10 @@ impl Conversation {
     /// What went wrong, as a person reads it: of the messages and of the session.
     pub fn errors(&self) -> String {
         let of_messages = self.messages.values().filter_map(|m| m["error"].as_str());
-        of_messages.chain(self.errors.iter().map(String::as_str)).collect::<Vec<_>>().join("\n")
+        of_messages
+            .chain(self.errors.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Applies frames until one satisfies `last`, and returns that one.

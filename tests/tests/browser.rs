@@ -26,7 +26,10 @@ impl Bore {
             .spawn()
             .unwrap();
         let up = || std::net::TcpStream::connect((address.as_str(), 7835)).is_ok();
-        assert!(processes::wait_until(Duration::from_secs(20), up), "bore does not listen");
+        assert!(
+            processes::wait_until(Duration::from_secs(20), up),
+            "bore does not listen"
+        );
         Self { child, address }
     }
 

