@@ -37,7 +37,7 @@ fn listed(start: &Start) -> Value {
 }
 
 async fn log_out(browser: &Browser) {
-    let answer = browser.submit_on("/", "/logout", &[]).await;
+    let answer = browser.submit_on("/account", "/logout", &[]).await;
     assert!(answer.status().is_redirection(), "{}", answer.status());
     assert!(!inside(browser).await);
 }

@@ -271,8 +271,8 @@ fn a_component_that_is_damaged_is_refused_in_words() {
     ));
     for (bytes, why) in [
         (&good[..good.len() / 2], "damaged"),
-        (b"\x7fELF\x02\x01\x01 not a component", "not a WASM component"),
-        (b"", "not a WASM component"),
+        (b"\x7fELF\x02\x01\x01 not a component", "damaged"),
+        (b"", "damaged"),
     ] {
         fs::write(&file, bytes).unwrap();
         let (code, said) = start.refused();

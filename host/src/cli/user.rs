@@ -37,9 +37,11 @@ pub enum UserCommand {
 
 /// Where answers to the auth plugin's questions come from.
 pub trait Source {
+    /// `confirm`: nothing else of the form asks for this password once more.
+    ///
     /// # Errors
     /// Where there is nobody to ask, or they gave up.
-    fn ask(&mut self, field: &Field) -> anyhow::Result<String>;
+    fn ask(&mut self, field: &Field, confirm: bool) -> anyhow::Result<String>;
 }
 
 /// The terminal or stdin, as the command says.
@@ -50,7 +52,7 @@ pub fn source(command: &UserCommand) -> Box<dyn Source> {
         }
         | UserCommand::Passwd {
             password_stdin: true, ..
-        } => Box::new(FirstLine { taken: false }),
+        } => Box::new(FirstLine(None)),
         _ => Box::new(Terminal),
     }
 }
@@ -124,8 +126,10 @@ pub async fn run(
 
 async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Input> {
     let mut input = Input::default();
-    for field in auth.enrol_fields().await.map_err(said)? {
-        let value = source.ask(&field)?;
+    let fields = auth.enrol_fields().await.map_err(said)?;
+    let confirm = fields.iter().filter(|f| f.kind == FieldKind::Password).count() == 1;
+    for field in fields {
+        let value = source.ask(&field, confirm)?;
         input.0.insert(field.name, value);
     }
     Ok(input)
@@ -145,20 +149,20 @@ fn time(at: Millis) -> String {
         .map_or_else(|| "?".into(), |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
-/// `--password-stdin`.
-struct FirstLine {
-    taken: bool,
-}
+/// `--password-stdin`: the same line for every password field, as the second one asks for the first once more.
+struct FirstLine(Option<String>);
 
 impl Source for FirstLine {
-    fn ask(&mut self, field: &Field) -> anyhow::Result<String> {
-        if field.kind != FieldKind::Password || self.taken {
+    fn ask(&mut self, field: &Field, _confirm: bool) -> anyhow::Result<String> {
+        if field.kind != FieldKind::Password {
             bail!(
                 "this auth plugin also asks for {:?}: run the command in a terminal without --password-stdin",
                 field.title
             );
         }
-        self.taken = true;
+        if let Some(password) = &self.0 {
+            return Ok(password.clone());
+        }
         let mut line = String::new();
         std::io::stdin()
             .lock()
@@ -169,15 +173,16 @@ impl Source for FirstLine {
         if password.is_empty() {
             bail!("stdin is empty: its first line has to be the password");
         }
+        self.0 = Some(password.to_owned());
         Ok(password.to_owned())
     }
 }
 
-/// Asks on the terminal; passwords twice and without echo.
+/// Asks on the terminal; passwords without echo, and twice.
 struct Terminal;
 
 impl Source for Terminal {
-    fn ask(&mut self, field: &Field) -> anyhow::Result<String> {
+    fn ask(&mut self, field: &Field, confirm: bool) -> anyhow::Result<String> {
         if !std::io::stdin().is_terminal() {
             bail!("stdin is no terminal: run the command in one, or give --password-stdin and the password on stdin");
         }
@@ -192,7 +197,7 @@ impl Source for Terminal {
         }
         loop {
             let first = hidden(&format!("{}: ", field.title))?;
-            if first == hidden(&format!("{} again: ", field.title))? {
+            if !confirm || first == hidden(&format!("{} again: ", field.title))? {
                 return Ok(first);
             }
             say("They differ. Once more.\n")?;
@@ -259,7 +264,7 @@ mod tests {
 
     struct Says(&'static str);
     impl Source for Says {
-        fn ask(&mut self, field: &Field) -> anyhow::Result<String> {
+        fn ask(&mut self, field: &Field, _confirm: bool) -> anyhow::Result<String> {
             assert_eq!(field.kind, FieldKind::Password);
             Ok(self.0.to_owned())
         }

@@ -117,6 +117,8 @@ impl Switch {
                         hint: failure.hint,
                     });
                 } else {
+                    // Only a running instance has said that it is an example.
+                    self.show(fallback);
                     let mut pump = Pump::new(
                         Arc::clone(&self.shared),
                         &fallback.plugin,

@@ -1,0 +1,296 @@
+//! A tunnel with the real bore, client and server, on the loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD, Socket};
+use nexus_tests::nexus::{Nexus, Start};
+use nexus_tests::processes::{signal, wait_until};
+use serde_json::{Value, json};
+use std::net::{IpAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// A server with an address of its own, because its control port is always 7835.
+struct Server {
+    address: IpAddr,
+    child: Child,
+}
+
+impl Server {
+    fn start(secret: Option<&str>) -> Self {
+        static NEXT: AtomicU8 = AtomicU8::new(2);
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let address = IpAddr::from([127, high.max(1), low, NEXT.fetch_add(1, Ordering::SeqCst)]);
+        let text = address.to_string();
+        let mut command = Command::new(nexus_tests::part("NEXUS_TEST_BORE"));
+        command.args(["server", "--bind-addr", &text, "--bind-tunnels", &text]);
+        if let Some(secret) = secret {
+            command.env("BORE_SECRET", secret);
+        }
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Self { address, child };
+        assert!(
+            wait_until(BOUND, || TcpStream::connect((address, 7835)).is_ok()),
+            "no bore server"
+        );
+        server
+    }
+
+    fn config(&self, more: &str) -> String {
+        format!(
+            "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n{more}\n\
+             [plugin.tunnel-bore.config]\nserver = \"{}\"\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
+            self.address,
+            nexus_tests::part("NEXUS_TEST_BORE")
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A socket that also hears the states of the tunnels.
+async fn watch(browser: &Browser) -> Socket {
+    let mut socket = browser.socket("/live").await.unwrap();
+    socket
+        .send(&json!({"type": "hello", "protocol": 1, "status": true}))
+        .await;
+    socket
+}
+
+/// The tunnel once it is as `takes` wants it, and the states on the way.
+async fn tunnel(browser: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
+    let frames = watch(browser)
+        .await
+        .until(|f| f["type"] == "status" && f["tunnels"].as_array().unwrap().iter().any(&takes))
+        .await;
+    let all = frames.last().unwrap()["tunnels"].as_array().unwrap().clone();
+    all.into_iter().find(|t| takes(t)).unwrap()
+}
+
+async fn up(browser: &Browser) -> String {
+    let status = tunnel(browser, |t| t["state"] == "up" && !t["url"].is_null()).await;
+    assert_eq!(status["encryption"], "none");
+    status["url"].as_str().unwrap().to_owned()
+}
+
+async fn action(browser: &Browser, what: &str) {
+    let path = format!("/status/tunnel/home/{what}");
+    let answer = browser.submit_on("/status", &path, &[]).await;
+    assert_eq!(answer.headers()["location"], "/status");
+}
+
+fn stop(mut nexus: Nexus) -> String {
+    assert_eq!(
+        nexus.terminate(BOUND).and_then(|e| e.code()),
+        Some(0),
+        "{}",
+        nexus.output()
+    );
+    assert_eq!(nexus.survivors(), []);
+    nexus.output()
+}
+
+fn answers(url: &str) -> bool {
+    let address = url.strip_prefix("http://").unwrap();
+    TcpStream::connect(address).is_ok()
+}
+
+/// One turn of the example backend over a live socket.
+async fn chats(browser: &Browser) {
+    let mut socket = watch(browser).await;
+    socket.send(&json!({"type": "create", "request": "c"})).await;
+    let created = socket.until(|f| f["type"] == "created" || f["type"] == "failed").await;
+    let session = created.last().unwrap()["session"]["id"].clone();
+    assert!(session.is_string(), "{created:?}");
+    socket.send(&json!({"type": "subscribe", "session": session})).await;
+    socket.until(|f| f["type"] == "state").await;
+    let prompt = json!({"type": "prompt", "session": session, "client_id": "one", "text": "through the tunnel"});
+    socket.send(&prompt).await;
+    let events = socket
+        .until(|f| f["type"] == "event" && f["event"]["type"] == "turn" && f["event"]["turn"]["type"] == "idle")
+        .await;
+    let streamed = events
+        .iter()
+        .filter(|f| f["event"]["type"] == "delta" || f["event"]["type"] == "part");
+    assert!(streamed.count() > 1, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real bore: ./tests/run"]
+async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes_it() {
+    let server = Server::start(None);
+    let start = Start::new().config(server.config(""));
+    let mut nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    tunnel(&owner, |t| t["state"] == "off").await;
+    assert_eq!(nexus.find_process("bore local"), None);
+    let begin = Instant::now();
+    action(&owner, "start").await;
+    let url = up(&owner).await;
+    println!("open after {:.2} s: {url}", begin.elapsed().as_secs_f64());
+    assert!(url.starts_with(&format!("http://{}:", server.address)), "{url}");
+    assert!(owner.get("/status").await.text().await.unwrap().contains(&url));
+    // A stranger sees the login and no more.
+    let phone = Browser::new(&url);
+    assert_eq!(phone.get("/").await.headers()["location"], "/login");
+    assert!(phone.get("/login").await.text().await.unwrap().contains("Log in"));
+    let health: Value = phone.get("/healthz").await.json().await.unwrap();
+    assert_eq!(health, json!({"status": "ok"}));
+    assert!(phone.socket("/live").await.is_err());
+    // The owner logs in and chats.
+    assert!(phone.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());
+    assert_eq!(phone.get("/").await.status(), 200);
+    chats(&phone).await;
+    // Only by its own name, and not by that of the machine.
+    let plain = nexus_tests::http().build().unwrap();
+    for host in ["evil.example", "localhost", "127.0.0.1:7860"] {
+        let answer = plain
+            .get(format!("{url}/login"))
+            .header("host", host)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 421, "{host}");
+        assert!(answer.text().await.unwrap().contains(host));
+    }
+    // The listener is the tunnel's own, and closes with it.
+    let bore = nexus.find_process("bore local").unwrap();
+    let line = nexus_tests::processes::command_line(bore);
+    let port: u16 = line.split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!(!nexus.url.ends_with(&format!(":{port}")), "{line}");
+    let mut live = watch(&phone).await;
+    live.until(|f| f["type"] == "list").await;
+    action(&owner, "stop").await;
+    tunnel(&owner, |t| t["state"] == "off" && t["url"].is_null()).await;
+    while live.next().await.is_some() {}
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the listener is open");
+    assert!(wait_until(BOUND, || !answers(&url)));
+    assert_eq!(nexus.find_process("bore local"), None);
+    assert_eq!(owner.get("/").await.status(), 200);
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real bore: ./tests/run"]
+async fn a_tunnel_of_the_configuration_waits_for_the_account_and_comes_back_when_bore_is_killed() {
+    let server = Server::start(Some("between the two"));
+    let config = format!(
+        "{}[plugin.tunnel-bore.secrets]\nsecret = {{ env = \"THE_BORE_SECRET\" }}\n",
+        server.config("autostart = true")
+    );
+    let start = Start::new().config(config).env("THE_BORE_SECRET", "between the two");
+    let mut nexus = start.up();
+    // Nobody could log in: nothing opens, however long it is wanted.
+    assert!(!wait_until(Duration::from_secs(3), || nexus
+        .find_process("bore local")
+        .is_some()));
+    let owner = Browser::set_up(&nexus).await;
+    let url = up(&owner).await;
+    assert_eq!(Browser::new(&url).get("/login").await.status(), 200);
+    let bore = nexus.find_process("bore local").unwrap();
+    assert!(!nexus_tests::processes::command_line(bore).contains("between"));
+    assert!(signal(bore, libc::SIGKILL));
+    let begin = Instant::now();
+    let again = loop {
+        let now = up(&owner).await;
+        if nexus.find_process("bore local").is_some_and(|pid| pid != bore) && answers(&now) {
+            break now;
+        }
+        assert!(begin.elapsed() < BOUND, "{}", nexus.output());
+    };
+    println!("open again after {:.2} s", begin.elapsed().as_secs_f64());
+    assert_eq!(Browser::new(&again).get("/login").await.status(), 200);
+    // Nor does it survive a Nexus that is killed.
+    nexus.kill();
+    assert_eq!(nexus.survivors(), []);
+    assert!(wait_until(BOUND, || !answers(&again)));
+    assert!(!nexus.output().contains("between the two"), "{}", nexus.output());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real bore: ./tests/run"]
+async fn what_was_wanted_open_is_open_again_after_a_restart_and_what_was_closed_is_not() {
+    let server = Server::start(None);
+    let start = Start::new().config(server.config(""));
+    let nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    action(&owner, "start").await;
+    up(&owner).await;
+    stop(nexus);
+    let nexus = start.up();
+    let owner = owner.at(&nexus.url);
+    let url = up(&owner).await;
+    assert!(answers(&url));
+    action(&owner, "stop").await;
+    stop(nexus);
+    let mut nexus = start.up();
+    let owner = owner.at(&nexus.url);
+    tunnel(&owner, |t| t["state"] == "off").await;
+    assert!(!wait_until(Duration::from_secs(2), || nexus
+        .find_process("bore local")
+        .is_some()));
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real bore: ./tests/run"]
+async fn without_tls_a_tunnel_needs_a_word_of_the_operator_who_reads_what_to_write() {
+    let server = Server::start(None);
+    let config = server.config("").replace("allow_plaintext = true\n", "");
+    let nexus = Start::new().config(config).up();
+    let owner = Browser::set_up(&nexus).await;
+    action(&owner, "start").await;
+    let failed = tunnel(&owner, |t| t["state"] == "failed").await;
+    let text = failed.to_string();
+    assert!(text.contains("no TLS"), "{text}");
+    assert!(
+        text.contains("[tunnel.home]") && text.contains("allow_plaintext = true"),
+        "{text}"
+    );
+    let page = owner.get("/status").await.text().await.unwrap();
+    assert!(page.contains("allow_plaintext = true"), "{page}");
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real bore: ./tests/run"]
+async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
+    let mut server = Server::start(Some("right"));
+    let start = Start::new().config(server.config(""));
+    let nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    action(&owner, "start").await;
+    // It asks for a secret and none is given.
+    let told = tunnel(&owner, |t| t["state"] == "failed" || t["state"] == "waiting").await;
+    assert!(told["why"].as_str().unwrap().contains("secret"), "{told}");
+    let _ = server.child.kill();
+    let _ = server.child.wait();
+    action(&owner, if told["state"] == "failed" { "start" } else { "stop" }).await;
+    if told["state"] != "failed" {
+        action(&owner, "start").await;
+    }
+    let away = tunnel(&owner, |t| t["state"] == "waiting" && t["at"].is_number()).await;
+    assert!(
+        away["why"].as_str().unwrap().contains(&server.address.to_string()),
+        "{away}"
+    );
+    stop(nexus);
+}
+
+#[test]
+fn two_tunnels_of_one_plugin_are_refused() {
+    let config = "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.first]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
+                  [tunnel.second]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n";
+    let (code, said) = Start::new().config(config).refused();
+    assert_eq!(code, Some(2), "{said}");
+    for word in ["nexus.toml:", "`tunnel-bore`", "[tunnel.first]"] {
+        assert!(said.contains(word), "{word} is missing:\n{said}");
+    }
+}
