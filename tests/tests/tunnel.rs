@@ -283,14 +283,3 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
     );
     stop(nexus);
 }
-
-#[test]
-fn two_tunnels_of_one_plugin_are_refused() {
-    let config = "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.first]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
-                  [tunnel.second]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n";
-    let (code, said) = Start::new().config(config).refused();
-    assert_eq!(code, Some(2), "{said}");
-    for word in ["nexus.toml:", "`tunnel-bore`", "[tunnel.first]"] {
-        assert!(said.contains(word), "{word} is missing:\n{said}");
-    }
-}

@@ -254,16 +254,6 @@ fn prepare_tunnels(
         taken.push((listen, format!("tunnel `{}`", name.value)));
         let Some(plugin) = t.plugin else { continue };
         let key = format!("tunnel.{}.plugin", name.value);
-        let first = |tunnel: &&Tunnel| tunnel.plugin == plugin.value;
-        if let Some(other) = tunnels.iter().find(first) {
-            // A plugin's processes and its keys are its own: two tunnels would fight for them.
-            findings.push(
-                plugin
-                    .problem("a plugin opens one tunnel at a time")
-                    .found(format!("`{}`, which [tunnel.{}] has", plugin.value, other.name))
-                    .expected("another plugin for each tunnel"),
-            );
-        }
         tunnels.push(Tunnel {
             plugin: select(Some(&plugin), "", &key, Kind::Tunnel, selected),
             name: name.value,
