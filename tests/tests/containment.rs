@@ -67,7 +67,7 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
     chat.prompt("[[text n=300 rate=40 size=6]]").await;
     chat.until("some text came", |c| c.answer().len() > 30).await;
 
-    let start = world.browser.submit("/status/tunnel/hostile/start", &[]);
+    let start = world.browser.submit_on("/status", "/status/tunnel/hostile/start", &[]);
     let stranger = Browser::new(&world.nexus.url);
     let logins = async {
         for _ in 0..3 {
@@ -97,19 +97,22 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
     assert!(most < Duration::from_secs(1), "{attack}: {gaps:?}");
 
     let login = health(&world.nexus.url, "hostile-auth").await;
-    assert!(login["last_failure"].as_str().unwrap().contains(words), "{login}");
     assert_eq!(login["state"], "running");
     let failed = until_health(&world.nexus, "hostile-tunnel", "it fell too often", |p| {
         p["state"] == "failed"
     })
     .await;
-    assert!(failed["last_failure"].as_str().unwrap().contains(words), "{failed}");
     assert_eq!(failed["restarts"], 5, "{failed}");
     let page = world.browser.get("/status").await.text().await.unwrap();
-    assert!(
-        page.contains("hostile-tunnel") && page.contains("Failed") && page.contains(words),
-        "{page}"
-    );
+    assert!(page.contains("Failed"), "{page}");
+    for plugin in ["hostile-tunnel", "hostile-auth"] {
+        let of_it = page.split(&format!(">{plugin}<")).last().unwrap();
+        let of_it = of_it.split("<h3>").next().unwrap();
+        assert!(
+            of_it.contains(words),
+            "the page does not say why {plugin} fell: {of_it}"
+        );
+    }
     assert_eq!(health(&world.nexus.url, "chat-opencode").await["restarts"], 0);
 
     chat.prompt("[[text n=3 rate=40 size=6]]").await;
@@ -178,8 +181,7 @@ async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
     for (round, (attack, words)) in ATTACKS.into_iter().enumerate() {
         let mut chat = Conversation::create(&browser, &nexus).await;
         chat.prompt(attack).await;
-        let fallen = until_health(&nexus, CHAT, "it fell", |p| p["restarts"] == round + 1).await;
-        assert!(fallen["last_failure"].as_str().unwrap().contains(words), "{fallen}");
+        until_health(&nexus, CHAT, "it fell", |p| p["restarts"] == round + 1).await;
         chat.until("the turn is given up", |c| c.turn == "interrupted").await;
         let page = browser.get("/status").await.text().await.unwrap();
         assert!(page.contains("Last failure") && page.contains(words), "{page}");

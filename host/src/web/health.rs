@@ -1,4 +1,5 @@
-//! `GET /healthz`: `{"status":"ok"}` to anybody; on loopback also what runs, for scripts on this machine.
+//! `GET /healthz`: `{"status":"ok"}` to anybody; on loopback also what runs, for scripts on this machine. Not why a plugin
+//! fell: its last words are for who is logged in.
 
 use super::{Site, WebState};
 use axum::extract::State;
@@ -18,7 +19,7 @@ pub(super) async fn healthz(State(state): State<WebState>, Extension(site): Exte
                 .ok()
                 .and_then(|state| state.get("state").cloned());
             json!({ "name": plugin.name, "kind": plugin.kind, "version": plugin.version, "state": state,
-                "restarts": plugin.restarts, "last_failure": plugin.last_failure.as_ref().map(|f| &f.message) })
+                "restarts": plugin.restarts })
         })
         .collect();
     Json(json!({ "status": "ok", "version": state.services.status.version(), "plugins": plugins }))

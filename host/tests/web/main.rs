@@ -407,7 +407,7 @@ async fn details_of_health_stay_on_this_machine() {
         (here["status"].as_str(), here["version"].as_str()),
         (Some("ok"), Some("0.1.0"))
     );
-    let expected = serde_json::json!({"name": "chat-opencode", "kind": "chat", "version": "0.1.0", "state": "running"});
+    let expected = serde_json::json!({"name": "chat-opencode", "kind": "chat", "version": "0.1.0", "state": "running", "restarts": 1});
     assert_eq!(here["plugins"][1], expected);
     let through = Web::new(true, tunnel());
     let request = Request::get("/healthz")
