@@ -115,3 +115,19 @@ async fn without_opencode_the_page_shows_an_example_and_says_so() {
     let config = format!("[plugin.chat-opencode.grants.process.opencode]\npath = {absent:?}\n");
     in_thread("missing", start.config(config).up()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
+async fn nothing_goes_to_a_hosted_model_before_the_owner_agrees() {
+    let llm = Llm::start().await;
+    let (start, opencode) = world::start(&llm, "");
+    // As it is after its installation: no model of one's own.
+    std::fs::write(start.folder().join("opencode.json"), "{}").unwrap();
+    assert!(
+        opencode
+            .env
+            .iter()
+            .any(|(name, value)| name == "OPENCODE_CONFIG" && value.ends_with("/opencode.json"))
+    );
+    in_thread("consent", start.up()).await;
+}

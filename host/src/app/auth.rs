@@ -72,6 +72,14 @@ fn client(visitor: &Visitor) -> Client {
     }
 }
 
+/// Runs to its end even if the browser goes away: the plugin's credential and the host's users are changed together.
+async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, AuthError>> + Send + 'static,
+) -> Result<T, AuthError> {
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|_| Err(AuthError::Unavailable("Nexus is stopping.".to_owned())))
+}
+
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
@@ -108,7 +116,9 @@ impl AuthApi for AuthAdapter {
         input: Input,
     ) -> Reply<'a, SetupOutcome> {
         async move {
-            match self.auth.setup(token, account, input, &client(visitor)).await {
+            let (auth, client) = (Arc::clone(&self.auth), client(visitor));
+            let (token, account) = (token.to_owned(), account.to_owned());
+            match whole(async move { auth.setup(&token, &account, input, &client).await }).await {
                 Ok(made) => {
                     self.has_account.send_replace(true);
                     Ok(SetupOutcome::Done(self.made(made)))
@@ -192,7 +202,8 @@ impl AuthApi for AuthAdapter {
     fn change<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, input: Input) -> Reply<'a, ChangeOutcome> {
         async move {
             let stored = self.stored(login).await?;
-            match self.auth.change_password(&stored, input, &client(visitor)).await {
+            let (auth, client) = (Arc::clone(&self.auth), client(visitor));
+            match whole(async move { auth.change_password(&stored, input, &client).await }).await {
                 Ok(()) => Ok(ChangeOutcome::Done),
                 Err(AuthError::Rejected { field, why }) => Ok(ChangeOutcome::Rejected { field, why }),
                 Err(AuthError::BadCredential) => Ok(ChangeOutcome::WrongPresent),

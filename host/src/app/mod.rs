@@ -11,7 +11,7 @@ pub use foundation::{Foundation, Held};
 
 use crate::config::resolved::Config;
 use crate::services::auth::AuthService;
-use crate::services::chat::{Backend, ChatService};
+use crate::services::chat::{Backend, ChatService, ChatStatus};
 use crate::services::tunnel::{self, TunnelService};
 use crate::time::{Clock, SystemClock};
 use crate::timeouts;
@@ -171,6 +171,15 @@ impl App {
     /// For the terminal, and nowhere else; none once an account exists.
     pub fn setup_link(&self) -> Option<&str> {
         self.setup_link.as_deref()
+    }
+
+    /// The chat backend as people see it; changes are seen at once.
+    pub fn chat_status(&self) -> watch::Receiver<ChatStatus> {
+        self.chat.status()
+    }
+
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.foundation.config.data_dir
     }
 
     /// Closes the tunnels, then the page, then every child process, each in its own order. Bounded.

@@ -21,7 +21,7 @@ impl From<Denial> for Error {
 }
 
 /// Environment variables that make a granted program load other code than its own.
-const LOADER_PREFIXES: [&str; 3] = ["LD_", "DYLD_", "NEXUS_"];
+const LOADER_PREFIXES: [&str; 4] = ["LD_", "DYLD_", "NEXUS_", "BUN_"];
 const LOADER_NAMES: [&str; 10] = [
     "NODE_OPTIONS",
     "NODE_PATH",
@@ -302,8 +302,8 @@ impl Gate {
             .find(|p| executable(p));
         Ok(found.ok_or_else(|| {
             format!(
-                "`{binary}` was not found in {} nor on the PATH of nexus. Install it, or say where it is:\n\
-                 [plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"",
+                "`{binary}` was not found in {} nor on the PATH of nexus. If it is elsewhere, say where:\n\
+                 [plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"\n",
                 self.tools.display(),
                 self.plugin,
                 key(binary)

@@ -3,7 +3,10 @@
 use super::{Stops, complain, say};
 use crate::app::App;
 use crate::config::resolved::Config;
+use crate::services::chat::ChatStatus;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio::sync::watch;
 
 /// Runs until a signal ends it. On readiness one line goes to stdout, alone: `nexus listening on http://ADDR:PORT`.
 ///
@@ -20,6 +23,7 @@ pub async fn up(config: Config) -> anyhow::Result<ExitCode> {
              It works once, for 15 minutes; start nexus again for a new one.\n"
         ));
     }
+    tokio::spawn(tell_what_is_missing(app.chat_status(), app.data_dir().to_owned()));
     let stop = stops.next().await;
     tracing::info!("{stop}: stopping in order; once more stops at once");
     tokio::select! {
@@ -27,6 +31,28 @@ pub async fn up(config: Config) -> anyhow::Result<ExitCode> {
         again = stops.next() => {
             tracing::warn!("{again}: stopping at once");
             Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Once when the backend's program is found missing, and once when it is there after all.
+async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir: PathBuf) {
+    let mut was_missing = false;
+    loop {
+        let missing = status.borrow_and_update().missing.clone();
+        match missing {
+            Some(missing) if !was_missing => complain(&format!(
+                "  {title} is not ready: the page says why, and shows an example in which no model answers.\n  To install \
+                 the tested version: nexus setup {title} --data-dir {dir}\n  It is picked up by itself.\n",
+                title = missing.title,
+                dir = data_dir.display()
+            )),
+            None if was_missing => complain("  The chat backend is found and used from now on.\n"),
+            _ => {}
+        }
+        was_missing = status.borrow().missing.is_some();
+        if status.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -56,12 +56,27 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// Renders and sanitises; `None` where the text is too long to be worth it.
+/// Blocks within blocks. The sanitiser's time grows with the square of the depth: a text of nothing but `>` would hold a
+/// thread for minutes.
+const DEPTH: usize = 64;
+
+/// Renders and sanitises; `None` where the text is too long or too deeply nested to be worth it.
 pub fn render(text: &str) -> Option<String> {
     if text.len() > LIMIT {
         return None;
     }
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let mut depth = 0_usize;
+    for event in Parser::new_ext(text, options) {
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH {
+            return None;
+        }
+    }
     let mut out = String::with_capacity(text.len() * 3 / 2);
     html::push_html(&mut out, Parser::new_ext(text, options).map(tame));
     Some(SANITIZER.clean(&out).to_string())
@@ -144,6 +159,26 @@ impl Renderer {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nesting_without_end_stays_text_and_costs_nothing() {
+        for deep in [
+            ">".repeat(200_000) + " x",
+            "- ".repeat(2_000) + "x",
+            "[".repeat(100_000),
+        ] {
+            let begun = std::time::Instant::now();
+            let html = render(&deep);
+            assert!(
+                begun.elapsed() < std::time::Duration::from_secs(5),
+                "{:?}",
+                begun.elapsed()
+            );
+            assert!(html.is_none_or(|html| !html.contains(&"<blockquote>".repeat(65))));
+        }
+        assert_eq!(render(&(">".repeat(200_000) + " x")), None);
+        assert!(render("> > - quoted").is_some());
+    }
 
     #[test]
     fn ordinary_markdown_becomes_html() {

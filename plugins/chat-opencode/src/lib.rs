@@ -41,7 +41,7 @@ impl chat::Guest for Plugin {
     async fn probe() -> Availability {
         match probe().await {
             Ok(availability) => availability,
-            Err(Error::NotFound(where_)) => Availability::Missing(format!("{where_} {}", settings::INSTALL)),
+            Err(Error::NotFound(where_)) => Availability::Missing(format!("{}\n{where_}", settings::INSTALL)),
             Err(other) => Availability::Unsuitable(connection::words(&other)),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// `message.part.delta`, without which nothing streams, appeared here.
 pub const MIN_VERSION: (u64, u64, u64) = (1, 2, 1);
 
-pub const INSTALL: &str = "Install it with `npm install -g opencode-ai`, or let `nexus setup opencode` do it.";
+pub const INSTALL: &str = "`nexus setup opencode` (with this nexus's --data-dir, if you gave one) installs the tested version; or install it yourself.";
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {

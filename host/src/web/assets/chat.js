@@ -106,7 +106,8 @@ export function start() {
     }
     message.data = data;
     drawFoot(message);
-    if (data.role === 'user') settleBubble(data.client_id);
+    // The host shows a prompt before the backend has taken it, and takes it back where it is refused.
+    if (data.role === 'user' && !isLocal(data)) settleBubble(data.client_id);
     drawTail();
   }
 
@@ -307,7 +308,10 @@ export function start() {
       tail.append(el('div', { className: 'alert warn' },
         el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), go));
     }
-    for (const item of pending) tail.append(item.node ??= bubble(item));
+    for (const item of pending) {
+      item.node ??= bubble(item);
+      if (isShown(item)) item.node.remove(); else tail.append(item.node);
+    }
     const empty = !messages.size && !pending.length && !busy;
     log.classList.toggle('blank', empty);
     if (empty && (!session || last !== null)) {
@@ -316,6 +320,9 @@ export function start() {
     }
     follow();
   }
+
+  const isLocal = ({ id, client_id }) => id === `local-${client_id}`;
+  const isShown = (item) => messages.has(`local-${item.client_id}`);
 
   // ---- prompts: kept until the backend has them --------------------------------------------------------------
 
@@ -384,6 +391,7 @@ export function start() {
       messages.get(message)?.parts.forEach((id) => parts.delete(id));
       messages.get(message)?.node.remove();
       messages.delete(message);
+      drawTail();
     },
     part: ({ part }, html) => putPart(part, html),
     delta: addDelta,
@@ -442,6 +450,7 @@ export function start() {
     admitted({ client_id }) {
       const item = byClient(client_id);
       if (!item) return;
+      if (isShown(item)) { forget(item); return tell(null); }
       item.admitted = true;
       item.line.textContent = '';
       keep();
