@@ -5,7 +5,7 @@
 //! also exports `sessions`, and all features compile together. The section that describes a component's
 //! exports is emitted by the `export_…!` macros only; a guest exports what it asked for and nothing else.
 //!
-//! ```ignore
+//! ```text
 //! struct Plugin;
 //! impl nexus_plugin_api::chat::Guest for Plugin { … }
 //! nexus_plugin_api::export_chat!(Plugin);
