@@ -11,6 +11,7 @@ await run(async (browser) => {
   await page.getByRole('button', { name: 'Create account' }).click();
   await page.locator('#prompt').waitFor();
 
+  await page.locator('#backend').filter({ hasText: /\d/ }).waitFor({ timeout: 60_000 });
   await page.fill('#prompt', 'For no stranger to read.');
   await page.keyboard.press('Enter');
   const dialog = page.locator('dialog#consent');

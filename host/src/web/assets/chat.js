@@ -576,7 +576,7 @@ export function start() {
   clear();
   pending = store.get(key('pending'), []).map((item) => ({ ...item, tries: 0 }));
   drawTail();
-  write(store.get(key('draft'), ''));
+  write(box.value || store.get(key('draft'), ''));
   if (matchMedia('(pointer: fine)').matches) box.focus();
 
   const link = $('link');
