@@ -105,27 +105,11 @@ async fn latency() {
         .to_owned();
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("opencode:{password}"));
     let mut conversation = world.conversation().await;
-    let direct = tokio::spawn(async move {
-        let client = nexus_tests::http().build().unwrap();
-        let request = client
-            .get(format!("http://127.0.0.1:{port}/global/event"))
-            .header("authorization", format!("Basic {basic}"));
-        let mut body = request.send().await.unwrap().bytes_stream();
-        let mut parser = sse::Parser::default();
-        let mut seen = HashMap::new();
-        while seen.len() < CHUNKS {
-            let bytes = body.next().await.unwrap().unwrap();
-            let now = Instant::now();
-            for data in parser.push(&bytes) {
-                let event: Value = serde_json::from_str(&data).unwrap();
-                let payload = &event["payload"];
-                if payload["type"] == "message.part.delta" {
-                    seen.insert(payload["properties"]["delta"].as_str().unwrap().to_owned(), now);
-                }
-            }
-        }
-        seen
-    });
+    // Two readers, so that what opencode itself puts between two of its listeners is known and not laid at our door.
+    let (first, second) = (
+        tokio::spawn(read_directly(port.clone(), basic.clone(), CHUNKS)),
+        tokio::spawn(read_directly(port, basic, CHUNKS)),
+    );
     conversation.prompt(&format!("[[stamp n={CHUNKS} rate=50]]")).await;
     let mut through = HashMap::new();
     while through.len() < CHUNKS {
@@ -134,21 +118,58 @@ async fn latency() {
             .await;
         through.insert(frame["event"]["text"].as_str().unwrap().to_owned(), Instant::now());
     }
-    let direct = direct.await.unwrap();
-    let mut added: Vec<f64> = direct
+    let (first, second) = (first.await.unwrap(), second.await.unwrap());
+    report("between two direct readers", &differences(&first, &second));
+    report("added latency", &differences(&first, &through));
+}
+
+/// When each delta of an answer arrived at a reader of opencode's own event stream.
+async fn read_directly(port: String, basic: String, count: usize) -> HashMap<String, Instant> {
+    let client = nexus_tests::http().build().unwrap();
+    let request = client
+        .get(format!("http://127.0.0.1:{port}/global/event"))
+        .header("authorization", format!("Basic {basic}"));
+    let mut body = request.send().await.unwrap().bytes_stream();
+    let mut parser = sse::Parser::default();
+    let mut seen = HashMap::new();
+    while seen.len() < count {
+        let bytes = body.next().await.unwrap().unwrap();
+        let now = Instant::now();
+        for data in parser.push(&bytes) {
+            let event: Value = serde_json::from_str(&data).unwrap();
+            let payload = &event["payload"];
+            if payload["type"] == "message.part.delta" {
+                seen.insert(payload["properties"]["delta"].as_str().unwrap().to_owned(), now);
+            }
+        }
+    }
+    seen
+}
+
+/// How much later each delta came to the second reader, in milliseconds, in order; negative where it came sooner.
+fn differences(one: &HashMap<String, Instant>, other: &HashMap<String, Instant>) -> Vec<f64> {
+    let mut all: Vec<f64> = one
         .iter()
         .filter_map(|(text, at)| {
-            let through = through.get(text)?;
-            Some(if through >= at {
-                (*through - *at).as_secs_f64() * 1e3
-            } else {
-                -(*at - *through).as_secs_f64() * 1e3
+            let then = other.get(text)?;
+            Some(match then.checked_duration_since(*at) {
+                Some(later) => later.as_secs_f64() * 1e3,
+                None => -at.duration_since(*then).as_secs_f64() * 1e3,
             })
         })
         .collect();
-    added.sort_by(f64::total_cmp);
-    println!("added latency, events     {:>9}", added.len());
-    println!("added latency, p50        {:>9.3} ms", percentile(&added, 0.50));
-    println!("added latency, p99        {:>9.3} ms", percentile(&added, 0.99));
-    println!("added latency, max        {:>9.3} ms", percentile(&added, 1.0));
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+fn report(what: &str, sorted: &[f64]) {
+    println!(
+        "{what}, {} events, ms: p1 {:.3}  p50 {:.3}  p90 {:.3}  p99 {:.3}  max {:.3}",
+        sorted.len(),
+        percentile(sorted, 0.01),
+        percentile(sorted, 0.5),
+        percentile(sorted, 0.9),
+        percentile(sorted, 0.99),
+        percentile(sorted, 1.0)
+    );
 }
