@@ -1,7 +1,8 @@
-// opencode is not there: the page says so, offers to install it, and the example shows how the page works.
+// opencode is not there: the page says so, offers to install it, and the example shows how the page works. Then it is
+// there: it is used without a restart, and what was said to the example stays to be read.
 
 import assert from 'node:assert/strict';
-import { ACCOUNT, PASSWORD, answer, device, idle, look, run, until, world } from './kit.mjs';
+import { ACCOUNT, PASSWORD, answer, device, idle, look, please, run, until, world } from './kit.mjs';
 
 await run(async (browser) => {
   const page = await device(browser);
@@ -21,7 +22,19 @@ await run(async (browser) => {
   assert.equal(await answer(page), 'Hello, whoever is there.');
   assert.ok(await page.locator('.banner.example').isVisible(), 'nothing says that this is an example');
   await look(page, 'example');
+  const held = page.url();
   await page.goto(new URL('/status', world.url).href);
   await page.getByText('Live: this page').waitFor();
   await look(page, 'status-missing');
+
+  await page.goto(held);
+  await page.locator('#prompt').waitFor();
+  please('opencode appears');
+  await page.getByText('goes on when chat-echo is back').waitFor();
+  assert.equal(await answer(page), 'Hello, whoever is there.', 'it can be read');
+  assert.ok(await page.locator('#prompt').isHidden(), 'nothing can be sent to a backend that is not there');
+  await look(page, 'foreign');
+  await page.goto(world.url);
+  await page.locator('#backend', { hasText: 'opencode' }).waitFor();
+  assert.ok(await page.locator('#prompt').isVisible());
 });

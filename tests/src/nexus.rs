@@ -255,6 +255,11 @@ pub struct Nexus {
 }
 
 impl Nexus {
+    /// The temporary folder that it was started on.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

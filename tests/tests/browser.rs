@@ -1,11 +1,11 @@
 //! The page in a real Chromium: the scripts of `tests/browser` do what a person does, here is the world they do it in.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use nexus_tests::nexus::{Nexus, Start};
+use nexus_tests::nexus::Nexus;
 use nexus_tests::{llm::Llm, part, processes, world};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -50,7 +50,13 @@ impl Drop for Bore {
     }
 }
 
-/// Runs `tests/browser/NAME.mjs` to its end. It asks for a kill with a line `@kill TEXT`.
+/// Where opencode is not, until the script asks for it.
+fn absent(folder: &Path) -> PathBuf {
+    folder.join("absent/opencode")
+}
+
+/// Runs `tests/browser/NAME.mjs` to its end. It asks for a kill with a line `@kill TEXT`, and for what was missing with
+/// `@opencode appears`.
 fn run(name: &str, nexus: &mut Nexus) {
     let own = tempfile::tempdir().unwrap();
     let shots = std::env::var_os("NEXUS_TEST_SCREENSHOTS").map_or_else(|| own.path().to_owned(), PathBuf::from);
@@ -72,6 +78,11 @@ fn run(name: &str, nexus: &mut Nexus) {
             Some(text) => {
                 let pid = nexus.find_process(text).unwrap_or_else(|| panic!("no process {text}"));
                 assert!(processes::signal(pid, libc::SIGKILL));
+            }
+            None if line == "@opencode appears" => {
+                let absent = absent(nexus.folder());
+                std::fs::create_dir_all(absent.parent().unwrap()).unwrap();
+                std::os::unix::fs::symlink(part("NEXUS_TEST_OPENCODE"), absent).unwrap();
             }
             None => println!("{line}"),
         }
@@ -108,11 +119,16 @@ async fn the_first_use_needs_no_mouse() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs chromium: ./tests/run"]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
 async fn without_opencode_the_page_shows_an_example_and_says_so() {
-    let start = Start::new();
-    let absent = start.folder().join("absent/opencode");
-    let config = format!("[plugin.chat-opencode.grants.process.opencode]\npath = {absent:?}\n");
+    let llm = Llm::start().await;
+    let (start, opencode) = world::start(&llm, "");
+    let absent = absent(start.folder());
+    let config = format!(
+        "[chat.main]\nplugin = \"chat-opencode\"\nworkspace = {:?}\n\
+         [plugin.chat-opencode.grants.process.opencode]\npath = {absent:?}\ninherit_env = true\n",
+        opencode.project
+    );
     in_thread("missing", start.config(config).up()).await;
 }
 

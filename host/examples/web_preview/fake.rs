@@ -17,7 +17,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use nexus::model::chat::{
-    Admission, Answer, Ask, Content, Event, Message, Part, Role, SessionInfo, Tool, ToolState, Turn,
+    Admission, Answer, Ask, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
 };
 use nexus::model::{plugin, tunnel};
 use nexus::runtime::port::auth::{Field, FieldKind, Input};
@@ -192,7 +192,7 @@ impl AuthApi for FakeAuth {
         };
         async move { Ok(outcome) }.boxed()
     }
-    fn lookup<'a>(&'a self, token: &'a str) -> Reply<'a, Option<Login>> {
+    fn lookup<'a>(&'a self, _: Option<&'a str>, token: &'a str) -> Reply<'a, Option<Login>> {
         let login = self.logins.borrow().get(token).cloned();
         async move { Ok(login) }.boxed()
     }
@@ -247,7 +247,7 @@ impl AuthApi for FakeAuth {
 
 pub struct FakeChat {
     pub backend: watch::Sender<Backend>,
-    pub list: watch::Sender<Arc<Vec<SessionInfo>>>,
+    pub list: watch::Sender<Arc<Vec<Root>>>,
     shared: Arc<Shared>,
     pub prompts: Mutex<Vec<(String, Prompt)>>,
     pub answers: Mutex<Vec<(String, Answer)>>,
@@ -272,10 +272,13 @@ impl Shared {
     }
 }
 
+const PLUGIN: &str = "chat-opencode";
+
 impl FakeChat {
     fn new(pace: Option<Duration>) -> Self {
         Self {
             backend: watch::Sender::new(Backend {
+                plugin: PLUGIN.into(),
                 title: "opencode".into(),
                 version: Some("1.18.33".into()),
                 example: false,
@@ -299,8 +302,11 @@ impl FakeChat {
             updated_at: now(),
         };
         self.shared.push(id, Event::Session { info: info.clone() });
-        self.list
-            .send_modify(|list| Arc::make_mut(list).insert(0, info.clone()));
+        let root = Root {
+            info: info.clone(),
+            backend: PLUGIN.into(),
+        };
+        self.list.send_modify(|list| Arc::make_mut(list).insert(0, root));
         info
     }
     pub fn push(&self, session: &str, event: Event) {
@@ -379,7 +385,7 @@ impl ChatApi for FakeChat {
     fn backend(&self) -> watch::Receiver<Backend> {
         self.backend.subscribe()
     }
-    fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>> {
+    fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.list.subscribe()
     }
     fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo> {
@@ -389,9 +395,10 @@ impl ChatApi for FakeChat {
     }
     fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()> {
         self.list.send_modify(|list| {
-            for info in Arc::make_mut(list).iter_mut().filter(|info| info.id == session) {
-                info.title = title.into();
-                self.shared.push(session, Event::Session { info: info.clone() });
+            for root in Arc::make_mut(list).iter_mut().filter(|root| root.info.id == session) {
+                root.info.title = title.into();
+                let info = root.info.clone();
+                self.shared.push(session, Event::Session { info });
             }
         });
         async move { Ok(()) }.boxed()
@@ -399,7 +406,7 @@ impl ChatApi for FakeChat {
     fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         self.shared.push(session, Event::SessionRemoved);
         self.list
-            .send_modify(|list| Arc::make_mut(list).retain(|info| info.id != session));
+            .send_modify(|list| Arc::make_mut(list).retain(|root| root.info.id != session));
         async move { Ok(()) }.boxed()
     }
     fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>> {
@@ -553,6 +560,6 @@ pub fn permission(id: &str, session: &str) -> Event {
 }
 
 /// What a test has to say about a browser that is not there any more.
-pub fn ids(list: &[SessionInfo]) -> HashSet<String> {
-    list.iter().map(|info| info.id.clone()).collect()
+pub fn ids(list: &[Root]) -> HashSet<String> {
+    list.iter().map(|root| root.info.id.clone()).collect()
 }

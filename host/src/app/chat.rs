@@ -2,11 +2,11 @@
 
 use crate::journal::state::SessionState as Folded;
 use crate::journal::{Item, Journal};
-use crate::model::chat::{Admission, Answer, SessionInfo};
+use crate::model::chat::{Admission, Answer, Root, SessionInfo};
 use crate::runtime::port::Prompt as BackendPrompt;
-use crate::services::chat::{ChatError, ChatService, ChatStatus, Phase as ChatPhase};
+use crate::services::chat::{ChatError, ChatService, ChatStatus};
 use crate::services::setup::{self, Progress};
-use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, SessionState};
+use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
 use std::path::PathBuf;
@@ -61,15 +61,11 @@ impl ChatAdapter {
 
 fn backend(status: &ChatStatus, install: &Install) -> Backend {
     Backend {
+        plugin: status.plugin.clone(),
         title: status.title.clone(),
         version: status.version.clone(),
         example: status.example,
-        phase: match status.phase.clone() {
-            ChatPhase::Starting { what } => Phase::Starting { what },
-            ChatPhase::Up => Phase::Up,
-            ChatPhase::Reconnecting { why } => Phase::Reconnecting { why },
-            ChatPhase::Failed { why, hint } => Phase::Failed { why, hint },
-        },
+        phase: status.phase.clone(),
         missing: status.missing.as_ref().map(|missing| Missing {
             title: missing.title.clone(),
             hint: missing.hint.clone(),
@@ -103,7 +99,7 @@ impl ChatApi for ChatAdapter {
     fn backend(&self) -> watch::Receiver<Backend> {
         self.backend.clone()
     }
-    fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>> {
+    fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.chat.sessions()
     }
     fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo> {

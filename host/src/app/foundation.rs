@@ -5,7 +5,7 @@ use crate::builtin;
 use crate::config::resolved::{Config, Plugin, Source, Tunnel};
 use crate::outgoing;
 use crate::process::port::Processes;
-use crate::process::{Table, TableOptions};
+use crate::process::{self, Refusing, TableOptions};
 use crate::runtime::port::{AuthProvider, ChatBackend, TunnelProvider};
 use crate::runtime::{Loaded, Runtime, RuntimeOptions};
 use crate::store::Store;
@@ -49,15 +49,17 @@ impl Foundation {
     pub fn open(config: Config, clock: Arc<dyn Clock>, held: Option<Held>) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
         let processes: Arc<dyn Processes> = if held.is_some() {
-            Arc::new(Table::new(TableOptions {
+            process::open(TableOptions {
                 data_dir: config.data_dir.clone(),
                 marker: random_token()?,
                 keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
                 clock: Arc::clone(&clock),
                 hidden_env: config.secret_variables.clone(),
-            })?)
+            })?
         } else {
-            Arc::new(super::foundation::none::NoProcesses)
+            Arc::new(Refusing::new(
+                "Processes are started by `nexus up` alone, not by this command.",
+            ))
         };
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
@@ -118,66 +120,4 @@ impl Foundation {
 
 fn of(plugin: &str) -> String {
     format!("plugin {plugin}")
-}
-
-/// For commands beside a running host.
-mod none {
-    use crate::process::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec};
-    use futures::FutureExt as _;
-    use futures::future::{BoxFuture, ready};
-    use std::sync::Arc;
-    use std::time::Duration;
-    use tokio::sync::mpsc;
-
-    /// Refuses everything, in words.
-    pub(super) struct NoProcesses;
-
-    fn refuse<T: Send + 'static>() -> BoxFuture<'static, Result<T, ProcessError>> {
-        ready(refusal()).boxed()
-    }
-
-    fn refusal<T>() -> Result<T, ProcessError> {
-        Err(ProcessError::Unavailable(
-            "Processes are started by `nexus up` alone, not by this command.".to_owned(),
-        ))
-    }
-
-    impl Processes for NoProcesses {
-        fn run(
-            &self,
-            _: &str,
-            _: Spec,
-            _: Arc<dyn References>,
-            _: Duration,
-        ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
-            refuse()
-        }
-        fn ensure(&self, _: Key, _: Spec, _: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>> {
-            refuse()
-        }
-        fn exited(&self, _: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
-            refuse()
-        }
-        fn lines(&self, _: &Key) -> Result<mpsc::Receiver<Line>, ProcessError> {
-            refusal()
-        }
-        fn output(&self, _: &Key, _: bool) -> Result<mpsc::Receiver<bytes::Bytes>, ProcessError> {
-            refusal()
-        }
-        fn write(&self, _: Key, _: Vec<u8>) -> BoxFuture<'_, Result<(), ProcessError>> {
-            refuse()
-        }
-        fn stop(&self, _: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
-            refuse()
-        }
-        fn port(&self, _: &Key, _: &str) -> Option<u16> {
-            None
-        }
-        fn stop_all(&self, _: Option<&str>) -> BoxFuture<'_, ()> {
-            ready(()).boxed()
-        }
-        fn list(&self) -> Vec<Info> {
-            Vec::new()
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The one gate: every capability asks here, and nowhere else is decided what a plugin may do.
 //!
 //! It knows the plugin's name, its grants and its limits, all fixed for the life of a loaded plugin, and does no I/O
-//! but looking for a binary. A refusal says which TOML would allow it, ready to be pasted.
+//! but looking for a binary and a directory. A refusal says which TOML would allow it, ready to be pasted.
 
 use crate::config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret};
 use crate::config::{MOST_PROCESSES, MOST_STREAMS, requested_http};
@@ -241,7 +241,7 @@ impl Gate {
         let path = Path::new(wanted);
         let plain = !path.components().any(|c| matches!(c, Component::ParentDir));
         match home {
-            Some(home) if path.is_absolute() && plain && path.starts_with(home) => Ok(Some(path.to_path_buf())),
+            Some(home) if path.is_absolute() && plain && lies_in(path, home) => Ok(Some(path.to_path_buf())),
             Some(home) => Err(self.deny_or(
                 &format!("may not run `{binary}` in {wanted}; it may in {}", home.display()),
                 (path.is_absolute() && plain).then(|| format!("[chat.main]\nworkspace = {}", toml_text(wanted))),
@@ -315,7 +315,7 @@ impl Gate {
         self.limit("waits for", "streams", self.limits.streams, MOST_STREAMS)
     }
 
-    /// `running`: the plugin's other processes.
+    /// `running`: the plugin's other processes, those it waits for among them.
     ///
     /// # Errors
     /// The limit is reached.
@@ -347,6 +347,15 @@ impl Gate {
             None => format!("The plugin {plugin} {what}. Its manifest does not ask for that, so nothing can allow it."),
         })
     }
+}
+
+/// In name, and where both are there also in fact: a symbolic link in the workspace leads nowhere else.
+fn lies_in(path: &Path, home: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    path.starts_with(home)
+        && real(path)
+            .zip(real(home))
+            .is_none_or(|(path, home)| path.starts_with(home))
 }
 
 fn own_port(scheme: &str) -> Option<u16> {

@@ -225,6 +225,15 @@ fn a_process_stays_in_the_workspace() {
         assert!(g.directory("tool", Some(wanted), work).is_err(), "{wanted}");
     }
     assert!(g.directory("tool", Some("/tmp"), None).is_err());
+    let real = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/etc", real.path().join("out")).unwrap();
+    std::fs::create_dir(real.path().join("in")).unwrap();
+    let wanted = |name: &str| real.path().join(name).to_str().unwrap().to_owned();
+    assert!(g.directory("tool", Some(&wanted("in")), Some(real.path())).is_ok());
+    assert!(
+        g.directory("tool", Some(&wanted("out")), Some(real.path())).is_err(),
+        "a link that leads out"
+    );
     assert_eq!(g.directory("tool", None, None).unwrap(), None);
 }
 

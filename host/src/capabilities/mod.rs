@@ -15,6 +15,7 @@ mod store;
 mod streams;
 
 pub use gate::{Denial, Gate, Requests};
+pub use process::Starts;
 pub use secrets::GeneratedSecrets;
 
 use crate::outgoing::port::Outgoing;
@@ -50,6 +51,7 @@ pub struct Context {
     /// Where its processes run that name no directory.
     pub workspace: Option<PathBuf>,
     pub log: Arc<LogSink>,
+    pub starts: Starts,
 }
 
 impl Context {

@@ -7,8 +7,10 @@ use crate::process::port::{self, ProcessError, References};
 use crate::timeouts;
 use nexus_plugin_api::host::caps::process as wit;
 use nexus_plugin_api::host::caps::types::Error;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wasmtime::component::{Access, Accessor, StreamReader};
 
@@ -39,6 +41,25 @@ impl Context {
         })
     }
 
+    /// A place for one more process, held while it is started, or for as long as a `run` lasts.
+    fn place(&self, key: Option<&port::Key>) -> Result<Starting<'_>, Error> {
+        let listed = self.ports.processes.list();
+        let mut starting = self.starts.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = listed
+            .iter()
+            .filter(|process| process.key.plugin == self.owner && process.exit.is_none())
+            .map(|process| process.key.name.as_str());
+        let named: BTreeSet<&str> = running
+            .chain(starting.values().flatten().map(String::as_str))
+            .filter(|name| key.is_none_or(|key| key.name != *name))
+            .collect();
+        let runs = starting.values().filter(|name| name.is_none()).count();
+        self.gate.another_process(named.len() + runs)?;
+        let number = self.starts.count.fetch_add(1, Ordering::Relaxed);
+        starting.insert(number, key.map(|key| key.name.clone()));
+        Ok(Starting { of: self, number })
+    }
+
     /// Looking for a file may wait for a disk.
     async fn binary(&self, name: String) -> Result<PathBuf, Error> {
         let gate = Arc::clone(&self.gate);
@@ -48,15 +69,22 @@ impl Context {
             .map_err(Error::NotFound)
     }
 
+    /// The file of a binary, and the directory it runs in.
+    async fn places(&self, binary: String, cwd: Option<String>) -> Result<(PathBuf, Option<PathBuf>), Error> {
+        let (gate, workspace, name) = (Arc::clone(&self.gate), self.workspace.clone(), binary.clone());
+        let directory =
+            tokio::task::spawn_blocking(move || gate.directory(&name, cwd.as_deref(), workspace.as_deref())).await;
+        let directory = directory.map_err(|e| Error::Other(format!("looking for the directory failed: {e}")))??;
+        Ok((self.binary(binary).await?, directory))
+    }
+
     async fn spec(&self, spec: wit::Spec) -> Result<port::Spec, Error> {
         let inherit = spec.base == wit::EnvironmentBase::Inherit;
         self.gate.run(&spec.binary, inherit, &spec.env)?;
-        let cwd = self
-            .gate
-            .directory(&spec.binary, spec.cwd.as_deref(), self.workspace.as_deref())?;
+        let (binary, cwd) = self.places(spec.binary, spec.cwd).await?;
         let stop = spec.stop.into_iter().map(stop_step).collect::<Result<_, _>>()?;
         Ok(port::Spec {
-            binary: self.binary(spec.binary).await?,
+            binary,
             args: spec.args,
             base: if inherit {
                 port::EnvironmentBase::Inherit
@@ -72,6 +100,27 @@ impl Context {
             stderr: output_mode(spec.stderr),
             stop,
         })
+    }
+}
+
+/// The processes of a plugin that are being started now.
+#[derive(Default)]
+pub struct Starts {
+    count: AtomicU64,
+    /// The name of each; none for one that only runs to its end.
+    now: Mutex<BTreeMap<u64, Option<String>>>,
+}
+
+/// Counts against `limits.processes` until it is dropped.
+struct Starting<'a> {
+    of: &'a Context,
+    number: u64,
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let mut starting = self.of.starts.now.lock().unwrap_or_else(PoisonError::into_inner);
+        starting.remove(&self.number);
     }
 }
 
@@ -145,6 +194,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
+            let _starting = ctx.place(None)?;
             let timeout = Duration::from_millis(timeout).min(timeouts::PROCESS_RUN);
             let run = ctx.ports.processes.run(&ctx.owner, spec, ctx.references(), timeout);
             let out = run.await.map_err(failed)?;
@@ -162,12 +212,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
             let key = ctx.key(&name);
-            let others = ctx.ports.processes.list();
-            let others = others
-                .iter()
-                .filter(|p| p.key.plugin == key.plugin && p.key != key && p.exit.is_none())
-                .count();
-            ctx.gate.another_process(others)?;
+            let _starting = ctx.place(Some(&key))?;
             let running = ctx
                 .ports
                 .processes

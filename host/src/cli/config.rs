@@ -1,26 +1,27 @@
 //! `nexus config …`
 
 use super::{Components, EXIT_USAGE, Where, complain, load_config, say};
+use crate::config::resolved::Config;
 use crate::config::show_duration;
 use clap::Subcommand;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Check a file: every problem with its place, what was found, what was expected and how to mend it
     Check {
+        /// [default: the file that `nexus up` would read]
         #[arg(value_name = "FILE")]
-        file: PathBuf,
+        file: Option<PathBuf>,
     },
 }
 
-pub(super) fn run(command: &ConfigCommand) -> ExitCode {
+pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
     let ConfigCommand::Check { file } = command;
-    let place = Where {
-        config: Some(file.clone()),
-        ..Where::default()
-    };
+    if let Some(file) = file {
+        place.config = Some(file.clone());
+    }
     let config = match load_config(&place, None, &Components::shipped()) {
         Ok(config) => config,
         Err(e) => {
@@ -28,7 +29,10 @@ pub(super) fn run(command: &ConfigCommand) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    say(&format!("{} is fine", file.display()));
+    match &config.file {
+        Some(file) => say(&format!("{} is fine", file.display())),
+        None => say("there is no configuration, and none is needed; these are the defaults"),
+    }
     say(&format!("  web     {}", config.web.listen));
     say(&format!(
         "  auth    {}, {} failures lock for {}",
@@ -49,5 +53,23 @@ pub(super) fn run(command: &ConfigCommand) -> ExitCode {
             if tunnel.autostart { ", opened at start" } else { "" }
         ));
     }
+    for (plugin, program, path) in missing_programs(&config) {
+        complain(&format!(
+            "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this machine has no such program. Correct \
+             it, or leave it out to look on the PATH.",
+            path.display()
+        ));
+    }
     ExitCode::SUCCESS
+}
+
+/// Granted paths where there is nothing. Not an error: what is missing today may be installed before the start.
+fn missing_programs(config: &Config) -> impl Iterator<Item = (&str, &str, &Path)> {
+    config.plugins.iter().flat_map(|(plugin, own)| {
+        let granted = own.grants.processes.iter();
+        granted.filter_map(|(program, grant)| {
+            let path = grant.path.as_deref()?;
+            (!path.is_file()).then_some((plugin.as_str(), program.as_str(), path))
+        })
+    })
 }

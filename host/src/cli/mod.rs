@@ -33,10 +33,11 @@ pub const EXIT_USAGE: u8 = 2;
     version,
     about = "Puts an AI coding agent on the web safely: chat backends, tunnels and logins are sandboxed WASM plugins",
     after_help = "Without a subcommand: up. Exit codes: 0 ok, 1 failure, 2 usage or configuration.",
-    args_conflicts_with_subcommands = true,
     max_term_width = 100
 )]
 struct Cli {
+    #[command(flatten)]
+    place: Where,
     #[command(flatten)]
     up: UpArgs,
     #[command(subcommand)]
@@ -54,7 +55,8 @@ enum Command {
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Accounts, from the machine itself
-    User(UserArgs),
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Install what Nexus can run
     #[command(subcommand)]
     Setup(setup::SetupCommand),
@@ -62,33 +64,23 @@ enum Command {
     Version,
 }
 
-/// Which configuration, and where the data lies.
+/// Which configuration, and where the data lies. They may stand anywhere, since most commands look at both.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Where {
     /// The configuration; without it nexus/nexus.toml in the user's configuration folder if there is one, else the
     /// defaults. Never a file of the current directory: the agent writes there
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Where accounts, sessions, the journal and installed tools lie [default: nexus in the user's data folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 struct UpArgs {
-    #[command(flatten)]
-    place: Where,
     /// The address of the web page; port 0 takes any free one [default: 127.0.0.1:7860]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-}
-
-#[derive(Debug, Clone, Args)]
-struct UserArgs {
-    #[command(flatten)]
-    place: Where,
-    #[command(subcommand)]
-    command: user::UserCommand,
 }
 
 /// Reads the configuration that `place` names.
@@ -134,12 +126,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(EXIT_USAGE));
         }
     };
-    let result = match cli.command.unwrap_or(Command::Up(cli.up)) {
-        Command::Up(args) => run_up(&args),
-        Command::Config(command) => Ok(config::run(&command)),
-        Command::Plugin(command) => plugin::run(command),
-        Command::User(args) => run_user(args),
-        Command::Setup(command) => setup::run(&command),
+    let Cli { place, up, command } = cli;
+    if up.listen.is_some() && !matches!(command, None | Some(Command::Up(_))) {
+        complain("error: --listen is for `nexus up`; the other commands open no web page");
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let result = match command.unwrap_or(Command::Up(UpArgs::default())) {
+        Command::Up(args) => run_up(&place, args.listen.or(up.listen)),
+        Command::Config(command) => Ok(config::run(&command, place)),
+        Command::Plugin(command) => plugin::run(command, &place),
+        Command::User(command) => run_user(command, &place),
+        Command::Setup(command) => setup::run(&command, &place),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)
@@ -151,8 +148,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     })
 }
 
-fn run_up(args: &UpArgs) -> anyhow::Result<ExitCode> {
-    let config = match load_config(&args.place, args.listen, &Components::shipped()) {
+fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
+    let config = match load_config(place, listen, &Components::shipped()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -171,8 +168,8 @@ fn run_up(args: &UpArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Beside a running host or without one: both read the same database at each check.
-fn run_user(args: UserArgs) -> anyhow::Result<ExitCode> {
-    let config = match load_config(&args.place, None, &Components::shipped()) {
+fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCode> {
+    let config = match load_config(place, None, &Components::shipped()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -182,8 +179,8 @@ fn run_user(args: UserArgs) -> anyhow::Result<ExitCode> {
         let foundation = Foundation::open(config, Arc::clone(&clock), None)?;
         let auth = foundation.config.auth.clone();
         let service = AuthService::open(foundation.auth()?, foundation.store.clone(), clock, auth).await?;
-        let mut source = user::source(&args.command);
-        user::run(args.command, &service, source.as_mut(), &mut std::io::stdout()).await?;
+        let mut source = user::source(&command);
+        user::run(command, &service, source.as_mut(), &mut std::io::stdout()).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -218,12 +215,24 @@ mod tests {
                 command: Some(Command::Up(up)),
                 ..
             }
-            | Cli { command: None, up } => up.listen.map(|l| l.port()),
+            | Cli { command: None, up, .. } => up.listen.map(|l| l.port()),
             other => panic!("{other:?}"),
         };
         assert_eq!(listen(&["nexus"]), None);
         assert_eq!(listen(&["nexus", "--listen", "127.0.0.1:0"]), Some(0));
         assert_eq!(listen(&["nexus", "up", "--listen", "[::1]:80"]), Some(80));
+    }
+
+    #[test]
+    fn where_it_is_may_be_said_anywhere() {
+        for args in [
+            ["nexus", "--data-dir", "D", "user", "list"],
+            ["nexus", "user", "--data-dir", "D", "list"],
+            ["nexus", "user", "list", "--data-dir", "D"],
+        ] {
+            let cli = Cli::try_parse_from(args).unwrap();
+            assert_eq!(cli.place.data_dir, Some("D".into()), "{args:?}");
+        }
     }
 
     #[test]

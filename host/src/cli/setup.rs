@@ -8,14 +8,11 @@ use std::process::ExitCode;
 #[derive(Debug, Subcommand)]
 pub(super) enum SetupCommand {
     /// Install the opencode that this version was tested with into the data directory (needs npm)
-    Opencode {
-        #[command(flatten)]
-        place: Where,
-    },
+    Opencode,
 }
 
-pub(super) fn run(command: &SetupCommand) -> anyhow::Result<ExitCode> {
-    let SetupCommand::Opencode { place } = command;
+pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitCode> {
+    let SetupCommand::Opencode = command;
     let config = match load_config(place, None, &Components::shipped()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),

@@ -21,6 +21,15 @@ pub struct SessionInfo {
     pub updated_at: Millis,
 }
 
+/// A session of the list: no sub-agent's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    #[serde(flatten)]
+    pub info: SessionInfo,
+    /// The chat plugin it is of. While another one runs it can be read, not continued.
+    pub backend: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

@@ -28,6 +28,7 @@ mod ports;
 #[cfg(target_os = "linux")]
 mod protocol;
 pub mod references;
+mod refusing;
 #[cfg(target_os = "linux")]
 mod start;
 #[cfg(target_os = "linux")]
@@ -38,13 +39,48 @@ mod streams;
 mod supervise;
 #[cfg(target_os = "linux")]
 mod table;
-#[cfg(not(target_os = "linux"))]
-#[path = "unsupported.rs"]
-mod table;
 #[cfg(target_os = "linux")]
 mod tree;
 
-pub use table::{Table, TableOptions};
+pub use refusing::Refusing;
+
+use crate::time::Clock;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Clone)]
+pub struct TableOptions {
+    /// Private directories go below `run` in it.
+    pub data_dir: PathBuf,
+    /// Names this life of the host in the environment of all its children; unique, not secret, not empty.
+    pub marker: String,
+    /// A program that calls [`keeper::dispatch`] first: this one.
+    pub keeper_exe: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    /// Names of the host's environment that no child inherits, besides `NEXUS_*` and `TUNNEL_*`.
+    pub hidden_env: Vec<String>,
+}
+
+/// The table of this host's children.
+///
+/// # Errors
+/// Its folder in the data directory cannot be made, or nothing guards it.
+#[cfg(target_os = "linux")]
+pub fn open(options: TableOptions) -> Result<Arc<dyn port::Processes>, port::ProcessError> {
+    Ok(Arc::new(table::Table::new(options)?))
+}
+
+/// Refuses every child: nothing could promise that it ends with the host.
+///
+/// # Errors
+/// Never.
+#[cfg(not(target_os = "linux"))]
+pub fn open(_: TableOptions) -> Result<Arc<dyn port::Processes>, port::ProcessError> {
+    let system = std::env::consts::OS;
+    Ok(Arc::new(Refusing::new(format!(
+        "child processes need Linux for now: on {system} nothing would end them with nexus"
+    ))))
+}
 
 /// The variable that every child carries, so that what belongs to a host can be found.
 pub const MARKER: &str = "NEXUS_INSTANCE";

@@ -1,5 +1,6 @@
 //! Starting a child: its directory, its ports, its references, its keeper.
 
+use super::TableOptions;
 use super::child::{Child, Outputs, Phase};
 use super::environment::Environment;
 use super::lines::Log;
@@ -10,7 +11,6 @@ use super::protocol::{FromKeeper, Launch, line, millis};
 use super::references::{Names, Place, Template};
 use super::streams::{self, Pipe, Stream};
 use super::supervise::Supervision;
-use super::table::TableOptions;
 use super::{MARKER, keeper};
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;

@@ -3,11 +3,11 @@
 //! Starting and stopping run in tasks of their own: a plugin whose call is dropped half-way (it trapped, it was
 //! replaced) leaves a process that is either wholly there, to be adopted, or wholly gone.
 
+use super::TableOptions;
 use super::child::Child;
 use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec};
 use super::start::{self, Manner};
 use super::stop;
-use crate::time::Clock;
 use crate::timeouts::PROCESS_GRACE;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
@@ -22,26 +22,13 @@ use tokio::sync::{OnceCell, mpsc};
 const EARLY: u64 = 5_000;
 const GUARDIAN_PAUSE: Duration = Duration::from_secs(1);
 
-#[derive(Clone)]
-pub struct TableOptions {
-    /// Private directories go below `run` in it.
-    pub data_dir: PathBuf,
-    /// Names this life of the host in the environment of all its children; unique, not secret, not empty.
-    pub marker: String,
-    /// A program that calls [`super::keeper::dispatch`] first: this one.
-    pub keeper_exe: PathBuf,
-    pub clock: Arc<dyn Clock>,
-    /// Names of the host's environment that no child inherits, besides `NEXUS_*` and `TUNNEL_*`.
-    pub hidden_env: Vec<String>,
-}
-
 impl TableOptions {
     pub(super) fn run_dir(&self) -> PathBuf {
         self.data_dir.join("run")
     }
 }
 
-pub struct Table(Arc<Inner>);
+pub(super) struct Table(Arc<Inner>);
 
 struct Inner {
     options: TableOptions,
@@ -86,7 +73,7 @@ impl Table {
     ///
     /// # Errors
     /// `Unavailable`: the directory cannot be used. `Invalid`: the marker is empty.
-    pub fn new(options: TableOptions) -> Result<Self, ProcessError> {
+    pub(super) fn new(options: TableOptions) -> Result<Self, ProcessError> {
         if options.marker.is_empty() || options.marker.contains('\0') {
             return Err(ProcessError::Invalid("the instance marker is empty".to_owned()));
         }

@@ -27,7 +27,7 @@ mod tunnel;
 pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
-use crate::capabilities::{Context, Gate, GeneratedSecrets, Ports, Requests};
+use crate::capabilities::{Context, Gate, GeneratedSecrets, Ports, Requests, Starts};
 use crate::config::resolved::{Plugin, Source};
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
@@ -222,6 +222,7 @@ impl Runtime {
             config: serde_json::Value::Object(plugin.config.clone()).to_string(),
             workspace,
             log: Arc::new(log),
+            starts: Starts::default(),
         };
         Recipe {
             engine: self.engine.clone(),

@@ -16,7 +16,7 @@ struct Asset {
 }
 
 const JS: &str = "text/javascript; charset=utf-8";
-const FILES: [Asset; 5] = [
+const FILES: [Asset; 7] = [
     Asset {
         name: "nexus.css",
         mime: "text/css; charset=utf-8",
@@ -36,6 +36,16 @@ const FILES: [Asset; 5] = [
         name: "chat.js",
         mime: JS,
         body: include_str!("assets/chat.js"),
+    },
+    Asset {
+        name: "asks.js",
+        mime: JS,
+        body: include_str!("assets/asks.js"),
+    },
+    Asset {
+        name: "dom.js",
+        mime: JS,
+        body: include_str!("assets/dom.js"),
     },
     Asset {
         name: "icon.svg",

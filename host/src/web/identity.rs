@@ -96,11 +96,15 @@ impl FromRequestParts<WebState> for MaybeLogin {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
         let site = site(parts).map_err(IntoResponse::into_response)?;
+        let Some(connection) = parts.extensions.get::<Connection>() else {
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let tunnel = connection.tunnel().map(str::to_owned);
         let login = match Cookie::Login.read(&parts.headers, &site) {
             Some(token) if !token.is_empty() => state
                 .services
                 .auth
-                .lookup(&token)
+                .lookup(tunnel.as_deref(), &token)
                 .await
                 .map_err(|error| pages::failure(&error))?,
             _ => None,

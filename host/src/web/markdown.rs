@@ -66,20 +66,19 @@ pub fn render(text: &str) -> Option<String> {
         return None;
     }
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut depth = 0_usize;
-    for event in Parser::new_ext(text, options) {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let shallow = Parser::new_ext(text, options).take_while(|event| {
         match event {
             Event::Start(_) => depth += 1,
             Event::End(_) => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > DEPTH {
-            return None;
-        }
-    }
+        deepest = deepest.max(depth);
+        deepest <= DEPTH
+    });
     let mut out = String::with_capacity(text.len() * 3 / 2);
-    html::push_html(&mut out, Parser::new_ext(text, options).map(tame));
-    Some(SANITIZER.clean(&out).to_string())
+    html::push_html(&mut out, shallow.map(tame));
+    (deepest <= DEPTH).then(|| SANITIZER.clean(&out).to_string())
 }
 
 fn tame(event: Event<'_>) -> Event<'_> {

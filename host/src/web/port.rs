@@ -1,9 +1,10 @@
 //! What the pages and the live socket see of the services. Everything here is object-safe, so that the router is
 //! tested against fakes and the services know nothing of HTTP.
 
-use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, SessionInfo, Turn};
+use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
+pub use crate::services::chat::Phase;
 use crate::time::Millis;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -154,8 +155,9 @@ pub trait AuthApi: Send + Sync + 'static {
     /// The first form of a login.
     fn begin<'a>(&'a self, visitor: &'a Visitor) -> Reply<'a, LoginForm>;
     fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome>;
-    /// The login that a cookie's token belongs to. Also keeps it from ending for lack of use.
-    fn lookup<'a>(&'a self, token: &'a str) -> Reply<'a, Option<Login>>;
+    /// The login that a cookie's token belongs to, where it was made at this ingress: none is the local one. Also keeps
+    /// it from ending for lack of use.
+    fn lookup<'a>(&'a self, tunnel: Option<&'a str>, token: &'a str) -> Reply<'a, Option<Login>>;
     fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()>;
     /// Ends all other logins of this user; how many there were.
     fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize>;
@@ -170,6 +172,8 @@ pub trait AuthApi: Send + Sync + 'static {
 /// The backend as the page shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
+    /// Its plugin: the sessions of this one can be continued.
+    pub plugin: String,
     /// For people: `opencode`.
     pub title: String,
     pub version: Option<String>,
@@ -179,24 +183,6 @@ pub struct Backend {
     pub phase: Phase,
     /// The backend that was wanted is not there, or not fit.
     pub missing: Option<Missing>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "phase", rename_all = "snake_case")]
-pub enum Phase {
-    Starting {
-        what: String,
-    },
-    Up,
-    /// It comes back by itself.
-    Reconnecting {
-        why: String,
-    },
-    /// It stays away until somebody does something.
-    Failed {
-        why: String,
-        hint: Option<String>,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,7 +249,7 @@ pub struct Prompt {
 pub trait ChatApi: Send + Sync + 'static {
     fn backend(&self) -> watch::Receiver<Backend>;
     /// Root sessions, the most recently changed first.
-    fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>>;
+    fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>>;
     fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo>;
     fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()>;
     fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;

@@ -1,7 +1,6 @@
 //! Hosts that are killed, with and without those who should clear up after them.
 
 use crate::world::*;
-use nexus::process::port::Processes as _;
 use std::path::Path;
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@
 mod kills;
 mod world;
 
-use nexus::process::port::{OutputMode, ProcessError, Processes as _, Signal, Spec, StopStep};
+use nexus::process::port::{OutputMode, ProcessError, Signal, Spec, StopStep};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A table in a directory of its own, and a look at the machine's processes.
 
-use nexus::process::port::{EnvironmentBase, Key, OutputMode, Processes as _, References, Spec};
-use nexus::process::{Table, TableOptions};
+use nexus::process::port::{EnvironmentBase, Key, OutputMode, Processes, References, Spec};
+use nexus::process::{self, TableOptions};
 use nexus::time::SystemClock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,13 +22,13 @@ impl References for Given {
 }
 
 pub(crate) struct World {
-    pub(crate) table: Table,
+    pub(crate) table: Arc<dyn Processes>,
     pub(crate) dir: TempDir,
     pub(crate) marker: String,
 }
 
-pub(crate) fn table(dir: &Path, marker: &str) -> Table {
-    Table::new(TableOptions {
+pub(crate) fn table(dir: &Path, marker: &str) -> Arc<dyn Processes> {
+    process::open(TableOptions {
         data_dir: dir.to_owned(),
         marker: marker.to_owned(),
         keeper_exe: PathBuf::from(env!("CARGO_BIN_EXE_nexus")),

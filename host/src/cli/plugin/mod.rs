@@ -6,11 +6,10 @@ mod show;
 pub mod sources;
 pub mod toolchain;
 
-use super::{EXIT_USAGE, LoadError};
-use crate::config::resolved::Source;
+use super::{EXIT_USAGE, LoadError, Where};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use show::{facts, info, list, load, with};
+use show::{facts, info, list, load, resolved, source, with};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// List the plugins inside this binary, and those that a configuration names
+    /// List the plugins inside this binary, and with --config those of a configuration
     List(ListArgs),
     /// Show what a plugin is and what it asks to be allowed
     Info(InfoArgs),
@@ -30,9 +29,6 @@ pub enum PluginCommand {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// A configuration whose plugins are listed too
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -43,9 +39,6 @@ pub struct InfoArgs {
     /// The name of a built-in or configured plugin, or a component's file
     #[arg(value_name = "NAME|FILE")]
     plugin: String,
-    /// A configuration to look for the name in
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -53,7 +46,9 @@ pub struct InfoArgs {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    file: PathBuf,
+    /// The name of a built-in or configured plugin, or a component's file
+    #[arg(value_name = "NAME|FILE")]
+    plugin: String,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -82,11 +77,11 @@ pub struct BuildArgs {
 ///
 /// # Errors
 /// Only where nothing could be written; what is wrong with a plugin is told here, with the exit code 1.
-pub fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
+pub fn run(command: PluginCommand, place: &Where) -> anyhow::Result<ExitCode> {
     let (json, answer) = match command {
-        PluginCommand::List(args) => (args.json, list(args.config.as_deref())),
-        PluginCommand::Info(args) => (args.json, info(&args.plugin, args.config.as_deref())),
-        PluginCommand::Check(args) => (args.json, check(&args.file)),
+        PluginCommand::List(args) => (args.json, list(place)),
+        PluginCommand::Info(args) => (args.json, info(&args.plugin, place)),
+        PluginCommand::Check(args) => (args.json, check(&args.plugin, place)),
         PluginCommand::Build(args) if args.builtin => (args.json, build_builtin(&args.path)),
         PluginCommand::Build(args) => (args.json, build_one(&args)),
     };
@@ -131,15 +126,13 @@ struct Answer {
     json: Value,
 }
 
-fn check(file: &Path) -> anyhow::Result<Answer> {
-    let found = load(&Source::File(file.to_owned()), "")?;
+fn check(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
+    let config = resolved(place)?;
+    let found = load(&source(plugin, config.as_ref())?, plugin)?;
     let manifest = &found.manifest;
     let text = format!(
-        "{} is a {} plugin that this nexus can load: {} {}\n",
-        file.display(),
-        manifest.kind,
-        manifest.name,
-        manifest.version
+        "{plugin} is a {} plugin that this nexus can load: {} {}\n",
+        manifest.kind, manifest.name, manifest.version
     );
     Ok(Answer {
         text,

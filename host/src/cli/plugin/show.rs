@@ -22,13 +22,12 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
     }
 }
 
-fn resolved(config: Option<&Path>) -> anyhow::Result<Option<Config>> {
-    let Some(config) = config else { return Ok(None) };
-    let place = Where {
-        config: Some(config.to_owned()),
-        ..Where::default()
-    };
-    Ok(Some(load_config(&place, None, &Components::shipped())?))
+/// The configuration that was named; none where none was.
+pub(super) fn resolved(place: &Where) -> anyhow::Result<Option<Config>> {
+    if place.config.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(load_config(place, None, &Components::shipped())?))
 }
 
 /// Built-in ones first; a configured file of the same name takes the place of a built-in one.
@@ -48,8 +47,8 @@ fn sources(config: Option<&Config>) -> Vec<(String, Source)> {
         .collect()
 }
 
-pub(super) fn list(config: Option<&Path>) -> anyhow::Result<Answer> {
-    let config = resolved(config)?;
+pub(super) fn list(place: &Where) -> anyhow::Result<Answer> {
+    let config = resolved(place)?;
     let mut text = String::new();
     let mut rows = Vec::new();
     for (name, source) in sources(config.as_ref()) {
@@ -80,23 +79,27 @@ pub(super) fn list(config: Option<&Path>) -> anyhow::Result<Answer> {
     })
 }
 
-pub(super) fn info(plugin: &str, config: Option<&Path>) -> anyhow::Result<Answer> {
+/// Where the plugin of this name is, or the file.
+pub(super) fn source(plugin: &str, config: Option<&Config>) -> anyhow::Result<Source> {
     let file = Path::new(plugin);
-    let config = resolved(config)?;
-    let named = sources(config.as_ref());
-    let source = if let Some((_, source)) = named.iter().find(|(name, _)| name == plugin) {
-        source.clone()
-    } else if file.extension().is_some() || file.exists() {
-        Source::File(file.to_owned())
-    } else {
-        let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
-        anyhow::bail!(
-            "There is no plugin `{plugin}` and no file of that name. Known are: {}. A plugin of a configuration is found \
-             with --config FILE.",
-            names.join(", ")
-        );
-    };
-    let found = load(&source, plugin)?;
+    let named = sources(config);
+    if let Some((_, source)) = named.iter().find(|(name, _)| name == plugin) {
+        return Ok(source.clone());
+    }
+    if file.extension().is_some() || file.exists() {
+        return Ok(Source::File(file.to_owned()));
+    }
+    let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
+    anyhow::bail!(
+        "There is no plugin `{plugin}` and no file of that name. Known are: {}. A plugin of a configuration is found with \
+         --config FILE.",
+        names.join(", ")
+    )
+}
+
+pub(super) fn info(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
+    let config = resolved(place)?;
+    let found = load(&source(plugin, config.as_ref())?, plugin)?;
     let mut answer = Answer {
         text: described(&found)?,
         json: facts(&found),

@@ -26,30 +26,61 @@ fn no_exports() -> Vec<u8> {
     component
 }
 
+fn nowhere() -> Where {
+    Where::default()
+}
+
+fn with_config(file: &Path) -> Where {
+    Where {
+        config: Some(file.to_owned()),
+        ..Where::default()
+    }
+}
+
+#[test]
+fn a_builtin_one_is_checked_by_its_name() {
+    let answer = check("tunnel-bore", &nowhere()).unwrap();
+    assert!(
+        answer.text.starts_with("tunnel-bore is a tunnel plugin"),
+        "{}",
+        answer.text
+    );
+}
+
 #[test]
 fn a_file_that_cannot_be_loaded_is_named_with_its_reason() {
     let folder = folder_with(b"\x7fELF");
     let file = folder.path().join("x.wasm");
-    let why = format!("{:#}", check(&file).err().unwrap());
+    let why = format!("{:#}", check(file.to_str().unwrap(), &nowhere()).err().unwrap());
     assert!(
         why.contains(&file.display().to_string()) && why.contains("component"),
         "{why}"
     );
-    let why = format!("{:#}", check(&folder.path().join("y.wasm")).err().unwrap());
+    let why = format!(
+        "{:#}",
+        check(folder.path().join("y.wasm").to_str().unwrap(), &nowhere())
+            .err()
+            .unwrap()
+    );
     assert!(why.contains("y.wasm cannot be read"), "{why}");
 }
 
 #[test]
 fn a_plugin_without_the_interface_of_its_kind_does_not_pass() {
     let folder = folder_with(&no_exports());
-    let why = format!("{:#}", check(&folder.path().join("x.wasm")).err().unwrap());
+    let why = format!(
+        "{:#}",
+        check(folder.path().join("x.wasm").to_str().unwrap(), &nowhere())
+            .err()
+            .unwrap()
+    );
     assert!(why.contains("nexus:plugin/chat"), "{why}");
 }
 
 #[test]
 fn the_list_has_the_builtin_ones_and_says_what_is_wrong_with_a_configured_one() {
     let folder = folder_with(&no_exports());
-    let answer = list(Some(&folder.path().join("nexus.toml"))).unwrap();
+    let answer = list(&with_config(&folder.path().join("nexus.toml"))).unwrap();
     let rows = answer.json["plugins"].as_array().unwrap();
     assert_eq!(rows.len(), builtin::all().len() + 1);
     for (row, (name, _)) in rows.iter().zip(builtin::all()) {
@@ -65,23 +96,25 @@ fn the_list_has_the_builtin_ones_and_says_what_is_wrong_with_a_configured_one() 
 
 #[test]
 fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
-    let answer = info("auth-local", None).unwrap();
+    let answer = info("auth-local", &nowhere()).unwrap();
     assert!(answer.text.contains("a store of 1048576 bytes"), "{}", answer.text);
     assert_eq!(answer.json["kind"], "auth");
-    let bore = info("tunnel-bore", None).unwrap();
+    let bore = info("tunnel-bore", &nowhere()).unwrap();
     assert!(
         bore.text.contains("server (a string, default \"bore.pub\")")
             && bore.text.contains("secret (a string, secret)"),
         "{}",
         bore.text
     );
-    let why = info("auth-lokal", None).err().unwrap().to_string();
+    let why = info("auth-lokal", &nowhere()).err().unwrap().to_string();
     assert!(why.contains("auth-local"), "{why}");
     assert!(!bore.text.contains("This configuration allows"), "{}", bore.text);
     let folder = folder_with(&no_exports());
     let why = format!(
         "{:#}",
-        info("x-y", Some(&folder.path().join("nexus.toml"))).err().unwrap()
+        info("x-y", &with_config(&folder.path().join("nexus.toml")))
+            .err()
+            .unwrap()
     );
     assert!(why.contains("x.wasm cannot be loaded"), "{why}");
 }
@@ -99,7 +132,7 @@ fn info_with_a_configuration_says_what_is_granted() {
         ),
     )
     .unwrap();
-    let bore = info("tunnel-bore", Some(&file)).unwrap();
+    let bore = info("tunnel-bore", &with_config(&file)).unwrap();
     let line = format!("to run `bore` ({})", path.display());
     assert!(bore.text.contains(&format!("allows it:\n  {line}")), "{}", bore.text);
     assert_eq!(bore.json["granted"][0], line);
@@ -110,7 +143,7 @@ fn a_configuration_with_a_problem_is_answered_with_the_problem() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nexus.toml");
     std::fs::write(&file, "config-version = 1\n[plugin.x-y]\nsorce = \"x.wasm\"\n").unwrap();
-    let error = list(Some(&file)).err().unwrap();
+    let error = list(&with_config(&file)).err().unwrap();
     assert!(error.to_string().contains("sorce"), "{error}");
     assert!(matches!(error.downcast_ref::<LoadError>(), Some(LoadError::Config(_))));
 }

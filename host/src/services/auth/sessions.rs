@@ -1,10 +1,11 @@
 //! Login sessions: made, checked, listed, revoked. Whoever holds something open for a login waits for
 //! [`AuthService::revoked`] beside it.
 
-use super::{AuthError, AuthService, Client, Login, millis, sha256};
+use super::{AuthError, AuthService, Client, Login, millis};
 use crate::runtime::port::auth::{Input, Outcome};
 use crate::store::accounts::User;
 use crate::store::logins::Which;
+use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -31,6 +32,19 @@ impl std::fmt::Debug for NewLogin {
     }
 }
 
+/// What the store knows of a token. A cookie on plain HTTP reaches every port of its host name, so what was made at one
+/// ingress is worth nothing at another: a token that a program on this machine caught does not open the tunnel.
+fn key(tunnel: Option<&str>, token: &str) -> [u8; 32] {
+    let (kind, name) = tunnel.map_or((b'l', ""), |name| (b't', name));
+    let length = u64::try_from(name.len()).unwrap_or(u64::MAX);
+    let digest = Sha256::new()
+        .chain_update([kind])
+        .chain_update(length.to_le_bytes())
+        .chain_update(name)
+        .chain_update(token);
+    digest.finalize().into()
+}
+
 impl AuthService {
     pub(super) async fn new_login(
         &self,
@@ -50,16 +64,17 @@ impl AuthService {
             peer: client.peer.clone(),
             agent: client.agent.chars().take(200).collect(),
         };
-        self.store.add_login(sha256(token.as_bytes()), login.clone()).await?;
+        let key = key(client.tunnel.as_deref(), &token);
+        self.store.add_login(key, login.clone()).await?;
         Ok(NewLogin { token, device, login })
     }
 
-    /// Whose session the cookie's token is; none: nobody's any more. Counts as a use.
+    /// Whose session the cookie's token is; none: nobody's any more, or of another ingress. Counts as a use.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`]: nobody may be let in.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Login>, AuthError> {
-        let Some(login) = self.store.login(sha256(token.as_bytes())).await? else {
+    pub async fn authenticate(&self, tunnel: Option<&str>, token: &str) -> Result<Option<Login>, AuthError> {
+        let Some(login) = self.store.login(key(tunnel, token)).await? else {
             return Ok(None);
         };
         if self.expired(&login) {

@@ -19,7 +19,7 @@ mod tests;
 pub use status::{ChatError, ChatStatus, Missing, Phase};
 pub use switch::Backend;
 
-use crate::model::chat::{Admission, Answer, Event, SessionId, SessionInfo};
+use crate::model::chat::{Admission, Answer, Event, Root, SessionId, SessionInfo};
 use crate::model::plugin;
 use crate::runtime::port::{CallError, ChatBackend, Prompt};
 use crate::time::Clock;
@@ -34,7 +34,7 @@ use tokio::task::JoinHandle;
 pub struct ChatService {
     shared: Arc<Shared>,
     primary: Arc<dyn ChatBackend>,
-    roots: watch::Receiver<Arc<Vec<SessionInfo>>>,
+    roots: watch::Receiver<Arc<Vec<Root>>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -99,15 +99,8 @@ impl ChatService {
     }
 
     /// Root sessions of all backends, the most recently active first.
-    pub fn sessions(&self) -> watch::Receiver<Arc<Vec<SessionInfo>>> {
+    pub fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.roots.clone()
-    }
-
-    /// Whether a session can be continued now: its backend is the one that runs.
-    pub fn is_read_only(&self, session: &str) -> bool {
-        let active = self.shared.active.borrow();
-        let owner = self.shared.listed(session).map(|listed| listed.backend);
-        owner.is_none_or(|owner| active.as_ref().is_none_or(|active| active.plugin != owner))
     }
 
     /// Somebody looks at a session: what the backend has of it comes into the journal. To be called with each
@@ -260,10 +253,13 @@ impl ChatService {
     }
 }
 
-fn roots_of(list: &[Listed]) -> Vec<SessionInfo> {
+fn roots_of(list: &[Listed]) -> Vec<Root> {
     list.iter()
         .filter(|listed| listed.info.parent.is_none())
-        .map(|listed| listed.info.clone())
+        .map(|listed| Root {
+            info: listed.info.clone(),
+            backend: listed.backend.clone(),
+        })
         .collect()
 }
 

@@ -1,46 +1,9 @@
 // The conversation: draws what the live connection says, sends what the user says.
 // Text of the open tail is text; HTML comes from the server only, sanitised, and only through setHtml.
 
+import { askCard } from './asks.js';
+import { $, el, setHtml, store, uuid } from './dom.js';
 import { Live } from './live.js';
-
-const $ = (id) => document.getElementById(id);
-
-function el(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(props)) {
-    if (key in node && key !== 'role') node[key] = value;
-    else node.setAttribute(key, value);
-  }
-  node.append(...children.filter((child) => child != null));
-  return node;
-}
-
-// The one place where HTML gets in: rendered and sanitised by the server (web/markdown.rs, web/templates).
-function setHtml(node, html) {
-  node.innerHTML = html;
-  for (const box of node.querySelectorAll('pre, table')) box.tabIndex = 0;
-  if (!navigator.clipboard) return;
-  for (const pre of node.querySelectorAll('pre')) {
-    const text = pre.textContent;
-    const copy = el('button', { type: 'button', className: 'copy', textContent: 'Copy' });
-    copy.onclick = () => navigator.clipboard.writeText(text).then(() => {
-      copy.textContent = 'Copied';
-      setTimeout(() => { copy.textContent = 'Copy'; }, 1500);
-    });
-    const box = el('div', { className: 'code' });
-    pre.replaceWith(box);
-    box.append(pre, copy);
-  }
-}
-
-const store = {
-  get: (key, otherwise) => { try { return JSON.parse(sessionStorage.getItem('nexus:' + key)) ?? otherwise; } catch { return otherwise; } },
-  set: (key, value) => { try { sessionStorage.setItem('nexus:' + key, JSON.stringify(value)); } catch { /* full or off */ } },
-};
-
-// crypto.randomUUID exists on TLS and localhost only; a plain tunnel has neither.
-const uuid = () => crypto.randomUUID?.()
-  ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 export function start() {
   const app = document.querySelector('.app');
@@ -52,11 +15,13 @@ export function start() {
   let pending = [];
   // The backend's phase, and whether a first message waits for it to be up.
   let phase = null, eager = false;
+  // The plugin that runs, and the one this chat is of.
+  let plugin = null, owner = null, foreign = false;
 
   // ---- small things ------------------------------------------------------------------------------------------
 
   const say = (text) => { $('say').textContent = text; };
-  const tell = (text) => { notice.hidden = !text; notice.textContent = text ?? ''; };
+  const tell = (text, calm = false) => { notice.hidden = !text; notice.textContent = text ?? ''; notice.classList.toggle('calm', calm); };
   const key = (name) => `${name}:${session || 'new'}`;
   const title = (text) => text || 'Untitled chat';
 
@@ -117,7 +82,7 @@ export function start() {
     // What a stop by the user leaves behind is no failure.
     if (error === 'Aborted') message.foot.append(el('p', { className: 'mark', textContent: 'Stopped.' }));
     else if (error) message.foot.append(el('p', { className: 'alert', textContent: error }));
-    if (interrupted) message.foot.append(el('p', { className: 'mark', textContent: 'Interrupted: the backend stopped while it wrote this.' }));
+    if (interrupted) message.foot.append(el('p', { className: 'mark', textContent: 'Interrupted.' }));
   }
 
   function putPart(data, html) {
@@ -212,45 +177,8 @@ export function start() {
 
   function putAsk(data) {
     asks.get(data.id)?.remove();
-    const head = `ask-${data.id}`;
-    const card = el('section', { className: 'card ask', role: 'group', 'aria-labelledby': head },
-      el('h2', { id: head, textContent: data.permission ? `May the agent use ${data.subject}?` : `The agent asks: ${data.subject}` }),
-      data.asked_by !== session ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null,
-      data.message ? el('p', { textContent: data.message }) : null,
-      data.detail ? el('pre', { tabIndex: 0 }, el('code', { textContent: data.detail })) : null);
-    if (data.permission) {
-      const words = el('input', { type: 'text', id: head + '-words', placeholder: 'Optional: what to do instead' });
-      const line = el('p', { className: 'help', role: 'status' });
-      const buttons = [];
-      const button = (text, className, answer, more) => {
-        const node = el('button', { type: 'button', className, textContent: text, ...more });
-        node.onclick = () => {
-          // The focus would fall off a button that is switched off.
-          if (card.contains(document.activeElement)) box.focus();
-          buttons.forEach((other) => { other.disabled = true; });
-          line.textContent = 'Sent…';
-          ask({ type: 'reply', session, ask: data.id, answer: answer() }, null, (reason) => {
-            buttons.forEach((other) => { other.disabled = false; });
-            line.textContent = reason ?? 'Not sent.';
-          });
-        };
-        buttons.push(node);
-        return node;
-      };
-      const once = button('Allow once', 'primary', () => ({ type: 'once' }));
-      const always = data.always.length
-        ? button('Always allow', '', () => ({ type: 'always' }), { 'aria-describedby': head + '-always' }) : null;
-      const reject = button('Reject', 'bad', () => ({ type: 'reject', message: words.value.trim() || null }));
-      card.append(el('div', { className: 'row' }, once, always, reject));
-      if (always) {
-        card.append(el('p', { className: 'help', id: head + '-always' }, 'Always allow means from now on: ',
-          ...data.always.flatMap((pattern, n) => [n ? ', ' : '', el('code', { textContent: pattern })])));
-      }
-      card.append(el('div', { className: 'field' },
-        el('label', { htmlFor: words.id, textContent: 'Words for the agent, with a rejection' }), words), line);
-    } else {
-      card.append(el('p', { className: 'help', textContent: 'This can only be answered in the backend\'s own client.' }));
-    }
+    const card = askCard(data, session, () => box.focus(), (answer, failed) =>
+      ask({ type: 'reply', session, ask: data.id, answer }, null, failed));
     asks.set(data.id, card);
     asksBox.append(card);
     say(`The agent waits for you: ${data.subject} ${data.detail}`.slice(0, 300));
@@ -298,15 +226,15 @@ export function start() {
       tail.append(el('div', { className: 'alert warn' }, el('p', { textContent: turn.message }), el('p', {}, spinner(), when)));
     }
     if (!busy && (turn.type === 'interrupted' || lastMessage()?.data.interrupted)) {
-      const go = el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
-      go.onclick = () => {
+      const go = foreign ? null : el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
+      if (go) go.onclick = () => {
         box.focus();
         if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
         go.disabled = true;
         ask({ type: 'continue', session }, null, () => { go.disabled = false; });
       };
       tail.append(el('div', { className: 'alert warn' },
-        el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), go));
+        el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), ...(go ? [go] : [])));
     }
     for (const item of pending) {
       item.node ??= bubble(item);
@@ -442,6 +370,8 @@ export function start() {
     list: ({ sessions }) => drawList(sessions),
     backend({ backend, html }) {
       phase = backend.phase;
+      plugin = backend.plugin;
+      drawOwner();
       if (phase === 'up' && eager) $('composer').requestSubmit();
       $('backend').textContent = [backend.title, backend.version].filter(Boolean).join(' ');
       const banners = $('banners');
@@ -507,6 +437,18 @@ export function start() {
     if (focused) [...list.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
     const mine = sessions.find((info) => info.id === session);
     if (mine) setTitle(mine.title);
+    owner = mine?.backend ?? null;
+    drawOwner();
+  }
+
+  // A chat of another backend stays readable; only its own can go on with it.
+  function drawOwner() {
+    const was = foreign;
+    foreign = plugin !== null && owner !== null && plugin !== owner;
+    app.classList.toggle('foreign', foreign);
+    $('foreign').hidden = !foreign;
+    if (was !== foreign) drawTail();
+    if (foreign) $('foreign').textContent = `This chat was held with ${owner}; ${plugin} is in use now. It can be read, and goes on when ${owner} is back.`;
   }
 
   // ---- the composer ------------------------------------------------------------------------------------------
@@ -531,7 +473,7 @@ export function start() {
     box.focus();
     if (phase === 'starting' || phase === 'reconnecting') {
       eager = true;
-      return tell('It is sent as soon as the backend is ready.');
+      return tell('It is sent as soon as the backend is ready.', true);
     }
     $('send').disabled = true;
     ask({ type: 'create', title: null }, (info) => {

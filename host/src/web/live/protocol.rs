@@ -19,7 +19,7 @@
 //!
 //! Unknown fields and frame types must be ignored. Close codes: [`close`].
 
-use crate::model::chat::{Answer, Ask, Event, Message, Part, SessionInfo, Turn};
+use crate::model::chat::{Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
 use crate::model::{plugin, tunnel};
 use crate::web::port::Backend;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ pub enum Server {
     },
     /// All root sessions, the most recently changed first.
     List {
-        sessions: Vec<SessionInfo>,
+        sessions: Vec<Root>,
     },
     Backend {
         backend: Backend,

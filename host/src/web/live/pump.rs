@@ -127,10 +127,7 @@ impl Pump {
         }
     }
 
-    async fn send_list(
-        &mut self,
-        list: &mut watch::Receiver<Arc<Vec<crate::model::chat::SessionInfo>>>,
-    ) -> Result<(), End> {
+    async fn send_list(&mut self, list: &mut watch::Receiver<Arc<Vec<crate::model::chat::Root>>>) -> Result<(), End> {
         let sessions = list.borrow_and_update().to_vec();
         self.send(Server::List { sessions }).await
     }

@@ -63,10 +63,10 @@ fn chat(state: &WebState, login: Login, session: String) -> Response {
         .sessions()
         .borrow()
         .iter()
-        .map(|info| Entry {
-            id: info.id.clone(),
-            title: info.title.clone(),
-            current: info.id == session,
+        .map(|root| Entry {
+            id: root.info.id.clone(),
+            title: root.info.title.clone(),
+            current: root.info.id == session,
         })
         .collect();
     let heading = match sessions.iter().find(|entry| entry.current) {

@@ -1,41 +1,26 @@
-//! Where there is no keeper yet: children are refused, since nothing could promise that they end with the host.
+//! Processes where there are none: a platform without a keeper, a command beside a running host.
 
 use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec};
-use crate::time::Clock;
 use bytes::Bytes;
 use futures::future::{BoxFuture, ready};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-#[derive(Clone)]
-pub struct TableOptions {
-    pub data_dir: PathBuf,
-    pub marker: String,
-    pub keeper_exe: PathBuf,
-    pub clock: Arc<dyn Clock>,
-    pub hidden_env: Vec<String>,
-}
+/// Refuses everything with one sentence.
+pub struct Refusing(String);
 
-pub struct Table(());
+impl Refusing {
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
 
-impl Table {
-    /// # Errors
-    /// Never.
-    pub fn new(_: TableOptions) -> Result<Self, ProcessError> {
-        Ok(Self(()))
+    fn refused<T>(&self) -> Result<T, ProcessError> {
+        Err(ProcessError::Unavailable(self.0.clone()))
     }
 }
 
-fn refused<T>() -> Result<T, ProcessError> {
-    Err(ProcessError::Unavailable(format!(
-        "child processes need Linux for now: on {} nothing would end them with nexus",
-        std::env::consts::OS
-    )))
-}
-
-impl Processes for Table {
+impl Processes for Refusing {
     fn run(
         &self,
         _: &str,
@@ -43,25 +28,25 @@ impl Processes for Table {
         _: Arc<dyn References>,
         _: Duration,
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
-        Box::pin(ready(refused()))
+        Box::pin(ready(self.refused()))
     }
     fn ensure(&self, _: Key, _: Spec, _: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>> {
-        Box::pin(ready(refused()))
+        Box::pin(ready(self.refused()))
     }
     fn exited(&self, _: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
-        Box::pin(ready(refused()))
+        Box::pin(ready(self.refused()))
     }
     fn lines(&self, _: &Key) -> Result<mpsc::Receiver<Line>, ProcessError> {
-        refused()
+        self.refused()
     }
     fn output(&self, _: &Key, _: bool) -> Result<mpsc::Receiver<Bytes>, ProcessError> {
-        refused()
+        self.refused()
     }
     fn write(&self, _: Key, _: Vec<u8>) -> BoxFuture<'_, Result<(), ProcessError>> {
-        Box::pin(ready(refused()))
+        Box::pin(ready(self.refused()))
     }
     fn stop(&self, _: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
-        Box::pin(ready(refused()))
+        Box::pin(ready(self.refused()))
     }
     fn port(&self, _: &Key, _: &str) -> Option<u16> {
         None
