@@ -60,7 +60,7 @@ impl ChatService {
             version: None,
             example: primary.backend.is_example(),
             phase: Phase::Starting {
-                what: "looking for its program".to_owned(),
+                what: format!("Looking for {}", primary.backend.title()),
             },
             missing: None,
         };

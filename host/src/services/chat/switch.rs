@@ -207,7 +207,7 @@ impl Switch {
             status.example = backend.backend.is_example();
             status.version = None;
             status.phase = Phase::Starting {
-                what: "looking for its program".to_owned(),
+                what: format!("Looking for {}", status.title),
             };
         });
     }
