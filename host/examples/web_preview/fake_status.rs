@@ -14,6 +14,7 @@ impl FakeTunnels {
             state,
             url: url.map(Into::into),
             since: now(),
+            figures: None,
         };
         let hint = Some("Is the server's address right, and its port open?".to_owned());
         let waiting = tunnel::State::Failed {

@@ -29,6 +29,16 @@ pub enum Event {
     Ready(u32),
     Degraded(String),
     Reconnecting(String),
+    Measured(Figures),
+}
+
+/// What a provider's program counts since its start, as far as it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    pub requests: Option<u64>,
+    /// Requests that did not reach this machine.
+    pub errors: Option<u64>,
+    pub locations: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,4 +84,6 @@ pub struct Status {
     pub state: State,
     pub url: Option<String>,
     pub since: Millis,
+    /// The last ones of the present run, and when they were taken.
+    pub figures: Option<(Millis, Figures)>,
 }

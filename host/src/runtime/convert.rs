@@ -234,6 +234,11 @@ pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
         wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(t),
         wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(t),
+        wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Figures {
+            requests: f.requests,
+            errors: f.errors,
+            locations: f.locations,
+        }),
         wit_tunnel::Event::Other(_) => return None,
     })
 }

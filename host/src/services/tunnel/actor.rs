@@ -446,6 +446,10 @@ impl Actor {
             }
             Event::Degraded(why) => self.set(State::Degraded { why }),
             Event::Reconnecting(why) => self.set(State::Reconnecting { why }),
+            Event::Measured(figures) => {
+                let now = self.clock.now();
+                self.update(|status| status.figures = Some((now, figures)));
+            }
         }
         Ok(())
     }
@@ -522,7 +526,7 @@ impl Actor {
     }
 
     fn forget_url(&mut self) {
-        self.update(|status| status.url = None);
+        self.update(|status| (status.url, status.figures) = (None, None));
         if let Some(door) = &self.door {
             door.hosts.send_replace(self.tunnel.hosts.clone());
         }

@@ -91,6 +91,7 @@ impl TunnelService {
             state: State::Off,
             url: None,
             since: now,
+            figures: None,
         });
         let statuses = Arc::new(watch::Sender::new(statuses.collect::<Vec<_>>()));
         let entries = tunnels

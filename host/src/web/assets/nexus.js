@@ -6,7 +6,9 @@ export function localTimes(root) {
   for (const time of root.querySelectorAll('time[data-at]')) {
     const at = new Date(Number(time.dataset.at));
     time.dateTime = at.toISOString();
-    time.textContent = at.toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' }) + ': ';
+    time.textContent = 'clock' in time.dataset
+      ? at.toLocaleTimeString([], { timeStyle: 'medium' })
+      : at.toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' }) + ': ';
   }
 }
 

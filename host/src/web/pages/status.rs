@@ -50,9 +50,32 @@ struct TunnelRow {
     detail: Option<String>,
     hint: Option<String>,
     url: Option<String>,
+    measured: Option<Measured>,
     plaintext: bool,
     can_start: bool,
     can_stop: bool,
+}
+
+/// What the provider's program counts, in words.
+struct Measured {
+    text: String,
+    at: Millis,
+}
+
+impl Measured {
+    fn new((at, figures): &(Millis, tunnel::Figures)) -> Option<Self> {
+        let counted = |count: Option<u64>, one: &str, many: &str| {
+            count.map(|count| format!("{count} {}", if count == 1 { one } else { many }))
+        };
+        let words: Vec<String> = Some(figures.locations.join(", "))
+            .filter(|places| !places.is_empty())
+            .into_iter()
+            .chain(counted(figures.requests, "request", "requests"))
+            .chain(counted(figures.errors, "failed", "failed"))
+            .collect();
+        let text = words.join(" · ");
+        (!text.is_empty()).then_some(Self { text, at: *at })
+    }
 }
 
 impl PluginRow {
@@ -125,6 +148,7 @@ impl TunnelRow {
                 .url
                 .clone()
                 .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+            measured: status.figures.as_ref().and_then(Measured::new),
             plaintext: status.encryption == Encryption::None,
             can_start: resting,
             can_stop: !resting && status.state != Stopping,

@@ -1,0 +1,332 @@
+//! A Cloudflare Tunnel, by the program cloudflared.
+//!
+//! cloudflared runs as the host's process `tunnel`. A printed address is no working tunnel: whether one is up is asked at
+//! cloudflared's own pages, again and again, and what it writes only explains failures. cloudflared itself reconnects
+//! for ever, also where that cannot help, so this plugin keeps the time: a tunnel that Cloudflare does not accept is ended,
+//! and one that never gets a connection is tried once more over HTTP/2, which a quick tunnel does not do by itself.
+
+mod pages;
+mod settings;
+mod words;
+
+use nexus_plugin_api::caps::process::{self, Outcome};
+use nexus_plugin_api::caps::{clock, secrets, store};
+use nexus_plugin_api::job::{Cancel, Events, Gone, Job, permanent, race, retry};
+use nexus_plugin_api::process::Command;
+use nexus_plugin_api::tunnel::{
+    Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job,
+};
+use nexus_plugin_api::{FutureReader, config, log};
+use pages::Address;
+use settings::{Authored, BINARY, CREDENTIALS, Given, Mode, PROCESS, Protocol, Settings, TOKEN};
+use std::cell::RefCell;
+use words::{Exit, Words};
+
+const INSTALL: &str = "Install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager), or say where \
+                       it is in `[plugin.tunnel-cloudflared.grants.process.cloudflared]`.";
+const VERSION_TIMEOUT: u64 = 10_000;
+/// Without a connection for this long after cloudflared has begun to try, QUIC does not come through.
+const REGISTRATION: u64 = 20_000;
+/// Before that it may ask for a name (15 seconds at most) and open its pages.
+const BEGIN: u64 = 25_000;
+/// Until the address of a tunnel that is managed elsewhere has arrived.
+const ROUTES: u64 = 20_000;
+const LOOK: u64 = 250;
+const LOOK_WHEN_UP: u64 = 2_000;
+const MEASURE: u64 = 10_000;
+/// For this long it is remembered that QUIC does not come through.
+const REMEMBER: u64 = 24 * 3600 * 1000;
+const HTTP2: &str = "http2";
+
+/// A host function's refusal as the end of the tunnel.
+fn refused(error: Error) -> Failure {
+    match error {
+        Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
+        Error::NotFound(text) => permanent(text, INSTALL),
+        Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
+        Error::Timeout(text) | Error::Unavailable(text) | Error::Other(text) => retry(text),
+        Error::Cancelled => retry("The plugin is being stopped."),
+    }
+}
+
+/// A secret that the operator may have given.
+fn given(name: &str) -> Result<Option<String>, Failure> {
+    match secrets::get(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn settings() -> Result<Settings, Failure> {
+    let authored = config::<Authored>().map_err(refused)?;
+    let credentials = given(CREDENTIALS)?;
+    Settings::of(
+        authored,
+        Given {
+            token: given(TOKEN)?.is_some(),
+            credentials: credentials.as_deref().map(settings::tunnel_id).transpose()?,
+        },
+    )
+}
+
+/// Since when QUIC is known not to come through. What cannot be read is not known.
+async fn http2_since() -> Option<u64> {
+    let bytes = store::get(HTTP2.to_owned()).await.ok()??;
+    String::from_utf8(bytes).ok()?.parse().ok()
+}
+
+async fn remember_http2(since: Option<u64>) {
+    let done = match since {
+        Some(since) => store::set(HTTP2.to_owned(), since.to_string().into_bytes()).await,
+        None => store::delete(HTTP2.to_owned()).await,
+    };
+    // It costs the next start some seconds, and nothing else.
+    if let Err(error) = done {
+        log::warn(format!(
+            "it cannot be remembered which protocol comes through: {error:?}"
+        ));
+    }
+}
+
+/// Why a process is not followed any more.
+enum End {
+    /// It ended.
+    Exited,
+    /// It runs on, to no purpose.
+    Failed(Failure),
+    /// No connection came about in time.
+    Unregistered,
+    /// The host does not read; the process stays for the next instance.
+    Gone,
+}
+
+async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
+    let Settings { mode, protocol } = settings()?;
+    let since = match protocol {
+        Protocol::Auto => http2_since().await,
+        Protocol::Quic | Protocol::Http2 => None,
+    };
+    let mut http2 = since.is_some();
+    loop {
+        say(events, Event::Starting(starting(&mode, http2).to_owned())).await?;
+        let spec = settings::spec(&mode, http2, protocol, &origin);
+        let running = process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
+        let adopted = running.outcome == Outcome::Adopted;
+        // Long ago; but what is running with it goes on, since another start would cost a quick tunnel its name.
+        if http2 && !adopted && since.is_some_and(|since| clock::now().saturating_sub(since) > REMEMBER) {
+            remember_http2(None).await;
+        }
+        let words = RefCell::new(Words::default());
+        let mut output = process::lines(PROCESS).map_err(refused)?;
+        let read = async {
+            while let Some(line) = output.next().await {
+                words.borrow_mut().read(&line.text);
+            }
+            End::Exited
+        };
+        let follow = race(read, follow(&mode, &origin, adopted, &words, events));
+        let Some(end) = cancel.select(follow).await else {
+            process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+            return Ok(());
+        };
+        let failure = match end {
+            End::Gone => return Err(retry("The host stopped reading the tunnel's events.")),
+            End::Exited => {
+                let exit = process::exited(PROCESS.to_owned()).await.map_err(refused)?;
+                let exit = match (exit.code, exit.signal) {
+                    (Some(code), _) => Exit::Code(code),
+                    (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+                };
+                return Err(words.borrow().failure(&mode, exit));
+            }
+            End::Failed(failure) => failure,
+            End::Unregistered if !http2 && protocol == Protocol::Auto => {
+                log::warn("no connection over QUIC; trying HTTP/2");
+                http2 = true;
+                remember_http2(Some(clock::now())).await;
+                process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+                continue;
+            }
+            End::Unregistered => {
+                // It is not the protocol's fault.
+                if protocol == Protocol::Auto {
+                    remember_http2(None).await;
+                }
+                words.borrow().unregistered()
+            }
+        };
+        process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+        return Err(failure);
+    }
+}
+
+fn starting(mode: &Mode, http2: bool) -> &'static str {
+    match (mode, http2) {
+        (Mode::Quick, false) => "Asking Cloudflare for a quick tunnel",
+        (Mode::Quick, true) => "Asking Cloudflare for a quick tunnel, over HTTP/2",
+        (Mode::Token { .. } | Mode::Credentials { .. }, false) => "Connecting to Cloudflare",
+        (Mode::Token { .. } | Mode::Credentials { .. }, true) => "Connecting to Cloudflare over HTTP/2",
+    }
+}
+
+/// What was told to the host.
+#[derive(Default)]
+struct Told {
+    url: Option<String>,
+    connections: Option<u32>,
+    /// Why no request arrives.
+    trouble: Option<String>,
+    measured: Option<u64>,
+}
+
+/// Asks the running cloudflared again and again, and tells what changes.
+async fn follow(
+    mode: &Mode,
+    origin: &Origin,
+    adopted: bool,
+    words: &RefCell<Words>,
+    events: &mut Events<Event>,
+) -> End {
+    let begun = clock::now();
+    let mut told = Told::default();
+    // Since when its pages are there, and since when a connection is.
+    let (mut pages_since, mut ready_since) = (None, None);
+    loop {
+        let failure = words.borrow().hopeless(mode);
+        if let Some(failure) = failure {
+            return End::Failed(failure);
+        }
+        let now = clock::now();
+        let connections = pages::connections().await;
+        if connections.is_some() {
+            pages_since.get_or_insert(now);
+        }
+        let up = connections.filter(|connections| *connections > 0);
+        if up.is_some() {
+            ready_since.get_or_insert(now);
+        }
+        // One that was up once reconnects by itself, and keeps its name.
+        if ready_since.is_none() && !(adopted && words.borrow().registered) {
+            let late = match pages_since {
+                Some(since) => now.saturating_sub(since) > REGISTRATION,
+                None => now.saturating_sub(begun) > BEGIN,
+            };
+            if late {
+                return End::Unregistered;
+            }
+        }
+        let address = if connections.is_some() {
+            pages::address(mode, origin).await
+        } else {
+            Address::Open
+        };
+        let waited = ready_since.is_some_and(|since| now.saturating_sub(since) > ROUTES);
+        if tell(&mut told, up, address, waited, words, events).await.is_err() {
+            return End::Gone;
+        }
+        if up.is_some() && told.measured.is_none_or(|at| now.saturating_sub(at) > MEASURE) {
+            told.measured = Some(now);
+            if let Some(figures) = pages::figures().await
+                && events.send(Event::Measured(figures)).await.is_err()
+            {
+                return End::Gone;
+            }
+        }
+        clock::sleep(if up.is_some() { LOOK_WHEN_UP } else { LOOK }).await;
+    }
+}
+
+/// `waited`: the address of a tunnel with connections should be known by now.
+async fn tell(
+    told: &mut Told,
+    up: Option<u32>,
+    address: Address,
+    waited: bool,
+    words: &RefCell<Words>,
+    events: &mut Events<Event>,
+) -> Result<(), Gone> {
+    let trouble = match (up, &address, &told.url) {
+        (None, _, None) => return url(told, address, events).await,
+        (None, _, Some(_)) => Some(words.borrow().trouble()),
+        (Some(_), Address::Elsewhere(why), _) => Some(why.clone()),
+        (Some(_), Address::Open, None) if waited => {
+            Some("Cloudflare has not said yet where requests for this tunnel lead.".to_owned())
+        }
+        (Some(_), Address::Open, None) => return Ok(()),
+        (Some(_), _, _) => None,
+    };
+    url(told, address, events).await?;
+    match trouble {
+        Some(why) if told.trouble.as_ref() != Some(&why) => {
+            (told.trouble, told.connections) = (Some(why.clone()), None);
+            events.send(Event::Reconnecting(why)).await
+        }
+        None if told.connections != up => {
+            (told.trouble, told.connections) = (None, up);
+            events.send(Event::Ready(up.unwrap_or_default())).await
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn url(told: &mut Told, address: Address, events: &mut Events<Event>) -> Result<(), Gone> {
+    match address {
+        Address::Known(url) if told.url.as_ref() != Some(&url) => {
+            told.url = Some(url.clone());
+            events.send(Event::Url(url)).await
+        }
+        Address::Known(_) | Address::Open | Address::Elsewhere(_) => Ok(()),
+    }
+}
+
+/// The process stays for the next instance if the host stops reading without a cancel.
+async fn say(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
+    events
+        .send(event)
+        .await
+        .map_err(|Gone| retry("The host stopped reading the tunnel's events."))
+}
+
+/// The plugin. Public so that a native build, which exports nothing, uses it.
+pub struct Plugin;
+
+impl Guest for Plugin {
+    async fn describe() -> Descriptor {
+        let quick = settings().is_ok_and(|settings| settings.mode == Mode::Quick);
+        Descriptor {
+            title: "Cloudflare Tunnel".to_owned(),
+            url: if quick { UrlKind::Ephemeral } else { UrlKind::Stable },
+            encryption: Encryption::Edge,
+            // Quick tunnels hold an answer to a GET back until it ends.
+            event_streams: !quick,
+            client_address_header: Some("cf-connecting-ip".to_owned()),
+            ext: Vec::new(),
+        }
+    }
+
+    async fn probe() -> Availability {
+        match Command::new(BINARY).args(["version"]).run(VERSION_TIMEOUT).await {
+            Ok(output) if output.exit.code == Some(0) => match settings::version(&output.stdout) {
+                Ok(version) => Availability::Ready(version),
+                Err(text) => Availability::Unsuitable(text),
+            },
+            Ok(output) => Availability::Unsuitable(format!(
+                "`cloudflared version` failed: {}. {INSTALL}",
+                output.stderr.lines().next().unwrap_or("it said nothing")
+            )),
+            Err(Error::NotFound(text)) => Availability::Missing(format!("{text} {INSTALL}")),
+            Err(error) => Availability::Unsuitable(refused(error).message),
+        }
+    }
+
+    async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
+        job(cancel, async move |mut events, mut cancel| {
+            tunnel(origin, &mut events, &mut cancel).await
+        })
+    }
+}
+
+// A native linker does not know names like `nexus:plugin/tunnel#run`.
+#[cfg(target_family = "wasm")]
+nexus_plugin_api::export_tunnel!(Plugin);

@@ -1,0 +1,258 @@
+//! cloudflared's own pages, on a loopback port: what is true of the tunnel now. All of them say that they are plain text.
+
+use crate::settings::{METRICS, Mode, PROCESS};
+use nexus_plugin_api::caps::types::Error;
+use nexus_plugin_api::http::Request;
+use nexus_plugin_api::tunnel::{Figures, Origin};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+const TIMEOUT: u64 = 5_000;
+const LONGEST: usize = 1024 * 1024;
+
+async fn page(path: &str) -> Result<(u16, Vec<u8>), Error> {
+    let url = format!("process://{PROCESS}:{METRICS}{path}");
+    let response = Request::get(url).timeout(TIMEOUT).idle_timeout(TIMEOUT).send().await?;
+    let status = response.status;
+    Ok((status, response.bytes(LONGEST).await?))
+}
+
+/// Connections over which requests arrive; none while the pages are not there yet. (The gauge of connections counts
+/// those that are only being tried.)
+pub(crate) async fn connections() -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Ready {
+        #[serde(rename = "readyConnections")]
+        connections: u32,
+    }
+    let (status, body) = page("/ready").await.ok()?;
+    match status {
+        200 => Some(serde_json::from_slice::<Ready>(&body).map_or(1, |ready| ready.connections)),
+        _ => Some(0),
+    }
+}
+
+/// Where requests come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    Known(String),
+    /// It is not said yet.
+    Open,
+    /// The dashboard leads requests to somewhere else. A sentence for the operator.
+    Elsewhere(String),
+}
+
+pub(crate) async fn address(mode: &Mode, origin: &Origin) -> Address {
+    let body = |path: &'static str| async move { page(path).await.map(|(_, body)| body).unwrap_or_default() };
+    match mode {
+        Mode::Credentials { hostname, .. } => Address::Known(format!("https://{hostname}")),
+        Mode::Quick => quick(&body("/quicktunnel").await),
+        Mode::Token { hostname } => routed(&body("/config").await, hostname.as_deref(), origin),
+    }
+}
+
+fn quick(body: &[u8]) -> Address {
+    #[derive(Deserialize)]
+    struct Quick {
+        hostname: String,
+    }
+    match serde_json::from_slice::<Quick>(body) {
+        Ok(quick) if !quick.hostname.is_empty() => Address::Known(format!("https://{}", quick.hostname)),
+        _ => Address::Open,
+    }
+}
+
+#[derive(Deserialize)]
+struct Remote {
+    version: i64,
+    config: Routes,
+}
+
+#[derive(Deserialize)]
+struct Routes {
+    #[serde(default)]
+    ingress: Vec<Route>,
+}
+
+#[derive(Deserialize)]
+struct Route {
+    #[serde(default)]
+    hostname: String,
+    #[serde(default)]
+    service: String,
+}
+
+/// Of the routes in the dashboard, the one that leads here.
+fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
+    let Ok(remote) = serde_json::from_slice::<Remote>(body) else {
+        return Address::Open;
+    };
+    // -1: cloudflared runs on its own arguments until the dashboard's word arrives.
+    if remote.version < 0 {
+        return Address::Open;
+    }
+    let named: Vec<&Route> = remote
+        .config
+        .ingress
+        .iter()
+        .filter(|route| !route.hostname.is_empty() && !route.hostname.starts_with('*'))
+        .filter(|route| wanted.is_none_or(|wanted| route.hostname.eq_ignore_ascii_case(wanted)))
+        .collect();
+    if let Some(route) = named.iter().find(|route| leads_to(&route.service, origin)) {
+        return Address::Known(format!("https://{}", route.hostname.to_ascii_lowercase()));
+    }
+    let here = format!("http://{}:{}", origin.host, origin.port);
+    let fix = format!(
+        "In Cloudflare's dashboard, set the service of this tunnel's public hostname to {here}, and let the port stay the \
+         same with `listen = \"{}:{}\"` in this tunnel's table.",
+        origin.host, origin.port
+    );
+    Address::Elsewhere(match (named.first(), wanted) {
+        (Some(route), _) => format!("{} leads to {}, not here. {fix}", route.hostname, route.service),
+        (None, Some(wanted)) => format!("The dashboard has no route for {wanted}. {fix}"),
+        (None, None) => format!("The dashboard has no public hostname for this tunnel. {fix}"),
+    })
+}
+
+fn leads_to(service: &str, origin: &Origin) -> bool {
+    let Some(authority) = service.strip_prefix("http://") else {
+        return false;
+    };
+    let authority = authority.trim_end_matches('/');
+    let Some((host, port)) = authority.rsplit_once(':') else {
+        return false;
+    };
+    let here = ["localhost", "127.0.0.1", "[::1]"].contains(&host) || host.trim_matches(['[', ']']) == origin.host;
+    here && port.parse() == Ok(origin.port)
+}
+
+/// What cloudflared counts.
+pub(crate) async fn figures() -> Option<Figures> {
+    let (status, body) = page("/metrics").await.ok()?;
+    (status == 200).then(|| counted(&String::from_utf8_lossy(&body)))
+}
+
+fn counted(text: &str) -> Figures {
+    let samples = || text.lines().filter(|line| !line.starts_with('#'));
+    let sum = |name: &str| {
+        let mut values = samples().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let rest = match rest.strip_prefix('{') {
+                Some(labels) => labels.rsplit_once('}')?.1,
+                None => rest,
+            };
+            // Another metric whose name only begins the same.
+            rest.strip_prefix(' ')?.trim().parse::<f64>().ok()
+        });
+        let first = values.next()?;
+        let all = values.fold(first, |sum, value| sum + value);
+        // Counters are whole, and written as floats.
+        (0.0..9e15).contains(&all).then_some(all as u64)
+    };
+    // A location that was left is set to 0.
+    let locations: BTreeSet<String> = samples()
+        .filter_map(|line| line.strip_prefix("cloudflared_tunnel_server_locations{"))
+        .filter(|rest| rest.rsplit_once(' ').is_some_and(|(_, value)| value.trim() != "0"))
+        .filter_map(|rest| rest.split_once("edge_location=\"")?.1.split('"').next())
+        .map(str::to_owned)
+        .collect();
+    Figures {
+        requests: sum("cloudflared_tunnel_total_requests"),
+        errors: sum("cloudflared_tunnel_request_errors"),
+        locations: locations.into_iter().collect(),
+        ext: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin {
+            host: "127.0.0.1".to_owned(),
+            port: 7861,
+        }
+    }
+
+    #[test]
+    fn a_quick_tunnels_name_is_there_or_not_yet() {
+        assert_eq!(
+            quick(br#"{"hostname":"a-b-c.trycloudflare.com"}"#),
+            Address::Known("https://a-b-c.trycloudflare.com".to_owned())
+        );
+        for none in [&br#"{"hostname":""}"#[..], b"", b"404 page not found"] {
+            assert_eq!(quick(none), Address::Open);
+        }
+    }
+
+    fn config(routes: &str) -> Vec<u8> {
+        format!(
+            r#"{{"version":3,"config":{{"ingress":[{routes}{{"service":"http_status:404"}}],"warp-routing":{{}}}}}}"#
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn the_route_that_leads_here_is_the_address() {
+        let here = r#"{"hostname":"other.example.org","service":"http://localhost:80"},{"hostname":"Chat.example.org","service":"http://localhost:7861"},"#;
+        assert_eq!(
+            routed(&config(here), None, &origin()),
+            Address::Known("https://chat.example.org".to_owned())
+        );
+        assert_eq!(
+            routed(&config(here), Some("chat.example.org"), &origin()),
+            Address::Known("https://chat.example.org".to_owned())
+        );
+        assert_eq!(
+            routed(br#"{"version":-1,"config":{"ingress":[]}}"#, None, &origin()),
+            Address::Open
+        );
+        assert_eq!(routed(b"", None, &origin()), Address::Open);
+    }
+
+    #[test]
+    fn routes_that_lead_elsewhere_are_told_with_the_address_to_write() {
+        for (routes, wanted, word) in [
+            (
+                r#"{"hostname":"chat.example.org","service":"http://localhost:80"},"#,
+                None,
+                "chat.example.org leads to http://localhost:80",
+            ),
+            (
+                r#"{"hostname":"chat.example.org","service":"https://localhost:7861"},"#,
+                None,
+                "leads to https://",
+            ),
+            (
+                r#"{"hostname":"x.example.org","service":"http://localhost:7861"},"#,
+                Some("chat.example.org"),
+                "no route for chat.example.org",
+            ),
+            ("", None, "no public hostname"),
+        ] {
+            let Address::Elsewhere(why) = routed(&config(routes), wanted, &origin()) else {
+                panic!("{routes}")
+            };
+            assert!(
+                why.contains(word) && why.contains("http://127.0.0.1:7861") && why.contains("listen = "),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn figures_are_read_from_the_metrics() {
+        let text = "# HELP cloudflared_tunnel_total_requests Amount\n# TYPE cloudflared_tunnel_total_requests counter\n\
+                    cloudflared_tunnel_total_requests 17\ncloudflared_tunnel_total_requests_other 5\n\
+                    cloudflared_tunnel_request_errors 2\n\
+                    cloudflared_tunnel_server_locations{connection_id=\"0\",edge_location=\"fra03\"} 1\n\
+                    cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"ams01\"} 1\n\
+                    cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"lhr01\"} 0\n";
+        let figures = counted(text);
+        assert_eq!((figures.requests, figures.errors), (Some(17), Some(2)));
+        assert_eq!(figures.locations, ["ams01", "fra03"]);
+        assert_eq!(counted("").requests, None, "not used yet, or not there");
+    }
+}

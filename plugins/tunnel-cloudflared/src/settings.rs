@@ -1,0 +1,236 @@
+//! The configuration, parsed once, and what follows from it: how cloudflared is called.
+
+use nexus_plugin_api::caps::process::{Signal, Spec, StopStep};
+use nexus_plugin_api::job::permanent;
+use nexus_plugin_api::process::Command;
+use nexus_plugin_api::tunnel::{Failure, Origin};
+use serde::Deserialize;
+
+pub(crate) const BINARY: &str = "cloudflared";
+/// The name the contract asks for, and the name of the port of cloudflared's own server.
+pub(crate) const PROCESS: &str = "tunnel";
+pub(crate) const METRICS: &str = "metrics";
+pub(crate) const TOKEN: &str = "token";
+pub(crate) const CREDENTIALS: &str = "credentials";
+/// cloudflared lets running requests end for this long; the page's own socket never ends by itself.
+const GRACE: &str = "5s";
+/// The grace, and a machine under load.
+const STOP_TIMEOUT: u64 = 9_000;
+
+/// As it is written.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Authored {
+    pub(crate) hostname: String,
+    pub(crate) protocol: String,
+}
+
+/// Which of the operator's secrets were given; of the credentials the id of the tunnel.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) token: bool,
+    pub(crate) credentials: Option<String>,
+}
+
+/// Whose tunnel it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nobody's: a random name for as long as the process lives.
+    Quick,
+    /// Managed in the dashboard, which also says where requests lead. The name is chosen where several lead here.
+    Token { hostname: Option<String> },
+    /// Managed here.
+    Credentials { tunnel: String, hostname: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Auto,
+    Quic,
+    Http2,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) mode: Mode,
+    pub(crate) protocol: Protocol,
+}
+
+impl Settings {
+    /// # Errors
+    /// What does not go together, or is no host name.
+    pub(crate) fn of(authored: Authored, given: Given) -> Result<Self, Failure> {
+        let hostname = Some(authored.hostname).filter(|name| !name.is_empty());
+        if let Some(name) = &hostname
+            && !is_name(name)
+        {
+            return Err(permanent(
+                format!("`hostname` is `{name}`, which is no host name."),
+                "Give only the name, as in `chat.example.org`: no `https://`, no port, no path.",
+            ));
+        }
+        let mode = match (given.token, given.credentials, hostname) {
+            (true, Some(_), _) => {
+                return Err(permanent(
+                    "Both `token` and `credentials` are given; a tunnel has one of them.",
+                    "Take one of the two out of `[plugin.tunnel-cloudflared.secrets]`.",
+                ));
+            }
+            (true, None, hostname) => Mode::Token { hostname },
+            (false, Some(tunnel), Some(hostname)) => Mode::Credentials { tunnel, hostname },
+            (false, Some(_), None) => {
+                return Err(permanent(
+                    "`credentials` are given, but not the public name of the tunnel.",
+                    "Write into the configuration:\n[plugin.tunnel-cloudflared.config]\nhostname = \"chat.example.org\"   # \
+                     the name of `cloudflared tunnel route dns`",
+                ));
+            }
+            (false, None, None) => Mode::Quick,
+            (false, None, Some(name)) => {
+                return Err(permanent(
+                    format!(
+                        "`hostname` is `{name}`, but neither `token` nor `credentials` is given: a quick tunnel has a random name."
+                    ),
+                    "Give the secret of your own tunnel, or take `hostname` out.",
+                ));
+            }
+        };
+        let protocol = match authored.protocol.as_str() {
+            "quic" => Protocol::Quic,
+            "http2" => Protocol::Http2,
+            _ => Protocol::Auto,
+        };
+        Ok(Self { mode, protocol })
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.contains('.') && name.split('.').all(label)
+}
+
+/// The tunnel's id in a credentials file.
+///
+/// # Errors
+/// It is not what `cloudflared tunnel create` writes.
+pub(crate) fn tunnel_id(credentials: &str) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(rename = "TunnelID")]
+        tunnel_id: String,
+        #[serde(rename = "TunnelSecret")]
+        _secret: String,
+    }
+    // The parser's own words could quote the secret.
+    let bad = |why: &str| {
+        permanent(
+            format!("The secret `credentials` is not the content of a credentials file: {why}."),
+            "Name the file that `cloudflared tunnel create NAME` wrote:\n[plugin.tunnel-cloudflared.secrets]\ncredentials = { \
+             file = \"/home/you/.cloudflared/ID.json\" }",
+        )
+    };
+    let file: File = serde_json::from_str(credentials).map_err(|e| {
+        bad(match e.classify() {
+            serde_json::error::Category::Data => "it is JSON, but `TunnelID` or `TunnelSecret` is missing",
+            _ => "it is no JSON",
+        })
+    })?;
+    let plain = |c: char| c.is_ascii_hexdigit() || c == '-';
+    if file.tunnel_id.len() != 36 || !file.tunnel_id.chars().all(plain) {
+        return Err(bad("its `TunnelID` is no UUID"));
+    }
+    Ok(file.tunnel_id)
+}
+
+/// How cloudflared is called. Its own configuration file is always ours: any other it finds would replace the address
+/// that the tunnel leads to. What older versions lack goes through the environment, where they ignore it; an unknown
+/// flag would end them.
+pub(crate) fn spec(mode: &Mode, http2: bool, protocol: Protocol, origin: &Origin) -> Spec {
+    let host = if origin.host.contains(':') {
+        format!("[{}]", origin.host)
+    } else {
+        origin.host.clone()
+    };
+    let service = format!("http://{host}:{}", origin.port);
+    let mut command = Command::new(BINARY)
+        .args([
+            "tunnel",
+            "--config",
+            "{file:config.yml}",
+            "--loglevel",
+            "info",
+            "--no-autoupdate",
+        ])
+        .args(["--metrics", "127.0.0.1:{port:metrics}", "--grace-period", GRACE])
+        .port(METRICS)
+        .env("NO_AUTOUPDATE", "true")
+        .env("TUNNEL_LOG_OUTPUT", "json")
+        .env("TUNNEL_NO_PRECHECKS", "true")
+        .stop(vec![StopStep::Signal(Signal::Terminate), StopStep::Wait(STOP_TIMEOUT)]);
+    let mut file = "no-autoupdate: true\n".to_owned();
+    command = match mode {
+        Mode::Quick => command.args(["--url", &service]),
+        Mode::Token { .. } => command
+            .args(["run", "--url", &service])
+            .env("TUNNEL_TOKEN", format!("{{secret:{TOKEN}}}")),
+        Mode::Credentials { tunnel, hostname } => {
+            file.push_str(&format!(
+                "tunnel: \"{tunnel}\"\ncredentials-file: \"{{file:credentials.json}}\"\ningress:\n  - hostname: \
+                 \"{hostname}\"\n    service: \"{service}\"\n  - service: \"http_status:404\"\n"
+            ));
+            command
+                .args(["run"])
+                .file("credentials.json", format!("{{secret:{CREDENTIALS}}}"))
+        }
+    };
+    let named = match protocol {
+        Protocol::Http2 => Some("http2"),
+        Protocol::Quic => Some("quic"),
+        Protocol::Auto => http2.then_some("http2"),
+    };
+    if let Some(protocol) = named {
+        command = command.env("TUNNEL_TRANSPORT_PROTOCOL", protocol);
+    }
+    command.file("config.yml", file).0
+}
+
+/// The oldest cloudflared whose words and pages are known: it says why it got no quick tunnel.
+const FLOOR: [u64; 3] = [2024, 9, 0];
+
+/// Whether the text of `cloudflared version` names a version that will do.
+///
+/// # Errors
+/// What was found, what is needed and what to do.
+pub(crate) fn version(text: &str) -> Result<String, String> {
+    let first = text.trim().lines().next().unwrap_or_default();
+    let Some(rest) = first.strip_prefix("cloudflared version ") else {
+        return Err(format!(
+            "`cloudflared version` says `{}`, which is no version of cloudflared. Is another program of that name on the PATH?",
+            first.chars().take(80).collect::<String>()
+        ));
+    };
+    let found = rest.split(' ').next().unwrap_or_default();
+    // What somebody built themselves says no number.
+    if found == "DEV" {
+        return Ok(found.to_owned());
+    }
+    let core = found.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Option<Vec<u64>> = core.split('.').map(|part| part.parse().ok()).collect();
+    match numbers {
+        Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
+        _ => Err(format!(
+            "This is cloudflared {found}; 2024.9.0 or newer is needed. Update it with `cloudflared update`, or with your \
+             package manager."
+        )),
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests;

@@ -1,0 +1,231 @@
+//! What cloudflared writes, and what it means.
+//!
+//! Only for the reasons of a failure: whether the tunnel is up is read from its pages ([`crate::pages`]), since cloudflared
+//! writes errors while all is well. A line is JSON where the version can (2025.6.1 and newer), else
+//! `TIME LEVEL message key=value`; the command's own last word is plain text in both.
+
+use crate::settings::Mode;
+use nexus_plugin_api::job::{permanent, retry};
+use nexus_plugin_api::tunnel::{Failure, FailureKind};
+use serde::Deserialize;
+
+const REACH: &str =
+    "Check this machine's network: cloudflared needs port 7844 outwards, UDP for QUIC or TCP for HTTP/2.";
+const OWN: &str =
+    "Give the token or the credentials of a tunnel that exists: see `[plugin.tunnel-cloudflared.secrets]`.";
+/// Longer lines are cut: an answer of the quick service is logged whole.
+const LENGTH: usize = 300;
+
+/// How the process ended, as the host says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Record {
+    #[serde(default)]
+    level: String,
+    #[serde(default)]
+    message: String,
+    error: Option<String>,
+    /// Of an answer that could not be read, as `500 Internal Server Error`.
+    status_code: Option<String>,
+}
+
+impl Record {
+    /// None: a line without a level, the command's own word.
+    fn read(line: &str) -> Option<Self> {
+        if line.starts_with('{') {
+            return serde_json::from_str(line).ok();
+        }
+        let (_, rest) = line.split_once(' ')?;
+        let (level, rest) = rest.split_once(' ')?;
+        let level = match level {
+            "DBG" => "debug",
+            "INF" => "info",
+            "WRN" => "warn",
+            "ERR" => "error",
+            "FTL" => "fatal",
+            _ => return None,
+        };
+        let value = |key: &str| rest.split_once(key).map(|(_, value)| unquoted(value));
+        let message = rest.split_once("error=").map_or(rest, |(message, _)| message);
+        Some(Self {
+            level: level.to_owned(),
+            message: message.trim().to_owned(),
+            error: value("error="),
+            status_code: value("status_code="),
+        })
+    }
+
+    fn reason(&self) -> &str {
+        let given = self.status_code.iter().chain(&self.error).find(|text| !text.is_empty());
+        given.map_or(&self.message, String::as_str)
+    }
+}
+
+/// The value at the beginning, with or without quotation marks.
+fn unquoted(text: &str) -> String {
+    match text.strip_prefix('"') {
+        Some(inside) => {
+            let mut value = String::new();
+            let mut chars = inside.chars();
+            while let Some(c) = chars.next() {
+                match c {
+                    '"' => break,
+                    '\\' => value.extend(chars.next()),
+                    c => value.push(c),
+                }
+            }
+            value
+        }
+        None => text.split(' ').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Everything the lines so far have said.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    /// A connection was registered once: what fails later is tried again by cloudflared itself.
+    pub(crate) registered: bool,
+    rejected: Option<String>,
+    limited: bool,
+    usage: Option<String>,
+    /// The last error of the log, and the last word of the command.
+    error: Option<String>,
+    last: Option<String>,
+}
+
+impl Words {
+    pub(crate) fn read(&mut self, line: &str) {
+        let line = line.trim();
+        if line.contains("429 Too Many Requests") || line.contains("error code: 1015") {
+            self.limited = true;
+        }
+        if line.starts_with("Incorrect Usage") {
+            self.usage = Some(cut(line));
+        }
+        let Some(record) = Record::read(line) else {
+            // The very last line may only point at the help.
+            if !line.is_empty() && !line.starts_with("See '") {
+                self.last = Some(cut(line));
+            }
+            return;
+        };
+        if record.message.starts_with("Registered tunnel connection") {
+            self.registered = true;
+            (self.rejected, self.error) = (None, None);
+        } else if record.reason().contains("Unauthorized") {
+            self.rejected = Some(cut(record.reason()));
+        } else if matches!(record.level.as_str(), "error" | "fatal") && !is_noise(&record) {
+            self.error = Some(cut(record.reason()));
+        }
+    }
+
+    /// Why no request arrives, in cloudflared's own words.
+    pub(crate) fn trouble(&self) -> String {
+        let why = self.error.as_deref().or(self.last.as_deref());
+        why.unwrap_or("no connection to Cloudflare is registered").to_owned()
+    }
+
+    /// What cloudflared would go on trying for ever, and never with success.
+    pub(crate) fn hopeless(&self, mode: &Mode) -> Option<Failure> {
+        let why = self.rejected.as_deref()?;
+        match mode {
+            Mode::Quick => Some(retry(format!("Cloudflare refused the quick tunnel: {why}."))),
+            Mode::Token { .. } | Mode::Credentials { .. } => Some(permanent(
+                format!("Cloudflare does not accept the tunnel: {why}."),
+                format!("It was deleted, or its secret was changed. {OWN}"),
+            )),
+        }
+    }
+
+    /// No connection came about in time.
+    pub(crate) fn unregistered(&self) -> Failure {
+        let mut failure = retry(format!("Cloudflare cannot be reached: {}.", self.trouble()));
+        failure.hint = Some(REACH.to_owned());
+        failure
+    }
+
+    /// Why the process is gone.
+    pub(crate) fn failure(&self, mode: &Mode, exit: Exit) -> Failure {
+        if self.limited {
+            return Failure {
+                kind: FailureKind::RetryLater,
+                message: "Cloudflare gives out no more quick tunnels to this address for now (429).".to_owned(),
+                hint: Some("It is tried again after a long pause, since more tries make it worse. A tunnel of your own has no such limit.".to_owned()),
+            };
+        }
+        if let Some(failure) = self.hopeless(mode) {
+            return failure;
+        }
+        if let Some(usage) = &self.usage {
+            return permanent(
+                format!("cloudflared does not understand how it was called: {usage}."),
+                "Update it: `cloudflared update`, or with your package manager.",
+            );
+        }
+        let last = self.last.as_deref().unwrap_or_default();
+        let says = |words: &str| last.contains(words);
+        if says("token is not valid") {
+            return permanent(
+                "cloudflared does not accept the token.",
+                "Copy it again from Cloudflare's dashboard: it is the long text after `--token`.",
+            );
+        }
+        if says("credentials file") || says("ingress") {
+            return permanent(format!("cloudflared does not accept its configuration: {last}."), OWN);
+        }
+        if says("failed to request quick Tunnel") {
+            let mut failure = retry(format!(
+                "Cloudflare's service for quick tunnels cannot be reached: {}.",
+                cause(last)
+            ));
+            failure.hint =
+                Some("Check this machine's network and name service: api.trycloudflare.com is asked.".to_owned());
+            return failure;
+        }
+        if says("quick Tunnel") {
+            return retry(format!(
+                "Cloudflare's service for quick tunnels gave no tunnel: {}.",
+                self.trouble()
+            ));
+        }
+        match exit {
+            Exit::Signal(signal) => retry(format!("cloudflared was ended by signal {signal}.")),
+            Exit::Code(0) => retry("cloudflared ended by itself."),
+            Exit::Code(code) => retry(format!(
+                "cloudflared gave up with exit code {code}: {}.",
+                self.trouble()
+            )),
+        }
+    }
+}
+
+/// Errors of the start that only mean that a look-up was not needed.
+fn is_noise(record: &Record) -> bool {
+    record.message.starts_with("edge discovery")
+        || record.message.starts_with("Connection terminated")
+        || record.reason().contains("context canceled")
+}
+
+/// The innermost cause of a Go error.
+fn cause(text: &str) -> &str {
+    text.split_once("failed to request quick Tunnel: ")
+        .map_or(text, |(_, cause)| cause)
+}
+
+fn cut(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "words_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests;
