@@ -68,7 +68,7 @@ fn client(visitor: &Visitor) -> Client {
         browser: visitor.browser.clone(),
         device: visitor.device.clone(),
         peer: visitor.address.to_string(),
-        tunnel: visitor.tunnel.clone(),
+        place: visitor.place.clone(),
         agent: visitor.agent.clone(),
     }
 }
@@ -157,9 +157,9 @@ impl AuthApi for AuthAdapter {
         .boxed()
     }
 
-    fn lookup<'a>(&'a self, tunnel: Option<&'a str>, token: &'a str) -> Reply<'a, Option<Login>> {
+    fn lookup<'a>(&'a self, place: &'a str, token: &'a str) -> Reply<'a, Option<Login>> {
         async move {
-            let Some(stored) = self.auth.authenticate(tunnel, token).await? else {
+            let Some(stored) = self.auth.authenticate(place, token).await? else {
                 return Ok(None);
             };
             Ok(Some(Login {

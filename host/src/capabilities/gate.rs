@@ -241,7 +241,13 @@ impl Gate {
         let path = Path::new(wanted);
         let plain = !path.components().any(|c| matches!(c, Component::ParentDir));
         match home {
-            Some(home) if path.is_absolute() && plain && lies_in(path, home) => Ok(Some(path.to_path_buf())),
+            Some(home) if path.is_absolute() && plain && path.starts_with(home) => match real(path, home) {
+                Ok(real) => Ok(Some(real)),
+                Err(why) => Err(Denial(format!(
+                    "The plugin {} may not run `{binary}` in {wanted}: {why}.",
+                    self.plugin
+                ))),
+            },
             Some(home) => Err(self.deny_or(
                 &format!("may not run `{binary}` in {wanted}; it may in {}", home.display()),
                 (path.is_absolute() && plain).then(|| format!("[chat.main]\nworkspace = {}", toml_text(wanted))),
@@ -349,13 +355,18 @@ impl Gate {
     }
 }
 
-/// In name, and where both are there also in fact: a symbolic link in the workspace leads nowhere else.
-fn lies_in(path: &Path, home: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok();
-    path.starts_with(home)
-        && real(path)
-            .zip(real(home))
-            .is_none_or(|(path, home)| path.starts_with(home))
+/// The directory itself: a symbolic link below `home` leads nowhere else.
+fn real(path: &Path, home: &Path) -> Result<PathBuf, String> {
+    let found = |path: &Path| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
+    let (path, home) = (found(path)?, found(home)?);
+    if path.starts_with(&home) {
+        return Ok(path);
+    }
+    Err(format!(
+        "it is a link to {}, outside of {}",
+        path.display(),
+        home.display()
+    ))
 }
 
 fn own_port(scheme: &str) -> Option<u16> {

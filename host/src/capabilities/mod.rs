@@ -25,8 +25,8 @@ use crate::time::Clock;
 use log::LogSink;
 use nexus_plugin_api::host::caps::types::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Accessor, HasData};
 
@@ -51,7 +51,7 @@ pub struct Context {
     /// Where its processes run that name no directory.
     pub workspace: Option<PathBuf>,
     pub log: Arc<LogSink>,
-    pub starts: Starts,
+    pub starts: Mutex<Starts>,
 }
 
 impl Context {

@@ -9,8 +9,7 @@ use nexus_plugin_api::host::caps::process as wit;
 use nexus_plugin_api::host::caps::types::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wasmtime::component::{Access, Accessor, StreamReader};
 
@@ -41,23 +40,41 @@ impl Context {
         })
     }
 
-    /// A place for one more process, held while it is started, or for as long as a `run` lasts.
-    fn place(&self, key: Option<&port::Key>) -> Result<Starting<'_>, Error> {
+    /// A place for one more process with a name. Held until it is listed, also where the plugin does not wait for that.
+    fn place(self: &Arc<Self>, key: &port::Key) -> Result<Starting, Error> {
+        // Locked before the list is taken: what is started meanwhile is in one of the two.
+        let mut starts = lock(&self.starts);
         let listed = self.ports.processes.list();
-        let mut starting = self.starts.now.lock().unwrap_or_else(PoisonError::into_inner);
         let running = listed
             .iter()
             .filter(|process| process.key.plugin == self.owner && process.exit.is_none())
             .map(|process| process.key.name.as_str());
-        let named: BTreeSet<&str> = running
-            .chain(starting.values().flatten().map(String::as_str))
-            .filter(|name| key.is_none_or(|key| key.name != *name))
+        let others: BTreeSet<&str> = running
+            .chain(starts.named.values().map(String::as_str))
+            .filter(|name| key.name != *name)
             .collect();
-        let runs = starting.values().filter(|name| name.is_none()).count();
-        self.gate.another_process(named.len() + runs)?;
-        let number = self.starts.count.fetch_add(1, Ordering::Relaxed);
-        starting.insert(number, key.map(|key| key.name.clone()));
-        Ok(Starting { of: self, number })
+        self.gate.another_process(others.len())?;
+        let number = starts.next();
+        starts.named.insert(number, key.name.clone());
+        drop(starts);
+        Ok(Starting {
+            of: Arc::clone(self),
+            number,
+        })
+    }
+
+    /// A place for a process that runs to its end. Counted apart: a plugin asks for the version of a program while its
+    /// own server runs.
+    fn run_place(self: &Arc<Self>) -> Result<Starting, Error> {
+        let mut starts = lock(&self.starts);
+        self.gate.another_process(starts.runs.len())?;
+        let number = starts.next();
+        starts.runs.insert(number);
+        drop(starts);
+        Ok(Starting {
+            of: Arc::clone(self),
+            number,
+        })
     }
 
     /// Looking for a file may wait for a disk.
@@ -103,25 +120,52 @@ impl Context {
     }
 }
 
-/// The processes of a plugin that are being started now.
+/// The processes of a plugin that are being started, and those that run to their end.
 #[derive(Default)]
 pub struct Starts {
-    count: AtomicU64,
-    /// The name of each; none for one that only runs to its end.
-    now: Mutex<BTreeMap<u64, Option<String>>>,
+    count: u64,
+    named: BTreeMap<u64, String>,
+    runs: BTreeSet<u64>,
+}
+
+impl Starts {
+    fn next(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+}
+
+fn lock(starts: &Mutex<Starts>) -> MutexGuard<'_, Starts> {
+    starts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Counts against `limits.processes` until it is dropped.
-struct Starting<'a> {
-    of: &'a Context,
+struct Starting {
+    of: Arc<Context>,
     number: u64,
 }
 
-impl Drop for Starting<'_> {
+impl Drop for Starting {
     fn drop(&mut self) {
-        let mut starting = self.of.starts.now.lock().unwrap_or_else(PoisonError::into_inner);
-        starting.remove(&self.number);
+        let mut starts = lock(&self.of.starts);
+        starts.named.remove(&self.number);
+        starts.runs.remove(&self.number);
     }
+}
+
+/// Runs to its end with its place, though the plugin may give up the call: a start that was begun goes on.
+async fn holding<T: Send + 'static>(
+    place: Starting,
+    work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::spawn(async move {
+        let done = work.await;
+        drop(place);
+        done
+    });
+    let done = done.await;
+    done.map_err(|e| Error::Other(format!("starting the process failed: {e}")))?
+        .map_err(failed)
 }
 
 fn output_mode(mode: wit::OutputMode) -> port::OutputMode {
@@ -194,7 +238,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
-            let _starting = ctx.place(None)?;
+            let _place_of_run = ctx.run_place()?;
             let timeout = Duration::from_millis(timeout).min(timeouts::PROCESS_RUN);
             let run = ctx.ports.processes.run(&ctx.owner, spec, ctx.references(), timeout);
             let out = run.await.map_err(failed)?;
@@ -212,13 +256,9 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
             let key = ctx.key(&name);
-            let _starting = ctx.place(Some(&key))?;
-            let running = ctx
-                .ports
-                .processes
-                .ensure(key, spec, ctx.references())
-                .await
-                .map_err(failed)?;
+            let place = ctx.place(&key)?;
+            let (processes, references) = (Arc::clone(&ctx.ports.processes), ctx.references());
+            let running = holding(place, async move { processes.ensure(key, spec, references).await }).await?;
             Ok(wit::Running {
                 outcome: if running.adopted {
                     wit::Outcome::Adopted

@@ -19,8 +19,15 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
     let ConfigCommand::Check { file } = command;
-    if let Some(file) = file {
-        place.config = Some(file.clone());
+    if let Some(file) = file
+        && let Some(other) = place.config.replace(file.clone())
+    {
+        complain(&format!(
+            "error: two files are named, {} and {}: check one at a time",
+            file.display(),
+            other.display()
+        ));
+        return ExitCode::from(EXIT_USAGE);
     }
     let config = match load_config(&place, None, &Components::shipped()) {
         Ok(config) => config,

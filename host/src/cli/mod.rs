@@ -68,7 +68,8 @@ enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Where {
     /// The configuration; without it nexus/nexus.toml in the user's configuration folder if there is one, else the
-    /// defaults. Never a file of the current directory: the agent writes there
+    /// defaults (`nexus plugin` looks into none that is not named). Never a file of the current directory: the agent
+    /// writes there
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Where accounts, sessions, the journal and installed tools lie [default: nexus in the user's data folder]

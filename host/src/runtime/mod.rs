@@ -27,7 +27,7 @@ mod tunnel;
 pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
-use crate::capabilities::{Context, Gate, GeneratedSecrets, Ports, Requests, Starts};
+use crate::capabilities::{Context, Gate, GeneratedSecrets, Ports, Requests};
 use crate::config::resolved::{Plugin, Source};
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
@@ -42,7 +42,7 @@ use nexus_plugin_api::manifest::Manifest;
 use port::{AuthProvider, ChatBackend, TunnelProvider};
 use state::State;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use supervisor::{Recipe, Supervisor};
 use tunnel::WasmTunnel;
 use wasmtime::Engine;
@@ -222,7 +222,7 @@ impl Runtime {
             config: serde_json::Value::Object(plugin.config.clone()).to_string(),
             workspace,
             log: Arc::new(log),
-            starts: Starts::default(),
+            starts: Mutex::default(),
         };
         Recipe {
             engine: self.engine.clone(),

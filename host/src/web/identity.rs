@@ -1,6 +1,7 @@
 //! Who a request is from. Handlers take these extractors, so that none can forget a check: [`LoggedIn`] cannot be had
 //! without a valid login, [`OwnerForm`] not without its CSRF token, [`VisitorForm`] not from another browser.
 
+use super::ingress::Place;
 use super::port::{ApiError, Login, NewLogin, Visitor};
 use super::{Connection, Site, WebState, pages};
 use crate::runtime::port::auth::Input;
@@ -20,7 +21,8 @@ use subtle::ConstantTimeEq as _;
 pub(super) const FORM_BYTES: usize = 64 * 1024;
 
 /// The cookies. On TLS their names start with `__Host-`, so that no other host and no plain connection can set
-/// them; on plain loopback a name of its own, so that one never passes for the other.
+/// them; on plain HTTP each place has names of its own, since such a cookie reaches every port of its host: two tunnels
+/// of one provider must not take each other's.
 #[derive(Clone, Copy)]
 pub(super) enum Cookie {
     Login,
@@ -29,19 +31,22 @@ pub(super) enum Cookie {
 }
 
 impl Cookie {
-    fn name(self, secure: bool) -> &'static str {
-        match (self, secure) {
-            (Self::Login, true) => "__Host-nexus",
-            (Self::Login, false) => "nexus-local",
-            (Self::Device, true) => "__Host-nexus-device",
-            (Self::Device, false) => "nexus-local-device",
-            (Self::Browser, true) => "__Host-nexus-browser",
-            (Self::Browser, false) => "nexus-local-browser",
+    fn name(self, site: &Site) -> String {
+        let base = match (&site.place, site.secure) {
+            (_, true) => "__Host-nexus".to_owned(),
+            (Place::Loopback, false) => "nexus-local".to_owned(),
+            (Place::Host(_), false) => "nexus-host".to_owned(),
+            (Place::Tunnel(name), false) => format!("nexus-tunnel-{name}"),
+        };
+        match self {
+            Self::Login => base,
+            Self::Device => base + "-device",
+            Self::Browser => base + "-browser",
         }
     }
 
     fn read(self, headers: &HeaderMap, site: &Site) -> Option<String> {
-        let name = self.name(site.secure);
+        let name = self.name(site);
         headers
             .get_all(COOKIE)
             .iter()
@@ -57,7 +62,7 @@ impl Cookie {
         let age = max_age.map_or(String::new(), |age| format!("; Max-Age={}", age.as_secs()));
         let cookie = format!(
             "{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}",
-            self.name(site.secure)
+            self.name(site)
         );
         match HeaderValue::from_str(&cookie) {
             Ok(cookie) => {
@@ -96,15 +101,12 @@ impl FromRequestParts<WebState> for MaybeLogin {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
         let site = site(parts).map_err(IntoResponse::into_response)?;
-        let Some(connection) = parts.extensions.get::<Connection>() else {
-            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
-        };
-        let tunnel = connection.tunnel().map(str::to_owned);
+        let place = site.place.to_string();
         let login = match Cookie::Login.read(&parts.headers, &site) {
             Some(token) if !token.is_empty() => state
                 .services
                 .auth
-                .lookup(tunnel.as_deref(), &token)
+                .lookup(&place, &token)
                 .await
                 .map_err(|error| pages::failure(&error))?,
             _ => None,
@@ -176,7 +178,7 @@ impl FromRequestParts<WebState> for Guest {
         let visitor = Visitor {
             origin: site.origin.clone(),
             address: connection.client_address(&parts.headers),
-            tunnel: connection.tunnel().map(str::to_owned),
+            place: site.place.to_string(),
             browser,
             device: Cookie::Device.read(&parts.headers, &site),
             agent: parts
@@ -315,14 +317,26 @@ mod tests {
     #[test]
     fn a_cookie_of_the_other_kind_is_not_read() {
         let mut headers = HeaderMap::new();
-        headers.insert(COOKIE, "a=b; nexus-local=plain; __Host-nexus=tls".parse().unwrap());
-        let site = |secure| Site {
+        headers.insert(
+            COOKIE,
+            "a=b; nexus-local=plain; nexus-tunnel-a=one; __Host-nexus=tls"
+                .parse()
+                .unwrap(),
+        );
+        let site = |secure, place| Site {
             origin: String::new(),
             secure,
             loopback: false,
+            place,
         };
-        assert_eq!(Cookie::Login.read(&headers, &site(true)).unwrap(), "tls");
-        assert_eq!(Cookie::Login.read(&headers, &site(false)).unwrap(), "plain");
-        assert_eq!(Cookie::Device.read(&headers, &site(false)), None);
+        let tunnel = |name: &str| Place::Tunnel(name.to_owned());
+        assert_eq!(Cookie::Login.read(&headers, &site(true, tunnel("a"))).unwrap(), "tls");
+        assert_eq!(
+            Cookie::Login.read(&headers, &site(false, Place::Loopback)).unwrap(),
+            "plain"
+        );
+        assert_eq!(Cookie::Login.read(&headers, &site(false, tunnel("a"))).unwrap(), "one");
+        assert_eq!(Cookie::Login.read(&headers, &site(false, tunnel("b"))), None);
+        assert_eq!(Cookie::Device.read(&headers, &site(false, Place::Loopback)), None);
     }
 }

@@ -47,6 +47,29 @@ pub struct Site {
     pub secure: bool,
     /// Reached by a loopback name, from this machine, not through a tunnel.
     pub loopback: bool,
+    pub place: Place,
+}
+
+/// What a login is bound to: a cookie on plain HTTP reaches every port of its host name, so a token that was caught at one
+/// place must be worth nothing at another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// This machine's own loopback.
+    Loopback,
+    /// A name of `hosts`, or `public_url`: lower case, without the port.
+    Host(String),
+    /// A tunnel's listener, under whatever name.
+    Tunnel(String),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Loopback => f.write_str("loopback"),
+            Self::Host(name) => write!(f, "host {name}"),
+            Self::Tunnel(name) => write!(f, "tunnel {name}"),
+        }
+    }
 }
 
 /// A Host header, split. Ports are compared only where the list names one.
@@ -108,15 +131,19 @@ impl Connection {
                     && authority.is_in(&[name.trim_end_matches('/').to_owned()])
                 {
                     let secure = scheme.eq_ignore_ascii_case("https");
-                    return Some(Site::new(secure, host, false));
+                    return Some(Site::new(secure, host, Place::Host(authority.host)));
                 }
                 let loopback = authority.is_loopback();
-                (loopback || authority.is_in(hosts))
-                    .then(|| Site::new(false, host, loopback && self.peer.ip().is_loopback()))
+                let place = if loopback && self.peer.ip().is_loopback() {
+                    Place::Loopback
+                } else {
+                    Place::Host(authority.host.clone())
+                };
+                (loopback || authority.is_in(hosts)).then(|| Site::new(false, host, place))
             }
-            Ingress::Tunnel { hosts, https, .. } => {
-                authority.is_in(&hosts.borrow()).then(|| Site::new(*https, host, false))
-            }
+            Ingress::Tunnel { hosts, https, name, .. } => authority
+                .is_in(&hosts.borrow())
+                .then(|| Site::new(*https, host, Place::Tunnel(name.clone()))),
         }
     }
 
@@ -144,12 +171,13 @@ impl Connection {
 }
 
 impl Site {
-    fn new(secure: bool, host: &str, loopback: bool) -> Self {
+    fn new(secure: bool, host: &str, place: Place) -> Self {
         let scheme = if secure { "https" } else { "http" };
         Self {
             origin: format!("{scheme}://{}", host.to_ascii_lowercase()),
             secure,
-            loopback,
+            loopback: place == Place::Loopback,
+            place,
         }
     }
 }
@@ -199,6 +227,15 @@ mod tests {
         let connection = local(&["box.lan", "other.lan:81"], Some("https://chat.example"));
         assert!(connection.site("box.lan:7860").is_some_and(|s| !s.loopback));
         assert!(connection.site("other.lan:81").is_some());
+        assert_eq!(
+            connection.site("Box.lan:7860").unwrap().place.to_string(),
+            "host box.lan"
+        );
+        assert_eq!(
+            connection.site("chat.example").unwrap().place.to_string(),
+            "host chat.example"
+        );
+        assert_eq!(connection.site("localhost:7860").unwrap().place, Place::Loopback);
         assert_eq!(connection.site("other.lan:82"), None);
         assert_eq!(connection.site("chat.example").unwrap().origin, "https://chat.example");
     }

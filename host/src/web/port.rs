@@ -45,8 +45,8 @@ pub struct Visitor {
     pub origin: String,
     /// The client's address, cleared of what a client can forge.
     pub address: IpAddr,
-    /// The tunnel it came through, if any.
-    pub tunnel: Option<String>,
+    /// Where it came in; a login that is made is good there alone.
+    pub place: String,
     /// Random, in a cookie of this browser: what a login step is bound to.
     pub browser: String,
     /// The value of the known-device cookie, not checked yet.
@@ -155,9 +155,9 @@ pub trait AuthApi: Send + Sync + 'static {
     /// The first form of a login.
     fn begin<'a>(&'a self, visitor: &'a Visitor) -> Reply<'a, LoginForm>;
     fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome>;
-    /// The login that a cookie's token belongs to, where it was made at this ingress: none is the local one. Also keeps
-    /// it from ending for lack of use.
-    fn lookup<'a>(&'a self, tunnel: Option<&'a str>, token: &'a str) -> Reply<'a, Option<Login>>;
+    /// The login that a cookie's token belongs to, where it was made at this place. Also keeps it from ending for lack of
+    /// use.
+    fn lookup<'a>(&'a self, place: &'a str, token: &'a str) -> Reply<'a, Option<Login>>;
     fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()>;
     /// Ends all other logins of this user; how many there were.
     fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize>;

@@ -329,8 +329,8 @@ async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
     }
     let visitor = web.fakes.auth.visitors.lock().unwrap().last().cloned().unwrap();
     assert_eq!(
-        (visitor.address.to_string().as_str(), visitor.tunnel.as_deref()),
-        ("203.0.113.7", Some("main"))
+        (visitor.address.to_string().as_str(), visitor.place.as_str()),
+        ("203.0.113.7", "tunnel main")
     );
     assert_eq!(visitor.origin, "https://t.example");
     for _ in 0..5 {
@@ -391,12 +391,21 @@ async fn assets_are_kept_for_ever_and_named_by_their_content() {
         web.get("/assets/0000000000000000/nexus.css", "").await.status,
         StatusCode::NOT_FOUND
     );
-    let script = web.get(&path.replace("nexus.css", "chat.js"), "").await;
-    assert_eq!(
-        script.text.matches("innerHTML").count(),
-        1,
-        "HTML gets in through one function"
-    );
+    for (script, ways) in [
+        ("nexus.js", 1),
+        ("live.js", 0),
+        ("chat.js", 0),
+        ("asks.js", 0),
+        ("dom.js", 1),
+    ] {
+        let body = web.get(&path.replace("nexus.css", script), "").await.text;
+        assert!(!body.is_empty(), "{script}");
+        assert_eq!(
+            body.matches("innerHTML").count(),
+            ways,
+            "HTML gets in through one function a page, not in {script}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ pub struct Client {
     pub peer: String,
     /// The browser, as it calls itself.
     pub agent: String,
-    /// The tunnel it came through: the login that it makes is good there alone.
-    pub tunnel: Option<String>,
+    /// Where it came in: the login that it makes is good there alone.
+    pub place: String,
 }
 
 /// What to show next. `state` comes back with the answer.

@@ -32,15 +32,12 @@ impl std::fmt::Debug for NewLogin {
     }
 }
 
-/// What the store knows of a token. A cookie on plain HTTP reaches every port of its host name, so what was made at one
-/// ingress is worth nothing at another: a token that a program on this machine caught does not open the tunnel.
-fn key(tunnel: Option<&str>, token: &str) -> [u8; 32] {
-    let (kind, name) = tunnel.map_or((b'l', ""), |name| (b't', name));
-    let length = u64::try_from(name.len()).unwrap_or(u64::MAX);
+/// What the store knows of a token: with the place where it was made, so that it is worth nothing at another.
+fn key(place: &str, token: &str) -> [u8; 32] {
+    let length = u64::try_from(place.len()).unwrap_or(u64::MAX);
     let digest = Sha256::new()
-        .chain_update([kind])
         .chain_update(length.to_le_bytes())
-        .chain_update(name)
+        .chain_update(place)
         .chain_update(token);
     digest.finalize().into()
 }
@@ -64,17 +61,17 @@ impl AuthService {
             peer: client.peer.clone(),
             agent: client.agent.chars().take(200).collect(),
         };
-        let key = key(client.tunnel.as_deref(), &token);
+        let key = key(&client.place, &token);
         self.store.add_login(key, login.clone()).await?;
         Ok(NewLogin { token, device, login })
     }
 
-    /// Whose session the cookie's token is; none: nobody's any more, or of another ingress. Counts as a use.
+    /// Whose session the cookie's token is; none: nobody's any more, or of another place. Counts as a use.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`]: nobody may be let in.
-    pub async fn authenticate(&self, tunnel: Option<&str>, token: &str) -> Result<Option<Login>, AuthError> {
-        let Some(login) = self.store.login(key(tunnel, token)).await? else {
+    pub async fn authenticate(&self, place: &str, token: &str) -> Result<Option<Login>, AuthError> {
+        let Some(login) = self.store.login(key(place, token)).await? else {
             return Ok(None);
         };
         if self.expired(&login) {

@@ -24,7 +24,7 @@ fn client(browser: &str, device: Option<&str>) -> Client {
         device: device.map(Into::into),
         peer: "192.0.2.7".into(),
         agent: "test".into(),
-        tunnel: None,
+        place: "loopback".to_owned(),
     }
 }
 
@@ -301,32 +301,32 @@ async fn sessions_expire_idle_and_absolutely() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, clock, fake, login) = owner(dir.path()).await;
     let day = 24 * 60 * MINUTE;
-    assert!(auth.authenticate(None, "guess").await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", "guess").await.unwrap().is_none());
     assert!(auth.is_fresh(&login.login, 5 * MINUTE));
     clock.advance(5 * MINUTE);
     assert!(!auth.is_fresh(&login.login, 5 * MINUTE));
     for _ in 0..8 {
         clock.advance(11 * day);
         assert!(
-            auth.authenticate(None, &login.token).await.unwrap().is_some(),
+            auth.authenticate("loopback", &login.token).await.unwrap().is_some(),
             "used every 11 days"
         );
     }
     clock.advance(3 * day);
     assert!(
-        auth.authenticate(None, &login.token).await.unwrap().is_none(),
+        auth.authenticate("loopback", &login.token).await.unwrap().is_none(),
         "90 days"
     );
     let login = attempt(&auth, "owner", "right one", &client("b", None)).await.unwrap();
     drop(auth);
     let auth = reopen(dir.path(), fake, &clock).await;
     assert!(
-        auth.authenticate(None, &login.token).await.unwrap().is_some(),
+        auth.authenticate("loopback", &login.token).await.unwrap().is_some(),
         "survives a restart"
     );
     clock.advance(14 * day);
     assert!(
-        auth.authenticate(None, &login.token).await.unwrap().is_none(),
+        auth.authenticate("loopback", &login.token).await.unwrap().is_none(),
         "14 days without use"
     );
 }
@@ -342,12 +342,12 @@ async fn revoking_closes_what_is_open() {
         auth.logout(&second.login).await
     });
     assert_eq!((closed, done), ((), Ok(())));
-    assert!(auth.authenticate(None, &second.token).await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", &second.token).await.unwrap().is_none());
     let ((), done) = tokio::join!(auth.revoked(&third.login.id), async {
         auth.revoke(&first.login, Which::AllBut(first.login.id.clone())).await
     });
     done.unwrap();
-    assert!(auth.authenticate(None, &first.token).await.unwrap().is_some());
+    assert!(auth.authenticate("loopback", &first.token).await.unwrap().is_some());
     auth.revoked(&third.login.id).await; // who asks late is told too
 }
 
@@ -356,17 +356,18 @@ async fn a_login_is_good_where_it_was_made_and_nowhere_else() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, _, _, local) = owner(dir.path()).await;
     let through = Client {
-        tunnel: Some("main".into()),
+        place: "tunnel main".into(),
         ..client("b", None)
     };
     let tunnel = attempt(&auth, "owner", "right one", &through).await.unwrap();
     for (token, place, good) in [
-        (&local.token, None, true),
-        (&local.token, Some("main"), false),
-        (&local.token, Some(""), false),
-        (&tunnel.token, Some("main"), true),
-        (&tunnel.token, Some("other"), false),
-        (&tunnel.token, None, false),
+        (&local.token, "loopback", true),
+        (&local.token, "tunnel main", false),
+        (&local.token, "host chat.example", false),
+        (&local.token, "", false),
+        (&tunnel.token, "tunnel main", true),
+        (&tunnel.token, "tunnel other", false),
+        (&tunnel.token, "loopback", false),
     ] {
         assert_eq!(
             auth.authenticate(place, token).await.unwrap().is_some(),
@@ -385,7 +386,7 @@ async fn another_process_ends_logins_too() {
         .reset_password("owner", input(&[("password", "another one")]))
         .await
         .unwrap();
-    assert!(auth.authenticate(None, &login.token).await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", &login.token).await.unwrap().is_none());
     assert_eq!(
         attempt(&auth, "owner", "right one", &client("b", None))
             .await
@@ -414,8 +415,8 @@ async fn changing_the_password_ends_the_other_logins() {
     auth.change_password(&first.login, change("right one"), &who)
         .await
         .unwrap();
-    assert!(auth.authenticate(None, &first.token).await.unwrap().is_some());
-    assert!(auth.authenticate(None, &second.token).await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", &first.token).await.unwrap().is_some());
+    assert!(auth.authenticate("loopback", &second.token).await.unwrap().is_none());
     attempt(&auth, "owner", "another one", &who).await.unwrap();
     for _ in 0..5 {
         auth.change_password(&first.login, change("wrong"), &who)

@@ -20,6 +20,8 @@ export function start() {
 
   // ---- small things ------------------------------------------------------------------------------------------
 
+  // Where the focus goes when what had it is gone.
+  const home = () => (foreign ? scroll : box).focus();
   const say = (text) => { $('say').textContent = text; };
   const tell = (text, calm = false) => { notice.hidden = !text; notice.textContent = text ?? ''; notice.classList.toggle('calm', calm); };
   const key = (name) => `${name}:${session || 'new'}`;
@@ -177,7 +179,7 @@ export function start() {
 
   function putAsk(data) {
     asks.get(data.id)?.remove();
-    const card = askCard(data, session, () => box.focus(), (answer, failed) =>
+    const card = askCard(data, session, home, (answer, failed) =>
       ask({ type: 'reply', session, ask: data.id, answer }, null, failed));
     asks.set(data.id, card);
     asksBox.append(card);
@@ -188,7 +190,7 @@ export function start() {
   function closeAsk(id) {
     const card = asks.get(id);
     asks.delete(id);
-    if (card?.contains(document.activeElement)) box.focus();
+    if (card?.contains(document.activeElement)) home();
     card?.remove();
   }
 
@@ -209,13 +211,13 @@ export function start() {
 
   function drawTail() {
     clearInterval(ticking);
-    const busy = turn.type === 'running' || turn.type === 'retrying';
+    const busy = !foreign && (turn.type === 'running' || turn.type === 'retrying');
     stop.hidden = !busy;
     app.classList.toggle('busy', busy);
     tail.replaceChildren();
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
-    if (turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), asks.size ? 'Waiting for you' : 'Working'));
-    if (turn.type === 'retrying') {
+    if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), asks.size ? 'Waiting for you' : 'Working'));
+    if (busy && turn.type === 'retrying') {
       const when = el('span');
       const tick = () => {
         const left = turn.next_at ? Math.ceil((turn.next_at - Date.now()) / 1000) : 0;
@@ -293,7 +295,7 @@ export function start() {
 
   function giveBack(item, reason) {
     forget(item);
-    if (!box.value) { box.value = item.text; grow(); }
+    if (!box.value) write(item.text);
     tell(reason);
   }
 
@@ -444,11 +446,15 @@ export function start() {
   // A chat of another backend stays readable; only its own can go on with it.
   function drawOwner() {
     const was = foreign;
-    foreign = plugin !== null && owner !== null && plugin !== owner;
+    // What is starting may still turn out to be missing.
+    foreign = phase !== 'starting' && plugin !== null && owner !== null && plugin !== owner;
+    const focused = $('composer').contains(document.activeElement);
     app.classList.toggle('foreign', foreign);
     $('foreign').hidden = !foreign;
-    if (was !== foreign) drawTail();
     if (foreign) $('foreign').textContent = `This chat was held with ${owner}; ${plugin} is in use now. It can be read, and goes on when ${owner} is back.`;
+    if (was === foreign) return;
+    drawTail();
+    if (foreign && focused) home();
   }
 
   // ---- the composer ------------------------------------------------------------------------------------------
