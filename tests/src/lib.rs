@@ -10,6 +10,7 @@
 )]
 
 pub mod browser;
+pub mod cloudflared;
 pub mod directive;
 pub mod guests;
 pub mod llm;
@@ -17,6 +18,7 @@ pub mod nexus;
 pub mod opencode;
 pub mod processes;
 pub mod sse;
+pub mod tunnels;
 pub mod world;
 
 use std::path::PathBuf;

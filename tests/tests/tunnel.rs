@@ -1,9 +1,10 @@
 //! A tunnel with the real bore, client and server, on the loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD, Socket};
-use nexus_tests::nexus::{Nexus, Start};
+use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
+use nexus_tests::nexus::Start;
 use nexus_tests::processes::{signal, wait_until};
+use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
 use serde_json::{Value, json};
 use std::net::{IpAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -55,71 +56,15 @@ impl Drop for Server {
     }
 }
 
-/// A socket that also hears the states of the tunnels.
-async fn watch(browser: &Browser) -> Socket {
-    let mut socket = browser.socket("/live").await.unwrap();
-    socket
-        .send(&json!({"type": "hello", "protocol": 1, "status": true}))
-        .await;
-    socket
-}
-
-/// The tunnel once it is as `takes` wants it, and the states on the way.
-async fn tunnel(browser: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
-    let frames = watch(browser)
-        .await
-        .until(|f| f["type"] == "status" && f["tunnels"].as_array().unwrap().iter().any(&takes))
-        .await;
-    let all = frames.last().unwrap()["tunnels"].as_array().unwrap().clone();
-    all.into_iter().find(|t| takes(t)).unwrap()
-}
-
 async fn up(browser: &Browser) -> String {
     let status = tunnel(browser, |t| t["state"] == "up" && !t["url"].is_null()).await;
     assert_eq!(status["encryption"], "none");
     status["url"].as_str().unwrap().to_owned()
 }
 
-async fn action(browser: &Browser, what: &str) {
-    let path = format!("/status/tunnel/home/{what}");
-    let answer = browser.submit_on("/status", &path, &[]).await;
-    assert_eq!(answer.headers()["location"], "/status");
-}
-
-fn stop(mut nexus: Nexus) -> String {
-    assert_eq!(
-        nexus.terminate(BOUND).and_then(|e| e.code()),
-        Some(0),
-        "{}",
-        nexus.output()
-    );
-    assert_eq!(nexus.survivors(), []);
-    nexus.output()
-}
-
 fn answers(url: &str) -> bool {
     let address = url.strip_prefix("http://").unwrap();
     TcpStream::connect(address).is_ok()
-}
-
-/// One turn of the example backend over a live socket.
-async fn chats(browser: &Browser) {
-    let mut socket = watch(browser).await;
-    socket.send(&json!({"type": "create", "request": "c"})).await;
-    let created = socket.until(|f| f["type"] == "created" || f["type"] == "failed").await;
-    let session = created.last().unwrap()["session"]["id"].clone();
-    assert!(session.is_string(), "{created:?}");
-    socket.send(&json!({"type": "subscribe", "session": session})).await;
-    socket.until(|f| f["type"] == "state").await;
-    let prompt = json!({"type": "prompt", "session": session, "client_id": "one", "text": "through the tunnel"});
-    socket.send(&prompt).await;
-    let events = socket
-        .until(|f| f["type"] == "event" && f["event"]["type"] == "turn" && f["event"]["turn"]["type"] == "idle")
-        .await;
-    let streamed = events
-        .iter()
-        .filter(|f| f["event"]["type"] == "delta" || f["event"]["type"] == "part");
-    assert!(streamed.count() > 1, "{events:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,7 +77,7 @@ async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes
     tunnel(&owner, |t| t["state"] == "off").await;
     assert_eq!(nexus.find_process("bore local"), None);
     let begin = Instant::now();
-    action(&owner, "start").await;
+    action(&owner, "home", "start").await;
     let url = up(&owner).await;
     println!("open after {:.2} s: {url}", begin.elapsed().as_secs_f64());
     assert!(url.starts_with(&format!("http://{}:", server.address)), "{url}");
@@ -167,7 +112,7 @@ async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes
     assert!(!nexus.url.ends_with(&format!(":{port}")), "{line}");
     let mut live = watch(&phone).await;
     live.until(|f| f["type"] == "list").await;
-    action(&owner, "stop").await;
+    action(&owner, "home", "stop").await;
     tunnel(&owner, |t| t["state"] == "off" && t["url"].is_null()).await;
     while live.next().await.is_some() {}
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the listener is open");
@@ -221,14 +166,14 @@ async fn what_was_wanted_open_is_open_again_after_a_restart_and_what_was_closed_
     let start = Start::new().config(server.config(""));
     let nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
-    action(&owner, "start").await;
+    action(&owner, "home", "start").await;
     up(&owner).await;
     stop(nexus);
     let nexus = start.up();
     let owner = owner.at(&nexus.url);
     let url = up(&owner).await;
     assert!(answers(&url));
-    action(&owner, "stop").await;
+    action(&owner, "home", "stop").await;
     stop(nexus);
     let mut nexus = start.up();
     let owner = owner.at(&nexus.url);
@@ -246,7 +191,7 @@ async fn without_tls_a_tunnel_needs_a_word_of_the_operator_who_reads_what_to_wri
     let config = server.config("").replace("allow_plaintext = true\n", "");
     let nexus = Start::new().config(config).up();
     let owner = Browser::set_up(&nexus).await;
-    action(&owner, "start").await;
+    action(&owner, "home", "start").await;
     let failed = tunnel(&owner, |t| t["state"] == "failed").await;
     let text = failed.to_string();
     assert!(text.contains("no TLS"), "{text}");
@@ -266,15 +211,15 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
     let start = Start::new().config(server.config(""));
     let nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
-    action(&owner, "start").await;
+    action(&owner, "home", "start").await;
     // It asks for a secret and none is given.
     let told = tunnel(&owner, |t| t["state"] == "failed" || t["state"] == "waiting").await;
     assert!(told["why"].as_str().unwrap().contains("secret"), "{told}");
     let _ = server.child.kill();
     let _ = server.child.wait();
-    action(&owner, if told["state"] == "failed" { "start" } else { "stop" }).await;
+    action(&owner, "home", if told["state"] == "failed" { "start" } else { "stop" }).await;
     if told["state"] != "failed" {
-        action(&owner, "start").await;
+        action(&owner, "home", "start").await;
     }
     let away = tunnel(&owner, |t| t["state"] == "waiting" && t["at"].is_number()).await;
     assert!(

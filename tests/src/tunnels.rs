@@ -1,0 +1,66 @@
+//! What tests of tunnels do on the page, whatever the provider.
+
+use crate::browser::{Browser, Socket};
+use crate::nexus::Nexus;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// A socket that also hears the states of the tunnels.
+pub async fn watch(browser: &Browser) -> Socket {
+    let mut socket = browser.socket("/live").await.unwrap();
+    socket
+        .send(&json!({"type": "hello", "protocol": 1, "status": true}))
+        .await;
+    socket
+}
+
+/// The tunnel once it is as `takes` wants it, and the states on the way.
+pub async fn tunnel(browser: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
+    let frames = watch(browser)
+        .await
+        .until(|f| f["type"] == "status" && f["tunnels"].as_array().unwrap().iter().any(&takes))
+        .await;
+    let all = frames.last().unwrap()["tunnels"].as_array().unwrap().clone();
+    all.into_iter().find(|t| takes(t)).unwrap()
+}
+
+/// Presses a button of a tunnel on the status page.
+pub async fn action(browser: &Browser, tunnel: &str, what: &str) {
+    let path = format!("/status/tunnel/{tunnel}/{what}");
+    let answer = browser.submit_on("/status", &path, &[]).await;
+    assert_eq!(answer.headers()["location"], "/status");
+}
+
+/// Stops Nexus in order; nothing of it may be left. Gives all it wrote.
+pub fn stop(mut nexus: Nexus) -> String {
+    assert_eq!(
+        nexus.terminate(BOUND).and_then(|e| e.code()),
+        Some(0),
+        "{}",
+        nexus.output()
+    );
+    assert_eq!(nexus.survivors(), []);
+    nexus.output()
+}
+
+/// One turn of the example backend over a live socket.
+pub async fn chats(browser: &Browser) {
+    let mut socket = watch(browser).await;
+    socket.send(&json!({"type": "create", "request": "c"})).await;
+    let created = socket.until(|f| f["type"] == "created" || f["type"] == "failed").await;
+    let session = created.last().unwrap()["session"]["id"].clone();
+    assert!(session.is_string(), "{created:?}");
+    socket.send(&json!({"type": "subscribe", "session": session})).await;
+    socket.until(|f| f["type"] == "state").await;
+    let prompt = json!({"type": "prompt", "session": session, "client_id": "one", "text": "through the tunnel"});
+    socket.send(&prompt).await;
+    let events = socket
+        .until(|f| f["type"] == "event" && f["event"]["type"] == "turn" && f["event"]["turn"]["type"] == "idle")
+        .await;
+    let streamed = events
+        .iter()
+        .filter(|f| f["event"]["type"] == "delta" || f["event"]["type"] == "part");
+    assert!(streamed.count() > 1, "{events:?}");
+}
