@@ -109,4 +109,10 @@ impl StatusApi for FakeStatus {
     fn version(&self) -> &str {
         "0.1.0"
     }
+    fn config_file(&self) -> &str {
+        "/home/you/.config/nexus/nexus.toml"
+    }
+    fn workspace(&self) -> &str {
+        "/project"
+    }
 }

@@ -90,6 +90,7 @@ impl App {
             });
         }
         let statuses = status::Statuses::watch(
+            config,
             &provider,
             [Some(&primary), fallback.as_ref().map(|f| &f.backend)]
                 .into_iter()

@@ -1,16 +1,23 @@
 //! The plugins' states, as one list.
 
+use crate::config::default_place;
+use crate::config::resolved::Config;
 use crate::model::plugin::Status;
 use crate::runtime::port::{AuthProvider, ChatBackend, TunnelProvider};
 use crate::web::port::StatusApi;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-pub(super) struct Statuses(watch::Receiver<Vec<Status>>);
+pub(super) struct Statuses {
+    plugins: watch::Receiver<Vec<Status>>,
+    config_file: String,
+    workspace: String,
+}
 
 impl Statuses {
     /// Auth first, then chat, then tunnels; one that serves two tunnels has an instance for each, and stands here twice.
     pub(super) fn watch<'a>(
+        config: &Config,
         auth: &Arc<dyn AuthProvider>,
         chats: impl Iterator<Item = &'a Arc<dyn ChatBackend>>,
         tunnels: impl Iterator<Item = &'a Arc<dyn TunnelProvider>>,
@@ -33,15 +40,26 @@ impl Statuses {
                 }
             });
         }
-        Self(receiver)
+        let file = config.file.clone().or_else(default_place);
+        Self {
+            plugins: receiver,
+            config_file: file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
+            workspace: config.chat.workspace.display().to_string(),
+        }
     }
 }
 
 impl StatusApi for Statuses {
     fn plugins(&self) -> watch::Receiver<Vec<Status>> {
-        self.0.clone()
+        self.plugins.clone()
     }
     fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")
+    }
+    fn config_file(&self) -> &str {
+        &self.config_file
+    }
+    fn workspace(&self) -> &str {
+        &self.workspace
     }
 }

@@ -10,7 +10,11 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// The filter is not one, or a log has been started before.
 pub(super) fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).context("log.filter")?;
+    let mut filter = EnvFilter::try_new(&log.filter).context("log.filter")?;
+    // Who came in is not silenced by the way, only by name.
+    if !log.filter.contains("audit") {
+        filter = filter.add_directive("audit=info".parse().context("log.filter")?);
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

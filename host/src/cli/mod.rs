@@ -16,6 +16,7 @@ use crate::app::Foundation;
 use crate::config::resolved::Config;
 use crate::config::{Machine, Overrides, PluginSource, Report, default_file, load};
 use crate::services::auth::AuthService;
+use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
@@ -80,8 +81,14 @@ pub struct Where {
 #[derive(Debug, Clone, Default, Args)]
 struct UpArgs {
     /// The address of the web page; port 0 takes any free one [default: 127.0.0.1:7860]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen)]
     listen: Option<SocketAddr>,
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "expected an address with its port, as 127.0.0.1:7860 or [::1]:7860; port 0 takes any free one".to_owned()
+    })
 }
 
 /// Reads the configuration that `place` names.
@@ -174,6 +181,13 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
+    // Looking must not make an empty place that looks like lost accounts.
+    if !matches!(command, user::UserCommand::Add { .. }) && !Store::exists(&config.data_dir) {
+        anyhow::bail!(
+            "there are no accounts in {}: nexus has never run on this data folder. Another one is named with --data-dir DIR",
+            config.data_dir.display()
+        );
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -311,6 +311,15 @@ impl Limits {
     }
 }
 
+/// A part of a filter that is a place without a level: it would be taken, and silence everything else.
+fn no_level(filter: &str) -> Option<&str> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    filter
+        .split(',')
+        .map(str::trim)
+        .find(|part| !part.contains(['=', '[']) && !LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level)))
+}
+
 impl Log {
     fn read(mut t: Table<'_, '_>, findings: &mut Findings) -> Self {
         let log = Self {
@@ -321,7 +330,13 @@ impl Log {
                 |v| {
                     let text = v.as_str().ok_or(Unfit::PLAIN)?;
                     match tracing_subscriber::EnvFilter::try_new(text) {
-                        Ok(_) => Ok(text.to_owned()),
+                        Ok(_) => match no_level(text) {
+                            None => Ok(text.to_owned()),
+                            Some(word) => Err(Unfit {
+                                found: Some(format!("{}: `{word}` is no level", describe(v))),
+                                fix: Some("the levels are error, warn, info, debug and trace; off for none".to_owned()),
+                            }),
+                        },
                         Err(why) => Err(Unfit {
                             found: Some(format!("{}: {why}", describe(v))),
                             fix: None,

@@ -67,12 +67,17 @@ fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
     absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
 }
 
-/// The file that counts when none is named: `nexus/nexus.toml` in the user's configuration home, if it exists.
+/// Where the configuration lies when none is named: `nexus/nexus.toml` in the user's configuration home.
+pub fn default_place() -> Option<PathBuf> {
+    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("nexus/nexus.toml"))
+}
+
+/// The file that counts when none is named, if it exists.
 ///
 /// Never one in the current directory: that is the workspace, where the agent writes, and a file of its making could
 /// grant a plugin anything at the next start.
 pub fn default_file() -> Option<PathBuf> {
-    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("nexus/nexus.toml")).filter(|p| p.exists())
+    default_place().filter(|p| p.exists())
 }
 
 /// Reads, checks and completes a configuration. Without a file: the defaults.

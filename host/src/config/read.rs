@@ -232,6 +232,25 @@ impl<'a, 'i> Table<'a, 'i> {
         };
         let pattern = join(&outer.pattern, "*");
         let mut all = Vec::new();
+        // `[chat]` with keys, where a name belongs: the likeliest first mistake, said once.
+        if let Some((name, value)) = outer.map.iter().find(|(_, value)| value.get_ref().as_table().is_none()) {
+            let usual = match key {
+                "chat" => "main",
+                "tunnel" => "home",
+                _ => "NAME",
+            };
+            findings.push(
+                Diagnostic::new(
+                    Place::At(name.span()),
+                    join(&outer.path, name.get_ref()),
+                    format!("[{key}] lacks a name"),
+                )
+                .found(format!("{} = {}", name.get_ref(), describe(value.get_ref())))
+                .expected(format!("tables with a name of your choice, as [{key}.{usual}]"))
+                .fix(format!("write [{key}.{usual}] instead of [{key}]")),
+            );
+            return Vec::new();
+        }
         for (name, value) in outer.map {
             let path = join(&outer.path, name.get_ref());
             if let Some(table) = into_table(name.span(), value, path.clone(), pattern.clone(), findings) {

@@ -116,7 +116,7 @@ mod linux {
             .process_group(0);
         let keeper = rustix::process::getpid();
         let dies_with_keeper = move || {
-            unblock_signals()?;
+            hear_signals()?;
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             // Killed before the line above took hold? Then nobody would tell us.
             if rustix::process::getppid() == Some(keeper) {
@@ -125,7 +125,7 @@ mod linux {
                 Err(io::ErrorKind::BrokenPipe.into())
             }
         };
-        // SAFETY: between fork and exec only these three system calls are made; nothing allocates or locks.
+        // SAFETY: between fork and exec only system calls are made; nothing allocates or locks.
         unsafe { command.pre_exec(dies_with_keeper) };
         let child = command.spawn()?;
         Ok(i32::try_from(child.id())
@@ -134,9 +134,23 @@ mod linux {
             .unwrap_or(Pid::INIT))
     }
 
-    /// The child would inherit our mask and be deaf to SIGTERM.
+    /// The child would inherit our mask and be deaf to SIGTERM; and under `nohup`, or in the background of a script, be
+    /// deaf for ever to SIGHUP and SIGINT, which are steps of a stop sequence.
     #[allow(unsafe_code)]
-    fn unblock_signals() -> io::Result<()> {
+    fn hear_signals() -> io::Result<()> {
+        for signal in [
+            libc::SIGHUP,
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGTERM,
+            libc::SIGUSR1,
+            libc::SIGUSR2,
+        ] {
+            // SAFETY: async-signal-safe, and no handler of ours is there to be lost.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(io::Error::last_os_error());
+            }
+        }
         // SAFETY: the set is a plain value, initialised by sigemptyset before it is read. Both calls are
         // async-signal-safe.
         let failed = unsafe {

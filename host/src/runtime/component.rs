@@ -96,7 +96,9 @@ pub(crate) fn manifest(bytes: &[u8]) -> Result<Manifest, LoadError> {
 
 fn damaged(why: &dyn std::fmt::Display) -> LoadError {
     let why = why.to_string();
-    let why = why.lines().next().unwrap_or_default(); // the rest are bytes
+    // The rest are bytes.
+    let why = why.lines().next().unwrap_or_default();
+    let why = why.split(" - expected=").next().unwrap_or_default();
     LoadError::NotComponent(format!(
         "The file is not a WebAssembly component, or is damaged: {why}. Copy or build it again."
     ))

@@ -100,6 +100,11 @@ struct Inner {
 }
 
 impl Store {
+    /// Whether a database was ever made there.
+    pub fn exists(data_dir: &Path) -> bool {
+        data_dir.join(FILE).exists()
+    }
+
     /// Opens (or makes) `data_dir/nexus.db`, and brings its schema up to date. Blocks.
     ///
     /// # Errors

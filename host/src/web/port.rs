@@ -278,4 +278,8 @@ pub trait StatusApi: Send + Sync + 'static {
     fn plugins(&self) -> watch::Receiver<Vec<plugin::Status>>;
     /// Of Nexus.
     fn version(&self) -> &str;
+    /// The configuration that counts, or the one that would if it were there.
+    fn config_file(&self) -> &str;
+    /// The project directory of the agent.
+    fn workspace(&self) -> &str;
 }

@@ -279,7 +279,8 @@ async fn a_pipe_carries_bytes_both_ways_to_one_reader() {
 #[tokio::test]
 async fn the_stop_sequence_is_done_in_order_until_the_end() {
     let w = world();
-    // No command in the loop: dash loses a signal that comes while it starts one.
+    // No command in the loop: dash loses a signal that comes while it starts one. It can trap none that it was started
+    // without: a host under `nohup`, or in the background of a script, must not hand that down.
     let mut spec = sh("trap 'echo hup' HUP; trap 'echo int; exit 7' INT; echo ready; while :; do read -r _; done");
     spec.stdin = true;
     spec.stop = vec![

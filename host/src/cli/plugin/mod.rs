@@ -101,7 +101,9 @@ pub fn run(command: PluginCommand, place: &Where) -> anyhow::Result<ExitCode> {
                     json!({ "ok": false, "error": format!("{error:#}") })
                 ))?;
             } else {
-                writeln!(std::io::stderr(), "error: {error:#}")?;
+                // A report on a configuration begins each of its problems so.
+                let prefix = if error.is::<LoadError>() { "" } else { "error: " };
+                writeln!(std::io::stderr(), "{prefix}{error:#}")?;
             }
             // What is wrong with a configuration has its own code, as everywhere.
             Ok(match error.downcast_ref::<LoadError>() {
@@ -131,7 +133,7 @@ fn check(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
     let found = load(&source(plugin, config.as_ref())?, plugin)?;
     let manifest = &found.manifest;
     let text = format!(
-        "{plugin} is a {} plugin that this nexus can load: {} {}\n",
+        "{plugin} is a plugin that this nexus can load: kind {}, {} {}\n",
         manifest.kind, manifest.name, manifest.version
     );
     Ok(Answer {

@@ -122,7 +122,7 @@ impl AuthService {
             }) => Err(self.wrong(left, name, client)),
             Ok(Step::Deny { reason, message }) => {
                 self.store.refund(&counter.key).await?;
-                tracing::info!(target: "audit", event = "login-denied", account = name, peer = client.peer, ?reason);
+                tracing::info!(target: "audit", event = "login-denied", account = name, place = client.place, peer = client.peer, ?reason);
                 Err(denied(reason, message))
             }
             Ok(next) => {
@@ -146,7 +146,7 @@ impl AuthService {
         {
             Charge::Allowed { left } => Ok(left),
             Charge::LockedUntil(until) => {
-                tracing::info!(target: "audit", event = "login-locked", account, peer = client.peer, until);
+                tracing::info!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until);
                 Err(AuthError::Locked { until })
             }
         }
@@ -154,7 +154,7 @@ impl AuthService {
 
     /// A wrong credential; the last one that was allowed says that it locked.
     pub(super) fn wrong(&self, left: u32, account: &str, client: &Client) -> AuthError {
-        tracing::info!(target: "audit", event = "login-failed", account, peer = client.peer, left);
+        tracing::info!(target: "audit", event = "login-failed", account, place = client.place, peer = client.peer, left);
         if left > 0 {
             return AuthError::BadCredential;
         }
@@ -166,13 +166,13 @@ impl AuthService {
     async fn let_in(&self, subject: &str, counter: Counter, client: &Client) -> Result<NewLogin, AuthError> {
         let Some(user) = self.store.user_by_identity(self.provider.name(), subject).await? else {
             self.store.refund(&counter.key).await?;
-            tracing::info!(target: "audit", event = "login-unknown", subject, peer = client.peer);
+            tracing::info!(target: "audit", event = "login-unknown", subject, place = client.place, peer = client.peer);
             return Err(AuthError::Denied(
                 "You are known to the login provider, but have no account here.".into(),
             ));
         };
         self.store.clear(&counter.key).await?;
-        tracing::info!(target: "audit", event = "login", account = user.account, peer = client.peer);
+        tracing::info!(target: "audit", event = "login", account = user.account, place = client.place, peer = client.peer);
         self.new_login(user, counter.device, client).await
     }
 

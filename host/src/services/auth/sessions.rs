@@ -225,7 +225,7 @@ impl AuthService {
                 }
                 self.store.clear(&key).await?;
                 self.store.checked_login(&login.id, self.clock.now()).await?;
-                tracing::info!(target: "audit", event = "password-changed", account = user.account, peer = client.peer);
+                tracing::info!(target: "audit", event = "password-changed", account = user.account, place = client.place, peer = client.peer);
                 self.revoke(login, Which::AllBut(login.id.clone())).await
             }
             Ok(Outcome::BadCredential) => Err(self.wrong(left, &user.account, client)),

@@ -106,7 +106,7 @@ impl AuthService {
         let _permit = self.hashing.permit().await?;
         let user = self.enrol(&account, input, true).await?;
         self.setup.replace(None);
-        tracing::info!(target: "audit", event = "set-up", account = account.as_str(), peer = client.peer);
+        tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);
         self.new_login(user, None, client).await
     }
 

@@ -1,11 +1,12 @@
 //! The life of one tunnel.
 
+use super::end::{End, Pause};
 use super::ingress::{Ingress, IngressHandle, IngressInfo};
-use super::{Parts, Spec, StopProcesses};
+use super::{Parts, Spec, StopProcesses, WantedStore};
 use crate::config::resolved;
 use crate::model::plugin::{self, Availability};
 use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
-use crate::runtime::port::{CallError, FailureKind, RunFailure, TunnelProvider, TunnelRun};
+use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
 use crate::time::{Clock, Millis};
 use crate::timeouts;
 use std::net::SocketAddr;
@@ -21,75 +22,6 @@ pub(super) struct Desired {
     pub(super) wanted: bool,
     /// Grows when the operator says "now": ends a pause and a failure.
     pub(super) kicks: u64,
-}
-
-/// Why an attempt is over.
-enum End {
-    Unwanted,
-    Again {
-        why: String,
-        hint: Option<String>,
-        pause: Pause,
-    },
-    Never {
-        why: String,
-        hint: Option<String>,
-    },
-}
-
-enum Pause {
-    /// Doubles from time to time.
-    Backoff,
-    /// The other side asked for it.
-    Long,
-    /// A program is missing and somebody may be installing it.
-    Look,
-    /// The plugin fell and its process may live on: the page keeps showing the address.
-    Adopt,
-}
-
-impl From<CallError> for End {
-    fn from(error: CallError) -> Self {
-        let why = error.to_string();
-        match error {
-            CallError::Denied(_) | CallError::Invalid(_) | CallError::NotFound(_) | CallError::Unsupported(_) => {
-                Self::Never { why, hint: None }
-            }
-            CallError::Crashed(_) => Self::Again {
-                why,
-                hint: None,
-                pause: Pause::Adopt,
-            },
-            CallError::Timeout(_) | CallError::Unavailable(_) | CallError::Other(_) => Self::Again {
-                why,
-                hint: None,
-                pause: Pause::Backoff,
-            },
-        }
-    }
-}
-
-impl From<RunFailure> for End {
-    fn from(failure: RunFailure) -> Self {
-        let RunFailure {
-            kind,
-            message: why,
-            hint,
-        } = failure;
-        match kind {
-            FailureKind::Permanent => Self::Never { why, hint },
-            FailureKind::RetryLater => Self::Again {
-                why,
-                hint,
-                pause: Pause::Long,
-            },
-            FailureKind::Retry => Self::Again {
-                why,
-                hint,
-                pause: Pause::Backoff,
-            },
-        }
-    }
 }
 
 /// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
@@ -117,6 +49,11 @@ pub(super) struct Actor {
     process: bool,
     backoff: Duration,
     up_since: Option<Instant>,
+    /// Why it was last tried again.
+    said: Option<String>,
+    /// The address that the log has.
+    logged: Option<String>,
+    wanted: Arc<dyn WantedStore>,
 }
 
 impl Actor {
@@ -141,6 +78,9 @@ impl Actor {
             process: false,
             backoff: timeouts::RESTART_FIRST,
             up_since: None,
+            said: None,
+            logged: None,
+            wanted: Arc::clone(&parts.wanted),
         }
     }
 
@@ -215,7 +155,10 @@ impl Actor {
     }
 
     async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
-        tracing::info!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+        // What is looked for every few seconds is said once.
+        if self.said.replace(why.clone()).as_ref() != Some(&why) {
+            tracing::info!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+        }
         if self
             .up_since
             .take()
@@ -285,6 +228,7 @@ impl Actor {
         let descriptor = self.provider.describe().await?;
         self.learn(descriptor.clone());
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
+            forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
             return Err(self.plaintext(format!(
                 "{} has no TLS: passwords and cookies would cross the network in the clear",
                 descriptor.title
@@ -295,7 +239,7 @@ impl Actor {
                 tracing::debug!(tunnel = self.tunnel.name, version, "the provider is there")
             }
             Availability::Missing(hint) => {
-                let why = format!("the program behind {} is missing", descriptor.title);
+                let why = format!("The program behind {} is missing.", descriptor.title);
                 return Err(End::Again {
                     why,
                     hint: Some(hint),
@@ -303,7 +247,7 @@ impl Actor {
                 });
             }
             Availability::Unsuitable(hint) => {
-                let why = format!("the program behind {} cannot be used", descriptor.title);
+                let why = format!("The program behind {} cannot be used.", descriptor.title);
                 return Err(End::Again {
                     why,
                     hint: Some(hint),
@@ -439,10 +383,14 @@ impl Actor {
     fn apply(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Starting(what) => self.set(State::Starting { what }),
-            Event::Url(url) => self.publish(url)?,
+            Event::Url(url) => {
+                self.publish(url)?;
+                self.log_open();
+            }
             Event::Ready(connections) => {
                 self.up_since.get_or_insert_with(Instant::now);
                 self.set(State::Up { connections });
+                self.log_open();
             }
             Event::Degraded(why) => self.set(State::Degraded { why }),
             Event::Reconnecting(why) => self.set(State::Reconnecting { why }),
@@ -474,6 +422,24 @@ impl Actor {
         }
         self.update(|status| status.url = Some(url));
         Ok(())
+    }
+
+    /// Once for each address: whoever has only the terminal learns it there.
+    fn log_open(&mut self) {
+        let statuses = self.statuses.borrow();
+        let status = statuses.iter().find(|status| status.name == self.tunnel.name);
+        let Some(url) = status
+            .filter(|status| matches!(status.state, State::Up { .. }))
+            .and_then(|status| status.url.clone())
+        else {
+            return;
+        };
+        drop(statuses);
+        if self.logged.as_ref() != Some(&url) {
+            tracing::info!(tunnel = self.tunnel.name, url, "the tunnel is open");
+            self.logged = Some(url);
+            self.said = None;
+        }
     }
 
     fn plaintext(&self, why: String) -> End {
@@ -520,6 +486,9 @@ impl Actor {
             (self.stop_processes)(self.tunnel.process_owner()).await;
         }
         self.forget_url();
+        if self.logged.take().is_some() {
+            tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
+        }
         if let Some(door) = self.door.take() {
             let _ = timeout(timeouts::PROCESS_GRACE, door.handle.close()).await;
         }
@@ -565,6 +534,13 @@ impl Actor {
             change(status);
             *status != before
         });
+    }
+}
+
+/// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
+async fn forget(wanted: Arc<dyn WantedStore>, tunnel: String) {
+    if let Err(error) = wanted.save(&tunnel, false).await {
+        tracing::warn!(tunnel, error, "it cannot be remembered that the tunnel stays closed");
     }
 }
 

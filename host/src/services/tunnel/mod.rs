@@ -5,6 +5,7 @@
 //! account that appears later need no transitions of their own.
 
 mod actor;
+mod end;
 #[cfg(test)]
 mod fakes;
 mod ingress;

@@ -246,7 +246,7 @@ export function start() {
     log.classList.toggle('blank', empty);
     if (empty && (!session || last !== null)) {
       tail.append(el('div', { className: 'empty' }, el('h2', { textContent: 'What should be done?' }),
-        el('p', { textContent: 'Work is done in the project directory of the machine that runs Nexus. Answers arrive as they are written, and wait here if you leave.' })));
+        el('p', {}, 'Work is done in ', el('code', { textContent: app.dataset.workspace }), ' on the machine that runs Nexus. Answers arrive as they are written, and wait here if you leave.')));
     }
     follow();
   }

@@ -6,7 +6,8 @@
 use super::protocol::{Client, Server, VERSION};
 use super::view;
 use crate::model::chat::Admission;
-use crate::web::port::{ApiError, Frame, Login, Prompt};
+use crate::web::identity::LoggedIn;
+use crate::web::port::{ApiError, Frame, Prompt};
 use crate::web::{WebState, assets, pages};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -34,7 +35,7 @@ struct Subscription {
 
 pub(super) struct Pump {
     state: WebState,
-    login: Login,
+    viewer: LoggedIn,
     out: mpsc::Sender<Server>,
     subscription: Option<Subscription>,
     requests: Arc<Semaphore>,
@@ -45,14 +46,14 @@ pub(super) struct Pump {
 /// more is taken from the services.
 pub(super) async fn run(
     state: WebState,
-    login: Login,
+    viewer: LoggedIn,
     mut inputs: mpsc::Receiver<Client>,
     out: mpsc::Sender<Server>,
 ) -> End {
     let requests = Arc::new(Semaphore::new(REQUESTS));
     let mut pump = Pump {
         state,
-        login,
+        viewer,
         out,
         subscription: None,
         requests,
@@ -117,7 +118,7 @@ impl Pump {
         self.send(Server::Welcome {
             protocol: VERSION,
             version: self.state.services.status.version().to_owned(),
-            account: self.login.account.clone(),
+            account: self.viewer.login.account.clone(),
             assets: assets::base(),
         })
         .await?;
@@ -134,7 +135,7 @@ impl Pump {
 
     async fn send_backend(&mut self, backend: &mut watch::Receiver<crate::web::port::Backend>) -> Result<(), End> {
         let backend = backend.borrow_and_update().clone();
-        let html = pages::banners(&backend, &self.login.csrf);
+        let html = pages::banners(&backend, &self.viewer.login.csrf);
         self.send(Server::Backend { backend, html }).await
     }
 
@@ -145,7 +146,8 @@ impl Pump {
     ) -> Result<(), End> {
         let plugins = plugins.borrow_and_update().clone();
         let tunnels = tunnels.borrow_and_update().clone();
-        let html = pages::status::fragment(&self.state, &self.login.csrf).unwrap_or_default();
+        let html =
+            pages::status::fragment(&self.state, &self.viewer.login.csrf, &self.viewer.site.place).unwrap_or_default();
         self.send(Server::Status { plugins, tunnels, html }).await
     }
 

@@ -4,8 +4,7 @@
 use super::protocol::{Client, Server, close};
 use super::pump::{self, End};
 use crate::timeouts::{SOCKET_DEAD, SOCKET_PING, SOCKET_SEND};
-use crate::web::identity::MaybeLogin;
-use crate::web::port::Login;
+use crate::web::identity::{LoggedIn, MaybeLogin};
 use crate::web::{Connection, WebState};
 use axum::Extension;
 use axum::extract::State;
@@ -31,26 +30,31 @@ pub(in crate::web) async fn upgrade(
     known: MaybeLogin,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let Some(login) = known.login else {
+    let MaybeLogin {
+        login: Some(login),
+        site,
+    } = known
+    else {
         return (StatusCode::UNAUTHORIZED, "Log in first.\n").into_response();
     };
+    let viewer = LoggedIn { login, site };
     upgrade
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES)
-        .on_upgrade(move |socket| serve(socket, state, connection, login))
+        .on_upgrade(move |socket| serve(socket, state, connection, viewer))
 }
 
-async fn serve(socket: WebSocket, state: WebState, connection: Connection, login: Login) {
+async fn serve(socket: WebSocket, state: WebState, connection: Connection, viewer: LoggedIn) {
     let (mut sink, mut stream) = socket.split();
     let Some(_place) = state.live.enter() else {
         return bye(&mut sink, close::BUSY, "too many live connections").await;
     };
-    let revoked = state.services.auth.revoked(&login.id);
+    let revoked = state.services.auth.revoked(&viewer.login.id);
     let (code, reason) = tokio::select! {
         biased;
         () = revoked => (close::LOGGED_OUT, "logged out".to_owned()),
         () = connection.closing.cancelled() => (close::GOING_AWAY, "shutting down".to_owned()),
-        end = carry(&mut sink, &mut stream, state.clone(), login) => match end {
+        end = carry(&mut sink, &mut stream, state.clone(), viewer) => match end {
             Ended::Gone => return,
             Ended::Close(code, reason) => (code, reason),
         },
@@ -77,11 +81,11 @@ async fn carry(
     sink: &mut SplitSink<WebSocket, Message>,
     stream: &mut SplitStream<WebSocket>,
     state: WebState,
-    login: Login,
+    viewer: LoggedIn,
 ) -> Ended {
     let (inputs, pump_inputs) = mpsc::channel(INPUTS);
     let (pump_out, mut out) = mpsc::channel(OUTPUTS);
-    let mut pump = std::pin::pin!(pump::run(state, login, pump_inputs, pump_out));
+    let mut pump = std::pin::pin!(pump::run(state, viewer, pump_inputs, pump_out));
     let mut ping = tokio::time::interval_at(Instant::now() + SOCKET_PING, SOCKET_PING);
     let mut heard = Instant::now();
     loop {

@@ -19,6 +19,8 @@ struct ChatPage {
     session: String,
     heading: String,
     sessions: Vec<Entry>,
+    /// The project directory.
+    workspace: String,
 }
 
 struct Entry {
@@ -83,6 +85,7 @@ fn chat(state: &WebState, login: Login, session: String) -> Response {
         session,
         heading,
         sessions,
+        workspace: state.services.status.workspace().to_owned(),
     })
 }
 

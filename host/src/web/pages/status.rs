@@ -7,6 +7,7 @@ use crate::model::tunnel::{self, Encryption};
 use crate::time::Millis;
 use crate::web::WebState;
 use crate::web::identity::{LoggedIn, OwnerForm};
+use crate::web::ingress::Place;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -27,6 +28,8 @@ struct Body {
     backend: Backend,
     plugins: Vec<PluginRow>,
     tunnels: Vec<TunnelRow>,
+    config_file: String,
+    workspace: String,
 }
 
 /// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
@@ -54,6 +57,8 @@ struct TunnelRow {
     plaintext: bool,
     can_start: bool,
     can_stop: bool,
+    /// Who looks came through this tunnel: to stop it is to lock oneself out.
+    through: bool,
 }
 
 /// What the provider's program counts, in words.
@@ -111,7 +116,7 @@ impl PluginRow {
 }
 
 impl TunnelRow {
-    fn new(status: &tunnel::Status, now: Millis) -> Self {
+    fn new(status: &tunnel::Status, now: Millis, place: &Place) -> Self {
         use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
         let (tone, state, detail, hint) = match &status.state {
             Off => ("off", "Closed", None, None),
@@ -152,11 +157,12 @@ impl TunnelRow {
             plaintext: status.encryption == Encryption::None,
             can_start: resting,
             can_stop: !resting && status.state != Stopping,
+            through: *place == Place::Tunnel(status.name.clone()),
         }
     }
 }
 
-fn body(state: &WebState, csrf: &str) -> Body {
+fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
     let now = state.clock.now();
     let services = &state.services;
     Body {
@@ -175,18 +181,20 @@ fn body(state: &WebState, csrf: &str) -> Body {
             .tunnels()
             .borrow()
             .iter()
-            .map(|status| TunnelRow::new(status, now))
+            .map(|status| TunnelRow::new(status, now, place))
             .collect(),
+        config_file: services.status.config_file().to_owned(),
+        workspace: services.status.workspace().to_owned(),
     }
 }
 
-/// The body as the live socket sends it. `csrf`: of the login that it goes to.
-pub(in crate::web) fn fragment(state: &WebState, csrf: &str) -> Option<String> {
-    body(state, csrf).render().ok()
+/// The body as the live socket sends it. `csrf`: of the login that it goes to; `place`: where that came in.
+pub(in crate::web) fn fragment(state: &WebState, csrf: &str, place: &Place) -> Option<String> {
+    body(state, csrf, place).render().ok()
 }
 
 pub(in crate::web) async fn page(State(state): State<WebState>, owner: LoggedIn) -> Response {
-    let body = body(&state, &owner.login.csrf);
+    let body = body(&state, &owner.login.csrf, &owner.site.place);
     let frame = Frame::of("status", "Status", owner.login, body.backend.clone());
     show(&StatusPage { frame, body })
 }
