@@ -12,6 +12,7 @@
 pub mod browser;
 pub mod cloudflared;
 pub mod directive;
+pub mod edge;
 pub mod guests;
 pub mod llm;
 pub mod nexus;

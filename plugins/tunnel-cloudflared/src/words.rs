@@ -60,6 +60,11 @@ impl Record {
         })
     }
 
+    /// Errors without one are advice, a line each.
+    fn has_cause(&self) -> bool {
+        self.error.is_some() || self.status_code.is_some()
+    }
+
     fn reason(&self) -> &str {
         let given = self.status_code.iter().chain(&self.error).find(|text| !text.is_empty());
         given.map_or(&self.message, String::as_str)
@@ -119,8 +124,11 @@ impl Words {
             (self.rejected, self.error) = (None, None);
         } else if record.reason().contains("Unauthorized") {
             self.rejected = Some(cut(record.reason()));
-        } else if matches!(record.level.as_str(), "error" | "fatal") && !is_noise(&record) {
-            self.error = Some(cut(record.reason()));
+        } else if matches!(record.level.as_str(), "error" | "fatal") && record.has_cause() && !is_noise(&record) {
+            // A look-up that failed may not have been needed: any other reason is a better one.
+            if self.error.is_none() || !record.message.starts_with("edge discovery") {
+                self.error = Some(cut(record.reason()));
+            }
         }
     }
 
@@ -206,8 +214,8 @@ impl Words {
 
 /// Errors of the start that only mean that a look-up was not needed.
 fn is_noise(record: &Record) -> bool {
-    record.message.starts_with("edge discovery")
-        || record.message.starts_with("Connection terminated")
+    record.message.contains("DNS local resolver")
+        || record.message.starts_with("Failed to fetch features")
         || record.reason().contains("context canceled")
 }
 
