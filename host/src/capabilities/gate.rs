@@ -259,15 +259,21 @@ impl Gate {
         }
     }
 
-    /// Where the binary is: the granted path, else the host's own tools, else the PATH of the host. Always absolute.
+    /// Where the binary is: the granted path, else the host's own tools, else the PATH of the host, else where programs
+    /// are installed on this system. Always absolute.
     ///
     /// # Errors
     /// `Ok(Err(sentence))`: granted, but not there; says where it was looked for.
     pub fn find(&self, binary: &str) -> Result<Result<PathBuf, String>, Denial> {
-        self.find_on(binary, std::env::var_os("PATH").as_deref())
+        self.find_on(binary, std::env::var_os("PATH").as_deref(), &installed(binary))
     }
 
-    fn find_on(&self, binary: &str, path: Option<&std::ffi::OsStr>) -> Result<Result<PathBuf, String>, Denial> {
+    fn find_on(
+        &self,
+        binary: &str,
+        path: Option<&std::ffi::OsStr>,
+        installed: &[PathBuf],
+    ) -> Result<Result<PathBuf, String>, Denial> {
         let grant = self.process(binary)?;
         if let Some(path) = &grant.path {
             return Ok(if executable(path) {
@@ -303,12 +309,14 @@ impl Gate {
         // A relative entry of the PATH means the directory the host was started in: somebody else's files.
         let found = tools
             .chain(on_path)
+            .chain(installed.iter().cloned())
             .filter(|d| d.is_absolute())
             .map(|d| d.join(&file))
             .find(|p| executable(p));
         Ok(found.ok_or_else(|| {
             format!(
-                "`{binary}` was not found in {} nor on the PATH of nexus. If it is elsewhere, say where:\n\
+                "`{binary}` was not found in {}, on the PATH of nexus, or where this system installs programs. If it is \
+                 elsewhere, say where:\n\
                  [plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"\n",
                 self.tools.display(),
                 self.plugin,
@@ -367,6 +375,22 @@ fn real(path: &Path, home: &Path) -> Result<PathBuf, String> {
         path.display(),
         home.display()
     ))
+}
+
+/// Where programs are installed: a service manager's PATH often lacks these. Nobody but an administrator writes there,
+/// save Homebrew's own folder, which belongs to whoever installed it.
+fn installed(binary: &str) -> Vec<PathBuf> {
+    if cfg!(windows) {
+        ["C:\\Program Files", "C:\\Program Files (x86)"]
+            .map(|programs| Path::new(programs).join(binary))
+            .into()
+    } else if cfg!(target_os = "macos") {
+        ["/opt/homebrew/bin", "/usr/local/bin", "/usr/bin"]
+            .map(PathBuf::from)
+            .into()
+    } else {
+        ["/usr/local/bin", "/usr/bin"].map(PathBuf::from).into()
+    }
 }
 
 fn own_port(scheme: &str) -> Option<u16> {

@@ -278,15 +278,19 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
     let path = std::env::join_paths([Path::new("."), &dir.path().join("path")]).unwrap();
     let g = Gate::new(&plugin(program(PLAIN)), requests(), dir.path());
 
-    let missing = g.find_on("tool", Some(&path)).unwrap().unwrap_err();
+    let installed = dir.path().join("installed/tool");
+    make(&installed, 0o755);
+    let last = [dir.path().join("installed")];
+    assert_eq!(g.find_on("tool", Some(&path), &last).unwrap().unwrap(), installed);
+    let missing = g.find_on("tool", Some(&path), &[]).unwrap().unwrap_err();
     assert!(missing.contains("[plugin.demo.grants.process.tool]"), "{missing}");
     make(&on_path, 0o644);
-    assert!(g.find_on("tool", Some(&path)).unwrap().is_err(), "not executable");
+    assert!(g.find_on("tool", Some(&path), &[]).unwrap().is_err(), "not executable");
     make(&on_path, 0o755);
-    assert_eq!(g.find_on("tool", Some(&path)).unwrap().unwrap(), on_path);
+    assert_eq!(g.find_on("tool", Some(&path), &last).unwrap().unwrap(), on_path);
     make(&tool, 0o755);
-    assert_eq!(g.find_on("tool", Some(&path)).unwrap().unwrap(), tool);
-    assert!(g.find_on("other", Some(&path)).is_err(), "not granted");
+    assert_eq!(g.find_on("tool", Some(&path), &[]).unwrap().unwrap(), tool);
+    assert!(g.find_on("other", Some(&path), &[]).is_err(), "not granted");
 
     let given = dir.path().join("mine");
     let g = Gate::new(
@@ -298,13 +302,13 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
         dir.path(),
     );
     assert!(
-        g.find_on("tool", Some(&path))
+        g.find_on("tool", Some(&path), &[])
             .unwrap()
             .unwrap_err()
             .contains("not a file that can be executed")
     );
     make(&given, 0o755);
-    assert_eq!(g.find_on("tool", Some(&path)).unwrap().unwrap(), given);
+    assert_eq!(g.find_on("tool", Some(&path), &[]).unwrap().unwrap(), given);
 
     let sneaky = Grants {
         processes: [("../path/tool".to_owned(), PLAIN)].into(),
@@ -312,7 +316,7 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
     };
     let g = Gate::new(&plugin(sneaky), requests(), dir.path());
     assert!(
-        g.find_on("../path/tool", Some(&path))
+        g.find_on("../path/tool", Some(&path), &[])
             .unwrap()
             .unwrap_err()
             .contains("plain file name")

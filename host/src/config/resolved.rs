@@ -103,7 +103,7 @@ pub struct Grants {
 
 #[derive(Debug, Clone)]
 pub struct ProcessGrant {
-    /// Absolute; none: looked for on the PATH of the host, and in `data_dir/tools`.
+    /// Absolute; none: looked for in `data_dir/tools`, on the PATH of the host, and where the system installs programs.
     pub path: Option<PathBuf>,
     /// May start with the operator's environment.
     pub inherit_env: bool,
