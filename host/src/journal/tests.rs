@@ -417,10 +417,18 @@ async fn a_write_that_was_given_up_half_way_leaves_no_gap() {
     let mut reader = journal.subscribe("s", None).await.unwrap();
     reader.next().await.unwrap();
     journal.ingest("s", vec![delta("p", "m", 1, "a")]).await.unwrap();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let mut busy = Box::pin(journal.inner.store.write(crate::store::Durability::Process, move |_| {
+        let _ = wait.recv();
+        Ok(())
+    }));
+    assert!(futures::poll!(&mut busy).is_pending());
     {
         let mut write = Box::pin(journal.ingest("s", vec![delta("p", "m", 2, "b")]));
-        assert!(futures::poll!(&mut write).is_pending()); // handed to the writer, not answered
+        assert!(futures::poll!(&mut write).is_pending()); // handed to the writer, which is busy, and not answered
     }
+    go.send(()).unwrap();
+    busy.await.unwrap();
     journal.ingest("s", vec![delta("p", "m", 3, "c")]).await.unwrap();
     let mut seqs = Vec::new();
     while reader.last() < 3 {

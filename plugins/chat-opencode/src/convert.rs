@@ -18,7 +18,7 @@ pub fn session(session: &wire::Session) -> SessionInfo {
             id: session.id.clone(),
         },
         parent: session.parent.clone(),
-        title: session.title.clone(),
+        title: title(&session.title),
         created_at,
         updated_at: wire::millis(session.time.updated).unwrap_or(created_at),
         ext: Vec::new(),
@@ -234,9 +234,33 @@ pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64
     }
 }
 
+/// Until a model has found a title, opencode's is a date: as good as none.
+fn title(text: &str) -> String {
+    let date = ["New session - ", "Child session - "]
+        .iter()
+        .find_map(|placeholder| text.strip_prefix(placeholder));
+    let is_date = |date: &str| {
+        date.len() == 24 && date.ends_with('Z') && date.bytes().all(|b| b.is_ascii_digit() || b"-:.TZ".contains(&b))
+    };
+    if date.is_some_and(is_date) {
+        String::new()
+    } else {
+        text.to_owned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_no_title() {
+        assert_eq!(title("New session - 2026-11-22T23:00:50.864Z"), "");
+        assert_eq!(title("Child session - 2026-11-22T23:00:50.864Z"), "");
+        for given in ["Fix the build", "New session - of parliament", "New session - "] {
+            assert_eq!(title(given), given);
+        }
+    }
 
     #[test]
     fn the_end_of_a_text_starts_at_a_character() {

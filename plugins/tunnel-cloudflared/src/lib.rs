@@ -11,7 +11,7 @@ mod words;
 
 use nexus_plugin_api::caps::process::{self, Outcome};
 use nexus_plugin_api::caps::{clock, secrets, store};
-use nexus_plugin_api::job::{Cancel, Events, Gone, Job, permanent, race, retry};
+use nexus_plugin_api::job::{Cancel, Events, Gone, Job, permanent, race, retry, within};
 use nexus_plugin_api::process::Command;
 use nexus_plugin_api::tunnel::{
     Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job,
@@ -31,12 +31,22 @@ const REGISTRATION: u64 = 20_000;
 const BEGIN: u64 = 25_000;
 /// Until the address of a tunnel that is managed elsewhere has arrived.
 const ROUTES: u64 = 20_000;
+/// What was up and did not come back by itself in this time is started again.
+const DOWN: u64 = 300_000;
+/// cloudflared goes on to try what Cloudflare does not accept; so long it may, if it was accepted once.
+const REJECTED: u64 = 60_000;
 const LOOK: u64 = 250;
-const LOOK_WHEN_UP: u64 = 2_000;
+const LOOK_LATER: u64 = 2_000;
+/// Pages that do not answer so often in a row mean that nothing is up; once may be a busy machine.
+const SILENT: u32 = 3;
 const MEASURE: u64 = 10_000;
 /// For this long it is remembered that QUIC does not come through.
 const REMEMBER: u64 = 24 * 3600 * 1000;
 const HTTP2: &str = "http2";
+/// How the process that leads to a port was started: an instance that adopts it must ask for the same. One key for each
+/// tunnel, by the port of its origin.
+const STARTED: &str = "started.";
+const TUNNELS: usize = 16;
 
 /// A host function's refusal as the end of the tunnel.
 fn refused(error: Error) -> Failure {
@@ -70,19 +80,46 @@ fn settings() -> Result<Settings, Failure> {
     )
 }
 
-/// Since when QUIC is known not to come through. What cannot be read is not known.
-async fn http2_since() -> Option<u64> {
-    let bytes = store::get(HTTP2.to_owned()).await.ok()??;
-    String::from_utf8(bytes).ok()?.parse().ok()
+/// Whether QUIC is known not to come through. What cannot be read is not known.
+async fn http2_is_remembered() -> bool {
+    let since = async {
+        let bytes = store::get(HTTP2.to_owned()).await.ok()??;
+        String::from_utf8(bytes).ok()?.parse::<u64>().ok()
+    };
+    let since = since.await;
+    since.is_some_and(|since| clock::now().saturating_sub(since) < REMEMBER)
 }
 
-async fn remember_http2(since: Option<u64>) {
-    let done = match since {
-        Some(since) => store::set(HTTP2.to_owned(), since.to_string().into_bytes()).await,
-        None => store::delete(HTTP2.to_owned()).await,
-    };
-    // It costs the next start some seconds, and nothing else.
-    if let Err(error) = done {
+async fn remember_http2() {
+    keep(HTTP2, clock::now().to_string().into_bytes()).await;
+}
+
+/// Whether the running process was started over HTTP/2; none: nothing runs.
+async fn running_over_http2(origin: &Origin) -> Option<bool> {
+    // The future of a process that runs does not complete.
+    if within(50, process::exited(PROCESS.to_owned())).await.is_some() {
+        return None;
+    }
+    let started = store::get(format!("{STARTED}{}", origin.port)).await;
+    Some(started.is_ok_and(|value| value.is_some_and(|value| value == HTTP2.as_bytes())))
+}
+
+async fn started_over(origin: &Origin, http2: bool) {
+    // Ports of earlier lives of the host mean nothing any more.
+    if let Ok(old) = store::keys(STARTED.to_owned(), None).await
+        && old.len() >= TUNNELS
+    {
+        for key in old {
+            let _ = store::delete(key).await;
+        }
+    }
+    let value = if http2 { HTTP2 } else { "auto" };
+    keep(&format!("{STARTED}{}", origin.port), value.as_bytes().to_vec()).await;
+}
+
+async fn keep(key: &str, value: Vec<u8>) {
+    // It costs a later start some seconds, or an adoption.
+    if let Err(error) = store::set(key.to_owned(), value).await {
         log::warn(format!(
             "it cannot be remembered which protocol comes through: {error:?}"
         ));
@@ -103,29 +140,31 @@ enum End {
 
 async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let Settings { mode, protocol } = settings()?;
-    let since = match protocol {
-        Protocol::Auto => http2_since().await,
-        Protocol::Quic | Protocol::Http2 => None,
+    let mut http2 = match (protocol, running_over_http2(&origin).await) {
+        (Protocol::Auto, Some(http2)) => http2,
+        (Protocol::Auto, None) => http2_is_remembered().await,
+        (Protocol::Quic | Protocol::Http2, _) => false,
     };
-    let mut http2 = since.is_some();
+    // Whether HTTP/2 is tried because QUIC failed just now.
+    let mut fallback = false;
     loop {
         say(events, Event::Starting(starting(&mode, http2).to_owned())).await?;
+        started_over(&origin, http2).await;
         let spec = settings::spec(&mode, http2, protocol, &origin);
         let running = process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
         let adopted = running.outcome == Outcome::Adopted;
-        // Long ago; but what is running with it goes on, since another start would cost a quick tunnel its name.
-        if http2 && !adopted && since.is_some_and(|since| clock::now().saturating_sub(since) > REMEMBER) {
-            remember_http2(None).await;
-        }
         let words = RefCell::new(Words::default());
         let mut output = process::lines(PROCESS).map_err(refused)?;
         let read = async {
             while let Some(line) = output.next().await {
-                words.borrow_mut().read(&line.text);
+                let mut words = words.borrow_mut();
+                words.read(&line.text);
+                // So much was written since its start that the first lines are gone: it was up long ago.
+                words.registered |= line.dropped > 0;
             }
             End::Exited
         };
-        let follow = race(read, follow(&mode, &origin, adopted, &words, events));
+        let follow = race(read, follow(&mode, &origin, (adopted, fallback), &words, events));
         let Some(end) = cancel.select(follow).await else {
             process::stop(PROCESS.to_owned()).await.map_err(refused)?;
             return Ok(());
@@ -143,18 +182,11 @@ async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel)
             End::Failed(failure) => failure,
             End::Unregistered if !http2 && protocol == Protocol::Auto => {
                 log::warn("no connection over QUIC; trying HTTP/2");
-                http2 = true;
-                remember_http2(Some(clock::now())).await;
+                (http2, fallback) = (true, true);
                 process::stop(PROCESS.to_owned()).await.map_err(refused)?;
                 continue;
             }
-            End::Unregistered => {
-                // It is not the protocol's fault.
-                if protocol == Protocol::Auto {
-                    remember_http2(None).await;
-                }
-                words.borrow().unregistered()
-            }
+            End::Unregistered => words.borrow().unregistered(&mode),
         };
         process::stop(PROCESS.to_owned()).await.map_err(refused)?;
         return Err(failure);
@@ -180,48 +212,58 @@ struct Told {
     measured: Option<u64>,
 }
 
-/// Asks the running cloudflared again and again, and tells what changes.
+/// Asks the running cloudflared again and again, and tells what changes. `fallback`: QUIC failed just now.
 async fn follow(
     mode: &Mode,
     origin: &Origin,
-    adopted: bool,
+    (adopted, fallback): (bool, bool),
     words: &RefCell<Words>,
     events: &mut Events<Event>,
 ) -> End {
     let begun = clock::now();
     let mut told = Told::default();
-    // Since when its pages are there, and since when a connection is.
-    let (mut pages_since, mut ready_since) = (None, None);
+    // Since when its pages are there, since when a connection is, and since when none is.
+    let (mut pages_since, mut ready_since, mut down_since) = (None, None, None);
+    let (mut connections, mut silent) = (None, 0);
     loop {
-        let failure = words.borrow().hopeless(mode);
-        if let Some(failure) = failure {
-            return End::Failed(failure);
-        }
         let now = clock::now();
-        let connections = pages::connections().await;
-        if connections.is_some() {
-            pages_since.get_or_insert(now);
+        match pages::connections().await {
+            Some(count) => {
+                pages_since.get_or_insert(now);
+                (connections, silent) = (Some(count), 0);
+            }
+            None => {
+                silent += 1;
+                connections = connections.filter(|_| silent < SILENT);
+            }
         }
         let up = connections.filter(|connections| *connections > 0);
         if up.is_some() {
+            if ready_since.is_none() && fallback {
+                remember_http2().await;
+            }
             ready_since.get_or_insert(now);
-        }
-        // One that was up once reconnects by itself, and keeps its name.
-        if ready_since.is_none() && !(adopted && words.borrow().registered) {
-            let late = match pages_since {
-                Some(since) => now.saturating_sub(since) > REGISTRATION,
-                None => now.saturating_sub(begun) > BEGIN,
-            };
-            if late {
-                return End::Unregistered;
+            down_since = None;
+        } else {
+            let down = now.saturating_sub(*down_since.get_or_insert(now));
+            let was_up = ready_since.is_some() || (adopted && words.borrow().registered);
+            if let Some(end) = given_up(mode, words, was_up, down, now, begun, pages_since) {
+                return end;
             }
         }
-        let address = if connections.is_some() {
-            pages::address(mode, origin).await
-        } else {
-            Address::Open
-        };
         let waited = ready_since.is_some_and(|since| now.saturating_sub(since) > ROUTES);
+        let address = match mode {
+            // It does not change while the process lives.
+            Mode::Quick | Mode::Credentials { .. } if told.url.is_some() => Address::Open,
+            _ if connections.is_none() => Address::Open,
+            _ => match (pages::address(mode, origin).await, mode) {
+                // No word from the dashboard: cloudflared takes the address that we gave it.
+                (Address::Open, Mode::Token { hostname: Some(name) }) if waited => {
+                    Address::Known(format!("https://{name}"))
+                }
+                (address, _) => address,
+            },
+        };
         if tell(&mut told, up, address, waited, words, events).await.is_err() {
             return End::Gone;
         }
@@ -233,7 +275,39 @@ async fn follow(
                 return End::Gone;
             }
         }
-        clock::sleep(if up.is_some() { LOOK_WHEN_UP } else { LOOK }).await;
+        let settled = up.is_some() || now.saturating_sub(begun) > 2 * REGISTRATION;
+        clock::sleep(if settled { LOOK_LATER } else { LOOK }).await;
+    }
+}
+
+/// Whether a tunnel without a connection is past help. `down`: for how long there is none.
+fn given_up(
+    mode: &Mode,
+    words: &RefCell<Words>,
+    was_up: bool,
+    down: u64,
+    now: u64,
+    begun: u64,
+    pages_since: Option<u64>,
+) -> Option<End> {
+    let words = words.borrow();
+    if let Some(failure) = words.hopeless(mode)
+        && (!was_up || down > REJECTED)
+    {
+        return Some(End::Failed(failure));
+    }
+    // It reconnects by itself and keeps its name, for a while.
+    if was_up {
+        return (down > DOWN).then(|| End::Failed(words.unregistered(mode)));
+    }
+    match pages_since {
+        Some(since) if now.saturating_sub(since) > REGISTRATION => Some(End::Unregistered),
+        None if now.saturating_sub(begun) > BEGIN => Some(End::Failed(retry(format!(
+            "cloudflared did not begin to work in {} seconds: {}.",
+            BEGIN / 1000,
+            words.trouble()
+        )))),
+        _ => None,
     }
 }
 

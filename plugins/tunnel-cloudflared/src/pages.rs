@@ -78,6 +78,8 @@ struct Routes {
 struct Route {
     #[serde(default)]
     hostname: String,
+    /// Null where there is none.
+    path: Option<String>,
     #[serde(default)]
     service: String,
 }
@@ -91,15 +93,28 @@ fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
     if remote.version < 0 {
         return Address::Open;
     }
-    let named: Vec<&Route> = remote
-        .config
-        .ingress
-        .iter()
-        .filter(|route| !route.hostname.is_empty() && !route.hostname.starts_with('*'))
-        .filter(|route| wanted.is_none_or(|wanted| route.hostname.eq_ignore_ascii_case(wanted)))
-        .collect();
-    if let Some(route) = named.iter().find(|route| leads_to(&route.service, origin)) {
-        return Address::Known(format!("https://{}", route.hostname.to_ascii_lowercase()));
+    // As cloudflared does: the first rule that takes the name. One with a path is for that path alone.
+    let rules = || {
+        remote
+            .config
+            .ingress
+            .iter()
+            .filter(|route| route.path.as_deref().unwrap_or_default().is_empty())
+    };
+    let named = match wanted {
+        Some(wanted) => rules().find(|route| takes(&route.hostname, wanted)),
+        None => {
+            let names = || rules().filter(|route| !route.hostname.is_empty() && !route.hostname.starts_with('*'));
+            let here = names().find(|route| {
+                let first = names().find(|other| other.hostname.eq_ignore_ascii_case(&route.hostname));
+                first.is_some_and(|first| leads_to(&first.service, origin))
+            });
+            here.or_else(|| names().next())
+        }
+    };
+    if let Some(route) = named.filter(|route| leads_to(&route.service, origin)) {
+        let name = wanted.unwrap_or(&route.hostname).to_ascii_lowercase();
+        return Address::Known(format!("https://{name}"));
     }
     let here = format!("http://{}:{}", origin.host, origin.port);
     let fix = format!(
@@ -107,11 +122,20 @@ fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
          same with `listen = \"{}:{}\"` in this tunnel's table.",
         origin.host, origin.port
     );
-    Address::Elsewhere(match (named.first(), wanted) {
-        (Some(route), _) => format!("{} leads to {}, not here. {fix}", route.hostname, route.service),
+    Address::Elsewhere(match (named, wanted) {
+        (Some(route), Some(wanted)) => format!("{wanted} leads to {}, not here. {fix}", route.service),
+        (Some(route), None) => format!("{} leads to {}, not here. {fix}", route.hostname, route.service),
         (None, Some(wanted)) => format!("The dashboard has no route for {wanted}. {fix}"),
         (None, None) => format!("The dashboard has no public hostname for this tunnel. {fix}"),
     })
+}
+
+/// Whether a rule's host name takes requests for `name`: it itself, a wildcard above it, or none for all.
+fn takes(rule: &str, name: &str) -> bool {
+    match rule.strip_prefix('*') {
+        Some(domain) => name.to_ascii_lowercase().ends_with(&domain.to_ascii_lowercase()),
+        None => rule.is_empty() || rule.eq_ignore_ascii_case(name),
+    }
 }
 
 fn leads_to(service: &str, origin: &Origin) -> bool {
@@ -122,7 +146,7 @@ fn leads_to(service: &str, origin: &Origin) -> bool {
     let Some((host, port)) = authority.rsplit_once(':') else {
         return false;
     };
-    let here = ["localhost", "127.0.0.1", "[::1]"].contains(&host) || host.trim_matches(['[', ']']) == origin.host;
+    let here = host.trim_matches(['[', ']']) == origin.host || host == "localhost";
     here && port.parse() == Ok(origin.port)
 }
 
@@ -196,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_route_that_leads_here_is_the_address() {
-        let here = r#"{"hostname":"other.example.org","service":"http://localhost:80"},{"hostname":"Chat.example.org","service":"http://localhost:7861"},"#;
+        let here = r#"{"hostname":"other.example.org","path":null,"service":"http://localhost:80"},{"hostname":"Chat.example.org","service":"http://localhost:7861"},"#;
         assert_eq!(
             routed(&config(here), None, &origin()),
             Address::Known("https://chat.example.org".to_owned())
@@ -228,7 +252,7 @@ mod tests {
             (
                 r#"{"hostname":"x.example.org","service":"http://localhost:7861"},"#,
                 Some("chat.example.org"),
-                "no route for chat.example.org",
+                "chat.example.org leads to http_status:404",
             ),
             ("", None, "no public hostname"),
         ] {
@@ -240,6 +264,38 @@ mod tests {
                 "{why}"
             );
         }
+    }
+
+    #[test]
+    fn the_first_rule_that_takes_the_name_is_the_one() {
+        let route = |host: &str, path: &str, service: &str| {
+            format!(r#"{{"hostname":"{host}","path":"{path}","service":"{service}"}},"#)
+        };
+        let (here, there) = ("http://localhost:7861", "http://localhost:80");
+        let known = |rules: String, wanted| matches!(routed(&config(&rules), wanted, &origin()), Address::Known(_));
+        let wanted = Some("chat.example.org");
+        assert!(known(route("*.example.org", "", here), wanted));
+        assert!(known(route("", "", here), wanted), "the catch-all");
+        assert!(!known(
+            route("*.example.org", "", there) + &route("chat.example.org", "", here),
+            wanted
+        ));
+        assert!(
+            !known(route("chat.example.org", "/api", here), wanted),
+            "for a path alone"
+        );
+        assert!(known(
+            route("chat.example.org", "/api", there) + &route("chat.example.org", "", here),
+            wanted
+        ));
+        assert!(!known(
+            route("chat.example.org", "", there) + &route("chat.example.org", "", here),
+            None
+        ));
+        assert!(
+            !known(route("chat.example.org", "", "http://[::1]:7861"), wanted),
+            "nobody listens there"
+        );
     }
 
     #[test]

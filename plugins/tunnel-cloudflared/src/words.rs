@@ -141,18 +141,29 @@ impl Words {
     /// What cloudflared would go on trying for ever, and never with success.
     pub(crate) fn hopeless(&self, mode: &Mode) -> Option<Failure> {
         let why = self.rejected.as_deref()?;
-        match mode {
-            Mode::Quick => Some(retry(format!("Cloudflare refused the quick tunnel: {why}."))),
-            Mode::Token { .. } | Mode::Credentials { .. } => Some(permanent(
-                format!("Cloudflare does not accept the tunnel: {why}."),
-                format!("It was deleted, or its secret was changed. {OWN}"),
-            )),
-        }
+        Some(match mode {
+            Mode::Quick => later(format!("Cloudflare refused the quick tunnel: {why}."), None),
+            Mode::Token { .. } | Mode::Credentials { .. } => {
+                let message = format!("Cloudflare does not accept the tunnel: {why}.");
+                let hint = format!("It was deleted, or its secret was changed. {OWN}");
+                // What was accepted once may be again; who is away has no other way in.
+                if self.registered {
+                    later(message, Some(hint))
+                } else {
+                    permanent(message, hint)
+                }
+            }
+        })
     }
 
-    /// No connection came about in time.
-    pub(crate) fn unregistered(&self) -> Failure {
-        let mut failure = retry(format!("Cloudflare cannot be reached: {}.", self.trouble()));
+    /// No connection came about in time, or none came back. Each start of a quick tunnel asks for another one, and
+    /// asking too often is answered with none at all.
+    pub(crate) fn unregistered(&self, mode: &Mode) -> Failure {
+        let message = format!("Cloudflare cannot be reached: {}.", self.trouble());
+        let mut failure = match mode {
+            Mode::Quick => later(message, None),
+            Mode::Token { .. } | Mode::Credentials { .. } => retry(message),
+        };
         failure.hint = Some(REACH.to_owned());
         failure
     }
@@ -160,11 +171,10 @@ impl Words {
     /// Why the process is gone.
     pub(crate) fn failure(&self, mode: &Mode, exit: Exit) -> Failure {
         if self.limited {
-            return Failure {
-                kind: FailureKind::RetryLater,
-                message: "Cloudflare gives out no more quick tunnels to this address for now (429).".to_owned(),
-                hint: Some("It is tried again after a long pause, since more tries make it worse. A tunnel of your own has no such limit.".to_owned()),
-            };
+            return later(
+                "Cloudflare gives out no more quick tunnels to this address for now (429).".to_owned(),
+                Some("It is tried again after a long pause, since more tries make it worse. A tunnel of your own has no such limit.".to_owned()),
+            );
         }
         if let Some(failure) = self.hopeless(mode) {
             return failure;
@@ -196,10 +206,11 @@ impl Words {
             return failure;
         }
         if says("quick Tunnel") {
-            return retry(format!(
+            let message = format!(
                 "Cloudflare's service for quick tunnels gave no tunnel: {}.",
                 self.trouble()
-            ));
+            );
+            return later(message, None);
         }
         match exit {
             Exit::Signal(signal) => retry(format!("cloudflared was ended by signal {signal}.")),
@@ -209,6 +220,14 @@ impl Words {
                 self.trouble()
             )),
         }
+    }
+}
+
+fn later(message: String, hint: Option<String>) -> Failure {
+    Failure {
+        kind: FailureKind::RetryLater,
+        message,
+        hint,
     }
 }
 

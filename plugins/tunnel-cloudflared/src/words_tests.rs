@@ -42,25 +42,28 @@ fn a_tunnel_that_is_not_accepted_waits_for_the_operator_while_cloudflared_would_
         failure.message.contains("Unauthorized: Invalid tunnel secret"),
         "{failure:?}"
     );
-    assert_eq!(read(REJECTED).hopeless(&Mode::Quick).unwrap().kind, FailureKind::Retry);
+    assert_eq!(
+        read(REJECTED).hopeless(&Mode::Quick).unwrap().kind,
+        FailureKind::RetryLater
+    );
     assert!(read(REFUSED).hopeless(&own()).is_none());
     let accepted_later = read(&format!("{REJECTED}\n{REGISTERED}"));
     assert!(accepted_later.registered && accepted_later.hopeless(&own()).is_none());
-    assert!(
-        read(&format!("{REGISTERED}\n{REJECTED}")).hopeless(&own()).is_some(),
-        "deleted while it was up"
-    );
+    let while_up = read(&format!("{REGISTERED}\n{REJECTED}")).hopeless(&own()).unwrap();
+    assert_eq!(while_up.kind, FailureKind::RetryLater, "it may be accepted again");
 }
 
 #[test]
 fn both_forms_of_a_line_say_the_same() {
     for line in [REFUSED, REFUSED_TEXT] {
-        let failure = read(line).unregistered();
+        let failure = read(line).unregistered(&own());
         assert_eq!(
             failure.message,
             "Cloudflare cannot be reached: DialContext error: dial tcp 127.0.0.1:1: connect: connection refused."
         );
         assert!(failure.hint.unwrap().contains("7844"));
+        assert_eq!(failure.kind, FailureKind::Retry);
+        assert_eq!(read(line).unregistered(&Mode::Quick).kind, FailureKind::RetryLater);
     }
 }
 

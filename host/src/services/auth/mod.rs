@@ -34,7 +34,7 @@ pub enum AuthError {
     #[error("The account or the password is wrong.")]
     BadCredential,
     /// Too many wrong ones; milliseconds since the epoch.
-    #[error("Too many wrong attempts. Wait until the lock is over, or run `nexus user unlock` on the machine.")]
+    #[error("Too many wrong attempts. Wait until the lock is over, or run `nexus user unlock ACCOUNT` on the machine.")]
     Locked { until: Millis },
     #[error("{0}")]
     Denied(String),

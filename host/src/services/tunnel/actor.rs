@@ -51,6 +51,8 @@ pub(super) struct Actor {
     up_since: Option<Instant>,
     /// Why it was last tried again.
     said: Option<String>,
+    /// It was not opened for want of TLS.
+    refused: bool,
     /// The address that the log has.
     logged: Option<String>,
     wanted: Arc<dyn WantedStore>,
@@ -79,6 +81,7 @@ impl Actor {
             backoff: timeouts::RESTART_FIRST,
             up_since: None,
             said: None,
+            refused: false,
             logged: None,
             wanted: Arc::clone(&parts.wanted),
         }
@@ -140,6 +143,9 @@ impl Actor {
                 End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
                 End::Never { why, hint } => {
                     tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
+                    if std::mem::take(&mut self.refused) {
+                        forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
+                    }
                     self.shut().await;
                     self.set(State::Failed { why, hint });
                     let _ = self.desired.wait_for(|now| *now != before).await;
@@ -179,6 +185,7 @@ impl Actor {
             self.set(State::Reconnecting { why });
         } else {
             self.forget_url();
+            self.logged = None;
             self.set(State::Waiting {
                 why,
                 hint,
@@ -228,7 +235,6 @@ impl Actor {
         let descriptor = self.provider.describe().await?;
         self.learn(descriptor.clone());
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
-            forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
             return Err(self.plaintext(format!(
                 "{} has no TLS: passwords and cookies would cross the network in the clear",
                 descriptor.title
@@ -435,14 +441,15 @@ impl Actor {
             return;
         };
         drop(statuses);
+        self.said = None;
         if self.logged.as_ref() != Some(&url) {
             tracing::info!(tunnel = self.tunnel.name, url, "the tunnel is open");
             self.logged = Some(url);
-            self.said = None;
         }
     }
 
-    fn plaintext(&self, why: String) -> End {
+    fn plaintext(&mut self, why: String) -> End {
+        self.refused = true;
         let hint = format!(
             "If you accept that, write into the configuration:\n[tunnel.{}]\nallow_plaintext = true",
             self.tunnel.name

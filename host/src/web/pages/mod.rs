@@ -186,7 +186,7 @@ fn until(at: Millis, now: Millis) -> String {
 fn locked(at: Millis, now: Millis) -> String {
     format!(
         "Too many wrong attempts. This account is locked here; try again {}. On the machine itself, \
-         `nexus user unlock` opens it at once.",
+         `nexus user unlock ACCOUNT` opens it at once.",
         until(at, now)
     )
 }
