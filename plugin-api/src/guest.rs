@@ -109,8 +109,52 @@ pub mod tunnel {
     #[doc(hidden)]
     pub use super::bindings::tunnel as __world;
     pub use super::bindings::tunnel::exports::nexus::plugin::tunnel::*;
-    use super::job::{Cancel, Events, Job};
+    use super::job::{Cancel, Events, Gone, Job, permanent, retry};
+    use super::process::Command;
     pub use crate::caps::types::{Availability, Error, Ext, Failure, FailureKind};
+
+    /// Until the provider's program has said its version, in milliseconds.
+    const VERSION_TIMEOUT: u64 = 10_000;
+
+    /// A host function's refusal as the end of the tunnel. `install`: how to get the provider's program.
+    pub fn refused(error: Error, install: &str) -> Failure {
+        match error {
+            Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
+            Error::NotFound(text) => permanent(text, install),
+            Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
+            Error::Timeout(text) | Error::Unavailable(text) | Error::Other(text) => retry(text),
+            Error::Cancelled => retry("The plugin is being stopped."),
+        }
+    }
+
+    /// Tells the host. Where it stops reading without a cancel, the process stays for the next instance.
+    pub async fn say(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
+        events
+            .send(event)
+            .await
+            .map_err(|Gone| retry("The host stopped reading the tunnel's events."))
+    }
+
+    /// Runs `binary argument` and lets `version` read what it writes: the version, or why it will not do.
+    pub async fn probe(
+        binary: &str,
+        argument: &str,
+        install: &str,
+        version: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Availability {
+        match Command::new(binary).args([argument]).run(VERSION_TIMEOUT).await {
+            Ok(output) if output.exit.code == Some(0) => match version(&output.stdout) {
+                Ok(version) => Availability::Ready(version),
+                Err(text) => Availability::Unsuitable(text),
+            },
+            Ok(output) => Availability::Unsuitable(format!(
+                "`{binary} {argument}` failed: {}. {install}",
+                output.stderr.lines().next().unwrap_or("it said nothing")
+            )),
+            Err(Error::NotFound(text)) => Availability::Missing(format!("{text} {install}")),
+            Err(error) => Availability::Unsuitable(refused(error, install).message),
+        }
+    }
 
     /// Runs `work` beside the call: returns the pair that `run` returns.
     pub fn job<W>(cancel: wit_bindgen::FutureReader<()>, work: W) -> Job<Event>

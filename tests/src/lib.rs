@@ -22,7 +22,14 @@ pub mod sse;
 pub mod tunnels;
 pub mod world;
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Writes a file with this mode: 0o755 for a program, 0o600 for a secret.
+pub fn write_with_mode(path: &Path, content: &str, mode: u32) {
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
 
 /// The beginning of an HTTP client that uses no proxy of the environment.
 pub fn http() -> reqwest::ClientBuilder {

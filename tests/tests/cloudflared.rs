@@ -10,8 +10,6 @@ use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::processes::{self, wait_until};
 use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
 use serde_json::{Value, json};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -37,8 +35,7 @@ fn config(cloudflared: &Cloudflared, tunnel: &str, plugin: &str) -> String {
 /// A secret in a file of its own, as the configuration names it.
 fn secret(start: &Start, name: &str, content: &str) -> String {
     let file = start.folder().join(name);
-    fs::write(&file, content).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    nexus_tests::write_with_mode(&file, content, 0o600);
     format!("[plugin.tunnel-cloudflared.secrets]\n{name} = {{ file = {file:?} }}\n")
 }
 

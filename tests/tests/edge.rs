@@ -8,8 +8,6 @@ use nexus_tests::edge::Edge;
 use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
 use serde_json::{Value, json};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 /// cloudflared waits up to 20 seconds before it reconnects.
@@ -134,8 +132,7 @@ async fn cloudflared_itself_follows_the_dashboard_and_hides_its_token() {
     let token = json!({ "a": "account", "s": "a2VlcCB0aGlz", "t": "f7b2a1c4-0d3e-4a5b-8c6d-9e0f1a2b3c4d" }).to_string();
     let token = base64::engine::general_purpose::STANDARD.encode(token);
     let file = start.folder().join("token");
-    fs::write(&file, &token).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    nexus_tests::write_with_mode(&file, &token, 0o600);
     // What the dashboard says has to name the port before it is known: a fixed one, as an operator would.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -10,9 +10,9 @@ mod settings;
 use lines::{Exit, FILTER, Lines, Meaning};
 use nexus_plugin_api::caps::process::{self, EnvironmentBase, OutputMode, Signal, Spec, StopStep};
 use nexus_plugin_api::caps::secrets;
-use nexus_plugin_api::job::{Cancel, Events, Gone, Job, permanent, retry};
+use nexus_plugin_api::job::{Cancel, Events, Job};
 use nexus_plugin_api::tunnel::{
-    Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job,
+    self, Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job, say,
 };
 use nexus_plugin_api::{FutureReader, config, log};
 use settings::{Authored, Settings};
@@ -22,7 +22,6 @@ const BINARY: &str = "bore";
 const PROCESS: &str = "tunnel";
 /// The name of the secret in the manifest.
 const SECRET: &str = "secret";
-const VERSION_TIMEOUT: u64 = 10_000;
 /// bore ends at once when it is told to; this is for a machine under load.
 const STOP_TIMEOUT: u64 = 2_000;
 const INSTALL: &str =
@@ -72,19 +71,13 @@ fn settings() -> Result<Settings, Failure> {
 
 /// A host function's refusal as the end of the tunnel.
 fn refused(error: Error) -> Failure {
-    match error {
-        Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
-        Error::NotFound(text) => permanent(text, INSTALL),
-        Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
-        Error::Timeout(text) | Error::Unavailable(text) | Error::Other(text) => retry(text),
-        Error::Cancelled => retry("The plugin is being stopped."),
-    }
+    tunnel::refused(error, INSTALL)
 }
 
-async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
+async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let settings = settings()?;
     let spec = spec(settings.arguments(&origin), environment(has_secret()?));
-    send(
+    say(
         events,
         Event::Starting(format!("Asking {} for a port", settings.server)),
     )
@@ -100,8 +93,8 @@ async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel)
         let Some(line) = line else { break };
         match lines.read(&line.text) {
             Meaning::Connected(port) => {
-                send(events, Event::Url(settings.url(port))).await?;
-                send(events, Event::Ready(1)).await?;
+                say(events, Event::Url(settings.url(port))).await?;
+                say(events, Event::Ready(1)).await?;
             }
             Meaning::Complaint(text) => log::warn(format!("bore: {text}")),
             Meaning::Nothing => {}
@@ -113,14 +106,6 @@ async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel)
         (None, signal) => Exit::Signal(signal.unwrap_or_default()),
     };
     Err(lines.failure(&settings.server, exit))
-}
-
-/// The process stays for the next instance if the host stops reading without a cancel.
-async fn send(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
-    events
-        .send(event)
-        .await
-        .map_err(|Gone| retry("The host stopped reading the tunnel's events."))
 }
 
 /// The plugin. Public so that a native build, which exports nothing, uses it.
@@ -140,23 +125,12 @@ impl Guest for Plugin {
     }
 
     async fn probe() -> Availability {
-        match process::run(spec(vec!["--version".to_owned()], Vec::new()), VERSION_TIMEOUT).await {
-            Ok(output) if output.exit.code == Some(0) => match settings::version(&output.stdout) {
-                Ok(version) => Availability::Ready(version),
-                Err(text) => Availability::Unsuitable(text),
-            },
-            Ok(output) => Availability::Unsuitable(format!(
-                "`bore --version` failed: {}. {INSTALL}",
-                output.stderr.lines().next().unwrap_or("it said nothing")
-            )),
-            Err(Error::NotFound(text)) => Availability::Missing(format!("{text} {INSTALL}")),
-            Err(error) => Availability::Unsuitable(refused(error).message),
-        }
+        tunnel::probe(BINARY, "--version", INSTALL, settings::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
         job(cancel, async move |mut events, mut cancel| {
-            tunnel(origin, &mut events, &mut cancel).await
+            keep_open(origin, &mut events, &mut cancel).await
         })
     }
 }

@@ -11,10 +11,9 @@ mod words;
 
 use nexus_plugin_api::caps::process::{self, Outcome};
 use nexus_plugin_api::caps::{clock, secrets, store};
-use nexus_plugin_api::job::{Cancel, Events, Gone, Job, permanent, race, retry, within};
-use nexus_plugin_api::process::Command;
+use nexus_plugin_api::job::{Cancel, Events, Gone, Job, race, retry, within};
 use nexus_plugin_api::tunnel::{
-    Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job,
+    self, Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job, say,
 };
 use nexus_plugin_api::{FutureReader, config, log};
 use pages::Address;
@@ -24,7 +23,6 @@ use words::{Exit, Words};
 
 const INSTALL: &str = "Install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager), or say where \
                        it is in `[plugin.tunnel-cloudflared.grants.process.cloudflared]`.";
-const VERSION_TIMEOUT: u64 = 10_000;
 /// Without a connection for this long after cloudflared has begun to try, QUIC does not come through.
 const REGISTRATION: u64 = 20_000;
 /// Before that it may ask for a name (15 seconds at most) and open its pages.
@@ -50,13 +48,7 @@ const TUNNELS: usize = 16;
 
 /// A host function's refusal as the end of the tunnel.
 fn refused(error: Error) -> Failure {
-    match error {
-        Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
-        Error::NotFound(text) => permanent(text, INSTALL),
-        Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
-        Error::Timeout(text) | Error::Unavailable(text) | Error::Other(text) => retry(text),
-        Error::Cancelled => retry("The plugin is being stopped."),
-    }
+    tunnel::refused(error, INSTALL)
 }
 
 /// A secret that the operator may have given.
@@ -138,7 +130,7 @@ enum End {
     Gone,
 }
 
-async fn tunnel(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
+async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let Settings { mode, protocol } = settings()?;
     let mut http2 = match (protocol, running_over_http2(&origin).await) {
         (Protocol::Auto, Some(http2)) => http2,
@@ -354,14 +346,6 @@ async fn url(told: &mut Told, address: Address, events: &mut Events<Event>) -> R
     }
 }
 
-/// The process stays for the next instance if the host stops reading without a cancel.
-async fn say(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
-    events
-        .send(event)
-        .await
-        .map_err(|Gone| retry("The host stopped reading the tunnel's events."))
-}
-
 /// The plugin. Public so that a native build, which exports nothing, uses it.
 pub struct Plugin;
 
@@ -380,23 +364,12 @@ impl Guest for Plugin {
     }
 
     async fn probe() -> Availability {
-        match Command::new(BINARY).args(["version"]).run(VERSION_TIMEOUT).await {
-            Ok(output) if output.exit.code == Some(0) => match settings::version(&output.stdout) {
-                Ok(version) => Availability::Ready(version),
-                Err(text) => Availability::Unsuitable(text),
-            },
-            Ok(output) => Availability::Unsuitable(format!(
-                "`cloudflared version` failed: {}. {INSTALL}",
-                output.stderr.lines().next().unwrap_or("it said nothing")
-            )),
-            Err(Error::NotFound(text)) => Availability::Missing(format!("{text} {INSTALL}")),
-            Err(error) => Availability::Unsuitable(refused(error).message),
-        }
+        tunnel::probe(BINARY, "version", INSTALL, settings::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
         job(cancel, async move |mut events, mut cancel| {
-            tunnel(origin, &mut events, &mut cancel).await
+            keep_open(origin, &mut events, &mut cancel).await
         })
     }
 }

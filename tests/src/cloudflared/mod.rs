@@ -9,7 +9,6 @@ pub mod public;
 
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The variable that names the stand-in's folder. Its caller clears the environment, so a wrapper sets it.
@@ -82,8 +81,7 @@ impl Cloudflared {
             folder.display(),
             program.display()
         );
-        fs::write(&wrapper, text).unwrap();
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::write_with_mode(&wrapper, &text, 0o755);
         let this = Self {
             folder: folder.to_owned(),
         };

@@ -12,6 +12,15 @@ use tokio_rustls::TlsAcceptor;
 
 /// The address that the edge says its client has.
 pub const CLIENT: &str = "203.0.113.7";
+/// What the edge adds to each request; a client's own of these names are gone.
+pub(crate) const HEADERS: [(&str, &str); 6] = [
+    ("cf-connecting-ip", CLIENT),
+    ("x-forwarded-for", CLIENT),
+    ("x-forwarded-proto", "https"),
+    ("cf-ray", "8a1b2c3d4e5f6071-FRA"),
+    ("cf-visitor", "{\"scheme\":\"https\"}"),
+    ("cdn-loop", "cloudflare; loops=1"),
+];
 const HEAD: usize = 64 * 1024;
 
 /// What becomes of a request now.
@@ -96,24 +105,16 @@ fn rewritten(head: &[u8]) -> Vec<u8> {
     let upgrade = text.lines().any(|line| name(line) == "upgrade");
     let mut out = String::new();
     for (n, line) in text.split("\r\n").enumerate() {
-        let own = [
-            "cf-connecting-ip",
-            "cf-ray",
-            "cf-visitor",
-            "x-forwarded-for",
-            "x-forwarded-proto",
-            "cdn-loop",
-        ];
-        if n > 0 && (own.contains(&name(line).as_str()) || (!upgrade && name(line) == "connection")) {
+        let own = HEADERS.iter().any(|(own, _)| *own == name(line));
+        if n > 0 && (own || (!upgrade && name(line) == "connection")) {
             continue;
         }
         out.push_str(line);
         out.push_str("\r\n");
     }
-    out.push_str(&format!(
-        "cf-connecting-ip: {CLIENT}\r\nx-forwarded-for: {CLIENT}\r\nx-forwarded-proto: https\r\ncf-ray: 8a1b2c3d4e5f6071-FRA\r\n\
-         cf-visitor: {{\"scheme\":\"https\"}}\r\ncdn-loop: cloudflare; loops=1\r\n"
-    ));
+    for (name, value) in HEADERS {
+        out.push_str(&format!("{name}: {value}\r\n"));
+    }
     if !upgrade {
         out.push_str("connection: close\r\n");
     }

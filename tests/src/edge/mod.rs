@@ -19,7 +19,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -148,8 +147,7 @@ impl Edge {
             "#!/bin/sh\nif [ \"$1\" = tunnel ]; then\n  shift\n  TUNNEL_EDGE={edge} TUNNEL_CACERT='{authority}' exec \
              '{cloudflared}' tunnel --quick-service http://{quick} \"$@\"\nfi\nexec '{cloudflared}' \"$@\"\n"
         );
-        fs::write(&wrapper, script).unwrap();
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::write_with_mode(&wrapper, &script, 0o755);
         wrapper
     }
 }

@@ -1,7 +1,7 @@
 //! The public side: a browser's request becomes one of HTTP/2 to cloudflared, and its answer the browser's again.
 
 use super::{Shared, Tls, lock, nothing_at_all};
-use crate::cloudflared::public::CLIENT;
+use crate::cloudflared::public::HEADERS;
 use base64::Engine as _;
 use bytes::Bytes;
 use futures::stream;
@@ -106,14 +106,7 @@ fn towards(parts: &http::request::Parts, socket: bool) -> Option<Request<()>> {
             headers.append(name.clone(), value.clone());
         }
     }
-    for (name, value) in [
-        ("cf-connecting-ip", CLIENT),
-        ("x-forwarded-for", CLIENT),
-        ("x-forwarded-proto", "https"),
-        ("cf-ray", "8a1b2c3d4e5f6071-FRA"),
-        ("cf-visitor", "{\"scheme\":\"https\"}"),
-        ("cdn-loop", "cloudflare; loops=1"),
-    ] {
+    for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     if socket {

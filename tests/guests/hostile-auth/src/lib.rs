@@ -1,5 +1,6 @@
 //! A login that denies everybody, and misbehaves when the password names an attack.
 
+#[path = "../../attack.rs"]
 mod attack;
 
 use nexus_plugin_api::auth::types::{Field, FieldKind, Value};

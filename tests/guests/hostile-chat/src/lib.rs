@@ -9,6 +9,7 @@
 //!
 //! Anything else is repeated. What is kept lies in the store, so that a fall loses only the running turn.
 
+#[path = "../../attack.rs"]
 mod attack;
 
 use nexus_plugin_api::caps::{clock, log, secrets, store, types::Error};

@@ -1,5 +1,6 @@
 //! A tunnel that says it is ready and then does what `attack` says.
 
+#[path = "../../attack.rs"]
 mod attack;
 
 use nexus_plugin_api::tunnel::{Availability, Descriptor, Encryption, Event, Guest, Origin, UrlKind, job};

@@ -1,4 +1,4 @@
-//! The ways to misbehave.
+//! The ways to misbehave, the same for each kind of plugin.
 
 /// Does what the name says, and nothing for a name that is no attack.
 pub fn perform(name: &str) {
