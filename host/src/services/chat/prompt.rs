@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How often the backend is asked again where its answer got lost.
 const TRIES: u32 = 6;
+/// A prompt that was on its way when the plugin fell may be what felled it. After so many falls it is not sent again by
+/// itself, so that one prompt cannot use up the plugin's restarts.
+const FALLS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 /// For a backend that went away in between.
 const BACK: Duration = Duration::from_secs(30);
@@ -39,7 +42,9 @@ pub(super) async fn run(shared: Arc<Shared>, session: String, prompt: Prompt) ->
     let admission = ask(&shared, &session, &prompt).await;
     match &admission {
         Ok(Admission::Admitted | Admission::Duplicate) => mark(&shared, &session, &prompt, Ok(())).await,
-        Ok(Admission::Unknown(why)) => mark(&shared, &session, &prompt, Err(why.clone())).await,
+        Ok(Admission::Unknown(why)) | Err(ChatError::GivenUp(why)) => {
+            mark(&shared, &session, &prompt, Err(why.clone())).await;
+        }
         Ok(Admission::Refused(_) | Admission::ConsentNeeded { .. }) | Err(_) => {
             withdraw(&shared, &session, &prompt.client_id).await;
         }
@@ -48,7 +53,7 @@ pub(super) async fn run(shared: Arc<Shared>, session: String, prompt: Prompt) ->
 }
 
 async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admission, ChatError> {
-    let mut tries = 0;
+    let (mut tries, mut falls) = (0, 0);
     loop {
         let (backend, info) = match shared.target(session) {
             Ok(target) => target,
@@ -59,12 +64,17 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
         let lost = match backend.prompt(&info, prompt.clone()).await {
             Ok(Admission::Unknown(why)) => why,
             Ok(admission) => return Ok(admission),
-            Err(
-                error @ (CallError::Timeout(_)
-                | CallError::Crashed(_)
-                | CallError::Unavailable(_)
-                | CallError::Other(_)),
-            ) => error.to_string(),
+            Err(error @ CallError::Crashed(_)) => {
+                falls += 1;
+                if falls >= FALLS {
+                    return Err(ChatError::GivenUp(format!(
+                        "It was sent {FALLS} times, and each time {error}. It is not sent again by itself; it may have \
+                         arrived all the same."
+                    )));
+                }
+                error.to_string()
+            }
+            Err(error @ (CallError::Timeout(_) | CallError::Unavailable(_) | CallError::Other(_))) => error.to_string(),
             Err(error) => return Err(failed(error)),
         };
         tries += 1;

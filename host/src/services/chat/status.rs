@@ -54,6 +54,9 @@ pub enum ChatError {
     /// Asking again gives the same answer.
     #[error("{0}")]
     Refused(String),
+    /// It is open whether the backend has it; asking again by itself could do harm.
+    #[error("{0}")]
+    GivenUp(String),
     /// Not now; may be tried again.
     #[error("{0}")]
     Unavailable(String),
