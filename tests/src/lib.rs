@@ -9,6 +9,7 @@
     clippy::print_stderr
 )]
 
+pub mod bore;
 pub mod browser;
 pub mod cloudflared;
 pub mod directive;

@@ -10,6 +10,8 @@ mod tunnels;
 pub use foundation::{Foundation, Held};
 
 use crate::config::resolved::Config;
+use crate::model::plugin::Kind;
+use crate::services::activity::ActivityLog;
 use crate::services::auth::AuthService;
 use crate::services::chat::{Backend, ChatService, ChatStatus};
 use crate::services::tunnel::{self, TunnelService};
@@ -32,7 +34,7 @@ const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A running Nexus.
 pub struct App {
-    foundation: Foundation,
+    foundation: Arc<Foundation>,
     address: SocketAddr,
     setup_link: Option<String>,
     tunnels: Arc<TunnelService>,
@@ -55,7 +57,7 @@ impl App {
         let listener = bind(config.web.listen).await?;
         let address = listener.local_addr()?;
         held.listening(address)?;
-        let foundation = Foundation::open(config, Arc::clone(&clock), Some(held))?;
+        let foundation = Arc::new(Foundation::open(config, Arc::clone(&clock), Some(held))?);
         let config = &foundation.config;
 
         let provider = foundation.auth()?;
@@ -82,21 +84,31 @@ impl App {
             }),
             None => None,
         };
+        let statuses = status::Statuses::new(config);
+        statuses.add("auth", provider.changes());
+        statuses.add("chat", primary.status());
+        if let Some(fallback) = &fallback {
+            statuses.add("fallback", fallback.backend.status());
+        }
+        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
+        let wanted = tunnels::Wanted::new(
+            foundation.store.clone(),
+            config
+                .tunnels
+                .values()
+                .map(|tunnel| (tunnel.name.clone(), tunnel.plugin.clone()))
+                .collect(),
+        );
+        let loading = Arc::new(tunnels::Loading {
+            foundation: Arc::clone(&foundation),
+            statuses: Arc::clone(&statuses),
+        });
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
-            specs.push(tunnel::Spec {
-                config: tunnel.clone(),
-                provider: foundation.tunnel(tunnel)?,
-            });
+            let config = tunnels::resolved_with(tunnel, wanted.plugin(tunnel, &config.plugins).await);
+            let provider = loading.now(&config)?;
+            specs.push(tunnel::Spec { config, provider });
         }
-        let statuses = status::Statuses::watch(
-            config,
-            &provider,
-            [Some(&primary), fallback.as_ref().map(|f| &f.backend)]
-                .into_iter()
-                .flatten(),
-            specs.iter().map(|spec| &spec.provider),
-        );
 
         let journal = crate::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
         let backend = Backend {
@@ -114,10 +126,10 @@ impl App {
         let parts = tunnel::Parts {
             ingress: Arc::new(tunnels::PageIngress::new(Arc::clone(&web_cell))),
             has_account: account_seen,
-            wanted: Arc::new(tunnels::Wanted::new(
-                foundation.store.clone(),
-                config.tunnels.keys().cloned().collect(),
-            )),
+            wanted: Arc::new(wanted),
+            providers: loading,
+            prober: Arc::new(tunnels::Looking::default()),
+            activity: Arc::<ActivityLog>::clone(&activity),
             stop_processes: Arc::new(move |owner: String| {
                 let processes = Arc::clone(&processes);
                 Box::pin(async move { processes.stop_all(Some(&owner)).await })
@@ -138,8 +150,11 @@ impl App {
                 config.data_dir.clone(),
                 config.chat.plugin == "chat-opencode",
             )),
-            tunnels: Arc::new(tunnels::TunnelAdapter(Arc::clone(&tunnels))),
-            status: Arc::new(statuses),
+            tunnels: Arc::new(tunnels::TunnelAdapter {
+                service: Arc::clone(&tunnels),
+                plugins: foundation.of_kind(Kind::Tunnel),
+            }),
+            status: statuses,
         };
         let web = WebState::new(services, Arc::clone(&clock));
         let _ = web_cell.set(web.clone());

@@ -1,5 +1,6 @@
 //! What the host does with its plugins: chat, tunnels, logins.
 
+pub mod activity;
 pub mod auth;
 pub mod chat;
 pub mod setup;

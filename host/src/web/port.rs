@@ -5,6 +5,7 @@ use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, Ses
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
 pub use crate::services::chat::Phase;
+pub use crate::services::tunnel::Swapped;
 use crate::time::Millis;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -271,6 +272,10 @@ pub trait TunnelApi: Send + Sync + 'static {
     fn tunnels(&self) -> watch::Receiver<Vec<tunnel::Status>>;
     fn start<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
     fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
+    /// Plugins that a tunnel can be given to.
+    fn plugins(&self) -> &[String];
+    /// Gives a tunnel to another plugin; returns when the old one is gone. Runs to its end even if the caller goes away.
+    fn swap<'a>(&'a self, name: &'a str, plugin: &'a str) -> Reply<'a, Swapped>;
 }
 
 /// The host itself.
