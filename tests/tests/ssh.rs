@@ -224,7 +224,6 @@ async fn a_server_that_nobody_knows_is_refused_with_the_lines_that_take_it() {
     let start = start.config(config(&sshd, PLAIN, &format!("{keys}{toml}\n"), ""));
     let nexus = start.up();
     let owner = owner.at(&nexus.url);
-    action(&owner, "home", "start").await;
     up(&owner).await;
     stop(nexus);
 
@@ -305,7 +304,6 @@ async fn a_key_that_the_server_refuses_waits_for_the_operator() {
     let start = start.config(config(&sshd, PLAIN, &keys, ""));
     let nexus = start.up();
     let owner = owner.at(&nexus.url);
-    action(&owner, "home", "start").await;
     let (why, _) = failed(&owner).await;
     assert!(why.contains("nothing: No such file"), "{why}");
     stop(nexus);
