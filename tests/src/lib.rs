@@ -20,6 +20,7 @@ pub mod nexus;
 pub mod opencode;
 pub mod processes;
 pub mod sse;
+pub mod sshd;
 pub mod tunnels;
 pub mod world;
 
