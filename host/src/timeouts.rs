@@ -55,6 +55,9 @@ pub const PROBE_EVERY: Duration = secs(60);
 /// For the clients of a tunnel that was replaced, to go over to the new one.
 pub const TUNNEL_DRAIN: Duration = secs(15);
 
+/// For turns that run when the chat backend is to stop or to change.
+pub const CHAT_DRAIN: Duration = secs(30);
+
 /// The set-up link, from its printing.
 pub const SETUP_LINK: Duration = secs(15 * 60);
 /// One step of a login, sealed and bound to the browser.

@@ -3,6 +3,7 @@
 
 mod auth;
 mod chat;
+mod chosen;
 mod foundation;
 mod status;
 mod tunnels;
@@ -15,6 +16,7 @@ use crate::services::activity::ActivityLog;
 use crate::services::auth::AuthService;
 use crate::services::chat::{Backend, ChatService, ChatStatus};
 use crate::services::tunnel::{self, TunnelService};
+use crate::services::{self, StopProcesses};
 use crate::time::{Clock, SystemClock};
 use crate::timeouts;
 use crate::web::port::Services;
@@ -71,13 +73,17 @@ impl App {
         let auth = Arc::new(auth);
         let setup_token = auth.setup_link_token().await?;
 
-        let primary = foundation.chat(&config.chat.plugin)?;
-        let fallback = match config
-            .chat
-            .fallback
-            .as_deref()
-            .filter(|name| *name != config.chat.plugin)
-        {
+        let place = chat::place_of(&config.chat.name);
+        let chat_plugin = chosen::plugin(
+            &foundation.store,
+            &place,
+            &config.chat.plugin,
+            Kind::Chat,
+            &config.plugins,
+        )
+        .await;
+        let primary = foundation.chat(&chat_plugin)?;
+        let fallback = match config.chat.fallback.as_deref().filter(|name| *name != chat_plugin) {
             Some(name) => Some(Backend {
                 plugin: name.to_owned(),
                 backend: foundation.chat(name)?,
@@ -86,7 +92,7 @@ impl App {
         };
         let statuses = status::Statuses::new(config);
         statuses.add("auth", provider.changes());
-        statuses.add("chat", primary.status());
+        statuses.add(&chat::shown_as(&chat_plugin), primary.status());
         if let Some(fallback) = &fallback {
             statuses.add("fallback", fallback.backend.status());
         }
@@ -105,24 +111,35 @@ impl App {
         });
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
-            let config = tunnels::resolved_with(tunnel, wanted.plugin(tunnel, &config.plugins).await);
+            let place = tunnels::place_of(&tunnel.name);
+            let plugin = chosen::plugin(&foundation.store, &place, &tunnel.plugin, Kind::Tunnel, &config.plugins).await;
+            let config = tunnels::resolved_with(tunnel, plugin);
             let provider = loading.now(&config)?;
             specs.push(tunnel::Spec { config, provider });
         }
 
         let journal = crate::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
         let backend = Backend {
-            plugin: config.chat.plugin.clone(),
+            plugin: chat_plugin,
             backend: primary,
         };
-        let port = Arc::new(journal.clone());
-        let chat = Arc::new(ChatService::start(backend, fallback, port, Arc::clone(&clock)));
+        let processes = Arc::clone(&foundation.processes);
+        let stop_processes: StopProcesses = Arc::new(move |owner: String| {
+            let processes = Arc::clone(&processes);
+            Box::pin(async move { processes.stop_all(Some(&owner)).await })
+        });
+        let parts = services::chat::Parts {
+            journal: Arc::new(journal.clone()),
+            stop_processes: Arc::clone(&stop_processes),
+            activity: Arc::<ActivityLog>::clone(&activity),
+            clock: Arc::clone(&clock),
+        };
+        let chat = Arc::new(ChatService::start(backend, fallback, parts));
 
         let (has_account, account_seen) = watch::channel(setup_token.is_none());
         let has_account = Arc::new(has_account);
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let web_cell = Arc::new(OnceLock::new());
-        let processes = Arc::clone(&foundation.processes);
         let parts = tunnel::Parts {
             ingress: Arc::new(tunnels::PageIngress::new(Arc::clone(&web_cell))),
             has_account: account_seen,
@@ -130,10 +147,7 @@ impl App {
             providers: loading,
             prober: Arc::new(tunnels::Looking::default()),
             activity: Arc::<ActivityLog>::clone(&activity),
-            stop_processes: Arc::new(move |owner: String| {
-                let processes = Arc::clone(&processes);
-                Box::pin(async move { processes.stop_all(Some(&owner)).await })
-            }),
+            stop_processes,
             clock: Arc::clone(&clock),
         };
         let tunnels = Arc::new(TunnelService::start(specs, parts).await?);
@@ -147,8 +161,8 @@ impl App {
             chat: Arc::new(chat::ChatAdapter::start(
                 Arc::clone(&chat),
                 journal,
-                config.data_dir.clone(),
-                config.chat.plugin == "chat-opencode",
+                Arc::clone(&foundation),
+                Arc::clone(&statuses),
             )),
             tunnels: Arc::new(tunnels::TunnelAdapter {
                 service: Arc::clone(&tunnels),

@@ -1,8 +1,9 @@
 //! Tunnels: the service beside the page, the page behind each tunnel, and what is remembered of them.
 
+use super::chosen;
 use super::foundation::Foundation;
 use super::status::Statuses;
-use crate::config::resolved::{self, Plugin};
+use crate::config::resolved;
 use crate::model::plugin::Kind;
 use crate::model::tunnel::Status;
 use crate::outgoing::probe::{Probe, Target};
@@ -16,7 +17,6 @@ use crate::web::port::{ApiError, Reply, TunnelApi};
 use crate::web::{Ingress, WebState, serve};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -154,43 +154,15 @@ pub(super) struct Wanted {
     configured: BTreeMap<String, String>,
 }
 
-/// A swap, and what the configuration said then: a file that says something else now was edited since, and counts.
-#[derive(Debug, Serialize, Deserialize)]
-struct Chosen {
-    plugin: String,
-    instead_of: String,
-}
-
-fn choice(tunnel: &str) -> String {
-    format!("tunnel.{tunnel}.plugin")
-}
-
 impl Wanted {
     pub(super) fn new(store: Store, configured: BTreeMap<String, String>) -> Self {
         Self { store, configured }
     }
+}
 
-    /// The plugin that serves a tunnel of the configuration: that of the file, or the one that took over since.
-    pub(super) async fn plugin(&self, tunnel: &resolved::Tunnel, known: &BTreeMap<String, Plugin>) -> String {
-        let saved = self.store.setting(&choice(&tunnel.name)).await.ok().flatten();
-        let chosen = saved.and_then(|json| serde_json::from_slice::<Chosen>(&json).ok());
-        let usable = |chosen: &Chosen| {
-            chosen.instead_of == tunnel.plugin
-                && known
-                    .get(&chosen.plugin)
-                    .is_some_and(|plugin| plugin.kind == Kind::Tunnel)
-        };
-        let Some(chosen) = chosen.filter(usable).filter(|chosen| chosen.plugin != tunnel.plugin) else {
-            return tunnel.plugin.clone();
-        };
-        tracing::info!(
-            tunnel = tunnel.name,
-            plugin = chosen.plugin,
-            configured = tunnel.plugin,
-            "this plugin took over the tunnel before the restart, and keeps it until the configuration names another"
-        );
-        chosen.plugin
-    }
+/// `tunnel.main`, in the database.
+pub(super) fn place_of(tunnel: &str) -> String {
+    format!("tunnel.{tunnel}")
 }
 
 fn flag(tunnel: &str) -> String {
@@ -211,18 +183,8 @@ impl WantedStore for Wanted {
         .boxed()
     }
     fn choose<'a>(&'a self, tunnel: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        async move {
-            let chosen = Chosen {
-                plugin: plugin.to_owned(),
-                instead_of: self.configured.get(tunnel).cloned().unwrap_or_default(),
-            };
-            let json = serde_json::to_vec(&chosen).map_err(|e| e.to_string())?;
-            self.store
-                .set_setting(&choice(tunnel), json)
-                .await
-                .map_err(|e| e.to_string())
-        }
-        .boxed()
+        let configured = self.configured.get(tunnel).map(String::as_str).unwrap_or_default();
+        async move { chosen::keep(&self.store, &place_of(tunnel), configured, plugin).await }.boxed()
     }
     fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
         async move {

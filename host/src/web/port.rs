@@ -263,6 +263,15 @@ pub trait ChatApi: Send + Sync + 'static {
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
     fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
+    /// Plugins that can be the backend.
+    fn plugins(&self) -> Vec<String>;
+    /// Stops the backend once turns that run had time to finish; returns when that is done.
+    fn stop(&self) -> Reply<'_, ()>;
+    fn start(&self) -> Reply<'_, ()>;
+    /// As [`Self::stop`], and then from the start.
+    fn restart(&self) -> Reply<'_, ()>;
+    /// Lets another plugin be the backend; sessions of the old one stay readable.
+    fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()>;
     /// Starts to install the missing backend; how it goes is seen in [`Missing::install`].
     fn install(&self) -> Reply<'_, ()>;
 }

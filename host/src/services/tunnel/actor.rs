@@ -3,11 +3,12 @@
 use super::end::{End, Pause};
 use super::ingress::{Ingress, IngressHandle, IngressInfo, Proof};
 use super::seat::Seat;
-use super::{Parts, Spec, StopProcesses, WantedStore};
+use super::{Parts, Spec, WantedStore};
 use crate::config::resolved;
 use crate::model::plugin::{self, Availability};
 use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
+use crate::services::StopProcesses;
 use crate::time::{Clock, Millis};
 use crate::timeouts;
 use std::net::SocketAddr;

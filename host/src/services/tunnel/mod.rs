@@ -24,6 +24,7 @@ use crate::config::resolved;
 use crate::model::activity::Activity;
 use crate::model::tunnel::{Status, Step};
 use crate::runtime::port::TunnelProvider;
+use crate::services::StopProcesses;
 use crate::time::Clock;
 use futures::future::BoxFuture;
 use seat::Board;
@@ -70,9 +71,6 @@ pub trait Prober: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// Ends every process of an owner ([`resolved::Tunnel::process_owner`]): for what a plugin that fell has left behind.
-pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
-
 /// A tunnel of the configuration and the plugin that opens it.
 #[derive(Clone)]
 pub struct Spec {
@@ -87,6 +85,7 @@ pub struct Parts {
     /// Whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
     pub wanted: Arc<dyn WantedStore>,
+    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that fell has left behind.
     pub stop_processes: StopProcesses,
     pub providers: Arc<dyn Providers>,
     pub prober: Arc<dyn Prober>,
