@@ -115,6 +115,9 @@ impl StatusApi for FakeStatus {
     fn plugins(&self) -> watch::Receiver<Vec<plugin::Status>> {
         self.0.subscribe()
     }
+    fn activity(&self) -> watch::Receiver<Arc<std::collections::VecDeque<nexus::model::activity::Note>>> {
+        watch::Sender::default().subscribe()
+    }
     fn version(&self) -> &str {
         "0.1.0"
     }

@@ -44,6 +44,7 @@ pub struct App {
     /// Ends the page's listener and all live sockets.
     closing: CancellationToken,
     page: JoinHandle<()>,
+    control: Option<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -90,13 +91,13 @@ impl App {
             }),
             None => None,
         };
-        let statuses = status::Statuses::new(config);
+        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
+        let statuses = status::Statuses::new(config, Arc::clone(&activity));
         statuses.add("auth", provider.changes());
         statuses.add(&chat::shown_as(&chat_plugin), primary.status());
         if let Some(fallback) = &fallback {
             statuses.add("fallback", fallback.backend.status());
         }
-        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
         let wanted = tunnels::Wanted::new(
             foundation.store.clone(),
             config
@@ -177,6 +178,7 @@ impl App {
             hosts: config.web.hosts.clone(),
             public_url: config.web.public_url.clone(),
         };
+        let control = control(&config.data_dir, &web, &closing);
         let page = tokio::spawn(serve(listener, ingress, web, closing.clone()));
         let tasks = vec![
             tokio::spawn(look_for_account(Arc::clone(&auth), has_account)),
@@ -190,6 +192,7 @@ impl App {
             chat,
             closing,
             page,
+            control,
             tasks,
         })
     }
@@ -218,6 +221,9 @@ impl App {
             self.tunnels.shutdown().await;
             self.closing.cancel();
             let _ = self.page.await;
+            if let Some(control) = self.control {
+                let _ = control.await;
+            }
             drop(self.chat);
             self.foundation.processes.stop_all(None).await;
         };
@@ -226,6 +232,28 @@ impl App {
         }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// The way in for `nexus status` and the others. Without it everything else works.
+#[cfg(unix)]
+fn control(data_dir: &std::path::Path, web: &WebState, closing: &CancellationToken) -> Option<JoinHandle<()>> {
+    match crate::web::control::bind(data_dir) {
+        Ok((listener, path)) => Some(tokio::spawn(crate::web::control::serve_control(
+            listener,
+            path,
+            web.clone(),
+            closing.clone(),
+        ))),
+        Err(error) => {
+            tracing::warn!(%error, "there is no control socket: `nexus status` and `nexus tunnel` cannot ask this host");
+            None
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn control(_: &std::path::Path, _: &WebState, _: &CancellationToken) -> Option<JoinHandle<()>> {
+    None
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -2,7 +2,9 @@
 
 use crate::config::default_place;
 use crate::config::resolved::Config;
-use crate::model::plugin::Status;
+use crate::model::activity::{Activity as _, Tone};
+use crate::model::plugin::{State, Status};
+use crate::services::activity::{ActivityLog, Recent};
 use crate::web::port::StatusApi;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -12,6 +14,7 @@ pub(super) struct Statuses {
     list: watch::Sender<Vec<Status>>,
     /// By the place where each plugin serves, in the order in which they are shown.
     sources: Mutex<Vec<Source>>,
+    activity: Arc<ActivityLog>,
     config_file: String,
     workspace: String,
 }
@@ -23,11 +26,12 @@ struct Source {
 }
 
 impl Statuses {
-    pub(super) fn new(config: &Config) -> Arc<Self> {
+    pub(super) fn new(config: &Config, activity: Arc<ActivityLog>) -> Arc<Self> {
         let file = config.file.clone().or_else(default_place);
         Arc::new(Self {
             list: watch::Sender::default(),
             sources: Mutex::default(),
+            activity,
             config_file: file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
             workspace: config.chat.workspace.display().to_string(),
         })
@@ -39,8 +43,16 @@ impl Statuses {
         let mut changes = status.clone();
         let statuses = Arc::downgrade(self);
         let task = tokio::spawn(async move {
+            let mut before = changes.borrow_and_update().state.clone();
             while changes.changed().await.is_ok() {
                 let Some(statuses) = statuses.upgrade() else { return };
+                let now = changes.borrow_and_update().clone();
+                if now.state != before
+                    && let Some((tone, text)) = event(&now.state)
+                {
+                    statuses.activity.note(&format!("plugin {}", now.name), tone, &text);
+                }
+                before = now.state;
                 statuses.publish(&statuses.sources());
             }
         });
@@ -76,9 +88,21 @@ impl Statuses {
     }
 }
 
+/// What is worth a line.
+fn event(state: &State) -> Option<(Tone, String)> {
+    match state {
+        State::Restarting { cause, .. } => Some((Tone::Busy, format!("fell, and is started again: {cause}"))),
+        State::Failed { cause } => Some((Tone::Bad, format!("fell too often, and waits for you: {cause}"))),
+        State::Stopped | State::Starting | State::Running => None,
+    }
+}
+
 impl StatusApi for Statuses {
     fn plugins(&self) -> watch::Receiver<Vec<Status>> {
         self.list.subscribe()
+    }
+    fn activity(&self) -> watch::Receiver<Recent> {
+        self.activity.recent()
     }
     fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")

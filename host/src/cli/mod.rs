@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand. Exit codes: 0 ok, 1 failure, 2 usage or configuration.
 
 mod config;
+mod control;
 mod logging;
 pub mod plugin;
+mod running;
 mod setup;
 mod signals;
 mod source;
@@ -49,6 +51,14 @@ struct Cli {
 enum Command {
     /// Start Nexus: the web page, the plugins and the tunnels (the default)
     Up(UpArgs),
+    /// What runs: the backend, the tunnels, the plugins
+    Status(running::Shown),
+    /// Tunnels of the running Nexus
+    #[command(subcommand)]
+    Tunnel(running::TunnelCommand),
+    /// The chat backend of the running Nexus
+    #[command(subcommand)]
+    Chat(running::ChatCommand),
     /// Look at a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -141,6 +151,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let result = match command.unwrap_or(Command::Up(UpArgs::default())) {
         Command::Up(args) => run_up(&place, args.listen.or(up.listen)),
+        Command::Status(shown) => running::status(&shown, &place),
+        Command::Tunnel(command) => running::tunnel(command, &place),
+        Command::Chat(command) => running::chat(&command, &place),
         Command::Config(command) => Ok(config::run(&command, place)),
         Command::Plugin(command) => plugin::run(command, &place),
         Command::User(command) => run_user(command, &place),

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 /// A listener and its rules.
 #[derive(Debug, Clone)]
 pub enum Ingress {
+    /// The control socket: the operator, at this machine.
+    Control,
     Local {
         /// Names besides `localhost` and loopback addresses: `name`, or `name:port`.
         hosts: Vec<String>,
@@ -129,8 +131,12 @@ impl Connection {
     /// The site, if this listener answers to `host`. Anything else is another page's try to reach a private
     /// address by a name of its own (DNS rebinding).
     pub fn site(&self, host: &str) -> Option<Site> {
+        if matches!(self.ingress.as_ref(), Ingress::Control) {
+            return Some(Site::new(false, "nexus", Place::Loopback));
+        }
         let authority: Authority = host.parse().ok()?;
         match self.ingress.as_ref() {
+            Ingress::Control => None,
             Ingress::Local { hosts, public_url } => {
                 let public = public_url.as_deref().and_then(|url| url.split_once("://"));
                 if let Some((scheme, name)) = public
@@ -168,10 +174,15 @@ impl Connection {
             .unwrap_or_else(|| self.peer.ip())
     }
 
+    /// By the control socket.
+    pub fn is_operator(&self) -> bool {
+        matches!(self.ingress.as_ref(), Ingress::Control)
+    }
+
     pub fn tunnel(&self) -> Option<&str> {
         match self.ingress.as_ref() {
             Ingress::Tunnel { name, .. } => Some(name),
-            Ingress::Local { .. } => None,
+            Ingress::Local { .. } | Ingress::Control => None,
         }
     }
 
@@ -190,7 +201,7 @@ impl Connection {
     pub fn moved_now(&self) -> Option<String> {
         match self.ingress.as_ref() {
             Ingress::Tunnel { moved, .. } => moved.borrow().clone(),
-            Ingress::Local { .. } => None,
+            Ingress::Local { .. } | Ingress::Control => None,
         }
     }
 
@@ -201,7 +212,7 @@ impl Connection {
                 sockets.send_modify(|open| *open += 1);
                 Some(Counted(Arc::clone(sockets)))
             }
-            Ingress::Local { .. } => None,
+            Ingress::Local { .. } | Ingress::Control => None,
         }
     }
 }

@@ -7,13 +7,17 @@
 //! | [`identity`] | cookies, logins, CSRF: extractors that a handler cannot go around |
 //! | [`pages`] | set-up, login, chat, status, account |
 //! | [`live`] | the live socket and its protocol |
+//! | [`api`], [`control`] | the same for scripts, with a login or on the control socket |
 //! | [`probe`] | this host, looking at itself through a tunnel |
 //! | [`markdown`], [`assets`], [`health`] | the rest |
 //!
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
 //! the whole client is small enough to read.
 
+mod api;
 mod assets;
+#[cfg(unix)]
+pub mod control;
 mod guard;
 mod health;
 mod identity;
@@ -31,7 +35,7 @@ pub use serve::serve;
 
 use crate::time::Clock;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 
@@ -79,7 +83,9 @@ pub fn router(state: WebState) -> Router {
         .route("/probe/{nonce}", get(probe::plain))
         .route("/probe/{nonce}/stream", post(probe::stream))
         .route("/probe/{nonce}/socket", get(probe::socket))
+        .route("/api/{*rest}", any(api::nothing))
         .fallback(pages::not_found)
+        .merge(api::with_login(&state))
         .merge(assets)
         .layer(axum::extract::DefaultBodyLimit::max(identity::FORM_BYTES))
         .layer(axum::middleware::from_fn(guard::guard))

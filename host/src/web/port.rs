@@ -1,6 +1,7 @@
 //! What the pages and the live socket see of the services. Everything here is object-safe, so that the router is
 //! tested against fakes and the services know nothing of HTTP.
 
+use crate::model::activity::Note;
 use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
@@ -10,6 +11,7 @@ use crate::time::Millis;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -290,6 +292,8 @@ pub trait TunnelApi: Send + Sync + 'static {
 /// The host itself.
 pub trait StatusApi: Send + Sync + 'static {
     fn plugins(&self) -> watch::Receiver<Vec<plugin::Status>>;
+    /// What happened last, the newest first.
+    fn activity(&self) -> watch::Receiver<Arc<VecDeque<Note>>>;
     /// Of Nexus.
     fn version(&self) -> &str;
     /// The configuration that counts, or the one that would if it were there.

@@ -11,7 +11,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,9 +23,9 @@ const CONNECTIONS: usize = 512;
 const HEADER_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 64;
 /// For requests that run when the listener shuts down.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptor left), before the next.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `shutdown` is cancelled; then refuses new connections, closes live sockets and lets running requests
 /// end for a few seconds.
@@ -46,6 +47,8 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
                         closing: shutdown.child_token(),
                     };
                     let app = app.clone();
+                    // Streamed answers are small frames; waiting to fill a packet only adds delay.
+                    let _ = stream.set_nodelay(true);
                     tasks.spawn(async move {
                         one(stream, connection, app).await;
                         drop(slot);
@@ -69,10 +72,13 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
     }
 }
 
-async fn one(stream: TcpStream, connection: Connection, app: axum::Router) {
+/// One connection, to its end.
+pub(super) async fn one(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    connection: Connection,
+    app: axum::Router,
+) {
     let closing = connection.closing.clone();
-    // Streamed answers are small frames; waiting to fill a packet only adds delay.
-    let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());

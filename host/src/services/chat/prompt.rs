@@ -7,7 +7,7 @@
 use super::failed;
 use super::local;
 use super::shared::Shared;
-use super::status::ChatError;
+use super::status::{ChatError, Phase};
 use crate::model::chat::{Admission, Event};
 use crate::runtime::port::{CallError, Prompt};
 use crate::timeouts;
@@ -56,9 +56,7 @@ pub(super) async fn run(shared: Arc<Shared>, session: String, prompt: Prompt) ->
 async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admission, ChatError> {
     let (mut tries, mut falls) = (0, 0);
     loop {
-        // Another backend is about to come: what is asked now is asked of that one, or of this one when it is back.
-        let mut held = shared.held.subscribe();
-        let _ = tokio::time::timeout(timeouts::CHAT_DRAIN * 2, held.wait_for(|held| !held)).await;
+        wait_while_held(shared).await;
         let (backend, info) = match shared.target(session) {
             Ok(target) => target,
             // It is open whether an earlier try arrived.
@@ -91,9 +89,25 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
             "asking the backend again whether it has the prompt"
         );
         tokio::time::sleep(FIRST_PAUSE * 2u32.pow(tries - 1)).await;
-        let mut active = shared.active.subscribe();
-        let _ = tokio::time::timeout(BACK, active.wait_for(|a| a.as_ref().is_some_and(|a| a.open))).await;
+        wait_until_open(shared).await;
     }
+}
+
+/// The backend is about to stop or to change: what is asked now is asked of the one that comes.
+async fn wait_while_held(shared: &Shared) {
+    let mut held = shared.held.subscribe();
+    if !*held.borrow() {
+        return;
+    }
+    let _ = tokio::time::timeout(timeouts::CHAT_DRAIN * 2, held.wait_for(|held| !held)).await;
+    if shared.status.borrow().phase != Phase::Stopped {
+        wait_until_open(shared).await;
+    }
+}
+
+async fn wait_until_open(shared: &Shared) {
+    let mut active = shared.active.subscribe();
+    let _ = tokio::time::timeout(BACK, active.wait_for(|a| a.as_ref().is_some_and(|a| a.open))).await;
 }
 
 async fn show(shared: &Shared, session: &str, prompt: &Prompt) -> Result<(), ChatError> {

@@ -6,13 +6,36 @@
 pub mod protocol;
 mod pump;
 pub(super) mod socket;
-mod view;
+pub(super) mod view;
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Live connections of the whole host, at most.
 const MAX: usize = 256;
+const PROMPT_BYTES: usize = 512 * 1024;
+
+/// Whether a prompt can be sent at all. `Err`: a sentence for the person.
+pub(super) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {
+    let named = (1..=128).contains(&client_id.len())
+        && client_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if !named {
+        return Err("client_id must be 1 to 128 of A-Z a-z 0-9 _ -".into());
+    }
+    if text.trim().is_empty() {
+        return Err("There is no text in this message.".into());
+    }
+    if text.len() > PROMPT_BYTES {
+        return Err(format!(
+            "This message has {} KiB; at most {} can be sent.",
+            text.len() / 1024,
+            PROMPT_BYTES / 1024
+        ));
+    }
+    Ok(())
+}
 
 /// Counts the live connections.
 #[derive(Debug, Clone)]

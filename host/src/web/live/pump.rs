@@ -16,7 +16,6 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Requests of one client that run at a time.
 const REQUESTS: usize = 16;
-const PROMPT_BYTES: usize = 512 * 1024;
 
 /// Why a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,28 +279,7 @@ async fn answer(state: &WebState, request: Client) -> Server {
 }
 
 async fn prompt(state: &WebState, session: String, client_id: String, text: String, consent: Option<String>) -> Server {
-    let named = (1..=128).contains(&client_id.len())
-        && client_id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if !named {
-        return Server::Refused {
-            client_id,
-            reason: "client_id must be 1 to 128 of A-Z a-z 0-9 _ -".into(),
-        };
-    }
-    if text.trim().is_empty() {
-        return Server::Refused {
-            client_id,
-            reason: "There is no text in this message.".into(),
-        };
-    }
-    if text.len() > PROMPT_BYTES {
-        let reason = format!(
-            "This message has {} KiB; at most {} can be sent.",
-            text.len() / 1024,
-            PROMPT_BYTES / 1024
-        );
+    if let Err(reason) = super::acceptable(&client_id, &text) {
         return Server::Refused { client_id, reason };
     }
     let prompt = Prompt {

@@ -15,7 +15,7 @@ fn html(part: &Part, renderer: &Renderer) -> Option<String> {
 }
 
 /// Yields to other tasks between messages: a long history is a lot of Markdown.
-pub(super) async fn state(session: &str, state: SessionState, renderer: &Renderer) -> Server {
+pub(in crate::web) async fn state(session: &str, state: SessionState, renderer: &Renderer) -> Server {
     let mut messages = Vec::with_capacity(state.messages.len());
     for (message, parts) in state.messages {
         let parts = parts

@@ -1,0 +1,272 @@
+//! `nexus status`, `nexus tunnel …`, `nexus chat …`: what runs, and what to do with it.
+
+use super::control::{Refusal, ask};
+use super::{Where, complain, say};
+use crate::model::{plugin, tunnel};
+use crate::timeouts;
+use crate::web::port::{Backend, Phase};
+use clap::Subcommand;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Shown {
+    /// As JSON, as /api/v1 has it
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TunnelCommand {
+    /// All tunnels as they are
+    List(Shown),
+    /// Open a tunnel, and wait until it is
+    Start {
+        name: String,
+        /// Return at once
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Close a tunnel
+    Stop { name: String },
+    /// Let another plugin serve a tunnel; an open one stays reachable, and all stays as it is where the plugin cannot
+    Swap { name: String, plugin: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChatCommand {
+    /// Start the backend, or look for its program again
+    Start,
+    /// Stop the backend, once turns that run had time to finish
+    Stop,
+    /// Stop it and start it again
+    Restart,
+    /// Let another plugin be the backend; sessions of the old one stay readable
+    Swap { plugin: String },
+}
+
+#[derive(Deserialize)]
+struct Status {
+    version: String,
+    workspace: String,
+    backend: Backend,
+    tunnels: Vec<tunnel::Status>,
+    plugins: Vec<plugin::Status>,
+}
+
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Runs a job against the host of this data directory.
+fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
+    let config = match super::load_config(place, None, &super::Components::shipped()) {
+        Ok(config) => config,
+        Err(error) => return Ok(error.show()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(match runtime.block_on(job(&config.data_dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            complain(&format!("error: {refusal}"));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
+    serde_json::from_value(answer)
+        .map_err(|error| Refusal::Said(format!("the running nexus is of another version: {error}")))
+}
+
+fn print(json: &Value) {
+    say(&serde_json::to_string_pretty(json).unwrap_or_default());
+}
+
+pub(super) fn status(shown: &Shown, place: &Where) -> anyhow::Result<ExitCode> {
+    asking(place, async |data_dir| {
+        let answer = ask(data_dir, "/api/v1/status", None).await?;
+        if shown.json {
+            print(&answer);
+        } else {
+            say(overview(&read(answer)?).trim_end());
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<ExitCode> {
+    asking(place, async |data_dir| match command {
+        TunnelCommand::List(shown) => {
+            let answer = ask(data_dir, "/api/v1/tunnels", None).await?;
+            if shown.json {
+                print(&answer);
+            } else {
+                let tunnels: Vec<tunnel::Status> = read(answer)?;
+                say(tunnels.iter().map(line).collect::<Vec<_>>().join("\n").trim_end());
+            }
+            Ok(())
+        }
+        TunnelCommand::Start { name, no_wait } => {
+            ask(data_dir, &path(&name, "/start"), Some(json!({}))).await?;
+            if no_wait { Ok(()) } else { opened(data_dir, &name).await }
+        }
+        TunnelCommand::Stop { name } => {
+            ask(data_dir, &path(&name, "/stop"), Some(json!({}))).await?;
+            say(&format!("{name} is closed"));
+            Ok(())
+        }
+        TunnelCommand::Swap { name, plugin } => {
+            let answer = ask(data_dir, &path(&name, "/swap"), Some(json!({ "plugin": plugin }))).await?;
+            let took = answer.get("took").and_then(Value::as_u64).unwrap_or_default();
+            match answer.get("url").and_then(Value::as_str) {
+                Some(url) => say(&format!("{name} is served by {plugin} now, at {url} (after {took} ms)")),
+                None => say(&format!("{name} is served by {plugin} when it is opened")),
+            }
+            if answer.get("kept") == Some(&Value::Bool(false)) {
+                complain("It could not be written down: after a restart the configuration decides again.");
+            }
+            Ok(())
+        }
+    })
+}
+
+pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitCode> {
+    asking(place, async |data_dir| {
+        let (what, body) = match command {
+            ChatCommand::Start => ("start", json!({})),
+            ChatCommand::Stop => ("stop", json!({})),
+            ChatCommand::Restart => ("restart", json!({})),
+            ChatCommand::Swap { plugin } => ("swap", json!({ "plugin": plugin })),
+        };
+        ask(data_dir, &format!("/api/v1/backend/{what}"), Some(body)).await?;
+        let wanted_up = !matches!(command, ChatCommand::Stop);
+        let end = Instant::now() + timeouts::SWAP_OPEN;
+        loop {
+            let backend: Backend = read(ask(data_dir, "/api/v1/backend", None).await?)?;
+            let settled = match &backend.phase {
+                Phase::Up => wanted_up,
+                Phase::Stopped => !wanted_up,
+                Phase::Failed { why, .. } => return Err(Refusal::Said(format!("{}: {why}", backend.title))),
+                Phase::Starting { .. } | Phase::Reconnecting { .. } => false,
+            };
+            if settled {
+                say(of_backend(&backend).trim_end());
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(Refusal::Said(format!("it is not so far yet: {}", of_backend(&backend))));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    })
+}
+
+/// Names are checked by the host; here they only must not change the path.
+fn path(name: &str, action: &str) -> String {
+    let plain: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        .collect();
+    format!("/api/v1/tunnels/{plain}{action}")
+}
+
+async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
+    use tunnel::State::{Degraded, Failed, Up, Waiting, WaitingForAccount};
+    let end = Instant::now() + timeouts::SWAP_OPEN;
+    let refused = |why: &str, hint: &str| Refusal::Said(format!("{why}\n{hint}").trim_end().to_owned());
+    loop {
+        let now: tunnel::Status = read(ask(data_dir, &path(name, ""), None).await?)?;
+        match (now.state, now.url) {
+            (Up { .. } | Degraded { .. }, Some(url)) => {
+                say(&format!("{name} is open at {url}"));
+                return Ok(());
+            }
+            (Failed { why, hint }, _) => return Err(refused(&why, &hint.unwrap_or_default())),
+            (
+                Waiting {
+                    why, hint: Some(hint), ..
+                },
+                _,
+            ) => return Err(refused(&why, &hint)),
+            (WaitingForAccount, _) => {
+                let why = "it opens once an owner's account exists";
+                return Err(refused(why, "Open the set-up link, or: nexus user add NAME"));
+            }
+            _ if Instant::now() > end => return Err(refused("it is not open yet; it goes on trying", "")),
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+fn overview(status: &Status) -> String {
+    let mut text = format!("nexus {}, working in {}\n\nchat\n  ", status.version, status.workspace);
+    text.push_str(&of_backend(&status.backend));
+    text.push_str("\n\ntunnels\n");
+    if status.tunnels.is_empty() {
+        text.push_str("  none is configured\n");
+    }
+    for tunnel in &status.tunnels {
+        let _ = writeln!(text, "  {}", line(tunnel));
+    }
+    text.push_str("\nplugins\n");
+    for plugin in &status.plugins {
+        let state = match &plugin.state {
+            plugin::State::Stopped => "stopped".to_owned(),
+            plugin::State::Starting => "starting".to_owned(),
+            plugin::State::Running => "running".to_owned(),
+            plugin::State::Restarting { cause, .. } => format!("restarting: {cause}"),
+            plugin::State::Failed { cause } => format!("failed: {cause}"),
+        };
+        let restarts = match plugin.restarts {
+            0 => String::new(),
+            1 => ", restarted once".to_owned(),
+            many => format!(", restarted {many} times"),
+        };
+        let _ = writeln!(text, "  {} {}, {state}{restarts}", plugin.name, plugin.version);
+    }
+    text
+}
+
+fn of_backend(backend: &Backend) -> String {
+    let state = match &backend.phase {
+        Phase::Up => "up".to_owned(),
+        Phase::Stopped => "stopped".to_owned(),
+        Phase::Starting { what } => format!("starting: {what}"),
+        Phase::Reconnecting { why } => format!("away: {why}"),
+        Phase::Failed { why, hint } => format!("not running: {why} {}", hint.as_deref().unwrap_or_default()),
+    };
+    let mut name = backend.title.clone();
+    if let Some(version) = &backend.version {
+        let _ = write!(name, " {version}");
+    }
+    if backend.example {
+        name.push_str(" (an example: no model answers)");
+    }
+    format!("{name}, {}", state.trim_end())
+}
+
+fn line(status: &tunnel::Status) -> String {
+    use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
+    let state = match &status.state {
+        Off => "closed".to_owned(),
+        WaitingForAccount => "waiting for the owner's account".to_owned(),
+        Starting { what } => format!("opening: {what}"),
+        Up { .. } => "open".to_owned(),
+        Degraded { why } => format!("open, degraded: {why}"),
+        Reconnecting { why } => format!("reconnecting: {why}"),
+        Waiting { why, .. } => format!("waiting: {why}"),
+        Failed { why, .. } => format!("failed: {why}"),
+        Stopping => "closing".to_owned(),
+    };
+    let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
+    let reach = match status.reach.as_ref().map(|reach| &reach.result) {
+        Some(tunnel::Reached::Yes { latency }) => format!(", reached in {latency} ms"),
+        Some(tunnel::Reached::No { why }) => format!(", NOT reached from its public side: {why}"),
+        None => String::new(),
+    };
+    format!("{} by {}, {state}{at}{reach}", status.name, status.plugin)
+}

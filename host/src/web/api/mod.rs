@@ -1,0 +1,131 @@
+//! `/api/v1`: all that the pages can do, as JSON for scripts. `openapi.json` beside this file is its description, served
+//! at `/api/v1/openapi.json`; a test holds the two together.
+//!
+//! Two ways in. On the listeners of the pages with a login's cookie, and for anything but reading with the page's Origin,
+//! as the pages themselves. And without a login on the control socket of the data directory ([`super::control`]), which
+//! only this user of the machine can open; that is how `nexus status` and the others ask.
+//!
+//! Errors are `application/problem+json` (RFC 9457).
+
+mod chat;
+mod problem;
+mod tunnels;
+
+use super::WebState;
+use super::identity::MaybeLogin;
+use super::port::Backend;
+use crate::model::activity::Note;
+use crate::model::{plugin, tunnel};
+use axum::Json;
+use axum::Router;
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{StatusCode, header};
+use problem::Problem;
+use serde::Serialize;
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// For the listeners of the pages.
+pub(super) fn with_login(state: &WebState) -> Router<WebState> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(openapi))
+        .merge(routes().layer(middleware::from_fn_with_state(state.clone(), need_login)))
+}
+
+/// For the control socket, whose every caller is the operator.
+pub(super) fn for_the_operator() -> Router<WebState> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(openapi))
+        .merge(routes())
+}
+
+fn routes() -> Router<WebState> {
+    Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/plugins", get(plugins))
+        .route("/api/v1/activity", get(activity))
+        .route("/api/v1/backend", get(chat::backend))
+        .route("/api/v1/backend/start", post(chat::start))
+        .route("/api/v1/backend/stop", post(chat::stop))
+        .route("/api/v1/backend/restart", post(chat::restart))
+        .route("/api/v1/backend/swap", post(chat::swap))
+        .route("/api/v1/sessions", get(chat::list).post(chat::create))
+        .route(
+            "/api/v1/sessions/{session}",
+            get(chat::session).patch(chat::rename).delete(chat::delete),
+        )
+        .route("/api/v1/sessions/{session}/prompts", post(chat::prompt))
+        .route("/api/v1/sessions/{session}/continue", post(chat::go_on))
+        .route("/api/v1/sessions/{session}/cancel", post(chat::cancel))
+        .route("/api/v1/sessions/{session}/asks/{ask}", post(chat::reply))
+        .route("/api/v1/tunnels", get(tunnels::list))
+        .route("/api/v1/tunnels/{name}", get(tunnels::one))
+        .route("/api/v1/tunnels/{name}/start", post(tunnels::start))
+        .route("/api/v1/tunnels/{name}/stop", post(tunnels::stop))
+        .route("/api/v1/tunnels/{name}/swap", post(tunnels::swap))
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
+}
+
+/// What is below `/api/` and not there.
+pub(super) async fn nothing() -> Response {
+    Problem::of(
+        StatusCode::NOT_FOUND,
+        "There is no such resource; see /api/v1/openapi.json.",
+    )
+    .into_response()
+}
+
+async fn need_login(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match MaybeLogin::from_request_parts(&mut parts, &state).await {
+        Ok(MaybeLogin { login: Some(_), .. }) => next.run(Request::from_parts(parts, body)).await,
+        Ok(_) => Problem::of(
+            StatusCode::UNAUTHORIZED,
+            "Log in first; the cookie of a login is needed.",
+        )
+        .into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+#[derive(Serialize)]
+struct Status {
+    /// Of Nexus.
+    version: String,
+    /// When this answer was made, in milliseconds since 1970.
+    at: u64,
+    config_file: String,
+    workspace: String,
+    backend: Backend,
+    tunnels: Vec<tunnel::Status>,
+    plugins: Vec<plugin::Status>,
+}
+
+async fn status(State(state): State<WebState>) -> Json<Status> {
+    let services = &state.services;
+    Json(Status {
+        version: services.status.version().to_owned(),
+        at: state.clock.now(),
+        config_file: services.status.config_file().to_owned(),
+        workspace: services.status.workspace().to_owned(),
+        backend: services.chat.backend().borrow().clone(),
+        tunnels: services.tunnels.tunnels().borrow().clone(),
+        plugins: services.status.plugins().borrow().clone(),
+    })
+}
+
+async fn plugins(State(state): State<WebState>) -> Json<Vec<plugin::Status>> {
+    Json(state.services.status.plugins().borrow().clone())
+}
+
+/// The newest first.
+async fn activity(State(state): State<WebState>) -> Json<Vec<Note>> {
+    Json(state.services.status.activity().borrow().iter().cloned().collect())
+}

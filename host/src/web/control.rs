@@ -1,0 +1,142 @@
+//! The control socket: `/api/v1` for the operator at this machine, without a login.
+//!
+//! A socket file of mode 600 in the private data directory: whoever can open it is this user (or root), who could as well
+//! read the database. Not a TCP port with a token in a file: a port is open to every user and every web page of the
+//! machine, and the token would be one more secret to keep.
+//!
+//! One who is this user and must not come in is the agent: it runs as a child of this host. Descendants of this process
+//! are refused. That guides and does not confine, as all of it does until agents run as another user: see SECURITY.md.
+
+use super::ingress::{Connection, Ingress};
+use super::{WebState, api, guard, serve};
+use axum::Router;
+use std::path::{Path, PathBuf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// In the data directory.
+pub const FILE: &str = "control.sock";
+
+/// The longest chain of parents that is followed.
+#[cfg(target_os = "linux")]
+const GENERATIONS: usize = 1_000;
+
+fn router(state: WebState) -> Router {
+    api::for_the_operator()
+        .route("/healthz", axum::routing::get(super::health::healthz))
+        .fallback(api::nothing)
+        .layer(axum::middleware::from_fn(guard::guard))
+        .with_state(state)
+}
+
+/// Makes the socket anew. Its caller holds the lock of the data directory.
+///
+/// # Errors
+/// The path is too long for a socket, or cannot be written.
+pub fn bind(data_dir: &Path) -> std::io::Result<(UnixListener, PathBuf)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = data_dir.join(FILE);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // The directory is private, so nobody else comes in between these two.
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok((listener, path))
+}
+
+/// Serves until `shutdown` is cancelled, and takes the file away.
+pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebState, shutdown: CancellationToken) {
+    let app = router(state);
+    let tasks = TaskTracker::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection on the control socket");
+                    tokio::time::sleep(serve::ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = shutdown.cancelled() => break,
+        };
+        if let Err(why) = admitted(&stream) {
+            tracing::warn!(why, "a connection to the control socket is refused");
+            continue;
+        }
+        let connection = Connection {
+            closing: shutdown.child_token(),
+            ..Connection::new(Ingress::Control, (std::net::Ipv4Addr::LOCALHOST, 0).into())
+        };
+        tasks.spawn(serve::one(stream, connection, app.clone()));
+    }
+    drop(listener);
+    let _ = std::fs::remove_file(path);
+    tasks.close();
+    let _ = tokio::time::timeout(serve::DRAIN, tasks.wait()).await;
+}
+
+fn admitted(stream: &UnixStream) -> Result<(), String> {
+    let peer = stream
+        .peer_cred()
+        .map_err(|error| format!("who it is cannot be told: {error}"))?;
+    let own = rustix::process::getuid().as_raw();
+    if peer.uid() != own && peer.uid() != 0 {
+        return Err(format!("it is of user {}, and this is user {own}", peer.uid()));
+    }
+    match peer.pid().and_then(|pid| u32::try_from(pid).ok()) {
+        Some(pid) if is_ours(pid) => Err(format!(
+            "process {pid} was started by this Nexus itself: what the agent runs does not command it"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a process descends from this one.
+#[cfg(target_os = "linux")]
+fn is_ours(pid: u32) -> bool {
+    let own = std::process::id();
+    let mut at = pid;
+    for _ in 0..GENERATIONS {
+        match parent(at) {
+            Some(parent) if parent == own => return true,
+            Some(parent) if parent > 1 => at = parent,
+            _ => return false,
+        }
+    }
+    // Nobody honest has so many ancestors.
+    true
+}
+
+/// From `/proc/PID/stat`: what follows the name, which may hold anything, is `) STATE PARENT …`.
+#[cfg(target_os = "linux")]
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Elsewhere the process tree is not asked.
+#[cfg(not(target_os = "linux"))]
+fn is_ours(_pid: u32) -> bool {
+    false
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_of_this_process_is_ours_and_its_parent_is_not() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(is_ours(child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_ours(parent(std::process::id()).unwrap()));
+        assert!(!is_ours(1));
+    }
+}
