@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod cli;
 pub mod config;
 pub mod journal;
+pub mod logfile;
 pub mod model;
 pub mod outgoing;
 pub mod process;

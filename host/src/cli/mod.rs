@@ -2,6 +2,7 @@
 
 mod config;
 mod logging;
+mod logs;
 pub mod plugin;
 mod setup;
 mod signals;
@@ -61,6 +62,8 @@ enum Command {
     /// Install what Nexus can run
     #[command(subcommand)]
     Setup(setup::SetupCommand),
+    /// Show the log that is kept in a file
+    Logs(logs::LogsArgs),
     /// Print the version
     Version,
 }
@@ -145,6 +148,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plugin(command) => plugin::run(command, &place),
         Command::User(command) => run_user(command, &place),
         Command::Setup(command) => setup::run(&command, &place),
+        Command::Logs(args) => logs::run(&args, &place),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)
