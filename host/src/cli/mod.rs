@@ -3,6 +3,7 @@
 mod config;
 mod logging;
 mod logs;
+mod notify;
 pub mod plugin;
 mod setup;
 mod signals;
