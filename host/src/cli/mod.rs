@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Exit codes: 0 ok, 1 failure, 2 usage or configuration.
 
+mod backup;
 mod config;
 mod logging;
 mod logs;
@@ -65,6 +66,10 @@ enum Command {
     Setup(setup::SetupCommand),
     /// Show the log that is kept in a file
     Logs(logs::LogsArgs),
+    /// Write all data into one file, while nexus runs or not
+    Backup(backup::BackupArgs),
+    /// Put a backup back; nexus must not run
+    Restore(backup::RestoreArgs),
     /// Print the version
     Version,
 }
@@ -150,6 +155,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::User(command) => run_user(command, &place),
         Command::Setup(command) => setup::run(&command, &place),
         Command::Logs(args) => logs::run(&args, &place),
+        Command::Backup(args) => backup::write(args, &place),
+        Command::Restore(args) => backup::restore(&args, &place),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)

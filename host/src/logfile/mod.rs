@@ -24,6 +24,17 @@ pub(crate) fn older(path: &Path, number: u32) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Whether `file` is the log `path`, an older part of it, or its lock.
+pub fn is_part_of(path: &Path, file: &Path) -> bool {
+    let (Some(log), Some(name)) = (path.to_str(), file.to_str()) else {
+        return path == file;
+    };
+    let rest = name
+        .strip_prefix(log)
+        .map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    rest.is_some_and(|rest| rest.is_empty() || rest == "lock" || rest.parse::<u32>().is_ok())
+}
+
 /// The numbers of the older files that are there, in no order.
 ///
 /// # Errors
