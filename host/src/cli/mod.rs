@@ -2,6 +2,8 @@
 
 mod backup;
 mod config;
+mod describe;
+mod doctor;
 mod logging;
 mod logs;
 mod notify;
@@ -70,6 +72,13 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup back; nexus must not run
     Restore(backup::RestoreArgs),
+    /// Look for what is wrong on this machine, and say how to mend it
+    Doctor(doctor::DoctorArgs),
+    /// Print the completions of a shell
+    #[command(after_help = describe::HOW_TO_USE_COMPLETIONS)]
+    Completions(describe::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man(describe::ManArgs),
     /// Print the version
     Version,
 }
@@ -157,6 +166,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Logs(args) => logs::run(&args, &place),
         Command::Backup(args) => backup::write(args, &place),
         Command::Restore(args) => backup::restore(&args, &place),
+        Command::Doctor(args) => doctor::run(&args, &place),
+        Command::Completions(args) => describe::completions(&args, Cli::command()),
+        Command::Man(args) => describe::man(&args, Cli::command()),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)
