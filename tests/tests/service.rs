@@ -252,3 +252,36 @@ fn two_nexus_never_share_a_log() {
     stop(two);
     stop(one);
 }
+
+#[test]
+fn the_set_up_link_is_not_written_where_the_journal_keeps_it() {
+    let start = Start::new().config(ECHO);
+    // Writes nexus.toml.
+    start.run(&["config", "check"], &[], "");
+    let journal = start.folder().join("journal");
+    let stderr = fs::File::create(&journal).unwrap();
+    let meta = stderr.metadata().unwrap();
+    for (stream, kept) in [
+        (format!("{}:{}", meta.dev(), meta.ino()), true),
+        ("1:1".to_owned(), false),
+    ] {
+        let mut nexus = Command::new(binary())
+            .args(["up", "--listen", "127.0.0.1:0", "--config"])
+            .arg(start.folder().join("nexus.toml"))
+            .arg("--data-dir")
+            .arg(start.data_dir())
+            .env("JOURNAL_STREAM", stream)
+            .stdout(Stdio::null())
+            .stderr(stderr.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let said = || fs::read_to_string(&journal).unwrap();
+        let told = processes::wait_until(BOUND, || said().contains("Nobody has an account yet"));
+        assert!(told, "{}", said());
+        assert_eq!(said().contains("/setup#"), !kept, "{}", said());
+        assert_eq!(said().contains("nexus user add NAME"), kept, "{}", said());
+        processes::signal(nexus.id(), 15);
+        nexus.wait().unwrap();
+        fs::write(&journal, "").unwrap();
+    }
+}

@@ -99,22 +99,22 @@ fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
         other => other?,
     };
     out.flush()?;
-    while args.follow {
+    if out.damaged > 0 {
+        complain(&format!("{} damaged lines are left out", out.damaged));
+    }
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(LOOK);
         let news = tail.look()?;
         if news.missed {
             complain("some lines were rotated away before they could be shown");
         }
-        news.lines
-            .iter()
-            .filter(|l| filter.wants(l))
-            .try_for_each(|l| out.line(l))?;
+        let mut wanted = news.lines.iter().filter(|line| filter.wants(line));
+        wanted.try_for_each(|line| out.line(line))?;
         out.flush()?;
     }
-    if out.damaged > 0 {
-        complain(&format!("{} damaged lines are left out", out.damaged));
-    }
-    Ok(())
 }
 
 struct Out {
