@@ -140,6 +140,7 @@ async fn the_log_is_kept_in_a_private_file_that_holds_no_set_up_link() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert!(line["level"].is_string() && line["fields"].is_object(), "{line}");
     }
+    assert!(text.lines().next().unwrap().contains("listening on http://"), "{text}");
     // What stands on stderr stands in the file.
     let shown = logs(&start, &["--lines", "all"]);
     assert!(

@@ -205,6 +205,7 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &str, bytes: u64, content: &
     header.set_entry_type(tar::EntryType::Regular);
     header.set_size(bytes);
     header.set_mode(0o600);
+    header.set_mtime(u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0));
     // A file that became shorter would shift all that follows: what is missing is filled, and the digest tells.
     let mut content = content.chain(std::io::repeat(0)).take(bytes);
     tar.append_data(&mut header, name, &mut content)

@@ -42,7 +42,7 @@ pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode>
         complain(&format!("left out, since it is no regular file: {}", path.display()));
     }
     say(&format!(
-        "{}: {} files, {} bytes, schema {}",
+        "{}: files {}, bytes {}, schema {}",
         file.display(),
         written.manifest.files.len(),
         written.bytes,
@@ -73,7 +73,7 @@ pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitC
     };
     let restored = backup::restore(&args.file, &config.data_dir, args.force)?;
     say(&format!(
-        "{} holds what nexus {} wrote at {}: {} files",
+        "{} holds what nexus {} wrote at {}; files: {}",
         config.data_dir.display(),
         restored.manifest.nexus,
         restored.manifest.created_at,

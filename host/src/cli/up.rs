@@ -22,6 +22,13 @@ pub async fn up(config: Config) -> anyhow::Result<ExitCode> {
     let manager = Arc::new(Manager::of_this_process());
     let app = App::start(config).await?;
     say(&format!("nexus listening on http://{}", app.address()));
+    // The log's own first line: a kept log has to say which start it tells of.
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = %app.data_dir().display(),
+        "listening on http://{}",
+        app.address()
+    );
     match app.setup_link() {
         // Others of the machine may read the journal, and it is kept.
         Some(_) if logging::stderr_is_kept() => complain(&format!(

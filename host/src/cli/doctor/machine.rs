@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
+use crate::config::default_place;
 use crate::config::resolved::Config;
 use crate::runtime::cache_state;
 use crate::store::lock::Holder;
@@ -168,7 +169,11 @@ fn permissions(config: &Config, findings: &mut Vec<Finding>) {
                 file.display(),
                 config.chat.workspace.display()
             ),
-            format!("mv {} ~/.config/nexus/nexus.toml", file.display()),
+            if default_place().as_ref() == Some(file) {
+                "[chat.main]\nworkspace = \"/the/folder/of/the/project\"".to_owned()
+            } else {
+                format!("mv {} ~/.config/nexus/nexus.toml", file.display())
+            },
         )
     } else {
         Finding::ok("config.mode", format!("only its owner writes to {}", file.display()))
