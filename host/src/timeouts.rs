@@ -43,6 +43,21 @@ pub const SHUTDOWN: Duration = secs(25);
 /// How often a missing backend is looked for again.
 pub const LOOK_AGAIN: Duration = secs(3);
 
+/// Until the plugin that is to take over a tunnel has it open, and then until its public side answers: a new name takes
+/// a while to be known everywhere.
+pub const SWAP_OPEN: Duration = secs(120);
+pub const SWAP_PROBE: Duration = secs(60);
+/// One try of the above, and the pause before the next.
+pub const PROBE: Duration = secs(10);
+pub const PROBE_AGAIN: Duration = secs(1);
+/// How often an open tunnel is looked at from its public side.
+pub const PROBE_EVERY: Duration = secs(60);
+/// For the clients of a tunnel that was replaced, to go over to the new one.
+pub const TUNNEL_DRAIN: Duration = secs(15);
+
+/// For turns that run when the chat backend is to stop or to change.
+pub const CHAT_DRAIN: Duration = secs(30);
+
 /// The set-up link, from its printing.
 pub const SETUP_LINK: Duration = secs(15 * 60);
 /// One step of a login, sealed and bound to the browser.

@@ -135,7 +135,8 @@ pub mod tunnel {
             .map_err(|Gone| retry("The host stopped reading the tunnel's events."))
     }
 
-    /// Runs `binary argument` and lets `version` read what it writes: the version, or why it will not do.
+    /// Runs `binary argument` and lets `version` read what it writes, on stderr where nothing is on stdout: the version, or
+    /// why it will not do.
     pub async fn probe(
         binary: &str,
         argument: &str,
@@ -143,10 +144,13 @@ pub mod tunnel {
         version: impl FnOnce(&str) -> Result<String, String>,
     ) -> Availability {
         match Command::new(binary).args([argument]).run(VERSION_TIMEOUT).await {
-            Ok(output) if output.exit.code == Some(0) => match version(&output.stdout) {
-                Ok(version) => Availability::Ready(version),
-                Err(text) => Availability::Unsuitable(text),
-            },
+            Ok(output) if output.exit.code == Some(0) => {
+                let silent = output.stdout.trim().is_empty();
+                match version(if silent { &output.stderr } else { &output.stdout }) {
+                    Ok(version) => Availability::Ready(version),
+                    Err(text) => Availability::Unsuitable(text),
+                }
+            }
             Ok(output) => Availability::Unsuitable(format!(
                 "`{binary} {argument}` failed: {}. {install}",
                 output.stderr.lines().next().unwrap_or("it said nothing")

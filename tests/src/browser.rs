@@ -312,7 +312,16 @@ pub fn form(html: &str, path: &str) -> Option<(String, Vec<Input>)> {
             value: attribute(tag, "value").unwrap_or_default(),
         })
     });
-    Some((action(form).unwrap_or_else(|| path.to_owned()), inputs.collect()))
+    let selects = form.split("<select").skip(1).filter_map(|rest| {
+        let tag = rest.split('>').next()?;
+        Some(Input {
+            name: attribute(tag, "name")?,
+            kind: "select".to_owned(),
+            value: String::new(),
+        })
+    });
+    let action = action(form).unwrap_or_else(|| path.to_owned());
+    Some((action, inputs.chain(selects).collect()))
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {

@@ -38,3 +38,8 @@ pub fn guest(name: &str) -> PathBuf {
     built.insert(name.to_owned(), path.clone());
     path
 }
+
+/// The component of a plugin that ships inside the binary: to be named as the source of another.
+pub fn builtin(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../host/builtin/{name}.wasm"))
+}

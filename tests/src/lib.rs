@@ -9,6 +9,7 @@
     clippy::print_stderr
 )]
 
+pub mod bore;
 pub mod browser;
 pub mod cloudflared;
 pub mod directive;
@@ -19,6 +20,7 @@ pub mod nexus;
 pub mod opencode;
 pub mod processes;
 pub mod sse;
+pub mod sshd;
 pub mod tunnels;
 pub mod world;
 

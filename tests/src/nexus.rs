@@ -36,7 +36,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// How to start one. The folder is a new temporary one unless it is taken over from a Nexus before.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Start {
     config: String,
     env: Vec<(String, String)>,

@@ -33,6 +33,20 @@ pub async fn action(browser: &Browser, tunnel: &str, what: &str) {
     assert_eq!(answer.headers()["location"], "/status");
 }
 
+/// Gives a tunnel to another plugin by the form of the status page, and waits until that serves it. Its address.
+pub async fn swap(browser: &Browser, tunnel_name: &str, plugin: &str) -> String {
+    let path = format!("/status/tunnel/{tunnel_name}/swap");
+    let answer = browser.submit_on("/status", &path, &[("plugin", plugin)]).await;
+    assert_eq!(answer.headers()["location"], "/status");
+    let done = tunnel(browser, |t| {
+        t["name"] == tunnel_name
+            && (t["plugin"] == plugin && t["swap"].is_null() && t["state"] == "up" || t["swap"]["step"] == "failed")
+    })
+    .await;
+    assert_eq!(done["plugin"], plugin, "{done}");
+    done["url"].as_str().unwrap().to_owned()
+}
+
 /// Stops Nexus in order; nothing of it may be left. Gives all it wrote.
 pub fn stop(mut nexus: Nexus) -> String {
     assert_eq!(

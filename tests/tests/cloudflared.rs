@@ -26,7 +26,7 @@ fn prepare(start: &Start) -> Cloudflared {
 /// `tunnel`: more keys of its table; `plugin`: more tables of the plugin.
 fn config(cloudflared: &Cloudflared, tunnel: &str, plugin: &str) -> String {
     format!(
-        "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.away]\nplugin = \"tunnel-cloudflared\"\n{tunnel}\n\
+        "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.away]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n{tunnel}\n\
          [plugin.tunnel-cloudflared.grants.process.cloudflared]\npath = {:?}\n{plugin}\n",
         cloudflared.binary()
     )

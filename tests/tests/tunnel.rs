@@ -1,60 +1,16 @@
 //! A tunnel with the real bore, client and server, on the loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use nexus_tests::bore::Server;
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::nexus::Start;
 use nexus_tests::processes::{signal, wait_until};
 use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
 use serde_json::{Value, json};
-use std::net::{IpAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const BOUND: Duration = Duration::from_secs(30);
-
-/// A server with an address of its own, because its control port is always 7835.
-struct Server {
-    address: IpAddr,
-    child: Child,
-}
-
-impl Server {
-    fn start(secret: Option<&str>) -> Self {
-        static NEXT: AtomicU8 = AtomicU8::new(2);
-        let [_, _, high, low] = std::process::id().to_be_bytes();
-        let address = IpAddr::from([127, high.max(1), low, NEXT.fetch_add(1, Ordering::SeqCst)]);
-        let text = address.to_string();
-        let mut command = Command::new(nexus_tests::part("NEXUS_TEST_BORE"));
-        command.args(["server", "--bind-addr", &text, "--bind-tunnels", &text]);
-        if let Some(secret) = secret {
-            command.env("BORE_SECRET", secret);
-        }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let server = Self { address, child };
-        assert!(
-            wait_until(BOUND, || TcpStream::connect((address, 7835)).is_ok()),
-            "no bore server"
-        );
-        server
-    }
-
-    fn config(&self, more: &str) -> String {
-        format!(
-            "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n{more}\n\
-             [plugin.tunnel-bore.config]\nserver = \"{}\"\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
-            self.address,
-            nexus_tests::part("NEXUS_TEST_BORE")
-        )
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 async fn up(browser: &Browser) -> String {
     let status = tunnel(browser, |t| t["state"] == "up" && !t["url"].is_null()).await;
@@ -215,8 +171,7 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
     // It asks for a secret and none is given.
     let told = tunnel(&owner, |t| t["state"] == "failed" || t["state"] == "waiting").await;
     assert!(told["why"].as_str().unwrap().contains("secret"), "{told}");
-    let _ = server.child.kill();
-    let _ = server.child.wait();
+    server.kill();
     action(&owner, "home", if told["state"] == "failed" { "start" } else { "stop" }).await;
     if told["state"] != "failed" {
         action(&owner, "home", "start").await;

@@ -490,6 +490,24 @@ impl ChatApi for FakeChat {
         self.push(session, Event::Turn { turn: Turn::Idle });
         async move { Ok(()) }.boxed()
     }
+    fn plugins(&self) -> Vec<String> {
+        vec!["chat-opencode".to_owned(), "chat-echo".to_owned()]
+    }
+    fn stop(&self) -> Reply<'_, ()> {
+        self.backend.send_modify(|backend| backend.phase = Phase::Stopped);
+        async { Ok(()) }.boxed()
+    }
+    fn start(&self) -> Reply<'_, ()> {
+        self.backend.send_modify(|backend| backend.phase = Phase::Up);
+        async { Ok(()) }.boxed()
+    }
+    fn restart(&self) -> Reply<'_, ()> {
+        self.start()
+    }
+    fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()> {
+        let why = format!("{plugin} is the chat backend already.");
+        async move { Err(ApiError::Refused(why)) }.boxed()
+    }
     fn install(&self) -> Reply<'_, ()> {
         self.backend.send_modify(|backend| {
             if let Some(missing) = &mut backend.missing {

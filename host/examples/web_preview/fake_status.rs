@@ -15,6 +15,8 @@ impl FakeTunnels {
             url: url.map(Into::into),
             since: now(),
             figures: None,
+            reach: None,
+            swap: None,
         };
         let hint = Some("Is the server's address right, and its port open?".to_owned());
         let waiting = tunnel::State::Failed {
@@ -63,6 +65,13 @@ impl TunnelApi for FakeTunnels {
     fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
         let done = self.set(name, tunnel::State::Off);
         async move { done }.boxed()
+    }
+    fn plugins(&self) -> &[String] {
+        &[]
+    }
+    fn swap<'a>(&'a self, name: &'a str, _plugin: &'a str) -> Reply<'a, nexus::web::port::Swapped> {
+        let why = format!("There is no other plugin for {name}.");
+        async move { Err(ApiError::Refused(why)) }.boxed()
     }
 }
 

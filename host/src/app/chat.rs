@@ -1,15 +1,18 @@
 //! Conversations, as the web wants them.
 
+use super::chosen;
+use super::foundation::Foundation;
+use super::status::Statuses;
 use crate::journal::state::SessionState as Folded;
 use crate::journal::{Item, Journal};
 use crate::model::chat::{Admission, Answer, Root, SessionInfo};
+use crate::model::plugin::Kind;
 use crate::runtime::port::Prompt as BackendPrompt;
 use crate::services::chat::{ChatError, ChatService, ChatStatus};
 use crate::services::setup::{self, Progress};
 use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,7 +22,18 @@ pub(super) struct ChatAdapter {
     journal: Journal,
     backend: watch::Receiver<Backend>,
     install: Arc<watch::Sender<Install>>,
-    data_dir: PathBuf,
+    foundation: Arc<Foundation>,
+    statuses: Arc<Statuses>,
+}
+
+/// `chat.main`, in the database.
+pub(super) fn place_of(chat: &str) -> String {
+    format!("chat.{chat}")
+}
+
+/// Where a chat plugin stands among all plugins.
+pub(super) fn shown_as(plugin: &str) -> String {
+    format!("chat {plugin}")
 }
 
 fn offer() -> String {
@@ -27,10 +41,15 @@ fn offer() -> String {
 }
 
 impl ChatAdapter {
-    /// `installable`: the backend that is configured is one that this program can install.
-    pub(super) fn start(chat: Arc<ChatService>, journal: Journal, data_dir: PathBuf, installable: bool) -> Self {
+    pub(super) fn start(
+        chat: Arc<ChatService>,
+        journal: Journal,
+        foundation: Arc<Foundation>,
+        statuses: Arc<Statuses>,
+    ) -> Self {
         let path = std::env::var_os("PATH");
-        let offered = if installable && setup::find_npm(path.as_deref()).is_some() {
+        // The one program that can be installed by this one.
+        let offered = if chat.plugin() == "chat-opencode" && setup::find_npm(path.as_deref()).is_some() {
             Install::Offered { label: offer() }
         } else {
             Install::No
@@ -54,7 +73,8 @@ impl ChatAdapter {
             journal,
             backend: receiver,
             install,
-            data_dir,
+            foundation,
+            statuses,
         }
     }
 }
@@ -96,6 +116,53 @@ fn state(folded: Folded) -> Option<SessionState> {
 }
 
 impl ChatApi for ChatAdapter {
+    fn plugins(&self) -> Vec<String> {
+        self.foundation.of_kind(Kind::Chat)
+    }
+    fn stop(&self) -> Reply<'_, ()> {
+        async move { Ok(self.chat.stop().await?) }.boxed()
+    }
+    fn start(&self) -> Reply<'_, ()> {
+        async move { Ok(self.chat.start_again().await?) }.boxed()
+    }
+    fn restart(&self) -> Reply<'_, ()> {
+        async move { Ok(self.chat.restart().await?) }.boxed()
+    }
+    fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()> {
+        async move {
+            if !self.plugins().iter().any(|known| known == plugin) {
+                return Err(ApiError::Refused(format!(
+                    "There is no chat plugin `{plugin}` here. A plugin that lies elsewhere, or needs settings, has a table in \
+                     the configuration, and Nexus reads that at its start:\n[plugin.{plugin}]\nsource = \"path/to/component.wasm\""
+                )));
+            }
+            let before = self.chat.plugin();
+            if before == plugin {
+                return Err(ApiError::Refused(format!("{plugin} is the chat backend already.")));
+            }
+            let (foundation, name) = (Arc::clone(&self.foundation), plugin.to_owned());
+            let loaded = tokio::task::spawn_blocking(move || foundation.chat(&name)).await;
+            let backend = loaded
+                .map_err(|e| ApiError::Unavailable(e.to_string()))?
+                .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
+            self.statuses.add(&shown_as(plugin), backend.status());
+            let next = crate::services::chat::Backend {
+                plugin: plugin.to_owned(),
+                backend,
+            };
+            let swapped = self.chat.swap(next).await;
+            let gone = if swapped.is_ok() { before.as_str() } else { plugin };
+            self.statuses.remove(&shown_as(gone));
+            swapped?;
+            let chat = &self.foundation.config.chat;
+            let kept = chosen::keep(&self.foundation.store, &place_of(&chat.name), &chat.plugin, plugin).await;
+            if let Err(error) = kept {
+                tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
+            }
+            Ok(())
+        }
+        .boxed()
+    }
     fn backend(&self) -> watch::Receiver<Backend> {
         self.backend.clone()
     }
@@ -179,7 +246,11 @@ impl ChatApi for ChatAdapter {
             }
             let what = "starting npm".to_owned();
             self.install.send_replace(Install::Running { what });
-            let (install, chat, data_dir) = (Arc::clone(&self.install), Arc::clone(&self.chat), self.data_dir.clone());
+            let (install, chat, data_dir) = (
+                Arc::clone(&self.install),
+                Arc::clone(&self.chat),
+                self.foundation.config.data_dir.clone(),
+            );
             tokio::spawn(async move {
                 let mut show = |progress: Progress| {
                     let (Progress::Step(what) | Progress::Output(what)) = progress;

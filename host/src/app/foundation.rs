@@ -3,6 +3,7 @@
 
 use crate::builtin;
 use crate::config::resolved::{Config, Plugin, Source, Tunnel};
+use crate::model::plugin::Kind;
 use crate::outgoing;
 use crate::process::port::Processes;
 use crate::process::{self, Refusing, TableOptions};
@@ -138,6 +139,15 @@ impl Foundation {
         self.runtime
             .tunnel(loaded, tunnel.process_owner())
             .with_context(|| of(&tunnel.plugin))
+    }
+
+    /// The names of the plugins of a kind.
+    pub fn of_kind(&self, kind: Kind) -> Vec<String> {
+        let plugins = self.config.plugins.values();
+        plugins
+            .filter(|plugin| plugin.kind == kind)
+            .map(|plugin| plugin.name.clone())
+            .collect()
     }
 
     fn load(&self, name: &str) -> anyhow::Result<Loaded> {

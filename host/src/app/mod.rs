@@ -3,6 +3,7 @@
 
 mod auth;
 mod chat;
+mod chosen;
 mod foundation;
 mod status;
 mod tunnels;
@@ -10,9 +11,12 @@ mod tunnels;
 pub use foundation::{Foundation, Held};
 
 use crate::config::resolved::Config;
+use crate::model::plugin::Kind;
+use crate::services::activity::ActivityLog;
 use crate::services::auth::AuthService;
 use crate::services::chat::{Backend, ChatService, ChatStatus};
 use crate::services::tunnel::{self, TunnelService};
+use crate::services::{self, StopProcesses};
 use crate::time::{Clock, SystemClock};
 use crate::timeouts;
 use crate::web::port::Services;
@@ -32,7 +36,7 @@ const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A running Nexus.
 pub struct App {
-    foundation: Foundation,
+    foundation: Arc<Foundation>,
     address: SocketAddr,
     setup_link: Option<String>,
     tunnels: Arc<TunnelService>,
@@ -55,7 +59,7 @@ impl App {
         let listener = bind(config.web.listen).await?;
         let address = listener.local_addr()?;
         held.listening(address)?;
-        let foundation = Foundation::open(config, Arc::clone(&clock), Some(held))?;
+        let foundation = Arc::new(Foundation::open(config, Arc::clone(&clock), Some(held))?);
         let config = &foundation.config;
 
         let provider = foundation.auth()?;
@@ -69,59 +73,81 @@ impl App {
         let auth = Arc::new(auth);
         let setup_token = auth.setup_link_token().await?;
 
-        let primary = foundation.chat(&config.chat.plugin)?;
-        let fallback = match config
-            .chat
-            .fallback
-            .as_deref()
-            .filter(|name| *name != config.chat.plugin)
-        {
+        let place = chat::place_of(&config.chat.name);
+        let chat_plugin = chosen::plugin(
+            &foundation.store,
+            &place,
+            &config.chat.plugin,
+            Kind::Chat,
+            &config.plugins,
+        )
+        .await;
+        let primary = foundation.chat(&chat_plugin)?;
+        let fallback = match config.chat.fallback.as_deref().filter(|name| *name != chat_plugin) {
             Some(name) => Some(Backend {
                 plugin: name.to_owned(),
                 backend: foundation.chat(name)?,
             }),
             None => None,
         };
+        let statuses = status::Statuses::new(config);
+        statuses.add("auth", provider.changes());
+        statuses.add(&chat::shown_as(&chat_plugin), primary.status());
+        if let Some(fallback) = &fallback {
+            statuses.add("fallback", fallback.backend.status());
+        }
+        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
+        let wanted = tunnels::Wanted::new(
+            foundation.store.clone(),
+            config
+                .tunnels
+                .values()
+                .map(|tunnel| (tunnel.name.clone(), tunnel.plugin.clone()))
+                .collect(),
+        );
+        let loading = Arc::new(tunnels::Loading {
+            foundation: Arc::clone(&foundation),
+            statuses: Arc::clone(&statuses),
+        });
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
-            specs.push(tunnel::Spec {
-                config: tunnel.clone(),
-                provider: foundation.tunnel(tunnel)?,
-            });
+            let place = tunnels::place_of(&tunnel.name);
+            let plugin = chosen::plugin(&foundation.store, &place, &tunnel.plugin, Kind::Tunnel, &config.plugins).await;
+            let config = tunnels::resolved_with(tunnel, plugin);
+            let provider = loading.now(&config)?;
+            specs.push(tunnel::Spec { config, provider });
         }
-        let statuses = status::Statuses::watch(
-            config,
-            &provider,
-            [Some(&primary), fallback.as_ref().map(|f| &f.backend)]
-                .into_iter()
-                .flatten(),
-            specs.iter().map(|spec| &spec.provider),
-        );
 
         let journal = crate::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
         let backend = Backend {
-            plugin: config.chat.plugin.clone(),
+            plugin: chat_plugin,
             backend: primary,
         };
-        let port = Arc::new(journal.clone());
-        let chat = Arc::new(ChatService::start(backend, fallback, port, Arc::clone(&clock)));
+        let processes = Arc::clone(&foundation.processes);
+        let stop_processes: StopProcesses = Arc::new(move |owner: String| {
+            let processes = Arc::clone(&processes);
+            Box::pin(async move { processes.stop_all(Some(&owner)).await })
+        });
+        let parts = services::chat::Parts {
+            journal: Arc::new(journal.clone()),
+            stop_processes: Arc::clone(&stop_processes),
+            activity: Arc::<ActivityLog>::clone(&activity),
+            clock: Arc::clone(&clock),
+        };
+        let chat = Arc::new(ChatService::start(backend, fallback, parts));
 
         let (has_account, account_seen) = watch::channel(setup_token.is_none());
         let has_account = Arc::new(has_account);
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let web_cell = Arc::new(OnceLock::new());
-        let processes = Arc::clone(&foundation.processes);
         let parts = tunnel::Parts {
             ingress: Arc::new(tunnels::PageIngress::new(Arc::clone(&web_cell))),
             has_account: account_seen,
-            wanted: Arc::new(tunnels::Wanted::new(
-                foundation.store.clone(),
-                config.tunnels.keys().cloned().collect(),
-            )),
-            stop_processes: Arc::new(move |owner: String| {
-                let processes = Arc::clone(&processes);
-                Box::pin(async move { processes.stop_all(Some(&owner)).await })
-            }),
+            wanted: Arc::new(wanted),
+            providers: loading,
+            prober: Arc::new(tunnels::Looking::default()),
+            activity: Arc::<ActivityLog>::clone(&activity),
+            stop_processes,
             clock: Arc::clone(&clock),
         };
         let tunnels = Arc::new(TunnelService::start(specs, parts).await?);
@@ -135,11 +161,14 @@ impl App {
             chat: Arc::new(chat::ChatAdapter::start(
                 Arc::clone(&chat),
                 journal,
-                config.data_dir.clone(),
-                config.chat.plugin == "chat-opencode",
+                Arc::clone(&foundation),
+                Arc::clone(&statuses),
             )),
-            tunnels: Arc::new(tunnels::TunnelAdapter(Arc::clone(&tunnels))),
-            status: Arc::new(statuses),
+            tunnels: Arc::new(tunnels::TunnelAdapter {
+                service: Arc::clone(&tunnels),
+                plugins: foundation.of_kind(Kind::Tunnel),
+            }),
+            status: statuses,
         };
         let web = WebState::new(services, Arc::clone(&clock));
         let _ = web_cell.set(web.clone());

@@ -1,8 +1,16 @@
 //! Tunnels: the service beside the page, the page behind each tunnel, and what is remembered of them.
 
+use super::chosen;
+use super::foundation::Foundation;
+use super::status::Statuses;
+use crate::config::resolved;
+use crate::model::plugin::Kind;
 use crate::model::tunnel::Status;
+use crate::outgoing::probe::{Probe, Target};
+use crate::runtime::port::TunnelProvider;
 use crate::services::tunnel::{
-    Ingress as TunnelIngress, IngressHandle, IngressInfo, TunnelError, TunnelService, WantedStore,
+    Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Providers, Swapped, TunnelError,
+    TunnelService, WantedStore,
 };
 use crate::store::Store;
 use crate::web::port::{ApiError, Reply, TunnelApi};
@@ -11,42 +19,150 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(super) struct TunnelAdapter(pub(super) Arc<TunnelService>);
+pub(super) struct TunnelAdapter {
+    pub(super) service: Arc<TunnelService>,
+    /// Plugins that a tunnel can be given to.
+    pub(super) plugins: Vec<String>,
+}
 
 impl From<TunnelError> for ApiError {
     fn from(error: TunnelError) -> Self {
         match error {
             TunnelError::Unknown(..) => Self::NotFound(error.to_string()),
             TunnelError::Store(text) => Self::Unavailable(text),
+            TunnelError::Refused(text) => Self::Refused(text),
         }
     }
 }
 
 impl TunnelApi for TunnelAdapter {
     fn tunnels(&self) -> watch::Receiver<Vec<Status>> {
-        self.0.statuses()
+        self.service.statuses()
     }
     fn start<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
-        async move { Ok(self.0.open(name).await?) }.boxed()
+        async move { Ok(self.service.open(name).await?) }.boxed()
     }
     fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
-        async move { Ok(self.0.close(name).await?) }.boxed()
+        async move { Ok(self.service.close(name).await?) }.boxed()
+    }
+    fn plugins(&self) -> &[String] {
+        &self.plugins
+    }
+    fn swap<'a>(&'a self, name: &'a str, plugin: &'a str) -> Reply<'a, Swapped> {
+        async move { Ok(self.service.swap(name, plugin).await?) }.boxed()
     }
 }
 
-/// Which tunnels are to be open, as flags `tunnel.NAME.wanted` of the database.
+/// Loads plugins for tunnels, and shows them among all plugins as long as they serve one.
+pub(super) struct Loading {
+    pub(super) foundation: Arc<Foundation>,
+    pub(super) statuses: Arc<Statuses>,
+}
+
+/// A tunnel of the configuration, served by the plugin that it is given to.
+pub(super) fn resolved_with(tunnel: &resolved::Tunnel, plugin: String) -> resolved::Tunnel {
+    resolved::Tunnel {
+        plugin,
+        ..tunnel.clone()
+    }
+}
+
+fn place(tunnel: &resolved::Tunnel) -> String {
+    format!("tunnel {} {}", tunnel.name, tunnel.plugin)
+}
+
+impl Loading {
+    /// For the start of the host.
+    pub(super) fn now(&self, tunnel: &resolved::Tunnel) -> anyhow::Result<Arc<dyn TunnelProvider>> {
+        let provider = self.foundation.tunnel(tunnel)?;
+        self.statuses.add(&place(tunnel), provider.status());
+        Ok(provider)
+    }
+}
+
+impl Providers for Loading {
+    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        async move {
+            let known = self.foundation.config.plugins.get(&tunnel.plugin);
+            if known.is_none_or(|plugin| plugin.kind != Kind::Tunnel) {
+                return Err(format!(
+                    "there is no tunnel plugin `{name}` here. A plugin that lies elsewhere, or needs settings, has a table \
+                     in the configuration, and Nexus reads that at its start:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
+                    name = tunnel.plugin
+                ));
+            }
+            // It may have to be compiled.
+            let (foundation, wanted) = (Arc::clone(&self.foundation), tunnel.clone());
+            let loaded = tokio::task::spawn_blocking(move || foundation.tunnel(&wanted)).await;
+            let provider = loaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))?;
+            self.statuses.add(&place(tunnel), provider.status());
+            Ok(provider)
+        }
+        .boxed()
+    }
+    fn retire(&self, tunnel: &resolved::Tunnel) {
+        self.statuses.remove(&place(tunnel));
+    }
+}
+
+/// This host's look at itself.
+#[derive(Default)]
+pub(super) struct Looking(Probe);
+
+fn target<'a>(how: &resolved::Probe, url: &'a str) -> Target<'a> {
+    let at = match how {
+        resolved::Probe::At(at) => Some(*at),
+        resolved::Probe::Public | resolved::Probe::Off => None,
+    };
+    Target { url, at }
+}
+
+impl Prober for Looking {
+    fn plain<'a>(
+        &'a self,
+        how: &'a resolved::Probe,
+        url: &'a str,
+        proof: &'a Proof,
+    ) -> BoxFuture<'a, Result<Duration, String>> {
+        async move { self.0.plain(target(how, url), &|nonce| proof.of(nonce)).await }.boxed()
+    }
+    fn whole<'a>(
+        &'a self,
+        how: &'a resolved::Probe,
+        url: &'a str,
+        proof: &'a Proof,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        async move {
+            let (target, expected) = (target(how, url), |nonce: &str| proof.of(nonce));
+            self.0.plain(target, &expected).await?;
+            self.0.streamed(target, &expected).await?;
+            self.0.socket(target, &expected).await
+        }
+        .boxed()
+    }
+}
+
+/// What is remembered of tunnels: whether they are to be open (`tunnel.NAME.wanted`), and the plugin that took over
+/// (`tunnel.NAME.plugin`).
 pub(super) struct Wanted {
     store: Store,
-    names: Vec<String>,
+    /// The plugin that the configuration names, by tunnel.
+    configured: BTreeMap<String, String>,
 }
 
 impl Wanted {
-    pub(super) fn new(store: Store, names: Vec<String>) -> Self {
-        Self { store, names }
+    pub(super) fn new(store: Store, configured: BTreeMap<String, String>) -> Self {
+        Self { store, configured }
     }
+}
+
+/// `tunnel.main`, in the database.
+pub(super) fn place_of(tunnel: &str) -> String {
+    format!("tunnel.{tunnel}")
 }
 
 fn flag(tunnel: &str) -> String {
@@ -57,7 +173,7 @@ impl WantedStore for Wanted {
     fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>> {
         async move {
             let mut wanted = BTreeMap::new();
-            for name in &self.names {
+            for name in self.configured.keys() {
                 if let Some(is) = self.store.flag(&flag(name)).await.map_err(|e| e.to_string())? {
                     wanted.insert(name.clone(), is);
                 }
@@ -65,6 +181,10 @@ impl WantedStore for Wanted {
             Ok(wanted)
         }
         .boxed()
+    }
+    fn choose<'a>(&'a self, tunnel: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        let configured = self.configured.get(tunnel).map(String::as_str).unwrap_or_default();
+        async move { chosen::keep(&self.store, &place_of(tunnel), configured, plugin).await }.boxed()
     }
     fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
         async move {
@@ -102,6 +222,9 @@ impl TunnelIngress for PageIngress {
                 hosts: info.hosts,
                 client_address_header: info.client_address_header,
                 https: info.https,
+                proof: info.proof,
+                moved: info.moved,
+                sockets: info.sockets,
             };
             let closing = CancellationToken::new();
             let page = tokio::spawn(serve(info.listener, ingress, web, closing.clone()));

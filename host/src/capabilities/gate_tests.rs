@@ -7,6 +7,7 @@ use std::time::Duration;
 fn plugin(grants: Grants) -> Plugin {
     Plugin {
         name: "demo".into(),
+        kind: crate::model::plugin::Kind::Chat,
         source: Source::Builtin,
         config: serde_json::Map::new(),
         grants,

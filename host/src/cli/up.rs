@@ -89,6 +89,7 @@ fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -
         Phase::Up => "is up",
         Phase::Reconnecting { .. } => "reconnects",
         Phase::Failed { .. } => "failed",
+        Phase::Stopped => "is stopped",
     };
     let title = chat.missing.as_ref().map_or(&chat.title, |missing| &missing.title);
     let open = tunnels

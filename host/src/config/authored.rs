@@ -56,6 +56,7 @@ pub(super) struct Tunnel {
     pub allow_plaintext: Option<Located<bool>>,
     pub listen: Option<Located<SocketAddr>>,
     pub hosts: Vec<Located<String>>,
+    pub probe: Option<Located<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -238,6 +239,7 @@ impl Tunnel {
             allow_plaintext: t.boolean("allow_plaintext", findings),
             listen: address(&mut t, findings),
             hosts: hosts(&mut t, findings),
+            probe: t.string("probe", super::prepared::PROBE, findings),
         };
         if tunnel.plugin.is_none()
             && !findings

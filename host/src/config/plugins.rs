@@ -32,7 +32,7 @@ pub trait PluginSource {
     fn builtins(&self) -> Vec<String>;
 }
 
-/// Every plugin that has a table or is selected.
+/// Every plugin that has a table or is selected, and the built-in ones that need neither.
 pub(super) fn resolve(
     prepared: &Prepared,
     machine: &Machine<'_>,
@@ -72,6 +72,18 @@ pub(super) fn resolve(
         }
         todo.entry(&s.plugin)
             .or_insert_with(|| (&empty, s.place.clone(), s.key.clone()));
+    }
+    // A built-in plugin that needs no word of the operator can take another's place while the host runs.
+    for name in &builtins {
+        let ready = |manifest: Manifest| {
+            !manifest
+                .config
+                .values()
+                .any(|key| key.required && key.default.is_none())
+        };
+        if !todo.contains_key(name.as_str()) && machine.plugins.manifest(name, &Source::Builtin).is_ok_and(ready) {
+            todo.insert(name, (&empty, Place::Default, format!("plugin.{name}")));
+        }
     }
     let mut plugins = BTreeMap::new();
     for (name, (table, place, key)) in todo {
@@ -152,6 +164,7 @@ pub(super) fn resolve(
             name.to_owned(),
             Plugin {
                 name: name.to_owned(),
+                kind: manifest.kind.into(),
                 source,
                 config,
                 grants,

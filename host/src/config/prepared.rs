@@ -4,7 +4,7 @@
 use super::authored::{self, Authored};
 use super::diagnostic::{Diagnostic, Place, Span};
 use super::read::{Findings, Located};
-use super::resolved::Auth;
+use super::resolved::{Auth, Probe};
 use super::units::show_duration;
 use crate::timeouts;
 use nexus_plugin_api::manifest::{Kind, Name};
@@ -14,11 +14,14 @@ use std::time::Duration;
 pub(super) const AUTH_PLUGIN: &str = "auth-local";
 pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
-/// Ten of them hold weeks, and five take no space that anybody misses.
+/// Weeks of ordinary use, in 50 MiB together.
 const LOG_SIZE: u64 = 10 << 20;
 const LOG_FILES: u32 = 5;
 /// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
 const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
+/// What `probe` of a tunnel may be.
+pub(super) const PROBE: &str =
+    "\"public\", \"off\", or the address where this machine finds the public side: \"192.0.2.1:443\"";
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7860);
 
 #[derive(Debug)]
@@ -61,6 +64,7 @@ pub(super) struct Tunnel {
     pub allow_plaintext: bool,
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
+    pub probe: Probe,
 }
 
 #[derive(Debug)]
@@ -291,9 +295,29 @@ fn prepare_tunnels(
             allow_plaintext: t.allow_plaintext.is_some_and(|a| a.value),
             listen,
             hosts: t.hosts.into_iter().map(|h| h.value).collect(),
+            probe: t
+                .probe
+                .map_or(Probe::Public, |written| prepare_probe(&written, findings)),
         });
     }
     tunnels
+}
+
+fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
+    match (written.value.as_str(), written.value.parse()) {
+        ("public", _) => Probe::Public,
+        ("off", _) => Probe::Off,
+        (_, Ok(at)) => Probe::At(at),
+        _ => {
+            findings.push(
+                written
+                    .problem("this is no way to look at a tunnel from its public side")
+                    .found(format!("{:?}", written.value))
+                    .expected(PROBE),
+            );
+            Probe::Public
+        }
+    }
 }
 
 /// Passwords and the agent's output would cross the network in the clear.

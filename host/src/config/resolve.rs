@@ -143,6 +143,7 @@ pub(super) fn resolve_noting(
                     allow_plaintext: t.allow_plaintext,
                     listen: t.listen,
                     hosts: t.hosts,
+                    probe: t.probe,
                 };
                 (t.name, tunnel)
             })

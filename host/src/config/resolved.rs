@@ -1,5 +1,6 @@
 //! The configuration as the rest of the host sees it: complete, checked, with absolute paths.
 
+use crate::model::plugin;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +64,18 @@ pub struct Tunnel {
     pub listen: SocketAddr,
     /// Host names that may arrive through it, besides that of its URL.
     pub hosts: Vec<String>,
+    pub probe: Probe,
+}
+
+/// How the host looks at a tunnel from its public side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// By the address that the provider reports.
+    Public,
+    /// The public name is found here: where this machine does not find it by itself.
+    At(SocketAddr),
+    /// Not at all.
+    Off,
 }
 
 impl Tunnel {
@@ -75,6 +88,7 @@ impl Tunnel {
 #[derive(Debug, Clone)]
 pub struct Plugin {
     pub name: String,
+    pub kind: plugin::Kind,
     pub source: Source,
     /// Checked against the manifest's schema, defaults filled in, secrets left out. A JSON object.
     pub config: serde_json::Map<String, serde_json::Value>,

@@ -125,7 +125,8 @@ fn without_a_file_everything_has_a_default() {
     assert_eq!((log.max_size, log.max_files), (10 << 20, 5));
     assert_eq!(
         c.plugins.keys().collect::<Vec<_>>(),
-        ["auth-local", "chat-echo", "chat-opencode"]
+        ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"],
+        "and the built-in ones that could take over"
     );
     let opencode = &c.plugins["chat-opencode"].grants.processes["opencode"];
     assert!(opencode.inherit_env && opencode.cwd == Some(c.chat.workspace.clone()));

@@ -3,6 +3,7 @@
 //! They are the host's own, apart from the WIT types, because they are written to disk (journal) and sent to
 //! browsers and programs: they must be able to outlive a version of the plugin contract.
 
+pub mod activity;
 pub mod chat;
 pub mod plugin;
 pub mod tunnel;

@@ -1,6 +1,7 @@
 //! A plugin as the host sees it.
 
 use crate::time::Millis;
+use nexus_plugin_api::manifest;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -9,6 +10,16 @@ pub enum Kind {
     Auth,
     Chat,
     Tunnel,
+}
+
+impl From<manifest::Kind> for Kind {
+    fn from(kind: manifest::Kind) -> Self {
+        match kind {
+            manifest::Kind::Auth => Self::Auth,
+            manifest::Kind::Chat => Self::Chat,
+            manifest::Kind::Tunnel => Self::Tunnel,
+        }
+    }
 }
 
 /// Whether a plugin's own instance runs; what its program does is another question.

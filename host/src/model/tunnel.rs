@@ -86,4 +86,50 @@ pub struct Status {
     pub since: Millis,
     /// The last ones of the present run, and when they were taken.
     pub figures: Option<(Millis, Figures)>,
+    /// The last look at it from its public side.
+    pub reach: Option<Reach>,
+    /// Another plugin that is taking its place, or the last one that could not.
+    pub swap: Option<Swap>,
+}
+
+/// A request of this host to itself, by the tunnel's public address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    pub at: Millis,
+    #[serde(flatten)]
+    pub result: Reached,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reach", rename_all = "snake_case")]
+pub enum Reached {
+    /// There and back, in milliseconds.
+    Yes {
+        latency: u64,
+    },
+    No {
+        why: String,
+    },
+}
+
+/// A plugin on its way to take over a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swap {
+    pub plugin: String,
+    pub since: Millis,
+    #[serde(flatten)]
+    pub step: Step,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// The old one still serves.
+    Opening { what: String },
+    /// It is open; whether it really leads here is being tried, from its public side.
+    Probing { url: String },
+    /// The new one serves; clients of the old one are told, and it closes.
+    Draining { url: Option<String> },
+    /// Everything is as it was before.
+    Failed { why: String, hint: Option<String> },
 }

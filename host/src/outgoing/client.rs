@@ -242,7 +242,7 @@ fn classify(shown: &str, error: &reqwest::Error) -> OutgoingError {
 }
 
 /// The innermost reason is the one that helps; reqwest's own line repeats the whole URL.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut last = String::new();
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(inner) = cause {
@@ -256,12 +256,12 @@ fn chain(error: &reqwest::Error) -> String {
     }
 }
 
-fn install_provider() {
+pub(super) fn install_provider() {
     // Err: one is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn no_tls() -> Result<rustls::ClientConfig, OutgoingError> {
+pub(super) fn no_tls() -> Result<rustls::ClientConfig, OutgoingError> {
     Ok(
         rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -1,8 +1,10 @@
-//! Outgoing HTTP for plugins: one pooled client, and the check that an address is one the operator meant.
+//! Outgoing HTTP for plugins: one pooled client, and the check that an address is one the operator meant. Beside it the
+//! host's own look at itself through a tunnel.
 
 pub mod address;
 pub mod allow;
 pub mod client;
 pub mod port;
+pub mod probe;
 
 pub use client::Client;

@@ -7,7 +7,7 @@
 
 use crate::model::plugin::Kind;
 use crate::runtime::cache::hex;
-use nexus_plugin_api::manifest::{self, Manifest};
+use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_api::{API_VERSION, MANIFEST_SECTION};
 use semver::Version;
 use sha2::{Digest as _, Sha256};
@@ -73,11 +73,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     check_imports(&outline.imports)?;
     check_exports(&manifest, &outline.exports)?;
     Ok(Inspection {
-        kind: match manifest.kind {
-            manifest::Kind::Auth => Kind::Auth,
-            manifest::Kind::Chat => Kind::Chat,
-            manifest::Kind::Tunnel => Kind::Tunnel,
-        },
+        kind: manifest.kind.into(),
         manifest,
         digest: hex(&Sha256::digest(bytes)),
         imports: outline.imports,

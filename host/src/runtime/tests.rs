@@ -114,6 +114,7 @@ impl World {
         });
         let plugin = Plugin {
             name: "demo".into(),
+            kind: crate::model::plugin::Kind::Tunnel,
             source: Source::Builtin,
             config: serde_json::Map::new(),
             grants: Grants::default(),

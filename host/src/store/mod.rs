@@ -9,6 +9,7 @@
 //! may take it. What must survive that too says so.
 
 pub mod accounts;
+mod activity;
 pub mod kv;
 pub mod lock;
 pub mod lockout;

@@ -26,6 +26,9 @@ const STEPS: &[&str] = &[
         turn TEXT NOT NULL, asks INTEGER NOT NULL, activity INTEGER NOT NULL) STRICT;
      CREATE TABLE event(session INTEGER NOT NULL, seq INTEGER NOT NULL, part TEXT, body TEXT NOT NULL,
         PRIMARY KEY(session, seq)) STRICT, WITHOUT ROWID;",
+    // 2
+    "CREATE TABLE activity(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, subject TEXT NOT NULL, tone TEXT NOT NULL,
+        text TEXT NOT NULL) STRICT;",
 ];
 
 /// The newest schema that this nexus knows.

@@ -4,7 +4,7 @@
 use super::{Connection, Site};
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -17,10 +17,13 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
 /// Checks Host and Origin, puts the [`Site`] into the request, and sets the headers of the answer.
 pub(super) async fn guard(mut request: Request, next: Next) -> Response {
     let mut response = match check(&request) {
-        Ok(site) => {
-            request.extensions_mut().insert(site);
-            next.run(request).await
-        }
+        Ok(site) => match elsewhere(&request) {
+            Some(redirect) => redirect.into_response(),
+            None => {
+                request.extensions_mut().insert(site);
+                next.run(request).await
+            }
+        },
         Err(refusal) => refusal.into_response(),
     };
     harden(response.headers_mut());
@@ -63,6 +66,19 @@ fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
         ));
     }
     Ok(site)
+}
+
+/// A page that is asked for where another plugin has taken over: it is at the new address, and here no longer for long.
+fn elsewhere(request: &Request) -> Option<Redirect> {
+    let page = request.method() == Method::GET
+        && !request.headers().contains_key(header::UPGRADE)
+        && !request.uri().path().starts_with("/assets/");
+    let url = request.extensions().get::<Connection>()?.moved_now().filter(|_| page)?;
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    Some(Redirect::temporary(&format!("{}{path}", url.trim_end_matches('/'))))
 }
 
 /// Every browser in use sends `Origin` here. Without it, `Sec-Fetch-Site` decides; without both: no.

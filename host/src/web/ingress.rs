@@ -2,6 +2,7 @@
 //! names, its own way to know the client's address and its own cookies; "came through this tunnel" is a fact of
 //! the socket, never of a header.
 
+use crate::services::tunnel::Proof;
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -26,6 +27,11 @@ pub enum Ingress {
         client_address_header: Option<String>,
         /// Whether the public side speaks TLS.
         https: bool,
+        proof: Proof,
+        /// Where clients are to go from now on.
+        moved: watch::Receiver<Option<String>>,
+        /// Live sockets that are open through it.
+        sockets: Arc<watch::Sender<usize>>,
     },
 }
 
@@ -168,6 +174,45 @@ impl Connection {
             Ingress::Local { .. } => None,
         }
     }
+
+    /// Where the client is to go instead; for ever pending where that does not happen.
+    pub async fn moved(&self) -> String {
+        if let Ingress::Tunnel { moved, .. } = self.ingress.as_ref()
+            && let Ok(url) = moved.clone().wait_for(Option::is_some).await
+            && let Some(url) = url.clone()
+        {
+            return url;
+        }
+        std::future::pending().await
+    }
+
+    /// As [`Self::moved`], now.
+    pub fn moved_now(&self) -> Option<String> {
+        match self.ingress.as_ref() {
+            Ingress::Tunnel { moved, .. } => moved.borrow().clone(),
+            Ingress::Local { .. } => None,
+        }
+    }
+
+    /// Counts a live socket as long as it lives.
+    pub fn count_socket(&self) -> Option<Counted> {
+        match self.ingress.as_ref() {
+            Ingress::Tunnel { sockets, .. } => {
+                sockets.send_modify(|open| *open += 1);
+                Some(Counted(Arc::clone(sockets)))
+            }
+            Ingress::Local { .. } => None,
+        }
+    }
+}
+
+/// One live socket of a tunnel.
+pub struct Counted(Arc<watch::Sender<usize>>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open = open.saturating_sub(1));
+    }
 }
 
 impl Site {
@@ -248,6 +293,9 @@ mod tests {
             hosts,
             client_address_header: Some("cf-connecting-ip".into()),
             https: true,
+            proof: Proof::random(),
+            moved: watch::Sender::new(None).subscribe(),
+            sockets: Arc::default(),
         };
         let tunnel = Connection::new(ingress, "127.0.0.1:50000".parse().unwrap());
         let mut headers = HeaderMap::new();

@@ -7,6 +7,7 @@
 //! | [`identity`] | cookies, logins, CSRF: extractors that a handler cannot go around |
 //! | [`pages`] | set-up, login, chat, status, account |
 //! | [`live`] | the live socket and its protocol |
+//! | [`probe`] | this host, looking at itself through a tunnel |
 //! | [`markdown`], [`assets`], [`health`] | the rest |
 //!
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
@@ -21,6 +22,7 @@ pub mod live;
 pub mod markdown;
 mod pages;
 pub mod port;
+mod probe;
 mod serve;
 
 pub use ingress::{Connection, Ingress, Site};
@@ -74,6 +76,9 @@ pub fn router(state: WebState) -> Router {
         .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))
         .route("/healthz", get(health::healthz))
         .route("/live", get(live::socket::upgrade))
+        .route("/probe/{nonce}", get(probe::plain))
+        .route("/probe/{nonce}/stream", post(probe::stream))
+        .route("/probe/{nonce}/socket", get(probe::socket))
         .fallback(pages::not_found)
         .merge(assets)
         .layer(axum::extract::DefaultBodyLimit::max(identity::FORM_BYTES))

@@ -5,6 +5,7 @@ use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, Ses
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
 pub use crate::services::chat::Phase;
+pub use crate::services::tunnel::Swapped;
 use crate::time::Millis;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -262,6 +263,15 @@ pub trait ChatApi: Send + Sync + 'static {
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
     fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
+    /// Plugins that can be the backend.
+    fn plugins(&self) -> Vec<String>;
+    /// Stops the backend once turns that run had time to finish; returns when that is done.
+    fn stop(&self) -> Reply<'_, ()>;
+    fn start(&self) -> Reply<'_, ()>;
+    /// As [`Self::stop`], and then from the start.
+    fn restart(&self) -> Reply<'_, ()>;
+    /// Lets another plugin be the backend; sessions of the old one stay readable.
+    fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()>;
     /// Starts to install the missing backend; how it goes is seen in [`Missing::install`].
     fn install(&self) -> Reply<'_, ()>;
 }
@@ -271,6 +281,10 @@ pub trait TunnelApi: Send + Sync + 'static {
     fn tunnels(&self) -> watch::Receiver<Vec<tunnel::Status>>;
     fn start<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
     fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
+    /// Plugins that a tunnel can be given to.
+    fn plugins(&self) -> &[String];
+    /// Gives a tunnel to another plugin; returns when the old one is gone. Runs to its end even if the caller goes away.
+    fn swap<'a>(&'a self, name: &'a str, plugin: &'a str) -> Reply<'a, Swapped>;
 }
 
 /// The host itself.

@@ -81,6 +81,9 @@ fn tunnel() -> Ingress {
         hosts,
         client_address_header: Some("x-client".into()),
         https: true,
+        proof: nexus::services::tunnel::Proof::random(),
+        moved: watch::Sender::new(None).subscribe(),
+        sockets: Arc::default(),
     }
 }
 

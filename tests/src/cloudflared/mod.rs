@@ -21,6 +21,8 @@ pub struct Behaviour {
     pub version: String,
     /// The status of the quick service; 200 gives a name.
     pub quick: u16,
+    /// Where its public side listens; 0: anywhere.
+    pub public: u16,
     pub register: Register,
     /// QUIC comes through; HTTP/2 always does.
     pub quic: bool,
@@ -46,6 +48,7 @@ impl Default for Behaviour {
         Self {
             version: "2026.8.2".to_owned(),
             quick: 200,
+            public: 0,
             register: Register::Accepted,
             quic: true,
             connections: 4,
@@ -92,6 +95,11 @@ impl Cloudflared {
     /// What the configuration names.
     pub fn binary(&self) -> PathBuf {
         self.folder.join("cloudflared")
+    }
+
+    /// What vouches for its public side, once it has started.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.join("public.pem")
     }
 
     pub fn behave(&self, behaviour: &Behaviour) {

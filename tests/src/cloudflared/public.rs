@@ -3,6 +3,7 @@
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
@@ -37,9 +38,11 @@ pub struct Counts {
     pub running: AtomicUsize,
 }
 
-/// A certificate that nobody vouches for.
-fn acceptor() -> TlsAcceptor {
-    let made = rcgen::generate_simple_self_signed(vec!["trycloudflare.com".to_owned()]).unwrap();
+/// A certificate that nobody vouches for but whoever is told to trust what `certificate` then holds.
+fn acceptor(certificate: &Path) -> TlsAcceptor {
+    let names = ["trycloudflare.com", "*.trycloudflare.com"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    std::fs::write(certificate, made.cert.pem()).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -52,8 +55,8 @@ fn acceptor() -> TlsAcceptor {
 }
 
 /// Serves on `listener` until the task is dropped; each connection carries one request, or one socket.
-pub async fn serve(listener: TcpListener, route: watch::Receiver<Route>, counts: Arc<Counts>) {
-    let acceptor = acceptor();
+pub async fn serve(listener: TcpListener, certificate: PathBuf, route: watch::Receiver<Route>, counts: Arc<Counts>) {
+    let acceptor = acceptor(&certificate);
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, route, counts) = (acceptor.clone(), route.borrow().clone(), Arc::clone(&counts));
         tokio::spawn(async move {
@@ -132,8 +135,8 @@ async fn answer(client: &mut tokio_rustls::server::TlsStream<TcpStream>, status:
 }
 
 /// A listener on any port of the loopback.
-pub async fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+pub async fn listener(port: u16) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }

@@ -11,12 +11,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// (name, crate), relative to the workspace.
-pub const PLUGINS: [(&str, &str); 5] = [
+pub const PLUGINS: [(&str, &str); 6] = [
     ("auth-local", "plugins/auth-local"),
     ("chat-echo", "examples/chat-echo"),
     ("chat-opencode", "plugins/chat-opencode"),
     ("tunnel-bore", "plugins/tunnel-bore"),
     ("tunnel-cloudflared", "plugins/tunnel-cloudflared"),
+    ("tunnel-ssh", "plugins/tunnel-ssh"),
 ];
 
 /// What to run when a source digest is stale.

@@ -330,3 +330,9 @@ impl ChatBackend for FakeBackend {
         Box::pin(async { Ok(()) })
     }
 }
+
+pub(super) struct Silent;
+
+impl crate::model::activity::Activity for Silent {
+    fn note(&self, _: &str, _: crate::model::activity::Tone, _: &str) {}
+}

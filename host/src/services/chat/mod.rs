@@ -7,6 +7,7 @@
 mod fakes;
 mod journal;
 mod local;
+mod orders;
 pub mod port;
 mod prompt;
 mod pump;
@@ -19,21 +20,32 @@ mod tests;
 pub use status::{ChatError, ChatStatus, Missing, Phase};
 pub use switch::Backend;
 
+use crate::model::activity::Activity;
 use crate::model::chat::{Admission, Answer, Event, Root, SessionId, SessionInfo};
 use crate::model::plugin;
-use crate::runtime::port::{CallError, ChatBackend, Prompt};
+use crate::runtime::port::{CallError, Prompt};
+use crate::services::StopProcesses;
 use crate::time::Clock;
+use orders::{Order, Ordered};
 use port::{JournalPort, Listed};
 use shared::Shared;
 use std::sync::Arc;
 use switch::Switch;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+
+/// What the service needs from the rest of the host.
+pub struct Parts {
+    pub journal: Arc<dyn JournalPort>,
+    pub stop_processes: StopProcesses,
+    pub activity: Arc<dyn Activity>,
+    pub clock: Arc<dyn Clock>,
+}
 
 /// The running service. Dropping it ends its tasks; backends and their processes are left as they are.
 pub struct ChatService {
     shared: Arc<Shared>,
-    primary: Arc<dyn ChatBackend>,
+    orders: mpsc::Sender<Ordered>,
     roots: watch::Receiver<Arc<Vec<Root>>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -48,12 +60,7 @@ impl Drop for ChatService {
 
 impl ChatService {
     /// Starts the backend, or `fallback` as long as its program is missing.
-    pub fn start(
-        primary: Backend,
-        fallback: Option<Backend>,
-        journal: Arc<dyn JournalPort>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn start(primary: Backend, fallback: Option<Backend>, parts: Parts) -> Self {
         let status = ChatStatus {
             plugin: primary.plugin.clone(),
             title: primary.backend.title(),
@@ -64,9 +71,10 @@ impl ChatService {
             },
             missing: None,
         };
-        let mut list = journal.list();
+        let mut list = parts.journal.list();
         let (roots_sender, roots) = watch::channel(Arc::new(roots_of(&list.borrow_and_update())));
-        let shared = Arc::new(Shared::new(journal, clock, status));
+        let stop_processes = Arc::clone(&parts.stop_processes);
+        let shared = Arc::new(Shared::new(primary, parts, status));
         let listing = tokio::spawn(async move {
             while list.changed().await.is_ok() {
                 let roots = roots_of(&list.borrow_and_update());
@@ -77,18 +85,18 @@ impl ChatService {
                 });
             }
         });
-        let own = Arc::clone(&primary.backend);
+        let (orders, ordered) = mpsc::channel(1);
         let switch = tokio::spawn(
             Switch {
                 shared: Arc::clone(&shared),
-                primary,
                 fallback,
+                stop_processes,
             }
-            .run(),
+            .run(ordered),
         );
         Self {
             shared,
-            primary: own,
+            orders,
             roots,
             tasks: vec![listing, switch],
         }
@@ -113,10 +121,61 @@ impl ChatService {
 
     /// Looks for the backend's program now, as after an installation; starts a plugin again that fell too often.
     pub fn look_again(&self) {
-        if matches!(self.primary.status().borrow().state, plugin::State::Failed { .. }) {
-            self.primary.start();
+        let primary = self.shared.primary().backend;
+        if matches!(primary.status().borrow().state, plugin::State::Failed { .. }) {
+            primary.start();
         }
         self.shared.look.notify_one();
+    }
+
+    /// Stops the backend and its processes, once turns that run have had time to finish; what had to be cut is marked as
+    /// interrupted. Returns when that is done; it stays stopped until it is started.
+    ///
+    /// # Errors
+    /// The service is gone.
+    pub async fn stop(&self) -> Result<(), ChatError> {
+        self.order(Order::Stop).await
+    }
+
+    /// Starts the backend; one that failed or is missing is looked for again.
+    ///
+    /// # Errors
+    /// The service is gone.
+    pub async fn start_again(&self) -> Result<(), ChatError> {
+        if self.shared.status.borrow().phase == Phase::Stopped {
+            return self.order(Order::Start).await;
+        }
+        self.look_again();
+        Ok(())
+    }
+
+    /// As [`Self::stop`], and then from the start.
+    ///
+    /// # Errors
+    /// The service is gone.
+    pub async fn restart(&self) -> Result<(), ChatError> {
+        self.order(Order::Restart).await
+    }
+
+    /// Lets another backend take the place of this one: prompts are held and turns have time to finish, as with
+    /// [`Self::stop`]. Sessions of the old one stay readable.
+    ///
+    /// # Errors
+    /// It is the same one, or its program is not there or not fit: then all is as before.
+    pub async fn swap(&self, next: Backend) -> Result<(), ChatError> {
+        self.order(Order::Swap(next)).await
+    }
+
+    /// The plugin that is wanted.
+    pub fn plugin(&self) -> String {
+        self.shared.primary().plugin
+    }
+
+    async fn order(&self, order: Order) -> Result<(), ChatError> {
+        let gone = || ChatError::Unavailable("Nexus is stopping.".to_owned());
+        let (done, answer) = oneshot::channel();
+        self.orders.send((order, done)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Sends a prompt, once per client id however often it is called. Runs to its end even if the caller goes away.

@@ -10,6 +10,7 @@ use super::shared::Shared;
 use super::status::ChatError;
 use crate::model::chat::{Admission, Event};
 use crate::runtime::port::{CallError, Prompt};
+use crate::timeouts;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,9 @@ pub(super) async fn run(shared: Arc<Shared>, session: String, prompt: Prompt) ->
 async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admission, ChatError> {
     let (mut tries, mut falls) = (0, 0);
     loop {
+        // Another backend is about to come: what is asked now is asked of that one, or of this one when it is back.
+        let mut held = shared.held.subscribe();
+        let _ = tokio::time::timeout(timeouts::CHAT_DRAIN * 2, held.wait_for(|held| !held)).await;
         let (backend, info) = match shared.target(session) {
             Ok(target) => target,
             // It is open whether an earlier try arrived.

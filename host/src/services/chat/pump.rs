@@ -120,7 +120,7 @@ impl Pump {
                 Feed::Closed(failure) => {
                     self.closed().await;
                     if failure.permanent {
-                        self.settle_all().await;
+                        settle_all(&self.shared, &*self.journal, &self.plugin).await;
                         return Some(failure);
                     }
                     self.shared.phase(Phase::Reconnecting { why: failure.message });
@@ -344,25 +344,6 @@ impl Pump {
         }
     }
 
-    /// Nobody runs any turn.
-    async fn settle_all(&self) {
-        let nothing = Epoch {
-            id: String::new(),
-            version: String::new(),
-            running: Vec::new(),
-            asks: Vec::new(),
-        };
-        for session in self.journal.unfinished() {
-            if self
-                .shared
-                .listed(&session)
-                .is_some_and(|listed| listed.backend == self.plugin)
-            {
-                self.insist(|| self.journal.settle(&session, &nothing)).await;
-            }
-        }
-    }
-
     /// As [`Self::write`], for a session that the journal may not know.
     async fn write_unsynced(&self, session: &str, mut events: Vec<SessionEvent>) {
         let introduced = events
@@ -395,16 +376,35 @@ impl Pump {
 
     /// Nothing is thrown away because a disk is full: the feed is held back until it is written.
     async fn insist<'a, T>(&self, job: impl Fn() -> BoxFuture<'a, Result<T, String>>) -> T {
-        loop {
-            match job().await {
-                Ok(done) => return done,
-                Err(error) => {
-                    tracing::error!(
-                        error,
-                        "the journal fails; the conversation is held back until it works again"
-                    );
-                    tokio::time::sleep(JOURNAL_RETRY).await;
-                }
+        insist(job).await
+    }
+}
+
+/// Nobody runs any turn of this plugin.
+pub(super) async fn settle_all(shared: &Shared, journal: &dyn JournalPort, plugin: &str) {
+    let nothing = Epoch {
+        id: String::new(),
+        version: String::new(),
+        running: Vec::new(),
+        asks: Vec::new(),
+    };
+    for session in journal.unfinished() {
+        if shared.listed(&session).is_some_and(|listed| listed.backend == plugin) {
+            insist(|| journal.settle(&session, &nothing)).await;
+        }
+    }
+}
+
+async fn insist<'a, T>(job: impl Fn() -> BoxFuture<'a, Result<T, String>>) -> T {
+    loop {
+        match job().await {
+            Ok(done) => return done,
+            Err(error) => {
+                tracing::error!(
+                    error,
+                    "the journal fails; the conversation is held back until it works again"
+                );
+                tokio::time::sleep(JOURNAL_RETRY).await;
             }
         }
     }

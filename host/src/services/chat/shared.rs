@@ -1,8 +1,11 @@
 //! What the pump, the switch and the callers have in common.
 
+use super::Parts;
 use super::local::Local;
 use super::port::{JournalPort, Listed};
 use super::status::{ChatError, ChatStatus, Phase};
+use super::switch::Backend;
+use crate::model::activity::{Activity, Tone};
 use crate::model::chat::{SessionId, SessionInfo};
 use crate::runtime::port::ChatBackend;
 use crate::time::Clock;
@@ -29,6 +32,11 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) status: watch::Sender<ChatStatus>,
     pub(super) active: watch::Sender<Option<Active>>,
+    /// The backend that is wanted; another one once it was swapped.
+    primary: Mutex<Backend>,
+    /// The backend is about to change: prompts wait.
+    pub(super) held: watch::Sender<bool>,
+    activity: Arc<dyn Activity>,
     /// Look for the backend's program now.
     pub(super) look: tokio::sync::Notify,
     /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Held while such a message
@@ -38,8 +46,17 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(journal: Arc<dyn JournalPort>, clock: Arc<dyn Clock>, status: ChatStatus) -> Self {
+    pub(super) fn new(primary: Backend, parts: Parts, status: ChatStatus) -> Self {
+        let Parts {
+            journal,
+            clock,
+            activity,
+            ..
+        } = parts;
         Self {
+            primary: Mutex::new(primary),
+            held: watch::Sender::new(false),
+            activity,
             journal,
             clock,
             status: watch::Sender::new(status),
@@ -63,6 +80,18 @@ impl Shared {
         gate
     }
 
+    pub(super) fn primary(&self) -> Backend {
+        self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_primary(&self, next: Backend) {
+        *self.primary.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    pub(super) fn note(&self, tone: Tone, text: &str) {
+        self.activity.note("chat", tone, text);
+    }
+
     pub(super) fn listed(&self, session: &str) -> Option<Listed> {
         self.journal.find(session)
     }
@@ -83,11 +112,19 @@ impl Shared {
     }
 
     pub(super) fn phase(&self, phase: Phase) {
+        let mut happened = None;
         self.status.send_if_modified(|status| {
             let changed = status.phase != phase;
+            let same = std::mem::discriminant(&status.phase) == std::mem::discriminant(&phase);
+            happened = Some((status.title.clone(), phase.clone())).filter(|_| changed && !same);
             status.phase = phase;
             changed
         });
+        match happened {
+            Some((title, Phase::Reconnecting { why })) => self.note(Tone::Busy, &format!("{title} is away: {why}")),
+            Some((title, Phase::Failed { why, .. })) => self.note(Tone::Bad, &format!("{title} does not run: {why}")),
+            _ => {}
+        }
     }
 
     /// The open backend of a session, and the session as that backend knows it.
@@ -117,6 +154,7 @@ impl Shared {
         match &status.phase {
             Phase::Starting { what } => format!("{title} is not up yet: {what}"),
             Phase::Up => format!("{title} is not up yet."),
+            Phase::Stopped => format!("{title} was stopped, and waits for the owner to start it."),
             Phase::Reconnecting { why } => format!("{title} is away and will be back: {why}"),
             Phase::Failed { why, hint } => {
                 format!(

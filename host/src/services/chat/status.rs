@@ -25,6 +25,8 @@ pub enum Phase {
         what: String,
     },
     Up,
+    /// The operator stopped it.
+    Stopped,
     /// It comes back by itself.
     Reconnecting {
         why: String,

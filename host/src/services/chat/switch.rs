@@ -1,13 +1,17 @@
 //! Which backend is shown: the configured one where its program is there, otherwise the example, until it is.
 
+use super::orders::{self, Held, Ordered};
 use super::pump::Pump;
 use super::shared::Shared;
 use super::status::{Missing, Phase};
 use crate::model::plugin::{self, Availability, Failure};
 use crate::runtime::port::ChatBackend;
+use crate::services::StopProcesses;
 use crate::timeouts;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// A backend and the name of its plugin.
 #[derive(Clone)]
@@ -21,13 +25,41 @@ const FAILED_LOOK: Duration = Duration::from_secs(30);
 
 pub(super) struct Switch {
     pub(super) shared: Arc<Shared>,
-    pub(super) primary: Backend,
     pub(super) fallback: Option<Backend>,
+    pub(super) stop_processes: StopProcesses,
 }
 
 impl Switch {
-    pub(super) async fn run(self) {
-        self.show(&self.primary);
+    /// Until the service is gone.
+    pub(super) async fn run(self, mut orders: mpsc::Receiver<Ordered>) {
+        let shared = &*self.shared;
+        loop {
+            let (order, done, held) = {
+                let mut serving = std::pin::pin!(self.serve());
+                loop {
+                    let Some((order, done)) = beside(serving.as_mut(), orders.recv()).await else {
+                        return;
+                    };
+                    if let Err(error) = beside(serving.as_mut(), orders::check(shared, &order)).await {
+                        let _ = done.send(Err(error));
+                        continue;
+                    }
+                    let held = Held::new(shared);
+                    beside(serving.as_mut(), orders::quiet(shared)).await;
+                    break (order, done, held);
+                }
+            };
+            let stopped = orders::carry_out(shared, &self.stop_processes, order).await;
+            drop(held);
+            let _ = done.send(Ok(()));
+            if stopped {
+                orders::wait_for_start(shared, &mut orders).await;
+            }
+        }
+    }
+
+    async fn serve(&self) -> Infallible {
+        self.show(&self.shared.primary());
         loop {
             match self.probe().await {
                 Ok(Availability::Ready(version)) => self.run_primary(version).await,
@@ -50,16 +82,13 @@ impl Switch {
 
     /// Until it fails for good.
     async fn run_primary(&self, version: String) {
-        self.show(&self.primary);
+        let primary = self.shared.primary();
+        self.show(&primary);
         self.shared.status.send_modify(|status| {
             status.missing = None;
             status.version = Some(version.clone());
         });
-        let mut pump = Pump::new(
-            Arc::clone(&self.shared),
-            &self.primary.plugin,
-            Arc::clone(&self.primary.backend),
-        );
+        let mut pump = Pump::new(Arc::clone(&self.shared), &primary.plugin, Arc::clone(&primary.backend));
         let failure = pump.run().await;
         drop(pump);
         let Some(failure) = failure else {
@@ -78,7 +107,7 @@ impl Switch {
             if self.changed(FAILED_LOOK).await {
                 return;
             }
-            match self.primary.backend.probe().await {
+            match primary.backend.probe().await {
                 Ok(Availability::Ready(now)) if now == version => {}
                 Ok(_) => return,
                 Err(_) => {}
@@ -88,7 +117,7 @@ impl Switch {
 
     /// The example, until the configured backend is there.
     async fn stand_in(&self, hint: String, unsuitable: bool) {
-        let title = self.primary.backend.title();
+        let title = self.shared.primary().backend.title();
         let missing = Missing {
             title: title.clone(),
             hint: hint.clone(),
@@ -153,7 +182,7 @@ impl Switch {
             };
             self.shared.status.send_if_modified(|status| {
                 let missing = Some(Missing {
-                    title: self.primary.backend.title(),
+                    title: self.shared.primary().backend.title(),
                     hint,
                     unsuitable,
                 });
@@ -165,14 +194,15 @@ impl Switch {
     }
 
     async fn probe(&self) -> Result<Availability, Failure> {
-        up(&*self.primary.backend).await?;
+        let primary = self.shared.primary();
+        up(&*primary.backend).await?;
         let temporary = |message| Failure {
             at: self.shared.clock.now(),
             message,
             hint: None,
             permanent: false,
         };
-        self.primary
+        primary
             .backend
             .probe()
             .await
@@ -181,7 +211,7 @@ impl Switch {
 
     /// After a pause; true: at once, because somebody asked for it or the plugin was started anew.
     async fn changed(&self, pause: Duration) -> bool {
-        let mut status = self.primary.backend.status();
+        let mut status = self.shared.primary().backend.status();
         let failed = matches!(status.borrow().state, plugin::State::Failed { .. });
         let revived = async {
             if !failed
@@ -213,8 +243,17 @@ impl Switch {
     }
 }
 
+/// A job, while the backend goes on.
+async fn beside<T>(serving: std::pin::Pin<&mut impl Future<Output = Infallible>>, job: impl Future<Output = T>) -> T {
+    tokio::select! {
+        biased;
+        done = job => done,
+        never = serving => match never {},
+    }
+}
+
 /// Until the plugin's instance runs.
-async fn up(backend: &dyn ChatBackend) -> Result<(), Failure> {
+pub(super) async fn up(backend: &dyn ChatBackend) -> Result<(), Failure> {
     let mut status = backend.status();
     if status.borrow().state == plugin::State::Stopped {
         backend.start();

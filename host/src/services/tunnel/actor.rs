@@ -1,12 +1,14 @@
 //! The life of one tunnel.
 
 use super::end::{End, Pause};
-use super::ingress::{Ingress, IngressHandle, IngressInfo};
-use super::{Parts, Spec, StopProcesses, WantedStore};
+use super::ingress::{Ingress, IngressHandle, IngressInfo, Proof};
+use super::seat::Seat;
+use super::{Parts, Spec, WantedStore};
 use crate::config::resolved;
 use crate::model::plugin::{self, Availability};
 use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
+use crate::services::StopProcesses;
 use crate::time::{Clock, Millis};
 use crate::timeouts;
 use std::net::SocketAddr;
@@ -32,6 +34,16 @@ struct Door {
     handle: IngressHandle,
 }
 
+/// What the listener and the rest of the service tell each other about who comes through.
+#[derive(Clone)]
+pub(super) struct Visitors {
+    pub(super) proof: Proof,
+    /// Where they are to go instead.
+    pub(super) moved: watch::Receiver<Option<String>>,
+    /// Live sockets.
+    pub(super) sockets: Arc<watch::Sender<usize>>,
+}
+
 pub(super) struct Actor {
     tunnel: resolved::Tunnel,
     provider: Arc<dyn TunnelProvider>,
@@ -40,7 +52,8 @@ pub(super) struct Actor {
     clock: Arc<dyn Clock>,
     account: watch::Receiver<bool>,
     desired: watch::Receiver<Desired>,
-    statuses: Arc<watch::Sender<Vec<Status>>>,
+    seat: Arc<Seat>,
+    visitors: Visitors,
     descriptor: Option<Descriptor>,
     door: Option<Door>,
     /// The operator has just said "now": a plugin that gave up is started again.
@@ -63,7 +76,8 @@ impl Actor {
         spec: Spec,
         parts: &Parts,
         desired: watch::Receiver<Desired>,
-        statuses: Arc<watch::Sender<Vec<Status>>>,
+        seat: Arc<Seat>,
+        visitors: Visitors,
     ) -> Self {
         Self {
             tunnel: spec.config,
@@ -73,7 +87,8 @@ impl Actor {
             clock: Arc::clone(&parts.clock),
             account: parts.has_account.clone(),
             desired,
-            statuses,
+            seat,
+            visitors,
             descriptor: None,
             door: None,
             revive: true,
@@ -210,12 +225,7 @@ impl Actor {
             Err(end) => return end,
         };
         // A process that is adopted may be serving all the time.
-        if self
-            .statuses
-            .borrow()
-            .iter()
-            .any(|s| s.name == self.tunnel.name && s.url.is_none())
-        {
+        if self.seat.status().borrow().url.is_none() {
             self.set(State::Starting {
                 what: "opening the tunnel".to_owned(),
             });
@@ -337,6 +347,9 @@ impl Actor {
                 .as_ref()
                 .map(|name| name.to_ascii_lowercase()),
             https: descriptor.encryption != Encryption::None,
+            proof: self.visitors.proof.clone(),
+            moved: self.visitors.moved.clone(),
+            sockets: Arc::clone(&self.visitors.sockets),
         };
         let handle = self.ingress.open(&self.tunnel.name, info).await;
         let handle = handle.map_err(|why| End::Again {
@@ -432,15 +445,10 @@ impl Actor {
 
     /// Once for each address: whoever has only the terminal learns it there.
     fn log_open(&mut self) {
-        let statuses = self.statuses.borrow();
-        let status = statuses.iter().find(|status| status.name == self.tunnel.name);
-        let Some(url) = status
-            .filter(|status| matches!(status.state, State::Up { .. }))
-            .and_then(|status| status.url.clone())
-        else {
+        let status = self.seat.status().borrow().clone();
+        let (State::Up { .. }, Some(url)) = (status.state, status.url) else {
             return;
         };
-        drop(statuses);
         self.said = None;
         if self.logged.as_ref() != Some(&url) {
             tracing::info!(tunnel = self.tunnel.name, url, "the tunnel is open");
@@ -533,14 +541,7 @@ impl Actor {
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {
-        self.statuses.send_if_modified(|all| {
-            let Some(status) = all.iter_mut().find(|status| status.name == self.tunnel.name) else {
-                return false;
-            };
-            let before = status.clone();
-            change(status);
-            *status != before
-        });
+        self.seat.update(change);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::model::plugin::{self, Availability, Kind};
-use crate::model::tunnel::{Descriptor, Event};
+use crate::model::tunnel::{Descriptor, Encryption, Event};
 use crate::runtime::port::{Call, CallError, RunFailure, Supervised, TunnelRun};
 use crate::time::ManualClock;
 use std::net::SocketAddr;
@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 pub(super) struct Run {
+    /// Which plugin runs.
+    pub(super) plugin: String,
     pub(super) origin: SocketAddr,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) outcome: oneshot::Sender<Result<(), RunFailure>>,
@@ -82,6 +84,7 @@ impl TunnelProvider for Provider {
             let (cancel, cancelled) = oneshot::channel();
             self.runs
                 .send(Run {
+                    plugin: self.status.borrow().name.clone(),
                     origin,
                     events: events_in,
                     outcome: outcome_in,
@@ -121,11 +124,64 @@ impl Ingress for Doors {
 }
 
 #[derive(Default)]
-pub(super) struct Memory(pub(super) Mutex<BTreeMap<String, bool>>);
+pub(super) struct Memory(
+    pub(super) Mutex<BTreeMap<String, bool>>,
+    pub(super) Mutex<Option<String>>,
+);
+
+/// Every plugin but `tunnel-none` is there.
+pub(super) struct Shelf {
+    runs: mpsc::UnboundedSender<Run>,
+    pub(super) retired: Mutex<Vec<String>>,
+}
+
+impl Providers for Shelf {
+    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        Box::pin(async move {
+            if tunnel.plugin == "tunnel-none" {
+                return Err("there is no such plugin".to_owned());
+            }
+            Ok(provider(&tunnel.plugin, Encryption::None, self.runs.clone()) as Arc<dyn TunnelProvider>)
+        })
+    }
+    fn retire(&self, tunnel: &resolved::Tunnel) {
+        self.retired.lock().unwrap().push(tunnel.plugin.clone());
+    }
+}
+
+/// Says what it is told to say of the public side.
+pub(super) struct Eye(pub(super) Mutex<Result<(), String>>, pub(super) AtomicU32);
+
+impl Prober for Eye {
+    fn plain<'a>(
+        &'a self,
+        _: &'a resolved::Probe,
+        _: &'a str,
+        _: &'a Proof,
+    ) -> BoxFuture<'a, Result<Duration, String>> {
+        let said = self.0.lock().unwrap().clone();
+        Box::pin(async move { said.map(|()| Duration::from_millis(42)) })
+    }
+    fn whole<'a>(&'a self, _: &'a resolved::Probe, _: &'a str, _: &'a Proof) -> BoxFuture<'a, Result<(), String>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        let said = self.0.lock().unwrap().clone();
+        Box::pin(async move { said })
+    }
+}
+
+pub(super) struct Silent;
+
+impl Activity for Silent {
+    fn note(&self, _: &str, _: crate::model::activity::Tone, _: &str) {}
+}
 
 impl WantedStore for Memory {
     fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>> {
         Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    }
+    fn choose<'a>(&'a self, _: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        *self.1.lock().unwrap() = Some(plugin.to_owned());
+        Box::pin(async { Ok(()) })
     }
     fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
         self.0.lock().unwrap().insert(tunnel.to_owned(), wanted);
@@ -134,7 +190,7 @@ impl WantedStore for Memory {
 }
 
 pub(super) struct Rig {
-    pub(super) service: TunnelService,
+    pub(super) service: Arc<TunnelService>,
     pub(super) statuses: watch::Receiver<Vec<Status>>,
     pub(super) provider: Arc<Provider>,
     pub(super) runs: mpsc::UnboundedReceiver<Run>,
@@ -142,6 +198,8 @@ pub(super) struct Rig {
     pub(super) account: watch::Sender<bool>,
     pub(super) wanted: Arc<Memory>,
     pub(super) reaped: Arc<AtomicU32>,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) eye: Arc<Eye>,
 }
 
 pub(super) struct Setup {
@@ -166,30 +224,34 @@ impl Default for Setup {
     }
 }
 
-pub(super) async fn rig(setup: Setup) -> Rig {
-    let (runs_in, runs) = mpsc::unbounded_channel();
+pub(super) fn provider(name: &str, encryption: Encryption, runs: mpsc::UnboundedSender<Run>) -> Arc<Provider> {
     let status = plugin::Status {
-        name: "tunnel-x".to_owned(),
+        name: name.to_owned(),
         kind: Kind::Tunnel,
         version: "1.0.0".to_owned(),
         state: plugin::State::Running,
         restarts: 0,
         last_failure: None,
     };
-    let provider = Arc::new(Provider {
+    Arc::new(Provider {
         status: watch::Sender::new(status),
         descriptor: Descriptor {
             title: "X".to_owned(),
             stable_url: false,
-            encryption: setup.encryption,
+            encryption,
             event_streams: true,
             client_address_header: None,
         },
         availability: Mutex::new(Availability::Ready("1".to_owned())),
-        runs: runs_in,
+        runs,
         starts: AtomicU32::new(0),
         stops: AtomicU32::new(0),
-    });
+    })
+}
+
+pub(super) async fn rig(setup: Setup) -> Rig {
+    let (runs_in, runs) = mpsc::unbounded_channel();
+    let provider = provider("tunnel-x", setup.encryption, runs_in.clone());
     let config = resolved::Tunnel {
         name: "main".to_owned(),
         plugin: "tunnel-x".to_owned(),
@@ -197,9 +259,18 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         allow_plaintext: setup.allow_plaintext,
         listen: setup.listen,
         hosts: vec!["own.example".to_owned()],
+        probe: resolved::Probe::Public,
     };
     let (account, has_account) = watch::channel(setup.account);
-    let (doors, wanted) = (Arc::new(Doors::default()), Arc::new(Memory(Mutex::new(setup.wanted))));
+    let (doors, wanted) = (
+        Arc::new(Doors::default()),
+        Arc::new(Memory(Mutex::new(setup.wanted), Mutex::default())),
+    );
+    let shelf = Arc::new(Shelf {
+        runs: runs_in,
+        retired: Mutex::default(),
+    });
+    let eye = Arc::new(Eye(Mutex::new(Ok(())), AtomicU32::new(0)));
     let reaped = Arc::new(AtomicU32::new(0));
     let reaper = Arc::clone(&reaped);
     let parts = Parts {
@@ -210,13 +281,16 @@ pub(super) async fn rig(setup: Setup) -> Rig {
             reaper.fetch_add(1, Ordering::SeqCst);
             Box::pin(async {})
         }),
+        providers: Arc::<Shelf>::clone(&shelf),
+        prober: Arc::<Eye>::clone(&eye),
+        activity: Arc::new(Silent),
         clock: Arc::new(ManualClock::at(1_000)),
     };
     let spec = Spec {
         config,
         provider: Arc::<Provider>::clone(&provider),
     };
-    let service = TunnelService::start(vec![spec], parts).await.unwrap();
+    let service = Arc::new(TunnelService::start(vec![spec], parts).await.unwrap());
     let statuses = service.statuses();
     Rig {
         service,
@@ -227,6 +301,8 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         account,
         wanted,
         reaped,
+        shelf,
+        eye,
     }
 }
 

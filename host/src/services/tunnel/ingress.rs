@@ -4,6 +4,7 @@
 //! request arrived on, never by something the request says about itself.
 
 use futures::future::BoxFuture;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
@@ -19,6 +20,49 @@ pub struct IngressInfo {
     pub client_address_header: Option<String>,
     /// The browser sees TLS: cookies are `Secure`, and the origin is `https://…`.
     pub https: bool,
+    /// What a probe through the public side has to be answered with.
+    pub proof: Proof,
+    /// Where clients are to go from now on: another plugin has taken over, and this listener closes soon.
+    pub moved: watch::Receiver<Option<String>>,
+    /// Live sockets that are open through this listener.
+    pub sockets: Arc<watch::Sender<usize>>,
+}
+
+/// A key of one listener of this process: only it knows the right answer to a nonce, so whoever gives that has been
+/// reached. The answer is of no other use.
+#[derive(Clone)]
+pub struct Proof(Arc<[u8; 32]>);
+
+impl Proof {
+    /// A fresh one. Where the machine gives no randomness no answer will be right, which is the safe way to fail.
+    pub fn random() -> Self {
+        let mut key = [0; 32];
+        let filled = getrandom::fill(&mut key).is_ok();
+        if !filled {
+            tracing::error!("the machine gives no randomness; tunnels cannot be probed");
+        }
+        Self(Arc::new(key))
+    }
+
+    /// In hexadecimal.
+    pub fn of(&self, nonce: &str) -> String {
+        use hmac::{KeyInit as _, Mac as _};
+        let Ok(mut mac) = hmac::Hmac::<sha2::Sha256>::new_from_slice(&self.0[..]) else {
+            return String::new();
+        };
+        mac.update(nonce.as_bytes());
+        mac.finalize()
+            .into_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proof(…)")
+    }
 }
 
 /// Where the web layer takes over.

@@ -9,20 +9,30 @@ mod end;
 #[cfg(test)]
 mod fakes;
 mod ingress;
+mod reach;
+mod seat;
+mod slot;
+mod swap;
+#[cfg(test)]
+mod swap_tests;
 #[cfg(test)]
 mod tests;
 
-pub use ingress::{Ingress, IngressHandle, IngressInfo};
+pub use ingress::{Ingress, IngressHandle, IngressInfo, Proof};
 
 use crate::config::resolved;
-use crate::model::tunnel::{Encryption, State, Status};
+use crate::model::activity::Activity;
+use crate::model::tunnel::{Status, Step};
 use crate::runtime::port::TunnelProvider;
+use crate::services::StopProcesses;
 use crate::time::Clock;
-use crate::timeouts;
-use actor::{Actor, Desired};
 use futures::future::BoxFuture;
+use seat::Board;
+use slot::{Serving, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use swap::Swapping;
 use tokio::sync::watch;
 
 /// Which tunnels the operator wants to be open; it survives a restart of the host.
@@ -31,10 +41,35 @@ pub trait WantedStore: Send + Sync + 'static {
     fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>>;
     /// Durable when it returns.
     fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>>;
+    /// Which plugin serves the tunnel from now on. Durable when it returns.
+    fn choose<'a>(&'a self, tunnel: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// Ends every process of an owner ([`resolved::Tunnel::process_owner`]): for what a plugin that fell has left behind.
-pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
+/// Where a plugin for a tunnel comes from.
+pub trait Providers: Send + Sync + 'static {
+    /// An instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
+    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>>;
+    /// That plugin serves this tunnel no more.
+    fn retire(&self, tunnel: &resolved::Tunnel);
+}
+
+/// Looks at a listener of this host from its tunnel's public side, at `url`. `Err`: a sentence for the operator.
+pub trait Prober: Send + Sync + 'static {
+    /// A plain request; how long it took there and back.
+    fn plain<'a>(
+        &'a self,
+        how: &'a resolved::Probe,
+        url: &'a str,
+        proof: &'a Proof,
+    ) -> BoxFuture<'a, Result<Duration, String>>;
+    /// A plain request, an answer that streams, and a WebSocket.
+    fn whole<'a>(
+        &'a self,
+        how: &'a resolved::Probe,
+        url: &'a str,
+        proof: &'a Proof,
+    ) -> BoxFuture<'a, Result<(), String>>;
+}
 
 /// A tunnel of the configuration and the plugin that opens it.
 #[derive(Clone)]
@@ -50,7 +85,11 @@ pub struct Parts {
     /// Whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
     pub wanted: Arc<dyn WantedStore>,
+    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that fell has left behind.
     pub stop_processes: StopProcesses,
+    pub providers: Arc<dyn Providers>,
+    pub prober: Arc<dyn Prober>,
+    pub activity: Arc<dyn Activity>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -60,18 +99,26 @@ pub enum TunnelError {
     Unknown(String, String),
     #[error("{0}")]
     Store(String),
+    #[error("{0}")]
+    Refused(String),
 }
 
-struct Entry {
-    name: String,
-    desired: watch::Sender<Desired>,
+/// Another plugin serves the tunnel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swapped {
+    /// Where it leads now; none where it is closed.
+    pub url: Option<String>,
+    /// From the command until the old one was gone.
+    pub took: Duration,
+    /// It holds after a restart too.
+    pub kept: bool,
 }
 
 /// All tunnels of the configuration.
 pub struct TunnelService {
-    entries: Vec<Entry>,
-    statuses: Arc<watch::Sender<Vec<Status>>>,
-    wanted: Arc<dyn WantedStore>,
+    slots: Vec<Arc<Slot>>,
+    board: Arc<Board>,
+    parts: Parts,
 }
 
 impl TunnelService {
@@ -83,38 +130,26 @@ impl TunnelService {
     pub async fn start(tunnels: Vec<Spec>, parts: Parts) -> Result<Self, TunnelError> {
         let saved = parts.wanted.load().await.map_err(TunnelError::Store)?;
         let now = parts.clock.now();
-        let statuses = tunnels.iter().map(|spec| Status {
-            name: spec.config.name.clone(),
-            plugin: spec.config.plugin.clone(),
-            title: spec.config.plugin.clone(),
-            // The careful assumption until the plugin has said what it is.
-            encryption: Encryption::None,
-            state: State::Off,
-            url: None,
-            since: now,
-            figures: None,
+        let list = tunnels.iter().map(|spec| slot::unknown(&spec.config, now)).collect();
+        let board = Arc::new(Board::new(list, Arc::clone(&parts.activity)));
+        let slots = tunnels.into_iter().map(|spec| {
+            let name = spec.config.name.clone();
+            let wanted = spec.config.autostart || saved.get(&name).copied().unwrap_or(false);
+            let serving = Serving::start(spec, &parts, &board, wanted, true);
+            let slot = Arc::new(Slot::new(name, serving, wanted));
+            tokio::spawn(reach::watch(Arc::downgrade(&slot), parts.clone(), Arc::clone(&board)));
+            slot
         });
-        let statuses = Arc::new(watch::Sender::new(statuses.collect::<Vec<_>>()));
-        let entries = tunnels
-            .into_iter()
-            .map(|spec| {
-                let name = spec.config.name.clone();
-                let wanted = spec.config.autostart || saved.get(&name).copied().unwrap_or(false);
-                let (desired, receiver) = watch::channel(Desired { wanted, kicks: 0 });
-                tokio::spawn(Actor::new(spec, &parts, receiver, Arc::clone(&statuses)).run());
-                Entry { name, desired }
-            })
-            .collect();
         Ok(Self {
-            entries,
-            statuses,
-            wanted: parts.wanted,
+            slots: slots.collect(),
+            board,
+            parts,
         })
     }
 
     /// In the order of the configuration; changes are seen at once.
     pub fn statuses(&self) -> watch::Receiver<Vec<Status>> {
-        self.statuses.subscribe()
+        self.board.subscribe()
     }
 
     /// Wants a tunnel open, now and after a restart. Returns before it is. One that failed or waits is tried at once.
@@ -122,56 +157,81 @@ impl TunnelService {
     /// # Errors
     /// An unknown name, or when it cannot be remembered.
     pub async fn open(&self, name: &str) -> Result<(), TunnelError> {
-        let entry = self.entry(name)?;
-        self.wanted.save(name, true).await.map_err(TunnelError::Store)?;
-        entry.desired.send_modify(|desired| {
-            *desired = Desired {
-                wanted: true,
-                kicks: desired.kicks + 1,
-            }
-        });
+        let slot = self.slot(name)?;
+        self.parts.wanted.save(name, true).await.map_err(TunnelError::Store)?;
+        self.forget_refusal(name);
+        slot.wanted.send_replace(true);
+        slot.serving().want();
         Ok(())
     }
 
-    /// Closes a tunnel; returns when it is closed.
+    /// Closes a tunnel; returns when it is closed. A plugin that was about to take over gives up.
     ///
     /// # Errors
     /// An unknown name. Where it cannot be remembered that it is to stay closed, it is closed all the same.
     pub async fn close(&self, name: &str) -> Result<(), TunnelError> {
-        let entry = self.entry(name)?;
-        entry.desired.send_modify(|desired| desired.wanted = false);
-        let saved = self.wanted.save(name, false).await.map_err(TunnelError::Store);
-        self.off(entry).await;
+        let slot = self.slot(name)?;
+        slot.wanted.send_replace(false);
+        slot.serving().unwant();
+        let saved = self.parts.wanted.save(name, false).await.map_err(TunnelError::Store);
+        off(slot).await;
+        self.forget_refusal(name);
         saved
+    }
+
+    /// Lets another plugin serve a tunnel, now and after a restart; an open one stays reachable. Returns when the old
+    /// plugin is gone, and goes on to its end if the caller does not wait for that.
+    ///
+    /// # Errors
+    /// An unknown name, a swap that is under way, or a plugin that cannot take over: then all is as before.
+    pub async fn swap(&self, name: &str, plugin: &str) -> Result<Swapped, TunnelError> {
+        let slot = Arc::clone(self.slot(name)?);
+        let Ok(alone) = Arc::clone(&slot.gate).try_lock_owned() else {
+            return Err(TunnelError::Refused(format!(
+                "Another plugin is taking over the tunnel {name} just now; try again when that is done."
+            )));
+        };
+        let swapping = Swapping {
+            slot,
+            parts: self.parts.clone(),
+            board: Arc::clone(&self.board),
+            plugin: plugin.to_owned(),
+        };
+        let done = tokio::spawn(async move {
+            let done = swapping.run().await;
+            drop(alone);
+            done
+        });
+        done.await
+            .unwrap_or_else(|_| Err(TunnelError::Refused("Nexus is stopping.".to_owned())))
     }
 
     /// Closes all of them, without forgetting which are wanted.
     pub async fn shutdown(&self) {
-        for entry in &self.entries {
-            entry.desired.send_modify(|desired| desired.wanted = false);
+        for slot in &self.slots {
+            slot.wanted.send_replace(false);
+            slot.serving().unwant();
         }
-        futures::future::join_all(self.entries.iter().map(|entry| self.off(entry))).await;
+        futures::future::join_all(self.slots.iter().map(off)).await;
     }
 
-    /// Until it is off, or somebody wants it open again.
-    async fn off(&self, entry: &Entry) {
-        let mut statuses = self.statuses.subscribe();
-        let mut desired = entry.desired.subscribe();
-        let is_off = |all: &Vec<Status>| all.iter().any(|s| s.name == entry.name && s.state == State::Off);
-        // The actor bounds each of its own steps; this is for a task that is gone.
-        let limit = timeouts::PLUGIN_CANCEL * 3;
-        let _ = tokio::time::timeout(limit, async {
-            tokio::select! {
-                _ = statuses.wait_for(is_off) => {}
-                _ = desired.wait_for(|desired| desired.wanted) => {}
-            }
-        })
-        .await;
+    fn forget_refusal(&self, name: &str) {
+        let refused = |status: &Status| {
+            let failed = status
+                .swap
+                .as_ref()
+                .map(|swap| matches!(swap.step, Step::Failed { .. }));
+            status.name == name && failed == Some(true)
+        };
+        let found = self.board.subscribe().borrow().iter().any(refused);
+        if found {
+            self.board.swap(name, None);
+        }
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry, TunnelError> {
-        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let names: Vec<_> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+    fn slot(&self, name: &str) -> Result<&Arc<Slot>, TunnelError> {
+        self.slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
             let names = if names.is_empty() {
                 "none".to_owned()
             } else {
@@ -179,5 +239,20 @@ impl TunnelService {
             };
             TunnelError::Unknown(name.to_owned(), names)
         })
+    }
+}
+
+/// Until nothing of it is open, or somebody wants it open again.
+async fn off(slot: &Arc<Slot>) {
+    let mut wanted = slot.wanted.subscribe();
+    let closed = async {
+        slot.serving().off().await;
+        // A swap that was under way has ended, and with it the plugin that was to take over.
+        drop(slot.gate.lock().await);
+        slot.serving().off().await;
+    };
+    tokio::select! {
+        () = closed => {}
+        _ = wanted.wait_for(|wanted| *wanted) => {}
     }
 }

@@ -8,6 +8,17 @@ const LOGGED_OUT = 4001, WRONG_PROTOCOL = 4002;
 
 export const toLogin = () => location.assign('/login?next=' + encodeURI(location.pathname));
 
+// Another plugin serves the tunnel that this page came through, at another address. Nobody is sent there unasked: what was
+// typed here would be lost.
+function moved(url) {
+  const place = document.getElementById('moved');
+  const link = document.createElement('a');
+  link.href = url.replace(/\/$/, '') + location.pathname;
+  link.textContent = url;
+  place.replaceChildren('This Nexus has a new address: ', link, '. The one you are at ends in a moment; log in there to go on.');
+  place.hidden = false;
+}
+
 export class Live {
   // hello(): what to add to the first frame. frame(f): called with each frame.
   // link(up, wait): the connection is there, or is tried again in `wait` ms.
@@ -45,6 +56,7 @@ export class Live {
       this.heard = Date.now();
       const frame = JSON.parse(event.data);
       if (frame.type === 'pong') return;
+      if (frame.type === 'moved') return moved(frame.url);
       if (frame.type === 'welcome') {
         this.welcomed = true;
         this.attempt = 0;

@@ -32,7 +32,14 @@ async function status() {
     if (place.dataset.was === html) return;
     place.dataset.was = html;
     const focused = place.contains(document.activeElement) ? document.activeElement.id : '';
+    const chosen = new Map([...place.querySelectorAll('select')].map((select) => [select.id, select.value]));
+    const unfolded = new Set([...place.querySelectorAll('details[open]')].map((details) => details.id));
     place.innerHTML = html;
+    for (const select of place.querySelectorAll('select')) {
+      const value = chosen.get(select.id);
+      if ([...select.options].some((option) => option.value === value)) select.value = value;
+    }
+    for (const details of place.querySelectorAll('details')) details.open = unfolded.has(details.id);
     localTimes(place);
     if (focused) (document.getElementById(focused) ?? document.getElementById('main')).focus({ preventScroll: true });
   };

@@ -170,6 +170,10 @@ pub enum Server {
         request: String,
         session: SessionInfo,
     },
+    /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon.
+    Moved {
+        url: String,
+    },
     Done {
         request: String,
     },

@@ -49,12 +49,13 @@ async fn serve(socket: WebSocket, state: WebState, connection: Connection, viewe
     let Some(_place) = state.live.enter() else {
         return bye(&mut sink, close::BUSY, "too many live connections").await;
     };
+    let _counted = connection.count_socket();
     let revoked = state.services.auth.revoked(&viewer.login.id);
     let (code, reason) = tokio::select! {
         biased;
         () = revoked => (close::LOGGED_OUT, "logged out".to_owned()),
         () = connection.closing.cancelled() => (close::GOING_AWAY, "shutting down".to_owned()),
-        end = carry(&mut sink, &mut stream, state.clone(), viewer) => match end {
+        end = carry(&mut sink, &mut stream, state.clone(), viewer, &connection) => match end {
             Ended::Gone => return,
             Ended::Close(code, reason) => (code, reason),
         },
@@ -82,10 +83,17 @@ async fn carry(
     stream: &mut SplitStream<WebSocket>,
     state: WebState,
     viewer: LoggedIn,
+    connection: &Connection,
 ) -> Ended {
     let (inputs, pump_inputs) = mpsc::channel(INPUTS);
     let (pump_out, mut out) = mpsc::channel(OUTPUTS);
+    let told = pump_out.clone();
     let mut pump = std::pin::pin!(pump::run(state, viewer, pump_inputs, pump_out));
+    let mut moved = std::pin::pin!(async {
+        let url = connection.moved().await;
+        let _ = told.send(Server::Moved { url }).await;
+        std::future::pending::<std::convert::Infallible>().await
+    });
     let mut ping = tokio::time::interval_at(Instant::now() + SOCKET_PING, SOCKET_PING);
     let mut heard = Instant::now();
     loop {
@@ -94,6 +102,7 @@ async fn carry(
                 End::Gone => Ended::Gone,
                 End::Protocol(reason) => Ended::Close(close::PROTOCOL, reason),
             },
+            never = moved.as_mut() => match never {},
             Some(frame) = out.recv() => {
                 // All that is ready goes out in one flush.
                 match tokio::time::timeout(SOCKET_SEND, send(sink, frame, &mut out)).await {

@@ -54,11 +54,52 @@ struct TunnelRow {
     hint: Option<String>,
     url: Option<String>,
     measured: Option<Measured>,
+    reach: Option<(Millis, String, bool)>,
+    swap: Option<SwapRow>,
+    /// Plugins that could take over.
+    others: Vec<String>,
     plaintext: bool,
     can_start: bool,
     can_stop: bool,
     /// Who looks came through this tunnel: to stop it is to lock oneself out.
     through: bool,
+}
+
+/// A plugin that takes over, in words.
+struct SwapRow {
+    text: String,
+    hint: Option<String>,
+    failed: bool,
+    since: Millis,
+}
+
+impl SwapRow {
+    fn new(swap: &tunnel::Swap) -> Self {
+        use tunnel::Step::{Draining, Failed, Opening, Probing};
+        let plugin = &swap.plugin;
+        let (text, hint) = match &swap.step {
+            Opening { what } => (format!("{plugin} is to take over: {what}"), None),
+            Probing { url } => (
+                format!("{plugin} is open at {url}; trying whether that leads here"),
+                None,
+            ),
+            Draining { url: Some(url) } => (
+                format!("{plugin} serves it now, at {url}; the old address ends in a moment"),
+                None,
+            ),
+            Draining { url: None } => (format!("{plugin} serves it now"), None),
+            Failed { why, hint } => (
+                format!("{plugin} did not take over; all is as before: {why}"),
+                hint.clone(),
+            ),
+        };
+        Self {
+            text,
+            hint,
+            failed: matches!(swap.step, Failed { .. }),
+            since: swap.since,
+        }
+    }
 }
 
 /// What the provider's program counts, in words.
@@ -116,7 +157,7 @@ impl PluginRow {
 }
 
 impl TunnelRow {
-    fn new(status: &tunnel::Status, now: Millis, place: &Place) -> Self {
+    fn new(status: &tunnel::Status, now: Millis, place: &Place, plugins: &[String]) -> Self {
         use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
         let (tone, state, detail, hint) = match &status.state {
             Off => ("off", "Closed", None, None),
@@ -154,6 +195,22 @@ impl TunnelRow {
                 .clone()
                 .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
             measured: status.figures.as_ref().and_then(Measured::new),
+            reach: status.reach.as_ref().map(|reach| match &reach.result {
+                tunnel::Reached::Yes { latency } => {
+                    (reach.at, format!("reached from its public side in {latency} ms"), true)
+                }
+                tunnel::Reached::No { why } => (reach.at, format!("not reached from its public side: {why}"), false),
+            }),
+            others: if status
+                .swap
+                .as_ref()
+                .is_some_and(|s| !matches!(s.step, tunnel::Step::Failed { .. }))
+            {
+                Vec::new()
+            } else {
+                plugins.iter().filter(|name| **name != status.plugin).cloned().collect()
+            },
+            swap: status.swap.as_ref().map(SwapRow::new),
             plaintext: status.encryption == Encryption::None,
             can_start: resting,
             can_stop: !resting && status.state != Stopping,
@@ -181,7 +238,7 @@ fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
             .tunnels()
             .borrow()
             .iter()
-            .map(|status| TunnelRow::new(status, now, place))
+            .map(|status| TunnelRow::new(status, now, place, services.tunnels.plugins()))
             .collect(),
         config_file: services.status.config_file().to_owned(),
         workspace: services.status.workspace().to_owned(),
@@ -202,16 +259,25 @@ pub(in crate::web) async fn page(State(state): State<WebState>, owner: LoggedIn)
 pub(in crate::web) async fn tunnel(
     State(state): State<WebState>,
     Path((name, action)): Path<(String, String)>,
-    _owner: OwnerForm,
+    owner: OwnerForm,
 ) -> Response {
     let done = match action.as_str() {
         "start" => state.services.tunnels.start(&name).await,
         "stop" => state.services.tunnels.stop(&name).await,
+        "swap" => {
+            // It takes a while, and the page shows how it goes: nobody waits for it here.
+            let (tunnels, plugin) = (
+                std::sync::Arc::clone(&state.services.tunnels),
+                owner.fields.get("plugin").to_owned(),
+            );
+            tokio::spawn(async move { tunnels.swap(&name, &plugin).await });
+            Ok(())
+        }
         _ => {
             return message(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                "A tunnel can be started or stopped.",
+                "A tunnel can be started, stopped or given to another plugin.",
             );
         }
     };

@@ -97,7 +97,7 @@ async fn tunnel(world: &World, all: Vec<String>, arguments: &Arguments) {
         Kind::Token { .. } | Kind::Credentials { .. } => String::new(),
     };
     let protocol = std::env::var("TUNNEL_TRANSPORT_PROTOCOL").unwrap_or_else(|_| "auto".to_owned());
-    let (listener, address) = public::listener().await;
+    let (listener, address) = public::listener(world.behaviour().public).await;
     let shown = Arc::new(Shown::new(hostname));
     pages::serve(&arguments.metrics, Arc::clone(&shown), &log).await;
     world.tell(&Started {
@@ -108,7 +108,8 @@ async fn tunnel(world: &World, all: Vec<String>, arguments: &Arguments) {
         protocol: protocol.clone(),
     });
     let (route, routes) = watch::channel(Route { origin: None });
-    tokio::spawn(public::serve(listener, routes, Arc::clone(&shown.counts)));
+    let certificate = world.folder.join("public.pem");
+    tokio::spawn(public::serve(listener, certificate, routes, Arc::clone(&shown.counts)));
 
     let mut terminate = signal(SignalKind::terminate()).unwrap();
     let mut interrupt = signal(SignalKind::interrupt()).unwrap();

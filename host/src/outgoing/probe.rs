@@ -1,0 +1,194 @@
+//! This host, looking at itself from a tunnel's public side.
+//!
+//! A client of its own: the plugins' one is behind their grants, and here it is the host that asks. No redirect is
+//! followed, little is read, and nothing of an answer reaches a plugin, so that a provider that reports an address of the
+//! private network learns nothing by it. HTTP/1.1 alone, because a WebSocket is tried too.
+
+use super::client::{chain, install_provider, no_tls};
+use crate::time::random_token;
+use crate::timeouts;
+use futures::{SinkExt as _, StreamExt as _};
+use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
+use reqwest::{Method, Url};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+/// Of an answer that should be 64 bytes.
+const ANSWER: usize = 1024;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The public address: `https://…` or `http://…`.
+    pub url: &'a str,
+    /// Where this machine finds its public name; none: as everybody does. An address of digits is reached as it stands.
+    pub at: Option<SocketAddr>,
+}
+
+/// The right answer to a nonce.
+pub type Expected<'a> = &'a (dyn Fn(&str) -> String + Sync);
+
+#[derive(Debug, Default)]
+pub struct Probe {
+    plain: OnceLock<reqwest::Client>,
+    tls: OnceLock<reqwest::Client>,
+}
+
+impl Probe {
+    /// A plain request; how long it took.
+    ///
+    /// # Errors
+    /// A sentence for the operator: what did not answer, or what answered instead.
+    pub async fn plain(&self, target: Target<'_>, expected: Expected<'_>) -> Result<Duration, String> {
+        let nonce = nonce()?;
+        let request = self.request(Method::GET, target, &format!("/probe/{nonce}"))?;
+        let begun = Instant::now();
+        let body = within(async { first(request.send().await).await }).await?;
+        let took = begun.elapsed();
+        same(&body, &expected(&nonce))?;
+        Ok(took)
+    }
+
+    /// An answer that streams: its beginning arrives long before its end.
+    ///
+    /// # Errors
+    /// As [`Self::plain`].
+    pub async fn streamed(&self, target: Target<'_>, expected: Expected<'_>) -> Result<(), String> {
+        let nonce = nonce()?;
+        let request = self.request(Method::POST, target, &format!("/probe/{nonce}/stream"))?;
+        // The end comes only after the whole limit: what is held back until then comes too late.
+        let body = timeout(timeouts::PROBE / 2, async { first(request.send().await).await })
+            .await
+            .map_err(|_| "an answer that streams is held back".to_owned())?
+            .map_err(|why| format!("an answer that streams does not arrive: {why}"))?;
+        same(&body, &expected(&nonce))
+    }
+
+    /// A WebSocket, in both directions.
+    ///
+    /// # Errors
+    /// As [`Self::plain`].
+    pub async fn socket(&self, target: Target<'_>, expected: Expected<'_>) -> Result<(), String> {
+        let nonce = nonce()?;
+        let request = self
+            .request(Method::GET, target, &format!("/probe/{nonce}/socket"))?
+            .header(CONNECTION, "upgrade")
+            .header(UPGRADE, "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", generate_key());
+        let talk = async {
+            let response = request.send().await.map_err(|e| chain(&e))?;
+            if response.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
+                return Err(format!("the answer was {}", response.status()));
+            }
+            let stream = response.upgrade().await.map_err(|e| chain(&e))?;
+            let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+            let text = |message: Option<Result<Message, _>>| match message {
+                Some(Ok(Message::Text(text))) => Ok(text.to_string()),
+                Some(Err(error)) => Err(format!("it broke off: {error}")),
+                _ => Err("it broke off".to_owned()),
+            };
+            same(&text(socket.next().await)?, &expected(&nonce))?;
+            let sent = socket.send(Message::Text(nonce.clone().into())).await;
+            sent.map_err(|error| format!("it broke off: {error}"))?;
+            same(&text(socket.next().await)?, &nonce)?;
+            let _ = socket.close(None).await;
+            Ok(())
+        };
+        within(talk).await.map_err(|why| format!("no WebSocket: {why}"))
+    }
+
+    fn request(&self, method: Method, target: Target<'_>, path: &str) -> Result<reqwest::RequestBuilder, String> {
+        let parse = |url: &str| Url::parse(url).map_err(|error| format!("`{url}` is not an address: {error}"));
+        let public = parse(target.url)?;
+        let mut url = public.clone();
+        url.set_path(path);
+        url.set_query(None);
+        url.set_fragment(None);
+        let origin = public.origin().ascii_serialization();
+        let host = origin.split_once("://").map_or(origin.as_str(), |(_, host)| host);
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| format!("`{text}` is no host name"));
+        let headers = HeaderMap::from_iter([(HOST, value(host)?), (ORIGIN, value(&origin)?)]);
+        let tls = url.scheme() == "https";
+        let client = match (target.at, public.domain()) {
+            (Some(at), Some(name)) => {
+                url.set_port(Some(at.port()))
+                    .map_err(|()| format!("`{url}` cannot have a port"))?;
+                build(tls, |builder| builder.resolve(name, at))?
+            }
+            _ => self.client(tls)?.clone(),
+        };
+        Ok(client.request(method, url).headers(headers))
+    }
+
+    fn client(&self, tls: bool) -> Result<&reqwest::Client, String> {
+        let slot = if tls { &self.tls } else { &self.plain };
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        let client = build(tls, |builder| builder)?;
+        Ok(slot.get_or_init(|| client))
+    }
+}
+
+fn build(
+    tls: bool,
+    more: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .http1_only()
+        // Each look is a look at the whole way.
+        .pool_max_idle_per_host(0)
+        .connect_timeout(timeouts::HTTP_CONNECT);
+    let builder = if tls {
+        install_provider();
+        builder
+    } else {
+        builder.tls_backend_preconfigured(no_tls().map_err(|error| error.to_string())?)
+    };
+    more(builder).build().map_err(|error| chain(&error))
+}
+
+/// Longer than nobody waits.
+async fn within<T>(job: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout(timeouts::PROBE, job)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", timeouts::PROBE.as_secs())))
+}
+
+/// The first line, as soon as it is there.
+async fn first(response: Result<reqwest::Response, reqwest::Error>) -> Result<String, String> {
+    let mut response = response.map_err(|error| chain(&error))?;
+    if response.status() != reqwest::StatusCode::OK {
+        return Err(format!("the answer was {}", response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER || body.contains(&b'\n') {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&body).trim_end().to_owned())
+}
+
+fn same(found: &str, expected: &str) -> Result<(), String> {
+    if found == expected && !expected.is_empty() {
+        Ok(())
+    } else {
+        Err("something else than this Nexus answers there".to_owned())
+    }
+}
+
+fn nonce() -> Result<String, String> {
+    random_token().map_err(|error| error.to_string())
+}

@@ -1,0 +1,114 @@
+//! What happened: the last of it in memory for whoever looks, all of it (within limits) in the database.
+
+use crate::model::activity::{Activity, Note, Tone};
+use crate::store::Store;
+use crate::time::Clock;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Shown.
+const RECENT: u32 = 100;
+/// Notes that wait for the disk. What comes while it is that slow is shown, and not kept.
+const WAITING: usize = 1_000;
+/// Characters of a note: some hold the last words of a program.
+const LENGTH: usize = 500;
+
+pub type Recent = Arc<VecDeque<Note>>;
+
+pub struct ActivityLog {
+    /// The newest first.
+    recent: watch::Sender<Recent>,
+    writer: mpsc::Sender<Note>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ActivityLog {
+    /// With what the database has of it.
+    pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let kept = store.notes(RECENT).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what happened before cannot be read");
+            Vec::new()
+        });
+        let (writer, mut notes) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            let mut batch = Vec::new();
+            while notes.recv_many(&mut batch, WAITING).await > 0 {
+                if let Err(error) = store.add_notes(std::mem::take(&mut batch)).await {
+                    tracing::warn!(%error, "what happened cannot be written down");
+                }
+            }
+        });
+        Self {
+            recent: watch::Sender::new(Arc::new(kept.into())),
+            writer,
+            clock,
+        }
+    }
+
+    /// The newest first; changes are seen at once.
+    pub fn recent(&self) -> watch::Receiver<Recent> {
+        self.recent.subscribe()
+    }
+}
+
+impl Activity for ActivityLog {
+    fn note(&self, subject: &str, tone: Tone, text: &str) {
+        let note = Note {
+            at: self.clock.now(),
+            subject: subject.to_owned(),
+            tone,
+            text: text.chars().take(LENGTH).collect(),
+        };
+        self.recent.send_modify(|recent| {
+            let recent = Arc::make_mut(recent);
+            recent.push_front(note.clone());
+            recent.truncate(RECENT as usize);
+        });
+        let _ = self.writer.try_send(note);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::time::ManualClock;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_happened_is_there_after_a_restart_the_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let clock: Arc<ManualClock> = Arc::new(ManualClock::at(7));
+        let log = ActivityLog::open(store.clone(), Arc::<ManualClock>::clone(&clock)).await;
+        for n in 0..2_100 {
+            log.note("tunnel main", Tone::Bad, &format!("failed: {n}"));
+            // The writer has its turns, as it does among other tasks.
+            while log.writer.capacity() < WAITING / 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        log.note("chat", Tone::Good, &"x".repeat(9_999));
+        let seen = log.recent().borrow().clone();
+        assert_eq!((seen.len(), seen[0].text.len()), (100, 500));
+        assert_eq!(
+            (seen[1].text.as_str(), seen[1].at, seen[1].tone),
+            ("failed: 2099", 7, Tone::Bad)
+        );
+        drop(log);
+        let written = async {
+            loop {
+                let kept = store.notes(5_000).await.unwrap();
+                if kept.first() == seen.front() {
+                    return kept;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let kept = tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+        assert!((1..=2_000).contains(&kept.len()), "{}", kept.len());
+        let again = ActivityLog::open(store, clock).await;
+        assert_eq!(again.recent().borrow()[0], seen[0]);
+    }
+}

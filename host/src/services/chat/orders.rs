@@ -1,0 +1,139 @@
+//! What the operator says of the backend: stop, start, restart, or let another plugin take its place.
+//!
+//! Prompts that come meanwhile are held, and turns that run get time to finish; what had to be cut is marked as
+//! interrupted and can be continued. Sessions of the plugin that went stay readable.
+
+use super::pump::settle_all;
+use super::shared::Shared;
+use super::status::{ChatError, Phase};
+use super::switch::{Backend, up};
+use crate::model::activity::Tone;
+use crate::model::chat::SessionId;
+use crate::model::plugin::Availability;
+use crate::services::StopProcesses;
+use crate::timeouts;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+pub(super) enum Order {
+    Stop,
+    Start,
+    Restart,
+    Swap(Backend),
+}
+
+/// An order, and who waits for it to be done.
+pub(super) type Ordered = (Order, oneshot::Sender<Result<(), ChatError>>);
+
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Holds prompts as long as it lives.
+pub(super) struct Held<'a>(&'a Shared);
+
+impl<'a> Held<'a> {
+    pub(super) fn new(shared: &'a Shared) -> Self {
+        shared.held.send_replace(true);
+        Self(shared)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.held.send_replace(false);
+    }
+}
+
+/// Until no turn of the backend runs, or for as long as that may take.
+pub(super) async fn quiet(shared: &Shared) {
+    let running = || running(shared).next().is_some();
+    let _ = tokio::time::timeout(timeouts::CHAT_DRAIN, async {
+        while running() {
+            tokio::time::sleep(LOOK).await;
+        }
+    })
+    .await;
+}
+
+fn running(shared: &Shared) -> impl Iterator<Item = SessionId> {
+    let plugin = shared.primary().plugin;
+    let sessions = shared.journal.unfinished().into_iter();
+    let ours: Vec<_> = sessions
+        .filter(|session| shared.listed(session).is_some_and(|listed| listed.backend == plugin))
+        .collect();
+    ours.into_iter()
+}
+
+/// Whether an order can be carried out at all. The backend goes on meanwhile.
+pub(super) async fn check(shared: &Shared, order: &Order) -> Result<(), ChatError> {
+    let Order::Swap(next) = order else { return Ok(()) };
+    let now = shared.primary().plugin;
+    if next.plugin == now {
+        return Err(ChatError::Refused(format!("{now} is the chat backend already.")));
+    }
+    fit(next).await
+}
+
+/// Ends the backend and what belongs to it, and makes room for what is ordered. True: nothing is to run.
+pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, order: Order) -> bool {
+    let now = shared.primary();
+    shared.active.send_replace(None);
+    now.backend.stop().await;
+    stop_processes(now.plugin.clone()).await;
+    settle_all(shared, &*shared.journal, &now.plugin).await;
+    match order {
+        Order::Start | Order::Restart => {
+            shared.note(Tone::Busy, &format!("{} is started again", now.backend.title()));
+            false
+        }
+        Order::Swap(next) => {
+            shared.note(Tone::Good, &format!("{} is the chat backend now", next.plugin));
+            shared.set_primary(next);
+            false
+        }
+        Order::Stop => {
+            shared.note(Tone::Off, &format!("{} was stopped", now.backend.title()));
+            shared.phase(Phase::Stopped);
+            true
+        }
+    }
+}
+
+/// Its program is there: nobody is asked to give up a backend for one that cannot be.
+async fn fit(next: &Backend) -> Result<(), ChatError> {
+    let refused =
+        |why: String| ChatError::Refused(format!("{} cannot take over; all is as before: {why}", next.plugin));
+    up(&*next.backend).await.map_err(|failure| refused(failure.message))?;
+    match next.backend.probe().await {
+        Ok(Availability::Ready(_)) => Ok(()),
+        Ok(Availability::Missing(hint) | Availability::Unsuitable(hint)) => {
+            next.backend.stop().await;
+            Err(refused(hint))
+        }
+        Err(error) => {
+            next.backend.stop().await;
+            Err(refused(error.to_string()))
+        }
+    }
+}
+
+/// Other orders have nothing to act on meanwhile, but a swap is one to start.
+pub(super) async fn wait_for_start(shared: &Shared, orders: &mut mpsc::Receiver<Ordered>) {
+    while let Some((order, done)) = orders.recv().await {
+        let answer = match order {
+            Order::Stop => Ok(()),
+            Order::Start | Order::Restart => {
+                let _ = done.send(Ok(()));
+                return;
+            }
+            Order::Swap(next) => match fit(&next).await {
+                Ok(()) => {
+                    shared.set_primary(next);
+                    let _ = done.send(Ok(()));
+                    return;
+                }
+                Err(error) => Err(error),
+            },
+        };
+        let _ = done.send(answer);
+    }
+}

@@ -1,0 +1,64 @@
+//! An open tunnel is looked at from its public side now and then: a provider that says "open" may lead nowhere.
+
+use super::Parts;
+use super::seat::Board;
+use super::slot::Slot;
+use crate::config::resolved::Probe;
+use crate::model::tunnel::{Reach, Reached, State};
+use crate::timeouts;
+use std::sync::Arc;
+use tokio::time::{Instant, timeout};
+
+/// After one that failed.
+const SOON: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Until the service is gone.
+pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<Board>) {
+    let mut statuses = board.subscribe();
+    let mut next: Option<(String, Instant)> = None;
+    loop {
+        let Some(serving) = slot.upgrade().map(|slot| slot.serving()) else {
+            return;
+        };
+        let name = serving.config.name.clone();
+        let url = statuses
+            .borrow_and_update()
+            .iter()
+            .find(|status| status.name == name && matches!(status.state, State::Up { .. } | State::Degraded { .. }))
+            .and_then(|status| status.url.clone());
+        let due = match (&url, &next) {
+            (Some(url), Some((last, at))) if url == last => Instant::now() >= *at,
+            (url, _) => url.is_some(),
+        };
+        if let (Some(url), true, false) = (&url, due, serving.config.probe == Probe::Off) {
+            let result = timeout(
+                timeouts::PROBE,
+                parts.prober.plain(&serving.config.probe, url, &serving.proof),
+            );
+            let result = match result.await {
+                Ok(Ok(latency)) => Reached::Yes {
+                    latency: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+                },
+                Ok(Err(why)) => Reached::No { why },
+                Err(_) => Reached::No {
+                    why: format!("no answer within {} s", timeouts::PROBE.as_secs()),
+                },
+            };
+            // A name that was just made is not known everywhere at once.
+            let pause = match result {
+                Reached::Yes { .. } => timeouts::PROBE_EVERY,
+                Reached::No { .. } => SOON,
+            };
+            next = Some((url.clone(), Instant::now() + pause));
+            let at = parts.clock.now();
+            board.reach(&name, Some(Reach { at, result }));
+        }
+        drop(serving);
+        tokio::select! {
+            () = tokio::time::sleep(SOON) => {}
+            changed = statuses.changed() => if changed.is_err() {
+                return;
+            },
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Where the state of a tunnel is shown, and from when on: a plugin that is to take over reports into a seat of its own,
+//! which nobody sees as the tunnel's until it is.
+
+use crate::model::activity::{Activity, Tone};
+use crate::model::tunnel::{Reach, State, Status, Swap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
+
+/// All tunnels, in the order of the configuration.
+pub(super) struct Board {
+    list: watch::Sender<Vec<Status>>,
+    activity: Arc<dyn Activity>,
+}
+
+impl Board {
+    pub(super) fn new(list: Vec<Status>, activity: Arc<dyn Activity>) -> Self {
+        Self {
+            list: watch::Sender::new(list),
+            activity,
+        }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Vec<Status>> {
+        self.list.subscribe()
+    }
+
+    pub(super) fn swap(&self, tunnel: &str, swap: Option<Swap>) {
+        self.change(tunnel, |status| status.swap = swap);
+    }
+
+    pub(super) fn reach(&self, tunnel: &str, reach: Option<Reach>) {
+        self.change(tunnel, |status| status.reach = reach);
+    }
+
+    pub(super) fn note(&self, tunnel: &str, tone: Tone, text: &str) {
+        self.activity.note(&subject(tunnel), tone, text);
+    }
+
+    fn change(&self, tunnel: &str, change: impl FnOnce(&mut Status)) {
+        self.list.send_if_modified(|all| {
+            let Some(status) = all.iter_mut().find(|status| status.name == tunnel) else {
+                return false;
+            };
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
+    }
+}
+
+fn subject(tunnel: &str) -> String {
+    format!("tunnel {tunnel}")
+}
+
+/// One plugin's place at a tunnel.
+pub(super) struct Seat {
+    board: Arc<Board>,
+    own: watch::Sender<Status>,
+    shown: AtomicBool,
+}
+
+impl Seat {
+    pub(super) fn new(board: Arc<Board>, status: Status, shown: bool) -> Self {
+        Self {
+            board,
+            own: watch::Sender::new(status),
+            shown: AtomicBool::new(shown),
+        }
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.own.subscribe()
+    }
+
+    /// From now on it is the tunnel's own.
+    pub(super) fn show(&self) {
+        self.shown.store(true, Ordering::SeqCst);
+        self.publish();
+    }
+
+    /// What happens from now on is nobody's business any more.
+    pub(super) fn hide(&self) {
+        self.shown.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut Status)) {
+        let mut happened = None;
+        let changed = self.own.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            happened = event(&before, status);
+            *status != before
+        });
+        if changed && self.shown.load(Ordering::SeqCst) {
+            self.publish();
+            if let Some((tone, text)) = happened {
+                self.board.note(&self.own.borrow().name, tone, &text);
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let name = self.own.borrow().name.clone();
+        self.board.change(&name, |status| {
+            let (swap, reach) = (status.swap.take(), status.reach.take());
+            status.clone_from(&self.own.borrow());
+            status.swap = swap;
+            status.reach = reach.filter(|_| status.url.is_some());
+        });
+    }
+}
+
+/// What is worth a line in the tunnel's history.
+fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
+    let same = std::mem::discriminant(&before.state) == std::mem::discriminant(&now.state);
+    Some(match &now.state {
+        State::Up { .. } if !same || before.url != now.url => (Tone::Good, format!("open at {}", now.url.as_ref()?)),
+        _ if same => return None,
+        State::Off => (Tone::Off, "closed".to_owned()),
+        State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
+        State::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
+        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next try: {why}")),
+        State::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
+        State::Up { .. } | State::WaitingForAccount | State::Starting { .. } | State::Stopping => return None,
+    })
+}

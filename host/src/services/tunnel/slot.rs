@@ -1,0 +1,149 @@
+//! A tunnel of the configuration: which plugin serves it now, and what the operator wants of it.
+
+use super::actor::{Actor, Desired};
+use super::ingress::Proof;
+use super::seat::{Board, Seat};
+use super::{Parts, Spec};
+use crate::config::resolved;
+use crate::model::tunnel::{Encryption, State, Status};
+use crate::runtime::port::TunnelProvider;
+use crate::time::Millis;
+use crate::timeouts;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// A plugin at work for a tunnel. Its task ends when the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct Serving {
+    pub(super) config: resolved::Tunnel,
+    pub(super) provider: Arc<dyn TunnelProvider>,
+    pub(super) proof: Proof,
+    desired: Arc<watch::Sender<Desired>>,
+    seat: Arc<Seat>,
+    /// Where its clients are to go.
+    moved: Arc<watch::Sender<Option<String>>>,
+    /// Live sockets that came through it.
+    sockets: Arc<watch::Sender<usize>>,
+}
+
+impl Serving {
+    pub(super) fn start(spec: Spec, parts: &Parts, board: &Arc<Board>, wanted: bool, shown: bool) -> Self {
+        let (desired, wants) = watch::channel(Desired { wanted, kicks: 0 });
+        let status = unknown(&spec.config, parts.clock.now());
+        let seat = Arc::new(Seat::new(Arc::clone(board), status, shown));
+        let serving = Self {
+            config: spec.config.clone(),
+            provider: Arc::clone(&spec.provider),
+            proof: Proof::random(),
+            desired: Arc::new(desired),
+            seat: Arc::clone(&seat),
+            moved: Arc::new(watch::Sender::new(None)),
+            sockets: Arc::new(watch::Sender::new(0)),
+        };
+        let visitors = super::actor::Visitors {
+            proof: serving.proof.clone(),
+            moved: serving.moved.subscribe(),
+            sockets: Arc::clone(&serving.sockets),
+        };
+        tokio::spawn(Actor::new(spec, parts, wants, seat, visitors).run());
+        serving
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.seat.status()
+    }
+
+    pub(super) fn want(&self) {
+        self.desired.send_modify(|desired| {
+            *desired = Desired {
+                wanted: true,
+                kicks: desired.kicks + 1,
+            }
+        });
+    }
+
+    pub(super) fn unwant(&self) {
+        self.desired.send_modify(|desired| desired.wanted = false);
+    }
+
+    /// Until it is off, or wanted again.
+    pub(super) async fn off(&self) {
+        let (mut status, mut desired) = (self.seat.status(), self.desired.subscribe());
+        // The actor bounds each of its own steps; this is for a task that is gone.
+        let _ = tokio::time::timeout(timeouts::PLUGIN_CANCEL * 3, async {
+            tokio::select! {
+                _ = status.wait_for(|status| status.state == State::Off) => {}
+                _ = desired.wait_for(|desired| desired.wanted) => {}
+            }
+        })
+        .await;
+    }
+
+    /// It is the tunnel's own from now on.
+    pub(super) fn show(&self) {
+        self.seat.show();
+    }
+
+    pub(super) fn hide(&self) {
+        self.seat.hide();
+    }
+
+    /// Tells its clients where the tunnel leads from now on and gives them time to go there.
+    pub(super) async fn drain(&self, url: &str) {
+        self.moved.send_replace(Some(url.to_owned()));
+        let mut sockets = self.sockets.subscribe();
+        let _ = tokio::time::timeout(timeouts::TUNNEL_DRAIN, sockets.wait_for(|open| *open == 0)).await;
+    }
+
+    /// Closes it for good.
+    pub(super) async fn end(self) {
+        self.unwant();
+        self.off().await;
+        self.provider.stop().await;
+    }
+}
+
+/// What is known before the plugin has said what it is.
+pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
+    Status {
+        name: tunnel.name.clone(),
+        plugin: tunnel.plugin.clone(),
+        title: tunnel.plugin.clone(),
+        // The careful assumption.
+        encryption: Encryption::None,
+        state: State::Off,
+        url: None,
+        since: now,
+        figures: None,
+        reach: None,
+        swap: None,
+    }
+}
+
+pub(super) struct Slot {
+    pub(super) name: String,
+    serving: Mutex<Serving>,
+    /// What the operator wants, whoever serves.
+    pub(super) wanted: watch::Sender<bool>,
+    /// One swap at a time.
+    pub(super) gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Slot {
+    pub(super) fn new(name: String, serving: Serving, wanted: bool) -> Self {
+        Self {
+            name,
+            serving: Mutex::new(serving),
+            wanted: watch::Sender::new(wanted),
+            gate: Arc::default(),
+        }
+    }
+
+    pub(super) fn serving(&self) -> Serving {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn replace(&self, next: Serving) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+}

@@ -1,0 +1,265 @@
+//! Another plugin takes over a tunnel while the host runs.
+//!
+//! The new one opens beside the old one and is looked at from its public side; only when it has answered does the old one
+//! drain. So a plugin that cannot open, or whose address leads elsewhere, costs nothing. A tunnel whose listener has a
+//! fixed port is the exception: only one plugin at a time can lead there, so the old one closes first, and opens again if
+//! the new one fails.
+//!
+//! Not taken: to swap only what the public address points to. There is no such thing to swap: each provider has addresses
+//! of its own, so clients have to be told.
+
+use super::seat::Board;
+use super::slot::{Serving, Slot};
+use super::{Parts, Spec, Swapped, TunnelError};
+use crate::config::resolved::{self, Probe};
+use crate::model::activity::Tone;
+use crate::model::tunnel::{State, Status, Step, Swap};
+use crate::timeouts;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Why the plugin did not take over.
+struct Refusal {
+    why: String,
+    hint: Option<String>,
+}
+
+pub(super) struct Swapping {
+    pub(super) slot: Arc<Slot>,
+    pub(super) parts: Parts,
+    pub(super) board: Arc<Board>,
+    pub(super) plugin: String,
+}
+
+impl Swapping {
+    /// To its end, whether or not anybody waits for it.
+    pub(super) async fn run(self) -> Result<Swapped, TunnelError> {
+        let old = self.slot.serving();
+        if old.config.plugin == self.plugin {
+            return Err(TunnelError::Refused(format!(
+                "The tunnel {} is served by {} already.",
+                self.slot.name, self.plugin
+            )));
+        }
+        let begun = Instant::now();
+        self.step(Step::Opening {
+            what: "loading the plugin".to_owned(),
+        });
+        let config = resolved::Tunnel {
+            plugin: self.plugin.clone(),
+            ..old.config.clone()
+        };
+        let provider = match self.parts.providers.load(&config).await {
+            Ok(provider) => provider,
+            Err(why) => return Err(self.refused(Refusal { why, hint: None })),
+        };
+        let spec = Spec { config, provider };
+        let wanted = *self.slot.wanted.borrow();
+        let done = if wanted && *self.parts.has_account.borrow() {
+            self.take_over(old, spec).await
+        } else {
+            let next = Serving::start(spec, &self.parts, &self.board, wanted, true);
+            self.settle(old, next).await;
+            Ok(None)
+        };
+        match done {
+            Ok(url) => {
+                let kept = self.remember().await;
+                self.board.swap(&self.slot.name, None);
+                let took = begun.elapsed();
+                self.report(url.as_deref(), took);
+                Ok(Swapped { url, took, kept })
+            }
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    async fn take_over(&self, old: Serving, spec: Spec) -> Result<Option<String>, Refusal> {
+        let one_port = spec.config.listen.port() != 0;
+        if one_port {
+            old.unwant();
+            old.off().await;
+        }
+        let next = Serving::start(spec, &self.parts, &self.board, true, false);
+        let mut wanted = self.slot.wanted.subscribe();
+        let opened = tokio::select! {
+            biased;
+            _ = wanted.wait_for(|wanted| !wanted) => Err(Refusal {
+                why: "the tunnel was closed meanwhile".to_owned(),
+                hint: None,
+            }),
+            opened = self.open(&next) => opened,
+        };
+        match opened {
+            Ok(url) => {
+                self.settle(old, next).await;
+                Ok(Some(url))
+            }
+            Err(refusal) => {
+                let plugin = next.config.clone();
+                next.end().await;
+                self.parts.providers.retire(&plugin);
+                if one_port && *self.slot.wanted.borrow() {
+                    old.want();
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Open, and proved to lead here. Gives its address.
+    async fn open(&self, next: &Serving) -> Result<String, Refusal> {
+        let mut status = next.status();
+        let up = async {
+            loop {
+                let now = status.borrow_and_update().clone();
+                match now.state {
+                    State::Up { .. } | State::Degraded { .. } if now.url.is_some() => return Ok(()),
+                    State::Failed { why, hint } => return Err(Refusal { why, hint }),
+                    // It has to be done something about: a program is missing, or a service says "later".
+                    State::Waiting {
+                        why, hint: Some(hint), ..
+                    } => return Err(Refusal { why, hint: Some(hint) }),
+                    _ => self.step(Step::Opening { what: words(&now) }),
+                }
+                if status.changed().await.is_err() {
+                    return Err(Refusal {
+                        why: "the plugin is gone".to_owned(),
+                        hint: None,
+                    });
+                }
+            }
+        };
+        match timeout(timeouts::SWAP_OPEN, up).await {
+            Ok(up) => up?,
+            Err(_) => {
+                return Err(Refusal {
+                    why: format!(
+                        "it was not open after {} s; last: {}",
+                        timeouts::SWAP_OPEN.as_secs(),
+                        words(&next.status().borrow())
+                    ),
+                    hint: None,
+                });
+            }
+        }
+        self.prove(next).await
+    }
+
+    async fn prove(&self, next: &Serving) -> Result<String, Refusal> {
+        let status = next.status();
+        let end = Instant::now() + timeouts::SWAP_PROBE;
+        loop {
+            let Some(url) = status.borrow().url.clone() else {
+                return Err(Refusal {
+                    why: "it lost its address while it was tried".to_owned(),
+                    hint: None,
+                });
+            };
+            if next.config.probe == Probe::Off {
+                return Ok(url);
+            }
+            self.step(Step::Probing { url: url.clone() });
+            let tried = timeout(
+                timeouts::PROBE * 3,
+                self.parts.prober.whole(&next.config.probe, &url, &next.proof),
+            );
+            let why = match tried.await {
+                Ok(Ok(())) => return Ok(url),
+                Ok(Err(why)) => why,
+                Err(_) => "no answer in time".to_owned(),
+            };
+            if Instant::now() >= end {
+                return Err(Refusal {
+                    why: format!("it is open, but {url} does not lead here: {why}"),
+                    hint: Some(format!(
+                        "If this machine cannot reach its own public address, say where it can, or do without:\n\
+                         [tunnel.{}]\nprobe = \"off\"",
+                        self.slot.name
+                    )),
+                });
+            }
+            tokio::time::sleep(timeouts::PROBE_AGAIN).await;
+        }
+    }
+
+    /// The new one is the tunnel's own from here on; the old one drains and goes.
+    async fn settle(&self, old: Serving, next: Serving) {
+        old.hide();
+        next.show();
+        self.board.reach(&self.slot.name, None);
+        self.slot.replace(next.clone());
+        let url = next.status().borrow().url.clone();
+        self.step(Step::Draining { url: url.clone() });
+        if let Some(url) = url {
+            let mut wanted = self.slot.wanted.subscribe();
+            tokio::select! {
+                () = old.drain(&url) => {}
+                _ = wanted.wait_for(|wanted| !wanted) => {}
+            }
+        }
+        let plugin = old.config.clone();
+        old.end().await;
+        self.parts.providers.retire(&plugin);
+    }
+
+    /// Whether it holds after a restart too.
+    async fn remember(&self) -> bool {
+        let saved = self.parts.wanted.choose(&self.slot.name, &self.plugin).await;
+        if let Err(error) = &saved {
+            tracing::warn!(
+                tunnel = self.slot.name,
+                error,
+                "it cannot be remembered which plugin serves the tunnel; the configuration decides at the next start"
+            );
+        }
+        saved.is_ok()
+    }
+
+    fn report(&self, url: Option<&str>, took: Duration) {
+        let (tunnel, plugin) = (&self.slot.name, &self.plugin);
+        tracing::info!(tunnel, plugin, url, ?took, "another plugin serves the tunnel");
+        let at = url.map(|url| format!(", at {url}")).unwrap_or_default();
+        self.board
+            .note(tunnel, Tone::Good, &format!("{plugin} serves it now{at}"));
+    }
+
+    fn refused(&self, refusal: Refusal) -> TunnelError {
+        let Refusal { why, hint } = refusal;
+        let (tunnel, plugin) = (&self.slot.name, &self.plugin);
+        tracing::warn!(tunnel, plugin, why, "the plugin did not take over the tunnel");
+        self.board.note(
+            tunnel,
+            Tone::Bad,
+            &format!("{plugin} did not take over; all is as before: {why}"),
+        );
+        let text = format!(
+            "{plugin} did not take over the tunnel {tunnel}; all is as before: {why}{}",
+            hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default()
+        );
+        self.step(Step::Failed { why, hint });
+        TunnelError::Refused(text)
+    }
+
+    fn step(&self, step: Step) {
+        let swap = Swap {
+            plugin: self.plugin.clone(),
+            since: self.parts.clock.now(),
+            step,
+        };
+        self.board.swap(&self.slot.name, Some(swap));
+    }
+}
+
+fn words(status: &Status) -> String {
+    match &status.state {
+        State::Starting { what } => what.clone(),
+        State::Reconnecting { why } | State::Degraded { why } => why.clone(),
+        State::Waiting { why, .. } => format!("{why} It is tried again."),
+        State::WaitingForAccount => "waiting for the owner's account".to_owned(),
+        State::Failed { why, .. } => why.clone(),
+        State::Up { .. } => "open, without an address yet".to_owned(),
+        State::Off | State::Stopping => "being opened".to_owned(),
+    }
+}

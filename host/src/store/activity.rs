@@ -1,0 +1,72 @@
+//! What happened, the last of it. See [`crate::services::activity`].
+
+use super::{Durability, Store, StoreError};
+use crate::model::activity::{Note, Tone};
+use rusqlite::{Row, params};
+
+/// Notes that are kept.
+const KEPT: i64 = 2_000;
+
+fn note(row: &Row<'_>) -> rusqlite::Result<Note> {
+    let tone: String = row.get(2)?;
+    Ok(Note {
+        at: super::unsigned(row.get(0)?),
+        subject: row.get(1)?,
+        tone: match tone.as_str() {
+            "good" => Tone::Good,
+            "busy" => Tone::Busy,
+            "bad" => Tone::Bad,
+            _ => Tone::Off,
+        },
+        text: row.get(3)?,
+    })
+}
+
+fn word(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "good",
+        Tone::Busy => "busy",
+        Tone::Bad => "bad",
+        Tone::Off => "off",
+    }
+}
+
+impl Store {
+    /// Keeps notes, the oldest first, and forgets those that are too many.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn add_notes(&self, notes: Vec<Note>) -> Result<(), StoreError> {
+        self.write(Durability::Process, move |db| {
+            {
+                let mut insert =
+                    db.prepare_cached("INSERT INTO activity(at, subject, tone, text) VALUES (?1, ?2, ?3, ?4)")?;
+                for note in &notes {
+                    insert.execute(params![
+                        super::signed(note.at),
+                        note.subject,
+                        word(note.tone),
+                        note.text
+                    ])?;
+                }
+            }
+            db.prepare_cached("DELETE FROM activity WHERE id <= (SELECT max(id) FROM activity) - ?1")?
+                .execute([KEPT])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The last `count` notes, the newest first.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn notes(&self, count: u32) -> Result<Vec<Note>, StoreError> {
+        self.read(move |db| {
+            db.prepare_cached("SELECT at, subject, tone, text FROM activity ORDER BY id DESC LIMIT ?1")?
+                .query_map([count], note)?
+                .collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,484 @@
+//! The configuration, parsed once: to which server, as whom, which key it has to show, and what address follows.
+
+use crate::hosts;
+use crate::services::{self, Pattern};
+use nexus_plugin_api::job::permanent;
+use nexus_plugin_api::tunnel::{Encryption, Failure};
+use serde::Deserialize;
+use std::net::Ipv6Addr;
+
+/// The names of the secrets in the manifest.
+pub(crate) const IDENTITY: &str = "identity";
+pub(crate) const TOKEN: &str = "token";
+
+/// As it is written.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Authored {
+    pub(crate) service: String,
+    pub(crate) host: String,
+    pub(crate) port: i64,
+    pub(crate) user: String,
+    pub(crate) remote_bind: String,
+    pub(crate) public_url: String,
+    pub(crate) client_address_header: String,
+    pub(crate) url_patterns: Vec<String>,
+    pub(crate) host_keys: String,
+    pub(crate) known_hosts: Vec<String>,
+    pub(crate) known_hosts_file: String,
+    pub(crate) identity_file: String,
+    pub(crate) agent: String,
+    pub(crate) keep_alive: i64,
+}
+
+/// The secrets that the operator gave. They are looked at, and filled in by the host.
+#[derive(Default)]
+pub(crate) struct Given {
+    pub(crate) identity: Option<String>,
+    pub(crate) token: Option<String>,
+}
+
+/// Which server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// A name or an address, safe as an argument.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// None: ssh's own choice, or the secret `token`.
+    pub(crate) user: Option<String>,
+}
+
+impl Target {
+    /// As a known_hosts file names it.
+    pub(crate) fn known_as(&self) -> String {
+        match self.port {
+            22 => self.host.clone(),
+            port => format!("[{}]:{port}", self.host),
+        }
+    }
+}
+
+/// Where the server listens: as it stands in `-R`, and its port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bind {
+    pub(crate) text: String,
+    address: Option<String>,
+    /// 0: the server chooses.
+    pub(crate) port: u16,
+}
+
+impl Bind {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, port) = match text.rsplit_once(':') {
+            Some((address, port)) => (Some(address), port),
+            None => (None, text),
+        };
+        let port = port.parse().ok()?;
+        let fits = address.is_none_or(|address| match address.strip_prefix('[') {
+            Some(v6) => v6.strip_suffix(']').is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
+            None => address == "*" || is_name(address),
+        });
+        fits.then(|| Self {
+            text: text.to_owned(),
+            address: address.map(str::to_owned),
+            port,
+        })
+    }
+
+    /// Nobody but the server itself gets there.
+    fn is_loopback(&self) -> bool {
+        self.address
+            .as_deref()
+            .is_some_and(|a| a == "localhost" || a == "[::1]" || a.starts_with("127."))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One's own server. The address is known, or it is the server's with the port.
+    Own { public_url: Option<String> },
+    /// A service that prints the address.
+    Service { name: String, patterns: Vec<Pattern> },
+}
+
+/// What the server is shown of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// The secret of that name.
+    Secret,
+    /// A path as ssh reads it.
+    File(String),
+    /// The socket; the public key that chooses one of its keys.
+    Agent {
+        socket: String,
+        key: Option<String>,
+    },
+    Nothing,
+}
+
+/// Which keys of the server are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HostKeys {
+    /// Lines of a known_hosts file; none: no key is known yet.
+    Lines(Vec<String>),
+    File(String),
+    /// What was remembered, or else what the server shows first.
+    AcceptNew,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) target: Target,
+    pub(crate) bind: Bind,
+    pub(crate) mode: Mode,
+    pub(crate) identity: Identity,
+    pub(crate) host_keys: HostKeys,
+    pub(crate) token: bool,
+    pub(crate) keep_alive: u16,
+    pub(crate) client_address_header: Option<String>,
+}
+
+impl Settings {
+    /// # Errors
+    /// What is missing, is not what it should be, or does not go together.
+    pub(crate) fn of(authored: Authored, given: &Given) -> Result<Self, Failure> {
+        let a = &authored;
+        let preset = services::preset(&a.service);
+        let mut patterns = patterns(&a.url_patterns)?;
+        if let (Some(preset), true) = (&preset, patterns.is_empty()) {
+            patterns = preset.patterns.iter().filter_map(|p| Pattern::parse(p).ok()).collect();
+        }
+        let identity = identity(a, given)?;
+        let user = match (some(&a.user), &preset) {
+            (None, Some(preset)) if identity == Identity::Nothing && given.token.is_none() => {
+                preset.user.map(str::to_owned)
+            }
+            (user, _) => user,
+        };
+        let target = Target {
+            host: match (some(&a.host), &preset) {
+                (Some(host), _) => host_name(host)?,
+                (None, Some(preset)) => preset.host.to_owned(),
+                (None, None) => {
+                    return Err(permanent(
+                        "It is not said which ssh server to use.",
+                        "Name your own server, or a service:\n[plugin.tunnel-ssh.config]\nhost = \"ssh.example.org\"   # \
+                         or: service = \"localhost.run\"",
+                    ));
+                }
+            },
+            port: match (port(a.port)?, &preset) {
+                (0, Some(preset)) => preset.port,
+                (0, None) => 22,
+                (port, _) => port,
+            },
+            user: user.map(user_name).transpose()?,
+        };
+        if let Some(token) = &given.token {
+            check_token(token, &target)?;
+        }
+        let mode = if patterns.is_empty() {
+            if identity == Identity::Nothing {
+                return Err(no_identity());
+            }
+            let public_url = some(&a.public_url).map(|url| public_url(&url)).transpose()?;
+            Mode::Own { public_url }
+        } else if a.public_url.is_empty() {
+            let name = some(&a.service).unwrap_or_else(|| target.host.clone());
+            Mode::Service { name, patterns }
+        } else {
+            return Err(permanent(
+                format!(
+                    "`public_url` is {}, but a service gives the address itself.",
+                    a.public_url
+                ),
+                "Take `public_url` out, or `service` and `url_patterns` where the server is your own.",
+            ));
+        };
+        let bind = bind(a, preset.as_ref().map(|p| p.bind), &mode, &target)?;
+        Ok(Self {
+            host_keys: host_keys(a, &target)?,
+            target,
+            bind,
+            mode,
+            identity,
+            token: given.token.is_some(),
+            keep_alive: keep_alive(a.keep_alive)?,
+            client_address_header: some(&a.client_address_header).map(header).transpose()?,
+        })
+    }
+
+    /// The address once the server listens on `port`. None: a service prints it.
+    pub(crate) fn url(&self, port: u16) -> Option<String> {
+        match &self.mode {
+            Mode::Own { public_url: Some(url) } => Some(url.clone()),
+            Mode::Own { public_url: None } if self.target.host.contains(':') => {
+                Some(format!("http://[{}]:{port}", self.target.host))
+            }
+            Mode::Own { public_url: None } => Some(format!("http://{}:{port}", self.target.host)),
+            Mode::Service { .. } => None,
+        }
+    }
+
+    /// The same address at every start.
+    pub(crate) fn is_stable(&self) -> bool {
+        matches!(self.mode, Mode::Own { .. }) && self.bind.port != 0
+    }
+
+    pub(crate) fn encryption(&self) -> Encryption {
+        match &self.mode {
+            Mode::Own { public_url: Some(url) } if url.starts_with("https://") => Encryption::Edge,
+            Mode::Own { .. } => Encryption::None,
+            Mode::Service { .. } => Encryption::Edge,
+        }
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.chars().all(plain) && !text.starts_with(['-', '.'])
+}
+
+fn host_name(host: String) -> Result<String, Failure> {
+    if is_name(&host) || host.parse::<Ipv6Addr>().is_ok() {
+        return Ok(host);
+    }
+    Err(permanent(
+        format!("`host` is `{host}`, which is neither a host name nor an address."),
+        "Give only the name, as in `ssh.example.org`; the account goes into `user`, the port into `port`.",
+    ))
+}
+
+fn user_name(user: String) -> Result<String, Failure> {
+    // `+` and `:` carry options of services.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | ':' | '@');
+    if user.chars().all(plain) && !user.starts_with('-') {
+        return Ok(user);
+    }
+    Err(permanent(
+        format!("`user` is `{user}`, which is no name of an account."),
+        "Give the name alone, as in `user = \"tunnel\"`.",
+    ))
+}
+
+fn port(port: i64) -> Result<u16, Failure> {
+    u16::try_from(port).map_err(|_| {
+        permanent(
+            format!("`port` is {port}, which is no port."),
+            "Give 1 to 65535, or 0 for the usual one.",
+        )
+    })
+}
+
+fn keep_alive(seconds: i64) -> Result<u16, Failure> {
+    let fits = u16::try_from(seconds).ok().filter(|s| (1..=3600).contains(s));
+    fits.ok_or_else(|| {
+        permanent(
+            format!("`keep_alive` is {seconds}."),
+            "Give 1 to 3600 seconds; 15 is usual.",
+        )
+    })
+}
+
+fn header(name: String) -> Result<String, Failure> {
+    if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Ok(name.to_ascii_lowercase());
+    }
+    Err(permanent(
+        format!("`client_address_header` is `{name}`, which is no name of a header."),
+        "Give the name alone, as in `client_address_header = \"x-real-ip\"`.",
+    ))
+}
+
+fn public_url(url: &str) -> Result<String, Failure> {
+    let url = url.strip_suffix('/').unwrap_or(url);
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    match rest {
+        Some(authority) if !authority.is_empty() && authority.chars().all(plain) => Ok(url.to_owned()),
+        _ => Err(permanent(
+            format!("`public_url` is `{url}`, which is no address of a site."),
+            "Give scheme and name, as in `https://chat.example.org`: no path, no account.",
+        )),
+    }
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {
+    let pattern = |text: &String| {
+        Pattern::parse(text).map_err(|why| {
+            permanent(
+                format!("`url_patterns` holds `{text}`, which cannot find an address: {why}."),
+                "Copy the line that the service writes, and put `*` for what changes: `Your address: https://*.example.org`.",
+            )
+        })
+    };
+    texts.iter().map(pattern).collect()
+}
+
+fn bind(a: &Authored, usual: Option<&str>, mode: &Mode, target: &Target) -> Result<Bind, Failure> {
+    let (own, url) = match mode {
+        Mode::Own { public_url } => (true, public_url.as_deref()),
+        Mode::Service { .. } => (false, None),
+    };
+    let text = match (some(&a.remote_bind), usual) {
+        (Some(text), _) => text,
+        (None, Some(usual)) => usual.to_owned(),
+        (None, None) if own => "*:0".to_owned(),
+        (None, None) => "80".to_owned(),
+    };
+    let bind = Bind::parse(&text).ok_or_else(|| {
+        permanent(
+            format!("`remote_bind` is `{text}`, which is no place to listen at."),
+            "Give PORT or ADDRESS:PORT, as in `127.0.0.1:8080` or `*:0`; an IPv6 address in brackets.",
+        )
+    })?;
+    let write = |line: &str| format!("Write into the configuration:\n[plugin.tunnel-ssh.config]\n{line}");
+    if let Some(url) = url
+        && bind.port == 0
+    {
+        return Err(permanent(
+            format!(
+                "`public_url` is {url}, but the server may choose any port: what gives that address could not find it."
+            ),
+            write("remote_bind = \"127.0.0.1:8080\"   # the address that the reverse proxy leads to"),
+        ));
+    }
+    let here = target.host == "localhost" || target.host == "::1" || target.host.starts_with("127.");
+    if own && url.is_none() && bind.is_loopback() && !here {
+        return Err(permanent(
+            format!(
+                "On {} only the server itself reaches {text}, and no `public_url` says what leads there.",
+                target.host
+            ),
+            write(
+                "public_url = \"https://chat.example.org\"   # as a reverse proxy on the server gives it\n# or, without TLS: \
+                 remote_bind = \"*:0\"",
+            ),
+        ));
+    }
+    Ok(bind)
+}
+
+/// A path as an option of ssh takes it: it would fill in `%h` and `${HOME}`.
+fn path(key: &str, path: &str) -> Result<String, Failure> {
+    let whole = path.starts_with('/') || path.starts_with("~/");
+    if whole && !path.contains("${") && !path.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
+        return Ok(path.replace('%', "%%"));
+    }
+    Err(permanent(
+        format!("`{key}` is `{path}`, which is no path that can be used."),
+        format!("Give an absolute path, or one that begins with ~/, as in `{key} = \"~/.ssh/id_ed25519\"`."),
+    ))
+}
+
+fn identity(a: &Authored, given: &Given) -> Result<Identity, Failure> {
+    let file = some(&a.identity_file)
+        .map(|file| path("identity_file", &file))
+        .transpose()?;
+    let agent = some(&a.agent).map(|socket| path("agent", &socket)).transpose()?;
+    match (&given.identity, file, agent) {
+        (Some(key), None, None) => check_identity(key).map(|()| Identity::Secret),
+        (Some(_), _, _) => Err(permanent(
+            "The secret `identity` is given beside `identity_file` or `agent`; one key is enough.",
+            "Take one of them out.",
+        )),
+        (None, key, Some(socket)) => Ok(Identity::Agent { socket, key }),
+        (None, Some(file), None) => Ok(Identity::File(file)),
+        (None, None, None) => Ok(Identity::Nothing),
+    }
+}
+
+fn no_identity() -> Failure {
+    permanent(
+        "There is no key to log in to the server with.",
+        "Make one for this alone (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), add nexus_tunnel.pub to the server's \
+         authorized_keys as `restrict,port-forwarding ssh-ed25519 …`, and write:\n[plugin.tunnel-ssh.secrets]\nidentity = { file \
+         = \"nexus_tunnel\" }",
+    )
+}
+
+/// In base64 "openssh-key-v1", and that the cipher is "none".
+const UNLOCKED: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
+const HEAD: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+
+/// The words never hold any of the key.
+fn check_identity(key: &str) -> Result<(), Failure> {
+    let key = key.trim_start();
+    let Some(body) = key.strip_prefix("-----BEGIN ") else {
+        return Err(permanent(
+            "The secret `identity` is no private key.",
+            "Give the file without .pub that `ssh-keygen` wrote:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \
+             \"nexus_tunnel\" }",
+        ));
+    };
+    let openssh = key.strip_prefix(HEAD);
+    let locked = match openssh {
+        Some(body) => !body.trim_start().starts_with(UNLOCKED),
+        None => body.contains("ENCRYPTED"),
+    };
+    if locked {
+        return Err(locked_key("The secret `identity`"));
+    }
+    Ok(())
+}
+
+/// A key that asks for its passphrase.
+pub(crate) fn locked_key(what: &str) -> Failure {
+    permanent(
+        format!("{what} is locked with a passphrase, which nobody is there to type."),
+        "Make a key for this alone, without one (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), or let an agent hold it: \
+         `agent`.",
+    )
+}
+
+fn check_token(token: &str, target: &Target) -> Result<(), Failure> {
+    if target.user.is_some() {
+        return Err(permanent(
+            "Both `user` and the secret `token` are given; a server is told one name.",
+            "Take one of them out.",
+        ));
+    }
+    // It stands in ssh's own configuration, between quotation marks.
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '%' | '$' | '#');
+    if token.chars().all(plain) && !token.starts_with('-') {
+        return Ok(());
+    }
+    Err(permanent(
+        "The secret `token` holds characters that no name of an account has.",
+        "Copy it again; it is one word.",
+    ))
+}
+
+fn host_keys(a: &Authored, target: &Target) -> Result<HostKeys, Failure> {
+    let line = |text: &String| {
+        hosts::line(text, target).map_err(|why| {
+            permanent(
+                format!("`known_hosts` holds `{}`, which is no host key: {why}.", text.trim()),
+                format!(
+                    "Give lines as `ssh-keyscan -p {} {}` writes them, once you have compared their fingerprints.",
+                    target.port, target.host
+                ),
+            )
+        })
+    };
+    match (a.known_hosts.is_empty(), some(&a.known_hosts_file)) {
+        (false, Some(_)) => Err(permanent(
+            "Both `known_hosts` and `known_hosts_file` are given.",
+            "Take one of them out.",
+        )),
+        (false, None) => Ok(HostKeys::Lines(
+            a.known_hosts.iter().map(line).collect::<Result<_, _>>()?,
+        )),
+        (true, Some(file)) => path("known_hosts_file", &file).map(HostKeys::File),
+        (true, None) if a.host_keys == "accept-new" => Ok(HostKeys::AcceptNew),
+        (true, None) => Ok(HostKeys::Lines(Vec::new())),
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests;

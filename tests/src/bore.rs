@@ -1,0 +1,57 @@
+//! The real bore, as a server on this machine.
+
+use crate::processes::wait_until;
+use std::net::{IpAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// A server with an address of its own, because its control port is always 7835.
+pub struct Server {
+    pub address: IpAddr,
+    child: Child,
+}
+
+impl Server {
+    pub fn start(secret: Option<&str>) -> Self {
+        static NEXT: AtomicU8 = AtomicU8::new(2);
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let address = IpAddr::from([127, high.max(1), low, NEXT.fetch_add(1, Ordering::SeqCst)]);
+        let text = address.to_string();
+        let mut command = Command::new(crate::part("NEXUS_TEST_BORE"));
+        command.args(["server", "--bind-addr", &text, "--bind-tunnels", &text]);
+        if let Some(secret) = secret {
+            command.env("BORE_SECRET", secret);
+        }
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Self { address, child };
+        assert!(
+            wait_until(BOUND, || TcpStream::connect((address, 7835)).is_ok()),
+            "no bore server"
+        );
+        server
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// A tunnel `home` by way of it; `more` are keys of the tunnel.
+    pub fn config(&self, more: &str) -> String {
+        format!(
+            "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n{more}\n\
+             [plugin.tunnel-bore.config]\nserver = \"{}\"\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
+            self.address,
+            crate::part("NEXUS_TEST_BORE")
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
