@@ -4,11 +4,13 @@
 //! `store`) → (`config`, `model`, `time`). `ARCHITECTURE.md` is the map.
 
 pub mod app;
+pub mod backup;
 pub mod builtin;
 pub mod capabilities;
 pub mod cli;
 pub mod config;
 pub mod journal;
+pub mod logfile;
 pub mod model;
 pub mod outgoing;
 pub mod process;

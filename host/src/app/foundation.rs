@@ -78,6 +78,42 @@ impl Foundation {
         })
     }
 
+    /// For a look at the plugins beside a host that runs: programs can be asked for their version, but with a folder and a
+    /// store of their own below `scratch`, so that nothing of the host is touched but its cache.
+    ///
+    /// # Errors
+    /// `scratch` cannot be written, or the machine cannot run plugins.
+    pub fn beside(config: Config, clock: Arc<dyn Clock>, scratch: &Path) -> anyhow::Result<Self> {
+        let store = Store::open(scratch)?;
+        let processes = process::open(TableOptions {
+            data_dir: scratch.to_owned(),
+            marker: random_token()?,
+            keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
+            clock: Arc::clone(&clock),
+            hidden_env: config.secret_variables.clone(),
+        })?;
+        // Looking must not make a data directory where there is none.
+        let data_dir = if config.data_dir.exists() {
+            &config.data_dir
+        } else {
+            scratch
+        };
+        let runtime = Runtime::new(RuntimeOptions {
+            data_dir: data_dir.to_owned(),
+            clock,
+            processes: Arc::clone(&processes),
+            outgoing: Arc::new(outgoing::Client::new()),
+            kv: Arc::new(store.clone()),
+        })?;
+        Ok(Self {
+            config,
+            store,
+            processes,
+            runtime,
+            _held: None,
+        })
+    }
+
     /// The login plugin that is selected.
     ///
     /// # Errors

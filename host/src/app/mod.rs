@@ -211,6 +211,11 @@ impl App {
         self.chat.status()
     }
 
+    /// The tunnels as people see them; changes are seen at once.
+    pub fn tunnel_statuses(&self) -> watch::Receiver<Vec<crate::model::tunnel::Status>> {
+        self.tunnels.statuses()
+    }
+
     pub fn data_dir(&self) -> &std::path::Path {
         &self.foundation.config.data_dir
     }

@@ -1,11 +1,16 @@
-//! The log goes to stderr: stdout carries the lines that programs read.
+//! The log of this process: on stderr, since stdout carries the lines that programs read, and in a file.
 
 use crate::config::resolved::Log;
+use crate::logfile::Writer;
 use anyhow::Context as _;
 use std::io::IsTerminal as _;
-use tracing_subscriber::EnvFilter;
+use std::sync::Arc;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
-/// Starts the log of this process.
+/// Starts the log of this process. A file that cannot be written is said and done without: a full disk must not keep the
+/// page from coming up.
 ///
 /// # Errors
 /// The filter is not one, or a log has been started before.
@@ -15,14 +20,48 @@ pub(super) fn start(log: &Log) -> anyhow::Result<()> {
     if !log.filter.contains("audit") {
         filter = filter.add_directive("audit=info".parse().context("log.filter")?);
     }
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    let started = if log.json {
-        builder.json().try_init()
+    let stderr = if log.json {
+        stderr.json().boxed()
     } else {
-        builder.with_target(false).try_init()
+        stderr.with_target(false).boxed()
     };
-    started.map_err(|e| anyhow::anyhow!("the log cannot be started: {e}"))
+    let opened = log.file.as_ref().map(|file| (&file.path, Writer::open(file)));
+    let (writer, trouble) = match opened {
+        None => (None, None),
+        Some((_, Ok(writer))) => (Some(Arc::new(writer)), None),
+        Some((path, Err(why))) => (None, Some((path, why))),
+    };
+    let file = writer.map(|writer| tracing_subscriber::fmt::layer().json().with_writer(writer));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(stderr)
+        .with(file)
+        .try_init()
+        .map_err(|e| anyhow::anyhow!("the log cannot be started: {e}"))?;
+    if let Some((path, why)) = trouble {
+        tracing::warn!(
+            "the log goes to stderr alone: {} cannot be used, {why}. Another place: [log] file = \"/path\"; none: file = \"\"",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether what is written to stderr is kept by systemd's journal, which others of the machine may read.
+pub(super) fn stderr_is_kept() -> bool {
+    #[cfg(unix)]
+    {
+        let kept = std::env::var("JOURNAL_STREAM").ok().and_then(|text| {
+            let (device, inode) = text.split_once(':')?;
+            Some((device.parse::<u64>().ok()?, inode.parse::<u64>().ok()?))
+        });
+        let stderr = rustix::fs::fstat(std::io::stderr()).ok();
+        kept.zip(stderr)
+            .is_some_and(|(kept, stderr)| kept == (stderr.st_dev, stderr.st_ino))
+    }
+    #[cfg(not(unix))]
+    false
 }

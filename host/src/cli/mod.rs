@@ -1,8 +1,13 @@
 //! The command line: one file per subcommand. Exit codes: 0 ok, 1 failure, 2 usage or configuration.
 
+mod backup;
 mod config;
 mod control;
+mod describe;
+mod doctor;
 mod logging;
+mod logs;
+mod notify;
 pub mod plugin;
 mod running;
 mod setup;
@@ -71,6 +76,19 @@ enum Command {
     /// Install what Nexus can run
     #[command(subcommand)]
     Setup(setup::SetupCommand),
+    /// Show the log that is kept in a file
+    Logs(logs::LogsArgs),
+    /// Write all data into one file, while nexus runs or not
+    Backup(backup::BackupArgs),
+    /// Put a backup back; nexus must not run
+    Restore(backup::RestoreArgs),
+    /// Look for what is wrong on this machine, and say how to mend it
+    Doctor(doctor::DoctorArgs),
+    /// Print the completions of a shell
+    #[command(after_help = describe::HOW_TO_USE_COMPLETIONS)]
+    Completions(describe::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man(describe::ManArgs),
     /// Print the version
     Version,
 }
@@ -158,6 +176,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plugin(command) => plugin::run(command, &place),
         Command::User(command) => run_user(command, &place),
         Command::Setup(command) => setup::run(&command, &place),
+        Command::Logs(args) => logs::run(&args, &place),
+        Command::Backup(args) => backup::write(args, &place),
+        Command::Restore(args) => backup::restore(&args, &place),
+        Command::Doctor(args) => doctor::run(&args, &place),
+        Command::Completions(args) => describe::completions(&args, Cli::command()),
+        Command::Man(args) => describe::man(&args, Cli::command()),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)

@@ -1,12 +1,17 @@
 //! `nexus up`: starts everything, says so, waits for the signal, stops everything.
 
-use super::{Stops, complain, say};
+use super::notify::Manager;
+use super::{Stops, complain, logging, say};
 use crate::app::App;
 use crate::config::resolved::Config;
-use crate::services::chat::ChatStatus;
+use crate::model::tunnel;
+use crate::services::chat::{ChatStatus, Phase};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Runs until a signal ends it. On readiness one line goes to stdout, alone: `nexus listening on http://ADDR:PORT`.
 ///
@@ -14,17 +19,35 @@ use tokio::sync::watch;
 /// What keeps Nexus from starting: the data directory in use, the port taken, a plugin that cannot be loaded.
 pub async fn up(config: Config) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
+    let manager = Arc::new(Manager::of_this_process());
     let app = App::start(config).await?;
     say(&format!("nexus listening on http://{}", app.address()));
-    if let Some(link) = app.setup_link() {
-        // On the terminal and nowhere else: not in the log, which may be kept.
-        complain(&format!(
+    // The log's own first line: a kept log has to say which start it tells of.
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = %app.data_dir().display(),
+        "listening on http://{}",
+        app.address()
+    );
+    match app.setup_link() {
+        // Others of the machine may read the journal, and it is kept.
+        Some(_) if logging::stderr_is_kept() => complain(&format!(
+            "Nobody has an account yet. Make the owner's on this machine: nexus user add NAME --data-dir {}",
+            app.data_dir().display()
+        )),
+        // On the terminal and nowhere else: not in the log, which is kept.
+        Some(link) => complain(&format!(
             "\n  Nobody has an account yet. Open this link in a browser to make the owner's account:\n\n    {link}\n\n  \
              It works once, for 15 minutes; start nexus again for a new one.\n"
-        ));
+        )),
+        None => {}
     }
     tokio::spawn(tell_what_is_missing(app.chat_status(), app.data_dir().to_owned()));
+    let told = tell_the_manager(&manager, &app);
     let stop = stops.next().await;
+    // The watchdog is kept calm to the end.
+    told.abort();
+    manager.stopping();
     tracing::info!("{stop}: stopping in order; once more stops at once");
     tokio::select! {
         () = app.stop() => Ok(ExitCode::SUCCESS),
@@ -33,6 +56,51 @@ pub async fn up(config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// That Nexus is up, what it does from now on, and that it lives. What is returned is only about the second of these.
+fn tell_the_manager(manager: &Arc<Manager>, app: &App) -> JoinHandle<()> {
+    let address = app.address();
+    let (mut chat, mut tunnels) = (app.chat_status(), app.tunnel_statuses());
+    manager.ready(&summary(address, &chat.borrow(), &tunnels.borrow()));
+    let calm = Arc::clone(manager);
+    tokio::spawn(async move { calm.keep_watchdog_calm().await });
+    let manager = Arc::clone(manager);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                changed = chat.changed() => if changed.is_err() { return },
+                changed = tunnels.changed() => if changed.is_err() { return },
+            }
+            manager.status(&summary(
+                address,
+                &chat.borrow_and_update(),
+                &tunnels.borrow_and_update(),
+            ));
+        }
+    })
+}
+
+/// One line, without a secret: every user of the machine may read it.
+fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -> String {
+    let phase = match &chat.phase {
+        Phase::Starting { .. } => "starts",
+        Phase::Up if chat.example => "is not there, an example is shown",
+        Phase::Up => "is up",
+        Phase::Reconnecting { .. } => "reconnects",
+        Phase::Failed { .. } => "failed",
+        Phase::Stopped => "is stopped",
+    };
+    let title = chat.missing.as_ref().map_or(&chat.title, |missing| &missing.title);
+    let open = tunnels
+        .iter()
+        .filter(|t| matches!(t.state, tunnel::State::Up { .. } | tunnel::State::Degraded { .. }))
+        .count();
+    let tunnels = match tunnels.len() {
+        0 => String::new(),
+        all => format!("; {open} of {all} tunnels open"),
+    };
+    format!("Listening on http://{address}; {title} {phase}{tunnels}")
 }
 
 /// Once when the backend's program is found missing, and once when it is there after all.

@@ -102,6 +102,10 @@ pub(super) struct Limits {
 pub(super) struct Log {
     pub filter: Option<Located<String>>,
     pub json: Option<Located<bool>>,
+    /// Empty: none.
+    pub file: Option<Located<String>>,
+    pub max_size: Option<Located<u64>>,
+    pub max_files: Option<Located<u32>>,
 }
 
 impl Authored {
@@ -347,6 +351,14 @@ impl Log {
                 },
             ),
             json: t.boolean("json", findings),
+            file: t.get(
+                "file",
+                "a path, or \"\" for none; a relative one starts at this file's folder",
+                findings,
+                path_or_none,
+            ),
+            max_size: size(&mut t, "max_size", findings),
+            max_files: t.whole("max_files", 2..=1000, findings),
         };
         t.finish(findings);
         log
@@ -367,14 +379,18 @@ fn path(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Op
         key,
         "a path; a relative one starts at this file's folder",
         findings,
-        |v| match v.as_str() {
-            Some(text) if text == "~" || text.starts_with("~/") => {
-                Err(Unfit::fix("`~` is not expanded here: write the whole path"))
-            }
-            Some(text) if !text.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
-            _ => Err(Unfit::PLAIN),
-        },
+        |v| path_or_none(v).and_then(|text| if text.is_empty() { Err(Unfit::PLAIN) } else { Ok(text) }),
     )
+}
+
+fn path_or_none(v: &DeValue<'_>) -> Result<String, Unfit> {
+    match v.as_str() {
+        Some(text) if text == "~" || text.starts_with("~/") => {
+            Err(Unfit::fix("`~` is not expanded here: write the whole path"))
+        }
+        Some(text) if !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err(Unfit::PLAIN),
+    }
 }
 
 fn address(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Located<SocketAddr>> {

@@ -4,7 +4,7 @@
 use super::authored::{self, Authored};
 use super::diagnostic::{Diagnostic, Place, Span};
 use super::read::{Findings, Located};
-use super::resolved::{Auth, Log, Probe};
+use super::resolved::{Auth, Probe};
 use super::units::show_duration;
 use crate::timeouts;
 use nexus_plugin_api::manifest::{Kind, Name};
@@ -14,6 +14,11 @@ use std::time::Duration;
 pub(super) const AUTH_PLUGIN: &str = "auth-local";
 pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
+/// Weeks of ordinary use, in 50 MiB together.
+const LOG_SIZE: u64 = 10 << 20;
+const LOG_FILES: u32 = 5;
+/// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
+const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
 /// What `probe` of a tunnel may be.
 pub(super) const PROBE: &str =
     "\"public\", \"off\", or the address where this machine finds the public side: \"192.0.2.1:443\"";
@@ -31,6 +36,16 @@ pub(super) struct Prepared {
     /// Where each plugin is selected, and as what.
     pub selected: Vec<Selection>,
     pub log: Log,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    pub filter: String,
+    pub json: bool,
+    /// As written; empty: none. Left out: the place in the data directory.
+    pub file: Option<String>,
+    pub max_size: u64,
+    pub max_files: u32,
 }
 
 #[derive(Debug)]
@@ -93,11 +108,26 @@ impl Prepared {
             tunnels,
             plugins,
             selected,
-            log: Log {
-                filter: log.filter.map_or_else(|| "info".to_owned(), |f| f.value),
-                json: log.json.is_some_and(|j| j.value),
-            },
+            log: prepare_log(log, findings),
         }
+    }
+}
+
+fn prepare_log(log: authored::Log, findings: &mut Findings) -> Log {
+    if let Some(size) = log.max_size.as_ref().filter(|s| !LOG_SIZES.contains(&s.value)) {
+        findings.push(
+            size.problem("a file of the log cannot have this size")
+                .found(format!("{} bytes", size.value))
+                .expected("from \"64 KiB\" to \"4 GiB\"")
+                .fix("leave it out for \"10 MiB\""),
+        );
+    }
+    Log {
+        filter: log.filter.map_or_else(|| "info".to_owned(), |f| f.value),
+        json: log.json.is_some_and(|j| j.value),
+        file: log.file.map(|f| f.value),
+        max_size: log.max_size.map_or(LOG_SIZE, |s| s.value),
+        max_files: log.max_files.map_or(LOG_FILES, |n| n.value),
     }
 }
 

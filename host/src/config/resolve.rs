@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Place, Report};
 use super::plugins;
 use super::prepared::{Listen, Prepared};
 use super::read::Findings;
-use super::resolved::{Chat, Config, Tunnel, Web};
+use super::resolved::{Chat, Config, Log, LogFile, Tunnel, Web};
 use super::{Machine, Overrides};
 use std::path::{Component, Path, PathBuf};
 
@@ -103,6 +103,20 @@ pub(super) fn resolve_noting(
         ..
     } = prepared;
     let secret_variables = secret_variables.into_iter().collect();
+    let log_path = match log.file.as_deref() {
+        None => Some(data_dir.join("logs/nexus.log")),
+        Some("") => None,
+        Some(written) => Some(from_folder(written)),
+    };
+    let log = Log {
+        filter: log.filter,
+        json: log.json,
+        file: log_path.map(|path| LogFile {
+            path,
+            max_size: log.max_size,
+            max_files: log.max_files,
+        }),
+    };
     Some(Config {
         secret_variables,
         data_dir,

@@ -175,5 +175,18 @@ pub struct Limits {
 pub struct Log {
     /// As `tracing_subscriber::EnvFilter` reads it.
     pub filter: String,
+    /// What goes to stderr is JSON; what goes to the file always is.
     pub json: bool,
+    /// Beside stderr; none: stderr alone.
+    pub file: Option<LogFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// Absolute. Older files lie beside it: `nexus.log.1` is the newest of them.
+    pub path: PathBuf,
+    /// Bytes, from which on a new file is begun.
+    pub max_size: u64,
+    /// Together with the present one; at least 2.
+    pub max_files: u32,
 }

@@ -120,6 +120,9 @@ fn without_a_file_everything_has_a_default() {
     assert_eq!(c.chat.workspace, std::env::temp_dir());
     assert_eq!(c.data_dir, PathBuf::from("/data-home/nexus"));
     assert!(c.tunnels.is_empty() && c.file.is_none());
+    let log = c.log.file.unwrap();
+    assert_eq!(log.path, PathBuf::from("/data-home/nexus/logs/nexus.log"));
+    assert_eq!((log.max_size, log.max_files), (10 << 20, 5));
     assert_eq!(
         c.plugins.keys().collect::<Vec<_>>(),
         ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"],
@@ -149,6 +152,15 @@ fn the_command_line_wins_over_the_file() {
         said.contains("--listen on the command line") && said.contains("open to the network"),
         "{said}"
     );
+}
+
+#[test]
+fn the_log_lies_where_it_is_said() {
+    let file = |text: &str| good(&format!("[log]\n{text}")).log.file;
+    let there = file("file = \"logs/own.log\"\nmax_size = \"1 MiB\"\nmax_files = 3").unwrap();
+    assert_eq!(there.path, std::env::temp_dir().join("logs/own.log"));
+    assert_eq!((there.max_size, there.max_files), (1 << 20, 3));
+    assert_eq!(file("file = \"\""), None);
 }
 
 #[test]
@@ -277,6 +289,13 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[web]\nhosts = [\"x.org\", \"http://y\"]",
         &[":3:19", "an item of `web.hosts` does not fit"],
     ),
+    (
+        "[log]\nmax_size = \"1 KiB\"",
+        &[":3:12", "found: 1024 bytes", "from \"64 KiB\" to \"4 GiB\""],
+    ),
+    ("[log]\nmax_files = 1", &["a whole number from 2 to 1000"]),
+    ("[log]\nfile = \"~/nexus.log\"", &["`~` is not expanded"]),
+    ("[log]\nfile = false", &["a path, or \"\" for none"]),
     ("[auth]\nlockout = 30", &["write the unit: \"30s\" for seconds"]),
     ("[auth]\nlockout = \"30 min\"", &["units are ms, s, m, h and d"]),
     ("[auth]\nlockout_failures = 0", &["a whole number from 1 to 1000"]),

@@ -5,8 +5,6 @@ use super::port::EnvironmentBase;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// Prefixes of what the host keeps to itself.
-const OWN: [&str; 2] = ["NEXUS_", "TUNNEL_"];
 /// What a clean environment has besides TMPDIR.
 const CLEAN: [&str; 3] = ["PATH", "HOME", "LANG"];
 
@@ -36,9 +34,7 @@ impl Environment<'_> {
         let shown = name.to_string_lossy();
         match self.base {
             EnvironmentBase::Clean => CLEAN.contains(&&*shown),
-            EnvironmentBase::Inherit => {
-                !OWN.iter().any(|own| shown.starts_with(own)) && !self.hidden.iter().any(|h| h.as_str() == shown)
-            }
+            EnvironmentBase::Inherit => !super::is_our_own(&shown) && !self.hidden.iter().any(|h| h.as_str() == shown),
         }
     }
 }
@@ -65,6 +61,11 @@ mod tests {
             "TUNNEL_TOKEN",
             "OPENAI_KEY",
             "NEXUSES",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "LISTEN_FDS",
+            "CREDENTIALS_DIRECTORY",
         ];
         let host = host.map(|n| (n.into(), "v".into()));
         let all = environment.of(

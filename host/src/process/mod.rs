@@ -85,6 +85,21 @@ pub fn open(_: TableOptions) -> Result<Arc<dyn port::Processes>, port::ProcessEr
 /// The variable that every child carries, so that what belongs to a host can be found.
 pub const MARKER: &str = "NEXUS_INSTANCE";
 
+/// Prefixes of the variables that the host keeps to itself.
+const OWN: [&str; 3] = ["NEXUS_", "TUNNEL_", "LISTEN_"];
+/// What a service manager says to the host alone. A child that had them could speak to the manager in the host's name.
+const OF_THE_SERVICE_MANAGER: [&str; 4] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "CREDENTIALS_DIRECTORY",
+];
+
+/// Whether an environment variable is for this process and none of its children.
+pub fn is_our_own(variable: &str) -> bool {
+    OWN.iter().any(|own| variable.starts_with(own)) || OF_THE_SERVICE_MANAGER.contains(&variable)
+}
+
 /// Orphans of this process's descendants become its own children instead of init's. Process-wide.
 ///
 /// # Errors

@@ -74,13 +74,7 @@ impl CodeCache {
         };
         private(&self.dir)?;
         private(file)?;
-        let rest = bytes
-            .strip_prefix(MAGIC)
-            .ok_or("it is not a file of this version of nexus")?;
-        let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is cut off")?;
-        if Sha256::digest(code).as_slice() != digest {
-            return Err("it is damaged: its content does not have the digest it was written with".into());
-        }
+        let code = checked(&bytes)?;
         // SAFETY: `deserialize` trusts the bytes to come from `Component::serialize`. They lie in a file and a directory
         // that only this user can write (checked above), were written by `write` below for an engine of the same
         // compatibility (part of the name, and checked again by wasmtime), and are undamaged (digest).
@@ -111,6 +105,54 @@ impl CodeCache {
         }
         Ok(written?)
     }
+}
+
+/// What the cache of a data directory holds, for `nexus doctor`.
+#[derive(Debug, Default)]
+pub struct CacheState {
+    pub files: usize,
+    pub bytes: u64,
+    /// Why files or the folder are refused; they are compiled anew.
+    pub trouble: Vec<String>,
+}
+
+/// Looks at every file of the cache and changes none.
+pub fn cache_state(data_dir: &Path) -> CacheState {
+    let cache = CodeCache::new(data_dir);
+    let mut state = CacheState::default();
+    let Ok(entries) = std::fs::read_dir(&cache.dir) else {
+        return state;
+    };
+    state.trouble.extend(private(&cache.dir).err());
+    for path in entries.flatten().map(|e| e.path()) {
+        if path.extension().is_none_or(|e| e != "cwasm") {
+            continue;
+        }
+        state.files += 1;
+        let whole = || -> Result<u64, String> {
+            private(&path)?;
+            let bytes = std::fs::read(&path).map_err(|e| e.to_string())?;
+            checked(&bytes)?;
+            Ok(bytes.len() as u64)
+        };
+        match whole() {
+            Ok(bytes) => state.bytes += bytes,
+            Err(why) => state.trouble.push(format!("{}: {why}", path.display())),
+        }
+    }
+    state
+}
+
+/// The code in a file of the cache.
+fn checked(bytes: &[u8]) -> Result<&[u8], String> {
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or("it is not a file of this version of nexus")?;
+    let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is cut off")?;
+    if Sha256::digest(code).as_slice() != digest {
+        return Err("it is damaged: its content does not have the digest it was written with".into());
+    }
+    Ok(code)
 }
 
 #[cfg(unix)]

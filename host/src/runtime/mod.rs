@@ -24,6 +24,7 @@ mod supervisor;
 mod tests;
 mod tunnel;
 
+pub use cache::{CacheState, cache_state};
 pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;

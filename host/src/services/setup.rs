@@ -171,8 +171,7 @@ fn command(program: &Path, cwd: &Path) -> Command {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("NEXUS_") || text.starts_with("TUNNEL_") {
+        if crate::process::is_our_own(&name.to_string_lossy()) {
             command.env_remove(&name);
         }
     }

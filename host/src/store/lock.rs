@@ -60,6 +60,53 @@ impl Lock {
     }
 }
 
+/// Who holds the lock of a data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: u32,
+    /// `http://127.0.0.1:7860`; none: it does not listen yet.
+    pub url: Option<String>,
+}
+
+/// Who runs on `data_dir`, without taking the lock even for a moment: a host that starts just now would be refused.
+pub fn holder(data_dir: &Path) -> Option<Holder> {
+    let path = data_dir.join(FILE);
+    let text = std::fs::read_to_string(&path).ok()?;
+    let (pid, url) = match text.trim().split_once(", ") {
+        Some((pid, url)) => (pid, Some(url.to_owned())),
+        None => (text.trim(), None),
+    };
+    let pid = pid.strip_prefix("process ")?.parse().ok()?;
+    // The text outlives its process.
+    held_by(&path, pid).then_some(Holder { pid, url })
+}
+
+/// The kernel's own list: `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`. Not by the device, whose number some file
+/// systems tell differently.
+#[cfg(target_os = "linux")]
+fn held_by(path: &Path, pid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(meta) = path.metadata() else { return false };
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "FLOCK").skip(3);
+        let whose = words.next() == Some(pid.to_string().as_str());
+        let file = words.next().and_then(|file| file.rsplit(':').next());
+        whose && file == Some(meta.ino().to_string().as_str())
+    })
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn held_by(_: &Path, pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
+#[cfg(not(unix))]
+fn held_by(_: &Path, _: u32) -> bool {
+    true
+}
+
 fn held(data_dir: &Path, owner: &str) -> String {
     let who = if owner.is_empty() {
         String::new()
@@ -89,7 +136,13 @@ mod tests {
             why.contains("http://127.0.0.1:7860") && why.contains(&std::process::id().to_string()),
             "{why}"
         );
+        let holder = holder(dir.path()).unwrap();
+        assert_eq!(
+            (holder.pid, holder.url.as_deref()),
+            (std::process::id(), Some("http://127.0.0.1:7860"))
+        );
         drop(first);
+        assert_eq!(super::holder(dir.path()), None, "the text alone is no lock");
         Lock::acquire(dir.path()).unwrap();
     }
 }

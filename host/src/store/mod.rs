@@ -17,6 +17,7 @@ pub mod logins;
 pub mod port;
 mod schema;
 pub mod settings;
+pub mod snapshot;
 mod writer;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};

@@ -31,18 +31,38 @@ const STEPS: &[&str] = &[
         text TEXT NOT NULL) STRICT;",
 ];
 
+/// The newest schema that this nexus knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// The schema of a database that is left as it is; 0: it is empty.
+///
+/// # Errors
+/// It is newer than what this nexus knows, or no database.
+pub(super) fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known() {
+        return Err(newer(path, found));
+    }
+    Ok(found)
+}
+
+fn newer(path: &Path, found: i64) -> StoreError {
+    StoreError::Newer {
+        path: path.display().to_string(),
+        found,
+        known: known(),
+    }
+}
+
 /// Brings the database up to date, each step in a transaction of its own.
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     loop {
         let step = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let found: i64 = step.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found > known {
-            return Err(StoreError::Newer {
-                path: path.display().to_string(),
-                found,
-                known,
-            });
+        if found > known() {
+            return Err(newer(path, found));
         }
         let Some(sql) = usize::try_from(found).ok().and_then(|n| STEPS.get(n)) else {
             return Ok(());

@@ -1,0 +1,97 @@
+//! `nexus backup`, `nexus restore`.
+
+use super::{Components, Where, complain, load_config, say};
+use crate::backup;
+use crate::config::resolved::Config;
+use crate::logfile;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// Where it goes; must not exist yet [default: nexus-TIME.tar.gz in the current directory]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// What `nexus backup` wrote
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Also where there is data: it is kept in a folder before-restore-… of the data directory
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode> {
+    let config = match load_config(place, None, &Components::shipped()) {
+        Ok(config) => config,
+        Err(e) => return Ok(e.show()),
+    };
+    let file = args.file.unwrap_or_else(|| {
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        PathBuf::from(format!("nexus-{now}.tar.gz"))
+    });
+    let log = config.log.file.as_ref().map(|log| log.path.clone());
+    let written = backup::write(&config.data_dir, &file, &|path| {
+        log.as_deref().is_some_and(|log| logfile::is_part_of(log, path))
+    })?;
+    for path in &written.skipped {
+        complain(&format!("left out, since it is no regular file: {}", path.display()));
+    }
+    say(&format!(
+        "{}: files {}, bytes {}, schema {}",
+        file.display(),
+        written.manifest.files.len(),
+        written.bytes,
+        written.manifest.schema
+    ));
+    for line in not_in_it(&config) {
+        complain(&line);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is needed besides, and lies elsewhere.
+fn not_in_it(config: &Config) -> Vec<String> {
+    let mut lines = vec!["Keep it as you keep a password: it holds the accounts and the chats.".to_owned()];
+    if let Some(file) = &config.file {
+        lines.push(format!(
+            "Not in it: the configuration {}, with the secret files and the plugins it names.",
+            file.display()
+        ));
+    }
+    lines
+}
+
+pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitCode> {
+    let config = match load_config(place, None, &Components::shipped()) {
+        Ok(config) => config,
+        Err(e) => return Ok(e.show()),
+    };
+    let restored = backup::restore(&args.file, &config.data_dir, args.force)?;
+    say(&format!(
+        "{} holds what nexus {} wrote at {}; files: {}",
+        config.data_dir.display(),
+        restored.manifest.nexus,
+        restored.manifest.created_at,
+        restored.manifest.files.len()
+    ));
+    if let Some(before) = &restored.before {
+        say(&format!("What was there before lies in {}", shown(before)));
+    }
+    complain("Everybody has to log in again: logins are not in a backup.");
+    if !config.data_dir.join("tools").exists() && config.chat.plugin == "chat-opencode" {
+        complain(&format!(
+            "Installed programs are not in it either; if opencode came from nexus: nexus setup opencode --data-dir {}",
+            config.data_dir.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(path: &Path) -> String {
+    format!("{}; remove it when you do not need it any more", path.display())
+}

@@ -1,0 +1,283 @@
+//! The machine: addresses, permissions, space, the data.
+
+use super::Finding;
+use crate::cli::plugin::toolchain::{TARGET, Toolchain};
+use crate::config::default_place;
+use crate::config::resolved::Config;
+use crate::runtime::cache_state;
+use crate::store::lock::Holder;
+use crate::store::{Store, StoreError, snapshot};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+/// For an answer of the page on this machine.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Below it the next upgrade or a long chat may not fit …
+const LITTLE: u64 = 1 << 30;
+/// … and below this the database may stop at any time.
+const TOO_LITTLE: u64 = 100 << 20;
+
+pub(super) fn look(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
+    running(config, holder, findings);
+    #[cfg(unix)]
+    permissions(config, findings);
+    database(config, findings);
+    space(config, findings);
+    cache(config, findings);
+    log(config, findings);
+    // Not in the current directory: a file there could name another Rust, which rustup would then fetch.
+    findings.push(match Toolchain::find(&std::env::temp_dir()) {
+        Ok(toolchain) => Finding::ok("toolchain", format!("{} can build plugins", toolchain.version)),
+        Err(_) => Finding::ok(
+            "toolchain",
+            format!("no Rust with {TARGET}; it is needed only to build plugins (rustup target add {TARGET})"),
+        ),
+    });
+}
+
+fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
+    let data = config.data_dir.display();
+    let fixed = config.tunnels.values().filter(|t| t.listen.port() != 0);
+    if let Some(holder) = holder {
+        let pid = holder.pid;
+        let address = holder
+            .url
+            .as_deref()
+            .and_then(|url| url.strip_prefix("http://")?.parse().ok());
+        findings.push(match address.map(|address| (address, health(address))) {
+            Some((address, Ok(version))) => Finding::ok(
+                "running",
+                format!("nexus {version} runs on {data} as process {pid} and answers at http://{address}"),
+            ),
+            Some((address, Err(why))) => Finding::fail(
+                "running",
+                format!("process {pid} runs on {data}, but http://{address} does not answer: {why}"),
+                format!("kill {pid}\nand start it again; nexus logs says what it did last"),
+            ),
+            None => Finding::warn(
+                "running",
+                format!("process {pid} runs on {data} and does not listen yet"),
+                "look again in some seconds; nexus logs says what it does",
+            ),
+        });
+        return;
+    }
+    findings.push(Finding::ok("running", format!("no nexus runs on {data}")));
+    let web = (
+        "listen".to_owned(),
+        config.web.listen,
+        "[web]\nlisten = \"127.0.0.1:0\"".to_owned(),
+    );
+    let tunnels = fixed.map(|t| {
+        let fix = format!("[tunnel.{}]\nlisten = \"127.0.0.1:PORT\"   # another port", t.name);
+        (format!("listen.{}", t.name), t.listen, fix)
+    });
+    for (check, address, fix) in std::iter::once(web).chain(tunnels) {
+        findings.push(match TcpListener::bind(address) {
+            Ok(_) => Finding::ok(check, format!("{address} is free")),
+            Err(error) => {
+                let who = match health(address) {
+                    Ok(version) => format!("nexus {version} of another data directory is there"),
+                    Err(_) => error.to_string(),
+                };
+                Finding::fail(check, format!("{address} cannot be listened on: {who}"), fix)
+            }
+        });
+    }
+}
+
+/// The version of the nexus that answers at an address.
+fn health(address: SocketAddr) -> Result<String, String> {
+    let ask = || -> std::io::Result<String> {
+        let mut socket = TcpStream::connect_timeout(&address, ANSWER)?;
+        socket.set_read_timeout(Some(ANSWER))?;
+        write!(
+            socket,
+            "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        socket.take(1 << 20).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|e| e.to_string())?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let json = body
+        .find('{')
+        .zip(body.rfind('}'))
+        .and_then(|(from, to)| body.get(from..=to));
+    let health: Option<serde_json::Value> = json.and_then(|json| serde_json::from_str(json).ok());
+    let version = health.as_ref().and_then(|h| h.get("version")?.as_str());
+    version.map(str::to_owned).ok_or_else(|| "it is not nexus".to_owned())
+}
+
+#[cfg(unix)]
+fn permissions(config: &Config, findings: &mut Vec<Finding>) {
+    use std::os::unix::fs::MetadataExt as _;
+    let me = rustix::process::geteuid().as_raw();
+    let dir = &config.data_dir;
+    findings.push(match dir.metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Finding::ok("data", format!("{} is made at the first start", dir.display()))
+        }
+        Err(e) => Finding::fail(
+            "data",
+            format!("{} cannot be looked at: {e}", dir.display()),
+            "name another one with --data-dir DIR",
+        ),
+        Ok(meta) if meta.uid() != me => Finding::fail(
+            "data",
+            format!(
+                "{} belongs to user {}, and this is user {me}",
+                dir.display(),
+                meta.uid()
+            ),
+            format!("run nexus as that user, or: sudo chown -R {me} {}", dir.display()),
+        ),
+        Ok(meta) if meta.mode() & 0o077 != 0 => Finding::warn(
+            "data",
+            format!(
+                "{} has mode {:03o}: others can enter",
+                dir.display(),
+                meta.mode() & 0o777
+            ),
+            format!("chmod 700 {}", dir.display()),
+        ),
+        Ok(_) => Finding::ok("data", format!("{} is private", dir.display())),
+    });
+    let Some(file) = &config.file else { return };
+    // What is written there is allowed, to plugins and so to whoever can write it.
+    for path in std::iter::once(file.as_path()).chain(file.parent()) {
+        let Ok(meta) = path.metadata() else { continue };
+        // In a folder with the sticky bit (as /tmp) others cannot replace our file.
+        let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
+        if meta.mode() & 0o022 != 0 && !sticky {
+            findings.push(Finding::fail(
+                "config.mode",
+                format!("others can write to {}, and so allow plugins anything", path.display()),
+                format!("chmod go-w {}", path.display()),
+            ));
+            return;
+        }
+    }
+    findings.push(if file.starts_with(&config.chat.workspace) {
+        Finding::warn(
+            "config.mode",
+            format!(
+                "{} lies in the workspace {}, where the agent writes",
+                file.display(),
+                config.chat.workspace.display()
+            ),
+            if default_place().as_ref() == Some(file) {
+                "[chat.main]\nworkspace = \"/the/folder/of/the/project\"".to_owned()
+            } else {
+                format!("mv {} ~/.config/nexus/nexus.toml", file.display())
+            },
+        )
+    } else {
+        Finding::ok("config.mode", format!("only its owner writes to {}", file.display()))
+    });
+}
+
+fn database(config: &Config, findings: &mut Vec<Finding>) {
+    if !Store::exists(&config.data_dir) {
+        return findings.push(Finding::ok(
+            "database",
+            "there is none yet; it is made at the first start",
+        ));
+    }
+    findings.push(match snapshot::check(&config.data_dir.join(snapshot::NAME)) {
+        Ok(schema) => Finding::ok("database", format!("it is whole, schema {schema}")),
+        Err(error @ StoreError::Newer { .. }) => Finding::fail(
+            "database",
+            error.to_string(),
+            "install the newer nexus again, or: nexus restore FILE --force",
+        ),
+        Err(error) => Finding::fail("database", error.to_string(), "nexus restore FILE --force"),
+    });
+}
+
+fn space(config: &Config, findings: &mut Vec<Finding>) {
+    #[cfg(unix)]
+    {
+        let there = config
+            .data_dir
+            .ancestors()
+            .find(|dir| dir.exists())
+            .unwrap_or(Path::new("/"));
+        let free = rustix::fs::statvfs(there).map(|s| s.f_bavail.saturating_mul(s.f_frsize));
+        findings.push(match free {
+            Err(error) => Finding::warn(
+                "disk",
+                format!("the space on the disk of {} is not known: {error}", there.display()),
+                format!("df -h {}", there.display()),
+            ),
+            Ok(free) => {
+                let found = format!("{} MiB are free on the disk of {}", free >> 20, there.display());
+                let fix = format!("make room there, or use another disk with --data-dir DIR; what takes it: du -xh {} | sort -h | tail", there.display());
+                match free {
+                    ..TOO_LITTLE => Finding::fail("disk", found, fix),
+                    TOO_LITTLE..LITTLE => Finding::warn("disk", found, fix),
+                    LITTLE.. => Finding::ok("disk", found),
+                }
+            }
+        });
+    }
+    #[cfg(not(unix))]
+    let _ = (config, findings, LITTLE, TOO_LITTLE);
+}
+
+fn cache(config: &Config, findings: &mut Vec<Finding>) {
+    let state = cache_state(&config.data_dir);
+    findings.push(match state.trouble.as_slice() {
+        [] if state.files == 0 => Finding::ok(
+            "cache",
+            "empty: the next start compiles the plugins, within a second or two",
+        ),
+        [] => Finding::ok(
+            "cache",
+            format!("{} compiled plugins, {} KiB", state.files, state.bytes >> 10),
+        ),
+        trouble => Finding::warn(
+            "cache",
+            format!(
+                "compiled anew at each start, since it is refused: {}",
+                trouble.join("; ")
+            ),
+            format!("rm -r {}", config.data_dir.join("cache").display()),
+        ),
+    });
+}
+
+fn log(config: &Config, findings: &mut Vec<Finding>) {
+    let Some(log) = &config.log.file else {
+        return findings.push(Finding::ok("log", "it goes to stderr alone, as configured"));
+    };
+    let path = &log.path;
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        let there = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+        let wanted = if there.is_dir() {
+            Access::WRITE_OK | Access::EXEC_OK
+        } else {
+            Access::WRITE_OK
+        };
+        if let Err(error) = access(there, wanted) {
+            return findings.push(Finding::fail(
+                "log",
+                format!("{} cannot be written: {error}", there.display()),
+                "[log]\nfile = \"/another/place/nexus.log\"",
+            ));
+        }
+        if there != path && !there.is_dir() {
+            return findings.push(Finding::fail(
+                "log",
+                format!("{} is a file, where a folder for the log is needed", there.display()),
+                "[log]\nfile = \"/another/place/nexus.log\"",
+            ));
+        }
+    }
+    findings.push(Finding::ok("log", format!("{} (nexus logs shows it)", path.display())));
+}

@@ -1,0 +1,174 @@
+//! `nexus doctor`: looks at everything that a start depends on, beside a nexus that runs or without one. It takes no
+//! lock and changes nothing but the cache of compiled plugins.
+
+mod machine;
+mod plugins;
+
+use super::{Components, LoadError, Where, complain, load_config, say};
+use crate::config::resolved::Config;
+use crate::config::{Machine, Overrides, load};
+use crate::store::lock;
+use clap::Args;
+use serde::Serialize;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Write JSON: {"ok", "version", "findings": [{"check", "level", "found", "fix"}]}
+    #[arg(long)]
+    json: bool,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Ok,
+    /// It works, and could work better or safer.
+    Warn,
+    /// Something that is configured does not work.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// Dotted, as `program.opencode`; the same in every version.
+    check: String,
+    level: Level,
+    /// A sentence.
+    found: String,
+    /// A command, or lines for the configuration; none where nothing is to be done.
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            check: check.into(),
+            level: Level::Ok,
+            found: found.into(),
+            fix: None,
+        }
+    }
+    fn warn(check: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warn,
+            fix: Some(fix.into()),
+            ..Self::ok(check, found)
+        }
+    }
+    fn fail(check: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Fail,
+            ..Self::warn(check, found, fix)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    /// No finding is a failure.
+    ok: bool,
+    version: &'static str,
+    findings: Vec<Finding>,
+}
+
+pub(super) fn run(args: &DoctorArgs, place: &Where) -> anyhow::Result<ExitCode> {
+    let mut findings = Vec::new();
+    let config = configuration(place, &mut findings);
+    if let Some(config) = config {
+        let holder = lock::holder(&config.data_dir);
+        machine::look(&config, holder.as_ref(), &mut findings);
+        plugins::look(config, &mut findings);
+    }
+    let ok = findings.iter().all(|f| f.level != Level::Fail);
+    if args.json {
+        let report = Report {
+            ok,
+            version: env!("CARGO_PKG_VERSION"),
+            findings,
+        };
+        say(&serde_json::to_string_pretty(&report)?);
+    } else {
+        show(&findings);
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(findings: &[Finding]) {
+    let widest = findings.iter().map(|f| f.check.len()).max().unwrap_or(0);
+    let indent = " ".repeat(widest + 8);
+    let indented = |text: &str| text.trim_end().replace('\n', &format!("\n{indent}"));
+    for finding in findings {
+        let level = match finding.level {
+            Level::Ok => "ok  ",
+            Level::Warn => "WARN",
+            Level::Fail => "FAIL",
+        };
+        say(&format!(
+            "{level}  {:<widest$}  {}",
+            finding.check,
+            indented(&finding.found)
+        ));
+        if let Some(fix) = &finding.fix {
+            say(&format!("{indent}mend: {}", indented(fix)));
+        }
+    }
+    let count = |level| findings.iter().filter(|f| f.level == level).count();
+    complain(&match (count(Level::Fail), count(Level::Warn)) {
+        (0, 0) => "All is well.".to_owned(),
+        (fails, warns) => format!("{fails} failures, {warns} warnings"),
+    });
+}
+
+/// The configuration, or the defaults where it is broken: the rest of the machine is looked at all the same.
+fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
+    let plugins = Components::shipped();
+    match load_config(place, None, &plugins) {
+        Ok(config) => {
+            findings.push(match &config.file {
+                Some(file) => Finding::ok("config", format!("{} is valid", file.display())),
+                None => Finding::ok("config", "there is none, and none is needed"),
+            });
+            return Some(config);
+        }
+        Err(LoadError::Config(report)) => findings.push(Finding::fail(
+            "config",
+            report.to_string(),
+            "correct each place as it says; until then, what follows is about the defaults",
+        )),
+        Err(error) => findings.push(Finding::fail(
+            "config",
+            error.to_string(),
+            "change into a folder that exists",
+        )),
+    }
+    let overrides = Overrides {
+        data_dir: place.data_dir.clone(),
+        listen: None,
+    };
+    load(None, &overrides, &Machine::this(&plugins).ok()?).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_for_programs_stays() {
+        let report = Report {
+            ok: false,
+            version: "1.2.3",
+            findings: vec![Finding::ok("a", "fine"), Finding::fail("b.c", "broken", "mend it")],
+        };
+        assert_eq!(
+            serde_json::to_value(report).unwrap(),
+            serde_json::json!({ "ok": false, "version": "1.2.3", "findings": [
+                { "check": "a", "level": "ok", "found": "fine", "fix": null },
+                { "check": "b.c", "level": "fail", "found": "broken", "fix": "mend it" },
+            ]})
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! The plugins that the configuration selects: whether each loads, and what it says of the program that it needs. The
+//! plugin itself is asked, so that here and on the page the same version is too old.
+
+use super::Finding;
+use crate::app::Foundation;
+use crate::capabilities::{Gate, Requests};
+use crate::config::resolved::Config;
+use crate::model::plugin::{Availability, State};
+use crate::runtime::port::{Call, CallError, Supervised};
+use crate::time::SystemClock;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// For a plugin's word about its program, which may start slowly the first time.
+const PROBE: Duration = Duration::from_secs(40);
+
+pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
+    let failed = |why: String| {
+        Finding::fail(
+            "plugins",
+            format!("the plugins cannot be looked at: {why}"),
+            "make room in the folder for temporary files, or name another one in TMPDIR",
+        )
+    };
+    let scratch = match Scratch::make() {
+        Ok(scratch) => scratch,
+        Err(error) => return findings.push(failed(format!("{error:#}"))),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return findings.push(failed(error.to_string())),
+    };
+    let found = runtime.block_on(async {
+        let foundation = Foundation::beside(config, Arc::new(SystemClock), &scratch.0)?;
+        let mut found = Vec::new();
+        all(&foundation, &mut found).await;
+        foundation.processes.stop_all(None).await;
+        anyhow::Ok(found)
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match found {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(failed(format!("{error:#}"))),
+    }
+}
+
+async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
+    let config = &foundation.config;
+    let name = &config.auth.plugin;
+    match foundation.auth() {
+        Err(error) => findings.push(does_not_load(config, name, &error)),
+        Ok(auth) => findings.push(match asked(auth.methods()).await {
+            Ok(methods) => {
+                let titles: Vec<_> = methods.into_iter().map(|m| m.title).collect();
+                Finding::ok(format!("plugin.{name}"), format!("it answers: {}", titles.join(", ")))
+            }
+            Err(error) => Finding::fail(
+                format!("plugin.{name}"),
+                format!("it does not answer: {error}"),
+                "[auth]\nplugin = \"auth-local\"",
+            ),
+        }),
+    }
+    let name = &config.chat.plugin;
+    match foundation.chat(name) {
+        Err(error) => findings.push(does_not_load(config, name, &error)),
+        Ok(chat) => {
+            // An example is shown meanwhile, and the page offers the installation.
+            let stands_in = config.chat.fallback.is_some();
+            let probed = running(&*chat, || chat.probe()).await;
+            available(config, name, probed, stands_in, findings);
+        }
+    }
+    if let Some(name) = &config.chat.fallback {
+        findings.push(match foundation.chat(name) {
+            Ok(_) => Finding::ok(format!("plugin.{name}"), "it loads"),
+            Err(error) => does_not_load(config, name, &error),
+        });
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for tunnel in config.tunnels.values().filter(|t| seen.insert(t.plugin.clone())) {
+        match foundation.tunnel(tunnel) {
+            Err(error) => findings.push(does_not_load(config, &tunnel.plugin, &error)),
+            Ok(provider) => {
+                let probed = running(&*provider, || provider.probe()).await;
+                available(config, &tunnel.plugin, probed, false, findings);
+            }
+        }
+    }
+}
+
+/// Starts the plugin, asks it, and ends it.
+async fn running<'a, T>(
+    plugin: &'a (impl Supervised + ?Sized),
+    call: impl FnOnce() -> Call<'a, T>,
+) -> Result<T, CallError> {
+    let mut status = plugin.status();
+    plugin.start();
+    let up = status.wait_for(|s| matches!(s.state, State::Running | State::Failed { .. }));
+    // Where it does not come up, the call itself says why.
+    let _ = tokio::time::timeout(PROBE, up).await;
+    let answer = asked(call()).await;
+    plugin.stop().await;
+    answer
+}
+
+async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
+    let slow = |_| Err(CallError::Timeout(format!("no answer within {} s", PROBE.as_secs())));
+    tokio::time::timeout(PROBE, call).await.unwrap_or_else(slow)
+}
+
+fn does_not_load(config: &Config, name: &str, error: &anyhow::Error) -> Finding {
+    let fix = match &config.file {
+        Some(file) => format!("nexus plugin check {name} --config {}", file.display()),
+        None => format!("nexus plugin check {name}"),
+    };
+    Finding::fail(format!("plugin.{name}"), format!("it does not load: {error:#}"), fix)
+}
+
+/// What the plugin says of its program, and where that is.
+fn available(
+    config: &Config,
+    name: &str,
+    probed: Result<Availability, CallError>,
+    stands_in: bool,
+    findings: &mut Vec<Finding>,
+) {
+    let check = format!("plugin.{name}");
+    let programs = programs(config, name);
+    let missing = |found: String, fix: String| {
+        if stands_in {
+            Finding::warn(&check, found, fix)
+        } else {
+            Finding::fail(&check, found, fix)
+        }
+    };
+    findings.push(match probed {
+        Ok(Availability::Ready(version)) => Finding::ok(
+            &check,
+            match programs.as_slice() {
+                [] => format!("it is ready ({version})"),
+                found => format!("it is ready, with {version} ({})", found.join(", ")),
+            },
+        ),
+        Ok(Availability::Missing(hint)) => missing("its program is missing".to_owned(), hint),
+        Ok(Availability::Unsuitable(hint)) => missing("its program will not do".to_owned(), hint),
+        Err(error) => missing(format!("it does not answer: {error}"), "nexus logs".to_owned()),
+    });
+}
+
+/// Where its programs are, as the plugin itself finds them.
+fn programs(config: &Config, name: &str) -> Vec<String> {
+    let Some(plugin) = config.plugins.get(name) else {
+        return Vec::new();
+    };
+    let gate = Gate::new(plugin, Requests::default(), &config.data_dir);
+    let names = plugin.grants.processes.keys();
+    let found = names.filter_map(|program| gate.find(program).ok()?.ok());
+    found.map(|path| path.display().to_string()).collect()
+}
+
+/// A private folder that is gone afterwards.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+        let path = std::env::temp_dir().join(format!("nexus-doctor-{}", crate::time::random_token()?));
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).with_context(|| shown(&path))?;
+        Ok(Self(path))
+    }
+}
+
+fn shown(path: &Path) -> String {
+    format!("{} cannot be made", path.display())
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,207 @@
+//! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
+
+use super::{Components, Where, complain, load_config};
+use crate::logfile::{Filter, Line, Tail, last};
+use clap::Args;
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing::Level;
+
+/// Between two looks at a file that is followed.
+const LOOK: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Args)]
+pub(super) struct LogsArgs {
+    /// Go on with what is written from now on, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// How many lines, counted after --level and --plugin; or `all`
+    #[arg(long, short = 'n', value_name = "N", default_value = "100", value_parser = count)]
+    lines: Count,
+    /// This level and worse: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    level: Option<Level>,
+    /// What a plugin said, and what was said about it
+    #[arg(long, value_name = "NAME")]
+    plugin: Option<String>,
+    /// The lines as they are: one JSON object each
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count(Option<usize>);
+
+fn count(text: &str) -> Result<Count, String> {
+    if text == "all" {
+        return Ok(Count(None));
+    }
+    let number = text
+        .parse()
+        .map_err(|_| "expected a whole number, or `all`".to_owned())?;
+    Ok(Count(Some(number)))
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    // A number is a level too for `tracing`; nobody means that.
+    let named = text.chars().all(char::is_alphabetic);
+    named
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(|| "expected error, warn, info, debug or trace".to_owned())
+}
+
+pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
+    let config = match load_config(place, None, &Components::shipped()) {
+        Ok(config) => config,
+        Err(e) => return Ok(e.show()),
+    };
+    let Some(file) = config.log.file else {
+        anyhow::bail!(
+            "this configuration keeps no log in a file: [log] file = \"\". Leave the key out for logs/nexus.log in the \
+             data directory, and start nexus again"
+        );
+    };
+    let shown = show(args, &file.path);
+    match shown {
+        // `nexus logs | head` has what it wants.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => anyhow::bail!(
+            "there is no log at {} yet: `nexus up` begins it. A nexus with another data directory or configuration is \
+             named with --data-dir DIR or --config FILE",
+            file.path.display()
+        ),
+        Err(e) => Err(anyhow::Error::new(e).context(format!("the log {} cannot be read", file.path.display()))),
+        Ok(()) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
+    let filter = Filter {
+        level: args.level,
+        plugin: args.plugin.clone(),
+    };
+    let mut out = Out {
+        to: BufWriter::new(io::stdout().lock()),
+        json: args.json,
+        colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        damaged: 0,
+    };
+    let shown = last(path, args.lines.0, &filter, &mut |line| out.line(line));
+    let mut tail = match shown {
+        Err(e) if e.kind() == io::ErrorKind::NotFound && args.follow => {
+            complain(&format!("there is no log at {} yet: waiting for it", path.display()));
+            Tail::from_the_beginning(path)
+        }
+        other => other?,
+    };
+    out.flush()?;
+    if out.damaged > 0 {
+        complain(&format!("{} damaged lines are left out", out.damaged));
+    }
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
+        std::thread::sleep(LOOK);
+        let news = tail.look()?;
+        if news.missed {
+            complain("some lines were rotated away before they could be shown");
+        }
+        let mut wanted = news.lines.iter().filter(|line| filter.wants(line));
+        wanted.try_for_each(|line| out.line(line))?;
+        out.flush()?;
+    }
+}
+
+struct Out {
+    to: BufWriter<StdoutLock<'static>>,
+    json: bool,
+    colour: bool,
+    /// Lines that `--json` cannot show.
+    damaged: usize,
+}
+
+impl Out {
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        if self.json && line.parsed.is_none() {
+            self.damaged += 1;
+            return Ok(());
+        }
+        if self.json {
+            writeln!(self.to, "{}", line.raw)
+        } else {
+            writeln!(self.to, "{}", for_people(line, self.colour))
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// As on stderr.
+fn for_people(line: &Line, colour: bool) -> String {
+    let Some(parsed) = &line.parsed else {
+        return plain(&line.raw);
+    };
+    let level = format!("{:>5}", parsed.level);
+    let level = match (colour, parsed.level) {
+        (false, _) => level,
+        (true, Level::ERROR) => format!("\x1b[31m{level}\x1b[0m"),
+        (true, Level::WARN) => format!("\x1b[33m{level}\x1b[0m"),
+        (true, Level::INFO) => format!("\x1b[32m{level}\x1b[0m"),
+        (true, _) => format!("\x1b[34m{level}\x1b[0m"),
+    };
+    let mut text = format!("{} {level}", plain(&parsed.timestamp));
+    // The audit has none, only fields. (Writing to a String does not fail.)
+    if !parsed.message.is_empty() {
+        let _ = write!(text, " {}", plain(&parsed.message));
+    }
+    for (name, value) in &parsed.fields {
+        let _ = match value.as_str() {
+            Some(value) => write!(text, " {}={}", plain(name), plain(value)),
+            None => write!(text, " {}={}", plain(name), plain(&value.to_string())),
+        };
+    }
+    text
+}
+
+/// Nothing that moves a terminal's cursor or forges a line.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_shown_as_on_stderr_and_moves_no_cursor() {
+        let line = |text: &str| Line::read(text.as_bytes());
+        let whole = line(
+            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","fields":{"message":"fell\u001b[2J","plugin":"p","n":3},"target":"t"}"#,
+        );
+        assert_eq!(
+            for_people(&whole, false),
+            "2026-01-02T03:04:05Z  WARN fell [2J plugin=p n=3"
+        );
+        assert_eq!(for_people(&line("torn\x07"), true), "torn ");
+        assert!(for_people(&whole, true).contains("\x1b[33m WARN\x1b[0m"));
+    }
+
+    #[test]
+    fn counts_and_levels_are_read() {
+        assert_eq!(count("all").unwrap().0, None);
+        assert_eq!(count("0").unwrap().0, Some(0));
+        assert!(count("-1").unwrap_err().contains("all"));
+        assert_eq!(level("Warn").unwrap(), Level::WARN);
+        assert!(level("3").is_err() && level("loud").is_err());
+    }
+}

@@ -1,0 +1,116 @@
+//! The log in a file: JSON, a line for each event, whatever stderr shows, so that it can be read back by level and
+//! plugin. `nexus.log` is the present file, `nexus.log.1` the newest of the older ones.
+//!
+//! The writer is our own. A crate for this hands lines to a thread, which loses those that are queued when the process is
+//! killed, rotates by time alone and leaves the mode to the umask. Here a line is with the operating system before the
+//! event returns: `kill -9` loses none, and a rotation happens between two lines.
+
+mod reader;
+mod tail;
+mod writer;
+
+pub use reader::{Filter, Line, last};
+pub use tail::Tail;
+pub use writer::Writer;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The `number`th older file.
+pub(crate) fn older(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
+}
+
+/// Whether `file` is the log `path`, an older part of it, or its lock.
+pub fn is_part_of(path: &Path, file: &Path) -> bool {
+    let (Some(log), Some(name)) = (path.to_str(), file.to_str()) else {
+        return path == file;
+    };
+    let rest = name
+        .strip_prefix(log)
+        .map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    rest.is_some_and(|rest| rest.is_empty() || rest == "lock" || rest.parse::<u32>().is_ok())
+}
+
+/// The numbers of the older files that are there, in no order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn numbers(path: &Path) -> io::Result<Vec<u32>> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
+        return Ok(Vec::new());
+    };
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?.file_name();
+        let number = entry.to_str().and_then(|e| e.strip_prefix(name)?.strip_prefix('.'));
+        // Only as we write it: `nexus.log.01` is somebody else's.
+        if let Some(number) = number
+            && let Ok(n) = number.parse::<u32>()
+            && n.to_string() == number
+            && n > 0
+        {
+            numbers.push(n);
+        }
+    }
+    Ok(numbers)
+}
+
+/// Which file it is, whatever it is called by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64);
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(meta: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self(meta.dev(), meta.ino())
+    }
+
+    /// The time it was made, as near as such a system lets us come.
+    #[cfg(not(unix))]
+    fn of(meta: &std::fs::Metadata) -> Self {
+        let made = meta
+            .created()
+            .ok()
+            .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+        let made = made.unwrap_or_default();
+        Self(made.as_secs(), u64::from(made.subsec_nanos()))
+    }
+}
+
+/// All files of the log, open, the present one first. A rotation meanwhile leaves none out and none twice: files only
+/// move to higher numbers, which are opened later.
+///
+/// # Errors
+/// One of them cannot be opened.
+pub(crate) fn open_all(path: &Path) -> io::Result<Vec<(Identity, File)>> {
+    let mut most = match numbers(path) {
+        Ok(numbers) => numbers.into_iter().max().unwrap_or(0),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    // One that is moved while we look.
+    most = most.saturating_add(1);
+    let mut all: Vec<(Identity, File)> = Vec::new();
+    for number in 0..=most {
+        let name = if number == 0 {
+            path.to_owned()
+        } else {
+            older(path, number)
+        };
+        let file = match File::open(&name) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(io::Error::new(e.kind(), format!("{}: {e}", name.display()))),
+        };
+        let identity = Identity::of(&file.metadata()?);
+        if all.iter().all(|(other, _)| *other != identity) {
+            all.push((identity, file));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,178 @@
+//! `nexus doctor`: what it finds, and that it finds it beside a nexus that runs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use nexus_tests::nexus::{Nexus, Start};
+use nexus_tests::write_with_mode;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+const ECHO: &str = "[web]\nlisten = \"127.0.0.1:0\"\n[chat.main]\nplugin = \"chat-echo\"\n";
+const BOUND: Duration = Duration::from_secs(30);
+
+fn stop(mut nexus: Nexus) {
+    let exit = nexus.terminate(BOUND);
+    assert_eq!(exit.and_then(|e| e.code()), Some(0), "{}", nexus.output());
+    assert!(nexus.survivors().is_empty());
+}
+
+/// (exit code, the report)
+fn doctor(start: &Start) -> (i32, Value) {
+    let output = start.run(&["doctor"], &["--json"], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    assert_eq!(report["ok"], output.status.success(), "{report:#}");
+    for finding in report["findings"].as_array().unwrap() {
+        let level = finding["level"].as_str().unwrap();
+        assert_eq!(
+            level == "ok",
+            finding["fix"].is_null(),
+            "no fix, or one too many: {finding}"
+        );
+    }
+    (output.status.code().unwrap(), report)
+}
+
+/// "level: found | fix" of a check.
+fn of(report: &Value, check: &str) -> String {
+    let all = report["findings"].as_array().unwrap();
+    let found = all.iter().find(|f| f["check"] == check);
+    let f = found.unwrap_or_else(|| panic!("no {check} in {report:#}"));
+    format!(
+        "{}: {} | {}",
+        f["level"].as_str().unwrap(),
+        f["found"].as_str().unwrap(),
+        f["fix"].as_str().unwrap_or("-")
+    )
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn all_is_well_before_a_start_while_it_runs_and_after_and_nothing_is_changed() {
+    let start = Start::new().config(ECHO);
+    let (code, report) = doctor(&start);
+    assert_eq!(code, 0, "{report:#}");
+    assert!(!start.data_dir().exists(), "looking made a data directory");
+    let nexus = start.up();
+    let (code, report) = doctor(&start);
+    assert_eq!(code, 0, "{report:#}");
+    let running = of(&report, "running");
+    assert!(
+        running.starts_with("ok") && running.contains(&nexus.url) && running.contains(&nexus.pid().to_string()),
+        "{running}"
+    );
+    assert!(of(&report, "database").contains("whole"), "{report:#}");
+    assert!(of(&report, "plugin.auth-local").starts_with("ok"), "{report:#}");
+    assert!(of(&report, "cache").contains("compiled plugins"), "{report:#}");
+    stop(nexus);
+    let (code, report) = doctor(&start);
+    assert_eq!(
+        (code, of(&report, "running").contains("no nexus runs")),
+        (0, true),
+        "{report:#}"
+    );
+    let people = start.run(&["doctor"], &[], "");
+    let text = String::from_utf8(people.stdout).unwrap();
+    assert!(text.lines().all(|l| l.starts_with("ok  ")), "{text}");
+}
+
+#[test]
+fn what_is_wrong_is_found_with_its_mend() {
+    let start = Start::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let old = start.folder().join("opencode");
+    write_with_mode(&old, "#!/bin/sh\necho 1.0.0\n", 0o755);
+    let start = start.config(format!(
+        "[web]\nlisten = \"{address}\"\n[plugin.chat-opencode.grants.process.opencode]\npath = {old:?}\n\
+         [tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
+         [plugin.tunnel-bore.grants.process.bore]\npath = \"/nowhere/bore\"\n"
+    ));
+    fs::create_dir_all(start.data_dir()).unwrap();
+    chmod(&start.data_dir(), 0o755);
+    fs::write(start.data_dir().join("nexus.db"), "a letter".repeat(200)).unwrap();
+    fs::write(start.data_dir().join("logs"), "in the way").unwrap();
+    // It is made by the first run.
+    doctor(&start);
+    chmod(&start.folder().join("nexus.toml"), 0o666);
+    let cache = start.data_dir().join("cache/wasm");
+    let file = fs::read_dir(&cache).unwrap().flatten().next().unwrap().path();
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let (code, report) = doctor(&start);
+    assert_eq!(code, 1);
+    for (check, level, words) in [
+        ("listen", "fail", &[address.to_string().as_str(), "[web]"][..]),
+        ("data", "warn", &["755", "chmod 700"]),
+        ("config.mode", "fail", &["chmod go-w", "nexus.toml"]),
+        ("database", "fail", &["damaged", "nexus restore"]),
+        ("log", "fail", &["logs", "[log]"]),
+        ("cache", "warn", &["damaged", "rm -r"]),
+        ("plugin.chat-opencode", "warn", &["1.0.0 is too old", "opencode-ai"]),
+        (
+            "plugin.tunnel-bore",
+            "fail",
+            &["/nowhere/bore", "[plugin.tunnel-bore.grants.process.bore]"],
+        ),
+    ] {
+        let finding = of(&report, check);
+        assert!(finding.starts_with(level), "{finding}");
+        for word in words {
+            assert!(finding.contains(word), "{word:?} is missing: {finding}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_configuration_is_found_and_the_rest_is_looked_at_all_the_same() {
+    let start = Start::new().config("[web]\nlistn = 1\n");
+    let (code, report) = doctor(&start);
+    assert_eq!(code, 1);
+    let config = of(&report, "config");
+    assert!(
+        config.starts_with("fail") && config.contains("nexus.toml:3"),
+        "{config}"
+    );
+    of(&report, "disk");
+    of(&report, "plugin.chat-opencode");
+}
+
+#[test]
+fn a_port_that_another_nexus_has_is_told_from_one_of_a_stranger() {
+    let first = Start::new().config(ECHO);
+    let nexus = first.up();
+    let address = nexus.url.strip_prefix("http://").unwrap();
+    let second = Start::new().config(format!(
+        "[web]\nlisten = \"{address}\"\n[chat.main]\nplugin = \"chat-echo\"\n"
+    ));
+    let (code, report) = doctor(&second);
+    let listen = of(&report, "listen");
+    assert_eq!(
+        (code, listen.contains("of another data directory")),
+        (1, true),
+        "{listen}"
+    );
+    stop(nexus);
+}
+
+#[test]
+#[ignore = "needs the real opencode: ./tests/run"]
+fn the_real_opencode_is_found_with_its_version() {
+    let opencode = nexus_tests::part("NEXUS_TEST_OPENCODE");
+    let start = Start::new().config(format!(
+        "[web]\nlisten = \"127.0.0.1:0\"\n[plugin.chat-opencode.grants.process.opencode]\npath = {opencode:?}\n"
+    ));
+    let (code, report) = doctor(&start);
+    let found = of(&report, "plugin.chat-opencode");
+    assert_eq!(code, 0, "{report:#}");
+    assert!(
+        found.starts_with("ok") && found.contains(nexus_tests::opencode::VERSION) && found.contains("node_modules"),
+        "{found}"
+    );
+}
