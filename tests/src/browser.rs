@@ -138,6 +138,20 @@ impl Browser {
         self.post(&to, &fill(inputs, values)).await
     }
 
+    /// An empty POST as a page of `origin` would send it.
+    pub async fn post_from(&self, origin: &str, path: &str) -> Response {
+        let request = self.client.post(self.url(path)).header("origin", origin);
+        request.send().await.unwrap()
+    }
+
+    /// What it would send as its `Cookie` header.
+    pub fn cookies(&self) -> String {
+        let cookies = self.jar.cookies(&self.base);
+        cookies
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default()
+    }
+
     /// Opens the live socket at `path`, such as `/live?…`.
     ///
     /// # Errors

@@ -16,6 +16,9 @@ use futures::stream::{BoxStream, StreamExt as _};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// The service's status passes through one task on its way to the web.
+const SHOWN: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The chat service in front of the web.
 pub(super) struct ChatAdapter {
     chat: Arc<ChatService>,
@@ -115,18 +118,43 @@ fn state(folded: Folded) -> Option<SessionState> {
     })
 }
 
+impl ChatAdapter {
+    /// Until what the web sees is what the service says: whoever asked for a change and looks must find it.
+    async fn shown(&self) {
+        let mut backend = self.backend.clone();
+        let service = self.chat.status();
+        let same = backend.wait_for(|shown| shown.phase == service.borrow().phase);
+        let _ = tokio::time::timeout(SHOWN, same).await;
+    }
+}
+
 impl ChatApi for ChatAdapter {
     fn plugins(&self) -> Vec<String> {
         self.foundation.of_kind(Kind::Chat)
     }
     fn stop(&self) -> Reply<'_, ()> {
-        async move { Ok(self.chat.stop().await?) }.boxed()
+        async move {
+            self.chat.stop().await?;
+            self.shown().await;
+            Ok(())
+        }
+        .boxed()
     }
     fn start(&self) -> Reply<'_, ()> {
-        async move { Ok(self.chat.start_again().await?) }.boxed()
+        async move {
+            self.chat.start_again().await?;
+            self.shown().await;
+            Ok(())
+        }
+        .boxed()
     }
     fn restart(&self) -> Reply<'_, ()> {
-        async move { Ok(self.chat.restart().await?) }.boxed()
+        async move {
+            self.chat.restart().await?;
+            self.shown().await;
+            Ok(())
+        }
+        .boxed()
     }
     fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()> {
         async move {

@@ -79,9 +79,12 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Root>> {
 }
 
 fn title(title: &str) -> Result<(), Problem> {
-    if title.trim().is_empty() || title.chars().count() > TITLE {
-        let why = format!("A title has 1 to {TITLE} characters, and not blanks alone.");
+    let why = format!("A title has 1 to {TITLE} characters, and not blanks alone.");
+    if title.chars().count() > TITLE {
         return Err(Problem::of(StatusCode::BAD_REQUEST, why));
+    }
+    if title.trim().is_empty() {
+        return Err(Problem::of(StatusCode::CONFLICT, why));
     }
     Ok(())
 }
@@ -143,7 +146,7 @@ pub(super) async fn prompt(
     Path(session): Path<String>,
     Body(new): Body<NewPrompt>,
 ) -> Result<(StatusCode, Json<Admitted>), Problem> {
-    crate::web::live::acceptable(&new.client_id, &new.text).map_err(|why| Problem::of(StatusCode::BAD_REQUEST, why))?;
+    crate::web::live::acceptable(&new.client_id, &new.text).map_err(|why| Problem::of(StatusCode::CONFLICT, why))?;
     let prompt = Prompt {
         client_id: new.client_id.clone(),
         text: new.text,
