@@ -283,6 +283,7 @@ impl FakeChat {
                 version: Some("1.18.33".into()),
                 example: false,
                 phase: Phase::Up,
+                pending: None,
                 missing: None,
             }),
             list: watch::Sender::new(Arc::default()),

@@ -1,6 +1,7 @@
 //! Logins, as the web wants them.
 
 use crate::config::resolved;
+use crate::model::activity::{Activity, Tone};
 use crate::runtime::port::auth::{Field, FieldKind, Input};
 use crate::services::auth::{AuthError, AuthService, Client, NewLogin as Made, Page, Progress};
 use crate::store::logins::{Login as Stored, Which};
@@ -16,15 +17,28 @@ pub(super) struct AuthAdapter {
     auth: Arc<AuthService>,
     config: resolved::Auth,
     has_account: Arc<watch::Sender<bool>>,
+    activity: Arc<dyn Activity>,
 }
 
 impl AuthAdapter {
-    pub(super) fn new(auth: Arc<AuthService>, config: resolved::Auth, has_account: Arc<watch::Sender<bool>>) -> Self {
+    pub(super) fn new(
+        auth: Arc<AuthService>,
+        config: resolved::Auth,
+        has_account: Arc<watch::Sender<bool>>,
+        activity: Arc<dyn Activity>,
+    ) -> Self {
         Self {
             auth,
             config,
             has_account,
+            activity,
         }
+    }
+
+    /// What the owner wants to find on the page; the audit log has all of it.
+    fn note(&self, visitor: &Visitor, tone: Tone, what: &str) {
+        let text = format!("{what}, from {} ({})", visitor.address, visitor.place);
+        self.activity.note("login", tone, &text);
     }
 
     fn made(&self, made: Made) -> NewLogin {
@@ -122,6 +136,7 @@ impl AuthApi for AuthAdapter {
             match whole(async move { auth.setup(&token, &account, input, &client).await }).await {
                 Ok(made) => {
                     self.has_account.send_replace(true);
+                    self.note(visitor, Tone::Good, "the owner's account was made");
                     Ok(SetupOutcome::Done(self.made(made)))
                 }
                 Err(AuthError::SetUpWrong | AuthError::SetUpExpired) => Ok(SetupOutcome::BadToken),
@@ -144,9 +159,15 @@ impl AuthApi for AuthAdapter {
     fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome> {
         async move {
             match self.auth.login(state, input, &client(visitor)).await {
-                Ok(Progress::Done(made)) => Ok(LoginOutcome::LoggedIn(self.made(made))),
+                Ok(Progress::Done(made)) => {
+                    self.note(visitor, Tone::Good, "somebody logged in");
+                    Ok(LoginOutcome::LoggedIn(self.made(made)))
+                }
                 Ok(Progress::Next(page)) => Ok(LoginOutcome::Form(self.form(page).await?)),
-                Err(AuthError::Locked { until }) => Ok(LoginOutcome::Locked { until }),
+                Err(AuthError::Locked { until }) => {
+                    self.note(visitor, Tone::Bad, "a login was refused after too many wrong passwords");
+                    Ok(LoginOutcome::Locked { until })
+                }
                 Err(AuthError::Expired) => Ok(LoginOutcome::Expired),
                 Err(error @ (AuthError::BadCredential | AuthError::Denied(_) | AuthError::Rejected { .. })) => {
                     Ok(LoginOutcome::Denied(error.to_string()))
@@ -205,7 +226,10 @@ impl AuthApi for AuthAdapter {
             let stored = self.stored(login).await?;
             let (auth, client) = (Arc::clone(&self.auth), client(visitor));
             match whole(async move { auth.change_password(&stored, input, &client).await }).await {
-                Ok(()) => Ok(ChangeOutcome::Done),
+                Ok(()) => {
+                    self.note(visitor, Tone::Good, "the password was changed");
+                    Ok(ChangeOutcome::Done)
+                }
                 Err(AuthError::Rejected { field, why }) => Ok(ChangeOutcome::Rejected { field, why }),
                 Err(AuthError::BadCredential) => Ok(ChangeOutcome::WrongPresent),
                 Err(AuthError::Locked { until }) => Ok(ChangeOutcome::Locked { until }),

@@ -89,6 +89,7 @@ fn backend(status: &ChatStatus, install: &Install) -> Backend {
         version: status.version.clone(),
         example: status.example,
         phase: status.phase.clone(),
+        pending: status.pending.clone(),
         missing: status.missing.as_ref().map(|missing| Missing {
             title: missing.title.clone(),
             hint: missing.hint.clone(),

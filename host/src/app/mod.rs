@@ -158,6 +158,7 @@ impl App {
                 Arc::clone(&auth),
                 config.auth.clone(),
                 Arc::clone(&has_account),
+                Arc::<ActivityLog>::clone(&activity),
             )),
             chat: Arc::new(chat::ChatAdapter::start(
                 Arc::clone(&chat),

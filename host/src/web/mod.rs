@@ -78,6 +78,7 @@ pub fn router(state: WebState) -> Router {
         .route("/account/logout-others", post(pages::account::logout_others))
         .route("/status", get(pages::status::page))
         .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))
+        .route("/status/backend/{action}", post(pages::status::backend))
         .route("/healthz", get(health::healthz))
         .route("/live", get(live::socket::upgrade))
         .route("/probe/{nonce}", get(probe::plain))

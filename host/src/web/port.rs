@@ -184,6 +184,9 @@ pub struct Backend {
     pub example: bool,
     #[serde(flatten)]
     pub phase: Phase,
+    /// What the operator has ordered, while answers that run have time to finish.
+    #[serde(default)]
+    pub pending: Option<String>,
     /// The backend that was wanted is not there, or not fit.
     pub missing: Option<Missing>,
 }

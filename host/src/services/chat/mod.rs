@@ -69,6 +69,7 @@ impl ChatService {
             phase: Phase::Starting {
                 what: format!("Looking for {}", primary.backend.title()),
             },
+            pending: None,
             missing: None,
         };
         let mut list = parts.journal.list();

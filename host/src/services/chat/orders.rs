@@ -31,14 +31,23 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Held<'a>(&'a Shared);
 
 impl<'a> Held<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
+    pub(super) fn new(shared: &'a Shared, order: &Order) -> Self {
         shared.held.send_replace(true);
+        let what = match order {
+            Order::Stop => "stops".to_owned(),
+            Order::Start | Order::Restart => "is started again".to_owned(),
+            Order::Swap(next) => format!("makes room for {}", next.plugin),
+        };
+        let limit = timeouts::CHAT_DRAIN.as_secs();
+        let pending = format!("It {what} as soon as no answer runs, in {limit} s at the latest.");
+        shared.status.send_modify(|status| status.pending = Some(pending));
         Self(shared)
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
+        self.0.status.send_modify(|status| status.pending = None);
         self.0.held.send_replace(false);
     }
 }

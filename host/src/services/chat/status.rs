@@ -14,6 +14,8 @@ pub struct ChatStatus {
     pub example: bool,
     #[serde(flatten)]
     pub phase: Phase,
+    /// What the operator has ordered, while turns that run have time to finish.
+    pub pending: Option<String>,
     /// The backend that is configured is not there, or not fit. Where there is an example, it is shown meanwhile.
     pub missing: Option<Missing>,
 }

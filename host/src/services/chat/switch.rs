@@ -44,7 +44,7 @@ impl Switch {
                         let _ = done.send(Err(error));
                         continue;
                     }
-                    let held = Held::new(shared);
+                    let held = Held::new(shared, &order);
                     beside(serving.as_mut(), orders::quiet(shared)).await;
                     break (order, done, held);
                 }

@@ -23,6 +23,19 @@ function setup() {
   document.getElementById('token-row').hidden = input.value !== '' && !refused;
 }
 
+// Only where the browser has a clipboard: not on plain HTTP beyond this machine.
+function copying(root) {
+  if (!navigator.clipboard) return;
+  for (const button of root.querySelectorAll('[data-copy]')) {
+    button.hidden = false;
+    button.onclick = async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = 'Copied';
+      setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+    };
+  }
+}
+
 async function status() {
   const { Live } = await import('./live.js');
   const body = document.getElementById('status'), banners = document.getElementById('banners');
@@ -41,8 +54,10 @@ async function status() {
     }
     for (const details of place.querySelectorAll('details')) details.open = unfolded.has(details.id);
     localTimes(place);
+    copying(place);
     if (focused) (document.getElementById(focused) ?? document.getElementById('main')).focus({ preventScroll: true });
   };
+  copying(body);
   new Live({
     hello: () => ({ status: true }),
     frame: (frame) => {

@@ -71,6 +71,7 @@ impl Pump {
         let mut backend = services.chat.backend();
         let mut plugins = services.status.plugins();
         let mut tunnels = services.tunnels.tunnels();
+        let mut activity = services.status.activity();
         self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
         self.send_backend(&mut backend).await?;
         self.send_list(&mut list).await?;
@@ -89,6 +90,10 @@ impl Pump {
                     }
                 }
                 Ok(()) = plugins.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+                Ok(()) = activity.changed(), if self.status => {
+                    activity.borrow_and_update();
+                    self.send_status(&mut plugins, &mut tunnels).await?;
+                }
                 Ok(()) = tunnels.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
             }
         }

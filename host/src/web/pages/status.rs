@@ -2,6 +2,7 @@
 //! for the live socket at every change, so that both say the same.
 
 use super::{Backend, Frame, Phase, failure, message, show, until};
+use crate::model::activity::{Note, Tone};
 use crate::model::plugin::{self, Kind};
 use crate::model::tunnel::{self, Encryption};
 use crate::time::Millis;
@@ -26,8 +27,14 @@ struct Body {
     csrf: String,
     version: String,
     backend: Backend,
+    /// The backend does not run, and does not come by itself.
+    resting: bool,
+    /// Plugins that could be the backend.
+    chats: Vec<String>,
+    sessions: usize,
     plugins: Vec<PluginRow>,
     tunnels: Vec<TunnelRow>,
+    activity: Vec<NoteRow>,
     config_file: String,
     workspace: String,
 }
@@ -53,6 +60,9 @@ struct TunnelRow {
     detail: Option<String>,
     hint: Option<String>,
     url: Option<String>,
+    /// The address as a picture, to be read by a phone.
+    qr: Option<String>,
+    history: Vec<NoteRow>,
     measured: Option<Measured>,
     reach: Option<(Millis, String, bool)>,
     swap: Option<SwapRow>,
@@ -63,6 +73,42 @@ struct TunnelRow {
     can_stop: bool,
     /// Who looks came through this tunnel: to stop it is to lock oneself out.
     through: bool,
+}
+
+/// Something that happened.
+#[derive(Clone)]
+struct NoteRow {
+    at: Millis,
+    subject: String,
+    tone: &'static str,
+    text: String,
+}
+
+impl NoteRow {
+    fn new(note: &Note) -> Self {
+        Self {
+            at: note.at,
+            subject: note.subject.clone(),
+            tone: match note.tone {
+                Tone::Good => "good",
+                Tone::Busy => "busy",
+                Tone::Bad => "bad",
+                Tone::Off => "off",
+            },
+            text: note.text.clone(),
+        }
+    }
+}
+
+/// An SVG of black on white: readers want it so, whatever the colours of the page.
+fn qr(url: &str) -> Option<String> {
+    let code = qrcode::QrCode::new(url).ok()?;
+    let svg = code
+        .render::<qrcode::render::svg::Color<'_>>()
+        .min_dimensions(180, 180)
+        .build();
+    // The declaration before the element belongs to a file of its own.
+    svg.find("<svg").and_then(|at| svg.get(at..)).map(str::to_owned)
 }
 
 /// A plugin that takes over, in words.
@@ -157,7 +203,7 @@ impl PluginRow {
 }
 
 impl TunnelRow {
-    fn new(status: &tunnel::Status, now: Millis, place: &Place, plugins: &[String]) -> Self {
+    fn new(status: &tunnel::Status, now: Millis, place: &Place, plugins: &[String], notes: &[NoteRow]) -> Self {
         use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
         let (tone, state, detail, hint) = match &status.state {
             Off => ("off", "Closed", None, None),
@@ -181,6 +227,11 @@ impl TunnelRow {
             Failed { why, hint } => ("bad", "Failed", Some(why.clone()), hint.clone()),
             Stopping => ("busy", "Closing", None, None),
         };
+        let url = status
+            .url
+            .clone()
+            .filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+        let subject = format!("tunnel {}", status.name);
         let resting = matches!(status.state, Off | Failed { .. });
         Self {
             name: status.name.clone(),
@@ -190,10 +241,14 @@ impl TunnelRow {
             state,
             detail,
             hint,
-            url: status
-                .url
-                .clone()
-                .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+            qr: url.as_deref().and_then(qr),
+            history: notes
+                .iter()
+                .filter(|note| note.subject == subject)
+                .take(HISTORY)
+                .cloned()
+                .collect(),
+            url,
             measured: status.figures.as_ref().and_then(Measured::new),
             reach: status.reach.as_ref().map(|reach| match &reach.result {
                 tunnel::Reached::Yes { latency } => {
@@ -219,13 +274,25 @@ impl TunnelRow {
     }
 }
 
+/// Shown of what happened, and of what happened to one tunnel.
+const ACTIVITY: usize = 30;
+const HISTORY: usize = 10;
+
 fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
     let now = state.clock.now();
     let services = &state.services;
+    let activity = services.status.activity();
+    let notes: Vec<NoteRow> = activity.borrow().iter().map(NoteRow::new).collect();
+    let backend = services.chat.backend().borrow().clone();
+    let mut chats = services.chat.plugins();
+    chats.retain(|name| *name != backend.plugin);
     Body {
         csrf: csrf.to_owned(),
         version: services.status.version().to_owned(),
-        backend: services.chat.backend().borrow().clone(),
+        resting: matches!(backend.phase, Phase::Stopped | Phase::Failed { .. }),
+        backend,
+        chats,
+        sessions: services.chat.sessions().borrow().len(),
         plugins: services
             .status
             .plugins()
@@ -238,8 +305,9 @@ fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
             .tunnels()
             .borrow()
             .iter()
-            .map(|status| TunnelRow::new(status, now, place, services.tunnels.plugins()))
+            .map(|status| TunnelRow::new(status, now, place, services.tunnels.plugins(), &notes))
             .collect(),
+        activity: notes.into_iter().take(ACTIVITY).collect(),
         config_file: services.status.config_file().to_owned(),
         workspace: services.status.workspace().to_owned(),
     }
@@ -254,6 +322,34 @@ pub(in crate::web) async fn page(State(state): State<WebState>, owner: LoggedIn)
     let body = body(&state, &owner.login.csrf, &owner.site.place);
     let frame = Frame::of("status", "Status", owner.login, body.backend.clone());
     show(&StatusPage { frame, body })
+}
+
+pub(in crate::web) async fn backend(
+    State(state): State<WebState>,
+    Path(action): Path<String>,
+    owner: OwnerForm,
+) -> Response {
+    let chat = std::sync::Arc::clone(&state.services.chat);
+    // Answers that run have time to finish: the page shows that it waits, and nobody waits for it here.
+    match action.as_str() {
+        "start" => drop(tokio::spawn(async move { chat.start().await })),
+        "stop" => drop(tokio::spawn(async move { chat.stop().await })),
+        "restart" => drop(tokio::spawn(async move { chat.restart().await })),
+        "swap" => {
+            // Refused at once where it can be seen at once.
+            if let Err(error) = chat.swap(owner.fields.get("plugin")).await {
+                return failure(&error);
+            }
+        }
+        _ => {
+            return message(
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "The backend can be started, stopped, restarted, or given to another plugin.",
+            );
+        }
+    }
+    Redirect::to("/status").into_response()
 }
 
 pub(in crate::web) async fn tunnel(
