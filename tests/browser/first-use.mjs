@@ -154,6 +154,13 @@ await run(async (browser) => {
   await link.waitFor();
   const outside = await link.getAttribute('href');
   await page.locator('.item', { has: link }).getByText('Running').or(page.locator('.item', { has: link }).getByText('Open')).first().waitFor();
+  await page.getByText('QR code', { exact: true }).click();
+  await page.locator('.qr svg').waitFor();
+  await page.getByText('History', { exact: true }).click();
+  await page.locator('[id^=history-] li', { hasText: 'open at' }).waitFor();
+  // What is unfolded stays so while the page changes by itself.
+  await page.getByText('reached from its public side').waitFor();
+  assert.ok(await page.locator('.qr svg').isVisible());
   await look(page, 'tunnel-open');
 
   // From outside, on another device.

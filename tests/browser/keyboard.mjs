@@ -87,7 +87,7 @@ await run(async (browser) => {
   await tabTo(page, '.side-foot a[href="/status"]', 'Shift+Tab');
   await keyboard.press('Enter');
   await page.getByText('Live: this page').waitFor();
-  await tabTo(page, 'button:has-text("Start")');
+  await tabTo(page, 'button[aria-label^="Start tunnel"]');
   await keyboard.press('Space');
   await page.locator('.url a').waitFor();
   await tabTo(page, '.url a');

@@ -16,6 +16,7 @@ function moved(url) {
   link.href = url.replace(/\/$/, '') + location.pathname;
   link.textContent = url;
   place.replaceChildren('This Nexus has a new address: ', link, '. The one you are at ends in a moment; log in there to go on.');
+  place.setAttribute('role', 'alert');
   place.hidden = false;
 }
 
