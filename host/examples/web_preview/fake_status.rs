@@ -111,9 +111,85 @@ impl FakeStatus {
     }
 }
 
+fn details(status: &plugin::Status) -> plugin::Details {
+    let (description, grants, processes): (&str, &[&str], Vec<plugin::Process>) = match status.kind {
+        plugin::Kind::Auth => (
+            "Accounts with a password, kept on this machine",
+            &["keeps up to 1 MiB"],
+            Vec::new(),
+        ),
+        plugin::Kind::Chat => (
+            "Chat with opencode, which runs on this machine",
+            &[
+                "runs opencode (/usr/local/bin/opencode) with your environment",
+                "keeps up to 4 MiB",
+            ],
+            vec![plugin::Process {
+                name: "server".into(),
+                pid: 4711,
+                started_at: now() - 3_600_000,
+                cpu_ms: Some(73_400),
+                resident_bytes: Some(412 << 20),
+                restarts: 1,
+            }],
+        ),
+        plugin::Kind::Tunnel => (
+            "A tunnel over a bore server",
+            &["runs bore (not found on this machine)", "reads the secret secret"],
+            // As on a machine that does not say what processes use.
+            vec![plugin::Process {
+                name: "bore".into(),
+                pid: 4712,
+                started_at: now() - 60_000,
+                cpu_ms: None,
+                resident_bytes: None,
+                restarts: 0,
+            }],
+        ),
+    };
+    let tunnel = status.kind == plugin::Kind::Tunnel;
+    plugin::Details {
+        name: status.name.clone(),
+        kind: status.kind,
+        tunnel: tunnel.then(|| "main".to_owned()),
+        facts: plugin::Facts {
+            digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+            description: description.into(),
+            authors: vec!["The Nexus authors".into()],
+            licence: "MIT OR Apache-2.0".into(),
+            source: if tunnel {
+                plugin::Source::File("/opt/plugins/tunnel-bore.wasm".into())
+            } else {
+                plugin::Source::Builtin
+            },
+            grants: grants.iter().map(|words| (*words).to_owned()).collect(),
+            limits: vec![
+                "at most 64 MiB of memory".into(),
+                "at most 2s of CPU without a pause".into(),
+            ],
+        },
+        figures: plugin::Figures {
+            at: now(),
+            calls: 1_280,
+            errors: 3,
+            traps: u64::from(status.restarts),
+            events: 20_511,
+            memory_peak: 3 << 20,
+            cpu_ms: 4_210,
+            denied: u64::from(tunnel),
+            log_dropped: 0,
+        },
+        processes,
+    }
+}
+
 impl StatusApi for FakeStatus {
     fn plugins(&self) -> watch::Receiver<Vec<plugin::Status>> {
         self.0.subscribe()
+    }
+    fn details(&self) -> Vec<plugin::Details> {
+        let plugins = self.0.borrow();
+        plugins.iter().map(|status| details(status)).collect()
     }
     fn activity(&self) -> watch::Receiver<Arc<std::collections::VecDeque<nexus::model::activity::Note>>> {
         watch::Sender::default().subscribe()

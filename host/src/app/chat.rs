@@ -2,7 +2,7 @@
 
 use super::chosen;
 use super::foundation::Foundation;
-use super::status::Statuses;
+use super::status::{Registered, Statuses};
 use crate::journal::state::SessionState as Folded;
 use crate::journal::{Item, Journal};
 use crate::model::chat::{Admission, Answer, Root, SessionInfo};
@@ -174,7 +174,7 @@ impl ChatApi for ChatAdapter {
             let backend = loaded
                 .map_err(|e| ApiError::Unavailable(e.to_string()))?
                 .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
-            self.statuses.add(&shown_as(plugin), backend.status());
+            self.statuses.add(&shown_as(plugin), Registered::of(&*backend));
             let next = crate::services::chat::Backend {
                 plugin: plugin.to_owned(),
                 backend,

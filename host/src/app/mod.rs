@@ -92,11 +92,16 @@ impl App {
             None => None,
         };
         let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
-        let statuses = status::Statuses::new(config, Arc::clone(&activity));
-        statuses.add("auth", provider.changes());
-        statuses.add(&chat::shown_as(&chat_plugin), primary.status());
+        let statuses = status::Statuses::new(config, Arc::clone(&activity), Arc::clone(&foundation.processes));
+        let login = status::Registered {
+            status: provider.changes(),
+            measured: provider.measured(),
+            tunnel: None,
+        };
+        statuses.add("auth", login);
+        statuses.add(&chat::shown_as(&chat_plugin), status::Registered::of(&*primary));
         if let Some(fallback) = &fallback {
-            statuses.add("fallback", fallback.backend.status());
+            statuses.add("fallback", status::Registered::of(&*fallback.backend));
         }
         let wanted = tunnels::Wanted::new(
             foundation.store.clone(),

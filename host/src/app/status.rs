@@ -3,7 +3,9 @@
 use crate::config::default_place;
 use crate::config::resolved::Config;
 use crate::model::activity::{Activity as _, Tone};
-use crate::model::plugin::{State, Status};
+use crate::model::plugin::{Details, Process, State, Status};
+use crate::process::port::{Info, Processes, Usage};
+use crate::runtime::port::{Measured, Supervised};
 use crate::services::activity::{ActivityLog, Recent};
 use crate::web::port::StatusApi;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,23 +17,44 @@ pub(super) struct Statuses {
     /// By the place where each plugin serves, in the order in which they are shown.
     sources: Mutex<Vec<Source>>,
     activity: Arc<ActivityLog>,
+    processes: Arc<dyn Processes>,
     config_file: String,
     workspace: String,
 }
 
 struct Source {
     place: String,
-    status: watch::Receiver<Status>,
+    plugin: Registered,
     task: AbortHandle,
 }
 
+/// A plugin that serves somewhere.
+#[derive(Clone)]
+pub(super) struct Registered {
+    pub(super) status: watch::Receiver<Status>,
+    pub(super) measured: Option<Arc<Measured>>,
+    /// The tunnel that it serves.
+    pub(super) tunnel: Option<String>,
+}
+
+impl Registered {
+    pub(super) fn of(plugin: &(impl Supervised + ?Sized)) -> Self {
+        Self {
+            status: plugin.status(),
+            measured: plugin.measured(),
+            tunnel: None,
+        }
+    }
+}
+
 impl Statuses {
-    pub(super) fn new(config: &Config, activity: Arc<ActivityLog>) -> Arc<Self> {
+    pub(super) fn new(config: &Config, activity: Arc<ActivityLog>, processes: Arc<dyn Processes>) -> Arc<Self> {
         let file = config.file.clone().or_else(default_place);
         Arc::new(Self {
             list: watch::Sender::default(),
             sources: Mutex::default(),
             activity,
+            processes,
             config_file: file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
             workspace: config.chat.workspace.display().to_string(),
         })
@@ -39,8 +62,8 @@ impl Statuses {
 
     /// A plugin that serves at `place` from now on. One that serves two tunnels has an instance for each, and stands here
     /// twice.
-    pub(super) fn add(self: &Arc<Self>, place: &str, status: watch::Receiver<Status>) {
-        let mut changes = status.clone();
+    pub(super) fn add(self: &Arc<Self>, place: &str, plugin: Registered) {
+        let mut changes = plugin.status.clone();
         let statuses = Arc::downgrade(self);
         let task = tokio::spawn(async move {
             let mut before = changes.borrow_and_update().state.clone();
@@ -59,7 +82,7 @@ impl Statuses {
         let mut sources = self.sources();
         sources.push(Source {
             place: place.to_owned(),
-            status,
+            plugin,
             task: task.abort_handle(),
         });
         self.publish(&sources);
@@ -83,7 +106,10 @@ impl Statuses {
     }
 
     fn publish(&self, sources: &[Source]) {
-        let list = sources.iter().map(|source| source.status.borrow().clone()).collect();
+        let list = sources
+            .iter()
+            .map(|source| source.plugin.status.borrow().clone())
+            .collect();
         self.list.send_replace(list);
     }
 }
@@ -97,9 +123,40 @@ fn event(state: &State) -> Option<(Tone, String)> {
     }
 }
 
+impl Registered {
+    /// None: whatever runs it counts nothing.
+    fn details(&self, processes: &[(Info, Option<Usage>)]) -> Option<Details> {
+        let measured = self.measured.as_ref()?;
+        let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner);
+        let own = own.map(|(info, usage)| Process {
+            name: info.key.name.clone(),
+            pid: info.pid,
+            started_at: info.started_at,
+            cpu_ms: usage.map(|usage| u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX)),
+            resident_bytes: usage.map(|usage| usage.resident),
+            restarts: info.restarts,
+        });
+        let status = self.status.borrow();
+        Some(Details {
+            name: status.name.clone(),
+            kind: status.kind,
+            tunnel: self.tunnel.clone(),
+            facts: measured.facts(),
+            figures: measured.figures(),
+            processes: own.collect(),
+        })
+    }
+}
+
 impl StatusApi for Statuses {
     fn plugins(&self) -> watch::Receiver<Vec<Status>> {
         self.list.subscribe()
+    }
+    fn details(&self) -> Vec<Details> {
+        // Not under the lock: the disk may be slow.
+        let plugins: Vec<Registered> = self.sources().iter().map(|source| source.plugin.clone()).collect();
+        let processes = self.processes.usage();
+        plugins.iter().filter_map(|plugin| plugin.details(&processes)).collect()
     }
     fn activity(&self) -> watch::Receiver<Recent> {
         self.activity.recent()

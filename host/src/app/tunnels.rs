@@ -2,7 +2,7 @@
 
 use super::chosen;
 use super::foundation::Foundation;
-use super::status::Statuses;
+use super::status::{Registered, Statuses};
 use crate::config::resolved;
 use crate::model::plugin::Kind;
 use crate::model::tunnel::Status;
@@ -76,10 +76,18 @@ fn place(tunnel: &resolved::Tunnel) -> String {
 }
 
 impl Loading {
+    fn show(&self, tunnel: &resolved::Tunnel, provider: &dyn TunnelProvider) {
+        let registered = Registered {
+            tunnel: Some(tunnel.name.clone()),
+            ..Registered::of(provider)
+        };
+        self.statuses.add(&place(tunnel), registered);
+    }
+
     /// For the start of the host.
     pub(super) fn now(&self, tunnel: &resolved::Tunnel) -> anyhow::Result<Arc<dyn TunnelProvider>> {
         let provider = self.foundation.tunnel(tunnel)?;
-        self.statuses.add(&place(tunnel), provider.status());
+        self.show(tunnel, &*provider);
         Ok(provider)
     }
 }
@@ -99,7 +107,7 @@ impl Providers for Loading {
             let (foundation, wanted) = (Arc::clone(&self.foundation), tunnel.clone());
             let loaded = tokio::task::spawn_blocking(move || foundation.tunnel(&wanted)).await;
             let provider = loaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))?;
-            self.statuses.add(&place(tunnel), provider.status());
+            self.show(tunnel, &*provider);
             Ok(provider)
         }
         .boxed()

@@ -3,12 +3,14 @@
 //! It knows the plugin's name, its grants and its limits, all fixed for the life of a loaded plugin, and does no I/O
 //! but looking for a binary and a directory. A refusal says which TOML would allow it, ready to be pasted.
 
+use super::Counters;
 use crate::config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret};
 use crate::config::{MOST_PROCESSES, MOST_STREAMS, requested_http};
 use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::manifest::Manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// A refusal: a sentence for the operator, with what to write where it can be allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub struct Gate {
     limits: Limits,
     /// Where the host itself installs programs.
     tools: PathBuf,
+    counters: Arc<Counters>,
 }
 
 impl Gate {
@@ -76,7 +79,18 @@ impl Gate {
             grants: plugin.grants.clone(),
             limits: plugin.limits.clone(),
             tools: data_dir.join("tools"),
+            counters: Arc::default(),
         }
+    }
+
+    /// What it refuses from now on counts there.
+    #[must_use]
+    pub fn counting(self, counters: Arc<Counters>) -> Self {
+        Self { counters, ..self }
+    }
+
+    pub fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     pub fn plugin(&self) -> &str {
@@ -105,7 +119,7 @@ impl Gate {
 
     /// `full`: what the store says.
     pub fn store_full(&self, full: &str) -> Denial {
-        Denial(match self.requests.store {
+        self.refuse(match self.requests.store {
             Some(most) if most > self.grants.store_quota => format!(
                 "{full}. To allow more:\n[plugin.{}.grants]\nstore_quota = {most}",
                 self.plugin
@@ -123,8 +137,12 @@ impl Gate {
             self.plugin
         );
         self.grants.secrets.get(name).ok_or_else(|| {
-            let fix = self.requests.secrets.contains(name).then_some(fix);
-            self.deny_or(&format!("was given no secret `{name}`"), fix)
+            let what = format!("was given no secret `{name}`");
+            match self.requests.secrets.contains(name) {
+                // Looking for a secret that may be left out is no attempt at anything.
+                true => self.explain(&what, Some(fix)),
+                false => self.deny_or(&what, None),
+            }
         })
     }
 
@@ -160,7 +178,7 @@ impl Gate {
 
     /// `refused`: why a granted host was refused all the same, as an address of this machine or its network.
     pub fn private(&self, refused: &str, grant: &HttpGrant) -> Denial {
-        Denial(format!(
+        self.refuse(format!(
             "{refused}. To allow it:\n{}",
             self.http_toml(Some(grant), None)
         ))
@@ -214,7 +232,7 @@ impl Gate {
         for (name, _) in env {
             let upper = name.to_ascii_uppercase();
             if LOADER_PREFIXES.iter().any(|p| upper.starts_with(p)) || LOADER_NAMES.contains(&upper.as_str()) {
-                return Err(Denial(format!(
+                return Err(self.refuse(format!(
                     "The plugin {} may not set {name} for `{binary}`: it would run code that you did not allow. No \
                      grant allows this; a wrapper script of your own as the binary's `path` can set it.",
                     self.plugin
@@ -243,7 +261,7 @@ impl Gate {
         match home {
             Some(home) if path.is_absolute() && plain && path.starts_with(home) => match real(path, home) {
                 Ok(real) => Ok(Some(real)),
-                Err(why) => Err(Denial(format!(
+                Err(why) => Err(self.refuse(format!(
                     "The plugin {} may not run `{binary}` in {wanted}: {why}.",
                     self.plugin
                 ))),
@@ -343,23 +361,33 @@ impl Gate {
     fn limit(&self, verb: &str, what: &str, most: u32, ceiling: u32) -> Denial {
         let name = &self.plugin;
         if most >= ceiling {
-            return Denial(format!(
+            return self.refuse(format!(
                 "The plugin {name} {verb} {most} {what} at once, and no configuration can allow more."
             ));
         }
         let more = most.saturating_mul(2).clamp(1, ceiling);
-        Denial(format!(
+        self.refuse(format!(
             "The plugin {name} {verb} {most} {what} at once, its limit. To allow more:\n[plugin.{name}.limits]\n{what} = {more}"
         ))
     }
 
     /// `toml`: what would allow it; none where nothing would.
     fn deny_or(&self, what: &str, toml: Option<String>) -> Denial {
+        self.counters.denied();
+        self.explain(what, toml)
+    }
+
+    fn explain(&self, what: &str, toml: Option<String>) -> Denial {
         let plugin = &self.plugin;
         Denial(match toml {
             Some(toml) => format!("The plugin {plugin} {what}. To allow it:\n{toml}"),
             None => format!("The plugin {plugin} {what}. Its manifest does not ask for that, so nothing can allow it."),
         })
+    }
+
+    fn refuse(&self, why: String) -> Denial {
+        self.counters.denied();
+        Denial(why)
     }
 }
 

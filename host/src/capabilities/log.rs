@@ -1,6 +1,6 @@
 //! `log`: the plugin's words in the host's log, at a limited rate; also what it writes to its standard streams.
 
-use super::Capabilities;
+use super::{Capabilities, Counters};
 use crate::time::{Clock, Millis};
 use nexus_plugin_api::host::caps::log::{Host, Level};
 use std::collections::VecDeque;
@@ -16,6 +16,7 @@ pub struct LogSink {
     clock: Arc<dyn Clock>,
     /// Lines a second.
     rate: u32,
+    counters: Arc<Counters>,
     state: Mutex<State>,
 }
 
@@ -28,11 +29,12 @@ struct State {
 }
 
 impl LogSink {
-    pub fn new(plugin: &str, clock: Arc<dyn Clock>, rate: u32) -> Self {
+    pub fn new(plugin: &str, clock: Arc<dyn Clock>, rate: u32, counters: Arc<Counters>) -> Self {
         Self {
             plugin: plugin.to_owned(),
             clock,
             rate,
+            counters,
             state: Mutex::default(),
         }
     }
@@ -51,6 +53,7 @@ impl LogSink {
         }
         if state.written >= self.rate {
             state.dropped += 1;
+            self.counters.log_dropped();
             return None;
         }
         state.written += 1;
@@ -134,12 +137,13 @@ mod tests {
     #[test]
     fn a_flood_is_cut_and_counted() {
         let clock = ManualClock::at(5_000);
-        let sink = LogSink::new("p", Arc::new(clock.clone()), 3);
+        let sink = LogSink::new("p", Arc::new(clock.clone()), 3, Arc::default());
         let admitted = (0..10).filter_map(|_| sink.admit()).collect::<Vec<_>>();
         assert_eq!(admitted, [0, 0, 0]);
         clock.advance(Duration::from_secs(1));
         assert_eq!(sink.admit(), Some(7));
         assert_eq!(sink.admit(), Some(0));
+        assert_eq!(sink.counters.figures(0).log_dropped, 7);
     }
 
     #[test]
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_last_words_survive_a_flood() {
-        let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 1);
+        let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 1, Arc::default());
         for n in 0..50 {
             sink.stream_line(true, &format!("line {n}"));
         }

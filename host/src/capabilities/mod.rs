@@ -7,6 +7,7 @@ pub mod gate;
 
 mod clock;
 mod config;
+mod counters;
 mod http;
 pub mod log;
 mod process;
@@ -14,6 +15,7 @@ mod secrets;
 mod store;
 mod streams;
 
+pub use counters::Counters;
 pub use gate::{Denial, Gate, Requests};
 pub use process::Starts;
 pub use secrets::GeneratedSecrets;
@@ -52,6 +54,8 @@ pub struct Context {
     pub workspace: Option<PathBuf>,
     pub log: Arc<LogSink>,
     pub starts: Mutex<Starts>,
+    /// What it did so far. The gate and the log have the same ones.
+    pub counters: Arc<Counters>,
 }
 
 impl Context {

@@ -41,6 +41,8 @@ mod supervise;
 mod table;
 #[cfg(target_os = "linux")]
 mod tree;
+#[cfg(target_os = "linux")]
+pub mod usage;
 
 pub use refusing::Refusing;
 

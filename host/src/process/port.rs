@@ -131,6 +131,15 @@ pub struct Info {
     pub restarts: u32,
 }
 
+/// Of a process and all that descends from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Those that ended and were waited for included.
+    pub cpu: Duration,
+    /// Bytes; pages that are shared count in each of them.
+    pub resident: u64,
+}
+
 /// The table of processes.
 pub trait Processes: Send + Sync + 'static {
     /// Runs to the end; killed with all its descendants after `timeout`.
@@ -154,4 +163,9 @@ pub trait Processes: Send + Sync + 'static {
     /// Stops every process, of one plugin or of all, each by its own sequence, at the same time.
     fn stop_all(&self, plugin: Option<&str>) -> BoxFuture<'_, ()>;
     fn list(&self) -> Vec<Info>;
+    /// Those that run, with what they use as far as that is known here. Looks at all processes of the machine: milliseconds.
+    fn usage(&self) -> Vec<(Info, Option<Usage>)> {
+        let running = self.list().into_iter().filter(|info| info.exit.is_none());
+        running.map(|info| (info, None)).collect()
+    }
 }

@@ -5,9 +5,9 @@
 
 use super::TableOptions;
 use super::child::Child;
-use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec};
+use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec, Usage};
 use super::start::{self, Manner};
-use super::stop;
+use super::{stop, usage};
 use crate::timeouts::PROCESS_GRACE;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
@@ -305,6 +305,12 @@ impl Processes for Table {
             let ends = runs.iter().map(|child| stop::end(child, Duration::ZERO));
             tokio::join!(join_all(stops.collect::<Vec<_>>()), join_all(ends));
         })
+    }
+
+    fn usage(&self) -> Vec<(Info, Option<Usage>)> {
+        let running: Vec<Info> = self.list().into_iter().filter(|info| info.exit.is_none()).collect();
+        let pids: Vec<u32> = running.iter().map(|info| info.pid).collect();
+        running.into_iter().zip(usage::of(&pids)).collect()
     }
 
     fn list(&self) -> Vec<Info> {

@@ -31,7 +31,7 @@ pub(super) fn read(pid: i32) -> Option<Entry> {
 }
 
 /// `PID (NAME) STATE PPID PGRP SESSION …`, and the name may hold spaces and parentheses.
-fn parse(pid: i32, stat: &str) -> Option<Entry> {
+pub(super) fn parse(pid: i32, stat: &str) -> Option<Entry> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     Some(Entry {
         pid,

@@ -1,7 +1,7 @@
 //! One task owns one store with one instance, and drives it. Callers send it jobs through a bounded channel; jobs run
 //! concurrently in the instance. A trap ends the store, and with it every job.
 
-use crate::capabilities::Context;
+use crate::capabilities::{Context, Counters};
 use crate::runtime::port::CallError;
 use crate::runtime::state::{self, State};
 use futures::StreamExt as _;
@@ -37,6 +37,7 @@ pub(crate) struct Handle<E: Exports> {
     /// The cause, once it has ended.
     ended: watch::Receiver<Option<Ended>>,
     pub(crate) facts: E::Facts,
+    counters: Arc<Counters>,
 }
 
 impl<E: Exports> Clone for Handle<E> {
@@ -45,6 +46,7 @@ impl<E: Exports> Clone for Handle<E> {
             jobs: self.jobs.clone(),
             ended: self.ended.clone(),
             facts: self.facts.clone(),
+            counters: Arc::clone(&self.counters),
         }
     }
 }
@@ -68,8 +70,18 @@ impl From<Ended> for CallError {
 }
 
 impl<E: Exports> Handle<E> {
-    pub(crate) fn new(jobs: mpsc::Sender<Job<E>>, ended: watch::Receiver<Option<Ended>>, facts: E::Facts) -> Self {
-        Self { jobs, ended, facts }
+    pub(crate) fn new(
+        jobs: mpsc::Sender<Job<E>>,
+        ended: watch::Receiver<Option<Ended>>,
+        facts: E::Facts,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            jobs,
+            ended,
+            facts,
+            counters,
+        }
     }
 
     /// Runs `call` in the instance. It is not cut short when the caller goes away.
@@ -78,6 +90,7 @@ impl<E: Exports> Handle<E> {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a Accessor<State>, &'a E) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
     {
+        self.counters.call();
         let (reply, answer) = oneshot::channel();
         let job: Job<E> = Box::new(move |a, e| {
             Box::pin(async move {
@@ -87,12 +100,20 @@ impl<E: Exports> Handle<E> {
             })
         });
         if self.jobs.send(job).await.is_err() {
-            return Err(self.ended().await.into());
+            return Err(self.cut_short().await);
         }
         match answer.await {
             Ok(answer) => Ok(answer),
-            Err(_) => Err(self.ended().await.into()),
+            Err(_) => Err(self.cut_short().await),
         }
+    }
+
+    async fn cut_short(&self) -> CallError {
+        let ended = self.ended().await;
+        if matches!(ended, Ended::Fell { .. }) {
+            self.counters.error();
+        }
+        ended.into()
     }
 
     /// Waits for the end of the instance.
@@ -106,7 +127,8 @@ impl<E: Exports> Handle<E> {
 }
 
 /// An error of the plugin, as the services see it.
-pub(crate) fn refused(error: types::Error) -> CallError {
+pub(crate) fn refused(error: types::Error, counters: &Counters) -> CallError {
+    counters.error();
     match error {
         types::Error::Denied(t) => CallError::Denied(t),
         types::Error::Invalid(t) => CallError::Invalid(t),
@@ -131,21 +153,28 @@ pub(crate) async fn run<E: Exports>(
     // What an earlier instance said is not the cause of this one's end.
     let _ = context.log.take_last_words();
     let (mut store, meter) = state::store(&engine, &context);
+    let counters = &context.counters;
     let result = meter
-        .drive(async {
+        .drive(Arc::clone(counters), async {
             let instance = pre.instantiate_async(&mut store).await?;
             let exports = E::find(&mut store, &instance)?;
-            store.run_concurrent(async |a| serve(a, &exports, up).await).await?
+            store
+                .run_concurrent(async |a| serve(a, &exports, up, counters).await)
+                .await?
         })
         .await;
     match result {
         Ok(()) => "the host let go of it".into(),
-        Err(e) => state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context.log),
+        Err(e) => {
+            counters.trap();
+            state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context.log)
+        }
     }
 }
 
-async fn serve<E: Exports>(a: &Accessor<State>, exports: &E, up: Up<E>) -> wasmtime::Result<()> {
-    let facts = exports.facts(a).await?;
+async fn serve<E: Exports>(a: &Accessor<State>, exports: &E, up: Up<E>, counters: &Counters) -> wasmtime::Result<()> {
+    counters.call();
+    let facts = exports.facts(a).await.inspect_err(|_| counters.error())?;
     let (tx, mut rx) = mpsc::channel::<Job<E>>(QUEUE);
     if up.send((tx, facts)).is_err() {
         return Ok(());

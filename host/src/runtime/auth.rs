@@ -6,6 +6,7 @@
 use crate::model::plugin::{Failure, Status};
 use crate::runtime::actor::refused;
 use crate::runtime::convert::auth as convert;
+use crate::runtime::facts::Measured;
 use crate::runtime::port::{AuthProvider, Call, CallError, auth};
 use crate::runtime::state::{self, State};
 use crate::runtime::supervisor::Recipe;
@@ -100,6 +101,8 @@ impl WasmAuth {
             + Send
             + 'static,
     {
+        let counters = &self.recipe.context.counters;
+        counters.call();
         let limit = self.recipe.context.gate.limits().call;
         let threads = self.threads.get()?;
         let work = async {
@@ -114,9 +117,10 @@ impl WasmAuth {
             task.await
                 .unwrap_or_else(|e| Err(format!("an error in the host: {e}")))
                 .map_err(CallError::Crashed)?
-                .map_err(refused)
+                .map_err(|e| refused(e, counters))
         };
         let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            counters.error();
             Err(CallError::Timeout(format!(
                 "the plugin {} gave no answer within {} ms",
                 self.name(),
@@ -124,6 +128,7 @@ impl WasmAuth {
             )))
         });
         if let Err(CallError::Crashed(cause)) = &answer {
+            counters.error();
             self.note_fall(cause);
         }
         answer
@@ -154,10 +159,12 @@ where
     T: Send + 'static,
     F: for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>> + Send,
 {
-    let Recipe { engine, pre, context } = recipe;
+    let Recipe {
+        engine, pre, context, ..
+    } = recipe;
     let (mut store, meter) = state::store(&engine, &context);
     let result = meter
-        .drive(async {
+        .drive(Arc::clone(&context.counters), async {
             let instance = pre.instantiate_async(&mut store).await?;
             let exports = Exports {
                 auth: Bindings::new(&mut store, &instance)?.nexus_plugin_auth().clone(),
@@ -169,7 +176,10 @@ where
             store.run_concurrent(async |a| call(a, &exports).await).await?
         })
         .await;
-    result.map_err(|e| state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context.log))
+    result.map_err(|e| {
+        context.counters.trap();
+        state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context.log)
+    })
 }
 
 impl AuthProvider for WasmAuth {
@@ -183,6 +193,10 @@ impl AuthProvider for WasmAuth {
 
     fn changes(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    fn measured(&self) -> Option<Arc<Measured>> {
+        Some(Arc::clone(&self.recipe.measured))
     }
 
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {

@@ -3,6 +3,7 @@
 use crate::model::{chat, plugin};
 use crate::runtime::actor::{Exports, Handle, refused};
 use crate::runtime::convert;
+use crate::runtime::facts::Measured;
 use crate::runtime::feed::Feeder;
 use crate::runtime::port::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use crate::runtime::state::State;
@@ -79,7 +80,8 @@ impl WasmChat {
             + Send
             + 'static,
     {
-        self.supervisor.call(call).await?.map_err(refused)
+        let answer = self.supervisor.call(call).await?;
+        answer.map_err(|e| refused(e, &self.supervisor.context().counters))
     }
 
     /// A call of the optional interface.
@@ -97,7 +99,8 @@ impl WasmChat {
             }
             None => Box::pin(async { Ok(None) }),
         });
-        answer.await?.ok_or(CallError::Unsupported(what))?.map_err(refused)
+        let answer = answer.await?.ok_or(CallError::Unsupported(what))?;
+        answer.map_err(|e| refused(e, &self.supervisor.context().counters))
     }
 
     fn workspace(&self) -> String {
@@ -108,6 +111,9 @@ impl WasmChat {
 impl Supervised for WasmChat {
     fn status(&self) -> watch::Receiver<plugin::Status> {
         self.supervisor.status()
+    }
+    fn measured(&self) -> Option<Arc<Measured>> {
+        Some(self.supervisor.measured())
     }
     fn start(&self) {
         self.supervisor.start();

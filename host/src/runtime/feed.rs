@@ -113,6 +113,7 @@ impl Feeder {
             Ok(Err(CallError::Crashed(_) | CallError::Unavailable(_))) => return ended(handle).await,
             Ok(Err(e)) => return failed(e.to_string()),
             Err(_) => {
+                self.supervisor.context().counters.error();
                 self.supervisor.restart("it did not begin to report events");
                 return ended(handle).await;
             }
@@ -120,14 +121,25 @@ impl Feeder {
         if !self.forward(&mut running.events).await {
             return self.leave(running).await;
         }
-        match running.outcome.await {
+        let outcome = running.outcome.await;
+        let counters = &self.supervisor.context().counters;
+        match outcome {
             Ok(Ok(())) => failed("the backend closed the connection".into()),
-            Ok(Err(failure)) => End::Failed(convert::failure(failure)),
+            Ok(Err(failure)) => {
+                counters.error();
+                End::Failed(convert::failure(failure))
+            }
             // No outcome: as a rule the plugin fell.
-            Err(_) => tokio::select! {
-                end = ended(handle) => end,
-                () = tokio::time::sleep(timeouts::RESTART_FIRST) => failed("the plugin stopped reporting events without saying why".into()),
-            },
+            Err(_) => {
+                let end = tokio::select! {
+                    end = ended(handle) => end,
+                    () = tokio::time::sleep(timeouts::RESTART_FIRST) => failed("the plugin stopped reporting events without saying why".into()),
+                };
+                if !matches!(end, End::Stopped) {
+                    counters.error();
+                }
+                end
+            }
         }
     }
 
@@ -139,6 +151,7 @@ impl Feeder {
                 () = self.to.closed() => return false,
             };
             let Some(batch) = batch else { return true };
+            self.supervisor.context().counters.events(batch.len());
             for event in batch {
                 if let Event::Error((None, text)) = &event {
                     // It belongs to no session, so no conversation can show it.

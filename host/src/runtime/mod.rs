@@ -11,6 +11,7 @@ mod cache;
 mod chat;
 mod convert;
 mod engine;
+mod facts;
 mod feed;
 #[cfg(test)]
 mod fixtures;
@@ -28,7 +29,7 @@ pub use cache::{CacheState, cache_state};
 pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
-use crate::capabilities::{Context, Gate, GeneratedSecrets, Ports, Requests};
+use crate::capabilities::{Context, Counters, Gate, GeneratedSecrets, Ports, Requests};
 use crate::config::resolved::{Plugin, Source};
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
@@ -38,12 +39,14 @@ use crate::time::Clock;
 use auth::{AuthThreads, WasmAuth};
 use cache::CodeCache;
 use chat::WasmChat;
+use facts::Measured;
 use nexus_plugin_api::host;
 use nexus_plugin_api::manifest::Manifest;
 use port::{AuthProvider, ChatBackend, TunnelProvider};
 use state::State;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use supervisor::{Recipe, Supervisor};
 use tunnel::WasmTunnel;
 use wasmtime::Engine;
@@ -66,6 +69,8 @@ pub struct Runtime {
     data_dir: PathBuf,
     ports: Ports,
     threads: Arc<AuthThreads>,
+    /// By owner: a plugin that comes back to its place goes on counting.
+    counters: Mutex<BTreeMap<String, Arc<Counters>>>,
 }
 
 /// A plugin that was read, checked and compiled, with its grants. Nothing of it has run.
@@ -118,6 +123,7 @@ impl Runtime {
                 generated: Arc::new(GeneratedSecrets::default()),
             },
             threads: Arc::default(),
+            counters: Mutex::default(),
         }))
     }
 
@@ -211,25 +217,45 @@ impl Runtime {
 
     fn recipe(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> Recipe {
         let plugin = &loaded.plugin;
-        let log = LogSink::new(&plugin.name, Arc::clone(&self.ports.clock), plugin.limits.log_lines);
+        let (clock, counters) = (&self.ports.clock, self.counters(&owner));
+        let log = LogSink::new(
+            &plugin.name,
+            Arc::clone(clock),
+            plugin.limits.log_lines,
+            Arc::clone(&counters),
+        );
+        let requests = Requests::of(loaded.manifest(), &plugin.config);
+        let gate = Gate::new(plugin, requests, &self.data_dir).counting(Arc::clone(&counters));
+        let gate = Arc::new(gate);
+        let measured = Measured::new(
+            owner.clone(),
+            loaded.inspection(),
+            plugin,
+            Arc::clone(&gate),
+            Arc::clone(&counters),
+            Arc::clone(clock),
+        );
         let context = Context {
-            gate: Arc::new(Gate::new(
-                plugin,
-                Requests::of(loaded.manifest(), &plugin.config),
-                &self.data_dir,
-            )),
+            gate,
             owner,
             ports: self.ports.clone(),
             config: serde_json::Value::Object(plugin.config.clone()).to_string(),
             workspace,
             log: Arc::new(log),
             starts: Mutex::default(),
+            counters,
         };
         Recipe {
             engine: self.engine.clone(),
             pre: loaded.pre,
             context: Arc::new(context),
+            measured: Arc::new(measured),
         }
+    }
+
+    fn counters(&self, owner: &str) -> Arc<Counters> {
+        let mut all = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(owner.to_owned()).or_default())
     }
 }
 

@@ -2,8 +2,10 @@
 //! runtime implements them for components.
 
 use crate::model::{chat, plugin, tunnel};
+pub use crate::runtime::facts::Measured;
 use futures::future::BoxFuture;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 /// Why a call into a plugin gave no answer. The text is a sentence fit to be shown to the operator.
@@ -36,6 +38,10 @@ pub type Call<'a, T> = BoxFuture<'a, Result<T, CallError>>;
 pub trait Supervised: Send + Sync + 'static {
     /// The state of the instance; changes are seen at once.
     fn status(&self) -> watch::Receiver<plugin::Status>;
+    /// What it is, and what was counted of it. None: whatever runs it does not count.
+    fn measured(&self) -> Option<Arc<Measured>> {
+        None
+    }
     /// Starts it with a full restart budget: after `Failed`, or after `Stopped`.
     fn start(&self);
     /// Ends the instance. Its processes are left to the host's process table.
@@ -127,6 +133,10 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// As [`Self::status`], with every change. One that never changes may leave it out.
     fn changes(&self) -> watch::Receiver<plugin::Status> {
         watch::channel(self.status()).1
+    }
+    /// As [`Supervised::measured`].
+    fn measured(&self) -> Option<Arc<Measured>> {
+        None
     }
     fn methods(&self) -> Call<'_, Vec<auth::Method>>;
     fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step>;

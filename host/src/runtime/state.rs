@@ -37,7 +37,7 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<State>, C
         .build();
     let state = State {
         caps: Capabilities::new(Arc::clone(context)),
-        limiter: Limiter::new(limits),
+        limiter: Limiter::new(limits, Arc::clone(&context.counters)),
         wasi,
         table: ResourceTable::new(),
     };

@@ -7,6 +7,7 @@ use crate::capabilities::Context;
 use crate::model::plugin::{Failure, State as PluginState, Status};
 use crate::runtime::actor::{self, Ended, Exports, Handle};
 use crate::runtime::budget::RestartBudget;
+use crate::runtime::facts::Measured;
 use crate::runtime::port::CallError;
 use crate::runtime::state::State;
 use crate::timeouts;
@@ -25,6 +26,7 @@ pub(crate) struct Recipe {
     pub(crate) engine: Engine,
     pub(crate) pre: InstancePre<State>,
     pub(crate) context: Arc<Context>,
+    pub(crate) measured: Arc<Measured>,
 }
 
 enum Command {
@@ -62,6 +64,16 @@ impl<E: Exports> Supervisor<E> {
 
     pub(crate) fn context(&self) -> &Context {
         &self.recipe.context
+    }
+
+    pub(crate) fn measured(&self) -> Arc<Measured> {
+        Arc::clone(&self.recipe.measured)
+    }
+
+    /// A call that had no answer in time.
+    pub(crate) fn late(&self, why: String) -> CallError {
+        self.recipe.context.counters.error();
+        CallError::Timeout(why)
     }
 
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
@@ -197,7 +209,7 @@ impl<E: Exports> Supervisor<E> {
         let handle = self.running().await?;
         match tokio::time::timeout(limit, handle.call(call)).await {
             Ok(answer) => answer,
-            Err(_) => Err(CallError::Timeout(format!(
+            Err(_) => Err(self.late(format!(
                 "the plugin {} gave no answer within {} ms",
                 self.name(),
                 limit.as_millis()
@@ -283,7 +295,9 @@ impl<E: Exports> Task<E> {
 
     async fn one_instance(&mut self, watched: watch::Receiver<Option<Ended>>) -> Next {
         let (up, is_up) = oneshot::channel();
-        let Recipe { engine, pre, context } = self.recipe.clone();
+        let Recipe {
+            engine, pre, context, ..
+        } = self.recipe.clone();
         self.instances.spawn(actor::run::<E>(engine, pre, context, up));
         let mut is_up = Some(is_up);
         let deadline = Instant::now() + timeouts::PLUGIN_START;
@@ -299,7 +313,8 @@ impl<E: Exports> Task<E> {
                     is_up = None;
                     match up {
                         Ok(Ok((jobs, facts))) => {
-                            self.current.send_replace(Some(Handle::new(jobs, watched.clone(), facts)));
+                            let counters = Arc::clone(&self.recipe.context.counters);
+                            self.current.send_replace(Some(Handle::new(jobs, watched.clone(), facts, counters)));
                             self.set(PluginState::Running);
                         }
                         // It fell: the task says why.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod figures;
+
 use super::fixtures;
 use super::port::{CallError, Feed, TunnelProvider};
 use super::*;

@@ -1,8 +1,9 @@
 //! A tunnel provider as a component.
 
 use crate::model::{plugin, tunnel};
-use crate::runtime::actor::Exports;
-use crate::runtime::port::{Call, CallError, RunFailure, Supervised, TunnelProvider, TunnelRun};
+use crate::runtime::actor::{Ended, Exports, Handle};
+use crate::runtime::facts::Measured;
+use crate::runtime::port::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
@@ -49,6 +50,9 @@ impl Supervised for WasmTunnel {
     fn status(&self) -> watch::Receiver<plugin::Status> {
         self.supervisor.status()
     }
+    fn measured(&self) -> Option<Arc<Measured>> {
+        Some(self.supervisor.measured())
+    }
     fn start(&self) {
         self.supervisor.start();
     }
@@ -90,7 +94,7 @@ impl TunnelProvider for WasmTunnel {
                 outcome,
                 cancel: plugin_cancel,
             } = opened.map_err(|_| {
-                CallError::Timeout(format!(
+                self.supervisor.late(format!(
                     "the plugin {} did not begin to open the tunnel",
                     self.supervisor.name()
                 ))
@@ -100,6 +104,7 @@ impl TunnelProvider for WasmTunnel {
             let (cancel, cancelled) = oneshot::channel();
             let pump = Pump {
                 supervisor: Arc::clone(&self.supervisor),
+                handle,
                 events,
                 outcome,
                 to: tx,
@@ -119,6 +124,7 @@ type Outcome<T> = Result<(), T>;
 /// Carries one run: events first, then the outcome; and ends an instance that does not close when it is told to.
 struct Pump {
     supervisor: Arc<Supervisor<TunnelExports>>,
+    handle: Handle<TunnelExports>,
     events: mpsc::Receiver<Vec<Event>>,
     outcome: oneshot::Receiver<Outcome<Failure>>,
     to: mpsc::Sender<tunnel::Event>,
@@ -131,29 +137,47 @@ impl Pump {
         cancelled: oneshot::Receiver<()>,
         told: oneshot::Sender<Outcome<RunFailure>>,
     ) {
-        let supervisor = Arc::clone(&self.supervisor);
+        let (supervisor, handle) = (Arc::clone(&self.supervisor), self.handle.clone());
+        let counters = Arc::clone(&supervisor.context().counters);
         let patience = async move {
             // Sent and dropped mean the same.
             let _ = cancelled.await;
             drop(plugin_cancel);
             tokio::time::sleep(timeouts::PLUGIN_CANCEL).await;
         };
-        tokio::select! {
-            outcome = self.forward() => {
-                if let Some(outcome) = outcome {
-                    // Whoever asked for the run may have gone.
-                    let _ = told.send(outcome.map_err(convert::failure));
-                }
-            }
+        let outcome = tokio::select! {
+            outcome = self.forward() => outcome,
             () = patience => {
                 let seconds = timeouts::PLUGIN_CANCEL.as_secs();
+                counters.error();
                 supervisor.restart(&format!("it did not close the tunnel within {seconds} s after it was told to"));
+                return;
+            }
+        };
+        // Nobody has to wait for the counting.
+        drop(self);
+        match outcome {
+            Some(outcome) => {
+                if outcome.is_err() {
+                    counters.error();
+                }
+                // Whoever asked for the run may have gone.
+                let _ = told.send(outcome.map_err(convert::failure));
+            }
+            // As a rule it fell, or was stopped by us, which is no error of its.
+            None => {
+                drop(told);
+                let ended = tokio::time::timeout(timeouts::RESTART_FIRST, handle.ended()).await;
+                if !matches!(ended, Ok(Ended::Stopped)) {
+                    counters.error();
+                }
             }
         }
     }
 
     async fn forward(&mut self) -> Option<Outcome<Failure>> {
         while let Some(batch) = self.events.recv().await {
+            self.supervisor.context().counters.events(batch.len());
             for event in batch.into_iter().filter_map(convert::tunnel_event) {
                 // A service that only waits for the outcome drops the receiver; the rest is still drained.
                 let _ = self.to.send(event).await;

@@ -295,6 +295,9 @@ pub trait TunnelApi: Send + Sync + 'static {
 /// The host itself.
 pub trait StatusApi: Send + Sync + 'static {
     fn plugins(&self) -> watch::Receiver<Vec<plugin::Status>>;
+    /// What each of [`Self::plugins`] is and may do, and what was counted of it, in the same order. Looks at the disk and at
+    /// all processes of the machine, which takes milliseconds: not for each event, and not on a thread that others wait for.
+    fn details(&self) -> Vec<plugin::Details>;
     /// What happened last, the newest first.
     fn activity(&self) -> watch::Receiver<Arc<VecDeque<Note>>>;
     /// Of Nexus.
