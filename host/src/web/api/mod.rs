@@ -46,6 +46,7 @@ fn routes() -> Router<WebState> {
     Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/plugins", get(plugins))
+        .route("/api/v1/plugins/details", get(details))
         .route("/api/v1/activity", get(activity))
         .route("/api/v1/backend", get(chat::backend))
         .route("/api/v1/backend/start", post(chat::start))
@@ -123,6 +124,11 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
 
 async fn plugins(State(state): State<WebState>) -> Json<Vec<plugin::Status>> {
     Json(state.services.status.plugins().borrow().clone())
+}
+
+/// In the order of the plugins.
+async fn details(State(state): State<WebState>) -> Json<Vec<plugin::Details>> {
+    Json(state.services.status.details())
 }
 
 /// The newest first.

@@ -12,10 +12,14 @@ use crate::web::{WebState, assets, pages};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
 /// Requests of one client that run at a time.
 const REQUESTS: usize = 16;
+/// How often what is measured is sent to whoever looks at the status.
+const MEASURE: Duration = Duration::from_secs(5);
 
 /// Why a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,8 @@ impl Pump {
         let mut plugins = services.status.plugins();
         let mut tunnels = services.tunnels.tunnels();
         let mut activity = services.status.activity();
+        let mut measure = tokio::time::interval(MEASURE);
+        measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
         self.send_backend(&mut backend).await?;
         self.send_list(&mut list).await?;
@@ -90,6 +96,7 @@ impl Pump {
                     }
                 }
                 Ok(()) = plugins.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+                _ = measure.tick(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
                 Ok(()) = activity.changed(), if self.status => {
                     activity.borrow_and_update();
                     self.send_status(&mut plugins, &mut tunnels).await?;

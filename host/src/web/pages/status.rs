@@ -1,9 +1,10 @@
 //! `/status`: the plugins and tunnels as they really are. The body is one template, rendered for the page and again
 //! for the live socket at every change, so that both say the same.
 
+mod plugins;
+
 use super::{Backend, Frame, Phase, failure, message, show, until};
 use crate::model::activity::{Note, Tone};
-use crate::model::plugin::{self, Kind};
 use crate::model::tunnel::{self, Encryption};
 use crate::time::Millis;
 use crate::web::WebState;
@@ -13,6 +14,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use plugins::{Machine, PluginRow};
 
 #[derive(Template)]
 #[template(path = "status.html")]
@@ -32,23 +34,13 @@ struct Body {
     /// Plugins that could be the backend.
     chats: Vec<String>,
     sessions: usize,
+    /// What the backend's processes use.
+    machine: Option<Machine>,
     plugins: Vec<PluginRow>,
     tunnels: Vec<TunnelRow>,
     activity: Vec<NoteRow>,
     config_file: String,
     workspace: String,
-}
-
-/// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
-struct PluginRow {
-    name: String,
-    role: &'static str,
-    version: String,
-    tone: &'static str,
-    state: &'static str,
-    detail: Option<String>,
-    failure: Option<plugin::Failure>,
-    restarts: u32,
 }
 
 struct TunnelRow {
@@ -170,38 +162,6 @@ impl Measured {
     }
 }
 
-impl PluginRow {
-    fn new(status: &plugin::Status, now: Millis) -> Self {
-        use plugin::State::{Failed, Restarting, Running, Starting, Stopped};
-        let (tone, state, detail) = match &status.state {
-            Stopped => ("off", "Stopped", None),
-            Starting => ("busy", "Starting", None),
-            Running => ("good", "Running", None),
-            Restarting { cause, at } => (
-                "busy",
-                "Restarting",
-                Some(format!("It fell and starts again {}: {cause}", until(*at, now))),
-            ),
-            Failed { cause } => ("bad", "Failed", Some(cause.clone())),
-        };
-        let role = match status.kind {
-            Kind::Auth => "Login",
-            Kind::Chat => "Chat",
-            Kind::Tunnel => "Tunnel",
-        };
-        Self {
-            name: status.name.clone(),
-            role,
-            version: status.version.clone(),
-            tone,
-            state,
-            detail,
-            failure: status.last_failure.clone(),
-            restarts: status.restarts,
-        }
-    }
-}
-
 impl TunnelRow {
     fn new(status: &tunnel::Status, now: Millis, place: &Place, plugins: &[String], notes: &[NoteRow]) -> Self {
         use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
@@ -286,6 +246,8 @@ fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
     let backend = services.chat.backend().borrow().clone();
     let mut chats = services.chat.plugins();
     chats.retain(|name| *name != backend.plugin);
+    let plugin = backend.plugin.clone();
+    let details = services.status.details();
     Body {
         csrf: csrf.to_owned(),
         version: services.status.version().to_owned(),
@@ -293,13 +255,11 @@ fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
         backend,
         chats,
         sessions: services.chat.sessions().borrow().len(),
-        plugins: services
-            .status
-            .plugins()
-            .borrow()
+        machine: details
             .iter()
-            .map(|status| PluginRow::new(status, now))
-            .collect(),
+            .find(|details| details.name == plugin)
+            .and_then(|details| Machine::new(details, now)),
+        plugins: plugins::rows(&services.status.plugins().borrow(), &details, now),
         tunnels: services
             .tunnels
             .tunnels()
