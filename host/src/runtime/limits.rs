@@ -179,7 +179,7 @@ impl ThreadTime {
 
     fn elapsed(&self) -> std::time::Duration {
         let now = Self::now().0;
-        let nanoseconds = (now.tv_sec - self.0.tv_sec) * 1_000_000_000 + i64::from(now.tv_nsec - self.0.tv_nsec);
+        let nanoseconds = (now.tv_sec - self.0.tv_sec) * 1_000_000_000 + (now.tv_nsec - self.0.tv_nsec);
         std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
     }
 }

@@ -19,13 +19,15 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, stream};
 use http::{StatusCode, header};
 
+type Refused = (StatusCode, &'static str);
+
 /// A nonce, at most.
 const NONCE: usize = 128;
 
-fn proof(connection: &Connection, nonce: &str) -> Result<String, Response> {
+fn proof(connection: &Connection, nonce: &str) -> Result<String, Refused> {
     let proof: &Proof = match connection.ingress.as_ref() {
         Ingress::Tunnel { proof, .. } if nonce.len() <= NONCE => proof,
-        _ => return Err((StatusCode::NOT_FOUND, "Only tunnels are probed.\n").into_response()),
+        _ => return Err((StatusCode::NOT_FOUND, "Only tunnels are probed.\n")),
     };
     Ok(proof.of(nonce))
 }
@@ -33,14 +35,14 @@ fn proof(connection: &Connection, nonce: &str) -> Result<String, Response> {
 pub(super) async fn plain(
     Extension(connection): Extension<Connection>,
     Path(nonce): Path<String>,
-) -> Result<String, Response> {
+) -> Result<String, Refused> {
     proof(&connection, &nonce)
 }
 
 pub(super) async fn stream(
     Extension(connection): Extension<Connection>,
     Path(nonce): Path<String>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refused> {
     let first = proof(&connection, &nonce)? + "\n";
     let rest = stream::once(async {
         tokio::time::sleep(PROBE).await;
@@ -58,7 +60,7 @@ pub(super) async fn socket(
     Extension(connection): Extension<Connection>,
     Path(nonce): Path<String>,
     upgrade: WebSocketUpgrade,
-) -> Result<Response, Response> {
+) -> Result<Response, Refused> {
     let proof = proof(&connection, &nonce)?;
     Ok(upgrade.max_message_size(NONCE * 2).on_upgrade(|socket| async move {
         let _ = tokio::time::timeout(PROBE, converse(socket, proof)).await;
