@@ -187,7 +187,7 @@ pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
         ),
     };
     let proper = clip::is_id(&session) && clip::is_event(&event);
-    proper.then(|| port::Feed::Event(chat::SessionEvent { session, event }))
+    proper.then_some(port::Feed::Event(chat::SessionEvent { session, event }))
 }
 
 pub(crate) fn snapshot(s: wit::SessionSnapshot) -> chat::Snapshot {

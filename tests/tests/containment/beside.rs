@@ -151,7 +151,7 @@ async fn a_tunnel_that_floods_with_events_and_can_be_stopped() {
         "flood",
         "spin",
         Traces {
-            tunnel: &["Starting"],
+            tunnel: &["Opening"],
             tunnel_plugin: &["Running"],
             login: NOTHING,
             login_plugin: &["500 ms of CPU"],
@@ -160,7 +160,7 @@ async fn a_tunnel_that_floods_with_events_and_can_be_stopped() {
     .await;
     // It does not listen when it is told to close, and is ended from outside.
     action(&browser, "hostile", "stop").await;
-    until_card(&nexus, &browser, "hostile", &["Off"]).await;
+    until_card(&nexus, &browser, "hostile", &["Closed"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -286,7 +286,7 @@ async fn a_form_of_twenty_thousand_fields() {
         "none",
         "giant-form",
         Traces {
-            tunnel: &["Up"],
+            tunnel: &["Open"],
             tunnel_plugin: &["Running"],
             login: &["field-63"],
             login_plugin: &["Running"],
@@ -302,7 +302,7 @@ async fn a_subject_that_is_empty_lets_nobody_in() {
         "none",
         "no-subject",
         Traces {
-            tunnel: &["Up"],
+            tunnel: &["Open"],
             tunnel_plugin: &["Running"],
             login: &["gave an empty subject"],
             login_plugin: &["Running"],

@@ -46,7 +46,7 @@ async fn a_chat_that_falls_at_every_start_leaves_the_page_and_the_tunnels() {
     let page = status_page(&browser).await;
     assert!(page.contains("Not running"), "{page}");
     action(&browser, "hostile", "start").await;
-    until_card(&nexus, &browser, "hostile", &["Up"]).await;
+    until_card(&nexus, &browser, "hostile", &["Open"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +102,7 @@ async fn a_long_name_is_cut() {
     let browser = Browser::set_up(&nexus).await;
     ready(&browser).await;
     action(&browser, "hostile", "start").await;
-    until_card(&nexus, &browser, "hostile", &["Up", "lll… · plugin hostile-tunnel"]).await;
+    until_card(&nexus, &browser, "hostile", &["Open", "lll… · plugin hostile-tunnel"]).await;
     for page in [
         status_page(&browser).await,
         Browser::new(&nexus.url).get("/login").await.text().await.unwrap(),
