@@ -1,20 +1,146 @@
-//! The ways to misbehave, the same for each kind of plugin.
+//! The ways to misbehave, the same for each kind of plugin. Each guest includes this file, and says itself how it opens
+//! a stream and what garbage of its kind is.
 
-/// Does what the name says, and nothing for a name that is no attack.
-pub fn perform(name: &str) {
-    match name {
+use nexus_plugin_api::caps::{clock, log, secrets, store, types::Error};
+use nexus_plugin_api::http::Request;
+use nexus_plugin_api::process::Command;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+/// How many of everything "at once" is.
+const MANY: u32 = 10_000;
+
+/// Does what the name says. What there is to tell after it, where one survives it; none for a name that is no attack.
+pub async fn perform(name: &str, open_stream: fn()) -> Option<String> {
+    Some(match name {
         "trap" => std::process::abort(),
         "spin" => loop {
             std::hint::black_box(());
         },
-        "memory" => {
-            let mut kept: Vec<Vec<u8>> = Vec::new();
-            loop {
-                // Written, so that no optimiser leaves it out.
-                kept.push(vec![1; 1 << 20]);
-                std::hint::black_box(&kept);
-            }
+        "memory" => memory(),
+        "hang" => {
+            clock::sleep(24 * 3600 * 1000).await;
+            String::new()
         }
-        _ => {}
+        "streams" => {
+            for _ in 0..MANY {
+                open_stream();
+            }
+            "all opened".to_owned()
+        }
+        "sleeps" => {
+            together(|_| clock::sleep(3_600_000)).await;
+            String::new()
+        }
+        "calls" => calls().await,
+        "log-flood" => {
+            for n in 0..20_000 {
+                log::write(log::Level::Warn, &format!("flood {n}"));
+                eprintln!("flood of words {n}");
+                if n % 500 == 0 {
+                    // It is the lines that are counted here, not the time they take.
+                    clock::sleep(1).await;
+                }
+            }
+            "logged".to_owned()
+        }
+        "store" => quota().await,
+        "denied" => denied().await,
+        "processes" => processes().await,
+        "abandon" => match sleeping("abandoned").await {
+            Ok(_) => std::process::abort(),
+            Err(error) => words(error),
+        },
+        _ => return None,
+    })
+}
+
+fn memory() -> ! {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    loop {
+        // Written, so that no optimiser leaves it out.
+        kept.push(vec![1; 1 << 20]);
+        std::hint::black_box(&kept);
+    }
+}
+
+/// So many calls of the host at once, each begun before any is waited for.
+async fn together<T, F: Future<Output = T>>(call: impl Fn(u32) -> F) -> Vec<T> {
+    let mut calls: Vec<Pin<Box<F>>> = (0..MANY).map(|n| Box::pin(call(n))).collect();
+    let mut done = Vec::new();
+    poll_fn(|cx| {
+        calls.retain_mut(|call| match call.as_mut().poll(cx) {
+            Poll::Ready(value) => {
+                done.push(value);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if calls.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    done
+}
+
+async fn calls() -> String {
+    let answers = together(|n| store::get(format!("key-{n}"))).await;
+    let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    let first = refused.first().cloned().map_or_else(String::new, words);
+    format!("refused {} of {MANY}: {first}", refused.len())
+}
+
+async fn quota() -> String {
+    let mut n = 0;
+    let refused = loop {
+        if let Err(error) = store::set(format!("fill-{n}"), vec![7; 256 << 10]).await {
+            break words(error);
+        }
+        n += 1;
+    };
+    for n in 0..n {
+        if let Err(error) = store::delete(format!("fill-{n}")).await {
+            return words(error);
+        }
+    }
+    format!("after {n}: {refused}")
+}
+
+/// What the gate says to each.
+async fn denied() -> String {
+    let sent = |answer: Result<_, Error>| match answer {
+        Ok(_) => "it was let through".to_owned(),
+        Err(error) => words(error),
+    };
+    let http = sent(Request::get("https://denied.example/path").send().await.map(|_| ()));
+    let process = sent(Command::new("denied-tool").run(1_000).await.map(|_| ()));
+    let secret = sent(secrets::get("token").map(|_| ()));
+    let unasked = sent(Request::get("https://unasked.example/").send().await.map(|_| ()));
+    [http, process, secret, unasked].join("\n---\n")
+}
+
+/// As many as it gets.
+async fn processes() -> String {
+    for n in 0..MANY {
+        if let Err(error) = sleeping(&format!("many-{n}")).await {
+            return format!("after {n}: {}", words(error));
+        }
+    }
+    "no end".to_owned()
+}
+
+pub async fn sleeping(name: &str) -> Result<nexus_plugin_api::process::Running, Error> {
+    Command::new("sleep").args(["3600"]).ensure(name).await
+}
+
+pub fn words(error: Error) -> String {
+    match error {
+        Error::Denied(text) => format!("denied: {text}"),
+        Error::NotFound(text) => format!("not found: {text}"),
+        other => format!("{other:?}"),
     }
 }

@@ -14,7 +14,8 @@ impl Host for Capabilities {
 impl<T: Send> HostWithStore<T> for Granted {
     async fn sleep(a: &Accessor<T, Self>, milliseconds: u64) -> wasmtime::Result<()> {
         let Some(_counted) = a.with(|mut s| s.get().admit_sleep()) else {
-            return Err(wasmtime::format_err!("the plugin has too many tasks asleep at once"));
+            let why = a.with(|mut s| s.get().too_many_asleep());
+            return Err(wasmtime::format_err!("{why}"));
         };
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         Ok(())

@@ -347,6 +347,19 @@ impl Gate {
         self.limit("waits for", "streams", self.limits.streams, MOST_STREAMS)
     }
 
+    /// For what the plugin does by itself, where no call can be refused: the cause of its fall. `most`: what follows from the
+    /// limit of streams.
+    pub fn too_many_own(&self, what: &str, most: usize) -> Denial {
+        let more = self.limit("waits for", "streams", self.limits.streams, MOST_STREAMS).0;
+        let fix = more.split_once("To allow more:").map_or("", |(_, toml)| toml);
+        let name = &self.plugin;
+        let what = format!("The plugin {name} {what} at once: more than {most}, its limit.");
+        Denial(match fix {
+            "" => what,
+            toml => format!("{what} To allow more:{toml}"),
+        })
+    }
+
     /// `running`: the plugin's other processes, those it waits for among them.
     ///
     /// # Errors

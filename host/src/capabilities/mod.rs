@@ -95,9 +95,20 @@ impl Capabilities {
             .map_err(|_| self.ctx.gate.too_many_streams().into())
     }
 
+    fn most_asleep(&self) -> usize {
+        (self.ctx.gate.limits().streams as usize).saturating_mul(4).max(1024)
+    }
+
+    fn too_many_asleep(&self) -> String {
+        self.ctx
+            .gate
+            .too_many_own("has too many tasks asleep", self.most_asleep())
+            .0
+    }
+
     /// Sleeping costs a plugin nothing of its own, so the host counts. The function cannot refuse: `None` is a trap.
     fn admit_sleep(&self) -> Option<Sleeping> {
-        let most = (self.ctx.gate.limits().streams as usize).saturating_mul(4).max(1024);
+        let most = self.most_asleep();
         let sleeping = Sleeping(Arc::clone(&self.sleeping));
         (self.sleeping.fetch_add(1, Ordering::Relaxed) < most).then_some(sleeping)
     }

@@ -4,7 +4,8 @@
 //! revision is known already) gets no number. Once a
 //! part is closed, the deltas and intermediate states between its first event and the closing one are deleted, because
 //! the closing one holds all of it; so it is with a part that was given up. The first event stays, so that folding what
-//! is left gives the same state with the parts in the same order. A client that resumes from inside such a range gets
+//! is left gives the same state with the parts in the same order. The same happens now and then to a part that stays open
+//! and is told anew as a whole again and again: a disk would not hold that. A client that resumes from inside such a range gets
 //! the present state; any other gets each event that it missed. Nobody sees a hole.
 //!
 //! **Revisions.** A backend counts the revisions of a part anew in each epoch. [`Journal::ingest`] lifts them above
@@ -41,6 +42,8 @@ pub type Seq = u64;
 const HELD: usize = 32;
 /// Events a subscriber may lag behind before it is fed from the database again.
 const BACKLOG: usize = 512;
+/// Numbers of a session after which a part that is still open is trimmed too.
+const OPEN_ROWS: Seq = 4096;
 
 /// A numbered event. `json` is its JSON text, made once for the database and every subscriber.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,6 +94,8 @@ struct Held {
     state: SessionState,
     /// The number of each part's first event that is still in the database.
     first: HashMap<String, Seq>,
+    /// Up to where the rows of a part were deleted last.
+    trimmed: HashMap<String, Seq>,
     generation: u64,
     /// Added to the revisions of this generation.
     base: u64,
@@ -349,7 +354,13 @@ impl Journal {
             }));
             if let Some(part) = part_of(&event) {
                 let first = *held.first.entry(part.to_owned()).or_insert(seq);
-                if matches!(&event, Event::Part { part } if part.closed) && seq > first + 1 {
+                let whole = match &event {
+                    Event::Part { part } => Some(part.closed),
+                    _ => None,
+                };
+                let since = held.trimmed.get(part).copied().unwrap_or(first);
+                if whole == Some(true) && seq > first + 1 || whole == Some(false) && seq > since + OPEN_ROWS {
+                    held.trimmed.insert(part.to_owned(), seq);
                     trims.push(Trim {
                         part: part.to_owned(),
                         after: first,

@@ -4,6 +4,9 @@ use super::Seq;
 use crate::model::chat::{Ask, Content, Event, Message, Part, Role, SessionInfo, Turn};
 use serde::Serialize;
 
+/// Bytes that deltas can make of one part.
+const PART: usize = 8 * 1024 * 1024;
+
 /// A session as of event number `seq`. JSON as in [`crate::model::chat`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SessionState {
@@ -194,6 +197,11 @@ impl SessionState {
             return false;
         }
         match &mut known.content {
+            // A part that grows without an end is given up: nothing of it is shown or kept from there on, but the whole that
+            // closes it.
+            Content::Text { text: held } | Content::Reasoning { text: held } if held.len() + text.len() > PART => {
+                return false;
+            }
             Content::Text { text: held } | Content::Reasoning { text: held } => held.push_str(text),
             Content::Tool(_) | Content::Attachment { .. } | Content::Other { .. } => return false,
         }

@@ -317,6 +317,42 @@ async fn deltas_of_a_closed_part_are_gone_and_nobody_misses_them() {
 }
 
 #[tokio::test]
+async fn a_part_that_never_closes_does_not_fill_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let open = |n: u64| part(text("p", "m", n, false, &format!("state {n}")));
+    for n in 0..4 {
+        let events = (n * OPEN_ROWS..(n + 1) * OPEN_ROWS).map(|n| open(n + 1));
+        journal.ingest("s", events.collect()).await.unwrap();
+    }
+    let left = rows(&journal).await;
+    assert!(left <= i64::try_from(OPEN_ROWS).unwrap() + 3, "{left} rows");
+    let state = journal.state("s").await.unwrap();
+    assert_eq!(state.seq, 4 * OPEN_ROWS);
+    assert_eq!(fold(SessionState::default(), &read(&journal, None).await), state);
+    // from inside the range: the state
+    assert_eq!(read(&journal, Some(100)).await, [Item::State(Box::new(state))]);
+}
+
+#[tokio::test]
+async fn a_part_that_grows_without_an_end_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    let piece = "x".repeat(1 << 20);
+    for n in 0..20 {
+        journal.ingest("s", vec![delta("p", "m", n + 1, &piece)]).await.unwrap();
+    }
+    assert_eq!(rows(&journal).await, 8, "what is not shown is not kept either");
+    // What closes it is whole again.
+    journal
+        .ingest("s", vec![part(text("p", "m", 99, true, "the end"))])
+        .await
+        .unwrap();
+    let state = journal.state("s").await.unwrap();
+    assert!(matches!(&state.messages[0].parts[0].content, Content::Text { text } if text == "the end"));
+}
+
+#[tokio::test]
 async fn a_reader_who_lags_behind_misses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path()).await;

@@ -193,6 +193,33 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Bytes of text in it, nearly: what it costs to keep it waiting.
+    pub fn size(&self) -> usize {
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Session { info } => info.title.len() + info.workspace.len(),
+            Self::Message { message } => optional(&message.error) + optional(&message.model),
+            Self::Part { part } => match &part.content {
+                Content::Text { text } | Content::Reasoning { text } => text.len(),
+                Content::Tool(t) => t.input.len() + optional(&t.title) + optional(&t.output) + optional(&t.error),
+                Content::Attachment { url, .. } => url.len(),
+                Content::Other { value, .. } => value.len(),
+            },
+            Self::Delta { text, .. } | Self::Error { text, .. } => text.len(),
+            Self::Asked { ask } => ask.detail.len() + ask.always.iter().map(String::len).sum::<usize>(),
+            Self::Turn {
+                turn: Turn::Retrying { message, .. },
+            } => message.len(),
+            Self::SessionRemoved
+            | Self::MessageRemoved { .. }
+            | Self::PartRemoved { .. }
+            | Self::AskClosed { .. }
+            | Self::Turn { .. } => 0,
+        }
+    }
+}
+
 /// An event and the session it belongs to, as it comes from a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionEvent {

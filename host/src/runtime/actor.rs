@@ -2,6 +2,7 @@
 //! concurrently in the instance. A trap ends the store, and with it every job.
 
 use crate::capabilities::{Context, Counters};
+use crate::runtime::clip;
 use crate::runtime::port::CallError;
 use crate::runtime::state::{self, State};
 use futures::StreamExt as _;
@@ -9,6 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use nexus_plugin_api::host::caps::types;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use wasmtime::Engine;
 use wasmtime::component::{Accessor, Instance, InstancePre};
@@ -16,6 +18,8 @@ use wasmtime::component::{Accessor, Instance, InstancePre};
 /// Calls that wait for the actor to take them, and calls that may run at once in an instance.
 const QUEUE: usize = 64;
 const MOST_CALLS: usize = 256;
+/// Calls without an answer after which an instance counts as fallen: well below the places there are.
+const MOST_HANGING: isize = 16;
 
 /// A kind of plugin: what its instances export.
 pub(crate) trait Exports: Send + Sync + Sized + 'static {
@@ -36,8 +40,41 @@ pub(crate) struct Handle<E: Exports> {
     jobs: mpsc::Sender<Job<E>>,
     /// The cause, once it has ended.
     ended: watch::Receiver<Option<Ended>>,
+    /// Calls that nobody waits for any more and that still run.
+    hanging: Arc<Hanging>,
     pub(crate) facts: E::Facts,
     counters: Arc<Counters>,
+}
+
+/// Counts the calls of an instance whose callers have gone. A call is not cut short for that: an answer to a prompt that
+/// comes late is one all the same. But places are few, and a plugin that answers nothing must not look as if it ran.
+///
+/// Signed, because a call may come to its end between the moment its caller goes and the moment that is counted.
+type Hanging = AtomicIsize;
+
+/// Waits for the answer of a call; the call counts as hanging from the moment this is dropped without one.
+struct Waiting<T> {
+    answer: oneshot::Receiver<T>,
+    hanging: Arc<Hanging>,
+    over: bool,
+}
+
+impl<T> Waiting<T> {
+    async fn answer(mut self) -> Option<T> {
+        let answer = (&mut self.answer).await;
+        self.over = true;
+        answer.ok()
+    }
+}
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        self.answer.close();
+        // From here on the call finds nobody, and counts itself out.
+        if !self.over && self.answer.try_recv().is_err() {
+            self.hanging.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl<E: Exports> Clone for Handle<E> {
@@ -45,6 +82,7 @@ impl<E: Exports> Clone for Handle<E> {
         Self {
             jobs: self.jobs.clone(),
             ended: self.ended.clone(),
+            hanging: Arc::clone(&self.hanging),
             facts: self.facts.clone(),
             counters: Arc::clone(&self.counters),
         }
@@ -79,6 +117,7 @@ impl<E: Exports> Handle<E> {
         Self {
             jobs,
             ended,
+            hanging: Arc::default(),
             facts,
             counters,
         }
@@ -92,19 +131,26 @@ impl<E: Exports> Handle<E> {
     {
         self.counters.call();
         let (reply, answer) = oneshot::channel();
+        let waiting = Waiting {
+            answer,
+            hanging: Arc::clone(&self.hanging),
+            over: false,
+        };
+        let hanging = Arc::clone(&self.hanging);
         let job: Job<E> = Box::new(move |a, e| {
             Box::pin(async move {
-                // Whoever asked may have gone.
-                let _ = reply.send(call(a, e).await?);
+                if reply.send(call(a, e).await?).is_err() {
+                    hanging.fetch_sub(1, Ordering::Relaxed);
+                }
                 Ok(())
             })
         });
         if self.jobs.send(job).await.is_err() {
             return Err(self.cut_short().await);
         }
-        match answer.await {
-            Ok(answer) => Ok(answer),
-            Err(_) => Err(self.cut_short().await),
+        match waiting.answer().await {
+            Some(answer) => Ok(answer),
+            None => Err(self.cut_short().await),
         }
     }
 
@@ -114,6 +160,16 @@ impl<E: Exports> Handle<E> {
             self.counters.error();
         }
         ended.into()
+    }
+
+    /// Whether both are of the same instance.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.jobs.same_channel(&other.jobs)
+    }
+
+    /// Whether so many calls hang that the instance is of no use any more.
+    pub(crate) fn hangs(&self) -> bool {
+        self.hanging.load(Ordering::Relaxed) >= MOST_HANGING
     }
 
     /// Waits for the end of the instance.
@@ -130,13 +186,13 @@ impl<E: Exports> Handle<E> {
 pub(crate) fn refused(error: types::Error, counters: &Counters) -> CallError {
     counters.error();
     match error {
-        types::Error::Denied(t) => CallError::Denied(t),
-        types::Error::Invalid(t) => CallError::Invalid(t),
-        types::Error::NotFound(t) => CallError::NotFound(t),
-        types::Error::Timeout(t) => CallError::Timeout(t),
-        types::Error::Unavailable(t) => CallError::Unavailable(t),
+        types::Error::Denied(t) => CallError::Denied(clip::sentence(t)),
+        types::Error::Invalid(t) => CallError::Invalid(clip::sentence(t)),
+        types::Error::NotFound(t) => CallError::NotFound(clip::sentence(t)),
+        types::Error::Timeout(t) => CallError::Timeout(clip::sentence(t)),
+        types::Error::Unavailable(t) => CallError::Unavailable(clip::sentence(t)),
         types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
-        types::Error::Other(t) => CallError::Other(t),
+        types::Error::Other(t) => CallError::Other(clip::sentence(t)),
     }
 }
 
@@ -167,7 +223,7 @@ pub(crate) async fn run<E: Exports>(
         Ok(()) => "the host let go of it".into(),
         Err(e) => {
             counters.trap();
-            state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context.log)
+            state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context)
         }
     }
 }

@@ -178,7 +178,7 @@ where
         .await;
     result.map_err(|e| {
         context.counters.trap();
-        state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context.log)
+        state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context)
     })
 }
 
@@ -202,7 +202,7 @@ impl AuthProvider for WasmAuth {
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {
         Box::pin(async {
             let call = self.call(|a, e: &Exports| Box::pin(async { e.auth.call_describe(a).await.map(Ok) }));
-            Ok(call.await?.into_iter().map(convert::method).collect())
+            Ok(convert::methods(call.await?))
         })
     }
 
@@ -210,7 +210,7 @@ impl AuthProvider for WasmAuth {
         let (method, context) = (method.to_owned(), convert::context(context));
         Box::pin(async {
             let call = self.call(|a, e: &Exports| Box::pin(e.auth.call_begin(a, method, context)));
-            Ok(convert::step(call.await?))
+            convert::step(call.await?)
         })
     }
 
@@ -218,14 +218,14 @@ impl AuthProvider for WasmAuth {
         let input = convert::input(input);
         Box::pin(async {
             let call = self.call(|a, e: &Exports| Box::pin(e.auth.call_proceed(a, state, input)));
-            Ok(convert::step(call.await?))
+            convert::step(call.await?)
         })
     }
 
     fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
         Box::pin(async {
             let fields = self.manage("enrol accounts", |a, m| Box::pin(m.call_fields(a))).await?;
-            Ok(fields.into_iter().map(convert::field).collect())
+            Ok(convert::fields(fields))
         })
     }
 
@@ -233,7 +233,7 @@ impl AuthProvider for WasmAuth {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("enrol accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
-            Ok(convert::outcome(call.await?))
+            convert::outcome(call.await?)
         })
     }
 
@@ -241,7 +241,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("change credentials", |a, m| Box::pin(m.call_change(a, subject, input)));
-            Ok(convert::outcome(call.await?))
+            convert::outcome(call.await?)
         })
     }
 
@@ -249,7 +249,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, input)));
-            Ok(convert::outcome(call.await?))
+            convert::outcome(call.await?)
         })
     }
 

@@ -2,12 +2,12 @@
 
 use crate::model::{chat, plugin};
 use crate::runtime::actor::{Exports, Handle, refused};
-use crate::runtime::convert;
 use crate::runtime::facts::Measured;
 use crate::runtime::feed::Feeder;
 use crate::runtime::port::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
+use crate::runtime::{clip, convert};
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::host::chat::ChatBackend as Bindings;
@@ -125,7 +125,7 @@ impl Supervised for WasmChat {
 
 impl ChatBackend for WasmChat {
     fn title(&self) -> String {
-        self.facts(|f| f.title.clone())
+        self.facts(|f| clip::title(f.title.clone()))
             .unwrap_or_else(|| self.supervisor.name().to_owned())
     }
 
@@ -189,7 +189,9 @@ impl ChatBackend for WasmChat {
         let workspace = self.workspace();
         Box::pin(async move {
             let answer = self.ask_sessions("list sessions", move |a, s| Box::pin(s.call_list(a, workspace, limit)));
-            Ok(answer.await?.into_iter().map(convert::session_info).collect())
+            let most = usize::try_from(limit).unwrap_or(usize::MAX);
+            let listed = clip::list(answer.await?, most).into_iter().map(convert::session_info);
+            Ok(listed.filter(clip::is_session).collect())
         })
     }
 
@@ -197,7 +199,14 @@ impl ChatBackend for WasmChat {
         let workspace = self.workspace();
         Box::pin(async {
             let answer = self.ask_sessions("create sessions", |a, s| Box::pin(s.call_create(a, workspace, title)));
-            Ok(convert::session_info(answer.await?))
+            let made = convert::session_info(answer.await?);
+            if clip::is_session(&made) {
+                return Ok(made);
+            }
+            Err(CallError::Other(format!(
+                "the chat plugin made a session whose id is empty or longer than {} bytes. This is a fault of the plugin",
+                clip::ID
+            )))
         })
     }
 

@@ -1,7 +1,8 @@
-//! Words of the contract to words of the host, and back. No decision is made here.
+//! Words of the contract to words of the host, and back. No decision is made here, but that nothing is kept that is
+//! longer than its place needs ([`clip`]).
 
 use crate::model::{chat, plugin, tunnel};
-use crate::runtime::port;
+use crate::runtime::{clip, port};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
@@ -9,9 +10,9 @@ use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel
 
 pub(crate) fn availability(a: types::Availability) -> plugin::Availability {
     match a {
-        types::Availability::Ready(t) => plugin::Availability::Ready(t),
-        types::Availability::Missing(t) => plugin::Availability::Missing(t),
-        types::Availability::Unsuitable(t) => plugin::Availability::Unsuitable(t),
+        types::Availability::Ready(t) => plugin::Availability::Ready(clip::title(t)),
+        types::Availability::Missing(t) => plugin::Availability::Missing(clip::sentence(t)),
+        types::Availability::Unsuitable(t) => plugin::Availability::Unsuitable(clip::sentence(t)),
     }
 }
 
@@ -23,8 +24,8 @@ pub(crate) fn failure(f: types::Failure) -> port::RunFailure {
     };
     port::RunFailure {
         kind,
-        message: f.message,
-        hint: f.hint,
+        message: clip::sentence(f.message),
+        hint: f.hint.map(clip::sentence),
     }
 }
 
@@ -38,11 +39,11 @@ pub(crate) fn session_ref(s: &chat::SessionInfo) -> wit::SessionRef {
 pub(crate) fn session_info(s: wit::SessionInfo) -> chat::SessionInfo {
     chat::SessionInfo {
         id: s.ref_.id,
-        workspace: s.ref_.workspace,
+        workspace: clip::sentence(s.ref_.workspace),
         parent: s.parent,
-        title: s.title,
-        created_at: s.created_at,
-        updated_at: s.updated_at,
+        title: clip::title(s.title),
+        created_at: clip::time(s.created_at),
+        updated_at: clip::time(s.updated_at),
     }
 }
 
@@ -53,42 +54,43 @@ fn message(m: wit::Message) -> chat::Message {
             wit::Role::User => chat::Role::User,
             wit::Role::Assistant => chat::Role::Assistant,
         },
-        created_at: m.created_at,
-        completed_at: m.completed_at,
-        error: m.error,
-        model: m.model,
+        created_at: clip::time(m.created_at),
+        completed_at: m.completed_at.map(clip::time),
+        error: m.error.map(clip::sentence),
+        model: m.model.map(clip::title),
         client_id: m.client_id,
         interrupted: false,
     }
 }
 
 fn content(c: wit::Content) -> chat::Content {
+    let long = |text| clip::text(text, clip::TEXT);
     match c {
-        wit::Content::Text(text) => chat::Content::Text { text },
-        wit::Content::Reasoning(text) => chat::Content::Reasoning { text },
+        wit::Content::Text(text) => chat::Content::Text { text: long(text) },
+        wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
         wit::Content::Tool(t) => chat::Content::Tool(chat::Tool {
-            name: t.name,
-            title: t.title,
+            name: clip::title(t.name),
+            title: t.title.map(clip::sentence),
             state: match t.state {
                 wit::ToolState::Pending => chat::ToolState::Pending,
                 wit::ToolState::Running => chat::ToolState::Running,
                 wit::ToolState::Completed => chat::ToolState::Completed,
                 wit::ToolState::Failed => chat::ToolState::Failed,
             },
-            input: t.input,
-            output: t.output,
-            error: t.error,
-            started_at: t.started_at,
-            ended_at: t.ended_at,
+            input: long(t.input),
+            output: t.output.map(long),
+            error: t.error.map(long),
+            started_at: t.started_at.map(clip::time),
+            ended_at: t.ended_at.map(clip::time),
         }),
         wit::Content::Attachment(a) => chat::Content::Attachment {
-            mime: a.mime,
-            name: a.name,
-            url: a.url,
+            mime: clip::title(a.mime),
+            name: a.name.map(clip::title),
+            url: long(a.url),
         },
         wit::Content::Other(e) => chat::Content::Other {
-            name: e.name,
-            value: e.value,
+            name: clip::title(e.name),
+            value: long(e.value),
         },
     }
 }
@@ -97,7 +99,7 @@ fn part(p: wit::Part) -> chat::Part {
     chat::Part {
         id: p.id,
         message: p.message,
-        revision: p.revision,
+        revision: clip::revision(p.revision),
         closed: p.closed,
         content: content(p.content),
     }
@@ -108,12 +110,16 @@ fn ask(a: wit::Ask) -> chat::Ask {
         id: a.id,
         asked_by: a.asked_by,
         permission: a.kind == wit::AskKind::Permission,
-        subject: a.subject,
-        detail: a.detail,
-        always: a.always,
-        message: a.message,
+        subject: clip::title(a.subject),
+        // What the owner agrees to: as much of it as anybody reads.
+        detail: clip::text(a.detail, 8 * clip::SENTENCE),
+        always: clip::list(a.always, clip::ENTRIES)
+            .into_iter()
+            .map(clip::sentence)
+            .collect(),
+        message: a.message.map(clip::sentence),
         part: a.part,
-        created_at: a.created_at,
+        created_at: clip::time(a.created_at),
     }
 }
 
@@ -123,26 +129,32 @@ fn turn(t: wit::Turn) -> chat::Turn {
         wit::Turn::Running => chat::Turn::Running,
         wit::Turn::Retrying(r) => chat::Turn::Retrying {
             attempt: r.attempt,
-            message: r.message,
-            next_at: r.next_at,
+            message: clip::sentence(r.message),
+            next_at: r.next_at.map(clip::time),
         },
     }
 }
 
 fn epoch(e: wit::Epoch) -> chat::Epoch {
+    let running = clip::list(e.running, clip::OPEN).into_iter();
+    let asks = clip::list(e.asks, clip::OPEN).into_iter();
+    let proper = |(session, a): &(String, chat::Ask)| clip::is_id(session) && clip::is_ask(a);
     chat::Epoch {
-        id: e.id,
-        version: e.version,
-        running: e.running.into_iter().map(|t| (t.session, turn(t.turn))).collect(),
-        asks: e.asks.into_iter().map(|a| (a.session.clone(), ask(a))).collect(),
+        id: clip::title(e.id),
+        version: clip::title(e.version),
+        running: running
+            .map(|t| (t.session, turn(t.turn)))
+            .filter(|(session, _)| clip::is_id(session))
+            .collect(),
+        asks: asks.map(|a| (a.session.clone(), ask(a))).filter(proper).collect(),
     }
 }
 
-/// None for what a later version of the contract may add.
+/// None for what a later version of the contract may add, and for what has an id that is none.
 pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
     use chat::Event as E;
     let (session, event) = match e {
-        wit::Event::Starting(text) => return Some(port::Feed::Starting(text)),
+        wit::Event::Starting(text) => return Some(port::Feed::Starting(clip::sentence(text))),
         wit::Event::Opened(e) => return Some(port::Feed::Opened(epoch(e))),
         wit::Event::Other(_) => return None,
         wit::Event::Session(s) => {
@@ -158,22 +170,29 @@ pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
             E::Delta {
                 part: d.part,
                 message: d.message,
-                revision: d.revision,
-                text: d.text,
+                revision: clip::revision(d.revision),
+                text: clip::text(d.text, clip::TEXT),
             },
         ),
         wit::Event::PartRemoved((session, message, part)) => (session, E::PartRemoved { message, part }),
         wit::Event::Asked(a) => (a.session.clone(), E::Asked { ask: ask(a) }),
         wit::Event::AskClosed((session, ask)) => (session, E::AskClosed { ask }),
         wit::Event::Turn(t) => (t.session, E::Turn { turn: turn(t.turn) }),
-        wit::Event::Error((session, text)) => (session?, E::Error { message: None, text }),
+        wit::Event::Error((session, text)) => (
+            session?,
+            E::Error {
+                message: None,
+                text: clip::sentence(text),
+            },
+        ),
     };
-    Some(port::Feed::Event(chat::SessionEvent { session, event }))
+    let proper = clip::is_id(&session) && clip::is_event(&event);
+    proper.then_some(port::Feed::Event(chat::SessionEvent { session, event }))
 }
 
 pub(crate) fn snapshot(s: wit::SessionSnapshot) -> chat::Snapshot {
     let messages = s.messages.into_iter();
-    chat::Snapshot {
+    clip::snapshot(chat::Snapshot {
         info: session_info(s.info),
         messages: messages
             .map(|m| (message(m.message), m.parts.into_iter().map(part).collect()))
@@ -181,7 +200,7 @@ pub(crate) fn snapshot(s: wit::SessionSnapshot) -> chat::Snapshot {
         turn: turn(s.turn),
         asks: s.asks.into_iter().map(ask).collect(),
         before: s.before,
-    }
+    })
 }
 
 pub(crate) fn answer(a: chat::Answer) -> wit::Answer {
@@ -206,15 +225,18 @@ pub(crate) fn admission(a: wit_chat::Admission) -> chat::Admission {
     match a {
         wit_chat::Admission::Admitted => chat::Admission::Admitted,
         wit_chat::Admission::Duplicate => chat::Admission::Duplicate,
-        wit_chat::Admission::Unknown(t) => chat::Admission::Unknown(t),
-        wit_chat::Admission::Refused(t) => chat::Admission::Refused(t),
-        wit_chat::Admission::ConsentNeeded(c) => chat::Admission::ConsentNeeded { id: c.id, text: c.text },
+        wit_chat::Admission::Unknown(t) => chat::Admission::Unknown(clip::sentence(t)),
+        wit_chat::Admission::Refused(t) => chat::Admission::Refused(clip::sentence(t)),
+        wit_chat::Admission::ConsentNeeded(c) => chat::Admission::ConsentNeeded {
+            id: clip::title(c.id),
+            text: clip::sentence(c.text),
+        },
     }
 }
 
 pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor {
     tunnel::Descriptor {
-        title: d.title,
+        title: clip::title(d.title),
         stable_url: d.url == wit_tunnel::UrlKind::Stable,
         encryption: match d.encryption {
             wit_tunnel::Encryption::Edge => tunnel::Encryption::Edge,
@@ -222,22 +244,25 @@ pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor
             wit_tunnel::Encryption::None => tunnel::Encryption::None,
         },
         event_streams: d.event_streams,
-        client_address_header: d.client_address_header.map(|h| h.to_ascii_lowercase()),
+        client_address_header: d.client_address_header.map(|h| clip::title(h).to_ascii_lowercase()),
     }
 }
 
 /// None for what a later version of the contract may add.
 pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
     Some(match e {
-        wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(t),
-        wit_tunnel::Event::Url(t) => tunnel::Event::Url(t),
+        wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(clip::sentence(t)),
+        wit_tunnel::Event::Url(t) => tunnel::Event::Url(clip::text(t, clip::URL)),
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
-        wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(t),
-        wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(t),
+        wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(t)),
+        wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(t)),
         wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Figures {
             requests: f.requests,
             errors: f.errors,
-            locations: f.locations,
+            locations: clip::list(f.locations, clip::ENTRIES)
+                .into_iter()
+                .map(clip::title)
+                .collect(),
         }),
         wit_tunnel::Event::Other(_) => return None,
     })
@@ -245,10 +270,14 @@ pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
 
 /// Between the words of `auth`, `manage` and the port.
 pub(crate) mod auth {
-    use crate::runtime::port::auth as port;
+    use crate::runtime::clip;
+    use crate::runtime::port::{CallError, auth as port};
     use nexus_plugin_api::host::auth::exports::nexus::plugin::auth as wit;
     use nexus_plugin_api::host::auth::nexus::plugin::auth_types as types;
     use nexus_plugin_api::host::manage::exports::nexus::plugin::manage;
+
+    /// Bytes of a state: it travels to the browser and back, sealed.
+    const STATE: usize = 64 * 1024;
 
     pub(crate) fn input(input: port::Input) -> Vec<types::Value> {
         input
@@ -265,7 +294,7 @@ pub(crate) mod auth {
         }
     }
 
-    pub(crate) fn field(f: types::Field) -> port::Field {
+    fn field(f: types::Field) -> port::Field {
         let kind = match f.kind {
             types::FieldKind::Account => port::FieldKind::Account,
             types::FieldKind::Password => port::FieldKind::Password,
@@ -273,14 +302,22 @@ pub(crate) mod auth {
             types::FieldKind::Text => port::FieldKind::Text,
         };
         port::Field {
-            name: f.name,
+            name: clip::title(f.name),
             kind,
-            title: f.title,
-            help: f.help,
+            title: clip::title(f.title),
+            help: f.help.map(clip::sentence),
         }
     }
 
-    pub(crate) fn method(m: wit::Method) -> port::Method {
+    pub(crate) fn fields(fields: Vec<types::Field>) -> Vec<port::Field> {
+        clip::list(fields, clip::ENTRIES).into_iter().map(field).collect()
+    }
+
+    pub(crate) fn methods(methods: Vec<wit::Method>) -> Vec<port::Method> {
+        clip::list(methods, clip::ENTRIES).into_iter().map(method).collect()
+    }
+
+    fn method(m: wit::Method) -> port::Method {
         let kind = match m.kind {
             wit::MethodKind::Form => port::MethodKind::Form,
             wit::MethodKind::Redirect => port::MethodKind::Redirect,
@@ -289,40 +326,70 @@ pub(crate) mod auth {
             wit::MethodKind::Bearer => port::MethodKind::Bearer,
         };
         port::Method {
-            id: m.id,
+            id: clip::title(m.id),
             kind,
-            title: m.title,
+            title: clip::title(m.title),
         }
     }
 
-    pub(crate) fn step(s: wit::Step) -> port::Step {
-        match s {
+    /// What has to come back as it is cannot be cut: too much of it is the plugin's fault.
+    fn whole<T: AsRef<[u8]>>(what: &str, value: T, most: usize) -> Result<T, CallError> {
+        match value.as_ref().len() {
+            length if length <= most => Ok(value),
+            length => Err(CallError::Other(format!(
+                "the auth plugin gave {what} of {length} bytes; at most {most} can be used. This is a fault of the plugin"
+            ))),
+        }
+    }
+
+    fn subject(subject: String) -> Result<String, CallError> {
+        if subject.is_empty() {
+            return Err(CallError::Other(
+                "the auth plugin gave an empty subject. This is a fault of the plugin".into(),
+            ));
+        }
+        whole("a subject", subject, clip::ID)
+    }
+
+    /// # Errors
+    /// A state, an address or a subject that is too long to be used.
+    pub(crate) fn step(s: wit::Step) -> Result<port::Step, CallError> {
+        let state = |state| whole("a state", state, STATE);
+        Ok(match s {
             wit::Step::Form(f) => port::Step::Form {
-                fields: f.fields.into_iter().map(field).collect(),
-                state: f.state,
+                fields: fields(f.fields),
+                state: state(f.state)?,
             },
             wit::Step::Redirect(r) => port::Step::Redirect {
-                url: r.url,
-                state: r.state,
+                url: whole("an address", r.url, clip::SENTENCE)?,
+                state: state(r.state)?,
             },
-            wit::Step::Webauthn((json, state)) => port::Step::Webauthn { json, state },
-            wit::Step::Identity(subject) => port::Step::Identity { subject },
+            wit::Step::Webauthn((json, s)) => port::Step::Webauthn {
+                json: whole("a request to the browser", json, STATE)?,
+                state: state(s)?,
+            },
+            wit::Step::Identity(s) => port::Step::Identity { subject: subject(s)? },
             wit::Step::Deny(d) => port::Step::Deny {
                 reason: match d.reason {
                     wit::Denial::BadCredential => port::Denial::BadCredential,
                     wit::Denial::Policy => port::Denial::Policy,
                     wit::Denial::Unavailable => port::Denial::Unavailable,
                 },
-                message: d.message,
+                message: d.message.map(clip::sentence),
             },
-        }
+        })
     }
 
-    pub(crate) fn outcome(o: manage::Outcome) -> port::Outcome {
-        match o {
-            manage::Outcome::Done(subject) => port::Outcome::Done { subject },
-            manage::Outcome::Rejected((field, why)) => port::Outcome::Rejected { field, why },
+    /// # Errors
+    /// A subject that is too long to be used.
+    pub(crate) fn outcome(o: manage::Outcome) -> Result<port::Outcome, CallError> {
+        Ok(match o {
+            manage::Outcome::Done(s) => port::Outcome::Done { subject: subject(s)? },
+            manage::Outcome::Rejected((field, why)) => port::Outcome::Rejected {
+                field: clip::title(field),
+                why: clip::sentence(why),
+            },
             manage::Outcome::BadCredential => port::Outcome::BadCredential,
-        }
+        })
     }
 }

@@ -8,11 +8,15 @@ use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
 use crate::timeouts;
+use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+
+/// Bytes of text in an event that takes all places at once.
+const LARGE: usize = 64 * 1024;
 
 pub(crate) struct Feeder {
     supervisor: Arc<Supervisor<ChatExports>>,
@@ -154,17 +158,34 @@ impl Feeder {
             self.supervisor.context().counters.events(batch.len());
             for event in batch {
                 if let Event::Error((None, text)) = &event {
-                    // It belongs to no session, so no conversation can show it.
-                    tracing::warn!(
-                        plugin = self.supervisor.name(),
-                        "the chat backend reports an error: {text}"
-                    );
+                    // It belongs to no session, so no conversation can show it. Among the plugin's own lines, for there they
+                    // are counted.
+                    let log = &self.supervisor.context().log;
+                    log.write(Level::Warn, &format!("the chat backend reports an error: {text}"));
                 }
                 let Some(item) = convert::feed(event) else { continue };
-                if self.to.send(item).await.is_err() {
+                if !self.hand_on(item).await {
                     return false;
                 }
             }
+        }
+    }
+
+    /// A place in the channel is meant for a few words. What is larger waits until all others are taken, and goes alone: so
+    /// what waits for the service stays below [`LARGE`] for each place, and one large one.
+    async fn hand_on(&self, item: Feed) -> bool {
+        let places = match &item {
+            Feed::Event(event) if event.event.size() > LARGE => self.to.max_capacity(),
+            _ => 1,
+        };
+        match self.to.reserve_many(places).await {
+            Ok(mut places) => {
+                if let Some(place) = places.next() {
+                    place.send(item);
+                }
+                true
+            }
+            Err(_) => false,
         }
     }
 

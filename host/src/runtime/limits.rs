@@ -19,8 +19,24 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 const MOST_INSTANCES: usize = 128;
 const MOST_TABLES: usize = 64;
 const MOST_MEMORIES: usize = 32;
+const MOST_HANDED_OVER: usize = 64 << 20;
 /// Elements over all tables of a store; each takes a pointer or two of the host.
 const MOST_ELEMENTS: usize = 1 << 20;
+
+/// Handles that a store may hold at once: ends of streams and futures, calls, waitable sets, resources. A guest makes
+/// them by itself, and each takes some hundred bytes of the host. Each call or stream of the host that
+/// `limits.streams` admits needs a few; a guest that joins many small tasks of its own needs more.
+pub(crate) fn handles(limits: &Limits) -> usize {
+    (limits.streams as usize).saturating_mul(8).saturating_add(4096)
+}
+
+/// Bytes that a guest may hand over in one go. What is more than its memory can only be the same bytes again and again:
+/// a list of a million strings may be one string. (The engine's own limit, 128 MiB, holds for every store alike.)
+pub(crate) fn handed_over(limits: &Limits) -> usize {
+    usize::try_from(limits.memory)
+        .unwrap_or(usize::MAX)
+        .min(MOST_HANDED_OVER)
+}
 
 /// Counts over all memories and tables of a store.
 #[derive(Debug)]

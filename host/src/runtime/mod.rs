@@ -9,6 +9,7 @@ mod auth;
 mod budget;
 mod cache;
 mod chat;
+mod clip;
 mod convert;
 mod engine;
 mod facts;

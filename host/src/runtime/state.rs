@@ -1,8 +1,8 @@
 //! What lies in the store of an instance.
 
-use crate::capabilities::log::LogSink;
 use crate::capabilities::{Capabilities, Context};
-use crate::runtime::limits::{CpuMeter, Limiter};
+use crate::runtime::clip;
+use crate::runtime::limits::{self, CpuMeter, Limiter};
 use crate::runtime::stdio::LogStream;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
@@ -43,13 +43,15 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<State>, C
     };
     let mut store = Store::new(engine, state);
     store.limiter(|s| &mut s.limiter);
+    store.set_max_component_handles(limits::handles(limits));
+    store.set_hostcall_fuel(limits::handed_over(limits));
     let meter = CpuMeter::default();
     meter.install(&mut store, limits);
     (store, meter)
 }
 
 /// Why a store came to its end, in one line for the operator.
-pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&str>, log: &LogSink) -> String {
+pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&str>, context: &Context) -> String {
     let mut text = if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap {
             // The guest's own abort: what it said before is the cause.
@@ -59,13 +61,30 @@ pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&str>, log: &LogSin
     } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
         format!("it ended itself with exit code {}", exit.0)
     } else {
-        format!("trap: {}", error.root_cause())
+        limit_of(&error.root_cause().to_string(), context)
     };
     if let Some(refused) = refused {
         text = format!("{text} ({refused})");
     }
-    if let Some(words) = log.take_last_words() {
+    if let Some(words) = context.log.take_last_words() {
         text = format!("{text}; its last words: {words}");
     }
-    text
+    clip::sentence(text)
+}
+
+/// The engine's words for limits that it watches itself, in words for the operator. Its errors have no types for them.
+fn limit_of(words: &str, context: &Context) -> String {
+    let limits = context.gate.limits();
+    if words.contains("handle limit exceeded") {
+        let fix = context
+            .gate
+            .too_many_own("holds too many streams, futures and calls", limits::handles(limits))
+            .0;
+        return format!("trap: {fix}");
+    }
+    if words.contains("fuel allocated for hostcalls") {
+        let most = limits::handed_over(limits);
+        return format!("trap: it handed over more than {most} bytes at once, its limit");
+    }
+    format!("trap: {words}")
 }

@@ -209,11 +209,18 @@ impl<E: Exports> Supervisor<E> {
         let handle = self.running().await?;
         match tokio::time::timeout(limit, handle.call(call)).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.late(format!(
-                "the plugin {} gave no answer within {} ms",
-                self.name(),
-                limit.as_millis()
-            ))),
+            Err(_) => {
+                let why = format!(
+                    "the plugin {} gave no answer within {} ms",
+                    self.name(),
+                    limit.as_millis()
+                );
+                tracing::warn!(plugin = self.name(), "{why}");
+                if handle.hangs() && self.current().is_some_and(|current| current.is(&handle)) {
+                    self.restart(&format!("too many calls got no answer within {} ms", limit.as_millis()));
+                }
+                Err(self.late(why))
+            }
         }
     }
 }

@@ -305,6 +305,69 @@ async fn a_call_that_hangs_ends_and_the_instance_lives() {
     assert_eq!(tunnel.status().borrow().restarts, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_answers_nothing_is_started_again() {
+    let world = World::new();
+    let import = r#"(import "nexus:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))"#;
+    let tunnel = world.tunnel(&fixtures::tunnel(
+        import,
+        "(call $sleep (i64.const 100000000)) (i32.const 1100)",
+    ));
+    for _ in 0..15 {
+        assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(_))));
+    }
+    assert_eq!(tunnel.status().borrow().restarts, 0);
+    assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(_))));
+    let mut status = tunnel.status();
+    let fell = status.wait_for(|s| s.restarts == 1).await.unwrap();
+    let why = &fell.last_failure.as_ref().unwrap().message;
+    assert!(why.contains("too many calls got no answer within 30000 ms"), "{why}");
+}
+
+#[tokio::test]
+async fn handles_have_an_end() {
+    let world = World::new();
+    let import = r#"(import "$root" "[waitable-set-new]" (func $set_new (result i32)))"#;
+    let tunnel = world.tunnel(&fixtures::tunnel(
+        import,
+        "(loop $l (drop (call $set_new)) (br $l)) unreachable",
+    ));
+    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+        panic!("it should have fallen")
+    };
+    assert!(
+        cause.contains("holds too many streams, futures and calls at once: more than 4128, its limit")
+            && cause.contains("[plugin.demo.limits]\nstreams = 8"),
+        "{cause}"
+    );
+}
+
+#[tokio::test]
+async fn the_same_bytes_cannot_be_handed_over_again_and_again() {
+    let world = World::new();
+    // A list of 4096 methods, each with an id and a title of the same 64 KiB: half a gigabyte out of two pages.
+    let provider = world
+        .runtime
+        .auth(world.load(&fixtures::auth(
+            "(local $n i32)
+            (i32.store (i32.const 1024) (i32.const 65536)) (i32.store (i32.const 1028) (i32.const 4096))
+            (drop (memory.grow (i32.const 8)))
+            (loop $l
+                (i32.store offset=65536 (i32.mul (local.get $n) (i32.const 28)) (i32.const 0))
+                (i32.store offset=65540 (i32.mul (local.get $n) (i32.const 28)) (i32.const 65536))
+                (i32.store offset=65548 (i32.mul (local.get $n) (i32.const 28)) (i32.const 0))
+                (i32.store offset=65552 (i32.mul (local.get $n) (i32.const 28)) (i32.const 65536))
+                (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                (br_if $l (i32.lt_u (local.get $n) (i32.const 4096))))
+            (i32.const 1024)",
+        )))
+        .unwrap();
+    let Err(CallError::Crashed(cause)) = provider.methods().await else {
+        panic!("it should have fallen")
+    };
+    assert!(cause.contains("handed over more than 8388608 bytes at once"), "{cause}");
+}
+
 #[tokio::test]
 async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
     let world = World::new();

@@ -94,6 +94,8 @@ impl TunnelProvider for WasmTunnel {
                 outcome,
                 cancel: plugin_cancel,
             } = opened.map_err(|_| {
+                // One run at a time: as long as this one hangs, no other may be asked for.
+                self.supervisor.restart("it did not begin to open the tunnel");
                 self.supervisor.late(format!(
                     "the plugin {} did not begin to open the tunnel",
                     self.supervisor.name()

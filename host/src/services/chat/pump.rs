@@ -24,6 +24,9 @@ use tokio::task::JoinSet;
 const BATCH: usize = 256;
 /// Events that may wait for snapshots before the feed is held back.
 const WAITING: usize = 20_000;
+/// Bytes of text for which an event counts as one more of them.
+const WEIGHT: usize = 4096;
+const MOST_FOREIGN: usize = 100;
 const SNAPSHOTS_AT_ONCE: usize = 4;
 const SNAPSHOT_TRIES: u32 = 4;
 const LISTED: u32 = 200;
@@ -51,6 +54,8 @@ pub(super) struct Pump {
     wake: mpsc::UnboundedReceiver<SessionId>,
     sessions: BTreeMap<SessionId, Sync>,
     waiting: usize,
+    /// Sessions of another plugin that this one has sent events of: said once, however many there are.
+    foreign: BTreeSet<SessionId>,
     /// Of the connection that is open.
     epoch: Option<Epoch>,
     jobs: JoinSet<Done>,
@@ -77,6 +82,7 @@ impl Pump {
             wake: woken,
             sessions: BTreeMap::new(),
             waiting: 0,
+            foreign: BTreeSet::new(),
             epoch: None,
             jobs: JoinSet::new(),
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE)),
@@ -140,6 +146,9 @@ impl Pump {
         if let Some(listed) = &listed
             && listed.backend != self.plugin
         {
+            if self.foreign.len() >= MOST_FOREIGN || !self.foreign.insert(event.session.clone()) {
+                return None;
+            }
             tracing::warn!(
                 session = event.session,
                 owner = listed.backend,
@@ -150,15 +159,15 @@ impl Pump {
         }
         if event.event == Event::SessionRemoved {
             if let Some(Sync::Pending(before)) = self.sessions.remove(&event.session) {
-                self.waiting -= before.len();
+                self.waiting -= before.iter().map(weight).sum::<usize>();
             }
             return listed.map(|_| event);
         }
         match self.sessions.get_mut(&event.session) {
             Some(Sync::Live) => Some(event),
             Some(Sync::Pending(before)) => {
+                self.waiting += weight(&event);
                 before.push(event);
-                self.waiting += 1;
                 None
             }
             None => {
@@ -167,7 +176,7 @@ impl Pump {
                 } else {
                     None
                 };
-                self.waiting += 1;
+                self.waiting += weight(&event);
                 self.fetch(event.session.clone(), info, vec![event]);
                 None
             }
@@ -291,7 +300,7 @@ impl Pump {
             self.sessions.remove(&session);
             return;
         };
-        self.waiting -= events.len();
+        self.waiting -= events.iter().map(weight).sum::<usize>();
         match result {
             Ok(snapshot) => self.reconcile(&session, snapshot).await,
             Err(error) => {
@@ -408,6 +417,11 @@ async fn insist<'a, T>(job: impl Fn() -> BoxFuture<'a, Result<T, String>>) -> T 
             }
         }
     }
+}
+
+/// What an event counts while it waits: a long text takes the place of many short ones.
+fn weight(event: &SessionEvent) -> usize {
+    1 + event.event.size() / WEIGHT
 }
 
 async fn snapshot(backend: &dyn ChatBackend, info: &SessionInfo, whole: bool) -> Result<Snapshot, CallError> {

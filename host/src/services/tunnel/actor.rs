@@ -167,6 +167,11 @@ impl Actor {
                 }
             }
             self.revive = self.desired.borrow().kicks != before.kicks;
+            if self.revive {
+                // A new beginning: pauses that grew before it would stretch the plugin's falls over more time than its budget
+                // counts, and one that falls each time would never be given up again.
+                self.backoff = timeouts::RESTART_FIRST;
+            }
             if self.desired.has_changed().is_err() {
                 break;
             }

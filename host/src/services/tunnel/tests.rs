@@ -197,6 +197,14 @@ async fn a_failure_is_tried_again_with_a_growing_pause() {
         "{pauses:?}"
     );
     assert_eq!(pauses.last(), Some(&timeouts::RESTART_MAX));
+
+    // The operator says "now": that is a new beginning.
+    rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    rig.service.open("main").await.unwrap();
+    rig.run().await.end(Err(failure(FailureKind::Retry)));
+    let since = Instant::now();
+    let _run = rig.run().await;
+    assert_eq!(since.elapsed(), timeouts::RESTART_FIRST);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,27 +1,28 @@
 //! A chat backend that behaves, until a prompt says otherwise:
 //!
-//! * `trap`, `spin`, `memory`: admitted, begins to answer, and then does that. `call trap` and so on: within the call of
-//!   `prompt` itself, before it is admitted.
-//! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `log-flood`: twenty thousand lines
-//!   into the log.
-//! * `denied`: asks for what it is not granted, and answers with the refusals.
-//! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`.
+//! * the name of an [`attack`]: admitted, begins to answer, and then does that; what it survives, it tells. `call trap` and
+//!   so on: within the call of `prompt` itself, before it is admitted.
+//! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `stream N`: N pieces, one every
+//!   20 ms, each with the time of its sending.
+//! * `garbage`: all that the contract says no plugin does, within its own session. `forge SESSION`: events for that one.
+//! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`; `other-process`: the
+//!   same with another name.
 //!
 //! Anything else is repeated. What is kept lies in the store, so that a fall loses only the running turn.
 
 #[path = "../../attack.rs"]
 mod attack;
+mod garbage;
 
-use nexus_plugin_api::caps::{clock, log, secrets, store, types::Error};
+use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
     Answer, Content, Delta, Epoch, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
     SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
-use nexus_plugin_api::http::Request;
 use nexus_plugin_api::job::{Cancel, Events, Gone};
-use nexus_plugin_api::process::{Command, Outcome};
-use nexus_plugin_api::{FutureReader, StreamReader, sessions};
+use nexus_plugin_api::process::Outcome;
+use nexus_plugin_api::{FutureReader, StreamReader, config, sessions};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -41,6 +42,16 @@ struct Kept {
     answer: String,
     at: u64,
     done: bool,
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    start: String,
+}
+
+/// Both ends, kept for ever.
+fn open_stream() {
+    std::mem::forget(chat::__world::wit_stream::new::<Event>());
 }
 
 #[derive(Default)]
@@ -64,7 +75,14 @@ pub struct Plugin;
 impl chat::Guest for Plugin {
     async fn describe() -> Descriptor {
         Descriptor {
-            title: "hostile".to_owned(),
+            title: match config::<Settings>().unwrap().start.as_str() {
+                "huge" => "h".repeat(100 << 20),
+                "long" => "l".repeat(8 << 20),
+                attack => {
+                    attack::perform(attack, open_stream).await;
+                    "hostile".to_owned()
+                }
+            },
             example: false,
             ext: Vec::new(),
         }
@@ -92,7 +110,7 @@ impl chat::Guest for Plugin {
         });
         let prompt = text.collect::<String>();
         if let Some(attack) = prompt.strip_prefix("call ") {
-            attack::perform(attack);
+            attack::perform(attack, open_stream).await;
         }
         let mut session = load(&s.id).await?;
         if session.turns.iter().any(|turn| turn.client_id == client_id) {
@@ -223,17 +241,25 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), 
     match prompt.as_str() {
         "flood" => talk.flood(events, false).await?,
         "delta-flood" => talk.flood(events, true).await?,
-        "log-flood" => {
-            for n in 0..20_000 {
-                log::write(log::Level::Warn, &format!("flood {n}"));
-            }
-            talk.say(events, "logged").await?;
+        "garbage" => {
+            garbage::send(events, id, &name(id, turn, Role::Assistant)).await?;
+            talk.say(events, "sent").await?;
         }
-        "denied" => talk.say(events, &denied().await).await?,
-        "process" => talk.say(events, &sleeping().await).await?,
-        attack => {
-            attack::perform(attack);
-            talk.say(events, attack).await?;
+        "process" => talk.say(events, &sleeping("sleep").await).await?,
+        "other-process" => talk.say(events, &sleeping("other").await).await?,
+        other => {
+            if let Some(session) = other.strip_prefix("forge ") {
+                garbage::forge(events, session).await?;
+                talk.say(events, "sent").await?;
+            } else if let Some(count) = other.strip_prefix("stream ") {
+                for _ in 0..count.parse::<u32>().unwrap_or(0) {
+                    clock::sleep(20).await;
+                    talk.say(events, &format!("{}\n", clock::now())).await?;
+                }
+            } else {
+                let words = attack::perform(other, open_stream).await;
+                talk.say(events, words.as_deref().unwrap_or(other)).await?;
+            }
         }
     }
     session.turns[turn].answer.clone_from(&talk.said);
@@ -299,54 +325,23 @@ impl Talk {
     }
 }
 
-/// What the gate says to each.
-async fn denied() -> String {
-    let http = match Request::get("https://denied.example/path").send().await {
-        Ok(response) => format!("http was let through: {}", response.status),
-        Err(error) => words(error),
-    };
-    let process = match Command::new("denied-tool").run(1_000).await {
-        Ok(_) => "the process was let through".to_owned(),
-        Err(error) => words(error),
-    };
-    let secret = match secrets::get("token") {
-        Ok(_) => "the secret was let through".to_owned(),
-        Err(error) => words(error),
-    };
-    let unasked = match Request::get("https://unasked.example/").send().await {
-        Ok(response) => format!("http was let through: {}", response.status),
-        Err(error) => words(error),
-    };
-    [http, process, secret, unasked].join("\n---\n")
-}
-
-async fn sleeping() -> String {
-    match Command::new("sleep").args(["3600"]).ensure("sleep").await {
-        Ok(running) => {
-            let outcome = if running.outcome == Outcome::Started {
-                "started"
-            } else {
-                "adopted"
-            };
-            format!("{outcome} {}", running.pid)
-        }
-        Err(error) => words(error),
-    }
-}
-
-fn words(error: Error) -> String {
-    match error {
-        Error::Denied(text) => format!("denied: {text}"),
-        Error::NotFound(text) => format!("not found: {text}"),
-        other => format!("{other:?}"),
+async fn sleeping(name: &str) -> String {
+    match attack::sleeping(name).await {
+        Ok(running) if running.outcome == Outcome::Started => format!("started {}", running.pid),
+        Ok(running) => format!("adopted {}", running.pid),
+        Err(error) => attack::words(error),
     }
 }
 
 fn state(session: &str, turn: Turn) -> Event {
-    Event::Turn(TurnState {
+    Event::Turn(turn_of(session, turn))
+}
+
+fn turn_of(session: &str, turn: Turn) -> TurnState {
+    TurnState {
         session: session.to_owned(),
         turn,
-    })
+    }
 }
 
 fn name(session: &str, turn: usize, role: Role) -> String {
@@ -395,14 +390,23 @@ fn said(session: &Session, turn: usize, revision: u64) -> [(Message, Part); 2] {
 
 fn info(session: &Session) -> SessionInfo {
     SessionInfo {
-        ref_: SessionRef {
-            workspace: String::new(),
-            id: session.id.clone(),
-        },
-        parent: None,
         title: session.title.clone(),
         created_at: session.created_at,
         updated_at: session.turns.last().map_or(session.created_at, |turn| turn.at),
+        ..info_of(&session.id)
+    }
+}
+
+fn info_of(session: &str) -> SessionInfo {
+    SessionInfo {
+        ref_: SessionRef {
+            workspace: String::new(),
+            id: session.to_owned(),
+        },
+        parent: None,
+        title: String::new(),
+        created_at: 0,
+        updated_at: 0,
         ext: Vec::new(),
     }
 }

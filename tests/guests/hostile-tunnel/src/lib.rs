@@ -1,22 +1,44 @@
-//! A tunnel that says it is ready and then does what `attack` says.
+//! A tunnel that says it is ready and then does what `attack` says, beside [`attack`] these:
+//!
+//! * `flood`: events without an end. `giant`: events of some megabytes, and an address of one.
+//! * `no-url`, `script-url`: an address that is none. `call-hang`: never says that it has begun.
+//!
+//! What it survives ends the tunnel for good, with what there is to tell as the reason.
 
 #[path = "../../attack.rs"]
 mod attack;
 
-use nexus_plugin_api::tunnel::{Availability, Descriptor, Encryption, Event, Guest, Origin, UrlKind, job};
+use nexus_plugin_api::caps::clock;
+use nexus_plugin_api::job::{Events, Gone, permanent};
+use nexus_plugin_api::tunnel::{
+    __world::wit_stream, Availability, Descriptor, Encryption, Event, Figures, Guest, Origin, UrlKind, job,
+};
 use nexus_plugin_api::{FutureReader, config, job::Job};
 
 #[derive(serde::Deserialize)]
 struct Settings {
     attack: String,
+    start: String,
+}
+
+fn settings() -> Settings {
+    config::<Settings>().unwrap()
 }
 
 pub struct Plugin;
 
 impl Guest for Plugin {
     async fn describe() -> Descriptor {
+        let title = match settings().start.as_str() {
+            "huge" => "h".repeat(100 << 20),
+            "long" => "l".repeat(8 << 20),
+            attack => {
+                attack::perform(attack, open_stream).await;
+                "hostile".to_owned()
+            }
+        };
         Descriptor {
-            title: "hostile".to_owned(),
+            title,
             url: UrlKind::Ephemeral,
             encryption: Encryption::None,
             event_streams: true,
@@ -30,19 +52,63 @@ impl Guest for Plugin {
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
+        let attack = settings().attack;
+        if attack == "call-hang" {
+            clock::sleep(24 * 3600 * 1000).await;
+        }
         job(cancel, async move |mut events, mut cancel| {
             // The address of the listener itself: reachable, and on this machine only.
             let url = format!("http://{}:{}", origin.host, origin.port);
             if events.send_all(vec![Event::Url(url), Event::Ready(1)]).await.is_err() {
                 return Ok(());
             }
-            if let Ok(settings) = config::<Settings>() {
-                attack::perform(&settings.attack);
+            if garbage(&attack, &mut events).await.is_err() {
+                return Ok(());
+            }
+            if let Some(words) = attack::perform(&attack, open_stream).await {
+                return Err(permanent(words, "It is a test."));
             }
             cancel.cancelled().await;
             Ok(())
         })
     }
+}
+
+/// Both ends, kept for ever.
+fn open_stream() {
+    std::mem::forget(wit_stream::new::<Event>());
+}
+
+async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), Gone> {
+    let figures = |locations| {
+        Event::Measured(Figures {
+            requests: Some(u64::MAX),
+            errors: Some(u64::MAX),
+            locations,
+            ext: Vec::new(),
+        })
+    };
+    match attack {
+        "flood" => {
+            for n in 0u64.. {
+                let words = (0..64).map(|m| Event::Starting(format!("{n} {m}")));
+                events.send_all(words.collect()).await?;
+            }
+        }
+        "giant" => {
+            for _ in 0..32 {
+                events.send(Event::Degraded("g".repeat(4 << 20))).await?;
+            }
+            events.send(figures(vec!["l".repeat(1000); 4_000])).await?;
+            events
+                .send(Event::Url(format!("http://{}", "u".repeat(4 << 20))))
+                .await?;
+        }
+        "no-url" => events.send(Event::Url("no address at all".to_owned())).await?,
+        "script-url" => events.send(Event::Url("javascript:alert(1)".to_owned())).await?,
+        _ => {}
+    }
+    Ok(())
 }
 
 #[cfg(target_family = "wasm")]

@@ -1,0 +1,164 @@
+//! What the contract says that no plugin does.
+
+use crate::{info_of, turn_of};
+use nexus_plugin_api::chat::types::{
+    Ask, AskKind, Content, Delta, Event, Message, Part, Retry, Role, Tool, ToolState, Turn,
+};
+use nexus_plugin_api::job::{Events, Gone};
+
+fn part(session: &str, message: &str, id: &str, revision: u64, text: String) -> Part {
+    Part {
+        id: id.to_owned(),
+        message: message.to_owned(),
+        session: session.to_owned(),
+        revision,
+        closed: false,
+        content: Content::Text(text),
+    }
+}
+
+fn message(session: &str, id: String, at: u64) -> Message {
+    Message {
+        id,
+        session: session.to_owned(),
+        role: Role::Assistant,
+        created_at: at,
+        completed_at: Some(at),
+        error: Some("e".repeat(1 << 20)),
+        model: Some("m".repeat(1 << 20)),
+        client_id: None,
+        ext: Vec::new(),
+    }
+}
+
+/// In this session; `own` is the message that it is answering with. Ends with all as it should be.
+pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Result<(), Gone> {
+    let part = |id: &str, revision, text: &str| part(session, own, id, revision, text.to_owned());
+    let delta = |id: &str, revision| {
+        Event::Delta(Delta {
+            part: id.to_owned(),
+            message: own.to_owned(),
+            session: session.to_owned(),
+            revision,
+            text: "WRONG".to_owned(),
+        })
+    };
+    // Revisions that go backwards, of a part of their own.
+    events.send(Event::Part(part("zz-order", 50, "[in order]"))).await?;
+    events.send(Event::Part(part("zz-order", 3, "WRONG"))).await?;
+    events.send(delta("zz-order", 50)).await?;
+    events.send(delta("zz-order", 0)).await?;
+    // A revision after which there can be none.
+    events.send(Event::Part(part("zz-last", u64::MAX, "[last]"))).await?;
+    events.send(delta("zz-last", u64::MAX)).await?;
+    // Ids that are none.
+    events.send(Event::Part(part("", 1, "WRONG"))).await?;
+    events.send(Event::Part(part(&"i".repeat(1 << 20), 1, "WRONG"))).await?;
+    events
+        .send(Event::Message(message(session, "n".repeat(1 << 20), 1)))
+        .await?;
+    events
+        .send(Event::Message(message("", "nowhere".to_owned(), 1)))
+        .await?;
+    events
+        .send(Event::Turn(turn_of(&"s".repeat(1 << 20), Turn::Running)))
+        .await?;
+    // Times that no calendar has.
+    let mut session_info = info_of(session);
+    session_info.title = "t".repeat(1 << 20);
+    session_info.created_at = u64::MAX;
+    session_info.updated_at = u64::MAX;
+    events.send(Event::Session(session_info)).await?;
+    events
+        .send(Event::Message(message(session, "zz-late".to_owned(), u64::MAX)))
+        .await?;
+    events
+        .send(Event::MessageRemoved((session.to_owned(), "zz-late".to_owned())))
+        .await?;
+    // More than anybody reads.
+    events
+        .send(Event::Part(part("zz-long", 1, &"y".repeat(12 << 20))))
+        .await?;
+    events
+        .send(Event::PartRemoved((
+            session.to_owned(),
+            own.to_owned(),
+            "zz-long".to_owned(),
+        )))
+        .await?;
+    let tool = Tool {
+        name: "n".repeat(1 << 20),
+        title: Some("t".repeat(1 << 20)),
+        state: ToolState::Running,
+        input: "{not json".repeat(1 << 16),
+        output: Some("o".repeat(6 << 20)),
+        error: Some("\u{0}\u{1b}[2J".to_owned()),
+        started_at: Some(u64::MAX),
+        ended_at: Some(0),
+    };
+    let content = Content::Tool(tool);
+    let closed = Part {
+        content,
+        closed: true,
+        ..part("zz-tool", 1, "")
+    };
+    events.send(Event::Part(closed)).await?;
+    events.send(delta("zz-tool", 9)).await?;
+    let ask = Ask {
+        id: "zz-ask".to_owned(),
+        session: session.to_owned(),
+        asked_by: session.to_owned(),
+        kind: AskKind::Permission,
+        subject: "s".repeat(1 << 20),
+        detail: "d".repeat(1 << 20),
+        always: vec!["a".to_owned(); 100_000],
+        message: None,
+        part: None,
+        created_at: u64::MAX,
+        ext: Vec::new(),
+    };
+    events.send(Event::Asked(ask.clone())).await?;
+    events.send(Event::AskClosed((session.to_owned(), ask.id))).await?;
+    let retry = Retry {
+        attempt: u32::MAX,
+        message: "r".repeat(1 << 20),
+        next_at: Some(u64::MAX),
+    };
+    events
+        .send(Event::Turn(turn_of(session, Turn::Retrying(retry))))
+        .await?;
+    events.send(Event::Turn(turn_of(session, Turn::Running))).await?;
+    // Without a session, into the log: as long as it likes, and as often.
+    for n in 0..2_000 {
+        events
+            .send(Event::Error((
+                None,
+                format!("complaint {n}\nERROR forged {}", "c".repeat(2_000)),
+            )))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Into a session of another plugin.
+pub async fn forge(events: &mut Events<Event>, session: &str) -> Result<(), Gone> {
+    for n in 0..2_000 {
+        events
+            .send(Event::Message(message(session, format!("forged-{n}"), 1)))
+            .await?;
+        events
+            .send(Event::Part(part(
+                session,
+                &format!("forged-{n}"),
+                "forged",
+                1,
+                "WRONG".to_owned(),
+            )))
+            .await?;
+    }
+    events.send(Event::Turn(turn_of(session, Turn::Running))).await?;
+    events
+        .send(Event::Error((Some(session.to_owned()), "WRONG".to_owned())))
+        .await?;
+    events.send(Event::SessionRemoved(session.to_owned())).await
+}

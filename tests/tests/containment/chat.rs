@@ -1,0 +1,254 @@
+//! A chat that misbehaves: it says why it fell, starts again, and nobody else notices.
+
+use crate::common::{
+    ATTACKS, CHAT, LATE, answer, health, hostile_chat, memory_comes_back, pulse, resident, until_health,
+};
+use nexus_tests::processes;
+use nexus_tests::world::{Conversation, ready};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
+    let (nexus, browser) = hostile_chat("").await;
+    assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
+    let process = answer(&nexus, &browser, "process").await;
+    let pid: u32 = process
+        .strip_prefix("started ")
+        .unwrap_or_else(|| panic!("{process}"))
+        .parse()
+        .unwrap();
+    let before = resident(nexus.pid());
+    for (round, (attack, words)) in ATTACKS.into_iter().enumerate() {
+        let mut chat = Conversation::create(&browser, &nexus).await;
+        chat.prompt(attack).await;
+        until_health(&nexus, CHAT, "it fell", |p| p["restarts"] == round + 1).await;
+        chat.until("the turn is given up", |c| c.turn == "interrupted").await;
+        let page = browser.get("/status").await.text().await.unwrap();
+        assert!(page.contains("Last failure") && page.contains(words), "{page}");
+        ready(&browser).await;
+        assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
+        assert_eq!(answer(&nexus, &browser, "process").await, format!("adopted {pid}"));
+        assert!(processes::alive(pid));
+    }
+    let after = resident(nexus.pid());
+    println!("memory: {before} KiB before, {after} KiB after");
+    assert!(after < before + 24 * 1024, "{before} KiB before, {after} KiB after");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_chat_that_falls_too_often_waits_for_the_operator() {
+    let (nexus, browser) = hostile_chat("").await;
+    for fall in 1..=6 {
+        until_health(&nexus, CHAT, "it runs", |p| p["state"] == "running").await;
+        ready(&browser).await;
+        let mut chat = Conversation::create(&browser, &nexus).await;
+        chat.prompt("trap").await;
+        until_health(&nexus, CHAT, "it fell", |p| {
+            p["restarts"] == fall || p["state"] == "failed"
+        })
+        .await;
+    }
+    let seen = health(&nexus.url, CHAT).await;
+    assert_eq!(
+        (&seen["state"], &seen["restarts"]),
+        (&json!("failed"), &json!(5)),
+        "{seen}"
+    );
+    let page = browser.get("/status").await.text().await.unwrap();
+    assert!(page.contains("Failed") && page.contains("trap"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_prompt_that_fells_the_plugin_is_not_sent_for_ever() {
+    let (nexus, browser) = hostile_chat("").await;
+    let mut chat = Conversation::create(&browser, &nexus).await;
+    chat.socket
+        .send(&json!({"type": "prompt", "session": chat.session, "client_id": "poison-1", "text": "call trap"}))
+        .await;
+    // Refused: a page that is told to wait would send it for ever.
+    let refused = chat.frames_until(|f| f["client_id"] == "poison-1").await;
+    assert_eq!(refused["type"], "refused", "{refused}");
+    chat.until("the prompt is marked", |c| {
+        c.errors().contains("It is not sent again by itself")
+    })
+    .await;
+    until_health(&nexus, CHAT, "it runs again", |p| {
+        p["state"] == "running" && p["restarts"] == 2
+    })
+    .await;
+    ready(&browser).await;
+    assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
+    let seen = health(&nexus.url, CHAT).await;
+    assert_eq!(seen["restarts"], 2, "{seen}\n{}", nexus.output());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn what_is_denied_is_said_with_what_would_allow_it() {
+    let (nexus, browser) = hostile_chat("").await;
+    let said = answer(&nexus, &browser, "denied").await;
+    for toml in [
+        "[plugin.hostile-chat.grants]\nhttp = [\"https://denied.example\"]",
+        "[plugin.hostile-chat.grants.process.denied-tool]\npath = ",
+        "[plugin.hostile-chat.secrets]\ntoken = { env = \"VARIABLE\" }",
+        "https://unasked.example. Its manifest does not ask for that, so nothing can allow it.",
+    ] {
+        assert!(said.contains(toml), "{toml}\nis not in\n{said}");
+    }
+    assert!(!said.contains("let through"), "{said}");
+    assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_flood_is_held_back_and_can_be_stopped() {
+    let (nexus, browser) = hostile_chat("").await;
+    let mut chat = Conversation::create(&browser, &nexus).await;
+    let before = resident(nexus.pid());
+    chat.prompt("flood").await;
+    chat.until("it floods", |c| c.seq > 1_000).await;
+    // From here on this client takes nothing.
+    let mut most = 0;
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        most = most.max(resident(nexus.pid()));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("flood: {before} KiB before, {most} KiB at most");
+    assert!(most < before + 64 * 1024, "{before} KiB before, {most} KiB at most");
+    let mut other = browser.socket("/live").await.unwrap();
+    other.send(&json!({"type": "hello", "protocol": 1})).await;
+    other
+        .send(&json!({"type": "cancel", "request": "x", "session": chat.session}))
+        .await;
+    let done = other.until(|f| f["request"] == "x").await;
+    assert_eq!(done.last().unwrap()["type"], "done", "{done:?}");
+    assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
+    assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_flood_of_log_lines_is_cut() {
+    let (nexus, browser) = hostile_chat("").await;
+    assert_eq!(answer(&nexus, &browser, "log-flood").await, "logged");
+    let lines = nexus.output().lines().filter(|l| l.contains("flood ")).count();
+    assert!((1..2_000).contains(&lines), "{lines} lines of 20,000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn an_answer_that_grows_without_an_end_is_given_up_and_can_be_stopped() {
+    let (nexus, browser) = hostile_chat("").await;
+    let mut chat = Conversation::create(&browser, &nexus).await;
+    let quiet = pulse(&browser, "/healthz", tokio::time::sleep(Duration::from_secs(1)))
+        .await
+        .1;
+    let work = async {
+        chat.prompt("delta-flood").await;
+        // Read on, as a browser does: it stops coming.
+        let idle = Duration::from_secs(2);
+        while let Ok(frame) = tokio::time::timeout(idle, chat.socket.next()).await {
+            assert!(frame.is_some(), "the socket was closed");
+        }
+        let done = chat.request("cancel", json!({})).await;
+        assert_eq!(done["type"], "done", "{done}");
+    };
+    let ((), busy) = memory_comes_back(&nexus, "delta-flood", pulse(&browser, "/healthz", work)).await;
+    println!("delta-flood: /healthz: undisturbed {quiet}\ndelta-flood: /healthz: disturbed   {busy}");
+    assert!(busy.most() < LATE, "{busy}, undisturbed {quiet}");
+    let kept = std::fs::read_dir(nexus.folder().join("data"))
+        .unwrap()
+        .filter_map(|e| e.unwrap().metadata().ok())
+        .map(|m| m.len())
+        .sum::<u64>();
+    println!("delta-flood: {} MiB in the data folder", kept >> 20);
+    assert!(kept < 200 << 20, "{kept}");
+    assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
+    assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
+}
+
+/// As many as the others in `beside`; here the plugin is the chat itself, so what is measured is the page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_chat_that_opens_ten_thousand_of_everything() {
+    let (nexus, browser) = hostile_chat("").await;
+    let quiet = pulse(&browser, "/healthz", tokio::time::sleep(Duration::from_secs(1)))
+        .await
+        .1;
+    let work = async {
+        for (round, (attack, words)) in [
+            ("streams", "[plugin.hostile-chat.limits]\nstreams = 128"),
+            ("sleeps", "has too many tasks asleep at once: more than 1024"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut chat = Conversation::create(&browser, &nexus).await;
+            chat.prompt(attack).await;
+            until_health(&nexus, CHAT, "it fell", |p| p["restarts"] == round + 1).await;
+            let page = browser.get("/status").await.text().await.unwrap();
+            assert!(page.contains(words), "{words} is not in {page}");
+            chat.until("the turn is given up", |c| c.turn == "interrupted").await;
+            ready(&browser).await;
+        }
+        let said = answer(&nexus, &browser, "calls").await;
+        assert!(
+            said.contains("denied: The plugin hostile-chat waits for 64 streams at once, its limit"),
+            "{said}"
+        );
+    };
+    let ((), busy) = memory_comes_back(&nexus, "ten thousand", pulse(&browser, "/healthz", work)).await;
+    println!("ten thousand: /healthz: undisturbed {quiet}\nten thousand: /healthz: disturbed   {busy}");
+    assert!(busy.most() < LATE, "{busy}, undisturbed {quiet}");
+    assert_eq!(health(&nexus.url, CHAT).await["restarts"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_store_over_its_quota_is_refused_and_the_rest_of_it_stays() {
+    let (nexus, browser) = hostile_chat("").await;
+    assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
+    let said = answer(&nexus, &browser, "store").await;
+    assert!(
+        said.contains("after 3: denied: the store of plugin hostile-chat would hold")
+            && said.contains("it may hold 1048576"),
+        "{said}"
+    );
+    // It made room again; its conversations are still there, and the accounts of Nexus never knew.
+    assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
+    assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the wasm target: ./tests/run"]
+async fn a_chat_whose_calls_never_return_is_started_again() {
+    let (nexus, browser) = hostile_chat("limits.call = \"1s\"\n").await;
+    let hanging = async |n: usize| {
+        let mut chat = Conversation::create(&browser, &nexus).await;
+        let prompt =
+            json!({"type": "prompt", "session": chat.session, "client_id": format!("hang-{n}"), "text": "call hang"});
+        chat.socket.send(&prompt).await;
+        chat
+    };
+    let mut chats = Vec::new();
+    for n in 0..6 {
+        chats.push(hanging(n).await);
+    }
+    let (seen, took) = pulse(
+        &browser,
+        "/healthz",
+        until_health(&nexus, CHAT, "it counts as fallen", |p| {
+            p["restarts"].as_u64().unwrap() > 0
+        }),
+    )
+    .await;
+    println!("call hang: /healthz meanwhile: {took}; {seen}");
+    assert!(took.most() < LATE, "{took}");
+    let page = browser.get("/status").await.text().await.unwrap();
+    assert!(page.contains("too many calls got no answer within 1000 ms"), "{page}");
+}
