@@ -27,6 +27,8 @@ pub(super) struct ChatAdapter {
     install: Arc<watch::Sender<Install>>,
     foundation: Arc<Foundation>,
     statuses: Arc<Statuses>,
+    /// One swap at a time.
+    swapping: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// `chat.main`, in the database.
@@ -78,6 +80,7 @@ impl ChatAdapter {
             install,
             foundation,
             statuses,
+            swapping: Arc::default(),
         }
     }
 }
@@ -117,6 +120,50 @@ fn state(folded: Folded) -> Option<SessionState> {
         asks: folded.asks,
         truncated: false,
     })
+}
+
+/// Another plugin takes over the chat.
+struct Swapping {
+    chat: Arc<ChatService>,
+    foundation: Arc<Foundation>,
+    statuses: Arc<Statuses>,
+    plugin: String,
+}
+
+impl Swapping {
+    async fn run(self) -> Result<(), ApiError> {
+        let plugin = self.plugin.as_str();
+        if !self.foundation.of_kind(Kind::Chat).iter().any(|known| known == plugin) {
+            return Err(ApiError::Refused(format!(
+                "There is no chat plugin `{plugin}` here. A plugin that lies elsewhere, or needs settings, has a table in \
+                 the configuration, and Nexus reads that at its start:\n[plugin.{plugin}]\nsource = \"path/to/component.wasm\""
+            )));
+        }
+        let before = self.chat.plugin();
+        if before == plugin {
+            return Err(ApiError::Refused(format!("{plugin} is the chat backend already.")));
+        }
+        let (foundation, name) = (Arc::clone(&self.foundation), plugin.to_owned());
+        let loaded = tokio::task::spawn_blocking(move || foundation.chat(&name)).await;
+        let backend = loaded
+            .map_err(|e| ApiError::Unavailable(e.to_string()))?
+            .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
+        self.statuses.add(&shown_as(plugin), Registered::of(&*backend));
+        let next = crate::services::chat::Backend {
+            plugin: plugin.to_owned(),
+            backend,
+        };
+        let swapped = self.chat.swap(next).await;
+        let gone = if swapped.is_ok() { before.as_str() } else { plugin };
+        self.statuses.remove(&shown_as(gone));
+        swapped?;
+        let chat = &self.foundation.config.chat;
+        let kept = chosen::keep(&self.foundation.store, &place_of(&chat.name), &chat.plugin, plugin).await;
+        if let Err(error) = kept {
+            tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
+        }
+        Ok(())
+    }
 }
 
 impl ChatAdapter {
@@ -159,35 +206,25 @@ impl ChatApi for ChatAdapter {
     }
     fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()> {
         async move {
-            if !self.plugins().iter().any(|known| known == plugin) {
-                return Err(ApiError::Refused(format!(
-                    "There is no chat plugin `{plugin}` here. A plugin that lies elsewhere, or needs settings, has a table in \
-                     the configuration, and Nexus reads that at its start:\n[plugin.{plugin}]\nsource = \"path/to/component.wasm\""
-                )));
-            }
-            let before = self.chat.plugin();
-            if before == plugin {
-                return Err(ApiError::Refused(format!("{plugin} is the chat backend already.")));
-            }
-            let (foundation, name) = (Arc::clone(&self.foundation), plugin.to_owned());
-            let loaded = tokio::task::spawn_blocking(move || foundation.chat(&name)).await;
-            let backend = loaded
-                .map_err(|e| ApiError::Unavailable(e.to_string()))?
-                .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
-            self.statuses.add(&shown_as(plugin), Registered::of(&*backend));
-            let next = crate::services::chat::Backend {
-                plugin: plugin.to_owned(),
-                backend,
+            let Ok(alone) = Arc::clone(&self.swapping).try_lock_owned() else {
+                return Err(ApiError::Refused(
+                    "Another plugin is taking over the chat just now; try again when that is done.".to_owned(),
+                ));
             };
-            let swapped = self.chat.swap(next).await;
-            let gone = if swapped.is_ok() { before.as_str() } else { plugin };
-            self.statuses.remove(&shown_as(gone));
-            swapped?;
-            let chat = &self.foundation.config.chat;
-            let kept = chosen::keep(&self.foundation.store, &place_of(&chat.name), &chat.plugin, plugin).await;
-            if let Err(error) = kept {
-                tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
-            }
+            let swapping = Swapping {
+                chat: Arc::clone(&self.chat),
+                foundation: Arc::clone(&self.foundation),
+                statuses: Arc::clone(&self.statuses),
+                plugin: plugin.to_owned(),
+            };
+            // To its end, whether or not anybody waits for it.
+            let done = tokio::spawn(async move {
+                let done = swapping.run().await;
+                drop(alone);
+                done
+            });
+            done.await.map_err(|error| ApiError::Unavailable(error.to_string()))??;
+            self.shown().await;
             Ok(())
         }
         .boxed()

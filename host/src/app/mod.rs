@@ -235,7 +235,7 @@ impl App {
             if let Some(control) = self.control {
                 let _ = control.await;
             }
-            drop(self.chat);
+            self.chat.end();
             self.foundation.processes.stop_all(None).await;
         };
         if tokio::time::timeout(timeouts::SHUTDOWN, orderly).await.is_err() {

@@ -6,7 +6,7 @@ use super::status::{Registered, Statuses};
 use crate::config::resolved;
 use crate::model::plugin::Kind;
 use crate::model::tunnel::Status;
-use crate::outgoing::probe::{Probe, Target};
+use crate::outgoing::probe::{Challenge, Probe, Target};
 use crate::runtime::port::TunnelProvider;
 use crate::services::tunnel::{
     Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Providers, Swapped, TunnelError,
@@ -129,6 +129,12 @@ fn target<'a>(how: &resolved::Probe, url: &'a str) -> Target<'a> {
     Target { url, at }
 }
 
+fn challenge(proof: &Proof) -> Result<Challenge, String> {
+    let nonce = proof.nonce().map_err(|error| error.to_string())?;
+    let answer = proof.answer(&nonce).unwrap_or_default();
+    Ok(Challenge { nonce, answer })
+}
+
 impl Prober for Looking {
     fn plain<'a>(
         &'a self,
@@ -136,7 +142,7 @@ impl Prober for Looking {
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<Duration, String>> {
-        async move { self.0.plain(target(how, url), &|nonce| proof.of(nonce)).await }.boxed()
+        async move { self.0.plain(target(how, url), &|| challenge(proof)).await }.boxed()
     }
     fn whole<'a>(
         &'a self,
@@ -145,10 +151,10 @@ impl Prober for Looking {
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<(), String>> {
         async move {
-            let (target, expected) = (target(how, url), |nonce: &str| proof.of(nonce));
-            self.0.plain(target, &expected).await?;
-            self.0.streamed(target, &expected).await?;
-            self.0.socket(target, &expected).await
+            let (target, challenges) = (target(how, url), || challenge(proof));
+            self.0.plain(target, &challenges).await?;
+            self.0.streamed(target, &challenges).await?;
+            self.0.socket(target, &challenges).await
         }
         .boxed()
     }

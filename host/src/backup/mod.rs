@@ -19,7 +19,8 @@ const MANIFEST: &str = "manifest.json";
 const MANIFEST_BYTES: u64 = 4 << 20;
 
 /// What stays out of a backup, by the first part of its path in the data directory, and why.
-const LEFT_OUT: [(&str, &str); 8] = [
+const LEFT_OUT: [(&str, &str); 9] = [
+    ("control.sock", "the running host's own way in"),
     ("lock", "it says who runs"),
     ("run", "the running programs' own files"),
     ("cache", "compiled code, made again at the next start"),

@@ -165,13 +165,17 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
     })
 }
 
-/// Names are checked by the host; here they only must not change the path.
+/// The host knows which names there are; here they only must stay one part of the path.
 fn path(name: &str, action: &str) -> String {
-    let plain: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        .collect();
-    format!("/api/v1/tunnels/{plain}{action}")
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    format!("/api/v1/tunnels/{encoded}{action}")
 }
 
 async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {

@@ -5,7 +5,6 @@
 //! private network learns nothing by it. HTTP/1.1 alone, because a WebSocket is tried too.
 
 use super::client::{chain, install_provider, no_tls};
-use crate::time::random_token;
 use crate::timeouts;
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
@@ -31,8 +30,15 @@ pub struct Target<'a> {
     pub at: Option<SocketAddr>,
 }
 
-/// The right answer to a nonce.
-pub type Expected<'a> = &'a (dyn Fn(&str) -> String + Sync);
+/// A question that only the right listener answers.
+#[derive(Debug)]
+pub struct Challenge {
+    pub nonce: String,
+    pub answer: String,
+}
+
+/// Makes one for each request. `Err`: a sentence for the operator.
+pub type Challenges<'a> = &'a (dyn Fn() -> Result<Challenge, String> + Sync);
 
 #[derive(Debug, Default)]
 pub struct Probe {
@@ -45,13 +51,13 @@ impl Probe {
     ///
     /// # Errors
     /// A sentence for the operator: what did not answer, or what answered instead.
-    pub async fn plain(&self, target: Target<'_>, expected: Expected<'_>) -> Result<Duration, String> {
-        let nonce = nonce()?;
+    pub async fn plain(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<Duration, String> {
+        let Challenge { nonce, answer } = challenges()?;
         let request = self.request(Method::GET, target, &format!("/probe/{nonce}"))?;
         let begun = Instant::now();
         let body = within(async { first(request.send().await).await }).await?;
         let took = begun.elapsed();
-        same(&body, &expected(&nonce))?;
+        same(&body, &answer)?;
         Ok(took)
     }
 
@@ -59,23 +65,23 @@ impl Probe {
     ///
     /// # Errors
     /// As [`Self::plain`].
-    pub async fn streamed(&self, target: Target<'_>, expected: Expected<'_>) -> Result<(), String> {
-        let nonce = nonce()?;
+    pub async fn streamed(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<(), String> {
+        let Challenge { nonce, answer } = challenges()?;
         let request = self.request(Method::POST, target, &format!("/probe/{nonce}/stream"))?;
         // The end comes only after the whole limit: what is held back until then comes too late.
         let body = timeout(timeouts::PROBE / 2, async { first(request.send().await).await })
             .await
             .map_err(|_| "an answer that streams is held back".to_owned())?
             .map_err(|why| format!("an answer that streams does not arrive: {why}"))?;
-        same(&body, &expected(&nonce))
+        same(&body, &answer)
     }
 
     /// A WebSocket, in both directions.
     ///
     /// # Errors
     /// As [`Self::plain`].
-    pub async fn socket(&self, target: Target<'_>, expected: Expected<'_>) -> Result<(), String> {
-        let nonce = nonce()?;
+    pub async fn socket(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<(), String> {
+        let Challenge { nonce, answer } = challenges()?;
         let request = self
             .request(Method::GET, target, &format!("/probe/{nonce}/socket"))?
             .header(CONNECTION, "upgrade")
@@ -94,7 +100,7 @@ impl Probe {
                 Some(Err(error)) => Err(format!("it broke off: {error}")),
                 _ => Err("it broke off".to_owned()),
             };
-            same(&text(socket.next().await)?, &expected(&nonce))?;
+            same(&text(socket.next().await)?, &answer)?;
             let sent = socket.send(Message::Text(nonce.clone().into())).await;
             sent.map_err(|error| format!("it broke off: {error}"))?;
             same(&text(socket.next().await)?, &nonce)?;
@@ -187,8 +193,4 @@ fn same(found: &str, expected: &str) -> Result<(), String> {
     } else {
         Err("something else than this Nexus answers there".to_owned())
     }
-}
-
-fn nonce() -> Result<String, String> {
-    random_token().map_err(|error| error.to_string())
 }

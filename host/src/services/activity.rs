@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, watch};
 const RECENT: u32 = 100;
 /// Notes that wait for the disk. What comes while it is that slow is shown, and not kept.
 const WAITING: usize = 1_000;
+/// Milliseconds within which the same note is not another one.
+const AGAIN: u64 = 10 * 60 * 1000;
 /// Characters of a note: some hold the last words of a program.
 const LENGTH: usize = 500;
 
@@ -60,12 +62,24 @@ impl Activity for ActivityLog {
             tone,
             text: text.chars().take(LENGTH).collect(),
         };
+        let mut again = false;
         self.recent.send_modify(|recent| {
             let recent = Arc::make_mut(recent);
+            let same = |old: &Note| {
+                (&old.subject, old.tone, &old.text) == (&note.subject, note.tone, &note.text)
+                    && note.at.saturating_sub(old.at) < AGAIN
+            };
+            // The same thing again and again is one note: a stranger at the login must not push out all the others.
+            again = recent
+                .iter()
+                .position(same)
+                .is_some_and(|at| recent.remove(at).is_some());
             recent.push_front(note.clone());
             recent.truncate(RECENT as usize);
         });
-        let _ = self.writer.try_send(note);
+        if !again {
+            let _ = self.writer.try_send(note);
+        }
     }
 }
 

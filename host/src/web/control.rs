@@ -11,12 +11,16 @@ use super::ingress::{Connection, Ingress};
 use super::{WebState, api, guard, serve};
 use axum::Router;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// In the data directory.
 pub const FILE: &str = "control.sock";
+
+/// Between two lines about connections that are refused.
+const REFUSED_EVERY: Duration = Duration::from_secs(60);
 
 /// The longest chain of parents that is followed.
 #[cfg(target_os = "linux")]
@@ -51,6 +55,7 @@ pub fn bind(data_dir: &Path) -> std::io::Result<(UnixListener, PathBuf)> {
 pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebState, shutdown: CancellationToken) {
     let app = router(state);
     let tasks = TaskTracker::new();
+    let (mut refused, mut said) = (0_u64, None);
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -64,7 +69,12 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebStat
             () = shutdown.cancelled() => break,
         };
         if let Err(why) = admitted(&stream) {
-            tracing::warn!(why, "a connection to the control socket is refused");
+            refused += 1;
+            // Whoever is refused must not be able to fill the log.
+            if said.is_none_or(|at: Instant| at.elapsed() >= REFUSED_EVERY) {
+                tracing::warn!(why, refused, "connections to the control socket are refused");
+                said = Some(Instant::now());
+            }
             continue;
         }
         let connection = Connection {
@@ -88,7 +98,8 @@ fn admitted(stream: &UnixStream) -> Result<(), String> {
         return Err(format!("it is of user {}, and this is user {own}", peer.uid()));
     }
     match peer.pid().and_then(|pid| u32::try_from(pid).ok()) {
-        Some(pid) if is_ours(pid) => Err(format!(
+        // 0: of another namespace of processes, and so not below this one.
+        Some(pid) if pid != 0 && is_ours(pid) => Err(format!(
             "process {pid} was started by this Nexus itself: what the agent runs does not command it"
         )),
         _ => Ok(()),
@@ -103,8 +114,10 @@ fn is_ours(pid: u32) -> bool {
     for _ in 0..GENERATIONS {
         match parent(at) {
             Some(parent) if parent == own => return true,
-            Some(parent) if parent > 1 => at = parent,
-            _ => return false,
+            Some(0 | 1) => return false,
+            Some(parent) => at = parent,
+            // It is gone, and whose it was cannot be told: no reason to let it in.
+            None => return true,
         }
     }
     // Nobody honest has so many ancestors.
@@ -138,5 +151,6 @@ mod tests {
         child.wait().unwrap();
         assert!(!is_ours(parent(std::process::id()).unwrap()));
         assert!(!is_ours(1));
+        assert!(is_ours(child.id()), "one that is gone cannot be told from ours");
     }
 }

@@ -74,7 +74,9 @@ fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
 fn elsewhere(request: &Request) -> Option<Redirect> {
     let page = request.method() == Method::GET
         && !request.headers().contains_key(header::UPGRADE)
-        && !request.uri().path().starts_with("/assets/");
+        && !["/assets/", "/api/", "/probe/", "/healthz"]
+            .iter()
+            .any(|other| request.uri().path().starts_with(other));
     let url = request.extensions().get::<Connection>()?.moved_now().filter(|_| page)?;
     let path = request
         .uri()

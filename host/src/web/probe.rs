@@ -1,6 +1,6 @@
 //! `/probe/NONCE…`: this host looks at itself through a tunnel. Each answer is one that only the listener it came through
-//! knows, so that a provider that answers in our place, or leads to another Nexus, is found out. Open to anybody, because
-//! it says nothing but "a Nexus is here", as `/healthz` does.
+//! knows, so that a provider that answers in our place, or leads to another Nexus, is found out. A nonce that this host did not
+//! make is answered with 404: there is nothing here for a stranger to hold open.
 //!
 //! | request | answer |
 //! | --- | --- |
@@ -21,15 +21,16 @@ use http::{StatusCode, header};
 
 type Refused = (StatusCode, &'static str);
 
+const NOTHING: Refused = (StatusCode::NOT_FOUND, "Nothing is here.\n");
 /// A nonce, at most.
-const NONCE: usize = 128;
+const NONCE: usize = 256;
 
 fn proof(connection: &Connection, nonce: &str) -> Result<String, Refused> {
     let proof: &Proof = match connection.ingress.as_ref() {
         Ingress::Tunnel { proof, .. } if nonce.len() <= NONCE => proof,
-        _ => return Err((StatusCode::NOT_FOUND, "Only tunnels are probed.\n")),
+        _ => return Err(NOTHING),
     };
-    Ok(proof.of(nonce))
+    proof.answer(nonce).ok_or(NOTHING)
 }
 
 pub(super) async fn plain(
@@ -62,9 +63,12 @@ pub(super) async fn socket(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Refused> {
     let proof = proof(&connection, &nonce)?;
-    Ok(upgrade.max_message_size(NONCE * 2).on_upgrade(|socket| async move {
-        let _ = tokio::time::timeout(PROBE, converse(socket, proof)).await;
-    }))
+    Ok(upgrade
+        .max_message_size(NONCE * 2)
+        .max_frame_size(NONCE * 2)
+        .on_upgrade(|socket| async move {
+            let _ = tokio::time::timeout(PROBE, converse(socket, proof)).await;
+        }))
 }
 
 async fn converse(mut socket: WebSocket, proof: String) {

@@ -52,13 +52,18 @@ pub struct ChatService {
 
 impl Drop for ChatService {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.end();
     }
 }
 
 impl ChatService {
+    /// Ends its tasks: nothing is started or written any more. Backends and their processes are left as they are.
+    pub fn end(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+
     /// Starts the backend, or `fallback` as long as its program is missing.
     pub fn start(primary: Backend, fallback: Option<Backend>, parts: Parts) -> Self {
         let status = ChatStatus {
@@ -146,6 +151,15 @@ impl ChatService {
         if self.shared.status.borrow().phase == Phase::Stopped {
             return self.order(Order::Start).await;
         }
+        // Whoever looks next must not take the failure of before for that of now.
+        self.shared.status.send_if_modified(|status| {
+            let failed = matches!(status.phase, Phase::Failed { .. });
+            if failed {
+                let what = format!("Looking for {}", status.title);
+                status.phase = Phase::Starting { what };
+            }
+            failed
+        });
         self.look_again();
         Ok(())
     }

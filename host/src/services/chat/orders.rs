@@ -64,7 +64,7 @@ pub(super) async fn quiet(shared: &Shared) {
 }
 
 fn running(shared: &Shared) -> impl Iterator<Item = SessionId> {
-    let plugin = shared.primary().plugin;
+    let plugin = shared.shown().plugin;
     let sessions = shared.journal.unfinished().into_iter();
     let ours: Vec<_> = sessions
         .filter(|session| shared.listed(session).is_some_and(|listed| listed.backend == plugin))
@@ -85,10 +85,14 @@ pub(super) async fn check(shared: &Shared, order: &Order) -> Result<(), ChatErro
 /// Ends the backend and what belongs to it, and makes room for what is ordered. True: nothing is to run.
 pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, order: Order) -> bool {
     let now = shared.primary();
+    // The example may be standing in: it ends too.
+    let shown = Some(shared.shown()).filter(|shown| shown.plugin != now.plugin);
     shared.active.send_replace(None);
-    now.backend.stop().await;
-    stop_processes(now.plugin.clone()).await;
-    settle_all(shared, &*shared.journal, &now.plugin).await;
+    for backend in shown.iter().chain([&now]) {
+        backend.backend.stop().await;
+        stop_processes(backend.plugin.clone()).await;
+        settle_all(shared, &*shared.journal, &backend.plugin).await;
+    }
     match order {
         Order::Start | Order::Restart => {
             shared.note(Tone::Busy, &format!("{} is started again", now.backend.title()));

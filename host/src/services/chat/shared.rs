@@ -84,6 +84,18 @@ impl Shared {
         self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The one that is connected: the primary, or the example that stands in for it.
+    pub(super) fn shown(&self) -> Backend {
+        let active = self.active.borrow().clone();
+        active.map_or_else(
+            || self.primary(),
+            |active| Backend {
+                plugin: active.plugin,
+                backend: active.backend,
+            },
+        )
+    }
+
     pub(super) fn set_primary(&self, next: Backend) {
         *self.primary.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }

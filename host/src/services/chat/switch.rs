@@ -125,15 +125,7 @@ impl Switch {
         };
         self.shared.status.send_modify(|status| status.missing = Some(missing));
         let Some(fallback) = &self.fallback else {
-            let what = if unsuitable {
-                "cannot be used"
-            } else {
-                "is not installed"
-            };
-            self.shared.phase(Phase::Failed {
-                why: format!("{title} {what}"),
-                hint: Some(hint),
-            });
+            self.absent(&hint, unsuitable);
             self.found(timeouts::LOOK_AGAIN).await;
             return;
         };
@@ -171,6 +163,19 @@ impl Switch {
         fallback.backend.stop().await;
     }
 
+    /// Its program is not there, and nothing stands in.
+    fn absent(&self, hint: &str, unsuitable: bool) {
+        let what = if unsuitable {
+            "cannot be used"
+        } else {
+            "is not installed"
+        };
+        self.shared.phase(Phase::Failed {
+            why: format!("{} {what}", self.shared.primary().backend.title()),
+            hint: Some(hint.to_owned()),
+        });
+    }
+
     async fn found(&self, every: Duration) {
         loop {
             self.changed(every).await;
@@ -183,13 +188,16 @@ impl Switch {
             self.shared.status.send_if_modified(|status| {
                 let missing = Some(Missing {
                     title: self.shared.primary().backend.title(),
-                    hint,
+                    hint: hint.clone(),
                     unsuitable,
                 });
                 let changed = status.missing != missing;
                 status.missing = missing;
                 changed
             });
+            if self.fallback.is_none() {
+                self.absent(&hint, unsuitable);
+            }
         }
     }
 

@@ -158,7 +158,8 @@ impl Actor {
                 End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
                 End::Never { why, hint } => {
                     tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
-                    if std::mem::take(&mut self.refused) {
+                    // One that was only to take over decides nothing about the tunnel.
+                    if std::mem::take(&mut self.refused) && self.seat.is_shown() {
                         forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;

@@ -3,6 +3,7 @@
 //! The service binds the listener and the web layer serves it. So "came through this tunnel" is known by the socket a
 //! request arrived on, never by something the request says about itself.
 
+use crate::time::random_token;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -44,8 +45,30 @@ impl Proof {
         Self(Arc::new(key))
     }
 
+    /// A nonce that is answered: only whoever has the key can make one, so a stranger gets nothing, and holds nothing, by
+    /// asking.
+    ///
+    /// # Errors
+    /// The machine gives no randomness.
+    pub fn nonce(&self) -> Result<String, getrandom::Error> {
+        let random = random_token()?;
+        Ok(format!("{random}.{}", self.of(&format!("ask {random}"))))
+    }
+
+    /// The answer to a nonce of ours; none to another's.
+    pub fn answer(&self, nonce: &str) -> Option<String> {
+        use subtle::ConstantTimeEq as _;
+        let (random, mark) = nonce.split_once('.')?;
+        let right: bool = self
+            .of(&format!("ask {random}"))
+            .as_bytes()
+            .ct_eq(mark.as_bytes())
+            .into();
+        right.then(|| self.of(nonce))
+    }
+
     /// In hexadecimal.
-    pub fn of(&self, nonce: &str) -> String {
+    fn of(&self, nonce: &str) -> String {
         use hmac::{KeyInit as _, Mac as _};
         let Ok(mut mac) = hmac::Hmac::<sha2::Sha256>::new_from_slice(&self.0[..]) else {
             return String::new();

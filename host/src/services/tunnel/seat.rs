@@ -84,6 +84,10 @@ impl Seat {
         self.shown.store(false, Ordering::SeqCst);
     }
 
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown.load(Ordering::SeqCst)
+    }
+
     pub(super) fn update(&self, change: impl FnOnce(&mut Status)) {
         let mut happened = None;
         let changed = self.own.send_if_modified(|status| {
@@ -92,7 +96,7 @@ impl Seat {
             happened = event(&before, status);
             *status != before
         });
-        if changed && self.shown.load(Ordering::SeqCst) {
+        if changed && self.is_shown() {
             self.publish();
             if let Some((tone, text)) = happened {
                 self.board.note(&self.own.borrow().name, tone, &text);
@@ -103,6 +107,10 @@ impl Seat {
     fn publish(&self) {
         let name = self.own.borrow().name.clone();
         self.board.change(&name, |status| {
+            // Looked at here, where changes come one after the other: the next one may just have taken the place.
+            if !self.is_shown() {
+                return;
+            }
             let (swap, reach) = (status.swap.take(), status.reach.take());
             status.clone_from(&self.own.borrow());
             status.swap = swap;

@@ -62,6 +62,13 @@ impl Serving {
         });
     }
 
+    /// As [`Self::want`], where it is not wanted yet.
+    pub(super) fn want_too(&self) {
+        if !self.desired.borrow().wanted {
+            self.want();
+        }
+    }
+
     pub(super) fn unwant(&self) {
         self.desired.send_modify(|desired| desired.wanted = false);
     }

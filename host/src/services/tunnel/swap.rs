@@ -43,6 +43,7 @@ impl Swapping {
             )));
         }
         let begun = Instant::now();
+        let wanted = *self.slot.wanted.borrow();
         self.step(Step::Opening {
             what: "loading the plugin".to_owned(),
         });
@@ -55,17 +56,14 @@ impl Swapping {
             Err(why) => return Err(self.refused(Refusal { why, hint: None })),
         };
         let spec = Spec { config, provider };
-        let wanted = *self.slot.wanted.borrow();
         let done = if wanted && *self.parts.has_account.borrow() {
             self.take_over(old, spec).await
         } else {
-            let next = Serving::start(spec, &self.parts, &self.board, wanted, true);
-            self.settle(old, next).await;
-            Ok(None)
+            let next = Serving::start(spec, &self.parts, &self.board, false, true);
+            Ok((None, self.settle(old, next).await))
         };
         match done {
-            Ok(url) => {
-                let kept = self.remember().await;
+            Ok((url, kept)) => {
                 self.board.swap(&self.slot.name, None);
                 let took = begun.elapsed();
                 self.report(url.as_deref(), took);
@@ -75,7 +73,8 @@ impl Swapping {
         }
     }
 
-    async fn take_over(&self, old: Serving, spec: Spec) -> Result<Option<String>, Refusal> {
+    /// Its address, and whether it will be remembered.
+    async fn take_over(&self, old: Serving, spec: Spec) -> Result<(Option<String>, bool), Refusal> {
         let one_port = spec.config.listen.port() != 0;
         if one_port {
             old.unwant();
@@ -92,10 +91,7 @@ impl Swapping {
             opened = self.open(&next) => opened,
         };
         match opened {
-            Ok(url) => {
-                self.settle(old, next).await;
-                Ok(Some(url))
-            }
+            Ok(url) => Ok((Some(url), self.settle(old, next).await)),
             Err(refusal) => {
                 let plugin = next.config.clone();
                 next.end().await;
@@ -184,12 +180,20 @@ impl Swapping {
         }
     }
 
-    /// The new one is the tunnel's own from here on; the old one drains and goes.
-    async fn settle(&self, old: Serving, next: Serving) {
+    /// The new one is the tunnel's own from here on; the old one drains and goes. Whether it will be remembered.
+    async fn settle(&self, old: Serving, next: Serving) -> bool {
         old.hide();
         next.show();
         self.board.reach(&self.slot.name, None);
         self.slot.replace(next.clone());
+        // Somebody may have opened or closed the tunnel in this moment, and told the old one.
+        if *self.slot.wanted.borrow() {
+            next.want_too();
+        } else {
+            next.unwant();
+        }
+        // Before the drain: whoever reads the new address has it after a crash, too.
+        let kept = self.remember().await;
         let url = next.status().borrow().url.clone();
         self.step(Step::Draining { url: url.clone() });
         if let Some(url) = url {
@@ -202,6 +206,7 @@ impl Swapping {
         let plugin = old.config.clone();
         old.end().await;
         self.parts.providers.retire(&plugin);
+        kept
     }
 
     /// Whether it holds after a restart too.

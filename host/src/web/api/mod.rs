@@ -26,6 +26,9 @@ use http::{StatusCode, header};
 use problem::Problem;
 use serde::Serialize;
 
+/// Bytes of a request: a prompt of half a mebibyte, escaped.
+const BODY: usize = 2 * 1024 * 1024;
+
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// For the listeners of the pages.
@@ -67,6 +70,7 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/tunnels/{name}/start", post(tunnels::start))
         .route("/api/v1/tunnels/{name}/stop", post(tunnels::stop))
         .route("/api/v1/tunnels/{name}/swap", post(tunnels::swap))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
 }
 
