@@ -189,7 +189,7 @@ impl StatusApi for FakeStatus {
     }
     fn details(&self) -> Vec<plugin::Details> {
         let plugins = self.0.borrow();
-        plugins.iter().map(|status| details(status)).collect()
+        plugins.iter().map(details).collect()
     }
     fn activity(&self) -> watch::Receiver<Arc<std::collections::VecDeque<nexus::model::activity::Note>>> {
         watch::Sender::default().subscribe()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::plugin;
-use crate::runtime::port::{Supervised, TunnelProvider};
+use crate::runtime::port::Supervised;
 
 fn figures(plugin: &(impl Supervised + ?Sized)) -> plugin::Figures {
     plugin.measured().unwrap().figures()
