@@ -71,6 +71,13 @@ pub const KNOWN_DEVICE: Duration = secs(400 * 24 * 3600);
 pub const LOCKOUT_FAILURES: u32 = 5;
 pub const LOCKOUT: Duration = secs(30 * 60);
 
+/// One try to tell an owner who is away, and the first pause before the next one; it grows four times each time.
+pub const NOTIFY_TRY: Duration = secs(10);
+pub const NOTIFY_AGAIN: Duration = secs(2);
+/// Between two messages of the same kind about the same, and the span over which all of them are counted.
+pub const NOTIFY_PAUSE: Duration = secs(60);
+pub const NOTIFY_WINDOW: Duration = secs(3600);
+
 /// Live socket: a ping this often, and dead without any frame for [`SOCKET_DEAD`].
 pub const SOCKET_PING: Duration = secs(20);
 pub const SOCKET_DEAD: Duration = secs(60);

@@ -5,6 +5,7 @@ mod auth;
 mod chat;
 mod chosen;
 mod foundation;
+mod notify;
 mod status;
 mod tunnels;
 
@@ -60,6 +61,10 @@ impl App {
         let listener = bind(config.web.listen).await?;
         let address = listener.local_addr()?;
         held.listening(address)?;
+        let figures = match &config.metrics {
+            Some(metrics) => Some(bind_metrics(metrics.listen).await?),
+            None => None,
+        };
         let foundation = Arc::new(Foundation::open(config, Arc::clone(&clock), Some(held))?);
         let config = &foundation.config;
 
@@ -158,6 +163,20 @@ impl App {
         };
         let tunnels = Arc::new(TunnelService::start(specs, parts).await?);
 
+        let notices = match &config.notify {
+            Some(wanted) => {
+                let watched = notify::Watched {
+                    tunnels: tunnels.statuses(),
+                    chat: chat.status(),
+                    plugins: crate::web::port::StatusApi::plugins(&*statuses),
+                    lockouts: auth.lockouts(),
+                };
+                let started = notify::start(wanted, watched, &foundation.processes, Arc::clone(&clock))?;
+                Some(started)
+            }
+            None => None,
+        };
+
         let services = Services {
             auth: Arc::new(auth::AuthAdapter::new(
                 Arc::clone(&auth),
@@ -185,11 +204,20 @@ impl App {
             public_url: config.web.public_url.clone(),
         };
         let control = control(&config.data_dir, &web, &closing);
+        let mut tasks: Vec<JoinHandle<()>> = notices.into_iter().collect();
+        if let Some(figures) = figures {
+            tracing::info!("metrics on http://{}/metrics", figures.local_addr()?);
+            tasks.push(tokio::spawn(crate::web::metrics::serve(
+                figures,
+                web.clone(),
+                closing.clone(),
+            )));
+        }
         let page = tokio::spawn(serve(listener, ingress, web, closing.clone()));
-        let tasks = vec![
+        tasks.extend([
             tokio::spawn(look_for_account(Arc::clone(&auth), has_account)),
             tokio::spawn(sweep(auth)),
-        ];
+        ]);
         Ok(Self {
             setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(address))),
             foundation,
@@ -272,6 +300,15 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         format!(
             "cannot listen on {address}: is another program (or another nexus) there? Choose another address with \
              --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
+        )
+    })
+}
+
+async fn bind_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address} for the metrics: is another program there? Choose another address with `listen` in \
+             [metrics], or leave it out for none"
         )
     })
 }

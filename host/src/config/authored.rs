@@ -4,6 +4,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::read::{Findings, Located, Table, Unfit, describe, integer};
 use super::resolved::HttpGrant;
 use super::units;
+use super::watch::{AuthoredMetrics, AuthoredNotify};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
@@ -23,6 +24,8 @@ pub(super) struct Authored {
     pub tunnels: Vec<(Located<String>, Tunnel)>,
     pub plugins: Vec<(Located<String>, Plugin)>,
     pub log: Log,
+    pub metrics: AuthoredMetrics,
+    pub notify: AuthoredNotify,
 }
 
 #[derive(Debug, Default)]
@@ -162,6 +165,14 @@ impl Authored {
             log: top
                 .table("log", findings)
                 .map(|t| Log::read(t, findings))
+                .unwrap_or_default(),
+            metrics: top
+                .table("metrics", findings)
+                .map(|t| AuthoredMetrics::read(t, findings))
+                .unwrap_or_default(),
+            notify: top
+                .table("notify", findings)
+                .map(|t| AuthoredNotify::read(t, findings))
                 .unwrap_or_default(),
         };
         top.finish(findings);
@@ -393,7 +404,7 @@ fn path_or_none(v: &DeValue<'_>) -> Result<String, Unfit> {
     }
 }
 
-fn address(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Located<SocketAddr>> {
+pub(super) fn address(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Located<SocketAddr>> {
     t.get(
         "listen",
         "an address and a port, such as \"127.0.0.1:7860\" (port 0: any free one)",

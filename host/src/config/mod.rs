@@ -14,6 +14,7 @@ mod resolve;
 pub mod resolved;
 mod secret;
 mod units;
+mod watch;
 
 pub use authored::{CONFIG_VERSION, MOST_PROCESSES, MOST_STREAMS};
 pub use diagnostic::{Diagnostic, Report};

@@ -4,8 +4,9 @@
 use super::authored::{self, Authored};
 use super::diagnostic::{Diagnostic, Place, Span};
 use super::read::{Findings, Located};
-use super::resolved::{Auth, Probe};
+use super::resolved::{Auth, Metrics, Probe};
 use super::units::show_duration;
+use super::watch::AuthoredNotify;
 use crate::timeouts;
 use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -36,6 +37,8 @@ pub(super) struct Prepared {
     /// Where each plugin is selected, and as what.
     pub selected: Vec<Selection>,
     pub log: Log,
+    pub metrics: Option<Metrics>,
+    pub notify: AuthoredNotify,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,8 @@ impl Prepared {
             tunnels,
             plugins,
             log,
+            metrics,
+            notify,
         } = authored;
         let mut selected = Vec::new();
         for (name, _) in plugins.iter() {
@@ -99,6 +104,8 @@ impl Prepared {
         let chat = prepare_chat(chats, &mut selected, findings);
         let bound = check_listen(&web, listen, findings);
         let tunnels = prepare_tunnels(tunnels, bound, &mut selected, findings);
+        let mut taken = vec![(bound, "the web page".to_owned())];
+        taken.extend(tunnels.iter().map(|t| (t.listen, format!("tunnel `{}`", t.name))));
         Self {
             listen: bound,
             hosts: web.hosts.into_iter().map(|h| h.value).collect(),
@@ -109,6 +116,8 @@ impl Prepared {
             plugins,
             selected,
             log: prepare_log(log, findings),
+            metrics: metrics.prepare(&taken, findings),
+            notify,
         }
     }
 }

@@ -80,6 +80,7 @@ pub(super) fn resolve_noting(
             SecretSource::Env(name) => Some(name.clone()),
             SecretSource::File(_) => None,
         })
+        .chain(prepared.notify.variable().map(str::to_owned))
         .collect();
     let data_dir = match (&overrides.data_dir, &machine.data_home) {
         (Some(named), _) => absolute(&machine.cwd, named),
@@ -100,8 +101,11 @@ pub(super) fn resolve_noting(
         chat,
         tunnels,
         log,
+        metrics,
+        notify,
         ..
     } = prepared;
+    let notify = notify.resolve(&from_folder, machine.env, findings);
     let secret_variables = secret_variables.into_iter().collect();
     let log_path = match log.file.as_deref() {
         None => Some(data_dir.join("logs/nexus.log")),
@@ -150,6 +154,8 @@ pub(super) fn resolve_noting(
             .collect(),
         plugins,
         log,
+        metrics,
+        notify,
     })
 }
 

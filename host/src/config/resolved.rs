@@ -1,7 +1,8 @@
 //! The configuration as the rest of the host sees it: complete, checked, with absolute paths.
 
+use crate::model::notice::Kind;
 use crate::model::plugin;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,9 +19,30 @@ pub struct Config {
     pub tunnels: BTreeMap<String, Tunnel>,
     /// Every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
     pub plugins: BTreeMap<String, Plugin>,
-    /// Environment variables that hold secrets of plugins; no child process gets them.
+    /// Environment variables that hold secrets of plugins and of `[notify]`; no child process gets them.
     pub secret_variables: Vec<String>,
     pub log: Log,
+    /// None: off.
+    pub metrics: Option<Metrics>,
+    /// None: nobody is told anything.
+    pub notify: Option<Notify>,
+}
+
+/// Where Prometheus finds figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Loopback, unless `insecure_listen = true`.
+    pub listen: SocketAddr,
+}
+
+/// How an owner who is away hears of something. At least one of the two ways is there.
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// An absolute path, and arguments.
+    pub command: Option<Vec<String>>,
+    /// An `https://` address, or `http://` on this machine. It may hold a token.
+    pub webhook: Option<Secret>,
+    pub events: BTreeSet<Kind>,
 }
 
 #[derive(Debug, Clone)]

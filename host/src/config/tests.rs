@@ -296,6 +296,26 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("[log]\nmax_files = 1", &["a whole number from 2 to 1000"]),
     ("[log]\nfile = \"~/nexus.log\"", &["`~` is not expanded"]),
     ("[log]\nfile = false", &["a path, or \"\" for none"]),
+    (
+        "[metrics]\nlisten = \"0.0.0.0:9464\"",
+        &[":3:10", "neither TLS nor a login", "insecure_listen = true"],
+    ),
+    (
+        "[metrics]\nlisten = \"127.0.0.1:7860\"",
+        &["two listeners cannot share a port", "which the web page has"],
+    ),
+    (
+        "[notify]\nevents = [\"tunnel-up\"]",
+        &["an item of `notify.events`", "\"tunnel-url\""],
+    ),
+    ("[notify]\ncommand = \"/bin/cat\"", &["put it into brackets"]),
+    ("[notify]\ncommand = []", &["names no program"]),
+    ("[notify]\ncommand = [\"notify-send\"]", &["not a whole path"]),
+    ("[notify]\ncommand = [\"/nowhere/x\"]", &["which is not there"]),
+    (
+        "[notify]\nwebhook = { env = \"UNSET_HOOK\" }",
+        &["UNSET_HOOK", "it is not set"],
+    ),
     ("[auth]\nlockout = 30", &["write the unit: \"30s\" for seconds"]),
     ("[auth]\nlockout = \"30 min\"", &["units are ms, s, m, h and d"]),
     ("[auth]\nlockout_failures = 0", &["a whole number from 1 to 1000"]),

@@ -5,5 +5,6 @@
 
 pub mod activity;
 pub mod chat;
+pub mod notice;
 pub mod plugin;
 pub mod tunnel;

@@ -6,5 +6,6 @@ pub mod allow;
 pub mod client;
 pub mod port;
 pub mod probe;
+pub mod webhook;
 
 pub use client::Client;

@@ -42,7 +42,7 @@ mod table;
 #[cfg(target_os = "linux")]
 mod tree;
 #[cfg(target_os = "linux")]
-pub mod usage;
+mod usage;
 
 pub use refusing::Refusing;
 
@@ -82,6 +82,14 @@ pub fn open(_: TableOptions) -> Result<Arc<dyn port::Processes>, port::ProcessEr
     Ok(Arc::new(Refusing::new(format!(
         "child processes need Linux for now: on {system} nothing would end them with nexus"
     ))))
+}
+
+/// What this process uses. None: this system does not say.
+pub fn own() -> Option<port::Own> {
+    #[cfg(target_os = "linux")]
+    return usage::own();
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// The variable that every child carries, so that what belongs to a host can be found.

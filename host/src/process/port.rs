@@ -140,6 +140,15 @@ pub struct Usage {
     pub resident: u64,
 }
 
+/// This process alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Own {
+    pub usage: Usage,
+    pub open_files: u64,
+    /// Seconds since the Unix epoch.
+    pub started: f64,
+}
+
 /// The table of processes.
 pub trait Processes: Send + Sync + 'static {
     /// Runs to the end; killed with all its descendants after `timeout`.
@@ -150,6 +159,18 @@ pub trait Processes: Send + Sync + 'static {
         refs: Arc<dyn References>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>>;
+    /// As [`Self::run`], with `input` on its standard input, which then ends.
+    fn feed(
+        &self,
+        _plugin: &str,
+        _spec: Spec,
+        _refs: Arc<dyn References>,
+        _timeout: Duration,
+        _input: Vec<u8>,
+    ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
+        let refused = ProcessError::Unavailable("no program can be run here".to_owned());
+        Box::pin(std::future::ready(Err(refused)))
+    }
     fn ensure(&self, key: Key, spec: Spec, refs: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>>;
     fn exited(&self, key: Key) -> BoxFuture<'_, Result<Exit, ProcessError>>;
     /// Kept lines from the start of the process, then new ones; closed after its last line.

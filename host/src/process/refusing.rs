@@ -30,6 +30,16 @@ impl Processes for Refusing {
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
         Box::pin(ready(self.refused()))
     }
+    fn feed(
+        &self,
+        _: &str,
+        _: Spec,
+        _: Arc<dyn References>,
+        _: Duration,
+        _: Vec<u8>,
+    ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
+        Box::pin(ready(self.refused()))
+    }
     fn ensure(&self, _: Key, _: Spec, _: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>> {
         Box::pin(ready(self.refused()))
     }

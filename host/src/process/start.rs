@@ -287,11 +287,7 @@ async fn open(
         .env_clear()
         .env(MARKER, &options.marker)
         .current_dir("/")
-        .stdin(if spec.stdin && !capture {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(if spec.stdin { Stdio::piped() } else { Stdio::null() })
         .stdout(output(spec.stdout))
         .stderr(output(spec.stderr));
     leave_open(&mut command, theirs);

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{OnceCell, mpsc};
 
 /// A process with ports that fails this early may have failed to bind them; milliseconds.
@@ -156,11 +157,14 @@ impl Inner {
     async fn run(
         self: Arc<Self>,
         plugin: String,
-        spec: Spec,
+        mut spec: Spec,
         refs: Arc<dyn References>,
         timeout: Duration,
+        input: Option<Vec<u8>>,
     ) -> Result<RunOutput, ProcessError> {
         plain(&plugin)?;
+        // Nobody else could write into it.
+        spec.stdin = input.is_some();
         self.guarded().await?;
         let number = self.run_number.fetch_add(1, Ordering::SeqCst);
         // No process of a plugin has such a name.
@@ -178,7 +182,14 @@ impl Inner {
         let child = whole(async move { start::start(&table.options, key, spec, refs, manner).await }).await?;
         lock(&self.runs).insert(number, child.clone());
         let _entry = RunEntry { table: &self, number };
-        let exit = tokio::time::timeout(timeout, child.exited()).await;
+        let fed = async {
+            if let (Some(input), Some(mut stdin)) = (input, child.stdin.lock().await.take()) {
+                // A program that reads nothing is one that does not want it.
+                let _ = stdin.write_all(&input).await;
+            }
+            child.exited().await
+        };
+        let exit = tokio::time::timeout(timeout, fed).await;
         stop::end(&child, Duration::ZERO).await;
         let exit = exit
             .map_err(|_| ProcessError::Timeout(format!("`{shown}` did not end within {} ms", timeout.as_millis())))?;
@@ -252,7 +263,19 @@ impl Processes for Table {
         refs: Arc<dyn References>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
-        Box::pin(self.0.clone().run(plugin.to_owned(), spec, refs, timeout))
+        Box::pin(self.0.clone().run(plugin.to_owned(), spec, refs, timeout, None))
+    }
+
+    fn feed(
+        &self,
+        plugin: &str,
+        spec: Spec,
+        refs: Arc<dyn References>,
+        timeout: Duration,
+        input: Vec<u8>,
+    ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
+        let run = self.0.clone().run(plugin.to_owned(), spec, refs, timeout, Some(input));
+        Box::pin(run)
     }
 
     fn ensure(&self, key: Key, spec: Spec, refs: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>> {

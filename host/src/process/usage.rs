@@ -1,6 +1,6 @@
 //! What processes use, as `/proc` shows it: of each child with all its descendants, and of this host itself.
 
-use super::port::Usage;
+use super::port::{Own, Usage};
 use super::tree::{self, Entry};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -86,15 +86,7 @@ fn usage(child: u32, all: &HashMap<i32, Sample>, is_keeper: &dyn Fn(i32) -> bool
     })
 }
 
-/// This process alone. `started`: seconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Own {
-    pub usage: Usage,
-    pub open_files: u64,
-    pub started: f64,
-}
-
-pub fn own() -> Option<Own> {
+pub(super) fn own() -> Option<Own> {
     let sample = stat(i32::try_from(std::process::id()).ok()?)?;
     let boot = std::fs::read_to_string("/proc/stat").ok()?;
     let boot: u64 = boot

@@ -194,9 +194,9 @@ impl ThreadTime {
     }
 
     fn elapsed(&self) -> std::time::Duration {
-        let now = Self::now().0;
-        let nanoseconds = (now.tv_sec - self.0.tv_sec) * 1_000_000_000 + (now.tv_nsec - self.0.tv_nsec);
-        std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+        let passed = Self::now().0.checked_sub(self.0);
+        // It does not go back.
+        passed.and_then(|passed| passed.try_into().ok()).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod auth;
 pub mod chat;
+pub mod notify;
 pub mod setup;
 pub mod tunnel;
 

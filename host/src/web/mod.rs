@@ -8,6 +8,7 @@
 //! | [`pages`] | set-up, login, chat, status, account |
 //! | [`live`] | the live socket and its protocol |
 //! | [`api`], [`control`] | the same for scripts, with a login or on the control socket |
+//! | [`metrics`] | figures for Prometheus, on a listener of their own |
 //! | [`probe`] | this host, looking at itself through a tunnel |
 //! | [`markdown`], [`assets`], [`health`] | the rest |
 //!
@@ -24,6 +25,7 @@ mod identity;
 pub mod ingress;
 pub mod live;
 pub mod markdown;
+pub mod metrics;
 mod pages;
 pub mod port;
 mod probe;

@@ -2,7 +2,7 @@
 
 use super::device::Counter;
 use super::seal::Sealed;
-use super::{Account, AuthError, AuthService, NewLogin};
+use super::{Account, AuthError, AuthService, Lockout, NewLogin};
 use crate::runtime::port::auth::{Context, Denial, Field, Input, MethodKind, Step};
 use crate::store::lockout::Charge;
 
@@ -158,9 +158,14 @@ impl AuthService {
         if left > 0 {
             return AuthError::BadCredential;
         }
-        AuthError::Locked {
-            until: self.clock.now().saturating_add(self.lockout().lock),
-        }
+        let until = self.clock.now().saturating_add(self.lockout().lock);
+        // Nobody may listen.
+        let _ = self.lockouts.send(Lockout {
+            place: client.place.clone(),
+            peer: client.peer.clone(),
+            until,
+        });
+        AuthError::Locked { until }
     }
 
     async fn let_in(&self, subject: &str, counter: Counter, client: &Client) -> Result<NewLogin, AuthError> {

@@ -76,6 +76,15 @@ impl From<getrandom::Error> for AuthError {
     }
 }
 
+/// Somebody gave too many wrong credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lockout {
+    /// Where the last one came in, and from whom.
+    pub place: String,
+    pub peer: String,
+    pub until: Millis,
+}
+
 pub struct AuthService {
     provider: Arc<dyn AuthProvider>,
     store: Store,
@@ -86,6 +95,7 @@ pub struct AuthService {
     hashing: hashing::Hashing,
     setup: setup::SetUp,
     revoked: broadcast::Sender<LoginId>,
+    lockouts: broadcast::Sender<Lockout>,
     /// Enrolment is two steps (the plugin's credential, the host's user): one at a time.
     enrolment: tokio::sync::Mutex<()>,
 }
@@ -109,6 +119,7 @@ impl AuthService {
             hashing: hashing::Hashing::new(),
             setup: setup::SetUp::default(),
             revoked: broadcast::Sender::new(64),
+            lockouts: broadcast::Sender::new(16),
             enrolment: tokio::sync::Mutex::default(),
         })
     }
@@ -119,6 +130,11 @@ impl AuthService {
     /// [`AuthError::Unavailable`].
     pub async fn methods(&self) -> Result<Vec<Method>, AuthError> {
         Ok(self.provider.methods().await?)
+    }
+
+    /// Each time that one more wrong credential locks an account, and not when somebody goes on trying.
+    pub fn lockouts(&self) -> broadcast::Receiver<Lockout> {
+        self.lockouts.subscribe()
     }
 
     fn lockout(&self) -> Policy {

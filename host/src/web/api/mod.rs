@@ -132,7 +132,7 @@ async fn plugins(State(state): State<WebState>) -> Json<Vec<plugin::Status>> {
 
 /// In the order of the plugins.
 async fn details(State(state): State<WebState>) -> Json<Vec<plugin::Details>> {
-    Json(state.services.status.details())
+    Json(super::pages::status::details(&state).await)
 }
 
 /// The newest first.

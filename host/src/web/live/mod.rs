@@ -51,4 +51,9 @@ impl Connections {
     fn enter(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
+
+    /// How many there are.
+    pub(super) fn open(&self) -> usize {
+        MAX.saturating_sub(self.0.available_permits())
+    }
 }

@@ -157,8 +157,9 @@ impl Pump {
     ) -> Result<(), End> {
         let plugins = plugins.borrow_and_update().clone();
         let tunnels = tunnels.borrow_and_update().clone();
-        let html =
-            pages::status::fragment(&self.state, &self.viewer.login.csrf, &self.viewer.site.place).unwrap_or_default();
+        let html = pages::status::fragment(&self.state, &self.viewer.login.csrf, &self.viewer.site.place)
+            .await
+            .unwrap_or_default();
         self.send(Server::Status { plugins, tunnels, html }).await
     }
 

@@ -5,6 +5,7 @@ mod plugins;
 
 use super::{Backend, Frame, Phase, failure, message, show, until};
 use crate::model::activity::{Note, Tone};
+use crate::model::plugin::Details;
 use crate::model::tunnel::{self, Encryption};
 use crate::time::Millis;
 use crate::web::WebState;
@@ -238,7 +239,15 @@ impl TunnelRow {
 const ACTIVITY: usize = 30;
 const HISTORY: usize = 10;
 
-fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
+/// What the plugins are and did. Asks the system about their processes, which is no work for a thread of the runtime.
+pub(in crate::web) async fn details(state: &WebState) -> Vec<Details> {
+    let status = std::sync::Arc::clone(&state.services.status);
+    tokio::task::spawn_blocking(move || status.details())
+        .await
+        .unwrap_or_default()
+}
+
+fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Body {
     let now = state.clock.now();
     let services = &state.services;
     let activity = services.status.activity();
@@ -247,7 +256,6 @@ fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
     let mut chats = services.chat.plugins();
     chats.retain(|name| *name != backend.plugin);
     let plugin = backend.plugin.clone();
-    let details = services.status.details();
     Body {
         csrf: csrf.to_owned(),
         version: services.status.version().to_owned(),
@@ -259,7 +267,7 @@ fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
             .iter()
             .find(|details| details.name == plugin)
             .and_then(|details| Machine::new(details, now)),
-        plugins: plugins::rows(&services.status.plugins().borrow(), &details, now),
+        plugins: plugins::rows(&services.status.plugins().borrow(), details, now),
         tunnels: services
             .tunnels
             .tunnels()
@@ -274,12 +282,14 @@ fn body(state: &WebState, csrf: &str, place: &Place) -> Body {
 }
 
 /// The body as the live socket sends it. `csrf`: of the login that it goes to; `place`: where that came in.
-pub(in crate::web) fn fragment(state: &WebState, csrf: &str, place: &Place) -> Option<String> {
-    body(state, csrf, place).render().ok()
+pub(in crate::web) async fn fragment(state: &WebState, csrf: &str, place: &Place) -> Option<String> {
+    let details = details(state).await;
+    body(state, &details, csrf, place).render().ok()
 }
 
 pub(in crate::web) async fn page(State(state): State<WebState>, owner: LoggedIn) -> Response {
-    let body = body(&state, &owner.login.csrf, &owner.site.place);
+    let details = details(&state).await;
+    let body = body(&state, &details, &owner.login.csrf, &owner.site.place);
     let frame = Frame::of("status", "Status", owner.login, body.backend.clone());
     show(&StatusPage { frame, body })
 }
