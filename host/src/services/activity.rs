@@ -91,6 +91,19 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test]
+    async fn the_same_note_again_is_one_note() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let log = ActivityLog::open(store, Arc::new(ManualClock::at(7))).await;
+        log.note("tunnel main", Tone::Good, "open");
+        for _ in 0..500 {
+            log.note("login", Tone::Bad, "refused");
+        }
+        let texts: Vec<_> = log.recent().borrow().iter().map(|note| note.text.clone()).collect();
+        assert_eq!(texts, ["refused", "open"], "a stranger does not push out the rest");
+    }
+
+    #[tokio::test]
     async fn what_happened_is_there_after_a_restart_the_newest_first() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();

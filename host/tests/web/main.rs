@@ -482,3 +482,69 @@ async fn what_a_session_is_called_is_only_text() {
         .await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[tokio::test]
+async fn a_tunnel_that_was_replaced_sends_pages_to_its_new_address_and_nothing_else() {
+    let moved = watch::Sender::new(None);
+    let ingress = match tunnel() {
+        Ingress::Tunnel {
+            name,
+            hosts,
+            client_address_header,
+            https,
+            proof,
+            sockets,
+            ..
+        } => Ingress::Tunnel {
+            moved: moved.subscribe(),
+            name,
+            hosts,
+            client_address_header,
+            https,
+            proof,
+            sockets,
+        },
+        other => other,
+    };
+    let web = Web::new(true, ingress);
+    let get = |path: &str| {
+        let request = Request::get(path)
+            .header("host", "t.example")
+            .body(Body::empty())
+            .unwrap();
+        web.send(request)
+    };
+    assert_eq!(get("/login").await.status, 200);
+    moved.send_replace(Some("https://new.example/".to_owned()));
+    for path in ["/login", "/s/some?x=1"] {
+        let answer = get(path).await;
+        assert_eq!(answer.status, 307, "{path}");
+        assert_eq!(answer.headers["location"], format!("https://new.example{path}"));
+    }
+    for path in ["/healthz", "/api/v1/status", "/probe/x", "/assets/x/nexus.css"] {
+        assert_ne!(get(path).await.status, 307, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_gets_nothing_of_the_probe() {
+    let ingress = tunnel();
+    let proof = match &ingress {
+        Ingress::Tunnel { proof, .. } => proof.clone(),
+        _ => panic!(),
+    };
+    let web = Web::new(true, ingress);
+    let get = |path: String| {
+        let request = Request::get(path)
+            .header("host", "t.example")
+            .body(Body::empty())
+            .unwrap();
+        web.send(request)
+    };
+    let nonce = proof.nonce().unwrap();
+    let right = get(format!("/probe/{nonce}")).await;
+    assert_eq!((right.status, Some(right.text)), (StatusCode::OK, proof.answer(&nonce)));
+    for foreign in ["x".to_owned(), nonce[1..].to_owned(), "y".repeat(5_000)] {
+        assert_eq!(get(format!("/probe/{foreign}")).await.status, 404, "{foreign}");
+    }
+}

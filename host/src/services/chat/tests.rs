@@ -584,3 +584,20 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
         Err(ChatError::Refused(_))
     ));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_example_that_stands_in_too() {
+    let mut rig = rig_with(FakeJournal::new(), Availability::Missing("install it".to_owned()));
+    let feed = rig.echo_feeds.recv().await.unwrap();
+    rig.echo.has(snapshot("e", Turn::Running));
+    feed.send(epoch("e1", &["e"])).await.unwrap();
+    feed.send(event("e", Event::Turn { turn: Turn::Running }))
+        .await
+        .unwrap();
+    settle().await;
+    assert_eq!(rig.journal.now("e").turn, Turn::Running);
+    rig.service.stop().await.unwrap();
+    assert_eq!(*rig.stopped.lock().unwrap(), ["chat-echo", "chat-opencode"]);
+    assert_eq!(rig.echo.status.borrow().state, plugin::State::Stopped);
+    assert_eq!(rig.journal.now("e").turn, Turn::Interrupted);
+}

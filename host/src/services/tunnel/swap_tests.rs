@@ -3,11 +3,13 @@
 
 use super::fakes::{Rig, Run, Setup, rig};
 use super::*;
-use crate::model::tunnel::{Event, State};
+use crate::model::tunnel::{Encryption, Event, State};
 use crate::runtime::port::{FailureKind, RunFailure};
 use std::sync::atomic::Ordering;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+const OLD: &str = "http://old.example";
 
 /// An open tunnel `main` of the plugin `tunnel-x`.
 async fn open() -> (Rig, Run) {
@@ -15,11 +17,16 @@ async fn open() -> (Rig, Run) {
 }
 
 async fn opened(setup: Setup) -> (Rig, Run) {
+    let old = if setup.encryption == Encryption::None {
+        OLD
+    } else {
+        "https://old.example"
+    };
     let mut rig = rig(setup).await;
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
-    run.up("http://old.example").await;
-    rig.until(|s| s.url.as_deref() == Some("http://old.example") && s.state == State::Up { connections: 1 })
+    run.up(old).await;
+    rig.until(|s| s.url.as_deref() == Some(old) && s.state == State::Up { connections: 1 })
         .await;
     (rig, run)
 }
@@ -233,4 +240,35 @@ async fn where_the_listener_has_a_fixed_port_the_old_one_goes_first_and_comes_ba
     assert!(swapping.await.unwrap().is_err());
     let again = rig.run().await;
     assert_eq!((again.plugin.as_str(), again.origin), ("tunnel-x", free));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_refused_for_want_of_tls_leaves_the_tunnel_wanted() {
+    let (mut rig, old) = opened(Setup {
+        encryption: Encryption::Edge,
+        allow_plaintext: false,
+        ..Setup::default()
+    })
+    .await;
+    // The fakes' other plugins have no TLS.
+    let refused = rig.service.swap("main", "tunnel-y").await.unwrap_err().to_string();
+    assert!(refused.contains("allow_plaintext = true"), "{refused}");
+    assert_eq!(
+        rig.wanted.0.lock().unwrap().get("main"),
+        Some(&true),
+        "it opens again after a restart"
+    );
+    assert!(rig.runs.try_recv().is_err() && !old.events.is_closed());
+}
+
+#[test]
+fn only_this_hosts_own_nonces_are_answered() {
+    let (proof, other) = (Proof::random(), Proof::random());
+    let nonce = proof.nonce().unwrap();
+    assert_eq!(proof.answer(&nonce), proof.answer(&nonce));
+    assert!(proof.answer(&nonce).is_some_and(|answer| answer.len() == 64));
+    assert_eq!(other.answer(&nonce), None, "another listener does not answer for it");
+    for foreign in ["", ".", "x", &nonce[1..], &format!("{nonce}0")] {
+        assert_eq!(proof.answer(foreign), None, "{foreign}");
+    }
 }
