@@ -117,8 +117,8 @@ async fn each_login_counts_for_the_one_plugin() {
     assert!(auth.methods().await.is_err());
     let seen = auth.measured().unwrap().figures();
     assert_eq!((seen.calls, seen.errors, seen.traps), (4, 1, 1));
-    // The limit of this world is 200 ms of CPU.
-    assert!((100..5_000).contains(&seen.cpu_ms), "{seen:?}");
+    // The limit of this world is 200 ms, of which a busy machine gives it a part only.
+    assert!((10..5_000).contains(&seen.cpu_ms), "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]
