@@ -247,6 +247,47 @@ async fn what_the_agent_runs_does_not_command_its_host() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is_finished() {
+    let mut world = World::up("").await;
+    let opencode = world.opencode_pid();
+    let mut chat = world.conversation().await;
+    chat.prompt("[[text n=60 rate=20 size=6]]").await;
+    chat.until("it streams", |c| c.answer().len() > 30).await;
+    let start = world.start.clone();
+    let swapping = tokio::task::spawn_blocking(move || run(&start, &["chat", "swap", "chat-echo"]));
+    chat.until_idle().await;
+    assert_eq!(chat.answer().len(), 60 * 6, "the answer that ran is whole");
+    let (code, said, words) = swapping.await.unwrap();
+    assert!(code == Some(0) && said.contains("Echo"), "{said}{words}");
+    assert!(!nexus_tests::processes::alive(opencode));
+    // What was said can be read, and is not continued by another.
+    let whole = world.look(&chat.session, None).await;
+    drop(whole);
+    chat.socket
+        .send(&json!({"type": "prompt", "session": chat.session, "client_id": "other-1", "text": "go on"}))
+        .await;
+    let refused = chat.frames_until(|f| f["client_id"] == "other-1").await;
+    assert!(
+        refused["reason"].as_str().unwrap().contains("belongs to chat-opencode"),
+        "{refused}"
+    );
+    // After a restart it is as it was swapped; then back.
+    world.kill_and_start_again().await;
+    let (_, said, _) = run(&world.start, &["status"]);
+    assert!(said.contains("Echo"), "{said}");
+    let (code, said, words) = run(&world.start, &["chat", "swap", "chat-opencode"]);
+    assert!(code == Some(0) && said.contains("opencode"), "{said}{words}");
+    world.ready().await;
+    let mut again = world.look(&chat.session, None).await;
+    again.until("all of it is there", |c| c.answer().len() == 60 * 6).await;
+    again.prompt("[[say and on it goes]]").await;
+    again
+        .until("it goes on", |c| c.answer().contains("and on it goes"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs schemathesis: ./tests/run"]
 async fn schemathesis_finds_nothing() {
     let (_start, nexus, owner) = echo("[tunnel.main]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n").await;

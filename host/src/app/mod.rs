@@ -42,6 +42,7 @@ pub struct App {
     setup_link: Option<String>,
     tunnels: Arc<TunnelService>,
     chat: Arc<ChatService>,
+    activity: Arc<ActivityLog>,
     /// Ends the page's listener and all live sockets.
     closing: CancellationToken,
     page: JoinHandle<()>,
@@ -224,6 +225,7 @@ impl App {
             address,
             tunnels,
             chat,
+            activity,
             closing,
             page,
             control,
@@ -265,6 +267,7 @@ impl App {
             }
             self.chat.end();
             self.foundation.processes.stop_all(None).await;
+            self.activity.flush().await;
         };
         if tokio::time::timeout(timeouts::SHUTDOWN, orderly).await.is_err() {
             tracing::warn!("not everything stopped in time; what is left is killed");

@@ -106,7 +106,10 @@ pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<Ex
                 print(&answer);
             } else {
                 let tunnels: Vec<tunnel::Status> = read(answer)?;
-                say(tunnels.iter().map(line).collect::<Vec<_>>().join("\n").trim_end());
+                if tunnels.is_empty() {
+                    say("no tunnel is configured");
+                }
+                tunnels.iter().for_each(|tunnel| say(&line(tunnel)));
             }
             Ok(())
         }

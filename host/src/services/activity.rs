@@ -5,7 +5,7 @@ use crate::store::Store;
 use crate::time::Clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Shown.
 const RECENT: u32 = 100;
@@ -18,10 +18,16 @@ const LENGTH: usize = 500;
 
 pub type Recent = Arc<VecDeque<Note>>;
 
+/// For the writer.
+enum Line {
+    Note(Note),
+    Flush(oneshot::Sender<()>),
+}
+
 pub struct ActivityLog {
     /// The newest first.
     recent: watch::Sender<Recent>,
-    writer: mpsc::Sender<Note>,
+    writer: mpsc::Sender<Line>,
     clock: Arc<dyn Clock>,
 }
 
@@ -36,8 +42,18 @@ impl ActivityLog {
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while notes.recv_many(&mut batch, WAITING).await > 0 {
-                if let Err(error) = store.add_notes(std::mem::take(&mut batch)).await {
+                let (mut lines, mut waiting) = (Vec::new(), Vec::new());
+                for line in batch.drain(..) {
+                    match line {
+                        Line::Note(note) => lines.push(note),
+                        Line::Flush(done) => waiting.push(done),
+                    }
+                }
+                if let Err(error) = store.add_notes(lines).await {
                     tracing::warn!(%error, "what happened cannot be written down");
+                }
+                for done in waiting {
+                    let _ = done.send(());
                 }
             }
         });
@@ -45,6 +61,14 @@ impl ActivityLog {
             recent: watch::Sender::new(Arc::new(kept.into())),
             writer,
             clock,
+        }
+    }
+
+    /// Returns when what was noted so far is written: for the end of the host.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.writer.send(Line::Flush(done)).await.is_ok() {
+            let _ = written.await;
         }
     }
 
@@ -65,20 +89,18 @@ impl Activity for ActivityLog {
         let mut again = false;
         self.recent.send_modify(|recent| {
             let recent = Arc::make_mut(recent);
-            let same = |old: &Note| {
-                (&old.subject, old.tone, &old.text) == (&note.subject, note.tone, &note.text)
-                    && note.at.saturating_sub(old.at) < AGAIN
-            };
             // The same thing again and again is one note: a stranger at the login must not push out all the others.
-            again = recent
-                .iter()
-                .position(same)
-                .is_some_and(|at| recent.remove(at).is_some());
+            let last = recent.iter().position(|old| old.subject == note.subject);
+            let same =
+                |old: &Note| (old.tone, &old.text) == (note.tone, &note.text) && note.at.saturating_sub(old.at) < AGAIN;
+            if let Some(at) = last.filter(|at| recent.get(*at).is_some_and(same)) {
+                again = recent.remove(at).is_some();
+            }
             recent.push_front(note.clone());
             recent.truncate(RECENT as usize);
         });
         if !again {
-            let _ = self.writer.try_send(note);
+            let _ = self.writer.try_send(Line::Note(note));
         }
     }
 }
@@ -95,12 +117,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let log = ActivityLog::open(store, Arc::new(ManualClock::at(7))).await;
-        log.note("tunnel main", Tone::Good, "open");
+        for text in ["open", "closed", "open"] {
+            log.note("tunnel main", Tone::Good, text);
+        }
         for _ in 0..500 {
             log.note("login", Tone::Bad, "refused");
         }
         let texts: Vec<_> = log.recent().borrow().iter().map(|note| note.text.clone()).collect();
-        assert_eq!(texts, ["refused", "open"], "a stranger does not push out the rest");
+        assert_eq!(
+            texts,
+            ["refused", "open", "closed", "open"],
+            "a stranger does not push out the rest"
+        );
     }
 
     #[tokio::test]

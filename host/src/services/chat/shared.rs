@@ -101,6 +101,7 @@ impl Shared {
     }
 
     pub(super) fn note(&self, tone: Tone, text: &str) {
+        tracing::info!("{text}");
         self.activity.note("chat", tone, text);
     }
 

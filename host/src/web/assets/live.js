@@ -10,14 +10,18 @@ export const toLogin = () => location.assign('/login?next=' + encodeURI(location
 
 // Another plugin serves the tunnel that this page came through, at another address. Nobody is sent there unasked: what was
 // typed here would be lost.
-function moved(url) {
-  const place = document.getElementById('moved');
+function moved(url, ended) {
   const link = document.createElement('a');
   link.href = url.replace(/\/$/, '') + location.pathname;
   link.textContent = url;
-  place.replaceChildren('This Nexus has a new address: ', link, '. The one you are at ends in a moment; log in there to go on.');
+  const words = document.createElement('span');
+  if (ended) words.append('This address has ended. Go on at ', link, '.');
+  else words.append('This Nexus has a new address: ', link, '. This one ends in a moment; log in there to go on.');
+  const place = document.getElementById('moved') ?? document.createElement('p');
+  Object.assign(place, { id: 'moved', className: 'banner warn' });
   place.setAttribute('role', 'alert');
-  place.hidden = false;
+  place.replaceChildren(words);
+  if (!place.isConnected) document.getElementById('banners').before(place);
 }
 
 export class Live {
@@ -57,7 +61,7 @@ export class Live {
       this.heard = Date.now();
       const frame = JSON.parse(event.data);
       if (frame.type === 'pong') return;
-      if (frame.type === 'moved') return moved(frame.url);
+      if (frame.type === 'moved') return moved(this.moved = frame.url);
       if (frame.type === 'welcome') {
         this.welcomed = true;
         this.attempt = 0;
@@ -67,6 +71,10 @@ export class Live {
     };
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
+      if (this.moved) {
+        moved(this.moved, true);
+        return this.link(false, null, 'its address has ended.');
+      }
       if (event.code === LOGGED_OUT) return toLogin();
       if (event.code === WRONG_PROTOCOL) return this.link(false, null, event.reason);
       this.again(opened);

@@ -64,7 +64,9 @@ async function status() {
       if (frame.type === 'status') put(body, frame.html);
       if (frame.type === 'backend') put(banners, frame.html);
     },
-    link: (up) => { line.textContent = up ? 'Live: this page changes by itself.' : 'Connection lost. Trying again…'; },
+    link: (up, wait, why) => {
+      line.textContent = up ? 'Live: this page changes by itself.' : why ? `This page is out of date: ${why}` : 'Connection lost. Trying again…';
+    },
   });
 }
 
