@@ -80,6 +80,13 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     assert!(whole["messages"][1].to_string().contains("one two three"), "{whole}");
     let (status, _) = ask("PATCH", &format!("/sessions/{id}"), json!({ "title": "renamed" }));
     assert_eq!(status, 204);
+    // The list follows what is written.
+    for _ in 0..200 {
+        if get("/sessions").1[0]["title"] == "renamed" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     assert_eq!(get("/sessions").1[0]["title"], "renamed");
 
     for (method, path, body, expected, words) in [
@@ -281,7 +288,9 @@ async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is
     world.ready().await;
     let mut again = world.look(&chat.session, None).await;
     again.until("all of it is there", |c| c.answer().len() == 60 * 6).await;
-    again.prompt("[[say and on it goes]]").await;
+    let prompt =
+        json!({"type": "prompt", "session": chat.session, "client_id": "after-1", "text": "[[say and on it goes]]"});
+    again.socket.send(&prompt).await;
     again
         .until("it goes on", |c| c.answer().contains("and on it goes"))
         .await;
