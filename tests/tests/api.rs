@@ -300,7 +300,10 @@ async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is
 #[ignore = "needs schemathesis: ./tests/run"]
 async fn schemathesis_finds_nothing() {
     let (_start, nexus, owner) = echo("[tunnel.main]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n").await;
+    // It leaves a cache where it runs.
+    let scratch = tempfile::tempdir().unwrap();
     let output = Command::new(nexus_tests::part("NEXUS_TEST_SCHEMATHESIS"))
+        .current_dir(scratch.path())
         .args([
             "run",
             "--no-color",
