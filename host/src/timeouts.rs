@@ -71,6 +71,12 @@ pub const KNOWN_DEVICE: Duration = secs(400 * 24 * 3600);
 pub const LOCKOUT_FAILURES: u32 = 5;
 pub const LOCKOUT: Duration = secs(30 * 60);
 
+/// How long a credential that was shown counts for what needs a fresh login.
+pub const FRESH_LOGIN: Duration = secs(5 * 60);
+
+/// How often the configuration's file is looked at.
+pub const CONFIG_LOOK: Duration = secs(1);
+
 /// One try to tell an owner who is away, and the first pause before the next one; it grows four times each time.
 pub const NOTIFY_TRY: Duration = secs(10);
 pub const NOTIFY_AGAIN: Duration = secs(2);

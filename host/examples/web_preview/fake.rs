@@ -10,7 +10,7 @@
 
 #[path = "fake_status.rs"]
 mod status;
-pub use status::{FakeStatus, FakeTunnels};
+pub use status::{FakeConfig, FakeStatus, FakeTunnels};
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
@@ -44,6 +44,7 @@ pub struct Fakes {
     pub chat: Arc<FakeChat>,
     pub tunnels: Arc<FakeTunnels>,
     pub status: Arc<FakeStatus>,
+    pub config: Arc<FakeConfig>,
 }
 
 impl Fakes {
@@ -54,6 +55,7 @@ impl Fakes {
             chat: Arc::new(FakeChat::new(pace)),
             tunnels: Arc::new(FakeTunnels::new()),
             status: Arc::new(FakeStatus::new()),
+            config: Arc::new(FakeConfig::new()),
         }
     }
     pub fn services(&self) -> Services {
@@ -62,6 +64,7 @@ impl Fakes {
             chat: self.chat.clone(),
             tunnels: self.tunnels.clone(),
             status: self.status.clone(),
+            config: self.config.clone(),
         }
     }
 }
@@ -73,6 +76,8 @@ pub struct FakeAuth {
     failures: Mutex<u32>,
     logins: watch::Sender<HashMap<String, Login>>,
     pub visitors: Mutex<Vec<Visitor>>,
+    /// The credential was shown long ago.
+    pub stale: Mutex<bool>,
 }
 
 fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field {
@@ -91,6 +96,7 @@ impl FakeAuth {
             failures: Mutex::default(),
             logins: watch::Sender::new(HashMap::new()),
             visitors: Mutex::default(),
+            stale: Mutex::default(),
         }
     }
     /// A login without a form: its cookie's token and its id.
@@ -195,6 +201,10 @@ impl AuthApi for FakeAuth {
     fn lookup<'a>(&'a self, _: &'a str, token: &'a str) -> Reply<'a, Option<Login>> {
         let login = self.logins.borrow().get(token).cloned();
         async move { Ok(login) }.boxed()
+    }
+    fn fresh<'a>(&'a self, _: &'a Login) -> Reply<'a, bool> {
+        let fresh = !*self.stale.lock().unwrap();
+        async move { Ok(fresh) }.boxed()
     }
     fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()> {
         self.revoke(&login.id);

@@ -1,6 +1,8 @@
 //! Tunnels and the status of plugins.
 
 use super::*;
+use nexus::model::reload::{Change, Pending, What};
+use nexus::web::port::ConfigApi;
 
 pub struct FakeTunnels(pub watch::Sender<Vec<tunnel::Status>>);
 
@@ -66,8 +68,8 @@ impl TunnelApi for FakeTunnels {
         let done = self.set(name, tunnel::State::Off);
         async move { done }.boxed()
     }
-    fn plugins(&self) -> &[String] {
-        &[]
+    fn plugins(&self) -> Vec<String> {
+        Vec::new()
     }
     fn swap<'a>(&'a self, name: &'a str, _plugin: &'a str) -> Reply<'a, nexus::web::port::Swapped> {
         let why = format!("There is no other plugin for {name}.");
@@ -180,6 +182,43 @@ fn details(status: &plugin::Status) -> plugin::Details {
             log_dropped: 0,
         },
         processes,
+    }
+}
+
+/// A file that was edited.
+pub struct FakeConfig(watch::Sender<Option<Pending>>);
+
+impl FakeConfig {
+    pub fn new() -> Self {
+        let change = |key: &str, was: Option<&str>, now: Option<&str>| Change {
+            key: key.into(),
+            was: was.map(str::to_owned),
+            now: now.map(str::to_owned),
+            error: None,
+        };
+        Self(watch::Sender::new(Some(Pending {
+            id: "0123456789abcdef".into(),
+            seen_at: SystemClock.now(),
+            what: What::Changed {
+                confirm: vec![change(
+                    "tunnel.main.plugin",
+                    Some("\"tunnel-cloudflared\""),
+                    Some("\"tunnel-bore\""),
+                )],
+                restart: vec![change("web.listen", None, Some("\"127.0.0.1:8080\""))],
+                applying: false,
+            },
+        })))
+    }
+}
+
+impl ConfigApi for FakeConfig {
+    fn pending(&self) -> watch::Receiver<Option<Pending>> {
+        self.0.subscribe()
+    }
+    fn apply<'a>(&'a self, _: &'a str) -> Reply<'a, ()> {
+        self.0.send_replace(None);
+        async { Ok(()) }.boxed()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Conversations, as the web wants them.
 
-use super::chosen;
+use super::chosen::Chosen;
 use super::foundation::Foundation;
 use super::status::{Registered, Statuses};
 use crate::journal::state::SessionState as Folded;
@@ -10,6 +10,7 @@ use crate::model::plugin::Kind;
 use crate::runtime::port::Prompt as BackendPrompt;
 use crate::services::chat::{ChatError, ChatService, ChatStatus};
 use crate::services::setup::{self, Progress};
+use crate::services::tunnel::Ticket;
 use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
@@ -27,18 +28,14 @@ pub(super) struct ChatAdapter {
     install: Arc<watch::Sender<Install>>,
     foundation: Arc<Foundation>,
     statuses: Arc<Statuses>,
-    /// One swap at a time.
-    swapping: Arc<tokio::sync::Mutex<()>>,
+    chosen: Arc<Chosen>,
+    /// By what the plugin stands among all plugins. Held by a swap: one at a time.
+    shown: Arc<tokio::sync::Mutex<Ticket>>,
 }
 
 /// `chat.main`, in the database.
 pub(super) fn place_of(chat: &str) -> String {
     format!("chat.{chat}")
-}
-
-/// Where a chat plugin stands among all plugins.
-pub(super) fn shown_as(plugin: &str) -> String {
-    format!("chat {plugin}")
 }
 
 fn offer() -> String {
@@ -51,6 +48,8 @@ impl ChatAdapter {
         journal: Journal,
         foundation: Arc<Foundation>,
         statuses: Arc<Statuses>,
+        chosen: Arc<Chosen>,
+        shown: Ticket,
     ) -> Self {
         let path = std::env::var_os("PATH");
         // The one program that can be installed by this one.
@@ -80,8 +79,31 @@ impl ChatAdapter {
             install,
             foundation,
             statuses,
-            swapping: Arc::default(),
+            chosen,
+            shown: Arc::new(tokio::sync::Mutex::new(shown)),
         }
+    }
+
+    /// Lets `plugin`, loaded anew, be the backend, also where it is that already: with other settings then.
+    pub(super) async fn replace(&self, plugin: &str) -> Result<(), ApiError> {
+        let Ok(alone) = Arc::clone(&self.shown).try_lock_owned() else {
+            return Err(ApiError::Refused(
+                "Another plugin is taking over the chat just now; try again when that is done.".to_owned(),
+            ));
+        };
+        let swapping = Swapping {
+            chat: Arc::clone(&self.chat),
+            foundation: Arc::clone(&self.foundation),
+            statuses: Arc::clone(&self.statuses),
+            chosen: Arc::clone(&self.chosen),
+            plugin: plugin.to_owned(),
+            shown: alone,
+        };
+        // To its end, whether or not anybody waits for it.
+        let done = tokio::spawn(swapping.run()).await;
+        done.map_err(|error| ApiError::Unavailable(error.to_string()))??;
+        self.shown().await;
+        Ok(())
     }
 }
 
@@ -122,44 +144,38 @@ fn state(folded: Folded) -> Option<SessionState> {
     })
 }
 
-/// Another plugin takes over the chat.
+/// Another plugin takes over the chat, or the same one with other settings.
 struct Swapping {
     chat: Arc<ChatService>,
     foundation: Arc<Foundation>,
     statuses: Arc<Statuses>,
+    chosen: Arc<Chosen>,
     plugin: String,
+    shown: tokio::sync::OwnedMutexGuard<Ticket>,
 }
 
 impl Swapping {
-    async fn run(self) -> Result<(), ApiError> {
+    async fn run(mut self) -> Result<(), ApiError> {
         let plugin = self.plugin.as_str();
-        if !self.foundation.of_kind(Kind::Chat).iter().any(|known| known == plugin) {
-            return Err(ApiError::Refused(format!(
-                "There is no chat plugin `{plugin}` here. A plugin that lies elsewhere, or needs settings, has a table in \
-                 the configuration, and Nexus reads that at its start:\n[plugin.{plugin}]\nsource = \"path/to/component.wasm\""
-            )));
-        }
-        let before = self.chat.plugin();
-        if before == plugin {
-            return Err(ApiError::Refused(format!("{plugin} is the chat backend already.")));
-        }
+        let known = self.foundation.plugins.check(plugin, Kind::Chat);
+        known.map_err(|why| ApiError::Refused(format!("{plugin} cannot take over the chat: {why}")))?;
         let (foundation, name) = (Arc::clone(&self.foundation), plugin.to_owned());
         let loaded = tokio::task::spawn_blocking(move || foundation.chat(&name)).await;
         let backend = loaded
             .map_err(|e| ApiError::Unavailable(e.to_string()))?
             .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
-        self.statuses.add(&shown_as(plugin), Registered::of(&*backend));
+        let ticket = self.statuses.add(Registered::of(&*backend));
         let next = crate::services::chat::Backend {
             plugin: plugin.to_owned(),
             backend,
         };
-        let swapped = self.chat.swap(next).await;
-        let gone = if swapped.is_ok() { before.as_str() } else { plugin };
-        self.statuses.remove(&shown_as(gone));
-        swapped?;
+        if let Err(error) = self.chat.swap(next).await {
+            self.statuses.remove(ticket);
+            return Err(error.into());
+        }
+        self.statuses.remove(std::mem::replace(&mut *self.shown, ticket));
         let chat = &self.foundation.config.chat;
-        let kept = chosen::keep(&self.foundation.store, &place_of(&chat.name), &chat.plugin, plugin).await;
-        if let Err(error) = kept {
+        if let Err(error) = self.chosen.keep(&place_of(&chat.name), plugin).await {
             tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
         }
         Ok(())
@@ -178,7 +194,7 @@ impl ChatAdapter {
 
 impl ChatApi for ChatAdapter {
     fn plugins(&self) -> Vec<String> {
-        self.foundation.of_kind(Kind::Chat)
+        self.foundation.plugins.of_kind(Kind::Chat)
     }
     fn stop(&self) -> Reply<'_, ()> {
         async move {
@@ -206,26 +222,10 @@ impl ChatApi for ChatAdapter {
     }
     fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()> {
         async move {
-            let Ok(alone) = Arc::clone(&self.swapping).try_lock_owned() else {
-                return Err(ApiError::Refused(
-                    "Another plugin is taking over the chat just now; try again when that is done.".to_owned(),
-                ));
-            };
-            let swapping = Swapping {
-                chat: Arc::clone(&self.chat),
-                foundation: Arc::clone(&self.foundation),
-                statuses: Arc::clone(&self.statuses),
-                plugin: plugin.to_owned(),
-            };
-            // To its end, whether or not anybody waits for it.
-            let done = tokio::spawn(async move {
-                let done = swapping.run().await;
-                drop(alone);
-                done
-            });
-            done.await.map_err(|error| ApiError::Unavailable(error.to_string()))??;
-            self.shown().await;
-            Ok(())
+            if self.chat.plugin() == plugin {
+                return Err(ApiError::Refused(format!("{plugin} is the chat backend already.")));
+            }
+            self.replace(plugin).await
         }
         .boxed()
     }

@@ -5,16 +5,25 @@
 //! the next start. What was chosen is kept beside what the file said then; a file that says something else now was edited
 //! since, and counts.
 
-use crate::config::resolved::Plugin;
+use super::catalog::Catalog;
+use super::{chat, tunnels};
+use crate::config::resolved::Config;
 use crate::model::plugin::Kind;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Chosen {
+struct Record {
     plugin: String,
     instead_of: String,
+}
+
+pub(super) struct Chosen {
+    store: Store,
+    /// The plugin that the file names, by place (`tunnel.main`).
+    configured: Mutex<BTreeMap<String, String>>,
 }
 
 /// `place`: `tunnel.main`.
@@ -22,42 +31,58 @@ fn setting(place: &str) -> String {
     format!("{place}.plugin")
 }
 
-/// Durable when it returns. `Err`: a sentence for the operator.
-pub(super) async fn keep(store: &Store, place: &str, configured: &str, plugin: &str) -> Result<(), String> {
-    let chosen = Chosen {
-        plugin: plugin.to_owned(),
-        instead_of: configured.to_owned(),
-    };
-    let json = serde_json::to_vec(&chosen).map_err(|e| e.to_string())?;
-    store
-        .set_setting(&setting(place), json)
-        .await
-        .map_err(|e| e.to_string())
+fn named(config: &Config) -> BTreeMap<String, String> {
+    let tunnels = config.tunnels.values();
+    let tunnels = tunnels.map(|tunnel| (tunnels::place_of(&tunnel.name), tunnel.plugin.clone()));
+    tunnels
+        .chain([(chat::place_of(&config.chat.name), config.chat.plugin.clone())])
+        .collect()
 }
 
-/// The plugin for a place: that of the configuration, or the one that took over since.
-pub(super) async fn plugin(
-    store: &Store,
-    place: &str,
-    configured: &str,
-    kind: Kind,
-    known: &BTreeMap<String, Plugin>,
-) -> String {
-    let saved = store.setting(&setting(place)).await.ok().flatten();
-    let chosen = saved.and_then(|json| serde_json::from_slice::<Chosen>(&json).ok());
-    let usable = |chosen: &Chosen| {
-        chosen.instead_of == configured
-            && chosen.plugin != configured
-            && known.get(&chosen.plugin).is_some_and(|plugin| plugin.kind == kind)
-    };
-    let Some(chosen) = chosen.filter(usable) else {
-        return configured.to_owned();
-    };
-    tracing::info!(
-        place,
-        plugin = chosen.plugin,
-        configured,
-        "this plugin took over before the restart, and keeps its place until the configuration names another"
-    );
-    chosen.plugin
+impl Chosen {
+    pub(super) fn new(store: Store, config: &Config) -> Self {
+        let configured = Mutex::new(named(config));
+        Self { store, configured }
+    }
+
+    /// What the file says from now on.
+    pub(super) fn file_says(&self, config: &Config) {
+        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = named(config);
+    }
+
+    fn configured(&self, place: &str) -> String {
+        let configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
+        configured.get(place).cloned().unwrap_or_default()
+    }
+
+    /// Durable when it returns. `Err`: a sentence for the operator.
+    pub(super) async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
+        let chosen = Record {
+            plugin: plugin.to_owned(),
+            instead_of: self.configured(place),
+        };
+        let json = serde_json::to_vec(&chosen).map_err(|e| e.to_string())?;
+        let kept = self.store.set_setting(&setting(place), json).await;
+        kept.map_err(|e| e.to_string())
+    }
+
+    /// The plugin for a place: that of the configuration, or the one that took over since.
+    pub(super) async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
+        let configured = self.configured(place);
+        let saved = self.store.setting(&setting(place)).await.ok().flatten();
+        let chosen = saved.and_then(|json| serde_json::from_slice::<Record>(&json).ok());
+        let usable = |chosen: &Record| {
+            chosen.instead_of == configured && chosen.plugin != configured && known.check(&chosen.plugin, kind).is_ok()
+        };
+        let Some(chosen) = chosen.filter(usable) else {
+            return configured;
+        };
+        tracing::info!(
+            place,
+            plugin = chosen.plugin,
+            configured,
+            "this plugin took over before the restart, and keeps its place until the configuration names another"
+        );
+        chosen.plugin
+    }
 }

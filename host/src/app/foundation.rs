@@ -1,9 +1,9 @@
 //! What lies below the services: the data directory with its lock and database, the process table, the outgoing
 //! client, and the runtime with the plugins of the configuration. Also all that `nexus user` needs.
 
+use super::catalog::Catalog;
 use crate::builtin;
-use crate::config::resolved::{Config, Plugin, Source, Tunnel};
-use crate::model::plugin::Kind;
+use crate::config::resolved::{Config, Source, Tunnel};
 use crate::outgoing;
 use crate::process::port::Processes;
 use crate::process::{self, Refusing, TableOptions};
@@ -35,7 +35,9 @@ impl Held {
 }
 
 pub struct Foundation {
+    /// As it was at the start.
     pub config: Config,
+    pub plugins: Catalog,
     pub store: Store,
     pub processes: Arc<dyn Processes>,
     runtime: Arc<Runtime>,
@@ -70,6 +72,7 @@ impl Foundation {
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
+            plugins: Catalog::new(config.plugins.clone()),
             config,
             store,
             processes,
@@ -106,6 +109,7 @@ impl Foundation {
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
+            plugins: Catalog::new(config.plugins.clone()),
             config,
             store,
             processes,
@@ -141,18 +145,8 @@ impl Foundation {
             .with_context(|| of(&tunnel.plugin))
     }
 
-    /// The names of the plugins of a kind.
-    pub fn of_kind(&self, kind: Kind) -> Vec<String> {
-        let plugins = self.config.plugins.values();
-        plugins
-            .filter(|plugin| plugin.kind == kind)
-            .map(|plugin| plugin.name.clone())
-            .collect()
-    }
-
     fn load(&self, name: &str) -> anyhow::Result<Loaded> {
-        let plugin: &Plugin = self
-            .config
+        let plugin = self
             .plugins
             .get(name)
             .with_context(|| format!("the configuration has no plugin `{name}`"))?;
@@ -160,7 +154,7 @@ impl Foundation {
             Source::Builtin => builtin::builtin(name),
             Source::File(_) => None,
         };
-        self.runtime.load(plugin, shipped).with_context(|| of(name))
+        self.runtime.load(&plugin, shipped).with_context(|| of(name))
     }
 }
 

@@ -2,20 +2,24 @@
 //! lives here, only adapters from the services to what the web wants ([`crate::web::port`]).
 
 mod auth;
+mod catalog;
 mod chat;
 mod chosen;
 mod foundation;
 mod notify;
+mod reload;
 mod status;
 mod tunnels;
 
 pub use foundation::{Foundation, Held};
+pub use reload::{Rereading, SetFilter};
 
 use crate::config::resolved::Config;
 use crate::model::plugin::Kind;
 use crate::services::activity::ActivityLog;
 use crate::services::auth::AuthService;
 use crate::services::chat::{Backend, ChatService, ChatStatus};
+use crate::services::reload::ReloadService;
 use crate::services::tunnel::{self, TunnelService};
 use crate::services::{self, StopProcesses};
 use crate::time::{Clock, SystemClock};
@@ -56,7 +60,7 @@ impl App {
     ///
     /// # Errors
     /// The data directory is in use, the address is taken, a plugin cannot be loaded.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, rereading: Rereading) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut held = Held::take(&config.data_dir)?;
         let listener = bind(config.web.listen).await?;
@@ -80,15 +84,9 @@ impl App {
         let auth = Arc::new(auth);
         let setup_token = auth.setup_link_token().await?;
 
+        let chosen = Arc::new(chosen::Chosen::new(foundation.store.clone(), config));
         let place = chat::place_of(&config.chat.name);
-        let chat_plugin = chosen::plugin(
-            &foundation.store,
-            &place,
-            &config.chat.plugin,
-            Kind::Chat,
-            &config.plugins,
-        )
-        .await;
+        let chat_plugin = chosen.plugin(&place, Kind::Chat, &foundation.plugins).await;
         let primary = foundation.chat(&chat_plugin)?;
         let fallback = match config.chat.fallback.as_deref().filter(|name| *name != chat_plugin) {
             Some(name) => Some(Backend {
@@ -104,18 +102,15 @@ impl App {
             measured: provider.measured(),
             tunnel: None,
         };
-        statuses.add("auth", login);
-        statuses.add(&chat::shown_as(&chat_plugin), status::Registered::of(&*primary));
+        statuses.add(login);
+        let chat_shown = statuses.add(status::Registered::of(&*primary));
         if let Some(fallback) = &fallback {
-            statuses.add("fallback", status::Registered::of(&*fallback.backend));
+            statuses.add(status::Registered::of(&*fallback.backend));
         }
         let wanted = tunnels::Wanted::new(
             foundation.store.clone(),
-            config
-                .tunnels
-                .values()
-                .map(|tunnel| (tunnel.name.clone(), tunnel.plugin.clone()))
-                .collect(),
+            Arc::clone(&chosen),
+            config.tunnels.keys().cloned().collect(),
         );
         let loading = Arc::new(tunnels::Loading {
             foundation: Arc::clone(&foundation),
@@ -124,10 +119,10 @@ impl App {
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
             let place = tunnels::place_of(&tunnel.name);
-            let plugin = chosen::plugin(&foundation.store, &place, &tunnel.plugin, Kind::Tunnel, &config.plugins).await;
+            let plugin = chosen.plugin(&place, Kind::Tunnel, &foundation.plugins).await;
             let config = tunnels::resolved_with(tunnel, plugin);
-            let provider = loading.now(&config)?;
-            specs.push(tunnel::Spec { config, provider });
+            let provided = loading.now(&config)?;
+            specs.push(tunnel::Spec { config, provided });
         }
 
         let journal = crate::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
@@ -178,6 +173,30 @@ impl App {
             None => None,
         };
 
+        let chats = Arc::new(chat::ChatAdapter::start(
+            Arc::clone(&chat),
+            journal,
+            Arc::clone(&foundation),
+            Arc::clone(&statuses),
+            Arc::clone(&chosen),
+            chat_shown,
+        ));
+        let file = rereading.file.clone();
+        let running = reload::Running {
+            rereading,
+            foundation: Arc::clone(&foundation),
+            chosen,
+            tunnels: Arc::clone(&tunnels),
+            chat: Arc::clone(&chat),
+            chats: Arc::clone(&chats),
+        };
+        let reloads = ReloadService::start(
+            file,
+            config,
+            Arc::new(running),
+            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&clock),
+        );
         let services = Services {
             auth: Arc::new(auth::AuthAdapter::new(
                 Arc::clone(&auth),
@@ -185,17 +204,13 @@ impl App {
                 Arc::clone(&has_account),
                 Arc::<ActivityLog>::clone(&activity),
             )),
-            chat: Arc::new(chat::ChatAdapter::start(
-                Arc::clone(&chat),
-                journal,
-                Arc::clone(&foundation),
-                Arc::clone(&statuses),
-            )),
+            chat: chats,
             tunnels: Arc::new(tunnels::TunnelAdapter {
                 service: Arc::clone(&tunnels),
-                plugins: foundation.of_kind(Kind::Tunnel),
+                foundation: Arc::clone(&foundation),
             }),
             status: statuses,
+            config: Arc::new(reload::ConfigAdapter(Arc::new(reloads))),
         };
         let web = WebState::new(services, Arc::clone(&clock));
         let _ = web_cell.set(web.clone());

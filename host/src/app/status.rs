@@ -7,15 +7,18 @@ use crate::model::plugin::{Details, Process, State, Status};
 use crate::process::port::{Info, Processes, Usage};
 use crate::runtime::port::{Measured, Supervised};
 use crate::services::activity::{ActivityLog, Recent};
+use crate::services::tunnel::Ticket;
 use crate::web::port::StatusApi;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 pub(super) struct Statuses {
     list: watch::Sender<Vec<Status>>,
-    /// By the place where each plugin serves, in the order in which they are shown.
+    /// In the order in which they are shown.
     sources: Mutex<Vec<Source>>,
+    tickets: AtomicU64,
     activity: Arc<ActivityLog>,
     processes: Arc<dyn Processes>,
     config_file: String,
@@ -23,7 +26,7 @@ pub(super) struct Statuses {
 }
 
 struct Source {
-    place: String,
+    ticket: Ticket,
     plugin: Registered,
     task: AbortHandle,
 }
@@ -53,6 +56,7 @@ impl Statuses {
         Arc::new(Self {
             list: watch::Sender::default(),
             sources: Mutex::default(),
+            tickets: AtomicU64::new(0),
             activity,
             processes,
             config_file: file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
@@ -60,9 +64,8 @@ impl Statuses {
         })
     }
 
-    /// A plugin that serves at `place` from now on. One that serves two tunnels has an instance for each, and stands here
-    /// twice.
-    pub(super) fn add(self: &Arc<Self>, place: &str, plugin: Registered) {
+    /// A plugin that serves from now on. One that serves two tunnels has an instance for each, and stands here twice.
+    pub(super) fn add(self: &Arc<Self>, plugin: Registered) -> Ticket {
         let mut changes = plugin.status.clone();
         let statuses = Arc::downgrade(self);
         let task = tokio::spawn(async move {
@@ -79,20 +82,22 @@ impl Statuses {
                 statuses.publish(&statuses.sources());
             }
         });
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let mut sources = self.sources();
         sources.push(Source {
-            place: place.to_owned(),
+            ticket,
             plugin,
             task: task.abort_handle(),
         });
         self.publish(&sources);
+        ticket
     }
 
-    /// None serves at `place` any more.
-    pub(super) fn remove(&self, place: &str) {
+    /// That one serves no more.
+    pub(super) fn remove(&self, ticket: Ticket) {
         let mut sources = self.sources();
         sources.retain(|source| {
-            let stays = source.place != place;
+            let stays = source.ticket != ticket;
             if !stays {
                 source.task.abort();
             }

@@ -1,16 +1,15 @@
 //! Tunnels: the service beside the page, the page behind each tunnel, and what is remembered of them.
 
-use super::chosen;
+use super::chosen::Chosen;
 use super::foundation::Foundation;
 use super::status::{Registered, Statuses};
 use crate::config::resolved;
 use crate::model::plugin::Kind;
 use crate::model::tunnel::Status;
 use crate::outgoing::probe::{Challenge, Probe, Target};
-use crate::runtime::port::TunnelProvider;
 use crate::services::tunnel::{
-    Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Providers, Swapped, TunnelError,
-    TunnelService, WantedStore,
+    Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Provided, Providers, Swapped, Ticket,
+    TunnelError, TunnelService, WantedStore,
 };
 use crate::store::Store;
 use crate::web::port::{ApiError, Reply, TunnelApi};
@@ -25,8 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) struct TunnelAdapter {
     pub(super) service: Arc<TunnelService>,
-    /// Plugins that a tunnel can be given to.
-    pub(super) plugins: Vec<String>,
+    pub(super) foundation: Arc<Foundation>,
 }
 
 impl From<TunnelError> for ApiError {
@@ -49,8 +47,8 @@ impl TunnelApi for TunnelAdapter {
     fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.service.close(name).await?) }.boxed()
     }
-    fn plugins(&self) -> &[String] {
-        &self.plugins
+    fn plugins(&self) -> Vec<String> {
+        self.foundation.plugins.of_kind(Kind::Tunnel)
     }
     fn swap<'a>(&'a self, name: &'a str, plugin: &'a str) -> Reply<'a, Swapped> {
         async move { Ok(self.service.swap(name, plugin).await?) }.boxed()
@@ -58,6 +56,7 @@ impl TunnelApi for TunnelAdapter {
 }
 
 /// Loads plugins for tunnels, and shows them among all plugins as long as they serve one.
+#[derive(Clone)]
 pub(super) struct Loading {
     pub(super) foundation: Arc<Foundation>,
     pub(super) statuses: Arc<Statuses>,
@@ -71,49 +70,30 @@ pub(super) fn resolved_with(tunnel: &resolved::Tunnel, plugin: String) -> resolv
     }
 }
 
-fn place(tunnel: &resolved::Tunnel) -> String {
-    format!("tunnel {} {}", tunnel.name, tunnel.plugin)
-}
-
 impl Loading {
-    fn show(&self, tunnel: &resolved::Tunnel, provider: &dyn TunnelProvider) {
-        let registered = Registered {
-            tunnel: Some(tunnel.name.clone()),
-            ..Registered::of(provider)
-        };
-        self.statuses.add(&place(tunnel), registered);
-    }
-
-    /// For the start of the host.
-    pub(super) fn now(&self, tunnel: &resolved::Tunnel) -> anyhow::Result<Arc<dyn TunnelProvider>> {
+    /// Compiles the plugin where that was not done yet: no work for a thread of the runtime, but at the start.
+    pub(super) fn now(&self, tunnel: &resolved::Tunnel) -> anyhow::Result<Provided> {
         let provider = self.foundation.tunnel(tunnel)?;
-        self.show(tunnel, &*provider);
-        Ok(provider)
+        let ticket = self.statuses.add(Registered {
+            tunnel: Some(tunnel.name.clone()),
+            ..Registered::of(&*provider)
+        });
+        Ok(Provided { provider, ticket })
     }
 }
 
 impl Providers for Loading {
-    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Provided, String>> {
         async move {
-            let known = self.foundation.config.plugins.get(&tunnel.plugin);
-            if known.is_none_or(|plugin| plugin.kind != Kind::Tunnel) {
-                return Err(format!(
-                    "there is no tunnel plugin `{name}` here. A plugin that lies elsewhere, or needs settings, has a table \
-                     in the configuration, and Nexus reads that at its start:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
-                    name = tunnel.plugin
-                ));
-            }
-            // It may have to be compiled.
-            let (foundation, wanted) = (Arc::clone(&self.foundation), tunnel.clone());
-            let loaded = tokio::task::spawn_blocking(move || foundation.tunnel(&wanted)).await;
-            let provider = loaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))?;
-            self.show(tunnel, &*provider);
-            Ok(provider)
+            self.foundation.plugins.check(&tunnel.plugin, Kind::Tunnel)?;
+            let (loading, wanted) = (self.clone(), tunnel.clone());
+            let loaded = tokio::task::spawn_blocking(move || loading.now(&wanted)).await;
+            loaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))
         }
         .boxed()
     }
-    fn retire(&self, tunnel: &resolved::Tunnel) {
-        self.statuses.remove(&place(tunnel));
+    fn retire(&self, _: &resolved::Tunnel, ticket: Ticket) {
+        self.statuses.remove(ticket);
     }
 }
 
@@ -164,13 +144,13 @@ impl Prober for Looking {
 /// (`tunnel.NAME.plugin`).
 pub(super) struct Wanted {
     store: Store,
-    /// The plugin that the configuration names, by tunnel.
-    configured: BTreeMap<String, String>,
+    chosen: Arc<Chosen>,
+    tunnels: Vec<String>,
 }
 
 impl Wanted {
-    pub(super) fn new(store: Store, configured: BTreeMap<String, String>) -> Self {
-        Self { store, configured }
+    pub(super) fn new(store: Store, chosen: Arc<Chosen>, tunnels: Vec<String>) -> Self {
+        Self { store, chosen, tunnels }
     }
 }
 
@@ -187,7 +167,7 @@ impl WantedStore for Wanted {
     fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>> {
         async move {
             let mut wanted = BTreeMap::new();
-            for name in self.configured.keys() {
+            for name in &self.tunnels {
                 if let Some(is) = self.store.flag(&flag(name)).await.map_err(|e| e.to_string())? {
                     wanted.insert(name.clone(), is);
                 }
@@ -197,8 +177,7 @@ impl WantedStore for Wanted {
         .boxed()
     }
     fn choose<'a>(&'a self, tunnel: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        let configured = self.configured.get(tunnel).map(String::as_str).unwrap_or_default();
-        async move { chosen::keep(&self.store, &place_of(tunnel), configured, plugin).await }.boxed()
+        async move { self.chosen.keep(&place_of(tunnel), plugin).await }.boxed()
     }
     fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
         async move {

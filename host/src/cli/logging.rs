@@ -7,19 +7,15 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 /// Starts the log of this process. A file that cannot be written is said and done without: a full disk must not keep the
 /// page from coming up.
 ///
 /// # Errors
 /// The filter is not one, or a log has been started before.
-pub(super) fn start(log: &Log) -> anyhow::Result<()> {
-    let mut filter = EnvFilter::try_new(&log.filter).context("log.filter")?;
-    // Who came in is not silenced by the way, only by name.
-    if !log.filter.contains("audit") {
-        filter = filter.add_directive("audit=info".parse().context("log.filter")?);
-    }
+pub(super) fn start(log: &Log) -> anyhow::Result<Filter> {
+    let (filter, handle) = reload::Layer::new(parse(&log.filter)?);
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
@@ -47,7 +43,27 @@ pub(super) fn start(log: &Log) -> anyhow::Result<()> {
             path.display()
         );
     }
-    Ok(())
+    Ok(Filter(handle))
+}
+
+/// What of the log is written; it can be changed while it is.
+pub(super) struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// `Err`: a sentence for the operator.
+    pub(super) fn set(&self, text: &str) -> Result<(), String> {
+        let filter = parse(text).map_err(|error| format!("{error:#}"))?;
+        self.0.reload(filter).map_err(|error| error.to_string())
+    }
+}
+
+fn parse(text: &str) -> anyhow::Result<EnvFilter> {
+    let filter = EnvFilter::try_new(text).context("log.filter")?;
+    // Who came in is not silenced by the way, only by name.
+    if text.contains("audit") {
+        return Ok(filter);
+    }
+    Ok(filter.add_directive("audit=info".parse().context("log.filter")?))
 }
 
 /// Whether what is written to stderr is kept by systemd's journal, which others of the machine may read.

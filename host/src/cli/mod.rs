@@ -19,9 +19,9 @@ pub mod user;
 pub use signals::{Stop, Stops};
 pub use source::Components;
 
-use crate::app::Foundation;
+use crate::app::{Foundation, Rereading};
 use crate::config::resolved::Config;
-use crate::config::{Machine, Overrides, PluginSource, Report, default_file, load};
+use crate::config::{Machine, Overrides, PluginSource, Report, default_file, default_place, load};
 use crate::services::auth::AuthService;
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
@@ -198,7 +198,20 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
-    logging::start(&config.log)?;
+    let filter = logging::start(&config.log)?;
+    let again = place.clone();
+    let rereading = Rereading {
+        file: config
+            .file
+            .clone()
+            .or_else(|| place.config.clone())
+            .or_else(default_place),
+        read: Box::new(move || {
+            let read = load_config(&again, listen, &Components::shipped());
+            read.map_err(|error| error.to_string())
+        }),
+        filter: Box::new(move |text| filter.set(text)),
+    };
     // Two workers: the guests yield, and everything that blocks goes to the blocking pool.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -206,7 +219,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
         .event_interval(8)
         .enable_all()
         .build()?;
-    let code = runtime.block_on(up::up(config));
+    let code = runtime.block_on(up::up(config, rereading));
     // A task that hangs on a dead disk must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code

@@ -2,6 +2,7 @@
 
 use super::control::{Refusal, ask};
 use super::{Where, complain, say};
+use crate::model::reload::{Pending, What};
 use crate::model::{plugin, tunnel};
 use crate::timeouts;
 use crate::web::port::{Backend, Phase};
@@ -54,6 +55,8 @@ pub(super) enum ChatCommand {
 struct Status {
     version: String,
     workspace: String,
+    config_file: String,
+    pending: Option<Pending>,
     backend: Backend,
     tunnels: Vec<tunnel::Status>,
     plugins: Vec<plugin::Status>,
@@ -234,6 +237,38 @@ fn overview(status: &Status) -> String {
             many => format!(", restarted {many} times"),
         };
         let _ = writeln!(text, "  {} {}, {state}{restarts}", plugin.name, plugin.version);
+    }
+    if let Some(pending) = &status.pending {
+        let _ = write!(text, "\n{}\n{}", status.config_file, of_file(&pending.what));
+    }
+    text
+}
+
+/// What the configuration's file says that does not count yet.
+fn of_file(what: &What) -> String {
+    let (confirm, restart) = match what {
+        What::Invalid { why } => return format!("  changed, and cannot be used; nothing of it counts:\n{why}\n"),
+        What::Changed { confirm, restart, .. } => (confirm, restart),
+    };
+    let mut text = String::new();
+    let parts = [
+        (confirm, "to be confirmed on the status page, or by a restart"),
+        (restart, "from the next start on"),
+    ];
+    for (changes, when) in parts.iter().filter(|(changes, _)| !changes.is_empty()) {
+        let _ = writeln!(text, "  {when}:");
+        for change in changes.iter() {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(not there)".to_owned());
+            let failed = change.error.as_ref().map(|why| format!(" (not in force: {why})"));
+            let failed = failed.unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "    {}: {} → {}{failed}",
+                change.key,
+                shown(&change.was),
+                shown(&change.now)
+            );
+        }
     }
     text
 }

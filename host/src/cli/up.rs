@@ -2,7 +2,7 @@
 
 use super::notify::Manager;
 use super::{Stops, complain, logging, say};
-use crate::app::App;
+use crate::app::{App, Rereading};
 use crate::config::resolved::Config;
 use crate::model::tunnel;
 use crate::services::chat::{ChatStatus, Phase};
@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 ///
 /// # Errors
 /// What keeps Nexus from starting: the data directory in use, the port taken, a plugin that cannot be loaded.
-pub async fn up(config: Config) -> anyhow::Result<ExitCode> {
+pub async fn up(config: Config, rereading: Rereading) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
     let manager = Arc::new(Manager::of_this_process());
-    let app = App::start(config).await?;
+    let app = App::start(config, rereading).await?;
     say(&format!("nexus listening on http://{}", app.address()));
     // The log's own first line: a kept log has to say which start it tells of.
     tracing::info!(

@@ -6,6 +6,7 @@
 //! understood changes nothing.
 
 mod authored;
+pub mod changes;
 pub mod diagnostic;
 mod plugins;
 mod prepared;

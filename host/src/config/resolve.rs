@@ -125,6 +125,7 @@ pub(super) fn resolve_noting(
         secret_variables,
         data_dir,
         file,
+        text: text.to_owned(),
         web: Web {
             listen,
             hosts,

@@ -13,6 +13,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The file it came from, if any.
     pub file: Option<PathBuf>,
+    /// What it said.
+    pub text: String,
     pub web: Web,
     pub auth: Auth,
     pub chat: Chat,

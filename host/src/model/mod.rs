@@ -7,4 +7,5 @@ pub mod activity;
 pub mod chat;
 pub mod notice;
 pub mod plugin;
+pub mod reload;
 pub mod tunnel;

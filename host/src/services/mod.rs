@@ -4,6 +4,7 @@ pub mod activity;
 pub mod auth;
 pub mod chat;
 pub mod notify;
+pub mod reload;
 pub mod setup;
 pub mod tunnel;
 

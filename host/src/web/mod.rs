@@ -80,6 +80,7 @@ pub fn router(state: WebState) -> Router {
         .route("/account/logout-others", post(pages::account::logout_others))
         .route("/status", get(pages::status::page))
         .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))
+        .route("/status/config/apply", post(pages::status::apply))
         .route("/status/backend/{action}", post(pages::status::backend))
         .route("/healthz", get(health::healthz))
         .route("/live", get(live::socket::upgrade))

@@ -3,6 +3,7 @@
 
 use crate::model::activity::Note;
 use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
+pub use crate::model::reload::Pending;
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
 pub use crate::services::chat::Phase;
@@ -32,13 +33,14 @@ pub enum ApiError {
 
 pub type Reply<'a, T> = BoxFuture<'a, Result<T, ApiError>>;
 
-/// The four services behind the web.
+/// The services behind the web.
 #[derive(Clone)]
 pub struct Services {
     pub auth: Arc<dyn AuthApi>,
     pub chat: Arc<dyn ChatApi>,
     pub tunnels: Arc<dyn TunnelApi>,
     pub status: Arc<dyn StatusApi>,
+    pub config: Arc<dyn ConfigApi>,
 }
 
 /// Who asks, as far as can be known before a login.
@@ -161,6 +163,8 @@ pub trait AuthApi: Send + Sync + 'static {
     /// The login that a cookie's token belongs to, where it was made at this place. Also keeps it from ending for lack of
     /// use.
     fn lookup<'a>(&'a self, place: &'a str, token: &'a str) -> Reply<'a, Option<Login>>;
+    /// Whether a credential was shown with this login a short while ago: for what an open session alone must not do.
+    fn fresh<'a>(&'a self, login: &'a Login) -> Reply<'a, bool>;
     fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()>;
     /// Ends all other logins of this user; how many there were.
     fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize>;
@@ -287,9 +291,18 @@ pub trait TunnelApi: Send + Sync + 'static {
     fn start<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
     fn stop<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
     /// Plugins that a tunnel can be given to.
-    fn plugins(&self) -> &[String];
+    fn plugins(&self) -> Vec<String>;
     /// Gives a tunnel to another plugin; returns when the old one is gone. Runs to its end even if the caller goes away.
     fn swap<'a>(&'a self, name: &'a str, plugin: &'a str) -> Reply<'a, Swapped>;
+}
+
+/// The configuration's file while Nexus runs.
+pub trait ConfigApi: Send + Sync + 'static {
+    /// What it says that does not count yet.
+    fn pending(&self) -> watch::Receiver<Option<Pending>>;
+    /// Puts into force what waits for a confirmation, as it was shown under `id`; returns when that is done. For an owner
+    /// with a fresh login.
+    fn apply<'a>(&'a self, id: &'a str) -> Reply<'a, ()>;
 }
 
 /// The host itself.

@@ -172,11 +172,11 @@ impl ChatService {
         self.order(Order::Restart).await
     }
 
-    /// Lets another backend take the place of this one: prompts are held and turns have time to finish, as with
-    /// [`Self::stop`]. Sessions of the old one stay readable.
+    /// Lets another backend take the place of this one, or the same one, loaded anew: prompts are held and turns have time
+    /// to finish, as with [`Self::stop`]. Sessions of the old one stay readable.
     ///
     /// # Errors
-    /// It is the same one, or its program is not there or not fit: then all is as before.
+    /// Its program is not there or not fit: then all is as before.
     pub async fn swap(&self, next: Backend) -> Result<(), ChatError> {
         self.order(Order::Swap(next)).await
     }

@@ -73,12 +73,8 @@ fn running(shared: &Shared) -> impl Iterator<Item = SessionId> {
 }
 
 /// Whether an order can be carried out at all. The backend goes on meanwhile.
-pub(super) async fn check(shared: &Shared, order: &Order) -> Result<(), ChatError> {
+pub(super) async fn check(order: &Order) -> Result<(), ChatError> {
     let Order::Swap(next) = order else { return Ok(()) };
-    let now = shared.primary().plugin;
-    if next.plugin == now {
-        return Err(ChatError::Refused(format!("{now} is the chat backend already.")));
-    }
     fit(next).await
 }
 
@@ -99,7 +95,12 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
             false
         }
         Order::Swap(next) => {
-            shared.note(Tone::Good, &format!("{} is the chat backend now", next.plugin));
+            let what = if next.plugin == now.plugin {
+                "has its new settings"
+            } else {
+                "is the chat backend now"
+            };
+            shared.note(Tone::Good, &format!("{} {what}", next.plugin));
             shared.set_primary(next);
             false
         }

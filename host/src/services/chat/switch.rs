@@ -40,7 +40,7 @@ impl Switch {
                     let Some((order, done)) = beside(serving.as_mut(), orders.recv()).await else {
                         return;
                     };
-                    if let Err(error) = beside(serving.as_mut(), orders::check(shared, &order)).await {
+                    if let Err(error) = beside(serving.as_mut(), orders::check(&order)).await {
                         let _ = done.send(Err(error));
                         continue;
                     }

@@ -81,7 +81,7 @@ impl Actor {
     ) -> Self {
         Self {
             tunnel: spec.config,
-            provider: spec.provider,
+            provider: spec.provided.provider,
             ingress: Arc::clone(&parts.ingress),
             stop_processes: Arc::clone(&parts.stop_processes),
             clock: Arc::clone(&parts.clock),

@@ -37,6 +37,21 @@ impl Run {
     }
 }
 
+/// Answers the cancel of a run as a plugin does; true once that is done.
+pub(super) fn obey(run: Run) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let Run {
+            cancel,
+            outcome,
+            events,
+            ..
+        } = run;
+        let _ = cancel.await;
+        drop(events);
+        let _ = outcome.send(Ok(()));
+    })
+}
+
 pub(super) struct Provider {
     pub(super) status: watch::Sender<plugin::Status>,
     pub(super) descriptor: Descriptor,
@@ -132,20 +147,23 @@ pub(super) struct Memory(
 /// Every plugin but `tunnel-none` is there.
 pub(super) struct Shelf {
     runs: mpsc::UnboundedSender<Run>,
-    pub(super) retired: Mutex<Vec<String>>,
+    pub(super) retired: Mutex<Vec<(String, Ticket)>>,
 }
 
 impl Providers for Shelf {
-    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Provided, String>> {
         Box::pin(async move {
             if tunnel.plugin == "tunnel-none" {
                 return Err("there is no such plugin".to_owned());
             }
-            Ok(provider(&tunnel.plugin, Encryption::None, self.runs.clone()) as Arc<dyn TunnelProvider>)
+            Ok(Provided {
+                provider: provider(&tunnel.plugin, Encryption::None, self.runs.clone()),
+                ticket: 1,
+            })
         })
     }
-    fn retire(&self, tunnel: &resolved::Tunnel) {
-        self.retired.lock().unwrap().push(tunnel.plugin.clone());
+    fn retire(&self, tunnel: &resolved::Tunnel, ticket: Ticket) {
+        self.retired.lock().unwrap().push((tunnel.plugin.clone(), ticket));
     }
 }
 
@@ -288,7 +306,10 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     };
     let spec = Spec {
         config,
-        provider: Arc::<Provider>::clone(&provider),
+        provided: Provided {
+            provider: Arc::<Provider>::clone(&provider),
+            ticket: 0,
+        },
     };
     let service = Arc::new(TunnelService::start(vec![spec], parts).await.unwrap());
     let statuses = service.statuses();

@@ -48,9 +48,19 @@ pub trait WantedStore: Send + Sync + 'static {
 /// Where a plugin for a tunnel comes from.
 pub trait Providers: Send + Sync + 'static {
     /// An instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
-    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>>;
-    /// That plugin serves this tunnel no more.
-    fn retire(&self, tunnel: &resolved::Tunnel);
+    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Provided, String>>;
+    /// That instance serves this tunnel no more.
+    fn retire(&self, tunnel: &resolved::Tunnel, ticket: Ticket);
+}
+
+/// Tells instances of one plugin from each other.
+pub type Ticket = u64;
+
+/// An instance of a plugin.
+#[derive(Clone)]
+pub struct Provided {
+    pub provider: Arc<dyn TunnelProvider>,
+    pub ticket: Ticket,
 }
 
 /// Looks at a listener of this host from its tunnel's public side, at `url`. `Err`: a sentence for the operator.
@@ -75,7 +85,7 @@ pub trait Prober: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Spec {
     pub config: resolved::Tunnel,
-    pub provider: Arc<dyn TunnelProvider>,
+    pub provided: Provided,
 }
 
 /// What the service needs from the rest of the host.
@@ -185,17 +195,53 @@ impl TunnelService {
     /// # Errors
     /// An unknown name, a swap that is under way, or a plugin that cannot take over: then all is as before.
     pub async fn swap(&self, name: &str, plugin: &str) -> Result<Swapped, TunnelError> {
+        self.take_over(name, |now| {
+            if now.plugin == plugin {
+                return Err(TunnelError::Refused(format!(
+                    "The tunnel {name} is served by {plugin} already."
+                )));
+            }
+            Ok(resolved::Tunnel {
+                plugin: plugin.to_owned(),
+                ..now.clone()
+            })
+        })
+        .await
+    }
+
+    /// Opens a tunnel anew as `config` has it, with its plugin loaded anew: that one, or its settings, may be others than
+    /// before. Where the plugin stays the same the old instance closes first, since both would lead the same processes.
+    ///
+    /// # Errors
+    /// As [`Self::swap`].
+    pub async fn reopen(&self, config: resolved::Tunnel) -> Result<Swapped, TunnelError> {
+        let name = config.name.clone();
+        self.take_over(&name, |_| Ok(config)).await
+    }
+
+    /// Which plugin serves each tunnel.
+    pub fn serving(&self) -> BTreeMap<String, String> {
+        let serving = |slot: &Arc<Slot>| (slot.name.clone(), slot.serving().config.plugin);
+        self.slots.iter().map(serving).collect()
+    }
+
+    async fn take_over(
+        &self,
+        name: &str,
+        config: impl FnOnce(&resolved::Tunnel) -> Result<resolved::Tunnel, TunnelError>,
+    ) -> Result<Swapped, TunnelError> {
         let slot = Arc::clone(self.slot(name)?);
         let Ok(alone) = Arc::clone(&slot.gate).try_lock_owned() else {
             return Err(TunnelError::Refused(format!(
                 "Another plugin is taking over the tunnel {name} just now; try again when that is done."
             )));
         };
+        let config = config(&slot.serving().config)?;
         let swapping = Swapping {
             slot,
             parts: self.parts.clone(),
             board: Arc::clone(&self.board),
-            plugin: plugin.to_owned(),
+            config,
         };
         let done = tokio::spawn(async move {
             let done = swapping.run().await;

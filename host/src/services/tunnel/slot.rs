@@ -3,10 +3,9 @@
 use super::actor::{Actor, Desired};
 use super::ingress::Proof;
 use super::seat::{Board, Seat};
-use super::{Parts, Spec};
+use super::{Parts, Provided, Spec};
 use crate::config::resolved;
 use crate::model::tunnel::{Encryption, State, Status};
-use crate::runtime::port::TunnelProvider;
 use crate::time::Millis;
 use crate::timeouts;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub(super) struct Serving {
     pub(super) config: resolved::Tunnel,
-    pub(super) provider: Arc<dyn TunnelProvider>,
+    pub(super) provided: Provided,
     pub(super) proof: Proof,
     desired: Arc<watch::Sender<Desired>>,
     seat: Arc<Seat>,
@@ -33,7 +32,7 @@ impl Serving {
         let seat = Arc::new(Seat::new(Arc::clone(board), status, shown));
         let serving = Self {
             config: spec.config.clone(),
-            provider: Arc::clone(&spec.provider),
+            provided: spec.provided.clone(),
             proof: Proof::random(),
             desired: Arc::new(desired),
             seat: Arc::clone(&seat),
@@ -106,7 +105,7 @@ impl Serving {
     pub(super) async fn end(self) {
         self.unwant();
         self.off().await;
-        self.provider.stop().await;
+        self.provided.provider.stop().await;
     }
 }
 

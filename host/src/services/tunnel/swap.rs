@@ -2,8 +2,8 @@
 //!
 //! The new one opens beside the old one and is looked at from its public side; only when it has answered does the old one
 //! drain. So a plugin that cannot open, or whose address leads elsewhere, costs nothing. A tunnel whose listener has a
-//! fixed port is the exception: only one plugin at a time can lead there, so the old one closes first, and opens again if
-//! the new one fails.
+//! fixed port is the exception, and one that keeps its plugin and only gets other settings: only one at a time can have the
+//! port, or the processes of that plugin. So the old one closes first, and opens again if the new one fails.
 //!
 //! Not taken: to swap only what the public address points to. There is no such thing to swap: each provider has addresses
 //! of its own, so clients have to be told.
@@ -11,7 +11,7 @@
 use super::seat::Board;
 use super::slot::{Serving, Slot};
 use super::{Parts, Spec, Swapped, TunnelError};
-use crate::config::resolved::{self, Probe};
+use crate::config::resolved::{Probe, Tunnel};
 use crate::model::activity::Tone;
 use crate::model::tunnel::{State, Status, Step, Swap};
 use crate::timeouts;
@@ -29,33 +29,26 @@ pub(super) struct Swapping {
     pub(super) slot: Arc<Slot>,
     pub(super) parts: Parts,
     pub(super) board: Arc<Board>,
-    pub(super) plugin: String,
+    /// As it is to be.
+    pub(super) config: Tunnel,
 }
 
 impl Swapping {
     /// To its end, whether or not anybody waits for it.
     pub(super) async fn run(self) -> Result<Swapped, TunnelError> {
         let old = self.slot.serving();
-        if old.config.plugin == self.plugin {
-            return Err(TunnelError::Refused(format!(
-                "The tunnel {} is served by {} already.",
-                self.slot.name, self.plugin
-            )));
-        }
         let begun = Instant::now();
         let wanted = *self.slot.wanted.borrow();
         self.step(Step::Opening {
             what: "loading the plugin".to_owned(),
         });
-        let config = resolved::Tunnel {
-            plugin: self.plugin.clone(),
-            ..old.config.clone()
+        let same = old.config.plugin == self.config.plugin;
+        let config = self.config.clone();
+        let provided = match self.parts.providers.load(&config).await {
+            Ok(provided) => provided,
+            Err(why) => return Err(self.refused(Refusal { why, hint: None }, same)),
         };
-        let provider = match self.parts.providers.load(&config).await {
-            Ok(provider) => provider,
-            Err(why) => return Err(self.refused(Refusal { why, hint: None })),
-        };
-        let spec = Spec { config, provider };
+        let spec = Spec { config, provided };
         let done = if wanted && *self.parts.has_account.borrow() {
             self.take_over(old, spec).await
         } else {
@@ -66,17 +59,18 @@ impl Swapping {
             Ok((url, kept)) => {
                 self.board.swap(&self.slot.name, None);
                 let took = begun.elapsed();
-                self.report(url.as_deref(), took);
+                self.report(url.as_deref(), took, same);
                 Ok(Swapped { url, took, kept })
             }
-            Err(refusal) => Err(self.refused(refusal)),
+            Err(refusal) => Err(self.refused(refusal, same)),
         }
     }
 
     /// Its address, and whether it will be remembered.
     async fn take_over(&self, old: Serving, spec: Spec) -> Result<(Option<String>, bool), Refusal> {
-        let one_port = spec.config.listen.port() != 0;
-        if one_port {
+        let one_port = spec.config.listen.port() != 0 && spec.config.listen == old.config.listen;
+        let one_at_a_time = one_port || spec.config.plugin == old.config.plugin;
+        if one_at_a_time {
             old.unwant();
             old.off().await;
         }
@@ -93,10 +87,8 @@ impl Swapping {
         match opened {
             Ok(url) => Ok((Some(url), self.settle(old, next).await)),
             Err(refusal) => {
-                let plugin = next.config.clone();
-                next.end().await;
-                self.parts.providers.retire(&plugin);
-                if one_port && *self.slot.wanted.borrow() {
+                self.retire(next).await;
+                if one_at_a_time && *self.slot.wanted.borrow() {
                     old.want();
                 }
                 Err(refusal)
@@ -203,15 +195,19 @@ impl Swapping {
                 _ = wanted.wait_for(|wanted| !wanted) => {}
             }
         }
-        let plugin = old.config.clone();
-        old.end().await;
-        self.parts.providers.retire(&plugin);
+        self.retire(old).await;
         kept
+    }
+
+    async fn retire(&self, serving: Serving) {
+        let (config, ticket) = (serving.config.clone(), serving.provided.ticket);
+        serving.end().await;
+        self.parts.providers.retire(&config, ticket);
     }
 
     /// Whether it holds after a restart too.
     async fn remember(&self) -> bool {
-        let saved = self.parts.wanted.choose(&self.slot.name, &self.plugin).await;
+        let saved = self.parts.wanted.choose(&self.slot.name, &self.config.plugin).await;
         if let Err(error) = &saved {
             tracing::warn!(
                 tunnel = self.slot.name,
@@ -222,34 +218,34 @@ impl Swapping {
         saved.is_ok()
     }
 
-    fn report(&self, url: Option<&str>, took: Duration) {
-        let (tunnel, plugin) = (&self.slot.name, &self.plugin);
-        tracing::info!(tunnel, plugin, url, ?took, "another plugin serves the tunnel");
+    fn report(&self, url: Option<&str>, took: Duration, same: bool) {
+        let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
+        let done = if same { "has its new settings" } else { "serves it now" };
+        tracing::info!(tunnel, plugin, url, ?took, "the plugin {done}");
         let at = url.map(|url| format!(", at {url}")).unwrap_or_default();
-        self.board
-            .note(tunnel, Tone::Good, &format!("{plugin} serves it now{at}"));
+        self.board.note(tunnel, Tone::Good, &format!("{plugin} {done}{at}"));
     }
 
-    fn refused(&self, refusal: Refusal) -> TunnelError {
+    fn refused(&self, refusal: Refusal, same: bool) -> TunnelError {
         let Refusal { why, hint } = refusal;
-        let (tunnel, plugin) = (&self.slot.name, &self.plugin);
-        tracing::warn!(tunnel, plugin, why, "the plugin did not take over the tunnel");
-        self.board.note(
-            tunnel,
-            Tone::Bad,
-            &format!("{plugin} did not take over; all is as before: {why}"),
-        );
-        let text = format!(
-            "{plugin} did not take over the tunnel {tunnel}; all is as before: {why}{}",
-            hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default()
-        );
+        let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
+        let failed = if same {
+            "did not open with its new settings"
+        } else {
+            "did not take over"
+        };
+        tracing::warn!(tunnel, plugin, why, "the plugin {failed}");
+        let text = format!("{plugin} {failed}; all is as before: {why}");
+        self.board.note(tunnel, Tone::Bad, &text);
+        let hinted = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+        let text = format!("Tunnel {tunnel}: {text}{hinted}");
         self.step(Step::Failed { why, hint });
         TunnelError::Refused(text)
     }
 
     fn step(&self, step: Step) {
         let swap = Swap {
-            plugin: self.plugin.clone(),
+            plugin: self.config.plugin.clone(),
             since: self.parts.clock.now(),
             step,
         };

@@ -1,7 +1,7 @@
 //! Another plugin takes over, or fails to, on paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::fakes::{Rig, Run, Setup, rig};
+use super::fakes::{Rig, Run, Setup, obey, rig};
 use super::*;
 use crate::model::tunnel::{Encryption, Event, State};
 use crate::runtime::port::{FailureKind, RunFailure};
@@ -34,21 +34,6 @@ async fn opened(setup: Setup) -> (Rig, Run) {
 fn swap(rig: &Rig, plugin: &str) -> JoinHandle<Result<Swapped, TunnelError>> {
     let (service, plugin) = (Arc::clone(&rig.service), plugin.to_owned());
     tokio::spawn(async move { service.swap("main", &plugin).await })
-}
-
-/// Answers the cancel of a run as a plugin does; true once that is done.
-fn obey(run: Run) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let Run {
-            cancel,
-            outcome,
-            events,
-            ..
-        } = run;
-        let _ = cancel.await;
-        drop(events);
-        let _ = outcome.send(Ok(()));
-    })
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +74,7 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     let status = rig.service.statuses().borrow()[0].clone();
     assert_eq!((status.state, status.swap), (State::Up { connections: 1 }, None));
     assert_eq!(rig.doors(), 1);
-    assert_eq!(*rig.shelf.retired.lock().unwrap(), ["tunnel-x"]);
+    assert_eq!(*rig.shelf.retired.lock().unwrap(), [("tunnel-x".to_owned(), 0)]);
     assert_eq!(rig.wanted.1.lock().unwrap().as_deref(), Some("tunnel-y"));
 
     obey(new);
@@ -120,7 +105,7 @@ async fn one_that_cannot_open_changes_nothing() {
         matches!(status.swap.unwrap().step, Step::Failed { .. }),
         "and the page says so"
     );
-    assert_eq!(*rig.shelf.retired.lock().unwrap(), ["tunnel-y"]);
+    assert_eq!(*rig.shelf.retired.lock().unwrap(), [("tunnel-y".to_owned(), 1)]);
     assert_eq!((rig.doors(), old.events.is_closed()), (1, false));
     assert_eq!(*rig.wanted.1.lock().unwrap(), None);
 
@@ -240,6 +225,58 @@ async fn where_the_listener_has_a_fixed_port_the_old_one_goes_first_and_comes_ba
     assert!(swapping.await.unwrap().is_err());
     let again = rig.run().await;
     assert_eq!((again.plugin.as_str(), again.origin), ("tunnel-x", free));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_leave_them() {
+    let (mut rig, old) = open().await;
+    let config = resolved::Tunnel {
+        name: "main".to_owned(),
+        plugin: "tunnel-x".to_owned(),
+        autostart: false,
+        allow_plaintext: true,
+        listen: "127.0.0.1:0".parse().unwrap(),
+        hosts: vec!["new.example".to_owned()],
+        probe: resolved::Probe::Off,
+    };
+    let reopen = |rig: &Rig| {
+        let (service, config) = (Arc::clone(&rig.service), config.clone());
+        tokio::spawn(async move { service.reopen(config).await })
+    };
+    let closed = obey(old);
+    let reopening = reopen(&rig);
+    let refused = rig.run().await;
+    closed
+        .await
+        .expect("the old one is gone before its processes are led by another");
+    refused.end(Err(RunFailure {
+        kind: FailureKind::Permanent,
+        message: "no such server".to_owned(),
+        hint: None,
+    }));
+    let error = reopening.await.unwrap().unwrap_err().to_string();
+    assert!(
+        error.contains("did not open with its new settings; all is as before: no such server"),
+        "{error}"
+    );
+    let again = rig.run().await;
+    again.up(OLD).await;
+    rig.until(|s| s.url.as_deref() == Some(OLD)).await;
+
+    let closed = obey(again);
+    let reopening = reopen(&rig);
+    let new = rig.run().await;
+    new.up("http://again.example").await;
+    let swapped = reopening.await.unwrap().unwrap();
+    closed.await.unwrap();
+    assert_eq!(swapped.url.as_deref(), Some("http://again.example"));
+    assert_eq!(rig.hosts(), ["new.example", "again.example"]);
+    assert_eq!(
+        *rig.shelf.retired.lock().unwrap(),
+        [("tunnel-x".to_owned(), 1), ("tunnel-x".to_owned(), 0)],
+        "the one that failed, then the one that was replaced"
+    );
+    assert_eq!(rig.service.serving()["main"], "tunnel-x");
 }
 
 #[tokio::test(start_paused = true)]

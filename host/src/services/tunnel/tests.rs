@@ -1,7 +1,7 @@
 //! Every transition and fault, on paused time: pauses pass at once, and how long they were is measured.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::fakes::{Run, Setup, rig};
+use super::fakes::{Setup, obey, rig};
 use crate::model::plugin::{self, Availability};
 use crate::model::tunnel::{Encryption, Event, State};
 use crate::runtime::port::{FailureKind, RunFailure};
@@ -16,21 +16,6 @@ fn failure(kind: FailureKind) -> RunFailure {
         message: "refused".to_owned(),
         hint: Some("look there".to_owned()),
     }
-}
-
-/// Answers the cancel of a run as a plugin does.
-fn obey(run: Run) {
-    tokio::spawn(async move {
-        let Run {
-            cancel,
-            outcome,
-            events,
-            ..
-        } = run;
-        let _ = cancel.await;
-        drop(events);
-        let _ = outcome.send(Ok(()));
-    });
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +45,7 @@ async fn it_opens_shows_its_address_and_closes() {
     })
     .await;
 
-    obey(run);
+    drop(obey(run));
     rig.service.close("main").await.unwrap();
     let status = rig.service.statuses().borrow()[0].clone();
     assert_eq!((status.state, status.url), (State::Off, None));
@@ -129,7 +114,7 @@ async fn a_provider_that_promised_tls_may_not_give_an_address_without() {
         .send(Event::Url("http://plain.example".to_owned()))
         .await
         .unwrap();
-    obey(run);
+    drop(obey(run));
     let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
     assert_eq!(status.url, None);
     assert_eq!(rig.doors(), 0);
@@ -145,7 +130,7 @@ async fn what_was_open_opens_again_after_a_restart() {
     let run = again.run().await;
     run.up("http://bore.example:1").await;
     again.until(|s| s.state == State::Up { connections: 1 }).await;
-    obey(run);
+    drop(obey(run));
     again.service.shutdown().await;
     again.until(|s| s.state == State::Off).await;
     assert_eq!(

@@ -8,12 +8,13 @@
 //! Errors are `application/problem+json` (RFC 9457).
 
 mod chat;
+mod config;
 mod problem;
 mod tunnels;
 
 use super::WebState;
 use super::identity::MaybeLogin;
-use super::port::Backend;
+use super::port::{Backend, Pending};
 use crate::model::activity::Note;
 use crate::model::{plugin, tunnel};
 use axum::Json;
@@ -70,6 +71,8 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/tunnels/{name}/start", post(tunnels::start))
         .route("/api/v1/tunnels/{name}/stop", post(tunnels::stop))
         .route("/api/v1/tunnels/{name}/swap", post(tunnels::swap))
+        .route("/api/v1/config", get(config::show))
+        .route("/api/v1/config/apply", post(config::apply))
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
 }
@@ -86,7 +89,10 @@ pub(super) async fn nothing() -> Response {
 async fn need_login(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match MaybeLogin::from_request_parts(&mut parts, &state).await {
-        Ok(MaybeLogin { login: Some(_), .. }) => next.run(Request::from_parts(parts, body)).await,
+        Ok(MaybeLogin { login: Some(login), .. }) => {
+            parts.extensions.insert(login);
+            next.run(Request::from_parts(parts, body)).await
+        }
         Ok(_) => Problem::of(
             StatusCode::UNAUTHORIZED,
             "Log in first; the cookie of a login is needed.",
@@ -107,6 +113,8 @@ struct Status {
     /// When this answer was made, in milliseconds since 1970.
     at: u64,
     config_file: String,
+    /// What the configuration's file says that does not count yet.
+    pending: Option<Pending>,
     workspace: String,
     backend: Backend,
     tunnels: Vec<tunnel::Status>,
@@ -119,6 +127,7 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
         version: services.status.version().to_owned(),
         at: state.clock.now(),
         config_file: services.status.config_file().to_owned(),
+        pending: services.config.pending().borrow().clone(),
         workspace: services.status.workspace().to_owned(),
         backend: services.chat.backend().borrow().clone(),
         tunnels: services.tunnels.tunnels().borrow().clone(),

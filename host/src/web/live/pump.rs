@@ -76,6 +76,7 @@ impl Pump {
         let mut plugins = services.status.plugins();
         let mut tunnels = services.tunnels.tunnels();
         let mut activity = services.status.activity();
+        let mut config = services.config.pending();
         let mut measure = tokio::time::interval(MEASURE);
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
@@ -99,6 +100,10 @@ impl Pump {
                 _ = measure.tick(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
                 Ok(()) = activity.changed(), if self.status => {
                     activity.borrow_and_update();
+                    self.send_status(&mut plugins, &mut tunnels).await?;
+                }
+                Ok(()) = config.changed(), if self.status => {
+                    config.borrow_and_update();
                     self.send_status(&mut plugins, &mut tunnels).await?;
                 }
                 Ok(()) = tunnels.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,

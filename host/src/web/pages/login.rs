@@ -17,6 +17,8 @@ struct LoginPage {
     csrf: String,
     state: String,
     next: String,
+    /// Of one who is logged in.
+    again: bool,
     inputs: Vec<Input>,
     error: Option<String>,
 }
@@ -25,6 +27,8 @@ struct LoginPage {
 pub(in crate::web) struct Next {
     #[serde(default)]
     next: String,
+    /// Also for one who is logged in.
+    again: Option<u8>,
 }
 
 /// Only our own pages, so that a link to the login cannot lead elsewhere.
@@ -46,25 +50,32 @@ pub(in crate::web) fn redirect_to(path: &str) -> Response {
     }
 }
 
+/// For what needs a credential that was shown just now.
+pub(in crate::web) fn again(path: &str) -> Response {
+    Redirect::to(&format!("/login?again=1&next={}", safe(path))).into_response()
+}
+
 pub(in crate::web) async fn page(
     State(state): State<WebState>,
     Query(next): Query<Next>,
     known: MaybeLogin,
     guest: Guest,
 ) -> Response {
-    if known.login.is_some() {
+    let again = known.login.is_some() && next.again.is_some();
+    if known.login.is_some() && !again {
         return Redirect::to(safe(&next.next)).into_response();
     }
     match state.services.auth.owner().await {
-        Ok(Owner::Present) => begin(&state, &guest, &next.next, None, None).await,
+        Ok(Owner::Present) => begin(&state, &guest, &next.next, again, None, None).await,
         Ok(Owner::Missing { .. }) => Redirect::to("/").into_response(),
         Err(error) => failure(&error),
     }
 }
 
-pub(in crate::web) async fn submit(State(state): State<WebState>, posted: VisitorForm) -> Response {
+pub(in crate::web) async fn submit(State(state): State<WebState>, known: MaybeLogin, posted: VisitorForm) -> Response {
     let VisitorForm { guest, fields } = posted;
     let next = fields.get("next").to_owned();
+    let again = known.login.is_some();
     let outcome = state
         .services
         .auth
@@ -72,27 +83,46 @@ pub(in crate::web) async fn submit(State(state): State<WebState>, posted: Visito
         .await;
     let error = match outcome {
         Ok(LoginOutcome::LoggedIn(login)) => {
+            if let Some(old) = known.login
+                && let Err(error) = state.services.auth.logout(&old).await
+            {
+                tracing::warn!(%error, "a login that was replaced could not be ended");
+            }
             let mut response = Redirect::to(safe(&next)).into_response();
             welcome(&mut response, &guest.site, &login);
             return response;
         }
-        Ok(LoginOutcome::Form(form)) => return show_form(&guest, form, &next, None, None),
+        Ok(LoginOutcome::Form(form)) => return show_form(&guest, form, &next, again, None, None),
         Ok(LoginOutcome::Denied(why)) => why,
         Ok(LoginOutcome::Locked { until }) => locked(until, state.clock.now()),
         Ok(LoginOutcome::Expired) => "This form was open for too long. Please log in again.".to_owned(),
         Err(error) => error.to_string(),
     };
-    begin(&state, &guest, &next, Some(&fields), Some(error)).await
+    begin(&state, &guest, &next, again, Some(&fields), Some(error)).await
 }
 
-async fn begin(state: &WebState, guest: &Guest, next: &str, typed: Option<&Fields>, error: Option<String>) -> Response {
+async fn begin(
+    state: &WebState,
+    guest: &Guest,
+    next: &str,
+    again: bool,
+    typed: Option<&Fields>,
+    error: Option<String>,
+) -> Response {
     match state.services.auth.begin(&guest.visitor).await {
-        Ok(form) => show_form(guest, form, next, typed, error),
+        Ok(form) => show_form(guest, form, next, again, typed, error),
         Err(error) => failure(&error),
     }
 }
 
-fn show_form(guest: &Guest, form: LoginForm, next: &str, typed: Option<&Fields>, error: Option<String>) -> Response {
+fn show_form(
+    guest: &Guest,
+    form: LoginForm,
+    next: &str,
+    again: bool,
+    typed: Option<&Fields>,
+    error: Option<String>,
+) -> Response {
     let status = if error.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
@@ -103,6 +133,7 @@ fn show_form(guest: &Guest, form: LoginForm, next: &str, typed: Option<&Fields>,
         csrf: guest.csrf(),
         state: form.state,
         next: safe(next).to_owned(),
+        again,
         inputs: Input::list(
             &form.fields,
             false,

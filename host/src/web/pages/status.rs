@@ -6,6 +6,7 @@ mod plugins;
 use super::{Backend, Frame, Phase, failure, message, show, until};
 use crate::model::activity::{Note, Tone};
 use crate::model::plugin::Details;
+use crate::model::reload::{Pending, What};
 use crate::model::tunnel::{self, Encryption};
 use crate::time::Millis;
 use crate::web::WebState;
@@ -29,6 +30,8 @@ struct StatusPage {
 struct Body {
     csrf: String,
     version: String,
+    /// What the configuration's file says that does not count yet.
+    pending: Option<Pending>,
     backend: Backend,
     /// The backend does not run, and does not come by itself.
     resting: bool,
@@ -256,7 +259,10 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
     let mut chats = services.chat.plugins();
     chats.retain(|name| *name != backend.plugin);
     let plugin = backend.plugin.clone();
+    let plugins = services.tunnels.plugins();
+    let pending = services.config.pending().borrow().clone();
     Body {
+        pending,
         csrf: csrf.to_owned(),
         version: services.status.version().to_owned(),
         resting: matches!(backend.phase, Phase::Stopped | Phase::Failed { .. }),
@@ -273,7 +279,7 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
             .tunnels()
             .borrow()
             .iter()
-            .map(|status| TunnelRow::new(status, now, place, services.tunnels.plugins(), &notes))
+            .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
             .collect(),
         activity: notes.into_iter().take(ACTIVITY).collect(),
         config_file: services.status.config_file().to_owned(),
@@ -319,6 +325,32 @@ pub(in crate::web) async fn backend(
             );
         }
     }
+    Redirect::to("/status").into_response()
+}
+
+/// Only with a fresh login: whoever finds an open session, or is the agent on this machine, grants nobody anything.
+pub(in crate::web) async fn apply(State(state): State<WebState>, owner: OwnerForm) -> Response {
+    match state.services.auth.fresh(&owner.login).await {
+        Ok(true) => {}
+        Ok(false) => return super::login::again("/status"),
+        Err(error) => return failure(&error),
+    }
+    let id = owner.fields.get("id").to_owned();
+    let config = std::sync::Arc::clone(&state.services.config);
+    if config
+        .pending()
+        .borrow()
+        .as_ref()
+        .is_none_or(|pending| pending.id != id)
+    {
+        return message(
+            StatusCode::CONFLICT,
+            "Not done",
+            "The configuration's file says something else by now. Go back, reload the page and look at it.",
+        );
+    }
+    // It takes a while, and the page shows how it goes: nobody waits for it here.
+    tokio::spawn(async move { config.apply(&id).await });
     Redirect::to("/status").into_response()
 }
 

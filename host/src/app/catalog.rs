@@ -1,0 +1,57 @@
+//! The plugins that can be loaded: those of the configuration that counts now.
+
+use crate::config::resolved::Plugin;
+use crate::model::plugin::Kind;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub struct Catalog(Mutex<BTreeMap<String, Plugin>>);
+
+impl Catalog {
+    pub(super) fn new(plugins: BTreeMap<String, Plugin>) -> Self {
+        Self(Mutex::new(plugins))
+    }
+
+    fn plugins(&self) -> MutexGuard<'_, BTreeMap<String, Plugin>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is loaded from now on. What serves already is not touched.
+    pub(super) fn replace(&self, plugins: BTreeMap<String, Plugin>) {
+        *self.plugins() = plugins;
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Plugin> {
+        self.plugins().get(name).cloned()
+    }
+
+    /// The names of the plugins of a kind.
+    pub(super) fn of_kind(&self, kind: Kind) -> Vec<String> {
+        let plugins = self.plugins();
+        let found = plugins.values().filter(|plugin| plugin.kind == kind);
+        found.map(|plugin| plugin.name.clone()).collect()
+    }
+
+    /// Whether there is such a plugin. `Err`: a sentence for the operator, with what to write.
+    pub(super) fn check(&self, name: &str, kind: Kind) -> Result<(), String> {
+        let plugins = self.plugins();
+        let found = plugins.get(name).map(|plugin| plugin.kind);
+        match found {
+            Some(found) if found == kind => Ok(()),
+            Some(_) => Err(format!("{name} is no {} plugin", word(kind))),
+            None => Err(format!(
+                "there is no {} plugin `{name}` here. A plugin that lies elsewhere, or needs settings, has a table in the \
+                 configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
+                word(kind)
+            )),
+        }
+    }
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Chat => "chat",
+        Kind::Tunnel => "tunnel",
+        Kind::Auth => "auth",
+    }
+}

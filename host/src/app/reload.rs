@@ -1,0 +1,92 @@
+//! The configuration's file, read again and put into force.
+
+use super::chat::ChatAdapter;
+use super::chosen::Chosen;
+use super::foundation::Foundation;
+use crate::config::resolved::{Config, Plugin, Tunnel};
+use crate::model::reload::Pending;
+use crate::services::chat::ChatService;
+use crate::services::reload::{Host, NotApplied, ReloadService, Serving};
+use crate::services::tunnel::TunnelService;
+use crate::web::port::{ApiError, ConfigApi, Reply};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What only the command line knows. `Err`: a sentence for the operator.
+pub struct Rereading {
+    /// The file to look at, which need not be there; none: none.
+    pub file: Option<PathBuf>,
+    /// Reads and checks it as at the start.
+    pub read: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+    /// Gives the log another filter.
+    pub filter: SetFilter,
+}
+
+pub type SetFilter = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+pub(super) struct Running {
+    pub(super) rereading: Rereading,
+    pub(super) foundation: Arc<Foundation>,
+    pub(super) chosen: Arc<Chosen>,
+    pub(super) tunnels: Arc<TunnelService>,
+    pub(super) chat: Arc<ChatService>,
+    pub(super) chats: Arc<ChatAdapter>,
+}
+
+impl Host for Running {
+    fn read(&self) -> Result<Config, String> {
+        (self.rereading.read)()
+    }
+    fn file_says(&self, config: &Config) {
+        self.chosen.file_says(config);
+    }
+    fn serving(&self) -> Serving {
+        let config = &self.foundation.config;
+        let fixed = config.chat.fallback.iter().chain([&config.auth.plugin]);
+        Serving {
+            tunnels: self.tunnels.serving(),
+            chat: self.chat.plugin(),
+            chat_name: config.chat.name.clone(),
+            fixed: fixed.cloned().collect(),
+        }
+    }
+    fn log_filter(&self, filter: &str) -> Result<(), String> {
+        (self.rereading.filter)(filter)
+    }
+    fn plugins(&self, plugins: BTreeMap<String, Plugin>) {
+        self.foundation.plugins.replace(plugins);
+    }
+    fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>> {
+        async move {
+            let reopened = self.tunnels.reopen(tunnel).await;
+            reopened.map(drop).map_err(|error| error.to_string())
+        }
+        .boxed()
+    }
+    fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
+        async move { self.chats.replace(&plugin).await.map_err(|error| error.to_string()) }.boxed()
+    }
+}
+
+/// The service in front of the web.
+pub(super) struct ConfigAdapter(pub(super) Arc<ReloadService>);
+
+impl ConfigApi for ConfigAdapter {
+    fn pending(&self) -> watch::Receiver<Option<Pending>> {
+        self.0.pending()
+    }
+    fn apply<'a>(&'a self, id: &'a str) -> Reply<'a, ()> {
+        let (service, id) = (Arc::clone(&self.0), id.to_owned());
+        async move {
+            // To its end, whether or not anybody waits for it.
+            let applied = tokio::spawn(async move { service.apply(&id).await }).await;
+            let applied = applied.map_err(|error| ApiError::Unavailable(error.to_string()))?;
+            applied.map_err(|NotApplied(why)| ApiError::Refused(why))
+        }
+        .boxed()
+    }
+}
