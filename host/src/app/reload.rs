@@ -62,10 +62,17 @@ impl Host for Running {
     }
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>> {
         async move {
-            let reopened = self.tunnels.reopen(tunnel).await;
-            reopened.map(drop).map_err(|error| error.to_string())
+            let done = if self.tunnels.serving().contains_key(&tunnel.name) {
+                self.tunnels.reopen(tunnel).await.map(drop)
+            } else {
+                self.tunnels.add(tunnel).await
+            };
+            done.map_err(|error| error.to_string())
         }
         .boxed()
+    }
+    fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        async move { self.tunnels.remove(name).await.map_err(|error| error.to_string()) }.boxed()
     }
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
         async move { self.chats.replace(&plugin).await.map_err(|error| error.to_string()) }.boxed()

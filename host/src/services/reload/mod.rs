@@ -51,8 +51,9 @@ pub trait Host: Send + Sync + 'static {
     fn log_filter(&self, filter: &str) -> Result<(), String>;
     /// What is loaded from now on.
     fn plugins(&self, plugins: BTreeMap<String, Plugin>);
-    /// Opens a tunnel anew as it is described.
+    /// Opens a tunnel anew as it is described; one that is not there is made.
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>>;
+    fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>>;
     /// Lets a plugin, loaded anew, be the chat backend.
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>>;
 }
@@ -341,7 +342,7 @@ impl Watcher {
             let done = match part {
                 Part::Tunnel(name) => match parted.tunnel(name, &latest.config) {
                     Some(tunnel) => self.host.tunnel(tunnel).await,
-                    None => Ok(()),
+                    None => self.host.remove_tunnel(name).await,
                 },
                 Part::Chat => self.host.chat(parted.chat.clone()).await,
                 // Tried when it was read.

@@ -67,9 +67,10 @@ impl Parted {
             match path(change).as_slice() {
                 ["tunnel", name, "plugin"] => {
                     let named = config.tunnels.get(*name).map(|tunnel| &tunnel.plugin);
-                    if let (Some(plugin), Some(named)) = (parted.tunnels.get_mut(*name), named) {
-                        plugin.clone_from(named);
-                    }
+                    match named {
+                        Some(named) => parted.tunnels.insert((*name).to_owned(), named.clone()),
+                        None => parted.tunnels.remove(*name),
+                    };
                 }
                 ["chat", name, "plugin"] if *name == config.chat.name => parted.chat.clone_from(&config.chat.plugin),
                 _ => {}
@@ -88,12 +89,12 @@ impl Parted {
     fn parts(&self, change: &Change, counts: &Values, config: &Config) -> Option<BTreeSet<Part>> {
         match path(change).as_slice() {
             ["log", "filter"] => Some([Part::Filter].into()),
-            // Says what happens at a start.
-            ["tunnel", _, "autostart"] => None,
-            ["tunnel", name, ..] => {
-                let plugin = self.tunnels.get(*name)?;
+            ["tunnel", name, key, ..] => {
                 let both = counts.has(&["tunnel", name]) && config.tunnels.contains_key(*name);
-                (both && !self.held.contains(plugin)).then(|| [Part::Tunnel((*name).to_owned())].into())
+                let held = self.tunnels.get(*name).is_some_and(|plugin| self.held.contains(plugin));
+                // `autostart` says what happens at a start; of a new one that is now.
+                let waits = held || both && *key == "autostart";
+                (!waits).then(|| [Part::Tunnel((*name).to_owned())].into())
             }
             ["chat", name, "plugin"] => {
                 // Without a table the chat is there too.

@@ -57,6 +57,9 @@ impl Host for Told {
             tunnel.name, tunnel.plugin, tunnel.hosts
         ))
     }
+    fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        self.note(format!("no tunnel {name}"))
+    }
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
         self.note(format!("chat by {plugin}"))
     }
@@ -192,7 +195,7 @@ async fn the_filter_of_the_log_counts_at_once() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_done_now_waits_for_the_next_start() {
     let mut rig = rig();
-    let added = "[tunnel.third]\nplugin = \"tunnel-ssh\"\n[plugin.tunnel-ssh.config]\nservice = \"localhost.run\"\n\
+    let added = "[plugin.tunnel-ssh.config]\nservice = \"localhost.run\"\n\
                  [web]\nlisten = \"127.0.0.1:1\"\n[auth]\nlockout = \"1h\"\n[metrics]\n\
                  [plugin.tunnel-cloudflared.secrets]\ntoken = { env = \"TOKEN\" }\n";
     let (confirm, restart) = rig.changed(&format!("{BEGUN}{added}")).await;
@@ -207,7 +210,6 @@ async fn what_cannot_be_done_now_waits_for_the_next_start() {
             "auth.lockout",
             "metrics",
             "plugin.tunnel-cloudflared.secrets.token.env",
-            "tunnel.third.plugin",
             "web.listen"
         ]
     );
@@ -220,7 +222,7 @@ async fn what_cannot_be_done_now_waits_for_the_next_start() {
         "its children would get the variable"
     );
     let (confirm, restart) = lists(&rig.pending.borrow().clone().unwrap());
-    assert_eq!((confirm.len(), restart.len()), (0, 5));
+    assert_eq!((confirm.len(), restart.len()), (0, 4));
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,4 +300,20 @@ async fn another_chat_takes_over_once_confirmed_but_not_in_another_workspace() {
     let pending = rig.write(&other).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
     assert_eq!(rig.done(), ["chat by chat-opencode"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tunnels_come_and_go() {
+    let mut rig = rig();
+    let gone = BEGUN.replace("[tunnel.spare]\nplugin = \"tunnel-bore\"\n", "");
+    let text = format!("{gone}[tunnel.third]\nplugin = \"tunnel-cloudflared\"\nautostart = true\n");
+    let pending = rig.write(&text).await.unwrap();
+    rig.service.apply(&pending.id).await.unwrap();
+    assert_eq!(rig.done(), ["no tunnel spare", "tunnel third by tunnel-cloudflared []"]);
+    assert_eq!(*rig.pending.borrow(), None);
+
+    let (confirm, restart) = rig
+        .changed(&text.replace("autostart = true", "autostart = false"))
+        .await;
+    assert_eq!((confirm.len(), restart), (0, vec!["tunnel.third.autostart".to_owned()]));
 }

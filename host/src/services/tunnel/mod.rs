@@ -30,7 +30,7 @@ use futures::future::BoxFuture;
 use seat::Board;
 use slot::{Serving, Slot};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use swap::Swapping;
 use tokio::sync::watch;
@@ -126,7 +126,8 @@ pub struct Swapped {
 
 /// All tunnels of the configuration.
 pub struct TunnelService {
-    slots: Vec<Arc<Slot>>,
+    /// By name.
+    slots: Mutex<BTreeMap<String, Arc<Slot>>>,
     board: Arc<Board>,
     parts: Parts,
 }
@@ -142,22 +143,33 @@ impl TunnelService {
         let now = parts.clock.now();
         let list = tunnels.iter().map(|spec| slot::unknown(&spec.config, now)).collect();
         let board = Arc::new(Board::new(list, Arc::clone(&parts.activity)));
-        let slots = tunnels.into_iter().map(|spec| {
-            let name = spec.config.name.clone();
-            let wanted = spec.config.autostart || saved.get(&name).copied().unwrap_or(false);
-            let serving = Serving::start(spec, &parts, &board, wanted, true);
-            let slot = Arc::new(Slot::new(name, serving, wanted));
-            tokio::spawn(reach::watch(Arc::downgrade(&slot), parts.clone(), Arc::clone(&board)));
-            slot
-        });
-        Ok(Self {
-            slots: slots.collect(),
+        let service = Self {
+            slots: Mutex::default(),
             board,
             parts,
-        })
+        };
+        for spec in tunnels {
+            let wanted = saved.get(&spec.config.name).copied().unwrap_or(false);
+            service.place(spec, wanted);
+        }
+        Ok(service)
     }
 
-    /// In the order of the configuration; changes are seen at once.
+    fn place(&self, spec: Spec, wanted: bool) {
+        let name = spec.config.name.clone();
+        let wanted = wanted || spec.config.autostart;
+        let serving = Serving::start(spec, &self.parts, &self.board, wanted, true);
+        let slot = Arc::new(Slot::new(name.clone(), serving, wanted));
+        let watching = reach::watch(Arc::downgrade(&slot), self.parts.clone(), Arc::clone(&self.board));
+        tokio::spawn(watching);
+        self.slots().insert(name, slot);
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// By name; changes are seen at once.
     pub fn statuses(&self) -> watch::Receiver<Vec<Status>> {
         self.board.subscribe()
     }
@@ -184,7 +196,7 @@ impl TunnelService {
         slot.wanted.send_replace(false);
         slot.serving().unwant();
         let saved = self.parts.wanted.save(name, false).await.map_err(TunnelError::Store);
-        off(slot).await;
+        off(&slot).await;
         self.forget_refusal(name);
         saved
     }
@@ -219,10 +231,52 @@ impl TunnelService {
         self.take_over(&name, |_| Ok(config)).await
     }
 
+    /// A tunnel that was not there. It opens by itself where its description says so.
+    ///
+    /// # Errors
+    /// There is one of that name, or its plugin cannot be loaded.
+    pub async fn add(&self, config: resolved::Tunnel) -> Result<(), TunnelError> {
+        let name = config.name.clone();
+        if self.slots().contains_key(&name) {
+            return Err(TunnelError::Refused(format!("There is a tunnel {name} already.")));
+        }
+        let provided = self.parts.providers.load(&config).await;
+        let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
+        // What was swapped at another tunnel of this name is not this one's.
+        let chosen = self.parts.wanted.choose(&name, &config.plugin).await;
+        chosen.map_err(TunnelError::Store)?;
+        self.board.add(slot::unknown(&config, self.parts.clock.now()));
+        self.place(Spec { config, provided }, false);
+        Ok(())
+    }
+
+    /// Closes a tunnel, and it is there no more. Returns when that is done.
+    ///
+    /// # Errors
+    /// An unknown name, or a plugin that is taking over just now.
+    pub async fn remove(&self, name: &str) -> Result<(), TunnelError> {
+        let slot = self.slot(name)?;
+        let Ok(alone) = Arc::clone(&slot.gate).try_lock_owned() else {
+            return Err(busy(name));
+        };
+        slot.wanted.send_replace(false);
+        let serving = slot.serving();
+        serving.unwant();
+        let saved = self.parts.wanted.save(name, false).await;
+        self.slots().remove(name);
+        let (config, ticket) = (serving.config.clone(), serving.provided.ticket);
+        serving.end().await;
+        self.parts.providers.retire(&config, ticket);
+        self.board.remove(name);
+        drop(alone);
+        saved.map_err(TunnelError::Store)
+    }
+
     /// Which plugin serves each tunnel.
     pub fn serving(&self) -> BTreeMap<String, String> {
+        let slots = self.slots();
         let serving = |slot: &Arc<Slot>| (slot.name.clone(), slot.serving().config.plugin);
-        self.slots.iter().map(serving).collect()
+        slots.values().map(serving).collect()
     }
 
     async fn take_over(
@@ -230,11 +284,9 @@ impl TunnelService {
         name: &str,
         config: impl FnOnce(&resolved::Tunnel) -> Result<resolved::Tunnel, TunnelError>,
     ) -> Result<Swapped, TunnelError> {
-        let slot = Arc::clone(self.slot(name)?);
+        let slot = self.slot(name)?;
         let Ok(alone) = Arc::clone(&slot.gate).try_lock_owned() else {
-            return Err(TunnelError::Refused(format!(
-                "Another plugin is taking over the tunnel {name} just now; try again when that is done."
-            )));
+            return Err(busy(name));
         };
         let config = config(&slot.serving().config)?;
         let swapping = Swapping {
@@ -254,11 +306,12 @@ impl TunnelService {
 
     /// Closes all of them, without forgetting which are wanted.
     pub async fn shutdown(&self) {
-        for slot in &self.slots {
+        let slots: Vec<_> = self.slots().values().cloned().collect();
+        for slot in &slots {
             slot.wanted.send_replace(false);
             slot.serving().unwant();
         }
-        futures::future::join_all(self.slots.iter().map(off)).await;
+        futures::future::join_all(slots.iter().map(off)).await;
     }
 
     fn forget_refusal(&self, name: &str) {
@@ -275,9 +328,10 @@ impl TunnelService {
         }
     }
 
-    fn slot(&self, name: &str) -> Result<&Arc<Slot>, TunnelError> {
-        self.slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
-            let names: Vec<_> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
+    fn slot(&self, name: &str) -> Result<Arc<Slot>, TunnelError> {
+        let slots = self.slots();
+        slots.get(name).cloned().ok_or_else(|| {
+            let names: Vec<_> = slots.keys().map(String::as_str).collect();
             let names = if names.is_empty() {
                 "none".to_owned()
             } else {
@@ -286,6 +340,12 @@ impl TunnelService {
             TunnelError::Unknown(name.to_owned(), names)
         })
     }
+}
+
+fn busy(name: &str) -> TunnelError {
+    TunnelError::Refused(format!(
+        "Another plugin is taking over the tunnel {name} just now; try again when that is done."
+    ))
 }
 
 /// Until nothing of it is open, or somebody wants it open again.

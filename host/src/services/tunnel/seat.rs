@@ -25,6 +25,18 @@ impl Board {
         self.list.subscribe()
     }
 
+    /// At its place by name.
+    pub(super) fn add(&self, status: Status) {
+        self.list.send_modify(|all| {
+            let at = all.partition_point(|other| other.name < status.name);
+            all.insert(at, status);
+        });
+    }
+
+    pub(super) fn remove(&self, tunnel: &str) {
+        self.list.send_modify(|all| all.retain(|status| status.name != tunnel));
+    }
+
     pub(super) fn swap(&self, tunnel: &str, swap: Option<Swap>) {
         self.change(tunnel, |status| status.swap = swap);
     }

@@ -376,3 +376,50 @@ async fn a_listener_outside_loopback_is_refused() {
     rig.until(|s| matches!(s.state, State::Failed { .. })).await;
     assert!(rig.runs.try_recv().is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
+    let mut rig = rig(Setup::default()).await;
+    rig.service.open("main").await.unwrap();
+    let first = rig.run().await;
+    first.up("http://main.example").await;
+    rig.until(|s| s.url.is_some()).await;
+    let config = crate::config::resolved::Tunnel {
+        name: "another".to_owned(),
+        plugin: "tunnel-y".to_owned(),
+        autostart: true,
+        allow_plaintext: true,
+        listen: "127.0.0.1:0".parse().unwrap(),
+        hosts: Vec::new(),
+        probe: crate::config::resolved::Probe::Off,
+    };
+    rig.service.add(config.clone()).await.unwrap();
+    let again = rig.service.add(config.clone()).await.unwrap_err().to_string();
+    assert!(again.contains("already"), "{again}");
+    let none = crate::config::resolved::Tunnel {
+        name: "none".to_owned(),
+        plugin: "tunnel-none".to_owned(),
+        ..config
+    };
+    assert!(rig.service.add(none).await.is_err(), "and leaves no trace");
+    let run = rig.run().await;
+    assert_eq!(run.plugin, "tunnel-y");
+    run.up("http://another.example").await;
+    let names = |all: &Vec<crate::model::tunnel::Status>| all.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let both = rig
+        .statuses
+        .wait_for(|all| all[0].url.is_some() && all[1].url.is_some());
+    assert_eq!(names(&both.await.unwrap()), ["another", "main"]);
+
+    let closed = obey(run);
+    rig.service.remove("another").await.unwrap();
+    closed.await.unwrap();
+    assert_eq!(names(&rig.service.statuses().borrow()), ["main"]);
+    assert_eq!((rig.doors(), first.events.is_closed()), (1, false));
+    assert_eq!(
+        rig.wanted.0.lock().unwrap()["another"],
+        false,
+        "one of that name does not open by itself"
+    );
+    assert!(rig.service.remove("another").await.is_err());
+}
