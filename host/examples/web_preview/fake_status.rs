@@ -1,6 +1,7 @@
 //! Tunnels and the status of plugins.
 
 use super::*;
+use nexus::model::log::{About, LogLine};
 use nexus::model::reload::{Change, Pending, What};
 use nexus::web::port::ConfigApi;
 
@@ -17,6 +18,7 @@ impl FakeTunnels {
             url: url.map(Into::into),
             since: now(),
             figures: None,
+            reconnects: 0,
             reach: None,
             swap: None,
         };
@@ -232,6 +234,19 @@ impl StatusApi for FakeStatus {
     }
     fn activity(&self) -> watch::Receiver<Arc<std::collections::VecDeque<nexus::model::activity::Note>>> {
         watch::Sender::default().subscribe()
+    }
+    fn log(&self, about: About, _: usize) -> Reply<'_, Vec<LogLine>> {
+        let line = |level: &str, text: &str| LogLine {
+            at: Some("2026-01-02T03:04:05.678Z".into()),
+            level: Some(level.into()),
+            text: text.into(),
+        };
+        let plugin = about.plugin.unwrap_or_else(|| "host".into());
+        let lines = vec![
+            line("INFO", &format!("<b>said</b> by plugin={plugin}")),
+            line("WARN", "the plugin fell: trap"),
+        ];
+        async move { Ok(lines) }.boxed()
     }
     fn version(&self) -> &str {
         "0.1.0"

@@ -2,13 +2,17 @@
 
 use crate::config::default_place;
 use crate::config::resolved::Config;
+use crate::logfile::{Filter, Line, plain, recent};
 use crate::model::activity::{Activity as _, Tone};
+use crate::model::log::{About, LogLine};
 use crate::model::plugin::{Details, Process, State, Status};
 use crate::process::port::{Info, Processes, Usage};
 use crate::runtime::port::{Measured, Supervised};
 use crate::services::activity::{ActivityLog, Recent};
 use crate::services::tunnel::Ticket;
-use crate::web::port::StatusApi;
+use crate::web::port::{ApiError, Reply, StatusApi};
+use futures::FutureExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -23,6 +27,23 @@ pub(super) struct Statuses {
     processes: Arc<dyn Processes>,
     config_file: String,
     workspace: String,
+    /// The log's file, if there is one.
+    log: Option<PathBuf>,
+}
+
+fn shown(line: &Line) -> LogLine {
+    match &line.parsed {
+        Some(parsed) => LogLine {
+            at: Some(parsed.timestamp.clone()),
+            level: Some(parsed.level.to_string()),
+            text: parsed.text(),
+        },
+        None => LogLine {
+            at: None,
+            level: None,
+            text: plain(&line.raw),
+        },
+    }
 }
 
 struct Source {
@@ -61,6 +82,7 @@ impl Statuses {
             processes,
             config_file: file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
             workspace: config.chat.workspace.display().to_string(),
+            log: config.log.file.as_ref().map(|file| file.path.clone()),
         })
     }
 
@@ -165,6 +187,23 @@ impl StatusApi for Statuses {
     }
     fn activity(&self) -> watch::Receiver<Recent> {
         self.activity.recent()
+    }
+    fn log(&self, about: About, count: usize) -> Reply<'_, Vec<LogLine>> {
+        async move {
+            let Some(path) = self.log.clone() else {
+                return Err(ApiError::Refused(
+                    "This configuration keeps no log in a file: [log] file = \"\". Leave the key out, and start Nexus again."
+                        .to_owned(),
+                ));
+            };
+            let filter = Filter { level: None, about };
+            let read = tokio::task::spawn_blocking(move || recent(&path, count, &filter)).await;
+            let unreadable = |why: String| ApiError::Unavailable(format!("The log cannot be read: {why}"));
+            let lines = read.map_err(|error| unreadable(error.to_string()))?;
+            let lines = lines.map_err(|error| unreadable(error.to_string()))?;
+            Ok(lines.iter().map(shown).collect())
+        }
+        .boxed()
     }
     fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")

@@ -1,9 +1,9 @@
 //! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
 
 use super::{Components, Where, complain, load_config};
-use crate::logfile::{Filter, Line, Tail, last};
+use crate::logfile::{Filter, Line, Tail, last, plain};
+use crate::model::log::About;
 use clap::Args;
-use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,6 +27,9 @@ pub(super) struct LogsArgs {
     /// What a plugin said, and what was said about it
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
+    /// What was said about a tunnel; with --plugin: that or this
+    #[arg(long, value_name = "NAME")]
+    tunnel: Option<String>,
     /// The lines as they are: one JSON object each
     #[arg(long)]
     json: bool,
@@ -82,7 +85,10 @@ pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
 fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
     let filter = Filter {
         level: args.level,
-        plugin: args.plugin.clone(),
+        about: About {
+            plugin: args.plugin.clone(),
+            tunnel: args.tunnel.clone(),
+        },
     };
     let mut out = Out {
         to: BufWriter::new(io::stdout().lock()),
@@ -156,25 +162,7 @@ fn for_people(line: &Line, colour: bool) -> String {
         (true, Level::INFO) => format!("\x1b[32m{level}\x1b[0m"),
         (true, _) => format!("\x1b[34m{level}\x1b[0m"),
     };
-    let mut text = format!("{} {level}", plain(&parsed.timestamp));
-    // The audit has none, only fields. (Writing to a String does not fail.)
-    if !parsed.message.is_empty() {
-        let _ = write!(text, " {}", plain(&parsed.message));
-    }
-    for (name, value) in &parsed.fields {
-        let _ = match value.as_str() {
-            Some(value) => write!(text, " {}={}", plain(name), plain(value)),
-            None => write!(text, " {}={}", plain(name), plain(&value.to_string())),
-        };
-    }
-    text
-}
-
-/// Nothing that moves a terminal's cursor or forges a line.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-        .collect()
+    format!("{} {level} {}", plain(&parsed.timestamp), parsed.text())
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@
 //! event returns: `kill -9` loses none, and a rotation happens between two lines.
 
 mod reader;
+mod recent;
 mod tail;
 mod writer;
 
-pub use reader::{Filter, Line, last};
+pub use reader::{Filter, Line, last, plain};
+pub use recent::recent;
 pub use tail::Tail;
 pub use writer::Writer;
 

@@ -2,6 +2,7 @@
 
 use super::open_all;
 use super::tail::{Open, Tail};
+use crate::model::log::About;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::io;
@@ -23,8 +24,6 @@ pub struct Parsed {
     pub timestamp: String,
     pub level: Level,
     pub message: String,
-    /// Whose words these are; none: the host's.
-    pub plugin: Option<String>,
     /// What else was said, the plugin among it.
     pub fields: Map<String, Value>,
 }
@@ -50,9 +49,28 @@ fn parse(raw: &str) -> Option<Parsed> {
         timestamp: line.remove("timestamp")?.as_str()?.to_owned(),
         level: line.remove("level")?.as_str()?.parse().ok()?,
         message: fields.shift_remove("message").map(text).unwrap_or_default(),
-        plugin: fields.get("plugin").and_then(Value::as_str).map(str::to_owned),
         fields,
     })
+}
+
+impl Parsed {
+    /// The message and the fields, as on stderr.
+    pub fn text(&self) -> String {
+        // The audit has no message, only fields.
+        let message = Some(plain(&self.message)).filter(|message| !message.is_empty());
+        let fields = self.fields.iter().map(|(name, value)| match value.as_str() {
+            Some(value) => format!("{}={}", plain(name), plain(value)),
+            None => format!("{}={}", plain(name), plain(&value.to_string())),
+        });
+        message.into_iter().chain(fields).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Nothing that moves a terminal's cursor or forges a line.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+        .collect()
 }
 
 /// Which lines are wanted.
@@ -60,7 +78,7 @@ fn parse(raw: &str) -> Option<Parsed> {
 pub struct Filter {
     /// This and whatever is worse.
     pub level: Option<Level>,
-    pub plugin: Option<String>,
+    pub about: About,
 }
 
 impl Filter {
@@ -70,11 +88,13 @@ impl Filter {
             return *self == Self::default();
         };
         // The worse, the less, as `tracing` has it.
-        self.level.is_none_or(|least| parsed.level <= least)
-            && self
-                .plugin
-                .as_ref()
-                .is_none_or(|own| parsed.plugin.as_ref() == Some(own))
+        let About { plugin, tunnel } = &self.about;
+        let of = |field: &str, wanted: &Option<String>| {
+            let said = parsed.fields.get(field).and_then(Value::as_str);
+            wanted.as_deref().is_some_and(|wanted| said == Some(wanted))
+        };
+        let all = plugin.is_none() && tunnel.is_none();
+        self.level.is_none_or(|least| parsed.level <= least) && (all || of("plugin", plugin) || of("tunnel", tunnel))
     }
 }
 
@@ -185,12 +205,15 @@ mod tests {
         assert!(get(Some(0), &all).is_empty());
         let worse = Filter {
             level: Some(Level::WARN),
-            plugin: None,
+            ..Filter::default()
         };
         assert_eq!(messages(&get(None, &worse)), ["b", "c"]);
         let own = Filter {
-            level: None,
-            plugin: Some("p".into()),
+            about: About {
+                plugin: Some("p".into()),
+                tunnel: None,
+            },
+            ..Filter::default()
         };
         assert_eq!(messages(&get(None, &own)), ["b", "c", "e"]);
         assert_eq!(messages(&get(Some(2), &own)), ["c", "e"]);

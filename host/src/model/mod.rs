@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod chat;
+pub mod log;
 pub mod notice;
 pub mod plugin;
 pub mod reload;

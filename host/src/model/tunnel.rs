@@ -86,6 +86,8 @@ pub struct Status {
     pub since: Millis,
     /// The last ones of the present run, and when they were taken.
     pub figures: Option<(Millis, Figures)>,
+    /// How often it was open again after it had been lost, since it was opened.
+    pub reconnects: u32,
     /// The last look at it from its public side.
     pub reach: Option<Reach>,
     /// Another plugin that is taking its place, or the last one that could not.

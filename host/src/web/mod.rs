@@ -82,6 +82,7 @@ pub fn router(state: WebState) -> Router {
         .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))
         .route("/status/config/apply", post(pages::status::apply))
         .route("/status/backend/{action}", post(pages::status::backend))
+        .route("/log", get(pages::log::page))
         .route("/healthz", get(health::healthz))
         .route("/live", get(live::socket::upgrade))
         .route("/probe/{nonce}", get(probe::plain))

@@ -3,6 +3,7 @@
 
 use crate::model::activity::Note;
 use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
+use crate::model::log::{About, LogLine};
 pub use crate::model::reload::Pending;
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
@@ -313,6 +314,8 @@ pub trait StatusApi: Send + Sync + 'static {
     fn details(&self) -> Vec<plugin::Details>;
     /// What happened last, the newest first.
     fn activity(&self) -> watch::Receiver<Arc<VecDeque<Note>>>;
+    /// The newest `count` lines of the log's file, the oldest of them first.
+    fn log(&self, about: About, count: usize) -> Reply<'_, Vec<LogLine>>;
     /// Of Nexus.
     fn version(&self) -> &str;
     /// The configuration that counts, or the one that would if it were there.

@@ -396,6 +396,32 @@ async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
 }
 
 #[tokio::test]
+async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
+    let web = Web::new(true, local());
+    assert!(
+        web.get("/log?plugin=chat-echo", "")
+            .await
+            .location()
+            .starts_with("/login")
+    );
+    let (cookie, _) = web.cookie();
+    let shown = web.get("/log?plugin=%3Cscript%3E", &cookie).await;
+    assert_eq!(shown.status, 200);
+    assert!(
+        shown
+            .text
+            .contains("&#60;b&#62;said&#60;/b&#62; by plugin=&#60;script&#62;")
+            && !shown.text.contains("<script>"),
+        "{}",
+        shown.text
+    );
+    assert!(shown.text.contains("<li class=\"busy\">"), "a warning is seen");
+    let api = web.get("/api/v1/log?lines=many", &cookie).await;
+    assert_eq!(api.status, 400, "{}", api.text);
+    assert!(api.text.contains("\"detail\""));
+}
+
+#[tokio::test]
 async fn every_answer_carries_the_security_headers() {
     let web = Web::new(true, local());
     let (cookie, _) = web.cookie();

@@ -101,7 +101,7 @@ impl Shared {
     }
 
     pub(super) fn note(&self, tone: Tone, text: &str) {
-        tracing::info!("{text}");
+        tracing::info!(plugin = self.primary().plugin, "{text}");
         self.activity.note("chat", tone, text);
     }
 

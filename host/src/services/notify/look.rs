@@ -130,6 +130,7 @@ mod tests {
             url: url.map(Into::into),
             since: 0,
             figures: None,
+            reconnects: 0,
             reach: None,
             swap: None,
         }

@@ -3,8 +3,8 @@
 
 use crate::model::activity::{Activity, Tone};
 use crate::model::tunnel::{Reach, State, Status, Swap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// All tunnels, in the order of the configuration.
@@ -70,6 +70,15 @@ pub(super) struct Seat {
     board: Arc<Board>,
     own: watch::Sender<Status>,
     shown: AtomicBool,
+    losses: Mutex<Losses>,
+}
+
+/// For counting how often it came back.
+#[derive(Default)]
+struct Losses {
+    was_open: bool,
+    lost: bool,
+    came_back: u32,
 }
 
 impl Seat {
@@ -78,6 +87,7 @@ impl Seat {
             board,
             own: watch::Sender::new(status),
             shown: AtomicBool::new(shown),
+            losses: Mutex::default(),
         }
     }
 
@@ -105,6 +115,7 @@ impl Seat {
         let changed = self.own.send_if_modified(|status| {
             let before = status.clone();
             change(status);
+            status.reconnects = self.count(status);
             happened = event(&before, status);
             *status != before
         });
@@ -114,6 +125,19 @@ impl Seat {
                 self.board.note(&self.own.borrow().name, tone, &text);
             }
         }
+    }
+
+    fn count(&self, status: &Status) -> u32 {
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        match status.state {
+            State::Up { .. } | State::Degraded { .. } => {
+                losses.came_back += u32::from(std::mem::take(&mut losses.lost));
+                losses.was_open = true;
+            }
+            State::Off | State::Failed { .. } => *losses = Losses::default(),
+            _ => losses.lost = losses.was_open,
+        }
+        losses.came_back
     }
 
     fn publish(&self) {

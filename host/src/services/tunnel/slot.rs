@@ -121,6 +121,7 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
         url: None,
         since: now,
         figures: None,
+        reconnects: 0,
         reach: None,
         swap: None,
     }

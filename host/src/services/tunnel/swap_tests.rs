@@ -203,7 +203,13 @@ async fn one_swap_at_a_time() {
 
 #[tokio::test(start_paused = true)]
 async fn where_the_listener_has_a_fixed_port_the_old_one_goes_first_and_comes_back() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
+    // Free between two uses, so at an address where no other test takes any free port.
+    let own = if cfg!(target_os = "linux") {
+        "127.0.83.1:0"
+    } else {
+        "127.0.0.1:0"
+    };
+    let free = std::net::TcpListener::bind(own)
         .unwrap()
         .local_addr()
         .unwrap();

@@ -416,10 +416,33 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     closed.await.unwrap();
     assert_eq!(names(&rig.service.statuses().borrow()), ["main"]);
     assert_eq!((rig.doors(), first.events.is_closed()), (1, false));
-    assert_eq!(
-        rig.wanted.0.lock().unwrap()["another"],
-        false,
+    assert!(
+        !rig.wanted.0.lock().unwrap()["another"],
         "one of that name does not open by itself"
     );
     assert!(rig.service.remove("another").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_and_came_back_is_counted_until_it_is_closed() {
+    let mut rig = rig(Setup::default()).await;
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    run.up("http://a.example").await;
+    rig.until(|s| s.url.is_some() && s.reconnects == 0).await;
+    for lost in 1..=2 {
+        run.events
+            .send(Event::Reconnecting("no answer".to_owned()))
+            .await
+            .unwrap();
+        run.events.send(Event::Ready(1)).await.unwrap();
+        rig.until(|s| s.reconnects == lost).await;
+    }
+    run.end(Err(failure(FailureKind::Retry)));
+    let run = rig.run().await;
+    run.up("http://b.example").await;
+    rig.until(|s| s.reconnects == 3).await;
+    drop(obey(run));
+    rig.service.close("main").await.unwrap();
+    assert_eq!(rig.until(|s| s.state == State::Off).await.reconnects, 0);
 }

@@ -14,18 +14,21 @@ mod tunnels;
 
 use super::WebState;
 use super::identity::MaybeLogin;
+use super::pages;
 use super::port::{Backend, Pending};
 use crate::model::activity::Note;
+use crate::model::log::{About, LogLine};
 use crate::model::{plugin, tunnel};
 use axum::Json;
 use axum::Router;
-use axum::extract::{FromRequestParts as _, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts as _, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{StatusCode, header};
 use problem::Problem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a request: a prompt of half a mebibyte, escaped.
 const BODY: usize = 2 * 1024 * 1024;
@@ -52,6 +55,7 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/plugins/details", get(details))
         .route("/api/v1/activity", get(activity))
+        .route("/api/v1/log", get(log))
         .route("/api/v1/backend", get(chat::backend))
         .route("/api/v1/backend/start", post(chat::start))
         .route("/api/v1/backend/stop", post(chat::stop))
@@ -145,6 +149,26 @@ async fn details(State(state): State<WebState>) -> Json<Vec<plugin::Details>> {
 }
 
 /// The newest first.
+#[derive(Deserialize)]
+struct Lines {
+    plugin: Option<String>,
+    tunnel: Option<String>,
+    lines: Option<u16>,
+}
+
+/// The most lines that are given at once.
+const LINES: usize = 1_000;
+
+async fn log(
+    State(state): State<WebState>,
+    wanted: Result<Query<Lines>, QueryRejection>,
+) -> Result<Json<Vec<LogLine>>, Problem> {
+    let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let Lines { plugin, tunnel, lines } = wanted;
+    let count = lines.map_or(pages::log::LINES, |lines| usize::from(lines).min(LINES));
+    Ok(Json(state.services.status.log(About { plugin, tunnel }, count).await?))
+}
+
 async fn activity(State(state): State<WebState>) -> Json<Vec<Note>> {
     Json(state.services.status.activity().borrow().iter().cloned().collect())
 }

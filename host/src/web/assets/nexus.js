@@ -70,7 +70,25 @@ async function status() {
   });
 }
 
+// The page itself is asked for again; who has scrolled up stays there.
+function log() {
+  const box = document.getElementById('log');
+  const down = () => { box.scrollTop = box.scrollHeight; };
+  down();
+  setInterval(async () => {
+    if (document.hidden) return;
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer?.ok || answer.redirected) return;
+    const now = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('log');
+    if (!now || now.textContent === box.textContent) return;
+    const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
+    box.replaceChildren(...now.childNodes);
+    if (atEnd) down();
+  }, 2000);
+}
+
 localTimes(document);
+if (page === 'log') log();
 if (page === 'setup') setup();
 if (page === 'status') status();
 if (page === 'chat') import('./chat.js').then((chat) => chat.start());

@@ -2,6 +2,7 @@
 
 pub(super) mod account;
 pub(super) mod chat;
+pub(super) mod log;
 pub(super) mod login;
 pub(super) mod setup;
 pub(super) mod status;

@@ -60,6 +60,7 @@ struct TunnelRow {
     qr: Option<String>,
     history: Vec<NoteRow>,
     measured: Option<Measured>,
+    reconnects: u32,
     reach: Option<(Millis, String, bool)>,
     swap: Option<SwapRow>,
     /// Plugins that could take over.
@@ -214,6 +215,7 @@ impl TunnelRow {
                 .collect(),
             url,
             measured: status.figures.as_ref().and_then(Measured::new),
+            reconnects: status.reconnects,
             reach: status.reach.as_ref().map(|reach| match &reach.result {
                 tunnel::Reached::Yes { latency } => {
                     (reach.at, format!("reached from its public side in {latency} ms"), true)

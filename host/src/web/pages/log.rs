@@ -1,0 +1,61 @@
+//! `/log`: the newest lines of the log, of a plugin, of a tunnel or of all. The script asks for it again and again.
+
+use super::{Frame, failure, show};
+use crate::model::log::{About, LogLine};
+use crate::web::WebState;
+use crate::web::identity::LoggedIn;
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::header;
+use serde::Deserialize;
+
+/// Lines that are shown.
+pub(in crate::web) const LINES: usize = 200;
+
+#[derive(Template)]
+#[template(path = "log.html")]
+struct LogPage {
+    frame: Frame,
+    about: String,
+    lines: Vec<LogLine>,
+    /// How to see it in a terminal.
+    command: String,
+}
+
+#[derive(Deserialize)]
+pub(in crate::web) struct Which {
+    plugin: Option<String>,
+    tunnel: Option<String>,
+}
+
+pub(in crate::web) async fn page(
+    State(state): State<WebState>,
+    Query(which): Query<Which>,
+    owner: LoggedIn,
+) -> Response {
+    let about = match (&which.tunnel, &which.plugin) {
+        (Some(tunnel), _) => format!("tunnel {tunnel}"),
+        (None, Some(plugin)) => plugin.clone(),
+        (None, None) => "all".to_owned(),
+    };
+    let mut command = "nexus logs --follow".to_owned();
+    for (flag, name) in [("--tunnel", &which.tunnel), ("--plugin", &which.plugin)] {
+        if let Some(name) = name {
+            command = format!("{command} {flag} {name}");
+        }
+    }
+    let Which { plugin, tunnel } = which;
+    let lines = match state.services.status.log(About { plugin, tunnel }, LINES).await {
+        Ok(lines) => lines,
+        Err(error) => return failure(&error),
+    };
+    let backend = state.services.chat.backend().borrow().clone();
+    let page = LogPage {
+        frame: Frame::of("log", "Log", owner.login, backend),
+        about,
+        lines,
+        command,
+    };
+    ([(header::CACHE_CONTROL, "no-store")], show(&page)).into_response()
+}
