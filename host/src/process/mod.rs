@@ -45,6 +45,8 @@ mod tree;
 mod usage;
 
 pub use refusing::Refusing;
+#[cfg(target_os = "linux")]
+pub(crate) use tree::parent;
 
 use crate::time::Clock;
 use std::path::PathBuf;

@@ -30,6 +30,12 @@ pub(super) fn read(pid: i32) -> Option<Entry> {
     )
 }
 
+/// None: it is gone.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    let entry = read(i32::try_from(pid).ok()?)?;
+    u32::try_from(entry.parent).ok()
+}
+
 /// `PID (NAME) STATE PPID PGRP SESSION …`, and the name may hold spaces and parentheses.
 pub(super) fn parse(pid: i32, stat: &str) -> Option<Entry> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();

@@ -112,7 +112,7 @@ fn is_ours(pid: u32) -> bool {
     let own = std::process::id();
     let mut at = pid;
     for _ in 0..GENERATIONS {
-        match parent(at) {
+        match crate::process::parent(at) {
             Some(parent) if parent == own => return true,
             Some(0 | 1) => return false,
             Some(parent) => at = parent,
@@ -122,14 +122,6 @@ fn is_ours(pid: u32) -> bool {
     }
     // Nobody honest has so many ancestors.
     true
-}
-
-/// From `/proc/PID/stat`: what follows the name, which may hold anything, is `) STATE PARENT …`.
-#[cfg(target_os = "linux")]
-fn parent(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Elsewhere the process tree is not asked.
@@ -149,7 +141,7 @@ mod tests {
         assert!(is_ours(child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(!is_ours(parent(std::process::id()).unwrap()));
+        assert!(!is_ours(crate::process::parent(std::process::id()).unwrap()));
         assert!(!is_ours(1));
         assert!(is_ours(child.id()), "one that is gone cannot be told from ours");
     }

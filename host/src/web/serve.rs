@@ -5,14 +5,17 @@
 
 use super::{Connection, Ingress, WebState, router};
 use crate::timeouts::HTTP_READ;
-use axum::body::Body;
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::HttpService;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,25 +35,41 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shutdown: CancellationToken) {
     let app = router(state);
     let ingress = Arc::new(ingress);
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let each = |stream: TcpStream, peer| {
+        let connection = Connection {
+            ingress: Arc::clone(&ingress),
+            peer,
+            closing: shutdown.child_token(),
+        };
+        // Streamed answers are small frames; waiting to fill a packet only adds delay.
+        let _ = stream.set_nodelay(true);
+        one(stream, connection, app.clone())
+    };
+    accept(listener, CONNECTIONS, &shutdown, each).await;
+}
+
+/// Hands at most `connections` at a time to `each`, until `shutdown` is cancelled; then waits a few seconds for those that
+/// run.
+pub(super) async fn accept<F>(
+    listener: TcpListener,
+    connections: usize,
+    shutdown: &CancellationToken,
+    each: impl Fn(TcpStream, SocketAddr) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(connections));
     let tasks = TaskTracker::new();
-    let accept = async {
+    let accepting = async {
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 return;
             };
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let connection = Connection {
-                        ingress: Arc::clone(&ingress),
-                        peer,
-                        closing: shutdown.child_token(),
-                    };
-                    let app = app.clone();
-                    // Streamed answers are small frames; waiting to fill a packet only adds delay.
-                    let _ = stream.set_nodelay(true);
+                    let served = each(stream, peer);
                     tasks.spawn(async move {
-                        one(stream, connection, app).await;
+                        served.await;
                         drop(slot);
                     });
                 }
@@ -62,7 +81,7 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
         }
     };
     tokio::select! {
-        () = accept => {}
+        () = accepting => {}
         () = shutdown.cancelled() => {}
     }
     drop(listener);
@@ -72,7 +91,7 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
     }
 }
 
-/// One connection, to its end.
+/// One connection of the page, to its end.
 pub(super) async fn one(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     connection: Connection,
@@ -84,10 +103,27 @@ pub(super) async fn one(
         request.extensions_mut().insert(connection.clone());
         app.clone().oneshot(request)
     });
+    converse(stream, service, HEADER_BYTES, closing).await;
+}
+
+/// HTTP over one connection, to its end; when `closing` is cancelled, to the end of the request that runs.
+pub(super) async fn converse<S, B>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: S,
+    header_bytes: usize,
+    closing: CancellationToken,
+) where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_READ)
-        .max_buf_size(HEADER_BYTES)
+        .max_buf_size(header_bytes)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

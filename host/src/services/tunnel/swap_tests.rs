@@ -209,10 +209,7 @@ async fn where_the_listener_has_a_fixed_port_the_old_one_goes_first_and_comes_ba
     } else {
         "127.0.0.1:0"
     };
-    let free = std::net::TcpListener::bind(own)
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = std::net::TcpListener::bind(own).unwrap().local_addr().unwrap();
     let (mut rig, old) = opened(Setup {
         listen: free,
         ..Setup::default()

@@ -7,26 +7,21 @@
 mod text;
 
 use super::port::{Phase, Services};
-use super::serve::{ACCEPT_PAUSE, DRAIN};
+use super::serve::{accept, converse};
 use super::{WebState, live};
 use crate::model::plugin::Details;
 use crate::model::tunnel::{Reached, State, Status};
 use crate::process;
-use crate::timeouts::HTTP_READ;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use text::{Kind, Page};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Connections at once. Whoever collects keeps one.
 const CONNECTIONS: usize = 16;
@@ -47,59 +42,15 @@ pub async fn serve(listener: TcpListener, state: WebState, shutdown: Cancellatio
         live: state.live,
         loopback: listener.local_addr().is_ok_and(|at| at.ip().is_loopback()),
     };
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    let tasks = TaskTracker::new();
-    let accept = async {
-        loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                return;
-            };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let (source, closing) = (source.clone(), shutdown.child_token());
-                    tasks.spawn(async move {
-                        one(stream, source, closing).await;
-                        drop(slot);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection for the metrics");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+    let each = |stream: TcpStream, _| {
+        let (source, closing) = (source.clone(), shutdown.child_token());
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let source = source.clone();
+            async move { Ok::<_, Infallible>(answer(&source, &request).await) }
+        });
+        converse(stream, service, HEADER_BYTES, closing)
     };
-    tokio::select! {
-        () = accept => {}
-        () = shutdown.cancelled() => {}
-    }
-    drop(listener);
-    tasks.close();
-    // What does not end by then is dropped with the runtime.
-    let _ = tokio::time::timeout(DRAIN, tasks.wait()).await;
-}
-
-async fn one(stream: TcpStream, source: Source, closing: CancellationToken) {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let source = source.clone();
-        async move { Ok::<_, Infallible>(answer(&source, &request).await) }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HTTP_READ)
-        .max_buf_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut served = std::pin::pin!(served);
-    let result = tokio::select! {
-        result = served.as_mut() => result,
-        () = closing.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            tokio::time::timeout(DRAIN, served).await.unwrap_or(Ok(()))
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection for the metrics ended");
-    }
+    accept(listener, CONNECTIONS, &shutdown, each).await;
 }
 
 async fn answer<B>(source: &Source, request: &Request<B>) -> Response<Full<Bytes>> {
