@@ -4,6 +4,7 @@
 #[path = "../../examples/web_preview/fake.rs"]
 mod fake;
 mod live;
+mod operating;
 #[path = "../../examples/web_preview/script.rs"]
 mod script;
 
@@ -13,7 +14,6 @@ use fake::{Fakes, PASSWORD, TOKEN};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use nexus::time::SystemClock;
-use nexus::web::port::ConfigApi as _;
 use nexus::web::{Connection, Ingress, WebState, router};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -341,84 +341,6 @@ async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
         web.send(post("wrong")).await;
     }
     assert!(web.send(post("wrong")).await.text.contains("in 30 minutes"));
-}
-
-#[tokio::test]
-async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
-    let web = Web::new(true, local());
-    let (cookie, login) = web.cookie();
-    let shown = web.get("/status", &cookie).await;
-    assert!(
-        shown.text.contains("tunnel.main.plugin") && shown.text.contains("&#34;tunnel-bore&#34;"),
-        "{}",
-        shown.text
-    );
-    let apply = |id: &str, csrf: &str| format!("csrf={csrf}&id={id}");
-    let id = shown.hidden("id");
-
-    *web.fakes.auth.stale.lock().unwrap() = true;
-    let sent = web.post("/status/config/apply", &cookie, apply(&id, &login.csrf)).await;
-    assert_eq!(sent.location(), "/login?again=1&next=/status");
-    assert!(web.fakes.config.pending().borrow().is_some());
-    let form = web.get(sent.location(), &cookie).await;
-    assert!(form.text.contains("<h1>Log in again</h1>"), "{}", form.text);
-    let jar = format!("{cookie}; {}", form.jar());
-    let body = |password: &str| {
-        format!(
-            "csrf={}&state={}&next=/status&field-account=ada&field-password={}",
-            form.hidden("csrf"),
-            form.hidden("state"),
-            password.replace(' ', "+")
-        )
-    };
-    let wrong = web.post("/login", &jar, body("wrong")).await;
-    assert!(wrong.text.contains("<h1>Log in again</h1>"));
-    assert_eq!(web.get("/status", &cookie).await.status, 200, "the session stays");
-    let done = web.post("/login", &jar, body(PASSWORD)).await;
-    assert_eq!(done.location(), "/status");
-    assert_eq!(
-        web.get("/status", &cookie).await.location(),
-        "/login?next=/status",
-        "the new login takes the place of the old one"
-    );
-
-    *web.fakes.auth.stale.lock().unwrap() = false;
-    let fresh = done.jar();
-    let csrf = web.get("/status", &fresh).await.hidden("csrf");
-    let other = web.post("/status/config/apply", &fresh, apply("another", &csrf)).await;
-    assert!(other.status == 409 && other.text.contains("something else by now"));
-    let sent = web.post("/status/config/apply", &fresh, apply(&id, &csrf)).await;
-    assert_eq!(sent.location(), "/status");
-    let mut pending = web.fakes.config.pending();
-    let applied = tokio::time::timeout(std::time::Duration::from_secs(10), pending.wait_for(Option::is_none)).await;
-    applied.unwrap().unwrap();
-    assert!(!web.get("/status", &fresh).await.text.contains("/status/config/apply"));
-}
-
-#[tokio::test]
-async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
-    let web = Web::new(true, local());
-    assert!(
-        web.get("/log?plugin=chat-echo", "")
-            .await
-            .location()
-            .starts_with("/login")
-    );
-    let (cookie, _) = web.cookie();
-    let shown = web.get("/log?plugin=%3Cscript%3E", &cookie).await;
-    assert_eq!(shown.status, 200);
-    assert!(
-        shown
-            .text
-            .contains("&#60;b&#62;said&#60;/b&#62; by plugin=&#60;script&#62;")
-            && !shown.text.contains("<script>"),
-        "{}",
-        shown.text
-    );
-    assert!(shown.text.contains("<li class=\"busy\">"), "a warning is seen");
-    let api = web.get("/api/v1/log?lines=many", &cookie).await;
-    assert_eq!(api.status, 400, "{}", api.text);
-    assert!(api.text.contains("\"detail\""));
 }
 
 #[tokio::test]
