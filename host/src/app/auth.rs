@@ -161,7 +161,7 @@ impl AuthApi for AuthAdapter {
         async move {
             match self.auth.login(state, input, &client(visitor)).await {
                 Ok(Progress::Done(made)) => {
-                    self.note(visitor, Tone::Good, "somebody logged in");
+                    self.note(visitor, Tone::Good, &format!("{} logged in", made.login.user.account));
                     Ok(LoginOutcome::LoggedIn(self.made(made)))
                 }
                 Ok(Progress::Next(page)) => Ok(LoginOutcome::Form(self.form(page).await?)),

@@ -60,6 +60,20 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             if tunnel.autostart { ", opened at start" } else { "" }
         ));
     }
+    if let Some(metrics) = &config.metrics {
+        say(&format!("  metrics http://{}/metrics", metrics.listen));
+    }
+    if let Some(notify) = &config.notify {
+        let by = match (&notify.command, &notify.webhook) {
+            (Some(_), Some(_)) => "a command and a webhook",
+            (Some(_), None) => "a command",
+            (None, _) => "a webhook",
+        };
+        say(&format!(
+            "  notify  by {by}, of {} kinds of events",
+            notify.events.len()
+        ));
+    }
     for (plugin, program, path) in missing_programs(&config) {
         complain(&format!(
             "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this machine has no such program. Correct \

@@ -1,7 +1,7 @@
 //! What holds for every request, before any handler: the Host check, the Origin check, and the headers that keep a
 //! browser from doing more than the page needs.
 
-use super::{Connection, Site};
+use super::{Connection, Site, api};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -24,6 +24,7 @@ pub(super) async fn guard(mut request: Request, next: Next) -> Response {
                 next.run(request).await
             }
         },
+        Err((status, why)) if request.uri().path().starts_with("/api/") => api::refuse(status, &why),
         Err(refusal) => refusal.into_response(),
     };
     harden(response.headers_mut());

@@ -146,7 +146,7 @@ impl AuthService {
         {
             Charge::Allowed { left } => Ok(left),
             Charge::LockedUntil(until) => {
-                tracing::info!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until);
+                tracing::warn!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until);
                 Err(AuthError::Locked { until })
             }
         }

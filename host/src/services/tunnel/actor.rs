@@ -184,7 +184,7 @@ impl Actor {
     async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
         // What is looked for every few seconds is said once.
         if self.said.replace(why.clone()).as_ref() != Some(&why) {
-            tracing::info!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+            tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
         }
         if self
             .up_since

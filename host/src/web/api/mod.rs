@@ -81,6 +81,11 @@ fn routes() -> Router<WebState> {
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
 }
 
+/// What the guard of all listeners turns away, as the rest of the API says it.
+pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
+    Problem::of(status, why.trim_end()).into_response()
+}
+
 /// What is below `/api/` and not there.
 pub(super) async fn nothing() -> Response {
     Problem::of(

@@ -14,12 +14,15 @@ use futures::stream::BoxStream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// Requests of one client that run at a time.
 const REQUESTS: usize = 16;
 /// How often what is measured is sent to whoever looks at the status.
 const MEASURE: Duration = Duration::from_secs(5);
+
+/// Between two looks at the status, however much happens: each asks the system about all processes.
+const STATUS_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,10 @@ pub(super) struct Pump {
     subscription: Option<Subscription>,
     requests: Arc<Semaphore>,
     status: bool,
+    /// Something of the status changed since it was sent.
+    stale: bool,
+    /// When it was sent last.
+    sent: Instant,
 }
 
 /// Runs until the client is gone or breaks the protocol. Backpressure: `out` is bounded, and while it is full nothing
@@ -61,6 +68,8 @@ pub(super) async fn run(
         subscription: None,
         requests,
         status: false,
+        stale: false,
+        sent: Instant::now(),
     };
     match pump.converse(&mut inputs).await {
         Ok(never) => match never {},
@@ -86,27 +95,27 @@ impl Pump {
             self.send_status(&mut plugins, &mut tunnels).await?;
         }
         loop {
+            let soon = tokio::time::sleep_until(self.sent + STATUS_PAUSE);
             tokio::select! {
                 input = inputs.recv() => self.input(input.ok_or(End::Gone)?).await?,
                 frame = next(&mut self.subscription) => self.frame(frame).await?,
                 Ok(()) = list.changed() => self.send_list(&mut list).await?,
                 Ok(()) = backend.changed() => {
                     self.send_backend(&mut backend).await?;
-                    if self.status {
-                        self.send_status(&mut plugins, &mut tunnels).await?;
-                    }
+                    self.stale = true;
                 }
-                Ok(()) = plugins.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
-                _ = measure.tick(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+                () = soon, if self.stale && self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+                _ = measure.tick(), if self.status => self.stale = true,
+                Ok(()) = plugins.changed(), if self.status => self.stale = true,
+                Ok(()) = tunnels.changed(), if self.status => self.stale = true,
                 Ok(()) = activity.changed(), if self.status => {
                     activity.borrow_and_update();
-                    self.send_status(&mut plugins, &mut tunnels).await?;
+                    self.stale = true;
                 }
                 Ok(()) = config.changed(), if self.status => {
                     config.borrow_and_update();
-                    self.send_status(&mut plugins, &mut tunnels).await?;
+                    self.stale = true;
                 }
-                Ok(()) = tunnels.changed(), if self.status => self.send_status(&mut plugins, &mut tunnels).await?,
             }
         }
     }
@@ -165,6 +174,8 @@ impl Pump {
         let html = pages::status::fragment(&self.state, &self.viewer.login.csrf, &self.viewer.site.place)
             .await
             .unwrap_or_default();
+        self.stale = false;
+        self.sent = Instant::now();
         self.send(Server::Status { plugins, tunnels, html }).await
     }
 
