@@ -79,21 +79,26 @@ impl World {
 
     /// Another client that looks at a session.
     pub async fn look(&self, session: &str, from: Option<u64>) -> Conversation {
-        let mut socket = self.browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 1})).await;
-        let mut conversation = Conversation::new(session.to_owned(), socket);
-        conversation.subscribe(from).await;
-        conversation
+        Conversation::look(&self.browser, session, from).await
     }
 }
 
 /// Waits until the backend is up, and no example.
 pub async fn ready(browser: &Browser) {
+    up(browser, false).await;
+}
+
+/// The same where an example is what is wanted.
+pub async fn ready_example(browser: &Browser) {
+    up(browser, true).await;
+}
+
+async fn up(browser: &Browser, example: bool) {
     let mut socket = browser.socket("/live").await.unwrap();
     socket.send(&json!({"type": "hello", "protocol": 1})).await;
     socket
         .until(|frame| {
-            frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == false
+            frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == example
         })
         .await;
 }
@@ -132,6 +137,15 @@ impl Conversation {
             .to_owned();
         let mut conversation = Conversation::new(session, socket);
         conversation.subscribe(None).await;
+        conversation
+    }
+
+    /// A client of a session that there is already.
+    pub async fn look(browser: &Browser, session: &str, from: Option<u64>) -> Self {
+        let mut socket = browser.socket("/live").await.unwrap();
+        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        let mut conversation = Self::new(session.to_owned(), socket);
+        conversation.subscribe(from).await;
         conversation
     }
 

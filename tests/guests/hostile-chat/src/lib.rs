@@ -3,7 +3,7 @@
 //! * the name of an [`attack`]: admitted, begins to answer, and then does that; what it survives, it tells. `call trap` and
 //!   so on: within the call of `prompt` itself, before it is admitted.
 //! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `stream N`: N pieces, one every
-//!   20 ms, each with the time of its sending.
+//!   20 ms, each with the time of its sending. `fast N`: N numbered words, without a pause.
 //! * `garbage`: all that the contract says no plugin does, within its own session. `forge SESSION`: events for that one.
 //! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`; `other-process`: the
 //!   same with another name.
@@ -255,6 +255,10 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), 
                 for _ in 0..count.parse::<u32>().unwrap_or(0) {
                     clock::sleep(20).await;
                     talk.say(events, &format!("{}\n", clock::now())).await?;
+                }
+            } else if let Some(count) = other.strip_prefix("fast ") {
+                for n in 0..count.parse::<u32>().unwrap_or(0) {
+                    talk.say(events, &format!("word{n} ")).await?;
                 }
             } else {
                 let words = attack::perform(other, open_stream).await;

@@ -1,0 +1,119 @@
+//! What the services of Nexus see: the supervised actor behind its gate and its limits, by the traits of the runtime's
+//! port. Nothing of it was made for this bench.
+
+use crate::guests::{EVENTS, VERSION};
+use anyhow::{Context as _, anyhow, ensure};
+use nexus::config::resolved::{Grants, Limits, Plugin, Source};
+use nexus::model::plugin::{Availability, Kind, State};
+use nexus::runtime::port::{CallError, ChatBackend, Feed, TunnelProvider};
+use nexus::runtime::{Loaded, Runtime, RuntimeOptions};
+use nexus::{outgoing, process, store, time, timeouts};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A runtime with a data directory of its own, as a host has one.
+pub struct Host {
+    runtime: Arc<Runtime>,
+    _dir: tempfile::TempDir,
+}
+
+impl Host {
+    pub fn new() -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let runtime = Runtime::new(RuntimeOptions {
+            data_dir: dir.path().to_owned(),
+            clock: Arc::new(time::SystemClock),
+            processes: Arc::new(process::Refusing::new("there are none here")),
+            outgoing: Arc::new(outgoing::Client::new()),
+            kv: Arc::new(store::Store::open(dir.path())?),
+        })?;
+        Ok(Self { runtime, _dir: dir })
+    }
+
+    /// From the component's file to what can be started. The second time its compiled code comes from the cache.
+    pub fn load(&self, kind: Kind, file: &Path) -> anyhow::Result<Loaded> {
+        let plugin = Plugin {
+            name: "bench".to_owned(),
+            kind,
+            source: Source::File(file.to_owned()),
+            config: serde_json::Map::new(),
+            grants: Grants::default(),
+            limits: Limits {
+                memory: 64 << 20,
+                cpu: timeouts::GUEST_CPU,
+                call: timeouts::PLUGIN_CALL,
+                streams: 64,
+                processes: 1,
+                log_lines: 100,
+            },
+        };
+        Ok(self.runtime.load(&plugin, None)?)
+    }
+
+    /// A tunnel provider that runs.
+    pub async fn tunnel(&self, loaded: Loaded) -> anyhow::Result<Tunnel> {
+        let tunnel = self.runtime.tunnel(loaded, "bench.tunnel".to_owned())?;
+        tunnel.start();
+        let mut status = tunnel.status();
+        status.wait_for(|s| s.state == State::Running).await?;
+        Ok(Tunnel(tunnel))
+    }
+
+    /// A chat backend that runs.
+    pub async fn chat(&self, loaded: Loaded) -> anyhow::Result<Chat> {
+        let chat = self.runtime.chat(loaded, std::env::temp_dir())?;
+        chat.start();
+        let mut status = chat.status();
+        status.wait_for(|s| s.state == State::Running).await?;
+        Ok(Chat(chat))
+    }
+}
+
+pub struct Tunnel(Arc<dyn TunnelProvider>);
+
+impl Tunnel {
+    pub async fn calls(&self, count: usize) -> anyhow::Result<()> {
+        for _ in 0..count {
+            let answer = self.0.probe().await?;
+            ensure!(answer == Availability::Ready(VERSION.to_owned()), "{answer:?}");
+        }
+        Ok(())
+    }
+
+    /// Falls, and answers again. `at_once`: without the supervisor's pause, as after a press of the page's button.
+    pub async fn fall(&self, at_once: bool) -> anyhow::Result<()> {
+        match self.0.run(([127, 0, 0, 1], 1).into()).await {
+            Err(CallError::Crashed(_)) => {}
+            other => return Err(anyhow!("it should have fallen: {other:?}")),
+        }
+        if at_once {
+            self.0.start();
+        } else {
+            // What a caller gets meanwhile is "try again": here somebody waits instead.
+            let mut status = self.0.status();
+            status.wait_for(|s| s.state == State::Running).await?;
+        }
+        self.calls(1).await
+    }
+}
+
+pub struct Chat(Arc<dyn ChatBackend>);
+
+impl Chat {
+    pub async fn calls(&self, count: usize) -> anyhow::Result<()> {
+        for _ in 0..count {
+            self.0.probe().await?;
+        }
+        Ok(())
+    }
+
+    /// All events of one connection, as the service that writes the journal gets them.
+    pub async fn events(&self) -> anyhow::Result<()> {
+        let mut feed = self.0.events();
+        for _ in 0..EVENTS {
+            let event = feed.recv().await.context("the feed ended")?;
+            ensure!(matches!(event, Feed::Event(_)), "{event:?}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! Readers of opencode's own event stream, beside Nexus.
+
+use base64::Engine as _;
+use futures::StreamExt as _;
+use nexus_tests::world::World;
+use nexus_tests::{processes, sse};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs;
+use std::time::Instant;
+
+/// When each delta came, by its text; no two are alike.
+pub(crate) type Arrivals = HashMap<String, Instant>;
+
+/// Where the opencode of this world listens, and what it wants to hear.
+#[derive(Clone)]
+pub(crate) struct Direct {
+    port: String,
+    basic: String,
+}
+
+impl Direct {
+    pub(crate) fn find(world: &mut World) -> Self {
+        let pid = world.opencode_pid();
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+        let password = environment
+            .split(|byte| *byte == 0)
+            .filter_map(|entry| std::str::from_utf8(entry).ok())
+            .find_map(|entry| entry.strip_prefix("OPENCODE_SERVER_PASSWORD="))
+            .unwrap();
+        let command = processes::command_line(pid);
+        let after = command.split("--port ").nth(1).unwrap();
+        Self {
+            port: after.split_whitespace().next().unwrap().to_owned(),
+            basic: base64::engine::general_purpose::STANDARD.encode(format!("opencode:{password}")),
+        }
+    }
+
+    /// The arrivals of the next `count` deltas.
+    pub(crate) async fn read(self, count: usize) -> Arrivals {
+        let client = nexus_tests::http().build().unwrap();
+        let request = client
+            .get(format!("http://127.0.0.1:{}/global/event", self.port))
+            .header("authorization", format!("Basic {}", self.basic));
+        let mut body = request.send().await.unwrap().bytes_stream();
+        let mut parser = sse::Parser::default();
+        let mut seen = HashMap::new();
+        while seen.len() < count {
+            let bytes = body.next().await.unwrap().unwrap();
+            let now = Instant::now();
+            for data in parser.push(&bytes) {
+                let event: Value = serde_json::from_str(&data).unwrap();
+                let payload = &event["payload"];
+                if payload["type"] == "message.part.delta" {
+                    seen.insert(payload["properties"]["delta"].as_str().unwrap().to_owned(), now);
+                }
+            }
+        }
+        seen
+    }
+}

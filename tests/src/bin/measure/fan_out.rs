@@ -1,0 +1,103 @@
+//! How many events a second reach one client, and a hundred of the same conversation.
+
+use nexus_tests::browser::{Browser, Socket};
+use nexus_tests::guests::guest;
+use nexus_tests::nexus::Start;
+use nexus_tests::processes::cpu;
+use nexus_tests::tunnels::stop;
+use nexus_tests::world::{Conversation, ready};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// Words of the answer; each is an event.
+const WORDS: usize = 20_000;
+const RUNS: usize = 3;
+
+/// What one run came to.
+struct Run {
+    /// From the first event to the last, at the client that was last.
+    seconds: f64,
+    /// CPU of Nexus, and of this program with all its clients.
+    nexus: Duration,
+    clients: Duration,
+}
+
+pub(crate) async fn measure() {
+    let (mut alone, mut hundred) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        alone.push(run(1).await);
+        hundred.push(run(100).await);
+    }
+    for (clients, mut runs) in [(1, alone), (100, hundred)] {
+        runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        let Run {
+            seconds,
+            nexus,
+            clients: ours,
+        } = &runs[RUNS / 2];
+        let rate = WORDS as f64 / seconds;
+        let delivered = (WORDS * clients) as f64;
+        println!(
+            "| events a second to {clients} client{}, each / in all; CPU of Nexus an event that is delivered; CPU of Nexus / of the \
+             clients, of 200 % | {rate:.0} / {:.0}; {:.1} µs; {:.0} % / {:.0} % |",
+            if clients == 1 { "" } else { "s" },
+            delivered / seconds,
+            nexus.as_secs_f64() * 1e6 / delivered,
+            nexus.as_secs_f64() / seconds * 100.0,
+            ours.as_secs_f64() / seconds * 100.0
+        );
+    }
+}
+
+/// A Nexus of its own, with a backend that sends as fast as it can, an event at a time.
+async fn run(clients: usize) -> Run {
+    let config = format!(
+        "[chat.main]\nplugin = \"hostile-chat\"\n[plugin.hostile-chat]\nsource = {:?}\ngrants.store_quota = \"1 MiB\"\n",
+        guest("hostile-chat")
+    );
+    let nexus = Start::new().config(config).up();
+    let owner = Browser::set_up(&nexus).await;
+    ready(&owner).await;
+    let mut author = Conversation::create(&owner, &nexus).await;
+    let mut readers = Vec::new();
+    for _ in 0..clients {
+        let mut socket = owner.socket("/live").await.unwrap();
+        socket
+            .send(&json!({"type": "hello", "protocol": 1, "session": author.session}))
+            .await;
+        socket.until(|frame| frame["type"] == "state").await;
+        readers.push(tokio::spawn(read(socket)));
+    }
+    let before = (cpu(nexus.pid()), cpu(std::process::id()));
+    author.prompt(&format!("fast {WORDS}")).await;
+    // The author looks no longer: what is counted are the readers.
+    drop(author);
+    let mut seconds: f64 = 0.0;
+    for reader in readers {
+        seconds = seconds.max(reader.await.unwrap());
+    }
+    let run = Run {
+        seconds,
+        nexus: cpu(nexus.pid()) - before.0,
+        clients: cpu(std::process::id()) - before.1,
+    };
+    stop(nexus);
+    run
+}
+
+/// Reads until the answer is whole. How long that took from its first event on.
+async fn read(mut socket: Socket) -> f64 {
+    let (mut first, mut seen) = (None, 0);
+    loop {
+        let text = socket.next_text().await.expect("the socket was closed");
+        // The first one is the backend's own beginning.
+        if text.contains(r#""type":"delta""#) && !text.contains("heard") {
+            first.get_or_insert_with(Instant::now);
+            assert!(text.contains(&format!("\"word{seen} \"")), "not word{seen}: {text}");
+            seen += 1;
+            if seen == WORDS {
+                return first.unwrap().elapsed().as_secs_f64();
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How much later an event comes through Nexus than from opencode itself: locally, and through each tunnel beside that.
+
+use crate::direct::{Arrivals, Direct};
+use crate::tunnels::Tunnels;
+use crate::{percentile, sorted};
+use nexus_tests::browser::Browser;
+use nexus_tests::world::{Conversation, World};
+use serde_json::json;
+use std::time::Instant;
+
+const CHUNKS: usize = 1000;
+/// A second.
+const RATE: usize = 50;
+
+/// The arrivals of the same deltas at each of the readers.
+struct Phase {
+    direct: Arrivals,
+    /// Another one like it: what opencode itself puts between two of its listeners is not to be laid at our door.
+    beside: Arrivals,
+    local: Arrivals,
+    far: Option<Arrivals>,
+}
+
+pub(crate) async fn measure() {
+    let tunnels = Tunnels::prepare().await;
+    let mut world = World::up(&tunnels.config()).await;
+    let direct = Direct::find(&mut world);
+    println!(
+        "\n{CHUNKS} events each, {RATE} a second; ms, p50 / p90 / p99.\n\n\
+         | in one run | added to opencode read directly, local | the same through the tunnel | the tunnel's part | noise: two \
+         direct readers |\n| --- | --- | --- | --- | --- |"
+    );
+    let alone = phase(&world, &direct, None).await;
+    print("no tunnel", &alone);
+    for (name, what) in tunnels.all() {
+        let far = tunnels.open(&world.browser, name).await;
+        let phase = phase(&world, &direct, Some(&far)).await;
+        tunnels.close(&world.browser, name).await;
+        print(what, &phase);
+    }
+}
+
+fn print(what: &str, phase: &Phase) {
+    let far = phase.far.as_ref();
+    println!(
+        "| {what} | {} | {} | {} | {} |",
+        figures(&phase.direct, &phase.local),
+        far.map_or("–".to_owned(), |far| figures(&phase.direct, far)),
+        far.map_or("–".to_owned(), |far| figures(&phase.local, far)),
+        figures(&phase.direct, &phase.beside)
+    );
+}
+
+async fn phase(world: &World, direct: &Direct, far: Option<&Browser>) -> Phase {
+    let mut local = world.conversation().await;
+    let one = tokio::spawn(direct.clone().read(CHUNKS));
+    let other = tokio::spawn(direct.clone().read(CHUNKS));
+    let far = match far {
+        Some(browser) => {
+            let mut far = Conversation::look(browser, &local.session, None).await;
+            far.frames_until(|frame| frame["type"] == "state").await;
+            Some(tokio::spawn(async move { arrivals(&mut far).await }))
+        }
+        None => None,
+    };
+    local.prompt(&format!("[[stamp n={CHUNKS} rate={RATE}]]")).await;
+    let seen = arrivals(&mut local).await;
+    let phase = Phase {
+        direct: one.await.unwrap(),
+        beside: other.await.unwrap(),
+        local: seen,
+        far: match far {
+            Some(reader) => Some(reader.await.unwrap()),
+            None => None,
+        },
+    };
+    local.until_idle().await;
+    phase
+}
+
+async fn arrivals(conversation: &mut Conversation) -> Arrivals {
+    let mut seen = Arrivals::new();
+    while seen.len() < CHUNKS {
+        let frame = conversation
+            .frames_until(|frame| frame["event"]["type"] == json!("delta"))
+            .await;
+        seen.insert(frame["event"]["text"].as_str().unwrap().to_owned(), Instant::now());
+    }
+    seen
+}
+
+/// How much later each delta came to the second reader: percentiles.
+fn figures(one: &Arrivals, other: &Arrivals) -> String {
+    let later = one.iter().filter_map(|(text, at)| {
+        let then = other.get(text)?;
+        Some(match then.checked_duration_since(*at) {
+            Some(later) => later.as_secs_f64() * 1e3,
+            None => -at.duration_since(*then).as_secs_f64() * 1e3,
+        })
+    });
+    let all = sorted(later.collect());
+    let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|p| percentile(&all, p));
+    format!("{p50:.2} / {p90:.2} / {p99:.2}")
+}
