@@ -1,6 +1,7 @@
 //! The components inside this binary. `nexus plugin build --builtin` writes them and the list of them.
 
-const ALL: &[(&str, &[u8])] = include!("../builtin/components.in");
+// A static: a constant is copied into every unit of code that names it, and these are megabytes.
+static ALL: &[(&str, &[u8])] = include!("../builtin/components.in");
 
 /// Name and bytes of each, sorted by name.
 pub fn all() -> &'static [(&'static str, &'static [u8])] {
