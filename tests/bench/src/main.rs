@@ -1,8 +1,6 @@
 //! What a plugin costs in Nexus, beside the same component in wasmtime alone and beside a plugin of Extism that does the
 //! same: `./tests/measure` runs it. The competitors take turns within each round, so that noise hits all of them; what is
 //! printed is the median over the rounds.
-//!
-//! It runs as the host does: tasks on a runtime of tokio with two threads.
 #![allow(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::print_stdout)]
 
 mod guests;
@@ -15,6 +13,7 @@ use anyhow::Context as _;
 use guests::EVENTS;
 use nexus::model::plugin::Kind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use table::{Row, Samples};
 
@@ -36,24 +35,32 @@ macro_rules! timed {
 }
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        // A task like any other, and not what the main thread waits for: that one is woken across threads.
-        tokio::spawn(async {
-            let files = Files::write()?;
-            running(&files).await?;
-            loading(&files)
-        })
-        .await?
-    })
+    use tokio::runtime::Builder;
+    let files = Files::write()?;
+    println!("Calls, events and falls, on two threads as in the host:\n");
+    on(Builder::new_multi_thread().worker_threads(2), running(files.clone()))?;
+    println!("\nThe same on one thread, where nothing is woken across threads:\n");
+    on(&mut Builder::new_current_thread(), running(files.clone()))?;
+    println!("\nFrom the file to what can be started:\n");
+    on(
+        Builder::new_multi_thread().worker_threads(2),
+        async move { loading(&files) },
+    )
+}
+
+/// As a task like any other, and not what the main thread waits for: that one is woken across threads.
+fn on(
+    builder: &mut tokio::runtime::Builder,
+    work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<()> {
+    let runtime = builder.enable_all().build()?;
+    runtime.block_on(async { tokio::spawn(work).await? })
 }
 
 /// The components that are measured.
+#[derive(Clone)]
 struct Files {
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     caller: Vec<u8>,
     streamer: Vec<u8>,
     extism: Vec<u8>,
@@ -62,7 +69,7 @@ struct Files {
 impl Files {
     fn write() -> anyhow::Result<Self> {
         let files = Self {
-            dir: tempfile::tempdir()?,
+            dir: Arc::new(tempfile::tempdir()?),
             caller: guests::caller()?,
             streamer: guests::streamer()?,
             extism: guests::extism()?,
@@ -82,7 +89,7 @@ fn builtin(name: &str) -> PathBuf {
 }
 
 /// Calls, events and restarts.
-async fn running(files: &Files) -> anyhow::Result<()> {
+async fn running(files: Files) -> anyhow::Result<()> {
     let engine = in_wasmtime::engine()?;
     let pre = |bytes: &[u8]| in_wasmtime::pre(&engine, &in_wasmtime::compile(&engine, bytes)?);
     let echo = builtin("chat-echo");
@@ -199,7 +206,6 @@ fn loading(files: &Files) -> anyhow::Result<()> {
             rows.push((words(how, n), samples, n == 0));
         }
     }
-    println!();
     let rows: Vec<_> = rows
         .iter()
         .map(|(what, samples, extism)| Row {
