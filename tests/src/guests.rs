@@ -43,6 +43,8 @@ fn build(name: &str) -> PathBuf {
         .arg(&out)
         .arg(guests.join(name))
         .env("CARGO_TARGET_DIR", guests.join("target"))
+        // What a program that measures prints is its table.
+        .stdout(std::io::stderr())
         .status()
         .unwrap();
     assert!(status.success(), "`nexus plugin build` of {name} ended with {status}");

@@ -28,23 +28,21 @@ pub(crate) async fn measure() {
         alone.push(run(1).await);
         hundred.push(run(100).await);
     }
+    println!(
+        "\n| clients of one conversation | events a second to each | in all | CPU of Nexus an event delivered | CPU of Nexus / of \
+         the clients, of 200 % |\n| --- | --- | --- | --- | --- |"
+    );
     for (clients, mut runs) in [(1, alone), (100, hundred)] {
         runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-        let Run {
-            seconds,
-            nexus,
-            clients: ours,
-        } = &runs[RUNS / 2];
-        let rate = WORDS as f64 / seconds;
+        let run = &runs[RUNS / 2];
         let delivered = (WORDS * clients) as f64;
         println!(
-            "| events a second to {clients} client{}, each / in all; CPU of Nexus an event that is delivered; CPU of Nexus / of the \
-             clients, of 200 % | {rate:.0} / {:.0}; {:.1} µs; {:.0} % / {:.0} % |",
-            if clients == 1 { "" } else { "s" },
-            delivered / seconds,
-            nexus.as_secs_f64() * 1e6 / delivered,
-            nexus.as_secs_f64() / seconds * 100.0,
-            ours.as_secs_f64() / seconds * 100.0
+            "| {clients} | {:.0} | {:.0} | {:.1} µs | {:.0} % / {:.0} % |",
+            WORDS as f64 / run.seconds,
+            delivered / run.seconds,
+            run.nexus.as_secs_f64() * 1e6 / delivered,
+            run.nexus.as_secs_f64() / run.seconds * 100.0,
+            run.clients.as_secs_f64() / run.seconds * 100.0
         );
     }
 }
