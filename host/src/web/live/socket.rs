@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 /// One frame of a client: a prompt of half a mebibyte, escaped.
 const FRAME_BYTES: usize = 2 * 1024 * 1024;
+/// What a socket holds for reading while nothing comes: an idle one costs little more.
+const READ_BYTES: usize = 8 * 1024;
 const INPUTS: usize = 64;
 const OUTPUTS: usize = 256;
 /// For the close frame itself.
@@ -39,6 +41,7 @@ pub(in crate::web) async fn upgrade(
     };
     let viewer = LoggedIn { login, site };
     upgrade
+        .read_buffer_size(READ_BYTES)
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES)
         .on_upgrade(move |socket| serve(socket, state, connection, viewer))
