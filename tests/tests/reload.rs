@@ -6,6 +6,7 @@ use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::guests::builtin;
 use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
+use nexus_tests::world::World;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -163,4 +164,52 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     pending(&owner, Value::is_null).await;
     chats(&owner).await;
     stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn a_backend_gets_other_limits_between_two_answers_and_the_conversation_goes_on() {
+    let mut world = World::up("").await;
+    let opencode = world.opencode_pid();
+    let mut chat = world.conversation().await;
+    chat.prompt("[[text n=60 rate=20 size=6]]").await;
+    chat.until("it streams", |c| c.answer().len() > 30).await;
+    let file = world.start.folder().join("nexus.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        format!("{text}\n[plugin.chat-opencode.limits]\nmemory = \"200 MiB\"\n"),
+    )
+    .unwrap();
+    let owner = world.browser.clone();
+    let shown = pending(&owner, |pending| !pending.is_null()).await;
+    assert_eq!(keys(&shown["confirm"]), ["plugin.chat-opencode.limits.memory"]);
+    apply(&owner).await;
+    chat.until_idle().await;
+    assert_eq!(
+        (chat.answer().len(), chat.interrupted()),
+        (60 * 6, false),
+        "the answer that ran is whole"
+    );
+    pending(&owner, Value::is_null).await;
+    world.ready().await;
+    assert!(
+        !nexus_tests::processes::alive(opencode),
+        "its processes were started anew"
+    );
+    let details: Value = owner.get("/api/v1/plugins/details").await.json().await.unwrap();
+    let chats: Vec<_> = details
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|p| p["name"] == "chat-opencode")
+        .collect();
+    assert!(
+        chats.len() == 1 && chats[0].to_string().contains("at most 200 MiB of memory"),
+        "{details}"
+    );
+    chat.prompt("[[say and on it goes]]").await;
+    chat.until("it goes on", |c| c.answer().contains("and on it goes"))
+        .await;
+    stop(world.nexus);
 }
