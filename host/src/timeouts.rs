@@ -76,6 +76,8 @@ pub const FRESH_LOGIN: Duration = secs(5 * 60);
 
 /// How often the configuration's file is looked at.
 pub const CONFIG_LOOK: Duration = secs(1);
+/// For reading it, and the components that it names.
+pub const CONFIG_READ: Duration = secs(20);
 
 /// One try to tell an owner who is away, and the first pause before the next one; it grows four times each time.
 pub const NOTIFY_TRY: Duration = secs(10);

@@ -2,7 +2,7 @@
 
 use super::*;
 use nexus::model::log::{About, LogLine};
-use nexus::model::reload::{Change, Pending, What};
+use nexus::model::reload::{Change, Effect, Pending, What};
 use nexus::web::port::ConfigApi;
 
 pub struct FakeTunnels(pub watch::Sender<Vec<tunnel::Status>>);
@@ -207,6 +207,12 @@ impl FakeConfig {
                     Some("\"tunnel-cloudflared\""),
                     Some("\"tunnel-bore\""),
                 )],
+                effects: vec![Effect {
+                    what: "Tunnel main is given to tunnel-bore, at another address.".into(),
+                    tunnel: Some("main".into()),
+                    closes: false,
+                }],
+                gains: vec!["tunnel-bore may run bore".into()],
                 restart: vec![change("web.listen", None, Some("\"127.0.0.1:8080\""))],
                 applying: false,
             },

@@ -12,18 +12,24 @@ use crate::model::plugin::Kind;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     plugin: String,
+    /// What counted of the file.
     instead_of: String,
+    /// What the file said besides, and was not confirmed: going back from there is no word against the swap either.
+    #[serde(default)]
+    unconfirmed: Option<String>,
 }
+
+type Named = BTreeMap<String, String>;
 
 pub(super) struct Chosen {
     store: Store,
-    /// The plugin that the file names, by place (`tunnel.main`).
-    configured: Mutex<BTreeMap<String, String>>,
+    /// The plugins by place (`tunnel.main`): those that count, and those that the file names.
+    named: Mutex<(Named, Named)>,
 }
 
 /// `place`: `tunnel.main`.
@@ -41,25 +47,47 @@ fn named(config: &Config) -> BTreeMap<String, String> {
 
 impl Chosen {
     pub(super) fn new(store: Store, config: &Config) -> Self {
-        let configured = Mutex::new(named(config));
-        Self { store, configured }
+        let named = Mutex::new((named(config), named(config)));
+        Self { store, named }
     }
 
-    /// What the file says from now on.
+    fn named(&self) -> MutexGuard<'_, (Named, Named)> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the file says from now on, whether or not it counts.
     pub(super) fn file_says(&self, config: &Config) {
-        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = named(config);
+        self.named().1 = named(config);
     }
 
-    fn configured(&self, place: &str) -> String {
-        let configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
-        configured.get(place).cloned().unwrap_or_default()
+    /// The file's word for a place counts from now on, if it is this plugin. What counted before.
+    pub(super) fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
+        let (counts, file) = &mut *self.named();
+        if file.get(place).is_some_and(|named| named == plugin) {
+            return counts.insert(place.to_owned(), plugin.to_owned());
+        }
+        counts.get(place).cloned()
+    }
+
+    /// It does not count after all.
+    pub(super) fn restore(&self, place: &str, plugin: Option<String>) {
+        let (counts, _) = &mut *self.named();
+        match plugin {
+            Some(plugin) => counts.insert(place.to_owned(), plugin),
+            None => counts.remove(place),
+        };
     }
 
     /// Durable when it returns. `Err`: a sentence for the operator.
     pub(super) async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
-        let chosen = Record {
-            plugin: plugin.to_owned(),
-            instead_of: self.configured(place),
+        let chosen = {
+            let (counts, file) = &*self.named();
+            let instead_of = counts.get(place).cloned().unwrap_or_default();
+            Record {
+                plugin: plugin.to_owned(),
+                unconfirmed: file.get(place).filter(|named| **named != instead_of).cloned(),
+                instead_of,
+            }
         };
         let json = serde_json::to_vec(&chosen).map_err(|e| e.to_string())?;
         let kept = self.store.set_setting(&setting(place), json).await;
@@ -68,7 +96,7 @@ impl Chosen {
 
     /// The plugin for a place: that of the configuration, or the one that took over since.
     pub(super) async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
-        let configured = self.configured(place);
+        let configured = self.named().0.get(place).cloned().unwrap_or_default();
         let saved = self.store.setting(&setting(place)).await.ok().flatten();
         let chosen = saved.and_then(|json| serde_json::from_slice::<Record>(&json).ok());
         let usable = |chosen: &Record| {

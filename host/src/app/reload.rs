@@ -1,8 +1,9 @@
 //! The configuration's file, read again and put into force.
 
-use super::chat::ChatAdapter;
+use super::chat::{self, ChatAdapter};
 use super::chosen::Chosen;
 use super::foundation::Foundation;
+use super::tunnels;
 use crate::config::resolved::{Config, Plugin, Tunnel};
 use crate::model::reload::Pending;
 use crate::services::chat::ChatService;
@@ -62,12 +63,17 @@ impl Host for Running {
     }
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>> {
         async move {
+            let place = tunnels::place_of(&tunnel.name);
+            let before = self.chosen.confirmed(&place, &tunnel.plugin);
             let done = if self.tunnels.serving().contains_key(&tunnel.name) {
                 self.tunnels.reopen(tunnel).await.map(drop)
             } else {
                 self.tunnels.add(tunnel).await
             };
-            done.map_err(|error| error.to_string())
+            done.map_err(|error| {
+                self.chosen.restore(&place, before);
+                error.to_string()
+            })
         }
         .boxed()
     }
@@ -75,7 +81,15 @@ impl Host for Running {
         async move { self.tunnels.remove(name).await.map_err(|error| error.to_string()) }.boxed()
     }
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
-        async move { self.chats.replace(&plugin).await.map_err(|error| error.to_string()) }.boxed()
+        async move {
+            let place = chat::place_of(&self.foundation.config.chat.name);
+            let before = self.chosen.confirmed(&place, &plugin);
+            self.chats.replace(&plugin).await.map_err(|error| {
+                self.chosen.restore(&place, before);
+                error.to_string()
+            })
+        }
+        .boxed()
     }
 }
 

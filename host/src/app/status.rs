@@ -29,6 +29,8 @@ pub(super) struct Statuses {
     workspace: String,
     /// The log's file, if there is one.
     log: Option<PathBuf>,
+    /// The log is read once at a time.
+    reading: tokio::sync::Mutex<()>,
 }
 
 fn shown(line: &Line) -> LogLine {
@@ -83,6 +85,7 @@ impl Statuses {
             config_file: file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
             workspace: config.chat.workspace.display().to_string(),
             log: config.log.file.as_ref().map(|file| file.path.clone()),
+            reading: tokio::sync::Mutex::default(),
         })
     }
 
@@ -196,6 +199,7 @@ impl StatusApi for Statuses {
                         .to_owned(),
                 ));
             };
+            let _alone = self.reading.lock().await;
             let filter = Filter { level: None, about };
             let read = tokio::task::spawn_blocking(move || recent(&path, count, &filter)).await;
             let unreadable = |why: String| ApiError::Unavailable(format!("The log cannot be read: {why}"));

@@ -9,6 +9,7 @@ fn plugin(grants: Grants) -> Plugin {
         name: "demo".into(),
         kind: crate::model::plugin::Kind::Chat,
         source: Source::Builtin,
+        digest: None,
         config: serde_json::Map::new(),
         grants,
         limits: Limits {
@@ -327,7 +328,7 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
 struct Demo;
 
 impl crate::config::PluginSource for Demo {
-    fn manifest(&self, name: &str, _: &Source) -> Result<Manifest, String> {
+    fn manifest(&self, name: &str, _: &Source) -> Result<crate::config::Found, String> {
         let kind = name.split('-').next().unwrap_or_default();
         let text = match name {
             "demo" => MANIFEST.to_owned(),
@@ -335,7 +336,8 @@ impl crate::config::PluginSource for Demo {
                 "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
             ),
         };
-        Manifest::parse(&text).map_err(|e| e.to_string())
+        let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
+        Ok(crate::config::Found { manifest, digest: None })
     }
     fn builtins(&self) -> Vec<String> {
         ["auth-local", "chat-opencode", "chat-echo"].map(str::to_owned).to_vec()

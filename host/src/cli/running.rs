@@ -2,10 +2,12 @@
 
 use super::control::{Refusal, ask};
 use super::{Where, complain, say};
+use crate::config::{Machine, Overrides, data_dir};
 use crate::model::reload::{Pending, What};
 use crate::model::{plugin, tunnel};
 use crate::timeouts;
 use crate::web::port::{Backend, Phase};
+use anyhow::Context as _;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,12 +68,16 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs a job against the host of this data directory.
 fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
-    let config = match super::load_config(place, None, &super::Components::shipped()) {
-        Ok(config) => config,
-        Err(error) => return Ok(error.show()),
+    // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
+    let plugins = super::Components::shipped();
+    let machine = Machine::this(&plugins).context("the current directory cannot be read")?;
+    let overrides = Overrides {
+        data_dir: place.data_dir.clone(),
+        listen: None,
     };
+    let data_dir = data_dir(&overrides, &machine).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(match runtime.block_on(job(&config.data_dir)) {
+    Ok(match runtime.block_on(job(&data_dir)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             complain(&format!("error: {refusal}"));
@@ -246,9 +252,14 @@ fn overview(status: &Status) -> String {
 
 /// What the configuration's file says that does not count yet.
 fn of_file(what: &What) -> String {
-    let (confirm, restart) = match what {
+    let (confirm, restart, gains) = match what {
         What::Invalid { why } => return format!("  changed, and cannot be used; nothing of it counts:\n{why}\n"),
-        What::Changed { confirm, restart, .. } => (confirm, restart),
+        What::Changed {
+            confirm,
+            restart,
+            gains,
+            ..
+        } => (confirm, restart, gains),
     };
     let mut text = String::new();
     let parts = [
@@ -269,6 +280,9 @@ fn of_file(what: &What) -> String {
                 shown(&change.now)
             );
         }
+    }
+    for gain in gains {
+        let _ = writeln!(text, "  then {gain}");
     }
     text
 }

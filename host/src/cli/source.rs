@@ -1,9 +1,8 @@
 //! Manifests, as the configuration wants them: out of the components themselves.
 
-use crate::config::PluginSource;
 use crate::config::resolved::Source;
-use crate::runtime::component::manifest;
-use nexus_plugin_api::manifest::Manifest;
+use crate::config::{Found, PluginSource, file};
+use crate::runtime::component::{digest, manifest};
 
 /// The components inside this binary, and those in files.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +23,7 @@ impl Components {
 }
 
 impl PluginSource for Components {
-    fn manifest(&self, name: &str, source: &Source) -> Result<Manifest, String> {
+    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
         match source {
             Source::Builtin => {
                 let (_, bytes) = self
@@ -32,11 +31,15 @@ impl PluginSource for Components {
                     .iter()
                     .find(|(builtin, _)| *builtin == name)
                     .ok_or_else(|| format!("no built-in plugin is called `{name}`"))?;
-                manifest(bytes).map_err(|why| why.to_string())
+                let manifest = manifest(bytes).map_err(|why| why.to_string())?;
+                Ok(Found { manifest, digest: None })
             }
             Source::File(path) => {
-                let bytes = std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-                manifest(&bytes).map_err(|why| format!("{}: {why}", path.display()))
+                let bytes = file::read(path, file::COMPONENT);
+                let bytes = bytes.map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+                let manifest = manifest(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
+                let digest = Some(digest(&bytes));
+                Ok(Found { manifest, digest })
             }
         }
     }

@@ -1,15 +1,15 @@
 //! What differs between two texts of the configuration, key by key.
 //!
 //! Compared is what was written, not what it means: so no key can be forgotten here, and what is shown is what the operator
-//! will find in the file. Secrets are not among it: a file names where they are, never what.
+//! will find in the file. What is not in the text, a component or a secret that a file names, is added by who compares.
 
 use std::collections::BTreeMap;
 
 /// `["tunnel", "main", "plugin"]`
 pub type Key = Vec<String>;
 
-/// Characters of a value that are shown.
-const SHOWN: usize = 200;
+/// Characters of a value, and of a key, that can be shown.
+const SHOWN: usize = 500;
 
 /// Every key of a text that has a value. An empty table is one.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,9 +61,13 @@ impl Values {
         };
     }
 
+    /// What is not in the text and belongs to it.
+    pub fn add(&mut self, key: &[&str], value: String) {
+        self.0.insert(owned(key), toml::Value::String(value));
+    }
+
     pub fn get(&self, key: &[&str]) -> Option<&toml::Value> {
-        let key: Key = key.iter().map(|part| (*part).to_owned()).collect();
-        self.0.get(&key)
+        self.0.get(&owned(key))
     }
 
     /// Whether the table, or a part of it, is there.
@@ -72,6 +76,10 @@ impl Values {
             .keys()
             .any(|key| key.len() >= table.len() && key.iter().zip(table).all(|(one, other)| one == other))
     }
+}
+
+fn owned(key: &[&str]) -> Key {
+    key.iter().map(|part| (*part).to_owned()).collect()
 }
 
 fn leaves(path: Key, table: toml::Table, values: &mut BTreeMap<Key, toml::Value>) {
@@ -88,10 +96,11 @@ fn leaves(path: Key, table: toml::Table, values: &mut BTreeMap<Key, toml::Value>
 }
 
 impl Change {
-    /// `tunnel.main.plugin`
-    pub fn name(&self) -> String {
+    /// `tunnel.main.plugin`. None: it cannot be shown whole.
+    pub fn name(&self) -> Option<String> {
         let bare = |part: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            // `(component)` is not in the text.
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_()".contains(c);
             !part.is_empty() && part.chars().all(plain)
         };
         let parts = self.key.iter().map(|part| {
@@ -101,17 +110,34 @@ impl Change {
                 toml::Value::String(part.clone()).to_string()
             }
         });
-        parts.collect::<Vec<_>>().join(".")
+        whole(&parts.collect::<Vec<_>>().join("."))
     }
 }
 
-/// As it would be written in the file; long ones are cut.
-pub fn show(value: &toml::Value) -> String {
-    let whole = value.to_string();
-    match whole.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", whole.get(..end).unwrap_or_default()),
-        None => whole,
+/// As it would be written in the file, in one line. None: it cannot be shown whole, and who saw only a part of it could not
+/// tell it from another.
+pub fn show(value: &toml::Value) -> Option<String> {
+    whole(&value.to_string())
+}
+
+fn whole(text: &str) -> Option<String> {
+    let mut shown = String::new();
+    for c in text.chars() {
+        if invisible(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
     }
+    (shown.chars().count() <= SHOWN).then_some(shown)
+}
+
+/// What could forge a line, or make a text look like another one.
+fn invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -121,10 +147,17 @@ mod tests {
 
     fn lines(before: &str, now: &str) -> Vec<String> {
         let changes = Values::read(before).changes(&Values::read(now));
-        let shown = |value: &Option<toml::Value>| value.as_ref().map_or_else(|| "-".to_owned(), show);
+        let shown = |value: &Option<toml::Value>| value.as_ref().map_or_else(|| "-".to_owned(), |v| show(v).unwrap());
         changes
             .iter()
-            .map(|change| format!("{}: {} → {}", change.name(), shown(&change.was), shown(&change.now)))
+            .map(|change| {
+                format!(
+                    "{}: {} → {}",
+                    change.name().unwrap(),
+                    shown(&change.was),
+                    shown(&change.now)
+                )
+            })
             .collect()
     }
 
@@ -161,9 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_cut() {
-        let text = format!("a = \"{}\"", "ä".repeat(1000));
-        let cut = &lines("", &text)[0];
-        assert!(cut.ends_with('…') && cut.chars().count() < 220, "{cut}");
+    fn what_cannot_be_shown_whole_is_not_shown_and_nothing_forges_a_line() {
+        let value = |text: &str| toml::Value::String(text.to_owned());
+        assert_eq!(show(&value(&"ä".repeat(SHOWN))), None);
+        let shown = show(&value("a\nfrom the next start on:\u{202e}x")).unwrap();
+        assert!(!shown.contains('\n') && !shown.contains('\u{202e}'), "{shown}");
+        let key = |key: String| Change {
+            key: vec!["plugin".to_owned(), key],
+            was: None,
+            now: None,
+        };
+        assert_eq!(key("x".repeat(SHOWN)).name(), None);
+        assert!(!key("x\ny".to_owned()).name().unwrap().contains('\n'));
     }
 }

@@ -5,6 +5,13 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+/// Problems that are written out; a file with more of them is no configuration.
+const SHOWN: usize = 20;
+/// Characters of a line that are shown.
+const EXCERPT: usize = 200;
+/// Characters of a note.
+const NOTE: usize = 1_000;
+
 /// Byte range in the file's text.
 pub type Span = Range<usize>;
 
@@ -146,6 +153,7 @@ impl Report {
             .trim_end_matches('\r');
         let number = line.to_string();
         let gutter = " ".repeat(number.len());
+        let (text, column, cut) = part(text, column);
         // Tabs are kept, so that the caret stands where the terminal shows the place.
         let pad: String = text
             .chars()
@@ -160,16 +168,26 @@ impl Report {
             .next()
             .unwrap_or("")
             .trim_end();
-        let carets = "^".repeat(if hidden { 1 } else { marked.chars().count().max(1) });
+        let carets = "^".repeat(if hidden {
+            1
+        } else {
+            marked.chars().count().clamp(1, EXCERPT)
+        });
         let shown = match text.split_once('=') {
             Some((before, _)) if hidden => format!("{before}= …"),
-            _ => text.to_owned(),
+            _ => text.clone(),
         };
-        writeln!(f, "{gutter} --> {name}:{line}:{column}")?;
+        writeln!(f, "{gutter} --> {name}:{line}:{}", column + cut)?;
         writeln!(f, "{gutter}  |")?;
         writeln!(f, "{number}  | {}", clean(&shown))?;
         writeln!(f, "{gutter}  | {pad}{carets}")
     }
+}
+
+/// Of a long line the characters around the column: (them, the column within them, how many were left out before).
+fn part(line: &str, column: usize) -> (String, usize, usize) {
+    let cut = if column > EXCERPT { column - EXCERPT / 2 } else { 0 };
+    (line.chars().skip(cut).take(EXCERPT).collect(), column - cut, cut)
 }
 
 fn prefix(text: &str, offset: usize) -> &str {
@@ -189,8 +207,9 @@ fn clean(text: &str) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for d in &self.diagnostics {
-            writeln!(f, "error: {}", clean(&d.problem))?;
+        for d in self.diagnostics.iter().take(SHOWN) {
+            let problem: String = d.problem.chars().take(NOTE).collect();
+            writeln!(f, "error: {}", clean(&problem))?;
             match &d.place {
                 Place::At(span) => self.write_excerpt(f, span, d.hidden)?,
                 Place::Flag(flag) => writeln!(f, "  --> {flag} on the command line")?,
@@ -204,6 +223,7 @@ impl fmt::Display for Report {
                 ("fix", d.fix.as_ref()),
             ];
             for (label, text) in notes.into_iter().filter_map(|(label, text)| Some((label, text?))) {
+                let text: String = text.chars().take(NOTE).collect();
                 let indent = format!("\n{}", " ".repeat(6 + label.len()));
                 writeln!(
                     f,
@@ -214,6 +234,9 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         let n = self.diagnostics.len();
+        if n > SHOWN {
+            writeln!(f, "… and {} more\n", n - SHOWN)?;
+        }
         write!(f, "{n} problem{} in the configuration", if n == 1 { "" } else { "s" })
     }
 }

@@ -8,6 +8,7 @@
 mod authored;
 pub mod changes;
 pub mod diagnostic;
+pub(crate) mod file;
 mod plugins;
 mod prepared;
 mod read;
@@ -19,7 +20,7 @@ mod watch;
 
 pub use authored::{CONFIG_VERSION, MOST_PROCESSES, MOST_STREAMS};
 pub use diagnostic::{Diagnostic, Report};
-pub use plugins::{PluginSource, requested_http};
+pub use plugins::{Found, PluginSource, requested_http};
 pub use units::show_duration;
 
 use resolved::Config;
@@ -69,6 +70,16 @@ fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
     absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
 }
 
+/// Where the data lies: as named, or in the user's data folder. No file says it.
+///
+/// # Errors
+/// A sentence for the operator: there is no such place.
+pub fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Result<PathBuf, String> {
+    resolve::data_dir(overrides, machine).ok_or_else(|| NO_DATA_DIR.to_owned() + ": say one: --data-dir DIR")
+}
+
+const NO_DATA_DIR: &str = "there is no place for the data: HOME is not set";
+
 /// Where the configuration lies when none is named: `nexus/nexus.toml` in the user's configuration home.
 pub fn default_place() -> Option<PathBuf> {
     Some(xdg("XDG_CONFIG_HOME", ".config")?.join("nexus/nexus.toml"))
@@ -94,7 +105,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
         let d = Diagnostic::new(diagnostic::Place::At(0..0), "", problem).fix(fix);
         Report::new(Some(file.to_owned()), String::new(), vec![d])
     };
-    let bytes = std::fs::read(file).map_err(|e| {
+    let bytes = self::file::read(file, self::file::CONFIG).map_err(|e| {
         fail(
             format!("the file cannot be read: {e}"),
             "name a file that exists, or leave out --config for the defaults",

@@ -21,13 +21,21 @@ use std::path::{Path, PathBuf};
 /// Bytes, for a plugin whose manifest does not ask for more.
 const MEMORY: u64 = 64 << 20;
 
+/// What a component says of itself.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub manifest: Manifest,
+    /// Of one in a file: SHA-256 of its bytes, in hexadecimal.
+    pub digest: Option<String>,
+}
+
 /// Where manifests come from.
 pub trait PluginSource {
     /// The manifest of the plugin `name`: of the component in the file, or of the built-in one of that name.
     ///
     /// # Errors
     /// A sentence for the operator: no such file, no component, no manifest.
-    fn manifest(&self, name: &str, source: &Source) -> Result<Manifest, String>;
+    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String>;
     /// The names of the built-in plugins.
     fn builtins(&self) -> Vec<String>;
 }
@@ -75,8 +83,9 @@ pub(super) fn resolve(
     }
     // A built-in plugin that needs no word of the operator can take another's place while the host runs.
     for name in &builtins {
-        let ready = |manifest: Manifest| {
-            !manifest
+        let ready = |found: Found| {
+            !found
+                .manifest
                 .config
                 .values()
                 .any(|key| key.required && key.default.is_none())
@@ -100,8 +109,8 @@ pub(super) fn resolve(
                 continue;
             }
         };
-        let manifest = match machine.plugins.manifest(name, &source) {
-            Ok(manifest) => manifest,
+        let Found { manifest, digest } = match machine.plugins.manifest(name, &source) {
+            Ok(found) => found,
             Err(why) => {
                 let (place, key) = match &table.source {
                     Some(s) => (Place::At(s.span.clone()), s.key.clone()),
@@ -166,6 +175,7 @@ pub(super) fn resolve(
                 name: name.to_owned(),
                 kind: manifest.kind.into(),
                 source,
+                digest,
                 config,
                 grants,
                 limits,

@@ -82,17 +82,19 @@ pub(super) fn resolve_noting(
         })
         .chain(prepared.notify.variable().map(str::to_owned))
         .collect();
-    let data_dir = match (&overrides.data_dir, &machine.data_home) {
-        (Some(named), _) => absolute(&machine.cwd, named),
-        (None, Some(home)) => home.join("nexus"),
-        (None, None) => {
-            findings.push(
-                Diagnostic::new(Place::Default, "", "there is no place for the data: HOME is not set")
-                    .fix("say one: --data-dir DIR"),
-            );
-            return None;
-        }
+    let Some(data_dir) = data_dir(overrides, machine) else {
+        let nowhere = Diagnostic::new(Place::Default, "", super::NO_DATA_DIR);
+        findings.push(nowhere.fix("say one: --data-dir DIR"));
+        return None;
     };
+    let written = prepared.plugins.iter().flat_map(|(_, plugin)| {
+        let secrets = plugin.secrets.iter().filter_map(|(_, source)| match &source.value {
+            SecretSource::File(path) => Some(path.as_str()),
+            SecretSource::Env(_) => None,
+        });
+        plugin.source.iter().map(|source| source.value.as_str()).chain(secrets)
+    });
+    let files = written.map(from_folder).collect();
     let Prepared {
         listen,
         hosts,
@@ -126,6 +128,7 @@ pub(super) fn resolve_noting(
         data_dir,
         file,
         text: text.to_owned(),
+        files,
         web: Web {
             listen,
             hosts,
@@ -158,6 +161,13 @@ pub(super) fn resolve_noting(
         metrics,
         notify,
     })
+}
+
+pub(super) fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Option<PathBuf> {
+    match (&overrides.data_dir, &machine.data_home) {
+        (Some(named), _) => Some(absolute(&machine.cwd, named)),
+        (None, home) => Some(home.as_ref()?.join("nexus")),
+    }
 }
 
 /// Without `.` and `..`, and without asking the disk: a path that does not exist yet has one too.

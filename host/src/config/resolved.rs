@@ -15,6 +15,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// What it said.
     pub text: String,
+    /// What else was read for it: components, and secret files.
+    pub files: BTreeSet<PathBuf>,
     pub web: Web,
     pub auth: Auth,
     pub chat: Chat,
@@ -114,6 +116,8 @@ pub struct Plugin {
     pub name: String,
     pub kind: plugin::Kind,
     pub source: Source,
+    /// SHA-256 of the component in a file, from which the grants were settled, in hexadecimal: no other one is loaded.
+    pub digest: Option<String>,
     /// Checked against the manifest's schema, defaults filled in, secrets left out. A JSON object.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Manifest ∩ what the operator granted.

@@ -4,7 +4,6 @@ use super::authored::SecretSource;
 use super::diagnostic::Diagnostic;
 use super::read::Located;
 use super::resolved::Secret;
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -42,16 +41,13 @@ pub(super) fn read(
 fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     let make = || format!("write the secret into it, then run: chmod 600 {}", path.display());
     // Mode and content come from the same open file: it cannot be exchanged in between.
-    let file = File::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
-    let meta = file
-        .metadata()
-        .map_err(|e| (format!("it cannot be looked at: {e}"), make()))?;
-    if !meta.is_file() {
-        return Err(("not a regular file".to_owned(), "name a regular file".to_owned()));
-    }
+    let file = super::file::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
+        let meta = file
+            .metadata()
+            .map_err(|e| (format!("it cannot be looked at: {e}"), make()))?;
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let who = if mode & 0o007 != 0 {

@@ -56,16 +56,17 @@ memory = 1000000
 "#;
 
 impl PluginSource for Fake {
-    fn manifest(&self, name: &str, source: &Source) -> Result<Manifest, String> {
-        match source {
-            Source::File(path) if !path.to_string_lossy().contains("there") => Err("no such file".to_owned()),
-            Source::File(_) => Ok(manifest("tunnel-file", BORE)),
-            Source::Builtin if name == "tunnel-bore" => Ok(manifest(name, BORE)),
-            Source::Builtin => Ok(manifest(
+    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
+        let manifest = match source {
+            Source::File(path) if !path.to_string_lossy().contains("there") => return Err("no such file".to_owned()),
+            Source::File(_) => manifest("tunnel-file", BORE),
+            Source::Builtin if name == "tunnel-bore" => manifest(name, BORE),
+            Source::Builtin => manifest(
                 name,
                 "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit-env = true\n",
-            )),
-        }
+            ),
+        };
+        Ok(Found { manifest, digest: None })
     }
     fn builtins(&self) -> Vec<String> {
         ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"]

@@ -15,6 +15,7 @@ pub use recent::recent;
 pub use tail::Tail;
 pub use writer::Writer;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -84,32 +85,50 @@ impl Identity {
     }
 }
 
+/// Without waiting for the other end of what turns out to be a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(libc::O_NONBLOCK);
+    }
+    options.open(path)
+}
+
 /// All files of the log, open, the present one first. A rotation meanwhile leaves none out and none twice: files only
 /// move to higher numbers, which are opened later.
 ///
 /// # Errors
 /// One of them cannot be opened.
 pub(crate) fn open_all(path: &Path) -> io::Result<Vec<(Identity, File)>> {
-    let mut most = match numbers(path) {
-        Ok(numbers) => numbers.into_iter().max().unwrap_or(0),
+    let listed = match numbers(path) {
+        Ok(numbers) => numbers,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e),
     };
-    // One that is moved while we look.
-    most = most.saturating_add(1);
+    // The next ones too: one may be moved while we look.
+    let next = listed.iter().map(|number| number.saturating_add(1));
+    let candidates: BTreeSet<u32> = listed.iter().copied().chain(next).chain([0, 1]).collect();
     let mut all: Vec<(Identity, File)> = Vec::new();
-    for number in 0..=most {
+    for number in candidates {
         let name = if number == 0 {
             path.to_owned()
         } else {
             older(path, number)
         };
-        let file = match File::open(&name) {
+        let file = match open(&name) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(io::Error::new(e.kind(), format!("{}: {e}", name.display()))),
         };
-        let identity = Identity::of(&file.metadata()?);
+        let meta = file.metadata()?;
+        // A pipe or a folder of that name is not ours.
+        if !meta.is_file() {
+            continue;
+        }
+        let identity = Identity::of(&meta);
         if all.iter().all(|(other, _)| *other != identity) {
             all.push((identity, file));
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Seen in the file, and not in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// Of the text that was read: what is confirmed must be what was shown.
+    /// Of what was read: what is confirmed must be what was shown.
     pub id: String,
     /// When the file was read.
     pub seen_at: Millis,
@@ -22,6 +22,10 @@ pub enum What {
     Changed {
         /// Can be put into force while Nexus runs, and wait for a confirmation.
         confirm: Vec<Change>,
+        /// What a confirmation does.
+        effects: Vec<Effect>,
+        /// What plugins may do then that they may not now: a sentence each.
+        gains: Vec<String>,
         /// Count from the next start of Nexus on.
         restart: Vec<Change>,
         /// The first list is being put into force.
@@ -34,9 +38,19 @@ pub enum What {
 pub struct Change {
     /// `tunnel.main.plugin`
     pub key: String,
-    /// As TOML; long values are cut.
+    /// As TOML; `…` where it must not be shown, or cannot be shown whole.
     pub was: Option<String>,
     pub now: Option<String>,
-    /// Why it could not be put into force: all is as before.
+    /// Why it could not be put into force.
     pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// A sentence.
+    pub what: String,
+    /// Which tunnel it happens to, if any.
+    pub tunnel: Option<String>,
+    /// Whoever came through that tunnel is cut off.
+    pub closes: bool,
 }

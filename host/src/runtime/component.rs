@@ -75,11 +75,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     Ok(Inspection {
         kind: manifest.kind.into(),
         manifest,
-        digest: hex(&Sha256::digest(bytes)),
+        digest: digest(bytes),
         imports: outline.imports,
         exports: outline.exports,
         size: bytes.len() as u64,
     })
+}
+
+/// SHA-256, in hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Only what the component says about itself: the configuration needs it of plugins that this host may be unable to run.

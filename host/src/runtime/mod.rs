@@ -31,6 +31,7 @@ pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
 use crate::capabilities::{Context, Counters, Gate, GeneratedSecrets, Ports, Requests};
+use crate::config::file;
 use crate::config::resolved::{Plugin, Source};
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
@@ -144,12 +145,23 @@ impl Runtime {
                 )));
             }
             (Source::File(path), _) => {
-                read = std::fs::read(path)
-                    .map_err(|e| LoadError::Unreadable(path.display().to_string(), e.to_string()))?;
+                read = file::read(path, file::COMPONENT)
+                    .map_err(|e| LoadError::Unreadable(path.display().to_string(), e))?;
                 &read
             }
         };
         let inspection = component::read(bytes)?;
+        if plugin
+            .digest
+            .as_ref()
+            .is_some_and(|confirmed| *confirmed != inspection.digest)
+        {
+            return Err(LoadError::Unfit(format!(
+                "The component of {} is another one than when the configuration was read, and was not granted anything. \
+                 Confirm it on the status page, or start Nexus again.",
+                plugin.name
+            )));
+        }
         let component = self
             .cache
             .load(&self.engine, bytes, &inspection.digest)

@@ -118,6 +118,7 @@ impl World {
             name: "demo".into(),
             kind: crate::model::plugin::Kind::Tunnel,
             source: Source::Builtin,
+            digest: None,
             config: serde_json::Map::new(),
             grants: Grants::default(),
             limits: Limits {
@@ -141,6 +142,7 @@ impl World {
         std::fs::write(&file, bytes).unwrap();
         let plugin = Plugin {
             source: Source::File(file),
+            digest: None,
             ..self.plugin.clone()
         };
         self.runtime.load(&plugin, None).unwrap()

@@ -36,6 +36,7 @@ impl Host {
             name: "bench".to_owned(),
             kind,
             source: Source::File(file.to_owned()),
+            digest: None,
             config: serde_json::Map::new(),
             grants: Grants::default(),
             limits: Limits {

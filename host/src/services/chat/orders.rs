@@ -140,6 +140,12 @@ pub(super) async fn wait_for_start(shared: &Shared, orders: &mut mpsc::Receiver<
                 return;
             }
             Order::Swap(next) => match fit(&next).await {
+                // Other settings are no reason to start what was stopped.
+                Ok(()) if next.plugin == shared.primary().plugin => {
+                    next.backend.stop().await;
+                    shared.set_primary(next);
+                    Ok(())
+                }
                 Ok(()) => {
                     shared.set_primary(next);
                     let _ = done.send(Ok(()));

@@ -2,28 +2,32 @@
 //! and waits for a confirmation where it can be put into force, and is said to wait for the next start otherwise.
 //!
 //! A confirmation, because the agent on this machine can write files too: an edit alone must not open a tunnel or grant a
-//! plugin anything. It names the text that was shown, and that text counts, whatever the file says by then.
+//! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
+//! nothing happens.
 //!
-//! Looked at by its time and size, not by inotify: the file may be replaced, be a link, or lie on a network's disk, and a
-//! second does not matter.
+//! Looked at by their stamps, not by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
+//! does not matter.
 
+mod gains;
 mod parts;
+mod stamps;
 #[cfg(test)]
 mod tests;
+mod verbosity;
 
-use crate::config::changes::{Change, Values, show};
+use crate::config::changes::{Change, Key, Values, show};
 use crate::config::resolved::{Config, Plugin, Tunnel};
 use crate::model::activity::{Activity, Tone};
 use crate::model::reload::{self, Pending, What};
 use crate::time::{Clock, Millis};
 use crate::timeouts;
 use futures::future::BoxFuture;
-use parts::{Part, Parted};
+use parts::{Part, Parted, path};
 use sha2::{Digest as _, Sha256};
+use stamps::{Seen, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -78,8 +82,10 @@ impl Drop for ReloadService {
     }
 }
 
-/// Where the file lies, and when it was last written: `(time, bytes)`, none where it is not there.
-type Stamp = Option<(SystemTime, u64)>;
+/// Looks at a file that does not come to rest, before it is read all the same.
+const RESTLESS: u32 = 5;
+/// Characters of what is wrong with a file that are shown.
+const WHY: usize = 8_000;
 
 impl ReloadService {
     /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: what counts.
@@ -92,8 +98,11 @@ impl ReloadService {
     ) -> Self {
         let (sender, pending) = watch::channel(None);
         let (orders, ordered) = mpsc::channel(1);
-        let watcher = Watcher {
-            counts: Values::read(&running.text),
+        let mut watcher = Watcher {
+            counts: Values::default(),
+            salt: crate::time::random_token().unwrap_or_default(),
+            files: running.files.clone(),
+            mixed: BTreeSet::new(),
             plugins: running.plugins.clone(),
             hidden: running.secret_variables.iter().cloned().collect(),
             existed: running.file.is_some(),
@@ -106,6 +115,7 @@ impl ReloadService {
             latest: None,
             errors: BTreeMap::new(),
         };
+        watcher.counts = watcher.values(running);
         let task = tokio::spawn(watcher.run(ordered));
         Self { pending, orders, task }
     }
@@ -137,20 +147,25 @@ struct Latest {
 
 struct Watcher {
     file: Option<PathBuf>,
+    /// What else was read for it: components, secrets.
+    files: BTreeSet<PathBuf>,
     host: Arc<dyn Host>,
     activity: Arc<dyn Activity>,
     clock: Arc<dyn Clock>,
     pending: watch::Sender<Option<Pending>>,
     /// The keys that are in force.
     counts: Values,
+    /// Those of which only a part could be put into force: they differ from the file whatever it says.
+    mixed: BTreeSet<Key>,
     /// The plugins that are in force.
     plugins: BTreeMap<String, Plugin>,
     /// Variables of the environment that no child process gets: settled at the start.
     hidden: BTreeSet<String>,
+    /// So that the digest of a secret says nothing elsewhere.
+    salt: String,
     /// There was a file at the start: that it goes is no change to no configuration.
     existed: bool,
-    /// The stamp of what was read, and one that was seen once since.
-    seen: Option<(Stamp, Option<Stamp>)>,
+    seen: Option<Seen>,
     latest: Option<Latest>,
     /// What could not be put into force.
     errors: BTreeMap<Part, String>,
@@ -172,91 +187,166 @@ impl Watcher {
         }
     }
 
+    async fn stamps(&self) -> Option<Vec<Stamp>> {
+        let files: Vec<PathBuf> = self.file.iter().chain(&self.files).cloned().collect();
+        let stamps = tokio::task::spawn_blocking(move || files.iter().map(|file| Stamp::of(file)).collect());
+        tokio::time::timeout(timeouts::CONFIG_READ, stamps).await.ok()?.ok()
+    }
+
     async fn look(&mut self) {
-        let Some(file) = self.file.clone() else { return };
-        let stamp = tokio::task::spawn_blocking(move || {
-            let meta = std::fs::metadata(file).ok()?;
-            Some((meta.modified().ok()?, meta.len()))
-        });
-        let Ok(stamp) = stamp.await else { return };
+        if self.file.is_none() {
+            return;
+        }
+        let Some(stamps) = self.stamps().await else { return };
+        let there = stamps.first().is_some_and(Stamp::is_there);
         match &mut self.seen {
             // It may have been written since the host read it.
             None => {
-                self.seen = Some((stamp, None));
-                if stamp.is_some() {
-                    self.read(true).await;
+                if there {
+                    self.read().await;
+                } else {
+                    self.seen = Some(Seen {
+                        read: stamps,
+                        since: None,
+                        restless: 0,
+                    });
                 }
             }
-            Some((read, again)) if *read == stamp => *again = None,
-            // Read only when it rests: an editor may be in the middle of it.
-            Some((_, again)) if *again != Some(stamp) => *again = Some(stamp),
-            Some(_) => {
-                self.seen = Some((stamp, None));
-                self.read(stamp.is_some()).await;
+            Some(seen) if seen.read == stamps => (seen.since, seen.restless) = (None, 0),
+            // Read only when it rests: an editor may be in the middle of it. But not for ever.
+            Some(seen) if seen.since.as_ref() != Some(&stamps) && seen.restless < RESTLESS => {
+                seen.since = Some(stamps);
+                seen.restless += 1;
             }
+            Some(_) => self.read().await,
         }
     }
 
-    async fn read(&mut self, there: bool) {
+    /// What is written, and what that names: components in files and secrets.
+    fn values(&self, config: &Config) -> Values {
+        let mut values = Values::read(&config.text);
+        for plugin in config.plugins.values() {
+            if let Some(digest) = &plugin.digest {
+                values.add(&["plugin", &plugin.name, "(component)"], format!("sha256 {digest}"));
+            }
+            for (name, secret) in &plugin.grants.secrets {
+                let digest = id([self.salt.as_str(), secret.reveal()]);
+                values.add(&["plugin", &plugin.name, "secrets", name, "(content)"], digest);
+            }
+        }
+        values
+    }
+
+    async fn read(&mut self) {
+        // Before the reading: what is written meanwhile is seen by the next look.
+        let stamps = self.stamps().await.unwrap_or_default();
+        let there = stamps.first().is_some_and(Stamp::is_there);
+        self.seen = Some(Seen {
+            read: stamps,
+            since: None,
+            restless: 0,
+        });
         let host = Arc::clone(&self.host);
         let read = if there || !self.existed {
-            let read = tokio::task::spawn_blocking(move || host.read()).await;
-            read.unwrap_or_else(|error| Err(error.to_string()))
+            let read = tokio::task::spawn_blocking(move || host.read());
+            let read = tokio::time::timeout(timeouts::CONFIG_READ, read).await;
+            read.map_or_else(
+                |_| Err("it could not be read in time".to_owned()),
+                |read| read.unwrap_or_else(|error| Err(error.to_string())),
+            )
         } else {
             Err("the file is gone; what it said counts until the next start".to_owned())
         };
         let seen_at = self.clock.now();
-        self.errors.clear();
+        let before = self.pending.borrow().as_ref().map(|pending| pending.id.clone());
         match read {
             Ok(config) => {
                 self.host.file_says(&config);
+                let file = self.values(&config);
+                // Only what is new is looked at from the next look on.
+                let files = config.files.clone();
                 let latest = Latest {
-                    id: id(&config.text),
+                    id: id([format!("{file:?}").as_str(), &config.text]),
                     seen_at,
-                    file: Values::read(&config.text),
+                    file,
                     config,
                 };
+                let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
+                if !same {
+                    self.errors.clear();
+                }
+                if files != self.files {
+                    self.files = files;
+                    let stamps = self.stamps().await.unwrap_or_default();
+                    if let Some(seen) = &mut self.seen {
+                        seen.read = stamps;
+                    }
+                }
                 self.filter(&latest);
                 self.latest = Some(latest);
                 self.publish(false);
-                self.tell();
+                if self.pending.borrow().as_ref().map(|pending| &pending.id) != before.as_ref() {
+                    self.tell();
+                }
             }
             Err(why) => {
                 self.latest = None;
-                tracing::warn!("the configuration changed and cannot be used; nothing of it counts:\n{why}");
-                self.note(Tone::Bad, "changed and cannot be used; nothing of it counts");
-                self.pending.send_replace(Some(Pending {
-                    id: id(&why),
-                    seen_at,
-                    what: What::Invalid { why },
-                }));
+                self.errors.clear();
+                let why: String = why.chars().take(WHY).collect();
+                let id = id([why.as_str()]);
+                if before.as_ref() != Some(&id) {
+                    let first = why.lines().next().unwrap_or_default();
+                    tracing::warn!("the configuration changed and cannot be used; nothing of it counts: {first}");
+                    self.note(Tone::Bad, "changed and cannot be used; nothing of it counts");
+                }
+                let what = What::Invalid { why };
+                self.pending.send_replace(Some(Pending { id, seen_at, what }));
             }
         }
     }
 
-    /// The filter of the log is harmless: who came in is written down whatever it says.
+    /// A filter of the log that hides nothing new is harmless.
     fn filter(&mut self, latest: &Latest) {
         let changes = self.counts.changes(&latest.file);
-        for change in changes.iter().filter(|change| parts::is_filter(change)) {
-            let filter = &latest.config.log.filter;
-            match self.host.log_filter(filter) {
-                Ok(()) => {
-                    self.counts.take(change);
-                    self.note(Tone::Good, &format!("the filter of the log is `{filter}` now"));
-                }
-                Err(why) => {
-                    self.errors.insert(Part::Filter, why);
-                }
+        let old = self.counts.get(&["log", "filter"]).and_then(|old| old.as_str());
+        let (new, old) = (&latest.config.log.filter, old.unwrap_or("info").to_owned());
+        let change = changes.iter().find(|change| path(change) == ["log", "filter"]);
+        let Some(change) = change.filter(|_| verbosity::shows_all_of(new, &old)) else {
+            return;
+        };
+        match self.host.log_filter(new) {
+            Ok(()) => {
+                self.counts.take(change);
+                self.note(Tone::Good, "the filter of the log is another one");
+            }
+            Err(why) => {
+                self.errors.insert(Part::Filter, why);
             }
         }
+    }
+
+    fn changes(&self, latest: &Latest) -> Vec<Change> {
+        let mut changes = self.counts.changes(&latest.file);
+        for key in &self.mixed {
+            if !changes.iter().any(|change| change.key == *key) {
+                let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+                changes.push(Change {
+                    key: key.clone(),
+                    was: Some(toml::Value::String("in force in part".to_owned())),
+                    now: latest.file.get(&parts).cloned(),
+                });
+            }
+        }
+        changes
     }
 
     fn parted(&self, latest: &Latest) -> Parted {
+        let serving = self.host.serving();
         Parted::new(
+            self.changes(latest),
             &self.counts,
-            &latest.file,
             &latest.config,
-            &self.host.serving(),
+            &serving,
             &self.hidden,
         )
     }
@@ -264,20 +354,17 @@ impl Watcher {
     fn publish(&self, applying: bool) {
         let pending = self.latest.as_ref().and_then(|latest| {
             let parted = self.parted(latest);
-            let shown = |change: &Change, error: Option<String>| reload::Change {
-                key: change.name(),
-                was: change.was.as_ref().map(show),
-                now: change.now.as_ref().map(show),
-                error,
-            };
             let failed = |parts: &BTreeSet<Part>| parts.iter().find_map(|part| self.errors.get(part).cloned());
             let confirm = parted.confirm.iter();
             let confirm: Vec<_> = confirm.map(|(change, parts)| shown(change, failed(parts))).collect();
             let restart: Vec<_> = parted.restart.iter().map(|change| shown(change, None)).collect();
+            let candidate = self.candidate(latest, &parted);
             (!confirm.is_empty() || !restart.is_empty()).then(|| Pending {
                 id: latest.id.clone(),
                 seen_at: latest.seen_at,
                 what: What::Changed {
+                    effects: parted.effects(&self.host.serving(), &latest.config),
+                    gains: gains::gains(&self.plugins, &candidate),
                     confirm,
                     restart,
                     applying,
@@ -308,9 +395,11 @@ impl Watcher {
     }
 
     async fn apply(&mut self, id: &str) -> Result<(), NotApplied> {
+        // What was shown must still be what the files say.
+        self.read().await;
         let Some(latest) = self.latest.take_if(|latest| latest.id == id) else {
             return Err(NotApplied(
-                "The configuration's file says something else by now: look at it and confirm that.".to_owned(),
+                "The configuration says something else by now: look at it and confirm that.".to_owned(),
             ));
         };
         self.errors.clear();
@@ -328,14 +417,18 @@ impl Watcher {
         }
     }
 
+    /// The plugins once all that can be is in force.
+    fn candidate(&self, latest: &Latest, parted: &Parted) -> BTreeMap<String, Plugin> {
+        let stays = |name: &String| parted.held.contains(name);
+        let new = latest.config.plugins.iter().filter(|(name, _)| !stays(name));
+        let old = self.plugins.iter().filter(|(name, _)| stays(name));
+        let all = new.chain(old);
+        all.map(|(name, plugin)| (name.clone(), plugin.clone())).collect()
+    }
+
     async fn put_into_force(&mut self, latest: &Latest, parted: &Parted) {
-        for (name, plugin) in &latest.config.plugins {
-            if !parted.held.contains(name) {
-                self.plugins.insert(name.clone(), plugin.clone());
-            }
-        }
-        self.plugins
-            .retain(|name, _| latest.config.plugins.contains_key(name) || parted.held.contains(name));
+        let candidate = self.candidate(latest, parted);
+        let before = std::mem::replace(&mut self.plugins, candidate);
         self.host.plugins(self.plugins.clone());
         let all: BTreeSet<&Part> = parted.confirm.iter().flat_map(|(_, parts)| parts).collect();
         for part in all {
@@ -345,7 +438,6 @@ impl Watcher {
                     None => self.host.remove_tunnel(name).await,
                 },
                 Part::Chat => self.host.chat(parted.chat.clone()).await,
-                // Tried when it was read.
                 Part::Filter => self.host.log_filter(&latest.config.log.filter),
             };
             if let Err(why) = done {
@@ -354,12 +446,34 @@ impl Watcher {
             }
         }
         let mut taken = 0;
+        let (mut refused, mut used) = (BTreeSet::new(), BTreeSet::new());
         for (change, parts) in &parted.confirm {
-            if !parts.iter().any(|part| self.errors.contains_key(part)) {
+            let failed = parts.iter().any(|part| self.errors.contains_key(part));
+            let done = parts.iter().any(|part| !self.errors.contains_key(part));
+            if !failed {
                 self.counts.take(change);
+                self.mixed.remove(&change.key);
                 taken += 1;
+            } else if done {
+                self.mixed.insert(change.key.clone());
+            }
+            if let ["plugin", plugin, ..] = path(change).as_slice() {
+                if failed {
+                    refused.insert((*plugin).to_owned());
+                }
+                if done {
+                    used.insert((*plugin).to_owned());
+                }
             }
         }
+        // What serves nowhere with its new settings has the old ones again, whoever loads it next.
+        for name in refused.difference(&used) {
+            match before.get(name) {
+                Some(plugin) => self.plugins.insert(name.clone(), plugin.clone()),
+                None => self.plugins.remove(name),
+            };
+        }
+        self.host.plugins(self.plugins.clone());
         tracing::info!(
             taken,
             failed = self.errors.len(),
@@ -376,9 +490,35 @@ impl Watcher {
     }
 }
 
-fn id(text: &str) -> String {
+const NOT_SHOWN: &str = "…";
+
+fn shown(change: &Change, error: Option<String>) -> reload::Change {
+    let hidden = match path(change).as_slice() {
+        ["notify", key, ..] => *key != "events",
+        [.., "(content)"] => true,
+        _ => false,
+    };
+    let value = |value: &Option<toml::Value>| {
+        let value = value.as_ref()?;
+        let whole = show(value).filter(|_| !hidden);
+        Some(whole.unwrap_or_else(|| NOT_SHOWN.to_owned()))
+    };
+    reload::Change {
+        key: change.name().unwrap_or_else(|| NOT_SHOWN.to_owned()),
+        was: value(&change.was),
+        now: value(&change.now),
+        error,
+    }
+}
+
+fn id<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     use std::fmt::Write as _;
-    let digest = Sha256::digest(text.as_bytes());
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.len().to_le_bytes());
+        digest.update(part);
+    }
+    let digest = digest.finalize();
     digest.iter().take(16).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -1,8 +1,11 @@
 //! Which part of the running host a change of the file concerns.
 
 use super::Serving;
-use crate::config::changes::{Change, Values};
+use crate::config::changes::{Change, Values, show};
 use crate::config::resolved::{Config, Tunnel};
+use crate::model::plugin::Kind;
+use crate::model::reload::Effect;
+use crate::timeouts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -32,54 +35,63 @@ pub(super) struct Parted {
     pub(super) restart: Vec<Change>,
     /// Plugins that stay as they are until the next start.
     pub(super) held: BTreeSet<String>,
-    /// The plugin of each tunnel, and of the chat, once all is in force.
+    /// And tunnels.
+    held_tunnels: BTreeSet<String>,
+    /// The plugin of each tunnel, and of the chat, once what can be is in force.
     tunnels: BTreeMap<String, String>,
     pub(super) chat: String,
-    chat_name: String,
 }
 
-pub(super) fn is_filter(change: &Change) -> bool {
-    path(change) == ["log", "filter"]
-}
-
-fn path(change: &Change) -> Vec<&str> {
+pub(super) fn path(change: &Change) -> Vec<&str> {
     change.key.iter().map(String::as_str).collect()
+}
+
+/// It is shown whole.
+fn showable(change: &Change) -> bool {
+    let value = |value: &Option<toml::Value>| value.as_ref().is_none_or(|value| show(value).is_some());
+    change.name().is_some() && value(&change.was) && value(&change.now)
 }
 
 impl Parted {
     pub(super) fn new(
+        changes: Vec<Change>,
         counts: &Values,
-        file: &Values,
         config: &Config,
         serving: &Serving,
         hidden: &BTreeSet<String>,
     ) -> Self {
-        let changes = counts.changes(file);
         let mut parted = Self {
             held: held(&changes, config, serving, hidden),
+            held_tunnels: unshowable(&changes, "tunnel"),
             chat: serving.chat.clone(),
-            chat_name: serving.chat_name.clone(),
             tunnels: serving.tunnels.clone(),
             ..Self::default()
         };
-        // What the file names counts where it names another one than before; elsewhere whoever serves goes on.
+        // What the file names counts where it names another one than before, and can take over now; elsewhere whoever
+        // serves goes on.
         for change in &changes {
             match path(change).as_slice() {
-                ["tunnel", name, "plugin"] => {
-                    let named = config.tunnels.get(*name).map(|tunnel| &tunnel.plugin);
-                    match named {
+                ["tunnel", name, "plugin"] if !parted.held_tunnels.contains(*name) => {
+                    match config.tunnels.get(*name).map(|tunnel| &tunnel.plugin) {
+                        Some(named) if parted.held.contains(named) => None,
                         Some(named) => parted.tunnels.insert((*name).to_owned(), named.clone()),
                         None => parted.tunnels.remove(*name),
                     };
                 }
-                ["chat", name, "plugin"] if *name == config.chat.name => parted.chat.clone_from(&config.chat.plugin),
+                ["chat", name, "plugin"] => {
+                    let same = *name == config.chat.name && *name == serving.chat_name;
+                    let named = &config.chat.plugin;
+                    if same && !parted.held.contains(named) && !parted.held.contains(&parted.chat) {
+                        parted.chat.clone_from(named);
+                    }
+                }
                 _ => {}
             }
         }
         for change in changes {
             match parted.parts(&change, counts, config) {
-                Some(parts) => parted.confirm.push((change, parts)),
-                None => parted.restart.push(change),
+                Some(parts) if showable(&change) => parted.confirm.push((change, parts)),
+                _ => parted.restart.push(change),
             }
         }
         parted
@@ -90,17 +102,18 @@ impl Parted {
         match path(change).as_slice() {
             ["log", "filter"] => Some([Part::Filter].into()),
             ["tunnel", name, key, ..] => {
-                let both = counts.has(&["tunnel", name]) && config.tunnels.contains_key(*name);
-                let held = self.tunnels.get(*name).is_some_and(|plugin| self.held.contains(plugin));
-                // `autostart` says what happens at a start; of a new one that is now.
-                let waits = held || both && *key == "autostart";
+                let (was, is) = (counts.has(&["tunnel", name]), config.tunnels.get(*name));
+                let by = self.tunnels.get(*name);
+                let waits = self.held_tunnels.contains(*name)
+                    || by.is_some_and(|plugin| self.held.contains(plugin))
+                    // A new one whose plugin has to wait.
+                    || is.is_some() && by.is_none()
+                    || *key == "plugin" && is.is_some_and(|tunnel| by != Some(&tunnel.plugin))
+                    // Says what happens at a start; of a new one that is now.
+                    || *key == "autostart" && was && is.is_some();
                 (!waits).then(|| [Part::Tunnel((*name).to_owned())].into())
             }
-            ["chat", name, "plugin"] => {
-                // Without a table the chat is there too.
-                let same = *name == config.chat.name && *name == self.chat_name && !self.held.contains(&self.chat);
-                same.then(|| [Part::Chat].into())
-            }
+            ["chat", _, "plugin"] => (self.chat == config.chat.plugin).then(|| [Part::Chat].into()),
             ["plugin", plugin, ..] if !self.held.contains(*plugin) => {
                 let tunnels = self.tunnels.iter().filter(|(_, by)| by == plugin);
                 let mut parts: BTreeSet<Part> = tunnels.map(|(name, _)| Part::Tunnel(name.clone())).collect();
@@ -119,6 +132,58 @@ impl Parted {
             ..tunnel.clone()
         })
     }
+
+    /// What confirming does, in words.
+    pub(super) fn effects(&self, serving: &Serving, config: &Config) -> Vec<Effect> {
+        let parts: BTreeSet<&Part> = self.confirm.iter().flat_map(|(_, parts)| parts).collect();
+        let effects = parts.into_iter().filter_map(|part| match part {
+            Part::Filter => None,
+            Part::Tunnel(name) => {
+                let (now, then) = (serving.tunnels.get(name), self.tunnels.get(name));
+                let (what, closes) = match (now, then) {
+                    (_, None) => ("is closed, and is there no more".to_owned(), true),
+                    (None, Some(_)) if config.tunnels.get(name).is_some_and(|tunnel| tunnel.autostart) => {
+                        ("is new, and opens".to_owned(), false)
+                    }
+                    (None, Some(_)) => ("is new".to_owned(), false),
+                    (Some(now), Some(then)) if now == then => (
+                        "is closed and opened again, perhaps at another address".to_owned(),
+                        true,
+                    ),
+                    (Some(_), Some(then)) => (format!("is given to {then}, at another address"), false),
+                };
+                Some(Effect {
+                    tunnel: Some(name.clone()),
+                    what: format!("Tunnel {name} {what}."),
+                    closes,
+                })
+            }
+            Part::Chat => {
+                let limit = timeouts::CHAT_DRAIN.as_secs();
+                let what = if self.chat == serving.chat {
+                    "is restarted".to_owned()
+                } else {
+                    format!("is given to {}", self.chat)
+                };
+                Some(Effect {
+                    tunnel: None,
+                    what: format!("The chat {what} as soon as no answer runs, in {limit} s at the latest."),
+                    closes: false,
+                })
+            }
+        });
+        effects.collect()
+    }
+}
+
+/// The tunnels, or plugins, of which a change cannot be shown whole.
+fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
+    let found = changes.iter().filter(|change| !showable(change));
+    let names = found.filter_map(|change| match path(change).as_slice() {
+        [found, name, ..] if *found == kind => Some((*name).to_owned()),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// A secret from a variable that child processes get until the next start is none; and what runs a chat's programs in
@@ -127,7 +192,9 @@ fn held(changes: &[Change], config: &Config, serving: &Serving, hidden: &BTreeSe
     let mut held = serving.fixed.clone();
     let moved = |change: &Change| matches!(path(change).as_slice(), ["chat", _, "workspace"]);
     if changes.iter().any(moved) {
-        held.extend([serving.chat.clone(), config.chat.plugin.clone()]);
+        let chats = config.plugins.values().filter(|plugin| plugin.kind == Kind::Chat);
+        held.extend(chats.map(|plugin| plugin.name.clone()));
+        held.insert(serving.chat.clone());
     }
     let secret = changes.iter().filter_map(|change| match path(change).as_slice() {
         ["plugin", plugin, "secrets", _, "env"] => {
@@ -137,5 +204,6 @@ fn held(changes: &[Change], config: &Config, serving: &Serving, hidden: &BTreeSe
         _ => None,
     });
     held.extend(secret);
+    held.extend(unshowable(changes, "plugin"));
     held
 }

@@ -13,7 +13,8 @@ struct Told {
     file: PathBuf,
     dir: PathBuf,
     done: Mutex<Vec<String>>,
-    fails: Mutex<Option<String>>,
+    /// What fails: the beginning of what would be noted, and why.
+    fails: Mutex<Option<(String, String)>>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
     serving: Mutex<Serving>,
 }
@@ -30,8 +31,9 @@ fn read(file: &Path, dir: &Path) -> Result<Config, String> {
 
 impl Told {
     fn note(&self, what: String) -> BoxFuture<'_, Result<(), String>> {
+        let fails = self.fails.lock().unwrap().clone();
+        let failure = fails.filter(|(begins, _)| what.starts_with(begins)).map(|(_, why)| why);
         self.done.lock().unwrap().push(what);
-        let failure = self.fails.lock().unwrap().clone();
         Box::pin(async move { failure.map_or(Ok(()), Err) })
     }
 }
@@ -52,12 +54,17 @@ impl Host for Told {
         *self.loaded.lock().unwrap() = plugins;
     }
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>> {
+        if self.fails.lock().unwrap().is_none() {
+            let mut serving = self.serving.lock().unwrap();
+            serving.tunnels.insert(tunnel.name.clone(), tunnel.plugin.clone());
+        }
         self.note(format!(
             "tunnel {} by {} {:?}",
             tunnel.name, tunnel.plugin, tunnel.hosts
         ))
     }
     fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        self.serving.lock().unwrap().tunnels.remove(name);
         self.note(format!("no tunnel {name}"))
     }
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
@@ -114,14 +121,23 @@ fn rig() -> Rig {
 }
 
 impl Rig {
+    /// What is pending after an edit, once that is something else than before. None: nothing new comes.
     async fn write(&mut self, text: &str) -> Option<Pending> {
-        std::fs::write(&self.told.file, text).unwrap();
-        let want = id(text);
-        let read = self
+        let before = self
             .pending
-            .wait_for(|pending| pending.as_ref().is_some_and(|pending| pending.id == want));
-        let read = tokio::time::timeout(Duration::from_secs(60), read).await;
+            .borrow_and_update()
+            .as_ref()
+            .map(|pending| pending.id.clone());
+        std::fs::write(&self.told.file, text).unwrap();
+        let other = |pending: &Option<Pending>| pending.as_ref().is_some_and(|now| Some(&now.id) != before.as_ref());
+        let read = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(other)).await;
         read.ok().map(|pending| pending.unwrap().clone().unwrap())
+    }
+
+    /// Until nothing is pending.
+    async fn settled(&mut self) {
+        let settled = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(Option::is_none));
+        settled.await.expect("something is pending").unwrap();
     }
 
     /// `(key → now)` of what waits for a confirmation, and of what waits for the next start.
@@ -209,6 +225,7 @@ async fn what_cannot_be_done_now_waits_for_the_next_start() {
         [
             "auth.lockout",
             "metrics",
+            "plugin.tunnel-cloudflared.secrets.token.(content)",
             "plugin.tunnel-cloudflared.secrets.token.env",
             "web.listen"
         ]
@@ -222,7 +239,7 @@ async fn what_cannot_be_done_now_waits_for_the_next_start() {
         "its children would get the variable"
     );
     let (confirm, restart) = lists(&rig.pending.borrow().clone().unwrap());
-    assert_eq!((confirm.len(), restart.len()), (0, 4));
+    assert_eq!((confirm.len(), restart.len()), (0, 5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,7 +249,7 @@ async fn what_fails_is_as_before_and_says_why() {
         .replacen("tunnel-bore", "tunnel-cloudflared", 1)
         .replace("[tunnel.main]", "[plugin.chat-opencode]\n[tunnel.main]");
     let pending = rig.write(&text).await.unwrap();
-    *rig.told.fails.lock().unwrap() = Some("no such program".to_owned());
+    *rig.told.fails.lock().unwrap() = Some(("tunnel".to_owned(), "no such program".to_owned()));
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
     assert_eq!(error, "no such program");
     let still = rig.pending.borrow().clone().unwrap();
@@ -251,14 +268,48 @@ async fn what_fails_is_as_before_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn settings_that_failed_are_not_what_is_loaded_next() {
+    let mut rig = rig();
+    let pending = rig.write(&BEGUN.replace("one.example", "two.example")).await.unwrap();
+    *rig.told.fails.lock().unwrap() = Some(("tunnel".to_owned(), "no".to_owned()));
+    rig.service.apply(&pending.id).await.unwrap_err();
+    assert_eq!(
+        rig.told.loaded.lock().unwrap()["tunnel-bore"].config["server"],
+        "one.example"
+    );
+    std::fs::write(&rig.told.file, BEGUN).unwrap();
+    rig.settled().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_force_in_part_is_pending_whatever_the_file_says() {
+    let mut rig = rig();
+    let pending = rig.write(&BEGUN.replace("one.example", "two.example")).await.unwrap();
+    *rig.told.fails.lock().unwrap() = Some(("tunnel spare".to_owned(), "no".to_owned()));
+    rig.service.apply(&pending.id).await.unwrap_err();
+    rig.done();
+    assert_eq!(
+        rig.told.loaded.lock().unwrap()["tunnel-bore"].config["server"],
+        "two.example",
+        "it serves the other tunnel so"
+    );
+    let back = rig.write(BEGUN).await.expect("one tunnel has the new setting");
+    assert_eq!(lists(&back).0, ["plugin.tunnel-bore.config.server"]);
+    *rig.told.fails.lock().unwrap() = None;
+    rig.service.apply(&back.id).await.unwrap();
+    assert_eq!(rig.done().len(), 2, "both have the old one again");
+    assert_eq!(*rig.pending.borrow(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_was_shown_is_confirmed() {
     let mut rig = rig();
     let one = rig
         .write(&BEGUN.replacen("tunnel-bore", "tunnel-cloudflared", 1))
         .await
         .unwrap();
-    let other = rig.write(&BEGUN.replacen("tunnel-bore", "tunnel-ssh", 1)).await;
-    assert!(other.is_none() || other.unwrap().id != one.id);
+    // Not seen by the service yet.
+    std::fs::write(&rig.told.file, BEGUN.replacen("one.example", "evil.example", 1)).unwrap();
     let error = rig.service.apply(&one.id).await.unwrap_err().to_string();
     assert!(error.contains("says something else by now"), "{error}");
     assert_eq!(rig.done(), Vec::<String>::new());
@@ -316,4 +367,117 @@ async fn tunnels_come_and_go() {
         .changed(&text.replace("autostart = true", "autostart = false"))
         .await;
     assert_eq!((confirm.len(), restart), (0, vec!["tunnel.third.autostart".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_hides_something_waits() {
+    let mut rig = rig();
+    let (confirm, _) = rig.changed(&format!("{BEGUN}[log]\nfilter = \"off\"\n")).await;
+    assert_eq!((confirm, rig.done()), (vec!["log.filter".to_owned()], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_shown_whole_or_must_not_be_is_not() {
+    let mut rig = rig();
+    let hosts: Vec<String> = (0..60).map(|n| format!("\"host-{n}.example\"")).collect();
+    let text = BEGUN.replace(
+        "[tunnel.spare]\n",
+        &format!("[tunnel.spare]\nprobe = \"off\"\nhosts = [{}]\n", hosts.join(", ")),
+    );
+    let text = format!("{text}[notify]\nwebhook = \"http://127.0.0.1:1/T0KEN\"\n");
+    let pending = rig.write(&text).await.unwrap();
+    let (confirm, restart) = lists(&pending);
+    assert_eq!(confirm, Vec::<String>::new(), "not a part of the tunnel either");
+    assert_eq!(restart, ["notify.webhook", "tunnel.spare.hosts", "tunnel.spare.probe"]);
+    assert!(!format!("{pending:?}").contains("T0KEN"), "{pending:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
+    let mut rig = rig();
+    let (component, secret) = (rig.told.dir.join("bore.wasm"), rig.told.dir.join("secret"));
+    std::fs::write(&component, crate::builtin::builtin("tunnel-bore").unwrap()).unwrap();
+    let keep = |text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(&secret, text).unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    keep("one");
+    let text = BEGUN.replacen("tunnel-bore", "bore-too", 1)
+        + "[plugin.bore-too]\nsource = \"bore.wasm\"\nconfig.server = \"x\"\n\
+           [plugin.tunnel-bore.secrets]\nsecret = { file = \"secret\" }\n";
+    let pending = rig.write(&text).await.unwrap();
+    let (confirm, _) = lists(&pending);
+    assert!(
+        confirm.contains(&"plugin.bore-too.(component)".to_owned()),
+        "{confirm:?}"
+    );
+    // Exchanged between the look and the confirmation.
+    std::fs::write(&component, crate::builtin::builtin("tunnel-ssh").unwrap()).unwrap();
+    let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
+    assert!(error.contains("something else by now"), "{error}");
+    std::fs::write(&component, crate::builtin::builtin("tunnel-bore").unwrap()).unwrap();
+    rig.pending
+        .wait_for(|now| now.as_ref().is_some_and(|now| now.id == pending.id))
+        .await
+        .unwrap();
+    rig.service.apply(&pending.id).await.unwrap();
+    rig.done();
+
+    keep("another one");
+    let changed = |pending: &Option<Pending>| pending.is_some();
+    let pending = rig.pending.wait_for(changed).await.unwrap().clone().unwrap();
+    assert_eq!(lists(&pending).0, ["plugin.tunnel-bore.secrets.secret.(content)"]);
+    assert!(!format!("{pending:?}").contains("another one"));
+    rig.service.apply(&pending.id).await.unwrap();
+    assert_eq!(rig.done(), ["tunnel spare by tunnel-bore []"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_next_start_takes_over_nothing_now() {
+    let mut rig = rig();
+    let text = BEGUN
+        .replacen("tunnel-bore", "tunnel-cloudflared", 1)
+        .replace("one.example", "two.example")
+        + "[plugin.tunnel-cloudflared.secrets]\ntoken = { env = \"TOKEN\" }\n";
+    let pending = rig.write(&text).await.unwrap();
+    let (confirm, restart) = lists(&pending);
+    assert_eq!(confirm, ["plugin.tunnel-bore.config.server"]);
+    assert!(restart.contains(&"tunnel.main.plugin".to_owned()), "{restart:?}");
+    rig.service.apply(&pending.id).await.unwrap();
+    assert_eq!(
+        rig.done(),
+        ["tunnel main by tunnel-bore []", "tunnel spare by tunnel-bore []"],
+        "whoever serves until then has its new settings"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_workspace_is_no_plugins_before_the_next_start() {
+    let mut rig = rig();
+    std::fs::create_dir(rig.told.dir.join("other")).unwrap();
+    let text = BEGUN
+        .replace("[chat.main]\n", "[chat.main]\nworkspace = \"other\"\n")
+        .replace("one.example", "two.example");
+    let pending = rig.write(&text).await.unwrap();
+    rig.service.apply(&pending.id).await.unwrap();
+    let loaded = rig.told.loaded.lock().unwrap().clone();
+    let moved = |plugin: &Plugin| {
+        let mut places = plugin.grants.processes.values().filter_map(|grant| grant.cwd.clone());
+        places.any(|cwd| cwd.ends_with("other"))
+    };
+    assert!(!loaded.values().any(moved), "{loaded:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
+    let mut rig = rig();
+    let narrow = "[plugin.chat-opencode.grants.process.opencode]\ninherit_env = false\n";
+    let pending = rig.write(&format!("{BEGUN}{narrow}")).await.unwrap();
+    rig.service.apply(&pending.id).await.unwrap();
+    let pending = rig.write(BEGUN).await.unwrap();
+    let What::Changed { gains, .. } = &pending.what else {
+        panic!()
+    };
+    assert_eq!(gains, &["chat-opencode may run opencode with your environment"]);
 }

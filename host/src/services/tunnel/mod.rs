@@ -30,6 +30,7 @@ use futures::future::BoxFuture;
 use seat::Board;
 use slot::{Serving, Slot};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use swap::Swapping;
@@ -182,8 +183,16 @@ impl TunnelService {
         let slot = self.slot(name)?;
         self.parts.wanted.save(name, true).await.map_err(TunnelError::Store)?;
         self.forget_refusal(name);
+        if !self.slots().contains_key(name) {
+            // It was removed meanwhile, and one of this name must not open by itself.
+            let _ = self.parts.wanted.save(name, false).await;
+            return self.slot(name).map(drop);
+        }
         slot.wanted.send_replace(true);
-        slot.serving().want();
+        // Between two plugins the next one sees what is wanted.
+        if !slot.between.load(Ordering::SeqCst) {
+            slot.serving().want();
+        }
         Ok(())
     }
 
@@ -242,9 +251,16 @@ impl TunnelService {
         }
         let provided = self.parts.providers.load(&config).await;
         let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
-        // What was swapped at another tunnel of this name is not this one's.
-        let chosen = self.parts.wanted.choose(&name, &config.plugin).await;
-        chosen.map_err(TunnelError::Store)?;
+        // What was swapped at another tunnel of this name, and whether that was open, is not this one's.
+        let (ticket, store) = (provided.ticket, &self.parts.wanted);
+        let forgotten = async {
+            store.save(&name, false).await?;
+            store.choose(&name, &config.plugin).await
+        };
+        if let Err(why) = forgotten.await {
+            self.parts.providers.retire(&config, ticket);
+            return Err(TunnelError::Store(why));
+        }
         self.board.add(slot::unknown(&config, self.parts.clock.now()));
         self.place(Spec { config, provided }, false);
         Ok(())
@@ -262,14 +278,20 @@ impl TunnelService {
         slot.wanted.send_replace(false);
         let serving = slot.serving();
         serving.unwant();
-        let saved = self.parts.wanted.save(name, false).await;
         self.slots().remove(name);
+        if let Err(error) = self.parts.wanted.save(name, false).await {
+            tracing::warn!(
+                tunnel = name,
+                error,
+                "it cannot be remembered that the tunnel stays closed"
+            );
+        }
         let (config, ticket) = (serving.config.clone(), serving.provided.ticket);
         serving.end().await;
         self.parts.providers.retire(&config, ticket);
         self.board.remove(name);
         drop(alone);
-        saved.map_err(TunnelError::Store)
+        Ok(())
     }
 
     /// Which plugin serves each tunnel.

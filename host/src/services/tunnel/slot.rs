@@ -8,6 +8,7 @@ use crate::config::resolved;
 use crate::model::tunnel::{Encryption, State, Status};
 use crate::time::Millis;
 use crate::timeouts;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -134,6 +135,8 @@ pub(super) struct Slot {
     pub(super) wanted: watch::Sender<bool>,
     /// One swap at a time.
     pub(super) gate: Arc<tokio::sync::Mutex<()>>,
+    /// Whoever serves was closed so that the next one can open: until that is settled nobody else opens it.
+    pub(super) between: AtomicBool,
 }
 
 impl Slot {
@@ -143,6 +146,7 @@ impl Slot {
             serving: Mutex::new(serving),
             wanted: watch::Sender::new(wanted),
             gate: Arc::default(),
+            between: AtomicBool::new(false),
         }
     }
 

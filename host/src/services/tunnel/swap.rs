@@ -16,6 +16,7 @@ use crate::model::activity::Tone;
 use crate::model::tunnel::{State, Status, Step, Swap};
 use crate::timeouts;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -71,6 +72,7 @@ impl Swapping {
         let one_port = spec.config.listen.port() != 0 && spec.config.listen == old.config.listen;
         let one_at_a_time = one_port || spec.config.plugin == old.config.plugin;
         if one_at_a_time {
+            self.slot.between.store(true, Ordering::SeqCst);
             old.unwant();
             old.off().await;
         }
@@ -88,6 +90,7 @@ impl Swapping {
             Ok(url) => Ok((Some(url), self.settle(old, next).await)),
             Err(refusal) => {
                 self.retire(next).await;
+                self.slot.between.store(false, Ordering::SeqCst);
                 if one_at_a_time && *self.slot.wanted.borrow() {
                     old.want();
                 }
@@ -178,6 +181,7 @@ impl Swapping {
         next.show();
         self.board.reach(&self.slot.name, None);
         self.slot.replace(next.clone());
+        self.slot.between.store(false, Ordering::SeqCst);
         // Somebody may have opened or closed the tunnel in this moment, and told the old one.
         if *self.slot.wanted.borrow() {
             next.want_too();
@@ -229,13 +233,13 @@ impl Swapping {
     fn refused(&self, refusal: Refusal, same: bool) -> TunnelError {
         let Refusal { why, hint } = refusal;
         let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
-        let failed = if same {
-            "did not open with its new settings"
+        let (failed, now) = if same {
+            ("did not open with its new settings", "it has the old ones again")
         } else {
-            "did not take over"
+            ("did not take over", "all is as before")
         };
         tracing::warn!(tunnel, plugin, why, "the plugin {failed}");
-        let text = format!("{plugin} {failed}; all is as before: {why}");
+        let text = format!("{plugin} {failed}; {now}: {why}");
         self.board.note(tunnel, Tone::Bad, &text);
         let hinted = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
         let text = format!("Tunnel {tunnel}: {text}{hinted}");

@@ -259,7 +259,7 @@ async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_lea
     }));
     let error = reopening.await.unwrap().unwrap_err().to_string();
     assert!(
-        error.contains("did not open with its new settings; all is as before: no such server"),
+        error.contains("did not open with its new settings; it has the old ones again: no such server"),
         "{error}"
     );
     let again = rig.run().await;

@@ -40,6 +40,7 @@ async function status() {
   const { Live } = await import('./live.js');
   const body = document.getElementById('status'), banners = document.getElementById('banners');
   const line = document.getElementById('connection');
+  const settled = new Set([...document.querySelectorAll('[data-settle]')].map((button) => button.dataset.settle));
   // Both come rendered by the server from its own templates.
   const put = (place, html) => {
     if (place.dataset.was === html) return;
@@ -53,6 +54,15 @@ async function status() {
       if ([...select.options].some((option) => option.value === value)) select.value = value;
     }
     for (const details of place.querySelectorAll('details')) details.open = unfolded.has(details.id);
+    // What one confirms must have been there long enough to be read, not have come under the pointer just now.
+    for (const button of place.querySelectorAll('[data-settle]')) {
+      if (settled.has(button.dataset.settle)) continue;
+      button.disabled = true;
+      setTimeout(() => {
+        settled.add(button.dataset.settle);
+        for (const now of place.querySelectorAll('[data-settle]')) now.disabled = !settled.has(now.dataset.settle);
+      }, 1500);
+    }
     localTimes(place);
     copying(place);
     if (focused) (document.getElementById(focused) ?? document.getElementById('main')).focus({ preventScroll: true });
@@ -75,7 +85,7 @@ function log() {
   const box = document.getElementById('log');
   const down = () => { box.scrollTop = box.scrollHeight; };
   down();
-  setInterval(async () => {
+  const look = async () => {
     if (document.hidden) return;
     const answer = await fetch(location.href).catch(() => null);
     if (!answer?.ok || answer.redirected) return;
@@ -84,7 +94,9 @@ function log() {
     const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
     box.replaceChildren(...now.childNodes);
     if (atEnd) down();
-  }, 2000);
+  };
+  const again = () => setTimeout(() => look().finally(again), 2000);
+  again();
 }
 
 localTimes(document);

@@ -41,7 +41,9 @@ pub(in crate::web) async fn page(
     };
     let mut command = "nexus logs --follow".to_owned();
     for (flag, name) in [("--tunnel", &which.tunnel), ("--plugin", &which.plugin)] {
-        if let Some(name) = name {
+        // What somebody else wrote into the address is no command to copy.
+        let plain = |name: &&String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if let Some(name) = name.as_ref().filter(plain) {
             command = format!("{command} {flag} {name}");
         }
     }

@@ -6,7 +6,7 @@ mod plugins;
 use super::{Backend, Frame, Phase, failure, message, show, until};
 use crate::model::activity::{Note, Tone};
 use crate::model::plugin::Details;
-use crate::model::reload::{Pending, What};
+use crate::model::reload::{Change, Effect, Pending, What};
 use crate::model::tunnel::{self, Encryption};
 use crate::time::Millis;
 use crate::web::WebState;
@@ -32,6 +32,8 @@ struct Body {
     version: String,
     /// What the configuration's file says that does not count yet.
     pending: Option<Pending>,
+    /// The tunnel that whoever looks came through.
+    through: Option<String>,
     backend: Backend,
     /// The backend does not run, and does not come by itself.
     resting: bool,
@@ -45,6 +47,24 @@ struct Body {
     activity: Vec<NoteRow>,
     config_file: String,
     workspace: String,
+}
+
+/// Keys of the configuration, with what they were and are.
+#[derive(Template)]
+#[template(path = "changes.html")]
+struct Changes<'a> {
+    changes: &'a [Change],
+}
+
+impl Body {
+    fn changes(&self, changes: &[Change]) -> String {
+        Changes { changes }.render().unwrap_or_default()
+    }
+    /// Whoever looks came through a tunnel that is closed by it.
+    fn cuts_off(&self, effects: &[Effect]) -> bool {
+        let cuts = |effect: &Effect| effect.closes && effect.tunnel.is_some() && effect.tunnel == self.through;
+        effects.iter().any(cuts)
+    }
 }
 
 struct TunnelRow {
@@ -198,6 +218,10 @@ impl TunnelRow {
             .filter(|url| url.starts_with("https://") || url.starts_with("http://"));
         let subject = format!("tunnel {}", status.name);
         let resting = matches!(status.state, Off | Failed { .. });
+        let swapping = status
+            .swap
+            .as_ref()
+            .is_some_and(|swap| !matches!(swap.step, tunnel::Step::Failed { .. }));
         Self {
             name: status.name.clone(),
             title: status.title.clone(),
@@ -222,18 +246,14 @@ impl TunnelRow {
                 }
                 tunnel::Reached::No { why } => (reach.at, format!("not reached from its public side: {why}"), false),
             }),
-            others: if status
-                .swap
-                .as_ref()
-                .is_some_and(|s| !matches!(s.step, tunnel::Step::Failed { .. }))
-            {
+            others: if swapping {
                 Vec::new()
             } else {
                 plugins.iter().filter(|name| **name != status.plugin).cloned().collect()
             },
             swap: status.swap.as_ref().map(SwapRow::new),
             plaintext: status.encryption == Encryption::None,
-            can_start: resting,
+            can_start: resting && !swapping,
             can_stop: !resting && status.state != Stopping,
             through: *place == Place::Tunnel(status.name.clone()),
         }
@@ -265,6 +285,10 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
     let pending = services.config.pending().borrow().clone();
     Body {
         pending,
+        through: match place {
+            Place::Tunnel(name) => Some(name.clone()),
+            Place::Loopback | Place::Host(_) => None,
+        },
         csrf: csrf.to_owned(),
         version: services.status.version().to_owned(),
         resting: matches!(backend.phase, Phase::Stopped | Phase::Failed { .. }),

@@ -1,0 +1,39 @@
+//! Whether a file is still the one that was read.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+/// What changes when a file is written or replaced; none where it is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp(Option<(SystemTime, u64, [i64; 4])>);
+
+impl Stamp {
+    /// Asks the disk.
+    pub(super) fn of(file: &Path) -> Self {
+        let stamp = || {
+            let meta = std::fs::metadata(file).ok()?;
+            #[cfg(unix)]
+            let more = {
+                use std::os::unix::fs::MetadataExt as _;
+                // The time of the last change of anything, which nobody can set.
+                let number = |number: u64| i64::from_ne_bytes(number.to_ne_bytes());
+                [number(meta.dev()), number(meta.ino()), meta.ctime(), meta.ctime_nsec()]
+            };
+            #[cfg(not(unix))]
+            let more = [0; 4];
+            Some((meta.modified().ok()?, meta.len(), more))
+        };
+        Self(stamp())
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// What was read, by its stamps, and what was seen since.
+pub(super) struct Seen {
+    pub(super) read: Vec<Stamp>,
+    pub(super) since: Option<Vec<Stamp>>,
+    pub(super) restless: u32,
+}
