@@ -100,7 +100,9 @@ impl Chosen {
         let saved = self.store.setting(&setting(place)).await.ok().flatten();
         let chosen = saved.and_then(|json| serde_json::from_slice::<Record>(&json).ok());
         let usable = |chosen: &Record| {
-            chosen.instead_of == configured && chosen.plugin != configured && known.check(&chosen.plugin, kind).is_ok()
+            (chosen.instead_of == configured || chosen.unconfirmed.as_ref() == Some(&configured))
+                && chosen.plugin != configured
+                && known.check(&chosen.plugin, kind).is_ok()
         };
         let Some(chosen) = chosen.filter(usable) else {
             return configured;
@@ -112,5 +114,59 @@ impl Chosen {
             "this plugin took over before the restart, and keeps its place until the configuration names another"
         );
         chosen.plugin
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::cli::Components;
+    use crate::config::{Machine, Overrides, load};
+
+    fn config(dir: &std::path::Path, plugin: &str) -> Config {
+        let file = dir.join("nexus.toml");
+        let plugins =
+            "[plugin.tunnel-bore.config]\nserver = \"x\"\n[plugin.tunnel-ssh.config]\nservice = \"localhost.run\"\n";
+        let text = format!("config-version = 1\n[tunnel.main]\nplugin = \"{plugin}\"\n{plugins}");
+        std::fs::write(&file, text).unwrap();
+        let machine = Machine {
+            cwd: dir.to_owned(),
+            data_home: Some(dir.to_owned()),
+            env: &|_| None,
+            plugins: &Components::shipped(),
+        };
+        load(Some(&file), &Overrides::default(), &machine).unwrap()
+    }
+
+    /// Who serves `tunnel.main` after a restart with the file naming `plugin`.
+    async fn after(store: &Store, dir: &std::path::Path, plugin: &str) -> String {
+        let config = config(dir, plugin);
+        let catalog = Catalog::new(config.plugins.clone());
+        let chosen = Chosen::new(store.clone(), &config);
+        chosen.plugin("tunnel.main", Kind::Tunnel, &catalog).await
+    }
+
+    #[tokio::test]
+    async fn a_swap_lasts_until_the_file_says_what_it_did_not_say_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (file, edited, swapped) = ("tunnel-cloudflared", "tunnel-ssh", "tunnel-bore");
+        let chosen = Chosen::new(store.clone(), &config(dir.path(), file));
+        chosen.keep("tunnel.main", swapped).await.unwrap();
+        assert_eq!(after(&store, dir.path(), file).await, swapped);
+        assert_eq!(after(&store, dir.path(), edited).await, edited);
+
+        // Swapped while an edit waits: neither to leave it nor to take it back is a word against the swap.
+        chosen.file_says(&config(dir.path(), edited));
+        chosen.keep("tunnel.main", swapped).await.unwrap();
+        assert_eq!(after(&store, dir.path(), file).await, swapped);
+        assert_eq!(after(&store, dir.path(), edited).await, swapped);
+
+        // Confirmed: to go back to the first is an edit again.
+        assert_eq!(chosen.confirmed("tunnel.main", edited).as_deref(), Some(file));
+        chosen.keep("tunnel.main", edited).await.unwrap();
+        assert_eq!(after(&store, dir.path(), edited).await, edited);
+        assert_eq!(after(&store, dir.path(), file).await, file);
     }
 }

@@ -135,3 +135,28 @@ pub(crate) fn open_all(path: &Path) -> io::Result<Vec<(Identity, File)>> {
     }
     Ok(all)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn strange_files_beside_the_log_do_not_hold_up_its_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nexus.log");
+        for name in ["nexus.log", "nexus.log.2", "nexus.log.4294967295"] {
+            std::fs::write(dir.path().join(name), "a line\n").unwrap();
+        }
+        std::fs::create_dir(dir.path().join("nexus.log.3")).unwrap();
+        #[cfg(target_os = "linux")]
+        {
+            let pipe = std::process::Command::new("mkfifo").arg(older(&path, 1)).status();
+            assert!(pipe.unwrap().success());
+        }
+        let begun = Instant::now();
+        assert_eq!(open_all(&path).unwrap().len(), 3);
+        assert!(begun.elapsed() < Duration::from_secs(5), "four thousand million names");
+    }
+}

@@ -328,6 +328,18 @@ pub(super) async fn rig(setup: Setup) -> Rig {
 }
 
 impl Rig {
+    /// A description of the tunnel `main`.
+    pub(super) fn config(&self) -> resolved::Tunnel {
+        resolved::Tunnel {
+            name: "main".to_owned(),
+            plugin: "tunnel-x".to_owned(),
+            autostart: false,
+            allow_plaintext: true,
+            listen: "127.0.0.1:0".parse().unwrap(),
+            hosts: Vec::new(),
+            probe: resolved::Probe::Off,
+        }
+    }
     pub(super) async fn until(&mut self, is: impl Fn(&Status) -> bool) -> Status {
         let found = tokio::time::timeout(Duration::from_secs(3600), self.statuses.wait_for(|all| is(&all[0]))).await;
         found

@@ -234,13 +234,8 @@ async fn where_the_listener_has_a_fixed_port_the_old_one_goes_first_and_comes_ba
 async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_leave_them() {
     let (mut rig, old) = open().await;
     let config = resolved::Tunnel {
-        name: "main".to_owned(),
-        plugin: "tunnel-x".to_owned(),
-        autostart: false,
-        allow_plaintext: true,
-        listen: "127.0.0.1:0".parse().unwrap(),
         hosts: vec!["new.example".to_owned()],
-        probe: resolved::Probe::Off,
+        ..rig.config()
     };
     let reopen = |rig: &Rig| {
         let (service, config) = (Arc::clone(&rig.service), config.clone());
@@ -311,4 +306,22 @@ fn only_this_hosts_own_nonces_are_answered() {
     for foreign in ["", ".", "x", &nonce[1..], &format!("{nonce}0")] {
         assert_eq!(proof.answer(foreign), None, "{foreign}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_while_the_old_one_is_closed_for_the_new_one_opens_no_second_one() {
+    let (mut rig, old) = open().await;
+    let closed = obey(old);
+    let config = rig.config();
+    let (service, again) = (Arc::clone(&rig.service), config.clone());
+    let reopening = tokio::spawn(async move { service.reopen(again).await });
+    let new = rig.run().await;
+    closed.await.unwrap();
+    rig.service.open("main").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(rig.runs.try_recv().is_err(), "both would lead the same processes");
+    new.up("http://again.example").await;
+    reopening.await.unwrap().unwrap();
+    rig.until(|s| s.url.as_deref() == Some("http://again.example")).await;
+    assert_eq!(rig.doors(), 1);
 }

@@ -384,16 +384,16 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     let first = rig.run().await;
     first.up("http://main.example").await;
     rig.until(|s| s.url.is_some()).await;
+    // One of this name was open before it was taken out of the file.
+    rig.wanted.0.lock().unwrap().insert("another".to_owned(), true);
     let config = crate::config::resolved::Tunnel {
         name: "another".to_owned(),
         plugin: "tunnel-y".to_owned(),
         autostart: true,
-        allow_plaintext: true,
-        listen: "127.0.0.1:0".parse().unwrap(),
-        hosts: Vec::new(),
-        probe: crate::config::resolved::Probe::Off,
+        ..rig.config()
     };
     rig.service.add(config.clone()).await.unwrap();
+    assert!(!rig.wanted.0.lock().unwrap()["another"], "nobody has opened this one");
     let again = rig.service.add(config.clone()).await.unwrap_err().to_string();
     assert!(again.contains("already"), "{again}");
     let none = crate::config::resolved::Tunnel {
