@@ -194,7 +194,8 @@ async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failur
             events.send_all(news.into()).await?;
             match next {
                 Some((session, turn)) => speak(&mut events, &session, turn, config.pause).await?,
-                None => clock::sleep(20).await,
+                // Nobody notices a tenth of a second here; a backend that waits for its program need not look at all.
+                None => clock::sleep(100).await,
             }
         }
     };

@@ -95,6 +95,7 @@ fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
         json: args.json,
         colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         damaged: 0,
+        shown: 0,
     };
     let shown = last(path, args.lines.0, &filter, &mut |line| out.line(line));
     let mut tail = match shown {
@@ -107,6 +108,9 @@ fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
     out.flush()?;
     if out.damaged > 0 {
         complain(&format!("{} damaged lines are left out", out.damaged));
+    }
+    if out.shown == 0 && filter != Filter::default() {
+        complain("no such line is in the log; without --level, --plugin and --tunnel all of them are shown");
     }
     if !args.follow {
         return Ok(());
@@ -129,6 +133,7 @@ struct Out {
     colour: bool,
     /// Lines that `--json` cannot show.
     damaged: usize,
+    shown: usize,
 }
 
 impl Out {
@@ -137,6 +142,7 @@ impl Out {
             self.damaged += 1;
             return Ok(());
         }
+        self.shown += 1;
         if self.json {
             writeln!(self.to, "{}", line.raw)
         } else {

@@ -22,7 +22,7 @@ const TOO_LITTLE: u64 = 100 << 20;
 pub(super) fn look(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
     running(config, holder, findings);
     #[cfg(unix)]
-    permissions(config, findings);
+    permissions(config, holder, findings);
     database(config, findings);
     space(config, findings);
     cache(config, findings);
@@ -113,7 +113,7 @@ fn health(address: SocketAddr) -> Result<String, String> {
 }
 
 #[cfg(unix)]
-fn permissions(config: &Config, findings: &mut Vec<Finding>) {
+fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
     use std::os::unix::fs::MetadataExt as _;
     let me = rustix::process::geteuid().as_raw();
     let dir = &config.data_dir;
@@ -161,13 +161,14 @@ fn permissions(config: &Config, findings: &mut Vec<Finding>) {
             return;
         }
     }
-    findings.push(if file.starts_with(&config.chat.workspace) {
+    let workspace = workspace(config, holder);
+    findings.push(if file.starts_with(&workspace) {
         Finding::warn(
             "config.mode",
             format!(
                 "{} lies in the workspace {}, where the agent writes",
                 file.display(),
-                config.chat.workspace.display()
+                workspace.display()
             ),
             if default_place().as_ref() == Some(file) {
                 "[chat.main]\nworkspace = \"/the/folder/of/the/project\"".to_owned()
@@ -178,6 +179,16 @@ fn permissions(config: &Config, findings: &mut Vec<Finding>) {
     } else {
         Finding::ok("config.mode", format!("only its owner writes to {}", file.display()))
     });
+}
+
+/// Where none is named, it is the folder that Nexus was started in, not the one where somebody asks.
+#[cfg(unix)]
+fn workspace(config: &Config, holder: Option<&Holder>) -> std::path::PathBuf {
+    let here = std::env::current_dir().ok().as_ref() == Some(&config.chat.workspace);
+    let started = holder.and_then(|holder| std::fs::read_link(format!("/proc/{}/cwd", holder.pid)).ok());
+    started
+        .filter(|_| here)
+        .unwrap_or_else(|| config.chat.workspace.clone())
 }
 
 fn database(config: &Config, findings: &mut Vec<Finding>) {

@@ -118,7 +118,10 @@ fn show(findings: &[Finding]) {
     let count = |level| findings.iter().filter(|f| f.level == level).count();
     complain(&match (count(Level::Fail), count(Level::Warn)) {
         (0, 0) => "All is well.".to_owned(),
-        (fails, warns) => format!("{fails} failures, {warns} warnings"),
+        (fails, warns) => {
+            let many = |n, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+            format!("{}, {}", many(fails, "failure"), many(warns, "warning"))
+        }
     });
 }
 

@@ -81,6 +81,7 @@ pub(super) async fn check(order: &Order) -> Result<(), ChatError> {
 /// Ends the backend and what belongs to it, and makes room for what is ordered. True: nothing is to run.
 pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, order: Order) -> bool {
     let now = shared.primary();
+    let title = shared.status.borrow().title.clone();
     // The example may be standing in: it ends too.
     let shown = Some(shared.shown()).filter(|shown| shown.plugin != now.plugin);
     shared.active.send_replace(None);
@@ -91,7 +92,7 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
     }
     match order {
         Order::Start | Order::Restart => {
-            shared.note(Tone::Busy, &format!("{} is started again", now.backend.title()));
+            shared.note(Tone::Busy, &format!("{title} is started again"));
             false
         }
         Order::Swap(next) => {
@@ -100,12 +101,13 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
             } else {
                 "is the chat backend now"
             };
-            shared.note(Tone::Good, &format!("{} {what}", next.plugin));
+            let text = format!("{} {what}", next.plugin);
             shared.set_primary(next);
+            shared.note(Tone::Good, &text);
             false
         }
         Order::Stop => {
-            shared.note(Tone::Off, &format!("{} was stopped", now.backend.title()));
+            shared.note(Tone::Off, &format!("{title} was stopped"));
             shared.phase(Phase::Stopped);
             true
         }

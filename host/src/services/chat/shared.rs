@@ -135,6 +135,7 @@ impl Shared {
         });
         match happened {
             Some((title, Phase::Reconnecting { why })) => self.note(Tone::Busy, &format!("{title} is away: {why}")),
+            Some((title, Phase::Up)) => self.note(Tone::Good, &format!("{title} is up")),
             Some((title, Phase::Failed { why, .. })) => self.note(Tone::Bad, &format!("{title} does not run: {why}")),
             _ => {}
         }
@@ -167,7 +168,7 @@ impl Shared {
         match &status.phase {
             Phase::Starting { what } => format!("{title} is not up yet: {what}"),
             Phase::Up => format!("{title} is not up yet."),
-            Phase::Stopped => format!("{title} was stopped, and waits for the owner to start it."),
+            Phase::Stopped => format!("{title} was stopped, and can be started on the status page."),
             Phase::Reconnecting { why } => format!("{title} is away and will be back: {why}"),
             Phase::Failed { why, hint } => {
                 format!(

@@ -86,6 +86,8 @@ impl Drop for ReloadService {
 const RESTLESS: u32 = 5;
 /// Characters of what is wrong with a file that are shown.
 const WHY: usize = 8_000;
+/// Keys that are named in the log.
+const LOGGED: usize = 20;
 
 impl ReloadService {
     /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: what counts.
@@ -314,6 +316,7 @@ impl Watcher {
         let Some(change) = change.filter(|_| verbosity::shows_all_of(new, &old)) else {
             return;
         };
+        tracing::info!("the filter of the log changes");
         match self.host.log_filter(new) {
             Ok(()) => {
                 self.counts.take(change);
@@ -388,8 +391,16 @@ impl Watcher {
                 ];
                 parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
             }
-            _ => return,
+            // It was otherwise a moment ago.
+            _ => {
+                tracing::info!("the configuration is again what counts");
+                return self.note(Tone::Good, "is again what counts");
+            }
         };
+        let keys = self.latest.iter().flat_map(|latest| self.changes(latest));
+        for key in keys.filter_map(|change| change.name()).take(LOGGED) {
+            tracing::info!(key, "the configuration changed here");
+        }
         tracing::info!("the configuration changed: {said}");
         self.note(Tone::Busy, &format!("changed: {said}"));
     }

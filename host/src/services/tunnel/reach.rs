@@ -21,11 +21,15 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
             return;
         };
         let name = serving.config.name.clone();
-        let url = statuses
-            .borrow_and_update()
-            .iter()
-            .find(|status| status.name == name && matches!(status.state, State::Up { .. } | State::Degraded { .. }))
-            .and_then(|status| status.url.clone());
+        statuses.borrow_and_update();
+        // Its own word, which belongs to its own proof: the board may show another one by now.
+        let own = serving.status();
+        let address = || {
+            let status = own.borrow();
+            let open = matches!(status.state, State::Up { .. } | State::Degraded { .. });
+            status.url.clone().filter(|_| open)
+        };
+        let url = address();
         let due = match (&url, &next) {
             (Some(url), Some((last, at))) if url == last => Instant::now() >= *at,
             (url, _) => url.is_some(),
@@ -51,7 +55,11 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
             };
             next = Some((url.clone(), Instant::now() + pause));
             let at = parts.clock.now();
-            board.reach(&name, Some(Reach { at, result }));
+            // Replaced or moved meanwhile, it says nothing of what is there now.
+            let still = slot.upgrade().is_some_and(|slot| slot.serving().is(&serving));
+            if still && address().as_ref() == Some(url) {
+                board.reach(&name, Some(Reach { at, result }));
+            }
         }
         drop(serving);
         tokio::select! {

@@ -49,6 +49,11 @@ impl Serving {
         serving
     }
 
+    /// The same instance.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.seat, &other.seat)
+    }
+
     pub(super) fn status(&self) -> watch::Receiver<Status> {
         self.seat.status()
     }

@@ -251,7 +251,12 @@ impl TunnelRow {
             } else {
                 plugins.iter().filter(|name| **name != status.plugin).cloned().collect()
             },
-            swap: status.swap.as_ref().map(SwapRow::new),
+            // The history keeps it longer.
+            swap: status
+                .swap
+                .as_ref()
+                .filter(|swap| swapping || now.saturating_sub(swap.since) < FAILED_SWAP)
+                .map(SwapRow::new),
             plaintext: status.encryption == Encryption::None,
             can_start: resting && !swapping,
             can_stop: !resting && status.state != Stopping,
@@ -263,6 +268,8 @@ impl TunnelRow {
 /// Shown of what happened, and of what happened to one tunnel.
 const ACTIVITY: usize = 30;
 const HISTORY: usize = 10;
+/// Milliseconds for which a plugin that could not take over is shown.
+const FAILED_SWAP: Millis = 15 * 60 * 1000;
 
 /// What the plugins are and did. Asks the system about their processes, which is no work for a thread of the runtime.
 pub(in crate::web) async fn details(state: &WebState) -> Vec<Details> {
