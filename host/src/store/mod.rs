@@ -122,7 +122,7 @@ impl Store {
         schema::migrate(&mut connection, &path)?;
         let checkpoints = connect(&path)?;
         let (health_tx, health) = watch::channel(Health::Writable);
-        let writer = writer::Writer::spawn(connection, checkpoints, health_tx)
+        let writer = writer::Writer::spawn(connection, checkpoints, log_to_disk(&path), health_tx)
             .map_err(|e| StoreError::Open(format!("cannot start the database's thread: {e}")))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -189,6 +189,25 @@ impl Inner {
         }
         Ok(result?)
     }
+}
+
+/// What is committed is in the write-ahead log until it is in the database, which a checkpoint syncs by itself. No lock is
+/// held on that file, so none is lost when it is closed here.
+fn log_to_disk(database: &Path) -> writer::Sync {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    Box::new(move || {
+        let synced = std::fs::File::open(&log).and_then(|file| file.sync_data());
+        match synced {
+            Ok(()) => Ok(()),
+            // A checkpoint has taken all of it into the database.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(StoreError::ReadOnly(format!(
+                "the disk of the data directory failed ({error}): what was just changed may not last"
+            ))),
+        }
+    })
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {

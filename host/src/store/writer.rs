@@ -1,4 +1,8 @@
 //! The writing thread: drains its queue, commits a batch as one transaction, answers after the commit.
+//!
+//! What has to survive a power cut is answered by another thread, once that has brought the write-ahead log to the disk: a
+//! disk that takes seconds for it holds up whoever asked for it, and not the chat that streams through the same writer.
+//! (`synchronous = FULL` for such a batch, which syncs within the commit, held up all of them.)
 
 use super::{Durability, Health, StoreError};
 use rusqlite::Connection;
@@ -64,6 +68,9 @@ impl Job {
     }
 }
 
+/// Brings what is committed to the disk. Blocks.
+pub(super) type Sync = Box<dyn Fn() -> Result<(), StoreError> + Send>;
+
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
@@ -73,16 +80,20 @@ impl Writer {
     pub(super) fn spawn(
         connection: Connection,
         checkpoints: Connection,
+        sync: Sync,
         health: watch::Sender<Health>,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel();
         let (wake, woken) = mpsc::sync_channel(1);
+        let (committed, unsynced) = mpsc::channel();
         let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let writer = named("store-writer").spawn(move || write(&connection, &jobs, &wake, &health))?;
+        let syncer = named("store-sync").spawn(move || bring_to_disk(&sync, &unsynced))?;
+        let writer = named("store-writer").spawn(move || write(&connection, &jobs, &wake, &committed, &health))?;
         let checkpointer = named("store-checkpoint").spawn(move || checkpoint(&checkpoints, &woken))?;
         Ok(Self {
             queue: Some(queue),
-            threads: vec![writer, checkpointer],
+            // In this order: each of them ends when the one before has.
+            threads: vec![writer, syncer, checkpointer],
         })
     }
 
@@ -103,7 +114,13 @@ impl Drop for Writer {
     }
 }
 
-fn write(db: &Connection, jobs: &mpsc::Receiver<Job>, wake: &mpsc::SyncSender<()>, health: &watch::Sender<Health>) {
+fn write(
+    db: &Connection,
+    jobs: &mpsc::Receiver<Job>,
+    wake: &mpsc::SyncSender<()>,
+    committed: &mpsc::Sender<Job>,
+    health: &watch::Sender<Health>,
+) {
     let mut commits = 0;
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
@@ -115,7 +132,13 @@ fn write(db: &Connection, jobs: &mpsc::Receiver<Job>, wake: &mpsc::SyncSender<()
         let (outcome, trouble) = transact(db, &mut batch);
         report(health, outcome.as_ref().err().or(trouble.as_ref()));
         for job in batch {
-            job.work.answer(outcome.clone());
+            if job.durability == Durability::Synced && outcome.is_ok() {
+                if let Err(mpsc::SendError(job)) = committed.send(job) {
+                    job.work.answer(Err(StoreError::Closed));
+                }
+            } else {
+                job.work.answer(outcome.clone());
+            }
         }
         commits += 1;
         if commits >= CHECKPOINT_EVERY {
@@ -127,13 +150,8 @@ fn write(db: &Connection, jobs: &mpsc::Receiver<Job>, wake: &mpsc::SyncSender<()
 
 /// The commit's result, and the disk's trouble that a job alone ran into.
 fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Option<StoreError>) {
-    let synced = batch.iter().any(|job| job.durability == Durability::Synced);
     let mut trouble = None;
     let mut body = || -> Result<(), StoreError> {
-        // It cannot be changed inside a transaction.
-        if synced {
-            db.pragma_update(None, "synchronous", "FULL")?;
-        }
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for job in batch.iter_mut() {
             db.prepare_cached("SAVEPOINT job")?.execute([])?;
@@ -157,9 +175,6 @@ fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Opti
     {
         tracing::error!(error = %e, "cannot roll back");
     }
-    if synced && let Err(e) = db.pragma_update(None, "synchronous", "NORMAL") {
-        tracing::error!(error = %e, "cannot relax the database's syncing: it stays slower");
-    }
     (result, trouble)
 }
 
@@ -182,11 +197,59 @@ fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
     });
 }
 
+/// Answers what has to be on the disk, once it is: as many at a time as have come meanwhile.
+fn bring_to_disk(sync: &Sync, unsynced: &mpsc::Receiver<Job>) {
+    while let Ok(first) = unsynced.recv() {
+        let batch: Vec<Job> = std::iter::once(first).chain(unsynced.try_iter()).collect();
+        let outcome = sync();
+        for job in batch {
+            job.work.answer(outcome.clone());
+        }
+    }
+}
+
 /// Moves the write-ahead log into the database beside the writer, who never waits for it.
 fn checkpoint(db: &Connection, woken: &mpsc::Receiver<()>) {
     while woken.recv().is_ok() {
         if let Err(e) = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             tracing::warn!(error = %e, "cannot checkpoint the database; it is tried again");
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_slow_disk_holds_up_only_who_asked_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Connection::open(dir.path().join("t.db")).unwrap();
+        let connection = open();
+        connection.execute_batch("CREATE TABLE t(n)").unwrap();
+        let (finish, finished) = mpsc::channel::<Result<(), StoreError>>();
+        let (health, _) = watch::channel(Health::Writable);
+        let sync = Box::new(move || finished.recv().unwrap());
+        let writer = Writer::spawn(connection, open(), sync, health).unwrap();
+        let insert = |durability| {
+            let (reply, answer) = oneshot::channel();
+            let job = |db: &Connection| db.execute("INSERT INTO t VALUES (1)", []);
+            writer.send(Job::new(durability, job, reply)).unwrap();
+            answer
+        };
+        let mut synced = insert(Durability::Synced);
+        for _ in 0..100 {
+            assert_eq!(insert(Durability::Process).await.unwrap(), Ok(1));
+        }
+        assert!(synced.try_recv().is_err(), "its disk has not answered");
+        finish.send(Ok(())).unwrap();
+        assert_eq!(synced.await.unwrap(), Ok(1));
+
+        let synced = insert(Durability::Synced);
+        finish.send(Err(StoreError::ReadOnly("broken".into()))).unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(30), synced).await;
+        assert_eq!(answer.unwrap().unwrap(), Err(StoreError::ReadOnly("broken".into())));
     }
 }
