@@ -12,7 +12,8 @@ await run(async (browser) => {
   await page.locator('#prompt').waitFor();
 
   await page.locator('#backend').filter({ hasText: /\d/ }).waitFor({ timeout: 60_000 });
-  // The page comes with that where the backend is quick; this is of the script, which listens by then.
+  // The version is known before the backend is up; and this text is of the script, which listens by then.
+  await page.locator('aside[aria-label="Backend state"]').waitFor({ state: 'detached' });
   await page.getByText('Work is done in').waitFor();
   await page.fill('#prompt', 'For no stranger to read.');
   await page.keyboard.press('Enter');

@@ -166,3 +166,32 @@ async fn what_ended_while_we_were_away_is_as_the_backend_has_it() {
         }
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_an_old_snapshot_called_interrupted_streams_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    // Taken between the prompt and the beginning of its turn.
+    let theirs = (message("m", Role::Assistant, 0), vec![text("p", "m", 1, false, "")]);
+    journal.reconcile(snapshot(vec![theirs], Turn::Idle)).await.unwrap();
+    let state = journal.state("s").await.unwrap();
+    assert!(state.messages[0].message.interrupted && state.messages[0].parts[0].closed);
+    let turn = |turn| Event::Turn { turn };
+    let events = vec![
+        turn(Turn::Running),
+        msg(message("m", Role::Assistant, 0)),
+        part(text("p", "m", 1, false, "")),
+        delta("p", "m", 2, "it goes"),
+        delta("p", "m", 3, " on"),
+    ];
+    journal.ingest("s", events).await.unwrap();
+    let state = journal.state("s").await.unwrap();
+    let last = &state.messages[0];
+    assert!(!last.message.interrupted && !last.parts[0].closed);
+    assert_eq!(
+        last.parts[0].content,
+        Content::Text {
+            text: "it goes on".into()
+        }
+    );
+}

@@ -120,6 +120,7 @@ impl SessionState {
             && let Some(known) = self.messages.get_mut(at)
         {
             if known.message.created_at == message.created_at {
+                known.goes_on(message);
                 return set(&mut known.message, message);
             }
             parts = self.messages.remove(at).parts; // it takes the place of its time
@@ -207,6 +208,22 @@ impl SessionState {
         }
         known.revision = revision;
         true
+    }
+}
+
+impl MessageState {
+    /// What was taken for interrupted is written after all: a snapshot may have been older than the turn. What the host
+    /// closed then, its last text, is open again, or all that follows of it would be lost.
+    fn goes_on(&mut self, now: &Message) {
+        let ended = now.completed_at.is_some() || now.error.is_some();
+        if !self.message.interrupted || now.interrupted || ended {
+            return;
+        }
+        if let Some(part) = self.parts.last_mut()
+            && matches!(part.content, Content::Text { .. } | Content::Reasoning { .. })
+        {
+            part.closed = false;
+        }
     }
 }
 

@@ -163,7 +163,9 @@ export function start() {
 
   function addDelta({ part: id, revision, text }) {
     const part = parts.get(id);
-    if (!part?.tail || revision <= part.data.revision) return;
+    if (!part?.text || revision <= part.data.revision) return;
+    // It was taken for the end of an interrupted answer, which goes on after all.
+    if (!part.tail) drawText(part);
     part.data.revision = revision;
     part.data.content.text += text;
     part.tail.appendData(text);

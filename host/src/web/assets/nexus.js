@@ -36,6 +36,8 @@ function copying(root) {
   }
 }
 
+const FOCUSABLE = 'a, button, summary, select, input, [tabindex]';
+
 async function status() {
   const { Live } = await import('./live.js');
   const body = document.getElementById('status'), banners = document.getElementById('banners');
@@ -45,7 +47,8 @@ async function status() {
   const put = (place, html) => {
     if (place.dataset.was === html) return;
     place.dataset.was = html;
-    const focused = place.contains(document.activeElement) ? document.activeElement.id : '';
+    const focused = place.contains(document.activeElement) ? document.activeElement : null;
+    const nth = focused ? [...place.querySelectorAll(FOCUSABLE)].indexOf(focused) : -1;
     const chosen = new Map([...place.querySelectorAll('select')].map((select) => [select.id, select.value]));
     const unfolded = new Set([...place.querySelectorAll('details[open]')].map((details) => details.id));
     place.innerHTML = html;
@@ -65,7 +68,13 @@ async function status() {
     }
     localTimes(place);
     copying(place);
-    if (focused) (document.getElementById(focused) ?? document.getElementById('main')).focus({ preventScroll: true });
+    if (focused) {
+      // By its name; one without is where it was, if that is still the same.
+      const there = [...place.querySelectorAll(FOCUSABLE)][nth];
+      const same = there?.textContent === focused.textContent ? there : null;
+      const again = focused.id ? document.getElementById(focused.id) : same;
+      (again ?? document.getElementById('main')).focus({ preventScroll: true });
+    }
   };
   copying(body);
   new Live({
