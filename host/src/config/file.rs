@@ -2,7 +2,7 @@
 //! is not waited for, and no more is read than a file of its kind can have.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Bytes of a configuration.
@@ -10,8 +10,8 @@ pub(crate) const CONFIG: u64 = 1 << 20;
 /// Bytes of a component.
 pub(crate) const COMPONENT: u64 = 256 << 20;
 
-/// A regular file, open for reading. `Err`: what was found.
-pub(crate) fn open(path: &Path) -> Result<File, String> {
+/// Open for reading, without waiting for the other end of what turns out to be a pipe.
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -19,7 +19,12 @@ pub(crate) fn open(path: &Path) -> Result<File, String> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.custom_flags(libc::O_NONBLOCK);
     }
-    let file = options.open(path).map_err(|e| e.to_string())?;
+    options.open(path)
+}
+
+/// A regular file, open for reading. `Err`: what was found.
+pub(crate) fn open(path: &Path) -> Result<File, String> {
+    let file = open_at_once(path).map_err(|e| e.to_string())?;
     let meta = file.metadata().map_err(|e| e.to_string())?;
     if !meta.is_file() {
         return Err("it is no regular file".to_owned());

@@ -15,6 +15,7 @@ pub use recent::recent;
 pub use tail::Tail;
 pub use writer::Writer;
 
+use crate::config::file::open_at_once;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -85,18 +86,6 @@ impl Identity {
     }
 }
 
-/// Without waiting for the other end of what turns out to be a pipe.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(libc::O_NONBLOCK);
-    }
-    options.open(path)
-}
-
 /// All files of the log, open, the present one first. A rotation meanwhile leaves none out and none twice: files only
 /// move to higher numbers, which are opened later.
 ///
@@ -118,7 +107,7 @@ pub(crate) fn open_all(path: &Path) -> io::Result<Vec<(Identity, File)>> {
         } else {
             older(path, number)
         };
-        let file = match open(&name) {
+        let file = match open_at_once(&name) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(io::Error::new(e.kind(), format!("{}: {e}", name.display()))),
