@@ -38,20 +38,11 @@ impl Catalog {
         let found = plugins.get(name).map(|plugin| plugin.kind);
         match found {
             Some(found) if found == kind => Ok(()),
-            Some(_) => Err(format!("{name} is no {} plugin", word(kind))),
+            Some(_) => Err(format!("{name} is no {kind} plugin")),
             None => Err(format!(
-                "there is no {} plugin `{name}` here. A plugin that lies elsewhere, or needs settings, has a table in the \
-                 configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
-                word(kind)
+                "there is no {kind} plugin `{name}` here. A plugin that lies elsewhere, or needs settings, has a table in the \
+                 configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\""
             )),
         }
-    }
-}
-
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Chat => "chat",
-        Kind::Tunnel => "tunnel",
-        Kind::Auth => "auth",
     }
 }

@@ -22,6 +22,23 @@ impl From<manifest::Kind> for Kind {
     }
 }
 
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Kind {
+    /// As in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Chat => "chat",
+            Self::Tunnel => "tunnel",
+        }
+    }
+}
+
 /// Whether a plugin's own instance runs; what its program does is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]

@@ -287,13 +287,8 @@ fn of_kind(loaded: &Loaded, wanted: Kind) -> Result<(), LoadError> {
     if loaded.kind() == wanted {
         return Ok(());
     }
-    let word = match wanted {
-        Kind::Auth => "auth",
-        Kind::Chat => "chat",
-        Kind::Tunnel => "tunnel",
-    };
     Err(LoadError::Unfit(format!(
-        "The plugin {} is a {} plugin and cannot be used as a {word} plugin. Name another one in the configuration.",
+        "The plugin {} is a {} plugin and cannot be used as a {wanted} plugin. Name another one in the configuration.",
         loaded.plugin.name,
         loaded.manifest().kind
     )))

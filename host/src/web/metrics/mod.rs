@@ -147,17 +147,8 @@ fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-fn kind(details: &Details) -> &'static str {
-    use crate::model::plugin::Kind;
-    match details.kind {
-        Kind::Auth => "auth",
-        Kind::Chat => "chat",
-        Kind::Tunnel => "tunnel",
-    }
-}
-
 fn labels(details: &Details) -> Labels<'_> {
-    let mut labels = vec![("plugin", details.name.as_str()), ("kind", kind(details))];
+    let mut labels = vec![("plugin", details.name.as_str()), ("kind", details.kind.as_str())];
     // A plugin that serves two tunnels counts for each.
     labels.extend(details.tunnel.as_deref().map(|tunnel| ("tunnel", tunnel)));
     labels
