@@ -134,6 +134,10 @@ await run(async (browser) => {
   await page.getByText('very short', { exact: true }).waitFor();
   await idle(page);
   const doomed = page.url();
+  await until('the form to rename it knows its title', async () => {
+    const title = await page.textContent('#title');
+    return title !== 'New chat' && await page.inputValue('#rename') === title;
+  });
   await page.locator('#menu > summary').click();
   await page.getByText('Delete this chat…').click();
   await page.getByRole('button', { name: 'Delete it' }).click();

@@ -46,7 +46,7 @@ mod usage;
 
 pub use refusing::Refusing;
 #[cfg(target_os = "linux")]
-pub(crate) use tree::parent;
+pub(crate) use tree::{Parent, parent};
 
 use crate::time::Clock;
 use std::path::PathBuf;

@@ -30,10 +30,28 @@ pub(super) fn read(pid: i32) -> Option<Entry> {
     )
 }
 
-/// None: it is gone.
-pub(crate) fn parent(pid: u32) -> Option<u32> {
-    let entry = read(i32::try_from(pid).ok()?)?;
-    u32::try_from(entry.parent).ok()
+/// Who started a process, as far as this one may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parent {
+    Known(u32),
+    /// It lives, and is another user's: `/proc` can be mounted so that it shows one's own processes only (`hidepid`, and
+    /// `ProtectProc=invisible` of systemd).
+    Hidden,
+    Gone,
+}
+
+pub(crate) fn parent(pid: u32) -> Parent {
+    let Ok(number) = i32::try_from(pid) else {
+        return Parent::Gone;
+    };
+    if let Some(parent) = read(number).and_then(|entry| u32::try_from(entry.parent).ok()) {
+        return Parent::Known(parent);
+    }
+    // A signal that is not sent tells whether it is there: it may not be signalled, or it is not found.
+    match Pid::from_raw(number).map(rustix::process::test_kill_process) {
+        Some(Err(rustix::io::Errno::PERM)) => Parent::Hidden,
+        _ => Parent::Gone,
+    }
 }
 
 /// `PID (NAME) STATE PPID PGRP SESSION …`, and the name may hold spaces and parentheses.

@@ -9,6 +9,8 @@
 
 use super::ingress::{Connection, Ingress};
 use super::{WebState, api, guard, serve};
+#[cfg(target_os = "linux")]
+use crate::process::Parent;
 use axum::Router;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -109,15 +111,22 @@ fn admitted(stream: &UnixStream) -> Result<(), String> {
 /// Whether a process descends from this one.
 #[cfg(target_os = "linux")]
 fn is_ours(pid: u32) -> bool {
-    let own = std::process::id();
+    descends(pid, std::process::id(), crate::process::parent)
+}
+
+#[cfg(target_os = "linux")]
+fn descends(pid: u32, from: u32, parent: impl Fn(u32) -> Parent) -> bool {
     let mut at = pid;
     for _ in 0..GENERATIONS {
-        match crate::process::parent(at) {
-            Some(parent) if parent == own => return true,
-            Some(0 | 1) => return false,
-            Some(parent) => at = parent,
-            // It is gone, and whose it was cannot be told: no reason to let it in.
-            None => return true,
+        match parent(at) {
+            Parent::Known(parent) if parent == from => return true,
+            Parent::Known(0 | 1) => return false,
+            Parent::Known(parent) => at = parent,
+            // Another user's: the sudo, say, through which the operator came. What runs below us is this user's, unless
+            // the agent has become root; then nothing here would hold it.
+            Parent::Hidden => return false,
+            // Whose it was cannot be told: no reason to let it in.
+            Parent::Gone => return true,
         }
     }
     // Nobody honest has so many ancestors.
@@ -141,8 +150,31 @@ mod tests {
         assert!(is_ours(child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(!is_ours(crate::process::parent(std::process::id()).unwrap()));
+        let Parent::Known(above) = crate::process::parent(std::process::id()) else {
+            panic!("no parent")
+        };
+        assert!(!is_ours(above));
         assert!(!is_ours(1));
         assert!(is_ours(child.id()), "one that is gone cannot be told from ours");
+    }
+
+    /// 10 is the host, 12 the agent's command, 21 the operator's below the sudo 20, which is another user's.
+    #[test]
+    fn an_ancestor_that_proc_hides_is_another_users_and_so_not_below_us() {
+        let parent = |pid| match pid {
+            12 => Parent::Known(11),
+            11 => Parent::Known(10),
+            10 => Parent::Known(1),
+            21 => Parent::Known(20),
+            20 => Parent::Hidden,
+            31 => Parent::Known(31),
+            _ => Parent::Gone,
+        };
+        assert!(descends(12, 10, parent));
+        assert!(!descends(21, 10, parent));
+        assert!(!descends(20, 10, parent), "root itself");
+        assert!(!descends(10, 10, parent), "the host is not below itself");
+        assert!(descends(40, 10, parent), "gone");
+        assert!(descends(31, 10, parent), "no end to it");
     }
 }

@@ -23,7 +23,13 @@ export function start() {
   // Where the focus goes when what had it is gone.
   const home = () => (foreign ? scroll : box).focus();
   const say = (text) => { $('say').textContent = text; };
-  const tell = (text, calm = false) => { notice.hidden = !text; notice.textContent = text ?? ''; notice.classList.toggle('calm', calm); };
+  // `passing`: it is said because the backend is away, and no longer true when that is back.
+  const tell = (text, calm = false, passing = false) => {
+    notice.hidden = !text;
+    notice.textContent = text ?? '';
+    notice.classList.toggle('calm', calm);
+    notice.classList.toggle('passing', passing);
+  };
   const key = (name) => `${name}:${session || 'new'}`;
   const title = (text) => text || 'Untitled chat';
 
@@ -203,6 +209,8 @@ export function start() {
   function setTurn(next) {
     const was = turn.type;
     turn = next;
+    // What went wrong before, outside any message, is over.
+    if (was !== 'running' && next.type === 'running') log.querySelectorAll(':scope > .passing').forEach((alert) => alert.remove());
     if (was !== 'idle' && next.type === 'idle') {
       const answer = lastMessage()?.parts.map((id) => parts.get(id)).findLast((part) => part?.kind === 'text');
       say('Answer finished. ' + (answer?.text.textContent ?? '').slice(0, 500));
@@ -334,7 +342,7 @@ export function start() {
     error: ({ message, text }) => {
       const known = messages.get(message);
       if (known) { known.data.error = text; drawFoot(known); }
-      else log.insertBefore(el('p', { className: 'alert', role: 'alert', textContent: text }), asksBox);
+      else log.insertBefore(el('p', { className: 'alert passing', role: 'alert', textContent: text }), asksBox);
       follow();
     },
   };
@@ -374,6 +382,7 @@ export function start() {
     list: ({ sessions }) => drawList(sessions),
     backend({ backend, html }) {
       phase = backend.phase;
+      if (phase === 'up' && notice.classList.contains('passing')) tell(null);
       plugin = backend.plugin;
       drawOwner();
       if (phase === 'up' && eager) $('composer').requestSubmit();
@@ -407,7 +416,7 @@ export function start() {
     failed(frame) {
       const request = requests.get(frame.request);
       requests.delete(frame.request);
-      tell(frame.reason);
+      tell(frame.reason, false, phase !== 'up');
       request?.failed?.(frame.reason);
     },
   };
@@ -428,6 +437,8 @@ export function start() {
   function setTitle(text) {
     $('title').textContent = title(text);
     document.title = `${title(text)} · Nexus`;
+    // What is being typed there stays.
+    $('rename').defaultValue = text ?? '';
   }
 
   function drawList(sessions) {
