@@ -66,6 +66,7 @@ impl Foundation {
         };
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
+            cache_in: config.data_dir.clone(),
             clock,
             processes: Arc::clone(&processes),
             outgoing: Arc::new(outgoing::Client::new()),
@@ -96,13 +97,14 @@ impl Foundation {
             hidden_env: config.secret_variables.clone(),
         })?;
         // Looking must not make a data directory where there is none.
-        let data_dir = if config.data_dir.exists() {
+        let cache_in = if config.data_dir.exists() {
             &config.data_dir
         } else {
             scratch
         };
         let runtime = Runtime::new(RuntimeOptions {
-            data_dir: data_dir.to_owned(),
+            data_dir: config.data_dir.clone(),
+            cache_in: cache_in.to_owned(),
             clock,
             processes: Arc::clone(&processes),
             outgoing: Arc::new(outgoing::Client::new()),

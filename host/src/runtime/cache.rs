@@ -22,10 +22,10 @@ pub(crate) struct CodeCache {
 }
 
 impl CodeCache {
-    /// `data_dir/cache/wasm`; made at the first write.
-    pub(crate) fn new(data_dir: &Path) -> Self {
+    /// `cache/wasm` in this directory; made at the first write.
+    pub(crate) fn new(parent: &Path) -> Self {
         Self {
-            dir: data_dir.join("cache").join("wasm"),
+            dir: parent.join("cache").join("wasm"),
         }
     }
 

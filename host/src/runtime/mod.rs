@@ -56,7 +56,10 @@ use wasmtime::component::{InstancePre, Linker};
 
 /// What the runtime needs of the rest of the host.
 pub struct RuntimeOptions {
+    /// Where plugins find the programs that were installed for them.
     pub data_dir: PathBuf,
+    /// Its `cache` keeps compiled code: the data directory, but for who must not make one.
+    pub cache_in: PathBuf,
     pub clock: Arc<dyn Clock>,
     pub processes: Arc<dyn Processes>,
     pub outgoing: Arc<dyn Outgoing>,
@@ -107,6 +110,7 @@ impl Runtime {
         let linker = linker::linker(&engine).map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let RuntimeOptions {
             data_dir,
+            cache_in,
             clock,
             processes,
             outgoing,
@@ -115,7 +119,7 @@ impl Runtime {
         Ok(Arc::new(Self {
             engine,
             linker,
-            cache: CodeCache::new(&data_dir),
+            cache: CodeCache::new(&cache_in),
             data_dir,
             ports: Ports {
                 clock,

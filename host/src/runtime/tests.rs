@@ -109,6 +109,7 @@ impl World {
         let closed = Arc::new(Closed);
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: dir.path().to_path_buf(),
+            cache_in: dir.path().to_path_buf(),
             clock: Arc::new(SystemClock),
             processes: closed.clone(),
             outgoing: closed.clone(),

@@ -22,6 +22,7 @@ impl Host {
         let dir = tempfile::tempdir()?;
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: dir.path().to_owned(),
+            cache_in: dir.path().to_owned(),
             clock: Arc::new(time::SystemClock),
             processes: Arc::new(process::Refusing::new("there are none here")),
             outgoing: Arc::new(outgoing::Client::new()),
