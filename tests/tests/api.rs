@@ -245,7 +245,9 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     .await;
     let output = chat.tools.values().next().unwrap()["output"].to_string();
     assert!(
-        output.contains("ended with 1") && !output.contains("working in"),
+        output.contains("ended with 1")
+            && output.contains("what the agent runs does not command it")
+            && !output.contains("working in"),
         "{output}"
     );
     let log = world.nexus.output();

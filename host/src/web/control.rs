@@ -11,18 +11,29 @@ use super::ingress::{Connection, Ingress};
 use super::{WebState, api, guard, serve};
 #[cfg(target_os = "linux")]
 use crate::process::Parent;
+use crate::timeouts::HTTP_READ;
 use axum::Router;
+use http::StatusCode;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// In the data directory.
 pub const FILE: &str = "control.sock";
 
+/// Refusals that are told at the same time. Beyond them one just finds the door closed.
+const REFUSALS: usize = 8;
+
 /// Between two lines about connections that are refused.
 const REFUSED_EVERY: Duration = Duration::from_secs(60);
+
+/// Bytes of the header of a request that is refused: hyper's least.
+const REFUSED_HEADER: usize = 8 * 1024;
 
 /// The longest chain of parents that is followed.
 #[cfg(target_os = "linux")]
@@ -58,6 +69,7 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebStat
     let app = router(state);
     let tasks = TaskTracker::new();
     let (mut refused, mut said) = (0_u64, None);
+    let telling = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -77,6 +89,14 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebStat
                 tracing::warn!(why, refused, "connections to the control socket are refused");
                 said = Some(Instant::now());
             }
+            if let Ok(slot) = Arc::clone(&telling).try_acquire_owned() {
+                let told = refuse(stream, why, shutdown.child_token());
+                tasks.spawn(async move {
+                    // Not for as long as they like.
+                    let _ = tokio::time::timeout(HTTP_READ, told).await;
+                    drop(slot);
+                });
+            }
             continue;
         }
         let connection = Connection {
@@ -89,6 +109,14 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebStat
     let _ = std::fs::remove_file(path);
     tasks.close();
     let _ = tokio::time::timeout(serve::DRAIN, tasks.wait()).await;
+}
+
+/// Says why, whatever is asked.
+async fn refuse(stream: UnixStream, why: String, closing: CancellationToken) {
+    let service = hyper::service::service_fn(move |_| {
+        std::future::ready(Ok::<_, Infallible>(api::refuse(StatusCode::FORBIDDEN, &why)))
+    });
+    serve::converse(stream, service, REFUSED_HEADER, closing).await;
 }
 
 fn admitted(stream: &UnixStream) -> Result<(), String> {
