@@ -39,7 +39,7 @@ pub(super) fn place_of(chat: &str) -> String {
 }
 
 fn offer() -> String {
-    format!("Install opencode {} into the data directory", setup::OPENCODE_VERSION)
+    format!("Install opencode {}", setup::OPENCODE_VERSION)
 }
 
 impl ChatAdapter {

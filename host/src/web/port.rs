@@ -210,7 +210,7 @@ pub struct Missing {
 #[serde(tag = "install", rename_all = "snake_case")]
 pub enum Install {
     No,
-    /// `label`: `Install opencode 1.18.33 into the data directory`.
+    /// `label`: `Install opencode 1.18.33`.
     Offered {
         label: String,
     },
