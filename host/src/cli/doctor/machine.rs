@@ -8,7 +8,7 @@ use crate::runtime::cache_state;
 use crate::store::lock::Holder;
 use crate::store::{Store, StoreError, snapshot};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -88,8 +88,14 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
     }
 }
 
-/// The version of the nexus that answers at an address.
-fn health(address: SocketAddr) -> Result<String, String> {
+/// The version of the nexus that answers at an address; where it listens on all of them, on loopback.
+fn health(mut address: SocketAddr) -> Result<String, String> {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
     let ask = || -> std::io::Result<String> {
         let mut socket = TcpStream::connect_timeout(&address, ANSWER)?;
         socket.set_read_timeout(Some(ANSWER))?;

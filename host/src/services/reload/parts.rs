@@ -89,7 +89,7 @@ impl Parted {
             }
         }
         for change in changes {
-            match parted.parts(&change, counts, config) {
+            match parted.parts(&change, counts, config, serving) {
                 Some(parts) if showable(&change) => parted.confirm.push((change, parts)),
                 _ => parted.restart.push(change),
             }
@@ -98,9 +98,22 @@ impl Parted {
     }
 
     /// None: not before the next start.
-    fn parts(&self, change: &Change, counts: &Values, config: &Config) -> Option<BTreeSet<Part>> {
+    fn parts(
+        &self,
+        change: &Change,
+        counts: &Values,
+        config: &Config,
+        serving: &Serving,
+    ) -> Option<BTreeSet<Part>> {
         match path(change).as_slice() {
             ["log", "filter"] => Some([Part::Filter].into()),
+            // It serves already, by a swap or as what counts where nothing is said.
+            ["tunnel", name, "plugin"] if serves(serving.tunnels.get(*name), config.tunnels.get(*name)) => {
+                Some(BTreeSet::new())
+            }
+            ["chat", name, "plugin"] if *name == serving.chat_name && config.chat.plugin == serving.chat => {
+                Some(BTreeSet::new())
+            }
             ["tunnel", name, key, ..] => {
                 let (was, is) = (counts.has(&["tunnel", name]), config.tunnels.get(*name));
                 let by = self.tunnels.get(*name);
@@ -176,6 +189,10 @@ impl Parted {
     }
 }
 
+fn serves(plugin: Option<&String>, tunnel: Option<&Tunnel>) -> bool {
+    plugin.is_some() && plugin == tunnel.map(|tunnel| &tunnel.plugin)
+}
+
 /// The tunnels, or plugins, of which a change cannot be shown whole.
 fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
     let found = changes.iter().filter(|change| !showable(change));
@@ -186,10 +203,14 @@ fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
     names.collect()
 }
 
-/// A secret from a variable that child processes get until the next start is none; and what runs a chat's programs in
+/// What is fixed can be named anew, but not be changed. A secret from a variable that child processes get until the next start is none; and what runs a chat's programs in
 /// another workspace is another chat.
 fn held(changes: &[Change], config: &Config, serving: &Serving, hidden: &BTreeSet<String>) -> BTreeSet<String> {
-    let mut held = serving.fixed.clone();
+    let changed = changes.iter().filter_map(|change| match path(change).as_slice() {
+        ["plugin", plugin, ..] => serving.fixed.get(*plugin),
+        _ => None,
+    });
+    let mut held: BTreeSet<String> = changed.cloned().collect();
     let moved = |change: &Change| matches!(path(change).as_slice(), ["chat", _, "workspace"]);
     if changes.iter().any(moved) {
         let chats = config.plugins.values().filter(|plugin| plugin.kind == Kind::Chat);

@@ -201,6 +201,37 @@ async fn settings_of_a_plugin_concern_whatever_it_serves_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_serves_already_may_be_written_down_and_nothing_is_opened_again() {
+    let mut rig = rig();
+    {
+        let mut serving = rig.told.serving.lock().unwrap();
+        serving.tunnels.insert("main".to_owned(), "tunnel-ssh".to_owned());
+        serving.chat = "chat-opencode".to_owned();
+    }
+    let text = BEGUN.replacen("tunnel-bore", "tunnel-ssh", 1);
+    let text = text.replace("chat-echo", "chat-opencode");
+    let pending = rig.write(&text).await.unwrap();
+    assert_eq!(lists(&pending).0, ["chat.main.plugin", "tunnel.main.plugin"]);
+    rig.service.apply(&pending.id).await.unwrap();
+    assert_eq!(rig.done(), Vec::<String>::new());
+    assert_eq!(*rig.pending.borrow(), None);
+}
+
+/// The chat's fallback, say, is loaded once; another copy of it can be the chat backend.
+#[tokio::test(start_paused = true)]
+async fn a_fixed_plugin_can_be_chosen_but_not_changed() {
+    let mut rig = rig();
+    rig.told.serving.lock().unwrap().fixed.insert("chat-opencode".to_owned());
+    let text = BEGUN.replace("chat-echo", "chat-opencode");
+    let chosen = rig.changed(&text).await;
+    assert_eq!(chosen, (vec!["chat.main.plugin".to_owned()], vec![]));
+    let text = format!("{text}[plugin.chat-opencode.limits]\nmemory = \"1 GiB\"\n");
+    let (confirm, restart) = rig.changed(&text).await;
+    assert_eq!(confirm, Vec::<String>::new());
+    assert_eq!(restart, ["chat.main.plugin", "plugin.chat-opencode.limits.memory"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_filter_of_the_log_counts_at_once() {
     let mut rig = rig();
     let text = format!("{BEGUN}[log]\nfilter = \"debug\"\n");
