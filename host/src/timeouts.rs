@@ -55,6 +55,13 @@ pub const PROBE_EVERY: Duration = secs(60);
 /// For the clients of a tunnel that was replaced, to go over to the new one.
 pub const TUNNEL_DRAIN: Duration = secs(15);
 
+/// A command's question to the running host, and its order, which may wait for answers that run and for a tunnel to open.
+pub const ASK: Duration = secs(10);
+pub const ORDER: Duration = secs(300);
+
+/// For marking the answers that a chat backend left unfinished, where the disk does not take it.
+pub const SETTLE: Duration = secs(5);
+
 /// For turns that run when the chat backend is to stop or to change.
 pub const CHAT_DRAIN: Duration = secs(30);
 

@@ -127,6 +127,14 @@ await run(async (browser) => {
   await page.getByRole('heading', { name: 'Trees and numbers' }).waitFor();
   await page.locator('#list').getByText('Trees and numbers').waitFor();
 
+  // What is too long for one message stays where it was written.
+  await page.fill('#prompt', 'x'.repeat(3_000_000));
+  await page.keyboard.press('Enter');
+  await page.locator('#notice', { hasText: 'at most 512 can be sent' }).waitFor();
+  assert.equal((await page.inputValue('#prompt')).length, 3_000_000);
+  assert.ok(await page.locator('#link').isHidden());
+  await page.fill('#prompt', '');
+
   // Another chat, deleted again.
   await page.getByRole('link', { name: 'New chat' }).click();
   await page.getByText('What should be done?').waitFor();

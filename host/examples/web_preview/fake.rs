@@ -295,6 +295,7 @@ impl FakeChat {
                 phase: Phase::Up,
                 pending: None,
                 missing: None,
+                unsaved: None,
             }),
             list: watch::Sender::new(Arc::default()),
             shared: Arc::default(),

@@ -13,7 +13,7 @@ impl FakeTunnels {
             name: name.into(),
             plugin: "tunnel-bore".into(),
             title: "bore".into(),
-            encryption: tunnel::Encryption::None,
+            encryption: Some(tunnel::Encryption::None),
             state,
             url: url.map(Into::into),
             since: now(),
@@ -167,6 +167,7 @@ fn details(status: &plugin::Status) -> plugin::Details {
                 plugin::Source::Builtin
             },
             grants: grants.iter().map(|words| (*words).to_owned()).collect(),
+            lacks: Vec::new(),
             limits: vec![
                 "at most 64 MiB of memory".into(),
                 "at most 2s of CPU without a pause".into(),

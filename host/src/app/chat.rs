@@ -11,6 +11,7 @@ use crate::runtime::port::Prompt as BackendPrompt;
 use crate::services::chat::{ChatError, ChatService, ChatStatus};
 use crate::services::setup::{self, Progress};
 use crate::services::tunnel::Ticket;
+use crate::store::Health;
 use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
@@ -60,15 +61,25 @@ impl ChatAdapter {
         };
         let install = Arc::new(watch::Sender::new(offered));
         let (mut status, mut progress) = (chat.status(), install.subscribe());
-        let now = backend(&status.borrow_and_update(), &progress.borrow_and_update());
+        let mut health = foundation.store.health();
+        let now = backend(
+            &status.borrow_and_update(),
+            &progress.borrow_and_update(),
+            &health.borrow_and_update(),
+        );
         let (sender, receiver) = watch::channel(now);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     changed = status.changed() => if changed.is_err() { return },
                     changed = progress.changed() => if changed.is_err() { return },
+                    changed = health.changed() => if changed.is_err() { return },
                 }
-                let now = backend(&status.borrow_and_update(), &progress.borrow_and_update());
+                let now = backend(
+                    &status.borrow_and_update(),
+                    &progress.borrow_and_update(),
+                    &health.borrow_and_update(),
+                );
                 sender.send_if_modified(|shown| std::mem::replace(shown, now.clone()) != now);
             }
         });
@@ -107,7 +118,7 @@ impl ChatAdapter {
     }
 }
 
-fn backend(status: &ChatStatus, install: &Install) -> Backend {
+fn backend(status: &ChatStatus, install: &Install, health: &Health) -> Backend {
     Backend {
         plugin: status.plugin.clone(),
         title: status.title.clone(),
@@ -120,6 +131,10 @@ fn backend(status: &ChatStatus, install: &Install) -> Backend {
             hint: missing.hint.clone(),
             install: install.clone(),
         }),
+        unsaved: match health {
+            Health::Writable => None,
+            Health::ReadOnly { why } => Some(why.clone()),
+        },
     }
 }
 
@@ -319,8 +334,10 @@ impl ChatApi for ChatAdapter {
             );
             tokio::spawn(async move {
                 let mut show = |progress: Progress| {
-                    let (Progress::Step(what) | Progress::Output(what)) = progress;
-                    install.send_replace(Install::Running { what });
+                    // npm's own lines are for a terminal: a 404 of a package for another machine is no failure.
+                    if let Progress::Step(what) = progress {
+                        install.send_replace(Install::Running { what });
+                    }
                 };
                 let path = std::env::var_os("PATH");
                 match setup::install_opencode(&data_dir, path.as_deref(), &mut show).await {

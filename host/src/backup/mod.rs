@@ -31,7 +31,7 @@ const LEFT_OUT: [(&str, &str); 9] = [
     ("nexus.db-shm", "part of the database"),
 ];
 /// Folders of this room's own: half a backup, half a restore, what stood there before a restore.
-const STAGING: &str = "backup-in-work-";
+const STAGING: &str = ".nexus-backup-";
 const RESTORING: &str = "restore-in-work-";
 const BEFORE: &str = "before-restore-";
 

@@ -55,9 +55,11 @@ fn what_matters_goes_there_and_back_and_no_login_does() {
     let written = write(&data, &file, &nothing).unwrap();
     let names: Vec<_> = written.manifest.files.iter().map(|f| f.path.as_str()).collect();
     assert_eq!(names, ["nexus.db", "extra/deep/note"]);
+    let folders = [data.as_path(), file.parent().unwrap()];
     assert!(
-        fs::read_dir(&data)
-            .unwrap()
+        folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).unwrap())
             .all(|e| !e.unwrap().file_name().to_string_lossy().starts_with(STAGING))
     );
     let new = dir.path().join("new");

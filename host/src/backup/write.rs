@@ -52,8 +52,9 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
     if file.symlink_metadata().is_ok() {
         bail!("{} is there already: name another file, or remove it", file.display());
     }
-    clear_abandoned(data_dir);
-    let staging = Staging::make(data_dir, STAGING)?;
+    // Not in the data directory, whose disk may be full: one reason to want a backup.
+    clear_abandoned(&place);
+    let staging = Staging::make(&place, STAGING)?;
     let database = staging.0.join(snapshot::NAME);
     let schema = snapshot::take(data_dir, &database)?;
     let mut sources = vec![(snapshot::NAME.to_owned(), database)];
@@ -82,8 +83,8 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
 }
 
 /// Left by a machine that lost its power in the middle.
-fn clear_abandoned(data_dir: &Path) {
-    for entry in fs::read_dir(data_dir).into_iter().flatten().flatten() {
+fn clear_abandoned(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|m| m.modified()).map(|t| t.elapsed());
         if entry.file_name().to_string_lossy().starts_with(STAGING)
             && age.is_ok_and(|age| age.is_ok_and(|age| age > ABANDONED))

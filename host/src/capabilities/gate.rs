@@ -89,6 +89,10 @@ impl Gate {
         Self { counters, ..self }
     }
 
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
     pub fn grants(&self) -> &Grants {
         &self.grants
     }

@@ -1,5 +1,7 @@
 //! Asks the running host, on its control socket.
 
+#[cfg(unix)]
+use crate::timeouts;
 use serde_json::Value;
 use std::path::Path;
 
@@ -26,15 +28,9 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
     use tokio::net::UnixStream;
 
     let socket = data_dir.join(FILE);
-    let stream = UnixStream::connect(&socket).await.map_err(|error| {
-        Refusal::Unreachable(match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => format!(
-                "no nexus runs on {}. Start one with `nexus up`; one that runs elsewhere is named with --data-dir DIR",
-                data_dir.display()
-            ),
-            _ => format!("{} cannot be opened: {error}", socket.display()),
-        })
-    })?;
+    let stream = UnixStream::connect(&socket)
+        .await
+        .map_err(|error| unreachable(data_dir, &socket, &error))?;
     let lost = |error: hyper::Error| Refusal::Unreachable(format!("the running nexus broke off: {error}"));
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -48,9 +44,25 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .header("host", "nexus")
         .body(Full::new(bytes::Bytes::from(bytes)))
         .map_err(|error| Refusal::Said(error.to_string()))?;
-    let response = sender.send_request(request).await.map_err(lost)?;
-    let status = response.status();
-    let bytes = response.into_body().collect().await.map_err(lost)?.to_bytes();
+    let limit = if method == "GET" {
+        timeouts::ASK
+    } else {
+        timeouts::ORDER
+    };
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    };
+    let (status, bytes) = tokio::time::timeout(limit, exchange)
+        .await
+        .map_err(|_| {
+            let limit = limit.as_secs();
+            Refusal::Unreachable(format!(
+                "the running nexus has not answered within {limit} s. `nexus doctor` says which process it is"
+            ))
+        })?
+        .map_err(lost)?;
     let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     if status.is_success() {
         return Ok(answer);
@@ -60,6 +72,29 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         || format!("the running nexus answered {status}"),
         str::to_owned,
     )))
+}
+
+/// Why the socket cannot be opened, as the operator needs it.
+#[cfg(unix)]
+fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusal {
+    use std::io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
+    let data = data_dir.display();
+    Refusal::Unreachable(match (error.kind(), crate::store::lock::holder(data_dir)) {
+        (NotFound | ConnectionRefused, None) => format!(
+            "no nexus runs on {data}. Start one with `nexus up`; one that runs elsewhere is named with --data-dir DIR"
+        ),
+        (NotFound | ConnectionRefused, Some(holder)) => format!(
+            "nexus runs on {data} as process {pid}, but somebody removed its control socket {socket}. The page still \
+             commands it; a restart makes the socket anew: kill {pid}, and start it again",
+            pid = holder.pid,
+            socket = socket.display()
+        ),
+        (InvalidInput, _) => format!(
+            "{} is too long for the path of a socket: the commands need a shorter --data-dir",
+            socket.display()
+        ),
+        _ => format!("{} cannot be opened: {error}", socket.display()),
+    })
 }
 
 /// # Errors

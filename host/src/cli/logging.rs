@@ -1,5 +1,6 @@
 //! The log of this process: on stderr, since stdout carries the lines that programs read, and in a file.
 
+use super::terminal::Terminal;
 use crate::config::resolved::Log;
 use crate::logfile::Writer;
 use anyhow::Context as _;
@@ -14,17 +15,22 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 ///
 /// # Errors
 /// The filter is not one, or a log has been started before.
-pub(super) fn start(log: &Log) -> anyhow::Result<Filter> {
+pub(super) fn start(log: &Log) -> anyhow::Result<(Filter, Arc<Terminal>)> {
+    let terminal = Arc::new(Terminal::stderr().context("the log cannot be started")?);
     let (filter, handle) = reload::Layer::new(parse(&log.filter)?);
     let stderr = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(Arc::clone(&terminal))
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     let stderr = if log.json {
         stderr.json().boxed()
     } else {
         stderr.with_target(false).boxed()
     };
-    let opened = log.file.as_ref().map(|file| (&file.path, Writer::open(file)));
+    let opened = log.file.as_ref().map(|file| {
+        let complain = Arc::clone(&terminal);
+        let complain = move |text: &str| complain.say(&format!("warning: {text}"));
+        (&file.path, Writer::open(file, Box::new(complain)))
+    });
     let (writer, trouble) = match opened {
         None => (None, None),
         Some((_, Ok(writer))) => (Some(Arc::new(writer)), None),
@@ -43,7 +49,7 @@ pub(super) fn start(log: &Log) -> anyhow::Result<Filter> {
             path.display()
         );
     }
-    Ok(Filter(handle))
+    Ok((Filter(handle), terminal))
 }
 
 /// What of the log is written; it can be changed while it is.

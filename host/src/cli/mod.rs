@@ -13,7 +13,8 @@ mod running;
 mod setup;
 mod signals;
 mod source;
-pub mod up;
+mod terminal;
+mod up;
 pub mod user;
 
 pub use signals::{Stop, Stops};
@@ -31,6 +32,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+
+/// For a task that hangs on a dead disk, and for a terminal that takes nothing: neither keeps the process.
+const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Usage or configuration.
 pub const EXIT_USAGE: u8 = 2;
@@ -198,7 +202,8 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
-    let filter = logging::start(&config.log)?;
+    crate::store::lock::refuse_a_second(&config.data_dir)?;
+    let (filter, terminal) = logging::start(&config.log)?;
     let again = place.clone();
     let rereading = Rereading {
         file: config
@@ -219,9 +224,9 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
         .event_interval(8)
         .enable_all()
         .build()?;
-    let code = runtime.block_on(up::up(config, rereading));
-    // A task that hangs on a dead disk must not keep the process.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    let code = runtime.block_on(up::up(config, rereading, &terminal));
+    runtime.shutdown_timeout(LAST_WAIT);
+    terminal.finish(LAST_WAIT);
     code
 }
 

@@ -209,8 +209,10 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
                 _,
             ) => return Err(refused(&why, &hint)),
             (WaitingForAccount, _) => {
-                let why = "it opens once an owner's account exists";
-                return Err(refused(why, "Open the set-up link, or: nexus user add NAME"));
+                say(&format!(
+                    "{name} opens by itself as soon as an owner's account exists: open the set-up link, or: nexus user add NAME"
+                ));
+                return Ok(());
             }
             _ if Instant::now() > end => return Err(refused("it is not open yet; it goes on trying", "")),
             _ => tokio::time::sleep(LOOK).await,
@@ -221,6 +223,9 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
 fn overview(status: &Status) -> String {
     let mut text = format!("nexus {}, working in {}\n\nchat\n  ", status.version, status.workspace);
     text.push_str(&of_backend(&status.backend));
+    if let Some(why) = &status.backend.unsaved {
+        let _ = write!(text, "\n  nothing is saved now: {why}");
+    }
     text.push_str("\n\ntunnels\n");
     if status.tunnels.is_empty() {
         text.push_str("  none is configured\n");

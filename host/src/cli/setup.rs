@@ -19,6 +19,9 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let path = runtime.block_on(async {
+        if let Some(there) = setup::installed(&config.data_dir).await {
+            return Ok(there);
+        }
         let mut stops = super::Stops::catch()?;
         let search = std::env::var_os("PATH");
         let mut show = |progress: Progress| match progress {

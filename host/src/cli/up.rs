@@ -1,7 +1,8 @@
 //! `nexus up`: starts everything, says so, waits for the signal, stops everything.
 
 use super::notify::Manager;
-use super::{Stops, complain, logging, say};
+use super::terminal::Terminal;
+use super::{Stops, logging, say};
 use crate::app::{App, Rereading};
 use crate::config::resolved::Config;
 use crate::model::tunnel;
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 ///
 /// # Errors
 /// What keeps Nexus from starting: the data directory in use, the port taken, a plugin that cannot be loaded.
-pub async fn up(config: Config, rereading: Rereading) -> anyhow::Result<ExitCode> {
+pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Terminal>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
     let manager = Arc::new(Manager::of_this_process());
     let app = App::start(config, rereading).await?;
@@ -31,18 +32,22 @@ pub async fn up(config: Config, rereading: Rereading) -> anyhow::Result<ExitCode
     );
     match app.setup_link() {
         // Others of the machine may read the journal, and it is kept.
-        Some(_) if logging::stderr_is_kept() => complain(&format!(
+        Some(_) if logging::stderr_is_kept() => terminal.say(&format!(
             "Nobody has an account yet. Make the owner's on this machine: nexus user add NAME --data-dir {}",
             app.data_dir().display()
         )),
         // On the terminal and nowhere else: not in the log, which is kept.
-        Some(link) => complain(&format!(
+        Some(link) => terminal.say(&format!(
             "\n  Nobody has an account yet. Open this link in a browser to make the owner's account:\n\n    {link}\n\n  \
              It works once, for 15 minutes; start nexus again for a new one.\n"
         )),
         None => {}
     }
-    tokio::spawn(tell_what_is_missing(app.chat_status(), app.data_dir().to_owned()));
+    tokio::spawn(tell_what_is_missing(
+        app.chat_status(),
+        app.data_dir().to_owned(),
+        Arc::clone(terminal),
+    ));
     let told = tell_the_manager(&manager, &app);
     let stop = stops.next().await;
     // The watchdog is kept calm to the end.
@@ -104,18 +109,18 @@ fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -
 }
 
 /// Once when the backend's program is found missing, and once when it is there after all.
-async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir: PathBuf) {
+async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir: PathBuf, terminal: Arc<Terminal>) {
     let mut was_missing = false;
     loop {
         let missing = status.borrow_and_update().missing.clone();
         match missing {
-            Some(missing) if !was_missing => complain(&format!(
+            Some(missing) if !was_missing => terminal.say(&format!(
                 "  {title} is not ready: the page says why, and shows an example in which no model answers.\n  To install \
                  the tested version: nexus setup {title} --data-dir {dir}\n  It is picked up by itself.\n",
                 title = missing.title,
                 dir = data_dir.display()
             )),
-            None if was_missing => complain("  The chat backend is found and used from now on.\n"),
+            None if was_missing => terminal.say("  The chat backend is found and used from now on.\n"),
             _ => {}
         }
         was_missing = status.borrow().missing.is_some();

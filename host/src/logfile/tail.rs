@@ -132,7 +132,7 @@ mod tests {
         };
         let mut tail = Tail::from_the_beginning(&config.path);
         assert!(tail.look().unwrap().lines.is_empty());
-        let writer = Writer::open(&config).unwrap();
+        let writer = Writer::open(&config, Box::new(|_| {})).unwrap();
         let mut seen = Vec::new();
         for n in 0..500 {
             let mut to = &writer;

@@ -7,13 +7,16 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// Takes a sentence about the log itself, not through the log, and does not wait.
+pub(super) type Complain = Box<dyn Fn(&str) + Send + Sync>;
+
 /// The open log. Each call of `write` is one whole line.
-#[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
     max_size: u64,
     max_files: u32,
     state: Mutex<State>,
+    complain: Complain,
     /// Held while it lives: two writers would each rotate the other's file away.
     _lock: File,
 }
@@ -34,7 +37,7 @@ impl Writer {
     ///
     /// # Errors
     /// It cannot be written, or another process writes it: a sentence, without the path.
-    pub fn open(config: &LogFile) -> Result<Self, String> {
+    pub fn open(config: &LogFile, complain: Complain) -> Result<Self, String> {
         let path = config.path.clone();
         let folder = path.parent().ok_or("it has no folder")?;
         private_folder(folder).map_err(|e| format!("its folder cannot be made: {e}"))?;
@@ -57,6 +60,7 @@ impl Writer {
                 torn,
             }),
             path,
+            complain,
             _lock: lock,
         })
     }
@@ -67,7 +71,7 @@ impl Writer {
             state.lost += 1;
             state.torn = true; // perhaps; an empty line more hurts nobody
             if state.lost == 1 {
-                complain(&format!(
+                (self.complain)(&format!(
                     "the log {} cannot be written ({error}): its lines stand here alone until it can",
                     self.path.display()
                 ));
@@ -94,7 +98,7 @@ impl Writer {
                 Err(error) => {
                     // Rather a file that is too long than a line that is lost.
                     state.limit = size.saturating_add(self.max_size);
-                    complain(&format!(
+                    (self.complain)(&format!(
                         "a new file of the log {} cannot be begun ({error}): the present one grows",
                         self.path.display()
                     ));
@@ -146,11 +150,6 @@ impl io::Write for &Writer {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Not through the log, which is what fails.
-fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "warning: {text}");
 }
 
 fn private_folder(folder: &Path) -> io::Result<()> {
@@ -228,6 +227,10 @@ fn gone(_: &std::fs::Metadata) -> bool {
 mod tests {
     use super::super::open_all;
     use super::*;
+
+    fn open_quietly(config: &LogFile) -> Result<Writer, String> {
+        Writer::open(config, Box::new(|_| {}))
+    }
     use std::sync::Arc;
 
     fn config(dir: &tempfile::TempDir, max_size: u64, max_files: u32) -> LogFile {
@@ -256,7 +259,7 @@ mod tests {
     fn a_rotation_under_many_threads_loses_and_splits_no_line() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 10_000, 1000);
-        let writer = Arc::new(Writer::open(&config).unwrap());
+        let writer = Arc::new(open_quietly(&config).unwrap());
         let threads: Vec<_> = (0..8)
             .map(|thread| {
                 let writer = Arc::clone(&writer);
@@ -284,13 +287,13 @@ mod tests {
     fn the_oldest_fall_out_and_fewer_are_kept_when_fewer_are_wanted() {
         let dir = tempfile::tempdir().unwrap();
         let five = config(&dir, 100, 5);
-        let writer = Writer::open(&five).unwrap();
+        let writer = open_quietly(&five).unwrap();
         (0..200).for_each(|n| write(&writer, &format!("a line with its number {n:04}")));
         assert_eq!(open_all(&five.path).unwrap().len(), 5);
         assert!(lines(&five).last().unwrap().ends_with("0199"));
         drop(writer);
         std::fs::write(dir.path().join("logs/nexus.log.old"), "not ours").unwrap();
-        drop(Writer::open(&config(&dir, 100, 2)).unwrap());
+        drop(open_quietly(&config(&dir, 100, 2)).unwrap());
         assert_eq!(open_all(&five.path).unwrap().len(), 2);
         assert!(dir.path().join("logs/nexus.log.old").exists());
     }
@@ -299,19 +302,19 @@ mod tests {
     fn one_writer_only() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 100, 5);
-        let first = Writer::open(&config).unwrap();
-        assert_eq!(Writer::open(&config).unwrap_err(), "another nexus writes it");
+        let first = open_quietly(&config).unwrap();
+        assert_eq!(open_quietly(&config).err().unwrap(), "another nexus writes it");
         drop(first);
-        Writer::open(&config).unwrap();
+        open_quietly(&config).unwrap();
     }
 
     #[test]
     fn a_torn_line_spoils_none_after_it() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 1000, 5);
-        drop(Writer::open(&config).unwrap());
+        drop(open_quietly(&config).unwrap());
         std::fs::write(&config.path, "whole\nto").unwrap();
-        let writer = Writer::open(&config).unwrap();
+        let writer = open_quietly(&config).unwrap();
         write(&writer, "next");
         assert_eq!(lines(&config), ["whole", "to", "next"]);
     }
@@ -320,7 +323,7 @@ mod tests {
     fn a_file_that_was_removed_is_made_anew() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 1000, 5);
-        let writer = Writer::open(&config).unwrap();
+        let writer = open_quietly(&config).unwrap();
         write(&writer, "one");
         std::fs::remove_file(&config.path).unwrap();
         write(&writer, "two");
@@ -334,7 +337,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 60, 3);
         let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
-        let writer = Writer::open(&config).unwrap();
+        let writer = open_quietly(&config).unwrap();
         (0..10).for_each(|n| write(&writer, &format!("a line with its number {n:04}")));
         assert_eq!(mode(config.path.parent().unwrap()), 0o700);
         for entry in std::fs::read_dir(config.path.parent().unwrap()).unwrap() {
@@ -343,13 +346,13 @@ mod tests {
         }
         drop(writer);
         std::fs::set_permissions(&config.path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        drop(Writer::open(&config).unwrap());
+        drop(open_quietly(&config).unwrap());
         assert_eq!(mode(&config.path), 0o600);
         std::fs::remove_file(&config.path).unwrap();
         let target = dir.path().join("something precious");
         std::fs::write(&target, "").unwrap();
         std::os::unix::fs::symlink(&target, &config.path).unwrap();
-        Writer::open(&config).unwrap_err();
+        open_quietly(&config).err().unwrap();
     }
 
     #[cfg(unix)]
@@ -357,7 +360,7 @@ mod tests {
     fn where_no_new_file_can_be_begun_the_old_one_grows() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 60, 3);
-        let writer = Writer::open(&config).unwrap();
+        let writer = open_quietly(&config).unwrap();
         // A folder in the way of the older file, which no rename replaces. (A mode would not stop root.)
         std::fs::create_dir_all(older(&config.path, 1).join("x")).unwrap();
         std::fs::create_dir_all(older(&config.path, 2).join("x")).unwrap();

@@ -79,7 +79,8 @@ pub struct Status {
     pub name: String,
     pub plugin: String,
     pub title: String,
-    pub encryption: Encryption,
+    /// None: the plugin has not said it yet.
+    pub encryption: Option<Encryption>,
     #[serde(flatten)]
     pub state: State,
     pub url: Option<String>,

@@ -1,7 +1,7 @@
 //! What a plugin is and may do, in words for its operator, and what was counted of it.
 
-use crate::capabilities::{Counters, Gate};
-use crate::config::resolved::{HttpGrant, Plugin, Source};
+use crate::capabilities::{Counters, Gate, Requests};
+use crate::config::resolved::{Grants, HttpGrant, Plugin, Source};
 use crate::config::show_duration;
 use crate::model::plugin::{self, Facts, Figures};
 use crate::time::Clock;
@@ -56,6 +56,7 @@ impl Measured {
                 Source::File(path) => plugin::Source::File(path.display().to_string()),
             },
             grants: self.grants(),
+            lacks: lacks(self.gate.requests(), self.gate.grants()),
             limits: self.limits(),
         }
     }
@@ -103,14 +104,39 @@ impl Measured {
     }
 }
 
+fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
+    let programs = asked
+        .processes
+        .keys()
+        .filter(|name| !granted.processes.contains_key(*name));
+    let mut words: Vec<String> = programs.map(|name| format!("to run {name}")).collect();
+    let http = asked.http.iter().filter(|wanted| {
+        let same = |grant: &&HttpGrant| {
+            (&grant.scheme, &grant.host, grant.port) == (&wanted.scheme, &wanted.host, wanted.port)
+        };
+        granted.http.iter().find(same).is_none()
+    });
+    words.extend(http.map(|grant| format!("to ask {}", server(grant))));
+    if let Some(quota) = asked.store.filter(|quota| *quota > granted.store_quota) {
+        words.push(format!("to keep up to {}", size(quota)));
+    }
+    let secrets = asked.secrets.iter().filter(|name| !granted.secrets.contains_key(*name));
+    words.extend(secrets.map(|name| format!("to read the secret {name}")));
+    words
+}
+
 fn asks(grant: &HttpGrant) -> String {
-    let port = grant.port.map(|port| format!(":{port}")).unwrap_or_default();
     let private = if grant.private {
         ", also on this machine or its network"
     } else {
         ""
     };
-    format!("asks {}://{}{port}{private}", grant.scheme, grant.host)
+    format!("asks {}{private}", server(grant))
+}
+
+fn server(grant: &HttpGrant) -> String {
+    let port = grant.port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", grant.scheme, grant.host)
 }
 
 fn many(count: u32, one: &str, more: &str) -> String {
@@ -149,5 +175,38 @@ mod tests {
             "asks https://nas:8443, also on this machine or its network"
         );
         assert_eq!(many(1, "process", "processes"), "1 process");
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_granted_is_said() {
+        let grant = |host: &str| HttpGrant {
+            scheme: "https".into(),
+            host: host.into(),
+            port: None,
+            private: false,
+        };
+        let asked = Requests {
+            processes: [("ssh".to_owned(), false)].into(),
+            http: vec![grant("one.example"), grant("two.example")],
+            store: Some(1 << 20),
+            secrets: ["token".to_owned()].into(),
+        };
+        let all = [
+            "to run ssh",
+            "to ask https://one.example",
+            "to ask https://two.example",
+            "to keep up to 1 MiB",
+            "to read the secret token",
+        ];
+        assert_eq!(lacks(&asked, &Grants::default()), all);
+        let some = Grants {
+            http: vec![grant("two.example")],
+            store_quota: 2 << 20,
+            ..Grants::default()
+        };
+        assert_eq!(
+            lacks(&asked, &some),
+            ["to run ssh", "to ask https://one.example", "to read the secret token"]
+        );
     }
 }

@@ -95,6 +95,12 @@ pub async fn install_opencode(
     Ok(link)
 }
 
+/// The program, where the tested version is installed and runs.
+pub async fn installed(data_dir: &Path) -> Option<PathBuf> {
+    let link = opencode_path(data_dir);
+    check_version(&link, data_dir).await.is_ok().then_some(link)
+}
+
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> SetupError {
     let path = path.to_owned();
     move |error| SetupError::Disk { path, error }
@@ -294,10 +300,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         let good = npm(dir.path(), &opencode(OPENCODE_VERSION));
+        assert_eq!(installed(&data).await, None);
         for _ in 0..2 {
             let (path, seen) = install(&data, &good).await;
             let path = path.unwrap();
             assert!(path.is_file() && path.is_symlink());
+            assert_eq!(installed(&data).await, Some(path));
             assert!(seen.contains(&Progress::Output("fetching".to_owned())), "{seen:?}");
         }
         // Neither a wrong version nor an npm that fails touches what works.

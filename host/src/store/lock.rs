@@ -68,6 +68,18 @@ pub struct Holder {
     pub url: Option<String>,
 }
 
+/// Before anything is opened that only one can have; [`Lock::acquire`] decides.
+///
+/// # Errors
+/// Another nexus runs there.
+pub fn refuse_a_second(data_dir: &Path) -> Result<(), StoreError> {
+    let Some(Holder { pid, url }) = holder(data_dir) else {
+        return Ok(());
+    };
+    let url = url.map(|url| format!(", {url}")).unwrap_or_default();
+    Err(StoreError::Held(held(data_dir, &format!("process {pid}{url}"))))
+}
+
 /// Who runs on `data_dir`, without taking the lock even for a moment: a host that starts just now would be refused.
 pub fn holder(data_dir: &Path) -> Option<Holder> {
     let path = data_dir.join(FILE);
@@ -141,7 +153,10 @@ mod tests {
             (holder.pid, holder.url.as_deref()),
             (std::process::id(), Some("http://127.0.0.1:7860"))
         );
+        let again = refuse_a_second(dir.path()).unwrap_err();
+        assert!(again.to_string().contains(&std::process::id().to_string()), "{again}");
         drop(first);
+        refuse_a_second(dir.path()).unwrap();
         assert_eq!(super::holder(dir.path()), None, "the text alone is no lock");
         Lock::acquire(dir.path()).unwrap();
     }

@@ -73,7 +73,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Whether anything can be saved; for the status page.
+/// Whether anything can be saved; every page says it where not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
     Writable,
@@ -122,7 +122,9 @@ impl Store {
         schema::migrate(&mut connection, &path)?;
         let checkpoints = connect(&path)?;
         let (health_tx, health) = watch::channel(Health::Writable);
-        let writer = writer::Writer::spawn(connection, checkpoints, log_to_disk(&path), health_tx)
+        let there = still_there(&path)?;
+        let sync = log_to_disk(&path, Arc::clone(&there));
+        let writer = writer::Writer::spawn(connection, checkpoints, sync, there, health_tx)
             .map_err(|e| StoreError::Open(format!("cannot start the database's thread: {e}")))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -193,7 +195,7 @@ impl Inner {
 
 /// What is committed is in the write-ahead log until it is in the database, which a checkpoint syncs by itself. No lock is
 /// held on that file, so none is lost when it is closed here.
-fn log_to_disk(database: &Path) -> writer::Sync {
+fn log_to_disk(database: &Path, there: writer::There) -> writer::Sync {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
     let log = PathBuf::from(log);
@@ -202,12 +204,38 @@ fn log_to_disk(database: &Path) -> writer::Sync {
         match synced {
             Ok(()) => Ok(()),
             // A checkpoint has taken all of it into the database.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => there(),
             Err(error) => Err(StoreError::ReadOnly(format!(
                 "the disk of the data directory failed ({error}): what was just changed may not last"
             ))),
         }
     })
+}
+
+/// What is written into a file that somebody removed would be gone with this process, and nobody would know.
+fn still_there(database: &Path) -> Result<writer::There, StoreError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let path = database.to_owned();
+        let which = move || std::fs::metadata(&path).map(|file| (file.dev(), file.ino()));
+        let open =
+            which().map_err(|e| StoreError::Open(format!("cannot open the database {}: {e}", database.display())))?;
+        let gone = StoreError::ReadOnly(format!(
+            "the database {} was deleted or moved away while nexus runs: what is said from now on is lost when nexus ends. \
+             Move it back if it still exists; else stop nexus and restore a backup",
+            database.display()
+        ));
+        Ok(Arc::new(move || match which() {
+            Ok(found) if found == open => Ok(()),
+            _ => Err(gone.clone()),
+        }))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = database;
+        Ok(Arc::new(|| Ok(())))
+    }
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -256,7 +284,7 @@ fn private_dir(dir: &Path) -> Result<(), StoreError> {
 
 /// Makes the file with mode 0600 where there is none. SQLite gives its `-wal` and `-shm` the same mode.
 fn private_file(path: &Path) -> Result<(), StoreError> {
-    let open = |e: std::io::Error| StoreError::Open(format!("cannot open the database {}: {e}", path.display()));
+    let open = |e: std::io::Error| StoreError::Open(format!("cannot open {} for writing: {e}", path.display()));
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -388,8 +416,54 @@ mod tests {
             "{error}"
         );
         assert!(matches!(&*health.borrow(), Health::ReadOnly { .. }));
+        store.write(Durability::Process, |_| Ok(())).await.unwrap();
+        assert!(
+            matches!(&*health.borrow(), Health::ReadOnly { .. }),
+            "a job that writes nothing shows nothing"
+        );
         cap(1_000_000).await.unwrap();
         fill().await.unwrap();
+        assert_eq!(*health.borrow(), Health::Writable);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_has_room_again_is_noticed_without_a_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut health = store.health();
+        let trouble = Err::<(), _>(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
+            None,
+        ));
+        store.write(Durability::Process, move |_| trouble).await.unwrap_err();
+        assert!(matches!(&*health.borrow_and_update(), Health::ReadOnly { .. }));
+        let found = tokio::time::timeout(Duration::from_secs(60), health.wait_for(|now| *now == Health::Writable));
+        found.await.expect("it is not noticed").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_database_that_somebody_took_away_is_said_until_it_is_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let health = store.health();
+        let save = || {
+            store.write(Durability::Synced, |db| {
+                db.execute("INSERT OR REPLACE INTO setting VALUES ('a', x'00')", [])
+            })
+        };
+        save().await.unwrap();
+        let (here, away) = (dir.path().join(FILE), dir.path().join("away"));
+        std::fs::rename(&here, &away).unwrap();
+        std::fs::write(&here, "another file").unwrap();
+        let _ = save().await;
+        assert!(
+            matches!(&*health.borrow(), Health::ReadOnly { why } if why.contains("moved away")),
+            "{:?}",
+            *health.borrow()
+        );
+        std::fs::rename(&away, &here).unwrap();
+        save().await.unwrap();
         assert_eq!(*health.borrow(), Health::Writable);
     }
 }

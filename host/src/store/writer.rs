@@ -6,12 +6,16 @@
 
 use super::{Durability, Health, StoreError};
 use rusqlite::Connection;
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// Jobs in one transaction at most, so that the first of them does not wait for ever.
 const BATCH: usize = 256;
+/// Without a job, between two looks at whether anything could be saved.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Commits after which the checkpointer is woken.
 const CHECKPOINT_EVERY: u32 = 500;
 
@@ -68,6 +72,9 @@ impl Job {
     }
 }
 
+/// Whether the database's file is still the one that is open.
+pub(super) type There = Arc<dyn Fn() -> Result<(), StoreError> + Send + std::marker::Sync>;
+
 /// Brings what is committed to the disk. Blocks.
 pub(super) type Sync = Box<dyn Fn() -> Result<(), StoreError> + Send>;
 
@@ -81,6 +88,7 @@ impl Writer {
         connection: Connection,
         checkpoints: Connection,
         sync: Sync,
+        there: There,
         health: watch::Sender<Health>,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel();
@@ -88,7 +96,8 @@ impl Writer {
         let (committed, unsynced) = mpsc::channel();
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let syncer = named("store-sync").spawn(move || bring_to_disk(&sync, &unsynced))?;
-        let writer = named("store-writer").spawn(move || write(&connection, &jobs, &wake, &committed, &health))?;
+        let writer =
+            named("store-writer").spawn(move || write(&connection, &jobs, &wake, &committed, &there, &health))?;
         let checkpointer = named("store-checkpoint").spawn(move || checkpoint(&checkpoints, &woken))?;
         Ok(Self {
             queue: Some(queue),
@@ -119,18 +128,33 @@ fn write(
     jobs: &mpsc::Receiver<Job>,
     wake: &mpsc::SyncSender<()>,
     committed: &mpsc::Sender<Job>,
+    there: &There,
     health: &watch::Sender<Health>,
 ) {
     let mut commits = 0;
-    while let Ok(first) = jobs.recv() {
+    loop {
+        let first = match jobs.recv_timeout(LOOK_EVERY) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                look(db, there, health);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let mut batch = vec![first];
         while batch.len() < BATCH
             && let Ok(job) = jobs.try_recv()
         {
             batch.push(job);
         }
+        let before = db.total_changes();
         let (outcome, trouble) = transact(db, &mut batch);
-        report(health, outcome.as_ref().err().or(trouble.as_ref()));
+        match outcome.as_ref().err().or(trouble.as_ref()) {
+            Some(error) => report(health, Some(error)),
+            // A transaction that changed nothing shows nothing.
+            None if db.total_changes() == before => {}
+            None => report(health, there().as_ref().err()),
+        }
         for job in batch {
             if job.durability == Durability::Synced && outcome.is_ok() {
                 if let Err(mpsc::SendError(job)) = committed.send(job) {
@@ -176,6 +200,20 @@ fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Opti
         tracing::error!(error = %e, "cannot roll back");
     }
     (result, trouble)
+}
+
+/// While nothing asks for a write: whether the file is there, and, where the last write failed, whether one succeeds now.
+fn look(db: &Connection, there: &There, health: &watch::Sender<Health>) {
+    if let Err(error) = there() {
+        return report(health, Some(&error));
+    }
+    if *health.borrow() == Health::Writable {
+        return;
+    }
+    // The same number again: SQLite writes the page all the same.
+    let version = db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    let written = version.and_then(|version| db.pragma_update(None, "user_version", version));
+    report(health, written.map_err(StoreError::from).as_ref().err());
 }
 
 fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
@@ -232,7 +270,7 @@ mod tests {
         let (finish, finished) = mpsc::channel::<Result<(), StoreError>>();
         let (health, _) = watch::channel(Health::Writable);
         let sync = Box::new(move || finished.recv().unwrap());
-        let writer = Writer::spawn(connection, open(), sync, health).unwrap();
+        let writer = Writer::spawn(connection, open(), sync, Arc::new(|| Ok(())), health).unwrap();
         let insert = |durability| {
             let (reply, answer) = oneshot::channel();
             let job = |db: &Connection| db.execute("INSERT INTO t VALUES (1)", []);

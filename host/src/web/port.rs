@@ -194,6 +194,9 @@ pub struct Backend {
     pub pending: Option<String>,
     /// The backend that was wanted is not there, or not fit.
     pub missing: Option<Missing>,
+    /// Why nothing that is said can be saved now, where that is so: a sentence.
+    #[serde(default)]
+    pub unsaved: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

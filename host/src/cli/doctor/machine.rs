@@ -23,7 +23,7 @@ pub(super) fn look(config: &Config, holder: Option<&Holder>, findings: &mut Vec<
     running(config, holder, findings);
     #[cfg(unix)]
     permissions(config, holder, findings);
-    database(config, findings);
+    database(config, holder, findings);
     space(config, findings);
     cache(config, findings);
     log(config, findings);
@@ -62,6 +62,10 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
                 "look again in some seconds; nexus logs says what it does",
             ),
         });
+        #[cfg(unix)]
+        if address.is_some() {
+            findings.extend(control(config, pid));
+        }
         return;
     }
     findings.push(Finding::ok("running", format!("no nexus runs on {data}")));
@@ -86,6 +90,25 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
             }
         });
     }
+}
+
+/// Whether the commands reach the host.
+#[cfg(unix)]
+fn control(config: &Config, pid: u32) -> Option<Finding> {
+    let socket = config.data_dir.join(crate::web::control::FILE);
+    let error = std::os::unix::net::UnixStream::connect(&socket).err()?;
+    Some(Finding::fail(
+        "control",
+        format!(
+            "{} cannot be opened, so `nexus status` and the like fail: {error}",
+            socket.display()
+        ),
+        if error.kind() == std::io::ErrorKind::InvalidInput {
+            "a shorter --data-dir".to_owned()
+        } else {
+            format!("kill {pid}\nand start it again: that makes the socket anew")
+        },
+    ))
 }
 
 /// The version of the nexus that answers at an address; where it listens on all of them, on loopback.
@@ -150,7 +173,14 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
             ),
             format!("chmod 700 {}", dir.display()),
         ),
-        Ok(_) => Finding::ok("data", format!("{} is private", dir.display())),
+        Ok(_) => match rustix::fs::access(dir, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => Finding::ok("data", format!("{} is private", dir.display())),
+            Err(error) => Finding::fail(
+                "data",
+                format!("{} cannot be written: {error}. Nexus does not start so", dir.display()),
+                "make it and its disk writable (mount -o remount,rw), or name another one with --data-dir DIR",
+            ),
+        },
     });
     let Some(file) = &config.file else { return };
     // What is written there is allowed, to plugins and so to whoever can write it.
@@ -197,7 +227,17 @@ fn workspace(config: &Config, holder: Option<&Holder>) -> std::path::PathBuf {
         .unwrap_or_else(|| config.chat.workspace.clone())
 }
 
-fn database(config: &Config, findings: &mut Vec<Finding>) {
+fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
+    if !Store::exists(&config.data_dir)
+        && let Some(holder) = holder.filter(|holder| holder.url.is_some())
+    {
+        return findings.push(Finding::fail(
+            "database",
+            "nexus runs, and its database is not there: somebody deleted it or moved it away, and what is said is lost when \
+             nexus ends",
+            format!("move {} back; or, if it is lost: kill {}, and nexus restore FILE", snapshot::NAME, holder.pid),
+        ));
+    }
     if !Store::exists(&config.data_dir) {
         return findings.push(Finding::ok(
             "database",

@@ -389,8 +389,19 @@ impl Pump {
     }
 }
 
-/// Nobody runs any turn of this plugin.
+/// Nobody runs any turn of this plugin. What cannot be written down in time, because the disk is full say, is when the
+/// plugin is connected the next time: neither an order nor the word that the backend failed waits for a disk.
 pub(super) async fn settle_all(shared: &Shared, journal: &dyn JournalPort, plugin: &str) {
+    let settled = tokio::time::timeout(timeouts::SETTLE, settle_each(shared, journal, plugin)).await;
+    if settled.is_err() {
+        tracing::error!(
+            plugin,
+            "answers that were cut could not be marked; they are when {plugin} is back"
+        );
+    }
+}
+
+async fn settle_each(shared: &Shared, journal: &dyn JournalPort, plugin: &str) {
     let nothing = Epoch {
         id: String::new(),
         version: String::new(),
@@ -405,14 +416,17 @@ pub(super) async fn settle_all(shared: &Shared, journal: &dyn JournalPort, plugi
 }
 
 async fn insist<'a, T>(job: impl Fn() -> BoxFuture<'a, Result<T, String>>) -> T {
+    let mut said = false;
     loop {
         match job().await {
             Ok(done) => return done,
             Err(error) => {
-                tracing::error!(
-                    error,
-                    "the journal fails; the conversation is held back until it works again"
-                );
+                if !std::mem::replace(&mut said, true) {
+                    tracing::error!(
+                        error,
+                        "the journal fails; the conversation is held back until it works again"
+                    );
+                }
                 tokio::time::sleep(JOURNAL_RETRY).await;
             }
         }

@@ -125,7 +125,7 @@ mod tests {
             name: "home".into(),
             plugin: "tunnel-bore".into(),
             title: "bore".into(),
-            encryption: Encryption::None,
+            encryption: Some(Encryption::None),
             state,
             url: url.map(Into::into),
             since: 0,

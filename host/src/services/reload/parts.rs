@@ -98,13 +98,7 @@ impl Parted {
     }
 
     /// None: not before the next start.
-    fn parts(
-        &self,
-        change: &Change,
-        counts: &Values,
-        config: &Config,
-        serving: &Serving,
-    ) -> Option<BTreeSet<Part>> {
+    fn parts(&self, change: &Change, counts: &Values, config: &Config, serving: &Serving) -> Option<BTreeSet<Part>> {
         match path(change).as_slice() {
             ["log", "filter"] => Some([Part::Filter].into()),
             // It serves already, by a swap or as what counts where nothing is said.

@@ -221,7 +221,12 @@ async fn what_serves_already_may_be_written_down_and_nothing_is_opened_again() {
 #[tokio::test(start_paused = true)]
 async fn a_fixed_plugin_can_be_chosen_but_not_changed() {
     let mut rig = rig();
-    rig.told.serving.lock().unwrap().fixed.insert("chat-opencode".to_owned());
+    rig.told
+        .serving
+        .lock()
+        .unwrap()
+        .fixed
+        .insert("chat-opencode".to_owned());
     let text = BEGUN.replace("chat-echo", "chat-opencode");
     let chosen = rig.changed(&text).await;
     assert_eq!(chosen, (vec!["chat.main.plugin".to_owned()], vec![]));

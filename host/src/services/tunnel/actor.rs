@@ -531,7 +531,7 @@ impl Actor {
     fn learn(&mut self, descriptor: Descriptor) {
         self.update(|status| {
             status.title.clone_from(&descriptor.title);
-            status.encryption = descriptor.encryption;
+            status.encryption = Some(descriptor.encryption);
         });
         self.descriptor = Some(descriptor);
     }

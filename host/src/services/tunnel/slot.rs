@@ -5,7 +5,7 @@ use super::ingress::Proof;
 use super::seat::{Board, Seat};
 use super::{Parts, Provided, Spec};
 use crate::config::resolved;
-use crate::model::tunnel::{Encryption, State, Status};
+use crate::model::tunnel::{State, Status};
 use crate::time::Millis;
 use crate::timeouts;
 use std::sync::atomic::AtomicBool;
@@ -121,8 +121,7 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
         name: tunnel.name.clone(),
         plugin: tunnel.plugin.clone(),
         title: tunnel.plugin.clone(),
-        // The careful assumption.
-        encryption: Encryption::None,
+        encryption: None,
         state: State::Off,
         url: None,
         since: now,

@@ -70,7 +70,8 @@ pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backen
 }
 
 pub(super) async fn swap(State(state): State<WebState>, Body(swap): Body<Swap>) -> Result<Json<Backend>, Problem> {
-    state.services.chat.swap(&swap.plugin).await?;
+    let swapped = state.services.chat.swap(&swap.plugin).await;
+    swapped.map_err(|error| state.not_swapped(error))?;
     Ok(backend(State(state)).await)
 }
 

@@ -62,7 +62,8 @@ pub(super) async fn swap(
     Path(name): Path<String>,
     Body(swap): Body<Swap>,
 ) -> Result<Json<Swapped>, Problem> {
-    let swapped = state.services.tunnels.swap(&name, &swap.plugin).await?;
+    let swapped = state.services.tunnels.swap(&name, &swap.plugin).await;
+    let swapped = swapped.map_err(|error| state.not_swapped(error))?;
     Ok(Json(Swapped {
         url: swapped.url,
         took: u64::try_from(swapped.took.as_millis()).unwrap_or(u64::MAX),

@@ -30,6 +30,12 @@ export function start() {
     notice.classList.toggle('calm', calm);
     notice.classList.toggle('passing', passing);
   };
+  const longest = Number(app.dataset.longest);
+  // Why a message cannot be sent at all; null: it can.
+  const tooLong = (text) => {
+    const size = new TextEncoder().encode(text).length;
+    return size > longest ? `This message has ${Math.ceil(size / 1024)} KiB; at most ${longest / 1024} can be sent.` : null;
+  };
   const key = (name) => `${name}:${session || 'new'}`;
   const title = (text) => text || 'Untitled chat';
 
@@ -154,7 +160,8 @@ export function start() {
       part.node.dataset.state = tool.state;
       part.name.textContent = tool.name;
       part.what.textContent = tool.title ?? '';
-      part.state.textContent = STATES[tool.state] ?? tool.state;
+      const asked = tool.state === 'running' && [...asks.values()].some((card) => card.dataset.part === part.data.id);
+      part.state.textContent = asked ? 'waits for you' : STATES[tool.state] ?? tool.state;
       part.inside.replaceChildren(
         ...block('Input', pretty(tool.input)), ...block('Output', tool.output), ...block('Error', tool.error));
     },
@@ -189,8 +196,10 @@ export function start() {
     asks.get(data.id)?.remove();
     const card = askCard(data, session, home, (answer, failed) =>
       ask({ type: 'reply', session, ask: data.id, answer }, null, failed));
+    card.dataset.part = data.part ?? '';
     asks.set(data.id, card);
     asksBox.append(card);
+    redraw(data.part);
     say(`The agent waits for you: ${data.subject} ${data.detail}`.slice(0, 300));
     follow();
   }
@@ -200,6 +209,13 @@ export function start() {
     asks.delete(id);
     if (card?.contains(document.activeElement)) home();
     card?.remove();
+    redraw(card?.dataset.part);
+  }
+
+  // A tool that waits for an answer says so.
+  function redraw(id) {
+    const part = parts.get(id);
+    if (part?.kind === 'tool') draw.tool(part);
   }
 
   // ---- the tail: what goes on now ----------------------------------------------------------------------------
@@ -472,12 +488,16 @@ export function start() {
 
   // ---- the composer ------------------------------------------------------------------------------------------
 
+  const touch = matchMedia('(pointer: coarse)').matches;
+  if (touch) box.enterKeyHint = 'enter';
   const grow = () => { box.rows = Math.min(10, Math.max(1, box.value.split('\n').length)); };
   const write = (text) => { box.value = text; store.set(key('draft'), text); grow(); };
 
   box.addEventListener('input', () => { store.set(key('draft'), box.value); grow(); tell(null); eager = false; });
   box.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    // A keyboard on the screen has no Shift+Enter: there Enter makes a line, and the button sends.
+    const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || touch);
+    if (event.key !== 'Enter' || !sends || event.isComposing) return;
     event.preventDefault();
     $('composer').requestSubmit();
   });
@@ -485,6 +505,7 @@ export function start() {
     event.preventDefault();
     const text = box.value.trim();
     if (!text) return box.focus();
+    if (tooLong(text)) return tell(tooLong(text));
     tell(null);
     eager = false;
     if (session) { write(''); return prompt(text); }
@@ -538,6 +559,7 @@ export function start() {
   pending = store.get(key('pending'), []).map((item) => ({ ...item, tries: 0 }));
   drawTail();
   write(box.value || store.get(key('draft'), ''));
+  for (const item of pending.filter(({ text }) => tooLong(text))) giveBack(item, tooLong(item.text));
   if (matchMedia('(pointer: fine)').matches) box.focus();
 
   const link = $('link');

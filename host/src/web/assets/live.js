@@ -4,6 +4,8 @@
 const PROTOCOL = 1;
 const PING_EVERY = 20_000;
 const WAKE_PATIENCE = 2_500;
+// A connection that lived this long was a good one: the next break is tried again at once.
+const STEADY = 10_000;
 const LOGGED_OUT = 4001, WRONG_PROTOCOL = 4002;
 
 export const toLogin = () => location.assign('/login?next=' + encodeURI(location.pathname));
@@ -64,7 +66,7 @@ export class Live {
       if (frame.type === 'moved') return moved(this.moved = frame.url);
       if (frame.type === 'welcome') {
         this.welcomed = true;
-        this.attempt = 0;
+        this.since = Date.now();
         this.link(true);
       }
       this.frame(frame);
@@ -82,6 +84,8 @@ export class Live {
   }
 
   async again(opened) {
+    if (this.since && Date.now() - this.since > STEADY) this.attempt = 0;
+    this.since = null;
     const wait = Math.min(10_000, 250 * 2 ** this.attempt++) * (0.75 + Math.random() / 2);
     this.welcomed = false;
     this.link(false, wait);

@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Live connections of the whole host, at most.
 const MAX: usize = 256;
-const PROMPT_BYTES: usize = 512 * 1024;
+/// Of one message.
+pub(super) const PROMPT_BYTES: usize = 512 * 1024;
 
 /// Whether a prompt can be sent at all. `Err`: a sentence for the person.
 pub(super) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {

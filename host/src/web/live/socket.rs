@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// One frame of a client: a prompt of half a mebibyte, escaped.
-const FRAME_BYTES: usize = 2 * 1024 * 1024;
+/// One frame of a client: the longest prompt, each byte of it escaped, and what is around it.
+const FRAME_BYTES: usize = 6 * super::PROMPT_BYTES + 64 * 1024;
 /// What a socket holds for reading while nothing comes: an idle one costs little more.
 const READ_BYTES: usize = 8 * 1024;
 const INPUTS: usize = 64;
@@ -122,7 +122,9 @@ async fn carry(
                     Some(Ok(Message::Binary(_))) => {
                         return Ended::Close(close::PROTOCOL, "frames are JSON text".into());
                     }
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::Gone,
+                    Some(Ok(Message::Close(_))) | None => return Ended::Gone,
+                    // Gone, or a frame that is too long: then it hears why.
+                    Some(Err(error)) => return Ended::Close(close::PROTOCOL, error.to_string()),
                 };
                 let frame: Client = match serde_json::from_str(&text) {
                     Ok(frame) => frame,

@@ -4,6 +4,7 @@
 use super::{Backend, Frame, failure, message, show};
 use crate::web::WebState;
 use crate::web::identity::{LoggedIn, MaybeLogin, OwnerForm};
+use crate::web::live::PROMPT_BYTES;
 use crate::web::port::{Login, Owner};
 use askama::Template;
 use axum::extract::{Path, State};
@@ -21,6 +22,8 @@ struct ChatPage {
     sessions: Vec<Entry>,
     /// The project directory.
     workspace: String,
+    /// Bytes of a message.
+    longest: usize,
 }
 
 struct Entry {
@@ -86,6 +89,7 @@ fn chat(state: &WebState, login: Login, session: String) -> Response {
         heading,
         sessions,
         workspace: state.services.status.workspace().to_owned(),
+        longest: PROMPT_BYTES,
     })
 }
 

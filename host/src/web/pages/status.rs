@@ -257,7 +257,7 @@ impl TunnelRow {
                 .as_ref()
                 .filter(|swap| swapping || now.saturating_sub(swap.since) < FAILED_SWAP)
                 .map(SwapRow::new),
-            plaintext: status.encryption == Encryption::None,
+            plaintext: status.encryption == Some(Encryption::None),
             can_start: resting && !swapping,
             can_stop: !resting && status.state != Stopping,
             through: *place == Place::Tunnel(status.name.clone()),
@@ -347,7 +347,7 @@ pub(in crate::web) async fn backend(
         "swap" => {
             // Refused at once where it can be seen at once.
             if let Err(error) = chat.swap(owner.fields.get("plugin")).await {
-                return failure(&error);
+                return failure(&state.not_swapped(error));
             }
         }
         _ => {

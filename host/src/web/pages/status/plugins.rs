@@ -24,6 +24,7 @@ pub(super) struct More {
     pub(super) origin: String,
     pub(super) digest: String,
     pub(super) grants: Vec<String>,
+    pub(super) lacks: Vec<String>,
     pub(super) limits: Vec<String>,
     pub(super) did: String,
     pub(super) at: Millis,
@@ -103,6 +104,7 @@ fn more(details: &Details, now: Millis) -> More {
         },
         digest: facts.digest.clone(),
         grants: facts.grants.clone(),
+        lacks: facts.lacks.clone(),
         limits: facts.limits.clone(),
         did: did(&details.figures),
         at: details.figures.at,
@@ -132,7 +134,7 @@ fn did(figures: &Figures) -> String {
     ];
     let noted = [
         (figures.traps, "falls"),
-        (figures.denied, "requests denied"),
+        (figures.denied, "denied"),
         (figures.log_dropped, "log lines dropped"),
     ];
     words.extend(
