@@ -286,3 +286,51 @@ fn the_set_up_link_is_not_written_where_the_journal_keeps_it() {
         fs::write(&journal, "").unwrap();
     }
 }
+
+/// A terminal that was stopped, or a pipe whose reader sleeps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_stderr_that_takes_nothing() {
+    let start = Start::new().config(ECHO);
+    let made = start.run(
+        &["user"],
+        &["add", "owner", "--password-stdin"],
+        "seven grey herons at low tide\n",
+    );
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let (mut reader, mut full) = std::io::pipe().unwrap();
+    // What a pipe of Linux holds: from here on a write to it waits.
+    full.write_all(&[b'.'; 64 * 1024]).unwrap();
+    let mut nexus = Command::new(binary())
+        .args(["up", "--listen", "127.0.0.1:0", "--config"])
+        .arg(start.folder().join("nexus.toml"))
+        .arg("--data-dir")
+        .arg(start.data_dir())
+        .stdout(Stdio::piped())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(nexus.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+    let mut nexus = Killed(nexus);
+    // A line of the log each, of more people at once than there are threads.
+    let tries = (0..6).map(|n| {
+        let url = url.clone();
+        async move { Browser::new(&url).log_in(&format!("nobody{n}"), "wrong").await.status() }
+    });
+    let answers = tokio::time::timeout(BOUND, futures::future::join_all(tries)).await;
+    assert_eq!(answers.expect("a login waits for the terminal"), [422; 6]);
+    let health = Browser::new(&url).get("/healthz").await;
+    assert_eq!(health.status(), 200);
+    let kept = logs(&start, &["--json"]);
+    assert_eq!(kept.matches("login-failed").count(), 6, "{kept}");
+    processes::signal(nexus.0.id(), 15);
+    let ended = processes::wait_until(BOUND, || nexus.0.try_wait().unwrap().is_some());
+    assert!(ended, "a signal waits for the terminal");
+    assert_eq!(nexus.0.wait().unwrap().code(), Some(0));
+    let mut told = Vec::new();
+    std::io::Read::read_to_end(&mut reader, &mut told).unwrap();
+    assert_eq!(told.len(), 64 * 1024, "nothing was taken before the end");
+}
