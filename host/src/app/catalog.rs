@@ -39,10 +39,15 @@ impl Catalog {
         match found {
             Some(found) if found == kind => Ok(()),
             Some(_) => Err(format!("{name} is no {kind} plugin")),
-            None => Err(format!(
-                "there is no {kind} plugin `{name}` here. A plugin that lies elsewhere, or needs settings, has a table in the \
-                 configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\""
-            )),
+            None => {
+                let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
+                let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();
+                Err(format!(
+                    "there is no {kind} plugin `{name}` here, but {}. One that lies elsewhere has a table in the \
+                     configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
+                    there.join(", ")
+                ))
+            }
         }
     }
 }

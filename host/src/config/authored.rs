@@ -120,7 +120,11 @@ impl Authored {
             for error in errors {
                 let message = error.message().replace('\n', ", ");
                 let place = Place::At(error.span().unwrap_or(0..0));
-                let help = "see https://toml.io for how tables, strings and lists are written";
+                let help = if message.contains("duplicate key") {
+                    "it is written twice: put the lines of both into the first one"
+                } else {
+                    "see https://toml.io for how tables, strings and lists are written"
+                };
                 findings.push(Diagnostic::new(place, "", format!("not valid TOML: {message}")).fix(help));
             }
             return Self::default();

@@ -108,14 +108,16 @@ impl FakeJournal {
             backend: owner.unwrap_or_else(|| self.plugin.clone()),
         });
     }
-    fn write(&self, events: Vec<SessionEvent>) -> Result<(), String> {
-        {
-            let mut book = self.book.lock().unwrap();
-            if book.broken > 0 {
-                book.broken -= 1;
-                return Err("the disk is full".to_owned());
-            }
+    fn room(&self) -> Result<(), String> {
+        let mut book = self.book.lock().unwrap();
+        if book.broken > 0 {
+            book.broken -= 1;
+            return Err("the disk is full".to_owned());
         }
+        Ok(())
+    }
+    fn write(&self, events: Vec<SessionEvent>) -> Result<(), String> {
+        self.room()?;
         for SessionEvent { session, event } in events {
             let mut book = self.book.lock().unwrap();
             book.writes.push(Write::Event(session.clone(), event.clone()));
@@ -183,6 +185,9 @@ impl JournalPort for FakeJournal {
             .iter()
             .find(|(id, _)| id == session)
             .map(|(_, turn)| turn.clone());
+        if let Err(full) = self.room() {
+            return Box::pin(async { Err(full) });
+        }
         let mut book = self.book.lock().unwrap();
         book.writes.push(Write::Settled(session.to_owned()));
         book.states.entry(session.to_owned()).or_default().turn = running.unwrap_or(Turn::Interrupted);

@@ -465,7 +465,7 @@ impl Actor {
     fn plaintext(&mut self, why: String) -> End {
         self.refused = true;
         let hint = format!(
-            "If you accept that, write into the configuration:\n[tunnel.{}]\nallow_plaintext = true",
+            "If you accept that, add the last of these lines to the table in the configuration:\n[tunnel.{}]\nallow_plaintext = true",
             self.tunnel.name
         );
         End::Never { why, hint: Some(hint) }

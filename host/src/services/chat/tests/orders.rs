@@ -61,6 +61,29 @@ async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later() {
+    let mut rig = rig();
+    let feed = rig.up().await;
+    rig.backend.has(snapshot("s", Turn::Running));
+    feed.send(event("s", Event::Turn { turn: Turn::Running }))
+        .await
+        .unwrap();
+    settle().await;
+    rig.journal.break_for(1000);
+    let limit = crate::timeouts::CHAT_DRAIN + 2 * crate::timeouts::SETTLE;
+    tokio::time::timeout(limit, rig.service.stop()).await.unwrap().unwrap();
+    assert_eq!(rig.service.status().borrow().phase, Phase::Stopped);
+    assert_eq!(rig.journal.now("s").turn, Turn::Running, "nothing could be written");
+    rig.journal.break_for(0);
+    rig.backend.has(snapshot("s", Turn::Idle));
+    rig.service.start_again().await.unwrap();
+    let feed = rig.feeds.recv().await.unwrap();
+    feed.send(epoch("second", &[])).await.unwrap();
+    settle().await;
+    assert_ne!(rig.journal.now("s").turn, Turn::Running);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_backend_takes_over_only_where_its_program_is_there() {
     let mut rig = rig();
     let _feed = rig.up().await;
