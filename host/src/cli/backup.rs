@@ -1,7 +1,7 @@
 //! `nexus backup`, `nexus restore`.
 
 use super::{Components, Where, complain, load_config, say};
-use crate::backup;
+use crate::backup::{self, Manifest};
 use crate::config::resolved::Config;
 use crate::logfile;
 use clap::Args;
@@ -42,11 +42,10 @@ pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode>
         complain(&format!("left out, since it is no regular file: {}", path.display()));
     }
     say(&format!(
-        "{}: files {}, bytes {}, schema {}",
+        "{} is written: {} bytes, {} in it",
         file.display(),
-        written.manifest.files.len(),
         written.bytes,
-        written.manifest.schema
+        files(&written.manifest)
     ));
     for line in not_in_it(&config) {
         complain(&line);
@@ -73,11 +72,11 @@ pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitC
     };
     let restored = backup::restore(&args.file, &config.data_dir, args.force)?;
     say(&format!(
-        "{} holds what nexus {} wrote at {}; files: {}",
+        "{} holds what nexus {} wrote at {}: {}",
         config.data_dir.display(),
         restored.manifest.nexus,
         restored.manifest.created_at,
-        restored.manifest.files.len()
+        files(&restored.manifest)
     ));
     if let Some(before) = &restored.before {
         say(&format!("What was there before lies in {}", shown(before)));
@@ -90,6 +89,14 @@ pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitC
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn files(manifest: &Manifest) -> String {
+    match manifest.files.len() {
+        1 => "the database".to_owned(),
+        2 => "the database and one more file".to_owned(),
+        many => format!("the database and {} more files", many - 1),
+    }
 }
 
 fn shown(path: &Path) -> String {

@@ -64,6 +64,8 @@ struct Status {
     plugins: Vec<plugin::Status>,
 }
 
+/// For an owner's account to be noticed.
+const ACCOUNT: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs a job against the host of this data directory.
@@ -193,6 +195,7 @@ fn path(name: &str, action: &str) -> String {
 async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
     use tunnel::State::{Degraded, Failed, Up, Waiting, WaitingForAccount};
     let end = Instant::now() + timeouts::SWAP_OPEN;
+    let account = Instant::now() + ACCOUNT;
     let refused = |why: &str, hint: &str| Refusal::Said(format!("{why}\n{hint}").trim_end().to_owned());
     loop {
         let now: tunnel::Status = read(ask(data_dir, &path(name, ""), None).await?)?;
@@ -208,6 +211,8 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
                 },
                 _,
             ) => return Err(refused(&why, &hint)),
+            // One that was made just now is seen in a moment.
+            (WaitingForAccount, _) if Instant::now() < account => tokio::time::sleep(LOOK).await,
             (WaitingForAccount, _) => {
                 say(&format!(
                     "{name} opens by itself as soon as an owner's account exists: open the set-up link, or: nexus user add NAME"

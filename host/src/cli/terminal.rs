@@ -8,11 +8,13 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 /// Lines that may wait.
 const WAITING: usize = 1024;
+/// Between two tries to find room for the last one.
+const PAUSE: Duration = Duration::from_millis(5);
 
 enum Message {
     Text(Vec<u8>),
@@ -55,10 +57,15 @@ impl Terminal {
 
     /// Waits until all is written that was said, but no longer than that.
     pub(super) fn finish(&self, limit: Duration) {
+        let end = Instant::now() + limit;
         let (done, written) = sync_channel(1);
-        if self.queue.try_send(Message::Written(done)).is_ok() {
-            let _ = written.recv_timeout(limit);
+        while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Written(done.clone())) {
+            if Instant::now() > end {
+                return;
+            }
+            std::thread::sleep(PAUSE);
         }
+        let _ = written.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 

@@ -104,6 +104,7 @@ impl Measured {
     }
 }
 
+/// Secrets are not among it: one that is not set is a setting that is not used.
 fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
     let programs = asked
         .processes
@@ -120,8 +121,6 @@ fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
     if let Some(quota) = asked.store.filter(|quota| *quota > granted.store_quota) {
         words.push(format!("to keep up to {}", size(quota)));
     }
-    let secrets = asked.secrets.iter().filter(|name| !granted.secrets.contains_key(*name));
-    words.extend(secrets.map(|name| format!("to read the secret {name}")));
     words
 }
 
@@ -196,7 +195,6 @@ mod tests {
             "to ask https://one.example",
             "to ask https://two.example",
             "to keep up to 1 MiB",
-            "to read the secret token",
         ];
         assert_eq!(lacks(&asked, &Grants::default()), all);
         let some = Grants {
@@ -204,9 +202,6 @@ mod tests {
             store_quota: 2 << 20,
             ..Grants::default()
         };
-        assert_eq!(
-            lacks(&asked, &some),
-            ["to run ssh", "to ask https://one.example", "to read the secret token"]
-        );
+        assert_eq!(lacks(&asked, &some), ["to run ssh", "to ask https://one.example"]);
     }
 }
