@@ -1,6 +1,7 @@
 //! `nexus doctor`: what it finds, and that it finds it beside a nexus that runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use nexus_tests::browser::Browser;
 use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::write_with_mode;
 use serde_json::Value;
@@ -175,4 +176,58 @@ fn the_real_opencode_is_found_with_its_version() {
         found.starts_with("ok") && found.contains(nexus_tests::opencode::VERSION) && found.contains("node_modules"),
         "{found}"
     );
+}
+
+/// By a wrong `rm`, say, of a person or of the agent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_back() {
+    let start = Start::new().config(ECHO);
+    let nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    let data = start.data_dir();
+    let (here, away) = (data.join("nexus.db"), start.folder().join("away.db"));
+    fs::rename(&here, &away).unwrap();
+    let banner = async |wanted: bool| {
+        let shown = async || {
+            owner
+                .get("/status")
+                .await
+                .text()
+                .await
+                .unwrap()
+                .contains("moved away while nexus runs")
+        };
+        let end = std::time::Instant::now() + BOUND;
+        while shown().await != wanted {
+            assert!(std::time::Instant::now() < end, "the page says it: {}", !wanted);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    banner(true).await;
+    let (_, report) = doctor(&start);
+    let finding = of(&report, "database");
+    assert!(
+        finding.starts_with("fail") && finding.contains("move nexus.db back"),
+        "{finding}"
+    );
+    let status = start.run(&["status"], &[], "");
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(said.contains("nothing is saved now"), "{said}");
+    fs::rename(&away, &here).unwrap();
+    banner(false).await;
+    assert_eq!(of(&doctor(&start).1, "database").split(':').next(), Some("ok"));
+
+    fs::remove_file(data.join("control.sock")).unwrap();
+    let status = start.run(&["status"], &[], "");
+    let why = String::from_utf8_lossy(&status.stderr).into_owned();
+    assert!(
+        why.contains(&format!("as process {}", nexus.pid())) && why.contains("control socket"),
+        "{why}"
+    );
+    let finding = of(&doctor(&start).1, "control");
+    assert!(
+        finding.starts_with("fail") && finding.contains(&nexus.pid().to_string()),
+        "{finding}"
+    );
+    stop(nexus);
 }
