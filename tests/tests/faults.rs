@@ -5,7 +5,7 @@
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::processes::{alive, command_line, signal, wait_until};
 use nexus_tests::world::{Conversation, World};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Ten seconds of text: nothing here is over before it is broken.
@@ -83,6 +83,42 @@ async fn opencode_is_killed_in_the_middle_of_an_answer() {
     let mut late = world.look(&chat.session, None).await;
     late.until("the state came", |c| c.seq > 0).await;
     assert_eq!(late.answer(), chat.answer());
+    assert_eq!(world.nexus.terminate(Duration::from_secs(25)).unwrap().code(), Some(0));
+    assert!(world.nexus.survivors().is_empty());
+}
+
+/// Its process lives, so nothing but its silence tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn opencode_hangs_in_the_middle_of_an_answer() {
+    let mut world = World::up("").await;
+    let mut chat = answering(&world).await;
+    let seen = chat.answer();
+    let pid = world.opencode_pid();
+    assert!(signal(pid, libc::SIGSTOP));
+    let begin = Instant::now();
+    loop {
+        let backend: Value = world.browser.get("/api/v1/backend").await.json().await.unwrap();
+        // It is away, or is waited for by now.
+        if backend["phase"] != "up" {
+            println!("{backend}");
+            break;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(90),
+            "the page says that all is well: {backend}"
+        );
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    println!("said after {:.0} s", begin.elapsed().as_secs_f64());
+    assert!(
+        wait_until(Duration::from_secs(90), || !alive(pid)),
+        "it is adopted again and again"
+    );
+    world.ready().await;
+    println!("another one was there after {:.0} s", begin.elapsed().as_secs_f64());
+    goes_on(&mut chat, &seen).await;
+    assert_ne!(world.opencode_pid(), pid);
     assert_eq!(world.nexus.terminate(Duration::from_secs(25)).unwrap().code(), Some(0));
     assert!(world.nexus.survivors().is_empty());
 }

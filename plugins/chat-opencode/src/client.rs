@@ -172,7 +172,7 @@ pub async fn offers(provider: &str, workspace: &str) -> Result<bool, Trouble> {
 }
 
 pub async fn events() -> Result<Response, Trouble> {
-    send(request("GET", "/global/event", "").idle_timeout(SILENCE)).await
+    send(request("GET", "/global/event", "").idle_timeout(SILENCE + 5_000)).await
 }
 
 pub async fn statuses(workspace: &str) -> Result<wire::Statuses, Trouble> {

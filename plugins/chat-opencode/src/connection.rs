@@ -14,6 +14,9 @@ use nexus_plugin_api::{log, process, sse};
 
 /// From the start of the process until it answers.
 const START: u64 = 60_000;
+/// At least, for one that has run for a while. One that is only busy answers sooner.
+const ANSWER: u64 = 15_000;
+const WAITING: &str = "Waiting for opencode to answer";
 /// How often a lost stream is opened again before the host is told. The pause doubles from a quarter of a second.
 const ATTEMPTS: u32 = 6;
 
@@ -53,7 +56,11 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
         .map_err(|e| permanent(e, "Correct it in the configuration."))?;
     events.send(Event::Starting("Starting opencode".to_owned())).await?;
     let running = settings.server().ensure(PROCESS).await.map_err(|e| start_failure(&e))?;
-    let version = healthy().await?;
+    let age = clock::now().saturating_sub(running.started_at);
+    if age > ANSWER {
+        events.send(Event::Starting(WAITING.to_owned())).await?;
+    }
+    let version = healthy(START.saturating_sub(age).max(ANSWER)).await?;
     let (_, numbers) = settings::parse_version(&version).ok_or_else(|| {
         permanent(
             format!("opencode calls its version {version:?}, which is no version"),
@@ -83,7 +90,8 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
                     state::set(None);
                     return Err(exited(exit).await.into());
                 }
-                if failures >= ATTEMPTS {
+                // One that lives and does not answer is not there, whatever its process is: the host has to know.
+                if failures >= ATTEMPTS || !reached(events).await? {
                     state::set(None);
                     return Err(failure.into());
                 }
@@ -94,8 +102,24 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     }
 }
 
-/// Waits until it is opencode that answers, or until it has ended.
-async fn healthy() -> Result<String, Failure> {
+/// Whether it answers anything in time; where not at once, the page says so meanwhile.
+async fn reached(events: &mut Events<Event>) -> Result<bool, Gone> {
+    if within(1_000, answers()).await.is_some() {
+        return Ok(true);
+    }
+    events.send(Event::Starting(WAITING.to_owned())).await?;
+    Ok(within(ANSWER, answers()).await.is_some())
+}
+
+async fn answers() {
+    while let Err(Trouble::Host(_)) = client::health().await {
+        clock::sleep(250).await;
+    }
+}
+
+/// Waits until it is opencode that answers, or until it has ended. One that does neither is ended: it would only be adopted
+/// again.
+async fn healthy(limit: u64) -> Result<String, Failure> {
     let answers = async {
         loop {
             match client::health().await {
@@ -114,12 +138,15 @@ async fn healthy() -> Result<String, Failure> {
         }
     };
     let ends = async { Err(exited(raw::exited(PROCESS.to_owned()).await).await) };
-    match within(START, race(answers, ends)).await {
+    match within(limit, race(answers, ends)).await {
         Some(result) => result,
-        None => Err(retry(format!(
-            "opencode started, but did not answer within {} s",
-            START / 1000
-        ))),
+        None => {
+            let _ = raw::stop(PROCESS.to_owned()).await;
+            Err(retry(format!(
+                "opencode runs and did not answer within {} s, so it is started anew",
+                limit / 1000
+            )))
+        }
     }
 }
 
