@@ -98,6 +98,12 @@ pub fn holder(data_dir: &Path) -> Option<Holder> {
 #[cfg(target_os = "linux")]
 fn held_by(path: &Path, pid: u32) -> bool {
     use std::os::unix::fs::MetadataExt as _;
+    // The list makes the whole machine hold still for some milliseconds, and mostly the process is long gone.
+    let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let gone = |number| rustix::process::test_kill_process(number) == Err(rustix::io::Errno::SRCH);
+    if number.is_none_or(gone) {
+        return false;
+    }
     let Ok(meta) = path.metadata() else { return false };
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     locks.lines().any(|line| {
