@@ -188,17 +188,9 @@ async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_bac
     let (here, away) = (data.join("nexus.db"), start.folder().join("away.db"));
     fs::rename(&here, &away).unwrap();
     let banner = async |wanted: bool| {
-        let shown = async || {
-            owner
-                .get("/status")
-                .await
-                .text()
-                .await
-                .unwrap()
-                .contains("moved away while nexus runs")
-        };
+        let page = async || owner.get("/status").await.text().await.unwrap();
         let end = std::time::Instant::now() + BOUND;
-        while shown().await != wanted {
+        while page().await.contains("moved away while nexus runs") != wanted {
             assert!(std::time::Instant::now() < end, "the page says it: {}", !wanted);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

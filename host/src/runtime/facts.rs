@@ -112,10 +112,9 @@ fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
         .filter(|name| !granted.processes.contains_key(*name));
     let mut words: Vec<String> = programs.map(|name| format!("to run {name}")).collect();
     let http = asked.http.iter().filter(|wanted| {
-        let same = |grant: &&HttpGrant| {
-            (&grant.scheme, &grant.host, grant.port) == (&wanted.scheme, &wanted.host, wanted.port)
-        };
-        granted.http.iter().find(same).is_none()
+        let same =
+            |grant: &HttpGrant| (&grant.scheme, &grant.host, grant.port) == (&wanted.scheme, &wanted.host, wanted.port);
+        !granted.http.iter().any(same)
     });
     words.extend(http.map(|grant| format!("to ask {}", server(grant))));
     if let Some(quota) = asked.store.filter(|quota| *quota > granted.store_quota) {

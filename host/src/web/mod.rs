@@ -62,18 +62,13 @@ impl WebState {
 
     /// Why a plugin could not take over; where the configuration's file says something that nobody has applied, that too:
     /// it may be what is missing.
-    fn not_swapped(&self, error: port::ApiError) -> port::ApiError {
-        if self.services.config.pending().borrow().is_none() {
-            return error;
+    fn not_swapped(&self, mut error: port::ApiError) -> port::ApiError {
+        if self.services.config.pending().borrow().is_some() {
+            let (port::ApiError::NotFound(text) | port::ApiError::Refused(text) | port::ApiError::Unavailable(text)) =
+                &mut error;
+            text.push_str("\nThe configuration's file says more than counts: apply it on the status page first.");
         }
-        let more = |text: String| {
-            format!("{text}\nThe configuration's file says more than counts: apply it on the status page first.")
-        };
-        match error {
-            port::ApiError::Refused(text) => port::ApiError::Refused(more(text)),
-            port::ApiError::NotFound(text) => port::ApiError::NotFound(more(text)),
-            port::ApiError::Unavailable(text) => port::ApiError::Unavailable(more(text)),
-        }
+        error
     }
 }
 

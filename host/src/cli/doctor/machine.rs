@@ -228,21 +228,20 @@ fn workspace(config: &Config, holder: Option<&Holder>) -> std::path::PathBuf {
 }
 
 fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
-    if !Store::exists(&config.data_dir)
-        && let Some(holder) = holder.filter(|holder| holder.url.is_some())
-    {
-        return findings.push(Finding::fail(
-            "database",
-            "nexus runs, and its database is not there: somebody deleted it or moved it away, and what is said is lost when \
-             nexus ends",
-            format!("move {} back; or, if it is lost: kill {}, and nexus restore FILE", snapshot::NAME, holder.pid),
-        ));
-    }
     if !Store::exists(&config.data_dir) {
-        return findings.push(Finding::ok(
-            "database",
-            "there is none yet; it is made at the first start",
-        ));
+        return findings.push(match holder.filter(|holder| holder.url.is_some()) {
+            None => Finding::ok("database", "there is none yet; it is made at the first start"),
+            Some(holder) => Finding::fail(
+                "database",
+                "nexus runs, and its database is not there: somebody deleted it or moved it away, and what is said is \
+                 lost when nexus ends",
+                format!(
+                    "move {} back; or, if it is lost: kill {}, and nexus restore FILE",
+                    snapshot::NAME,
+                    holder.pid
+                ),
+            ),
+        });
     }
     findings.push(match snapshot::check(&config.data_dir.join(snapshot::NAME)) {
         Ok(schema) => Finding::ok("database", format!("it is whole, schema {schema}")),

@@ -139,6 +139,17 @@ impl Rig {
         settle().await;
         feed
     }
+    /// Up, with a turn of session `s` that runs.
+    async fn running(&mut self) -> mpsc::Sender<Feed> {
+        let feed = self.up().await;
+        self.backend.has(snapshot("s", Turn::Running));
+        feed.send(event("s", Event::Turn { turn: Turn::Running }))
+            .await
+            .unwrap();
+        settle().await;
+        assert_eq!(self.journal.now("s").turn, Turn::Running);
+        feed
+    }
     fn local_ids(&self) -> Vec<String> {
         self.journal
             .now("s")

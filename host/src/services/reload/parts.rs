@@ -197,8 +197,8 @@ fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
     names.collect()
 }
 
-/// What is fixed can be named anew, but not be changed. A secret from a variable that child processes get until the next start is none; and what runs a chat's programs in
-/// another workspace is another chat.
+/// What is fixed can be named anew, but not be changed. A secret from a variable that child processes get until the next
+/// start is none; and what runs a chat's programs in another workspace is another chat.
 fn held(changes: &[Change], config: &Config, serving: &Serving, hidden: &BTreeSet<String>) -> BTreeSet<String> {
     let changed = changes.iter().filter_map(|change| match path(change).as_slice() {
         ["plugin", plugin, ..] => serving.fixed.get(*plugin),

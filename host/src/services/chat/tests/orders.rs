@@ -5,13 +5,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_processes() {
     let mut rig = rig();
-    let feed = rig.up().await;
-    rig.backend.has(snapshot("s", Turn::Running));
-    feed.send(event("s", Event::Turn { turn: Turn::Running }))
-        .await
-        .unwrap();
-    settle().await;
-    assert_eq!(rig.journal.now("s").turn, Turn::Running);
+    let feed = rig.running().await;
     let service = Arc::new(rig.service);
     let restarting = tokio::spawn({
         let service = Arc::clone(&service);
@@ -37,13 +31,7 @@ async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_pr
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
     let mut rig = rig();
-    let feed = rig.up().await;
-    rig.backend.has(snapshot("s", Turn::Running));
-    feed.send(event("s", Event::Turn { turn: Turn::Running }))
-        .await
-        .unwrap();
-    settle().await;
-    assert_eq!(rig.journal.now("s").turn, Turn::Running);
+    let _feed = rig.running().await;
     rig.service.stop().await.unwrap();
     assert_eq!(rig.service.status().borrow().phase, Phase::Stopped);
     assert_eq!(rig.journal.now("s").turn, Turn::Interrupted);
@@ -63,12 +51,7 @@ async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
 #[tokio::test(start_paused = true)]
 async fn an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later() {
     let mut rig = rig();
-    let feed = rig.up().await;
-    rig.backend.has(snapshot("s", Turn::Running));
-    feed.send(event("s", Event::Turn { turn: Turn::Running }))
-        .await
-        .unwrap();
-    settle().await;
+    let _feed = rig.running().await;
     rig.journal.break_for(1000);
     let limit = crate::timeouts::CHAT_DRAIN + 2 * crate::timeouts::SETTLE;
     tokio::time::timeout(limit, rig.service.stop()).await.unwrap().unwrap();
