@@ -18,5 +18,5 @@ pub mod runtime;
 pub mod services;
 pub mod store;
 pub mod time;
-pub mod timeouts;
+pub mod limits;
 pub mod web;

@@ -4,7 +4,7 @@
 //!   an error means.
 //! * A plugin in Rust enables one of the features `tunnel`, `chat` or `auth` and implements the trait in the module
 //!   of that name; [`caps`] holds what it may call.
-//! * [`manifest`] reads `plugin.toml` (feature `manifest`).
+//! * [`manifest`] reads `plugin.toml`, and [`text`] makes text from outside safe to show (feature `manifest`).
 //! * [`host`] is wasmtime's side of the same contract (feature `host`), for Nexus and for other hosts.
 
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
@@ -15,6 +15,8 @@ pub use guest::*;
 pub mod host;
 #[cfg(feature = "manifest")]
 pub mod manifest;
+#[cfg(feature = "manifest")]
+pub mod text;
 
 /// The version of the WIT package that this crate speaks.
 pub const API_VERSION: &str = "0.1.0";

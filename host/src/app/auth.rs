@@ -5,7 +5,7 @@ use crate::model::activity::{Activity, Tone};
 use crate::runtime::port::auth::{Field, FieldKind, Input};
 use crate::services::auth::{AuthError, AuthService, Client, NewLogin as Made, Page, Progress};
 use crate::store::logins::{Login as Stored, Which};
-use crate::timeouts;
+use crate::limits;
 use crate::web::port::{
     ApiError, AuthApi, ChangeOutcome, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply, SetupOutcome, Visitor,
 };
@@ -195,7 +195,7 @@ impl AuthApi for AuthAdapter {
     }
 
     fn fresh<'a>(&'a self, login: &'a Login) -> Reply<'a, bool> {
-        async move { Ok(self.auth.is_fresh(&self.stored(login).await?, timeouts::FRESH_LOGIN)) }.boxed()
+        async move { Ok(self.auth.is_fresh(&self.stored(login).await?, limits::FRESH_LOGIN)) }.boxed()
     }
     fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()> {
         async move { Ok(self.auth.logout(&self.stored(login).await?).await?) }.boxed()

@@ -23,7 +23,7 @@ use crate::services::reload::ReloadService;
 use crate::services::tunnel::{self, TunnelService};
 use crate::services::{self, StopProcesses};
 use crate::time::{Clock, SystemClock};
-use crate::timeouts;
+use crate::limits;
 use crate::web::port::Services;
 use crate::web::{Ingress, WebState, serve};
 use anyhow::Context as _;
@@ -284,7 +284,7 @@ impl App {
             self.foundation.processes.stop_all(None).await;
             self.activity.flush().await;
         };
-        if tokio::time::timeout(timeouts::SHUTDOWN, orderly).await.is_err() {
+        if tokio::time::timeout(limits::SHUTDOWN, orderly).await.is_err() {
             tracing::warn!("not everything stopped in time; what is left is killed");
         }
         self.tasks.iter().for_each(JoinHandle::abort);

@@ -9,7 +9,7 @@ use crate::services::auth::Lockout;
 use crate::services::chat::ChatStatus;
 use crate::services::notify::{Notifier, Way, look};
 use crate::time::Clock;
-use crate::timeouts;
+use crate::limits;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ impl Way for Command {
             let mut json = serde_json::to_vec(notice).map_err(|e| e.to_string())?;
             json.push(b'\n');
             let refs: Arc<dyn References> = Arc::new(NoSecrets);
-            let run = self.processes.feed(OWNER, spec, refs, timeouts::NOTIFY_TRY, json);
+            let run = self.processes.feed(OWNER, spec, refs, limits::NOTIFY_TRY, json);
             let output = run.await.map_err(|e| e.to_string())?;
             for (stream, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
                 if !text.trim().is_empty() {

@@ -7,7 +7,7 @@ use super::{Capabilities, Context, Granted, enter};
 use crate::outgoing::port::{OutgoingError, Request as Outgoing, Target};
 use crate::process::port::Key;
 use crate::process::references::{HeaderError, fill_header};
-use crate::timeouts;
+use crate::limits;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
 use nexus_plugin_api::host::caps::types::Error;
@@ -129,7 +129,7 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         url: request.url,
         headers,
         body: request.body.into(),
-        timeout: request.timeout.map_or(timeouts::HTTP_HEADERS, Duration::from_millis),
+        timeout: request.timeout.map_or(limits::HTTP_HEADERS, Duration::from_millis),
         idle_timeout: request.idle_timeout.map(Duration::from_millis),
     })
 }

@@ -4,7 +4,7 @@ use super::secrets::PluginReferences;
 use super::streams::{ByteProducer, ItemProducer};
 use super::{Capabilities, Context, Granted, enter};
 use crate::process::port::{self, ProcessError, References};
-use crate::timeouts;
+use crate::limits;
 use nexus_plugin_api::host::caps::process as wit;
 use nexus_plugin_api::host::caps::types::Error;
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,7 +239,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
             let _place_of_run = ctx.run_place()?;
-            let timeout = Duration::from_millis(timeout).min(timeouts::PROCESS_RUN);
+            let timeout = Duration::from_millis(timeout).min(limits::PROCESS_RUN);
             let run = ctx.ports.processes.run(&ctx.owner, spec, ctx.references(), timeout);
             let out = run.await.map_err(failed)?;
             Ok(wit::OutputOfRun {

@@ -1,7 +1,7 @@
 //! Asks the running host, on its control socket.
 
 #[cfg(unix)]
-use crate::timeouts;
+use crate::limits;
 use serde_json::Value;
 use std::path::Path;
 
@@ -45,9 +45,9 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .body(Full::new(bytes::Bytes::from(bytes)))
         .map_err(|error| Refusal::Said(error.to_string()))?;
     let limit = if method == "GET" {
-        timeouts::ASK
+        limits::ASK
     } else {
-        timeouts::ORDER
+        limits::ORDER
     };
     let exchange = async {
         let response = sender.send_request(request).await?;

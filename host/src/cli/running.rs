@@ -5,7 +5,7 @@ use super::{Where, complain, say};
 use crate::config::{Machine, Overrides, data_dir};
 use crate::model::reload::{Pending, What};
 use crate::model::{plugin, tunnel};
-use crate::timeouts;
+use crate::limits;
 use crate::web::port::{Backend, Phase};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -158,7 +158,7 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
         };
         ask(data_dir, &format!("/api/v1/backend/{what}"), Some(body)).await?;
         let wanted_up = !matches!(command, ChatCommand::Stop);
-        let end = Instant::now() + timeouts::SWAP_OPEN;
+        let end = Instant::now() + limits::SWAP_OPEN;
         loop {
             let backend: Backend = read(ask(data_dir, "/api/v1/backend", None).await?)?;
             let settled = match &backend.phase {
@@ -194,7 +194,7 @@ fn path(name: &str, action: &str) -> String {
 
 async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
     use tunnel::State::{Degraded, Failed, Up, Waiting, WaitingForAccount};
-    let end = Instant::now() + timeouts::SWAP_OPEN;
+    let end = Instant::now() + limits::SWAP_OPEN;
     let account = Instant::now() + ACCOUNT;
     let refused = |why: &str, hint: &str| Refusal::Said(format!("{why}\n{hint}").trim_end().to_owned());
     loop {

@@ -13,7 +13,7 @@ use super::prepared::Prepared;
 use super::read::{Findings, Located};
 use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
 use super::{Machine, secret};
-use crate::timeouts;
+use crate::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -436,8 +436,8 @@ impl One<'_> {
                 .memory
                 .as_ref()
                 .map_or(self.manifest.limits.memory.unwrap_or(MEMORY), |m| m.value),
-            cpu: l.cpu.as_ref().map_or(timeouts::GUEST_CPU, |d| d.value),
-            call: l.call.as_ref().map_or(timeouts::PLUGIN_CALL, |d| d.value),
+            cpu: l.cpu.as_ref().map_or(limits::GUEST_CPU, |d| d.value),
+            call: l.call.as_ref().map_or(limits::PLUGIN_CALL, |d| d.value),
             streams: or(&l.streams, 64),
             processes: or(&l.processes, 8),
             log_lines: or(&l.log_lines, 100),

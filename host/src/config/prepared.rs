@@ -7,7 +7,7 @@ use super::read::{Findings, Located};
 use super::resolved::{Auth, Metrics, Probe};
 use super::units::show_duration;
 use super::watch::AuthoredNotify;
-use crate::timeouts;
+use crate::limits;
 use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -171,8 +171,8 @@ fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
 fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &mut Findings) -> Auth {
     let or = |d: &Option<Located<Duration>>, default| d.as_ref().map_or(default, |d| d.value);
     let (idle, absolute) = (
-        or(&auth.session_idle, timeouts::SESSION_IDLE),
-        or(&auth.session_absolute, timeouts::SESSION_ABSOLUTE),
+        or(&auth.session_idle, limits::SESSION_IDLE),
+        or(&auth.session_absolute, limits::SESSION_ABSOLUTE),
     );
     if idle > absolute
         && let Some(at) = auth.session_idle.as_ref().or(auth.session_absolute.as_ref())
@@ -201,8 +201,8 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
     }
     Auth {
         plugin: select(auth.plugin.as_ref(), AUTH_PLUGIN, "auth.plugin", Kind::Auth, selected),
-        lockout_failures: auth.lockout_failures.map_or(timeouts::LOCKOUT_FAILURES, |n| n.value),
-        lockout: or(&auth.lockout, timeouts::LOCKOUT),
+        lockout_failures: auth.lockout_failures.map_or(limits::LOCKOUT_FAILURES, |n| n.value),
+        lockout: or(&auth.lockout, limits::LOCKOUT),
         session_idle: idle,
         session_absolute: absolute,
     }

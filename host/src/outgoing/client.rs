@@ -9,7 +9,7 @@
 use super::address::is_global;
 use super::allow;
 use super::port::{Outgoing, OutgoingError, Request, Response, Target};
-use crate::timeouts;
+use crate::limits;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use reqwest::Url;
@@ -61,7 +61,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .tcp_nodelay(true)
-            .connect_timeout(timeouts::HTTP_CONNECT);
+            .connect_timeout(limits::HTTP_CONNECT);
         let builder = match target {
             // Never used for TLS: an empty trust store spares reading the machine's.
             Target::OwnProcess(_) => base.http1_only().tls_backend_preconfigured(no_tls()?),

@@ -5,7 +5,7 @@
 //! private network learns nothing by it. HTTP/1.1 alone, because a WebSocket is tried too.
 
 use super::client::{chain, install_provider, no_tls};
-use crate::timeouts;
+use crate::limits;
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
 use reqwest::{Method, Url};
@@ -69,7 +69,7 @@ impl Probe {
         let Challenge { nonce, answer } = challenges()?;
         let request = self.request(Method::POST, target, &format!("/probe/{nonce}/stream"))?;
         // The end comes only after the whole limit: what is held back until then comes too late.
-        let body = timeout(timeouts::PROBE / 2, async { first(request.send().await).await })
+        let body = timeout(limits::PROBE / 2, async { first(request.send().await).await })
             .await
             .map_err(|_| "an answer that streams is held back".to_owned())?
             .map_err(|why| format!("an answer that streams does not arrive: {why}"))?;
@@ -154,7 +154,7 @@ fn build(
         .http1_only()
         // Each look is a look at the whole way.
         .pool_max_idle_per_host(0)
-        .connect_timeout(timeouts::HTTP_CONNECT);
+        .connect_timeout(limits::HTTP_CONNECT);
     let builder = if tls {
         install_provider();
         builder
@@ -166,9 +166,9 @@ fn build(
 
 /// Longer than nobody waits.
 async fn within<T>(job: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    timeout(timeouts::PROBE, job)
+    timeout(limits::PROBE, job)
         .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", timeouts::PROBE.as_secs())))
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", limits::PROBE.as_secs())))
 }
 
 /// The first line, as soon as it is there.

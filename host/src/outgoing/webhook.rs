@@ -2,7 +2,7 @@
 
 use super::client::{chain, install_provider};
 use crate::config::resolved::Secret;
-use crate::timeouts;
+use crate::limits;
 use reqwest::{Client, Url};
 
 pub struct Webhook {
@@ -67,7 +67,7 @@ fn client() -> Result<Client, String> {
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .user_agent(concat!("nexus/", env!("CARGO_PKG_VERSION")))
-        .timeout(timeouts::NOTIFY_TRY)
+        .timeout(limits::NOTIFY_TRY)
         .build()
         .map_err(|e| format!("the HTTP client cannot start: {}", chain(&e)))
 }

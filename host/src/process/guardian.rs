@@ -8,7 +8,7 @@
 
 use super::keeper::Signals;
 use super::tree;
-use crate::timeouts::PROCESS_GRACE;
+use crate::limits::PROCESS_GRACE;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::io::Read;

@@ -3,7 +3,7 @@
 use super::child::Child;
 use super::port::{Exit, StopStep};
 use super::references::fill_header;
-use crate::timeouts::PROCESS_GRACE;
+use crate::limits::PROCESS_GRACE;
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;

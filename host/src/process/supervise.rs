@@ -7,7 +7,7 @@ use super::port::Exit;
 use super::ports::Reserved;
 use super::protocol::{FromKeeper, ToKeeper, line, millis};
 use crate::time::Clock;
-use crate::timeouts::PROCESS_GRACE;
+use crate::limits::PROCESS_GRACE;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

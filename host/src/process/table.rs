@@ -8,7 +8,7 @@ use super::child::Child;
 use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec, Usage};
 use super::start::{self, Manner};
 use super::{stop, usage};
-use crate::timeouts::PROCESS_GRACE;
+use crate::limits::PROCESS_GRACE;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use std::collections::{BTreeMap, HashMap};

@@ -3,7 +3,7 @@
 //! The pooling allocator was left out: it costs 3 ms at the start and its address space is refused on small machines, for
 //! a gain of 11 µs an instance.
 
-use crate::timeouts;
+use crate::limits;
 use wasmtime::{Config, Engine};
 
 /// # Errors
@@ -15,7 +15,7 @@ pub(crate) fn engine() -> anyhow::Result<Engine> {
     let weak = engine.weak();
     std::thread::Builder::new().name("epoch".into()).spawn(move || {
         loop {
-            std::thread::sleep(timeouts::EPOCH_TICK);
+            std::thread::sleep(limits::EPOCH_TICK);
             match weak.upgrade() {
                 Some(engine) => engine.increment_epoch(),
                 None => return,

@@ -7,7 +7,7 @@ use crate::runtime::chat::{ChatExports, ChatHandle};
 use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
-use crate::timeouts;
+use crate::limits;
 use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
@@ -58,7 +58,7 @@ impl Feeder {
             starts.mark_unchanged();
             let since = Instant::now();
             let end = self.connection(&handle).await;
-            if since.elapsed() >= timeouts::RESTART_MAX {
+            if since.elapsed() >= limits::RESTART_MAX {
                 self.failures = 0;
             }
             let (message, hint, permanent, wait) = match end {
@@ -69,7 +69,7 @@ impl Feeder {
                     self.failures = self.failures.saturating_add(1);
                     let wait = match f.kind {
                         FailureKind::Retry => Some(pause(self.failures)),
-                        FailureKind::RetryLater => Some(timeouts::RETRY_LATER),
+                        FailureKind::RetryLater => Some(limits::RETRY_LATER),
                         FailureKind::Permanent => None,
                     };
                     (f.message, f.hint, wait.is_none(), Some(wait))
@@ -137,7 +137,7 @@ impl Feeder {
             Err(_) => {
                 let end = tokio::select! {
                     end = ended(handle) => end,
-                    () = tokio::time::sleep(timeouts::RESTART_FIRST) => failed("the plugin stopped reporting events without saying why".into()),
+                    () = tokio::time::sleep(limits::RESTART_FIRST) => failed("the plugin stopped reporting events without saying why".into()),
                 };
                 if !matches!(end, End::Stopped) {
                     counters.error();
@@ -202,8 +202,8 @@ impl Feeder {
             // Whatever it says: it has closed.
             let _ = outcome.await;
         };
-        if tokio::time::timeout(timeouts::PLUGIN_CANCEL, closed).await.is_err() {
-            let seconds = timeouts::PLUGIN_CANCEL.as_secs();
+        if tokio::time::timeout(limits::PLUGIN_CANCEL, closed).await.is_err() {
+            let seconds = limits::PLUGIN_CANCEL.as_secs();
             self.supervisor.restart(&format!(
                 "it went on reporting events {seconds} s after it was told to stop"
             ));

@@ -16,7 +16,7 @@ mod facts;
 mod feed;
 #[cfg(test)]
 mod fixtures;
-mod limits;
+mod guest_limits;
 mod linker;
 mod pipe;
 mod state;

@@ -2,7 +2,7 @@
 
 use crate::capabilities::{Capabilities, Context};
 use crate::runtime::clip;
-use crate::runtime::limits::{self, CpuMeter, Limiter};
+use crate::runtime::guest_limits::{self, CpuMeter, Limiter};
 use crate::runtime::stdio::LogStream;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
@@ -43,8 +43,8 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<State>, C
     };
     let mut store = Store::new(engine, state);
     store.limiter(|s| &mut s.limiter);
-    store.set_max_component_handles(limits::handles(limits));
-    store.set_hostcall_fuel(limits::handed_over(limits));
+    store.set_max_component_handles(guest_limits::handles(limits));
+    store.set_hostcall_fuel(guest_limits::handed_over(limits));
     let meter = CpuMeter::default();
     meter.install(&mut store, limits);
     (store, meter)
@@ -78,12 +78,12 @@ fn limit_of(words: &str, context: &Context) -> String {
     if words.contains("handle limit exceeded") {
         let fix = context
             .gate
-            .too_many_own("holds too many streams, futures and calls", limits::handles(limits))
+            .too_many_own("holds too many streams, futures and calls", guest_limits::handles(limits))
             .0;
         return format!("trap: {fix}");
     }
     if words.contains("fuel allocated for hostcalls") {
-        let most = limits::handed_over(limits);
+        let most = guest_limits::handed_over(limits);
         return format!("trap: it handed over more than {most} bytes at once, its limit");
     }
     format!("trap: {words}")

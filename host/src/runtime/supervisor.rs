@@ -10,7 +10,7 @@ use crate::runtime::budget::RestartBudget;
 use crate::runtime::facts::Measured;
 use crate::runtime::port::CallError;
 use crate::runtime::state::State;
-use crate::timeouts;
+use crate::limits;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -163,7 +163,7 @@ impl<E: Exports> Supervisor<E> {
                 () = down => None,
             }
         };
-        match tokio::time::timeout(timeouts::PLUGIN_START, wait).await {
+        match tokio::time::timeout(limits::PLUGIN_START, wait).await {
             Ok(Some(handle)) => Ok(handle),
             _ => Err(CallError::Unavailable(self.why_not())),
         }
@@ -307,7 +307,7 @@ impl<E: Exports> Task<E> {
         } = self.recipe.clone();
         self.instances.spawn(actor::run::<E>(engine, pre, context, up));
         let mut is_up = Some(is_up);
-        let deadline = Instant::now() + timeouts::PLUGIN_START;
+        let deadline = Instant::now() + limits::PLUGIN_START;
         loop {
             let coming = async {
                 match is_up.as_mut() {
@@ -326,7 +326,7 @@ impl<E: Exports> Task<E> {
                         }
                         // It fell: the task says why.
                         Ok(Err(_)) => {}
-                        Err(_) => return Next::Fell(format!("it was not up within {} s", timeouts::PLUGIN_START.as_secs())),
+                        Err(_) => return Next::Fell(format!("it was not up within {} s", limits::PLUGIN_START.as_secs())),
                     }
                 }
                 ended = self.instances.join_next() => return Next::Fell(match ended {

@@ -13,7 +13,7 @@ use crate::outgoing::port::{OutgoingError, Request, Response};
 use crate::process::port as process;
 use crate::store::port::KvError;
 use crate::time::SystemClock;
-use crate::timeouts;
+use crate::limits;
 use futures::future::BoxFuture;
 use std::time::{Duration, Instant};
 
@@ -181,7 +181,7 @@ async fn a_plugin_that_falls_is_started_again_until_it_falls_too_often() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", TRAP));
     let mut status = tunnel.status();
-    for fall in 1..=timeouts::RESTART_BUDGET {
+    for fall in 1..=limits::RESTART_BUDGET {
         status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
         let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
             panic!("it should have fallen")
@@ -464,13 +464,13 @@ async fn events_survive_a_fall() {
         .unwrap();
     chat.start();
     let mut feed = chat.events();
-    for fall in 0..=timeouts::RESTART_BUDGET {
+    for fall in 0..=limits::RESTART_BUDGET {
         texts(&mut feed, 30).await;
         let Some(Feed::Closed(failure)) = feed.recv().await else {
             panic!("closed expected")
         };
         assert!(failure.message.contains("trap"), "{}", failure.message);
-        assert_eq!(failure.permanent, fall == timeouts::RESTART_BUDGET);
+        assert_eq!(failure.permanent, fall == limits::RESTART_BUDGET);
     }
     chat.start();
     texts(&mut feed, 30).await;

@@ -7,7 +7,7 @@ use crate::runtime::port::{Call, RunFailure, Supervised, TunnelProvider, TunnelR
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
-use crate::timeouts;
+use crate::limits;
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Failure;
 use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
@@ -145,12 +145,12 @@ impl Pump {
             // Sent and dropped mean the same.
             let _ = cancelled.await;
             drop(plugin_cancel);
-            tokio::time::sleep(timeouts::PLUGIN_CANCEL).await;
+            tokio::time::sleep(limits::PLUGIN_CANCEL).await;
         };
         let outcome = tokio::select! {
             outcome = self.forward() => outcome,
             () = patience => {
-                let seconds = timeouts::PLUGIN_CANCEL.as_secs();
+                let seconds = limits::PLUGIN_CANCEL.as_secs();
                 counters.error();
                 supervisor.restart(&format!("it did not close the tunnel within {seconds} s after it was told to"));
                 return;
@@ -169,7 +169,7 @@ impl Pump {
             // As a rule it fell, or was stopped by us, which is no error of its.
             None => {
                 drop(told);
-                let ended = tokio::time::timeout(timeouts::RESTART_FIRST, handle.ended()).await;
+                let ended = tokio::time::timeout(limits::RESTART_FIRST, handle.ended()).await;
                 if !matches!(ended, Ok(Ended::Stopped)) {
                     counters.error();
                 }

@@ -11,7 +11,7 @@ use super::ingress::{Connection, Ingress};
 use super::{WebState, api, guard, serve};
 #[cfg(target_os = "linux")]
 use crate::process::Parent;
-use crate::timeouts::HTTP_READ;
+use crate::limits::HTTP_READ;
 use axum::Router;
 use http::StatusCode;
 use std::convert::Infallible;

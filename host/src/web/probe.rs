@@ -10,7 +10,7 @@
 
 use super::{Connection, Ingress};
 use crate::services::tunnel::Proof;
-use crate::timeouts::PROBE;
+use crate::limits::PROBE;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::Path;

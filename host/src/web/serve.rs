@@ -4,7 +4,7 @@
 //! to stop the page.
 
 use super::{Connection, Ingress, WebState, router};
-use crate::timeouts::HTTP_READ;
+use crate::limits::HTTP_READ;
 use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use hyper::body::Incoming;

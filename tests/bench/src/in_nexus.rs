@@ -7,7 +7,7 @@ use nexus::config::resolved::{Grants, Limits, Plugin, Source};
 use nexus::model::plugin::{Availability, Kind, State};
 use nexus::runtime::port::{CallError, ChatBackend, Feed, TunnelProvider};
 use nexus::runtime::{Loaded, Runtime, RuntimeOptions};
-use nexus::{outgoing, process, store, time, timeouts};
+use nexus::{outgoing, process, store, time, limits};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,8 +42,8 @@ impl Host {
             grants: Grants::default(),
             limits: Limits {
                 memory: 64 << 20,
-                cpu: timeouts::GUEST_CPU,
-                call: timeouts::PLUGIN_CALL,
+                cpu: limits::GUEST_CPU,
+                call: limits::PLUGIN_CALL,
                 streams: 64,
                 processes: 1,
                 log_lines: 100,

@@ -19,7 +19,7 @@ pub fn engine() -> anyhow::Result<Engine> {
     let weak = engine.weak();
     std::thread::spawn(move || {
         loop {
-            std::thread::sleep(nexus::timeouts::EPOCH_TICK);
+            std::thread::sleep(nexus::limits::EPOCH_TICK);
             let Some(engine) = weak.upgrade() else { return };
             engine.increment_epoch();
         }

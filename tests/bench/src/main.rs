@@ -132,7 +132,7 @@ async fn running(files: Files) -> anyhow::Result<()> {
         timed!(paused, 1, tunnel.fall(false).await);
     }
 
-    let pause = nexus::timeouts::RESTART_FIRST.as_millis();
+    let pause = nexus::limits::RESTART_FIRST.as_millis();
     let with_pause = format!("the same with the supervisor's first pause of {pause} ms");
     table::print(&[
         row("smallest call (`probe`, by hand)", &call),

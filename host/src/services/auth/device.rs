@@ -3,7 +3,7 @@
 
 use super::{Account, AuthError, AuthService, millis};
 use crate::store::accounts::User;
-use crate::timeouts::KNOWN_DEVICE;
+use crate::limits::KNOWN_DEVICE;
 
 const PURPOSE: &str = "device";
 

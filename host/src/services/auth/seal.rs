@@ -5,7 +5,7 @@
 use super::{AuthError, millis, sha256};
 use crate::runtime::port::auth::{Field, FieldKind};
 use crate::time::Millis;
-use crate::timeouts::LOGIN_STEP;
+use crate::limits::LOGIN_STEP;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

@@ -5,7 +5,7 @@ use super::{Account, AuthError, AuthService, Client, NewLogin, sha256};
 use crate::runtime::port::auth::{Field, Input, Outcome};
 use crate::store::accounts::{Taken, User};
 use crate::time::Millis;
-use crate::timeouts::SETUP_LINK;
+use crate::limits::SETUP_LINK;
 use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
 

@@ -11,7 +11,7 @@ use crate::model::activity::Tone;
 use crate::model::chat::SessionId;
 use crate::model::plugin::Availability;
 use crate::services::StopProcesses;
-use crate::timeouts;
+use crate::limits;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,7 +38,7 @@ impl<'a> Held<'a> {
             Order::Start | Order::Restart => "is started again".to_owned(),
             Order::Swap(next) => format!("makes room for {}", next.plugin),
         };
-        let limit = timeouts::CHAT_DRAIN.as_secs();
+        let limit = limits::CHAT_DRAIN.as_secs();
         let pending = format!("It {what} as soon as no answer runs, in {limit} s at the latest.");
         shared.status.send_modify(|status| status.pending = Some(pending));
         Self(shared)
@@ -55,7 +55,7 @@ impl Drop for Held<'_> {
 /// Until no turn of the backend runs, or for as long as that may take.
 pub(super) async fn quiet(shared: &Shared) {
     let running = || running(shared).next().is_some();
-    let _ = tokio::time::timeout(timeouts::CHAT_DRAIN, async {
+    let _ = tokio::time::timeout(limits::CHAT_DRAIN, async {
         while running() {
             tokio::time::sleep(LOOK).await;
         }

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::status::{ChatError, Phase};
 use crate::model::chat::{Admission, Event};
 use crate::runtime::port::{CallError, Prompt};
-use crate::timeouts;
+use crate::limits;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ async fn wait_while_held(shared: &Shared) {
     if !*held.borrow() {
         return;
     }
-    let _ = tokio::time::timeout(timeouts::CHAT_DRAIN * 2, held.wait_for(|held| !held)).await;
+    let _ = tokio::time::timeout(limits::CHAT_DRAIN * 2, held.wait_for(|held| !held)).await;
     if shared.status.borrow().phase != Phase::Stopped {
         wait_until_open(shared).await;
     }

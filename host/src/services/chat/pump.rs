@@ -12,7 +12,7 @@ use super::status::Phase;
 use crate::model::chat::{Ask, Epoch, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
 use crate::model::plugin::Failure;
 use crate::runtime::port::{CallError, ChatBackend, Feed};
-use crate::timeouts;
+use crate::limits;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -392,7 +392,7 @@ impl Pump {
 /// Nobody runs any turn of this plugin. What cannot be written down in time, because the disk is full say, is when the
 /// plugin is connected the next time: neither an order nor the word that the backend failed waits for a disk.
 pub(super) async fn settle_all(shared: &Shared, journal: &dyn JournalPort, plugin: &str) {
-    let settled = tokio::time::timeout(timeouts::SETTLE, settle_each(shared, journal, plugin)).await;
+    let settled = tokio::time::timeout(limits::SETTLE, settle_each(shared, journal, plugin)).await;
     if settled.is_err() {
         tracing::error!(
             plugin,
@@ -453,7 +453,7 @@ async fn snapshot(backend: &dyn ChatBackend, info: &SessionInfo, whole: bool) ->
         if !passes || tries >= SNAPSHOT_TRIES {
             return Err(error);
         }
-        tokio::time::sleep(timeouts::RESTART_FIRST * 2u32.pow(tries)).await;
+        tokio::time::sleep(limits::RESTART_FIRST * 2u32.pow(tries)).await;
     };
     if whole {
         for _ in 0..PAGES {

@@ -7,7 +7,7 @@ use super::status::{Missing, Phase};
 use crate::model::plugin::{self, Availability, Failure};
 use crate::runtime::port::ChatBackend;
 use crate::services::StopProcesses;
-use crate::timeouts;
+use crate::limits;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Switch {
                 }
                 Err(failure) => {
                     self.shared.phase(Phase::Reconnecting { why: failure.message });
-                    self.changed(timeouts::LOOK_AGAIN).await;
+                    self.changed(limits::LOOK_AGAIN).await;
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Switch {
             self.shared.phase(Phase::Reconnecting {
                 why: "the plugin ended its connection".to_owned(),
             });
-            self.changed(timeouts::LOOK_AGAIN).await;
+            self.changed(limits::LOOK_AGAIN).await;
             return;
         };
         self.shared.phase(Phase::Failed {
@@ -126,7 +126,7 @@ impl Switch {
         self.shared.status.send_modify(|status| status.missing = Some(missing));
         let Some(fallback) = &self.fallback else {
             self.absent(&hint, unsuitable);
-            self.found(timeouts::LOOK_AGAIN).await;
+            self.found(limits::LOOK_AGAIN).await;
             return;
         };
         self.show(fallback);
@@ -152,12 +152,12 @@ impl Switch {
                         });
                     }
                 }
-                tokio::time::sleep(timeouts::RESTART_MAX).await;
+                tokio::time::sleep(limits::RESTART_MAX).await;
             }
         };
         tokio::select! {
             () = example => {}
-            () = self.found(timeouts::LOOK_AGAIN) => {}
+            () = self.found(limits::LOOK_AGAIN) => {}
         }
         self.shared.active.send_replace(None);
         fallback.backend.stop().await;

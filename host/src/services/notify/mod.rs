@@ -8,7 +8,7 @@ mod limit;
 pub mod look;
 
 use crate::model::notice::{Kind, Notice};
-use crate::timeouts;
+use crate::limits;
 use futures::future::BoxFuture;
 use limit::Limiter;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub trait Way: Send + Sync + 'static {
     fn name(&self) -> String;
     /// How often it is tried again, with growing pauses.
     fn again(&self) -> u32;
-    /// One try, which ends within [`timeouts::NOTIFY_TRY`]. `Err`: a sentence for the log, without a secret.
+    /// One try, which ends within [`limits::NOTIFY_TRY`]. `Err`: a sentence for the log, without a secret.
     fn tell<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), String>>;
 }
 
@@ -90,10 +90,10 @@ async fn pass_on(mut notices: mpsc::Receiver<Notice>, workers: Vec<mpsc::Sender<
 /// One after the other. A failure is one line of the log for each message, and so at most as many as messages.
 async fn work(way: Arc<dyn Way>, mut notices: mpsc::Receiver<Notice>) {
     while let Some(notice) = notices.recv().await {
-        let mut pause = timeouts::NOTIFY_AGAIN;
+        let mut pause = limits::NOTIFY_AGAIN;
         let mut left = way.again();
         loop {
-            let told = tokio::time::timeout(timeouts::NOTIFY_TRY * 2, way.tell(&notice)).await;
+            let told = tokio::time::timeout(limits::NOTIFY_TRY * 2, way.tell(&notice)).await;
             let why = match told {
                 Ok(Ok(())) => break,
                 Ok(Err(why)) => why,
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(heard.recv().await.unwrap(), (begun, "first".into()));
         let (at, text) = heard.recv().await.unwrap();
         assert_eq!(text, "third");
-        assert_eq!((at - begun).as_secs(), timeouts::NOTIFY_PAUSE.as_secs());
+        assert_eq!((at - begun).as_secs(), limits::NOTIFY_PAUSE.as_secs());
         assert!(heard.try_recv().is_err());
     }
 
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(soon.recv().await.unwrap().0, begun);
         let (at, _) = late.recv().await.unwrap();
         // 1, 4 and 16 pauses.
-        assert_eq!((at - begun).as_secs(), (timeouts::NOTIFY_AGAIN * 21).as_secs());
+        assert_eq!((at - begun).as_secs(), (limits::NOTIFY_AGAIN * 21).as_secs());
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert!(never.try_recv().is_err());
         // The next message is tried anew.

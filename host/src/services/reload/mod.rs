@@ -20,7 +20,7 @@ use crate::config::resolved::{Config, Plugin, Tunnel};
 use crate::model::activity::{Activity, Tone};
 use crate::model::reload::{self, Pending, What};
 use crate::time::{Clock, Millis};
-use crate::timeouts;
+use crate::limits;
 use futures::future::BoxFuture;
 use parts::{Part, Parted, path};
 use sha2::{Digest as _, Sha256};
@@ -175,7 +175,7 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let mut look = tokio::time::interval(timeouts::CONFIG_LOOK);
+        let mut look = tokio::time::interval(limits::CONFIG_LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -192,7 +192,7 @@ impl Watcher {
     async fn stamps(&self) -> Option<Vec<Stamp>> {
         let files: Vec<PathBuf> = self.file.iter().chain(&self.files).cloned().collect();
         let stamps = tokio::task::spawn_blocking(move || files.iter().map(|file| Stamp::of(file)).collect());
-        tokio::time::timeout(timeouts::CONFIG_READ, stamps).await.ok()?.ok()
+        tokio::time::timeout(limits::CONFIG_READ, stamps).await.ok()?.ok()
     }
 
     async fn look(&mut self) {
@@ -251,7 +251,7 @@ impl Watcher {
         let host = Arc::clone(&self.host);
         let read = if there || !self.existed {
             let read = tokio::task::spawn_blocking(move || host.read());
-            let read = tokio::time::timeout(timeouts::CONFIG_READ, read).await;
+            let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
             read.map_or_else(
                 |_| Err("it could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),

@@ -5,7 +5,7 @@ use crate::config::changes::{Change, Values, show};
 use crate::config::resolved::{Config, Tunnel};
 use crate::model::plugin::Kind;
 use crate::model::reload::Effect;
-use crate::timeouts;
+use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -166,7 +166,7 @@ impl Parted {
                 })
             }
             Part::Chat => {
-                let limit = timeouts::CHAT_DRAIN.as_secs();
+                let limit = limits::CHAT_DRAIN.as_secs();
                 let what = if self.chat == serving.chat {
                     "is restarted".to_owned()
                 } else {

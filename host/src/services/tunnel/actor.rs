@@ -10,7 +10,7 @@ use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
 use crate::services::StopProcesses;
 use crate::time::{Clock, Millis};
-use crate::timeouts;
+use crate::limits;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Actor {
             door: None,
             revive: true,
             process: false,
-            backoff: timeouts::RESTART_FIRST,
+            backoff: limits::RESTART_FIRST,
             up_since: None,
             said: None,
             refused: false,
@@ -146,7 +146,7 @@ impl Actor {
 
     /// Keeps it open until it is not wanted any more, then closes it.
     async fn serve(&mut self) {
-        self.backoff = timeouts::RESTART_FIRST;
+        self.backoff = limits::RESTART_FIRST;
         self.revive = true;
         loop {
             let before = *self.desired.borrow_and_update();
@@ -171,7 +171,7 @@ impl Actor {
             if self.revive {
                 // A new beginning: pauses that grew before it would stretch the plugin's falls over more time than its budget
                 // counts, and one that falls each time would never be given up again.
-                self.backoff = timeouts::RESTART_FIRST;
+                self.backoff = limits::RESTART_FIRST;
             }
             if self.desired.has_changed().is_err() {
                 break;
@@ -189,16 +189,16 @@ impl Actor {
         if self
             .up_since
             .take()
-            .is_some_and(|since| since.elapsed() >= timeouts::RESTART_WINDOW)
+            .is_some_and(|since| since.elapsed() >= limits::RESTART_WINDOW)
         {
-            self.backoff = timeouts::RESTART_FIRST;
+            self.backoff = limits::RESTART_FIRST;
         }
         let length = match pause {
-            Pause::Long => timeouts::RETRY_LATER,
-            Pause::Look => timeouts::LOOK_AGAIN,
+            Pause::Long => limits::RETRY_LATER,
+            Pause::Look => limits::LOOK_AGAIN,
             Pause::Backoff | Pause::Adopt => {
                 let length = self.backoff;
-                self.backoff = (self.backoff * 2).min(timeouts::RESTART_MAX);
+                self.backoff = (self.backoff * 2).min(limits::RESTART_MAX);
                 length
             }
         };
@@ -238,7 +238,7 @@ impl Actor {
         }
         // Not given up in the middle: what it started has to be closed again.
         self.process = true;
-        match timeout(timeouts::PLUGIN_CALL, self.provider.run(address)).await {
+        match timeout(limits::PLUGIN_CALL, self.provider.run(address)).await {
             Ok(Ok(run)) => self.follow(run).await,
             Ok(Err(error)) => error.into(),
             Err(_) => CallError::Timeout("the plugin did not begin to open the tunnel".to_owned()).into(),
@@ -387,7 +387,7 @@ impl Actor {
             }
         }
         // `outcome` follows the last event.
-        match timeout(timeouts::PLUGIN_CANCEL, &mut run.outcome).await {
+        match timeout(limits::PLUGIN_CANCEL, &mut run.outcome).await {
             Ok(Ok(Ok(()))) => {
                 let why = "the provider ended the tunnel by itself".to_owned();
                 End::Again {
@@ -483,7 +483,7 @@ impl Actor {
             while events.recv().await.is_some() {}
             (&mut outcome).await
         };
-        match timeout(timeouts::PLUGIN_CANCEL, end).await {
+        match timeout(limits::PLUGIN_CANCEL, end).await {
             Ok(Ok(Ok(()))) => self.process = false,
             Ok(Ok(Err(failure))) => tracing::warn!(
                 tunnel = self.tunnel.name,
@@ -511,7 +511,7 @@ impl Actor {
             tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
         }
         if let Some(door) = self.door.take() {
-            let _ = timeout(timeouts::PROCESS_GRACE, door.handle.close()).await;
+            let _ = timeout(limits::PROCESS_GRACE, door.handle.close()).await;
         }
     }
 

@@ -5,7 +5,7 @@ use super::seat::Board;
 use super::slot::Slot;
 use crate::config::resolved::Probe;
 use crate::model::tunnel::{Reach, Reached, State};
-use crate::timeouts;
+use crate::limits;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 
@@ -36,7 +36,7 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
         };
         if let (Some(url), true, false) = (&url, due, serving.config.probe == Probe::Off) {
             let result = timeout(
-                timeouts::PROBE,
+                limits::PROBE,
                 parts.prober.plain(&serving.config.probe, url, &serving.proof),
             );
             let result = match result.await {
@@ -45,12 +45,12 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
                 },
                 Ok(Err(why)) => Reached::No { why },
                 Err(_) => Reached::No {
-                    why: format!("no answer within {} s", timeouts::PROBE.as_secs()),
+                    why: format!("no answer within {} s", limits::PROBE.as_secs()),
                 },
             };
             // A name that was just made is not known everywhere at once.
             let pause = match result {
-                Reached::Yes { .. } => timeouts::PROBE_EVERY,
+                Reached::Yes { .. } => limits::PROBE_EVERY,
                 Reached::No { .. } => SOON,
             };
             next = Some((url.clone(), Instant::now() + pause));

@@ -7,7 +7,7 @@ use super::{Parts, Provided, Spec};
 use crate::config::resolved;
 use crate::model::tunnel::{State, Status};
 use crate::time::Millis;
-use crate::timeouts;
+use crate::limits;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -82,7 +82,7 @@ impl Serving {
     pub(super) async fn off(&self) {
         let (mut status, mut desired) = (self.seat.status(), self.desired.subscribe());
         // The actor bounds each of its own steps; this is for a task that is gone.
-        let _ = tokio::time::timeout(timeouts::PLUGIN_CANCEL * 3, async {
+        let _ = tokio::time::timeout(limits::PLUGIN_CANCEL * 3, async {
             tokio::select! {
                 _ = status.wait_for(|status| status.state == State::Off) => {}
                 _ = desired.wait_for(|desired| desired.wanted) => {}
@@ -104,7 +104,7 @@ impl Serving {
     pub(super) async fn drain(&self, url: &str) {
         self.moved.send_replace(Some(url.to_owned()));
         let mut sockets = self.sockets.subscribe();
-        let _ = tokio::time::timeout(timeouts::TUNNEL_DRAIN, sockets.wait_for(|open| *open == 0)).await;
+        let _ = tokio::time::timeout(limits::TUNNEL_DRAIN, sockets.wait_for(|open| *open == 0)).await;
     }
 
     /// Closes it for good.

@@ -14,7 +14,7 @@ use super::{Parts, Spec, Swapped, TunnelError};
 use crate::config::resolved::{Probe, Tunnel};
 use crate::model::activity::Tone;
 use crate::model::tunnel::{State, Status, Step, Swap};
-use crate::timeouts;
+use crate::limits;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -122,13 +122,13 @@ impl Swapping {
                 }
             }
         };
-        match timeout(timeouts::SWAP_OPEN, up).await {
+        match timeout(limits::SWAP_OPEN, up).await {
             Ok(up) => up?,
             Err(_) => {
                 return Err(Refusal {
                     why: format!(
                         "it was not open after {} s; last: {}",
-                        timeouts::SWAP_OPEN.as_secs(),
+                        limits::SWAP_OPEN.as_secs(),
                         words(&next.status().borrow())
                     ),
                     hint: None,
@@ -140,7 +140,7 @@ impl Swapping {
 
     async fn prove(&self, next: &Serving) -> Result<String, Refusal> {
         let status = next.status();
-        let end = Instant::now() + timeouts::SWAP_PROBE;
+        let end = Instant::now() + limits::SWAP_PROBE;
         loop {
             let Some(url) = status.borrow().url.clone() else {
                 return Err(Refusal {
@@ -153,7 +153,7 @@ impl Swapping {
             }
             self.step(Step::Probing { url: url.clone() });
             let tried = timeout(
-                timeouts::PROBE * 3,
+                limits::PROBE * 3,
                 self.parts.prober.whole(&next.config.probe, &url, &next.proof),
             );
             let why = match tried.await {
@@ -171,7 +171,7 @@ impl Swapping {
                     )),
                 });
             }
-            tokio::time::sleep(timeouts::PROBE_AGAIN).await;
+            tokio::time::sleep(limits::PROBE_AGAIN).await;
         }
     }
 

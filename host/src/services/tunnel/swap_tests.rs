@@ -136,7 +136,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
         "{refused}"
     );
     assert!(
-        begun.elapsed() >= crate::timeouts::SWAP_PROBE,
+        begun.elapsed() >= crate::limits::SWAP_PROBE,
         "a new name takes its time"
     );
     assert!(rig.eye.1.load(Ordering::SeqCst) > 10);

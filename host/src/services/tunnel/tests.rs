@@ -5,7 +5,7 @@ use super::fakes::{Setup, obey, rig};
 use crate::model::plugin::{self, Availability};
 use crate::model::tunnel::{Encryption, Event, State};
 use crate::runtime::port::{FailureKind, RunFailure};
-use crate::timeouts;
+use crate::limits;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -174,14 +174,14 @@ async fn a_failure_is_tried_again_with_a_growing_pause() {
         rig.until(|s| matches!(s.state, State::Starting { .. })).await;
         run.end(Err(failure(FailureKind::Retry)));
     }
-    assert_eq!(pauses[0].as_millis(), timeouts::RESTART_FIRST.as_millis());
+    assert_eq!(pauses[0].as_millis(), limits::RESTART_FIRST.as_millis());
     assert!(
         pauses
             .windows(2)
-            .all(|p| p[1] == p[0] * 2 || p[1] == timeouts::RESTART_MAX),
+            .all(|p| p[1] == p[0] * 2 || p[1] == limits::RESTART_MAX),
         "{pauses:?}"
     );
-    assert_eq!(pauses.last(), Some(&timeouts::RESTART_MAX));
+    assert_eq!(pauses.last(), Some(&limits::RESTART_MAX));
 
     // The operator says "now": that is a new beginning.
     rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
@@ -189,7 +189,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause() {
     rig.run().await.end(Err(failure(FailureKind::Retry)));
     let since = Instant::now();
     let _run = rig.run().await;
-    assert_eq!(since.elapsed(), timeouts::RESTART_FIRST);
+    assert_eq!(since.elapsed(), limits::RESTART_FIRST);
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,7 +202,7 @@ async fn a_long_pause_and_an_end_without_cause_are_waits_and_the_operator_ends_t
     rig.run().await.end(Err(failure(FailureKind::RetryLater)));
     let since = Instant::now();
     rig.run().await.end(Ok(()));
-    assert_eq!(since.elapsed(), timeouts::RETRY_LATER);
+    assert_eq!(since.elapsed(), limits::RETRY_LATER);
     let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
     assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("by itself")));
 
@@ -298,7 +298,7 @@ async fn a_plugin_that_does_not_close_is_ended_from_outside() {
         statuses.wait_for(|all| all[0].state == State::Stopping).await.unwrap();
     });
     closed.unwrap();
-    assert_eq!(since.elapsed(), timeouts::PLUGIN_CANCEL);
+    assert_eq!(since.elapsed(), limits::PLUGIN_CANCEL);
     assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
     assert_eq!(
         (
@@ -346,7 +346,7 @@ async fn a_missing_program_is_looked_for_again() {
     *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
     let since = Instant::now();
     let _run = rig.run().await;
-    assert!(since.elapsed() <= timeouts::LOOK_AGAIN);
+    assert!(since.elapsed() <= limits::LOOK_AGAIN);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 
 use super::protocol::{Client, Server, close};
 use super::pump::{self, End};
-use crate::timeouts::{SOCKET_DEAD, SOCKET_PING, SOCKET_SEND};
+use crate::limits::{SOCKET_DEAD, SOCKET_PING, SOCKET_SEND};
 use crate::web::identity::{LoggedIn, MaybeLogin};
 use crate::web::{Connection, WebState};
 use axum::Extension;

@@ -53,7 +53,7 @@ async fn an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later
     let mut rig = rig();
     let _feed = rig.running().await;
     rig.journal.break_for(1000);
-    let limit = crate::timeouts::CHAT_DRAIN + 2 * crate::timeouts::SETTLE;
+    let limit = crate::limits::CHAT_DRAIN + 2 * crate::limits::SETTLE;
     tokio::time::timeout(limit, rig.service.stop()).await.unwrap().unwrap();
     assert_eq!(rig.service.status().borrow().phase, Phase::Stopped);
     assert_eq!(rig.journal.now("s").turn, Turn::Running, "nothing could be written");

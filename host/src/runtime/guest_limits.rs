@@ -8,7 +8,7 @@
 
 use crate::capabilities::Counters;
 use crate::config::resolved::Limits;
-use crate::timeouts;
+use crate::limits;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ impl CpuMeter {
     /// Makes the store yield at each tick and trap when `limits.cpu` is used up.
     pub(crate) fn install<T: 'static>(&self, store: &mut Store<T>, limits: &Limits) {
         let budget = limits.cpu;
-        let most = u64::try_from(budget.as_millis() / timeouts::EPOCH_TICK.as_millis().max(1))
+        let most = u64::try_from(budget.as_millis() / limits::EPOCH_TICK.as_millis().max(1))
             .unwrap_or(u64::MAX)
             .max(1);
         let meter = self.clone();

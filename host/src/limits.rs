@@ -1,5 +1,5 @@
-//! Every time limit of the host, in one place. A limit that an operator may change is a key of the
-//! configuration; its default is here too.
+//! Every bound of the host, in one place: times first, amounts below. A bound that an operator may change is a key of the
+//! configuration; its default is here too. `docs/limits.md` lists them for readers; a test compares the two.
 
 use std::time::Duration;
 
@@ -100,3 +100,5 @@ pub const SOCKET_DEAD: Duration = secs(60);
 pub const SOCKET_SEND: Duration = secs(15);
 /// Reading one request's header and body.
 pub const HTTP_READ: Duration = secs(30);
+
+// ---- Amounts: what a plugin, a child, a peer or a file can make the host hold, write or show. Each has a hostile test.
