@@ -35,10 +35,6 @@ licence = "MIT"
 type = "string"
 secret = true
 description = "d"
-[config."odd \" name]"]
-type = "string"
-secret = true
-description = "d"
 [capabilities.process.tool]
 reason = "r"
 inherit-env = true
@@ -54,7 +50,10 @@ reason = "r"
 "#;
 
 fn requests() -> Requests {
-    Requests::of(&Manifest::parse(MANIFEST).unwrap(), &serde_json::Map::new())
+    let mut requests = Requests::of(&Manifest::parse(MANIFEST).unwrap(), &serde_json::Map::new());
+    // No manifest can have this name; a refusal stays TOML all the same.
+    requests.secrets.insert("odd \" name]".to_owned());
+    requests
 }
 
 fn gate(grants: Grants) -> Gate {
