@@ -102,3 +102,13 @@ pub const SOCKET_SEND: Duration = secs(15);
 pub const HTTP_READ: Duration = secs(30);
 
 // ---- Amounts: what a plugin, a child, a peer or a file can make the host hold, write or show. Each has a hostile test.
+/// Of a manifest: the whole, a sentence, a word, the entries of each list, the memory that it may ask for.
+pub use nexus_plugin_api::manifest::{
+    MANIFEST_BYTES, MANIFEST_ENTRIES, MANIFEST_MEMORY, MANIFEST_SENTENCE, MANIFEST_WORD,
+};
+/// Bytes of the name of a component's import or export.
+pub const IMPORT_NAME: usize = 256;
+/// Bytes of the header in which a tunnel finds a client's address.
+pub const ADDRESS_HEADER: usize = 64;
+/// Parts whose text grows by pieces at once, of which it is known what the last piece ended with.
+pub const GROWING_PARTS: usize = 64;

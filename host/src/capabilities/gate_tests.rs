@@ -10,6 +10,7 @@ fn plugin(grants: Grants) -> Plugin {
         kind: crate::model::plugin::Kind::Chat,
         source: Source::Builtin,
         digest: None,
+        says: Default::default(),
         config: serde_json::Map::new(),
         grants,
         limits: Limits {
@@ -50,10 +51,7 @@ reason = "r"
 "#;
 
 fn requests() -> Requests {
-    let mut requests = Requests::of(&Manifest::parse(MANIFEST).unwrap(), &serde_json::Map::new());
-    // No manifest can have this name; a refusal stays TOML all the same.
-    requests.secrets.insert("odd \" name]".to_owned());
-    requests
+    Requests::of(&Manifest::parse(MANIFEST).unwrap(), &serde_json::Map::new())
 }
 
 fn gate(grants: Grants) -> Gate {
@@ -367,10 +365,9 @@ fn configured(pasted: Option<&Denial>) -> Gate {
 #[test]
 fn what_a_refusal_prints_is_taken_by_the_configuration_and_allows_it() {
     type Ask = fn(&Gate) -> Result<(), Denial>;
-    let asks: [(&str, Ask); 7] = [
+    let asks: [(&str, Ask); 6] = [
         ("store", |g| g.store().map(drop)),
         ("secret", |g| g.secret("token").map(drop)),
-        ("odd secret", |g| g.secret("odd \" name]").map(drop)),
         ("process", |g| g.run("tool", false, &[])),
         ("http", |g| g.http("https", "other.example", Some(8443)).map(drop)),
         ("http below a star", |g| {

@@ -9,6 +9,7 @@ mod authored;
 pub mod changes;
 pub mod diagnostic;
 pub(crate) mod file;
+mod lacking;
 mod plugins;
 mod prepared;
 mod read;
@@ -20,7 +21,8 @@ mod watch;
 
 pub use authored::{CONFIG_VERSION, MOST_PROCESSES, MOST_STREAMS};
 pub use diagnostic::{Diagnostic, Report};
-pub use plugins::{Found, PluginSource, requested_http};
+pub use lacking::{Lacking, lacking};
+pub use plugins::{Found, MEMORY as PLUGIN_MEMORY, PluginSource, requested_http};
 pub use units::show_duration;
 
 use resolved::Config;

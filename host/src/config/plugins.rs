@@ -11,7 +11,7 @@ use super::authored::Plugin as AuthoredPlugin;
 use super::diagnostic::{Diagnostic, Place};
 use super::prepared::Prepared;
 use super::read::{Findings, Located};
-use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
+use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
 use super::{Machine, secret};
 use crate::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Bytes, for a plugin whose manifest does not ask for more.
-const MEMORY: u64 = 64 << 20;
+pub const MEMORY: u64 = 64 << 20;
 
 /// What a component says of itself.
 #[derive(Debug, Clone)]
@@ -176,6 +176,7 @@ pub(super) fn resolve(
                 kind: manifest.kind.into(),
                 source,
                 digest,
+                says: Says::of(&manifest),
                 config,
                 grants,
                 limits,
@@ -457,7 +458,7 @@ fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
 }
 
 /// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
-fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+pub(super) fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
     let Some((before, rest)) = url.split_once("{config:") else {
         return Some(url.to_owned());
     };

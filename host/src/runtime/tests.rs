@@ -8,12 +8,12 @@ use super::fixtures;
 use super::port::{CallError, Feed, TunnelProvider};
 use super::*;
 use crate::config::resolved::{Grants, Limits};
+use crate::limits;
 use crate::model::plugin::Availability;
 use crate::outgoing::port::{OutgoingError, Request, Response};
 use crate::process::port as process;
 use crate::store::port::KvError;
 use crate::time::SystemClock;
-use crate::limits;
 use futures::future::BoxFuture;
 use std::time::{Duration, Instant};
 
@@ -120,6 +120,7 @@ impl World {
             kind: crate::model::plugin::Kind::Tunnel,
             source: Source::Builtin,
             digest: None,
+            says: Default::default(),
             config: serde_json::Map::new(),
             grants: Grants::default(),
             limits: Limits {
@@ -144,6 +145,7 @@ impl World {
         let plugin = Plugin {
             source: Source::File(file),
             digest: None,
+            says: Default::default(),
             ..self.plugin.clone()
         };
         self.runtime.load(&plugin, None).unwrap()
