@@ -3,12 +3,12 @@
 
 use super::catalog::Catalog;
 use crate::builtin;
-use crate::config::resolved::{Config, Source, Tunnel};
+use crate::config::resolved::{Config, Plugin, Source, Tunnel};
 use crate::outgoing;
 use crate::process::port::Processes;
 use crate::process::{self, Refusing, TableOptions};
 use crate::runtime::port::{AuthProvider, ChatBackend, TunnelProvider};
-use crate::runtime::{Loaded, Runtime, RuntimeOptions};
+use crate::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
 use crate::store::Store;
 use crate::store::lock::Lock;
 use crate::time::{Clock, random_token};
@@ -145,6 +145,12 @@ impl Foundation {
         self.runtime
             .tunnel(loaded, tunnel.process_owner())
             .with_context(|| of(&tunnel.plugin))
+    }
+
+    /// # Errors
+    /// Why the component of this plugin would not load.
+    pub fn would_load(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        self.runtime.would_load(plugin)
     }
 
     fn load(&self, name: &str) -> anyhow::Result<Loaded> {

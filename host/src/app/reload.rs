@@ -42,6 +42,9 @@ impl Host for Running {
     fn read(&self) -> Result<Config, String> {
         (self.rereading.read)()
     }
+    fn would_load(&self, plugin: &Plugin) -> Result<(), String> {
+        self.foundation.would_load(plugin).map_err(|why| why.to_string())
+    }
     fn file_says(&self, config: &Config) {
         self.chosen.file_says(config);
     }

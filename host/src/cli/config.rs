@@ -1,6 +1,6 @@
 //! `nexus config …`
 
-use super::{Components, EXIT_USAGE, Where, complain, load_config, say};
+use super::{Components, EXIT_USAGE, Where, complain, load_config, permissions, say};
 use crate::config::resolved::Config;
 use crate::config::show_duration;
 use clap::Subcommand;
@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check a file: every problem with its place, what was found, what was expected and how to mend it
+    /// Check a file: every problem with its place, what was found, what was expected and how to mend it. A plugin that is
+    /// not granted what it asks for is a warning: the exit code stays 0
     Check {
         /// [default: the file that `nexus up` would read]
         #[arg(value_name = "FILE")]
@@ -36,8 +37,13 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    let lacking = permissions::of_selected(&config);
     match &config.file {
-        Some(file) => say(&format!("{} is fine", file.display())),
+        Some(file) if lacking.is_empty() => say(&format!("{} is fine", file.display())),
+        Some(file) => say(&format!(
+            "{} is valid, but not everything that it selects is granted what it asks for",
+            file.display()
+        )),
         None => say("there is no configuration, and none is needed; these are the defaults"),
     }
     say(&format!("  web     {}", config.web.listen));
@@ -79,6 +85,14 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this machine has no such program. Correct \
              it, or leave it out to look on the PATH.",
             path.display()
+        ));
+    }
+    for lacks in lacking {
+        complain(&format!(
+            "warning: plugin {}: {}\nTo fix: {}",
+            lacks.plugin,
+            lacks.sentence(),
+            lacks.fix()
         ));
     }
     ExitCode::SUCCESS

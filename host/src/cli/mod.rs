@@ -8,6 +8,7 @@ mod doctor;
 mod logging;
 mod logs;
 mod notify;
+mod permissions;
 pub mod plugin;
 mod running;
 mod setup;
@@ -27,6 +28,7 @@ use crate::services::auth::AuthService;
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use nexus_plugin_api::text;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -255,8 +257,14 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     })
 }
 
-/// A line for programs or for the person, on stdout.
+/// A line for the person, on stdout. Text from outside was made safe where it entered; what slipped in otherwise (a path, a
+/// system's words) does not reach a terminal either.
 fn say(line: &str) {
+    as_it_is(&text::prose(line));
+}
+
+/// JSON, for programs.
+fn as_it_is(line: &str) {
     use std::io::Write as _;
     // Whoever closed stdout does not want to hear about it.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
@@ -265,7 +273,7 @@ fn say(line: &str) {
 /// A line for the person, on stderr.
 fn complain(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", text::prose(line));
 }
 
 #[cfg(test)]

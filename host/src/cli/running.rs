@@ -1,11 +1,11 @@
 //! `nexus status`, `nexus tunnel …`, `nexus chat …`: what runs, and what to do with it.
 
 use super::control::{Refusal, ask};
-use super::{Where, complain, say};
+use super::{Where, as_it_is, complain, say};
 use crate::config::{Machine, Overrides, data_dir};
+use crate::limits;
 use crate::model::reload::{Pending, What};
 use crate::model::{plugin, tunnel};
-use crate::limits;
 use crate::web::port::{Backend, Phase};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -94,7 +94,7 @@ fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
 }
 
 fn print(json: &Value) {
-    say(&serde_json::to_string_pretty(json).unwrap_or_default());
+    as_it_is(&serde_json::to_string_pretty(json).unwrap_or_default());
 }
 
 pub(super) fn status(shown: &Shown, place: &Where) -> anyhow::Result<ExitCode> {
@@ -262,14 +262,15 @@ fn overview(status: &Status) -> String {
 
 /// What the configuration's file says that does not count yet.
 fn of_file(what: &What) -> String {
-    let (confirm, restart, gains) = match what {
+    let (confirm, restart, gains, components) = match what {
         What::Invalid { why } => return format!("  changed, and cannot be used; nothing of it counts:\n{why}\n"),
         What::Changed {
             confirm,
             restart,
             gains,
+            components,
             ..
-        } => (confirm, restart, gains),
+        } => (confirm, restart, gains, components),
     };
     let mut text = String::new();
     let parts = [
@@ -289,6 +290,12 @@ fn of_file(what: &What) -> String {
                 shown(&change.was),
                 shown(&change.now)
             );
+        }
+    }
+    for component in components {
+        let _ = writeln!(text, "  {}", component.sentence());
+        for line in component.details() {
+            let _ = writeln!(text, "    {line}");
         }
     }
     for gain in gains {

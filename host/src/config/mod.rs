@@ -9,6 +9,7 @@ mod authored;
 pub mod changes;
 pub mod diagnostic;
 pub(crate) mod file;
+mod lacking;
 mod plugins;
 mod prepared;
 mod read;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use authored::CONFIG_VERSION;
 pub use diagnostic::{Diagnostic, Report};
+pub use lacking::{Lacking, lacking};
 pub use plugins::{Found, PluginSource, requested_http};
 pub use units::{show_duration, show_size};
 

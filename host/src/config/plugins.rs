@@ -11,7 +11,7 @@ use super::authored::Plugin as AuthoredPlugin;
 use super::diagnostic::{Diagnostic, Place};
 use super::prepared::Prepared;
 use super::read::{Findings, Located};
-use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
+use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
 use super::{Machine, secret};
 use crate::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
@@ -173,6 +173,7 @@ pub(super) fn resolve(
                 kind: manifest.kind.into(),
                 source,
                 digest,
+                says: Says::of(&manifest),
                 config,
                 grants,
                 limits,
@@ -465,7 +466,7 @@ fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
 }
 
 /// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
-fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+pub(super) fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
     let Some((before, rest)) = url.split_once("{config:") else {
         return Some(url.to_owned());
     };

@@ -2,6 +2,7 @@
 
 use crate::model::notice::Kind;
 use crate::model::plugin;
+use nexus_plugin_api::manifest::Manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -118,11 +119,46 @@ pub struct Plugin {
     pub source: Source,
     /// SHA-256 of the component in a file, from which the grants were settled, in hexadecimal: no other one is loaded.
     pub digest: Option<String>,
+    pub says: Says,
     /// Checked against the manifest's schema, defaults filled in, secrets left out. A JSON object.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Manifest ∩ what the operator granted.
     pub grants: Grants,
     pub limits: Limits,
+}
+
+/// What a component says of itself, as far as a person compares it with what it said before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Says {
+    pub name: String,
+    pub version: String,
+    /// The range of nexus:plugin versions.
+    pub api: String,
+    /// `to run node`, `requests to https://api.example.org`.
+    pub asks: BTreeSet<String>,
+}
+
+impl Says {
+    pub fn of(manifest: &Manifest) -> Self {
+        let asked = &manifest.capabilities;
+        let runs = asked.process.iter().map(|(name, request)| {
+            let with = if request.inherit_env {
+                " with your environment"
+            } else {
+                ""
+            };
+            format!("to run {name}{with}")
+        });
+        let calls = asked.http.iter().map(|request| format!("requests to {}", request.url));
+        let keeps = asked.store.iter().map(|store| format!("to keep {} bytes", store.quota));
+        let reads = manifest.secrets().map(|name| format!("the secret {name}"));
+        Self {
+            name: manifest.name.to_string(),
+            version: manifest.version.to_string(),
+            api: manifest.api.to_string(),
+            asks: runs.chain(calls).chain(keeps).chain(reads).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Words of the contract to words of the host, and back. No decision is made here, but that nothing is kept that is
-//! longer than its place needs ([`clip`]).
+//! longer than its place needs, or could act on whoever is shown it ([`clip`]).
 
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
@@ -65,20 +65,21 @@ fn message(m: wit::Message) -> chat::Message {
 }
 
 fn content(c: wit::Content) -> chat::Content {
-    let long = |text| clip::text(text, limits::PART_BYTES);
+    let long = clip::prose;
     match c {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
         wit::Content::Tool(t) => chat::Content::Tool(chat::Tool {
             name: clip::title(t.name),
-            title: t.title.map(clip::sentence),
+            // As a rule the command, or the path.
+            title: t.title.map(|title| clip::literal(title, limits::SENTENCE_BYTES)),
             state: match t.state {
                 wit::ToolState::Pending => chat::ToolState::Pending,
                 wit::ToolState::Running => chat::ToolState::Running,
                 wit::ToolState::Completed => chat::ToolState::Completed,
                 wit::ToolState::Failed => chat::ToolState::Failed,
             },
-            input: long(t.input),
+            input: clip::literal(t.input, limits::PART_BYTES),
             output: t.output.map(long),
             error: t.error.map(long),
             started_at: t.started_at.map(clip::time),
@@ -87,7 +88,7 @@ fn content(c: wit::Content) -> chat::Content {
         wit::Content::Attachment(a) => chat::Content::Attachment {
             mime: clip::title(a.mime),
             name: a.name.map(clip::title),
-            url: long(a.url),
+            url: clip::literal(a.url, limits::PART_BYTES),
         },
         wit::Content::Other(e) => chat::Content::Other {
             name: clip::title(e.name),
@@ -111,12 +112,12 @@ fn ask(a: wit::Ask) -> chat::Ask {
         id: a.id,
         asked_by: a.asked_by,
         permission: a.kind == wit::AskKind::Permission,
-        subject: clip::title(a.subject),
-        // What the owner agrees to: as much of it as anybody reads.
-        detail: clip::text(a.detail, 8 * limits::SENTENCE_BYTES),
+        // What the owner agrees to: to the letter, and as much of it as anybody reads.
+        subject: clip::literal(a.subject, limits::TITLE_BYTES),
+        detail: clip::literal(a.detail, 8 * limits::SENTENCE_BYTES),
         always: clip::list(a.always, limits::LIST_ENTRIES)
             .into_iter()
-            .map(clip::sentence)
+            .map(|pattern| clip::literal(pattern, limits::SENTENCE_BYTES))
             .collect(),
         message: a.message.map(clip::sentence),
         part: a.part,
@@ -151,13 +152,27 @@ fn epoch(e: wit::Epoch) -> chat::Epoch {
     }
 }
 
-/// None for what a later version of the contract may add, and for what has an id that is none.
-pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
+/// Why an event goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// A later version of the contract may have added it.
+    Unknown(String),
+    /// It belongs to no session, so that no chat can show it.
+    Error(String),
+    /// Its id is none.
+    NoId(&'static str),
+}
+
+/// A delta is not clean yet: what its edges are, the piece before and after it says.
+///
+/// # Errors
+/// What cannot be used.
+pub(crate) fn feed(e: wit::Event) -> Result<port::Feed, Dropped> {
     use chat::Event as E;
     let (session, event) = match e {
-        wit::Event::Starting(text) => return Some(port::Feed::Starting(clip::sentence(text))),
-        wit::Event::Opened(e) => return Some(port::Feed::Opened(epoch(e))),
-        wit::Event::Other(_) => return None,
+        wit::Event::Starting(text) => return Ok(port::Feed::Starting(clip::sentence(text))),
+        wit::Event::Opened(e) => return Ok(port::Feed::Opened(epoch(e))),
+        wit::Event::Other(e) => return Err(Dropped::Unknown(clip::title(e.name))),
         wit::Event::Session(s) => {
             let info = session_info(s);
             (info.id.clone(), E::Session { info })
@@ -179,16 +194,27 @@ pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
         wit::Event::Asked(a) => (a.session.clone(), E::Asked { ask: ask(a) }),
         wit::Event::AskClosed((session, ask)) => (session, E::AskClosed { ask }),
         wit::Event::Turn(t) => (t.session, E::Turn { turn: turn(t.turn) }),
-        wit::Event::Error((session, text)) => (
-            session?,
+        wit::Event::Error((None, text)) => return Err(Dropped::Error(clip::sentence(text))),
+        wit::Event::Error((Some(session), text)) => (
+            session,
             E::Error {
                 message: None,
                 text: clip::sentence(text),
             },
         ),
     };
-    let proper = clip::is_id(&session) && clip::is_event(&event);
-    proper.then_some(port::Feed::Event(chat::SessionEvent { session, event }))
+    if clip::is_id(&session) && clip::is_event(&event) {
+        return Ok(port::Feed::Event(chat::SessionEvent { session, event }));
+    }
+    Err(Dropped::NoId(match event {
+        E::Session { .. } | E::SessionRemoved => "session",
+        E::Message { .. } | E::MessageRemoved { .. } => "message",
+        E::Part { .. } | E::PartRemoved { .. } => "part",
+        E::Delta { .. } => "delta",
+        E::Asked { .. } | E::AskClosed { .. } => "ask",
+        E::Turn { .. } => "turn",
+        E::Error { .. } => "error",
+    }))
 }
 
 pub(crate) fn snapshot(s: wit::SessionSnapshot) -> chat::Snapshot {
@@ -235,9 +261,35 @@ pub(crate) fn admission(a: wit_chat::Admission) -> chat::Admission {
     }
 }
 
-pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor {
-    tunnel::Descriptor {
-        title: clip::title(d.title),
+/// Headers that say something else than a client's address, or that a proxy sets for itself.
+const NO_ADDRESS: [&str; 18] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+/// `name`: of the plugin, for one that calls itself nothing.
+///
+/// # Errors
+/// The client's address is to be taken from what cannot be trusted to hold one.
+pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor, name: &str) -> Result<tunnel::Descriptor, port::CallError> {
+    Ok(tunnel::Descriptor {
+        title: titled(d.title, name),
         stable_url: d.url == wit_tunnel::UrlKind::Stable,
         encryption: match d.encryption {
             wit_tunnel::Encryption::Edge => tunnel::Encryption::Edge,
@@ -245,7 +297,36 @@ pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor
             wit_tunnel::Encryption::None => tunnel::Encryption::None,
         },
         event_streams: d.event_streams,
-        client_address_header: d.client_address_header.map(|h| clip::title(h).to_ascii_lowercase()),
+        client_address_header: d.client_address_header.map(address_header).transpose()?,
+    })
+}
+
+/// What a plugin calls itself; one that says nothing is called by its name.
+pub(crate) fn titled(title: String, name: &str) -> String {
+    let title = clip::title(title);
+    if title.trim().is_empty() {
+        name.to_owned()
+    } else {
+        title
+    }
+}
+
+fn address_header(header: String) -> Result<String, port::CallError> {
+    let refused = |why: &str, header: String| {
+        let header = clip::literal(header, limits::TITLE_BYTES);
+        Err(port::CallError::Invalid(format!(
+            "the plugin says that clients' addresses are in the header `{header}`, {why}. This is a fault of the plugin"
+        )))
+    };
+    if header.len() > limits::ADDRESS_HEADER {
+        return refused("which is longer than a header's name", header);
+    }
+    match http::HeaderName::from_bytes(header.as_bytes()) {
+        Err(_) => refused("which is no name of a header", header),
+        Ok(name) if NO_ADDRESS.contains(&name.as_str()) || name.as_str().starts_with("sec-") => {
+            refused("which says something else", header)
+        }
+        Ok(name) => Ok(name.as_str().to_owned()),
     }
 }
 
@@ -253,7 +334,11 @@ pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor
 pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
     Some(match e {
         wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(clip::sentence(t)),
-        wit_tunnel::Event::Url(t) => tunnel::Event::Url(clip::text(t, limits::URL_BYTES)),
+        // One that is none is refused by who publishes it, in words that show it.
+        wit_tunnel::Event::Url(t) => {
+            let t = clip::text(t, limits::URL_BYTES);
+            tunnel::Event::Url(tunnel::public_address(&t).unwrap_or_else(|_| clip::literal(t, limits::URL_BYTES)))
+        }
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
         wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(t)),
         wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(t)),
@@ -353,7 +438,14 @@ pub(crate) mod auth {
                 "the auth plugin gave an empty subject. This is a fault of the plugin".into(),
             ));
         }
-        whole("a subject", subject, limits::ID_BYTES)
+        let subject = whole("a subject", subject, limits::ID_BYTES)?;
+        if !clip::is_id(&subject) {
+            return Err(CallError::Other(
+                "the auth plugin gave a subject with characters that are not seen. This is a fault of the plugin"
+                    .into(),
+            ));
+        }
+        Ok(subject)
     }
 
     /// # Errors
@@ -398,3 +490,7 @@ pub(crate) mod auth {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "convert_tests.rs"]
+mod tests;

@@ -11,11 +11,13 @@ mod cache;
 mod chat;
 mod clip;
 mod convert;
+mod deltas;
 mod engine;
 mod facts;
 mod feed;
+mod fit;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod guest_limits;
 mod linker;
 mod pipe;
@@ -31,8 +33,8 @@ pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
 use crate::capabilities::{Allowance, Context, Counters, CpuShare, Gate, GeneratedSecrets, Ports, Requests};
+use crate::config::file;
 use crate::config::resolved::{Plugin, Source};
-use crate::config::{file, show_size};
 use crate::limits;
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
@@ -43,7 +45,6 @@ use auth::{AuthThreads, WasmAuth};
 use cache::CodeCache;
 use chat::WasmChat;
 use facts::Measured;
-use nexus_plugin_api::host;
 use nexus_plugin_api::manifest::Manifest;
 use port::{AuthProvider, ChatBackend, TunnelProvider};
 use state::State;
@@ -156,6 +157,7 @@ impl Runtime {
             }
         };
         let inspection = component::read(bytes)?;
+        enough_memory(&inspection, &plugin.name, plugin.limits.memory)?;
         if plugin
             .digest
             .as_ref()
@@ -167,46 +169,36 @@ impl Runtime {
                 plugin.name
             )));
         }
-        // Else it would be a trap, again and again.
-        if inspection.memory > plugin.limits.memory {
-            return Err(LoadError::Unfit(format!(
-                "The plugin {0} needs {1} of memory to begin with, and its limit is {2}. To allow it:\n[plugin.{0}.limits]\n\
-                 memory = \"{3}\"",
-                plugin.name,
-                show_size(inspection.memory),
-                show_size(plugin.limits.memory),
-                show_size(inspection.memory.saturating_mul(2))
-            )));
-        }
-        let component = self
-            .cache
-            .load(&self.engine, bytes)
-            .map_err(|e| LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again.")))?;
-        let unfit = |e: wasmtime::Error| {
-            LoadError::Api(format!(
-                "The plugin {} does not fit nexus:plugin {}: {e:#}. Build it against that version of the contract.",
-                plugin.name,
-                nexus_plugin_api::API_VERSION
-            ))
-        };
-        let pre = self.linker.instantiate_pre(&component).map_err(unfit)?;
-        match inspection.kind {
-            Kind::Auth => host::auth::AuthProviderPre::new(pre.clone()).map(drop),
-            Kind::Chat => host::chat::ChatBackendPre::new(pre.clone()).map(drop),
-            Kind::Tunnel => host::tunnel::TunnelProviderPre::new(pre.clone()).map(drop),
-        }
-        .map_err(unfit)?;
-        if inspection.kind == Kind::Chat && inspection.offers("sessions") {
-            host::sessions::OptionalSessionsPre::new(pre.clone()).map_err(unfit)?;
-        }
-        if inspection.kind == Kind::Auth && inspection.offers("manage") {
-            host::manage::OptionalManagePre::new(pre.clone()).map_err(unfit)?;
-        }
+        let component = self.cache.load(&self.engine, bytes).map_err(|e| not_compiled(&e))?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|e| not_linked(&inspection, &e))?;
         Ok(Loaded {
             inspection: Arc::new(inspection),
             plugin: Arc::new(plugin.clone()),
             pre,
         })
+    }
+
+    /// As [`Runtime::load`], of a component in a file, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// What [`Runtime::load`] would say.
+    pub fn would_load(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        let Source::File(path) = &plugin.source else {
+            return Ok(());
+        };
+        let unreadable = |e| LoadError::Unreadable(path.display().to_string(), e);
+        let bytes = file::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
+        fits(
+            &self.engine,
+            &self.linker,
+            &bytes,
+            &plugin.name,
+            Some(plugin.limits.memory),
+        )
+        .map(drop)
     }
 
     /// A chat backend. Nothing runs before `start()`.
@@ -293,6 +285,61 @@ impl Runtime {
         let mut all = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(owner.to_owned()).or_default())
     }
+}
+
+/// Everything that [`Runtime::load`] would refuse, and nothing of the plugin runs: reads, compiles and links it.
+///
+/// # Errors
+/// In words: what was found, what was expected, what to do.
+pub fn check(bytes: &[u8], name: &str, memory: Option<u64>) -> Result<Inspection, LoadError> {
+    let cannot = |e: &dyn std::fmt::Display| LoadError::Unfit(format!("This machine cannot compile plugins: {e:#}."));
+    let engine = engine::engine().map_err(|e| cannot(&e))?;
+    let linker = linker::linker(&engine).map_err(|e| cannot(&e))?;
+    fits(&engine, &linker, bytes, name, memory)
+}
+
+/// `memory`: its limit; none: what it asks for.
+fn fits(
+    engine: &Engine,
+    linker: &Linker<State>,
+    bytes: &[u8],
+    name: &str,
+    memory: Option<u64>,
+) -> Result<Inspection, LoadError> {
+    let inspection = inspect(bytes)?;
+    let asked = inspection.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY);
+    enough_memory(&inspection, name, memory.unwrap_or(asked))?;
+    let component = wasmtime::component::Component::new(engine, bytes).map_err(|e| not_compiled(&e))?;
+    linker
+        .instantiate_pre(&component)
+        .map_err(|e| not_linked(&inspection, &e))?;
+    Ok(inspection)
+}
+
+fn not_compiled(e: &wasmtime::Error) -> LoadError {
+    LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again."))
+}
+
+/// The contract was compared before: it is something of WASI.
+fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
+    LoadError::Api(format!(
+        "The plugin {} wants something of WASI that this host does not offer: {}. Offered is WASI 0.2 without sockets and \
+         http. Build it for wasm32-wasip2, or with tools for WASI 0.2.",
+        inspection.manifest.name,
+        nexus_plugin_api::text::line(&format!("{e:#}"))
+    ))
+}
+
+fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> Result<(), LoadError> {
+    if inspection.memory <= limit {
+        return Ok(());
+    }
+    let needed = inspection.memory.div_ceil(1 << 20);
+    Err(LoadError::Unfit(format!(
+        "The plugin {} has {} bytes of memory from the beginning, and its limit is {limit}. To fix: write into the configuration\n\
+         [plugin.{name}.limits]\nmemory = \"{needed} MiB\"",
+        inspection.manifest.name, inspection.memory
+    )))
 }
 
 fn status(loaded: &Loaded, state: PluginState) -> Status {

@@ -120,6 +120,7 @@ impl World {
             kind: crate::model::plugin::Kind::Tunnel,
             source: Source::Builtin,
             digest: None,
+            says: Default::default(),
             config: serde_json::Map::new(),
             grants: Grants::default(),
             limits: Limits {
@@ -146,6 +147,7 @@ impl World {
         let plugin = Plugin {
             source: Source::File(file),
             digest: None,
+            says: Default::default(),
             ..self.plugin.clone()
         };
         self.runtime.load(&plugin, None).unwrap()

@@ -4,6 +4,7 @@
 use super::Finding;
 use crate::app::Foundation;
 use crate::capabilities::{Gate, Requests};
+use crate::cli::permissions;
 use crate::config::resolved::Config;
 use crate::model::plugin::{Availability, State};
 use crate::runtime::port::{Call, CallError, Supervised};
@@ -39,6 +40,11 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
         let foundation = Foundation::beside(config, Arc::new(SystemClock), &scratch.0)?;
         let mut found = Vec::new();
         all(&foundation, &mut found).await;
+        found.extend(
+            permissions::of_selected(&foundation.config)
+                .into_iter()
+                .map(|lacks| Finding::warn(format!("permissions.{}", lacks.plugin), lacks.sentence(), lacks.fix())),
+        );
         foundation.processes.stop_all(None).await;
         anyhow::Ok(found)
     });

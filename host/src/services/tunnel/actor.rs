@@ -7,7 +7,7 @@ use super::{Parts, Spec, WantedStore};
 use crate::config::resolved;
 use crate::limits;
 use crate::model::plugin::{self, Availability};
-use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
+use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status, public_address};
 use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
 use crate::services::StopProcesses;
 use crate::time::{Clock, Millis};
@@ -428,15 +428,13 @@ impl Actor {
     }
 
     fn publish(&mut self, url: String) -> Result<(), End> {
-        let parsed = url.parse::<http::Uri>().ok();
-        let (scheme, host) = match parsed.as_ref().map(|uri| (uri.scheme_str(), uri.authority())) {
-            Some((Some(scheme @ ("http" | "https")), Some(host))) => (scheme, host.as_str().to_ascii_lowercase()),
-            _ => {
-                let why =
-                    format!("the provider reported `{url}` as the public address; expected http://… or https://…");
-                return Err(End::Never { why, hint: None });
-            }
+        let refused = |why: &str| End::Never {
+            why: format!("the provider reported `{url}` as the public address; {why}"),
+            hint: None,
         };
+        let url = public_address(&url).map_err(refused)?;
+        let (scheme, host) = url.split_once("://").unwrap_or_default();
+        let host = host.to_owned();
         if scheme == "http" && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
         }
