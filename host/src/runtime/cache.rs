@@ -39,11 +39,18 @@ impl CodeCache {
         ))
     }
 
-    /// The component, from the cache or compiled anew (and then cached). `digest`: the SHA-256 of `bytes` in hex.
+    /// The component, from the cache or compiled anew (and then cached). `digest`: the SHA-256 of `bytes` in hex. What
+    /// `begin` gives is held while it is compiled.
     ///
     /// # Errors
     /// The component cannot be compiled. Trouble with the cache itself is logged and costs only time.
-    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8], digest: &str) -> wasmtime::Result<Component> {
+    pub(crate) fn load<T>(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: &str,
+        begin: impl FnOnce() -> T,
+    ) -> wasmtime::Result<Component> {
         let file = self.file(engine, digest);
         match self.read(engine, &file) {
             Ok(Some(component)) => return Ok(component),
@@ -55,7 +62,9 @@ impl CodeCache {
                 );
             }
         }
+        let compiling = begin();
         let component = Component::new(engine, bytes)?;
+        drop(compiling);
         if let Err(e) = self.write(&file, &component) {
             tracing::warn!(
                 "compiled code could not be cached in {}: {e}. The next start compiles again.",
@@ -231,10 +240,12 @@ mod tests {
         let (_dir, cache, engine) = setup();
         let file = cache.file(&engine, "d");
         assert!(cache.read(&engine, &file).unwrap().is_none());
-        cache.load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d").unwrap();
+        cache
+            .load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d", || ())
+            .unwrap();
         assert!(cache.read(&engine, &file).unwrap().is_some());
         // From the cache: the bytes are not even looked at.
-        cache.load(&engine, b"not a component", "d").unwrap();
+        cache.load(&engine, b"not a component", "d", || ()).unwrap();
         assert_eq!(std::fs::read_dir(&cache.dir).unwrap().count(), 1);
         #[cfg(unix)]
         {
@@ -252,7 +263,7 @@ mod tests {
         let (_dir, cache, engine) = setup();
         let wasm = wat::parse_bytes(EMPTY).unwrap();
         let file = cache.file(&engine, "d");
-        cache.load(&engine, &wasm, "d").unwrap();
+        cache.load(&engine, &wasm, "d", || ()).unwrap();
         let good = std::fs::read(&file).unwrap();
         let mut flipped = good.clone();
         *flipped.last_mut().unwrap() ^= 1;
@@ -268,7 +279,7 @@ mod tests {
             std::fs::write(&file, bytes).unwrap();
             let error = cache.read(&engine, &file).err().unwrap();
             assert!(error.contains(why), "{error}");
-            cache.load(&engine, &wasm, "d").unwrap();
+            cache.load(&engine, &wasm, "d", || ()).unwrap();
             assert_eq!(std::fs::read(&file).unwrap().len(), good.len());
             assert!(cache.read(&engine, &file).unwrap().is_some());
         }
@@ -279,7 +290,9 @@ mod tests {
     fn code_that_others_could_have_written_is_not_run() {
         use std::os::unix::fs::PermissionsExt as _;
         let (_dir, cache, engine) = setup();
-        cache.load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d").unwrap();
+        cache
+            .load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d", || ())
+            .unwrap();
         std::fs::set_permissions(&cache.dir, std::fs::Permissions::from_mode(0o777)).unwrap();
         let error = cache.read(&engine, &cache.file(&engine, "d")).err().unwrap();
         assert!(error.contains("chmod go-w"), "{error}");
@@ -291,7 +304,7 @@ mod tests {
         std::fs::write(dir.path().join("cache"), "a file in the way").unwrap();
         let engine = crate::runtime::engine::engine().unwrap();
         CodeCache::new(dir.path())
-            .load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d")
+            .load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d", || ())
             .unwrap();
     }
 }

@@ -48,6 +48,16 @@ pub(crate) fn title(t: String) -> String {
     text(t, TITLE)
 }
 
+/// A sentence that says why: nobody can do anything about an empty one.
+pub(crate) fn reason(text: String) -> String {
+    let text = sentence(text);
+    if text.trim().is_empty() {
+        "the plugin gave no reason".to_owned()
+    } else {
+        text
+    }
+}
+
 pub(crate) fn sentence(t: String) -> String {
     text(t, SENTENCE)
 }
