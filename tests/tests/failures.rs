@@ -183,7 +183,6 @@ async fn each_tunnel_whose_plugin_cannot_be_loaded_fails_alone_and_says_why_ever
     assert!(page.contains("To fix: ") && page.contains("Failed"), "{page}");
     assert!(nexus.output().contains("To fix: "), "{}", nexus.output());
     // The rest is there.
-    assert!(status.contains("an example: no model answers"), "{status}");
     nexus_tests::world::ready_example(&browser).await;
     // What was not there at all is loaded by the order that is named, once it is.
     for name in ["t-gone", "t-garbage"] {

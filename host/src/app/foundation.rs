@@ -227,7 +227,8 @@ impl Foundation {
         });
         Trouble {
             part: format!("plugin {name}"),
-            why: sentence(&format!("{error:#}")),
+            // The part is named beside it.
+            why: sentence(&error.root_cause().to_string()),
             fix: Some(format!("{fix}\nThen: {order}")),
         }
     }
