@@ -75,6 +75,9 @@ pub const ORDER: Duration = secs(300);
 /// For marking the answers that a chat backend left unfinished, where the disk does not take it.
 pub const SETTLE: Duration = secs(5);
 
+/// Until a command that starts the chat backend says that it is not up yet, and why.
+pub const BACKEND_UP: Duration = secs(30);
+
 /// For turns that run when the chat backend is to stop or to change.
 pub const CHAT_DRAIN: Duration = secs(30);
 

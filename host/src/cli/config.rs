@@ -1,5 +1,6 @@
 //! `nexus config …`
 
+use super::doctor::unloadable;
 use super::{Components, EXIT_USAGE, Where, complain, load_config, permissions, say};
 use crate::config::resolved::Config;
 use crate::config::show_duration;
@@ -37,13 +38,23 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    for (name, broken) in &config.broken {
+        let used = config.tunnels.values().any(|tunnel| tunnel.plugin == *name);
+        let used = used || [&config.auth.plugin, &config.chat.plugin].contains(&name);
+        // The others are said with the part that they are for.
+        if !used && config.chat.fallback.as_ref() != Some(name) {
+            complain(&broken.report);
+        }
+    }
+    let failing = failing(&config);
     let lacking = permissions::of_selected(&config);
     match &config.file {
-        Some(file) if lacking.is_empty() => say(&format!("{} is fine", file.display())),
-        Some(file) => say(&format!(
+        Some(file) if !failing && lacking.is_empty() => say(&format!("{} is fine", file.display())),
+        Some(file) if !failing => say(&format!(
             "{} is valid, but not everything that it selects is granted what it asks for",
             file.display()
         )),
+        Some(file) => say(&format!("{} can be used, but for what is said above", file.display())),
         None => say("there is no configuration, and none is needed; these are the defaults"),
     }
     say(&format!("  web     {}", config.web.listen));
@@ -95,7 +106,24 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             lacks.fix()
         ));
     }
-    ExitCode::SUCCESS
+    if failing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Says which parts would fail at the start. Whether there is one.
+fn failing(config: &Config) -> bool {
+    let mut troubles = config.troubles.clone();
+    match unloadable(config.clone()) {
+        Ok(found) => troubles.extend(found),
+        Err(error) => {
+            complain(&format!(
+                "warning: whether the plugins can be loaded is not known: {error:#}"
+            ));
+        }
+    }
+    for trouble in &troubles {
+        complain(&format!("error: {trouble}"));
+    }
+    !troubles.is_empty() || !config.broken.is_empty()
 }
 
 /// Granted paths where there is nothing. Not an error: what is missing today may be installed before the start.

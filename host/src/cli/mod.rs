@@ -21,7 +21,7 @@ pub mod user;
 pub use signals::{Stop, Stops};
 pub use source::Components;
 
-use crate::app::{Foundation, Rereading};
+use crate::app::{Again, Foundation, Rereading};
 use crate::config::resolved::Config;
 use crate::config::{Machine, Overrides, PluginSource, Report, default_file, default_place, load};
 use crate::services::auth::AuthService;
@@ -206,7 +206,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
     };
     crate::store::lock::refuse_a_second(&config.data_dir)?;
     let (filter, terminal) = logging::start(&config.log)?;
-    let again = place.clone();
+    let named = place.clone();
     let rereading = Rereading {
         file: config
             .file
@@ -214,9 +214,10 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
             .or_else(|| place.config.clone())
             .or_else(default_place),
         read: Box::new(move || {
-            let read = load_config(&again, listen, &Components::shipped());
+            let read = load_config(&named, listen, &Components::shipped());
             read.map_err(|error| error.to_string())
         }),
+        again: again(&config, place, listen),
         filter: Box::new(move |text| filter.set(text)),
     };
     // Two workers: the guests yield, and everything that blocks goes to the blocking pool.
@@ -230,6 +231,20 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
     runtime.shutdown_timeout(LAST_WAIT);
     terminal.finish(LAST_WAIT);
     code
+}
+
+/// For a plugin that was not fit when the configuration was read.
+fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
+    let (config, data_dir) = (config.clone(), place.data_dir.clone());
+    Arc::new(move || {
+        let plugins = Components::shipped();
+        let machine = Machine::this(&plugins).map_err(|error| LoadError::Machine(error).to_string())?;
+        let overrides = Overrides {
+            data_dir: data_dir.clone(),
+            listen,
+        };
+        crate::config::again(&config, &overrides, &machine).map_err(|report| report.to_string())
+    })
 }
 
 /// Beside a running host or without one: both read the same database at each check.
@@ -248,7 +263,7 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let foundation = Foundation::open(config, Arc::clone(&clock), None)?;
+        let foundation = Foundation::open(config, Arc::clone(&clock), None, None)?;
         let auth = foundation.config.auth.clone();
         let service = AuthService::open(foundation.auth()?, foundation.store.clone(), clock, auth).await?;
         let mut source = user::source(&command);

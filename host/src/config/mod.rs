@@ -81,6 +81,14 @@ pub fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Result<PathBuf,
     resolve::data_dir(overrides, machine).ok_or_else(|| NO_DATA_DIR.to_owned() + ": say one: --data-dir DIR")
 }
 
+/// What a configuration that counts already makes of this machine now: components and secrets that were not there may be.
+///
+/// # Errors
+/// As [`load`].
+pub fn again(config: &Config, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
+    resolve::resolve(&config.text, config.file.as_deref(), overrides, machine)
+}
+
 const NO_DATA_DIR: &str = "there is no place for the data: HOME is not set";
 
 /// Where the configuration lies when none is named: `nexus/nexus.toml` in the user's configuration home.

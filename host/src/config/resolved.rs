@@ -2,6 +2,7 @@
 
 use crate::model::notice::Kind;
 use crate::model::plugin;
+use crate::model::trouble::Trouble;
 use nexus_plugin_api::manifest::Manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -24,6 +25,10 @@ pub struct Config {
     pub tunnels: BTreeMap<String, Tunnel>,
     /// Every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
     pub plugins: BTreeMap<String, Plugin>,
+    /// Those that are named and that this machine does not give: only what they are for fails.
+    pub broken: BTreeMap<String, Broken>,
+    /// What else this machine does not give. The rest counts all the same.
+    pub troubles: Vec<Trouble>,
     /// Environment variables that hold secrets of plugins and of `[notify]`; no child process gets them.
     pub secret_variables: Vec<String>,
     pub log: Log,
@@ -159,6 +164,17 @@ impl Says {
             asks: runs.chain(calls).chain(keeps).chain(reads).collect(),
         }
     }
+}
+
+/// A plugin whose component, secret or workspace is not there or not fit. Not a mistake of the file, which may be right
+/// again in a moment: a disk that is not mounted yet, a component that is being built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// SHA-256 of the component as it was then, where it could be read: another one was not granted anything.
+    pub digest: Option<String>,
+    pub trouble: Trouble,
+    /// The same with its place in the file, as `nexus config check` shows it.
+    pub report: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -60,6 +60,16 @@ pub(crate) fn title(t: String) -> String {
     shown(t, limits::TITLE_BYTES, safe::line)
 }
 
+/// A sentence that says why: nobody can do anything about an empty one.
+pub(crate) fn reason(text: String) -> String {
+    let text = sentence(text);
+    if text.trim().is_empty() {
+        "the plugin gave no reason".to_owned()
+    } else {
+        text
+    }
+}
+
 /// For the operator: some lines of prose.
 pub(crate) fn sentence(t: String) -> String {
     shown(t, limits::SENTENCE_BYTES, safe::prose)

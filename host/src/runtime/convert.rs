@@ -25,8 +25,8 @@ pub(crate) fn failure(f: types::Failure) -> port::RunFailure {
     };
     port::RunFailure {
         kind,
-        message: clip::sentence(f.message),
-        hint: f.hint.map(clip::sentence),
+        message: clip::reason(f.message),
+        hint: f.hint.map(clip::sentence).filter(|hint| !hint.trim().is_empty()),
     }
 }
 

@@ -19,6 +19,7 @@ mod fit;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod guest_limits;
+pub mod late;
 mod linker;
 mod pipe;
 mod state;
@@ -50,8 +51,9 @@ use port::{AuthProvider, ChatBackend, TunnelProvider};
 use state::State;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use supervisor::{Recipe, Supervisor};
+use tokio::sync::watch;
 use tunnel::WasmTunnel;
 use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
@@ -76,6 +78,7 @@ pub struct Runtime {
     data_dir: PathBuf,
     ports: Ports,
     threads: Arc<AuthThreads>,
+    compiling: Compiling,
     /// By owner: a plugin that comes back to its place goes on counting.
     counters: Mutex<BTreeMap<String, Arc<Counters>>>,
 }
@@ -131,8 +134,14 @@ impl Runtime {
                 generated: Arc::new(GeneratedSecrets::default()),
             },
             threads: Arc::default(),
+            compiling: Compiling::default(),
             counters: Mutex::default(),
         }))
+    }
+
+    /// The names of the plugins that are being compiled; changes are seen at once.
+    pub fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        self.compiling.names.subscribe()
     }
 
     /// Reads, checks and compiles (or takes from the cache) a plugin. Blocks: some milliseconds from the cache, up to a
@@ -169,7 +178,14 @@ impl Runtime {
                 plugin.name
             )));
         }
-        let component = self.cache.load(&self.engine, bytes).map_err(|e| not_compiled(&e))?;
+        // Two tunnels with one plugin: the second one finds the first one's work in the cache.
+        let turn = self.compiling.turn(&inspection.digest);
+        let alone = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let component = self
+            .cache
+            .load_noting(&self.engine, bytes, || self.compiling.begin(&plugin.name, bytes.len()));
+        drop(alone);
+        let component = component.map_err(|e| not_compiled(&e))?;
         let pre = self
             .linker
             .instantiate_pre(&component)
@@ -206,8 +222,22 @@ impl Runtime {
     /// # Errors
     /// It is of another kind.
     pub fn chat(&self, loaded: Loaded, workspace: PathBuf) -> Result<Arc<dyn ChatBackend>, LoadError> {
+        let status = unloaded(&loaded.plugin.name, Kind::Chat, PluginState::Stopped);
+        self.chat_shown(loaded, workspace, watch::Sender::new(status))
+    }
+
+    /// The same, whose state is shown in a place that was there before it.
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn chat_shown(
+        &self,
+        loaded: Loaded,
+        workspace: PathBuf,
+        status: watch::Sender<Status>,
+    ) -> Result<Arc<dyn ChatBackend>, LoadError> {
         of_kind(&loaded, Kind::Chat)?;
-        let status = status(&loaded, PluginState::Stopped);
+        identify(&status, &loaded);
         let owner = loaded.plugin.name.clone();
         let recipe = self.recipe(loaded, owner, Some(workspace.clone()));
         Ok(Arc::new(WasmChat::new(Supervisor::new(recipe, status), workspace)))
@@ -218,8 +248,22 @@ impl Runtime {
     /// # Errors
     /// It is of another kind.
     pub fn tunnel(&self, loaded: Loaded, owner: String) -> Result<Arc<dyn TunnelProvider>, LoadError> {
+        let status = unloaded(&loaded.plugin.name, Kind::Tunnel, PluginState::Stopped);
+        self.tunnel_shown(loaded, owner, watch::Sender::new(status))
+    }
+
+    /// As [`Self::chat_shown`].
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn tunnel_shown(
+        &self,
+        loaded: Loaded,
+        owner: String,
+        status: watch::Sender<Status>,
+    ) -> Result<Arc<dyn TunnelProvider>, LoadError> {
         of_kind(&loaded, Kind::Tunnel)?;
-        let status = status(&loaded, PluginState::Stopped);
+        identify(&status, &loaded);
         let recipe = self.recipe(loaded, owner, None);
         Ok(Arc::new(WasmTunnel::new(Supervisor::new(recipe, status))))
     }
@@ -230,7 +274,10 @@ impl Runtime {
     /// It is of another kind.
     pub fn auth(&self, loaded: Loaded) -> Result<Arc<dyn AuthProvider>, LoadError> {
         of_kind(&loaded, Kind::Auth)?;
-        let status = status(&loaded, PluginState::Running);
+        let status = Status {
+            version: loaded.manifest().version.to_string(),
+            ..unloaded(&loaded.plugin.name, Kind::Auth, PluginState::Running)
+        };
         let owner = loaded.plugin.name.clone();
         let recipe = self.recipe(loaded, owner, None);
         Ok(Arc::new(WasmAuth::new(recipe, Arc::clone(&self.threads), status)))
@@ -342,14 +389,74 @@ fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> Result<(), 
     )))
 }
 
-fn status(loaded: &Loaded, state: PluginState) -> Status {
+/// What is known of a plugin before its component was read.
+pub fn unloaded(name: &str, kind: Kind, state: PluginState) -> Status {
     Status {
-        name: loaded.plugin.name.clone(),
-        kind: loaded.kind(),
-        version: loaded.manifest().version.to_string(),
+        name: name.to_owned(),
+        kind,
+        version: String::new(),
         state,
         restarts: 0,
         last_failure: None,
+    }
+}
+
+fn identify(status: &watch::Sender<Status>, loaded: &Loaded) {
+    let version = loaded.manifest().version.to_string();
+    status.send_if_modified(|status| {
+        let changed = status.version != version;
+        status.version = version;
+        changed
+    });
+}
+
+/// Which plugins are being compiled, for whoever waits for it.
+#[derive(Default)]
+struct Compiling {
+    names: watch::Sender<Vec<String>>,
+    /// By the component's digest: one is compiled once, however many want it.
+    turns: Mutex<BTreeMap<String, Weak<Mutex<()>>>>,
+}
+
+/// Bytes of a component that are compiled in a second, about: what the first start says is a hint and no promise.
+const COMPILED_IN_A_SECOND: usize = 2 << 20;
+
+impl Compiling {
+    fn turn(&self, digest: &str) -> Arc<Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(digest).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(digest.to_owned(), Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Until what it returns is dropped.
+    fn begin(&self, name: &str, bytes: usize) -> impl Drop + use<'_> {
+        let seconds = bytes.div_ceil(COMPILED_IN_A_SECOND).max(1);
+        tracing::info!("compiling {name} (first start with this version of it; about {seconds} s)");
+        self.names.send_modify(|names| names.push(name.to_owned()));
+        Compiled {
+            names: &self.names,
+            name: name.to_owned(),
+        }
+    }
+}
+
+struct Compiled<'a> {
+    names: &'a watch::Sender<Vec<String>>,
+    name: String,
+}
+
+impl Drop for Compiled<'_> {
+    fn drop(&mut self) {
+        self.names.send_modify(|names| {
+            if let Some(at) = names.iter().position(|name| *name == self.name) {
+                names.remove(at);
+            }
+        });
     }
 }
 

@@ -1,8 +1,11 @@
 //! `nexus doctor`: looks at everything that a start depends on, beside a nexus that runs or without one. It takes no
 //! lock and changes nothing but the cache of compiled plugins.
 
+mod loads;
 mod machine;
 mod plugins;
+
+pub(super) use loads::unloadable;
 
 use super::{Components, LoadError, Where, as_it_is, complain, load_config, say};
 use crate::config::resolved::Config;
