@@ -1,6 +1,7 @@
 //! Who is told, and of what: the ways of `[notify]`, and the services that are watched for it.
 
 use crate::config::resolved::Notify;
+use crate::limits;
 use crate::model::notice::{Kind, Notice};
 use crate::model::{plugin, tunnel};
 use crate::outgoing::webhook::Webhook;
@@ -9,7 +10,6 @@ use crate::services::auth::Lockout;
 use crate::services::chat::ChatStatus;
 use crate::services::notify::{Notifier, Way, look};
 use crate::time::Clock;
-use crate::limits;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
@@ -147,7 +147,14 @@ async fn watch_all(mut watched: Watched, notifier: Notifier, clock: Arc<dyn Cloc
         }
         notices.extend(plugins.see(&watched.plugins.borrow_and_update(), now));
         notices.into_iter().for_each(|notice| notifier.tell(notice));
+        let due = tunnels.due();
         tokio::select! {
+            () = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
             changed = watched.tunnels.changed() => if changed.is_err() { return },
             changed = watched.chat.changed() => if changed.is_err() { return },
             changed = watched.plugins.changed() => if changed.is_err() { return },
