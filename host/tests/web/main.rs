@@ -520,7 +520,9 @@ async fn a_tunnel_that_was_replaced_sends_pages_to_its_new_address_and_nothing_e
         web.send(request)
     };
     assert_eq!(get("/login").await.status, 200);
-    moved.send_replace(Some("https://new.example/".to_owned()));
+    moved.send_replace(Some(nexus::services::tunnel::Leaving {
+        url: Some("https://new.example/".to_owned()),
+    }));
     for path in ["/login", "/s/some?x=1"] {
         let answer = get(path).await;
         assert_eq!(answer.status, 307, "{path}");
