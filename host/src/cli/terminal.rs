@@ -5,14 +5,13 @@
 //! where too many wait, new ones are dropped and counted. The log's file has them all. (`tracing-appender` does much of
 //! this, but neither counts in words nor ends while its writer waits.)
 
+use crate::limits;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Lines that may wait.
-const WAITING: usize = 1024;
 /// Between two tries to find room for the last one.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -36,7 +35,7 @@ impl Terminal {
     }
 
     fn over(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, waiting) = sync_channel(WAITING);
+        let (queue, waiting) = sync_channel(limits::TERMINAL_LINES);
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
         std::thread::Builder::new()
@@ -136,7 +135,7 @@ mod tests {
         };
         let terminal = Terminal::over(out).unwrap();
         // One may be in the thread's hands by now.
-        for n in 0..WAITING + 10 {
+        for n in 0..limits::TERMINAL_LINES + 10 {
             terminal.say(&format!("line {n}"));
         }
         terminal.finish(Duration::from_millis(1));
@@ -158,7 +157,7 @@ mod tests {
                 .unwrap()
         });
         let written = lines.iter().filter(|line| line.starts_with("line ")).count();
-        assert_eq!(counted.sum::<usize>() + written, WAITING + 10, "{text}");
-        assert!(written >= WAITING, "{written}");
+        assert_eq!(counted.sum::<usize>() + written, limits::TERMINAL_LINES + 10, "{text}");
+        assert!(written >= limits::TERMINAL_LINES, "{written}");
     }
 }

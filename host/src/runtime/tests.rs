@@ -8,12 +8,12 @@ use super::fixtures;
 use super::port::{CallError, Feed, TunnelProvider};
 use super::*;
 use crate::config::resolved::{Grants, Limits};
+use crate::limits;
 use crate::model::plugin::Availability;
 use crate::outgoing::port::{OutgoingError, Request, Response};
 use crate::process::port as process;
 use crate::store::port::KvError;
 use crate::time::SystemClock;
-use crate::limits;
 use futures::future::BoxFuture;
 use std::time::{Duration, Instant};
 
@@ -125,6 +125,8 @@ impl World {
             limits: Limits {
                 memory: 8 << 20,
                 cpu: Duration::from_millis(200),
+                cpu_share: 100,
+                store_writes: 1 << 20,
                 call: Duration::from_secs(30),
                 streams: 4,
                 processes: 1,

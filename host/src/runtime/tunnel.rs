@@ -1,5 +1,6 @@
 //! A tunnel provider as a component.
 
+use crate::limits;
 use crate::model::{plugin, tunnel};
 use crate::runtime::actor::{Ended, Exports, Handle};
 use crate::runtime::facts::Measured;
@@ -7,7 +8,6 @@ use crate::runtime::port::{Call, RunFailure, Supervised, TunnelProvider, TunnelR
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
-use crate::limits;
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Failure;
 use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
@@ -30,9 +30,6 @@ impl Exports for TunnelExports {
         Box::pin(self.0.call_describe(a))
     }
 }
-
-/// How many events wait for the service before the plugin is held back.
-const EVENTS: usize = 64;
 
 pub(crate) struct WasmTunnel {
     supervisor: Arc<Supervisor<TunnelExports>>,
@@ -95,13 +92,13 @@ impl TunnelProvider for WasmTunnel {
                 cancel: plugin_cancel,
             } = opened.map_err(|_| {
                 // One run at a time: as long as this one hangs, no other may be asked for.
-                self.supervisor.restart("it did not begin to open the tunnel");
+                self.supervisor.restart(&handle, "it did not begin to open the tunnel");
                 self.supervisor.late(format!(
                     "the plugin {} did not begin to open the tunnel",
                     self.supervisor.name()
                 ))
             })??;
-            let (tx, rx) = mpsc::channel(EVENTS);
+            let (tx, rx) = mpsc::channel(limits::TUNNEL_EVENTS);
             let (told, ended) = oneshot::channel();
             let (cancel, cancelled) = oneshot::channel();
             let pump = Pump {
@@ -152,7 +149,8 @@ impl Pump {
             () = patience => {
                 let seconds = limits::PLUGIN_CANCEL.as_secs();
                 counters.error();
-                supervisor.restart(&format!("it did not close the tunnel within {seconds} s after it was told to"));
+                let why = format!("it did not close the tunnel within {seconds} s after it was told to");
+                supervisor.restart(&handle, &why);
                 return;
             }
         };

@@ -7,17 +7,14 @@
 mod limit;
 pub mod look;
 
-use crate::model::notice::{Kind, Notice};
 use crate::limits;
+use crate::model::notice::{Kind, Notice};
 use futures::future::BoxFuture;
 use limit::Limiter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-
-/// Messages that wait. The limiter lets fewer through in an hour.
-const WAITING: usize = 64;
 
 /// A way to tell somebody.
 pub trait Way: Send + Sync + 'static {
@@ -39,9 +36,9 @@ pub struct Notifier {
 impl Notifier {
     /// Must be called within tokio.
     pub fn start(events: BTreeSet<Kind>, ways: Vec<Arc<dyn Way>>) -> Self {
-        let (to, notices) = mpsc::channel(WAITING);
+        let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
         let workers = ways.into_iter().map(|way| {
-            let (to, notices) = mpsc::channel(WAITING);
+            let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
             tokio::spawn(work(way, notices));
             to
         });

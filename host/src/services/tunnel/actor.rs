@@ -5,12 +5,12 @@ use super::ingress::{Ingress, IngressHandle, IngressInfo, Proof};
 use super::seat::Seat;
 use super::{Parts, Spec, WantedStore};
 use crate::config::resolved;
+use crate::limits;
 use crate::model::plugin::{self, Availability};
 use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
 use crate::services::StopProcesses;
 use crate::time::{Clock, Millis};
-use crate::limits;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,10 +238,10 @@ impl Actor {
         }
         // Not given up in the middle: what it started has to be closed again.
         self.process = true;
-        match timeout(limits::PLUGIN_CALL, self.provider.run(address)).await {
-            Ok(Ok(run)) => self.follow(run).await,
-            Ok(Err(error)) => error.into(),
-            Err(_) => CallError::Timeout("the plugin did not begin to open the tunnel".to_owned()).into(),
+        // The provider has a limit of its own for this, which the operator may raise (`limits.call`).
+        match self.provider.run(address).await {
+            Ok(run) => self.follow(run).await,
+            Err(error) => error.into(),
         }
     }
 
