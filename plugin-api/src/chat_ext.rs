@@ -20,6 +20,3 @@ pub const ANSWERS: &str = "nexus.answers";
 /// `content.other`: a tool call that the owner rejected, in place of `content.tool`:
 /// `{"name":…,"title":…,"input":…,"words":…,"started_at":…,"ended_at":…}`; `words` are the owner's, if any.
 pub const REJECTED_TOOL: &str = "nexus.rejected-tool";
-/// `content.other`: a JSON string, one sentence that stands by itself in the conversation, as "The conversation was
-/// summarised to make room."
-pub const NOTE: &str = "nexus.note";

@@ -103,7 +103,7 @@ fn content(c: wit::Content) -> chat::Content {
 }
 
 fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
-    let long = |text| clip::text(text, clip::TEXT);
+    let long = |text| clip::text(text, limits::PART_BYTES);
     chat::Tool {
         name: clip::title(line(t.name)),
         title: t.title.map(|t| clip::sentence(literal(t))),

@@ -1,11 +1,12 @@
 //! opencode's values as values of the contract. No state, no I/O.
 
+use crate::permission::warning;
 use crate::wire;
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
     Ask, AskKind, Attachment, Content, Message, Retry, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
 };
-use nexus_plugin_api::chat_ext::{CHANGE, QUESTIONS, REJECTED_TOOL};
+use nexus_plugin_api::chat_ext::{ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 use serde_json::Value;
 
 /// Of a command's output this much of its end is passed on: opencode sends the whole of it with every update.
@@ -22,7 +23,12 @@ pub fn session(session: &wire::Session) -> SessionInfo {
         title: title(&session.title),
         created_at,
         updated_at: wire::millis(session.time.updated).unwrap_or(created_at),
-        ext: Vec::new(),
+        ext: session
+            .time
+            .archived
+            .map(|_| json(ARCHIVED, &true.into()))
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -81,15 +87,12 @@ fn other(part: &wire::Part) -> Content {
     if !part.text.is_empty() {
         value.insert("text".to_owned(), Value::String(part.text.clone()));
     }
-    let name = if part.synthetic {
-        "opencode.synthetic".to_owned()
+    let kind = if part.synthetic {
+        "synthetic"
     } else {
-        format!("opencode.{}", part.kind)
+        part.kind.as_str()
     };
-    Content::Other(Ext {
-        name,
-        value: Value::Object(value).to_string(),
-    })
+    Content::Other(json(&format!("opencode.{kind}"), &Value::Object(value)))
 }
 
 fn tool(part: &wire::Part) -> Tool {
@@ -216,7 +219,7 @@ pub fn permission(p: &wire::Permission, root: String, part: Option<String>, now:
         subject: p.permission.clone(),
         detail: detail.unwrap_or(patterns),
         always: p.always.clone(),
-        message: None,
+        message: warning(&p.patterns).filter(|_| p.permission == "edit"),
         part,
         created_at: now,
         ext: change(&p.metadata)
@@ -385,9 +388,9 @@ mod tests {
         let fault = |json: &str| serde_json::from_str::<wire::Fault>(json).unwrap_or_default().words();
         assert_eq!(
             fault(
-                r#"{"name":"UnknownError","data":{"message":"ProviderModelNotFoundError: Model not found: x.\n    at y"}}"#
+                r#"{"name":"UnknownError","data":{"message":"ProviderModelNotFoundError: Something is missing: x.\n    at y"}}"#
             ),
-            "Model not found: x."
+            "Something is missing: x."
         );
         assert_eq!(fault(r#"{"_tag":"SessionBusyError"}"#), "SessionBusyError");
         assert_eq!(
