@@ -232,6 +232,16 @@ pub const OPEN_SESSIONS: usize = 1_000;
 /// Bytes of a login's state: it travels to the browser and back, sealed.
 pub const LOGIN_STATE_BYTES: usize = 64 << 10;
 
+/// Bytes of an ask's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
+/// in the last line of what is shown.
+pub const ASK_DETAIL: usize = 64 * 1024;
+pub const ASK_CHANGE: usize = 256 * 1024;
+/// Questions in one ask, and choices of one question.
+pub const ASK_QUESTIONS: usize = 16;
+pub const ASK_CHOICES: usize = 64;
+/// Bytes of one answer's own words, and of the words to a rejection.
+pub const ANSWER_WORDS: usize = 64 * 1024;
+
 // Capabilities.
 
 /// Bytes of a key and of a value of the store, and keys that are listed in one call.

@@ -241,7 +241,7 @@ fn launch(
         let filled = filling.fill(&format!("environment variable `{name}`"), text)?;
         Ok((name.clone(), filled))
     });
-    let env = env.collect::<Result<Vec<_>, ProcessError>>()?;
+    let mut env = env.collect::<Result<Vec<_>, ProcessError>>()?;
     let cwd: PathBuf = spec.cwd.clone().unwrap_or_else(|| names.dir.to_owned());
     // Otherwise the operating system's "not found" reads as if the binary were missing.
     if !cwd.is_dir() {
@@ -257,6 +257,13 @@ fn launch(
         marker: &options.marker,
         tmp: &tmp,
     };
+    // The inherited one is where Nexus was started: programs believe it.
+    if spec.base == super::port::EnvironmentBase::Inherit
+        && let Some(dir) = cwd.to_str()
+        && !env.iter().any(|(name, _)| name == "PWD")
+    {
+        env.push(("PWD".to_owned(), dir.to_owned()));
+    }
     Ok(Launch {
         binary: spec.binary.clone().into_os_string(),
         args,

@@ -8,6 +8,9 @@ use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
 use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
+use nexus_plugin_api::{chat_ext, text};
+
+use chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 
 pub(crate) fn availability(a: types::Availability) -> plugin::Availability {
     match a {
@@ -45,7 +48,13 @@ pub(crate) fn session_info(s: wit::SessionInfo) -> chat::SessionInfo {
         title: clip::title(s.title),
         created_at: clip::time(s.created_at),
         updated_at: clip::time(s.updated_at),
+        archived: ext(&s.ext, ARCHIVED) == Some("true"),
     }
+}
+
+/// The value of an addition to a record, where the plugin made it.
+fn ext<'a>(ext: &'a [types::Ext], name: &str) -> Option<&'a str> {
+    ext.iter().find(|e| e.name == name).map(|e| e.value.as_str())
 }
 
 fn message(m: wit::Message) -> chat::Message {
@@ -69,31 +78,76 @@ fn content(c: wit::Content) -> chat::Content {
     match c {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
-        wit::Content::Tool(t) => chat::Content::Tool(chat::Tool {
-            name: clip::title(t.name),
-            // As a rule the command, or the path.
-            title: t.title.map(|title| clip::literal(title, limits::SENTENCE_BYTES)),
-            state: match t.state {
+        wit::Content::Tool(t) => {
+            let state = match t.state {
                 wit::ToolState::Pending => chat::ToolState::Pending,
                 wit::ToolState::Running => chat::ToolState::Running,
                 wit::ToolState::Completed => chat::ToolState::Completed,
                 wit::ToolState::Failed => chat::ToolState::Failed,
-            },
-            input: clip::literal(t.input, limits::PART_BYTES),
-            output: t.output.map(long),
-            error: t.error.map(long),
-            started_at: t.started_at.map(clip::time),
-            ended_at: t.ended_at.map(clip::time),
-        }),
+            };
+            chat::Content::Tool(tool(t, state))
+        }
         wit::Content::Attachment(a) => chat::Content::Attachment {
             mime: clip::title(a.mime),
             name: a.name.map(clip::title),
             url: clip::literal(a.url, limits::PART_BYTES),
         },
-        wit::Content::Other(e) => chat::Content::Other {
-            name: clip::title(e.name),
-            value: long(e.value),
+        wit::Content::Other(e) => match rejected(&e) {
+            Some(t) => chat::Content::Tool(tool(t, chat::ToolState::Rejected)),
+            None => chat::Content::Other {
+                name: clip::title(e.name),
+                value: long(e.value),
+            },
         },
+    }
+}
+
+fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
+    let long = clip::prose;
+    chat::Tool {
+        name: clip::title(t.name),
+        title: t.title.map(|title| clip::literal(title, limits::SENTENCE_BYTES)),
+        state,
+        input: clip::literal(t.input, limits::PART_BYTES),
+        output: t.output.map(long),
+        error: t.error.map(long),
+        started_at: t.started_at.map(clip::time),
+        ended_at: t.ended_at.map(clip::time),
+    }
+}
+
+/// A call that the owner did not allow.
+fn rejected(e: &types::Ext) -> Option<wit::Tool> {
+    #[derive(serde::Deserialize)]
+    struct Call {
+        name: String,
+        title: Option<String>,
+        #[serde(default)]
+        input: String,
+        words: Option<String>,
+        started_at: Option<u64>,
+        ended_at: Option<u64>,
+    }
+    let call: Call = (e.name == REJECTED_TOOL)
+        .then(|| serde_json::from_str(&e.value).ok())
+        .flatten()?;
+    Some(wit::Tool {
+        name: call.name,
+        title: call.title,
+        state: wit::ToolState::Failed,
+        input: call.input,
+        output: None,
+        error: call.words,
+        started_at: call.started_at,
+        ended_at: call.ended_at,
+    })
+}
+
+/// What is meant to the letter, with all in it that hides or imitates made visible.
+fn literal(t: String) -> String {
+    match text::literal(&t) {
+        std::borrow::Cow::Borrowed(_) => t,
+        std::borrow::Cow::Owned(shown) => shown,
     }
 }
 
@@ -108,21 +162,46 @@ fn part(p: wit::Part) -> chat::Part {
 }
 
 fn ask(a: wit::Ask) -> chat::Ask {
+    let change = ext(&a.ext, CHANGE).and_then(|json| serde_json::from_str::<String>(json).ok());
+    let change = change.map(|c| clip::counted(literal(c), limits::ASK_CHANGE));
+    let questions = ext(&a.ext, QUESTIONS).map(questions).unwrap_or_default();
     chat::Ask {
         id: a.id,
         asked_by: a.asked_by,
         permission: a.kind == wit::AskKind::Permission,
-        // What the owner agrees to: to the letter, and as much of it as anybody reads.
         subject: clip::literal(a.subject, limits::TITLE_BYTES),
-        detail: clip::literal(a.detail, 8 * limits::SENTENCE_BYTES),
+        detail: clip::counted(literal(a.detail), limits::ASK_DETAIL),
         always: clip::list(a.always, limits::LIST_ENTRIES)
             .into_iter()
-            .map(|pattern| clip::literal(pattern, limits::SENTENCE_BYTES))
+            .map(|pattern| clip::sentence(literal(pattern)))
             .collect(),
-        message: a.message.map(clip::sentence),
+        change,
+        questions,
+        message: a.message.map(|m| clip::sentence(m)),
         part: a.part,
         created_at: clip::time(a.created_at),
     }
+}
+
+/// Empty where the value is not what the contract says: then it can be rejected, and nothing else.
+fn questions(json: &str) -> Vec<chat::Question> {
+    let questions: Vec<chat::Question> = serde_json::from_str(json).unwrap_or_default();
+    let choice = |c: chat::Choice| chat::Choice {
+        label: clip::title(c.label),
+        description: clip::sentence(c.description),
+    };
+    clip::list(questions, limits::ASK_QUESTIONS)
+        .into_iter()
+        .map(|q| chat::Question {
+            header: clip::title(q.header),
+            text: clip::sentence(text::prose(&q.text).into_owned()),
+            choices: clip::list(q.choices, limits::ASK_CHOICES)
+                .into_iter()
+                .map(choice)
+                .collect(),
+            ..q
+        })
+        .collect()
 }
 
 fn turn(t: wit::Turn) -> chat::Turn {
@@ -235,6 +314,10 @@ pub(crate) fn answer(a: chat::Answer) -> wit::Answer {
         chat::Answer::Once => wit::Answer::Once,
         chat::Answer::Always => wit::Answer::Always,
         chat::Answer::Reject { message } => wit::Answer::Reject(message),
+        chat::Answer::Answers { answers } => wit::Answer::Other(types::Ext {
+            name: ANSWERS.to_owned(),
+            value: serde_json::Value::from(answers).to_string(),
+        }),
     }
 }
 

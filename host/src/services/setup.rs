@@ -1,8 +1,16 @@
 //! Installs the chat backend's program into the data directory, for the command line and for the page's button.
 //!
-//! The pinned version goes through npm into a folder of its own, is run once, and only then takes its final name: a
-//! half install is never picked up. Not a download of our own: npm checks the package's integrity, and knows the
-//! operator's proxy and registry.
+//! Problem: what npm fetches, from where, and what it runs on the way is said by files that an agent can write (`.npmrc`).
+//!
+//! Mechanism: `npm ci` with a lock that names one package, the program for this machine, with its SHA-512; no script runs,
+//! and of npm's own configuration only the registry and the proxy count. It goes into a folder of its own, is run once,
+//! and only then takes its final name: a half install is never picked up.
+//!
+//! Limits: machines for which no hash stands in [`PACKAGES`] install opencode themselves. A registry that wants a login
+//! cannot be used.
+//!
+//! Rejected: a download of our own, for npm knows the operator's proxy and registry; and the package `opencode-ai`, whose
+//! script after the install chooses among the packages below, which is done here without a script.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,6 +22,23 @@ use tokio::process::Command;
 
 /// The version that the whole-system tests run.
 pub const OPENCODE_VERSION: &str = "1.18.33";
+
+/// The packages with the program, by system and processor, the best first; each with the SHA-512 that
+/// `npm view NAME@VERSION dist.integrity` shows. Where the first one does not run (an old processor), the next is tried.
+const PACKAGES: &[(&str, &str, &str, &str)] = &[
+    (
+        "linux",
+        "x86_64",
+        "opencode-linux-x64",
+        "sha512-q/t/3p2CTxOT9y2kvjesb/LZab2+1eqlhhWA02Be6mjTtmYtNBcBsrI5yDo4Fw7ZSPBW2oyMIGMNRqiKQjiAWw==",
+    ),
+    (
+        "linux",
+        "x86_64",
+        "opencode-linux-x64-baseline",
+        "sha512-1KQGBiiDDeL/VHHbHkOvvFo8Jr97WT5+C1tear+p7IcDTnXgVHXqIjU4O4jM4mHQzykTP2i884FCnW5LDa+zCA==",
+    ),
+];
 
 /// npm fetches some 60 MB; a slow line takes minutes.
 const INSTALL: Duration = Duration::from_secs(20 * 60);
@@ -39,6 +64,18 @@ pub enum SetupError {
     Busy(PathBuf),
     #[error("{path}: {error}")]
     Disk { path: PathBuf, error: std::io::Error },
+    #[error(
+        "this nexus knows no checksum of opencode {version} for {0}, so it does not install it. To fix: install it yourself with \
+         `npm install -g opencode-ai@{version}`",
+        version = OPENCODE_VERSION
+    )]
+    NoChecksum(String),
+    #[error(
+        "the registry {0} gave something else than opencode {version}: its SHA-512 is not the one that this nexus knows. Nothing was \
+         installed. To fix: find out who set that registry (`npm config get registry` says what holds), and set the right one",
+        version = OPENCODE_VERSION
+    )]
+    Forged(String),
     #[error("npm could not install opencode ({how}); its last words:\n{output}")]
     Npm { how: String, output: String },
     #[error("what npm installed does not run: {0}; nothing was changed")]
@@ -78,21 +115,35 @@ pub async fn install_opencode(
     if lock.try_lock().is_err() {
         return Err(SetupError::Busy(tools));
     }
-    let staging = Staging::make(tools.join(".opencode.new"))?;
-    progress(Progress::Step(format!(
-        "installing opencode {OPENCODE_VERSION} with npm"
-    )));
-    run_npm(&npm, &staging.0, progress).await?;
-    progress(Progress::Step("trying it".to_owned()));
-    let program = Path::new("node_modules/.bin/opencode");
-    check_version(&staging.0.join(program), &staging.0).await?;
+    let packages: Vec<_> = PACKAGES
+        .iter()
+        .filter(|(os, arch, ..)| (*os, *arch) == (std::env::consts::OS, std::env::consts::ARCH))
+        .collect();
     let target = tools.join("opencode");
     let link = opencode_path(data_dir);
-    // For a moment the link of an earlier install points nowhere; never to half an install.
-    replace_dir(&staging.0, &target, &tools.join(".opencode.old"))?;
-    replace_link(&Path::new("../opencode").join(program), &link)?;
+    let mut result = Err(SetupError::NoChecksum(format!(
+        "{} on {}",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )));
+    for (_, _, package, integrity) in packages {
+        let staging = Staging::make(tools.join(".opencode.new"))?;
+        progress(Progress::Step(format!(
+            "installing opencode {OPENCODE_VERSION} with npm"
+        )));
+        run_npm(&npm, &staging.0, package, integrity, progress).await?;
+        progress(Progress::Step("trying it".to_owned()));
+        let program = Path::new("node_modules").join(package).join("bin/opencode");
+        result = check_version(&staging.0.join(&program), &staging.0).await;
+        if result.is_ok() {
+            // For a moment the link of an earlier install points nowhere; never to half an install.
+            replace_dir(&staging.0, &target, &tools.join(".opencode.old"))?;
+            replace_link(&Path::new("../opencode").join(program), &link)?;
+            break;
+        }
+    }
     drop(lock);
-    Ok(link)
+    result.map(|()| link)
 }
 
 /// The program, where the tested version is installed and runs.
@@ -184,18 +235,83 @@ fn command(program: &Path, cwd: &Path) -> Command {
     command
 }
 
-async fn run_npm(npm: &Path, staging: &Path, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(), SetupError> {
-    let manifest = staging.join("package.json");
-    let package = format!("{{\"private\": true, \"dependencies\": {{\"opencode-ai\": \"{OPENCODE_VERSION}\"}}}}\n");
-    fs::write(&manifest, package).map_err(at(&manifest))?;
-    let mut child = command(npm, staging)
+/// What of npm's own configuration counts: how to get to the registry. What comes from there is checked.
+const NPM_KEYS: [&str; 5] = ["registry", "https-proxy", "proxy", "noproxy", "cafile"];
+
+/// Those keys, as `npm ci` takes them, and the registry for people.
+async fn npm_options(npm: &Path, staging: &Path) -> (Vec<String>, String) {
+    let ask = command(npm, staging).args(["config", "get"]).args(NPM_KEYS).output();
+    let output = match tokio::time::timeout(VERSION, ask).await {
+        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        // It runs without them, or says itself what is wrong.
+        _ => String::new(),
+    };
+    let found = |key: &&str| {
+        let value = output
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(*key)?.trim_start().strip_prefix('='))?;
+        let value = value.trim();
+        (!value.is_empty() && !["null", "undefined"].contains(&value)).then(|| (key.to_string(), value.to_owned()))
+    };
+    let found: Vec<_> = NPM_KEYS.iter().filter_map(found).collect();
+    let registry = found
+        .iter()
+        .find(|(key, _)| key == "registry")
+        .map(|(_, value)| value.clone());
+    (
+        found
+            .into_iter()
+            .map(|(key, value)| format!("--{key}={value}"))
+            .collect(),
+        registry.unwrap_or_else(|| "of npm".to_owned()),
+    )
+}
+
+async fn run_npm(
+    npm: &Path,
+    staging: &Path,
+    package: &str,
+    integrity: &str,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), SetupError> {
+    let (options, registry) = npm_options(npm, staging).await;
+    let wanted = serde_json::json!({ package: OPENCODE_VERSION });
+    let manifest = serde_json::json!({"name": "tools", "version": "1.0.0", "private": true, "dependencies": wanted});
+    let of_package = serde_json::json!({"version": OPENCODE_VERSION, "integrity": integrity});
+    let packages = serde_json::json!({
+        "": {"name": "tools", "version": "1.0.0", "dependencies": wanted},
+        format!("node_modules/{package}"): of_package,
+    });
+    let lock = serde_json::json!({
+        "name": "tools", "version": "1.0.0", "lockfileVersion": 3, "requires": true, "packages": packages,
+    });
+    for (name, text) in [
+        ("package.json", manifest.to_string()),
+        ("package-lock.json", lock.to_string()),
+        ("user.npmrc", String::new()),
+        ("global.npmrc", String::new()),
+    ] {
+        let path = staging.join(name);
+        fs::write(&path, text).map_err(at(&path))?;
+    }
+    let mut command = command(npm, staging);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().to_ascii_lowercase().starts_with("npm_config_") {
+            command.env_remove(&name);
+        }
+    }
+    let mut child = command
         .args([
-            "install",
+            "ci",
+            "--ignore-scripts",
             "--no-audit",
             "--no-fund",
             "--no-update-notifier",
             "--loglevel=http",
         ])
+        .arg(format!("--userconfig={}", staging.join("user.npmrc").display()))
+        .arg(format!("--globalconfig={}", staging.join("global.npmrc").display()))
+        .args(options)
         .spawn()
         .map_err(at(npm))?;
     let (sender, mut lines) = tokio::sync::mpsc::channel(64);
@@ -231,10 +347,11 @@ async fn run_npm(npm: &Path, staging: &Path, progress: &mut (dyn FnMut(Progress)
         Ok(Err(e)) => e.to_string(),
         Err(_) => format!("no end after {} minutes", INSTALL.as_secs() / 60),
     };
-    Err(SetupError::Npm {
-        how,
-        output: Vec::from(last).join("\n"),
-    })
+    let output = Vec::from(last).join("\n");
+    if output.contains("EINTEGRITY") {
+        return Err(SetupError::Forged(registry));
+    }
+    Err(SetupError::Npm { how, output })
 }
 
 fn boxed(stream: impl AsyncRead + Send + Unpin + 'static) -> Box<dyn AsyncRead + Send + Unpin> {
@@ -274,7 +391,10 @@ mod tests {
     fn npm(dir: &Path, then: &str) -> std::ffi::OsString {
         let npm = dir.join("npm");
         let text = format!(
-            "#!/bin/sh\nset -e\nprintenv NEXUS_X && exit 9\necho fetching\nmkdir -p node_modules/.bin\n{then}\n"
+            "#!/bin/sh\nset -e\n[ \"$1\" = config ] && {{ echo 'registry=http://127.0.0.1:9/'; exit; }}\nprintenv NEXUS_X && exit 9\n\
+             case \"$*\" in ci*--ignore-scripts*--userconfig=*--registry=http://127.0.0.1:9/*) ;; *) echo \"$*\"; exit 8;; esac\n\
+             P=$(sed 's/.*node_modules.\\(opencode[a-z0-9-]*\\).*/\\1/' package-lock.json)\ngrep -q sha512- package-lock.json\n\
+             echo fetching\nmkdir -p node_modules/$P/bin\n{then}\n"
         );
         fs::write(&npm, text).unwrap();
         fs::set_permissions(&npm, fs::Permissions::from_mode(0o700)).unwrap();
@@ -285,7 +405,7 @@ mod tests {
 
     fn opencode(version: &str) -> String {
         format!(
-            "printf '#!/bin/sh\\necho {version}\\n' > node_modules/.bin/opencode\nchmod 700 node_modules/.bin/opencode"
+            "printf '#!/bin/sh\\necho {version}\\n' > node_modules/$P/bin/opencode\nchmod 700 node_modules/$P/bin/opencode"
         )
     }
 
@@ -316,6 +436,13 @@ mod tests {
             assert!(said.contains("0.1.0") || said.contains("no space"), "{said}");
             check_version(&opencode_path(&data), dir.path()).await.unwrap();
         }
+        let forged = npm(dir.path(), "echo npm error code EINTEGRITY; exit 1");
+        let (result, _) = install(&data, &forged).await;
+        let said = result.unwrap_err().to_string();
+        assert!(
+            said.contains("http://127.0.0.1:9/") && said.contains("SHA-512"),
+            "{said}"
+        );
         let left: Vec<_> = fs::read_dir(data.join("tools"))
             .unwrap()
             .map(|e| e.unwrap().file_name())

@@ -3,6 +3,7 @@
 use crate::wire;
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::http::{Request, Response, encode};
+use nexus_plugin_api::log;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -112,6 +113,17 @@ async fn get<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<T, Trou
     Ok(send(request("GET", path, workspace)).await?.json(BODY).await?)
 }
 
+/// A list, less what of it is not understood.
+async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>, Trouble> {
+    let (good, lost) = wire::each(get(path, workspace).await?);
+    if lost > 0 {
+        log::warn(format!(
+            "opencode's answer to GET {path} has {lost} entries that could not be read; they are left out"
+        ));
+    }
+    Ok(good)
+}
+
 async fn act(method: &str, path: &str, workspace: &str, body: &Value) -> Result<Response, Trouble> {
     send(request(method, path, workspace).json(body)?).await
 }
@@ -154,6 +166,11 @@ pub async fn configured_model(workspace: &str) -> Result<Option<String>, Trouble
     Ok(get::<Config>("/config", workspace).await?.model)
 }
 
+/// The agents with the rules that opencode has made of all its configuration.
+pub async fn agents() -> Result<Value, Trouble> {
+    get("/agent", "").await
+}
+
 /// Whether the provider of that id can be used. The answer holds keys of providers: only the ids are read.
 pub async fn offers(provider: &str, workspace: &str) -> Result<bool, Trouble> {
     #[derive(serde::Deserialize)]
@@ -180,12 +197,12 @@ pub async fn statuses(workspace: &str) -> Result<wire::Statuses, Trouble> {
 }
 
 pub async fn permissions(workspace: &str) -> Result<Vec<wire::Permission>, Trouble> {
-    get("/permission", workspace).await
+    list("/permission", workspace).await
 }
 
 /// Older versions have no questions, and answer with a page.
 pub async fn questions(workspace: &str) -> Vec<wire::Question> {
-    get("/question", workspace).await.unwrap_or_default()
+    list("/question", workspace).await.unwrap_or_default()
 }
 
 pub async fn session(id: &str, workspace: &str) -> Result<wire::Session, Trouble> {
@@ -193,7 +210,7 @@ pub async fn session(id: &str, workspace: &str) -> Result<wire::Session, Trouble
 }
 
 pub async fn sessions(workspace: &str, limit: u32) -> Result<Vec<wire::Session>, Trouble> {
-    get(&format!("/session?roots=true&limit={limit}"), workspace).await
+    list(&format!("/session?roots=true&limit={limit}"), workspace).await
 }
 
 pub async fn create(workspace: &str, title: Option<String>) -> Result<wire::Session, Trouble> {
@@ -230,12 +247,20 @@ pub async fn messages(
     ))
     .await?;
     let next = response.header("x-next-cursor").map(str::to_owned);
-    Ok((response.json(BODY).await?, next))
+    let all: Vec<Value> = response.json(BODY).await?;
+    let messages: Vec<_> = all.iter().filter_map(wire::with_parts).collect();
+    if messages.len() < all.len() {
+        log::warn(format!(
+            "{} messages of {id} could not be read; they are left out",
+            all.len() - messages.len()
+        ));
+    }
+    Ok((messages, next))
 }
 
 pub async fn message(session: &str, id: &str, workspace: &str) -> Result<Option<wire::WithParts>, Trouble> {
-    match get(&at(session, &format!("/message/{}", encode(id))), workspace).await {
-        Ok(message) => Ok(Some(message)),
+    match get::<Value>(&at(session, &format!("/message/{}", encode(id))), workspace).await {
+        Ok(message) => Ok(wire::with_parts(&message)),
         Err(Trouble::Refused { status: 404, .. }) => Ok(None),
         Err(other) => Err(other),
     }

@@ -4,13 +4,13 @@ use crate::client::{self, PROCESS, SILENCE, Trouble};
 use crate::normalise::{Action, Normaliser, Output};
 use crate::settings::{self, Settings};
 use crate::state::{self, Connection};
-use crate::{convert, prompts, wire};
+use crate::{convert, permission, prompts, wire};
 use nexus_plugin_api::caps::{clock, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{Epoch, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
 use nexus_plugin_api::http::Response;
 use nexus_plugin_api::job::{Events, Gone, permanent, race, retry, within};
-use nexus_plugin_api::{log, process, sse};
+use nexus_plugin_api::{json, log, process, sse};
 
 /// From the start of the process until it answers.
 const START: u64 = 60_000;
@@ -72,8 +72,13 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     }
     let directory = client::directory().await.map_err(refused)?;
     client::configured_model("").await.map_err(refused)?;
+    keeps_to(&settings).await?;
 
     let mut normaliser = Normaliser::new(clock::now());
+    if let Some(why) = settings::unfit_folder(&directory) {
+        let _ = raw::stop(PROCESS.to_owned()).await;
+        return Err(permanent(why, "Then start Nexus there.").into());
+    }
     normaliser.watch(&directory);
     state::set(None);
     let mut fresh = Some(normaliser);
@@ -98,6 +103,24 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
                 clock::sleep(250 << failures.min(5)).await;
             }
             Ok(never) => match never {},
+        }
+    }
+}
+
+/// opencode is asked what it has made of all that it was told: some of its configuration outranks its environment.
+async fn keeps_to(settings: &Settings) -> Result<(), Failure> {
+    let policy = settings
+        .policy()
+        .map_err(|e| permanent(e, "Correct it in the configuration."))?;
+    let agents = client::agents().await.map_err(refused)?;
+    if !agents.is_array() {
+        return Err(retry("opencode did not say what its agents may do"));
+    }
+    match permission::lax(&agents, &policy) {
+        None => Ok(()),
+        Some(why) => {
+            let _ = raw::stop(PROCESS.to_owned()).await;
+            Err(permanent(why, "Then start the chat backend again."))
         }
     }
 }
@@ -264,8 +287,8 @@ async fn chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
 }
 
 async fn event(events: &mut Events<Event>, data: &str) -> Result<(), Ended> {
-    let Ok(envelope) = serde_json::from_str::<wire::Envelope>(data) else {
-        log::debug("An event of opencode was not understood and passed over");
+    let Ok(envelope) = serde_json::from_str::<wire::Envelope>(&json::well_formed_str(data)) else {
+        log::warn("An event of opencode was not understood and passed over");
         return Ok(());
     };
     if let Ok(Some(id)) = state::with(|c| c.normaliser.unknown_session(&envelope)) {
@@ -292,6 +315,14 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
             Action::Abort { session, why } => {
                 log::warn(&why);
                 note("stop a turn", client::abort(&session, "").await);
+            }
+            Action::Rename { session, title } => note("keep a name", client::rename(&session, "", &title).await),
+            Action::Reverted { session, revert } => {
+                if let Ok((messages, _)) = client::messages(&session, "", crate::PAGE, None).await
+                    && let Ok(batch) = state::with(|c| c.normaliser.reverted(messages, revert.as_ref()))
+                {
+                    events.send_all(batch).await?;
+                }
             }
             // It may have been answered in between.
             Action::Reject { ask } => drop(reject(&ask, "").await),

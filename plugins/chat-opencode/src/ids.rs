@@ -19,6 +19,18 @@ pub fn message_id(now: u64, count: u16, session: &str, client: &str) -> String {
     id
 }
 
+/// By how many milliseconds `now` is behind the time in an id: opencode does not answer a message whose id sorts before
+/// the newest one. `None`: it is not, or the id is not of that scheme. What looks like more than a year is the counter that
+/// began anew, as it does every two years and two months.
+pub fn behind(newest: &str, now: u64) -> Option<u64> {
+    let digits = newest.strip_prefix("msg_")?.get(..12)?;
+    let theirs = u64::from_str_radix(digits, 16).ok()? >> 12;
+    let ours = now & 0xf_ffff_ffff;
+    theirs
+        .checked_sub(ours)
+        .filter(|by| (1..=365 * 24 * 3_600_000).contains(by))
+}
+
 /// FNV-1a, 128 bits.
 fn fnv(bytes: impl Iterator<Item = u8>) -> u128 {
     bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
@@ -37,6 +49,19 @@ mod tests {
         let id = message_id(1_795_374_060_185, 1, "ses_a", "c1");
         assert!(id.starts_with("msg_204a21299001"), "{id}");
         assert_eq!(id.len(), "msg_204a21299001VAl982dwL0FztD".len());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_seen() {
+        let now = 1_795_374_060_185;
+        let newest = message_id(now, 1, "s", "c");
+        assert_eq!(behind(&newest, now - 600_000), Some(600_000));
+        assert_eq!(behind(&newest, now), None);
+        assert_eq!(behind(&newest, now + 5), None);
+        assert_eq!(behind("msg_other", now), None);
+        // The digits are of some 26 months; then they begin anew.
+        let last = (now | 0xf_ffff_ffff) - 10;
+        assert_eq!(behind(&message_id(last, 0, "s", "c"), last + 20), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod convert;
 pub mod ids;
 pub mod normalise;
+pub mod permission;
 pub mod prompts;
 pub mod settings;
 pub mod state;
@@ -20,11 +21,12 @@ use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::chat_ext::ANSWERS;
 use nexus_plugin_api::{FutureReader, StreamReader, log, sessions};
 use settings::Settings;
 
 /// Messages in one snapshot.
-const PAGE: u32 = 50;
+pub const PAGE: u32 = 50;
 
 struct Plugin;
 
@@ -58,7 +60,9 @@ impl chat::Guest for Plugin {
     }
 
     async fn prompt(s: SessionRef, client_id: String, parts: Vec<Input>, options: Options) -> Result<Admission, Error> {
-        watch(&s)?;
+        if let Some(why) = elsewhere(&s.workspace)? {
+            return Ok(Admission::Refused(why));
+        }
         prompts::send(s, client_id, parts, options).await
     }
 
@@ -72,14 +76,20 @@ impl chat::Guest for Plugin {
         let question = ask.starts_with("que");
         match answer {
             Answer::Reject(_) if question => client::reply_question(&ask, &s.workspace, None).await?,
-            Answer::Other(ext) if question && ext.name == "opencode.answers" => {
-                let answers = serde_json::from_str(&ext.value)
-                    .map_err(|e| Error::Invalid(format!("opencode.answers is not JSON: {e}")))?;
-                client::reply_question(&ask, &s.workspace, Some(answers)).await?;
+            Answer::Other(ext) if question && ext.name == ANSWERS => {
+                let answers: Vec<Vec<String>> = serde_json::from_str(&ext.value).map_err(|e| {
+                    Error::Invalid(format!("{ANSWERS} is not one list of texts for each question: {e}"))
+                })?;
+                client::reply_question(&ask, &s.workspace, Some(answers.into())).await?;
             }
             Answer::Once | Answer::Always if question => {
                 return Err(Error::Invalid(
-                    "A question is answered with `opencode.answers`, one list of labels for each question, or rejected.".to_owned(),
+                    "A question is answered by one list of choices for each of its parts, or rejected. It cannot be allowed.".to_owned(),
+                ));
+            }
+            Answer::Other(ext) if ext.name == ANSWERS => {
+                return Err(Error::Invalid(
+                    "A permission is allowed or rejected; it has no choices.".to_owned(),
                 ));
             }
             Answer::Once => client::reply_permission(&ask, &s.workspace, "once", None).await?,
@@ -100,31 +110,29 @@ impl chat::Guest for Plugin {
 
 impl sessions::Guest for Plugin {
     async fn list(workspace: String, limit: u32) -> Result<Vec<SessionInfo>, Error> {
+        ours(&workspace)?;
         let found = client::sessions(&workspace, limit.clamp(1, 1_000)).await?;
         state::with(|c| {
-            if !workspace.is_empty() {
-                c.normaliser.watch(&workspace);
-            }
-            found
+            // opencode's list is of its project, which may be all folders of this user that are not in git.
+            let here = found
                 .iter()
-                .filter(|s| s.parent.is_none())
-                .map(convert::session)
-                .inspect(|info| c.normaliser.learn(info.clone()))
-                .collect()
+                .filter(|s| s.parent.is_none() && c.normaliser.watches(&s.directory));
+            let infos: Vec<SessionInfo> = here.map(convert::session).collect();
+            infos.iter().for_each(|info| c.normaliser.learn(info.clone()));
+            infos
         })
     }
 
     async fn create(workspace: String, title: Option<String>) -> Result<SessionInfo, Error> {
-        watch(&SessionRef {
-            workspace: workspace.clone(),
-            id: String::new(),
-        })?;
+        ours(&workspace)?;
         Ok(convert::session(&client::create(&workspace, title).await?))
     }
 
     async fn rename(s: SessionRef, title: String) -> Result<(), Error> {
         watch(&s)?;
-        Ok(client::rename(&s.id, &s.workspace, &title).await?)
+        client::rename(&s.id, &s.workspace, &title).await?;
+        // opencode may be thinking of a title at this moment.
+        state::with(|c| c.normaliser.named(&s.id, &title, clock::now()))
     }
 
     async fn delete(s: SessionRef) -> Result<(), Error> {
@@ -138,13 +146,32 @@ impl sessions::Guest for Plugin {
 
 nexus_plugin_api::export_chat_with_sessions!(Plugin);
 
-/// Events of the session's directory are wanted; nothing works without a connection.
-fn watch(s: &SessionRef) -> Result<(), Error> {
+/// The folder as the host names it; opencode may name it otherwise, where it is a link.
+fn ours(workspace: &str) -> Result<(), Error> {
     state::with(|c| {
-        if !s.workspace.is_empty() {
-            c.normaliser.watch(&s.workspace);
+        if !workspace.is_empty() {
+            c.normaliser.watch(workspace);
         }
     })
+}
+
+/// `Some`: the session is of another folder, in words. Nothing works without a connection.
+fn elsewhere(workspace: &str) -> Result<Option<String>, Error> {
+    state::with(|c| {
+        let here = workspace.is_empty() || c.normaliser.watches(workspace);
+        (!here).then(|| {
+            format!(
+                "This chat belongs to the folder {workspace}, and this Nexus works in {}. To fix: start a Nexus with that \
+                 workspace, or begin a new chat here.",
+                c.normaliser.folder()
+            )
+        })
+    })
+}
+
+/// A session of another folder is not acted in.
+fn watch(s: &SessionRef) -> Result<(), Error> {
+    elsewhere(&s.workspace)?.map_or(Ok(()), |why| Err(Error::Other(why)))
 }
 
 async fn probe() -> Result<Availability, Error> {
@@ -157,7 +184,7 @@ async fn probe() -> Result<Availability, Error> {
     Ok(match settings::parse_version(&output.stdout) {
         Some((version, numbers)) => match settings::unsuitable(numbers) {
             Some(why) => Availability::Unsuitable(format!("{why} Found at {path}.")),
-            None => Availability::Ready(version),
+            None => Availability::Ready(format!("{version}; {}", settings.words())),
         },
         None => Availability::Unsuitable(format!(
             "`{path} --version` did not print a version (it ended with {}, and said: {}). {}",
@@ -194,7 +221,13 @@ async fn stop(s: &SessionRef) -> Result<(), Error> {
 async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapshot, Error> {
     let session = client::session(&s.id, &s.workspace).await?;
     let info = convert::session(&session);
-    let (messages, before) = client::messages(&s.id, &s.workspace, PAGE, before.as_deref()).await?;
+    if let Some(why) = elsewhere(&session.directory)? {
+        return Err(Error::Other(why));
+    }
+    let (mut messages, before) = client::messages(&s.id, &s.workspace, PAGE, before.as_deref()).await?;
+    if let Some(revert) = &session.revert {
+        revert.apply(&mut messages);
+    }
     let statuses = client::statuses(&s.workspace).await?;
     let permissions = client::permissions(&s.workspace).await?;
     let questions = client::questions(&s.workspace).await;

@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod sessions;
+
 /// What an event makes necessary.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
@@ -23,6 +25,13 @@ pub enum Action {
     Abort { session: String, why: String },
     /// A stale ask is to be rejected.
     Reject { ask: String },
+    /// opencode gave a session another title than its owner just did.
+    Rename { session: String, title: String },
+    /// From this message on all was taken back, or (none) it stands again.
+    Reverted {
+        session: String,
+        revert: Option<wire::Revert>,
+    },
     /// The text of this message has a gap: ask for it, and give it to `restore`.
     Fetch { session: String, message: String },
 }
@@ -59,6 +68,10 @@ pub struct Normaliser {
     calls: BTreeMap<String, (String, String)>,
     asks: BTreeMap<String, Ask>,
     last_error: BTreeMap<String, String>,
+    /// Names that the owner gave a moment ago: session → (title, when).
+    names: BTreeMap<String, (String, u64)>,
+    reverts: BTreeMap<String, wire::Revert>,
+    folder: String,
     watchdog: Watchdog,
 }
 
@@ -76,13 +89,28 @@ impl Normaliser {
             calls: BTreeMap::new(),
             asks: BTreeMap::new(),
             last_error: BTreeMap::new(),
+            names: BTreeMap::new(),
+            reverts: BTreeMap::new(),
+            folder: String::new(),
             watchdog: Watchdog::default(),
         }
     }
 
     /// Events of this directory are wanted from now on.
     pub fn watch(&mut self, directory: &str) {
+        if self.folder.is_empty() {
+            directory.clone_into(&mut self.folder);
+        }
         self.directories.insert(directory.to_owned());
+    }
+
+    pub fn watches(&self, directory: &str) -> bool {
+        self.directories.contains(directory)
+    }
+
+    /// The workspace, as opencode names it.
+    pub fn folder(&self) -> &str {
+        &self.folder
     }
 
     /// The connection was lost for a while: what is open has a gap. Which sessions run and which asks wait is read anew.
@@ -223,7 +251,7 @@ impl Normaliser {
         match event.payload.kind.as_str() {
             "session.created" | "session.updated" => {
                 if let Some(info) = field::<wire::Session>(p, "info") {
-                    self.session(&info, &mut out);
+                    self.session(&info, now, &mut out);
                 }
             }
             "session.deleted" => {
@@ -296,14 +324,6 @@ impl Normaliser {
             _ => {}
         }
         out
-    }
-
-    fn session(&mut self, session: &wire::Session, out: &mut Output) {
-        let info = convert::session(session);
-        if self.sessions.get(&session.id) != Some(&info) {
-            self.learn(info.clone());
-            out.events.push(Event::Session(info));
-        }
     }
 
     fn status(&mut self, session: &str, status: &wire::Status, out: &mut Output) {
@@ -519,6 +539,8 @@ impl Normaliser {
         self.calls.retain(|_, (s, _)| s != session);
         self.turns.remove(session);
         self.last_error.remove(session);
+        self.names.remove(session);
+        self.reverts.remove(session);
         self.watchdog.idle(session);
     }
 

@@ -16,6 +16,8 @@ const HOSTED: &str = "opencode";
 const CONSENT: &str = "hosted-models";
 /// A message may be stored this many times 500 ms after opencode has answered.
 const LOOKS: u32 = 10;
+/// Milliseconds that the clock may be behind before it is worth a word.
+const JITTER: u64 = 2_000;
 
 /// As WIT `chat.prompt`.
 pub async fn send(
@@ -64,7 +66,12 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
     }
     let id = match kept {
         Some(id) => id,
-        None => keep(&session.id, client_id).await?,
+        None => {
+            if let Some(why) = clock_is_behind(session).await? {
+                return Ok(Admission::Refused(why));
+            }
+            keep(&session.id, client_id).await?
+        }
     };
     let mut body = json!({ "messageID": id, "parts": parts });
     if let Some(map) = body.as_object_mut() {
@@ -86,6 +93,27 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// `Some`: opencode would take the prompt and never answer it, for its newest message has a later time than now.
+async fn clock_is_behind(session: &SessionRef) -> Result<Option<String>, Error> {
+    let (newest, _) = client::messages(&session.id, &session.workspace, 1, None).await?;
+    let Some(by) = newest.last().and_then(|m| ids::behind(&m.info.id, clock::now())) else {
+        return Ok(None);
+    };
+    if by <= JITTER {
+        clock::sleep(by + 1).await;
+        return Ok(None);
+    }
+    let by = match by / 60_000 {
+        0 => format!("{} seconds", by / 1000),
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
+    Ok(Some(format!(
+        "This machine's clock is {by} behind the newest message of this chat, and opencode does not answer what is older than that. \
+         To fix: set the clock, or start a new chat."
+    )))
 }
 
 /// Looks for a message for a while: an earlier try may have got through a moment ago.

@@ -1,6 +1,7 @@
 //! The plugin's configuration, parsed once, and what follows from it: how opencode is started, which version will do.
 
 use crate::client::{AUTHORIZATION, PORT, PROCESS, url};
+use crate::permission::Policy;
 use nexus_plugin_api::process::{Command, HttpStep, Signal, StopStep};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -18,7 +19,17 @@ pub struct Settings {
     hosted_models: String,
     #[serde(default)]
     extra_env: BTreeMap<String, String>,
+    #[serde(default)]
+    permission: BTreeMap<String, String>,
+    #[serde(default)]
+    project_config: bool,
 }
+
+/// What decides whether the owner is asked is told to opencode by this plugin alone.
+const OURS: [&str; 2] = ["OPENCODE_PERMISSION", "OPENCODE_DISABLE_PROJECT_CONFIG"];
+/// The workspace's words for an agent, which are not read with its configuration otherwise. They are text for the model.
+/// `PWD` is the workspace: the host sets it for what it starts there.
+const INSTRUCTIONS: &str = r#"{{"instructions":["{{env:PWD}/AGENTS.md","{{env:PWD}/CLAUDE.md"]}"#;
 
 fn ask() -> String {
     "ask".to_owned()
@@ -40,6 +51,12 @@ impl Settings {
                 "[plugin.chat-opencode.config] model = {model:?}: expected provider/model, as in \"anthropic/claude-sonnet-4\""
             ));
         }
+        self.policy()?;
+        if let Some(name) = OURS.iter().find(|name| self.extra_env.contains_key(**name)) {
+            return Err(format!(
+                "[plugin.chat-opencode.config] extra_env has {name}, which this plugin sets itself. To fix: remove it, and say                  permission = {{ bash = \"allow\" }} or project_config = true under [plugin.chat-opencode.config]"
+            ));
+        }
         match self.hosted_models.as_str() {
             "ask" => Ok(Hosted::Ask),
             "allow" => Ok(Hosted::Allow),
@@ -48,6 +65,23 @@ impl Settings {
                 "[plugin.chat-opencode.config] hosted_models = {other:?}: expected \"ask\", \"allow\" or \"deny\""
             )),
         }
+    }
+
+    /// What waits for the owner.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn policy(&self) -> Result<Policy, String> {
+        Policy::new(&self.permission)
+    }
+
+    /// What holds, for the operator: a sentence without its first letter and its end.
+    pub fn words(&self) -> String {
+        let mut words = self.policy().map_or_else(|why| why, |policy| policy.words());
+        if self.project_config {
+            words.push_str("; the workspace's own opencode configuration runs what it names, without asking");
+        }
+        words
     }
 
     /// How the server is started. Equal settings give an equal command, so that a running one is adopted.
@@ -59,8 +93,19 @@ impl Settings {
             .env("OPENCODE_SERVER_USERNAME", "opencode")
             .env("OPENCODE_SERVER_PASSWORD", "{generated:server-password}")
             .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
+            .env(
+                "OPENCODE_PERMISSION",
+                self.policy()
+                    .map(|p| p.environment().replace('{', "{{"))
+                    .unwrap_or_default(),
+            )
             // Each start leaves a library of some megabytes in its temporary directory.
             .env("TMPDIR", "{dir}");
+        if !self.project_config {
+            command = command
+                .env("OPENCODE_DISABLE_PROJECT_CONFIG", "1")
+                .env("OPENCODE_CONFIG_CONTENT", INSTRUCTIONS);
+        }
         for (name, value) in &self.extra_env {
             command = command.env(name, value.replace('{', "{{"));
         }
@@ -91,6 +136,25 @@ pub fn split_model(model: &str) -> Option<(&str, &str)> {
     model
         .split_once('/')
         .filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
+}
+
+/// Why opencode would not work in this folder.
+pub fn unfit_folder(path: &str) -> Option<String> {
+    let decoded = |at: usize| {
+        let digits = path.get(at + 1..at + 3);
+        digits.is_some_and(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    let what = match path.find('\\') {
+        Some(_) => "\\",
+        None => path
+            .match_indices('%')
+            .find(|(at, _)| decoded(*at))
+            .and_then(|(at, _)| path.get(at..at + 3))?,
+    };
+    Some(format!(
+        "opencode cannot work in the folder {path:?}: it takes {what:?} in a folder's name for something else, and each prompt would fail. \
+         To fix: give the folder another name"
+    ))
 }
 
 /// The version in what `--version` prints: a line that is one, with or without a leading `v`.
@@ -144,6 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn folders_that_opencode_decodes_twice_are_told() {
+        for bad in ["/w/My%20Project", "/w/100%25", "/w/a\\b"] {
+            assert!(unfit_folder(bad).unwrap().contains("another name"), "{bad}");
+        }
+        for good in ["/w/My Project", "/w/100%", "/w/%x", "/w/héllo#?&"] {
+            assert_eq!(unfit_folder(good), None, "{good}");
+        }
+    }
+
+    #[test]
     fn settings_name_the_key_that_is_wrong() {
         let settings = |json: &str| serde_json::from_str::<Settings>(json).unwrap();
         assert_eq!(settings("{}").check(), Ok(Hosted::Ask));
@@ -163,6 +237,26 @@ mod tests {
                 .unwrap_err()
                 .contains("provider/model")
         );
+    }
+
+    #[test]
+    fn asking_is_the_default_and_is_not_told_twice() {
+        let settings = |json: &str| serde_json::from_str::<Settings>(json).unwrap();
+        let env = |json: &str, name: &str| {
+            let spec = settings(json).server().0;
+            spec.env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+        };
+        let told = env("{}", "OPENCODE_PERMISSION").unwrap();
+        assert!(told.starts_with("{{") && told.contains(r#""bash":"ask""#), "{told}");
+        assert_eq!(env("{}", "OPENCODE_DISABLE_PROJECT_CONFIG").as_deref(), Some("1"));
+        assert_eq!(
+            env(r#"{"project_config":true}"#, "OPENCODE_DISABLE_PROJECT_CONFIG"),
+            None
+        );
+        assert_eq!(settings("{}").words(), "commands and edits wait for you");
+        let both = settings(r#"{"extra_env":{"OPENCODE_PERMISSION":"{}"}}"#);
+        assert!(both.check().unwrap_err().contains("permission = { bash"));
+        assert!(settings(r#"{"permission":{"shell":"ask"}}"#).check().is_err());
     }
 
     #[test]

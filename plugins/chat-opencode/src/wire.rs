@@ -34,6 +34,28 @@ pub struct Session {
     pub model: Option<SessionModel>,
     #[serde(default)]
     pub time: Times,
+    #[serde(default)]
+    pub revert: Option<Revert>,
+}
+
+/// From this message on, or from this part of it, everything was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Revert {
+    #[serde(rename = "messageID")]
+    pub message: String,
+    #[serde(default, rename = "partID")]
+    pub part: Option<String>,
+}
+
+impl Revert {
+    /// What of these messages still stands. Ids grow with time.
+    pub fn apply(&self, messages: &mut Vec<WithParts>) {
+        messages.retain(|m| m.info.id < self.message || (self.part.is_some() && m.info.id == self.message));
+        if let (Some(part), Some(last)) = (&self.part, messages.iter_mut().find(|m| m.info.id == self.message)) {
+            let from = last.parts.iter().position(|p| p.id == *part);
+            last.parts.truncate(from.unwrap_or(last.parts.len()));
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +73,8 @@ pub struct Times {
     pub updated: Option<f64>,
     #[serde(default)]
     pub completed: Option<f64>,
+    #[serde(default)]
+    pub archived: Option<f64>,
     #[serde(default)]
     pub start: Option<f64>,
     #[serde(default)]
@@ -92,8 +116,46 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The first line of what opencode says; it may append a stack trace.
+    /// What opencode says, and what can be done about it.
     pub fn words(&self) -> String {
+        let said = self.said();
+        match self.remedy(&said) {
+            Some(remedy) => format!(
+                "{} To fix: {remedy}",
+                if said.ends_with(['.', '!', '?']) {
+                    said
+                } else {
+                    said + "."
+                }
+            ),
+            None => said,
+        }
+    }
+
+    fn remedy(&self, said: &str) -> Option<&'static str> {
+        if said.starts_with("Model not found") {
+            return Some(
+                "choose a model that is there, with model = \"provider/model\" under [plugin.chat-opencode.config]; \
+                 `opencode models` lists them.",
+            );
+        }
+        let status = self.data.get("statusCode").and_then(Value::as_u64);
+        let key = self.name == "ProviderAuthError" || matches!(status, Some(401 | 403));
+        match status {
+            _ if key => Some(
+                "give opencode a key that the model's provider accepts: `opencode auth login`, on the machine that Nexus runs on.",
+            ),
+            Some(402) => Some("pay the model's provider, or choose another model."),
+            Some(413) => Some("start a new chat, or send less: the model's provider takes no more at once."),
+            Some(400 | 422) => Some(
+                "the model's provider does not take this conversation as it is. Start a new chat, or choose another model.",
+            ),
+            _ => None,
+        }
+    }
+
+    /// The first line of what opencode says; it may append a stack trace.
+    fn said(&self) -> String {
         let said = self
             .data
             .get("message")
@@ -117,7 +179,7 @@ impl Fault {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Part {
     pub id: String,
     #[serde(rename = "sessionID")]
@@ -173,6 +235,43 @@ pub struct WithParts {
     pub parts: Vec<Part>,
 }
 
+/// A message as it came. What of it is not understood costs neither the rest of it nor its neighbours.
+pub fn with_parts(value: &Value) -> Option<WithParts> {
+    let info: Message = serde_json::from_value(value.get("info")?.clone()).ok()?;
+    let parts = value.get("parts").and_then(Value::as_array).into_iter().flatten();
+    let parts = parts.enumerate().map(|(at, part)| {
+        serde_json::from_value(part.clone()).unwrap_or_else(|_| unreadable(&info, part.get("id"), at))
+    });
+    let parts = parts.collect();
+    Some(WithParts { info, parts })
+}
+
+fn unreadable(message: &Message, id: Option<&Value>, at: usize) -> Part {
+    let id = id
+        .and_then(Value::as_str)
+        .map_or_else(|| format!("{}-{at}", message.id), str::to_owned);
+    let part = serde_json::json!({
+        "id": id, "sessionID": message.session, "messageID": message.id, "type": "text", "text": UNREADABLE,
+        "time": {"end": message.time.created},
+    });
+    // It is what `Part` asks for.
+    serde_json::from_value(part).unwrap_or_else(|_| Part::default())
+}
+
+/// Stands where opencode gave a part that is not what it should be.
+pub const UNREADABLE: &str = "⟨A part of this message could not be read.⟩";
+
+/// Those of a list that are what they should be.
+pub fn each<T: serde::de::DeserializeOwned>(list: Vec<Value>) -> (Vec<T>, usize) {
+    let all = list.len();
+    let good: Vec<T> = list
+        .into_iter()
+        .filter_map(|value| serde_json::from_value(value).ok())
+        .collect();
+    let lost = all - good.len();
+    (good, lost)
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct Permission {
     pub id: String,
@@ -221,3 +320,70 @@ pub struct Status {
 
 /// `GET /session/status`: sessions that are not idle.
 pub type Statuses = BTreeMap<String, Status>;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn message(id: &str, parts: Value) -> Value {
+        json!({"info": {"id": id, "sessionID": "s", "role": "user"}, "parts": parts})
+    }
+
+    fn text(id: &str) -> Value {
+        json!({"id": id, "sessionID": "s", "messageID": "m", "type": "text", "text": "t"})
+    }
+
+    #[test]
+    fn what_is_not_understood_costs_neither_the_rest_nor_the_neighbours() {
+        let read = with_parts(&message("m", json!([text("a"), {"id": "b", "type": 7}, 3, text("c")]))).unwrap();
+        let ids: Vec<_> = read.parts.iter().map(|p| p.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "m-2", "c"]);
+        assert_eq!(
+            (read.parts[1].text.as_str(), read.parts[1].message.as_str()),
+            (UNREADABLE, "m")
+        );
+        assert!(with_parts(&json!({"parts": []})).is_none());
+        let (good, lost) = each::<Session>(vec![json!({"id": "s"}), json!(3), json!({"id": "t", "title": null})]);
+        assert_eq!((good.len(), lost), (1, 2));
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_shown() {
+        let all = || -> Vec<WithParts> {
+            ["m1", "m2", "m3"]
+                .iter()
+                .map(|id| with_parts(&message(id, json!([text("p1"), text("p2")]))).unwrap())
+                .collect()
+        };
+        let ids = |messages: &[WithParts]| {
+            messages
+                .iter()
+                .map(|m| (m.info.id.clone(), m.parts.len()))
+                .collect::<Vec<_>>()
+        };
+        let mut left = all();
+        serde_json::from_value::<Revert>(json!({"messageID": "m2"}))
+            .unwrap()
+            .apply(&mut left);
+        assert_eq!(ids(&left), [("m1".to_owned(), 2)]);
+        let mut left = all();
+        let part = json!({"messageID": "m2", "partID": "p2"});
+        serde_json::from_value::<Revert>(part).unwrap().apply(&mut left);
+        assert_eq!(ids(&left), [("m1".to_owned(), 2), ("m2".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let words = |json: Value| serde_json::from_value::<Fault>(json).unwrap().words();
+        let key = words(json!({"name": "APIError", "data": {"message": "Incorrect API key", "statusCode": 401}}));
+        assert_eq!(key.split(" To fix: ").next(), Some("Incorrect API key."));
+        assert!(key.contains("opencode auth login"));
+        assert!(words(json!({"data": {"message": "Too long", "statusCode": 413}})).contains("new chat"));
+        assert_eq!(
+            words(json!({"name": "MessageAbortedError", "data": {"message": "Aborted"}})),
+            "Aborted"
+        );
+    }
+}

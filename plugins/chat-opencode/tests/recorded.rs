@@ -323,7 +323,10 @@ fn a_bad_model_is_said_once_without_a_stack_trace() {
             }
         })
         .collect();
-    assert_eq!(errors, ["Model not found: nope/x. Did you mean: standardcompute?"]);
+    assert_eq!(errors.len(), 1);
+    let (said, remedy) = errors[0].split_once(" To fix: ").unwrap();
+    assert_eq!(said, "Model not found: nope/x. Did you mean: standardcompute?");
+    assert!(remedy.contains("`opencode models`"));
 }
 
 #[test]
@@ -549,4 +552,76 @@ proptest::proptest! {
             }
         }
     }
+}
+
+fn updated(info: &str) -> Envelope {
+    let text = format!(
+        r#"{{"directory":"{DIRECTORY}","payload":{{"type":"session.updated","properties":{{"info":{info}}}}}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+fn title(out: &Output) -> Option<&str> {
+    out.events.iter().find_map(|e| match e {
+        Event::Session(info) => Some(info.title.as_str()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
+    let mut normaliser = normaliser();
+    normaliser.named("ses_1", "Mine", START);
+    let theirs = updated(&format!(
+        r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"Made by the model"}}"#
+    ));
+    let out = normaliser.apply(&theirs, START + 3_000);
+    assert_eq!(title(&out), Some("Mine"));
+    let rename = Action::Rename {
+        session: "ses_1".into(),
+        title: "Mine".into(),
+    };
+    assert_eq!(out.actions, [rename]);
+    // Much later another client may rename it.
+    let out = normaliser.apply(&theirs, START + 3_600_000);
+    assert_eq!((title(&out), out.actions.len()), (Some("Made by the model"), 0));
+}
+
+#[test]
+fn what_is_taken_back_and_given_back_is_told_while_it_happens() {
+    let mut normaliser = normaliser();
+    let plain = format!(r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"t"}}"#);
+    assert!(normaliser.apply(&updated(&plain), START).actions.is_empty());
+    let back = plain.replace("\"t\"", r#""t","revert":{"messageID":"msg_2"}"#);
+    let actions = normaliser.apply(&updated(&back), START).actions;
+    let Some(Action::Reverted {
+        revert: Some(revert), ..
+    }) = actions.first()
+    else {
+        panic!("{actions:?}");
+    };
+    let message = |id: &str| WithParts {
+        info: serde_json::from_str(&format!(r#"{{"id":"{id}","sessionID":"ses_1","role":"user"}}"#)).unwrap(),
+        parts: Vec::new(),
+    };
+    let all = vec![message("msg_1"), message("msg_2"), message("msg_3")];
+    let gone = normaliser.reverted(all.clone(), Some(revert));
+    let removed = |id: &str| Event::MessageRemoved(("ses_1".into(), id.into()));
+    assert_eq!(
+        format!("{gone:?}"),
+        format!("{:?}", [removed("msg_2"), removed("msg_3")])
+    );
+    let actions = normaliser.apply(&updated(&plain), START).actions;
+    assert!(
+        matches!(actions.first(), Some(Action::Reverted { revert: None, .. })),
+        "{actions:?}"
+    );
+    assert_eq!(normaliser.reverted(all, None).len(), 3);
+}
+
+#[test]
+fn only_the_workspace_is_watched() {
+    let normaliser = normaliser();
+    assert!(normaliser.watches(DIRECTORY) && normaliser.folder() == DIRECTORY);
+    assert!(!normaliser.watches("/workspace/secret-customer"));
 }
