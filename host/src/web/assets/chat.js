@@ -75,7 +75,6 @@ export function start() {
 
   function clear() {
     messages.clear(); parts.clear();
-    asksBox.replaceChildren();
     log.replaceChildren(tail);
   }
 
