@@ -2,7 +2,7 @@
 //! longer than its place needs ([`clip`]).
 
 use crate::model::{chat, plugin, tunnel};
-use crate::runtime::{clip, port};
+use crate::runtime::{clip, port, terminal};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
@@ -65,6 +65,7 @@ fn message(m: wit::Message) -> chat::Message {
 
 fn content(c: wit::Content) -> chat::Content {
     let long = |text| clip::text(text, clip::TEXT);
+    let shown = |text: String| long(terminal::text(&text).into_owned());
     match c {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
@@ -78,8 +79,8 @@ fn content(c: wit::Content) -> chat::Content {
                 wit::ToolState::Failed => chat::ToolState::Failed,
             },
             input: long(t.input),
-            output: t.output.map(long),
-            error: t.error.map(long),
+            output: t.output.map(shown),
+            error: t.error.map(shown),
             started_at: t.started_at.map(clip::time),
             ended_at: t.ended_at.map(clip::time),
         }),
