@@ -1,63 +1,8 @@
-// What is approved is what was read. The page is the real one; its live socket is played by this file, so that two requests
-// can wait at once, and a request can hold whatever a hostile agent would write.
+// What is approved is what was read. Two requests wait at once, and they hold whatever a hostile agent would write.
 
 import assert from 'node:assert/strict';
-import { ACCOUNT, PASSWORD, device, focused, look, run, tabTo, until, world } from './kit.mjs';
-
-const SESSION = 'ses_requests';
-const info = { id: SESSION, workspace: '/project', title: 'Requests', created_at: 1, updated_at: 1 };
-
-/** The host's side of the live socket. */
-class Host {
-  replies = [];
-  asks = [];
-  seq = 1;
-  messages = [];
-  // False: an answer is taken and not acted on.
-  closes = true;
-  now = Date.now();
-
-  static async of(page) {
-    const host = new Host();
-    await page.routeWebSocket(/\/live$/, (socket) => {
-      host.socket = socket;
-      socket.onMessage((text) => host.hear(JSON.parse(text)));
-    });
-    return host;
-  }
-
-  send(frame) { this.socket.send(JSON.stringify(frame)); }
-  event(event, more = {}) { this.send({ type: 'event', session: SESSION, prev: this.seq, seq: ++this.seq, event, ...more }); }
-  state() {
-    this.send({ type: 'state', session: SESSION, seq: this.seq, info, messages: this.messages, turn: { type: 'running' }, asks: this.asks });
-  }
-  ask(data) {
-    const ask = { asked_by: SESSION, permission: true, subject: 'bash', detail: 'ls', always: [], created_at: 1, ...data };
-    this.asks.push(ask);
-    this.event({ type: 'asked', ask });
-  }
-  close(id) {
-    this.asks = this.asks.filter((ask) => ask.id !== id);
-    this.event({ type: 'ask_closed', ask: id });
-  }
-  hear(frame) {
-    if (frame.type === 'hello') {
-      this.send({ type: 'welcome', protocol: 1, version: 'test', account: ACCOUNT, assets: '', now: this.now });
-      this.send({ type: 'backend', backend: { plugin: 'chat-opencode', title: 'opencode', version: '1', example: false, phase: 'up' }, html: '' });
-      this.send({ type: 'list', sessions: [{ ...info, backend: 'chat-opencode' }] });
-      if (frame.session) this.state();
-    }
-    if (frame.type === 'create') this.send({ type: 'created', request: frame.request, session: info });
-    if (frame.type === 'subscribe') this.state();
-    if (frame.type === 'prompt') this.send({ type: 'admitted', client_id: frame.client_id, duplicate: false });
-    if (frame.type === 'ping') this.send({ type: 'pong' });
-    if (frame.type === 'reply') {
-      this.replies.push([frame.ask, frame.answer]);
-      this.send({ type: 'done', request: frame.request });
-      if (this.closes) this.close(frame.ask);
-    }
-  }
-}
+import { Host, begin, signUp } from './host.mjs';
+import { device, focused, look, run, tabTo, until, world } from './kit.mjs';
 
 const allow = (page) => page.getByRole('button', { name: 'Allow once' });
 const enabled = (page, button) => until('the button can be pressed', () => button.isEnabled());
@@ -85,21 +30,6 @@ async function one(page, host, how) {
   assert.deepEqual(host.replies.map(([id]) => id), ['harmless'], how);
   assert.ok(await allow(page).isDisabled(), `${how}: the next request can be allowed at once`);
 }
-
-const signUp = async (page) => {
-  await page.goto(world.setup);
-  await page.locator('input[name^=field-][type=text]').fill(ACCOUNT);
-  for (const input of await page.locator('input[type=password]').all()) await input.fill(PASSWORD);
-  await page.getByRole('button', { name: 'Create account' }).click();
-  await page.locator('#prompt').waitFor();
-};
-
-const begin = async (page) => {
-  await page.goto(world.url);
-  await page.fill('#prompt', 'Begin.');
-  await page.click('#send');
-  await until('the chat is made', () => page.url().endsWith(SESSION));
-};
 
 await run(async (browser) => {
   const page = await device(browser);
@@ -304,6 +234,67 @@ await run(async (browser) => {
   await until('the title says it', async () => (await page.title()).startsWith('● 1 waiting'));
   host.close('title');
   await until('the title is as before', async () => (await page.title()) === 'Requests · Nexus');
+
+  // ---- what else is confirmed ------------------------------------------------------------------------------------
+  host.event({ type: 'turn', turn: { type: 'interrupted' } });
+  const go = page.getByRole('button', { name: 'Continue' });
+  await go.waitFor();
+  assert.ok(await go.isDisabled(), 'a continuation can be asked for in the moment it is offered');
+  await enabled(page, go);
+  host.heard = [];
+  await go.dblclick();
+  await until('it is asked for', () => host.heard.length);
+  assert.deepEqual(host.heard.map(({ type }) => type), ['continue']);
+  // What is agreed to is what was read, also where two messages need it.
+  host.event({ type: 'turn', turn: { type: 'idle' } });
+  host.heard = [];
+  host.consent = 'This goes to a model of others:';
+  const agree = page.locator('#consent [value=yes]');
+  await page.fill('#prompt', 'one');
+  await page.keyboard.press('Enter');
+  await page.locator('#consent', { hasText: 'others: one' }).waitFor();
+  assert.ok(await agree.isDisabled(), 'a consent can be given in the moment it is asked for');
+  await page.evaluate(() => { document.querySelector('#prompt').value = 'two'; document.querySelector('#composer').requestSubmit(); });
+  await until('the second is sent', () => host.heard.filter(({ type }) => type === 'prompt').length === 2);
+  await enabled(page, agree);
+  await agree.click();
+  await page.locator('#consent', { hasText: 'others: two' }).waitFor();
+  assert.ok(await agree.isDisabled(), 'a second consent can be given in the moment it is asked for');
+  await page.keyboard.press('Escape');
+  await page.locator('#consent').waitFor({ state: 'hidden' });
+  assert.deepEqual(host.heard.filter(({ consent }) => consent).map(({ text }) => text), ['one']);
+
+  // ---- the status page -------------------------------------------------------------------------------------------
+  const posts = [];
+  await page.route('**/status/config/apply', (route) => { posts.push(route.request().url()); return route.fulfill({ status: 204 }); });
+  await page.goto(new URL('/status', world.url).href);
+  const status = (before, key) => host.send({ type: 'status', plugins: [], tunnels: [],
+    html: `${before}<form method="post" action="/status/config/apply"><button id="apply-${key}" data-settle="${key}">Apply</button></form>` });
+  await until('the page is connected', () => host.heard.some((frame) => frame.status));
+  status('', 'a');
+  const apply = page.getByRole('button', { name: 'Apply' });
+  await apply.waitFor();
+  assert.ok(await apply.isDisabled());
+  await enabled(page, apply);
+  // Drawn again at the same place it is the same; pushed down it is not pressed.
+  status('<!-- again -->', 'a');
+  await page.waitForFunction(() => document.querySelector('#status').innerHTML.includes('again'));
+  assert.ok(await apply.isEnabled());
+  status('<p>Something came before it.</p>', 'a');
+  await page.getByText('Something came').waitFor();
+  const [ax, ay] = await middle(apply);
+  await page.mouse.click(ax, ay);
+  assert.deepEqual(posts, []);
+  await until('it says so', () => apply.isDisabled());
+  await enabled(page, apply);
+  // Another change in its place is another one.
+  status('<p>Something came before it.</p>', 'b');
+  await until('it is the other', () => page.locator('#apply-b').count());
+  assert.ok(await apply.isDisabled());
+  await enabled(page, apply);
+  await apply.dblclick();
+  await until('it is applied', () => posts.length);
+  assert.equal(posts.length, 1);
 
   // ---- touch -----------------------------------------------------------------------------------------------------
   const state = await page.context().storageState();

@@ -128,6 +128,14 @@ async fn what_is_approved_is_what_was_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs chromium and the real opencode: ./tests/run"]
+async fn each_thing_in_a_conversation_has_its_picture() {
+    let llm = Llm::start().await;
+    let (start, _opencode) = world::start(&llm, "");
+    in_thread("drawing", start.up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
 async fn without_opencode_the_page_shows_an_example_and_says_so() {
     let llm = Llm::start().await;
     let (start, opencode) = world::start(&llm, "");
