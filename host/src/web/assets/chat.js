@@ -161,7 +161,7 @@ export function start() {
     app, place: $('dock'), session: () => session, home,
     answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
     changed() {
-      for (const part of parts.values()) if (part.kind === 'tool') drawPart(part);
+      for (const part of parts.values()) if (part.kind === 'tool' && part.data.content.state === 'running') drawPart(part);
       drawTitle();
       follow();
     },
@@ -416,6 +416,7 @@ export function start() {
 
   function ended(reason) {
     clear();
+    dock.sync([]);
     turn = { type: 'idle' };
     drawTail();
     tail.replaceChildren(el('div', { className: 'empty' }, el('h2', { textContent: reason }), el('p', {}, el('a', { href: '/', textContent: 'Start a new chat' }))));
