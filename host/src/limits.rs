@@ -102,3 +102,20 @@ pub const SOCKET_SEND: Duration = secs(15);
 pub const HTTP_READ: Duration = secs(30);
 
 // ---- Amounts: what a plugin, a child, a peer or a file can make the host hold, write or show. Each has a hostile test.
+
+/// Bytes of an ask's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
+/// in the last line of what is shown.
+pub const ASK_DETAIL: usize = 64 * 1024;
+pub const ASK_CHANGE: usize = 256 * 1024;
+/// Questions in one ask, and choices of one question.
+pub const ASK_QUESTIONS: usize = 16;
+pub const ASK_CHOICES: usize = 64;
+/// Bytes of one answer's own words, and of the words to a rejection.
+pub const ANSWER_WORDS: usize = 64 * 1024;
+
+/// Bytes of one formula in a text, and characters of one bare address: what is longer is text.
+pub const MARKDOWN_FORMULA: usize = 4 * 1024;
+pub const MARKDOWN_ADDRESS: usize = 2 * 1024;
+/// Columns that movements of the cursor may add to one output of a tool, and how far one movement goes.
+pub const OUTPUT_BLANKS: usize = 64 * 1024;
+pub const OUTPUT_MOVE: usize = 1000;

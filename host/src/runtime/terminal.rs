@@ -9,12 +9,8 @@
 //! Rejected: `strip-ansi-escapes`, which lets ten pictures of a progress bar stand behind each other; and a terminal
 //! emulator, which would forget what scrolled out of its screen.
 
+use crate::limits::{OUTPUT_BLANKS, OUTPUT_MOVE};
 use std::borrow::Cow;
-
-/// Columns that movements may add beyond what was written, in one text: a few bytes of it could ask for any number.
-const BLANKS: usize = 64 * 1024;
-/// The number of a movement.
-const FAR: usize = 1000;
 
 /// The lines as they end up.
 pub(crate) fn text(raw: &str) -> Cow<'_, str> {
@@ -33,7 +29,7 @@ pub(crate) fn text(raw: &str) -> Cow<'_, str> {
         lines: vec![Vec::new()],
         row: 0,
         column: 0,
-        blanks: BLANKS,
+        blanks: OUTPUT_BLANKS,
     };
     let mut rest = raw.chars();
     while let Some(c) = rest.next() {
@@ -56,6 +52,7 @@ struct Screen {
     lines: Vec<Vec<char>>,
     row: usize,
     column: usize,
+    /// Columns that movements may still add: a few bytes of a text could ask for any number.
     blanks: usize,
 }
 
@@ -116,7 +113,7 @@ impl Screen {
 
     fn act(&mut self, last: char, numbers: &[usize]) {
         let number = |n: usize, otherwise: usize| numbers.get(n).copied().filter(|n| *n > 0).unwrap_or(otherwise);
-        let by = number(0, 1).min(FAR);
+        let by = number(0, 1).min(OUTPUT_MOVE);
         match last {
             'A' | 'F' => self.row = self.row.saturating_sub(by),
             'B' | 'E' => self.row = (self.row + by).min(self.lines.len() - 1),
@@ -288,7 +285,7 @@ mod tests {
             let raw = "y".repeat(300_000) + &piece.repeat(1_000_000 / piece.len());
             let begun = std::time::Instant::now();
             let shown = text(&raw);
-            assert!(shown.len() <= raw.len() + BLANKS, "{piece:?}: {}", shown.len());
+            assert!(shown.len() <= raw.len() + OUTPUT_BLANKS, "{piece:?}: {}", shown.len());
             assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{piece:?}");
         }
     }

@@ -9,10 +9,10 @@ use super::local;
 use super::port::JournalPort;
 use super::shared::{Active, Shared};
 use super::status::Phase;
+use crate::limits;
 use crate::model::chat::{Ask, Epoch, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
 use crate::model::plugin::Failure;
 use crate::runtime::port::{CallError, ChatBackend, Feed};
-use crate::limits;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -478,5 +478,6 @@ fn unknown(session: &str) -> SessionInfo {
         title: String::new(),
         created_at: 0,
         updated_at: 0,
+        archived: false,
     }
 }

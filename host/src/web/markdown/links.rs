@@ -2,6 +2,7 @@
 //! bracket that was not opened within, is not of the address; neither are the letters of a script without blanks.
 
 use super::written::is_cjk;
+use crate::limits::MARKDOWN_ADDRESS;
 use std::ops::Range;
 
 /// Whether a link leads out of the page. One that does not would lead to a page of Nexus that is not there.
@@ -27,14 +28,11 @@ fn belongs(c: char) -> bool {
     c.is_alphanumeric() && !is_cjk(c)
 }
 
-/// Characters of one address. What is longer ends there.
-const LONGEST: usize = 2048;
-
 /// Bytes of what begins here and is of an address.
 fn extent(text: &str) -> usize {
     let end = text
         .char_indices()
-        .take(LONGEST)
+        .take(MARKDOWN_ADDRESS)
         .take_while(|(_, c)| belongs(*c))
         .last();
     let end = end.map_or(0, |(at, c)| at + c.len_utf8());

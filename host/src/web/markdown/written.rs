@@ -10,6 +10,7 @@
 //! Rejected: a second Markdown parser in the page, which would be 40 KB and one more that decides what is safe.
 
 use super::links;
+use crate::limits::MARKDOWN_FORMULA;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Tag, TagEnd};
 use std::borrow::Cow;
 
@@ -68,9 +69,6 @@ impl<'a> Ends<'a> {
     }
 }
 
-/// Bytes of one formula. What is longer is none.
-const FORMULA: usize = 4096;
-
 fn put_aside(text: &str, aside: &mut Vec<Aside>) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut round, mut square) = (Ends::new(text, "\\)"), Ends::new(text, "\\]"));
@@ -81,7 +79,8 @@ fn put_aside(text: &str, aside: &mut Vec<Aside>) -> String {
         let until = |open: &str, ends: &mut Ends<'_>, close: usize| {
             let end = rest.starts_with(open).then(|| ends.after(at + open.len())).flatten()?;
             let inside = text.get(at + open.len()..end)?;
-            let proper = end - at <= FORMULA && !inside.is_empty() && !inside.contains('`') && !inside.contains("\n\n");
+            let proper =
+                end - at <= MARKDOWN_FORMULA && !inside.is_empty() && !inside.contains('`') && !inside.contains("\n\n");
             proper.then_some((inside, end + close))
         };
         let escaped = before == Some('\\');
