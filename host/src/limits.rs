@@ -372,6 +372,15 @@ pub const ADDRESS_HEADER: usize = 64;
 /// Parts whose text grows by pieces at once, of which it is known what the last piece ended with.
 pub const GROWING_PARTS: usize = 64;
 
+// What agents write.
+
+/// Bytes of one formula in a text, and characters of one bare address: what is longer is text.
+pub const MARKDOWN_FORMULA: usize = 4 * 1024;
+pub const MARKDOWN_ADDRESS: usize = 2 * 1024;
+/// Columns that movements of the cursor may add to one output of a tool, and how far one movement goes.
+pub const OUTPUT_BLANKS: usize = 64 * 1024;
+pub const OUTPUT_MOVE: usize = 1000;
+
 #[cfg(test)]
 #[path = "limits_tests.rs"]
 #[allow(clippy::unwrap_used, clippy::panic)]

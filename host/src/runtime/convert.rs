@@ -3,7 +3,7 @@
 
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
-use crate::runtime::{clip, port};
+use crate::runtime::{clip, port, terminal};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
@@ -103,14 +103,15 @@ fn content(c: wit::Content) -> chat::Content {
 }
 
 fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
-    let long = clip::prose;
+    // As a terminal shows it; what is left of controls is no more than text.
+    let shown = |t: String| clip::prose(terminal::text(&t).into_owned());
     chat::Tool {
         name: clip::title(t.name),
         title: t.title.map(|title| clip::literal(title, limits::SENTENCE_BYTES)),
         state,
         input: clip::literal(t.input, limits::PART_BYTES),
-        output: t.output.map(long),
-        error: t.error.map(long),
+        output: t.output.map(shown),
+        error: t.error.map(shown),
         started_at: t.started_at.map(clip::time),
         ended_at: t.ended_at.map(clip::time),
     }
