@@ -4,12 +4,14 @@
 //! `store`) → (`config`, `model`, `time`). `ARCHITECTURE.md` is the map.
 
 pub mod app;
+pub mod audit;
 pub mod backup;
 pub mod builtin;
 pub mod capabilities;
 pub mod cli;
 pub mod config;
 pub mod journal;
+pub mod limits;
 pub mod logfile;
 pub mod model;
 pub mod outgoing;
@@ -18,5 +20,4 @@ pub mod runtime;
 pub mod services;
 pub mod store;
 pub mod time;
-pub mod limits;
 pub mod web;

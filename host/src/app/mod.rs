@@ -15,6 +15,7 @@ pub use foundation::{Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
 use crate::config::resolved::Config;
+use crate::limits;
 use crate::model::plugin::Kind;
 use crate::services::activity::ActivityLog;
 use crate::services::auth::AuthService;
@@ -23,7 +24,6 @@ use crate::services::reload::ReloadService;
 use crate::services::tunnel::{self, TunnelService};
 use crate::services::{self, StopProcesses};
 use crate::time::{Clock, SystemClock};
-use crate::limits;
 use crate::web::port::Services;
 use crate::web::{Ingress, WebState, serve};
 use anyhow::Context as _;
@@ -196,7 +196,7 @@ impl App {
             Arc::new(running),
             Arc::<ActivityLog>::clone(&activity),
             Arc::clone(&clock),
-        );
+        )?;
         let services = Services {
             auth: Arc::new(auth::AuthAdapter::new(
                 Arc::clone(&auth),

@@ -4,10 +4,10 @@
 use super::secrets::PluginReferences;
 use super::streams::{Body, ByteProducer};
 use super::{Capabilities, Context, Granted, enter};
+use crate::limits;
 use crate::outgoing::port::{OutgoingError, Request as Outgoing, Target};
 use crate::process::port::Key;
 use crate::process::references::{HeaderError, fill_header};
-use crate::limits;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
 use nexus_plugin_api::host::caps::types::Error;

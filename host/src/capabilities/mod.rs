@@ -10,6 +10,7 @@ mod config;
 mod counters;
 mod http;
 pub mod log;
+pub mod mask;
 mod process;
 mod secrets;
 mod store;

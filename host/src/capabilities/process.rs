@@ -3,8 +3,8 @@
 use super::secrets::PluginReferences;
 use super::streams::{ByteProducer, ItemProducer};
 use super::{Capabilities, Context, Granted, enter};
-use crate::process::port::{self, ProcessError, References};
 use crate::limits;
+use crate::process::port::{self, ProcessError, References};
 use nexus_plugin_api::host::caps::process as wit;
 use nexus_plugin_api::host::caps::types::Error;
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,6 +14,9 @@ pub(super) enum Refusal {
     /// What the host says.
     #[error("{0}")]
     Said(String),
+    /// It turns this process away: what the agent runs does not act for the operator.
+    #[error("{0}")]
+    Forbidden(String),
 }
 
 /// One request; `body` makes it a POST, `{}` an empty one.
@@ -44,11 +47,7 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .header("host", "nexus")
         .body(Full::new(bytes::Bytes::from(bytes)))
         .map_err(|error| Refusal::Said(error.to_string()))?;
-    let limit = if method == "GET" {
-        limits::ASK
-    } else {
-        limits::ORDER
-    };
+    let limit = if method == "GET" { limits::ASK } else { limits::ORDER };
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
@@ -68,10 +67,12 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         return Ok(answer);
     }
     let said = answer.get("detail").and_then(Value::as_str);
-    Err(Refusal::Said(said.map_or_else(
-        || format!("the running nexus answered {status}"),
-        str::to_owned,
-    )))
+    let said = said.map_or_else(|| format!("the running nexus answered {status}"), str::to_owned);
+    Err(if status == http::StatusCode::FORBIDDEN {
+        Refusal::Forbidden(said)
+    } else {
+        Refusal::Said(said)
+    })
 }
 
 /// Why the socket cannot be opened, as the operator needs it.

@@ -3,9 +3,9 @@
 use super::control::{Refusal, ask};
 use super::{Where, complain, say};
 use crate::config::{Machine, Overrides, data_dir};
+use crate::limits;
 use crate::model::reload::{Pending, What};
 use crate::model::{plugin, tunnel};
-use crate::limits;
 use crate::web::port::{Backend, Phase};
 use anyhow::Context as _;
 use clap::Subcommand;

@@ -1,5 +1,6 @@
 //! The events of a chat backend, over all falls of its plugin and of the backend itself. In order; nothing dropped.
 
+use crate::limits;
 use crate::model::plugin::Failure;
 use crate::runtime::actor::Ended;
 use crate::runtime::budget::pause;
@@ -7,7 +8,6 @@ use crate::runtime::chat::{ChatExports, ChatHandle};
 use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
-use crate::limits;
 use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;

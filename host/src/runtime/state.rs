@@ -78,7 +78,10 @@ fn limit_of(words: &str, context: &Context) -> String {
     if words.contains("handle limit exceeded") {
         let fix = context
             .gate
-            .too_many_own("holds too many streams, futures and calls", guest_limits::handles(limits))
+            .too_many_own(
+                "holds too many streams, futures and calls",
+                guest_limits::handles(limits),
+            )
             .0;
         return format!("trap: {fix}");
     }

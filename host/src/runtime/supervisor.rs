@@ -4,13 +4,13 @@
 //! One task holds all of this state and takes commands in order, so no two starts or stops can cross.
 
 use crate::capabilities::Context;
+use crate::limits;
 use crate::model::plugin::{Failure, State as PluginState, Status};
 use crate::runtime::actor::{self, Ended, Exports, Handle};
 use crate::runtime::budget::RestartBudget;
 use crate::runtime::facts::Measured;
 use crate::runtime::port::CallError;
 use crate::runtime::state::State;
-use crate::limits;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -8,12 +8,12 @@ use super::fixtures;
 use super::port::{CallError, Feed, TunnelProvider};
 use super::*;
 use crate::config::resolved::{Grants, Limits};
+use crate::limits;
 use crate::model::plugin::Availability;
 use crate::outgoing::port::{OutgoingError, Request, Response};
 use crate::process::port as process;
 use crate::store::port::KvError;
 use crate::time::SystemClock;
-use crate::limits;
 use futures::future::BoxFuture;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! A tunnel provider as a component.
 
+use crate::limits;
 use crate::model::{plugin, tunnel};
 use crate::runtime::actor::{Ended, Exports, Handle};
 use crate::runtime::facts::Measured;
@@ -7,7 +8,6 @@ use crate::runtime::port::{Call, RunFailure, Supervised, TunnelProvider, TunnelR
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::{convert, pipe};
-use crate::limits;
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Failure;
 use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;

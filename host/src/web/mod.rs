@@ -15,6 +15,7 @@
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
 //! the whole client is small enough to read.
 
+mod answers;
 mod api;
 mod assets;
 #[cfg(unix)]
@@ -30,6 +31,7 @@ mod pages;
 pub mod port;
 mod probe;
 mod serve;
+mod slots;
 
 pub use ingress::{Connection, Ingress, Site};
 pub use port::Services;
@@ -88,6 +90,7 @@ pub fn router(state: WebState) -> Router {
         .route("/login", get(pages::login::page).post(pages::login::submit))
         .route("/logout", post(pages::account::logout))
         .route("/account", get(pages::account::page).post(pages::account::change))
+        .route("/account/access", get(pages::access::page).post(pages::access::end))
         .route("/account/logout-others", post(pages::account::logout_others))
         .route("/status", get(pages::status::page))
         .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))

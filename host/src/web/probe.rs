@@ -9,8 +9,8 @@
 //! | `GET /probe/NONCE/socket` | a WebSocket: sends the proof, and what it is sent |
 
 use super::{Connection, Ingress};
-use crate::services::tunnel::Proof;
 use crate::limits::PROBE;
+use crate::services::tunnel::Proof;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::Path;

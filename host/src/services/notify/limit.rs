@@ -3,8 +3,8 @@
 //!
 //! No kind gets more than half of the hour: whoever tries passwords must not be able to hide that a tunnel failed.
 
-use crate::model::notice::{Kind, Notice};
 use crate::limits::{NOTIFY_PAUSE, NOTIFY_WINDOW};
+use crate::model::notice::{Kind, Notice};
 use std::collections::{HashMap, VecDeque};
 use tokio::time::Instant;
 

@@ -7,8 +7,8 @@
 mod limit;
 pub mod look;
 
-use crate::model::notice::{Kind, Notice};
 use crate::limits;
+use crate::model::notice::{Kind, Notice};
 use futures::future::BoxFuture;
 use limit::Limiter;
 use std::collections::BTreeSet;

@@ -3,9 +3,9 @@
 use super::Serving;
 use crate::config::changes::{Change, Values, show};
 use crate::config::resolved::{Config, Tunnel};
+use crate::limits;
 use crate::model::plugin::Kind;
 use crate::model::reload::Effect;
-use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
