@@ -14,6 +14,9 @@ const fn ms(n: u64) -> Duration {
 pub const EPOCH_TICK: Duration = ms(10);
 /// CPU a guest may use between two returns to the host.
 pub const GUEST_CPU: Duration = secs(2);
+/// The span over which a plugin's CPU is counted, and between two lines in the log that say it is slowed down.
+pub const CPU_WINDOW: Duration = secs(60);
+pub const CPU_SAID: Duration = secs(3600);
 /// A call into a plugin that does not say otherwise.
 pub const PLUGIN_CALL: Duration = secs(60);
 /// Until a plugin has to be up after its start (describe answered).
@@ -33,8 +36,18 @@ pub const RETRY_LATER: Duration = secs(300);
 /// An HTTP request of a plugin, until the headers are here.
 pub const HTTP_HEADERS: Duration = secs(30);
 pub const HTTP_CONNECT: Duration = secs(10);
+/// Until the process around a child has said whether the child runs.
+pub const PROCESS_START: Duration = secs(10);
+/// For what a child's pipes still hold once no writer is left.
+pub const PROCESS_DRAIN: Duration = secs(2);
 /// A process run to its end for a plugin, at most.
 pub const PROCESS_RUN: Duration = secs(60);
+/// All steps of a stop sequence together, whatever each of them says.
+pub const PROCESS_STOP: Duration = secs(30);
+/// The order to start or to stop a process, with what it waits for: another order, the stop sequence, SIGKILL.
+pub const PROCESS_ORDER: Duration = secs(90);
+/// The span in which a plugin's starts of processes are counted.
+pub const PROCESS_STARTS_WINDOW: Duration = secs(60);
 /// After the last step of a stop sequence and SIGTERM, before SIGKILL.
 pub const PROCESS_GRACE: Duration = secs(5);
 /// The whole orderly shutdown of the host.
@@ -109,8 +122,212 @@ pub const HTTP_IDLE: Duration = secs(1);
 pub const AUDIT_FOLD: Duration = secs(60);
 /// For the lock beside the audit, which a command may hold; then the line is written without it.
 pub const AUDIT_LOCK: Duration = secs(1);
+/// The span in which the bytes are counted that a plugin writes into its store.
+pub const STORE_WRITES_WINDOW: Duration = secs(60);
+/// How long another process may hold the database's write lock.
+pub const STORE_BUSY: Duration = secs(5);
+/// How long writing waits for who reads from the write-ahead log, when that has reached [`WAL_MOST`].
+pub const WAL_WAIT: Duration = ms(500);
+/// While nothing is written, between two checks of whether anything could be saved.
+pub const STORE_CHECK: Duration = secs(5);
+/// The span in which the notes about one thing are counted.
+pub const ACTIVITY_WINDOW: Duration = secs(60);
+/// A note that repeats the last one of its subject within this time is not another one.
+pub const ACTIVITY_AGAIN: Duration = secs(10 * 60);
+/// A half written file of the cache this old belongs to nobody any more.
+pub const CODE_CACHE_PARTIAL: Duration = secs(3600);
+/// Half a backup this old belongs to nobody any more.
+pub const BACKUP_ABANDONED: Duration = secs(24 * 3600);
 
 // ---- Amounts: what a plugin, a child, a peer or a file can make the host hold, write or show. Each has a hostile test.
+
+// Instances of plugins.
+
+/// Memory of a plugin whose manifest asks for no more and whose `limits.memory` says nothing.
+pub const PLUGIN_MEMORY: u64 = 64 << 20;
+/// Calls and streams that may wait in the host for one plugin, by default and at most (`limits.streams`).
+pub const PLUGIN_STREAMS: u32 = 64;
+pub const PLUGIN_STREAMS_MOST: u32 = 10_000;
+/// Processes that a plugin may run at once, by default and at most (`limits.processes`).
+pub const PLUGIN_PROCESSES: u32 = 8;
+pub const PLUGIN_PROCESSES_MOST: u32 = 1_000;
+/// CPU of a plugin over [`CPU_WINDOW`] in percent of one core, by default, for a login plugin, and at most
+/// (`limits.cpu_share`).
+pub const PLUGIN_CPU_SHARE: u32 = 50;
+pub const AUTH_CPU_SHARE: u32 = 200;
+pub const PLUGIN_CPU_SHARE_MOST: u32 = 400;
+/// Lines a second that a plugin may log, by default and at most (`limits.log_lines`).
+pub const PLUGIN_LOG_LINES: u32 = 100;
+pub const PLUGIN_LOG_LINES_MOST: u32 = 100_000;
+/// Bytes of a line that a plugin logs or writes to a standard stream.
+pub const PLUGIN_LINE_BYTES: usize = 8 << 10;
+/// Lines of standard error kept for the cause of a trap.
+pub const PLUGIN_LAST_LINES: usize = 6;
+/// Functions of a plugin that the cause of a trap names, and bytes of each name.
+pub const TRACE_FRAMES: usize = 6;
+pub const TRACE_NAME_BYTES: usize = 160;
+/// Core instances, tables and memories of one store.
+pub const PLUGIN_INSTANCES: usize = 128;
+pub const PLUGIN_TABLES: usize = 64;
+pub const PLUGIN_MEMORIES: usize = 32;
+/// Elements over all tables of a store; each takes a pointer or two of the host.
+pub const PLUGIN_TABLE_ELEMENTS: usize = 1 << 20;
+/// Bytes that a guest may hand over in one go, where its memory is larger.
+pub const PLUGIN_HANDED_OVER: usize = 64 << 20;
+/// Calls that wait for an instance to take them, and calls that may run in it at once.
+pub const CALL_QUEUE: usize = 64;
+pub const CALLS: usize = 256;
+/// Calls without an answer after which an instance is restarted: well below the places there are.
+pub const CALLS_HANGING: isize = 16;
+/// Threads and instances of the login plugin: each instance may hold the memory of one password hash.
+pub const AUTH_THREADS: usize = 2;
+pub const AUTH_INSTANCES: usize = 4;
+/// Batches of a plugin's stream that wait for the host, and items in a batch.
+pub const STREAM_BATCHES: usize = 4;
+pub const STREAM_BATCH: usize = 256;
+/// Lines that are handed to a plugin in one go.
+pub const LINES_BATCH: usize = 64;
+/// Events that wait for the service before the plugin is held back.
+pub const TUNNEL_EVENTS: usize = 64;
+pub const CHAT_EVENTS: usize = 256;
+/// Bytes of text in an event of a chat that takes all places at once.
+pub const CHAT_EVENT_LARGE: usize = 64 << 10;
+
+// What a plugin says.
+
+/// Bytes of an id: of a session, a message, a part, a permission request; of a subject.
+pub const ID_BYTES: usize = 512;
+/// Bytes of a title or a name.
+pub const TITLE_BYTES: usize = 512;
+/// Bytes of an address; one that was truncated is none, for the mark is in it.
+pub const URL_BYTES: usize = 2 << 10;
+/// Bytes of a sentence for the operator, with the lines to paste.
+pub const SENTENCE_BYTES: usize = 8 << 10;
+/// Bytes of what an agent or a model writes in one part.
+pub const PART_BYTES: usize = 4 << 20;
+/// Entries of a list that people read.
+pub const LIST_ENTRIES: usize = 64;
+/// Sessions that may run, and permission requests that may wait, when a connection opens.
+pub const OPEN_SESSIONS: usize = 1_000;
+/// Bytes of a login's state: it travels to the browser and back, sealed.
+pub const LOGIN_STATE_BYTES: usize = 64 << 10;
+
+// Capabilities.
+
+/// Bytes of a key and of a value of the store, and keys that are listed in one call.
+pub const STORE_KEY_BYTES: usize = 256;
+pub const STORE_VALUE_BYTES: usize = 1 << 20;
+pub const STORE_KEYS_LISTED: u32 = 1_000;
+/// Keys of one plugin's store. All of them are counted for each write.
+pub const STORE_KEYS: i64 = 10_000;
+/// Bytes that a plugin may write into its store within [`STORE_WRITES_WINDOW`] (`limits.store_writes`), and what each write
+/// counts on top: a page of the database and one of its index.
+pub const STORE_WRITES: u64 = 32 << 20;
+pub const STORE_WRITE_COST: usize = 8 << 10;
+/// Generated secrets of one plugin: they live as long as the host.
+pub const GENERATED_SECRETS: usize = 64;
+/// Headers of an HTTP request, and bytes of all of them together, with the secrets in them.
+pub const HTTP_HEADER_COUNT: usize = 64;
+pub const HTTP_HEADER_BYTES: usize = 64 << 10;
+/// Chunks of an HTTP body that wait for the plugin.
+pub const HTTP_BODY_CHUNKS: usize = 16;
+/// Bytes of the answer to the host's own check of a public address, which should be 64.
+pub const PROBE_ANSWER_BYTES: usize = 1 << 10;
+
+// Child processes.
+
+/// Bytes of a process's name; names become directories. A plugin's name and a tunnel's with a dot between fit.
+pub const PROCESS_NAME_BYTES: usize = 129;
+/// What one specification may ask for: ports, files, arguments and environment variables; the bytes of the files together,
+/// of the arguments together and of the variables together; the bytes of the name of a port, a file or a variable.
+pub const PROCESS_PORTS: usize = 16;
+pub const PROCESS_FILES: usize = 32;
+pub const PROCESS_FILES_BYTES: usize = 1 << 20;
+pub const PROCESS_ARGS: usize = 256;
+pub const PROCESS_ENV: usize = 256;
+pub const PROCESS_ARGS_BYTES: usize = 128 << 10;
+pub const PROCESS_WORD_BYTES: usize = 128;
+/// Steps of a stop sequence, and bytes of the requests in it.
+pub const PROCESS_STOP_STEPS: usize = 16;
+pub const PROCESS_STOP_BYTES: usize = 16 << 10;
+/// Bytes of a path that a plugin names.
+pub const PATH_BYTES: usize = 4 << 10;
+/// Ended processes of one plugin that are kept, for their exit and their last lines.
+pub const PROCESS_ENDED: usize = 8;
+/// Starts of one plugin within [`PROCESS_STARTS_WINDOW`], those that are run to their end among them.
+pub const PROCESS_STARTS: u32 = 120;
+/// Lines of a process that are kept, bytes of all of them, and of one; a longer one becomes several.
+pub const PROCESS_LINES: usize = 1_000;
+pub const PROCESS_LINES_BYTES: usize = 1 << 20;
+pub const PROCESS_LINE_BYTES: usize = 8 << 10;
+/// Lines on their way to a reader, on top of those kept.
+pub const PROCESS_LINES_QUEUE: usize = 16;
+/// Bytes read from a process in one go, and kept of each stream of a process that is run to its end.
+pub const PROCESS_CHUNK: usize = 16 << 10;
+pub const PROCESS_RUN_OUTPUT: usize = 256 << 10;
+
+// Files of the operator.
+
+/// Bytes of the configuration, of a component, and of a secret's file.
+pub const CONFIG_BYTES: u64 = 1 << 20;
+pub const COMPONENT_BYTES: u64 = 256 << 20;
+pub const SECRET_BYTES: u64 = 64 << 10;
+/// Bytes of a log file, and how many of them are kept: weeks of ordinary use.
+pub const LOG_SIZE: u64 = 10 << 20;
+pub const LOG_FILES: u32 = 5;
+/// Bytes of the log that are looked through for the lines of one plugin or tunnel.
+pub const LOG_SEARCHED: u64 = 2 << 20;
+/// Files of the cache of compiled code, and bytes of all of them. What this process has loaded stays.
+pub const CODE_CACHE_FILES: usize = 64;
+pub const CODE_CACHE_BYTES: u64 = 512 << 20;
+/// Bytes of a backup's manifest.
+pub const BACKUP_MANIFEST_BYTES: u64 = 4 << 20;
+
+// The database.
+
+/// Jobs in one transaction, so that the first of them does not wait for ever.
+pub const STORE_BATCH: usize = 256;
+/// Readers that are kept open between uses.
+pub const STORE_READERS: usize = 4;
+/// Commits after which the write-ahead log is moved into the database; bytes after which it is, and that are left of it
+/// when all of it was; and bytes at which writing waits until it was.
+pub const WAL_COMMITS: u32 = 500;
+pub const WAL_KEPT: u64 = 8 << 20;
+pub const WAL_MOST: u64 = 64 << 20;
+/// Notes of what happened: shown, kept, waiting for the disk; and characters of one.
+pub const ACTIVITY_SHOWN: u32 = 100;
+pub const ACTIVITY_KEPT: i64 = 2_000;
+pub const ACTIVITY_QUEUE: usize = 1_000;
+pub const ACTIVITY_CHARS: usize = 500;
+/// Notes about one thing that are kept within [`ACTIVITY_WINDOW`], and things that are told apart for that.
+pub const ACTIVITY_NOTES: u32 = 60;
+pub const ACTIVITY_SUBJECTS: usize = 256;
+
+// The page, its API, and what is sent to the owner.
+
+/// Bytes of a text that is rendered as Markdown, of the HTML that is kept, and blocks within blocks: the sanitiser's time
+/// grows with the square of the depth.
+pub const MARKDOWN_BYTES: usize = 256 << 10;
+pub const MARKDOWN_CACHE: usize = 8 << 20;
+pub const MARKDOWN_DEPTH: usize = 64;
+/// Notes on the status page, of everything and of one tunnel.
+pub const STATUS_ACTIVITY: usize = 30;
+pub const STATUS_HISTORY: usize = 10;
+/// Bytes of the body of an API request: a prompt of half a mebibyte, escaped.
+pub const API_BODY_BYTES: usize = 2 << 20;
+/// Lines of the log in one answer of the API.
+pub const API_LOG_LINES: usize = 1_000;
+/// Bytes of the nonce in the host's check of its public address.
+pub const PROBE_NONCE_BYTES: usize = 256;
+/// Connections of the metrics' listener, and bytes of a request's header there.
+pub const METRICS_CONNECTIONS: usize = 16;
+pub const METRICS_HEADER_BYTES: usize = 16 << 10;
+/// Messages to the owner that wait; and within [`NOTIFY_WINDOW`], of all kinds and of one.
+pub const NOTIFY_QUEUE: usize = 64;
+pub const NOTIFY_MOST: usize = 30;
+pub const NOTIFY_MOST_OF_A_KIND: usize = NOTIFY_MOST / 2;
+
+// Logins, the audit and the listeners.
 
 /// Lines, and bytes of them, that wait for a terminal or for the disk of the log; more are dropped and counted.
 pub const LOG_WAITING_LINES: usize = 1024;
@@ -137,3 +354,8 @@ pub const LOGIN_STEPS_USED: usize = 16_384;
 pub const CONNECTIONS: usize = 512;
 pub const CONNECTIONS_OF_A_NETWORK: usize = 8;
 pub const CONNECTIONS_OF_THIS_MACHINE: usize = 8;
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

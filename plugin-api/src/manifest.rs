@@ -21,6 +21,7 @@
 //! [capabilities.process.bore]         # a binary by name
 //! reason = "…"
 //! inherit-env = false
+//! env = ["BORE_SECRET", "BORE_*"]     # the environment variables it sets; {config:KEY}: those named in that table
 //!
 //! [[capabilities.http]]
 //! url = "https://api.example.org"     # scheme and host; {config:KEY} may stand for a key's value
@@ -202,6 +203,10 @@ pub struct ProcessRequest {
     /// Wants to start with the operator's environment.
     #[serde(default, rename = "inherit-env")]
     pub inherit_env: bool,
+    /// The environment variables that it sets: `NAME`; `PREFIX_*`; `{config:KEY}` for the names that the operator wrote into
+    /// that table. It may set no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,7 +17,6 @@ pub use status::{FakeConfig, FakeStatus, FakeTunnels};
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
-use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use nexus::model::chat::{
     Admission, Answer, Ask, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,

@@ -1,12 +1,11 @@
 //! Logins that pretend.
 
-use super::{PASSWORD, TOKEN};
+use super::{PASSWORD, TOKEN, now};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus::runtime::port::auth::{Field, FieldKind, Input};
 use nexus::services::auth::{Device, Listed, Login as Stored};
 use nexus::store::accounts::User;
-use nexus::time::{Clock as _, SystemClock};
 use nexus::web::port::{
     Access, ApiError, AuthApi, ChangeOutcome, End, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply,
     SetupOutcome, Visitor,

@@ -181,6 +181,7 @@ fn details(status: &plugin::Status) -> plugin::Details {
             events: 20_511,
             memory_peak: 3 << 20,
             cpu_ms: 4_210,
+            cpu_paused_ms: 0,
             denied: u64::from(tunnel),
             log_dropped: 0,
         },

@@ -15,8 +15,6 @@ use std::path::{Component, Path};
 /// Of the archive's layout.
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
-/// More than a manifest of any data directory.
-const MANIFEST_BYTES: u64 = 4 << 20;
 
 /// What stays out of a backup, by the first part of its path in the data directory, and why.
 const LEFT_OUT: [(&str, &str); 9] = [

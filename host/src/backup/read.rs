@@ -2,9 +2,9 @@
 
 use super::write::Hashed;
 use super::{
-    BEFORE, FORMAT, MANIFEST, MANIFEST_BYTES, Manifest, RESTORING, Staging, check_path, left_out, private_dir,
-    private_file, sync_dir,
+    BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, Staging, check_path, left_out, private_dir, private_file, sync_dir,
 };
+use crate::limits;
 use crate::store::lock::Lock;
 use crate::store::snapshot;
 use anyhow::{Context as _, bail};
@@ -91,7 +91,7 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         bail!("it is no backup of nexus: {MANIFEST} does not come first");
     }
     let mut text = Vec::new();
-    first.take(MANIFEST_BYTES).read_to_end(&mut text)?;
+    first.take(limits::BACKUP_MANIFEST_BYTES).read_to_end(&mut text)?;
     let manifest = manifest(&text)?;
     let mut expected = BTreeMap::new();
     let mut total: u64 = 0;

@@ -1,6 +1,7 @@
 //! Writes a backup, while nexus runs or not.
 
 use super::{Entry, FORMAT, MANIFEST, Manifest, STAGING, Staging, hex, left_out, private_file, sync_dir};
+use crate::limits;
 use crate::store::{Store, snapshot};
 use anyhow::{Context as _, bail};
 use flate2::Compression;
@@ -9,10 +10,6 @@ use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// Half a backup this old belongs to nobody any more.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// What was written.
 #[derive(Debug)]
@@ -87,7 +84,7 @@ fn clear_abandoned(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|m| m.modified()).map(|t| t.elapsed());
         if entry.file_name().to_string_lossy().starts_with(STAGING)
-            && age.is_ok_and(|age| age.is_ok_and(|age| age > ABANDONED))
+            && age.is_ok_and(|age| age.is_ok_and(|age| age > limits::BACKUP_ABANDONED))
         {
             let _ = fs::remove_dir_all(entry.path());
         }

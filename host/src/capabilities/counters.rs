@@ -17,6 +17,7 @@ pub struct Counters {
     events: AtomicU64,
     memory_peak: AtomicU64,
     cpu_nanoseconds: AtomicU64,
+    paused_ms: AtomicU64,
     denied: AtomicU64,
     log_dropped: AtomicU64,
 }
@@ -53,6 +54,12 @@ impl Counters {
             .fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), ORDER);
     }
 
+    /// It was made to wait for its share of CPU.
+    pub fn paused(&self, pause: Duration) {
+        self.paused_ms
+            .fetch_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), ORDER);
+    }
+
     pub fn figures(&self, at: Millis) -> Figures {
         Figures {
             at,
@@ -62,6 +69,7 @@ impl Counters {
             events: self.events.load(ORDER),
             memory_peak: self.memory_peak.load(ORDER),
             cpu_ms: self.cpu_nanoseconds.load(ORDER) / 1_000_000,
+            cpu_paused_ms: self.paused_ms.load(ORDER),
             denied: self.denied.load(ORDER),
             log_dropped: self.log_dropped.load(ORDER),
         }

@@ -3,11 +3,13 @@
 //! It knows the plugin's name, its grants and its limits, all fixed for the life of a loaded plugin, and does no I/O
 //! but looking for a binary and a directory. A refusal says which TOML would allow it, ready to be pasted.
 
-use super::Counters;
-use crate::config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret};
-use crate::config::{MOST_PROCESSES, MOST_STREAMS, requested_http};
+use super::environment::{Refused, Variables};
+use super::{Allowance, Counters};
+use crate::config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
+use crate::config::{requested_http, show_duration, show_size};
+use crate::limits;
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_plugin_api::manifest::Manifest;
+use nexus_plugin_api::manifest::{Manifest, ProcessRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -22,27 +24,14 @@ impl From<Denial> for Error {
     }
 }
 
-/// Environment variables that make a granted program load other code than its own.
-const LOADER_PREFIXES: [&str; 4] = ["LD_", "DYLD_", "NEXUS_", "BUN_"];
-const LOADER_NAMES: [&str; 10] = [
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "BASH_ENV",
-    "ENV",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "PERL5OPT",
-    "PERL5LIB",
-    "RUBYOPT",
-    "GCONV_PATH",
-];
-
 /// What the manifest asks for. Nothing else can be granted, so a refusal offers no TOML for anything else: the
 /// configuration would refuse it.
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
     /// Binary → whether it asks for the operator's environment too.
     pub processes: BTreeMap<String, bool>,
+    /// Binary → what it may set in its environment.
+    pub variables: BTreeMap<String, Variables>,
     pub http: Vec<HttpGrant>,
     /// Bytes of the store.
     pub store: Option<u64>,
@@ -52,8 +41,11 @@ pub struct Requests {
 impl Requests {
     pub fn of(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Self {
         let asked = &manifest.capabilities;
+        let variables =
+            |(name, request): (&String, &ProcessRequest)| (name.clone(), Variables::of(manifest, &request.env, config));
         Self {
             processes: asked.process.iter().map(|(n, r)| (n.clone(), r.inherit_env)).collect(),
+            variables: asked.process.iter().map(variables).collect(),
             http: requested_http(manifest, config),
             store: asked.store.as_ref().map(|store| store.quota),
             secrets: manifest.secrets().map(str::to_owned).collect(),
@@ -66,6 +58,7 @@ pub struct Gate {
     requests: Requests,
     grants: Grants,
     limits: Limits,
+    builtin: bool,
     /// Where the host itself installs programs.
     tools: PathBuf,
     counters: Arc<Counters>,
@@ -78,6 +71,7 @@ impl Gate {
             requests,
             grants: plugin.grants.clone(),
             limits: plugin.limits.clone(),
+            builtin: plugin.source == Source::Builtin,
             tools: data_dir.join("tools"),
             counters: Arc::default(),
         }
@@ -217,8 +211,8 @@ impl Gate {
     /// Whether a program may be run this way.
     ///
     /// # Errors
-    /// No grant for the binary, or none for the operator's environment, or the environment would make the program load
-    /// code that was not granted.
+    /// No grant for the binary, or none for the operator's environment, or a variable that the plugin may not set: see
+    /// [`super::environment`].
     pub fn run(&self, binary: &str, inherit_env: bool, env: &[(String, String)]) -> Result<(), Denial> {
         let grant = self.process(binary)?;
         if inherit_env && !grant.inherit_env {
@@ -233,15 +227,31 @@ impl Gate {
                 asked.then_some(fix),
             ));
         }
+        let none = Variables::default();
+        let variables = self.requests.variables.get(binary).unwrap_or(&none);
         for (name, _) in env {
-            let upper = name.to_ascii_uppercase();
-            if LOADER_PREFIXES.iter().any(|p| upper.starts_with(p)) || LOADER_NAMES.contains(&upper.as_str()) {
-                return Err(self.refuse(format!(
-                    "The plugin {} may not set {name} for `{binary}`: it would run code that you did not allow. No \
-                     grant allows this; a wrapper script of your own as the binary's `path` can set it.",
-                    self.plugin
-                )));
-            }
+            let Err(refused) = variables.admit(name, self.builtin) else {
+                continue;
+            };
+            let why = match refused {
+                Refused::Loads => {
+                    "it would run code that you did not allow. No grant allows this; a wrapper script of your own as the binary's \
+                     `path` can set it."
+                }
+                Refused::Leads => {
+                    "it would lead the program elsewhere. No grant allows this; a wrapper script of your own as the binary's \
+                     `path` can set it."
+                }
+                Refused::NotNamed => {
+                    "its manifest does not name it. The plugin's author has to add it to `env` in \
+                     `[capabilities.process.NAME]` of plugin.toml."
+                }
+            };
+            return Err(self.refuse(format!(
+                "The plugin {} may not set {} for `{binary}`: {why}",
+                self.plugin,
+                clip(name)
+            )));
         }
         Ok(())
     }
@@ -348,13 +358,15 @@ impl Gate {
     }
 
     pub fn too_many_streams(&self) -> Denial {
-        self.limit("waits for", "streams", self.limits.streams, MOST_STREAMS)
+        self.limit("waits for", "streams", self.limits.streams, limits::PLUGIN_STREAMS_MOST)
     }
 
     /// For what the plugin does by itself, where no call can be refused: the cause of its fall. `most`: what follows from the
     /// limit of streams.
     pub fn too_many_own(&self, what: &str, most: usize) -> Denial {
-        let more = self.limit("waits for", "streams", self.limits.streams, MOST_STREAMS).0;
+        let more = self
+            .limit("waits for", "streams", self.limits.streams, limits::PLUGIN_STREAMS_MOST)
+            .0;
         let fix = more.split_once("To allow more:").map_or("", |(_, toml)| toml);
         let name = &self.plugin;
         let what = format!("The plugin {name} {what} at once: more than {most}, its limit.");
@@ -372,7 +384,63 @@ impl Gate {
         if running < self.limits.processes as usize {
             return Ok(());
         }
-        Err(self.limit("runs", "processes", self.limits.processes, MOST_PROCESSES))
+        Err(self.limit(
+            "runs",
+            "processes",
+            self.limits.processes,
+            limits::PLUGIN_PROCESSES_MOST,
+        ))
+    }
+
+    /// What to write where its memory is not enough; with the blank before it.
+    pub(crate) fn more_memory(&self) -> String {
+        let more = show_size(self.limits.memory.saturating_mul(2));
+        format!(" To allow more:\n[plugin.{}.limits]\nmemory = \"{more}\"", self.plugin)
+    }
+
+    /// What to write where a turn of it takes too long.
+    pub(crate) fn more_cpu(&self) -> String {
+        let more = show_duration(self.limits.cpu.saturating_mul(2));
+        format!(" To allow more:\n[plugin.{}.limits]\ncpu = \"{more}\"", self.plugin)
+    }
+
+    /// What to write where its answers take too long.
+    pub(crate) fn more_time(&self) -> String {
+        let more = show_duration(self.limits.call.saturating_mul(2));
+        format!(" To allow more:\n[plugin.{}.limits]\ncall = \"{more}\"", self.plugin)
+    }
+
+    /// # Errors
+    /// It started so many in the last minute that it has to wait.
+    pub(crate) fn another_start(&self, started: &Allowance) -> Result<(), Denial> {
+        let Some(wait) = started.wait(1.0) else { return Ok(()) };
+        let (name, most) = (&self.plugin, limits::PROCESS_STARTS);
+        Err(self.refuse(format!(
+            "The plugin {name} started more than {most} processes within {} s, and no configuration can allow more. It can go \
+             on in {} s.",
+            limits::PROCESS_STARTS_WINDOW.as_secs(),
+            wait.as_secs() + 1
+        )))
+    }
+
+    /// `bytes`: of a key and its value.
+    ///
+    /// # Errors
+    /// It wrote so much in the last minute that it has to wait.
+    pub(crate) fn write(&self, writes: &Allowance, bytes: usize) -> Result<(), Denial> {
+        let cost = bytes.saturating_add(limits::STORE_WRITE_COST);
+        let Err(wait) = writes.take(cost as f64) else {
+            return Ok(());
+        };
+        let (name, most) = (&self.plugin, self.limits.store_writes);
+        let more = most.max(cost as u64).saturating_mul(2);
+        Err(self.refuse(format!(
+            "The plugin {name} writes more than {} a minute into its store, its limit. It can go on in {} s. To allow \
+             more:\n[plugin.{name}.limits]\nstore_writes = \"{}\"",
+            show_size(most),
+            wait.as_secs().saturating_add(1),
+            show_size(more)
+        )))
     }
 
     fn limit(&self, verb: &str, what: &str, most: u32, ceiling: u32) -> Denial {
@@ -406,6 +474,12 @@ impl Gate {
         self.counters.denied();
         Denial(why)
     }
+}
+
+/// A name that a plugin made up, fit to be shown.
+fn clip(name: &str) -> String {
+    let short: String = name.chars().take(80).collect();
+    nexus_plugin_api::text::literal(&short).replace(['\n', '\t'], " ")
 }
 
 /// The directory itself: a symbolic link below `home` leads nowhere else.

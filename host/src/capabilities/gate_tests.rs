@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::config::resolved::Source;
 use std::time::Duration;
 
 fn plugin(grants: Grants) -> Plugin {
@@ -15,6 +14,8 @@ fn plugin(grants: Grants) -> Plugin {
         limits: Limits {
             memory: 1 << 20,
             cpu: Duration::from_secs(1),
+            cpu_share: 100,
+            store_writes: 1 << 20,
             call: Duration::from_secs(1),
             streams: 4,
             processes: 1,
@@ -42,6 +43,7 @@ description = "d"
 [capabilities.process.tool]
 reason = "r"
 inherit-env = true
+env = ["TOOL_*"]
 [[capabilities.http]]
 url = "https://other.example:8443"
 reason = "r"
@@ -180,7 +182,7 @@ fn a_program_needs_its_grant() {
     let denial = gate(Grants::default()).run("tool", false, &[]).unwrap_err();
     assert!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["path"].is_str());
     assert_eq!(
-        gate(program(PLAIN)).run("tool", false, &[("HOME".into(), "/".into())]),
+        gate(program(PLAIN)).run("tool", false, &[("TOOL_HOME".into(), "/".into())]),
         Ok(())
     );
     let denial = gate(program(PLAIN)).run("tool", true, &[]).unwrap_err();
@@ -198,20 +200,71 @@ fn a_program_needs_its_grant() {
     );
 }
 
-#[test]
-fn the_environment_cannot_bring_other_code() {
-    for name in [
-        "LD_PRELOAD",
-        "ld_audit",
-        "DYLD_INSERT_LIBRARIES",
-        "NODE_OPTIONS",
-        "NEXUS_INSTANCE",
-    ] {
-        let denial = gate(program(PLAIN))
-            .run("tool", false, &[(name.into(), "{file:x}".into())])
-            .unwrap_err();
-        assert!(denial.0.contains(name), "{}", denial.0);
+#[tokio::test]
+async fn what_is_written_over_time_has_an_end_that_can_be_raised() {
+    let g = gate(Grants::default());
+    let minute = std::time::Duration::from_secs(60);
+    let rate = |g: &Gate| Allowance::new(g.limits().store_writes as f64, minute);
+    // The store of a hostile plugin: the same key again and again.
+    let flood = |g: &Gate, bytes: usize| {
+        let writes = rate(g);
+        let mut written = 0_u64;
+        loop {
+            match g.write(&writes, bytes) {
+                Ok(()) => written += bytes as u64,
+                Err(denial) => return (written, denial),
+            }
+        }
+    };
+    let (written, denial) = flood(&g, 200_000);
+    assert!(written <= g.limits().store_writes, "{written}");
+    assert!(denial.0.contains("writes more than 1 MiB a minute"), "{}", denial.0);
+    let raised = configured(Some(&denial));
+    assert_eq!(raised.limits().store_writes, 2 << 20);
+    assert!(flood(&raised, 200_000).0 > written);
+    // Nothing is not free either: each write is a page of the database.
+    let writes = rate(&g);
+    let empty = (0..1_000_000).take_while(|_| g.write(&writes, 0).is_ok()).count();
+    assert!(empty <= 128, "{empty}");
+    // One that is larger than the limit itself: what is printed allows it.
+    let (none, denial) = flood(&g, 3 << 20);
+    assert_eq!(none, 0);
+    assert!(flood(&configured(Some(&denial)), 3 << 20).0 > 0, "{}", denial.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_of_processes_have_a_rate() {
+    let g = gate(Grants::default());
+    let started = Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW);
+    let start = || g.another_start(&started).map(|()| started.used(1.0));
+    for _ in 0..limits::PROCESS_STARTS {
+        start().unwrap();
     }
+    assert!(
+        start()
+            .unwrap_err()
+            .0
+            .contains("started more than 120 processes within 60 s")
+    );
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    start().unwrap();
+}
+
+#[test]
+fn a_variable_that_may_not_be_set_is_refused_in_words() {
+    let run = |name: &str| gate(program(PLAIN)).run("tool", false, &[(name.into(), "{file:x}".into())]);
+    assert_eq!(run("TOOL_X"), Ok(()));
+    for (name, why) in [
+        ("LD_PRELOAD", "would run code"),
+        ("A\nLD_PRELOAD", "does not name it"),
+        ("PATH", "would lead the program elsewhere"),
+        ("OTHER", "its manifest does not name it"),
+    ] {
+        let denial = run(name).unwrap_err().0;
+        assert!(denial.contains(why) && !denial.contains('\n'), "{denial}");
+    }
+    let long = run(&"x".repeat(1 << 20)).unwrap_err().0;
+    assert!(long.len() < 400, "{}", long.len());
 }
 
 #[test]

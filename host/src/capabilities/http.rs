@@ -96,7 +96,8 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         }
         other => {
             return Err(Error::Invalid(format!(
-                "`{other}` is not a method that can be sent; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are"
+                "`{}` is not a method that can be sent; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are",
+                other.chars().take(20).collect::<String>()
             )));
         }
     };
@@ -105,7 +106,15 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         gate: Arc::clone(&ctx.gate),
         generated: Arc::clone(&ctx.ports.generated),
     };
+    if request.headers.len() > limits::HTTP_HEADER_COUNT {
+        return Err(Error::Invalid(format!(
+            "a request has at most {} headers, and this one has {}",
+            limits::HTTP_HEADER_COUNT,
+            request.headers.len()
+        )));
+    }
     let mut headers = HeaderMap::new();
+    let mut bytes: usize = 0;
     for Header { name, value } in request.headers {
         let bad = |why: String| Error::Invalid(format!("the header `{name}` cannot be sent: {why}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(e.to_string()))?;
@@ -117,6 +126,13 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
             HeaderError::Refused(why) => Error::Denied(why),
         })?;
         let secret = filled != value;
+        bytes = bytes.saturating_add(name.len() + filled.len());
+        if bytes > limits::HTTP_HEADER_BYTES {
+            return Err(Error::Invalid(format!(
+                "the headers of a request hold at most {} bytes together",
+                limits::HTTP_HEADER_BYTES
+            )));
+        }
         // The value may hold a secret: it is never part of the text of an error.
         let mut value = HeaderValue::from_str(&filled)
             .map_err(|_| bad("its value has characters that no header may have".into()))?;

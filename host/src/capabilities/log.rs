@@ -2,14 +2,11 @@
 
 use super::mask::Mask;
 use super::{Capabilities, Counters};
+use crate::limits;
 use crate::time::{Clock, Millis};
 use nexus_plugin_api::host::caps::log::{Host, Level};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-
-const LINE_BYTES: usize = 8 * 1024;
-/// Lines of standard error kept for the cause of a trap.
-const LAST_WORDS: usize = 6;
 
 /// Where the lines of one plugin go.
 pub struct LogSink {
@@ -71,6 +68,10 @@ impl LogSink {
     }
 
     pub(crate) fn write(&self, level: Level, message: &str) {
+        // A Rust plugin logs the text of a panic instead of writing it to standard error.
+        if matches!(level, Level::Error) && message.starts_with("panicked at") {
+            self.keep(message);
+        }
         let Some(dropped) = self.admit() else { return };
         let plugin = self.plugin.as_str();
         if dropped > 0 {
@@ -92,14 +93,19 @@ impl LogSink {
     /// A line of a standard stream. Standard error is where a panic's text comes from.
     pub(crate) fn stream_line(&self, stderr: bool, line: &str) {
         if stderr {
-            let line = clean(&self.mask.hide(line));
-            let mut state = self.state();
-            if state.last_words.len() == LAST_WORDS {
-                state.last_words.pop_front();
-            }
-            state.last_words.push_back(line);
+            self.keep(line);
         }
         self.write(if stderr { Level::Warn } else { Level::Info }, line);
+    }
+
+    /// For the cause of a trap that may follow.
+    fn keep(&self, line: &str) {
+        let line = clean(&self.mask.hide(line));
+        let mut state = self.state();
+        if state.last_words.len() == limits::PLUGIN_LAST_LINES {
+            state.last_words.pop_front();
+        }
+        state.last_words.push_back(line);
     }
 
     /// The last lines of standard error, and forgets them.
@@ -114,9 +120,9 @@ impl LogSink {
     }
 }
 
-/// At most [`LINE_BYTES`], and no control characters that could forge a line or move a terminal's cursor.
+/// At most [`limits::PLUGIN_LINE_BYTES`], and no control characters that could forge a line or move a terminal's cursor.
 fn clean(message: &str) -> String {
-    let mut end = message.len().min(LINE_BYTES);
+    let mut end = message.len().min(limits::PLUGIN_LINE_BYTES);
     while !message.is_char_boundary(end) {
         end -= 1;
     }
@@ -160,9 +166,9 @@ mod tests {
     #[test]
     fn a_line_is_cut_and_cannot_forge_another() {
         assert_eq!(clean("a\nERROR b\x1b[2J"), "a ERROR b [2J");
-        let long = "ä".repeat(LINE_BYTES);
+        let long = "ä".repeat(limits::PLUGIN_LINE_BYTES);
         let cut = clean(&long);
-        assert!(cut.len() <= LINE_BYTES + '…'.len_utf8() && cut.ends_with('…'));
+        assert!(cut.len() <= limits::PLUGIN_LINE_BYTES + '…'.len_utf8() && cut.ends_with('…'));
     }
 
     #[test]

@@ -5,9 +5,12 @@
 
 pub mod gate;
 
+mod allowance;
 mod clock;
 mod config;
 mod counters;
+mod cpu;
+mod environment;
 mod http;
 pub mod log;
 pub mod mask;
@@ -16,7 +19,9 @@ mod secrets;
 mod store;
 mod streams;
 
+pub(crate) use allowance::Allowance;
 pub use counters::Counters;
+pub use cpu::CpuShare;
 pub use gate::{Denial, Gate, Requests};
 pub use process::Starts;
 pub use secrets::GeneratedSecrets;
@@ -55,6 +60,11 @@ pub struct Context {
     pub workspace: Option<PathBuf>,
     pub log: Arc<LogSink>,
     pub starts: Mutex<Starts>,
+    pub cpu: Arc<CpuShare>,
+    /// Bytes written into its store.
+    pub(crate) writes: Allowance,
+    /// Processes that were started.
+    pub(crate) started: Allowance,
     /// What it did so far. The gate and the log have the same ones.
     pub counters: Arc<Counters>,
 }

@@ -54,6 +54,7 @@ impl Context {
             .filter(|name| key.name != *name)
             .collect();
         self.gate.another_process(others.len())?;
+        self.gate.another_start(&self.started)?;
         let number = starts.next();
         starts.named.insert(number, key.name.clone());
         drop(starts);
@@ -68,6 +69,8 @@ impl Context {
     fn run_place(self: &Arc<Self>) -> Result<Starting, Error> {
         let mut starts = lock(&self.starts);
         self.gate.another_process(starts.runs.len())?;
+        self.gate.another_start(&self.started)?;
+        self.started.used(1.0);
         let number = starts.next();
         starts.runs.insert(number);
         drop(starts);
@@ -96,6 +99,14 @@ impl Context {
     }
 
     async fn spec(&self, spec: wit::Spec) -> Result<port::Spec, Error> {
+        for text in [Some(&spec.binary), spec.cwd.as_ref()].into_iter().flatten() {
+            if text.len() > limits::PATH_BYTES {
+                let (most, found) = (limits::PATH_BYTES, text.len());
+                return Err(Error::Invalid(format!(
+                    "a path has at most {most} bytes, this one has {found}"
+                )));
+            }
+        }
         let inherit = spec.base == wit::EnvironmentBase::Inherit;
         self.gate.run(&spec.binary, inherit, &spec.env)?;
         let (binary, cwd) = self.places(spec.binary, spec.cwd).await?;
@@ -258,7 +269,15 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let key = ctx.key(&name);
             let place = ctx.place(&key)?;
             let (processes, references) = (Arc::clone(&ctx.ports.processes), ctx.references());
-            let running = holding(place, async move { processes.ensure(key, spec, references).await }).await?;
+            let running = holding(place, async move { processes.ensure(key, spec, references).await }).await;
+            // One that is adopted, or refused before anything was done for it, costs nothing.
+            if !matches!(
+                &running,
+                Ok(port::Running { adopted: true, .. }) | Err(Error::Invalid(_))
+            ) {
+                ctx.started.used(1.0);
+            }
+            let running = running?;
             Ok(wit::Running {
                 outcome: if running.adopted {
                     wit::Outcome::Adopted

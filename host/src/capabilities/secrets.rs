@@ -1,14 +1,12 @@
 //! `secrets`: what the operator gave, what the host makes, and the references to both.
 
 use super::{Capabilities, Gate};
+use crate::limits;
 use crate::process::port::References;
 use nexus_plugin_api::host::caps::secrets::Host;
 use nexus_plugin_api::host::caps::types::Error;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// How many generated secrets a plugin may have: they live as long as the host.
-const MOST_GENERATED: usize = 64;
 
 /// Secrets that the host makes on demand. They outlive every instance, so that an adopted process still knows its own,
 /// and end with the host.
@@ -39,9 +37,10 @@ impl GeneratedSecrets {
         if let Some(value) = own.get(name) {
             return Ok(value.clone());
         }
-        if own.len() >= MOST_GENERATED {
+        if own.len() >= limits::GENERATED_SECRETS {
             return Err(format!(
-                "the plugin {plugin} has {MOST_GENERATED} generated secrets already; use their names again"
+                "the plugin {plugin} has {} generated secrets already; use their names again",
+                limits::GENERATED_SECRETS
             ));
         }
         let value = crate::time::random_token().map_err(|e| format!("the operating system gave no randomness: {e}"))?;
@@ -98,7 +97,7 @@ mod tests {
     #[test]
     fn they_cannot_fill_the_memory() {
         let secrets = GeneratedSecrets::default();
-        for n in 0..MOST_GENERATED {
+        for n in 0..limits::GENERATED_SECRETS {
             secrets.get("a", &n.to_string()).unwrap();
         }
         assert!(

@@ -1,14 +1,11 @@
 //! `store`: the plugin's own keys and values, under the quota of its grant.
 
 use super::{Capabilities, Context, Granted, enter};
+use crate::limits;
 use crate::store::port::KvError;
 use nexus_plugin_api::host::caps::store::{Host, HostWithStore};
 use nexus_plugin_api::host::caps::types::Error;
 use wasmtime::component::Accessor;
-
-const MOST_KEYS: u32 = 1000;
-const KEY_BYTES: usize = 256;
-const VALUE_BYTES: usize = 1024 * 1024;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -21,9 +18,10 @@ fn outcome<T>(ctx: &Context, result: Result<T, KvError>) -> Result<T, Error> {
 }
 
 fn check_key(key: &str) -> Result<(), Error> {
-    if key.is_empty() || key.len() > KEY_BYTES {
+    if key.is_empty() || key.len() > limits::STORE_KEY_BYTES {
         return Err(Error::Invalid(format!(
-            "a key of the store has 1 to {KEY_BYTES} bytes, this one has {}",
+            "a key of the store has 1 to {} bytes, this one has {}",
+            limits::STORE_KEY_BYTES,
             key.len()
         )));
     }
@@ -31,9 +29,10 @@ fn check_key(key: &str) -> Result<(), Error> {
 }
 
 fn check_value(value: &[u8]) -> Result<(), Error> {
-    if value.len() > VALUE_BYTES {
+    if value.len() > limits::STORE_VALUE_BYTES {
         return Err(Error::Invalid(format!(
-            "a value of the store has at most {VALUE_BYTES} bytes, this one has {}",
+            "a value of the store has at most {} bytes, this one has {}",
+            limits::STORE_VALUE_BYTES,
             value.len()
         )));
     }
@@ -59,6 +58,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             let quota = ctx.gate.store()?;
             check_key(&key)?;
             check_value(&value)?;
+            ctx.gate.write(&ctx.writes, key.len() + value.len())?;
             outcome(&ctx, ctx.ports.kv.set(ctx.name(), &key, value, quota).await)
         }
         .await)
@@ -69,6 +69,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
             check_key(&key)?;
+            ctx.gate.write(&ctx.writes, key.len())?;
             outcome(&ctx, ctx.ports.kv.delete(ctx.name(), &key).await)
         }
         .await)
@@ -82,7 +83,7 @@ impl<T: Send> HostWithStore<T> for Granted {
                 &ctx,
                 ctx.ports
                     .kv
-                    .keys(ctx.name(), &prefix, after.as_deref(), MOST_KEYS)
+                    .keys(ctx.name(), &prefix, after.as_deref(), limits::STORE_KEYS_LISTED)
                     .await,
             )
         }
@@ -100,6 +101,7 @@ impl<T: Send> HostWithStore<T> for Granted {
             let quota = ctx.gate.store()?;
             check_key(&key)?;
             check_value(&value)?;
+            ctx.gate.write(&ctx.writes, key.len() + value.len())?;
             outcome(
                 &ctx,
                 ctx.ports

@@ -1,5 +1,6 @@
 //! From a host's channel to a plugin's stream. The plugin's reads pull; a full channel holds the source back.
 
+use crate::limits;
 use bytes::Bytes;
 use nexus_plugin_api::host::caps::types::Error;
 use std::collections::VecDeque;
@@ -8,9 +9,6 @@ use std::task::{Context, Poll};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use wasmtime::component::{Destination, Lift, Lower, StreamProducer, StreamResult, VecBuffer};
 use wasmtime::{AsContextMut, StoreContextMut};
-
-/// Items handed over in one go, at most.
-const BATCH: usize = 64;
 
 /// Where chunks of bytes come from. `None` is the end.
 pub(super) trait Chunks: Send + Unpin + 'static {
@@ -136,7 +134,7 @@ where
     ) -> Poll<wasmtime::Result<StreamResult>> {
         if self.ready.is_empty() {
             let mut batch = Vec::new();
-            match self.source.poll_recv_many(cx, &mut batch, BATCH) {
+            match self.source.poll_recv_many(cx, &mut batch, limits::LINES_BATCH) {
                 Poll::Ready(0) => return Poll::Ready(Ok(StreamResult::Dropped)),
                 Poll::Ready(_) => self.ready.extend(batch),
                 Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
@@ -145,7 +143,7 @@ where
         }
         let room = destination
             .remaining(store.as_context_mut())
-            .unwrap_or(BATCH)
+            .unwrap_or(limits::LINES_BATCH)
             .min(self.ready.len());
         if room > 0 {
             let convert = self.convert;

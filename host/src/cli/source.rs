@@ -2,6 +2,7 @@
 
 use crate::config::resolved::Source;
 use crate::config::{Found, PluginSource, file};
+use crate::limits;
 use crate::runtime::component::{digest, manifest};
 
 /// The components inside this binary, and those in files.
@@ -35,7 +36,7 @@ impl PluginSource for Components {
                 Ok(Found { manifest, digest: None })
             }
             Source::File(path) => {
-                let bytes = file::read(path, file::COMPONENT);
+                let bytes = file::read(path, limits::COMPONENT_BYTES);
                 let bytes = bytes.map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
                 let manifest = manifest(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
                 let digest = Some(digest(&bytes));

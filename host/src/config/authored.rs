@@ -5,16 +5,13 @@ use super::read::{Findings, Located, Table, Unfit, describe, integer};
 use super::resolved::HttpGrant;
 use super::units;
 use super::watch::{AuthoredMetrics, AuthoredNotify};
+use crate::limits;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 /// The version of the file's format that this program reads.
 pub const CONFIG_VERSION: i64 = 1;
-
-/// The most that `limits` may say.
-pub const MOST_STREAMS: u32 = 10_000;
-pub const MOST_PROCESSES: u32 = 1000;
 
 #[derive(Debug, Default)]
 pub(super) struct Authored {
@@ -95,6 +92,8 @@ pub(super) enum SecretSource {
 pub(super) struct Limits {
     pub memory: Option<Located<u64>>,
     pub cpu: Option<Located<Duration>>,
+    pub cpu_share: Option<Located<u32>>,
+    pub store_writes: Option<Located<u64>>,
     pub call: Option<Located<Duration>>,
     pub streams: Option<Located<u32>>,
     pub processes: Option<Located<u32>>,
@@ -322,10 +321,12 @@ impl Limits {
         let limits = Self {
             memory: size(&mut t, "memory", findings),
             cpu: duration(&mut t, "cpu", findings),
+            cpu_share: t.whole("cpu_share", 1..=limits::PLUGIN_CPU_SHARE_MOST, findings),
+            store_writes: size(&mut t, "store_writes", findings),
             call: duration(&mut t, "call", findings),
-            streams: t.whole("streams", 1..=MOST_STREAMS, findings),
-            processes: t.whole("processes", 0..=MOST_PROCESSES, findings),
-            log_lines: t.whole("log_lines", 0..=100_000, findings),
+            streams: t.whole("streams", 1..=limits::PLUGIN_STREAMS_MOST, findings),
+            processes: t.whole("processes", 0..=limits::PLUGIN_PROCESSES_MOST, findings),
+            log_lines: t.whole("log_lines", 0..=limits::PLUGIN_LOG_LINES_MOST, findings),
         };
         t.finish(findings);
         limits

@@ -5,11 +5,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Bytes of a configuration.
-pub(crate) const CONFIG: u64 = 1 << 20;
-/// Bytes of a component.
-pub(crate) const COMPONENT: u64 = 256 << 20;
-
 /// Open for reading, without waiting for the other end of what turns out to be a pipe.
 pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

@@ -18,11 +18,12 @@ mod secret;
 mod units;
 mod watch;
 
-pub use authored::{CONFIG_VERSION, MOST_PROCESSES, MOST_STREAMS};
+pub use authored::CONFIG_VERSION;
 pub use diagnostic::{Diagnostic, Report};
 pub use plugins::{Found, PluginSource, requested_http};
-pub use units::show_duration;
+pub use units::{show_duration, show_size};
 
+use crate::limits;
 use resolved::Config;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
         let d = Diagnostic::new(diagnostic::Place::At(0..0), "", problem).fix(fix);
         Report::new(Some(file.to_owned()), String::new(), vec![d])
     };
-    let bytes = self::file::read(file, self::file::CONFIG).map_err(|e| {
+    let bytes = self::file::read(file, limits::CONFIG_BYTES).map_err(|e| {
         fail(
             format!("the file cannot be read: {e}"),
             "name a file that exists, or leave out --config for the defaults",

@@ -18,9 +18,6 @@ use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Bytes, for a plugin whose manifest does not ask for more.
-const MEMORY: u64 = 64 << 20;
-
 /// What a component says of itself.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -435,12 +432,23 @@ impl One<'_> {
             memory: l
                 .memory
                 .as_ref()
-                .map_or(self.manifest.limits.memory.unwrap_or(MEMORY), |m| m.value),
+                .map_or(self.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY), |m| {
+                    m.value
+                }),
             cpu: l.cpu.as_ref().map_or(limits::GUEST_CPU, |d| d.value),
+            cpu_share: or(
+                &l.cpu_share,
+                match self.manifest.kind {
+                    // It has threads of its own, and runs only when somebody logs in.
+                    Kind::Auth => limits::AUTH_CPU_SHARE,
+                    Kind::Chat | Kind::Tunnel => limits::PLUGIN_CPU_SHARE,
+                },
+            ),
+            store_writes: l.store_writes.as_ref().map_or(limits::STORE_WRITES, |b| b.value),
             call: l.call.as_ref().map_or(limits::PLUGIN_CALL, |d| d.value),
-            streams: or(&l.streams, 64),
-            processes: or(&l.processes, 8),
-            log_lines: or(&l.log_lines, 100),
+            streams: or(&l.streams, limits::PLUGIN_STREAMS),
+            processes: or(&l.processes, limits::PLUGIN_PROCESSES),
+            log_lines: or(&l.log_lines, limits::PLUGIN_LOG_LINES),
         }
     }
 }

@@ -15,9 +15,6 @@ use std::time::Duration;
 pub(super) const AUTH_PLUGIN: &str = "auth-local";
 pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
-/// Weeks of ordinary use, in 50 MiB together.
-const LOG_SIZE: u64 = 10 << 20;
-const LOG_FILES: u32 = 5;
 /// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
 const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
 /// What `probe` of a tunnel may be.
@@ -135,8 +132,8 @@ fn prepare_log(log: authored::Log, findings: &mut Findings) -> Log {
         filter: log.filter.map_or_else(|| "info".to_owned(), |f| f.value),
         json: log.json.is_some_and(|j| j.value),
         file: log.file.map(|f| f.value),
-        max_size: log.max_size.map_or(LOG_SIZE, |s| s.value),
-        max_files: log.max_files.map_or(LOG_FILES, |n| n.value),
+        max_size: log.max_size.map_or(limits::LOG_SIZE, |s| s.value),
+        max_files: log.max_files.map_or(limits::LOG_FILES, |n| n.value),
     }
 }
 

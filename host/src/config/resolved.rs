@@ -191,6 +191,10 @@ pub struct Limits {
     pub memory: u64,
     /// CPU between two returns to the host.
     pub cpu: Duration,
+    /// CPU over time, in percent of one core.
+    pub cpu_share: u32,
+    /// Bytes a minute into its store.
+    pub store_writes: u64,
     pub call: Duration,
     /// Concurrent calls of the plugin into the host that wait.
     pub streams: u32,

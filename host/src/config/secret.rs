@@ -4,11 +4,9 @@ use super::authored::SecretSource;
 use super::diagnostic::Diagnostic;
 use super::read::Located;
 use super::resolved::Secret;
+use crate::limits;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-
-/// Longer than any token, and short enough to be read by mistake.
-const LONGEST: u64 = 64 * 1024;
 
 /// # Errors
 /// Why there is no secret, with what to do.
@@ -65,12 +63,12 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
         }
     }
     let mut text = String::new();
-    file.take(LONGEST + 1)
+    file.take(limits::SECRET_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|e| (format!("it cannot be read as text: {e}"), make()))?;
-    if text.len() as u64 > LONGEST {
+    if text.len() as u64 > limits::SECRET_BYTES {
         return Err((
-            format!("more than {LONGEST} bytes"),
+            format!("more than {} bytes", limits::SECRET_BYTES),
             "name a file that holds the secret alone".to_owned(),
         ));
     }

@@ -1,12 +1,10 @@
 //! The newest lines, out of the last part of the log: for a page, which must not read tens of megabytes.
 
 use super::{Filter, Line, open_all};
+use crate::limits;
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
-
-/// How much of the log is looked through, in bytes: some ten thousand lines.
-const LOOKED_THROUGH: u64 = 2 << 20;
 
 /// At most `count` lines that are wanted, the oldest first. Of a log that is not there: none.
 ///
@@ -14,7 +12,7 @@ const LOOKED_THROUGH: u64 = 2 << 20;
 /// A file cannot be read.
 pub fn recent(path: &Path, count: usize, filter: &Filter) -> io::Result<Vec<Line>> {
     let mut found: VecDeque<Line> = VecDeque::new();
-    let mut left = LOOKED_THROUGH;
+    let mut left = limits::LOG_SEARCHED;
     for (_, mut file) in open_all(path)? {
         let size = file.metadata()?.len();
         let begin = size.saturating_sub(left);
@@ -92,7 +90,7 @@ mod tests {
             assert!(lines.iter().all(|line| line.raw.len() == length));
             let read = lines.len() * (length + 1);
             assert!(
-                read <= LOOKED_THROUGH as usize && read + length >= LOOKED_THROUGH as usize - length,
+                read <= limits::LOG_SEARCHED as usize && read + length >= limits::LOG_SEARCHED as usize - length,
                 "{read}"
             );
         }

@@ -102,6 +102,8 @@ pub struct Figures {
     /// CPU time of the threads of the host while they ran the plugin's instances: its own code, and what the host does for
     /// it in between (passing values, writing its log). Not its compilation, not its processes.
     pub cpu_ms: u64,
+    /// How long it was paused because it had used its share of CPU (`limits.cpu_share`).
+    pub cpu_paused_ms: u64,
     /// Calls of the plugin that the gate refused: what was not granted, and limits that were reached.
     pub denied: u64,
     /// Lines for the log beyond the allowed number a second.

@@ -20,9 +20,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Chunks of a body that wait for the plugin.
-const WAITING_CHUNKS: usize = 16;
-
 /// What the client itself sets; a plugin that could would speak for another host or cut the framing.
 const HOST_HEADERS: [&str; 8] = [
     "host",
@@ -104,7 +101,7 @@ impl Outgoing for Client {
                 .map_err(|e| classify(&shown, &e))?;
             let status = response.status().as_u16();
             let headers = response.headers().clone();
-            let (sender, body) = mpsc::channel(WAITING_CHUNKS);
+            let (sender, body) = mpsc::channel(limits::HTTP_BODY_CHUNKS);
             tokio::spawn(pump(response, sender, request.idle_timeout, shown));
             Ok(Response { status, headers, body })
         })

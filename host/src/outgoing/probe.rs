@@ -18,9 +18,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// Of an answer that should be 64 bytes.
-const ANSWER: usize = 1024;
-
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -180,7 +177,7 @@ async fn first(response: Result<reqwest::Response, reqwest::Error>) -> Result<St
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
         body.extend_from_slice(&chunk);
-        if body.len() > ANSWER || body.contains(&b'\n') {
+        if body.len() > limits::PROBE_ANSWER_BYTES || body.contains(&b'\n') {
             break;
         }
     }

@@ -40,7 +40,7 @@ pub(super) enum Command {
 
 pub(super) struct Child {
     pub(super) key: Key,
-    pub(super) spec: Spec,
+    pub(super) spec: Arc<Spec>,
     pub(super) refs: Arc<dyn References>,
     pub(super) pid: u32,
     pub(super) started_at: Millis,

@@ -4,20 +4,16 @@
 //! mode `pipe` is the lossless one.)
 
 use super::port::Line;
+use crate::limits;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// Lines that are kept.
-const KEPT: usize = 1_000;
-/// Bytes of one line; a longer one becomes several.
-const LONGEST: usize = 8 * 1024;
-/// Lines on their way to a reader, on top of those kept.
-const ON_THE_WAY: usize = 16;
-
 #[derive(Debug, Default)]
 struct Ring {
     lines: VecDeque<(bool, String)>,
+    /// Of all lines.
+    bytes: usize,
     /// Number of the first one kept.
     first: u64,
     closed: bool,
@@ -43,11 +39,15 @@ impl Log {
 
     pub(super) fn push(&self, stderr: bool, text: String) {
         let mut ring = self.ring();
-        if ring.lines.len() == KEPT {
-            ring.lines.pop_front();
+        ring.bytes += text.len();
+        ring.lines.push_back((stderr, text));
+        while ring.lines.len() > limits::PROCESS_LINES || ring.bytes > limits::PROCESS_LINES_BYTES {
+            let Some((_, oldest)) = ring.lines.pop_front() else {
+                break;
+            };
+            ring.bytes -= oldest.len();
             ring.first += 1;
         }
-        ring.lines.push_back((stderr, text));
         drop(ring);
         self.changed.send_replace(());
     }
@@ -59,7 +59,7 @@ impl Log {
     }
 
     pub(super) fn read(&self) -> mpsc::Receiver<Line> {
-        let (sender, receiver) = mpsc::channel(ON_THE_WAY);
+        let (sender, receiver) = mpsc::channel(limits::PROCESS_LINES_QUEUE);
         let (log, mut changed) = (self.clone(), self.changed.subscribe());
         tokio::spawn(async move {
             let mut next = 0;
@@ -112,14 +112,14 @@ impl Splitter {
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(String)) {
         while !bytes.is_empty() {
             let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
-            let take = end.min(LONGEST - self.0.len());
+            let take = end.min(limits::PROCESS_LINE_BYTES - self.0.len());
             let (now, rest) = bytes.split_at(take);
             self.0.extend_from_slice(now);
             bytes = rest;
             if let [b'\n', rest @ ..] = bytes {
                 bytes = rest;
                 line(self.take(self.0.len()));
-            } else if self.0.len() == LONGEST {
+            } else if self.0.len() == limits::PROCESS_LINE_BYTES {
                 line(self.take(whole_characters(&self.0)));
             }
         }
@@ -177,10 +177,10 @@ mod tests {
         assert_eq!(split(&[b"a\r\nb", b"c\n\nd"]), ["a", "bc", "", "d"]);
         assert_eq!(split(&[b"\xff\n"]), ["\u{fffd}"]);
         assert!(split(&[b""]).is_empty());
-        let long = "é".repeat(LONGEST);
+        let long = "é".repeat(limits::PROCESS_LINE_BYTES);
         let lines = split(&[b"x", long.as_bytes(), b"\n"]);
         assert_eq!(lines.concat(), format!("x{long}"), "no character is halved");
-        assert!(lines.iter().all(|l| l.len() <= LONGEST));
+        assert!(lines.iter().all(|l| l.len() <= limits::PROCESS_LINE_BYTES));
     }
 
     proptest! {
@@ -220,10 +220,26 @@ mod tests {
         assert!(reader.recv().await.is_none());
     }
 
+    #[test]
+    fn long_lines_are_kept_up_to_their_bytes() {
+        let log = Log::new();
+        for _ in 0..limits::PROCESS_LINES {
+            log.push(false, "x".repeat(limits::PROCESS_LINE_BYTES));
+        }
+        let ring = log.ring();
+        let held: usize = ring.lines.iter().map(|(_, text)| text.len()).sum();
+        assert_eq!((held, ring.bytes), (limits::PROCESS_LINES_BYTES, held));
+        assert_eq!(
+            ring.first as usize + ring.lines.len(),
+            limits::PROCESS_LINES,
+            "what was dropped is counted"
+        );
+    }
+
     #[tokio::test]
     async fn a_slow_reader_loses_the_oldest_and_is_told() {
         let log = Log::new();
-        for n in 0..KEPT + 5 {
+        for n in 0..limits::PROCESS_LINES + 5 {
             log.push(false, n.to_string());
         }
         log.close();
@@ -235,6 +251,6 @@ mod tests {
             assert_eq!(line.dropped, 0);
             count += 1;
         }
-        assert_eq!(count, KEPT);
+        assert_eq!(count, limits::PROCESS_LINES);
     }
 }

@@ -12,6 +12,8 @@
 //! Process groups were rejected: one `setsid` of an agent's tool leaves them. PID namespaces need privileges.
 
 #[cfg(target_os = "linux")]
+mod bounds;
+#[cfg(target_os = "linux")]
 mod child;
 pub mod descent;
 #[cfg(target_os = "linux")]

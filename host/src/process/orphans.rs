@@ -3,7 +3,7 @@
 use super::tree::{self, Entry};
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::collections::HashSet;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
@@ -46,7 +46,17 @@ impl Known {
 
 /// Kills and reaps, until none is left, the orphans with this marker or with none.
 pub(super) async fn sweep(marker: &str) {
-    while sweep_once(marker) {
+    let marker: Arc<str> = marker.into();
+    loop {
+        // Looking through all processes of the machine takes milliseconds.
+        let again = tokio::task::spawn_blocking({
+            let marker = Arc::clone(&marker);
+            move || sweep_once(&marker)
+        });
+        // The host ends: so do its children.
+        if !again.await.unwrap_or(false) {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -6,6 +6,7 @@
 //! looked at again, so a secret that contains braces stays as it is.
 
 use super::port::References;
+use crate::limits;
 use base64::Engine as _;
 use std::fmt::Write as _;
 
@@ -72,7 +73,9 @@ impl Names for NoNames {
 /// The template is wrong, or the operator gave no such secret.
 pub fn fill_header(value: &str, refs: &dyn References) -> Result<String, HeaderError> {
     let template = Template::parse(value, Place::Header).map_err(HeaderError::Template)?;
-    template.fill(&NoNames, refs).map_err(HeaderError::Refused)
+    template
+        .fill(&NoNames, refs, limits::HTTP_HEADER_BYTES)
+        .map_err(HeaderError::Refused)
 }
 
 /// A sentence; none holds a secret.
@@ -120,10 +123,14 @@ impl Template {
     }
 
     /// # Errors
-    /// A sentence: a name that nothing stands for, or a secret that is not there.
-    pub fn fill(&self, names: &dyn Names, refs: &dyn References) -> Result<String, String> {
+    /// A sentence: a name that nothing stands for, a secret that is not there, or a text of more than `most` bytes: one
+    /// secret may be named a thousand times.
+    pub fn fill(&self, names: &dyn Names, refs: &dyn References, most: usize) -> Result<String, String> {
         let mut filled = String::new();
         for piece in &self.0 {
+            if filled.len() > most {
+                break;
+            }
             match piece {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Reference(Reference::Port(name)) => {
@@ -147,6 +154,11 @@ impl Template {
                     filled.push_str(&base64::engine::general_purpose::STANDARD.encode(pair));
                 }
             }
+        }
+        if filled.len() > most {
+            return Err(format!(
+                "with what its references stand for it holds more than {most} bytes"
+            ));
         }
         Ok(filled)
     }
@@ -191,7 +203,8 @@ fn reference(inside: &str, place: Place) -> Result<Reference, String> {
         }
         _ => match hidden(inside) {
             Some(_) if place == Place::Argument => Err(format!(
-                "`{{{inside}}}` stands in an argument, which every user of the machine can read; put it in `env` or a file"
+                "`{{{}}}` stands in an argument, which every user of the machine can read; put it in `env` or a file",
+                shortened(inside)
             )),
             Some(hidden) => Ok(Reference::Hidden(hidden)),
             None => Err(unknown()),

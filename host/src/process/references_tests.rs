@@ -31,7 +31,7 @@ impl Names for Given {
 }
 
 fn fill(text: &str, place: Place) -> Result<String, String> {
-    Template::parse(text, place)?.fill(&Given, &Given)
+    Template::parse(text, place)?.fill(&Given, &Given, 1 << 20)
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::references::{Names, Place, Template};
 use super::streams::{self, Pipe, Stream};
 use super::supervise::Supervision;
 use super::{MARKER, keeper};
+use crate::limits;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -24,9 +25,6 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
-
-/// Until the keeper has said whether the child runs.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// How a child is started that a specification does not say.
 pub(super) struct Manner {
@@ -44,32 +42,25 @@ pub(super) async fn start(
     refs: Arc<dyn References>,
     manner: Manner,
 ) -> Result<Arc<Child>, ProcessError> {
-    check(&spec)?;
-    let dir = options.run_dir().join(&key.plugin).join(&key.name);
-    let unavailable =
-        |e: io::Error| ProcessError::Unavailable(format!("process `{}` could not be prepared: {e}", key.name));
-    let mut reserved = Reserved::pick(&spec.ports).map_err(unavailable)?;
-    let prepared = (|| {
-        prepare_dir(&dir).map_err(unavailable)?;
-        let names = SpecNames {
-            spec: &spec,
-            reserved: &reserved,
-            dir: &dir,
-        };
-        write_files(&names, &*refs)?;
-        launch(options, &names, &*refs, manner.grace)
-    })();
-    if !manner.hold_ports {
-        reserved.release();
-    }
-    let opened = match prepared {
-        Ok(launch) => open(options, &key, &spec, &launch, manner.capture).await,
-        Err(error) => Err(error),
-    };
-    let opened = match opened {
+    let (of, named, wanted, given) = (options.clone(), key.clone(), Arc::new(spec), Arc::clone(&refs));
+    let spec = Arc::clone(&wanted);
+    let capture = manner.capture;
+    // Sockets, files, a fork: a slow disk holds up none of the threads that serve everybody.
+    let prepared = tokio::task::spawn_blocking(move || prepare(&of, &named, &wanted, &*given, &manner));
+    let prepared = prepared
+        .await
+        .unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("the host is ending ({e})"))))?;
+    let Prepared {
+        dir,
+        reserved,
+        launch,
+        keeper,
+        ours,
+    } = prepared;
+    let opened = match open(options, &key, &spec, &launch, keeper, ours, capture).await {
         Ok(opened) => opened,
         Err(error) => {
-            let _ = std::fs::remove_dir_all(&dir);
+            let _ = tokio::fs::remove_dir_all(&dir).await;
             return Err(error);
         }
     };
@@ -106,38 +97,54 @@ pub(super) async fn start(
     }))
 }
 
-fn check(spec: &Spec) -> Result<(), ProcessError> {
-    let invalid = |what: String| Err(ProcessError::Invalid(what));
-    if !spec.binary.is_absolute() {
-        return invalid(format!(
-            "the binary `{}` is not an absolute path",
-            spec.binary.display()
-        ));
+/// A child that only has to be told what to run.
+struct Prepared {
+    dir: PathBuf,
+    reserved: Reserved,
+    launch: Launch,
+    keeper: Known,
+    ours: UnixStream,
+}
+
+/// Everything of a start that blocks. The specification has passed its [`super::bounds`].
+fn prepare(
+    options: &TableOptions,
+    key: &Key,
+    spec: &Spec,
+    refs: &dyn References,
+    manner: &Manner,
+) -> Result<Prepared, ProcessError> {
+    let dir = options.run_dir().join(&key.plugin).join(&key.name);
+    let unavailable =
+        |e: io::Error| ProcessError::Unavailable(format!("process `{}` could not be prepared: {e}", key.name));
+    let mut reserved = Reserved::pick(&spec.ports).map_err(unavailable)?;
+    let launched = (|| {
+        prepare_dir(&dir).map_err(unavailable)?;
+        let names = SpecNames {
+            spec,
+            reserved: &reserved,
+            dir: &dir,
+        };
+        write_files(&names, refs)?;
+        let launch = launch(options, &names, refs, manner.grace)?;
+        Ok((launch, fork(options, key, spec, manner.capture)?))
+    })();
+    if !manner.hold_ports {
+        reserved.release();
     }
-    for (at, port) in spec.ports.iter().enumerate() {
-        if port.is_empty() || port.contains([':', '{', '}', '/']) || port.chars().any(char::is_whitespace) {
-            return invalid(format!(
-                "`{port}` cannot be the name of a port; use letters, digits and `-`"
-            ));
+    match launched {
+        Ok((launch, (keeper, ours))) => Ok(Prepared {
+            dir,
+            reserved,
+            launch,
+            keeper,
+            ours,
+        }),
+        Err(error) => {
+            let _ = std::fs::remove_dir_all(&dir);
+            Err(error)
         }
-        if spec.ports.iter().take(at).any(|earlier| earlier == port) {
-            return invalid(format!("the port `{port}` is named twice"));
-        }
     }
-    if let Some((name, _)) = spec
-        .env
-        .iter()
-        .find(|(name, _)| name.is_empty() || name.contains(['=', '\0']))
-    {
-        return invalid(format!("`{name}` cannot be the name of an environment variable"));
-    }
-    for (name, _) in &spec.files {
-        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0', ':', '{', '}']);
-        if !plain || name == "tmp" {
-            return invalid(format!("`{name}` is not a plain file name (and `tmp` is taken)"));
-        }
-    }
-    Ok(())
 }
 
 /// Empty, and for the operator alone.
@@ -171,24 +178,41 @@ impl Names for SpecNames<'_> {
     }
 }
 
-fn fill(
-    what: &str,
-    text: &str,
+/// Fills in texts that share one amount of bytes.
+struct Filling<'a> {
+    names: &'a SpecNames<'a>,
+    refs: &'a dyn References,
     place: Place,
-    names: &SpecNames<'_>,
-    refs: &dyn References,
-) -> Result<String, ProcessError> {
-    let filled = Template::parse(text, place).and_then(|t| t.fill(names, refs));
-    let filled = filled.map_err(|e| ProcessError::Invalid(format!("{what}: {e}")))?;
-    if place != Place::File && filled.contains('\0') {
-        return Err(ProcessError::Invalid(format!("{what} holds a zero byte")));
+    left: usize,
+}
+
+impl Filling<'_> {
+    fn fill(&mut self, what: &str, text: &str) -> Result<String, ProcessError> {
+        let filled = Template::parse(text, self.place).and_then(|t| t.fill(self.names, self.refs, self.left));
+        let filled = filled.map_err(|e| ProcessError::Invalid(format!("{what}: {e}")))?;
+        if self.place != Place::File && filled.contains('\0') {
+            return Err(ProcessError::Invalid(format!("{what} holds a zero byte")));
+        }
+        self.left = self.left.saturating_sub(filled.len());
+        Ok(filled)
     }
-    Ok(filled)
+}
+
+impl<'a> SpecNames<'a> {
+    fn filling(&'a self, refs: &'a dyn References, place: Place, most: usize) -> Filling<'a> {
+        Filling {
+            names: self,
+            refs,
+            place,
+            left: most,
+        }
+    }
 }
 
 fn write_files(names: &SpecNames<'_>, refs: &dyn References) -> Result<(), ProcessError> {
+    let mut filling = names.filling(refs, Place::File, limits::PROCESS_FILES_BYTES);
     for (name, content) in &names.spec.files {
-        let content = fill(&format!("file `{name}`"), content, Place::File, names, refs)?;
+        let content = filling.fill(&format!("file `{name}`"), content)?;
         std::fs::File::options()
             .write(true)
             .create_new(true)
@@ -207,20 +231,17 @@ fn launch(
     grace: Duration,
 ) -> Result<Launch, ProcessError> {
     let spec = names.spec;
+    let mut filling = names.filling(refs, Place::Argument, limits::PROCESS_ARGS_BYTES);
     let args = spec.args.iter().enumerate();
-    let args = args.map(|(at, text)| fill(&format!("argument {}", at + 1), text, Place::Argument, names, refs));
+    let args = args
+        .map(|(at, text)| filling.fill(&format!("argument {}", at + 1), text).map(Into::into))
+        .collect::<Result<_, _>>()?;
+    let mut filling = names.filling(refs, Place::Environment, limits::PROCESS_ARGS_BYTES);
     let env = spec.env.iter().map(|(name, text)| {
-        Ok((
-            name.clone(),
-            fill(
-                &format!("environment variable `{name}`"),
-                text,
-                Place::Environment,
-                names,
-                refs,
-            )?,
-        ))
+        let filled = filling.fill(&format!("environment variable `{name}`"), text)?;
+        Ok((name.clone(), filled))
     });
+    let env = env.collect::<Result<Vec<_>, ProcessError>>()?;
     let cwd: PathBuf = spec.cwd.clone().unwrap_or_else(|| names.dir.to_owned());
     // Otherwise the operating system's "not found" reads as if the binary were missing.
     if !cwd.is_dir() {
@@ -238,8 +259,8 @@ fn launch(
     };
     Ok(Launch {
         binary: spec.binary.clone().into_os_string(),
-        args: args.collect::<Result<_, _>>()?,
-        env: environment.of(std::env::vars_os(), env.collect::<Result<Vec<_>, ProcessError>>()?),
+        args,
+        env: environment.of(std::env::vars_os(), env),
         cwd: cwd.into_os_string(),
         grace_ms: millis(grace),
     })
@@ -256,21 +277,16 @@ struct Opened {
     readers: JoinSet<()>,
 }
 
-async fn open(
-    options: &TableOptions,
-    key: &Key,
-    spec: &Spec,
-    launch: &Launch,
-    capture: bool,
-) -> Result<Opened, ProcessError> {
-    let failed = |reason: String| {
-        ProcessError::Unavailable(format!(
-            "process `{}` ({}) could not be started: {reason}",
-            key.name,
-            spec.binary.display()
-        ))
-    };
-    let io_failed = |e: io::Error| failed(e.to_string());
+fn failed(key: &Key, spec: &Spec, reason: &dyn std::fmt::Display) -> ProcessError {
+    ProcessError::Unavailable(format!(
+        "process `{}` ({}) could not be started: {reason}",
+        key.name,
+        spec.binary.display()
+    ))
+}
+
+/// The keeper, which waits to be told what to run, and our end of its socket. Must be called within tokio.
+fn fork(options: &TableOptions, key: &Key, spec: &Spec, capture: bool) -> Result<(Known, UnixStream), ProcessError> {
     let output = |mode: OutputMode| {
         if capture || mode != OutputMode::Discard {
             Stdio::piped()
@@ -278,7 +294,7 @@ async fn open(
             Stdio::null()
         }
     };
-    let (ours, theirs) = UnixStream::pair().map_err(io_failed)?;
+    let (ours, theirs) = UnixStream::pair().map_err(|e| failed(key, spec, &e))?;
     let mut command = Command::new(&options.keeper_exe);
     command
         .arg(keeper::ARGUMENT)
@@ -291,11 +307,22 @@ async fn open(
         .stdout(output(spec.stdout))
         .stderr(output(spec.stderr));
     leave_open(&mut command, theirs);
-    let mut keeper =
-        Known::spawn(&mut command).map_err(|e| failed(format!("{}: {e}", options.keeper_exe.display())))?;
-    // Our copy of the keeper's end lives in the command.
-    drop(command);
+    // Our copy of the keeper's end lives in the command, and goes with it.
+    let keeper = Known::spawn(&mut command)
+        .map_err(|e| failed(key, spec, &format_args!("{}: {e}", options.keeper_exe.display())))?;
+    Ok((keeper, ours))
+}
 
+async fn open(
+    options: &TableOptions,
+    key: &Key,
+    spec: &Spec,
+    launch: &Launch,
+    mut keeper: Known,
+    ours: UnixStream,
+    capture: bool,
+) -> Result<Opened, ProcessError> {
+    let io_failed = |e: io::Error| failed(key, spec, &e);
     ours.set_nonblocking(true).map_err(io_failed)?;
     let (from, mut to) = tokio::net::UnixStream::from_std(ours).map_err(io_failed)?.into_split();
     let mut from = BufReader::new(from).lines();
@@ -303,7 +330,7 @@ async fn open(
         to.write_all(&line(launch)?).await?;
         from.next_line().await
     };
-    let answer = tokio::time::timeout(ANSWER, asked).await;
+    let answer = tokio::time::timeout(limits::PROCESS_START, asked).await;
     let answered = match answer {
         Ok(Ok(Some(answer))) => match serde_json::from_str(&answer) {
             Ok(FromKeeper::Started { pid }) => Ok(pid),
@@ -320,7 +347,7 @@ async fn open(
             keeper.kill();
             keeper.wait().await;
             super::orphans::sweep(&options.marker).await;
-            return Err(failed(reason));
+            return Err(failed(key, spec, &reason));
         }
     };
     let mut opened = Opened {

@@ -3,7 +3,7 @@
 use super::child::Child;
 use super::port::{Exit, StopStep};
 use super::references::fill_header;
-use crate::limits::PROCESS_GRACE;
+use crate::limits::{self, PROCESS_GRACE};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
@@ -14,11 +14,24 @@ use tokio::net::TcpStream;
 /// On top of what the keeper gives the tree, before the keeper itself counts as stuck.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// Returns when no descendant is left.
+/// Returns when no descendant is left. The steps have one deadline together, for a plugin chooses their number and their
+/// times, and whoever waits for the stop (the owner who closes a tunnel, a reload) did not.
 pub(super) async fn stop(child: &Child) -> Exit {
+    if tokio::time::timeout(limits::PROCESS_STOP, steps(child)).await.is_err() {
+        tracing::warn!(
+            plugin = %child.key.plugin,
+            process = %child.key.name,
+            "the stop sequence of the process takes more than {} s; the process is ended",
+            limits::PROCESS_STOP.as_secs()
+        );
+    }
+    end(child, PROCESS_GRACE).await
+}
+
+async fn steps(child: &Child) {
     for step in &child.spec.stop {
         if child.exit().is_some() {
-            break;
+            return;
         }
         match step {
             StopStep::Signal(signal) => child.signal(*signal),
@@ -44,7 +57,6 @@ pub(super) async fn stop(child: &Child) -> Exit {
             },
         }
     }
-    end(child, PROCESS_GRACE).await
 }
 
 pub(super) async fn end(child: &Child, grace: Duration) -> Exit {

@@ -2,20 +2,17 @@
 
 use super::lines::{Log, Splitter};
 use super::port::ProcessError;
+use crate::limits;
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 
-const CHUNK: usize = 16 * 1024;
-/// Kept of each stream of a run.
-const CAPTURED: usize = 256 * 1024;
-
 pub(super) type Stream = Box<dyn AsyncRead + Send + Unpin>;
 
 /// Reads lines into the log until the last holder of the stream has closed it.
 pub(super) async fn log(mut from: Stream, stderr: bool, log: Log) {
-    let (mut splitter, mut buffer) = (Splitter::default(), BytesMut::with_capacity(CHUNK));
+    let (mut splitter, mut buffer) = (Splitter::default(), BytesMut::with_capacity(limits::PROCESS_CHUNK));
     while matches!(from.read_buf(&mut buffer).await, Ok(1..)) {
         splitter.feed(&buffer, |line| log.push(stderr, line));
         buffer.clear();
@@ -29,10 +26,10 @@ pub(super) struct Capture(Arc<Mutex<Vec<u8>>>);
 
 impl Capture {
     pub(super) async fn fill(self, mut from: Stream) {
-        let mut buffer = BytesMut::with_capacity(CHUNK);
+        let mut buffer = BytesMut::with_capacity(limits::PROCESS_CHUNK);
         while matches!(from.read_buf(&mut buffer).await, Ok(1..)) {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = CAPTURED.saturating_sub(kept.len()).min(buffer.len());
+            let room = limits::PROCESS_RUN_OUTPUT.saturating_sub(kept.len()).min(buffer.len());
             kept.extend(buffer.iter().take(room));
             drop(kept);
             buffer.clear();
@@ -84,7 +81,7 @@ async fn hand_over(source: &mut Source, sender: &mpsc::Sender<Bytes>) {
         let chunk = match source.pending.take() {
             Some(chunk) => chunk,
             None => {
-                let mut buffer = BytesMut::with_capacity(CHUNK);
+                let mut buffer = BytesMut::with_capacity(limits::PROCESS_CHUNK);
                 tokio::select! {
                     () = sender.closed() => return,
                     read = source.stream.read_buf(&mut buffer) => match read {

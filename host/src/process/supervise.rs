@@ -6,18 +6,15 @@ use super::orphans::{self, Known};
 use super::port::Exit;
 use super::ports::Reserved;
 use super::protocol::{FromKeeper, ToKeeper, line, millis};
+use crate::limits;
 use crate::limits::PROCESS_GRACE;
 use crate::time::Clock;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-
-/// For what the pipes still hold once no writer is left.
-const DRAIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Supervision {
     pub(super) keeper: Known,
@@ -43,7 +40,7 @@ impl Supervision {
             orphans::sweep(&self.marker).await;
         }
         let drained = async { while self.readers.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(DRAIN, drained).await;
+        let _ = tokio::time::timeout(limits::PROCESS_DRAIN, drained).await;
         self.readers.abort_all();
         self.log.close();
         drop(self.reserved);

@@ -7,8 +7,10 @@ use super::TableOptions;
 use super::child::Child;
 use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec, Usage};
 use super::start::{self, Manner};
-use super::{stop, usage};
+use super::{bounds, stop, usage};
+use crate::limits;
 use crate::limits::PROCESS_GRACE;
+use crate::time::Millis;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use std::collections::{BTreeMap, HashMap};
@@ -39,7 +41,8 @@ struct Inner {
     guardian: OnceCell<AbortOnDrop>,
 }
 
-/// One name. It stays when its process has ended, for the exit and the last lines.
+/// One name. It stays when its process has ended, for the exit and the last lines, until younger ones of its plugin have
+/// ended too: see [`Inner::forget`].
 #[derive(Default)]
 struct Slot {
     /// Held while the process is started or stopped.
@@ -103,10 +106,35 @@ impl Inner {
         child.ok_or_else(|| ProcessError::NotFound(format!("process `{}` was never started", key.name)))
     }
 
+    /// Drops the names of a plugin that are of no use any more: those under which nothing was started, and those that ended,
+    /// but for the last [`limits::PROCESS_ENDED`]. A plugin chooses the names, so without an end it could make the host keep
+    /// any number of them.
+    fn forget(&self, plugin: &str) {
+        let mut slots = lock(&self.slots);
+        // The map holds one; whoever else holds one works with it. More come only while the map is locked.
+        let idle = |slot: &Arc<Slot>| Arc::strong_count(slot) == 1;
+        let mut ended: Vec<(Millis, Key)> = Vec::new();
+        slots.retain(|key, slot| {
+            if key.plugin != plugin || !idle(slot) {
+                return true;
+            }
+            let Some(child) = slot.child() else { return false };
+            ended.extend(child.exit().map(|exit| (exit.at, key.clone())));
+            true
+        });
+        ended.sort_unstable();
+        let old = ended.len().saturating_sub(limits::PROCESS_ENDED);
+        for (_, key) in ended.into_iter().take(old) {
+            slots.remove(&key);
+        }
+    }
+
     /// Before the first child there is someone who ends it whatever happens; and a new one where it was killed.
     async fn guarded(&self) -> Result<(), ProcessError> {
         let begun = self.guardian.get_or_try_init(|| async {
-            let first = start::guardian(&self.options)?;
+            let options = self.options.clone();
+            let first = tokio::task::spawn_blocking(move || start::guardian(&options));
+            let first = first.await.map_err(std::io::Error::other)??;
             Ok::<_, std::io::Error>(AbortOnDrop(tokio::spawn(keep_guarded(self.options.clone(), first))))
         });
         let failed = |e| {
@@ -121,10 +149,18 @@ impl Inner {
     async fn ensure(self: Arc<Self>, key: Key, spec: Spec, refs: Arc<dyn References>) -> Result<Running, ProcessError> {
         plain(&key.plugin)?;
         plain(&key.name)?;
+        bounds::check(&spec)?;
+        let plugin = key.plugin.clone();
+        let ensured = self.ensure_slot(key, spec, refs).await;
+        self.forget(&plugin);
+        ensured
+    }
+
+    async fn ensure_slot(&self, key: Key, spec: Spec, refs: Arc<dyn References>) -> Result<Running, ProcessError> {
         let slot = lock(&self.slots).entry(key.clone()).or_default().clone();
         let _turn = slot.turn.lock().await;
         if let Some(child) = slot.child() {
-            if child.exit().is_none() && child.spec == spec {
+            if child.exit().is_none() && *child.spec == spec {
                 return Ok(child.running(true));
             }
             let running = child.exit().is_none();
@@ -163,6 +199,7 @@ impl Inner {
         input: Option<Vec<u8>>,
     ) -> Result<RunOutput, ProcessError> {
         plain(&plugin)?;
+        bounds::check(&spec)?;
         // Nobody else could write into it.
         spec.stdin = input.is_some();
         self.guarded().await?;
@@ -233,15 +270,14 @@ async fn keep_guarded(options: TableOptions, first: (super::orphans::Known, std:
     }
 }
 
-/// Names become directories.
-/// A plugin's name and a tunnel's with a dot between fit.
-const LONGEST: usize = 129;
-
 fn plain(name: &str) -> Result<(), ProcessError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > LONGEST || name.starts_with('.') || !name.chars().all(allowed) {
+    if name.is_empty() || name.len() > limits::PROCESS_NAME_BYTES || name.starts_with('.') || !name.chars().all(allowed)
+    {
         return Err(ProcessError::Invalid(format!(
-            "`{name}` cannot name a process; use up to {LONGEST} letters, digits, `-`, `_` and `.`, not a dot at the start"
+            "`{}` cannot name a process; use up to {} letters, digits, `-`, `_` and `.`, not a dot at the start",
+            bounds::shown(name),
+            limits::PROCESS_NAME_BYTES
         )));
     }
     Ok(())
@@ -253,6 +289,22 @@ async fn whole<T: Send + 'static>(
 ) -> Result<T, ProcessError> {
     let ended = tokio::spawn(work).await;
     ended.unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("the host is ending ({e})"))))
+}
+
+/// For who waits: an order that hangs all the same (a child that not even the kernel can end, or many orders for one name)
+/// goes on by itself, and says so to its caller.
+async fn in_time<T>(
+    name: String,
+    order: impl Future<Output = Result<T, ProcessError>> + Send,
+) -> Result<T, ProcessError> {
+    let answer = tokio::time::timeout(limits::PROCESS_ORDER, order).await;
+    answer.unwrap_or_else(|_| {
+        Err(ProcessError::Timeout(format!(
+            "process `{}` was neither started nor ended within {} s",
+            bounds::shown(&name),
+            limits::PROCESS_ORDER.as_secs()
+        )))
+    })
 }
 
 impl Processes for Table {
@@ -279,7 +331,8 @@ impl Processes for Table {
     }
 
     fn ensure(&self, key: Key, spec: Spec, refs: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>> {
-        Box::pin(whole(self.0.clone().ensure(key, spec, refs)))
+        let name = key.name.clone();
+        Box::pin(in_time(name, whole(self.0.clone().ensure(key, spec, refs))))
     }
 
     fn exited(&self, key: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
@@ -307,7 +360,8 @@ impl Processes for Table {
     }
 
     fn stop(&self, key: Key) -> BoxFuture<'_, Result<Exit, ProcessError>> {
-        Box::pin(whole(self.0.clone().stop(key)))
+        let name = key.name.clone();
+        Box::pin(in_time(name, whole(self.0.clone().stop(key))))
     }
 
     fn port(&self, key: &Key, port: &str) -> Option<u16> {
@@ -323,7 +377,7 @@ impl Processes for Table {
             .filter(|child| meant(&child.key))
             .cloned()
             .collect();
-        let stops = keys.into_iter().map(|key| whole(self.0.clone().stop(key)));
+        let stops = keys.into_iter().map(|key| Processes::stop(self, key));
         Box::pin(async move {
             let ends = runs.iter().map(|child| stop::end(child, Duration::ZERO));
             tokio::join!(join_all(stops.collect::<Vec<_>>()), join_all(ends));

@@ -2,6 +2,7 @@
 //! concurrently in the instance. A trap ends the store, and with it every job.
 
 use crate::capabilities::{Context, Counters};
+use crate::limits;
 use crate::runtime::clip;
 use crate::runtime::port::CallError;
 use crate::runtime::state::{self, State};
@@ -14,12 +15,6 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use wasmtime::Engine;
 use wasmtime::component::{Accessor, Instance, InstancePre};
-
-/// Calls that wait for the actor to take them, and calls that may run at once in an instance.
-const QUEUE: usize = 64;
-const MOST_CALLS: usize = 256;
-/// Calls without an answer after which an instance counts as fallen: well below the places there are.
-const MOST_HANGING: isize = 16;
 
 /// A kind of plugin: what its instances export.
 pub(crate) trait Exports: Send + Sync + Sized + 'static {
@@ -131,11 +126,6 @@ impl<E: Exports> Handle<E> {
     {
         self.counters.call();
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting {
-            answer,
-            hanging: Arc::clone(&self.hanging),
-            over: false,
-        };
         let hanging = Arc::clone(&self.hanging);
         let job: Job<E> = Box::new(move |a, e| {
             Box::pin(async move {
@@ -148,6 +138,12 @@ impl<E: Exports> Handle<E> {
         if self.jobs.send(job).await.is_err() {
             return Err(self.cut_short().await);
         }
+        // Not before: a call that never got a place in the queue hangs nowhere.
+        let waiting = Waiting {
+            answer,
+            hanging: Arc::clone(&self.hanging),
+            over: false,
+        };
         match waiting.answer().await {
             Some(answer) => Ok(answer),
             None => Err(self.cut_short().await),
@@ -169,7 +165,7 @@ impl<E: Exports> Handle<E> {
 
     /// Whether so many calls hang that the instance is of no use any more.
     pub(crate) fn hangs(&self) -> bool {
-        self.hanging.load(Ordering::Relaxed) >= MOST_HANGING
+        self.hanging.load(Ordering::Relaxed) >= limits::CALLS_HANGING
     }
 
     /// Waits for the end of the instance.
@@ -211,7 +207,7 @@ pub(crate) async fn run<E: Exports>(
     let (mut store, meter) = state::store(&engine, &context);
     let counters = &context.counters;
     let result = meter
-        .drive(Arc::clone(counters), async {
+        .drive(Arc::clone(&context.cpu), async {
             let instance = pre.instantiate_async(&mut store).await?;
             let exports = E::find(&mut store, &instance)?;
             store
@@ -231,14 +227,14 @@ pub(crate) async fn run<E: Exports>(
 async fn serve<E: Exports>(a: &Accessor<State>, exports: &E, up: Up<E>, counters: &Counters) -> wasmtime::Result<()> {
     counters.call();
     let facts = exports.facts(a).await.inspect_err(|_| counters.error())?;
-    let (tx, mut rx) = mpsc::channel::<Job<E>>(QUEUE);
+    let (tx, mut rx) = mpsc::channel::<Job<E>>(limits::CALL_QUEUE);
     if up.send((tx, facts)).is_err() {
         return Ok(());
     }
     let mut calls = FuturesUnordered::new();
     loop {
         tokio::select! {
-            job = rx.recv(), if calls.len() < MOST_CALLS => match job {
+            job = rx.recv(), if calls.len() < limits::CALLS => match job {
                 Some(job) => calls.push(job(a, exports)),
                 None => return Ok(()),
             },

@@ -3,6 +3,7 @@
 //! Hashing a password takes 30 ms of CPU. It happens on a small tokio runtime of its own, so that it never
 //! holds up an answer that streams; a semaphore bounds how many instances exist.
 
+use crate::limits;
 use crate::model::plugin::{Failure, Status};
 use crate::runtime::actor::refused;
 use crate::runtime::convert::auth as convert;
@@ -22,10 +23,6 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::Accessor;
 
-const THREADS: usize = 2;
-/// Instances at once: each may hold the memory of one password hash.
-const INSTANCES: usize = 4;
-
 /// The threads for logins, made at the first one.
 #[derive(Default)]
 pub(crate) struct AuthThreads(OnceLock<Runtime>);
@@ -36,7 +33,11 @@ impl AuthThreads {
             return Ok(runtime);
         }
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let made = builder.worker_threads(THREADS).thread_name("auth").enable_all().build();
+        let made = builder
+            .worker_threads(limits::AUTH_THREADS)
+            .thread_name("auth")
+            .enable_all()
+            .build();
         let made = made.map_err(|e| CallError::Unavailable(format!("no threads for logins could be made: {e}")))?;
         // Two first logins at once: one of the two is not needed.
         if let Err(spare) = self.0.set(made) {
@@ -74,7 +75,7 @@ impl WasmAuth {
         Self {
             recipe,
             threads,
-            instances: Arc::new(Semaphore::new(INSTANCES)),
+            instances: Arc::new(Semaphore::new(limits::AUTH_INSTANCES)),
             status: watch::Sender::new(status),
         }
     }
@@ -164,7 +165,7 @@ where
     } = recipe;
     let (mut store, meter) = state::store(&engine, &context);
     let result = meter
-        .drive(Arc::clone(&context.counters), async {
+        .drive(Arc::clone(&context.cpu), async {
             let instance = pre.instantiate_async(&mut store).await?;
             let exports = Exports {
                 auth: Bindings::new(&mut store, &instance)?.nexus_plugin_auth().clone(),

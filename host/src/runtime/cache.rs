@@ -1,24 +1,63 @@
 //! Compiled code on disk. Compiling takes 20 to 500 ms, loading a file of this cache 0.1 ms.
 //!
-//! Compiled code is native code: whoever writes here owns the host. So the directory is private, the name of a file
-//! says the engine and the component it belongs to, and its first lines carry a version and a digest of the rest. The
-//! digest finds damage, not malice: against malice stands the mode of the directory, which is checked. The
-//! whole directory may be deleted at any time.
+//! Compiled code is native code: whoever writes here owns the host. So the directory is private and no link, and a file
+//! says in its first bytes to which engine and which component it belongs, and a digest of the rest; its name is only where
+//! it is looked for. The digest finds damage and mistakes, not malice: against malice stands the mode of the directory,
+//! which is checked. The whole directory may be deleted at any time.
+//!
+//! Each version of a plugin and of Nexus leaves files of its own. So those that were not used for the longest time are
+//! deleted when one is written, until the rest keeps to [`limits::CODE_CACHE_BYTES`] and [`limits::CODE_CACHE_FILES`]; never
+//! one that this process has loaded.
 
+use crate::limits;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
 use std::hash::Hash as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Changes with the layout of a file.
-const MAGIC: &[u8; 16] = b"nexus-compiled-1";
+/// Changes with the layout of a file: this, the engine, the component, the digest of the code, the code.
+const MAGIC: &[u8; 16] = b"nexus-compiled-2";
 const DIGEST: usize = 32;
 
 #[derive(Debug, Clone)]
 pub(crate) struct CodeCache {
     dir: PathBuf,
+    /// Names of the files that this process has loaded or written.
+    used: Arc<Mutex<BTreeSet<OsString>>>,
+}
+
+/// To which engine and which component a file belongs; SHA-256 each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Belongs {
+    engine: [u8; DIGEST],
+    component: [u8; DIGEST],
+}
+
+impl Belongs {
+    fn to(engine: &Engine, bytes: &[u8]) -> Self {
+        let mut hasher = Stable(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Self {
+            engine: hasher.0.finalize().into(),
+            component: Sha256::digest(bytes).into(),
+        }
+    }
+
+    fn name(&self) -> String {
+        let engine = hex(&self.engine);
+        format!(
+            "{}-{}.cwasm",
+            engine.get(..16).unwrap_or_default(),
+            hex(&self.component)
+        )
+    }
 }
 
 impl CodeCache {
@@ -26,37 +65,33 @@ impl CodeCache {
     pub(crate) fn new(parent: &Path) -> Self {
         Self {
             dir: parent.join("cache").join("wasm"),
+            used: Arc::default(),
         }
     }
 
-    fn file(&self, engine: &Engine, digest: &str) -> PathBuf {
-        let mut hasher = Stable(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let compatibility = hex(&hasher.0.finalize());
-        self.dir.join(format!(
-            "{}-{digest}.cwasm",
-            compatibility.get(..16).unwrap_or_default()
-        ))
-    }
-
-    /// The component, from the cache or compiled anew (and then cached). `digest`: the SHA-256 of `bytes` in hex.
+    /// The component, from the cache or compiled (and then cached).
     ///
     /// # Errors
     /// The component cannot be compiled. Trouble with the cache itself is logged and costs only time.
-    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8], digest: &str) -> wasmtime::Result<Component> {
-        let file = self.file(engine, digest);
-        match self.read(engine, &file) {
-            Ok(Some(component)) => return Ok(component),
+    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let belongs = Belongs::to(engine, bytes);
+        let file = self.dir.join(belongs.name());
+        match self.read(engine, &file, &belongs) {
+            Ok(Some(component)) => {
+                self.keep(&file);
+                return Ok(component);
+            }
             Ok(None) => {}
             Err(why) => {
                 tracing::warn!(
-                    "the file {} of the cache is refused: {why}. The plugin is compiled anew.",
+                    "the file {} of the cache is refused: {why}. The plugin is compiled again.",
                     file.display()
                 );
             }
         }
         let component = Component::new(engine, bytes)?;
-        if let Err(e) = self.write(&file, &component) {
+        self.keep(&file);
+        if let Err(e) = self.write(&file, &belongs, &component) {
             tracing::warn!(
                 "compiled code could not be cached in {}: {e}. The next start compiles again.",
                 file.display()
@@ -65,36 +100,43 @@ impl CodeCache {
         Ok(component)
     }
 
+    fn keep(&self, file: &Path) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.extend(file.file_name().map(ToOwned::to_owned));
+    }
+
     /// `None`: there is no such file.
-    fn read(&self, engine: &Engine, file: &Path) -> Result<Option<Component>, String> {
-        let bytes = match std::fs::read(file) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e.to_string()),
+    fn read(&self, engine: &Engine, file: &Path, belongs: &Belongs) -> Result<Option<Component>, String> {
+        let Some(bytes) = content(&self.dir, file)? else {
+            return Ok(None);
         };
-        private(&self.dir)?;
-        private(file)?;
-        let code = checked(&bytes)?;
+        let (found, code) = checked(&bytes)?;
+        if found != *belongs {
+            return Err("it is the code of another component, or of another version of Nexus".into());
+        }
         // SAFETY: `deserialize` trusts the bytes to come from `Component::serialize`. They lie in a file and a directory
-        // that only this user can write (checked above), were written by `write` below for an engine of the same
-        // compatibility (part of the name, and checked again by wasmtime), and are undamaged (digest).
+        // that only this user can write (checked above), were written by `write` below for this component and an engine
+        // of the same compatibility (compared above, and the engine again by wasmtime), and are undamaged (digest).
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize(engine, code) };
         component.map(Some).map_err(|e| format!("{e:#}"))
     }
 
-    fn write(&self, file: &Path, component: &Component) -> anyhow::Result<()> {
+    fn write(&self, file: &Path, belongs: &Belongs, component: &Component) -> anyhow::Result<()> {
         let code = component.serialize().map_err(|e| anyhow::anyhow!("{e:#}"))?;
         create_private(&self.dir)?;
+        own_directory(&self.dir).map_err(|why| anyhow::anyhow!("{why}"))?;
         let unique: [u8; 8] = crate::time::random()?;
         let partial = file.with_extension(format!("{}.partial", hex(&unique)));
         let written = (|| {
-            let mut options = std::fs::OpenOptions::new();
+            let mut options = File::options();
             options.write(true).create_new(true);
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             let mut out = options.open(&partial)?;
             out.write_all(MAGIC)?;
+            out.write_all(&belongs.engine)?;
+            out.write_all(&belongs.component)?;
             out.write_all(&Sha256::digest(&code))?;
             out.write_all(&code)?;
             std::fs::rename(&partial, file)
@@ -103,8 +145,87 @@ impl CodeCache {
             // What is left half written must not stay; that it cannot be removed adds nothing to the error.
             let _ = std::fs::remove_file(&partial);
         }
+        self.shrink(limits::CODE_CACHE_FILES, limits::CODE_CACHE_BYTES);
         Ok(written?)
     }
+
+    /// Deletes what was not used for the longest time, until the rest keeps to both bounds. What cannot be looked at or
+    /// deleted stays: it costs room and nothing else.
+    fn shrink(&self, files: usize, bytes: u64) {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            let changed = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let extension = entry.path().extension().map(ToOwned::to_owned);
+            match extension.as_deref().and_then(|e| e.to_str()) {
+                Some("cwasm") => found.push((changed, meta.len(), entry.file_name())),
+                // Left half written by a process that was killed.
+                Some("partial") if changed.elapsed().is_ok_and(|age| age > limits::CODE_CACHE_PARTIAL) => {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+                _ => {}
+            }
+        }
+        found.sort_unstable();
+        let (mut count, mut total) = (found.len(), found.iter().map(|(_, bytes, _)| bytes).sum::<u64>());
+        for (_, size, name) in found {
+            if count <= files && total <= bytes {
+                return;
+            }
+            if !used.contains(&name) && std::fs::remove_file(self.dir.join(&name)).is_ok() {
+                count -= 1;
+                total = total.saturating_sub(size);
+            }
+        }
+    }
+}
+
+/// The bytes of a file of the cache, with everything checked that says nobody else wrote it. `None`: there is none.
+fn content(dir: &Path, file: &Path) -> Result<Option<Vec<u8>>, String> {
+    let mut options = File::options();
+    options.read(true);
+    // A link leads elsewhere, and a pipe would hold the start up.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let open = match options.open(file) {
+        Ok(open) => open,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        #[cfg(unix)]
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => return Err("it is a symbolic link".into()),
+        Err(e) => return Err(e.to_string()),
+    };
+    own_directory(dir)?;
+    let meta = open.metadata().map_err(|e| e.to_string())?;
+    if !meta.is_file() {
+        return Err("it is not a file".into());
+    }
+    private(file, &meta)?;
+    if meta.len() > limits::CODE_CACHE_BYTES {
+        return Err(format!("it holds {} bytes, more than the whole cache may", meta.len()));
+    }
+    // Which one was not used for the longest time is known by this. That it cannot be said costs a compilation.
+    let _ = open.set_modified(SystemTime::now());
+    let mut bytes = Vec::new();
+    open.take(limits::CODE_CACHE_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|e| e.to_string())?;
+    Ok(Some(bytes))
+}
+
+/// The folder itself and the one it lies in are folders of this user and no links.
+fn own_directory(dir: &Path) -> Result<(), String> {
+    for dir in [dir.parent(), Some(dir)].into_iter().flatten() {
+        let meta = std::fs::symlink_metadata(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        if !meta.is_dir() {
+            return Err(format!(
+                "{0} is a symbolic link or no folder: what lies there is not this cache's; run: rm '{0}'",
+                dir.display()
+            ));
+        }
+        private(dir, &meta)?;
+    }
+    Ok(())
 }
 
 /// What the cache of a data directory holds, for `nexus doctor`.
@@ -123,16 +244,18 @@ pub fn cache_state(data_dir: &Path) -> CacheState {
     let Ok(entries) = std::fs::read_dir(&cache.dir) else {
         return state;
     };
-    state.trouble.extend(private(&cache.dir).err());
+    state.trouble.extend(own_directory(&cache.dir).err());
     for path in entries.flatten().map(|e| e.path()) {
         if path.extension().is_none_or(|e| e != "cwasm") {
             continue;
         }
         state.files += 1;
         let whole = || -> Result<u64, String> {
-            private(&path)?;
-            let bytes = std::fs::read(&path).map_err(|e| e.to_string())?;
-            checked(&bytes)?;
+            let bytes = content(&cache.dir, &path)?.ok_or("it is gone")?;
+            let (belongs, _) = checked(&bytes)?;
+            if path.file_name() != Some(std::ffi::OsStr::new(&belongs.name())) {
+                return Err("it is the code of another component, or of another version of Nexus".into());
+            }
             Ok(bytes.len() as u64)
         };
         match whole() {
@@ -143,16 +266,22 @@ pub fn cache_state(data_dir: &Path) -> CacheState {
     state
 }
 
-/// The code in a file of the cache.
-fn checked(bytes: &[u8]) -> Result<&[u8], String> {
+/// The code in a file of the cache, and to what it says it belongs.
+fn checked(bytes: &[u8]) -> Result<(Belongs, &[u8]), String> {
     let rest = bytes
         .strip_prefix(MAGIC)
         .ok_or("it is not a file of this version of nexus")?;
+    let (engine, rest) = rest.split_first_chunk().ok_or("it is cut off")?;
+    let (component, rest) = rest.split_first_chunk().ok_or("it is cut off")?;
     let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is cut off")?;
     if Sha256::digest(code).as_slice() != digest {
         return Err("it is damaged: its content does not have the digest it was written with".into());
     }
-    Ok(code)
+    let belongs = Belongs {
+        engine: *engine,
+        component: *component,
+    };
+    Ok((belongs, code))
 }
 
 #[cfg(unix)]
@@ -167,9 +296,8 @@ fn create_private(dir: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(unix)]
-fn private(path: &Path) -> Result<(), String> {
+fn private(path: &Path, meta: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt as _;
-    let meta = std::fs::metadata(path).map_err(|e| e.to_string())?;
     if meta.mode() & 0o022 != 0 {
         return Err(format!("others can write to {}; run: chmod go-w '{0}'", path.display()));
     }
@@ -185,7 +313,7 @@ fn private(path: &Path) -> Result<(), String> {
 }
 
 #[cfg(not(unix))]
-fn private(_: &Path) -> Result<(), String> {
+fn private(_: &Path, _: &Metadata) -> Result<(), String> {
     Ok(())
 }
 
@@ -214,84 +342,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[path = "cache_tests.rs"]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
-    use super::*;
-
-    fn setup() -> (tempfile::TempDir, CodeCache, Engine) {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = CodeCache::new(dir.path());
-        (dir, cache, crate::runtime::engine::engine().unwrap())
-    }
-
-    const EMPTY: &[u8] = b"(component)";
-
-    #[test]
-    fn code_is_written_once_and_privately() {
-        let (_dir, cache, engine) = setup();
-        let file = cache.file(&engine, "d");
-        assert!(cache.read(&engine, &file).unwrap().is_none());
-        cache.load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d").unwrap();
-        assert!(cache.read(&engine, &file).unwrap().is_some());
-        // From the cache: the bytes are not even looked at.
-        cache.load(&engine, b"not a component", "d").unwrap();
-        assert_eq!(std::fs::read_dir(&cache.dir).unwrap().count(), 1);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(
-                std::fs::metadata(&cache.dir).unwrap().permissions().mode() & 0o777,
-                0o700
-            );
-            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        }
-    }
-
-    #[test]
-    fn damage_is_refused_in_words_and_repaired() {
-        let (_dir, cache, engine) = setup();
-        let wasm = wat::parse_bytes(EMPTY).unwrap();
-        let file = cache.file(&engine, "d");
-        cache.load(&engine, &wasm, "d").unwrap();
-        let good = std::fs::read(&file).unwrap();
-        let mut flipped = good.clone();
-        *flipped.last_mut().unwrap() ^= 1;
-        let mut other = good.clone();
-        other[0] ^= 1;
-        for (bytes, why) in [
-            (&flipped[..], "damaged"),
-            (&good[..good.len() / 2], "damaged"),
-            (&good[..20], "cut off"),
-            (&other[..], "version"),
-            (b"", "version"),
-        ] {
-            std::fs::write(&file, bytes).unwrap();
-            let error = cache.read(&engine, &file).err().unwrap();
-            assert!(error.contains(why), "{error}");
-            cache.load(&engine, &wasm, "d").unwrap();
-            assert_eq!(std::fs::read(&file).unwrap().len(), good.len());
-            assert!(cache.read(&engine, &file).unwrap().is_some());
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn code_that_others_could_have_written_is_not_run() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (_dir, cache, engine) = setup();
-        cache.load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d").unwrap();
-        std::fs::set_permissions(&cache.dir, std::fs::Permissions::from_mode(0o777)).unwrap();
-        let error = cache.read(&engine, &cache.file(&engine, "d")).err().unwrap();
-        assert!(error.contains("chmod go-w"), "{error}");
-    }
-
-    #[test]
-    fn a_cache_that_cannot_be_written_costs_only_time() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("cache"), "a file in the way").unwrap();
-        let engine = crate::runtime::engine::engine().unwrap();
-        CodeCache::new(dir.path())
-            .load(&engine, &wat::parse_bytes(EMPTY).unwrap(), "d")
-            .unwrap();
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! A chat backend as a component.
 
+use crate::limits;
 use crate::model::{chat, plugin};
 use crate::runtime::actor::{Exports, Handle, refused};
 use crate::runtime::facts::Measured;
@@ -41,9 +42,6 @@ impl Exports for ChatExports {
         Box::pin(self.chat.call_describe(a))
     }
 }
-
-/// How many events wait for the service before the plugin is held back.
-const EVENTS: usize = 256;
 
 pub(crate) struct WasmChat {
     supervisor: Arc<Supervisor<ChatExports>>,
@@ -144,7 +142,7 @@ impl ChatBackend for WasmChat {
     }
 
     fn events(&self) -> mpsc::Receiver<Feed> {
-        let (to, events) = mpsc::channel(EVENTS);
+        let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
         let feeder = Feeder::new(Arc::clone(&self.supervisor), to);
         let turn = Arc::clone(&self.feeding);
         tokio::spawn(async move {
@@ -205,7 +203,7 @@ impl ChatBackend for WasmChat {
             }
             Err(CallError::Other(format!(
                 "the chat plugin made a session whose id is empty or longer than {} bytes. This is a fault of the plugin",
-                clip::ID
+                limits::ID_BYTES
             )))
         })
     }

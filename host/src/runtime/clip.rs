@@ -5,23 +5,9 @@
 //! too long to be one makes the whole of it worthless. Refusing a long text instead was left out: a tool's output that
 //! is too long is no fault of anybody, and losing its beginning helps nobody.
 
+use crate::limits;
 use crate::model::chat::{Ask, Event, Message, Part, SessionInfo, Snapshot};
 use crate::time::Millis;
-
-/// Bytes of an id: of a session, a message, a part, an ask; of a subject.
-pub(crate) const ID: usize = 512;
-/// Bytes of a title or a name.
-pub(crate) const TITLE: usize = 512;
-/// Bytes of an address; one that was cut is none, for the mark is in it.
-pub(crate) const URL: usize = 2 * 1024;
-/// Bytes of a sentence for the operator, with the lines to paste.
-pub(crate) const SENTENCE: usize = 8 * 1024;
-/// Bytes of what an agent or a model writes in one part.
-pub(crate) const TEXT: usize = 4 * 1024 * 1024;
-/// Entries of a list that people read.
-pub(crate) const ENTRIES: usize = 64;
-/// Sessions that may run, and asks that may wait, when a connection opens.
-pub(crate) const OPEN: usize = 1000;
 
 /// The last millisecond of the year 9999: databases and browsers count no further than some date.
 const LAST: Millis = 253_402_300_799_999;
@@ -45,11 +31,11 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
 }
 
 pub(crate) fn title(t: String) -> String {
-    text(t, TITLE)
+    text(t, limits::TITLE_BYTES)
 }
 
 pub(crate) fn sentence(t: String) -> String {
-    text(t, SENTENCE)
+    text(t, limits::SENTENCE_BYTES)
 }
 
 pub(crate) fn time(at: Millis) -> Millis {
@@ -69,7 +55,7 @@ pub(crate) fn list<T>(mut list: Vec<T>, most: usize) -> Vec<T> {
 }
 
 pub(crate) fn is_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= ID
+    !id.is_empty() && id.len() <= limits::ID_BYTES
 }
 
 pub(crate) fn is_session(info: &SessionInfo) -> bool {
@@ -136,7 +122,7 @@ mod tests {
         };
         assert!(is_event(&delta("p".to_owned())));
         assert!(!is_event(&delta(String::new())));
-        assert!(!is_event(&delta("p".repeat(ID + 1))));
+        assert!(!is_event(&delta("p".repeat(limits::ID_BYTES + 1))));
     }
 
     #[test]

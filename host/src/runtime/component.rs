@@ -40,6 +40,8 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// Bytes.
     pub size: u64,
+    /// Bytes of memory that its modules have from the beginning.
+    pub memory: u64,
 }
 
 impl Inspection {
@@ -79,6 +81,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
         imports: outline.imports,
         exports: outline.exports,
         size: bytes.len() as u64,
+        memory: outline.memory,
     })
 }
 
@@ -110,6 +113,7 @@ struct Outline<'a> {
     manifest: Option<&'a [u8]>,
     imports: Vec<String>,
     exports: Vec<String>,
+    memory: u64,
 }
 
 impl Outline<'_> {
@@ -151,6 +155,15 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory.map_err(|e| damaged(&e))?;
+                    let page = 1_u64
+                        .checked_shl(memory.page_size_log2.unwrap_or(16))
+                        .unwrap_or(u64::MAX);
+                    outline.memory = outline.memory.saturating_add(memory.initial.saturating_mul(page));
+                }
+            }
             Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
                 outline.manifest = Some(section.data());
             }

@@ -1,6 +1,7 @@
 //! Words of the contract to words of the host, and back. No decision is made here, but that nothing is kept that is
 //! longer than its place needs ([`clip`]).
 
+use crate::limits;
 use crate::model::{chat, plugin, tunnel};
 use crate::runtime::{clip, port};
 use nexus_plugin_api::host::caps::types;
@@ -64,7 +65,7 @@ fn message(m: wit::Message) -> chat::Message {
 }
 
 fn content(c: wit::Content) -> chat::Content {
-    let long = |text| clip::text(text, clip::TEXT);
+    let long = |text| clip::text(text, limits::PART_BYTES);
     match c {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
@@ -112,8 +113,8 @@ fn ask(a: wit::Ask) -> chat::Ask {
         permission: a.kind == wit::AskKind::Permission,
         subject: clip::title(a.subject),
         // What the owner agrees to: as much of it as anybody reads.
-        detail: clip::text(a.detail, 8 * clip::SENTENCE),
-        always: clip::list(a.always, clip::ENTRIES)
+        detail: clip::text(a.detail, 8 * limits::SENTENCE_BYTES),
+        always: clip::list(a.always, limits::LIST_ENTRIES)
             .into_iter()
             .map(clip::sentence)
             .collect(),
@@ -136,8 +137,8 @@ fn turn(t: wit::Turn) -> chat::Turn {
 }
 
 fn epoch(e: wit::Epoch) -> chat::Epoch {
-    let running = clip::list(e.running, clip::OPEN).into_iter();
-    let asks = clip::list(e.asks, clip::OPEN).into_iter();
+    let running = clip::list(e.running, limits::OPEN_SESSIONS).into_iter();
+    let asks = clip::list(e.asks, limits::OPEN_SESSIONS).into_iter();
     let proper = |(session, a): &(String, chat::Ask)| clip::is_id(session) && clip::is_ask(a);
     chat::Epoch {
         id: clip::title(e.id),
@@ -171,7 +172,7 @@ pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
                 part: d.part,
                 message: d.message,
                 revision: clip::revision(d.revision),
-                text: clip::text(d.text, clip::TEXT),
+                text: clip::text(d.text, limits::PART_BYTES),
             },
         ),
         wit::Event::PartRemoved((session, message, part)) => (session, E::PartRemoved { message, part }),
@@ -252,14 +253,14 @@ pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor
 pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
     Some(match e {
         wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(clip::sentence(t)),
-        wit_tunnel::Event::Url(t) => tunnel::Event::Url(clip::text(t, clip::URL)),
+        wit_tunnel::Event::Url(t) => tunnel::Event::Url(clip::text(t, limits::URL_BYTES)),
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
         wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(t)),
         wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(t)),
         wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Figures {
             requests: f.requests,
             errors: f.errors,
-            locations: clip::list(f.locations, clip::ENTRIES)
+            locations: clip::list(f.locations, limits::LIST_ENTRIES)
                 .into_iter()
                 .map(clip::title)
                 .collect(),
@@ -270,14 +271,12 @@ pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
 
 /// Between the words of `auth`, `manage` and the port.
 pub(crate) mod auth {
+    use crate::limits;
     use crate::runtime::clip;
     use crate::runtime::port::{CallError, auth as port};
     use nexus_plugin_api::host::auth::exports::nexus::plugin::auth as wit;
     use nexus_plugin_api::host::auth::nexus::plugin::auth_types as types;
     use nexus_plugin_api::host::manage::exports::nexus::plugin::manage;
-
-    /// Bytes of a state: it travels to the browser and back, sealed.
-    const STATE: usize = 64 * 1024;
 
     pub(crate) fn input(input: port::Input) -> Vec<types::Value> {
         input
@@ -310,11 +309,17 @@ pub(crate) mod auth {
     }
 
     pub(crate) fn fields(fields: Vec<types::Field>) -> Vec<port::Field> {
-        clip::list(fields, clip::ENTRIES).into_iter().map(field).collect()
+        clip::list(fields, limits::LIST_ENTRIES)
+            .into_iter()
+            .map(field)
+            .collect()
     }
 
     pub(crate) fn methods(methods: Vec<wit::Method>) -> Vec<port::Method> {
-        clip::list(methods, clip::ENTRIES).into_iter().map(method).collect()
+        clip::list(methods, limits::LIST_ENTRIES)
+            .into_iter()
+            .map(method)
+            .collect()
     }
 
     fn method(m: wit::Method) -> port::Method {
@@ -348,24 +353,24 @@ pub(crate) mod auth {
                 "the auth plugin gave an empty subject. This is a fault of the plugin".into(),
             ));
         }
-        whole("a subject", subject, clip::ID)
+        whole("a subject", subject, limits::ID_BYTES)
     }
 
     /// # Errors
     /// A state, an address or a subject that is too long to be used.
     pub(crate) fn step(s: wit::Step) -> Result<port::Step, CallError> {
-        let state = |state| whole("a state", state, STATE);
+        let state = |state| whole("a state", state, limits::LOGIN_STATE_BYTES);
         Ok(match s {
             wit::Step::Form(f) => port::Step::Form {
                 fields: fields(f.fields),
                 state: state(f.state)?,
             },
             wit::Step::Redirect(r) => port::Step::Redirect {
-                url: whole("an address", r.url, clip::SENTENCE)?,
+                url: whole("an address", r.url, limits::SENTENCE_BYTES)?,
                 state: state(r.state)?,
             },
             wit::Step::Webauthn((json, s)) => port::Step::Webauthn {
-                json: whole("a request to the browser", json, STATE)?,
+                json: whole("a request to the browser", json, limits::LOGIN_STATE_BYTES)?,
                 state: state(s)?,
             },
             wit::Step::Identity(s) => port::Step::Identity { subject: subject(s)? },

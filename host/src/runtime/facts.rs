@@ -2,7 +2,7 @@
 
 use crate::capabilities::{Counters, Gate, Requests};
 use crate::config::resolved::{Grants, HttpGrant, Plugin, Source};
-use crate::config::show_duration;
+use crate::config::{show_duration, show_size};
 use crate::model::plugin::{self, Facts, Figures};
 use crate::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
@@ -79,7 +79,7 @@ impl Measured {
         }
         words.extend(grants.http.iter().map(asks));
         if grants.store_quota > 0 {
-            words.push(format!("keeps up to {}", size(grants.store_quota)));
+            words.push(format!("keeps up to {}", show_size(grants.store_quota)));
         }
         words.extend(grants.secrets.keys().map(|name| format!("reads the secret {name}")));
         words
@@ -88,8 +88,10 @@ impl Measured {
     fn limits(&self) -> Vec<String> {
         let limits = self.gate.limits();
         vec![
-            format!("at most {} of memory", size(limits.memory)),
+            format!("at most {} of memory", show_size(limits.memory)),
             format!("at most {} of CPU without a pause", show_duration(limits.cpu)),
+            format!("at most {} % of a core over a minute", limits.cpu_share),
+            format!("at most {} a minute into its store", show_size(limits.store_writes)),
             format!("an answer within {}", show_duration(limits.call)),
             format!(
                 "at most {}",
@@ -118,7 +120,7 @@ fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
     });
     words.extend(http.map(|grant| format!("to ask {}", server(grant))));
     if let Some(quota) = asked.store.filter(|quota| *quota > granted.store_quota) {
-        words.push(format!("to keep up to {}", size(quota)));
+        words.push(format!("to keep up to {}", show_size(quota)));
     }
     words
 }
@@ -141,24 +143,20 @@ fn many(count: u32, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
-/// In the largest unit that divides it, as the configuration takes it.
-fn size(bytes: u64) -> String {
-    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes >= unit && bytes.is_multiple_of(unit) {
-            return format!("{} {name}", bytes / unit);
-        }
-    }
-    format!("{bytes} B")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn words_are_those_of_the_configuration() {
         assert_eq!(
-            [size(64 << 20), size(1 << 30), size(1536 << 10), size(1000)],
+            [
+                show_size(64 << 20),
+                show_size(1 << 30),
+                show_size(1536 << 10),
+                show_size(1000)
+            ],
             ["64 MiB", "1 GiB", "1536 KiB", "1000 B"]
         );
         let grant = |host: &str, port, private| HttpGrant {
@@ -185,6 +183,7 @@ mod tests {
         };
         let asked = Requests {
             processes: [("ssh".to_owned(), false)].into(),
+            variables: BTreeMap::new(),
             http: vec![grant("one.example"), grant("two.example")],
             store: Some(1 << 20),
             secrets: ["token".to_owned()].into(),

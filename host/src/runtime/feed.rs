@@ -15,9 +15,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Bytes of text in an event that takes all places at once.
-const LARGE: usize = 64 * 1024;
-
 pub(crate) struct Feeder {
     supervisor: Arc<Supervisor<ChatExports>>,
     to: mpsc::Sender<Feed>,
@@ -118,12 +115,12 @@ impl Feeder {
             Ok(Err(e)) => return failed(e.to_string()),
             Err(_) => {
                 self.supervisor.context().counters.error();
-                self.supervisor.restart("it did not begin to report events");
+                self.supervisor.restart(handle, "it did not begin to report events");
                 return ended(handle).await;
             }
         };
         if !self.forward(&mut running.events).await {
-            return self.leave(running).await;
+            return self.leave(handle, running).await;
         }
         let outcome = running.outcome.await;
         let counters = &self.supervisor.context().counters;
@@ -172,10 +169,10 @@ impl Feeder {
     }
 
     /// A place in the channel is meant for a few words. What is larger waits until all others are taken, and goes alone: so
-    /// what waits for the service stays below [`LARGE`] for each place, and one large one.
+    /// what waits for the service stays below [`limits::CHAT_EVENT_LARGE`] for each place, and one large one.
     async fn hand_on(&self, item: Feed) -> bool {
         let places = match &item {
-            Feed::Event(event) if event.event.size() > LARGE => self.to.max_capacity(),
+            Feed::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),
             _ => 1,
         };
         match self.to.reserve_many(places).await {
@@ -190,7 +187,7 @@ impl Feeder {
     }
 
     /// Tells the plugin that nobody listens any more, and waits until it has closed, so that the next one may call.
-    async fn leave(&self, running: pipe::Running<Event, Result<(), types::Failure>>) -> End {
+    async fn leave(&self, handle: &ChatHandle, running: pipe::Running<Event, Result<(), types::Failure>>) -> End {
         let pipe::Running {
             mut events,
             outcome,
@@ -204,9 +201,8 @@ impl Feeder {
         };
         if tokio::time::timeout(limits::PLUGIN_CANCEL, closed).await.is_err() {
             let seconds = limits::PLUGIN_CANCEL.as_secs();
-            self.supervisor.restart(&format!(
-                "it went on reporting events {seconds} s after it was told to stop"
-            ));
+            let why = format!("it went on reporting events {seconds} s after it was told to stop");
+            self.supervisor.restart(handle, &why);
         }
         End::Left
     }

@@ -4,24 +4,22 @@
 //! their turn, and the count starts anew when the store's task is polled without a guest having been cut short: that is,
 //! when all guest code had returned to the host and something arrived. So an actor does not die of age, and a
 //! guest that spins, also one that calls cheap host functions in its loop, does. (A call hook would start the
-//! count anew at each host call, and let exactly that guest live.)
+//! count anew at each host call, and let exactly that guest live.) What a guest uses over time is
+//! [`CpuShare`]'s to say.
 
-use crate::capabilities::Counters;
+use crate::capabilities::{Counters, CpuShare};
 use crate::config::resolved::Limits;
 use crate::limits;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
-const MOST_INSTANCES: usize = 128;
-const MOST_TABLES: usize = 64;
-const MOST_MEMORIES: usize = 32;
-const MOST_HANDED_OVER: usize = 64 << 20;
-/// Elements over all tables of a store; each takes a pointer or two of the host.
-const MOST_ELEMENTS: usize = 1 << 20;
+/// By which the two limits are known that an operator may raise, in the text of a trap.
+pub(crate) const OF_MEMORY: &str = "bytes of memory";
+pub(crate) const OF_CPU: &str = "of CPU without a pause";
 
 /// Handles that a store may hold at once: ends of streams and futures, calls, waitable sets, resources. A guest makes
 /// them by itself, and each takes some hundred bytes of the host. Each call or stream of the host that
@@ -35,7 +33,7 @@ pub(crate) fn handles(limits: &Limits) -> usize {
 pub(crate) fn handed_over(limits: &Limits) -> usize {
     usize::try_from(limits.memory)
         .unwrap_or(usize::MAX)
-        .min(MOST_HANDED_OVER)
+        .min(limits::PLUGIN_HANDED_OVER)
 }
 
 /// Counts over all memories and tables of a store.
@@ -69,10 +67,7 @@ impl ResourceLimiter for Limiter {
         let growth = desired.saturating_sub(current);
         let wanted = self.used.saturating_add(growth);
         if wanted > self.memory {
-            self.refused = Some(format!(
-                "it wanted {wanted} bytes of memory, its limit is {}",
-                self.memory
-            ));
+            self.refused = Some(format!("it wanted {wanted} {OF_MEMORY}, its limit is {}", self.memory));
             return Ok(false);
         }
         self.used = wanted;
@@ -88,9 +83,10 @@ impl ResourceLimiter for Limiter {
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.elements.saturating_add(desired.saturating_sub(current));
-        if wanted > MOST_ELEMENTS {
+        if wanted > limits::PLUGIN_TABLE_ELEMENTS {
             self.refused = Some(format!(
-                "it wanted {wanted} table elements, the limit is {MOST_ELEMENTS}"
+                "it wanted {wanted} table elements, the limit is {}",
+                limits::PLUGIN_TABLE_ELEMENTS
             ));
             return Ok(false);
         }
@@ -99,13 +95,13 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        MOST_INSTANCES
+        limits::PLUGIN_INSTANCES
     }
     fn tables(&self) -> usize {
-        MOST_TABLES
+        limits::PLUGIN_TABLES
     }
     fn memories(&self) -> usize {
-        MOST_MEMORIES
+        limits::PLUGIN_MEMORIES
     }
 }
 
@@ -136,7 +132,7 @@ impl CpuMeter {
                 return Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())));
             }
             Err(wasmtime::format_err!(
-                "it used more than {} ms of CPU without a pause, its limit",
+                "it used more than {} ms {OF_CPU}, its limit",
                 budget.as_millis()
             ))
         });
@@ -155,10 +151,11 @@ impl CpuMeter {
     }
 
     /// Drives the store that this meter is installed in.
-    pub(crate) fn drive<F>(&self, counters: Arc<Counters>, future: F) -> Metered<F> {
+    pub(crate) fn drive<F>(&self, share: Arc<CpuShare>, future: F) -> Metered<F> {
         Metered {
             meter: self.clone(),
-            counters,
+            share,
+            pause: None,
             future: Box::pin(future),
         }
     }
@@ -167,17 +164,27 @@ impl CpuMeter {
 /// See [`CpuMeter::drive`].
 pub(crate) struct Metered<F> {
     meter: CpuMeter,
-    counters: Arc<Counters>,
+    share: Arc<CpuShare>,
+    /// Until it may run again.
+    pause: Option<Pin<Box<tokio::time::Sleep>>>,
     future: Pin<Box<F>>,
 }
 
 impl<F: Future> Future for Metered<F> {
     type Output = F::Output;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if self.pause.is_none() {
+            self.pause = self.share.pause().map(|pause| Box::pin(tokio::time::sleep(pause)));
+        }
+        // What arrives meanwhile wakes the task too, and waits in the future.
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
         self.meter.polled();
         let begun = ThreadTime::now();
         let polled = self.future.as_mut().poll(cx);
-        self.counters.cpu(begun.elapsed());
+        self.share.used(begun.elapsed());
         polled
     }
 }
@@ -225,6 +232,8 @@ mod tests {
         Limits {
             memory,
             cpu: Duration::from_secs(1),
+            cpu_share: 100,
+            store_writes: 1 << 20,
             call: Duration::from_secs(1),
             streams: 1,
             processes: 1,
@@ -241,6 +250,20 @@ mod tests {
         assert!(limiter.memory_growing(60, 100, None).unwrap());
         limiter.memory_grow_failed(wasmtime::format_err!("no")).unwrap();
         assert!(limiter.memory_growing(0, 40, None).unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_used_its_share_of_cpu_waits_before_its_next_turn() {
+        let share = Arc::new(CpuShare::new("demo", 50, Arc::default()));
+        // Thirty seconds are in it, and a half comes back each second.
+        share.used(Duration::from_secs(31));
+        let (begun, meter) = (tokio::time::Instant::now(), CpuMeter::default());
+        let turn = || meter.drive(Arc::clone(&share), async { tokio::time::Instant::now() });
+        let at = turn().await - begun;
+        assert!(at >= Duration::from_secs(2) && at < Duration::from_secs(3), "{at:?}");
+        let rested = tokio::time::Instant::now() + Duration::from_secs(60);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(turn().await, rested, "after a rest it runs at once");
     }
 
     #[test]

@@ -31,9 +31,10 @@ pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
 use crate::capabilities::mask::Mask;
-use crate::capabilities::{Context, Counters, Gate, GeneratedSecrets, Ports, Requests};
-use crate::config::file;
+use crate::capabilities::{Allowance, Context, Counters, CpuShare, Gate, GeneratedSecrets, Ports, Requests};
 use crate::config::resolved::{Plugin, Source};
+use crate::config::{file, show_size};
+use crate::limits;
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
 use crate::process::port::Processes;
@@ -150,7 +151,7 @@ impl Runtime {
                 )));
             }
             (Source::File(path), _) => {
-                read = file::read(path, file::COMPONENT)
+                read = file::read(path, limits::COMPONENT_BYTES)
                     .map_err(|e| LoadError::Unreadable(path.display().to_string(), e))?;
                 &read
             }
@@ -167,9 +168,20 @@ impl Runtime {
                 plugin.name
             )));
         }
+        // Else it would be a trap, again and again.
+        if inspection.memory > plugin.limits.memory {
+            return Err(LoadError::Unfit(format!(
+                "The plugin {0} needs {1} of memory to begin with, and its limit is {2}. To allow it:\n[plugin.{0}.limits]\n\
+                 memory = \"{3}\"",
+                plugin.name,
+                show_size(inspection.memory),
+                show_size(plugin.limits.memory),
+                show_size(inspection.memory.saturating_mul(2))
+            )));
+        }
         let component = self
             .cache
-            .load(&self.engine, bytes, &inspection.digest)
+            .load(&self.engine, bytes)
             .map_err(|e| LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again.")))?;
         let unfit = |e: wasmtime::Error| {
             LoadError::Api(format!(
@@ -262,6 +274,13 @@ impl Runtime {
             workspace,
             log: Arc::new(log),
             starts: Mutex::default(),
+            cpu: Arc::new(CpuShare::new(
+                &plugin.name,
+                plugin.limits.cpu_share,
+                Arc::clone(&counters),
+            )),
+            writes: Allowance::new(plugin.limits.store_writes as f64, limits::STORE_WRITES_WINDOW),
+            started: Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW),
             counters,
         };
         Recipe {

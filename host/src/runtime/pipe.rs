@@ -1,6 +1,7 @@
 //! From a plugin's streams and futures to the host's channels, and back for `cancel`. A channel's capacity is what
 //! holds a plugin back: nothing is dropped.
 
+use crate::limits;
 use crate::runtime::state::State;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,10 +11,6 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Accessor, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamReader, StreamResult,
 };
-
-/// Batches that wait for the host, and events in a batch.
-const BATCHES: usize = 4;
-const BATCH: usize = 256;
 
 /// The host's end of a long call.
 pub(crate) struct Running<T, R> {
@@ -48,7 +45,7 @@ where
     T: Lift + Send + 'static,
     R: Lift + Send + 'static,
 {
-    let (tx, events) = mpsc::channel(BATCHES);
+    let (tx, events) = mpsc::channel(limits::STREAM_BATCHES);
     let (end, ended) = oneshot::channel();
     a.with(|mut s| {
         stream.pipe(&mut s, ToChannel(PollSender::new(tx)))?;
@@ -81,7 +78,7 @@ impl<D, T: Lift + Send + 'static> StreamConsumer<D> for ToChannel<T> {
                 }
             }
         }
-        let mut batch = Vec::with_capacity(source.remaining(&mut store).clamp(1, BATCH));
+        let mut batch = Vec::with_capacity(source.remaining(&mut store).clamp(1, limits::STREAM_BATCH));
         source.read(store, &mut batch)?;
         // The place was reserved above; without an event it is kept for the next.
         if !batch.is_empty() && self.0.send_item(batch).is_err() {

@@ -1,12 +1,14 @@
 //! What lies in the store of an instance.
 
 use crate::capabilities::{Capabilities, Context};
+use crate::limits;
 use crate::runtime::clip;
 use crate::runtime::guest_limits::{self, CpuMeter, Limiter};
 use crate::runtime::stdio::LogStream;
+use nexus_plugin_api::text;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 pub(crate) struct State {
@@ -66,13 +68,71 @@ pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&str>, context: &Co
     if let Some(refused) = refused {
         text = format!("{text} ({refused})");
     }
+    if let Some(at) = trace(error) {
+        text = format!("{text}, in {at}");
+    }
     if let Some(words) = context.log.take_last_words() {
         text = format!("{text}; its last words: {words}");
     }
-    clip::sentence(text)
+    let memory = refused.is_some_and(|refused| refused.contains(guest_limits::OF_MEMORY));
+    let fix = if memory {
+        context.gate.more_memory()
+    } else if text.contains(guest_limits::OF_CPU) {
+        context.gate.more_cpu()
+    } else {
+        String::new()
+    };
+    // Whatever the plugin said: what to do stands at the end.
+    let text = clip::text(text, limits::SENTENCE_BYTES.saturating_sub(fix.len()));
+    format!("{text}{fix}")
 }
 
-/// The engine's words for limits that it watches itself, in words for the operator. Its errors have no types for them.
+/// Where it was: the function of the contract that the host had called, and what of the plugin's own code led to the trap,
+/// the innermost first. None where the component has no names.
+fn trace(error: &wasmtime::Error) -> Option<String> {
+    let shown = error.downcast_ref::<WasmBacktrace>()?.to_string();
+    // `  0:  0x1a2 - module.wasm!crate::function`; the engine has turned the names into those of the source.
+    let names = shown
+        .lines()
+        .filter_map(|line| Some(line.split_once(" - ")?.1.split_once('!')?.1));
+    let names: Vec<&str> = names.filter(|name| !name.starts_with("<wasm function")).collect();
+    let contract = names.iter().find_map(|name| {
+        let (_, called) = name.split_once("nexus:plugin/")?;
+        let (interface, function) = called.split_once('#')?;
+        let interface = interface.split_once('@').map_or(interface, |(name, _)| name);
+        Some(format!("{interface}.{function}"))
+    });
+    let own = names.iter().filter(|name| {
+        // What every panic goes through, and what the bindings are made of.
+        let around = [
+            "std::",
+            "core::",
+            "alloc::",
+            "wit_bindgen::",
+            "dlmalloc::",
+            "__",
+            "rust_",
+            "abort",
+            "_start",
+            "cabi_",
+        ];
+        let plain = name.trim_start_matches('<');
+        !around.iter().any(|start| plain.starts_with(start)) && !name.contains("nexus:plugin/")
+    });
+    let own: Vec<String> = own
+        .take(limits::TRACE_FRAMES)
+        .map(|name| clip::text(text::line(name).into_owned(), limits::TRACE_NAME_BYTES))
+        .collect();
+    match (contract, own.is_empty()) {
+        (None, true) => None,
+        (Some(called), true) => Some(called),
+        (None, false) => Some(own.join(" < ")),
+        (Some(called), false) => Some(format!("{called} ({})", own.join(" < "))),
+    }
+}
+
+/// The engine's words for limits that it watches itself, in words for the operator. Its errors have no types for them: tests
+/// with plugins that run into each of them hold these words.
 fn limit_of(words: &str, context: &Context) -> String {
     let limits = context.gate.limits();
     if words.contains("handle limit exceeded") {

@@ -1,6 +1,7 @@
 //! A guest's standard output and error, as lines of its log.
 
 use crate::capabilities::log::LogSink;
+use crate::limits;
 use bytes::Bytes;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,9 +9,6 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-
-/// A line without an end is cut here.
-const LINE_BYTES: usize = 8 * 1024;
 
 #[derive(Clone)]
 pub(crate) struct LogStream {
@@ -31,9 +29,9 @@ impl LogStream {
     fn take(&self, bytes: &[u8]) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
-            let room = LINE_BYTES.saturating_sub(line.len());
+            let room = limits::PLUGIN_LINE_BYTES.saturating_sub(line.len());
             line.extend(piece.iter().take(room));
-            if piece.ends_with(b"\n") || line.len() >= LINE_BYTES {
+            if piece.ends_with(b"\n") || line.len() >= limits::PLUGIN_LINE_BYTES {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 line.clear();
                 if !text.is_empty() {

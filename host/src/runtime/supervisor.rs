@@ -29,11 +29,11 @@ pub(crate) struct Recipe {
     pub(crate) measured: Arc<Measured>,
 }
 
-enum Command {
+enum Command<E: Exports> {
     Start,
     Stop(oneshot::Sender<()>),
-    /// The host found it unusable.
-    Restart(String),
+    /// The host found this instance unusable.
+    Restart(Handle<E>, String),
 }
 
 /// See the module. Dropping it ends the instance.
@@ -43,7 +43,7 @@ pub(crate) struct Supervisor<E: Exports> {
     current: watch::Sender<Option<Handle<E>>>,
     /// Counts the starts that were asked for.
     starts: watch::Sender<u64>,
-    commands: OnceLock<mpsc::UnboundedSender<Command>>,
+    commands: OnceLock<mpsc::UnboundedSender<Command<E>>>,
 }
 
 impl<E: Exports> Supervisor<E> {
@@ -121,10 +121,11 @@ impl<E: Exports> Supervisor<E> {
         })
     }
 
-    /// Ends the instance as if it had fallen.
-    pub(crate) fn restart(&self, cause: &str) {
+    /// Ends the instance as if it had fallen, if it is still this one: whoever finds it too slow has waited for it, and
+    /// another one may run by now.
+    pub(crate) fn restart(&self, slow: &Handle<E>, cause: &str) {
         if let Some(commands) = self.commands.get() {
-            let _ = commands.send(Command::Restart(cause.to_owned()));
+            let _ = commands.send(Command::Restart(slow.clone(), cause.to_owned()));
         }
     }
 
@@ -211,13 +212,17 @@ impl<E: Exports> Supervisor<E> {
             Ok(answer) => answer,
             Err(_) => {
                 let why = format!(
-                    "the plugin {} gave no answer within {} ms",
+                    "the plugin {} gave no answer within {} ms, its limit.{}",
                     self.name(),
-                    limit.as_millis()
+                    limit.as_millis(),
+                    self.recipe.context.gate.more_time()
                 );
                 tracing::warn!(plugin = self.name(), "{why}");
-                if handle.hangs() && self.current().is_some_and(|current| current.is(&handle)) {
-                    self.restart(&format!("too many calls got no answer within {} ms", limit.as_millis()));
+                if handle.hangs() {
+                    self.restart(
+                        &handle,
+                        &format!("too many calls got no answer within {} ms", limit.as_millis()),
+                    );
                 }
                 Err(self.late(why))
             }
@@ -229,7 +234,7 @@ struct Task<E: Exports> {
     recipe: Recipe,
     status: watch::Sender<Status>,
     current: watch::Sender<Option<Handle<E>>>,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<Command<E>>,
     /// At most one. Aborted when dropped.
     instances: JoinSet<String>,
 }
@@ -247,7 +252,7 @@ impl<E: Exports> Task<E> {
         loop {
             match self.commands.recv().await {
                 None => return,
-                Some(Command::Restart(_)) => {}
+                Some(Command::Restart(..)) => {}
                 Some(Command::Stop(done)) => self.stopped(done),
                 Some(Command::Start) => match self.keep_running().await {
                     Some(done) => self.stopped(done),
@@ -338,7 +343,12 @@ impl<E: Exports> Task<E> {
                     None => return Next::Gone,
                     Some(Command::Start) => {}
                     Some(Command::Stop(done)) => return Next::Stop(done),
-                    Some(Command::Restart(cause)) => return Next::Fell(cause),
+                    Some(Command::Restart(slow, cause)) => {
+                        let current = self.current.borrow().as_ref().is_some_and(|current| current.is(&slow));
+                        if current {
+                            return Next::Fell(cause);
+                        }
+                    }
                 },
             }
         }
@@ -393,7 +403,7 @@ impl<E: Exports> Task<E> {
                     None => return Wait::Gone,
                     Some(Command::Start) => return Wait::Start,
                     Some(Command::Stop(done)) => return Wait::Stop(done),
-                    Some(Command::Restart(_)) => {}
+                    Some(Command::Restart(..)) => {}
                 },
             }
         }

@@ -125,6 +125,8 @@ impl World {
             limits: Limits {
                 memory: 8 << 20,
                 cpu: Duration::from_millis(200),
+                cpu_share: 100,
+                store_writes: 1 << 20,
                 call: Duration::from_secs(30),
                 streams: 4,
                 processes: 1,

@@ -31,9 +31,6 @@ impl Exports for TunnelExports {
     }
 }
 
-/// How many events wait for the service before the plugin is held back.
-const EVENTS: usize = 64;
-
 pub(crate) struct WasmTunnel {
     supervisor: Arc<Supervisor<TunnelExports>>,
 }
@@ -95,13 +92,13 @@ impl TunnelProvider for WasmTunnel {
                 cancel: plugin_cancel,
             } = opened.map_err(|_| {
                 // One run at a time: as long as this one hangs, no other may be asked for.
-                self.supervisor.restart("it did not begin to open the tunnel");
+                self.supervisor.restart(&handle, "it did not begin to open the tunnel");
                 self.supervisor.late(format!(
                     "the plugin {} did not begin to open the tunnel",
                     self.supervisor.name()
                 ))
             })??;
-            let (tx, rx) = mpsc::channel(EVENTS);
+            let (tx, rx) = mpsc::channel(limits::TUNNEL_EVENTS);
             let (told, ended) = oneshot::channel();
             let (cancel, cancelled) = oneshot::channel();
             let pump = Pump {
@@ -152,7 +149,8 @@ impl Pump {
             () = patience => {
                 let seconds = limits::PLUGIN_CANCEL.as_secs();
                 counters.error();
-                supervisor.restart(&format!("it did not close the tunnel within {seconds} s after it was told to"));
+                let why = format!("it did not close the tunnel within {seconds} s after it was told to");
+                supervisor.restart(&handle, &why);
                 return;
             }
         };

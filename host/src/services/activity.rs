@@ -1,20 +1,14 @@
 //! What happened: the last of it in memory for whoever looks, all of it (within limits) in the database.
 
+use crate::capabilities::Allowance;
+use crate::limits;
 use crate::model::activity::{Activity, Note, Tone};
 use crate::store::Store;
 use crate::time::Clock;
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-
-/// Shown.
-const RECENT: u32 = 100;
-/// Notes that wait for the disk. What comes while it is that slow is shown, and not kept.
-const WAITING: usize = 1_000;
-/// Milliseconds within which the same note is not another one.
-const AGAIN: u64 = 10 * 60 * 1000;
-/// Characters of a note: some hold the last words of a program.
-const LENGTH: usize = 500;
 
 pub type Recent = Arc<VecDeque<Note>>;
 
@@ -28,20 +22,22 @@ pub struct ActivityLog {
     /// The newest first.
     recent: watch::Sender<Recent>,
     writer: mpsc::Sender<Line>,
+    /// By subject: what a plugin reports, with other words each time, must not write to the disk without an end.
+    writes: Mutex<BTreeMap<String, Allowance>>,
     clock: Arc<dyn Clock>,
 }
 
 impl ActivityLog {
     /// With what the database has of it.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Self {
-        let kept = store.notes(RECENT).await.unwrap_or_else(|error| {
+        let kept = store.notes(limits::ACTIVITY_SHOWN).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "what happened before cannot be read");
             Vec::new()
         });
-        let (writer, mut notes) = mpsc::channel(WAITING);
+        let (writer, mut notes) = mpsc::channel(limits::ACTIVITY_QUEUE);
         tokio::spawn(async move {
             let mut batch = Vec::new();
-            while notes.recv_many(&mut batch, WAITING).await > 0 {
+            while notes.recv_many(&mut batch, limits::ACTIVITY_QUEUE).await > 0 {
                 let (mut lines, mut waiting) = (Vec::new(), Vec::new());
                 for line in batch.drain(..) {
                     match line {
@@ -60,8 +56,20 @@ impl ActivityLog {
         Self {
             recent: watch::Sender::new(Arc::new(kept.into())),
             writer,
+            writes: Mutex::default(),
             clock,
         }
+    }
+
+    /// Whether one more note about this may be kept.
+    fn admit(&self, subject: &str) -> bool {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Subjects are names of the configuration; should there ever be more, they begin again.
+        if writes.len() >= limits::ACTIVITY_SUBJECTS && !writes.contains_key(subject) {
+            writes.clear();
+        }
+        let new = || Allowance::new(f64::from(limits::ACTIVITY_NOTES), limits::ACTIVITY_WINDOW);
+        writes.entry(subject.to_owned()).or_insert_with(new).take(1.0).is_ok()
     }
 
     /// Returns when what was noted so far is written: for the end of the host.
@@ -84,22 +92,25 @@ impl Activity for ActivityLog {
             at: self.clock.now(),
             subject: subject.to_owned(),
             tone,
-            text: text.chars().take(LENGTH).collect(),
+            text: text.chars().take(limits::ACTIVITY_CHARS).collect(),
         };
         let mut again = false;
         self.recent.send_modify(|recent| {
             let recent = Arc::make_mut(recent);
             // The same thing again and again is one note: a stranger at the login must not push out all the others.
             let last = recent.iter().position(|old| old.subject == note.subject);
-            let same =
-                |old: &Note| (old.tone, &old.text) == (note.tone, &note.text) && note.at.saturating_sub(old.at) < AGAIN;
+            let again_within = |old: &Note| {
+                let since = Duration::from_millis(note.at.saturating_sub(old.at));
+                since < limits::ACTIVITY_AGAIN
+            };
+            let same = |old: &Note| (old.tone, &old.text) == (note.tone, &note.text) && again_within(old);
             if let Some(at) = last.filter(|at| recent.get(*at).is_some_and(same)) {
                 again = recent.remove(at).is_some();
             }
             recent.push_front(note.clone());
-            recent.truncate(RECENT as usize);
+            recent.truncate(limits::ACTIVITY_SHOWN as usize);
         });
-        if !again {
+        if !again && self.admit(subject) {
             let _ = self.writer.try_send(Line::Note(note));
         }
     }
@@ -110,7 +121,6 @@ impl Activity for ActivityLog {
 mod tests {
     use super::*;
     use crate::time::ManualClock;
-    use std::time::Duration;
 
     #[tokio::test]
     async fn the_same_note_again_is_one_note() {
@@ -131,6 +141,22 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_reports_without_an_end_does_not_write_without_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let log = ActivityLog::open(store, Arc::new(ManualClock::at(7))).await;
+        let kept = |subject: &str, count: u32| (0..count).filter(|_| log.admit(subject)).count();
+        assert_eq!(kept("tunnel hostile", 100_000), limits::ACTIVITY_NOTES as usize);
+        assert_eq!(kept("tunnel other", 3), 3, "nobody else is cut short");
+        tokio::time::advance(limits::ACTIVITY_WINDOW).await;
+        assert_eq!(kept("tunnel hostile", 1), 1);
+        for n in 0..10_000 {
+            log.admit(&format!("made up {n}"));
+        }
+        assert!(log.writes.lock().unwrap().len() <= limits::ACTIVITY_SUBJECTS);
+    }
+
     #[tokio::test]
     async fn what_happened_is_there_after_a_restart_the_newest_first() {
         let dir = tempfile::tempdir().unwrap();
@@ -140,7 +166,7 @@ mod tests {
         for n in 0..2_100 {
             log.note("tunnel main", Tone::Bad, &format!("failed: {n}"));
             // The writer has its turns, as it does among other tasks.
-            while log.writer.capacity() < WAITING / 2 {
+            while log.writer.capacity() < limits::ACTIVITY_QUEUE / 2 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }

@@ -1,11 +1,9 @@
 //! What happened, the last of it. See [`crate::services::activity`].
 
 use super::{Durability, Store, StoreError};
+use crate::limits;
 use crate::model::activity::{Note, Tone};
 use rusqlite::{Row, params};
-
-/// Notes that are kept.
-const KEPT: i64 = 2_000;
 
 fn note(row: &Row<'_>) -> rusqlite::Result<Note> {
     let tone: String = row.get(2)?;
@@ -51,7 +49,7 @@ impl Store {
                 }
             }
             db.prepare_cached("DELETE FROM activity WHERE id <= (SELECT max(id) FROM activity) - ?1")?
-                .execute([KEPT])?;
+                .execute([limits::ACTIVITY_KEPT])?;
             Ok(())
         })
         .await

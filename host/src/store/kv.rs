@@ -2,12 +2,10 @@
 
 use super::port::{KeyValue, KvError};
 use super::{Durability, Store, StoreError};
+use crate::limits;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension as _, params};
-
-/// Longest key, in bytes.
-const KEY: usize = 512;
 
 impl From<StoreError> for KvError {
     fn from(e: StoreError) -> Self {
@@ -16,9 +14,10 @@ impl From<StoreError> for KvError {
 }
 
 fn valid(key: &str) -> Result<(), KvError> {
-    if key.is_empty() || key.len() > KEY {
+    if key.is_empty() || key.len() > limits::STORE_KEY_BYTES {
         return Err(KvError::Invalid(format!(
-            "a key has 1 to {KEY} bytes, this one has {}",
+            "a key has 1 to {} bytes, this one has {}",
+            limits::STORE_KEY_BYTES,
             key.len()
         )));
     }
@@ -33,11 +32,17 @@ fn get(db: &Connection, plugin: &str, key: &str) -> rusqlite::Result<Option<Vec<
 
 /// The bytes over the quota where it does not fit.
 fn put(db: &Connection, plugin: &str, key: &str, value: &[u8], quota: u64) -> rusqlite::Result<Result<(), KvError>> {
-    let others: i64 = db
+    let (others, keys): (i64, i64) = db
         .prepare_cached(
-            "SELECT coalesce(sum(octet_length(key) + length(value)), 0) FROM kv WHERE plugin = ?1 AND key <> ?2",
+            "SELECT coalesce(sum(octet_length(key) + length(value)), 0), count(*) FROM kv WHERE plugin = ?1 AND key <> ?2",
         )?
-        .query_row([plugin, key], |row| row.get(0))?;
+        .query_row([plugin, key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // They are all looked at for each write: many small ones would make every other writer wait.
+    if keys >= limits::STORE_KEYS {
+        return Ok(Err(KvError::Full(format!(
+            "the store of plugin {plugin} holds {keys} keys, and more are not possible"
+        ))));
+    }
     let total = super::unsigned(others).saturating_add((key.len() + value.len()) as u64);
     if total > quota {
         return Ok(Err(KvError::Full(format!(
@@ -158,6 +163,26 @@ mod tests {
         kv.delete("p", "b").await.unwrap();
         assert_eq!(kv.get("p", "b").await.unwrap(), None);
         assert!(matches!(kv.set("p", "", vec![], 100).await, Err(KvError::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn the_number_of_keys_has_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let kv = Store::open(dir.path()).unwrap();
+        let fill = |db: &Connection| {
+            let mut insert = db.prepare("INSERT INTO kv(plugin, key, value) VALUES ('p', ?1, x'')")?;
+            (0..limits::STORE_KEYS).try_for_each(|n| insert.execute([n.to_string()]).map(drop))
+        };
+        kv.write(Durability::Process, fill).await.unwrap();
+        let full = kv.set("p", "one more", Vec::new(), u64::MAX).await.unwrap_err();
+        assert!(
+            matches!(&full, KvError::Full(why) if why.contains("10000 keys")),
+            "{full}"
+        );
+        kv.set("p", "7", b"changed".to_vec(), u64::MAX).await.unwrap();
+        kv.delete("p", "8").await.unwrap();
+        kv.set("p", "one more", Vec::new(), u64::MAX).await.unwrap();
+        kv.set("q", "of another", Vec::new(), u64::MAX).await.unwrap();
     }
 
     #[tokio::test]

@@ -20,17 +20,13 @@ pub mod settings;
 pub mod snapshot;
 mod writer;
 
+use crate::limits;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 const FILE: &str = "nexus.db";
-/// Readers kept open between uses.
-const READERS: usize = 4;
-/// How long another process may hold the write lock.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// Why the database did not do what was asked. A sentence for the operator each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,12 +115,15 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // The checkpointer's thread does it, off the path of the streamed tokens.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // What is left of the file when it is begun again.
+        connection.pragma_update(None, "journal_size_limit", signed(limits::WAL_KEPT))?;
         schema::migrate(&mut connection, &path)?;
         let checkpoints = connect(&path)?;
         let (health_tx, health) = watch::channel(Health::Writable);
         let there = still_there(&path)?;
-        let sync = log_to_disk(&path, Arc::clone(&there));
-        let writer = writer::Writer::spawn(connection, checkpoints, sync, there, health_tx)
+        let log = log_of(&path);
+        let sync = log_to_disk(log.clone(), Arc::clone(&there));
+        let writer = writer::Writer::spawn(connection, checkpoints, sync, there, health_tx, log)
             .map_err(|e| StoreError::Open(format!("cannot start the database's thread: {e}")))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -186,19 +185,23 @@ impl Inner {
         let result = job(&moment);
         drop(moment);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < READERS {
+        if readers.len() < limits::STORE_READERS {
             readers.push(connection);
         }
         Ok(result?)
     }
 }
 
-/// What is committed is in the write-ahead log until it is in the database, which a checkpoint syncs by itself. No lock is
-/// held on that file, so none is lost when it is closed here.
-fn log_to_disk(database: &Path, there: writer::There) -> writer::Sync {
+/// The file of the write-ahead log.
+fn log_of(database: &Path) -> PathBuf {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
-    let log = PathBuf::from(log);
+    PathBuf::from(log)
+}
+
+/// What is committed is in the write-ahead log until it is in the database, which a checkpoint syncs by itself. No lock is
+/// held on that file, so none is lost when it is closed here.
+fn log_to_disk(log: PathBuf, there: writer::There) -> writer::Sync {
     Box::new(move || {
         let synced = std::fs::File::open(&log).and_then(|file| file.sync_data());
         match synced {
@@ -244,7 +247,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
-        connection.busy_timeout(BUSY)?;
+        connection.busy_timeout(limits::STORE_BUSY)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -316,6 +319,66 @@ pub(crate) fn unsigned(n: i64) -> u64 {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    /// The size of the write-ahead log.
+    fn log_bytes(dir: &Path) -> u64 {
+        std::fs::metadata(log_of(&dir.join(FILE))).map_or(0, |file| file.len())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_log_of_a_writer_that_never_pauses_stays_below_its_bound_and_shrinks_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let value = vec![7_u8; 900_000];
+        let mut most = 0;
+        for _ in 0..300 {
+            let value = value.clone();
+            // Not synced: as fast as it can be.
+            store
+                .write(Durability::Process, move |db| {
+                    db.execute("INSERT OR REPLACE INTO setting(name, value) VALUES ('x', ?1)", [value])
+                })
+                .await
+                .unwrap();
+            most = most.max(log_bytes(dir.path()));
+        }
+        let bound = limits::WAL_MOST + limits::WAL_KEPT;
+        assert!(most <= bound, "{most} bytes of a log that may have {bound}");
+        let shrunk = async {
+            while log_bytes(dir.path()) > limits::WAL_KEPT {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), shrunk).await.unwrap();
+        assert_eq!(*store.health().borrow(), Health::Writable);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_log_that_an_earlier_life_left_long_is_cut_without_a_write() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        let path = dir.path().join(FILE);
+        let old = connect(&path).unwrap();
+        old.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        for n in 0..40 {
+            old.execute(
+                "INSERT INTO setting(name, value) VALUES ('x' || ?1, randomblob(1000000))",
+                [n],
+            )
+            .unwrap();
+        }
+        assert!(log_bytes(dir.path()) > 2 * limits::WAL_KEPT);
+        let store = Store::open(dir.path()).unwrap();
+        drop(old);
+        let shrunk = async {
+            while log_bytes(dir.path()) > limits::WAL_KEPT {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), shrunk).await.unwrap();
+        drop(store);
+    }
 
     #[tokio::test]
     async fn a_failed_job_undoes_only_itself() {

@@ -42,7 +42,7 @@ pub fn take(data_dir: &Path, into: &Path) -> Result<i64, StoreError> {
 pub fn check(path: &Path) -> Result<i64, StoreError> {
     let open = || Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let db = open()?;
-    db.busy_timeout(super::BUSY)?;
+    db.busy_timeout(crate::limits::STORE_BUSY)?;
     let schema = schema::version(&db, path)?;
     let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {

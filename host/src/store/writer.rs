@@ -3,21 +3,21 @@
 //! What has to survive a power cut is answered by another thread, once that has brought the write-ahead log to the disk: a
 //! disk that takes seconds for it holds up whoever asked for it, and not the chat that streams through the same writer.
 //! (`synchronous = FULL` for such a batch, which syncs within the commit, held up all of them.)
+//!
+//! The write-ahead log grows with what is written, whoever writes it, and has to shrink again. Three things see to that:
+//! the checkpointer moves it into the database beside the writer, by the number of commits and by the bytes that were added;
+//! it cuts the file when all of it was moved; and where writing goes on so fast that there never is such a moment, the
+//! writer itself waits for one at [`limits::WAL_MOST`]. (SQLite's own checkpoint, within a commit, was left out: it makes
+//! every chat wait for the disk. `PASSIVE` checkpoints alone let a writer that never pauses fill the disk.)
 
 use super::{Durability, Health, StoreError};
+use crate::limits;
 use rusqlite::Connection;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-
-/// Jobs in one transaction at most, so that the first of them does not wait for ever.
-const BATCH: usize = 256;
-/// Without a job, between two looks at whether anything could be saved.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Commits after which the checkpointer is woken.
-const CHECKPOINT_EVERY: u32 = 500;
 
 pub(super) struct Job {
     durability: Durability,
@@ -90,15 +90,20 @@ impl Writer {
         sync: Sync,
         there: There,
         health: watch::Sender<Health>,
+        log: PathBuf,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel();
         let (wake, woken) = mpsc::sync_channel(1);
         let (committed, unsynced) = mpsc::channel();
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let syncer = named("store-sync").spawn(move || bring_to_disk(&sync, &unsynced))?;
-        let writer =
-            named("store-writer").spawn(move || write(&connection, &jobs, &wake, &committed, &there, &health))?;
-        let checkpointer = named("store-checkpoint").spawn(move || checkpoint(&checkpoints, &woken))?;
+        let log = Log(log);
+        let cut = log.clone();
+        let writer = named("store-writer").spawn(move || {
+            let mut growth = Growth::new(log, wake);
+            write(&connection, &jobs, &mut growth, &committed, &there, &health);
+        })?;
+        let checkpointer = named("store-checkpoint").spawn(move || checkpoint(&checkpoints, &cut, &woken))?;
         Ok(Self {
             queue: Some(queue),
             // In this order: each of them ends when the one before has.
@@ -126,14 +131,13 @@ impl Drop for Writer {
 fn write(
     db: &Connection,
     jobs: &mpsc::Receiver<Job>,
-    wake: &mpsc::SyncSender<()>,
+    growth: &mut Growth,
     committed: &mpsc::Sender<Job>,
     there: &There,
     health: &watch::Sender<Health>,
 ) {
-    let mut commits = 0;
     loop {
-        let first = match jobs.recv_timeout(LOOK_EVERY) {
+        let first = match jobs.recv_timeout(limits::STORE_CHECK) {
             Ok(first) => first,
             Err(RecvTimeoutError::Timeout) => {
                 look(db, there, health);
@@ -142,7 +146,7 @@ fn write(
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut batch = vec![first];
-        while batch.len() < BATCH
+        while batch.len() < limits::STORE_BATCH
             && let Ok(job) = jobs.try_recv()
         {
             batch.push(job);
@@ -164,12 +168,72 @@ fn write(
                 job.work.answer(outcome.clone());
             }
         }
-        commits += 1;
-        if commits >= CHECKPOINT_EVERY {
-            commits = 0;
-            let _ = wake.try_send(()); // one is on its way already
+        growth.committed(db);
+    }
+}
+
+/// The file of the write-ahead log.
+#[derive(Clone)]
+struct Log(PathBuf);
+
+impl Log {
+    /// Where there is none, nothing is in it.
+    fn bytes(&self) -> u64 {
+        std::fs::metadata(&self.0).map_or(0, |file| file.len())
+    }
+}
+
+/// How much the log has grown since somebody was told.
+struct Growth {
+    log: Log,
+    wake: mpsc::SyncSender<()>,
+    commits: u32,
+    /// Bytes at which the checkpointer is woken next.
+    soft: u64,
+    /// Bytes at which the writer itself empties it.
+    hard: u64,
+}
+
+impl Growth {
+    fn new(log: Log, wake: mpsc::SyncSender<()>) -> Self {
+        Self {
+            log,
+            wake,
+            commits: 0,
+            soft: limits::WAL_KEPT,
+            hard: limits::WAL_MOST,
         }
     }
+
+    fn committed(&mut self, db: &Connection) {
+        let bytes = self.log.bytes();
+        self.commits += 1;
+        if self.commits >= limits::WAL_COMMITS || bytes >= self.soft {
+            self.commits = 0;
+            let _ = self.wake.try_send(()); // one is on its way already
+            self.soft = bytes.saturating_add(limits::WAL_KEPT);
+        }
+        // It is shorter again.
+        self.soft = self.soft.min(bytes.saturating_add(limits::WAL_KEPT));
+        self.hard = self
+            .hard
+            .min(limits::WAL_MOST.max(bytes.saturating_add(limits::WAL_KEPT)));
+        if bytes >= self.hard {
+            if let Err(e) = empty(db, limits::WAL_WAIT) {
+                tracing::warn!(error = %e, "the database's write-ahead log cannot be emptied; it is tried again");
+            }
+            // Somebody reads from it still: not again at each commit.
+            self.hard = limits::WAL_MOST.max(self.log.bytes().saturating_add(limits::WAL_KEPT));
+        }
+    }
+}
+
+/// Moves all of the log into the database and cuts the file. `wait`: for readers of it, while nobody can write.
+fn empty(db: &Connection, wait: std::time::Duration) -> rusqlite::Result<()> {
+    db.busy_timeout(wait)?;
+    let done = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    db.busy_timeout(limits::STORE_BUSY)?;
+    done
 }
 
 /// The commit's result, and the disk's trouble that a job alone ran into.
@@ -246,10 +310,26 @@ fn bring_to_disk(sync: &Sync, unsynced: &mpsc::Receiver<Job>) {
     }
 }
 
-/// Moves the write-ahead log into the database beside the writer, who never waits for it.
-fn checkpoint(db: &Connection, woken: &mpsc::Receiver<()>) {
-    while woken.recv().is_ok() {
-        if let Err(e) = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+/// Moves the write-ahead log into the database beside the writer, who does not wait for it, and cuts its file where all of
+/// it was moved: then the writer is held up for as long as that one call takes.
+fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
+    loop {
+        match woken.recv_timeout(limits::STORE_CHECK) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) if log.bytes() <= limits::WAL_KEPT => continue,
+            // Nothing was written for a while: what a burst left is moved and cut.
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let moved = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+        });
+        let cut = match moved {
+            Ok(true) if log.bytes() > limits::WAL_KEPT => empty(db, std::time::Duration::ZERO),
+            Ok(_) => Ok(()),
+            Err(e) => Err(e),
+        };
+        if let Err(e) = cut {
             tracing::warn!(error = %e, "cannot checkpoint the database; it is tried again");
         }
     }
@@ -270,7 +350,8 @@ mod tests {
         let (finish, finished) = mpsc::channel::<Result<(), StoreError>>();
         let (health, _) = watch::channel(Health::Writable);
         let sync = Box::new(move || finished.recv().unwrap());
-        let writer = Writer::spawn(connection, open(), sync, Arc::new(|| Ok(())), health).unwrap();
+        let log = dir.path().join("t.db-wal");
+        let writer = Writer::spawn(connection, open(), sync, Arc::new(|| Ok(())), health, log).unwrap();
         let insert = |durability| {
             let (reply, answer) = oneshot::channel();
             let job = |db: &Connection| db.execute("INSERT INTO t VALUES (1)", []);

@@ -16,7 +16,7 @@ struct Asset {
 }
 
 const JS: &str = "text/javascript; charset=utf-8";
-const FILES: [Asset; 7] = [
+const FILES: [Asset; 10] = [
     Asset {
         name: "nexus.css",
         mime: "text/css; charset=utf-8",
@@ -41,6 +41,21 @@ const FILES: [Asset; 7] = [
         name: "asks.js",
         mime: JS,
         body: include_str!("assets/asks.js"),
+    },
+    Asset {
+        name: "change.js",
+        mime: JS,
+        body: include_str!("assets/change.js"),
+    },
+    Asset {
+        name: "draw.js",
+        mime: JS,
+        body: include_str!("assets/draw.js"),
+    },
+    Asset {
+        name: "guard.js",
+        mime: JS,
+        body: include_str!("assets/guard.js"),
     },
     Asset {
         name: "dom.js",

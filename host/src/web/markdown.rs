@@ -3,16 +3,12 @@
 //! Two walls: raw HTML in the text is shown as text, and what comes out is sanitised against a short list all the
 //! same. No image is loaded, since its address could carry away what the model read; it becomes a link.
 
+use crate::limits;
 use ammonia::Builder;
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-/// Longer texts stay text.
-const LIMIT: usize = 256 * 1024;
-/// Bytes of HTML that are kept.
-const CACHE: usize = 8 * 1024 * 1024;
 
 static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let tags = [
@@ -56,13 +52,9 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// Blocks within blocks. The sanitiser's time grows with the square of the depth: a text of nothing but `>` would hold a
-/// thread for minutes.
-const DEPTH: usize = 64;
-
 /// Renders and sanitises; `None` where the text is too long or too deeply nested to be worth it.
 pub fn render(text: &str) -> Option<String> {
-    if text.len() > LIMIT {
+    if text.len() > limits::MARKDOWN_BYTES {
         return None;
     }
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
@@ -74,11 +66,11 @@ pub fn render(text: &str) -> Option<String> {
             _ => {}
         }
         deepest = deepest.max(depth);
-        deepest <= DEPTH
+        deepest <= limits::MARKDOWN_DEPTH
     });
     let mut out = String::with_capacity(text.len() * 3 / 2);
     html::push_html(&mut out, shallow.map(tame));
-    (deepest <= DEPTH).then(|| SANITIZER.clean(&out).to_string())
+    (deepest <= limits::MARKDOWN_DEPTH).then(|| SANITIZER.clean(&out).to_string())
 }
 
 fn tame(event: Event<'_>) -> Event<'_> {
@@ -141,7 +133,7 @@ impl Renderer {
         }
         let html: Arc<str> = render(text)?.into();
         let mut cache = self.cache();
-        if cache.bytes + html.len() > CACHE {
+        if cache.bytes + html.len() > limits::MARKDOWN_CACHE {
             *cache = Cache::default();
         }
         cache.bytes += html.len();
@@ -247,6 +239,6 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_stays_text() {
-        assert_eq!(render(&"a".repeat(LIMIT + 1)), None);
+        assert_eq!(render(&"a".repeat(limits::MARKDOWN_BYTES + 1)), None);
     }
 }

@@ -9,6 +9,7 @@
 //! | `GET /probe/NONCE/socket` | a WebSocket: sends the proof, and what it is sent |
 
 use super::{Connection, Ingress};
+use crate::limits;
 use crate::limits::PROBE;
 use crate::services::tunnel::Proof;
 use axum::Extension;
@@ -22,12 +23,10 @@ use http::{StatusCode, header};
 type Refused = (StatusCode, &'static str);
 
 const NOTHING: Refused = (StatusCode::NOT_FOUND, "Nothing is here.\n");
-/// A nonce, at most.
-const NONCE: usize = 256;
 
 fn proof(connection: &Connection, nonce: &str) -> Result<String, Refused> {
     let proof: &Proof = match connection.ingress.as_ref() {
-        Ingress::Tunnel { proof, .. } if nonce.len() <= NONCE => proof,
+        Ingress::Tunnel { proof, .. } if nonce.len() <= limits::PROBE_NONCE_BYTES => proof,
         _ => return Err(NOTHING),
     };
     proof.answer(nonce).ok_or(NOTHING)
@@ -64,8 +63,8 @@ pub(super) async fn socket(
 ) -> Result<Response, Refused> {
     let proof = proof(&connection, &nonce)?;
     Ok(upgrade
-        .max_message_size(NONCE * 2)
-        .max_frame_size(NONCE * 2)
+        .max_message_size(limits::PROBE_NONCE_BYTES * 2)
+        .max_frame_size(limits::PROBE_NONCE_BYTES * 2)
         .on_upgrade(|socket| async move {
             let _ = tokio::time::timeout(PROBE, converse(socket, proof)).await;
         }))

@@ -43,6 +43,8 @@ impl Host {
             limits: Limits {
                 memory: 64 << 20,
                 cpu: limits::GUEST_CPU,
+                cpu_share: limits::PLUGIN_CPU_SHARE_MOST,
+                store_writes: u64::MAX,
                 call: limits::PLUGIN_CALL,
                 streams: 64,
                 processes: 1,

@@ -198,6 +198,9 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
             ""
         };
         writeln!(text, "  to run `{binary}`{environment}: {}", request.reason)?;
+        if !request.env.is_empty() {
+            writeln!(text, "    with the environment variables {}", request.env.join(", "))?;
+        }
     }
     for request in &asked.http {
         writeln!(text, "  requests to {}: {}", request.url, request.reason)?;

@@ -3,14 +3,11 @@
 //!
 //! No kind gets more than half of the hour: whoever tries passwords must not be able to hide that a tunnel failed.
 
+use crate::limits;
 use crate::limits::{NOTIFY_PAUSE, NOTIFY_WINDOW};
 use crate::model::notice::{Kind, Notice};
 use std::collections::{HashMap, VecDeque};
 use tokio::time::Instant;
-
-/// In [`NOTIFY_WINDOW`], of all kinds, and of one.
-const MOST: usize = 30;
-const MOST_OF_A_KIND: usize = MOST / 2;
 
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
@@ -65,10 +62,14 @@ impl Limiter {
         let all = self.sent.iter().map(|(at, _)| *at).collect();
         let of_kind = self.sent.iter().filter(|(_, kind)| *kind == notice.event);
         let of_kind = of_kind.map(|(at, _)| *at).collect();
-        [pause, room(all, MOST), room(of_kind, MOST_OF_A_KIND)]
-            .into_iter()
-            .flatten()
-            .max()
+        [
+            pause,
+            room(all, limits::NOTIFY_MOST),
+            room(of_kind, limits::NOTIFY_MOST_OF_A_KIND),
+        ]
+        .into_iter()
+        .flatten()
+        .max()
     }
 }
 
@@ -117,13 +118,16 @@ mod tests {
             limiter.offer(notice(Kind::LoginLocked, &n.to_string(), "locked"));
             sent += limiter.due(begun + Duration::from_secs(n)).0.len();
         }
-        assert_eq!(sent, MOST_OF_A_KIND);
+        assert_eq!(sent, limits::NOTIFY_MOST_OF_A_KIND);
         // The others still have their half.
         let at = begun + Duration::from_secs(60);
         for n in 0..20 {
             limiter.offer(notice(Kind::TunnelFailed, &n.to_string(), "failed"));
         }
-        assert_eq!(limiter.due(at).0.len(), MOST - MOST_OF_A_KIND);
+        assert_eq!(
+            limiter.due(at).0.len(),
+            limits::NOTIFY_MOST - limits::NOTIFY_MOST_OF_A_KIND
+        );
         // Nothing is lost: it goes as soon as there is room.
         let (due, next) = limiter.due(at);
         assert_eq!((due.len(), next), (0, Some(begun + NOTIFY_WINDOW)));

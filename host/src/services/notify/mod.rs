@@ -16,9 +16,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Messages that wait. The limiter lets fewer through in an hour.
-const WAITING: usize = 64;
-
 /// A way to tell somebody.
 pub trait Way: Send + Sync + 'static {
     /// For the log: `the command tell-me`, `the webhook at hooks.example.org`. Without a secret.
@@ -39,9 +36,9 @@ pub struct Notifier {
 impl Notifier {
     /// Must be called within tokio.
     pub fn start(events: BTreeSet<Kind>, ways: Vec<Arc<dyn Way>>) -> Self {
-        let (to, notices) = mpsc::channel(WAITING);
+        let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
         let workers = ways.into_iter().map(|way| {
-            let (to, notices) = mpsc::channel(WAITING);
+            let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
             tokio::spawn(work(way, notices));
             to
         });

@@ -16,6 +16,7 @@ use super::WebState;
 use super::identity::{MaybeLogin, Who};
 use super::pages;
 use super::port::{Backend, Pending};
+use crate::limits;
 use crate::model::activity::Note;
 use crate::model::log::{About, LogLine};
 use crate::model::{plugin, tunnel};
@@ -29,9 +30,6 @@ use axum::routing::{get, post};
 use http::{Method, StatusCode, header};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
-
-/// Bytes of a request: a prompt of half a mebibyte, escaped.
-const BODY: usize = 2 * 1024 * 1024;
 
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -77,7 +75,7 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/tunnels/{name}/swap", post(tunnels::swap))
         .route("/api/v1/config", get(config::show))
         .route("/api/v1/config/apply", post(config::apply))
-        .layer(axum::extract::DefaultBodyLimit::max(BODY))
+        .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(audited))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
 }
@@ -181,16 +179,13 @@ struct Lines {
     lines: Option<u16>,
 }
 
-/// The most lines that are given at once.
-const LINES: usize = 1_000;
-
 async fn log(
     State(state): State<WebState>,
     wanted: Result<Query<Lines>, QueryRejection>,
 ) -> Result<Json<Vec<LogLine>>, Problem> {
     let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
     let Lines { plugin, tunnel, lines } = wanted;
-    let count = lines.map_or(pages::log::LINES, |lines| usize::from(lines).min(LINES));
+    let count = lines.map_or(pages::log::LINES, |lines| usize::from(lines).min(limits::API_LOG_LINES));
     Ok(Json(state.services.status.log(About { plugin, tunnel }, count).await?))
 }
 

@@ -1,47 +1,273 @@
-// The card of an ask: what the agent wants, and the buttons that answer it.
+// What waits for the owner: one request at a time, in the dock above the composer.
+//
+// What is approved is what was read: the request stands with its beginning in sight; what is longer than its box must have
+// been scrolled to its end before it can be allowed; nothing can be pressed in the moment it appears or after it moved
+// (guard.js); an answer goes to the one request that is shown, by its id, and once.
 
-import { el } from './dom.js';
+import { change } from './change.js';
+import { el, literal, code } from './dom.js';
+import { Settling, press } from './guard.js';
 
-// `leave` takes the focus away from the card; `reply(answer, failed)` sends the answer.
-export function askCard(data, session, leave, reply) {
-  const head = `ask-${data.id}`;
-  const card = el('section', { className: 'card ask', role: 'group', 'aria-labelledby': head },
-    el('h2', { id: head, textContent: data.permission ? `May the agent use ${data.subject}?` : `The agent asks: ${data.subject}` }),
-    data.asked_by !== session ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null,
-    data.message ? el('p', { textContent: data.message }) : null,
-    data.detail ? el('pre', { tabIndex: 0 }, el('code', { textContent: data.detail })) : null);
-  if (data.permission) {
-    const words = el('input', { type: 'text', id: head + '-words', placeholder: 'Optional: what to do instead' });
-    const line = el('p', { className: 'help', role: 'status' });
-    const buttons = [];
-    const button = (text, className, answer, more) => {
-      const node = el('button', { type: 'button', className, textContent: text, ...more });
-      node.onclick = () => {
-        // The focus would fall off a button that is switched off.
-        if (card.contains(document.activeElement)) leave();
-        buttons.forEach((other) => { other.disabled = true; });
-        line.textContent = 'Sent…';
-        reply(answer(), (reason) => {
-          buttons.forEach((other) => { other.disabled = false; });
-          line.textContent = reason ?? 'Not sent.';
-        });
-      };
-      buttons.push(node);
-      return node;
-    };
-    const once = button('Allow once', 'primary', () => ({ type: 'once' }));
-    const always = data.always.length
-      ? button('Always allow', '', () => ({ type: 'always' }), { 'aria-describedby': head + '-always' }) : null;
-    const reject = button('Reject', 'bad', () => ({ type: 'reject', message: words.value.trim() || null }));
-    card.append(el('div', { className: 'row' }, once, always, reject));
-    if (always) {
-      card.append(el('p', { className: 'help', id: head + '-always' }, 'Always allow means from now on: ',
-        ...data.always.flatMap((pattern, n) => [n ? ', ' : '', el('code', { textContent: pattern })])));
-    }
-    card.append(el('div', { className: 'field' },
-      el('label', { htmlFor: words.id, textContent: 'Words for the agent, with a rejection' }), words), line);
-  } else {
-    card.append(el('p', { className: 'help', textContent: 'This can only be answered in the backend\'s own client.' }));
+// How a permission is called, and what `*` covers.
+const PERMISSIONS = {
+  bash: ['run a command', 'every command'],
+  edit: ['edit a file', 'every edit in this folder'],
+  external_directory: ['reach files outside the folder', 'every place outside the folder'],
+  read: ['read a file', 'every file it reads'],
+  list: ['list a folder', 'every folder it lists'],
+  glob: ['look for files', 'every search for files'],
+  grep: ['search in files', 'every search in files'],
+  webfetch: ['open a web page', 'every web page'],
+  websearch: ['search the web', 'every search of the web'],
+  task: ['start a sub-agent', 'every sub-agent'],
+  skill: ['use a skill', 'every skill'],
+  doom_loop: ['go on, although it repeats itself', 'every repetition'],
+};
+export const permission = (name) => (Object.hasOwn(PERMISSIONS, name) ? PERMISSIONS[name] : [`use ${name}`, `every use of ${name}`]);
+
+const isQuestion = (data) => !data.permission && data.questions?.length > 0;
+
+export class Dock {
+  // `answer(id, answer, failed)` sends; `home()` takes the focus when the dock is gone; `changed()` after each change.
+  constructor({ app, place, session, answer, home, changed }) {
+    Object.assign(this, { app, place, session, answer, home, changed });
+    this.asks = new Map();
+    this.shown = null;
+    // Whatever makes the box smaller or its text longer, less of it is in sight.
+    this.sizes = new ResizeObserver(() => this.card?.draw());
   }
-  return card;
+
+  get size() { return this.asks.size; }
+  waits(part) { return [...this.asks.values()].some((data) => part && data.part === part); }
+  first() { return this.asks.values().next().value; }
+
+  put(data) {
+    this.asks.set(data.id, data);
+    this.redraw();
+  }
+
+  close(id) {
+    this.asks.delete(id);
+    this.redraw();
+  }
+
+  // All there are. What is shown and did not change stays as it is.
+  sync(list) {
+    this.asks = new Map(list.map((data) => [data.id, data]));
+    this.redraw();
+  }
+
+  redraw() {
+    const next = this.first(), text = next && JSON.stringify(next);
+    if (text !== this.shown) {
+      const focused = this.place.contains(document.activeElement);
+      this.card?.end();
+      this.sizes.disconnect();
+      this.shown = text;
+      this.card = next ? new Card(this, next) : null;
+      this.place.replaceChildren(...(next ? [this.card.node] : []));
+      this.app.classList.toggle('asking', !!next);
+      if (next) {
+        this.sizes.observe(this.card.read);
+        for (const child of this.card.read.children) this.sizes.observe(child);
+        this.card.start();
+      }
+      if (focused) this.leave();
+    }
+    this.card?.others(this.size - 1);
+    this.changed();
+  }
+
+  // The focus would fall off a button that is switched off.
+  leave() {
+    if (!this.card || this.home.visible()) this.home();
+    else this.card.read.focus({ preventScroll: true });
+  }
+}
+
+class Card {
+  constructor(dock, data) {
+    Object.assign(this, { dock, data, seen: false, sent: false, wrong: null, rejecting: false });
+    const question = isQuestion(data);
+    const [name] = permission(data.subject);
+    const title = question ? (data.questions.length > 1 ? `The agent asks ${data.questions.length} questions` : 'The agent asks')
+      : data.permission ? `May the agent ${name}?` : `The agent asks: ${data.subject}`;
+    const head = el('h2', { id: 'ask-head' });
+    literal(head, title);
+    this.more = el('p', { className: 'meta', hidden: true });
+    this.read = el('div', { className: 'ask-read', tabIndex: 0, role: 'region', 'aria-label': 'What is asked' },
+      el('div', { className: 'ask-head' }, head, this.more),
+      data.asked_by !== dock.session() ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null,
+      data.message ? literal(el('p', { className: 'lines', dir: 'auto' }), data.message) : null);
+    if (question) this.questions();
+    else this.read.append(...[
+      data.detail ? el('pre', {}, code(data.detail)) : null,
+      data.change ? change(data.change) : null,
+      data.permission && data.always.length ? this.covers() : null].filter(Boolean));
+    this.end_ = el('div', { className: 'ask-end', 'aria-hidden': 'true' });
+    this.read.append(this.end_);
+    this.line = el('p', { className: 'help why', role: 'status' });
+    this.row = el('div', { className: 'row' });
+    this.node = el('section', { className: 'ask', role: 'group', 'aria-labelledby': head.id }, this.read, this.line, this.row);
+    this.buttons(question);
+    this.read.addEventListener('scroll', () => this.draw(), { passive: true });
+  }
+
+  // Once it is on the page.
+  start() {
+    this.settling = new Settling(() => this.row, () => this.draw());
+    // The end counts as seen where the window shows it, whatever box cuts it off.
+    this.watch = new IntersectionObserver(([{ isIntersecting }]) => {
+      if (isIntersecting && this.read.clientHeight > 0) this.seen = true;
+      this.draw();
+    }, { threshold: 0.5 });
+    this.watch.observe(this.end_);
+    this.read.scrollTop = 0;
+    this.draw();
+  }
+
+  end() {
+    this.settling?.stop();
+    this.watch?.disconnect();
+  }
+
+  others(count) {
+    this.more.hidden = !count;
+    this.more.textContent = count === 1 ? '1 more waits' : `${count} more wait`;
+  }
+
+  covers() {
+    const { subject, always } = this.data, [, every] = permission(subject);
+    const line = el('p', { className: 'help', id: 'ask-always' }, '“Always allow” covers from now on, in all chats: ');
+    always.forEach((pattern, n) => line.append(n ? ', ' : '', pattern === '*' ? literal(el('strong'), every) : code(pattern)));
+    return line;
+  }
+
+  buttons(question) {
+    const { permission: asks, always } = this.data;
+    // What agrees needs that everything was seen; what refuses does not.
+    const make = (text, className, needs, answer, more) => {
+      const node = el('button', { type: 'button', className, textContent: text, ...more });
+      node.needs = needs;
+      return press(node, (click) => this.act(node, click, answer));
+    };
+    if (question) {
+      this.row.append(
+        make('Answer', 'primary', () => this.unanswered(), () => ({ type: 'answers', answers: this.answers() })),
+        make('Dismiss', 'bad', null, () => ({ type: 'reject', message: null })));
+      return;
+    }
+    if (asks) {
+      const unread = () => this.unread();
+      this.row.append(make('Allow once', 'primary', unread, () => ({ type: 'once' })));
+      if (always.length) this.row.append(make('Always allow', '', unread, () => ({ type: 'always' }), { 'aria-describedby': 'ask-always' }));
+    }
+    const open = el('button', { type: 'button', className: 'bad', textContent: 'Reject…' });
+    this.row.append(press(open, (click) => this.may(open, click) && this.reject()));
+  }
+
+  // In the place of the buttons: what to say with the rejection.
+  reject() {
+    const words = el('input', { type: 'text', id: 'ask-words', dir: 'auto', autocomplete: 'off', placeholder: 'Optional' });
+    const buttons = [...this.row.children];
+    const no = el('button', { type: 'button', className: 'bad', textContent: 'Reject' });
+    const back = el('button', { type: 'button', textContent: 'Back' });
+    const act = (event) => this.act(no, event, () => ({ type: 'reject', message: words.value.trim() || null }));
+    press(no, act);
+    press(back, () => { this.row.replaceChildren(...buttons); buttons.at(-1).focus(); this.draw(); });
+    words.onkeydown = (event) => {
+      if (event.key === 'Enter' && !event.repeat && !event.isComposing && event.keyCode !== 229) act(event);
+    };
+    this.row.replaceChildren(
+      el('label', { htmlFor: words.id, textContent: 'What should it do instead?' }), words, no, back);
+    words.focus();
+    this.draw();
+  }
+
+  may(button, event) {
+    return !this.sent && !button.disabled && !button.needs?.() && this.settling.allows(event);
+  }
+
+  act(button, event, answer) {
+    if (!this.may(button, event)) return this.draw();
+    this.sent = true;
+    this.wrong = null;
+    if (this.node.contains(document.activeElement)) this.dock.leave();
+    this.draw();
+    this.dock.answer(this.data.id, answer(), (reason) => {
+      this.sent = false;
+      this.wrong = reason ?? 'Not sent.';
+      this.draw();
+    });
+  }
+
+  // What keeps it from being allowed.
+  unread() {
+    const { read } = this;
+    if (this.seen) return null;
+    const block = read.querySelector('pre') ?? read;
+    const left = Math.max(1, Math.ceil((read.scrollHeight - read.scrollTop - read.clientHeight) / parseFloat(getComputedStyle(block).lineHeight)));
+    return `${left} more ${left === 1 ? 'line' : 'lines'} below: scroll to the end before you allow it.`;
+  }
+
+  draw() {
+    if (!this.settling) return;
+    const { settled, moved } = this.settling;
+    const unready = [...this.row.querySelectorAll('button')].map((button) => {
+      const why = button.needs?.() ?? null;
+      // To take the focus away from who uses the keyboard would be worse.
+      const keep = moved && document.activeElement === button;
+      button.disabled = this.sent || !!why || !(settled || keep);
+      return why;
+    }).find(Boolean);
+    const soon = settled ? '' : moved ? 'This moved just now. The buttons work again in a moment.' : 'Read it first. The buttons work in a moment.';
+    const text = this.sent ? 'Sent…' : this.wrong ?? unready ?? soon;
+    if (this.line.textContent !== text) this.line.textContent = text;
+    this.node.classList.toggle('more', this.read.scrollHeight - this.read.scrollTop - this.read.clientHeight > 2);
+  }
+
+  // ---- questions -----------------------------------------------------------------------------------------------
+
+  questions() {
+    this.fields = this.data.questions.map((question, n) => {
+      const type = question.multiple ? 'checkbox' : 'radio', name = `ask-${n}`;
+      const box = el('fieldset', {}, el('legend', { dir: 'auto' },
+        question.header ? literal(el('span', { className: 'meta' }), question.header) : null,
+        literal(el('span', { className: 'lines' }), question.text)));
+      const choices = (question.choices ?? []).map(({ label, description }) => {
+        const input = el('input', { type, name });
+        box.append(el('label', { className: 'choice', dir: 'auto' }, input, el('span', {}, literal(el('span'), label),
+          description ? literal(el('span', { className: 'help' }), description) : null)));
+        return { input, label };
+      });
+      let own = null;
+      if (question.own || !choices.length) {
+        const input = choices.length ? el('input', { type, name, 'aria-label': 'Own answer' }) : null;
+        const words = el('input', { type: 'text', dir: 'auto', autocomplete: 'off', placeholder: 'Own answer', 'aria-label': 'Own answer' });
+        words.oninput = () => { if (input) input.checked = words.value.trim() !== ''; };
+        if (input) input.onchange = () => { if (input.checked) words.focus(); };
+        box.append(el('div', { className: 'choice' }, input, words));
+        own = { input, words };
+      }
+      this.read.append(box);
+      return { choices, own };
+    });
+    this.read.addEventListener('input', () => this.draw());
+    this.read.addEventListener('change', () => this.draw());
+  }
+
+  answers() {
+    return this.fields.map(({ choices, own }) => {
+      const list = choices.filter(({ input }) => input.checked).map(({ label }) => label);
+      const words = own?.words.value.trim();
+      if (words && (!own.input || own.input.checked)) list.push(words);
+      return list;
+    });
+  }
+
+  unanswered() {
+    const given = this.answers(), left = given.filter((list) => !list.length).length;
+    if (!left) return null;
+    return given.length === 1 ? 'Choose an answer.' : `${given.length - left} of ${given.length} questions are answered.`;
+  }
 }

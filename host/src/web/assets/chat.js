@@ -1,17 +1,21 @@
 // The conversation: draws what the live connection says, sends what the user says.
 // Text of the open tail is text; HTML comes from the server only, sanitised, and only through setHtml.
 
-import { askCard } from './asks.js';
-import { $, el, setHtml, store, uuid } from './dom.js';
+import { Dock, permission } from './asks.js';
+import { $, el, setHtml, spoken, store, uuid } from './dom.js';
+import { draw, drawText, isSeen, noteOf, shell, until } from './draw.js';
+import { careful, press } from './guard.js';
 import { Live } from './live.js';
 
 export function start() {
   const app = document.querySelector('.app');
   const log = $('log'), scroll = $('scroll'), box = $('prompt'), notice = $('notice'), stop = $('stop');
-  const asksBox = el('div', { className: 'asks' }), tail = el('div', { className: 'tail' });
+  const tail = el('div', { className: 'tail' });
   let session = app.dataset.session;
   let last = null, turn = { type: 'idle' }, ticking = null;
-  const messages = new Map(), parts = new Map(), asks = new Map(), requests = new Map();
+  // What the host's clock says more than this one; whether an answer ended while nobody looked at the tab.
+  let skew = 0, finished = false;
+  const messages = new Map(), parts = new Map(), requests = new Map();
   let pending = [];
   // The backend's phase, and whether a first message waits for it to be up.
   let phase = null, eager = false;
@@ -21,7 +25,8 @@ export function start() {
   // ---- small things ------------------------------------------------------------------------------------------
 
   // Where the focus goes when what had it is gone.
-  const home = () => (foreign ? scroll : box).focus();
+  const home = () => (home.visible() ? box : scroll).focus();
+  home.visible = () => !foreign && box.offsetParent !== null;
   const say = (text) => { $('say').textContent = text; };
   // `passing`: it is said because the backend is away, and no longer true when that is back.
   const tell = (text, calm = false, passing = false) => {
@@ -42,7 +47,9 @@ export function start() {
   let stick = true;
   scroll.addEventListener('scroll', () => {
     stick = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+    $('latest').hidden = stick;
   }, { passive: true });
+  $('latest').onclick = () => { stick = true; follow(); home(); };
   let queued = false;
   const follow = () => {
     if (queued || !stick) return;
@@ -67,9 +74,9 @@ export function start() {
   // ---- messages and parts ------------------------------------------------------------------------------------
 
   function clear() {
-    messages.clear(); parts.clear(); asks.clear();
+    messages.clear(); parts.clear();
     asksBox.replaceChildren();
-    log.replaceChildren(asksBox, tail);
+    log.replaceChildren(tail);
   }
 
   function putMessage(data) {
@@ -81,10 +88,11 @@ export function start() {
         el('h2', { className: 'vh', textContent: mine ? 'You' : 'Answer' }), body, foot);
       message = { node, body, foot, parts: [] };
       messages.set(data.id, message);
-      log.insertBefore(node, asksBox);
+      log.insertBefore(node, tail);
     }
     message.data = data;
     drawFoot(message);
+    drawNode(message);
     // The host shows a prompt before the backend has taken it, and takes it back where it is refused.
     if (data.role === 'user' && !isLocal(data)) settleBubble(data.client_id);
     drawTail();
@@ -95,7 +103,11 @@ export function start() {
     message.foot.replaceChildren();
     // What a stop by the user leaves behind is no failure.
     if (error === 'Aborted') message.foot.append(el('p', { className: 'mark', textContent: 'Stopped.' }));
-    else if (error) message.foot.append(el('p', { className: 'alert', textContent: error }));
+    else if (error) {
+      message.foot.append(el('p', { className: 'alert', textContent: error }));
+      // It may have come before, as an error of the whole turn.
+      for (const alert of log.querySelectorAll(':scope > .passing')) if (alert.textContent === error) alert.remove();
+    }
     if (interrupted) message.foot.append(el('p', { className: 'mark', textContent: 'Interrupted.' }));
   }
 
@@ -114,65 +126,19 @@ export function start() {
     }
     part.data = data;
     part.html = html;
-    draw[kind]?.(part, message.data.role === 'user' ? undefined : html);
+    drawPart(part, message.data.role === 'user' ? undefined : html);
+    drawNode(message);
     follow();
   }
 
-  function shell(kind) {
-    if (kind === 'reasoning') {
-      const word = el('span'), text = el('div', { className: 'text' });
-      return { node: el('details', { className: 'reasoning' }, el('summary', {}, word), text), word, text };
-    }
-    if (kind === 'tool') {
-      const dot = el('span', { className: 'dot', 'aria-hidden': 'true' }), name = el('span', { className: 'tool-name' });
-      const what = el('span', { className: 'tool-title' }), state = el('span', { className: 'tool-state' });
-      const inside = el('div', { className: 'tool-body' });
-      const node = el('details', { className: 'tool' }, el('summary', {}, dot, name, what, state), inside);
-      return { node, name, what, state, inside };
-    }
-    const text = el('div', { className: 'text' });
-    return { node: text, text };
+  const drawPart = (part, html) => draw[part.kind]?.(part, html, (id) => dock.waits(id));
+
+  // A message that nothing is to be seen of has no bubble; one of notes alone is a line of the conversation.
+  function drawNode({ node, data, parts: ids }) {
+    const all = ids.map((id) => parts.get(id)).filter(Boolean);
+    node.hidden = all.length > 0 && !data.error && !data.interrupted && !all.some((part) => isSeen(part.data));
+    node.classList.toggle('note', all.length > 0 && all.every((part) => part.kind === 'other') && all.some((part) => noteOf(part.data.content)));
   }
-
-  function drawText(part, html) {
-    if (html !== undefined) {
-      part.text.className = 'text md';
-      part.tail = null;
-      return setHtml(part.text, html);
-    }
-    part.text.className = 'text open';
-    part.tail = document.createTextNode(part.data.content.text);
-    part.text.replaceChildren(part.tail);
-  }
-
-  const STATES = { pending: 'waiting', running: 'running', completed: 'done', failed: 'failed' };
-  const pretty = (json) => { try { return JSON.stringify(JSON.parse(json), null, 2); } catch { return json; } };
-  const block = (name, text) => text ? [el('h3', { textContent: name }), el('pre', { tabIndex: 0 }, el('code', { textContent: text }))] : [];
-
-  const draw = {
-    text: drawText,
-    reasoning(part, html) {
-      part.word.textContent = part.data.closed ? 'Thought about it' : 'Thinking…';
-      drawText(part, html);
-    },
-    tool(part) {
-      const tool = part.data.content;
-      part.node.dataset.state = tool.state;
-      part.name.textContent = tool.name;
-      part.what.textContent = tool.title ?? '';
-      const asked = tool.state === 'running' && [...asks.values()].some((card) => card.dataset.part === part.data.id);
-      part.state.textContent = asked ? 'waits for you' : STATES[tool.state] ?? tool.state;
-      part.inside.replaceChildren(
-        ...block('Input', pretty(tool.input)), ...block('Output', tool.output), ...block('Error', tool.error));
-    },
-    attachment(part) {
-      const { name, mime, url } = part.data.content;
-      const label = name || mime;
-      part.text.replaceChildren(/^https?:/.test(url)
-        ? el('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow', textContent: label })
-        : el('span', { className: 'mark', textContent: label }));
-    },
-  };
 
   function addDelta({ part: id, revision, text }) {
     const part = parts.get(id);
@@ -190,32 +156,21 @@ export function start() {
     parts.delete(id);
   }
 
-  // ---- asks --------------------------------------------------------------------------------------------------
+  // ---- requests of the agent ---------------------------------------------------------------------------------
+
+  const dock = new Dock({
+    app, place: $('dock'), session: () => session, home,
+    answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
+    changed() {
+      for (const part of parts.values()) if (part.kind === 'tool') drawPart(part);
+      drawTitle();
+      follow();
+    },
+  });
 
   function putAsk(data) {
-    asks.get(data.id)?.remove();
-    const card = askCard(data, session, home, (answer, failed) =>
-      ask({ type: 'reply', session, ask: data.id, answer }, null, failed));
-    card.dataset.part = data.part ?? '';
-    asks.set(data.id, card);
-    asksBox.append(card);
-    redraw(data.part);
-    say(`The agent waits for you: ${data.subject} ${data.detail}`.slice(0, 300));
-    follow();
-  }
-
-  function closeAsk(id) {
-    const card = asks.get(id);
-    asks.delete(id);
-    if (card?.contains(document.activeElement)) home();
-    card?.remove();
-    redraw(card?.dataset.part);
-  }
-
-  // A tool that waits for an answer says so.
-  function redraw(id) {
-    const part = parts.get(id);
-    if (part?.kind === 'tool') draw.tool(part);
+    dock.put(data);
+    say(`The agent waits for you: ${permission(data.subject)[0]}. ${data.detail}`.slice(0, 300));
   }
 
   // ---- the tail: what goes on now ----------------------------------------------------------------------------
@@ -229,7 +184,9 @@ export function start() {
     if (was !== 'running' && next.type === 'running') log.querySelectorAll(':scope > .passing').forEach((alert) => alert.remove());
     if (was !== 'idle' && next.type === 'idle') {
       const answer = lastMessage()?.parts.map((id) => parts.get(id)).findLast((part) => part?.kind === 'text');
-      say('Answer finished. ' + (answer?.text.textContent ?? '').slice(0, 500));
+      say('Answer finished. ' + (answer ? spoken(answer.text) : '').slice(0, 500));
+      finished = document.hidden;
+      drawTitle();
     }
     if (next.type === 'interrupted') say('The answer was interrupted. It can be continued.');
     drawTail();
@@ -242,12 +199,11 @@ export function start() {
     app.classList.toggle('busy', busy);
     tail.replaceChildren();
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
-    if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), asks.size ? 'Waiting for you' : 'Working'));
+    if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), dock.size ? 'Waiting for you' : 'Working'));
     if (busy && turn.type === 'retrying') {
       const when = el('span');
       const tick = () => {
-        const left = turn.next_at ? Math.ceil((turn.next_at - Date.now()) / 1000) : 0;
-        when.textContent = left > 0 ? `Trying again in ${left} s (attempt ${turn.attempt}).` : `Trying again now (attempt ${turn.attempt}).`;
+        when.textContent = `Trying again ${until((turn.next_at ?? 0) - Date.now() - skew)} (attempt ${turn.attempt}).`;
       };
       tick();
       ticking = setInterval(tick, 1000);
@@ -255,12 +211,15 @@ export function start() {
     }
     if (!busy && (turn.type === 'interrupted' || lastMessage()?.data.interrupted)) {
       const go = foreign ? null : el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
-      if (go) go.onclick = () => {
-        box.focus();
-        if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
-        go.disabled = true;
-        ask({ type: 'continue', session }, null, () => { go.disabled = false; });
-      };
+      if (go) {
+        careful(go);
+        press(go, () => {
+          box.focus();
+          go.disabled = true;
+          if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
+          ask({ type: 'continue', session }, null, () => { go.disabled = false; });
+        });
+      }
       tail.append(el('div', { className: 'alert warn' },
         el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), ...(go ? [go] : [])));
     }
@@ -287,7 +246,7 @@ export function start() {
   function bubble(item) {
     item.line = el('p', { className: 'mark', textContent: item.admitted ? '' : 'Sending…' });
     return el('article', { className: 'message user sending' }, el('h2', { className: 'vh', textContent: 'You' }),
-      el('div', { className: 'body' }, el('div', { className: 'text open', textContent: item.text })), item.line);
+      el('div', { className: 'body' }, el('div', { className: 'text open', dir: 'auto', textContent: item.text })), item.line);
   }
 
   function prompt(text) {
@@ -325,16 +284,26 @@ export function start() {
     tell(reason);
   }
 
+  // One after the other: a text never changes under the pointer of who agrees to it.
+  const consents = [], agreeing = careful($('consent').querySelector('[value=yes]'));
+
   function askConsent(item, frame) {
-    const dialog = $('consent');
+    if (consents.push({ item, frame }) === 1) nextConsent();
+  }
+
+  function nextConsent() {
+    const dialog = $('consent'), [{ item, frame }] = consents;
     $('consent-text').textContent = frame.text;
     dialog.returnValue = '';
     dialog.onclose = () => {
+      consents.shift();
+      if (consents.length) nextConsent();
       if (dialog.returnValue !== 'yes') return giveBack(item, 'Not sent.');
       item.consent = frame.consent;
       transmit(item);
     };
-    if (!dialog.open) dialog.showModal();
+    agreeing.restart();
+    dialog.showModal();
   }
 
   // ---- frames ------------------------------------------------------------------------------------------------
@@ -353,12 +322,12 @@ export function start() {
     delta: addDelta,
     part_removed: ({ part }) => removePart(part),
     asked: ({ ask: data }) => { putAsk(data); drawTail(); },
-    ask_closed: ({ ask: id }) => { closeAsk(id); drawTail(); },
+    ask_closed: ({ ask: id }) => { dock.close(id); drawTail(); },
     turn: ({ turn: next }) => setTurn(next),
     error: ({ message, text }) => {
       const known = messages.get(message);
       if (known) { known.data.error = text; drawFoot(known); }
-      else log.insertBefore(el('p', { className: 'alert passing', role: 'alert', textContent: text }), asksBox);
+      else if (lastMessage()?.data.error !== text) log.insertBefore(el('p', { className: 'alert passing', role: 'alert', textContent: text }), tail);
       follow();
     },
   };
@@ -366,19 +335,22 @@ export function start() {
   const byClient = (id) => pending.find((item) => item.client_id === id);
 
   const frames = {
-    welcome: () => pending.filter((item) => !item.admitted).forEach(transmit),
+    welcome({ now }) {
+      if (now) skew = now - Date.now();
+      pending.filter((item) => !item.admitted).forEach(transmit);
+    },
     state(state) {
       if (state.session !== session) return;
       last = state.seq;
       const admitted = pending.filter((item) => item.admitted);
       clear();
-      if (state.truncated) log.insertBefore(el('p', { className: 'help center', textContent: 'Older messages are not shown.' }), asksBox);
+      if (state.truncated) log.insertBefore(el('p', { className: 'help center', textContent: 'Older messages are not shown.' }), tail);
       admitted.forEach(forget);
       for (const { message, parts: list } of state.messages) {
         putMessage(message);
         for (const { html, ...part } of list) putPart(part, html);
       }
-      state.asks.forEach(putAsk);
+      dock.sync(state.asks);
       turn = state.turn;
       setTitle(state.info.title);
       drawTail();
@@ -452,15 +424,22 @@ export function start() {
 
   function setTitle(text) {
     $('title').textContent = title(text);
-    document.title = `${title(text)} · Nexus`;
+    drawTitle();
     // What is being typed there stays.
     $('rename').defaultValue = text ?? '';
   }
 
+  // The tab says what waits, and that an answer is finished which nobody has looked at.
+  function drawTitle() {
+    const what = dock.size ? `● ${dock.size} waiting · ` : finished ? '✓ ' : '';
+    document.title = `${what}${$('title').textContent} · Nexus`;
+  }
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) { finished = false; drawTitle(); } });
+
   function drawList(sessions) {
     const list = $('list'), focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
     list.replaceChildren(...sessions.map((info) => {
-      const link = el('a', { href: '/s/' + encodeURIComponent(info.id), textContent: title(info.title) });
+      const link = el('a', { href: '/s/' + encodeURIComponent(info.id), dir: 'auto', textContent: title(info.title) });
       if (info.id === session) link.setAttribute('aria-current', 'page');
       return el('li', {}, link);
     }));
@@ -497,8 +476,11 @@ export function start() {
   box.addEventListener('keydown', (event) => {
     // A keyboard on the screen has no Shift+Enter: there Enter makes a line, and the button sends.
     const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || touch);
-    if (event.key !== 'Enter' || !sends || event.isComposing) return;
+    // Safari ends a composition before the Enter that chose its word; the old code of that key still tells them apart.
+    if (event.key !== 'Enter' || !sends || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
+    // A key that is held sends once, and not what is written meanwhile.
+    if (event.repeat) return;
     $('composer').requestSubmit();
   });
   $('composer').addEventListener('submit', (event) => {
@@ -528,6 +510,15 @@ export function start() {
       prompt(text);
     }, () => { $('send').disabled = false; });
   });
+  // What is pasted or dropped without any text would vanish without a word.
+  for (const kind of ['paste', 'drop']) {
+    box.addEventListener(kind, (event) => {
+      const data = event.clipboardData ?? event.dataTransfer;
+      if (!data?.files.length || data.getData('text/plain')) return;
+      event.preventDefault();
+      tell('Pictures and files cannot be attached yet. Save the file in the folder of the chat and write its name.');
+    });
+  }
   stop.addEventListener('click', () => {
     stop.disabled = true;
     ask({ type: 'cancel', session }, () => { stop.disabled = false; }, () => { stop.disabled = false; });

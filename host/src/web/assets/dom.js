@@ -12,10 +12,38 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+// What is not seen as what it is: the host's marks; where JSON's escapes hid it from the host, the character itself; and
+// letters that run from right to left, which would turn around what stands between two of them.
+const UNSEEN = new RegExp('⟨U\\+[0-9A-F]{4,6}⟩'
+  + '|(?![\\n\\t])[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Co}\\p{Cs}]'
+  + '|(?! )[\\p{Zs}\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u2800\\u3164\\uffa0\\ufe00-\\ufe0f]|[\\u{e0100}-\\u{e01ef}]'
+  + '|(?<rtl>(?:(?!\\p{Cf})[\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc\\u{10800}-\\u{10fff}\\u{1e800}-\\u{1efff}])+)', 'gu');
+
+// Puts text that is meant to the letter into the node: from left to right, with nothing hidden.
+export function literal(node, text) {
+  let at = 0;
+  for (const found of text.matchAll(UNSEEN)) {
+    node.append(text.slice(at, found.index));
+    at = found.index + found[0].length;
+    if (found.groups.rtl) node.append(el('bdi', { textContent: found[0] }));
+    else {
+      const mark = found[0].startsWith('⟨') ? found[0]
+        : `⟨U+${found[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`;
+      node.append(el('mark', { className: 'unseen', textContent: mark }));
+    }
+  }
+  node.append(text.slice(at));
+  return node;
+}
+
+export const code = (text) => literal(el('code', { className: 'literal' }), text);
+
 // The one place where HTML gets in: rendered and sanitised by the server (web/markdown.rs, web/templates).
 export function setHtml(node, html) {
   node.innerHTML = html;
   for (const box of node.querySelectorAll('pre, table')) box.tabIndex = 0;
+  // Each block runs in the direction of its own first letter.
+  for (const block of node.querySelectorAll('ul, ol, table, blockquote')) block.dir = 'auto';
   if (!navigator.clipboard) return;
   for (const pre of node.querySelectorAll('pre')) {
     const text = pre.textContent;
@@ -29,6 +57,13 @@ export function setHtml(node, html) {
     box.append(pre, copy);
   }
 }
+
+// What a reader hears of a text: not the labels of its buttons.
+export const spoken = (node) => {
+  const copy = node.cloneNode(true);
+  for (const button of copy.querySelectorAll('button')) button.remove();
+  return copy.textContent;
+};
 
 export const store = {
   get: (key, otherwise) => { try { return JSON.parse(sessionStorage.getItem('nexus:' + key)) ?? otherwise; } catch { return otherwise; } },

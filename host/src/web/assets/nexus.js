@@ -1,5 +1,7 @@
 // What every page runs: picks the part of the script that the page needs.
 
+import { Settling, once } from './guard.js';
+
 const page = document.body.dataset.page;
 
 export function localTimes(root) {
@@ -42,7 +44,23 @@ async function status() {
   const { Live } = await import('./live.js');
   const body = document.getElementById('status'), banners = document.getElementById('banners');
   const line = document.getElementById('connection');
-  const settled = new Set([...document.querySelectorAll('[data-settle]')].map((button) => button.dataset.settle));
+  // What one confirms must have been there long enough to be read, not have come under the pointer just now. The status
+  // is drawn again and again: what a button confirms goes by its name, not by the element.
+  const watched = new Map();
+  const attend = (place) => {
+    for (const button of place.querySelectorAll('[data-settle]')) {
+      const { settle } = button.dataset, find = () => document.querySelector(`[data-settle="${CSS.escape(settle)}"]`);
+      if (!watched.has(settle)) {
+        const draw = () => { const now = find(); if (now) now.disabled = !watched.get(settle)?.settled; };
+        watched.set(settle, new Settling(find, draw));
+      }
+      button.disabled = !watched.get(settle).settled;
+      button.addEventListener('click', (event) => {
+        if (event.detail > 1 || !watched.get(settle).allows(event)) event.preventDefault();
+      });
+    }
+  };
+  attend(document);
   // Both come rendered by the server from its own templates.
   const put = (place, html) => {
     if (place.dataset.was === html) return;
@@ -57,15 +75,7 @@ async function status() {
       if ([...select.options].some((option) => option.value === value)) select.value = value;
     }
     for (const details of place.querySelectorAll('details')) details.open = unfolded.has(details.id);
-    // What one confirms must have been there long enough to be read, not have come under the pointer just now.
-    for (const button of place.querySelectorAll('[data-settle]')) {
-      if (settled.has(button.dataset.settle)) continue;
-      button.disabled = true;
-      setTimeout(() => {
-        settled.add(button.dataset.settle);
-        for (const now of place.querySelectorAll('[data-settle]')) now.disabled = !settled.has(now.dataset.settle);
-      }, 1500);
-    }
+    attend(place);
     localTimes(place);
     copying(place);
     if (focused) {
@@ -108,6 +118,7 @@ function log() {
   again();
 }
 
+once();
 localTimes(document);
 if (page === 'log') log();
 if (page === 'setup') setup();

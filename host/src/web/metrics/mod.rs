@@ -10,6 +10,7 @@ use super::port::{Phase, Services};
 use super::serve::{accept, converse};
 use super::slots::Patient;
 use super::{WebState, live};
+use crate::limits;
 use crate::model::plugin::Details;
 use crate::model::tunnel::{Reached, State, Status};
 use crate::process;
@@ -23,10 +24,6 @@ use std::sync::Arc;
 use text::{Kind, Page};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-
-/// Connections at once. Whoever collects keeps one.
-const CONNECTIONS: usize = 16;
-const HEADER_BYTES: usize = 16 * 1024;
 
 #[derive(Clone)]
 struct Source {
@@ -49,9 +46,9 @@ pub async fn serve(listener: TcpListener, state: WebState, shutdown: Cancellatio
             let source = source.clone();
             async move { Ok::<_, Infallible>(answer(&source, &request).await) }
         });
-        converse(stream, service, HEADER_BYTES, closing)
+        converse(stream, service, limits::METRICS_HEADER_BYTES, closing)
     };
-    accept(listener, CONNECTIONS, &shutdown, each).await;
+    accept(listener, limits::METRICS_CONNECTIONS, &shutdown, each).await;
 }
 
 async fn answer<B>(source: &Source, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -183,6 +180,12 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
         Counter,
         "Events that the plugin reported.",
         &|d| d.figures.events as f64,
+    );
+    each(
+        "nexus_plugin_cpu_paused_seconds_total",
+        Counter,
+        "How long the plugin was paused because it had used its share of CPU.",
+        &|d| d.figures.cpu_paused_ms as f64 / 1000.0,
     );
     each(
         "nexus_plugin_denied_total",

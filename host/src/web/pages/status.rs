@@ -4,6 +4,7 @@
 mod plugins;
 
 use super::{Backend, Frame, Phase, failure, message, show, until};
+use crate::limits;
 use crate::model::activity::{Note, Tone};
 use crate::model::plugin::Details;
 use crate::model::reload::{Change, Effect, Pending, What};
@@ -234,7 +235,7 @@ impl TunnelRow {
             history: notes
                 .iter()
                 .filter(|note| note.subject == subject)
-                .take(HISTORY)
+                .take(limits::STATUS_HISTORY)
                 .cloned()
                 .collect(),
             url,
@@ -265,9 +266,6 @@ impl TunnelRow {
     }
 }
 
-/// Shown of what happened, and of what happened to one tunnel.
-const ACTIVITY: usize = 30;
-const HISTORY: usize = 10;
 /// Milliseconds for which a plugin that could not take over is shown.
 const FAILED_SWAP: Millis = 15 * 60 * 1000;
 
@@ -314,7 +312,7 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
             .iter()
             .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
             .collect(),
-        activity: notes.into_iter().take(ACTIVITY).collect(),
+        activity: notes.into_iter().take(limits::STATUS_ACTIVITY).collect(),
         config_file: services.status.config_file().to_owned(),
         workspace: services.status.workspace().to_owned(),
     }

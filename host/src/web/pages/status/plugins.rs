@@ -143,6 +143,9 @@ fn did(figures: &Figures) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}")),
     );
+    if figures.cpu_paused_ms > 0 {
+        words.push(format!("slowed down for {}", span(figures.cpu_paused_ms)));
+    }
     words.join(" · ")
 }
 
