@@ -142,6 +142,14 @@ pub const SOCKET_SEND: Duration = secs(15);
 /// Reading one request's header and body.
 pub const HTTP_READ: Duration = secs(30);
 
+/// A client that takes nothing of an answer for this long loses its connection.
+pub const HTTP_WRITE: Duration = secs(30);
+/// A connection for which its client did nothing for this long makes room for a new one where all are taken.
+pub const HTTP_IDLE: Duration = secs(1);
+/// Lines of strangers in the audit that are the same within this time are one line and their number.
+pub const AUDIT_FOLD: Duration = secs(60);
+/// For the lock beside the audit, which a command may hold; then the line is written without it.
+pub const AUDIT_LOCK: Duration = secs(1);
 /// The span in which the bytes are counted that a plugin writes into its store.
 pub const STORE_WRITES_WINDOW: Duration = secs(60);
 /// How long another process may hold the database's write lock.
@@ -356,8 +364,34 @@ pub const METRICS_HEADER_BYTES: usize = 16 << 10;
 pub const NOTIFY_QUEUE: usize = 64;
 pub const NOTIFY_MOST: usize = 30;
 pub const NOTIFY_MOST_OF_A_KIND: usize = NOTIFY_MOST / 2;
-/// Lines that wait for a terminal that does not take them.
-pub const TERMINAL_LINES: usize = 1_024;
+
+// Logins, the audit and the listeners.
+
+/// Lines, and bytes of them, that wait for a terminal or for the disk of the log; more are dropped and counted.
+pub const LOG_WAITING_LINES: usize = 1024;
+pub const LOG_WAITING_BYTES: usize = 4 << 20;
+/// Of one file of the owner's audit, and how many files are kept.
+pub const AUDIT_FILE_BYTES: u64 = 4 << 20;
+pub const AUDIT_FILES: u32 = 5;
+/// The same of what strangers and programs of the agent did.
+pub const AUDIT_STRANGERS_BYTES: u64 = 1 << 20;
+pub const AUDIT_STRANGERS_FILES: u32 = 4;
+/// Lines of strangers that may be different in [`AUDIT_FOLD`] at one place; the others are only counted.
+pub const AUDIT_KEYS: usize = 32;
+/// Characters of one value in the audit.
+pub const AUDIT_VALUE: usize = 1_000;
+/// Passwords that are checked at once, how many of these checks are kept for known devices, and how many may wait at one
+/// place.
+pub const HASH_AT_ONCE: usize = 2;
+pub const HASH_KNOWN: usize = 1;
+pub const HASH_WAITING: usize = 16;
+/// Login steps of one place that are remembered as used; with more, the forms that are open there begin again.
+pub const LOGIN_STEPS_USED: usize = 16_384;
+/// Connections of one listener that are not live sockets; the part (one in so many) that one network of peers may have,
+/// and the one that is kept for this machine where the listener is open to a network.
+pub const CONNECTIONS: usize = 512;
+pub const CONNECTIONS_OF_A_NETWORK: usize = 8;
+pub const CONNECTIONS_OF_THIS_MACHINE: usize = 8;
 
 // Manifests and components.
 

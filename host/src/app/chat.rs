@@ -5,7 +5,7 @@ use super::foundation::Foundation;
 use super::status::{Registered, Statuses};
 use crate::journal::state::SessionState as Folded;
 use crate::journal::{Item, Journal, Listed};
-use crate::model::chat::{Admission, Answer, Root, SessionInfo, Turn};
+use crate::model::chat::{Admission, Answer, Ask, Root, SessionInfo, Turn};
 use crate::model::plugin::Kind;
 use crate::runtime::port::Prompt as BackendPrompt;
 use crate::services::chat::{ChatError, ChatService, ChatStatus, Phase};
@@ -361,6 +361,14 @@ impl ChatApi for ChatAdapter {
     }
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.chat.cancel(session).await?) }.boxed()
+    }
+    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>> {
+        async move {
+            let find = |state: &Folded| state.asks.iter().find(|waiting| waiting.id == ask).cloned();
+            let found = self.journal.look(session, find).await;
+            found.map_err(|error| ApiError::Unavailable(error.to_string()))
+        }
+        .boxed()
     }
     fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
         async move { Ok(self.chat.reply(session, ask, answer).await?) }.boxed()

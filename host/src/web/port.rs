@@ -8,6 +8,7 @@ pub use crate::model::reload::Pending;
 use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
+pub use crate::services::auth::{Access, End};
 pub use crate::services::chat::Phase;
 pub use crate::services::tunnel::Swapped;
 use crate::time::Millis;
@@ -174,6 +175,10 @@ pub trait AuthApi: Send + Sync + 'static {
     fn change_fields(&self) -> Reply<'_, Vec<Field>>;
     /// Changes the credential and ends all other logins of this user.
     fn change<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, input: Input) -> Reply<'a, ChangeOutcome>;
+    /// All accounts, logins and known devices.
+    fn access(&self) -> Reply<'_, Access>;
+    /// Ends one of them, for somebody with a fresh login.
+    fn end<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, what: &'a End) -> Reply<'a, ()>;
     /// Completes as soon as the login with this id is no longer valid (at once if it is not now).
     fn revoked(&self, login: &str) -> BoxFuture<'static, ()>;
 }
@@ -285,6 +290,8 @@ pub trait ChatApi: Send + Sync + 'static {
     fn is_example(&self, _plugin: &str) -> bool {
         false
     }
+    /// What waits for this answer, if it still does.
+    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>>;
     /// Plugins that can be the backend.
     fn plugins(&self) -> Vec<String>;
     /// Stops the backend once turns that run had time to finish; returns when that is done.

@@ -282,3 +282,74 @@ async fn strangers_and_nonsense_are_turned_away() {
         assert_eq!(next(&mut socket).await, Err(close::PROTOCOL), "{nonsense}");
     }
 }
+
+/// Who allowed which command was written nowhere.
+#[tokio::test]
+async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let audit = nexus::audit::Audit::of_command(dir.path());
+    let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(audit));
+    let live = Live::start().await;
+    live.fakes.chat.add("ses_1", "one");
+    for id in ["ask_1", "ask_2"] {
+        let ask = serde_json::json!({
+            "id": id, "asked_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
+            "always": ["rm *"], "created_at": 1
+        });
+        let ask = serde_json::from_value(ask).unwrap();
+        live.fakes.chat.push("ses_1", Event::Asked { ask });
+    }
+    let (mut socket, _) = live.hello(Some("ses_1"), None).await;
+    let reply = Client::Reply {
+        request: "r".into(),
+        session: "ses_1".into(),
+        ask: "ask_1".into(),
+        answer: nexus::model::chat::Answer::Once,
+    };
+    send(&mut socket, &reply).await;
+    while !matches!(next(&mut socket).await.unwrap(), Server::Done { .. }) {}
+    let web = Web {
+        app: router(WebState::new(live.fakes.services(), Arc::new(SystemClock))),
+        fakes: live.fakes,
+        ingress: local(),
+    };
+    let (cookie, _) = web.cookie();
+    let request = Request::post("/api/v1/sessions/ses_1/asks/ask_2")
+        .header("host", HOST)
+        .header("origin", SITE)
+        .header("cookie", cookie)
+        .header("content-type", "application/json");
+    let answer = web
+        .send(request.body(Body::from(r#"{"type":"reject","message":"no"}"#)).unwrap())
+        .await;
+    assert_eq!(answer.status, 204, "{}", answer.text);
+    let [owners, _] = nexus::audit::paths(dir.path());
+    let text = std::fs::read_to_string(owners).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<_> = lines
+        .iter()
+        .map(|line| &line["fields"])
+        .filter(|fields| fields["event"] == "answer")
+        .collect();
+    assert_eq!(answers.len(), 2, "{text}");
+    for (fields, (given, detail)) in answers
+        .iter()
+        .zip([("once", "rm -rf ask_1"), ("reject", "rm -rf ask_2")])
+    {
+        assert_eq!(
+            (&fields["answer"], &fields["detail"]),
+            (&given.into(), &detail.into()),
+            "{fields}"
+        );
+        for (name, value) in [
+            ("account", "ada"),
+            ("place", "loopback"),
+            ("peer", "127.0.0.1"),
+            ("subject", "bash"),
+            ("result", "done"),
+        ] {
+            assert_eq!(fields[name], value, "{fields}");
+        }
+    }
+}

@@ -2,12 +2,13 @@
 
 use super::problem::{Body, Problem};
 use crate::model::chat::{Admission, Answer, Root, SessionInfo};
-use crate::web::WebState;
+use crate::web::identity::Who;
 use crate::web::live::protocol::Server;
 use crate::web::live::view;
 use crate::web::port::{Backend, Frame, Prompt};
-use axum::Json;
+use crate::web::{WebState, answers};
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use futures::StreamExt as _;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -170,9 +171,11 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
 
 pub(super) async fn reply(
     State(state): State<WebState>,
+    who: Option<Extension<Who>>,
     Path((session, ask)): Path<(String, String)>,
     Body(answer): Body<Answer>,
 ) -> Result<StatusCode, Problem> {
-    state.services.chat.reply(&session, &ask, answer).await?;
+    let who = who.map_or_else(Who::operator, |Extension(who)| who);
+    answers::give(&state, &who, &session, &ask, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,9 +6,9 @@
 use super::protocol::{Client, Server, VERSION};
 use super::view;
 use crate::model::chat::Admission;
-use crate::web::identity::LoggedIn;
+use crate::web::identity::{LoggedIn, Who};
 use crate::web::port::{ApiError, Frame, Prompt};
-use crate::web::{WebState, assets, pages};
+use crate::web::{WebState, answers, assets, pages};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::sync::Arc;
@@ -245,9 +245,9 @@ impl Pump {
         let Ok(slot) = Arc::clone(&self.requests).try_acquire_owned() else {
             return Err(End::Protocol(format!("more than {REQUESTS} requests at once")));
         };
-        let (state, out) = (self.state.clone(), self.out.clone());
+        let (state, out, who) = (self.state.clone(), self.out.clone(), self.viewer.who());
         tokio::spawn(async move {
-            let answer = answer(&state, request).await;
+            let answer = answer(&state, &who, request).await;
             // Nobody there any more: the client asks again after its reconnect.
             let _ = out.send(answer).await;
             drop(slot);
@@ -264,7 +264,7 @@ async fn next(subscription: &mut Option<Subscription>) -> Option<Frame> {
     }
 }
 
-async fn answer(state: &WebState, request: Client) -> Server {
+async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
     let chat = &state.services.chat;
     let settle = |request: String, result: Result<(), ApiError>| match result {
         Ok(()) => Server::Done { request },
@@ -295,7 +295,7 @@ async fn answer(state: &WebState, request: Client) -> Server {
             session,
             ask,
             answer,
-        } => settle(request, chat.reply(&session, &ask, answer).await),
+        } => settle(request, answers::give(state, who, &session, &ask, answer).await),
         Client::Create { request, title } => match chat.create(title).await {
             Ok(session) => Server::Created { request, session },
             Err(error) => Server::Failed {

@@ -35,11 +35,12 @@ pub(in crate::web) async fn upgrade(
     let MaybeLogin {
         login: Some(login),
         site,
+        peer,
     } = known
     else {
         return (StatusCode::UNAUTHORIZED, "Log in first.\n").into_response();
     };
-    let viewer = LoggedIn { login, site };
+    let viewer = LoggedIn { login, site, peer };
     upgrade
         .read_buffer_size(READ_BYTES)
         .max_message_size(FRAME_BYTES)
