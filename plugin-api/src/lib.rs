@@ -4,6 +4,7 @@
 //!   an error means.
 //! * A plugin in Rust enables one of the features `tunnel`, `chat` or `auth` and implements the trait in the module
 //!   of that name; [`caps`] holds what it may call.
+//! * [`json`] makes JSON that a program in JavaScript wrote readable.
 //! * [`manifest`] reads `plugin.toml`, and [`text`] makes text from outside safe to show (feature `manifest`).
 //! * [`host`] is wasmtime's side of the same contract (feature `host`), for Nexus and for other hosts.
 
@@ -13,6 +14,7 @@ mod guest;
 pub use guest::*;
 #[cfg(feature = "host")]
 pub mod host;
+pub mod json;
 #[cfg(feature = "manifest")]
 pub mod manifest;
 #[cfg(feature = "manifest")]

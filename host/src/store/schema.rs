@@ -29,6 +29,8 @@ const STEPS: &[&str] = &[
     // 2
     "CREATE TABLE activity(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, subject TEXT NOT NULL, tone TEXT NOT NULL,
         text TEXT NOT NULL) STRICT;",
+    // Sessions that were deleted, and the last number of each.
+    "CREATE TABLE removed(id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;",
 ];
 
 /// The newest schema that this nexus knows.

@@ -99,10 +99,8 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebStat
             }
             continue;
         }
-        let connection = Connection {
-            closing: shutdown.child_token(),
-            ..Connection::new(Ingress::Control, (std::net::Ipv4Addr::LOCALHOST, 0).into())
-        };
+        let peer = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let connection = Connection::accepted(Arc::new(Ingress::Control), peer, shutdown.child_token());
         tasks.spawn(serve::one(stream, connection, app.clone()));
     }
     drop(listener);

@@ -36,11 +36,7 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
     let app = router(state);
     let ingress = Arc::new(ingress);
     let each = |stream: TcpStream, peer| {
-        let connection = Connection {
-            ingress: Arc::clone(&ingress),
-            peer,
-            closing: shutdown.child_token(),
-        };
+        let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token());
         // Streamed answers are small frames; waiting to fill a packet only adds delay.
         let _ = stream.set_nodelay(true);
         one(stream, connection, app.clone())
@@ -98,6 +94,7 @@ pub(super) async fn one(
     app: axum::Router,
 ) {
     let closing = connection.closing.clone();
+    let stream = connection.counting(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());

@@ -162,7 +162,8 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|e| Error::Other(format!("the answer of {url} is not what was expected: {e}")))
+    serde_json::from_str(&crate::json::well_formed(body))
+        .map_err(|e| Error::Other(format!("the answer of {url} is not what was expected: {e}")))
 }
 
 /// `text` as one segment of a path, or one value of a query. Braces are encoded too, so that nothing in it is a reference.
@@ -185,6 +186,12 @@ pub fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_pair_costs_itself_and_not_the_answer() {
+        let all: Vec<String> = parse("u", br#"["kept","cut \ud83d"]"#).unwrap();
+        assert_eq!(all, ["kept", "cut \u{fffd}"]);
+    }
 
     #[test]
     fn only_json_counts_as_json() {
