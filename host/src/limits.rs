@@ -127,3 +127,13 @@ pub const TOOL_SHOWN: usize = 4 * 1024;
 pub const TEXT_SHOWN: usize = 32 * 1024;
 /// Chats in the list of the page; more are asked for.
 pub const LIST_SHOWN: usize = 200;
+
+/// Bytes of an ask's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
+/// in the last line of what is shown.
+pub const ASK_DETAIL: usize = 64 * 1024;
+pub const ASK_CHANGE: usize = 256 * 1024;
+/// Questions in one ask, and choices of one question.
+pub const ASK_QUESTIONS: usize = 16;
+pub const ASK_CHOICES: usize = 64;
+/// Bytes of one answer's own words, and of the words to a rejection.
+pub const ANSWER_WORDS: usize = 64 * 1024;

@@ -6,8 +6,10 @@
 //!   of that name; [`caps`] holds what it may call.
 //! * [`json`] makes JSON that a program in JavaScript wrote readable.
 //! * [`manifest`] reads `plugin.toml`, and [`text`] makes text from outside safe to show (feature `manifest`).
+//! * [`chat_ext`] names what a chat backend may add to the contract's records.
 //! * [`host`] is wasmtime's side of the same contract (feature `host`), for Nexus and for other hosts.
 
+pub mod chat_ext;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
 mod guest;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]

@@ -312,6 +312,7 @@ impl FakeChat {
             title: title.into(),
             created_at: now(),
             updated_at: now(),
+            archived: false,
         };
         self.shared.push(id, Event::Session { info: info.clone() });
         let root = Root {
@@ -594,9 +595,8 @@ pub fn permission(id: &str, session: &str) -> Event {
             subject: "bash".into(),
             detail: "git push origin main".into(),
             always: vec!["git push *".into()],
-            message: None,
-            part: None,
             created_at: now(),
+            ..Ask::default()
         },
     }
 }

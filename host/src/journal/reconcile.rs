@@ -179,7 +179,7 @@ fn stage(state: ToolState) -> u8 {
     match state {
         ToolState::Pending => 0,
         ToolState::Running => 1,
-        ToolState::Completed | ToolState::Failed => 2,
+        ToolState::Completed | ToolState::Failed | ToolState::Rejected => 2,
     }
 }
 

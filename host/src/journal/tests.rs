@@ -17,6 +17,7 @@ fn info(id: &str, updated_at: u64) -> SessionInfo {
         title: "A session".into(),
         created_at: 1,
         updated_at,
+        archived: false,
     }
 }
 
@@ -87,10 +88,8 @@ fn ask(id: &str) -> Ask {
         permission: true,
         subject: "bash".into(),
         detail: "ls".into(),
-        always: vec![],
-        message: None,
-        part: None,
         created_at: 3,
+        ..Ask::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A conversation as the host stores and shows it. JSON: `snake_case` names, variants tagged by `type`.
 
+use crate::limits;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct SessionInfo {
     pub title: String,
     pub created_at: Millis,
     pub updated_at: Millis,
+    /// Put away by its owner; it can still be read and continued.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
 }
 
 /// A session of the list: no sub-agent's.
@@ -85,6 +89,8 @@ pub enum ToolState {
     Running,
     Completed,
     Failed,
+    /// The owner did not allow it; `error` holds the owner's words, if there were any.
+    Rejected,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,15 +141,21 @@ pub struct Part {
     pub content: Content,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The agent waits for its owner: a permission (answered by once, always or reject), or questions (by answers or reject).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ask {
     pub id: AskId,
     pub asked_by: SessionId,
-    /// A permission; otherwise the page can only point to the backend's own client.
     pub permission: bool,
     pub subject: String,
     pub detail: String,
     pub always: Vec<String>,
+    /// What an edit would do, as a unified diff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+    /// Empty for a permission, and for what no page of this version can ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,12 +163,66 @@ pub struct Ask {
     pub created_at: Millis,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Question {
+    pub header: String,
+    pub text: String,
+    pub choices: Vec<Choice>,
+    /// Several of the choices may be taken.
+    pub multiple: bool,
+    /// Words of one's own may be given as well.
+    pub own: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Choice {
+    pub label: String,
+    pub description: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Answer {
     Once,
     Always,
-    Reject { message: Option<String> },
+    Reject {
+        message: Option<String>,
+    },
+    /// To questions: for each of them the labels that were chosen, and words of one's own.
+    Answers {
+        answers: Vec<Vec<String>>,
+    },
+}
+
+impl Answer {
+    /// # Errors
+    /// What is more than an answer may hold, in a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let words = |text: &String| match text.len() {
+            n if n <= limits::ANSWER_WORDS => Ok(()),
+            n => Err(format!(
+                "An answer of {n} bytes is too long: {} are possible. To fix: answer in fewer words, and send the rest as a message.",
+                limits::ANSWER_WORDS
+            )),
+        };
+        let few = |what: &str, n: usize, most: usize| match n {
+            n if n <= most => Ok(()),
+            n => Err(format!("These are {n} {what}, and at most {most} are possible.")),
+        };
+        match self {
+            Self::Once | Self::Always => Ok(()),
+            Self::Reject { message } => message.iter().try_for_each(words),
+            Self::Answers { answers } => {
+                few("answers", answers.len(), limits::ASK_QUESTIONS)?;
+                answers.iter().try_for_each(|chosen| {
+                    few("choices of one question", chosen.len(), limits::ASK_CHOICES + 1)?;
+                    chosen.iter().try_for_each(words)
+                })
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -230,7 +296,19 @@ impl Event {
                 Content::Other { value, .. } => value.len(),
             },
             Self::Delta { text, .. } | Self::Error { text, .. } => text.len(),
-            Self::Asked { ask } => ask.detail.len() + ask.always.iter().map(String::len).sum::<usize>(),
+            Self::Asked { ask } => {
+                let choices = |q: &Question| {
+                    q.choices
+                        .iter()
+                        .map(|c| c.label.len() + c.description.len())
+                        .sum::<usize>()
+                };
+                let questions = |q: &Question| q.header.len() + q.text.len() + choices(q);
+                ask.detail.len()
+                    + optional(&ask.change)
+                    + ask.always.iter().map(String::len).sum::<usize>()
+                    + ask.questions.iter().map(questions).sum::<usize>()
+            }
             Self::Turn {
                 turn: Turn::Retrying { message, .. },
             } => message.len(),
@@ -277,4 +355,40 @@ pub enum Admission {
     Unknown(String),
     Refused(String),
     ConsentNeeded { id: String, text: String },
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_journal_of_0_1_0_holds_is_still_read() {
+        let ask = r#"{"type":"asked","ask":{"id":"a","asked_by":"s","permission":true,"subject":"bash","detail":"ls","always":[],"created_at":3}}"#;
+        let Event::Asked { ask: read } = serde_json::from_str(ask).unwrap() else {
+            panic!("another event");
+        };
+        assert_eq!((read.change.as_ref(), read.questions.len()), (None, 0));
+        assert_eq!(serde_json::to_string(&Event::Asked { ask: read }).unwrap(), ask);
+        let info = r#"{"id":"s","workspace":"/w","title":"t","created_at":1,"updated_at":2}"#;
+        let read: SessionInfo = serde_json::from_str(info).unwrap();
+        assert!(!read.archived);
+        assert_eq!(serde_json::to_string(&read).unwrap(), info);
+    }
+
+    #[test]
+    fn an_answer_has_bounds() {
+        let answers = |answers| Answer::Answers { answers }.check();
+        assert_eq!(answers(vec![vec!["Blue".to_owned()], vec![]]), Ok(()));
+        assert!(
+            answers(vec![vec![]; limits::ASK_QUESTIONS + 1])
+                .unwrap_err()
+                .contains("answers")
+        );
+        let many = vec![String::new(); limits::ASK_CHOICES + 2];
+        assert!(answers(vec![many]).unwrap_err().contains("choices"));
+        let long = "x".repeat(limits::ANSWER_WORDS + 1);
+        assert!(answers(vec![vec![long.clone()]]).unwrap_err().contains("too long"));
+        assert!(Answer::Reject { message: Some(long) }.check().is_err());
+    }
 }

@@ -44,6 +44,18 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
     text
 }
 
+/// As [`text`], for what an owner agrees to: how much is not shown stands in a last line of its own.
+pub(crate) fn counted(t: String, most: usize) -> String {
+    let length = t.len();
+    if length <= most {
+        return t;
+    }
+    let mut shown = text(t, most);
+    let hidden = length.saturating_sub(shown.len());
+    shown.push_str(&format!("\n⟨{hidden} more bytes are not shown here⟩"));
+    shown
+}
+
 pub(crate) fn title(t: String) -> String {
     text(t, TITLE)
 }
@@ -124,6 +136,17 @@ mod tests {
         let cut = text("x".repeat(1 << 20), 100);
         assert_eq!(cut.len(), 100);
         assert!(cut.capacity() < 200, "{}", cut.capacity());
+    }
+
+    #[test]
+    fn what_is_agreed_to_says_how_much_of_it_is_not_shown() {
+        assert_eq!(counted("ls".to_owned(), 8), "ls");
+        let cut = counted("x".repeat(100_000), 1000);
+        assert!(
+            cut.ends_with("…\n⟨99000 more bytes are not shown here⟩"),
+            "{}",
+            &cut[980..]
+        );
     }
 
     #[test]

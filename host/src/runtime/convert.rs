@@ -1,12 +1,16 @@
 //! Words of the contract to words of the host, and back. No decision is made here, but that nothing is kept that is
 //! longer than its place needs ([`clip`]).
 
+use crate::limits;
 use crate::model::{chat, plugin, tunnel};
 use crate::runtime::{clip, port};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
 use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
+use nexus_plugin_api::{chat_ext, text};
+
+use chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 
 pub(crate) fn availability(a: types::Availability) -> plugin::Availability {
     match a {
@@ -44,7 +48,13 @@ pub(crate) fn session_info(s: wit::SessionInfo) -> chat::SessionInfo {
         title: clip::title(s.title),
         created_at: clip::time(s.created_at),
         updated_at: clip::time(s.updated_at),
+        archived: ext(&s.ext, ARCHIVED) == Some("true"),
     }
+}
+
+/// The value of an addition to a record, where the plugin made it.
+fn ext<'a>(ext: &'a [types::Ext], name: &str) -> Option<&'a str> {
+    ext.iter().find(|e| e.name == name).map(|e| e.value.as_str())
 }
 
 fn message(m: wit::Message) -> chat::Message {
@@ -69,30 +79,83 @@ fn content(c: wit::Content) -> chat::Content {
     match c {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
-        wit::Content::Tool(t) => chat::Content::Tool(chat::Tool {
-            name: clip::title(t.name),
-            title: t.title.map(clip::sentence),
-            state: match t.state {
+        wit::Content::Tool(t) => {
+            let state = match t.state {
                 wit::ToolState::Pending => chat::ToolState::Pending,
                 wit::ToolState::Running => chat::ToolState::Running,
                 wit::ToolState::Completed => chat::ToolState::Completed,
                 wit::ToolState::Failed => chat::ToolState::Failed,
-            },
-            input: long(t.input),
-            output: t.output.map(long),
-            error: t.error.map(long),
-            started_at: t.started_at.map(clip::time),
-            ended_at: t.ended_at.map(clip::time),
-        }),
+            };
+            chat::Content::Tool(tool(t, state))
+        }
         wit::Content::Attachment(a) => chat::Content::Attachment {
             mime: clip::title(a.mime),
             name: a.name.map(clip::title),
             url: long(a.url),
         },
-        wit::Content::Other(e) => chat::Content::Other {
-            name: clip::title(e.name),
-            value: long(e.value),
+        wit::Content::Other(e) => match rejected(&e) {
+            Some(t) => chat::Content::Tool(tool(t, chat::ToolState::Rejected)),
+            None => chat::Content::Other {
+                name: clip::title(e.name),
+                value: long(e.value),
+            },
         },
+    }
+}
+
+fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
+    let long = |text| clip::text(text, clip::TEXT);
+    chat::Tool {
+        name: clip::title(line(t.name)),
+        title: t.title.map(|t| clip::sentence(literal(t))),
+        state,
+        input: long(literal(t.input)),
+        output: t.output.map(long),
+        error: t.error.map(long),
+        started_at: t.started_at.map(clip::time),
+        ended_at: t.ended_at.map(clip::time),
+    }
+}
+
+/// A call that the owner did not allow.
+fn rejected(e: &types::Ext) -> Option<wit::Tool> {
+    #[derive(serde::Deserialize)]
+    struct Call {
+        name: String,
+        title: Option<String>,
+        #[serde(default)]
+        input: String,
+        words: Option<String>,
+        started_at: Option<u64>,
+        ended_at: Option<u64>,
+    }
+    let call: Call = (e.name == REJECTED_TOOL)
+        .then(|| serde_json::from_str(&e.value).ok())
+        .flatten()?;
+    Some(wit::Tool {
+        name: call.name,
+        title: call.title,
+        state: wit::ToolState::Failed,
+        input: call.input,
+        output: None,
+        error: call.words,
+        started_at: call.started_at,
+        ended_at: call.ended_at,
+    })
+}
+
+/// What is meant to the letter, with all in it that hides or imitates made visible.
+fn literal(t: String) -> String {
+    match text::literal(&t) {
+        std::borrow::Cow::Borrowed(_) => t,
+        std::borrow::Cow::Owned(shown) => shown,
+    }
+}
+
+fn line(t: String) -> String {
+    match text::line(&t) {
+        std::borrow::Cow::Borrowed(_) => t,
+        std::borrow::Cow::Owned(shown) => shown,
     }
 }
 
@@ -107,21 +170,46 @@ fn part(p: wit::Part) -> chat::Part {
 }
 
 fn ask(a: wit::Ask) -> chat::Ask {
+    let change = ext(&a.ext, CHANGE).and_then(|json| serde_json::from_str::<String>(json).ok());
+    let change = change.map(|c| clip::counted(literal(c), limits::ASK_CHANGE));
+    let questions = ext(&a.ext, QUESTIONS).map(questions).unwrap_or_default();
     chat::Ask {
         id: a.id,
         asked_by: a.asked_by,
         permission: a.kind == wit::AskKind::Permission,
-        subject: clip::title(a.subject),
-        // What the owner agrees to: as much of it as anybody reads.
-        detail: clip::text(a.detail, 8 * clip::SENTENCE),
+        subject: clip::title(line(a.subject)),
+        detail: clip::counted(literal(a.detail), limits::ASK_DETAIL),
         always: clip::list(a.always, clip::ENTRIES)
             .into_iter()
-            .map(clip::sentence)
+            .map(|pattern| clip::sentence(literal(pattern)))
             .collect(),
-        message: a.message.map(clip::sentence),
+        change,
+        questions,
+        message: a.message.map(|m| clip::sentence(line(m))),
         part: a.part,
         created_at: clip::time(a.created_at),
     }
+}
+
+/// Empty where the value is not what the contract says: then it can be rejected, and nothing else.
+fn questions(json: &str) -> Vec<chat::Question> {
+    let questions: Vec<chat::Question> = serde_json::from_str(json).unwrap_or_default();
+    let choice = |c: chat::Choice| chat::Choice {
+        label: clip::title(line(c.label)),
+        description: clip::sentence(line(c.description)),
+    };
+    clip::list(questions, limits::ASK_QUESTIONS)
+        .into_iter()
+        .map(|q| chat::Question {
+            header: clip::title(line(q.header)),
+            text: clip::sentence(text::prose(&q.text).into_owned()),
+            choices: clip::list(q.choices, limits::ASK_CHOICES)
+                .into_iter()
+                .map(choice)
+                .collect(),
+            ..q
+        })
+        .collect()
 }
 
 fn turn(t: wit::Turn) -> chat::Turn {
@@ -209,6 +297,10 @@ pub(crate) fn answer(a: chat::Answer) -> wit::Answer {
         chat::Answer::Once => wit::Answer::Once,
         chat::Answer::Always => wit::Answer::Always,
         chat::Answer::Reject { message } => wit::Answer::Reject(message),
+        chat::Answer::Answers { answers } => wit::Answer::Other(types::Ext {
+            name: ANSWERS.to_owned(),
+            value: serde_json::Value::from(answers).to_string(),
+        }),
     }
 }
 
@@ -392,5 +484,96 @@ pub(crate) mod auth {
             },
             manage::Outcome::BadCredential => port::Outcome::BadCredential,
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn asked(detail: &str, ext: &[(&str, String)]) -> chat::Ask {
+        let ext = ext.iter().map(|(name, value)| types::Ext {
+            name: (*name).to_owned(),
+            value: value.clone(),
+        });
+        ask(wit::Ask {
+            id: "a".to_owned(),
+            session: "s".to_owned(),
+            asked_by: "s".to_owned(),
+            kind: wit::AskKind::Permission,
+            subject: "edit".to_owned(),
+            detail: detail.to_owned(),
+            always: vec!["*\u{202e}".to_owned()],
+            message: None,
+            part: None,
+            created_at: 1,
+            ext: ext.collect(),
+        })
+    }
+
+    #[test]
+    fn what_is_agreed_to_is_seen_as_it_is_and_has_a_bound() {
+        let change = |diff: &str| (CHANGE, serde_json::Value::from(diff).to_string());
+        let seen = asked("ls \u{202e}#; fr- mr", &[change("-a\n+\u{200b}b\n")]);
+        assert_eq!(seen.detail, "ls ⟨U+202E⟩#; fr- mr");
+        assert_eq!(seen.always, ["*⟨U+202E⟩"]);
+        assert_eq!(seen.change.as_deref(), Some("-a\n+⟨U+200B⟩b\n"));
+        let seen = asked(
+            &"x".repeat(limits::ASK_DETAIL + 5),
+            &[change(&"y".repeat(limits::ASK_CHANGE + 5))],
+        );
+        for (shown, most) in [
+            (seen.detail, limits::ASK_DETAIL),
+            (seen.change.unwrap(), limits::ASK_CHANGE),
+        ] {
+            assert!(shown.len() < most + 100 && shown.ends_with("more bytes are not shown here⟩"));
+        }
+        // Not as the contract says: as if it were not there.
+        assert_eq!(asked("x", &[(CHANGE, "--- a".to_owned())]).change, None);
+    }
+
+    #[test]
+    fn questions_come_typed_and_within_bounds() {
+        let one = r#"{"header":"H","text":"Which?","choices":[{"label":"A\u202e","description":"d"}],"multiple":true,"own":false}"#;
+        let seen = asked("x", &[(QUESTIONS, format!("[{one}]"))]).questions;
+        assert_eq!(seen.len(), 1);
+        assert_eq!(
+            (seen[0].choices[0].label.as_str(), seen[0].multiple, seen[0].own),
+            ("A⟨U+202E⟩", true, false)
+        );
+        let many = format!("[{}]", vec![one; limits::ASK_QUESTIONS + 3].join(","));
+        assert_eq!(asked("x", &[(QUESTIONS, many)]).questions.len(), limits::ASK_QUESTIONS);
+        let choices = vec![r#"{"label":"A"}"#; limits::ASK_CHOICES + 3].join(",");
+        let wide = asked("x", &[(QUESTIONS, format!(r#"[{{"choices":[{choices}]}}]"#))]).questions;
+        assert_eq!(wide[0].choices.len(), limits::ASK_CHOICES);
+        assert!(asked("x", &[(QUESTIONS, "{}".to_owned())]).questions.is_empty());
+        let answers = answer(chat::Answer::Answers {
+            answers: vec![vec!["A".to_owned()], vec![]],
+        });
+        let wit::Answer::Other(ext) = answers else {
+            panic!("{answers:?}");
+        };
+        assert_eq!((ext.name.as_str(), ext.value.as_str()), (ANSWERS, r#"[["A"],[]]"#));
+    }
+
+    #[test]
+    fn a_call_that_was_not_allowed_is_rejected() {
+        let other = |value: &str| {
+            content(wit::Content::Other(types::Ext {
+                name: REJECTED_TOOL.to_owned(),
+                value: value.to_owned(),
+            }))
+        };
+        let call =
+            other(r#"{"name":"bash","title":"ls","input":"{\"command\":\"ls\"}","words":"use find","ended_at":2}"#);
+        let chat::Content::Tool(call) = call else {
+            panic!("{call:?}");
+        };
+        assert_eq!(
+            (call.state, call.error.as_deref(), call.ended_at),
+            (chat::ToolState::Rejected, Some("use find"), Some(2))
+        );
+        assert!(matches!(other("{}"), chat::Content::Other { .. }));
     }
 }

@@ -5,6 +5,7 @@ use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
     Ask, AskKind, Attachment, Content, Message, Retry, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
 };
+use nexus_plugin_api::chat_ext::{CHANGE, QUESTIONS, REJECTED_TOOL};
 use serde_json::Value;
 
 /// Of a command's output this much of its end is passed on: opencode sends the whole of it with every update.
@@ -61,7 +62,10 @@ pub fn content(part: &wire::Part) -> Option<Content> {
         "text" if part.synthetic => other(part),
         "text" => Content::Text(part.text.clone()),
         "reasoning" => Content::Reasoning(part.text.clone()),
-        "tool" => Content::Tool(tool(part)),
+        "tool" => match rejection(part) {
+            Some(words) => rejected(tool(part), words),
+            None => Content::Tool(tool(part)),
+        },
         "file" => Content::Attachment(Attachment {
             mime: part.mime.clone(),
             name: part.filename.clone(),
@@ -114,6 +118,32 @@ fn tool(part: &wire::Part) -> Tool {
         started_at: wire::millis(state.time.start),
         ended_at: wire::millis(state.time.end),
     }
+}
+
+/// The first words of opencode's own error for a call that was not allowed, and what comes before the owner's words.
+const REJECTED: &str = "The user rejected permission to use this specific tool call";
+const FEEDBACK: &str = " with the following feedback: ";
+const DISMISSED: &str = "The user dismissed this question";
+
+/// `Some`: the owner did not allow this call; the words that the owner gave with that, if any.
+fn rejection(part: &wire::Part) -> Option<Option<String>> {
+    let state = part.state.as_ref().filter(|s| s.status == "error")?;
+    let error = state.error.as_deref()?.trim_start_matches("Error: ");
+    if error.starts_with(DISMISSED) {
+        return Some(None);
+    }
+    let rest = error.strip_prefix(REJECTED)?;
+    Some(rest.strip_prefix(FEEDBACK).map(str::to_owned))
+}
+
+fn rejected(tool: Tool, words: Option<String>) -> Content {
+    Content::Other(json(
+        REJECTED_TOOL,
+        &serde_json::json!({
+            "name": tool.name, "title": tool.title, "input": tool.input, "words": words,
+            "started_at": tool.started_at, "ended_at": tool.ended_at,
+        }),
+    ))
 }
 
 /// Whether nothing more will come for this part, by what it says itself.
@@ -178,9 +208,6 @@ pub fn turn(status: &wire::Status) -> Turn {
 pub fn permission(p: &wire::Permission, root: String, part: Option<String>, now: u64) -> Ask {
     let patterns = p.patterns.join("\n");
     let detail = text_of(&p.metadata, "command").or_else(|| text_of(&p.metadata, "filepath"));
-    let metadata = p.metadata.to_string();
-    // A diff is worth showing; a huge one is in the tool call.
-    let shown = !p.metadata.is_null() && metadata.len() <= MAX_OUTPUT;
     Ask {
         id: p.id.clone(),
         session: root,
@@ -192,29 +219,59 @@ pub fn permission(p: &wire::Permission, root: String, part: Option<String>, now:
         message: None,
         part,
         created_at: now,
-        ext: if shown {
-            vec![Ext {
-                name: "opencode.metadata".to_owned(),
-                value: metadata,
-            }]
-        } else {
-            Vec::new()
-        },
+        ext: change(&p.metadata)
+            .map(|diff| json(CHANGE, &diff.into()))
+            .into_iter()
+            .collect(),
     }
 }
 
-/// A question is shown in words; a client that knows `opencode.questions` answers with `other`.
+/// The change that an edit is about: one diff, or, where that is missing, one for each file.
+fn change(metadata: &Value) -> Option<String> {
+    let of_files = || {
+        let files = metadata.get("files")?.as_array()?;
+        let diffs = files
+            .iter()
+            .filter_map(|f| text_of(f, "patch").or_else(|| text_of(f, "diff")));
+        Some(diffs.collect::<Vec<_>>().join("\n"))
+    };
+    let diff = text_of(metadata, "diff").or_else(of_files)?;
+    (!diff.trim().is_empty()).then_some(diff)
+}
+
+fn json(name: &str, value: &Value) -> Ext {
+    Ext {
+        name: name.to_owned(),
+        value: value.to_string(),
+    }
+}
+
+/// A question, in the words of the contract; and in plain lines, for who knows only those.
 pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64) -> Ask {
     let mut lines = Vec::new();
+    let mut questions = Vec::new();
     for question in q.questions.as_array().into_iter().flatten() {
-        lines.extend(text_of(question, "question"));
+        let text = text_of(question, "question").unwrap_or_default();
+        let mut choices = Vec::new();
+        lines.push(text.clone());
         for option in question.get("options").and_then(Value::as_array).into_iter().flatten() {
             let label = text_of(option, "label").unwrap_or_default();
-            lines.push(match text_of(option, "description") {
-                Some(description) => format!("- {label}: {description}"),
-                None => format!("- {label}"),
+            let description = text_of(option, "description").unwrap_or_default();
+            lines.push(match description.as_str() {
+                "" => format!("- {label}"),
+                _ => format!("- {label}: {description}"),
             });
+            choices.push(serde_json::json!({ "label": label, "description": description }));
         }
+        let is = |key: &str, otherwise: bool| question.get(key).and_then(Value::as_bool).unwrap_or(otherwise);
+        questions.push(serde_json::json!({
+            "header": text_of(question, "header").unwrap_or_default(),
+            "text": text,
+            "choices": choices,
+            "multiple": is("multiple", false),
+            // opencode takes words of one's own unless the question says otherwise.
+            "own": is("custom", true),
+        }));
     }
     Ask {
         id: q.id.clone(),
@@ -227,10 +284,7 @@ pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64
         message: None,
         part,
         created_at: now,
-        ext: vec![Ext {
-            name: "opencode.questions".to_owned(),
-            value: q.questions.to_string(),
-        }],
+        ext: vec![json(QUESTIONS, &questions.into())],
     }
 }
 
@@ -250,6 +304,7 @@ fn title(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -267,6 +322,62 @@ mod tests {
         assert_eq!(tail("aé", 1), "");
         assert_eq!(tail("aé", 2), "é");
         assert_eq!(tail("ab", 5), "ab");
+    }
+
+    fn ext(ask: &Ask, name: &str) -> Value {
+        let ext = ask.ext.iter().find(|e| e.name == name);
+        ext.and_then(|e| serde_json::from_str(&e.value).ok())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn an_edit_shows_its_change_and_a_question_its_choices() {
+        let ask = |metadata: Value| {
+            let p = serde_json::json!({"id":"per_1","sessionID":"ses_1","permission":"edit","patterns":["a.txt"],"metadata":metadata});
+            permission(&serde_json::from_value(p).unwrap(), "ses_1".into(), None, 1)
+        };
+        let one = ask(serde_json::json!({"filepath":"/w/a.txt","diff":"--- a\n+++ b\n"}));
+        assert_eq!(
+            (one.detail.as_str(), ext(&one, CHANGE)),
+            ("/w/a.txt", "--- a\n+++ b\n".into())
+        );
+        let several = ask(serde_json::json!({"filepath":"a, b","files":[{"patch":"--- a"},{"diff":"--- b"}]}));
+        assert_eq!(ext(&several, CHANGE), "--- a\n--- b");
+        assert!(ask(serde_json::json!({"command":"ls"})).ext.is_empty());
+
+        let q = serde_json::json!({"id":"que_1","sessionID":"ses_1","questions":[
+            {"header":"Colour","question":"Which?","options":[{"label":"Blue","description":"sky"},{"label":"Red"}],"multiple":true,"custom":false},
+            {"question":"Why?"}]});
+        let asked = question(&serde_json::from_value(q).unwrap(), "ses_1".into(), None, 1);
+        assert_eq!(
+            ext(&asked, QUESTIONS),
+            serde_json::json!([
+                {"header":"Colour","text":"Which?","choices":[{"label":"Blue","description":"sky"},{"label":"Red","description":""}],"multiple":true,"own":false},
+                {"header":"","text":"Why?","choices":[],"multiple":false,"own":true}])
+        );
+    }
+
+    #[test]
+    fn a_rejected_call_is_called_rejected_with_the_owners_words() {
+        let call = |error: &str| {
+            let part = serde_json::json!({"id":"p","sessionID":"s","messageID":"m","type":"tool","tool":"bash",
+                "state":{"status":"error","input":{"command":"ls"},"error":error}});
+            content(&serde_json::from_value(part).unwrap()).unwrap()
+        };
+        let words = |content: Content| match content {
+            Content::Other(e) if e.name == REJECTED_TOOL => {
+                serde_json::from_str::<Value>(&e.value).unwrap()["words"].clone()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            words(call("The user rejected permission to use this specific tool call.")),
+            Value::Null
+        );
+        let with = "The user rejected permission to use this specific tool call with the following feedback: use find";
+        assert_eq!(words(call(with)), "use find");
+        assert_eq!(words(call("The user dismissed this question")), Value::Null);
+        assert!(matches!(call("exit 1"), Content::Tool(t) if t.state == ToolState::Failed));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::chat_ext::ANSWERS;
 use nexus_plugin_api::{FutureReader, StreamReader, log, sessions};
 use settings::Settings;
 
@@ -72,14 +73,20 @@ impl chat::Guest for Plugin {
         let question = ask.starts_with("que");
         match answer {
             Answer::Reject(_) if question => client::reply_question(&ask, &s.workspace, None).await?,
-            Answer::Other(ext) if question && ext.name == "opencode.answers" => {
-                let answers = serde_json::from_str(&ext.value)
-                    .map_err(|e| Error::Invalid(format!("opencode.answers is not JSON: {e}")))?;
-                client::reply_question(&ask, &s.workspace, Some(answers)).await?;
+            Answer::Other(ext) if question && ext.name == ANSWERS => {
+                let answers: Vec<Vec<String>> = serde_json::from_str(&ext.value).map_err(|e| {
+                    Error::Invalid(format!("{ANSWERS} is not one list of texts for each question: {e}"))
+                })?;
+                client::reply_question(&ask, &s.workspace, Some(answers.into())).await?;
             }
             Answer::Once | Answer::Always if question => {
                 return Err(Error::Invalid(
-                    "A question is answered with `opencode.answers`, one list of labels for each question, or rejected.".to_owned(),
+                    "A question is answered by one list of choices for each of its parts, or rejected. It cannot be allowed.".to_owned(),
+                ));
+            }
+            Answer::Other(ext) if ext.name == ANSWERS => {
+                return Err(Error::Invalid(
+                    "A permission is allowed or rejected; it has no choices.".to_owned(),
                 ));
             }
             Answer::Once => client::reply_permission(&ask, &s.workspace, "once", None).await?,

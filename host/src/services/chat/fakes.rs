@@ -18,6 +18,7 @@ pub(super) fn info(id: &str) -> SessionInfo {
         title: "t".to_owned(),
         created_at: 1,
         updated_at: 1,
+        archived: false,
     }
 }
 

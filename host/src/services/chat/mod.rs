@@ -279,6 +279,7 @@ impl ChatService {
     /// # Errors
     /// `NotFound` then; otherwise as [`Self::prompt`].
     pub async fn reply(&self, session: &str, ask: &str, answer: Answer) -> Result<(), ChatError> {
+        answer.check().map_err(ChatError::Refused)?;
         let (backend, info) = self.shared.target(session)?;
         let result = backend.reply(&info, ask, answer).await;
         if matches!(result, Err(CallError::NotFound(_))) {

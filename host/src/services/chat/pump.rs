@@ -643,5 +643,6 @@ fn unknown(session: &str) -> SessionInfo {
         title: String::new(),
         created_at: 0,
         updated_at: 0,
+        archived: false,
     }
 }
