@@ -172,6 +172,7 @@ fn nameless(session: &str) -> SessionInfo {
         title: "Chat whose name cannot be read".to_owned(),
         created_at: 0,
         updated_at: 0,
+        archived: false,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
-use crate::runtime::{clip, port};
+use crate::runtime::{clip, port, terminal};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
@@ -105,13 +105,14 @@ fn content(c: wit::Content) -> chat::Content {
 
 fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
     let long = |text| clip::text(text, clip::TEXT);
+    let shown = |text: String| long(terminal::text(&text).into_owned());
     chat::Tool {
         name: clip::title(line(t.name)),
         title: t.title.map(|t| clip::sentence(literal(t))),
         state,
         input: long(literal(t.input)),
-        output: t.output.map(long),
-        error: t.error.map(long),
+        output: t.output.map(shown),
+        error: t.error.map(shown),
         started_at: t.started_at.map(clip::time),
         ended_at: t.ended_at.map(clip::time),
     }

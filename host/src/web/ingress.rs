@@ -207,9 +207,14 @@ impl Connection {
             Ingress::Local { hosts, public_url } => {
                 let public = public_url.as_deref().and_then(|url| url.split_once("://"));
                 if let Some((scheme, name)) = public
-                    && authority.is_in(&[name.trim_end_matches('/').to_owned()])
+                    && let name = name.trim_end_matches('/')
+                    && let Ok(public) = name.parse::<Authority>()
+                    && public.host == authority.host
+                    && (public.port.is_none() || authority.port.is_none() || public.port == authority.port)
                 {
                     let secure = scheme.eq_ignore_ascii_case("https");
+                    // Many a proxy passes the name on without the port.
+                    let host = if public.port.is_some() { name } else { host };
                     return Some(Site::new(secure, host, Place::Host(authority.host)));
                 }
                 let loopback = authority.is_loopback();

@@ -29,6 +29,7 @@ pub mod metrics;
 mod pages;
 pub mod port;
 mod probe;
+mod refusal;
 mod serve;
 
 pub use ingress::{Connection, Ingress, Site};

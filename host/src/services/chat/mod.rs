@@ -17,6 +17,7 @@ mod status;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use status::{ChatError, ChatStatus, Missing, Phase};
 pub use switch::Backend;

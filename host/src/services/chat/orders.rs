@@ -3,7 +3,7 @@
 //! Prompts that come meanwhile are held, and turns that run get time to finish; what had to be cut is marked as
 //! interrupted and can be continued. Sessions of the plugin that went stay readable.
 
-use super::pump::settle_all;
+use super::writing::settle_all;
 use super::shared::Shared;
 use super::status::{ChatError, Phase};
 use super::switch::{Backend, up};

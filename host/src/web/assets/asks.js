@@ -25,6 +25,9 @@ const PERMISSIONS = {
 };
 export const permission = (name) => (Object.hasOwn(PERMISSIONS, name) ? PERMISSIONS[name] : [`use ${name}`, `every use of ${name}`]);
 
+// The host's last line under a text that it had to cut.
+const CUT = /⟨\d+ more bytes are not shown here⟩$/;
+
 const isQuestion = (data) => !data.permission && data.questions?.length > 0;
 
 export class Dock {
@@ -111,6 +114,7 @@ class Card {
     this.node = el('section', { className: 'ask', role: 'group', 'aria-labelledby': head.id }, this.read, this.line, this.row);
     this.buttons(question);
     this.read.addEventListener('scroll', () => this.draw(), { passive: true });
+    this.node.addEventListener('focusout', () => setTimeout(() => this.draw()));
   }
 
   // Once it is on the page.
@@ -176,7 +180,10 @@ class Card {
     press(no, act);
     press(back, () => { this.row.replaceChildren(...buttons); buttons.at(-1).focus(); this.draw(); });
     words.onkeydown = (event) => {
-      if (event.key === 'Enter' && !event.repeat && !event.isComposing && event.keyCode !== 229) act(event);
+      if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return;
+      // Else the composer, which has the focus by then, gets a line of it.
+      event.preventDefault();
+      if (!event.repeat) act(event);
     };
     this.row.replaceChildren(
       el('label', { htmlFor: words.id, textContent: 'What should it do instead?' }), words, no, back);
@@ -203,7 +210,8 @@ class Card {
 
   // What keeps it from being allowed.
   unread() {
-    const { read } = this;
+    const { read, data } = this;
+    if ([data.detail, data.change].some((text) => CUT.test(text ?? ''))) return 'This is longer than can be shown. What cannot be read cannot be allowed here.';
     if (this.seen) return null;
     const block = read.querySelector('pre') ?? read;
     const left = Math.max(1, Math.ceil((read.scrollHeight - read.scrollTop - read.clientHeight) / parseFloat(getComputedStyle(block).lineHeight)));
@@ -216,7 +224,7 @@ class Card {
     const unready = [...this.row.querySelectorAll('button')].map((button) => {
       const why = button.needs?.() ?? null;
       // To take the focus away from who uses the keyboard would be worse.
-      const keep = moved && document.activeElement === button;
+      const keep = moved && button.matches(':focus-visible');
       button.disabled = this.sent || !!why || !(settled || keep);
       return why;
     }).find(Boolean);

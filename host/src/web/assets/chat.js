@@ -395,9 +395,10 @@ export function start() {
     $('consent-text').textContent = frame.text;
     dialog.returnValue = '';
     dialog.onclose = () => {
+      const agreed = dialog.returnValue === 'yes';
       consents.shift();
       if (consents.length) nextConsent();
-      if (dialog.returnValue !== 'yes') return giveBack(item, 'Not sent.');
+      if (!agreed) return giveBack(item, 'Not sent.');
       item.consent = frame.consent;
       transmit(item);
     };

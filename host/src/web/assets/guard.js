@@ -69,7 +69,7 @@ export function careful(button) {
   };
   settling = new Settling(find, () => {
     // To take the focus away would be worse.
-    if (settling.settled || document.activeElement !== button) button.disabled = !settling.settled;
+    if (settling.settled || !button.matches(':focus-visible')) button.disabled = !settling.settled;
   });
   button.addEventListener('click', (event) => {
     if (event.detail < 2 && settling.allows(event)) return;

@@ -252,6 +252,7 @@ mod tests {
                 title: String::new(),
                 created_at: 0,
                 updated_at: 0,
+                archived: false,
             },
             messages,
             turn: Turn::Idle,
