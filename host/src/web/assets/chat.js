@@ -181,7 +181,7 @@ export function start() {
 
   function drawRest(part, missing) {
     part.rest?.remove();
-    part.rest = null;
+    Object.assign(part, { missing, rest: null });
     if (!missing) return;
     const rest = part.rest = el('button', { type: 'button', className: 'plain', textContent: `Show all (${Math.ceil(missing / 1024)} KB more)` });
     rest.onclick = () => { rest.disabled = live.send({ type: 'part', session, part: part.data.id }); };
@@ -210,7 +210,7 @@ export function start() {
     app, place: $('dock'), session: () => session, home,
     answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
     changed() {
-      for (const part of parts.values()) if (part.kind === 'tool') drawPart(part);
+      for (const part of parts.values()) if (part.kind === 'tool') { drawPart(part); drawRest(part, part.missing); }
       drawTitle();
       follow();
     },
@@ -271,7 +271,7 @@ export function start() {
       tail.append(el('div', { className: 'alert warn' }, el('p', { textContent: turn.message }), el('p', {}, spinner(), when)));
     }
     const newest = lastMessage();
-    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error;
+    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && !pending.length;
     if (error !== null) {
       tail.append(trouble(error));
       if (open) tail.append(el('div', { className: 'row' }, again(newest)));
@@ -319,11 +319,11 @@ export function start() {
       const content = parts.get(id)?.data.content;
       return content && (content.type === 'text' || content.type === 'reasoning' ? content.text.trim() : content.type !== 'other');
     });
-  const textOf = (message) => message.parts.map((id) => parts.get(id)).find((part) => part?.kind === 'text')?.data.content.text ?? '';
   const resend = (message) => {
-    const text = textOf(message);
+    const part = message.parts.map((id) => parts.get(id)).find((one) => one?.kind === 'text');
     box.focus();
-    if (text) prompt(text);
+    if (part?.missing) tell('Only the beginning of this message is here. Press “Show all” below it, then send it again.');
+    else if (part) prompt(part.data.content.text);
   };
   const again = (message) => el('button', { type: 'button', className: 'primary', textContent: 'Send again', onclick: () => resend(message) });
   let looking = null, putting = false;
