@@ -210,7 +210,11 @@ export function start() {
     app, place: $('dock'), session: () => session, home,
     answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
     changed() {
-      for (const part of parts.values()) if (part.kind === 'tool') { drawPart(part); drawRest(part, part.missing); }
+      for (const part of parts.values()) {
+        if (part.kind !== 'tool' || part.data.content.state !== 'running') continue;
+        drawPart(part);
+        drawRest(part, part.missing);
+      }
       drawTitle();
       follow();
     },
@@ -545,6 +549,7 @@ export function start() {
 
   function ended(reason) {
     clear();
+    dock.sync([]);
     turn = { type: 'idle' };
     drawTail();
     tail.replaceChildren(el('div', { className: 'empty' }, el('h2', { textContent: reason }), el('p', {}, el('a', { href: '/', textContent: 'Start a new chat' }))));
