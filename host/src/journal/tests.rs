@@ -499,7 +499,12 @@ async fn deleting_a_session_reaches_the_journal() {
     assert_eq!(far_behind.next().await, Err(Ended::Removed));
     assert_eq!(rows(&journal).await, 0);
     assert!(list.borrow().is_empty());
-    assert_eq!(journal.state("s").await.unwrap(), SessionState::default());
+    let gone = SessionState {
+        seq: 3,
+        removed: true,
+        ..SessionState::default()
+    };
+    assert_eq!(journal.state("s").await.unwrap(), gone);
 }
 
 #[tokio::test]

@@ -510,7 +510,8 @@ impl Pump {
             }
             (session, written)
         });
-        for (session, written) in futures::future::join_all(writes).await {
+        let written = futures::future::join_all(writes).await;
+        for (session, written) in written {
             if let Err(error) = written {
                 self.damaged(&session, &error);
             }
