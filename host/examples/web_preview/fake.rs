@@ -453,7 +453,13 @@ impl ChatApi for FakeChat {
         .boxed()
     }
     fn state<'a>(&'a self, session: &'a str) -> Reply<'a, SessionState> {
-        let state = self.shared.sessions.lock().unwrap().get(session).map(|events| fold(events));
+        let state = self
+            .shared
+            .sessions
+            .lock()
+            .unwrap()
+            .get(session)
+            .map(|events| fold(events));
         async move { state.ok_or_else(|| ApiError::NotFound("There is no such chat.".into())) }.boxed()
     }
     fn take_back<'a>(&'a self, session: &'a str, client_id: &'a str) -> Reply<'a, ()> {

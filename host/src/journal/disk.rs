@@ -97,7 +97,11 @@ fn removed_at(db: &Connection, session: &str) -> rusqlite::Result<Option<Seq>> {
 /// Sessions that were deleted.
 pub(super) async fn removed(store: &Store) -> Result<HashSet<SessionId>, StoreError> {
     store
-        .read(|db| db.prepare("SELECT id FROM removed")?.query_map([], |row| row.get(0))?.collect())
+        .read(|db| {
+            db.prepare("SELECT id FROM removed")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })
         .await
 }
 
@@ -144,7 +148,9 @@ pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
                         let read = json(&info).inspect_err(|error| unreadable(&id, error));
                         read.unwrap_or_else(|_| nameless(&id))
                     });
-                    let turn = json(&turn).inspect_err(|error| unreadable(&id, error)).unwrap_or_default();
+                    let turn = json(&turn)
+                        .inspect_err(|error| unreadable(&id, error))
+                        .unwrap_or_default();
                     Ok(Row {
                         info,
                         id,
@@ -257,7 +263,8 @@ pub(super) async fn remove(store: &Store, session: &str) -> Result<(), StoreErro
 
 fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
     // It was made once more, and its numbers go on.
-    db.prepare_cached("DELETE FROM removed WHERE id = ?1")?.execute([&row.id])?;
+    db.prepare_cached("DELETE FROM removed WHERE id = ?1")?
+        .execute([&row.id])?;
     db.prepare_cached(
         "INSERT INTO session(id, backend, info, turn, asks, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, asks = ?5, activity = ?6 RETURNING key",

@@ -132,7 +132,12 @@ impl SessionState {
 
     /// Whether the last answer says this itself.
     fn says(&self, text: &str) -> bool {
-        let answer = self.messages.iter().rev().map(|m| &m.message).find(|m| m.role == Role::Assistant);
+        let answer = self
+            .messages
+            .iter()
+            .rev()
+            .map(|m| &m.message)
+            .find(|m| m.role == Role::Assistant);
         answer.is_some_and(|answer| answer.error.as_deref() == Some(text))
     }
 

@@ -579,7 +579,10 @@ async fn a_deleted_session_is_not_brought_back_and_its_numbers_go_on_when_it_is_
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path()).await;
     journal.create(info("s", 1)).await.unwrap();
-    journal.append("s", vec![msg(message("m", Role::User, 2))]).await.unwrap();
+    journal
+        .append("s", vec![msg(message("m", Role::User, 2))])
+        .await
+        .unwrap();
     let last = journal.state("s").await.unwrap().seq;
     journal.remove("s").await.unwrap();
     assert!(journal.is_removed("s"));
@@ -587,7 +590,10 @@ async fn a_deleted_session_is_not_brought_back_and_its_numbers_go_on_when_it_is_
         let events = || vec![Event::Session { info: info("s", 3) }, msg(message("n", Role::User, 4))];
         assert_eq!(journal.ingest("s", events()).await.unwrap(), None);
         assert_eq!(journal.append("s", events()).await.unwrap(), None);
-        assert_eq!(journal.reconcile(snapshot(Vec::new(), Turn::Running)).await.unwrap(), None);
+        assert_eq!(
+            journal.reconcile(snapshot(Vec::new(), Turn::Running)).await.unwrap(),
+            None
+        );
         assert!(journal.subscribe_list().borrow().is_empty());
     };
     late(journal.clone()).await;
@@ -599,7 +605,10 @@ async fn a_deleted_session_is_not_brought_back_and_its_numbers_go_on_when_it_is_
     let made = journal.create(info("s", 5)).await.unwrap().unwrap();
     assert!(made.first > last + 1, "{made:?} after {last}");
     assert!(!journal.is_removed("s") && journal.subscribe_list().borrow().len() == 1);
-    journal.append("s", vec![msg(message("o", Role::User, 6))]).await.unwrap();
+    journal
+        .append("s", vec![msg(message("o", Role::User, 6))])
+        .await
+        .unwrap();
     drop(journal);
     let journal = self::journal(dir.path()).await;
     let state = journal.state("s").await.unwrap();
@@ -612,22 +621,39 @@ async fn a_row_that_cannot_be_read_costs_its_session_which_can_still_be_deleted(
     let journal = journal(dir.path()).await;
     for id in ["bad", "good"] {
         journal.create(info(id, 1)).await.unwrap();
-        journal.append(id, vec![msg(message("m", Role::User, 2))]).await.unwrap();
+        journal
+            .append(id, vec![msg(message("m", Role::User, 2))])
+            .await
+            .unwrap();
     }
     let spoil = |db: &rusqlite::Connection| {
         db.execute("UPDATE event SET body = '{\"type\":\"of_tomorrow\"}' WHERE session = (SELECT key FROM session WHERE id = 'bad')", [])?;
         db.execute("UPDATE session SET info = '{}', turn = '{}' WHERE id = 'bad'", [])
     };
-    journal.inner.store.write(crate::store::Durability::Synced, spoil).await.unwrap();
+    journal
+        .inner
+        .store
+        .write(crate::store::Durability::Synced, spoil)
+        .await
+        .unwrap();
     drop(journal);
     let journal = self::journal(dir.path()).await;
     assert_eq!(journal.subscribe_list().borrow().len(), 2, "it is listed");
     let error = journal.state("bad").await.unwrap_err();
-    assert!(matches!(&error, StoreError::Database(why) if why.contains("bad")), "{error}");
+    assert!(
+        matches!(&error, StoreError::Database(why) if why.contains("bad")),
+        "{error}"
+    );
     assert_eq!(journal.state("good").await.unwrap().messages.len(), 1);
     journal.remove("bad").await.unwrap();
     assert!(journal.is_removed("bad") && journal.subscribe_list().borrow().len() == 1);
-    assert_eq!(journal.append("bad", vec![Event::Turn { turn: Turn::Running }]).await.unwrap(), None);
+    assert_eq!(
+        journal
+            .append("bad", vec![Event::Turn { turn: Turn::Running }])
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 #[test]
@@ -665,6 +691,12 @@ async fn a_backend_without_a_title_does_not_take_away_the_one_that_people_saw() 
         title: String::new(),
         ..info("s", 1)
     };
-    assert_eq!(journal.ingest("s", vec![Event::Session { info: nameless }]).await.unwrap(), None);
+    assert_eq!(
+        journal
+            .ingest("s", vec![Event::Session { info: nameless }])
+            .await
+            .unwrap(),
+        None
+    );
     assert_eq!(journal.state("s").await.unwrap().info.unwrap().title, "A session");
 }

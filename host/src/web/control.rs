@@ -9,9 +9,9 @@
 
 use super::ingress::{Connection, Ingress};
 use super::{WebState, api, guard, serve};
+use crate::limits::HTTP_READ;
 #[cfg(target_os = "linux")]
 use crate::process::Parent;
-use crate::limits::HTTP_READ;
 use axum::Router;
 use http::StatusCode;
 use std::convert::Infallible;

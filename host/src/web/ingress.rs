@@ -59,7 +59,11 @@ pub(super) struct Counting<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counting<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
@@ -67,7 +71,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counting<S> {
 impl<S: AsyncWrite + Unpin> Counting<S> {
     fn count(&self, written: Poll<std::io::Result<usize>>) -> Poll<std::io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
-            self.taken.fetch_add(u64::try_from(*bytes).unwrap_or(0), Ordering::Relaxed);
+            self.taken
+                .fetch_add(u64::try_from(*bytes).unwrap_or(0), Ordering::Relaxed);
         }
         written
     }

@@ -301,15 +301,34 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
         }
     );
     assert_eq!(live.fakes.chat.prompts.lock().unwrap()[0].1.text, "cut emoji \u{fffd}");
-    socket.send(Message::text(r#"{"type":"prompt","client_id":"bad","text":7}"#)).await.unwrap();
+    socket
+        .send(Message::text(r#"{"type":"prompt","client_id":"bad","text":7}"#))
+        .await
+        .unwrap();
     assert!(matches!(chat(&mut socket).await, Server::Refused { client_id, .. } if client_id == "bad"));
-    socket.send(Message::text(r#"{"type":"of-tomorrow","request":"r"}"#)).await.unwrap();
+    socket
+        .send(Message::text(r#"{"type":"of-tomorrow","request":"r"}"#))
+        .await
+        .unwrap();
     assert!(matches!(chat(&mut socket).await, Server::Failed { request, .. } if request == "r"));
-    for nonsense in [Message::text("nonsense"), Message::text(r#"{"type":"of-tomorrow"}"#), Message::binary(vec![0, 159])] {
+    for nonsense in [
+        Message::text("nonsense"),
+        Message::text(r#"{"type":"of-tomorrow"}"#),
+        Message::binary(vec![0, 159]),
+    ] {
         socket.send(nonsense).await.unwrap();
         assert!(matches!(chat(&mut socket).await, Server::Invalid { .. }));
     }
-    send(&mut socket, &Client::Hello { protocol: 1, session: None, from: None, status: false }).await;
+    send(
+        &mut socket,
+        &Client::Hello {
+            protocol: 1,
+            session: None,
+            from: None,
+            status: false,
+        },
+    )
+    .await;
     assert!(matches!(chat(&mut socket).await, Server::Invalid { .. }));
     // More at once than is worked on: none is lost, and nobody is turned away.
     for n in 0..200 {
@@ -317,7 +336,10 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
         socket.send(Message::text(prompt.to_string())).await.unwrap();
     }
     for _ in 0..200 {
-        assert!(matches!(chat(&mut socket).await, Server::Admitted { .. } | Server::Deferred { .. }));
+        assert!(matches!(
+            chat(&mut socket).await,
+            Server::Admitted { .. } | Server::Deferred { .. }
+        ));
     }
     send(&mut socket, &Client::Ping).await;
     assert_eq!(chat(&mut socket).await, Server::Pong);
@@ -333,7 +355,9 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
     for n in 0..200 {
         let id = format!("m{n}");
         live.fakes.chat.push("s", message(&id, Role::Assistant, None));
-        live.fakes.chat.push("s", part(&format!("p{n}"), &id, 1, true, text(&line)));
+        live.fakes
+            .chat
+            .push("s", part(&format!("p{n}"), &id, 1, true, text(&line)));
     }
     // Between them a link of 64 KB/s.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -362,20 +386,48 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
     let mut socket = tokio_tungstenite::client_async(request, stream).await.unwrap().0;
     let begin = std::time::Instant::now();
     let session = Some("s".to_owned());
-    send(&mut socket, &Client::Hello { protocol: 1, session, from: None, status: false }).await;
+    send(
+        &mut socket,
+        &Client::Hello {
+            protocol: 1,
+            session,
+            from: None,
+            status: false,
+        },
+    )
+    .await;
     let Server::State(state) = chat(&mut socket).await else {
         panic!("the state")
     };
     assert_eq!(state.messages.last().unwrap().message.id, "m199");
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     let before = state.before.expect("there is more");
-    send(&mut socket, &Client::Older { session: "s".into(), before }).await;
-    let Server::Older { messages, before: Some(_), .. } = chat(&mut socket).await else {
+    send(
+        &mut socket,
+        &Client::Older {
+            session: "s".into(),
+            before,
+        },
+    )
+    .await;
+    let Server::Older {
+        messages,
+        before: Some(_),
+        ..
+    } = chat(&mut socket).await
+    else {
         panic!("older messages")
     };
     let newest = messages.last().unwrap();
     assert!(newest.parts[0].cut.unwrap() > 10_000);
-    send(&mut socket, &Client::Part { session: "s".into(), part: newest.parts[0].part.id.clone() }).await;
+    send(
+        &mut socket,
+        &Client::Part {
+            session: "s".into(),
+            part: newest.parts[0].part.id.clone(),
+        },
+    )
+    .await;
     let Server::Part { part: whole, .. } = chat(&mut socket).await else {
         panic!("the whole part")
     };

@@ -36,14 +36,16 @@ impl JournalPort for Journal {
         Box::pin(async move { Journal::settle(self, session, epoch).await.map(|_| ()) })
     }
     fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State> {
-        Box::pin(self.look(session, |state| State {
-            messages: state
-                .messages
-                .iter()
-                .map(|m| (m.message.clone(), m.parts.clone()))
-                .collect(),
-            turn: state.turn.clone(),
-            error: state.error.clone(),
+        Box::pin(self.look(session, |state| {
+            State {
+                messages: state
+                    .messages
+                    .iter()
+                    .map(|m| (m.message.clone(), m.parts.clone()))
+                    .collect(),
+                turn: state.turn.clone(),
+                error: state.error.clone(),
+            }
         }))
     }
     fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>> {

@@ -271,7 +271,12 @@ impl ChatService {
     /// As [`Self::prompt`].
     pub async fn cancel(&self, session: &str) -> Result<(), ChatError> {
         let (backend, info) = self.shared.target(session)?;
-        queue::leave(&self.shared, session, "The answer before it was stopped, so this was not sent.").await;
+        queue::leave(
+            &self.shared,
+            session,
+            "The answer before it was stopped, so this was not sent.",
+        )
+        .await;
         backend.cancel(&info).await.map_err(failed)
     }
 

@@ -121,7 +121,12 @@ async fn hand_over(
     };
     if kept {
         leave(shared, session, &prompt.client_id, &reason).await;
-        queue::leave(shared, session, "The message before it was not sent, so this was not either.").await;
+        queue::leave(
+            shared,
+            session,
+            "The message before it was not sent, so this was not either.",
+        )
+        .await;
     } else {
         withdraw(shared, session, &prompt.client_id).await;
     }
@@ -246,7 +251,11 @@ async fn show(
 /// A title for a chat that its backend gave none.
 fn first_words(text: &str) -> String {
     const LENGTH: usize = 60;
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
     if line.chars().count() <= LENGTH {
         return line.to_owned();
     }

@@ -302,8 +302,7 @@ impl Pump {
         sessions.extend(self.journal.unfinished());
         sessions.extend(self.journal.watched());
         let ours = |session: &SessionId| {
-            !self.journal.is_removed(session)
-                && self.shared.listed(session).is_none_or(|l| l.backend == self.plugin)
+            !self.journal.is_removed(session) && self.shared.listed(session).is_none_or(|l| l.backend == self.plugin)
         };
         sessions.retain(ours);
         let version = epoch.version.clone();

@@ -66,7 +66,9 @@ impl Queue {
     }
 
     pub(super) fn remove(&self, session: &str, client_id: &str) {
-        self.change(session, |line| line.prompts.retain(|prompt| prompt.client_id != client_id));
+        self.change(session, |line| {
+            line.prompts.retain(|prompt| prompt.client_id != client_id)
+        });
     }
 
     /// The first that waits, unless a turn is about to begin.
@@ -178,8 +180,18 @@ pub(super) async fn watch(shared: Arc<Shared>, session: String, token: u64, befo
         limits::UNANSWERED.as_secs()
     );
     tracing::warn!(session, "{text}");
-    prompt::log(shared.journal.append(&session, vec![Event::Error { message: None, text }]).await);
-    leave(&shared, &session, "The message before it got no answer, so this was not sent.").await;
+    prompt::log(
+        shared
+            .journal
+            .append(&session, vec![Event::Error { message: None, text }])
+            .await,
+    );
+    leave(
+        &shared,
+        &session,
+        "The message before it got no answer, so this was not sent.",
+    )
+    .await;
 }
 
 /// What a message of the host waits for.

@@ -286,13 +286,22 @@ async fn a_full_disk_holds_events_back_and_loses_none() {
 async fn a_prompt_is_shown_at_once_and_then_as_the_backend_has_it() {
     let mut rig = rig();
     let feed = rig.up().await;
-    assert_eq!(rig.service.prompt("s", prompt("c1"), false).await, Ok(Admission::Admitted));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c1"), false).await,
+        Ok(Admission::Admitted)
+    );
     assert_eq!(rig.local_ids(), ["local-c1"]);
-    assert_eq!(rig.service.prompt("s", prompt("c1"), false).await, Ok(Admission::Duplicate));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c1"), false).await,
+        Ok(Admission::Duplicate)
+    );
     feed.send(event("s", shown("c1"))).await.unwrap();
     settle().await;
     assert_eq!(rig.local_ids(), ["msg_1"]);
-    assert_eq!(rig.service.prompt("s", prompt("c1"), false).await, Ok(Admission::Duplicate));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c1"), false).await,
+        Ok(Admission::Duplicate)
+    );
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 1);
     assert!(matches!(
         rig.service.prompt("s", prompt("c 1"), false).await,
@@ -329,7 +338,10 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_id() {
         Ok(Admission::Duplicate),
     ]
     .into();
-    assert_eq!(rig.service.prompt("s", prompt("c"), false).await, Ok(Admission::Duplicate));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c"), false).await,
+        Ok(Admission::Duplicate)
+    );
     assert!(rig.backend.prompts.lock().unwrap().iter().all(|p| p.client_id == "c"));
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 3);
 
@@ -344,7 +356,10 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_id() {
         "it stays, and says that it is not known"
     );
     rig.backend.admissions.lock().unwrap().clear();
-    assert_eq!(rig.service.prompt("s", prompt("d"), false).await, Ok(Admission::Admitted));
+    assert_eq!(
+        rig.service.prompt("s", prompt("d"), false).await,
+        Ok(Admission::Admitted)
+    );
     assert_eq!(rig.journal.now("s").messages.last().unwrap().0.error, None);
 }
 
@@ -463,7 +478,10 @@ async fn the_example_stands_in_until_the_program_is_there() {
         unsuitable: false,
     };
     assert_eq!(status.missing, Some(missing));
-    assert_eq!(rig.service.prompt("s", prompt("c"), false).await, Ok(Admission::Admitted));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c"), false).await,
+        Ok(Admission::Admitted)
+    );
 
     *rig.backend.availability.lock().unwrap() = Availability::Ready("1.18.33".to_owned());
     let feed = rig.feed().await;

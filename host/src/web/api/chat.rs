@@ -134,7 +134,9 @@ pub(super) async fn older(
 ) -> Result<Json<Server>, Problem> {
     let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
     let folded = state.services.chat.state(&session).await?;
-    Ok(Json(view::older(&session, folded, &wanted.before, &state.renderer).await))
+    Ok(Json(
+        view::older(&session, folded, &wanted.before, &state.renderer).await,
+    ))
 }
 
 /// A part of a message, whole.
@@ -146,7 +148,10 @@ pub(super) async fn part(
     let mut parts = folded.messages.into_iter().flat_map(|(_, parts)| parts);
     match parts.find(|known| known.id == part) {
         Some(part) => Ok(Json(view::whole(part, &state.renderer))),
-        None => Err(Problem::of(StatusCode::NOT_FOUND, "There is no such part of this conversation.")),
+        None => Err(Problem::of(
+            StatusCode::NOT_FOUND,
+            "There is no such part of this conversation.",
+        )),
     }
 }
 

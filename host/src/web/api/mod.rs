@@ -69,7 +69,10 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/sessions/{session}/older", get(chat::older))
         .route("/api/v1/sessions/{session}/parts/{part}", get(chat::part))
         .route("/api/v1/sessions/{session}/prompts", post(chat::prompt))
-        .route("/api/v1/sessions/{session}/prompts/{client_id}", delete(chat::take_back))
+        .route(
+            "/api/v1/sessions/{session}/prompts/{client_id}",
+            delete(chat::take_back),
+        )
         .route("/api/v1/sessions/{session}/continue", post(chat::go_on))
         .route("/api/v1/sessions/{session}/cancel", post(chat::cancel))
         .route("/api/v1/sessions/{session}/asks/{ask}", post(chat::reply))

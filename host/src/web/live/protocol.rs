@@ -30,8 +30,8 @@
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
 use crate::model::chat::{Answer, Ask, Event, Message, Part, Root, SessionInfo, Trouble, Turn};
-use crate::time::Millis;
 use crate::model::{plugin, tunnel};
+use crate::time::Millis;
 use crate::web::port::Backend;
 use serde::{Deserialize, Serialize};
 
@@ -363,13 +363,31 @@ mod tests {
         let prompt = r#"{"type":"prompt","session":"s","client_id":"c","text":"cut emoji \ud83d"}"#;
         assert!(matches!(read(prompt), Ok(Client::Prompt { text, .. }) if text == "cut emoji \u{fffd}"));
         let answer = |text: &str| *read(text).unwrap_err();
-        let long = format!(r#"{{"type":"prompt","client_id":"c","text":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
-        for refused in [r#"{"type":"prompt","client_id":"c"}"#, r#"{"type":"later","client_id":"c"}"#] {
-            assert!(matches!(answer(refused), Server::Refused { client_id, .. } if client_id == "c"), "{refused}");
+        let long = format!(
+            r#"{{"type":"prompt","client_id":"c","text":{}1{}}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        for refused in [
+            r#"{"type":"prompt","client_id":"c"}"#,
+            r#"{"type":"later","client_id":"c"}"#,
+        ] {
+            assert!(
+                matches!(answer(refused), Server::Refused { client_id, .. } if client_id == "c"),
+                "{refused}"
+            );
         }
         let reply = r#"{"type":"reply","request":"r","session":"s","ask":"a","answer":{"type":"later"}}"#;
         assert!(matches!(answer(reply), Server::Failed { request, .. } if request == "r"));
-        for nonsense in ["", "{}", "[1]", "nonsense", r#"{"type":"later"}"#, r#"{"type":1,"request":{}}"#, &long] {
+        for nonsense in [
+            "",
+            "{}",
+            "[1]",
+            "nonsense",
+            r#"{"type":"later"}"#,
+            r#"{"type":1,"request":{}}"#,
+            &long,
+        ] {
             assert!(matches!(answer(nonsense), Server::Invalid { .. }), "{nonsense}");
         }
     }

@@ -359,7 +359,10 @@ async fn answer(state: &WebState, request: Client) -> Server {
         },
         Client::Part { session, part } => {
             let folded = chat.state(&session).await.ok();
-            let parts = folded.into_iter().flat_map(|folded| folded.messages).flat_map(|(_, parts)| parts);
+            let parts = folded
+                .into_iter()
+                .flat_map(|folded| folded.messages)
+                .flat_map(|(_, parts)| parts);
             match parts.into_iter().find(|known| known.id == part) {
                 Some(part) => Server::Part {
                     session,
@@ -393,11 +396,9 @@ async fn answer(state: &WebState, request: Client) -> Server {
                 reason: error.to_string(),
             },
         },
-        Client::Hello { .. }
-        | Client::Subscribe { .. }
-        | Client::Unsubscribe
-        | Client::List { .. }
-        | Client::Ping => Server::Pong,
+        Client::Hello { .. } | Client::Subscribe { .. } | Client::Unsubscribe | Client::List { .. } | Client::Ping => {
+            Server::Pong
+        }
     }
 }
 

@@ -86,7 +86,10 @@ fn middle(text: &mut String, most: usize) -> usize {
         text.ceil_char_boundary(text.len() - most / 2),
     );
     let missing = to - from;
-    text.replace_range(from..to, &format!("\n… {} KB are left out here …\n", missing.div_ceil(1024)));
+    text.replace_range(
+        from..to,
+        &format!("\n… {} KB are left out here …\n", missing.div_ceil(1024)),
+    );
     missing
 }
 
@@ -277,7 +280,10 @@ mod tests {
         while let Some(cursor) = before {
             let frame = older("s", conversation(all.clone()), &cursor, &renderer).await;
             assert!(serde_json::to_string(&frame).unwrap().len() < 2 * HISTORY_FRAME);
-            let Server::Older { messages, before: next, .. } = frame else {
+            let Server::Older {
+                messages, before: next, ..
+            } = frame
+            else {
                 panic!("older ones")
             };
             ids.splice(0..0, messages.iter().map(|m| m.message.id.clone()));
@@ -301,18 +307,30 @@ mod tests {
         let content = serde_json::json!({"path": "a.txt", "text": "é".repeat(50_000)}).to_string();
         let (_, parts) = message(1, tool("short", &content), true);
         let (part, missing) = cut(parts[0].clone());
-        let Content::Tool(tool) = &part.content else { panic!("a tool") };
+        let Content::Tool(tool) = &part.content else {
+            panic!("a tool")
+        };
         let input: Value = serde_json::from_str(&tool.input).unwrap();
-        assert_eq!((input["path"].as_str(), tool.output.as_deref()), (Some("a.txt"), Some("short")));
-        assert!(tool.input.len() < TOOL_SHOWN && missing.unwrap() > 90_000, "{missing:?}");
+        assert_eq!(
+            (input["path"].as_str(), tool.output.as_deref()),
+            (Some("a.txt"), Some("short"))
+        );
+        assert!(
+            tool.input.len() < TOOL_SHOWN && missing.unwrap() > 90_000,
+            "{missing:?}"
+        );
         // Many short texts, and no JSON at all.
         for input in [serde_json::json!(vec!["x"; 50_000]).to_string(), "{".repeat(50_000)] {
             let (_, parts) = message(1, self::tool("", &input), true);
             let (part, missing) = cut(parts[0].clone());
-            let Content::Tool(tool) = &part.content else { panic!("a tool") };
+            let Content::Tool(tool) = &part.content else {
+                panic!("a tool")
+            };
             assert!(tool.input.len() < 2 * TOOL_SHOWN && missing.is_some());
         }
-        let long = Content::Text { text: "é".repeat(TEXT_SHOWN) };
+        let long = Content::Text {
+            text: "é".repeat(TEXT_SHOWN),
+        };
         let (_, parts) = message(1, long.clone(), true);
         assert_eq!(cut(parts[0].clone()).1, Some(TEXT_SHOWN));
         // What grows is whole: the next delta is appended to it.

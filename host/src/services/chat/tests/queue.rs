@@ -25,8 +25,14 @@ async fn what_comes_while_a_turn_runs_waits_for_its_end_one_after_the_other() {
     let mut rig = rig();
     let feed = rig.running().await;
     for id in ["a", "b"] {
-        assert_eq!(rig.service.prompt("s", prompt(id), false).await, Ok(Admission::Admitted));
-        assert_eq!(rig.service.prompt("s", prompt(id), false).await, Ok(Admission::Duplicate));
+        assert_eq!(
+            rig.service.prompt("s", prompt(id), false).await,
+            Ok(Admission::Admitted)
+        );
+        assert_eq!(
+            rig.service.prompt("s", prompt(id), false).await,
+            Ok(Admission::Duplicate)
+        );
         assert_eq!(rig.waiting(id), Some(Waiting::Turn));
     }
     assert!(rig.sent().is_empty());
@@ -49,7 +55,10 @@ async fn what_waits_can_be_taken_back_or_sent_at_once() {
         rig.service.prompt("s", prompt(id), false).await.unwrap();
     }
     rig.service.take_back("s", "a").await.unwrap();
-    assert!(matches!(rig.service.take_back("s", "a").await, Err(ChatError::NotFound(_))));
+    assert!(matches!(
+        rig.service.take_back("s", "a").await,
+        Err(ChatError::NotFound(_))
+    ));
     assert_eq!(rig.local_ids(), ["local-b"]);
     let other = Prompt {
         text: "other words".to_owned(),
@@ -57,7 +66,11 @@ async fn what_waits_can_be_taken_back_or_sent_at_once() {
     };
     assert_eq!(rig.service.prompt("s", other, true).await, Ok(Admission::Admitted));
     let sent = rig.backend.prompts.lock().unwrap().clone();
-    assert_eq!((sent.len(), sent[0].text.as_str()), (1, "hi"), "what was shown is what is sent");
+    assert_eq!(
+        (sent.len(), sent[0].text.as_str()),
+        (1, "hi"),
+        "what was shown is what is sent"
+    );
     assert!(rig.service.take_back("s", "b").await.is_err(), "it was sent");
     turn(&feed, Turn::Idle).await;
     assert_eq!(rig.sent(), ["b"]);
@@ -124,7 +137,11 @@ async fn a_prompt_that_was_taken_and_is_not_answered_says_so() {
     turn(&feed, Turn::Idle).await;
     tokio::time::sleep(limits::UNANSWERED * 2).await;
     let writes = rig.journal.writes().split_off(before);
-    assert!(!writes.iter().any(|write| matches!(write, Write::Event(_, Event::Error { .. }))));
+    assert!(
+        !writes
+            .iter()
+            .any(|write| matches!(write, Write::Event(_, Event::Error { .. })))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,10 +173,13 @@ async fn a_chat_without_a_title_is_called_by_its_first_words() {
     nameless.info.title = String::new();
     rig.backend.has(nameless.clone());
     feed.send(epoch("e1", &[])).await.unwrap();
-    feed.send(event("s", Event::Session { info: nameless.info })).await.unwrap();
+    feed.send(event("s", Event::Session { info: nameless.info }))
+        .await
+        .unwrap();
     settle().await;
     let words = Prompt {
-        text: "\n Fix the build of the parser, then run all of the tests again and tell me what is left to do".to_owned(),
+        text: "\n Fix the build of the parser, then run all of the tests again and tell me what is left to do"
+            .to_owned(),
         ..prompt("a")
     };
     rig.service.prompt("s", words, false).await.unwrap();

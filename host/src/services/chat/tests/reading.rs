@@ -48,7 +48,9 @@ async fn no_chat_is_made_up_from_what_is_said_of_one() {
     let mut rig = rig();
     let feed = rig.up().await;
     let before = rig.journal.writes().len();
-    feed.send(event("ghost", Event::Turn { turn: Turn::Idle })).await.unwrap();
+    feed.send(event("ghost", Event::Turn { turn: Turn::Idle }))
+        .await
+        .unwrap();
     feed.send(event("ghost", delta(1, "a"))).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(rig.journal.writes().len(), before);
@@ -56,7 +58,11 @@ async fn no_chat_is_made_up_from_what_is_said_of_one() {
     rig.backend.has(snapshot("ghost", Turn::Idle));
     feed.send(event("ghost", delta(2, "b"))).await.unwrap();
     settle().await;
-    assert!(rig.journal.writes().contains(&Write::Snapshot(snapshot("ghost", Turn::Idle))));
+    assert!(
+        rig.journal
+            .writes()
+            .contains(&Write::Snapshot(snapshot("ghost", Turn::Idle)))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,7 +76,9 @@ async fn a_chat_that_is_opened_is_read_again_and_one_that_runs_is_not() {
     tokio::time::sleep(limits::READ_AGAIN * 2).await;
     rig.service.opened("s").await;
     assert_eq!(reads(&rig), before + 1);
-    feed.send(event("s", Event::Turn { turn: Turn::Running })).await.unwrap();
+    feed.send(event("s", Event::Turn { turn: Turn::Running }))
+        .await
+        .unwrap();
     tokio::time::sleep(limits::READ_AGAIN * 2).await;
     rig.service.opened("s").await;
     assert_eq!(reads(&rig), before + 1);
@@ -99,10 +107,20 @@ async fn a_record_that_cannot_be_read_costs_no_other_chat() {
     feed.send(event("s", delta(1, "a"))).await.unwrap();
     feed.send(event("t", delta(1, "b"))).await.unwrap();
     settle().await;
-    assert!(rig.journal.writes().contains(&Write::Event("t".to_owned(), delta(1, "b"))));
+    assert!(
+        rig.journal
+            .writes()
+            .contains(&Write::Event("t".to_owned(), delta(1, "b")))
+    );
     let why = rig.service.prompt("s", prompt("c"), false).await;
-    assert!(matches!(&why, Err(ChatError::Refused(why)) if why.contains("cannot be read")), "{why:?}");
-    assert_eq!(rig.service.prompt("t", prompt("c"), false).await, Ok(Admission::Admitted));
+    assert!(
+        matches!(&why, Err(ChatError::Refused(why)) if why.contains("cannot be read")),
+        "{why:?}"
+    );
+    assert_eq!(
+        rig.service.prompt("t", prompt("c"), false).await,
+        Ok(Admission::Admitted)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,8 +132,13 @@ async fn on_a_full_disk_a_prompt_is_refused_at_once() {
     feed.send(event("s", shown("earlier"))).await.unwrap();
     settle().await;
     let prompt = rig.service.prompt("s", prompt("c"), false);
-    let answer = tokio::time::timeout(Duration::from_millis(100), prompt).await.expect("at once");
-    assert!(matches!(&answer, Err(ChatError::Unavailable(why)) if why.contains("full")), "{answer:?}");
+    let answer = tokio::time::timeout(Duration::from_millis(100), prompt)
+        .await
+        .expect("at once");
+    assert!(
+        matches!(&answer, Err(ChatError::Unavailable(why)) if why.contains("full")),
+        "{answer:?}"
+    );
     assert!(rig.backend.prompts.lock().unwrap().is_empty());
 }
 
@@ -141,13 +164,27 @@ async fn a_title_that_a_person_chose_is_kept_against_one_that_is_made_meanwhile(
     let mut rig = rig();
     let feed = rig.up().await;
     rig.service.rename("s", "Mine").await.unwrap();
-    feed.send(event("s", Event::Session { info: titled("Made up") })).await.unwrap();
+    feed.send(event(
+        "s",
+        Event::Session {
+            info: titled("Made up"),
+        },
+    ))
+    .await
+    .unwrap();
     settle().await;
     assert_eq!(rig.service.sessions().borrow()[0].info.title, "Mine");
     assert_eq!(*rig.backend.titles.lock().unwrap(), ["Mine", "Mine"]);
     // Long after, another's name counts.
     tokio::time::sleep(limits::RENAME_KEPT * 2).await;
-    feed.send(event("s", Event::Session { info: titled("Another's") })).await.unwrap();
+    feed.send(event(
+        "s",
+        Event::Session {
+            info: titled("Another's"),
+        },
+    ))
+    .await
+    .unwrap();
     settle().await;
     assert_eq!(rig.service.sessions().borrow()[0].info.title, "Another's");
 }
