@@ -275,7 +275,7 @@ export function start() {
       tail.append(el('div', { className: 'alert warn' }, el('p', { textContent: turn.message }), el('p', {}, spinner(), when)));
     }
     const newest = lastMessage();
-    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && !pending.length;
+    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && pending.every(isShown);
     if (error !== null) {
       tail.append(trouble(error));
       if (open) tail.append(el('div', { className: 'row' }, again(newest)));
