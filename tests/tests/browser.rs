@@ -171,3 +171,11 @@ async fn a_prompt_is_never_lost_and_says_what_it_waits_for() {
     let (start, _opencode) = world::start(&llm, "");
     in_thread("prompts", start.up()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
+async fn each_state_of_a_message_has_its_picture() {
+    let llm = Llm::start().await;
+    let (start, _opencode) = world::start(&llm, "");
+    in_thread("states", start.up()).await;
+}

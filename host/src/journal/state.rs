@@ -79,17 +79,18 @@ impl SessionState {
                 let cleared = *turn == Turn::Running && self.error.take().is_some();
                 set(&mut self.turn, turn) || cleared
             }
-            Event::Error { message, text } => match message.as_ref().and_then(|id| self.message_mut(id)) {
-                Some(known) => replace(&mut known.message.error, Some(text)),
-                None if self.says(text) => false,
-                None => {
-                    let trouble = Trouble {
-                        text: text.clone(),
-                        message: message.clone(),
-                    };
-                    replace(&mut self.error, Some(&trouble))
+            Event::Error { message, text } => {
+                let said = self.says(text);
+                let about = message.as_ref().and_then(|id| self.message_mut(id));
+                if let Some(known) = about {
+                    return replace(&mut known.message.error, Some(text));
                 }
-            },
+                let trouble = Trouble {
+                    text: text.clone(),
+                    message: message.clone(),
+                };
+                !said && replace(&mut self.error, Some(&trouble))
+            }
         }
     }
 

@@ -1,16 +1,10 @@
+// What a message waits for, what went wrong, and what is older: each state has a picture, and each button does what it says.
+
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { Host, SESSION, begin, signUp } from './host.mjs';
-import { device, look, run, until, world } from './kit.mjs';
-const assets = new URL('../../host/src/web/assets/', import.meta.url).pathname;
-const mine = async (page) => page.route('**/assets/**', (route) => {
-  const name = new URL(route.request().url()).pathname.split('/').at(-1);
-  const type = name.endsWith('.css') ? 'text/css' : name.endsWith('.svg') ? 'image/svg+xml' : 'text/javascript';
-  route.fulfill({ body: readFileSync(assets + name), contentType: type });
-});
+import { device, look, run, until } from './kit.mjs';
 await run(async (browser) => {
   const page = await device(browser);
-  await mine(page);
   const host = await Host.of(page);
   host.turn = { type: 'idle' };
   await signUp(page);
@@ -24,7 +18,6 @@ await run(async (browser) => {
   message(`local-${client_id}`, 'user', { client_id, waiting: { for: 'backend' } });
   part('p0', `local-${client_id}`, 'Begin.');
   await page.getByText('Waiting for opencode', { exact: true }).waitFor();
-  await page.screenshot({ path: `${world.shots}/s1-waiting.png` });
   host.event({ type: 'turn', turn: { type: 'running' } });
   await page.getByText('Working', { exact: true }).waitFor();
   // queued
@@ -53,7 +46,7 @@ await run(async (browser) => {
   await page.getByText('To fix: set a model').waitFor();
   await look(page, 'error');
   // order by time: an older one goes up
-  console.log(await page.locator('.message .body').allInnerTexts());
+  assert.deepEqual(await page.locator('.message .body').allInnerTexts(), ['Second question', 'Begin.', 'An answer.']);
   // a new state with an error, older, cut
   host.messages = [{ message: { id: 'm9', role: 'user', created_at: host.now - 100_000 }, parts: [{ id: 'm9p', message: 'm9', revision: 1, closed: true, content: text('unanswered') }] }];
   host.send({ type: 'state', session: SESSION, seq: ++host.seq, info: { id: SESSION, title: 'Requests' }, messages: host.messages, turn: { type: 'idle' }, asks: [], before: '1.m9' });
