@@ -137,8 +137,16 @@ pub const NOTIFY_WINDOW: Duration = secs(3600);
 /// Live socket: a ping this often, and dead without any frame for [`SOCKET_DEAD`].
 pub const SOCKET_PING: Duration = secs(20);
 pub const SOCKET_DEAD: Duration = secs(60);
-/// A client that does not take its frames for this long is dropped; it resumes by number.
+/// A client that takes no byte of its frames for this long is dropped; it resumes by number.
 pub const SOCKET_SEND: Duration = secs(15);
+/// After a backend took a prompt, until it must have begun to answer; else it is said that it did not.
+pub const UNANSWERED: Duration = secs(15);
+/// How long a title that a person chose is kept against the one that a backend makes up meanwhile.
+pub const RENAME_KEPT: Duration = secs(60);
+/// Between two readings of the backend's list of chats, or of one chat, however often it is opened.
+pub const READ_AGAIN: Duration = secs(1);
+/// For the backend to show a chat that nobody has opened before.
+pub const FIRST_READING: Duration = secs(30);
 /// Reading one request's header and body.
 pub const HTTP_READ: Duration = secs(30);
 
@@ -168,6 +176,23 @@ pub const CODE_CACHE_PARTIAL: Duration = secs(3600);
 pub const BACKUP_ABANDONED: Duration = secs(24 * 3600);
 
 // ---- Amounts: what a plugin, a child, a peer or a file can make the host hold, write or show. Each has a hostile test.
+/// Deleted sessions that are remembered, so that nothing brings them back.
+pub const REMOVED_SESSIONS: u64 = 10_000;
+/// Sessions of the open connection to a backend that are kept up to date; others are read again when something happens.
+pub const LIVE_SESSIONS: usize = 256;
+/// Sessions that a backend is asked to list.
+pub const LISTED_SESSIONS: u32 = 5_000;
+/// Prompts of one session that wait for a turn to end.
+pub const QUEUED_PROMPTS: usize = 32;
+/// Creations of sessions whose request is remembered, so that asking twice makes one.
+pub const CREATE_REQUESTS: usize = 64;
+/// Bytes of a conversation in one frame, nearly: the newest messages first, at least one. Older ones are asked for.
+pub const HISTORY_FRAME: usize = 48 * 1024;
+/// Bytes of one tool's input, output or error, of an attachment's address, and of a closed text, that are sent unasked.
+pub const TOOL_SHOWN: usize = 4 * 1024;
+pub const TEXT_SHOWN: usize = 32 * 1024;
+/// Chats in the list of the page; more are asked for.
+pub const LIST_SHOWN: usize = 200;
 
 // Instances of plugins.
 

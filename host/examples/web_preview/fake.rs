@@ -207,7 +207,7 @@ fn fold(events: &[Event]) -> SessionState {
         messages,
         turn,
         asks,
-        truncated: false,
+        error: None,
     }
 }
 
@@ -218,7 +218,8 @@ impl ChatApi for FakeChat {
     fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.list.subscribe()
     }
-    fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo> {
+    fn list_opened(&self) {}
+    fn create<'a>(&'a self, title: Option<String>, _: Option<&'a str>) -> Reply<'a, SessionInfo> {
         let id = format!("ses_{}", &nexus::time::random_token().unwrap()[..8]);
         let info = self.add(&id, &title.unwrap_or_default());
         async move { Ok(info) }.boxed()
@@ -268,6 +269,21 @@ impl ChatApi for FakeChat {
         }
         .boxed()
     }
+    fn state<'a>(&'a self, session: &'a str) -> Reply<'a, SessionState> {
+        let state = self
+            .shared
+            .sessions
+            .lock()
+            .unwrap()
+            .get(session)
+            .map(|events| fold(events));
+        async move { state.ok_or_else(|| ApiError::NotFound("There is no such chat.".into())) }.boxed()
+    }
+    fn take_back<'a>(&'a self, session: &'a str, client_id: &'a str) -> Reply<'a, ()> {
+        let message = format!("local-{client_id}");
+        self.push(session, Event::MessageRemoved { message });
+        async move { Ok(()) }.boxed()
+    }
     fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission> {
         let mut prompts = self.prompts.lock().unwrap();
         let admission = if prompts.iter().any(|(_, old)| old.client_id == prompt.client_id) {
@@ -307,6 +323,7 @@ impl ChatApi for FakeChat {
                 client_id,
                 text: "Continue.".into(),
                 consent: None,
+                now: true,
             },
         )
     }
@@ -373,6 +390,7 @@ pub fn message(id: &str, role: Role, client_id: Option<String>) -> Event {
             model: None,
             client_id,
             interrupted: false,
+            waiting: None,
         },
     }
 }

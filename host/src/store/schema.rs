@@ -35,6 +35,8 @@ const STEPS: &[&str] = &[
      ALTER TABLE device ADD COLUMN place TEXT NOT NULL DEFAULT '';
      ALTER TABLE device ADD COLUMN peer TEXT NOT NULL DEFAULT '';
      ALTER TABLE device ADD COLUMN agent TEXT NOT NULL DEFAULT '';",
+    // 4: sessions that were deleted, and the last number of each.
+    "CREATE TABLE removed(id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;",
 ];
 
 /// The newest schema that this nexus knows.

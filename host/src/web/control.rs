@@ -95,10 +95,8 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, s
             }
             continue;
         }
-        let connection = Connection {
-            closing: shutdown.child_token(),
-            ..Connection::new(Ingress::Control, (std::net::Ipv4Addr::LOCALHOST, 0).into())
-        };
+        let peer = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let connection = Connection::accepted(Arc::new(Ingress::Control), peer, shutdown.child_token());
         let stream = Patient::new(stream, Pulse::new());
         tasks.spawn(serve::one(stream, connection, app.clone()));
     }

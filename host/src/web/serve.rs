@@ -38,11 +38,7 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
 pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Router, shutdown: CancellationToken) {
     let ingress = Arc::new(ingress);
     let each = |stream: Patient<TcpStream>, peer| {
-        let connection = Connection {
-            ingress: Arc::clone(&ingress),
-            peer,
-            closing: shutdown.child_token(),
-        };
+        let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token());
         one(stream, connection, app.clone())
     };
     accept(listener, CONNECTIONS, &shutdown, each).await;
@@ -104,6 +100,7 @@ pub(super) async fn one(
     app: axum::Router,
 ) {
     let (closing, pulse) = (connection.closing.clone(), stream.pulse());
+    let stream = connection.counting(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());

@@ -3,11 +3,12 @@
 use super::problem::{Body, Problem};
 use crate::model::chat::{Admission, Answer, Root, SessionInfo};
 use crate::web::identity::Who;
-use crate::web::live::protocol::Server;
+use crate::web::live::protocol::{Rendered, Server};
 use crate::web::live::view;
 use crate::web::port::{Backend, Frame, Prompt};
 use crate::web::{WebState, answers};
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use futures::StreamExt as _;
 use http::StatusCode;
@@ -42,6 +43,9 @@ pub(super) struct NewPrompt {
     text: String,
     #[serde(default)]
     consent: Option<String>,
+    /// Do not wait for the turn that runs.
+    #[serde(default)]
+    now: bool,
 }
 
 #[derive(Serialize)]
@@ -98,7 +102,7 @@ pub(super) async fn create(
     if let Some(wanted) = &new.title {
         title(wanted)?;
     }
-    let made = state.services.chat.create(new.title).await?;
+    let made = state.services.chat.create(new.title, None).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -115,6 +119,49 @@ pub(super) async fn session(
             "It is being written just now; try again.",
         )),
     }
+}
+
+/// Before which message.
+#[derive(Deserialize)]
+pub(super) struct Before {
+    before: String,
+}
+
+/// As the live socket's `older` frame has it.
+pub(super) async fn older(
+    State(state): State<WebState>,
+    Path(session): Path<String>,
+    wanted: Result<Query<Before>, QueryRejection>,
+) -> Result<Json<Server>, Problem> {
+    let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let folded = state.services.chat.state(&session).await?;
+    Ok(Json(
+        view::older(&session, folded, &wanted.before, &state.renderer).await,
+    ))
+}
+
+/// A part of a message, whole.
+pub(super) async fn part(
+    State(state): State<WebState>,
+    Path((session, part)): Path<(String, String)>,
+) -> Result<Json<Rendered>, Problem> {
+    let folded = state.services.chat.state(&session).await?;
+    let mut parts = folded.messages.into_iter().flat_map(|(_, parts)| parts);
+    match parts.find(|known| known.id == part) {
+        Some(part) => Ok(Json(view::whole(part, &state.renderer))),
+        None => Err(Problem::of(
+            StatusCode::NOT_FOUND,
+            "There is no such part of this conversation.",
+        )),
+    }
+}
+
+pub(super) async fn take_back(
+    State(state): State<WebState>,
+    Path((session, client_id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    state.services.chat.take_back(&session, &client_id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn rename(
@@ -153,6 +200,7 @@ pub(super) async fn prompt(
         client_id: new.client_id.clone(),
         text: new.text,
         consent: new.consent,
+        now: new.now,
     };
     admitted(state.services.chat.prompt(&session, prompt).await?, Some(new.client_id))
 }

@@ -27,7 +27,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts as _, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::{Method, StatusCode, header};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,13 @@ fn routes() -> Router<WebState> {
             "/api/v1/sessions/{session}",
             get(chat::session).patch(chat::rename).delete(chat::delete),
         )
+        .route("/api/v1/sessions/{session}/older", get(chat::older))
+        .route("/api/v1/sessions/{session}/parts/{part}", get(chat::part))
         .route("/api/v1/sessions/{session}/prompts", post(chat::prompt))
+        .route(
+            "/api/v1/sessions/{session}/prompts/{client_id}",
+            delete(chat::take_back),
+        )
         .route("/api/v1/sessions/{session}/continue", post(chat::go_on))
         .route("/api/v1/sessions/{session}/cancel", post(chat::cancel))
         .route("/api/v1/sessions/{session}/asks/{ask}", post(chat::reply))
