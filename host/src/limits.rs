@@ -75,6 +75,9 @@ pub const ORDER: Duration = secs(300);
 /// For marking the answers that a chat backend left unfinished, where the disk does not take it.
 pub const SETTLE: Duration = secs(5);
 
+/// Until a command that starts the chat backend says that it is not up yet, and why.
+pub const BACKEND_UP: Duration = secs(30);
+
 /// For turns that run when the chat backend is to stop or to change.
 pub const CHAT_DRAIN: Duration = secs(30);
 
@@ -330,6 +333,19 @@ pub const NOTIFY_MOST: usize = 30;
 pub const NOTIFY_MOST_OF_A_KIND: usize = NOTIFY_MOST / 2;
 /// Lines that wait for a terminal that does not take them.
 pub const TERMINAL_LINES: usize = 1_024;
+
+// Manifests and components.
+
+/// Of a manifest: the whole, a sentence, a word, the entries of each list, the memory that it may ask for.
+pub use nexus_plugin_api::manifest::{
+    MANIFEST_BYTES, MANIFEST_ENTRIES, MANIFEST_MEMORY, MANIFEST_SENTENCE, MANIFEST_WORD,
+};
+/// Bytes of the name of a component's import or export.
+pub const IMPORT_NAME: usize = 256;
+/// Bytes of the header in which a tunnel finds a client's address.
+pub const ADDRESS_HEADER: usize = 64;
+/// Parts whose text grows by pieces at once, of which it is known what the last piece ended with.
+pub const GROWING_PARTS: usize = 64;
 
 #[cfg(test)]
 #[path = "limits_tests.rs"]

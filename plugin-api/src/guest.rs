@@ -91,6 +91,7 @@ mod bindings {
 }
 
 mod config;
+mod error;
 pub mod http;
 pub mod job;
 pub mod log;
@@ -122,8 +123,7 @@ pub mod tunnel {
             Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
             Error::NotFound(text) => permanent(text, install),
             Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
-            Error::Timeout(text) | Error::Unavailable(text) | Error::Other(text) => retry(text),
-            Error::Cancelled => retry("The plugin is being stopped."),
+            other => retry(other.text()),
         }
     }
 

@@ -2,6 +2,10 @@
 //!
 //! It travels inside the component, in the custom section [`crate::MANIFEST_SECTION`], so that a plugin is one file.
 //!
+//! Whoever reads it is about to decide what the plugin may do, so that its words must not be able to pass for the host's:
+//! texts are one line each, cleaned ([`text`]) and of bounded length; what is meant to the letter
+//! (keys, binaries, addresses) is refused where a character of it is not seen.
+//!
 //! ```toml
 //! name = "tunnel-bore"                # [a-z][a-z0-9-]{1,63}
 //! kind = "tunnel"                     # tunnel | chat | auth
@@ -9,22 +13,23 @@
 //! api = "0.1"                         # the range of nexus:plugin versions it was written for
 //! description = "…"
 //! authors = ["…"]
-//! licence = "MIT OR Apache-2.0"
+//! licence = "MIT OR Apache-2.0"       # or `license`
 //!
 //! [config.server]                     # one table per key of [plugin.NAME.config]
 //! type = "string"                     # string | integer | boolean | list (of strings) | table (of strings)
 //! default = "bore.pub"                # none and not required: absent
 //! required = false
+//! one-of = ["…"]                      # for a string: only these
 //! secret = false                      # true: not in `config.get`; read as {secret:server}
 //! description = "…"
 //!
-//! [capabilities.process.bore]         # a binary by name
+//! [capabilities.process.bore]         # a binary by its file name
 //! reason = "…"
-//! inherit-env = false
+//! inherit-env = false                 # true: with the operator's environment
 //! env = ["BORE_SECRET", "BORE_*"]     # the environment variables it sets; {config:KEY}: those named in that table
 //!
 //! [[capabilities.http]]
-//! url = "https://api.example.org"     # scheme and host; {config:KEY} may stand for a key's value
+//! url = "https://api.example.org"     # scheme and host; https://*.example.org; {config:KEY} stands for a key's value
 //! reason = "…"
 //!
 //! [capabilities.store]
@@ -35,9 +40,22 @@
 //! memory = 67108864                   # bytes
 //! ```
 
+use crate::text;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// Bytes of the whole text.
+pub const MANIFEST_BYTES: usize = 64 * 1024;
+/// Bytes of a description, or of a reason.
+pub const MANIFEST_SENTENCE: usize = 1024;
+/// Bytes of a name, a version, a licence, an author, an address.
+pub const MANIFEST_WORD: usize = 256;
+/// Entries of each list and table: authors, keys, their values, binaries, addresses.
+pub const MANIFEST_ENTRIES: usize = 64;
+/// What a component of 32 bits can address.
+pub const MANIFEST_MEMORY: u64 = 4 << 30;
 
 /// A checked `plugin.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,7 +125,8 @@ impl TryFrom<String> for Name {
             Ok(Self(text))
         } else {
             Err(format!(
-                "`{text}` is not a plugin name: 2 to 64 of a-z, 0-9 and -, a letter first"
+                "`{}` is not a plugin name: 2 to 64 of a-z, 0-9 and -, a letter first",
+                shown(&text)
             ))
         }
     }
@@ -142,6 +161,62 @@ pub struct ConfigKey {
     #[serde(default, rename = "one-of", skip_serializing_if = "Vec::is_empty")]
     pub one_of: Vec<String>,
     pub description: String,
+}
+
+impl ConfigKey {
+    fn check(&self) -> Result<(), String> {
+        if self.secret && self.default.is_some() {
+            return Err("a secret has no default".to_owned());
+        }
+        if self.secret && self.kind != ValueType::String {
+            return Err(format!("a secret is a string, this says {}", self.kind));
+        }
+        few("one-of", self.one_of.len())?;
+        if !self.one_of.is_empty() && self.kind != ValueType::String {
+            return Err(format!("`one-of` is for strings, this is {}", self.kind));
+        }
+        if let Some(hides) = self
+            .one_of
+            .iter()
+            .find(|value| value.len() > MANIFEST_WORD || !seen(value))
+        {
+            return Err(format!(
+                "`one-of` has \"{}\": expected at most {MANIFEST_WORD} bytes that are all seen",
+                shown(hides)
+            ));
+        }
+        let Some(default) = &self.default else { return Ok(()) };
+        if self.required {
+            return Err("a required key has no default; leave out one of the two".to_owned());
+        }
+        if !self.kind.admits(default) {
+            return Err(format!("the default is {}, expected {}", default.type_str(), self.kind));
+        }
+        let allowed = |value: &str| self.one_of.is_empty() || self.one_of.iter().any(|one| one == value);
+        if let Some(value) = default.as_str().filter(|value| !allowed(value)) {
+            return Err(format!(
+                "the default \"{}\" is none of `one-of`: {}",
+                shown(value),
+                self.one_of.join(", ")
+            ));
+        }
+        let texts: Vec<&str> = match default {
+            toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_str).collect(),
+            toml::Value::Table(items) => items
+                .iter()
+                .flat_map(|(key, value)| [Some(key.as_str()), value.as_str()])
+                .flatten()
+                .collect(),
+            other => other.as_str().into_iter().collect(),
+        };
+        match texts.iter().find(|value| text::prose(value) != **value) {
+            Some(hides) => Err(format!(
+                "the default holds a character that is not seen: \"{}\"",
+                shown(hides)
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,16 +328,71 @@ impl std::fmt::Display for ManifestError {
 
 impl std::error::Error for ManifestError {}
 
+/// Some of it, for a message: in one line, each character seen.
+fn shown(found: &str) -> String {
+    let cut: String = found.chars().take(80).collect();
+    let cut = if cut.len() < found.len() { cut + "…" } else { cut };
+    text::line(&cut).into_owned()
+}
+
+/// One line, and nothing in it that is taken for something else.
+fn seen(value: &str) -> bool {
+    !value.contains(['\n', '\t']) && text::literal(value) == value
+}
+
+fn few(what: &str, count: usize) -> Result<(), String> {
+    if count > MANIFEST_ENTRIES {
+        return Err(format!("{what} has {count} entries; at most {MANIFEST_ENTRIES}"));
+    }
+    Ok(())
+}
+
+fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
+    if value.len() > MANIFEST_WORD {
+        return Err(format!("{what} has {} bytes; at most {MANIFEST_WORD}", value.len()));
+    }
+    Ok(value)
+}
+
+fn one_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
+    if value.len() > most {
+        return Err(format!("{what} has {} bytes; at most {most}", value.len()));
+    }
+    if let std::borrow::Cow::Owned(clean) = text::line(value) {
+        *value = clean;
+    }
+    Ok(())
+}
+
+/// What the reader of TOML says, with the key that was probably meant.
+fn explained(message: &str) -> String {
+    let message = text::line(message);
+    let Some(rest) = message.strip_prefix("unknown field `") else {
+        return message.into_owned();
+    };
+    let mut names = rest.split('`').step_by(2);
+    let found = names.next().unwrap_or_default();
+    let near = names
+        .map(|name| (strsim::damerau_levenshtein(found, name), name))
+        .filter(|(distance, _)| *distance <= 2)
+        .min();
+    match near {
+        Some((_, near)) => format!("{message}. Did you mean `{near}`?"),
+        None => message.into_owned(),
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Authored {
     name: Name,
     kind: Kind,
-    version: Version,
-    api: VersionReq,
+    version: Spanned<String>,
+    api: Spanned<String>,
     description: String,
     #[serde(default)]
     authors: Vec<String>,
+    #[serde(alias = "license")]
     licence: String,
     #[serde(default)]
     config: BTreeMap<String, ConfigKey>,
@@ -273,74 +403,160 @@ struct Authored {
 }
 
 impl Manifest {
-    /// Reads and checks a `plugin.toml`.
+    /// Reads, checks and cleans a `plugin.toml`.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line.
+    /// The first thing that is wrong, with its line where it is one line's.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let nowhere = |message: String| ManifestError { line: None, message };
+        if text.len() > MANIFEST_BYTES {
+            return Err(nowhere(format!(
+                "it has {} bytes; at most {MANIFEST_BYTES}",
+                text.len()
+            )));
+        }
+        let line = |at: usize| Some(1 + text.get(..at).unwrap_or(text).matches('\n').count());
         let a: Authored = toml::from_str(text).map_err(|e| ManifestError {
-            line: e
-                .span()
-                .map(|span| 1 + text.get(..span.start).unwrap_or(text).matches('\n').count()),
-            message: e.message().to_owned(),
+            line: e.span().and_then(|span| line(span.start)),
+            message: explained(e.message()),
         })?;
-        let refuse = |message: String| Err(ManifestError { line: None, message });
-        for (name, key) in &a.config {
-            if key.secret && key.default.is_some() {
-                return refuse(format!("config.{name}: a secret has no default"));
-            }
-            if key.secret && key.kind != ValueType::String {
-                return refuse(format!("config.{name}: a secret is a string, this says {}", key.kind));
-            }
-            if let Some(default) = &key.default {
-                if key.required {
-                    return refuse(format!(
-                        "config.{name}: a required key has no default; leave out one of the two"
-                    ));
-                }
-                if !key.kind.admits(default) {
-                    return refuse(format!(
-                        "config.{name}: the default is {}, expected {}",
-                        default.type_str(),
-                        key.kind
-                    ));
-                }
-            }
-            if !key.one_of.is_empty() && key.kind != ValueType::String {
-                return refuse(format!("config.{name}: `one-of` is for strings, this is {}", key.kind));
-            }
-        }
-        let reasons = a
-            .capabilities
-            .process
-            .iter()
-            .map(|(n, p)| (format!("process.{n}"), &p.reason));
-        let reasons = reasons.chain(
-            a.capabilities
-                .http
-                .iter()
-                .map(|h| (format!("http {}", h.url), &h.reason)),
-        );
-        let reasons = reasons.chain(a.capabilities.store.iter().map(|s| ("store".to_owned(), &s.reason)));
-        for (what, reason) in reasons {
-            if reason.trim().is_empty() {
-                return refuse(format!(
-                    "capabilities.{what}: the reason is empty; the operator reads it before granting"
-                ));
-            }
-        }
-        Ok(Self {
+        let at = |written: &Spanned<String>, message: String| ManifestError {
+            line: line(written.span().start),
+            message,
+        };
+        let version = Version::parse(word("the version", a.version.get_ref()).map_err(nowhere)?).map_err(|why| {
+            let found = shown(a.version.get_ref());
+            at(
+                &a.version,
+                format!("its version is not a semver version: found \"{found}\" ({why}), expected e.g. \"0.1.0\""),
+            )
+        })?;
+        let api = VersionReq::parse(word("the range `api`", a.api.get_ref()).map_err(nowhere)?).map_err(|why| {
+            let found = shown(a.api.get_ref());
+            at(
+                &a.api,
+                format!("`api` is not a range of versions: found \"{found}\" ({why}), expected e.g. \"0.1\""),
+            )
+        })?;
+        let mut manifest = Self {
             name: a.name,
             kind: a.kind,
-            version: a.version,
-            api: a.api,
+            version,
+            api,
             description: a.description,
             authors: a.authors,
             licence: a.licence,
             config: a.config,
             capabilities: a.capabilities,
             limits: a.limits,
-        })
+        };
+        manifest.check().map_err(nowhere)?;
+        manifest.clean().map_err(nowhere)?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        few("authors", self.authors.len())?;
+        few("config", self.config.len())?;
+        for (name, key) in &self.config {
+            let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if name.is_empty() || name.len() > MANIFEST_WORD || !name.chars().all(bare) {
+                return Err(format!(
+                    "config.{}: a key has letters of a-z and A-Z, digits, - and _",
+                    shown(name)
+                ));
+            }
+            key.check().map_err(|why| format!("config.{name}: {why}"))?;
+        }
+        let asked = &self.capabilities;
+        few("capabilities.process", asked.process.len())?;
+        for binary in asked.process.keys() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+            if binary.is_empty()
+                || binary.len() > MANIFEST_WORD
+                || !binary.chars().all(plain)
+                || binary.starts_with(['.', '-'])
+            {
+                return Err(format!(
+                    "capabilities.process.\"{}\": expected a binary's file name, without a path: letters, digits and . _ + -",
+                    shown(binary)
+                ));
+            }
+        }
+        few("capabilities.http", asked.http.len())?;
+        for request in &asked.http {
+            self.check_address(&request.url)
+                .map_err(|why| format!("capabilities.http, url = \"{}\": {why}", shown(&request.url)))?;
+        }
+        if asked.store.as_ref().is_some_and(|store| store.quota == 0) {
+            return Err("capabilities.store: a quota of 0 bytes keeps nothing; leave the table out".to_owned());
+        }
+        match self.limits.memory {
+            Some(memory) if memory == 0 || memory > MANIFEST_MEMORY => Err(format!(
+                "limits.memory: {memory} bytes; expected 1 to {MANIFEST_MEMORY}, which is all that a component can address"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Its form, and that what it names is there. What a host takes for an address is checked by the host.
+    fn check_address(&self, url: &str) -> Result<(), String> {
+        if !seen(word("it", url)?) {
+            return Err("it holds a character that is not seen".to_owned());
+        }
+        let mut rest = url;
+        while let Some((_, after)) = rest.split_once('{') {
+            let (name, after) = after
+                .strip_prefix("config:")
+                .and_then(|after| after.split_once('}'))
+                .ok_or("only {config:KEY} can stand for something")?;
+            rest = after;
+            match self.config.get(name) {
+                Some(key) if key.secret => return Err(format!("{{config:{name}}} is a secret, and no address")),
+                Some(key) if key.kind != ValueType::String => {
+                    return Err(format!("{{config:{name}}} is {}, expected a string", key.kind));
+                }
+                Some(_) => {}
+                None => return Err(format!("there is no [config.{name}]; give it, or correct the name")),
+            }
+        }
+        let http = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+        if !http && !url.starts_with("{config:") {
+            return Err("expected https://HOST, https://*.DOMAIN or {config:KEY}".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What a person reads of it.
+    fn clean(&mut self) -> Result<(), String> {
+        let asked = &mut self.capabilities;
+        let runs = asked.process.iter_mut();
+        let runs = runs.map(|(name, request)| (format!("capabilities.process.{name}"), &mut request.reason));
+        let calls = asked.http.iter_mut();
+        let calls = calls.map(|request| (format!("capabilities.http {}", request.url), &mut request.reason));
+        let keeps = asked.store.iter_mut();
+        let keeps = keeps.map(|request| ("capabilities.store".to_owned(), &mut request.reason));
+        for (what, reason) in runs.chain(calls).chain(keeps) {
+            one_line(reason, &format!("the reason of {what}"), MANIFEST_SENTENCE)?;
+            if reason.trim().is_empty() {
+                return Err(format!(
+                    "{what}: the reason is empty; the operator reads it before granting"
+                ));
+            }
+        }
+        for (name, key) in &mut self.config {
+            one_line(
+                &mut key.description,
+                &format!("the description of config.{name}"),
+                MANIFEST_SENTENCE,
+            )?;
+        }
+        one_line(&mut self.description, "the description", MANIFEST_SENTENCE)?;
+        one_line(&mut self.licence, "the licence", MANIFEST_WORD)?;
+        for author in &mut self.authors {
+            one_line(author, "an author", MANIFEST_WORD)?;
+        }
+        Ok(())
     }
 
     /// Names of the secrets it asks for.
@@ -353,73 +569,5 @@ impl Manifest {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    const BORE: &str = r#"
-name = "tunnel-x"
-kind = "tunnel"
-version = "0.1.0"
-api = "0.1"
-description = "A tunnel"
-licence = "MIT"
-
-[config.server]
-type = "string"
-default = "x.example"
-description = "Where"
-
-[config.token]
-type = "string"
-secret = true
-description = "What the server wants"
-
-[capabilities.process.x]
-reason = "It is the tunnel."
-"#;
-
-    #[test]
-    fn a_manifest_is_read() {
-        let m = Manifest::parse(BORE).unwrap();
-        assert_eq!((m.name.as_str(), m.kind), ("tunnel-x", Kind::Tunnel));
-        assert!(m.api.matches(&Version::new(0, 1, 7)) && !m.api.matches(&Version::new(0, 2, 0)));
-        assert_eq!(m.secrets().collect::<Vec<_>>(), ["token"]);
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_its_line() {
-        for (from, to, expected) in [
-            (
-                "kind = \"tunnel\"",
-                "kind = \"tunel\"",
-                "plugin.toml, line 3: unknown variant `tunel`",
-            ),
-            (
-                "name = \"tunnel-x\"",
-                "name = \"../x\"",
-                "line 2: `../x` is not a plugin name",
-            ),
-            (
-                "default = \"x.example\"",
-                "default = 7",
-                "config.server: the default is integer, expected a string",
-            ),
-            (
-                "secret = true",
-                "secret = true\ndefault = \"x\"",
-                "config.token: a secret has no default",
-            ),
-            (
-                "reason = \"It is the tunnel.\"",
-                "reason = \" \"",
-                "capabilities.process.x: the reason is empty",
-            ),
-            ("[config.server]", "[confg.server]", "unknown field `confg`"),
-        ] {
-            let text = BORE.replace(from, to);
-            let error = Manifest::parse(&text).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+#[path = "manifest_tests.rs"]
+mod tests;

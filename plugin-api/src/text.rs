@@ -7,11 +7,13 @@
 //! Mechanism: what would not be seen as what it is becomes a mark that is seen, `⟨U+202E⟩`. Text passes one of these
 //! functions once, where it enters the host; what is stored, logged, printed and shown is the result.
 //!
-//! | function | for | lines | joiners of emoji and scripts | look-alikes |
-//! | --- | --- | --- | --- | --- |
-//! | [`literal`] | commands, paths, patterns, addresses: what is meant to the letter | kept | marked | marked |
-//! | [`line`] | names, titles, reasons, one line of a program | one | kept | kept |
-//! | [`prose`] | what an agent or a person writes | kept | kept | kept |
+//! | function | for | lines | emoji | joiners of scripts | look-alikes |
+//! | --- | --- | --- | --- | --- | --- |
+//! | [`literal`] | commands, paths, patterns, addresses: what is meant to the letter | kept | kept | marked | marked |
+//! | [`line`] | names, titles, reasons, one line of a program | one | kept | kept | kept |
+//! | [`prose`] | what an agent or a person writes | kept | kept | kept | kept |
+//!
+//! What comes in pieces passes [`Pieces`], which knows what a character at a piece's edge stands beside.
 //!
 //! Limits: whether a word in another script is a look-alike cannot be known; [`literal`] marks a word when each of its
 //! letters could be read as ASCII, by Unicode's own table (UTS 39).
@@ -21,12 +23,27 @@
 
 use std::borrow::Cow;
 
+/// Accents and the like on one letter. More of them reach into the lines above and below.
+const ACCENTS: usize = 4;
+/// Bytes at the end of a piece that wait for the next one.
+const HELD: usize = 64;
+/// Signs between one and the letter whose writing it belongs to.
+const SIGNS: usize = 4;
+/// What follows a black flag in the flags that Unicode recommends: of England, Scotland and Wales.
+const FLAGS: [&str; 3] = [
+    "\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+    "\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+    "\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}",
+];
+const FLAG: char = '\u{1f3f4}';
+
 /// What is meant to the letter: every character that is not seen as what it is becomes a mark. Newlines and tabs stay.
 pub fn literal(text: &str) -> Cow<'_, str> {
     if plain_ascii(text) {
         return Cow::Borrowed(text);
     }
-    let shown = marked(text, |c, _, _| hidden(c));
+    let bad = |c, before, after| hidden(c) && !of_a_picture(c, before, after);
+    let shown = marked(text, &mut Edge::default(), bad);
     Cow::Owned(without_imitations(&shown))
 }
 
@@ -44,7 +61,60 @@ pub fn prose(text: &str) -> Cow<'_, str> {
     if plain_ascii(text) {
         return Cow::Borrowed(text);
     }
-    marked(text, |c, before, after| hidden(c) && !belongs(c, before, after))
+    marked(text, &mut Edge::default(), bad_in_prose)
+}
+
+/// What stands before a text.
+#[derive(Debug, Clone, Default)]
+struct Edge {
+    last: Option<char>,
+    /// How many accents end it.
+    accents: usize,
+}
+
+/// Running text that comes in pieces, cut anywhere: together they are what [`prose`] makes of the whole.
+#[derive(Debug, Clone, Default)]
+pub struct Pieces {
+    edge: Edge,
+    /// The end of the last piece, as far as the next one decides what it is.
+    held: String,
+}
+
+impl Pieces {
+    /// After `text`, which was shown already.
+    pub fn after(text: &str) -> Self {
+        Self {
+            edge: Edge {
+                last: text.chars().next_back(),
+                accents: text.chars().rev().take(ACCENTS).take_while(|c| accent(*c)).count(),
+            },
+            held: String::new(),
+        }
+    }
+
+    /// The next piece, less what has to wait at its end.
+    pub fn next(&mut self, piece: &str) -> String {
+        let mut text = std::mem::take(&mut self.held);
+        text.push_str(piece);
+        let mut end = text.trim_end_matches(waits).len();
+        // The flag, and what of its tags is there.
+        let flag = text.get(..end).and_then(|shown| shown.strip_suffix(FLAG));
+        end = flag.map_or(end, str::len);
+        if text.len() - end <= HELD {
+            self.held = text.split_off(end);
+        }
+        self.show(&text)
+    }
+
+    /// What still waits, at the end of the whole.
+    pub fn finish(&mut self) -> String {
+        let rest = std::mem::take(&mut self.held);
+        self.show(&rest)
+    }
+
+    fn show(&mut self, text: &str) -> String {
+        marked(text, &mut self.edge, bad_in_prose).into_owned()
+    }
 }
 
 /// The mark in place of a character.
@@ -52,23 +122,33 @@ pub fn mark(c: char) -> String {
     format!("⟨U+{:04X}⟩", u32::from(c))
 }
 
+/// In blocks, so that a long text is looked at many bytes at once.
 fn plain_ascii(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, b'\n' | b'\t' | b' '..=b'~'))
+    let plain = |b: &u8| (*b >= b' ' && *b <= b'~') | (*b == b'\n') | (*b == b'\t');
+    let block = |block: &[u8]| block.iter().fold(true, |all, b| all & plain(b));
+    text.as_bytes().chunks(64).all(block)
 }
 
-fn marked(text: &str, bad: impl Fn(char, Option<char>, Option<char>) -> bool) -> Cow<'_, str> {
+fn marked<'a>(text: &'a str, edge: &mut Edge, bad: impl Fn(char, Option<char>, Option<char>) -> bool) -> Cow<'a, str> {
     let mut shown = String::with_capacity(text.len());
-    let mut before = None;
-    let mut chars = text.chars().peekable();
+    let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        let after = chars.peek().copied();
+        let after = chars.clone().next();
+        edge.accents = if accent(c) { edge.accents + 1 } else { 0 };
         match c {
             // A line's end as Windows writes it.
             '\r' if after == Some('\n') => {}
-            c if bad(c, before, after) => shown.push_str(&mark(c)),
+            FLAG => {
+                shown.push(c);
+                if let Some(tags) = FLAGS.iter().find(|tags| chars.as_str().starts_with(**tags)) {
+                    shown.push_str(tags);
+                    chars = chars.as_str().get(tags.len()..).unwrap_or_default().chars();
+                }
+            }
+            c if bad(c, edge.last, after) || edge.accents > ACCENTS => shown.push_str(&mark(c)),
             c => shown.push(c),
         }
-        before = Some(c);
+        edge.last = Some(c);
     }
     if shown == text {
         return Cow::Borrowed(text);
@@ -94,17 +174,22 @@ fn hidden(c: char) -> bool {
         || matches!(c, '\u{fdd0}'..='\u{fdef}')
 }
 
+fn bad_in_prose(c: char, before: Option<char>, after: Option<char>) -> bool {
+    hidden(c) && !belongs(c, before, after)
+}
+
 /// Whether a character without a picture does its ordinary work here: it joins emoji, chooses their picture, steers the
 /// letters of a script, or is a blank that is wider or does not break.
 fn belongs(c: char, before: Option<char>, after: Option<char>) -> bool {
-    // The pieces of a stream end anywhere: at an edge the neighbour may still come.
-    let beyond_ascii = |c: Option<char>| c.is_none_or(|c| !c.is_ascii());
+    // And seen: what is hidden is no reason to hide more.
+    let beyond_ascii = |c: Option<char>| c.is_some_and(|c| !c.is_ascii() && (!hidden(c) || c == '\u{fe0f}'));
     match c {
-        '\u{a0}' | '\u{202f}' | '\u{2000}'..='\u{200a}' | '\u{205f}' | '\u{3000}' => true,
-        // Joiners, between letters or pictures that are not ASCII.
-        '\u{200c}' | '\u{200d}' => beyond_ascii(before) && beyond_ascii(after),
-        // Keycaps are an ASCII digit with a selector.
-        '\u{fe0e}' | '\u{fe0f}' => before.is_none_or(|b| !b.is_ascii() || b.is_ascii_digit() || b == '#' || b == '*'),
+        '\u{a0}' | '\u{202f}' | '\u{2000}'..='\u{200a}' | '\u{205f}' | '\u{3000}' | '\u{2800}' => true,
+        // Joiners, and the place where Thai and Khmer may break a line: between letters or pictures that are not ASCII.
+        '\u{200b}'..='\u{200d}' => beyond_ascii(before) && beyond_ascii(after),
+        // Where a word may be divided.
+        '\u{ad}' => before.is_some_and(char::is_alphabetic) && after.is_some_and(char::is_alphabetic),
+        '\u{fe0e}' | '\u{fe0f}' => beyond_ascii(before) || of_a_picture(c, before, after),
         // The marks of direction that Arabic and Hebrew are typed with: they reorder nothing but themselves.
         '\u{200e}' | '\u{200f}' | '\u{61c}' => beyond_ascii(before) || beyond_ascii(after),
         '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{180b}'..='\u{180f}' | '\u{115f}' | '\u{1160}' => true,
@@ -112,31 +197,95 @@ fn belongs(c: char, before: Option<char>, after: Option<char>) -> bool {
     }
 }
 
+/// What may wait for its neighbour: at the end of a piece it is not known what it does.
+fn waits(c: char) -> bool {
+    c == '\r'
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{fe0e}' | '\u{fe0f}' | '\u{e0020}'..='\u{e007f}')
+}
+
+/// Whether it joins two pictures, or chooses how one looks: nothing is hidden by it.
+fn of_a_picture(c: char, before: Option<char>, after: Option<char>) -> bool {
+    match c {
+        '\u{200d}' => before.is_some_and(|b| picture(b) || b == '\u{fe0f}') && after.is_some_and(picture),
+        // A keycap is an ASCII digit with a selector and a cap.
+        '\u{fe0e}' | '\u{fe0f}' => {
+            before.is_some_and(picture)
+                || after == Some('\u{20e3}') && before.is_some_and(|b| b.is_ascii_digit() || b == '#' || b == '*')
+        }
+        _ => false,
+    }
+}
+
+fn picture(c: char) -> bool {
+    matches!(c,
+        '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}'
+        | '\u{24c2}' | '\u{25a0}'..='\u{27bf}' | '\u{2900}'..='\u{297f}' | '\u{2b00}'..='\u{2bff}' | '\u{3030}' | '\u{303d}'
+        | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// What stands above, below or through the letter before it, of no script in particular; and the vowels and tones of Thai,
+/// which can be piled up as well.
+fn accent(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}'
+        | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+}
+
 /// Words, and single signs, that are not ASCII and would be read as ASCII are marked.
 fn without_imitations(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut word = String::new();
-    for c in text.chars() {
-        if c.is_alphanumeric() || c == '_' {
+    // The letter before, and the signs since.
+    let mut near = (false, 0);
+    let mut chars = text.chars();
+    let mut joined = false;
+    while let Some(c) = chars.next() {
+        let joins = |c: char| c == '\u{200d}' || c == '\u{fe0f}';
+        // `™` and `ℹ` as emoji, which are no letters.
+        let emoji = picture(c) && (joined || chars.clone().next().is_some_and(joins));
+        joined = c == '\u{200d}';
+        if !emoji && (c.is_alphanumeric() || c == '_' || accent(c)) {
             word.push(c);
             continue;
         }
-        push_word(&mut shown, &mut word);
-        word.push(c);
-        // The marks' own brackets are not ASCII's.
-        if c == '⟨' || c == '⟩' {
-            shown.push(c);
-            word.clear();
-        } else {
-            push_word(&mut shown, &mut word);
+        if let Some(last) = word.chars().next_back() {
+            near = (cjk(last), 0);
         }
+        push_word(&mut shown, &mut word);
+        if c.is_ascii() || c == '⟨' || c == '⟩' {
+            // The marks' own brackets are not ASCII's.
+            shown.push(c);
+            near = (false, 0);
+            continue;
+        }
+        if cjk_sign(c) {
+            near.1 += 1;
+            let after = chars.clone().take(SIGNS).find(|c| !cjk_sign(*c));
+            if near.0 && near.1 <= SIGNS || after.is_some_and(cjk) {
+                shown.push(c);
+                continue;
+            }
+        }
+        near = (false, 0);
+        // What is hidden was judged before.
+        if hidden(c) || emoji {
+            shown.push(c);
+            continue;
+        }
+        word.push(c);
+        push_word(&mut shown, &mut word);
     }
     push_word(&mut shown, &mut word);
     shown
 }
 
 fn push_word(shown: &mut String, word: &mut String) {
-    let imitates = !word.is_ascii() && unicode_security::skeleton(word).all(|c| c.is_ascii());
+    // Most of what is not ASCII needs no look at the table.
+    let plain = word.is_ascii()
+        || word
+            .chars()
+            .any(|c| matches!(c, '\u{3041}'..='\u{3096}' | '\u{4e40}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'));
+    let imitates = !plain && !word.chars().all(digit) && as_ascii(word);
     for c in word.drain(..) {
         if imitates && !c.is_ascii() {
             shown.push_str(&mark(c));
@@ -144,6 +293,40 @@ fn push_word(shown: &mut String, word: &mut String) {
             shown.push(c);
         }
     }
+}
+
+/// Whether each character of it is ASCII's, or could be taken for one.
+fn as_ascii(word: &str) -> bool {
+    // The table does not have all letters of full width.
+    let narrow: String = word
+        .chars()
+        .map(|c| match c {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+            c => c,
+        })
+        .collect();
+    unicode_security::skeleton(&narrow).all(|c| c.is_ascii())
+}
+
+/// Of the scripts that have digits of their own, which the table takes for Latin letters.
+fn digit(c: char) -> bool {
+    c.is_numeric() && matches!(c, '\u{660}'..='\u{1a99}' | '\u{a8d0}'..='\u{abf9}')
+}
+
+/// A letter of Chinese, Japanese or Korean that nobody takes for ASCII (as `ノ` for a slash).
+fn cjk(c: char) -> bool {
+    let letter = matches!(c,
+        '\u{1100}'..='\u{11ff}' | '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}'
+        | '\u{30fc}'..='\u{30ff}' | '\u{3131}'..='\u{318e}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3134f}');
+    letter && !as_ascii(c.encode_utf8(&mut [0; 4]))
+}
+
+/// What those languages set between words: commas, stops, brackets and quotes of full width.
+fn cjk_sign(c: char) -> bool {
+    matches!(c,
+        '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{301f}' | '\u{30fb}' | '\u{fe30}'..='\u{fe4f}' | '\u{ff01}'..='\u{ff0f}'
+        | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}' | '“' | '”' | '‘' | '’' | '…' | '—' | '·')
 }
 
 #[cfg(test)]
@@ -177,15 +360,70 @@ mod tests {
             "日本語のファイル　です",
             "مرحبا\u{200f} بالعالم",
             "می\u{200c}خواهم",
-            "👩\u{200d}💻 ❤\u{fe0f} 1\u{fe0f}\u{20e3}",
+            "👩\u{200d}💻 ❤\u{fe0f} 1\u{fe0f}\u{20e3} 👍🏽 🏳\u{fe0f}\u{200d}🌈 🇩🇪",
+            "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}!",
+            "क्\u{200d}ष श्रीमान्\u{200c}को",
+            "ភាសា\u{200b}ខ្មែរ",
+            "Donau\u{ad}dampf",
+            "tiếng Việt, Tie\u{302}\u{301}ng, ที่นี่",
             "10\u{202f}000 km",
         ] {
             assert_eq!(prose(text), text);
             assert_eq!(line(text), text);
         }
-        for text in ["cat 'привет мир.txt'", "touch 日本語.md", "echo café"] {
+        for text in [
+            "cat 'привет мир.txt'",
+            "touch 日本語.md",
+            "echo café",
+            "git commit -m '修复：登录（测试）。《说明》“引号”'",
+            "echo 「こんにちは、世界！」",
+            "echo ١٥ ७८",
+            "git commit -m '✨\u{fe0f} 👩\u{200d}💻 ✅'",
+        ] {
             assert_eq!(literal(text), text);
         }
+    }
+
+    #[test]
+    fn nothing_is_smuggled_in_an_emoji_or_piled_upon_a_letter() {
+        assert_eq!(literal("rm\u{fe0f} \u{200d}x"), "rm⟨U+FE0F⟩ ⟨U+200D⟩x");
+        assert_eq!(prose("🏴\u{e0072}\u{e006d}"), "🏴⟨U+E0072⟩⟨U+E006D⟩");
+        assert_eq!(prose("👍\u{fe0f}\u{e0100}\u{e0101}"), "👍\u{fe0f}⟨U+E0100⟩⟨U+E0101⟩");
+        let piled = format!("a{}", "\u{301}".repeat(6));
+        for shown in [literal(&piled), prose(&piled)] {
+            assert_eq!(shown, format!("a{}⟨U+0301⟩⟨U+0301⟩", "\u{301}".repeat(4)));
+        }
+    }
+
+    #[test]
+    fn signs_of_full_width_are_seen_where_no_word_is_theirs() {
+        assert_eq!(literal("ls ； rm -rf ／"), "ls ⟨U+FF1B⟩ rm -rf ⟨U+FF0F⟩");
+        assert_eq!(literal("ls ノetc"), "ls ⟨U+30CE⟩etc");
+        assert_eq!(literal("echo “x”"), "echo ⟨U+201C⟩x⟨U+201D⟩");
+    }
+
+    #[test]
+    fn pieces_are_what_the_whole_is() {
+        let flag = "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}";
+        for whole in [
+            "one\r\ntwo\rthree\r",
+            "👩\u{200d}💻 a\u{200d}b \u{200f}مرحبا a\u{200f} می\u{200c}خواهم",
+            "a\u{200b}b ស\u{200b}ខ Donau\u{ad}dampf 1\u{fe0f}\u{20e3} 1\u{fe0f}",
+            flag,
+            "\u{202e}x\u{e0041}",
+        ] {
+            let (mut pieces, mut shown) = (Pieces::default(), String::new());
+            for c in whole.chars() {
+                shown += &pieces.next(&c.to_string());
+            }
+            shown += &pieces.finish();
+            assert_eq!(shown, prose(whole));
+        }
+        let mut pieces = Pieces::after("👩");
+        assert_eq!(pieces.next("\u{200d}"), "");
+        assert_eq!(pieces.next("💻"), "\u{200d}💻");
+        let hostile = "\u{200d}".repeat(1000);
+        assert!(pieces.next(&hostile).len() > hostile.len(), "nothing waits for ever");
     }
 
     proptest! {
@@ -203,6 +441,17 @@ mod tests {
         fn what_was_made_safe_stays_as_it_is(text in any::<String>()) {
             let once = literal(&text).into_owned();
             prop_assert_eq!(literal(&once).into_owned(), once);
+            let once = prose(&text).into_owned();
+            prop_assert_eq!(prose(&once).into_owned(), once);
+        }
+
+        #[test]
+        fn where_a_text_is_cut_does_not_matter(text in "[ab\r\n👩❤مक\u{200b}-\u{200f}\u{fe0f}\u{20e3}\u{202e}]{0,20}", at in 0usize..80) {
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let (one, two) = text.split_at(at);
+            let mut pieces = Pieces::default();
+            let shown = [pieces.next(one), pieces.next(two), pieces.finish()].concat();
+            prop_assert_eq!(shown, prose(&text).into_owned());
         }
     }
 }

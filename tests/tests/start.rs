@@ -242,7 +242,7 @@ fn a_broken_configuration_is_refused_with_file_line_and_what_to_write() {
 }
 
 #[test]
-fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run() {
+fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run_and_costs_its_tunnel_alone() {
     let start = Start::new();
     let secret = start.folder().join("bore.secret");
     fs::write(&secret, "the-secret-value").unwrap();
@@ -251,8 +251,7 @@ fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run() {
         "{ECHO}[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
          [plugin.tunnel-bore.secrets]\nsecret = {{ file = {secret:?} }}\n"
     ));
-    let (code, said) = start.refused();
-    assert_eq!(code, Some(2), "{said}");
+    let said = stop(start.up());
     assert!(said.contains("chmod 600"), "{said}");
     assert!(said.contains("bore.secret"), "{said}");
     assert!(!said.contains("the-secret-value"), "{said}");
@@ -262,7 +261,7 @@ fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run() {
 }
 
 #[test]
-fn a_component_that_is_damaged_is_refused_in_words() {
+fn a_component_that_is_damaged_is_said_in_words_by_each_check() {
     let good = fs::read(component("chat-echo")).unwrap();
     let start = Start::new();
     let file = start.folder().join("mine.wasm");
@@ -275,8 +274,9 @@ fn a_component_that_is_damaged_is_refused_in_words() {
         (b"", "damaged"),
     ] {
         fs::write(&file, bytes).unwrap();
-        let (code, said) = start.refused();
-        assert_eq!(code, Some(2), "{said}");
+        let output = start.run(&["config", "check"], &[], "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("mine.wasm") && said.contains(why), "{why}: {said}");
         let (code, out, _) = nexus(&["plugin", "check", file.to_str().unwrap(), "--json"]);
         let out: Value = serde_json::from_str(&out).unwrap();

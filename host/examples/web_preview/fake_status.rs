@@ -215,6 +215,7 @@ impl FakeConfig {
                     closes: false,
                 }],
                 gains: vec!["tunnel-bore may run bore".into()],
+                components: Vec::new(),
                 restart: vec![change("web.listen", None, Some("\"127.0.0.1:8080\""))],
                 applying: false,
             },

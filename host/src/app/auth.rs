@@ -1,11 +1,11 @@
 //! Logins, as the web wants them.
 
 use crate::config::resolved;
+use crate::limits;
 use crate::model::activity::{Activity, Tone};
 use crate::runtime::port::auth::{Field, FieldKind, Input};
 use crate::services::auth::{AuthError, AuthService, Client, NewLogin as Made, Page, Progress};
 use crate::store::logins::{Login as Stored, Which};
-use crate::limits;
 use crate::web::port::{
     ApiError, AuthApi, ChangeOutcome, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply, SetupOutcome, Visitor,
 };

@@ -1,19 +1,31 @@
 //! The plugins that can be loaded: those of the configuration that counts now.
 
-use crate::config::resolved::Plugin;
+use crate::config::resolved::{Config, Plugin};
 use crate::model::plugin::Kind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub struct Catalog(Mutex<BTreeMap<String, Plugin>>);
+pub struct Catalog {
+    plugins: Mutex<BTreeMap<String, Plugin>>,
+    /// Named, and not fit at the start: each says why when it is loaded.
+    broken: BTreeSet<String>,
+}
 
 impl Catalog {
-    pub(super) fn new(plugins: BTreeMap<String, Plugin>) -> Self {
-        Self(Mutex::new(plugins))
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            plugins: Mutex::new(config.plugins.clone()),
+            broken: config.broken.keys().cloned().collect(),
+        }
     }
 
     fn plugins(&self) -> MutexGuard<'_, BTreeMap<String, Plugin>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that was not fit before.
+    pub(super) fn insert(&self, plugin: Plugin) {
+        self.plugins().insert(plugin.name.clone(), plugin);
     }
 
     /// What is loaded from now on. What serves already is not touched.
@@ -39,6 +51,7 @@ impl Catalog {
         match found {
             Some(found) if found == kind => Ok(()),
             Some(_) => Err(format!("{name} is no {kind} plugin")),
+            None if self.broken.contains(name) => Ok(()),
             None => {
                 let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
                 let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();

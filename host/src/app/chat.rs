@@ -4,22 +4,29 @@ use super::chosen::Chosen;
 use super::foundation::Foundation;
 use super::status::{Registered, Statuses};
 use crate::journal::state::SessionState as Folded;
-use crate::journal::{Item, Journal};
-use crate::model::chat::{Admission, Answer, Root, SessionInfo};
+use crate::journal::{Item, Journal, Listed};
+use crate::model::chat::{Admission, Answer, Root, SessionInfo, Turn};
 use crate::model::plugin::Kind;
 use crate::runtime::port::Prompt as BackendPrompt;
-use crate::services::chat::{ChatError, ChatService, ChatStatus};
+use crate::services::chat::{ChatError, ChatService, ChatStatus, Phase};
 use crate::services::setup::{self, Progress};
 use crate::services::tunnel::Ticket;
 use crate::store::Health;
 use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The service's status passes through one task on its way to the web.
 const SHOWN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The one that ships.
+const EXAMPLE: &str = "chat-echo";
+
+/// Until a backend that was just installed has to be found.
+const FOUND: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The chat service in front of the web.
 pub(super) struct ChatAdapter {
@@ -30,8 +37,14 @@ pub(super) struct ChatAdapter {
     foundation: Arc<Foundation>,
     statuses: Arc<Statuses>,
     chosen: Arc<Chosen>,
-    /// By what the plugin stands among all plugins. Held by a swap: one at a time.
-    shown: Arc<tokio::sync::Mutex<Ticket>>,
+    /// By what the plugins stand among all plugins. Held by a swap: one at a time.
+    shown: Arc<tokio::sync::Mutex<Shown>>,
+}
+
+/// The backend that is wanted, and those that were before: a plugin that was swapped away is still there to be swapped back.
+struct Shown {
+    now: Ticket,
+    before: BTreeMap<String, Ticket>,
 }
 
 /// `chat.main`, in the database.
@@ -62,10 +75,12 @@ impl ChatAdapter {
         let install = Arc::new(watch::Sender::new(offered));
         let (mut status, mut progress) = (chat.status(), install.subscribe());
         let mut health = foundation.store.health();
+        let mut compiling = foundation.compiling();
         let now = backend(
             &status.borrow_and_update(),
             &progress.borrow_and_update(),
             &health.borrow_and_update(),
+            &compiling.borrow_and_update(),
         );
         let (sender, receiver) = watch::channel(now);
         tokio::spawn(async move {
@@ -74,11 +89,13 @@ impl ChatAdapter {
                     changed = status.changed() => if changed.is_err() { return },
                     changed = progress.changed() => if changed.is_err() { return },
                     changed = health.changed() => if changed.is_err() { return },
+                    changed = compiling.changed() => if changed.is_err() { return },
                 }
                 let now = backend(
                     &status.borrow_and_update(),
                     &progress.borrow_and_update(),
                     &health.borrow_and_update(),
+                    &compiling.borrow_and_update(),
                 );
                 sender.send_if_modified(|shown| std::mem::replace(shown, now.clone()) != now);
             }
@@ -91,7 +108,10 @@ impl ChatAdapter {
             foundation,
             statuses,
             chosen,
-            shown: Arc::new(tokio::sync::Mutex::new(shown)),
+            shown: Arc::new(tokio::sync::Mutex::new(Shown {
+                now: shown,
+                before: BTreeMap::new(),
+            })),
         }
     }
 
@@ -118,13 +138,20 @@ impl ChatAdapter {
     }
 }
 
-fn backend(status: &ChatStatus, install: &Install, health: &Health) -> Backend {
+fn backend(status: &ChatStatus, install: &Install, health: &Health, compiling: &[String]) -> Backend {
+    let phase = match &status.phase {
+        // It takes long, and once.
+        Phase::Starting { .. } if compiling.contains(&status.plugin) => Phase::Starting {
+            what: format!("Compiling {}: the first start with this version of it", status.plugin),
+        },
+        phase => phase.clone(),
+    };
     Backend {
         plugin: status.plugin.clone(),
         title: status.title.clone(),
         version: status.version.clone(),
         example: status.example,
-        phase: status.phase.clone(),
+        phase,
         pending: status.pending.clone(),
         missing: status.missing.as_ref().map(|missing| Missing {
             title: missing.title.clone(),
@@ -166,7 +193,7 @@ struct Swapping {
     statuses: Arc<Statuses>,
     chosen: Arc<Chosen>,
     plugin: String,
-    shown: tokio::sync::OwnedMutexGuard<Ticket>,
+    shown: tokio::sync::OwnedMutexGuard<Shown>,
 }
 
 impl Swapping {
@@ -179,16 +206,26 @@ impl Swapping {
         let backend = loaded
             .map_err(|e| ApiError::Unavailable(e.to_string()))?
             .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
-        let ticket = self.statuses.add(Registered::of(&*backend));
+        let ticket = self.statuses.add(Registered::of(&backend));
         let next = crate::services::chat::Backend {
             plugin: plugin.to_owned(),
             backend,
         };
+        let old = self.chat.plugin();
         if let Err(error) = self.chat.swap(next).await {
             self.statuses.remove(ticket);
             return Err(error.into());
         }
-        self.statuses.remove(std::mem::replace(&mut *self.shown, ticket));
+        let gone = std::mem::replace(&mut self.shown.now, ticket);
+        let again = self.shown.before.remove(plugin);
+        let same = if old == plugin {
+            Some(gone)
+        } else {
+            self.shown.before.insert(old, gone)
+        };
+        for ticket in again.into_iter().chain(same) {
+            self.statuses.remove(ticket);
+        }
         let chat = &self.foundation.config.chat;
         if let Err(error) = self.chosen.keep(&place_of(&chat.name), plugin).await {
             tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
@@ -202,7 +239,8 @@ impl ChatAdapter {
     async fn shown(&self) {
         let mut backend = self.backend.clone();
         let service = self.chat.status();
-        let same = backend.wait_for(|shown| shown.phase == service.borrow().phase);
+        let kind = std::mem::discriminant::<Phase>;
+        let same = backend.wait_for(|shown| kind(&shown.phase) == kind(&service.borrow().phase));
         let _ = tokio::time::timeout(SHOWN, same).await;
     }
 }
@@ -210,6 +248,20 @@ impl ChatAdapter {
 impl ChatApi for ChatAdapter {
     fn plugins(&self) -> Vec<String> {
         self.foundation.plugins.of_kind(Kind::Chat)
+    }
+    fn busy(&self) -> usize {
+        let list = self.journal.subscribe_list();
+        let running = list.borrow();
+        let mine = self.chat.plugin();
+        let answers = |listed: &&Listed| matches!(listed.turn, Turn::Running | Turn::Retrying { .. });
+        running
+            .iter()
+            .filter(answers)
+            .filter(|listed| listed.backend == mine)
+            .count()
+    }
+    fn is_example(&self, plugin: &str) -> bool {
+        self.foundation.config.chat.fallback.as_deref() == Some(plugin) || plugin == EXAMPLE
     }
     fn stop(&self) -> Reply<'_, ()> {
         async move {
@@ -343,8 +395,23 @@ impl ChatApi for ChatAdapter {
                 match setup::install_opencode(&data_dir, path.as_deref(), &mut show).await {
                     Ok(program) => {
                         tracing::info!(program = %program.display(), "opencode is installed");
-                        install.send_replace(Install::Offered { label: offer() });
+                        // Not to be offered again while it is looked for.
+                        let what = "installed; opencode is being started".to_owned();
+                        install.send_replace(Install::Running { what });
                         chat.look_again();
+                        let mut status = chat.status();
+                        let found = status.wait_for(|status| status.missing.is_none());
+                        let found = tokio::time::timeout(FOUND, found).await.is_ok();
+                        let label = offer();
+                        install.send_replace(if found {
+                            Install::Offered { label }
+                        } else {
+                            let why = "It was installed, and is not found all the same: what was looked for says more.";
+                            Install::Failed {
+                                why: why.to_owned(),
+                                label,
+                            }
+                        });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "opencode could not be installed");

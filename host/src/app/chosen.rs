@@ -142,7 +142,7 @@ mod tests {
     /// Who serves `tunnel.main` after a restart with the file naming `plugin`.
     async fn after(store: &Store, dir: &std::path::Path, plugin: &str) -> String {
         let config = config(dir, plugin);
-        let catalog = Catalog::new(config.plugins.clone());
+        let catalog = Catalog::new(&config);
         let chosen = Chosen::new(store.clone(), &config);
         chosen.plugin("tunnel.main", Kind::Tunnel, &catalog).await
     }

@@ -3,12 +3,15 @@
 
 use super::catalog::Catalog;
 use crate::builtin;
-use crate::config::resolved::{Config, Source, Tunnel};
+use crate::config::resolved::{Config, Plugin, Source, Tunnel};
+use crate::model::plugin::{Kind, Status};
+use crate::model::trouble::Trouble;
 use crate::outgoing;
 use crate::process::port::Processes;
 use crate::process::{self, Refusing, TableOptions};
+use crate::runtime::late::Late;
 use crate::runtime::port::{AuthProvider, ChatBackend, TunnelProvider};
-use crate::runtime::{Loaded, Runtime, RuntimeOptions};
+use crate::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
 use crate::store::Store;
 use crate::store::lock::Lock;
 use crate::time::{Clock, random_token};
@@ -16,6 +19,7 @@ use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The data directory, for this process alone.
 pub struct Held(Lock);
@@ -34,13 +38,19 @@ impl Held {
     }
 }
 
+/// What this machine makes of the configuration now that counts already. `Err`: a sentence for the operator.
+pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
 pub struct Foundation {
     /// As it was at the start.
     pub config: Config,
     pub plugins: Catalog,
     pub store: Store,
     pub processes: Arc<dyn Processes>,
+    clock: Arc<dyn Clock>,
     runtime: Arc<Runtime>,
+    /// None: what was not fit when the configuration was read stays so.
+    again: Option<Again>,
     _held: Option<Held>,
 }
 
@@ -49,7 +59,12 @@ impl Foundation {
     ///
     /// # Errors
     /// The database cannot be opened, or the machine cannot run plugins.
-    pub fn open(config: Config, clock: Arc<dyn Clock>, held: Option<Held>) -> anyhow::Result<Self> {
+    pub fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        held: Option<Held>,
+        again: Option<Again>,
+    ) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
         let processes: Arc<dyn Processes> = if held.is_some() {
             process::open(TableOptions {
@@ -67,17 +82,19 @@ impl Foundation {
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
             cache_in: config.data_dir.clone(),
-            clock,
+            clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(outgoing::Client::new()),
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
-            plugins: Catalog::new(config.plugins.clone()),
+            plugins: Catalog::new(&config),
             config,
             store,
             processes,
+            clock,
             runtime,
+            again,
             _held: held,
         })
     }
@@ -105,17 +122,19 @@ impl Foundation {
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
             cache_in: cache_in.to_owned(),
-            clock,
+            clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(outgoing::Client::new()),
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
-            plugins: Catalog::new(config.plugins.clone()),
+            plugins: Catalog::new(&config),
             config,
             store,
             processes,
+            clock,
             runtime,
+            again: None,
             _held: None,
         })
     }
@@ -147,19 +166,142 @@ impl Foundation {
             .with_context(|| of(&tunnel.plugin))
     }
 
-    fn load(&self, name: &str) -> anyhow::Result<Loaded> {
-        let plugin = self
-            .plugins
+    /// # Errors
+    /// Why the component of this plugin would not load.
+    pub fn would_load(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        self.runtime.would_load(plugin)
+    }
+
+    /// A chat backend that is loaded by and by.
+    pub fn late_chat(self: &Arc<Self>, name: &str) -> Arc<Late<dyn ChatBackend>> {
+        let order = "nexus chat start";
+        self.late(name, Kind::Chat, order, |foundation, name, status| {
+            let loaded = foundation.load(name)?;
+            let workspace = foundation.config.chat.workspace.clone();
+            let chat = foundation.runtime.chat_shown(loaded, workspace, status);
+            chat.with_context(|| of(name))
+        })
+    }
+
+    /// A tunnel's plugin that is loaded by and by. `barred`: why no tunnel may open, while that is so.
+    pub fn late_tunnel(
+        self: &Arc<Self>,
+        tunnel: &Tunnel,
+        barred: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Arc<Late<dyn TunnelProvider>> {
+        let (order, owner) = (format!("nexus tunnel start {}", tunnel.name), tunnel.process_owner());
+        self.late(&tunnel.plugin, Kind::Tunnel, &order, move |foundation, name, status| {
+            if let Some(why) = barred() {
+                return Err(Barred(why).into());
+            }
+            let loaded = foundation.load(name)?;
+            let tunnel = foundation.runtime.tunnel_shown(loaded, owner.clone(), status);
+            tunnel.with_context(|| of(name))
+        })
+    }
+
+    /// `order`: what starts it, once the cause is gone.
+    fn late<P: crate::runtime::port::Supervised + ?Sized>(
+        self: &Arc<Self>,
+        name: &str,
+        kind: Kind,
+        order: &str,
+        load: impl Fn(&Self, &str, watch::Sender<Status>) -> anyhow::Result<Arc<P>> + Send + Sync + 'static,
+    ) -> Arc<Late<P>> {
+        let (foundation, owned, order) = (Arc::clone(self), name.to_owned(), order.to_owned());
+        let load = move |status| {
+            let loaded = load(&foundation, &owned, status);
+            loaded.map_err(|error| foundation.unloadable(&owned, &order, &error))
+        };
+        Arc::new(Late::new(name, kind, Arc::clone(&self.clock), Box::new(load)))
+    }
+
+    /// Why a plugin cannot be loaded, and what to do. `order`: what starts it then.
+    pub fn unloadable(&self, name: &str, order: &str, error: &anyhow::Error) -> Trouble {
+        let known = self
+            .config
+            .broken
             .get(name)
-            .with_context(|| format!("the configuration has no plugin `{name}`"))?;
+            .filter(|_| self.plugins.get(name).is_none());
+        let fix = known.and_then(|broken| broken.trouble.fix.clone());
+        let fix = fix.unwrap_or_else(|| match self.plugins.get(name).map(|plugin| plugin.source) {
+            Some(Source::File(path)) => format!(
+                "put a component that this nexus can load at {} (nexus plugin check says why one is none)",
+                path.display()
+            ),
+            _ => "install this nexus again".to_owned(),
+        });
+        Trouble {
+            part: format!("plugin {name}"),
+            // The part is named beside it.
+            why: sentence(&error.root_cause().to_string()),
+            fix: Some(format!("{fix}\nThen: {order}")),
+        }
+    }
+
+    /// The names of the plugins that are being compiled.
+    pub fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        self.runtime.compiling()
+    }
+
+    fn load(&self, name: &str) -> anyhow::Result<Loaded> {
+        let plugin = self.plugin(name)?;
         let shipped = match plugin.source {
             Source::Builtin => builtin::builtin(name),
             Source::File(_) => None,
         };
         self.runtime.load(&plugin, shipped).with_context(|| of(name))
     }
+
+    fn plugin(&self, name: &str) -> anyhow::Result<Plugin> {
+        if let Some(plugin) = self.plugins.get(name) {
+            return Ok(plugin);
+        }
+        let Some(broken) = self.config.broken.get(name) else {
+            anyhow::bail!("the configuration has no plugin `{name}`");
+        };
+        let Some(again) = &self.again else {
+            anyhow::bail!("{}", broken.trouble.why);
+        };
+        // It may be fit by now. What the file says since then does not count here: it waits to be confirmed.
+        let config = again().map_err(anyhow::Error::msg)?;
+        if let Some(still) = config.broken.get(name) {
+            anyhow::bail!("{}", still.trouble.why);
+        }
+        let plugin = config.plugins.get(name).with_context(|| broken.trouble.why.clone())?;
+        if broken.digest.is_some() && broken.digest != plugin.digest {
+            anyhow::bail!(
+                "The component of {name} is another one than when the configuration was read, and was not granted \
+                 anything. Confirm it on the status page, or start Nexus again."
+            );
+        }
+        tracing::info!(
+            target: "audit",
+            event = "plugin-found",
+            plugin = name,
+            digest = plugin.digest,
+            "a plugin that was not fit at the start is fit now, and is loaded"
+        );
+        self.plugins.insert(plugin.clone());
+        Ok(plugin.clone())
+    }
 }
+
+/// It is no matter of the plugin itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Barred(String);
 
 fn of(plugin: &str) -> String {
     format!("plugin {plugin}")
+}
+
+/// With a full stop.
+fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '!', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
 }

@@ -6,16 +6,21 @@ mod catalog;
 mod chat;
 mod chosen;
 mod foundation;
+mod loads;
+mod no_login;
 mod notify;
 mod reload;
 mod status;
 mod tunnels;
 
-pub use foundation::{Foundation, Held};
+pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
 use crate::config::resolved::Config;
+use crate::limits;
 use crate::model::plugin::Kind;
+use crate::model::trouble::Trouble;
+use crate::runtime::port::AuthProvider;
 use crate::services::activity::ActivityLog;
 use crate::services::auth::AuthService;
 use crate::services::chat::{Backend, ChatService, ChatStatus};
@@ -23,12 +28,13 @@ use crate::services::reload::ReloadService;
 use crate::services::tunnel::{self, TunnelService};
 use crate::services::{self, StopProcesses};
 use crate::time::{Clock, SystemClock};
-use crate::limits;
 use crate::web::port::Services;
-use crate::web::{Ingress, WebState, serve};
+use crate::web::starting::Front;
+use crate::web::{Ingress, WebState, serve_app};
 use anyhow::Context as _;
+use loads::Loads;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -36,44 +42,101 @@ use tokio_util::sync::CancellationToken;
 
 /// How often this host looks whether an account was made by `nexus user add`, while there is none.
 const ACCOUNT_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
+/// How often a listener for the metrics whose address is taken is tried again.
+const METRICS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// How often expired logins are swept out.
 const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A running Nexus.
 pub struct App {
-    foundation: Arc<Foundation>,
+    behind: Behind,
+    doors: Doors,
+}
+
+/// The ways in.
+struct Doors {
     address: SocketAddr,
-    setup_link: Option<String>,
-    tunnels: Arc<TunnelService>,
-    chat: Arc<ChatService>,
-    activity: Arc<ActivityLog>,
     /// Ends the page's listener and all live sockets.
     closing: CancellationToken,
     page: JoinHandle<()>,
     control: Option<JoinHandle<()>>,
+}
+
+impl Doors {
+    async fn close(self) {
+        self.closing.cancel();
+        let _ = self.page.await;
+        if let Some(control) = self.control {
+            let _ = control.await;
+        }
+    }
+}
+
+/// What is behind them.
+struct Behind {
+    foundation: Arc<Foundation>,
+    setup_link: Option<String>,
+    tunnels: Arc<TunnelService>,
+    chat: Arc<ChatService>,
+    activity: Arc<ActivityLog>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl App {
-    /// Binds the page's address, loads the plugins and starts the services. When it returns the page answers; the
-    /// backend may still be starting.
+    /// Opens the listeners, which say from then on that Nexus starts; loads the login plugin and starts the services. When
+    /// it returns the page answers, and one can log in if that plugin is fit; the other plugins may still be loading, and
+    /// what cannot be loaded has failed alone.
     ///
     /// # Errors
-    /// The data directory is in use, the address is taken, a plugin cannot be loaded.
-    pub async fn start(config: Config, rereading: Rereading) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    /// The data directory is in use or cannot be written, the address is taken.
+    pub async fn start(config: Config, rereading: Rereading, front: Front) -> anyhow::Result<Self> {
         let mut held = Held::take(&config.data_dir)?;
         let listener = bind(config.web.listen).await?;
         let address = listener.local_addr()?;
-        held.listening(address)?;
-        let figures = match &config.metrics {
-            Some(metrics) => Some(bind_metrics(metrics.listen).await?),
-            None => None,
+        let closing = CancellationToken::new();
+        let ingress = Ingress::Local {
+            hosts: config.web.hosts.clone(),
+            public_url: config.web.public_url.clone(),
         };
-        let foundation = Arc::new(Foundation::open(config, Arc::clone(&clock), Some(held))?);
-        let config = &foundation.config;
+        let page = tokio::spawn(serve_app(listener, ingress, front.page(), closing.clone()));
+        // Before it is said where it listens: who finds an address and no socket may say that somebody removed it.
+        let control = control(&config.data_dir, &front, &closing);
+        held.listening(address)?;
+        let doors = Doors {
+            address,
+            closing,
+            page,
+            control,
+        };
+        match Self::behind(config, rereading, &front, held, &doors).await {
+            Ok(behind) => Ok(Self { behind, doors }),
+            Err(error) => {
+                doors.close().await;
+                Err(error)
+            }
+        }
+    }
 
-        let provider = foundation.auth()?;
+    /// Everything behind the listeners.
+    async fn behind(
+        config: Config,
+        rereading: Rereading,
+        front: &Front,
+        held: Held,
+        doors: &Doors,
+    ) -> anyhow::Result<Behind> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (again, now) = (Arc::clone(&rereading.again), Arc::clone(&clock));
+        let open = move || Foundation::open(config, now, Some(held), Some(again));
+        let foundation = Arc::new(tokio::task::spawn_blocking(open).await??);
+        let config = &foundation.config;
+        let loads = Arc::new(Loads::new(foundation.compiling()));
+        let doing = Arc::clone(&loads);
+        front.doing(move || doing.text().unwrap_or_else(|| "loading the plugins".to_owned()));
+        loads.expect(2 + config.tunnels.len() + usize::from(config.chat.fallback.is_some()));
+
+        let (provider, no_login) = login(&foundation).await?;
+        loads.one_more();
         let auth = AuthService::open(
             Arc::clone(&provider),
             foundation.store.clone(),
@@ -82,30 +145,35 @@ impl App {
         )
         .await?;
         let auth = Arc::new(auth);
-        let setup_token = auth.setup_link_token().await?;
+        let setup_open = auth.setup_open().await?;
+        let setup_token = if no_login.is_some() {
+            None
+        } else {
+            auth.setup_link_token().await?
+        };
 
         let chosen = Arc::new(chosen::Chosen::new(foundation.store.clone(), config));
         let place = chat::place_of(&config.chat.name);
         let chat_plugin = chosen.plugin(&place, Kind::Chat, &foundation.plugins).await;
-        let primary = foundation.chat(&chat_plugin)?;
-        let fallback = match config.chat.fallback.as_deref().filter(|name| *name != chat_plugin) {
-            Some(name) => Some(Backend {
-                plugin: name.to_owned(),
-                backend: foundation.chat(name)?,
-            }),
-            None => None,
-        };
         let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
-        let statuses = status::Statuses::new(config, Arc::clone(&activity), Arc::clone(&foundation.processes));
-        let login = status::Registered {
+        let statuses = status::Statuses::new(
+            config,
+            Arc::clone(&activity),
+            Arc::clone(&foundation.processes),
+            Arc::clone(&loads),
+        );
+        statuses.add(status::Registered {
             status: provider.changes(),
-            measured: provider.measured(),
+            measured: status::counted(provider.measured()),
             tunnel: None,
-        };
-        statuses.add(login);
-        let chat_shown = statuses.add(status::Registered::of(&*primary));
+        });
+        let primary = chat_backend(&foundation, &loads, &chat_plugin);
+        let chat_shown = statuses.add(status::Registered::of(&primary.backend));
+        let fallback = config.chat.fallback.as_deref().filter(|name| *name != chat_plugin);
+        loads.expect(2 + config.tunnels.len() + usize::from(fallback.is_some()));
+        let fallback = fallback.map(|name| chat_backend(&foundation, &loads, name));
         if let Some(fallback) = &fallback {
-            statuses.add(status::Registered::of(&*fallback.backend));
+            statuses.add(status::Registered::of(&fallback.backend));
         }
         let wanted = tunnels::Wanted::new(
             foundation.store.clone(),
@@ -115,21 +183,18 @@ impl App {
         let loading = Arc::new(tunnels::Loading {
             foundation: Arc::clone(&foundation),
             statuses: Arc::clone(&statuses),
+            barred: no_login.map(|trouble| format!("no tunnel opens while nobody can log in: the {trouble}")),
         });
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
             let place = tunnels::place_of(&tunnel.name);
             let plugin = chosen.plugin(&place, Kind::Tunnel, &foundation.plugins).await;
             let config = tunnels::resolved_with(tunnel, plugin);
-            let provided = loading.now(&config)?;
+            let provided = loading.late(&config, &loads);
             specs.push(tunnel::Spec { config, provided });
         }
 
         let journal = crate::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
-        let backend = Backend {
-            plugin: chat_plugin,
-            backend: primary,
-        };
         let processes = Arc::clone(&foundation.processes);
         let stop_processes: StopProcesses = Arc::new(move |owner: String| {
             let processes = Arc::clone(&processes);
@@ -141,14 +206,14 @@ impl App {
             activity: Arc::<ActivityLog>::clone(&activity),
             clock: Arc::clone(&clock),
         };
-        let chat = Arc::new(ChatService::start(backend, fallback, parts));
+        let chat = Arc::new(ChatService::start(primary, fallback, parts));
 
-        let (has_account, account_seen) = watch::channel(setup_token.is_none());
+        let (has_account, account_seen) = watch::channel(!setup_open);
         let has_account = Arc::new(has_account);
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
-        let web_cell = Arc::new(OnceLock::new());
+        let (web_made, web_cell) = watch::channel(None);
         let parts = tunnel::Parts {
-            ingress: Arc::new(tunnels::PageIngress::new(Arc::clone(&web_cell))),
+            ingress: Arc::new(tunnels::PageIngress::new(web_cell)),
             has_account: account_seen,
             wanted: Arc::new(wanted),
             providers: loading,
@@ -159,19 +224,23 @@ impl App {
         };
         let tunnels = Arc::new(TunnelService::start(specs, parts).await?);
 
-        let notices = match &config.notify {
-            Some(wanted) => {
-                let watched = notify::Watched {
-                    tunnels: tunnels.statuses(),
-                    chat: chat.status(),
-                    plugins: crate::web::port::StatusApi::plugins(&*statuses),
-                    lockouts: auth.lockouts(),
-                };
-                let started = notify::start(wanted, watched, &foundation.processes, Arc::clone(&clock))?;
-                Some(started)
+        let mut tasks: Vec<JoinHandle<()>> = Vec::new();
+        if let Some(wanted) = &config.notify {
+            let watched = notify::Watched {
+                tunnels: tunnels.statuses(),
+                chat: chat.status(),
+                plugins: crate::web::port::StatusApi::plugins(&*statuses),
+                lockouts: auth.lockouts(),
+            };
+            match notify::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
+                Ok(started) => tasks.push(started),
+                Err(error) => statuses.trouble(Trouble::new(
+                    "notify",
+                    format!("{error:#}"),
+                    "correct [notify], and start Nexus again",
+                )),
             }
-            None => None,
-        };
+        }
 
         let chats = Arc::new(chat::ChatAdapter::start(
             Arc::clone(&chat),
@@ -209,96 +278,78 @@ impl App {
                 service: Arc::clone(&tunnels),
                 foundation: Arc::clone(&foundation),
             }),
-            status: statuses,
+            status: Arc::<status::Statuses>::clone(&statuses),
             config: Arc::new(reload::ConfigAdapter(Arc::new(reloads))),
         };
         let web = WebState::new(services, Arc::clone(&clock));
-        let _ = web_cell.set(web.clone());
-        let closing = CancellationToken::new();
-        let ingress = Ingress::Local {
-            hosts: config.web.hosts.clone(),
-            public_url: config.web.public_url.clone(),
-        };
-        let control = control(&config.data_dir, &web, &closing);
-        let mut tasks: Vec<JoinHandle<()>> = notices.into_iter().collect();
-        if let Some(figures) = figures {
-            tracing::info!("metrics on http://{}/metrics", figures.local_addr()?);
-            tasks.push(tokio::spawn(crate::web::metrics::serve(
-                figures,
-                web.clone(),
-                closing.clone(),
-            )));
+        web_made.send_replace(Some(web.clone()));
+        front.ready(web.clone());
+        if let Some(metrics) = &config.metrics {
+            let closing = doors.closing.clone();
+            tasks.push(tokio::spawn(metrics_page(metrics.listen, web, statuses, closing)));
         }
-        let page = tokio::spawn(serve(listener, ingress, web, closing.clone()));
         tasks.extend([
             tokio::spawn(look_for_account(Arc::clone(&auth), has_account)),
             tokio::spawn(sweep(auth)),
         ]);
-        Ok(Self {
-            setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(address))),
+        Ok(Behind {
+            setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(doors.address))),
             foundation,
-            address,
             tunnels,
             chat,
             activity,
-            closing,
-            page,
-            control,
             tasks,
         })
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.doors.address
     }
 
     /// For the terminal, and nowhere else; none once an account exists.
     pub fn setup_link(&self) -> Option<&str> {
-        self.setup_link.as_deref()
+        self.behind.setup_link.as_deref()
     }
 
     /// The chat backend as people see it; changes are seen at once.
     pub fn chat_status(&self) -> watch::Receiver<ChatStatus> {
-        self.chat.status()
+        self.behind.chat.status()
     }
 
     /// The tunnels as people see them; changes are seen at once.
     pub fn tunnel_statuses(&self) -> watch::Receiver<Vec<crate::model::tunnel::Status>> {
-        self.tunnels.statuses()
+        self.behind.tunnels.statuses()
     }
 
     pub fn data_dir(&self) -> &std::path::Path {
-        &self.foundation.config.data_dir
+        &self.behind.foundation.config.data_dir
     }
 
     /// Closes the tunnels, then the page, then every child process, each in its own order. Bounded.
     pub async fn stop(self) {
+        let Self { behind, doors } = self;
         let orderly = async {
-            self.tunnels.shutdown().await;
-            self.closing.cancel();
-            let _ = self.page.await;
-            if let Some(control) = self.control {
-                let _ = control.await;
-            }
-            self.chat.end();
-            self.foundation.processes.stop_all(None).await;
-            self.activity.flush().await;
+            behind.tunnels.shutdown().await;
+            doors.close().await;
+            behind.chat.end();
+            behind.foundation.processes.stop_all(None).await;
+            behind.activity.flush().await;
         };
         if tokio::time::timeout(limits::SHUTDOWN, orderly).await.is_err() {
             tracing::warn!("not everything stopped in time; what is left is killed");
         }
-        self.tasks.iter().for_each(JoinHandle::abort);
+        behind.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
 /// The way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
-fn control(data_dir: &std::path::Path, web: &WebState, closing: &CancellationToken) -> Option<JoinHandle<()>> {
+fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
     match crate::web::control::bind(data_dir) {
         Ok((listener, path)) => Some(tokio::spawn(crate::web::control::serve_control(
             listener,
             path,
-            web.clone(),
+            front.operator(),
             closing.clone(),
         ))),
         Err(error) => {
@@ -309,7 +360,7 @@ fn control(data_dir: &std::path::Path, web: &WebState, closing: &CancellationTok
 }
 
 #[cfg(not(unix))]
-fn control(_: &std::path::Path, _: &WebState, _: &CancellationToken) -> Option<JoinHandle<()>> {
+fn control(_: &std::path::Path, _: &Front, _: &CancellationToken) -> Option<JoinHandle<()>> {
     None
 }
 
@@ -322,13 +373,60 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-async fn bind_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "cannot listen on {address} for the metrics: is another program there? Choose another address with `listen` in \
-             [metrics], or leave it out for none"
-        )
-    })
+/// The login plugin; where it cannot be loaded one that lets nobody in, and why that is.
+async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProvider>, Option<Trouble>)> {
+    let loading = Arc::clone(foundation);
+    let loaded = tokio::task::spawn_blocking(move || loading.auth()).await?;
+    let error = match loaded {
+        Ok(provider) => return Ok((provider, None)),
+        Err(error) => error,
+    };
+    let name = &foundation.config.auth.plugin;
+    let trouble = foundation.unloadable(name, "start Nexus again", &error);
+    tracing::error!(plugin = name, "nobody can log in: {trouble}");
+    let nobody = no_login::NoLogin::new(name, &trouble, SystemClock.now());
+    Ok((Arc::new(nobody), Some(trouble)))
+}
+
+fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<Loads>, plugin: &str) -> Backend {
+    let backend = foundation.late_chat(plugin);
+    backend.prepare(loads.begin());
+    Backend {
+        plugin: plugin.to_owned(),
+        backend,
+    }
+}
+
+/// Figures for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
+async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<status::Statuses>, closing: CancellationToken) {
+    const PART: &str = "metrics";
+    let mut said = false;
+    let listener = loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => break listener,
+            Err(error) => {
+                let trouble = Trouble::new(
+                    PART,
+                    format!(
+                        "cannot listen on {address}: {error}. It is tried again every {} s.",
+                        METRICS_AGAIN.as_secs()
+                    ),
+                    "stop the program that is there, choose another address with `listen` in [metrics], or leave [metrics] out",
+                );
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!("{trouble}");
+                    statuses.trouble(trouble);
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(METRICS_AGAIN) => {}
+            () = closing.cancelled() => return,
+        }
+    };
+    statuses.no_trouble(PART);
+    tracing::info!("metrics on http://{}/metrics", listener.local_addr().unwrap_or(address));
+    crate::web::metrics::serve(listener, web, closing).await;
 }
 
 /// How a browser on this machine reaches an address, which may be `0.0.0.0`.

@@ -1,6 +1,7 @@
 //! Who is told, and of what: the ways of `[notify]`, and the services that are watched for it.
 
 use crate::config::resolved::Notify;
+use crate::limits;
 use crate::model::notice::{Kind, Notice};
 use crate::model::{plugin, tunnel};
 use crate::outgoing::webhook::Webhook;
@@ -9,7 +10,6 @@ use crate::services::auth::Lockout;
 use crate::services::chat::ChatStatus;
 use crate::services::notify::{Notifier, Way, look};
 use crate::time::Clock;
-use crate::limits;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::path::PathBuf;

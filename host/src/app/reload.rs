@@ -2,7 +2,7 @@
 
 use super::chat::{self, ChatAdapter};
 use super::chosen::Chosen;
-use super::foundation::Foundation;
+use super::foundation::{Again, Foundation};
 use super::tunnels;
 use crate::config::resolved::{Config, Plugin, Tunnel};
 use crate::model::reload::Pending;
@@ -23,6 +23,8 @@ pub struct Rereading {
     pub file: Option<PathBuf>,
     /// Reads and checks it as at the start.
     pub read: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+    /// What this machine makes now of the configuration as it was at the start.
+    pub again: Again,
     /// Gives the log another filter.
     pub filter: SetFilter,
 }
@@ -40,7 +42,20 @@ pub(super) struct Running {
 
 impl Host for Running {
     fn read(&self) -> Result<Config, String> {
-        (self.rereading.read)()
+        let config = (self.rereading.read)()?;
+        // What serves and is not fit any more (a component in the middle of being written) is no change to be offered;
+        // what was not fit before keeps nothing from counting.
+        let worse = config
+            .broken
+            .iter()
+            .find(|(name, _)| self.foundation.plugins.get(name).is_some());
+        match worse {
+            Some((_, broken)) => Err(broken.report.clone()),
+            None => Ok(config),
+        }
+    }
+    fn would_load(&self, plugin: &Plugin) -> Result<(), String> {
+        self.foundation.would_load(plugin).map_err(|why| why.to_string())
     }
     fn file_says(&self, config: &Config) {
         self.chosen.file_says(config);

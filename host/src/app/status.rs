@@ -1,11 +1,13 @@
 //! The plugins' states, as one list.
 
+use super::loads::Loads;
 use crate::config::default_place;
 use crate::config::resolved::Config;
 use crate::logfile::{Filter, Line, plain, recent};
 use crate::model::activity::{Activity as _, Tone};
 use crate::model::log::{About, LogLine};
-use crate::model::plugin::{Details, Process, State, Status};
+use crate::model::plugin::{Details, Kind, Process, State, Status};
+use crate::model::trouble::Trouble;
 use crate::process::port::{Info, Processes, Usage};
 use crate::runtime::port::{Measured, Supervised};
 use crate::services::activity::{ActivityLog, Recent};
@@ -31,6 +33,9 @@ pub(super) struct Statuses {
     log: Option<PathBuf>,
     /// The log is read once at a time.
     reading: tokio::sync::Mutex<()>,
+    loads: Arc<Loads>,
+    /// What does not work, besides plugins and tunnels.
+    troubles: Mutex<Vec<Trouble>>,
 }
 
 fn shown(line: &Line) -> LogLine {
@@ -58,23 +63,37 @@ struct Source {
 #[derive(Clone)]
 pub(super) struct Registered {
     pub(super) status: watch::Receiver<Status>,
-    pub(super) measured: Option<Arc<Measured>>,
+    pub(super) measured: Count,
     /// The tunnel that it serves.
     pub(super) tunnel: Option<String>,
 }
 
+/// What was counted of a plugin, once it is loaded.
+pub(super) type Count = Arc<dyn Fn() -> Option<Arc<Measured>> + Send + Sync>;
+
+pub(super) fn counted(measured: Option<Arc<Measured>>) -> Count {
+    Arc::new(move || measured.clone())
+}
+
 impl Registered {
-    pub(super) fn of(plugin: &(impl Supervised + ?Sized)) -> Self {
+    pub(super) fn of<P: Supervised + ?Sized>(plugin: &Arc<P>) -> Self {
+        // It is shown for as long as it is there, and not the other way round.
+        let there = Arc::downgrade(plugin);
         Self {
             status: plugin.status(),
-            measured: plugin.measured(),
+            measured: Arc::new(move || there.upgrade()?.measured()),
             tunnel: None,
         }
     }
 }
 
 impl Statuses {
-    pub(super) fn new(config: &Config, activity: Arc<ActivityLog>, processes: Arc<dyn Processes>) -> Arc<Self> {
+    pub(super) fn new(
+        config: &Config,
+        activity: Arc<ActivityLog>,
+        processes: Arc<dyn Processes>,
+        loads: Arc<Loads>,
+    ) -> Arc<Self> {
         let file = config.file.clone().or_else(default_place);
         Arc::new(Self {
             list: watch::Sender::default(),
@@ -86,7 +105,27 @@ impl Statuses {
             workspace: config.chat.workspace.display().to_string(),
             log: config.log.file.as_ref().map(|file| file.path.clone()),
             reading: tokio::sync::Mutex::default(),
+            loads,
+            troubles: Mutex::new(config.troubles.clone()),
         })
+    }
+
+    /// A part does not work, while the rest does.
+    pub(super) fn trouble(&self, trouble: Trouble) {
+        self.activity
+            .note(&trouble.part, Tone::Bad, &format!("failed: {}", trouble.why));
+        self.troubles_now().push(trouble);
+        self.publish(&self.sources());
+    }
+
+    /// It does.
+    pub(super) fn no_trouble(&self, part: &str) {
+        self.troubles_now().retain(|trouble| trouble.part != part);
+        self.publish(&self.sources());
+    }
+
+    fn troubles_now(&self) -> MutexGuard<'_, Vec<Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A plugin that serves from now on. One that serves two tunnels has an instance for each, and stands here twice.
@@ -136,19 +175,35 @@ impl Statuses {
     }
 
     fn publish(&self, sources: &[Source]) {
-        let list = sources
-            .iter()
-            .map(|source| source.plugin.status.borrow().clone())
-            .collect();
-        self.list.send_replace(list);
+        let list = listed(sources);
+        self.list
+            .send_replace(list.map(|source| source.plugin.status.borrow().clone()).collect());
     }
+}
+
+/// A chat plugin stands once in the list, however often it was given the chat: as the backend, the fallback, or as what it
+/// was before a swap. Shown is the one that does something, or else the newest.
+fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
+    let rests = |source: &Source| source.plugin.status.borrow().state == State::Stopped;
+    let name = |source: &Source| {
+        let status = source.plugin.status.borrow();
+        (status.kind == Kind::Chat).then(|| status.name.clone())
+    };
+    sources.iter().enumerate().filter_map(move |(at, source)| {
+        let Some(own) = name(source) else { return Some(source) };
+        let same = |other: &&Source| name(other).as_ref() == Some(&own);
+        let first = sources.iter().position(|other| same(&other)) == Some(at);
+        let shown = || sources.iter().rfind(|other| same(other) && !rests(other));
+        let newest = || sources.iter().rfind(same);
+        if first { shown().or_else(newest) } else { None }
+    })
 }
 
 /// What is worth a line.
 fn event(state: &State) -> Option<(Tone, String)> {
     match state {
         State::Restarting { cause, .. } => Some((Tone::Busy, format!("fell, and is started again: {cause}"))),
-        State::Failed { cause } => Some((Tone::Bad, format!("fell too often, and waits for you: {cause}"))),
+        State::Failed { cause } => Some((Tone::Bad, format!("failed, and waits for you: {cause}"))),
         State::Stopped | State::Starting | State::Running => None,
     }
 }
@@ -156,7 +211,7 @@ fn event(state: &State) -> Option<(Tone, String)> {
 impl Registered {
     /// None: whatever runs it counts nothing.
     fn details(&self, processes: &[(Info, Option<Usage>)]) -> Option<Details> {
-        let measured = self.measured.as_ref()?;
+        let measured = (self.measured)()?;
         let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner);
         let own = own.map(|(info, usage)| Process {
             name: info.key.name.clone(),
@@ -184,9 +239,15 @@ impl StatusApi for Statuses {
     }
     fn details(&self) -> Vec<Details> {
         // Not under the lock: the disk may be slow.
-        let plugins: Vec<Registered> = self.sources().iter().map(|source| source.plugin.clone()).collect();
+        let plugins: Vec<Registered> = listed(&self.sources()).map(|source| source.plugin.clone()).collect();
         let processes = self.processes.usage();
         plugins.iter().filter_map(|plugin| plugin.details(&processes)).collect()
+    }
+    fn starting(&self) -> Option<String> {
+        self.loads.text()
+    }
+    fn troubles(&self) -> Vec<Trouble> {
+        self.troubles_now().clone()
     }
     fn activity(&self) -> watch::Receiver<Recent> {
         self.activity.recent()

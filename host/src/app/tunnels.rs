@@ -2,11 +2,13 @@
 
 use super::chosen::Chosen;
 use super::foundation::Foundation;
+use super::loads::Loads;
 use super::status::{Registered, Statuses};
 use crate::config::resolved;
 use crate::model::plugin::Kind;
 use crate::model::tunnel::Status;
 use crate::outgoing::probe::{Challenge, Probe, Target};
+use crate::runtime::port::TunnelProvider;
 use crate::services::tunnel::{
     Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Provided, Providers, Swapped, Ticket,
     TunnelError, TunnelService, WantedStore,
@@ -17,7 +19,7 @@ use crate::web::{Ingress, WebState, serve};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -60,6 +62,8 @@ impl TunnelApi for TunnelAdapter {
 pub(super) struct Loading {
     pub(super) foundation: Arc<Foundation>,
     pub(super) statuses: Arc<Statuses>,
+    /// Why no tunnel may open.
+    pub(super) barred: Option<String>,
 }
 
 /// A tunnel of the configuration, served by the plugin that it is given to.
@@ -71,14 +75,28 @@ pub(super) fn resolved_with(tunnel: &resolved::Tunnel, plugin: String) -> resolv
 }
 
 impl Loading {
-    /// Compiles the plugin where that was not done yet: no work for a thread of the runtime, but at the start.
-    pub(super) fn now(&self, tunnel: &resolved::Tunnel) -> anyhow::Result<Provided> {
-        let provider = self.foundation.tunnel(tunnel)?;
+    /// At the start: loaded by and by, and no reason to wait.
+    pub(super) fn late(&self, tunnel: &resolved::Tunnel, loads: &Arc<Loads>) -> Provided {
+        let barred = self.barred.clone();
+        let provider = self.foundation.late_tunnel(tunnel, move || barred.clone());
+        provider.prepare(loads.begin());
+        self.shown(tunnel, provider)
+    }
+
+    /// Compiles the plugin where that was not done yet: no work for a thread of the runtime.
+    fn now(&self, tunnel: &resolved::Tunnel) -> anyhow::Result<Provided> {
+        if let Some(why) = &self.barred {
+            anyhow::bail!("{why}");
+        }
+        Ok(self.shown(tunnel, self.foundation.tunnel(tunnel)?))
+    }
+
+    fn shown(&self, tunnel: &resolved::Tunnel, provider: Arc<dyn TunnelProvider>) -> Provided {
         let ticket = self.statuses.add(Registered {
             tunnel: Some(tunnel.name.clone()),
-            ..Registered::of(&*provider)
+            ..Registered::of(&provider)
         });
-        Ok(Provided { provider, ticket })
+        Provided { provider, ticket }
     }
 }
 
@@ -168,8 +186,15 @@ impl WantedStore for Wanted {
         async move {
             let mut wanted = BTreeMap::new();
             for name in &self.tunnels {
-                if let Some(is) = self.store.flag(&flag(name)).await.map_err(|e| e.to_string())? {
-                    wanted.insert(name.clone(), is);
+                match self.store.flag(&flag(name)).await {
+                    Ok(Some(is)) => drop(wanted.insert(name.clone(), is)),
+                    Ok(None) => {}
+                    // One that stays closed can be opened; all that stay closed with it would be a host that does not start.
+                    Err(error) => tracing::warn!(
+                        tunnel = name,
+                        %error,
+                        "it cannot be read whether the tunnel was open: it stays closed until it is started"
+                    ),
                 }
             }
             Ok(wanted)
@@ -191,11 +216,11 @@ impl WantedStore for Wanted {
 }
 
 /// Serves the page on a tunnel's own listener.
-pub(super) struct PageIngress(Arc<OnceLock<WebState>>);
+pub(super) struct PageIngress(watch::Receiver<Option<WebState>>);
 
 impl PageIngress {
-    /// `web` is filled before any account can be found to exist, and so before a tunnel opens.
-    pub(super) fn new(web: Arc<OnceLock<WebState>>) -> Self {
+    /// `web` is filled as soon as there is a page.
+    pub(super) fn new(web: watch::Receiver<Option<WebState>>) -> Self {
         Self(web)
     }
 }
@@ -204,12 +229,10 @@ impl TunnelIngress for PageIngress {
     fn open<'a>(&'a self, tunnel: &'a str, info: IngressInfo) -> BoxFuture<'a, Result<IngressHandle, String>> {
         async move {
             // A tunnel that was open before the restart may be quicker than the page by a moment.
-            let web = loop {
-                match self.0.get() {
-                    Some(web) => break web.clone(),
-                    None => tokio::task::yield_now().await,
-                }
-            };
+            let mut made = self.0.clone();
+            let made = made.wait_for(Option::is_some).await;
+            let web = made.ok().and_then(|web| web.clone());
+            let web = web.ok_or("Nexus did not start, so there is no page")?;
             let ingress = Ingress::Tunnel {
                 name: tunnel.to_owned(),
                 hosts: info.hosts,

@@ -71,12 +71,15 @@ fn check_path(text: &str) -> Result<(), String> {
     if text.is_empty() || !plain || text.contains('\\') || text.ends_with('/') || text.contains("//") {
         return Err(format!(
             "`{}` is no plain path below the data directory",
-            text.escape_debug()
+            nexus_plugin_api::text::literal(text)
         ));
     }
     let first = text.split('/').next().unwrap_or_default();
     if left_out(first) && text != crate::store::snapshot::NAME {
-        return Err(format!("`{}` never belongs to a backup", text.escape_debug()));
+        return Err(format!(
+            "`{}` never belongs to a backup",
+            nexus_plugin_api::text::literal(text)
+        ));
     }
     Ok(())
 }

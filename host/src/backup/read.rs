@@ -99,7 +99,7 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         check_path(&entry.path).map_err(anyhow::Error::msg)?;
         total = total.saturating_add(entry.bytes);
         if expected.insert(entry.path.clone(), entry).is_some() {
-            bail!("its manifest lists {} twice", entry.path);
+            bail!("its manifest lists {} twice", shown(&entry.path));
         }
     }
     if !expected.contains_key(snapshot::NAME) {
@@ -118,11 +118,14 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         let path = String::from_utf8(entry.path_bytes().into_owned()).context("a path in it is not UTF-8")?;
         check_path(&path).map_err(anyhow::Error::msg)?;
         if entry.header().entry_type() != tar::EntryType::Regular {
-            bail!("{path} is no regular file: a backup of nexus holds nothing else");
+            bail!(
+                "{} is no regular file: a backup of nexus holds nothing else",
+                shown(&path)
+            );
         }
         let listed = expected
             .remove(&path)
-            .with_context(|| format!("{path} is not in its manifest, or stands in it twice"))?;
+            .with_context(|| format!("{} is not in its manifest, or stands in it twice", shown(&path)))?;
         let place = to.join(&path);
         if let Some(parent) = place.parent() {
             private_dir(parent)?;
@@ -133,13 +136,21 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         std::io::copy(&mut content, &mut file).context("it is damaged")?;
         file.sync_all()?;
         if content.end() != (listed.bytes, listed.sha256.clone()) {
-            bail!("{path} does not have the digest of the manifest: the backup is damaged or was changed");
+            bail!(
+                "{} does not have the digest of the manifest: the backup is damaged or was changed",
+                shown(&path)
+            );
         }
     }
     if let Some((missing, _)) = expected.first_key_value() {
-        bail!("{missing} is missing: the backup is cut off");
+        bail!("{} is missing: the backup is cut off", shown(missing));
     }
     Ok(manifest)
+}
+
+/// A path of the archive, in a sentence.
+fn shown(path: &str) -> std::borrow::Cow<'_, str> {
+    nexus_plugin_api::text::literal(path)
 }
 
 fn manifest(text: &[u8]) -> anyhow::Result<Manifest> {
@@ -153,11 +164,22 @@ fn manifest(text: &[u8]) -> anyhow::Result<Manifest> {
     if head.format > FORMAT {
         bail!(
             "it was written by a newer nexus ({}, format {}; this one knows format {FORMAT}): restore it with that one",
-            head.nexus,
+            word(&head.nexus),
             head.format
         );
     }
-    serde_json::from_slice(text).context("its manifest is damaged")
+    let mut manifest: Manifest = serde_json::from_slice(text).context("its manifest is damaged")?;
+    // Whoever made the file may be a stranger, and these two are shown.
+    for shown in [&mut manifest.nexus, &mut manifest.created_at] {
+        *shown = word(shown);
+    }
+    Ok(manifest)
+}
+
+/// Of a manifest, in a sentence.
+fn word(text: &str) -> String {
+    let cut: String = text.chars().take(64).collect();
+    nexus_plugin_api::text::line(&cut).into_owned()
 }
 
 /// Bytes; none where the system does not say.

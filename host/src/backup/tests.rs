@@ -280,6 +280,44 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
 }
 
 #[test]
+fn what_a_strangers_backup_says_of_itself_moves_no_terminal() {
+    use tar::EntryType::Regular;
+    let (dir, data, file) = world();
+    write(&data, &file, &nothing).unwrap();
+    let good = fs::read(data.join(snapshot::NAME)).unwrap();
+    drop(fs::remove_file(&file));
+    let hostile = "0.1\u{1b}[2J\u{7}\u{202e}\u{200b}\u{9b}\n".repeat(100);
+    let schema = {
+        let db = rusqlite::Connection::open(data.join(snapshot::NAME)).unwrap();
+        db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    };
+    let mut manifest: Manifest = serde_json::from_slice(&manifest_of(&[("nexus.db", &good)], schema)).unwrap();
+    (manifest.nexus, manifest.created_at) = (hostile.clone(), hostile.clone());
+    let text = serde_json::to_vec(&manifest).unwrap();
+    forge(&file, &[(MANIFEST, &text, Regular), ("nexus.db", &good, Regular)]);
+    let restored = restore(&file, &dir.path().join("new"), false).unwrap().manifest;
+    for shown in [&restored.nexus, &restored.created_at] {
+        assert!(shown.contains("⟨U+202E⟩") && shown.chars().count() < 1000, "{shown}");
+        assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown:?}");
+    }
+    let path = "a\u{1b}[2J";
+    forge(
+        &file,
+        &[
+            (
+                MANIFEST,
+                &manifest_of(&[("nexus.db", &good), (path, b"x")], schema),
+                Regular,
+            ),
+            ("nexus.db", &good, Regular),
+            (path, b"y", Regular),
+        ],
+    );
+    let why = said(restore(&file, &dir.path().join("other"), false));
+    assert!(why.contains("a⟨U+001B⟩[2J does not have the digest"), "{why}");
+}
+
+#[test]
 fn a_running_nexus_is_not_pulled_from_under() {
     let (_dir, data, file) = world();
     write(&data, &file, &nothing).unwrap();

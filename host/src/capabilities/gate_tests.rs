@@ -9,6 +9,7 @@ fn plugin(grants: Grants) -> Plugin {
         kind: crate::model::plugin::Kind::Chat,
         source: Source::Builtin,
         digest: None,
+        says: Default::default(),
         config: serde_json::Map::new(),
         grants,
         limits: Limits {
@@ -33,10 +34,6 @@ api = "0.1"
 description = "d"
 licence = "MIT"
 [config.token]
-type = "string"
-secret = true
-description = "d"
-[config."odd \" name]"]
 type = "string"
 secret = true
 description = "d"
@@ -421,10 +418,9 @@ fn configured(pasted: Option<&Denial>) -> Gate {
 #[test]
 fn what_a_refusal_prints_is_taken_by_the_configuration_and_allows_it() {
     type Ask = fn(&Gate) -> Result<(), Denial>;
-    let asks: [(&str, Ask); 7] = [
+    let asks: [(&str, Ask); 6] = [
         ("store", |g| g.store().map(drop)),
         ("secret", |g| g.secret("token").map(drop)),
-        ("odd secret", |g| g.secret("odd \" name]").map(drop)),
         ("process", |g| g.run("tool", false, &[])),
         ("http", |g| g.http("https", "other.example", Some(8443)).map(drop)),
         ("http below a star", |g| {

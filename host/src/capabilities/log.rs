@@ -109,18 +109,20 @@ impl LogSink {
     }
 }
 
-/// At most [`limits::PLUGIN_LINE_BYTES`], and no control characters that could forge a line or move a terminal's cursor.
+/// At most [`limits::PLUGIN_LINE_BYTES`] of one line, in which everything is seen.
 fn clean(message: &str) -> String {
     let mut end = message.len().min(limits::PLUGIN_LINE_BYTES);
     while !message.is_char_boundary(end) {
         end -= 1;
     }
-    let text = message.get(..end).unwrap_or_default();
-    let mut text: String = text
-        .chars()
-        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-        .collect();
-    if end < message.len() {
+    let mut text = nexus_plugin_api::text::line(message.get(..end).unwrap_or_default()).into_owned();
+    // Marks are longer than what they stand for.
+    let most = (0..=text.len().min(limits::PLUGIN_LINE_BYTES))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    let marked = text.len();
+    text.truncate(most.unwrap_or_default());
+    if end < message.len() || text.len() < marked {
         text.push('…');
     }
     text
@@ -154,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_and_cannot_forge_another() {
-        assert_eq!(clean("a\nERROR b\x1b[2J"), "a ERROR b [2J");
+        assert_eq!(clean("a\nERROR b\x1b[2J\u{202e}"), "a ERROR b⟨U+001B⟩[2J⟨U+202E⟩");
+        assert!(clean(&"\x01".repeat(limits::PLUGIN_LINE_BYTES)).len() <= limits::PLUGIN_LINE_BYTES + '…'.len_utf8());
         let long = "ä".repeat(limits::PLUGIN_LINE_BYTES);
         let cut = clean(&long);
         assert!(cut.len() <= limits::PLUGIN_LINE_BYTES + '…'.len_utf8() && cut.ends_with('…'));

@@ -1,6 +1,7 @@
 //! `nexus config …`
 
-use super::{Components, EXIT_USAGE, Where, complain, load_config, say};
+use super::doctor::unloadable;
+use super::{Components, EXIT_USAGE, Where, complain, load_config, permissions, say};
 use crate::config::resolved::Config;
 use crate::config::show_duration;
 use clap::Subcommand;
@@ -9,7 +10,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check a file: every problem with its place, what was found, what was expected and how to mend it
+    /// Check a file: every problem with its place, what was found, what was expected and how to mend it. A plugin that is
+    /// not granted what it asks for is a warning: the exit code stays 0
     Check {
         /// [default: the file that `nexus up` would read]
         #[arg(value_name = "FILE")]
@@ -36,8 +38,23 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    for (name, broken) in &config.broken {
+        let used = config.tunnels.values().any(|tunnel| tunnel.plugin == *name);
+        let used = used || [&config.auth.plugin, &config.chat.plugin].contains(&name);
+        // The others are said with the part that they are for.
+        if !used && config.chat.fallback.as_ref() != Some(name) {
+            complain(&broken.report);
+        }
+    }
+    let failing = failing(&config);
+    let lacking = permissions::of_selected(&config);
     match &config.file {
-        Some(file) => say(&format!("{} is fine", file.display())),
+        Some(file) if !failing && lacking.is_empty() => say(&format!("{} is fine", file.display())),
+        Some(file) if !failing => say(&format!(
+            "{} is valid, but not everything that it selects is granted what it asks for",
+            file.display()
+        )),
+        Some(file) => say(&format!("{} can be used, but for what is said above", file.display())),
         None => say("there is no configuration, and none is needed; these are the defaults"),
     }
     say(&format!("  web     {}", config.web.listen));
@@ -81,7 +98,32 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             path.display()
         ));
     }
-    ExitCode::SUCCESS
+    for lacks in lacking {
+        complain(&format!(
+            "warning: plugin {}: {}\nTo fix: {}",
+            lacks.plugin,
+            lacks.sentence(),
+            lacks.fix()
+        ));
+    }
+    if failing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Says which parts would fail at the start. Whether there is one.
+fn failing(config: &Config) -> bool {
+    let mut troubles = config.troubles.clone();
+    match unloadable(config.clone()) {
+        Ok(found) => troubles.extend(found),
+        Err(error) => {
+            complain(&format!(
+                "warning: whether the plugins can be loaded is not known: {error:#}"
+            ));
+        }
+    }
+    for trouble in &troubles {
+        complain(&format!("error: {trouble}"));
+    }
+    !troubles.is_empty() || !config.broken.is_empty()
 }
 
 /// Granted paths where there is nothing. Not an error: what is missing today may be installed before the start.

@@ -14,6 +14,9 @@ pub(super) enum Refusal {
     /// What the host says.
     #[error("{0}")]
     Said(String),
+    /// It is not up yet: what it does.
+    #[error("nexus is starting: {0}. Try again in a moment")]
+    Starting(String),
 }
 
 /// One request; `body` makes it a POST, `{}` an empty one.
@@ -44,11 +47,7 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .header("host", "nexus")
         .body(Full::new(bytes::Bytes::from(bytes)))
         .map_err(|error| Refusal::Said(error.to_string()))?;
-    let limit = if method == "GET" {
-        limits::ASK
-    } else {
-        limits::ORDER
-    };
+    let limit = if method == "GET" { limits::ASK } else { limits::ORDER };
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
@@ -67,6 +66,9 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
     if status.is_success() {
         return Ok(answer);
     }
+    if let Some(what) = answer.get("starting").and_then(Value::as_str) {
+        return Err(Refusal::Starting(what.to_owned()));
+    }
     let said = answer.get("detail").and_then(Value::as_str);
     Err(Refusal::Said(said.map_or_else(
         || format!("the running nexus answered {status}"),
@@ -82,6 +84,11 @@ fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusa
     Refusal::Unreachable(match (error.kind(), crate::store::lock::holder(data_dir)) {
         (NotFound | ConnectionRefused, None) => format!(
             "no nexus runs on {data}. Start one with `nexus up`; one that runs elsewhere is named with --data-dir DIR"
+        ),
+        // It takes the lock first, then its address, then the socket.
+        (NotFound | ConnectionRefused, Some(holder)) if holder.url.is_none() => format!(
+            "nexus is starting on {data} as process {}: try again in a moment",
+            holder.pid
         ),
         (NotFound | ConnectionRefused, Some(holder)) => format!(
             "nexus runs on {data} as process {pid}, but somebody removed its control socket {socket}. The page still \

@@ -184,9 +184,9 @@ mod tests {
         );
         assert_eq!(
             for_people(&whole, false),
-            "2026-01-02T03:04:05Z  WARN fell [2J plugin=p n=3"
+            "2026-01-02T03:04:05Z  WARN fell⟨U+001B⟩[2J plugin=p n=3"
         );
-        assert_eq!(for_people(&line("torn\x07"), true), "torn ");
+        assert_eq!(for_people(&line("torn\x07\u{202e}"), true), "torn⟨U+0007⟩⟨U+202E⟩");
         assert!(for_people(&whole, true).contains("\x1b[33m WARN\x1b[0m"));
     }
 

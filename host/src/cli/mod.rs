@@ -8,6 +8,7 @@ mod doctor;
 mod logging;
 mod logs;
 mod notify;
+mod permissions;
 pub mod plugin;
 mod running;
 mod setup;
@@ -20,13 +21,14 @@ pub mod user;
 pub use signals::{Stop, Stops};
 pub use source::Components;
 
-use crate::app::{Foundation, Rereading};
+use crate::app::{Again, Foundation, Rereading};
 use crate::config::resolved::Config;
 use crate::config::{Machine, Overrides, PluginSource, Report, default_file, default_place, load};
 use crate::services::auth::AuthService;
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use nexus_plugin_api::text;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -204,7 +206,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
     };
     crate::store::lock::refuse_a_second(&config.data_dir)?;
     let (filter, terminal) = logging::start(&config.log)?;
-    let again = place.clone();
+    let named = place.clone();
     let rereading = Rereading {
         file: config
             .file
@@ -212,9 +214,10 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
             .or_else(|| place.config.clone())
             .or_else(default_place),
         read: Box::new(move || {
-            let read = load_config(&again, listen, &Components::shipped());
+            let read = load_config(&named, listen, &Components::shipped());
             read.map_err(|error| error.to_string())
         }),
+        again: again(&config, place, listen),
         filter: Box::new(move |text| filter.set(text)),
     };
     // Two workers: the guests yield, and everything that blocks goes to the blocking pool.
@@ -228,6 +231,20 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
     runtime.shutdown_timeout(LAST_WAIT);
     terminal.finish(LAST_WAIT);
     code
+}
+
+/// For a plugin that was not fit when the configuration was read.
+fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
+    let (config, data_dir) = (config.clone(), place.data_dir.clone());
+    Arc::new(move || {
+        let plugins = Components::shipped();
+        let machine = Machine::this(&plugins).map_err(|error| LoadError::Machine(error).to_string())?;
+        let overrides = Overrides {
+            data_dir: data_dir.clone(),
+            listen,
+        };
+        crate::config::again(&config, &overrides, &machine).map_err(|report| report.to_string())
+    })
 }
 
 /// Beside a running host or without one: both read the same database at each check.
@@ -246,7 +263,7 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let foundation = Foundation::open(config, Arc::clone(&clock), None)?;
+        let foundation = Foundation::open(config, Arc::clone(&clock), None, None)?;
         let auth = foundation.config.auth.clone();
         let service = AuthService::open(foundation.auth()?, foundation.store.clone(), clock, auth).await?;
         let mut source = user::source(&command);
@@ -255,8 +272,14 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     })
 }
 
-/// A line for programs or for the person, on stdout.
+/// A line for the person, on stdout. Text from outside was made safe where it entered; what slipped in otherwise (a path, a
+/// system's words) does not reach a terminal either.
 fn say(line: &str) {
+    as_it_is(&text::prose(line));
+}
+
+/// JSON, for programs.
+fn as_it_is(line: &str) {
     use std::io::Write as _;
     // Whoever closed stdout does not want to hear about it.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
@@ -265,7 +288,7 @@ fn say(line: &str) {
 /// A line for the person, on stderr.
 fn complain(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", text::prose(line));
 }
 
 #[cfg(test)]

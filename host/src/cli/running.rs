@@ -1,11 +1,12 @@
 //! `nexus status`, `nexus tunnel …`, `nexus chat …`: what runs, and what to do with it.
 
 use super::control::{Refusal, ask};
-use super::{Where, complain, say};
+use super::{Where, as_it_is, complain, say};
 use crate::config::{Machine, Overrides, data_dir};
-use crate::model::reload::{Pending, What};
-use crate::model::{plugin, tunnel};
 use crate::limits;
+use crate::model::reload::{Pending, What};
+use crate::model::trouble::Trouble;
+use crate::model::{plugin, tunnel};
 use crate::web::port::{Backend, Phase};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -62,6 +63,10 @@ struct Status {
     backend: Backend,
     tunnels: Vec<tunnel::Status>,
     plugins: Vec<plugin::Status>,
+    #[serde(default)]
+    starting: Option<String>,
+    #[serde(default)]
+    troubles: Vec<Trouble>,
 }
 
 /// For an owner's account to be noticed.
@@ -94,12 +99,22 @@ fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
 }
 
 fn print(json: &Value) {
-    say(&serde_json::to_string_pretty(json).unwrap_or_default());
+    as_it_is(&serde_json::to_string_pretty(json).unwrap_or_default());
 }
 
 pub(super) fn status(shown: &Shown, place: &Where) -> anyhow::Result<ExitCode> {
     asking(place, async |data_dir| {
-        let answer = ask(data_dir, "/api/v1/status", None).await?;
+        let answer = match ask(data_dir, "/api/v1/status", None).await {
+            Err(Refusal::Starting(what)) if shown.json => {
+                print(&json!({ "version": env!("CARGO_PKG_VERSION"), "starting": what }));
+                return Ok(());
+            }
+            Err(Refusal::Starting(what)) => {
+                say(&format!("nexus {}\nstarting: {what}", env!("CARGO_PKG_VERSION")));
+                return Ok(());
+            }
+            answer => answer?,
+        };
         if shown.json {
             print(&answer);
         } else {
@@ -158,13 +173,16 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
         };
         ask(data_dir, &format!("/api/v1/backend/{what}"), Some(body)).await?;
         let wanted_up = !matches!(command, ChatCommand::Stop);
-        let end = Instant::now() + limits::SWAP_OPEN;
+        let end = Instant::now() + limits::BACKEND_UP;
         loop {
             let backend: Backend = read(ask(data_dir, "/api/v1/backend", None).await?)?;
             let settled = match &backend.phase {
                 Phase::Up => wanted_up,
                 Phase::Stopped => !wanted_up,
-                Phase::Failed { why, .. } => return Err(Refusal::Said(format!("{}: {why}", backend.title))),
+                Phase::Failed { why, hint } => {
+                    let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+                    return Err(Refusal::Said(format!("{}: {why}{hint}", backend.title)));
+                }
                 Phase::Starting { .. } | Phase::Reconnecting { .. } => false,
             };
             if settled {
@@ -172,7 +190,11 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
                 return Ok(());
             }
             if Instant::now() > end {
-                return Err(Refusal::Said(format!("it is not so far yet: {}", of_backend(&backend))));
+                let seconds = limits::BACKEND_UP.as_secs();
+                return Err(Refusal::Said(format!(
+                    "it was not up within {seconds} s, and goes on trying: {}",
+                    of_backend(&backend)
+                )));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -226,7 +248,14 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
 }
 
 fn overview(status: &Status) -> String {
-    let mut text = format!("nexus {}, working in {}\n\nchat\n  ", status.version, status.workspace);
+    let mut text = format!("nexus {}, working in {}\n", status.version, status.workspace);
+    if let Some(starting) = &status.starting {
+        let _ = writeln!(text, "starting: {starting}");
+    }
+    for trouble in &status.troubles {
+        let _ = writeln!(text, "{}", indented(&trouble.to_string()));
+    }
+    text.push_str("\nchat\n  ");
     text.push_str(&of_backend(&status.backend));
     if let Some(why) = &status.backend.unsaved {
         let _ = write!(text, "\n  nothing is saved now: {why}");
@@ -245,14 +274,19 @@ fn overview(status: &Status) -> String {
             plugin::State::Starting => "starting".to_owned(),
             plugin::State::Running => "running".to_owned(),
             plugin::State::Restarting { cause, .. } => format!("restarting: {cause}"),
-            plugin::State::Failed { cause } => format!("failed: {cause}"),
+            plugin::State::Failed { cause } => {
+                let hint = plugin.last_failure.as_ref().and_then(|failure| failure.hint.as_deref());
+                let fix = hint.map(|hint| format!(" To fix: {hint}")).unwrap_or_default();
+                indented(&format!("failed: {cause}{fix}"))
+            }
         };
         let restarts = match plugin.restarts {
             0 => String::new(),
             1 => ", restarted once".to_owned(),
             many => format!(", restarted {many} times"),
         };
-        let _ = writeln!(text, "  {} {}, {state}{restarts}", plugin.name, plugin.version);
+        let name = format!("{} {}", plugin.name, plugin.version);
+        let _ = writeln!(text, "  {}, {state}{restarts}", name.trim_end());
     }
     if let Some(pending) = &status.pending {
         let _ = write!(text, "\n{}\n{}", status.config_file, of_file(&pending.what));
@@ -262,14 +296,15 @@ fn overview(status: &Status) -> String {
 
 /// What the configuration's file says that does not count yet.
 fn of_file(what: &What) -> String {
-    let (confirm, restart, gains) = match what {
+    let (confirm, restart, gains, components) = match what {
         What::Invalid { why } => return format!("  changed, and cannot be used; nothing of it counts:\n{why}\n"),
         What::Changed {
             confirm,
             restart,
             gains,
+            components,
             ..
-        } => (confirm, restart, gains),
+        } => (confirm, restart, gains, components),
     };
     let mut text = String::new();
     let parts = [
@@ -289,6 +324,12 @@ fn of_file(what: &What) -> String {
                 shown(&change.was),
                 shown(&change.now)
             );
+        }
+    }
+    for component in components {
+        let _ = writeln!(text, "  {}", component.sentence());
+        for line in component.details() {
+            let _ = writeln!(text, "    {line}");
         }
     }
     for gain in gains {
@@ -315,6 +356,11 @@ fn of_backend(backend: &Backend) -> String {
     format!("{name}, {}", state.trim_end())
 }
 
+/// Further lines of a text that stands in a list.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
+}
+
 fn line(status: &tunnel::Status) -> String {
     use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
     let state = match &status.state {
@@ -325,7 +371,10 @@ fn line(status: &tunnel::Status) -> String {
         Degraded { why } => format!("open, degraded: {why}"),
         Reconnecting { why } => format!("reconnecting: {why}"),
         Waiting { why, .. } => format!("waiting: {why}"),
-        Failed { why, .. } => format!("failed: {why}"),
+        Failed { why, hint } => {
+            let hint = hint.as_ref().map(|hint| format!(" {hint}")).unwrap_or_default();
+            indented(&format!("failed: {why}{hint}"))
+        }
         Stopping => "closing".to_owned(),
     };
     let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();

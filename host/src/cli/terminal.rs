@@ -45,7 +45,7 @@ impl Terminal {
     }
 
     pub(super) fn say(&self, text: &str) {
-        self.take(format!("{text}\n").into_bytes());
+        self.take(format!("{}\n", nexus_plugin_api::text::prose(text)).into_bytes());
     }
 
     fn take(&self, text: Vec<u8>) {
@@ -70,7 +70,7 @@ impl Terminal {
 
 impl Write for &Terminal {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.take(text.to_vec());
+        self.take(crate::logfile::seen(text).into_owned());
         Ok(text.len())
     }
     fn flush(&mut self) -> io::Result<()> {

@@ -7,21 +7,42 @@ use crate::app::{App, Rereading};
 use crate::config::resolved::Config;
 use crate::model::tunnel;
 use crate::services::chat::{ChatStatus, Phase};
+use crate::web::starting::Front;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// How often the service manager is told that the start goes on.
+const START_SAID: Duration = Duration::from_secs(5);
+
 /// Runs until a signal ends it. On readiness one line goes to stdout, alone: `nexus listening on http://ADDR:PORT`.
+/// Ready means: the page is there, and the login plugin was loaded or has failed, so that whoever reads the line can log in
+/// or is told why not. The other plugins may still be compiled; and before the line the page says that Nexus starts.
 ///
 /// # Errors
-/// What keeps Nexus from starting: the data directory in use, the port taken, a plugin that cannot be loaded.
+/// What keeps Nexus from starting: the data directory in use, the port taken, a database that cannot be opened.
 pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Terminal>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
     let manager = Arc::new(Manager::of_this_process());
-    let app = App::start(config, rereading).await?;
+    let front = Front::default();
+    let app = {
+        let mut starting = std::pin::pin!(App::start(config, rereading, front.clone()));
+        let mut patience = tokio::time::interval(START_SAID);
+        loop {
+            tokio::select! {
+                app = &mut starting => break app?,
+                stop = stops.next() => {
+                    tracing::info!("{stop}: stopping before the start was over");
+                    return Ok(ExitCode::SUCCESS);
+                }
+                _ = patience.tick() => manager.starting(&front.text()),
+            }
+        }
+    };
     say(&format!("nexus listening on http://{}", app.address()));
     // The log's own first line: a kept log has to say which start it tells of.
     tracing::info!(

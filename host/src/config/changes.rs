@@ -3,6 +3,7 @@
 //! Compared is what was written, not what it means: so no key can be forgotten here, and what is shown is what the operator
 //! will find in the file. What is not in the text, a component or a secret that a file names, is added by who compares.
 
+use nexus_plugin_api::text;
 use std::collections::BTreeMap;
 
 /// `["tunnel", "main", "plugin"]`
@@ -121,23 +122,11 @@ pub fn show(value: &toml::Value) -> Option<String> {
 }
 
 fn whole(text: &str) -> Option<String> {
-    let mut shown = String::new();
-    for c in text.chars() {
-        if invisible(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
+    // To the letter: what is confirmed must be what is read.
+    let shown = text::literal(text)
+        .replace('\n', &text::mark('\n'))
+        .replace('\t', &text::mark('\t'));
     (shown.chars().count() <= SHOWN).then_some(shown)
-}
-
-/// What could forge a line, or make a text look like another one.
-fn invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod authored;
 pub mod changes;
 pub mod diagnostic;
 pub(crate) mod file;
+mod lacking;
 mod plugins;
 mod prepared;
 mod read;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use authored::CONFIG_VERSION;
 pub use diagnostic::{Diagnostic, Report};
+pub use lacking::{Lacking, lacking};
 pub use plugins::{Found, PluginSource, requested_http};
 pub use units::{show_duration, show_size};
 
@@ -77,6 +79,14 @@ fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
 /// A sentence for the operator: there is no such place.
 pub fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Result<PathBuf, String> {
     resolve::data_dir(overrides, machine).ok_or_else(|| NO_DATA_DIR.to_owned() + ": say one: --data-dir DIR")
+}
+
+/// What a configuration that counts already makes of this machine now: components and secrets that were not there may be.
+///
+/// # Errors
+/// As [`load`].
+pub fn again(config: &Config, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
+    resolve::resolve(&config.text, config.file.as_deref(), overrides, machine)
 }
 
 const NO_DATA_DIR: &str = "there is no place for the data: HOME is not set";

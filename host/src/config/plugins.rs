@@ -11,7 +11,7 @@ use super::authored::Plugin as AuthoredPlugin;
 use super::diagnostic::{Diagnostic, Place};
 use super::prepared::Prepared;
 use super::read::{Findings, Located};
-use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
+use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
 use super::{Machine, secret};
 use crate::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
@@ -37,14 +37,25 @@ pub trait PluginSource {
     fn builtins(&self) -> Vec<String>;
 }
 
+/// What became of the plugins that are named.
+#[derive(Default)]
+pub(super) struct Resolved {
+    pub(super) plugins: BTreeMap<String, Plugin>,
+    /// What this machine does not give them, and the digest of each component that could be read. No mistake of the file.
+    pub(super) broken: BTreeMap<String, (Option<String>, Vec<Diagnostic>)>,
+}
+
+/// Where the agent works; `Err`: why it cannot.
+pub(super) type Workspace<'a> = Result<&'a Path, Diagnostic>;
+
 /// Every plugin that has a table or is selected, and the built-in ones that need neither.
 pub(super) fn resolve(
     prepared: &Prepared,
     machine: &Machine<'_>,
     absolute: &dyn Fn(&str) -> PathBuf,
-    workspace: &Path,
+    workspace: &Workspace<'_>,
     findings: &mut Findings,
-) -> BTreeMap<String, Plugin> {
+) -> Resolved {
     let builtins = machine.plugins.builtins();
     let with_table: BTreeSet<&str> = prepared.plugins.iter().map(|(name, _)| name.value.as_str()).collect();
     let names = || builtins.iter().map(String::as_str).chain(with_table.iter().copied());
@@ -91,7 +102,7 @@ pub(super) fn resolve(
             todo.insert(name, (&empty, Place::Default, format!("plugin.{name}")));
         }
     }
-    let mut plugins = BTreeMap::new();
+    let mut resolved = Resolved::default();
     for (name, (table, place, key)) in todo {
         let source = match &table.source {
             Some(path) => Source::File(absolute(&path.value)),
@@ -113,16 +124,22 @@ pub(super) fn resolve(
                     Some(s) => (Place::At(s.span.clone()), s.key.clone()),
                     None => (place, key),
                 };
-                findings.push(
-                    Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
-                        .found(why)
-                        .expected("a component with its manifest, as `nexus plugin build` makes it"),
-                );
+                let file = table.source.as_ref().map(|s| absolute(&s.value).display().to_string());
+                let unusable = Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
+                    .found(why)
+                    .expected("a component with its manifest, as `nexus plugin build` makes it")
+                    .fix(format!(
+                        "put a component of this plugin at {}",
+                        file.unwrap_or_default()
+                    ));
+                resolved.broken.insert(name.to_owned(), (None, vec![unusable]));
                 continue;
             }
         };
+        // Of a built-in one it is a mistake of the file; a component in a file may have been replaced.
+        let mut unfit = Vec::new();
         if builtins.iter().any(|b| b == name) && manifest.name.as_str() != name {
-            findings.push(
+            unfit.push(
                 Diagnostic::new(
                     place.clone(),
                     key.clone(),
@@ -140,15 +157,18 @@ pub(super) fn resolve(
             .iter()
             .filter(|s| s.plugin == name && s.kind != manifest.kind)
         {
-            findings.push(
-                Diagnostic::new(
-                    s.place.clone(),
-                    s.key.clone(),
-                    format!("`{name}` is not a plugin for this place"),
-                )
-                .found(format!("its manifest says kind = \"{}\"", manifest.kind))
-                .expected(format!("a plugin of kind \"{}\"", s.kind)),
-            );
+            let other = Diagnostic::new(
+                s.place.clone(),
+                s.key.clone(),
+                format!("`{name}` is not a plugin for this place"),
+            )
+            .found(format!("its manifest says kind = \"{}\"", manifest.kind))
+            .expected(format!("a plugin of kind \"{}\"", s.kind));
+            if source == Source::Builtin {
+                findings.push(other);
+            } else {
+                unfit.push(other.fix("name another plugin there, or put the right component into its file"));
+            }
         }
         let one = One {
             name,
@@ -158,28 +178,40 @@ pub(super) fn resolve(
             builtin: source == Source::Builtin,
         };
         let config = one.config(findings);
-        let cwd = (manifest.kind == Kind::Chat).then(|| workspace.to_owned());
+        let cwd = match workspace {
+            Ok(workspace) if manifest.kind == Kind::Chat => Some((*workspace).to_owned()),
+            Err(why) if manifest.kind == Kind::Chat => {
+                unfit.push(why.clone());
+                None
+            }
+            _ => None,
+        };
         let grants = Grants {
             processes: one.processes(absolute, cwd, findings),
             http: one.http(&config, findings),
             store_quota: one.store_quota(findings),
-            secrets: one.secrets(absolute, machine.env, findings),
+            secrets: one.secrets(absolute, machine.env, &mut unfit, findings),
         };
         let limits = one.limits();
-        plugins.insert(
+        if !unfit.is_empty() {
+            resolved.broken.insert(name.to_owned(), (digest, unfit));
+            continue;
+        }
+        resolved.plugins.insert(
             name.to_owned(),
             Plugin {
                 name: name.to_owned(),
                 kind: manifest.kind.into(),
                 source,
                 digest,
+                says: Says::of(&manifest),
                 config,
                 grants,
                 limits,
             },
         );
     }
-    plugins
+    resolved
 }
 
 struct One<'a> {
@@ -279,6 +311,7 @@ impl One<'_> {
         &self,
         absolute: &dyn Fn(&str) -> PathBuf,
         env: &dyn Fn(&str) -> Option<String>,
+        unfit: &mut Vec<Diagnostic>,
         findings: &mut Findings,
     ) -> BTreeMap<String, Secret> {
         let mut secrets = BTreeMap::new();
@@ -301,7 +334,7 @@ impl One<'_> {
                 Ok(secret) => {
                     secrets.insert(name.clone(), secret);
                 }
-                Err(problem) => findings.push(*problem),
+                Err(problem) => unfit.push(*problem),
             }
         }
         for (name, key) in self.manifest.config.iter().filter(|(_, k)| k.secret && k.required) {
@@ -465,7 +498,7 @@ fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
 }
 
 /// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
-fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+pub(super) fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
     let Some((before, rest)) = url.split_once("{config:") else {
         return Some(url.to_owned());
     };

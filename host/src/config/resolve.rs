@@ -4,9 +4,10 @@ use super::authored::{Authored, SecretSource};
 use super::diagnostic::{Diagnostic, Place, Report};
 use super::plugins;
 use super::prepared::{Listen, Prepared};
-use super::read::Findings;
-use super::resolved::{Chat, Config, Log, LogFile, Tunnel, Web};
+use super::read::{Findings, Located};
+use super::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
 use super::{Machine, Overrides};
+use crate::model::trouble::Trouble;
 use std::path::{Component, Path, PathBuf};
 
 /// # Errors
@@ -47,31 +48,28 @@ pub(super) fn resolve_noting(
         .to_owned();
     let from_folder = |written: &str| absolute(&folder, Path::new(written));
 
-    let workspace = match &prepared.chat.workspace {
-        None => machine.cwd.clone(),
-        Some(written) => {
-            let path = from_folder(&written.value);
-            if !path.is_dir() {
-                findings.push(
-                    written
-                        .problem("the workspace is not there")
-                        .found(format!(
-                            "{}, {}",
-                            path.display(),
-                            if path.exists() {
-                                "not a folder"
-                            } else {
-                                "which does not exist"
-                            }
-                        ))
-                        .expected("a folder that exists; a relative path starts at this file's folder")
-                        .fix(format!("run: mkdir -p {}", path.display())),
-                );
-            }
-            path
-        }
+    let written = prepared.chat.workspace.as_ref();
+    let workspace = written.map_or_else(|| machine.cwd.clone(), |written| from_folder(&written.value));
+    let usable = match written {
+        Some(written) if !workspace.is_dir() => Err(no_workspace(written, &workspace)),
+        _ => Ok(workspace.as_path()),
     };
-    let plugins = plugins::resolve(&prepared, machine, &from_folder, &workspace, findings);
+    let plugins::Resolved { plugins, broken } = plugins::resolve(&prepared, machine, &from_folder, &usable, findings);
+    let in_file = file.clone();
+    let report = |found: Vec<Diagnostic>| Report::new(in_file.clone(), text.to_owned(), found).to_string();
+    let broken = broken.into_iter().map(|(name, (digest, found))| {
+        let trouble = trouble(format!("plugin {name}"), &found);
+        let report = report(found);
+        (
+            name,
+            Broken {
+                digest,
+                trouble,
+                report,
+            },
+        )
+    });
+    let broken = broken.collect();
     let secret_variables: std::collections::BTreeSet<String> = prepared
         .plugins
         .iter()
@@ -107,7 +105,9 @@ pub(super) fn resolve_noting(
         notify,
         ..
     } = prepared;
-    let notify = notify.resolve(&from_folder, machine.env, findings);
+    let mut untold = Vec::new();
+    let notify = notify.resolve(&from_folder, machine.env, &mut untold, findings);
+    let troubles = (!untold.is_empty()).then(|| trouble("notify".to_owned(), &untold));
     let secret_variables = secret_variables.into_iter().collect();
     let log_path = match log.file.as_deref() {
         None => Some(data_dir.join("logs/nexus.log")),
@@ -157,10 +157,42 @@ pub(super) fn resolve_noting(
             })
             .collect(),
         plugins,
+        broken,
+        troubles: troubles.into_iter().collect(),
         log,
         metrics,
         notify,
     })
+}
+
+fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
+    let what = if path.exists() {
+        "not a folder"
+    } else {
+        "which does not exist"
+    };
+    written
+        .problem("the workspace is not there")
+        .found(format!("{}, {what}", path.display()))
+        .expected("a folder that exists; a relative path starts at this file's folder")
+        .fix(format!("run: mkdir -p {}", path.display()))
+}
+
+/// What keeps one part from working, as a sentence; all that there is to do.
+fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
+    let sentences = found.iter().map(|diagnostic| match &diagnostic.found {
+        Some(found) => format!("{}: {}.", diagnostic.problem, found.trim_end_matches('.')),
+        None => format!("{}.", diagnostic.problem),
+    });
+    let fixes: Vec<&str> = found
+        .iter()
+        .filter_map(|diagnostic| diagnostic.fix.as_deref())
+        .collect();
+    Trouble {
+        part,
+        why: sentences.collect::<Vec<_>>().join(" "),
+        fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
+    }
 }
 
 pub(super) fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Option<PathBuf> {

@@ -2,6 +2,8 @@
 
 use crate::model::notice::Kind;
 use crate::model::plugin;
+use crate::model::trouble::Trouble;
+use nexus_plugin_api::manifest::Manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +25,10 @@ pub struct Config {
     pub tunnels: BTreeMap<String, Tunnel>,
     /// Every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
     pub plugins: BTreeMap<String, Plugin>,
+    /// Those that are named and that this machine does not give: only what they are for fails.
+    pub broken: BTreeMap<String, Broken>,
+    /// What else this machine does not give. The rest counts all the same.
+    pub troubles: Vec<Trouble>,
     /// Environment variables that hold secrets of plugins and of `[notify]`; no child process gets them.
     pub secret_variables: Vec<String>,
     pub log: Log,
@@ -118,11 +124,57 @@ pub struct Plugin {
     pub source: Source,
     /// SHA-256 of the component in a file, from which the grants were settled, in hexadecimal: no other one is loaded.
     pub digest: Option<String>,
+    pub says: Says,
     /// Checked against the manifest's schema, defaults filled in, secrets left out. A JSON object.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Manifest ∩ what the operator granted.
     pub grants: Grants,
     pub limits: Limits,
+}
+
+/// What a component says of itself, as far as a person compares it with what it said before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Says {
+    pub name: String,
+    pub version: String,
+    /// The range of nexus:plugin versions.
+    pub api: String,
+    /// `to run node`, `requests to https://api.example.org`.
+    pub asks: BTreeSet<String>,
+}
+
+impl Says {
+    pub fn of(manifest: &Manifest) -> Self {
+        let asked = &manifest.capabilities;
+        let runs = asked.process.iter().map(|(name, request)| {
+            let with = if request.inherit_env {
+                " with your environment"
+            } else {
+                ""
+            };
+            format!("to run {name}{with}")
+        });
+        let calls = asked.http.iter().map(|request| format!("requests to {}", request.url));
+        let keeps = asked.store.iter().map(|store| format!("to keep {} bytes", store.quota));
+        let reads = manifest.secrets().map(|name| format!("the secret {name}"));
+        Self {
+            name: manifest.name.to_string(),
+            version: manifest.version.to_string(),
+            api: manifest.api.to_string(),
+            asks: runs.chain(calls).chain(keeps).chain(reads).collect(),
+        }
+    }
+}
+
+/// A plugin whose component, secret or workspace is not there or not fit. Not a mistake of the file, which may be right
+/// again in a moment: a disk that is not mounted yet, a component that is being built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// SHA-256 of the component as it was then, where it could be read: another one was not granted anything.
+    pub digest: Option<String>,
+    pub trouble: Trouble,
+    /// The same with its place in the file, as `nexus config check` shows it.
+    pub report: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -108,15 +108,18 @@ impl AuthoredNotify {
         }
     }
 
-    /// None: nobody is told anything.
+    /// None: nobody is told anything. `untold`: what this machine does not give, which is no mistake of the file.
     pub(super) fn resolve(
         self,
         absolute: &dyn Fn(&str) -> PathBuf,
         env: &dyn Fn(&str) -> Option<String>,
+        untold: &mut Vec<Diagnostic>,
         findings: &mut Findings,
     ) -> Option<Notify> {
-        let command = self.command.and_then(|(place, words)| program(&place, words, findings));
-        let webhook = self.webhook.and_then(|hook| address_of(hook, absolute, env, findings));
+        let command = self.command;
+        let command = command.and_then(|(place, words)| program(&place, words, untold, findings));
+        let webhook = self.webhook;
+        let webhook = webhook.and_then(|hook| address_of(hook, absolute, env, untold, findings));
         if command.is_none() && webhook.is_none() {
             return None;
         }
@@ -156,7 +159,12 @@ fn hook(v: &DeValue<'_>) -> Hook {
 }
 
 /// Looked at now: an owner who is away would learn of a wrong path by hearing nothing.
-fn program(place: &Located<()>, words: Vec<Located<String>>, findings: &mut Findings) -> Option<Vec<String>> {
+fn program(
+    place: &Located<()>,
+    words: Vec<Located<String>>,
+    untold: &mut Vec<Diagnostic>,
+    findings: &mut Findings,
+) -> Option<Vec<String>> {
     let expected = "the whole path of a program: command = [\"/usr/local/bin/tell-me\", \"argument\"]";
     let Some(first) = words.first() else {
         findings.push(
@@ -177,13 +185,16 @@ fn program(place: &Located<()>, words: Vec<Located<String>>, findings: &mut Find
         None
     };
     if let Some(found) = found {
-        findings.push(
-            first
-                .problem("this program cannot be run")
-                .found(found)
-                .expected(expected)
-                .fix("no shell looks for it; `command -v NAME` says where a program is"),
-        );
+        let refused = first
+            .problem("this program cannot be run")
+            .found(found)
+            .expected(expected)
+            .fix("no shell looks for it; `command -v NAME` says where a program is");
+        if path.is_absolute() {
+            untold.push(refused);
+        } else {
+            findings.push(refused);
+        }
         return None;
     }
     Some(words.into_iter().map(|word| word.value).collect())
@@ -193,6 +204,7 @@ fn address_of(
     hook: Located<Hook>,
     absolute: &dyn Fn(&str) -> PathBuf,
     env: &dyn Fn(&str) -> Option<String>,
+    untold: &mut Vec<Diagnostic>,
     findings: &mut Findings,
 ) -> Option<Secret> {
     let place = Located {
@@ -209,6 +221,7 @@ fn address_of(
             .expected("\"https://…\" (http:// on this machine alone), { env = \"VARIABLE\" } or { file = \"path\" }")
             .fix("an address with a token in it is a secret: put it into a file of mode 600 and name that")
     };
+    let plain = matches!(hook.value, Hook::Plain(_));
     let written = match hook.value {
         Hook::Plain(text) => Secret::new(text),
         Hook::Lies(source) => {
@@ -220,7 +233,7 @@ fn address_of(
             match secret::read(&source, absolute, env) {
                 Ok(secret) => secret,
                 Err(problem) => {
-                    findings.push(*problem);
+                    untold.push(*problem);
                     return None;
                 }
             }
@@ -247,7 +260,11 @@ fn address_of(
     match problem {
         None => Some(written),
         Some(found) => {
-            findings.push(refused(found));
+            if plain {
+                findings.push(refused(found));
+            } else {
+                untold.push(refused(found));
+            }
             None
         }
     }
@@ -265,7 +282,9 @@ mod tests {
         let mut findings = Findings::default();
         let notify = Authored::read(&text, &mut findings).notify;
         let env = |name: &str| (name == "HOOK").then(|| "https://hooks.example.org/t0ken".to_owned());
-        let notify = notify.resolve(&|path| PathBuf::from(path), &env, &mut findings);
+        let mut untold = Vec::new();
+        let notify = notify.resolve(&|path| PathBuf::from(path), &env, &mut untold, &mut findings);
+        findings.diagnostics.extend(untold);
         let report = crate::config::Report::new(None, text, findings.diagnostics);
         (notify, report.to_string())
     }

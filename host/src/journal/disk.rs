@@ -99,25 +99,44 @@ pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<V
         .await
 }
 
+/// A row that cannot be read (of a newer version, or damaged) is left out and said: its session stays in the database, and
+/// all others are there.
 pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
     store
         .read(|db| {
-            db.prepare("SELECT id, backend, info, turn, asks, activity FROM session")?
-                .query_map([], |row| {
-                    let info: Option<String> = row.get(2)?;
-                    let turn: String = row.get(3)?;
-                    Ok(Row {
-                        id: row.get(0)?,
-                        backend: row.get(1)?,
-                        info: info.as_deref().map(json).transpose()?,
-                        turn: json(&turn)?,
-                        asks: row.get(4)?,
-                        activity: unsigned(row.get(5)?),
-                    })
-                })?
-                .collect()
+            let mut query = db.prepare("SELECT id, backend, info, turn, asks, activity, key FROM session")?;
+            let mut found = query.query([])?;
+            let mut rows = Vec::new();
+            while let Some(row) = found.next()? {
+                match listed(row) {
+                    Ok(listed) => rows.push(listed),
+                    Err(error) => {
+                        let key: i64 = row.get(6)?;
+                        tracing::error!(
+                            session = row.get::<_, String>(0).unwrap_or_default(),
+                            key,
+                            %error,
+                            "a chat cannot be listed: its row of the journal cannot be read. The others are there"
+                        );
+                    }
+                }
+            }
+            Ok(rows)
         })
         .await
+}
+
+fn listed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let info: Option<String> = row.get(2)?;
+    let turn: String = row.get(3)?;
+    Ok(Row {
+        id: row.get(0)?,
+        backend: row.get(1)?,
+        info: info.as_deref().map(json).transpose()?,
+        turn: json(&turn)?,
+        asks: row.get(4)?,
+        activity: unsigned(row.get(5)?),
+    })
 }
 
 /// What a power cut may not take: what is closed, completed or removed. The rest is streamed again or soon replaced.

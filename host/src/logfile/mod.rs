@@ -16,10 +16,22 @@ pub use tail::Tail;
 pub use writer::Writer;
 
 use crate::config::file::open_at_once;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// A line as it is written: everything in it is seen, also where somebody reads the file by other means. What has no room in
+/// JSON (and on a terminal the escapes of a message) is escaped before; colours of our own stay.
+pub(crate) fn seen(line: &[u8]) -> Cow<'_, [u8]> {
+    if line.is_ascii() {
+        return Cow::Borrowed(line);
+    }
+    let text = String::from_utf8_lossy(line);
+    let pieces: Vec<_> = text.split('\x1b').map(nexus_plugin_api::text::prose).collect();
+    Cow::Owned(pieces.join("\x1b").into_bytes())
+}
 
 /// The `number`th older file.
 pub(crate) fn older(path: &Path, number: u32) -> PathBuf {
@@ -130,6 +142,21 @@ pub(crate) fn open_all(path: &Path) -> io::Result<Vec<(Identity, File)>> {
 mod tests {
     use super::*;
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_line_that_is_written_hides_nothing() {
+        let json = r#"{"fields":{"message":"a\u001b[2J"#.to_owned() + "\u{202e}b\u{9b}\"}}\n";
+        let written = seen(json.as_bytes());
+        let text = std::str::from_utf8(&written).unwrap();
+        assert_eq!(
+            text,
+            r#"{"fields":{"message":"a\u001b[2J⟨U+202E⟩b⟨U+009B⟩"}}"#.to_owned() + "\n"
+        );
+        assert_eq!(
+            *seen("\x1b[32m INFO\x1b[0m ü\n".as_bytes()),
+            *"\x1b[32m INFO\x1b[0m ü\n".as_bytes()
+        );
+    }
 
     #[test]
     fn strange_files_beside_the_log_do_not_hold_up_its_reading() {

@@ -66,11 +66,9 @@ impl Parsed {
     }
 }
 
-/// Nothing that moves a terminal's cursor or forges a line.
+/// One line in which everything is seen: the file may hold what an earlier version, or somebody else, wrote.
 pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-        .collect()
+    nexus_plugin_api::text::line(text).into_owned()
 }
 
 /// Which lines are wanted.

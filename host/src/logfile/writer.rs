@@ -144,7 +144,7 @@ impl Writer {
 impl io::Write for &Writer {
     /// Never fails: whoever writes a log can do nothing about it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.append(line);
+        self.append(&super::seen(line));
         Ok(line.len())
     }
     fn flush(&mut self) -> io::Result<()> {

@@ -9,4 +9,5 @@ pub mod log;
 pub mod notice;
 pub mod plugin;
 pub mod reload;
+pub mod trouble;
 pub mod tunnel;

@@ -22,6 +22,27 @@ pub struct Descriptor {
     pub client_address_header: Option<String>,
 }
 
+/// A public address in the one form that is shown and compared: scheme, host in ASCII and lower case, port where it is not the
+/// scheme's own.
+///
+/// # Errors
+/// Why it is none, to be read after the address.
+pub fn public_address(text: &str) -> Result<String, &'static str> {
+    const EXPECTED: &str = "expected http://… or https://…";
+    let url = reqwest::Url::parse(text).map_err(|_| EXPECTED)?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(EXPECTED);
+    }
+    // Whoever trusts what stands before an @ is led elsewhere.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("expected an address without a user name or a password");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err("expected a whole host, with nothing after its name");
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     Starting(String),
@@ -135,4 +156,38 @@ pub enum Step {
     Draining { url: Option<String> },
     /// Everything is as it was before.
     Failed { why: String, hint: Option<String> },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::public_address;
+
+    #[test]
+    fn an_address_is_shown_in_one_form_or_refused() {
+        for (reported, shown) in [
+            ("https://a.example.org", "https://a.example.org"),
+            ("HTTPS://A.Example.ORG:443/", "https://a.example.org"),
+            ("http://[::1]:7000", "http://[::1]:7000"),
+            ("https://b\u{fc}cher.example", "https://xn--bcher-kva.example"),
+            ("https://\u{440}\u{430}ypal.com", "https://xn--ypal-43d9g.com"),
+        ] {
+            assert_eq!(public_address(reported).as_deref(), Ok(shown));
+        }
+        for (reported, why) in [
+            ("no address at all", "http"),
+            ("javascript:alert(1)", "http"),
+            ("file:///etc/passwd", "http"),
+            ("https://", "http"),
+            ("https://user:pw@a.example.org", "user name"),
+            ("https://good.example.org@evil.example", "user name"),
+            ("https://a.example.org/path", "whole host"),
+            ("https://a.example.org/?q", "whole host"),
+            ("https://a.example.org/#f", "whole host"),
+        ] {
+            assert!(
+                public_address(reported).is_err_and(|said| said.contains(why)),
+                "{reported}"
+            );
+        }
+    }
 }

@@ -234,7 +234,7 @@ fn launch(
     let mut filling = names.filling(refs, Place::Argument, limits::PROCESS_ARGS_BYTES);
     let args = spec.args.iter().enumerate();
     let args = args
-        .map(|(at, text)| filling.fill(&format!("argument {}", at + 1), text).map(Into::into))
+        .map(|(at, text)| filling.fill(&format!("argument {}", at + 1), text))
         .collect::<Result<_, _>>()?;
     let mut filling = names.filling(refs, Place::Environment, limits::PROCESS_ARGS_BYTES);
     let env = spec.env.iter().map(|(name, text)| {

@@ -182,13 +182,13 @@ impl<E: Exports> Handle<E> {
 pub(crate) fn refused(error: types::Error, counters: &Counters) -> CallError {
     counters.error();
     match error {
-        types::Error::Denied(t) => CallError::Denied(clip::sentence(t)),
-        types::Error::Invalid(t) => CallError::Invalid(clip::sentence(t)),
-        types::Error::NotFound(t) => CallError::NotFound(clip::sentence(t)),
-        types::Error::Timeout(t) => CallError::Timeout(clip::sentence(t)),
-        types::Error::Unavailable(t) => CallError::Unavailable(clip::sentence(t)),
+        types::Error::Denied(t) => CallError::Denied(clip::reason(t)),
+        types::Error::Invalid(t) => CallError::Invalid(clip::reason(t)),
+        types::Error::NotFound(t) => CallError::NotFound(clip::reason(t)),
+        types::Error::Timeout(t) => CallError::Timeout(clip::reason(t)),
+        types::Error::Unavailable(t) => CallError::Unavailable(clip::reason(t)),
         types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
-        types::Error::Other(t) => CallError::Other(clip::sentence(t)),
+        types::Error::Other(t) => CallError::Other(clip::reason(t)),
     }
 }
 

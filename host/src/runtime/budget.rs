@@ -30,9 +30,7 @@ impl RestartBudget {
 /// Doubles from [`limits::RESTART_FIRST`] to [`limits::RESTART_MAX`]. `attempt` starts at 1.
 pub(crate) fn pause(attempt: u32) -> Duration {
     let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-    limits::RESTART_FIRST
-        .saturating_mul(factor)
-        .min(limits::RESTART_MAX)
+    limits::RESTART_FIRST.saturating_mul(factor).min(limits::RESTART_MAX)
 }
 
 #[cfg(test)]

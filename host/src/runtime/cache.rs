@@ -73,7 +73,21 @@ impl CodeCache {
     ///
     /// # Errors
     /// The component cannot be compiled. Trouble with the cache itself is logged and costs only time.
+    #[cfg(test)]
     pub(crate) fn load(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+        self.load_noting(engine, bytes, || ())
+    }
+
+    /// The same. What `begin` gives is held while it is compiled.
+    ///
+    /// # Errors
+    /// The component cannot be compiled.
+    pub(crate) fn load_noting<T>(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        begin: impl FnOnce() -> T,
+    ) -> wasmtime::Result<Component> {
         let belongs = Belongs::to(engine, bytes);
         let file = self.dir.join(belongs.name());
         match self.read(engine, &file, &belongs) {
@@ -89,7 +103,9 @@ impl CodeCache {
                 );
             }
         }
+        let compiling = begin();
         let component = Component::new(engine, bytes)?;
+        drop(compiling);
         self.keep(&file);
         if let Err(e) = self.write(&file, &belongs, &component) {
             tracing::warn!(

@@ -123,7 +123,7 @@ impl Supervised for WasmChat {
 
 impl ChatBackend for WasmChat {
     fn title(&self) -> String {
-        self.facts(|f| clip::title(f.title.clone()))
+        self.facts(|f| convert::titled(f.title.clone(), self.supervisor.name()))
             .unwrap_or_else(|| self.supervisor.name().to_owned())
     }
 
@@ -202,8 +202,8 @@ impl ChatBackend for WasmChat {
                 return Ok(made);
             }
             Err(CallError::Other(format!(
-                "the chat plugin made a session whose id is empty or longer than {} bytes. This is a fault of the plugin",
-                limits::ID_BYTES
+                "the chat plugin made a session whose ids are {}. This is a fault of the plugin",
+                clip::NO_ID
             )))
         })
     }

@@ -2,11 +2,14 @@
 //! in words what this host cannot run.
 //!
 //! The names of imports and exports are read with wasmparser and not with wasmtime's `component_type()`, which needs
-//! the component compiled: a refusal should not cost a compilation. Whether the *types* fit is found when the
-//! component is linked.
+//! the component compiled: a refusal should not cost a compilation. Whether their *types* are those of the contract is in
+//! [`super::fit`].
 
+use crate::config::resolved::HttpGrant;
+use crate::limits;
 use crate::model::plugin::Kind;
 use crate::runtime::cache::hex;
+use crate::runtime::fit;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_api::{API_VERSION, MANIFEST_SECTION};
 use semver::Version;
@@ -59,10 +62,9 @@ impl Inspection {
 /// # Errors
 /// It is none, is damaged, has no manifest, or wants or offers what this host does not speak.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
-    let read = read(bytes)?;
     let mut validator = Validator::new_with_features(WasmFeatures::all());
     validator.validate_all(bytes).map_err(|e| damaged(&e))?;
-    Ok(read)
+    read(bytes)
 }
 
 /// As [`inspect`], less the validation of the code, which the compiler does (and code of the cache has passed).
@@ -74,6 +76,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     check_api(&manifest)?;
     check_imports(&outline.imports)?;
     check_exports(&manifest, &outline.exports)?;
+    let types = fit::types(bytes).map_err(|e| damaged(&e))?;
+    fit::check(
+        manifest.name.as_str(),
+        manifest.kind,
+        &types,
+        &outline.imports,
+        &outline.exports,
+    )?;
     Ok(Inspection {
         kind: manifest.kind.into(),
         manifest,
@@ -111,6 +121,8 @@ fn damaged(why: &dyn std::fmt::Display) -> LoadError {
 #[derive(Default)]
 struct Outline<'a> {
     manifest: Option<&'a [u8]>,
+    /// More than one: whoever reads the first and whoever reads the last would see two plugins.
+    manifests: usize,
     imports: Vec<String>,
     exports: Vec<String>,
     memory: u64,
@@ -124,17 +136,39 @@ impl Outline<'_> {
                  `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component drop it."
             ))
         })?;
+        if self.manifests > 1 {
+            return Err(LoadError::Manifest(format!(
+                "The component has {} manifests: the custom section `{MANIFEST_SECTION}` may be there once. Build it anew.",
+                self.manifests
+            )));
+        }
         let text = std::str::from_utf8(text).map_err(|e| {
             LoadError::Manifest(format!(
                 "The manifest in the component is not UTF-8 ({e}). Build it anew."
             ))
         })?;
-        Manifest::parse(text).map_err(|e| {
+        let invalid = |why: &dyn std::fmt::Display| {
             LoadError::Manifest(format!(
-                "The manifest in the component is not valid: {e}. Correct it and build anew."
+                "The manifest in the component is not valid: {why}. Correct it and build anew."
             ))
-        })
+        };
+        let manifest = Manifest::parse(text).map_err(|e| invalid(&e))?;
+        // Where a key of the configuration stands in it, the configuration's reader checks the whole.
+        for request in manifest.capabilities.http.iter().filter(|r| !r.url.contains('{')) {
+            HttpGrant::of_url(&request.url)
+                .map_err(|why| invalid(&format!("capabilities.http, url = \"{}\": {why}", request.url)))?;
+        }
+        Ok(manifest)
     }
+}
+
+/// An import's or an export's. The format allows letters of ASCII and some signs only; until that is checked, it is text.
+fn name(text: &str) -> Result<String, LoadError> {
+    let plain = |c: char| c.is_ascii_graphic();
+    if text.len() > limits::IMPORT_NAME || !text.chars().all(plain) {
+        return Err(damaged(&"an import or an export has no proper name"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Of the outermost component only.
@@ -166,19 +200,16 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
             }
             Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
                 outline.manifest = Some(section.data());
+                outline.manifests += 1;
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    outline
-                        .imports
-                        .push(import.map_err(|e| damaged(&e))?.name.name.to_owned());
+                    outline.imports.push(name(import.map_err(|e| damaged(&e))?.name.name)?);
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    outline
-                        .exports
-                        .push(export.map_err(|e| damaged(&e))?.name.name.to_owned());
+                    outline.exports.push(name(export.map_err(|e| damaged(&e))?.name.name)?);
                 }
             }
             _ => {}
@@ -188,13 +219,13 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
 }
 
 /// `package/name@version`.
-struct Interface<'a> {
-    package: &'a str,
-    name: &'a str,
+pub(super) struct Interface<'a> {
+    pub(super) package: &'a str,
+    pub(super) name: &'a str,
     version: Option<Version>,
 }
 
-fn interface(text: &str) -> Option<Interface<'_>> {
+pub(super) fn interface(text: &str) -> Option<Interface<'_>> {
     let (path, version) = text.split_once('@').map_or((text, None), |(p, v)| (p, Some(v)));
     let (package, name) = path.split_once('/')?;
     Some(Interface {
@@ -206,7 +237,7 @@ fn interface(text: &str) -> Option<Interface<'_>> {
 
 impl Interface<'_> {
     /// Whether its version and this host's are compatible by the rules of semver.
-    fn spoken(&self) -> bool {
+    pub(super) fn spoken(&self) -> bool {
         match (&self.version, Version::parse(API_VERSION)) {
             (Some(found), Ok(ours)) => found.major == ours.major && (ours.major > 0 || found.minor == ours.minor),
             _ => false,
@@ -215,7 +246,7 @@ impl Interface<'_> {
 }
 
 /// `0.1.x`.
-fn spoken_range() -> String {
+pub(super) fn spoken_range() -> String {
     let minor = API_VERSION.rsplit_once('.').map_or(API_VERSION, |(minor, _)| minor);
     format!("{minor}.x")
 }

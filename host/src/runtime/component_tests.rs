@@ -20,13 +20,19 @@ const TUNNEL: &str = r#"(component
 
 #[test]
 fn a_component_is_described() {
-    let bytes = with_manifest(TUNNEL, MANIFEST);
+    let import = r#"(import "nexus:plugin/log@0.1.0" "write" (func $write (param i32 i32 i32)))"#;
+    let bytes = crate::runtime::fixtures::tunnel(import, "(i32.const 1100)");
     let i = inspect(&bytes).unwrap();
     assert_eq!(
         (i.manifest.name.as_str(), i.kind, i.size),
         ("demo", Kind::Tunnel, bytes.len() as u64)
     );
-    assert_eq!(i.imports, ["nexus:plugin/log@0.1.7", "wasi:cli/stdout@0.2.3"]);
+    assert!(
+        i.imports.iter().any(|import| import == "nexus:plugin/log@0.1.0"),
+        "{:?}",
+        i.imports
+    );
+    assert_eq!(i.memory, 2 << 16);
     assert_eq!(i.exports, ["nexus:plugin/tunnel@0.1.0"]);
     assert_eq!(i.digest.len(), 64);
     assert!(i.offers("tunnel") && !i.offers("chat"));
@@ -42,8 +48,9 @@ fn what_is_no_component_is_refused_in_words() {
             refusal(bytes)
         );
     }
-    let good = with_manifest(TUNNEL, MANIFEST);
-    for length in 0..good.len() {
+    let good = crate::runtime::fixtures::tunnel("", "(i32.const 1100)");
+    inspect(&good).unwrap();
+    for length in (0..good.len()).step_by(13) {
         assert!(inspect(&good[..length]).is_err(), "cut at {length}");
     }
 }
@@ -64,6 +71,15 @@ fn a_missing_manifest_is_refused() {
         "only the outermost counts"
     );
     assert!(refusal(&with_manifest(TUNNEL, "name = 7")).contains("line 1"));
+}
+
+#[test]
+fn two_manifests_are_refused_and_an_address_that_is_none() {
+    let twice = crate::runtime::fixtures::seal(with_manifest(TUNNEL, MANIFEST), MANIFEST);
+    assert!(refusal(&twice).contains("has 2 manifests"), "{}", refusal(&twice));
+    let url = format!("{MANIFEST}[[capabilities.http]]\nurl = \"https://a b\"\nreason = \"r\"\n");
+    let why = refusal(&with_manifest(TUNNEL, &url));
+    assert!(why.contains("url = \"https://a b\": `a b` is not a label"), "{why}");
 }
 
 #[test]

@@ -1,16 +1,14 @@
 //! Words of the contract to words of the host, and back. No decision is made here, but that nothing is kept that is
-//! longer than its place needs ([`clip`]).
+//! longer than its place needs, or could act on whoever is shown it ([`clip`]).
 
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
 use crate::runtime::{clip, port};
+use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
 use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
-use nexus_plugin_api::{chat_ext, text};
-
-use chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 
 pub(crate) fn availability(a: types::Availability) -> plugin::Availability {
     match a {
@@ -28,8 +26,8 @@ pub(crate) fn failure(f: types::Failure) -> port::RunFailure {
     };
     port::RunFailure {
         kind,
-        message: clip::sentence(f.message),
-        hint: f.hint.map(clip::sentence),
+        message: clip::reason(f.message),
+        hint: f.hint.map(clip::sentence).filter(|hint| !hint.trim().is_empty()),
     }
 }
 
@@ -74,7 +72,7 @@ fn message(m: wit::Message) -> chat::Message {
 }
 
 fn content(c: wit::Content) -> chat::Content {
-    let long = |text| clip::text(text, limits::PART_BYTES);
+    let long = clip::prose;
     match c {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
@@ -90,7 +88,7 @@ fn content(c: wit::Content) -> chat::Content {
         wit::Content::Attachment(a) => chat::Content::Attachment {
             mime: clip::title(a.mime),
             name: a.name.map(clip::title),
-            url: long(a.url),
+            url: clip::literal(a.url, limits::PART_BYTES),
         },
         wit::Content::Other(e) => match rejected(&e) {
             Some(t) => chat::Content::Tool(tool(t, chat::ToolState::Rejected)),
@@ -103,14 +101,14 @@ fn content(c: wit::Content) -> chat::Content {
 }
 
 fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
-    let long = |text| clip::text(text, limits::PART_BYTES);
     chat::Tool {
-        name: clip::title(line(t.name)),
-        title: t.title.map(|t| clip::sentence(literal(t))),
+        name: clip::title(t.name),
+        // As a rule the command, or the path.
+        title: t.title.map(|title| clip::literal(title, limits::SENTENCE_BYTES)),
         state,
-        input: long(literal(t.input)),
-        output: t.output.map(long),
-        error: t.error.map(long),
+        input: clip::literal(t.input, limits::PART_BYTES),
+        output: t.output.map(clip::prose),
+        error: t.error.map(clip::prose),
         started_at: t.started_at.map(clip::time),
         ended_at: t.ended_at.map(clip::time),
     }
@@ -143,21 +141,6 @@ fn rejected(e: &types::Ext) -> Option<wit::Tool> {
     })
 }
 
-/// What is meant to the letter, with all in it that hides or imitates made visible.
-fn literal(t: String) -> String {
-    match text::literal(&t) {
-        std::borrow::Cow::Borrowed(_) => t,
-        std::borrow::Cow::Owned(shown) => shown,
-    }
-}
-
-fn line(t: String) -> String {
-    match text::line(&t) {
-        std::borrow::Cow::Borrowed(_) => t,
-        std::borrow::Cow::Owned(shown) => shown,
-    }
-}
-
 fn part(p: wit::Part) -> chat::Part {
     chat::Part {
         id: p.id,
@@ -170,21 +153,21 @@ fn part(p: wit::Part) -> chat::Part {
 
 fn ask(a: wit::Ask) -> chat::Ask {
     let change = ext(&a.ext, CHANGE).and_then(|json| serde_json::from_str::<String>(json).ok());
-    let change = change.map(|c| clip::counted(literal(c), limits::ASK_CHANGE));
+    let change = change.map(|c| clip::counted(c, limits::ASK_CHANGE));
     let questions = ext(&a.ext, QUESTIONS).map(questions).unwrap_or_default();
     chat::Ask {
         id: a.id,
         asked_by: a.asked_by,
         permission: a.kind == wit::AskKind::Permission,
-        subject: clip::title(line(a.subject)),
-        detail: clip::counted(literal(a.detail), limits::ASK_DETAIL),
+        subject: clip::literal(a.subject, limits::TITLE_BYTES),
+        detail: clip::counted(a.detail, limits::ASK_DETAIL),
         always: clip::list(a.always, limits::LIST_ENTRIES)
             .into_iter()
-            .map(|pattern| clip::sentence(literal(pattern)))
+            .map(|pattern| clip::literal(pattern, limits::SENTENCE_BYTES))
             .collect(),
         change,
         questions,
-        message: a.message.map(|m| clip::sentence(line(m))),
+        message: a.message.map(clip::sentence),
         part: a.part,
         created_at: clip::time(a.created_at),
     }
@@ -194,14 +177,14 @@ fn ask(a: wit::Ask) -> chat::Ask {
 fn questions(json: &str) -> Vec<chat::Question> {
     let questions: Vec<chat::Question> = serde_json::from_str(json).unwrap_or_default();
     let choice = |c: chat::Choice| chat::Choice {
-        label: clip::title(line(c.label)),
-        description: clip::sentence(line(c.description)),
+        label: clip::title(c.label),
+        description: clip::sentence(c.description),
     };
     clip::list(questions, limits::ASK_QUESTIONS)
         .into_iter()
         .map(|q| chat::Question {
-            header: clip::title(line(q.header)),
-            text: clip::sentence(text::prose(&q.text).into_owned()),
+            header: clip::title(q.header),
+            text: clip::sentence(q.text),
             choices: clip::list(q.choices, limits::ASK_CHOICES)
                 .into_iter()
                 .map(choice)
@@ -238,13 +221,27 @@ fn epoch(e: wit::Epoch) -> chat::Epoch {
     }
 }
 
-/// None for what a later version of the contract may add, and for what has an id that is none.
-pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
+/// Why an event goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// A later version of the contract may have added it.
+    Unknown(String),
+    /// It belongs to no session, so that no chat can show it.
+    Error(String),
+    /// Its id is none.
+    NoId(&'static str),
+}
+
+/// A delta is not clean yet: what its edges are, the piece before and after it says.
+///
+/// # Errors
+/// What cannot be used.
+pub(crate) fn feed(e: wit::Event) -> Result<port::Feed, Dropped> {
     use chat::Event as E;
     let (session, event) = match e {
-        wit::Event::Starting(text) => return Some(port::Feed::Starting(clip::sentence(text))),
-        wit::Event::Opened(e) => return Some(port::Feed::Opened(epoch(e))),
-        wit::Event::Other(_) => return None,
+        wit::Event::Starting(text) => return Ok(port::Feed::Starting(clip::sentence(text))),
+        wit::Event::Opened(e) => return Ok(port::Feed::Opened(epoch(e))),
+        wit::Event::Other(e) => return Err(Dropped::Unknown(clip::title(e.name))),
         wit::Event::Session(s) => {
             let info = session_info(s);
             (info.id.clone(), E::Session { info })
@@ -266,16 +263,27 @@ pub(crate) fn feed(e: wit::Event) -> Option<port::Feed> {
         wit::Event::Asked(a) => (a.session.clone(), E::Asked { ask: ask(a) }),
         wit::Event::AskClosed((session, ask)) => (session, E::AskClosed { ask }),
         wit::Event::Turn(t) => (t.session, E::Turn { turn: turn(t.turn) }),
-        wit::Event::Error((session, text)) => (
-            session?,
+        wit::Event::Error((None, text)) => return Err(Dropped::Error(clip::sentence(text))),
+        wit::Event::Error((Some(session), text)) => (
+            session,
             E::Error {
                 message: None,
                 text: clip::sentence(text),
             },
         ),
     };
-    let proper = clip::is_id(&session) && clip::is_event(&event);
-    proper.then_some(port::Feed::Event(chat::SessionEvent { session, event }))
+    if clip::is_id(&session) && clip::is_event(&event) {
+        return Ok(port::Feed::Event(chat::SessionEvent { session, event }));
+    }
+    Err(Dropped::NoId(match event {
+        E::Session { .. } | E::SessionRemoved => "session",
+        E::Message { .. } | E::MessageRemoved { .. } => "message",
+        E::Part { .. } | E::PartRemoved { .. } => "part",
+        E::Delta { .. } => "delta",
+        E::Asked { .. } | E::AskClosed { .. } => "ask",
+        E::Turn { .. } => "turn",
+        E::Error { .. } => "error",
+    }))
 }
 
 pub(crate) fn snapshot(s: wit::SessionSnapshot) -> chat::Snapshot {
@@ -326,9 +334,35 @@ pub(crate) fn admission(a: wit_chat::Admission) -> chat::Admission {
     }
 }
 
-pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor {
-    tunnel::Descriptor {
-        title: clip::title(d.title),
+/// Headers that say something else than a client's address, or that a proxy sets for itself.
+const NO_ADDRESS: [&str; 18] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+/// `name`: of the plugin, for one that calls itself nothing.
+///
+/// # Errors
+/// The client's address is to be taken from what cannot be trusted to hold one.
+pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor, name: &str) -> Result<tunnel::Descriptor, port::CallError> {
+    Ok(tunnel::Descriptor {
+        title: titled(d.title, name),
         stable_url: d.url == wit_tunnel::UrlKind::Stable,
         encryption: match d.encryption {
             wit_tunnel::Encryption::Edge => tunnel::Encryption::Edge,
@@ -336,7 +370,36 @@ pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor
             wit_tunnel::Encryption::None => tunnel::Encryption::None,
         },
         event_streams: d.event_streams,
-        client_address_header: d.client_address_header.map(|h| clip::title(h).to_ascii_lowercase()),
+        client_address_header: d.client_address_header.map(address_header).transpose()?,
+    })
+}
+
+/// What a plugin calls itself; one that says nothing is called by its name.
+pub(crate) fn titled(title: String, name: &str) -> String {
+    let title = clip::title(title);
+    if title.trim().is_empty() {
+        name.to_owned()
+    } else {
+        title
+    }
+}
+
+fn address_header(header: String) -> Result<String, port::CallError> {
+    let refused = |why: &str, header: String| {
+        let header = clip::literal(header, limits::TITLE_BYTES);
+        Err(port::CallError::Invalid(format!(
+            "the plugin says that clients' addresses are in the header `{header}`, {why}. This is a fault of the plugin"
+        )))
+    };
+    if header.len() > limits::ADDRESS_HEADER {
+        return refused("which is longer than a header's name", header);
+    }
+    match http::HeaderName::from_bytes(header.as_bytes()) {
+        Err(_) => refused("which is no name of a header", header),
+        Ok(name) if NO_ADDRESS.contains(&name.as_str()) || name.as_str().starts_with("sec-") => {
+            refused("which says something else", header)
+        }
+        Ok(name) => Ok(name.as_str().to_owned()),
     }
 }
 
@@ -344,7 +407,11 @@ pub(crate) fn tunnel_descriptor(d: wit_tunnel::Descriptor) -> tunnel::Descriptor
 pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
     Some(match e {
         wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(clip::sentence(t)),
-        wit_tunnel::Event::Url(t) => tunnel::Event::Url(clip::text(t, limits::URL_BYTES)),
+        // One that is none is refused by who publishes it, in words that show it.
+        wit_tunnel::Event::Url(t) => {
+            let t = clip::text(t, limits::URL_BYTES);
+            tunnel::Event::Url(tunnel::public_address(&t).unwrap_or_else(|_| clip::literal(t, limits::URL_BYTES)))
+        }
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
         wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(t)),
         wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(t)),
@@ -444,7 +511,14 @@ pub(crate) mod auth {
                 "the auth plugin gave an empty subject. This is a fault of the plugin".into(),
             ));
         }
-        whole("a subject", subject, limits::ID_BYTES)
+        let subject = whole("a subject", subject, limits::ID_BYTES)?;
+        if !clip::is_id(&subject) {
+            return Err(CallError::Other(
+                "the auth plugin gave a subject with characters that are not seen. This is a fault of the plugin"
+                    .into(),
+            ));
+        }
+        Ok(subject)
     }
 
     /// # Errors
@@ -491,92 +565,9 @@ pub(crate) mod auth {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod tests {
-    use super::*;
+#[path = "convert_tests.rs"]
+mod tests;
 
-    fn asked(detail: &str, ext: &[(&str, String)]) -> chat::Ask {
-        let ext = ext.iter().map(|(name, value)| types::Ext {
-            name: (*name).to_owned(),
-            value: value.clone(),
-        });
-        ask(wit::Ask {
-            id: "a".to_owned(),
-            session: "s".to_owned(),
-            asked_by: "s".to_owned(),
-            kind: wit::AskKind::Permission,
-            subject: "edit".to_owned(),
-            detail: detail.to_owned(),
-            always: vec!["*\u{202e}".to_owned()],
-            message: None,
-            part: None,
-            created_at: 1,
-            ext: ext.collect(),
-        })
-    }
-
-    #[test]
-    fn what_is_agreed_to_is_seen_as_it_is_and_has_a_bound() {
-        let change = |diff: &str| (CHANGE, serde_json::Value::from(diff).to_string());
-        let seen = asked("ls \u{202e}#; fr- mr", &[change("-a\n+\u{200b}b\n")]);
-        assert_eq!(seen.detail, "ls ⟨U+202E⟩#; fr- mr");
-        assert_eq!(seen.always, ["*⟨U+202E⟩"]);
-        assert_eq!(seen.change.as_deref(), Some("-a\n+⟨U+200B⟩b\n"));
-        let seen = asked(
-            &"x".repeat(limits::ASK_DETAIL + 5),
-            &[change(&"y".repeat(limits::ASK_CHANGE + 5))],
-        );
-        for (shown, most) in [
-            (seen.detail, limits::ASK_DETAIL),
-            (seen.change.unwrap(), limits::ASK_CHANGE),
-        ] {
-            assert!(shown.len() < most + 100 && shown.ends_with("more bytes are not shown here⟩"));
-        }
-        // Not as the contract says: as if it were not there.
-        assert_eq!(asked("x", &[(CHANGE, "--- a".to_owned())]).change, None);
-    }
-
-    #[test]
-    fn questions_come_typed_and_within_bounds() {
-        let one = r#"{"header":"H","text":"Which?","choices":[{"label":"A\u202e","description":"d"}],"multiple":true,"own":false}"#;
-        let seen = asked("x", &[(QUESTIONS, format!("[{one}]"))]).questions;
-        assert_eq!(seen.len(), 1);
-        assert_eq!(
-            (seen[0].choices[0].label.as_str(), seen[0].multiple, seen[0].own),
-            ("A⟨U+202E⟩", true, false)
-        );
-        let many = format!("[{}]", vec![one; limits::ASK_QUESTIONS + 3].join(","));
-        assert_eq!(asked("x", &[(QUESTIONS, many)]).questions.len(), limits::ASK_QUESTIONS);
-        let choices = vec![r#"{"label":"A"}"#; limits::ASK_CHOICES + 3].join(",");
-        let wide = asked("x", &[(QUESTIONS, format!(r#"[{{"choices":[{choices}]}}]"#))]).questions;
-        assert_eq!(wide[0].choices.len(), limits::ASK_CHOICES);
-        assert!(asked("x", &[(QUESTIONS, "{}".to_owned())]).questions.is_empty());
-        let answers = answer(chat::Answer::Answers {
-            answers: vec![vec!["A".to_owned()], vec![]],
-        });
-        let wit::Answer::Other(ext) = answers else {
-            panic!("{answers:?}");
-        };
-        assert_eq!((ext.name.as_str(), ext.value.as_str()), (ANSWERS, r#"[["A"],[]]"#));
-    }
-
-    #[test]
-    fn a_call_that_was_not_allowed_is_rejected() {
-        let other = |value: &str| {
-            content(wit::Content::Other(types::Ext {
-                name: REJECTED_TOOL.to_owned(),
-                value: value.to_owned(),
-            }))
-        };
-        let call =
-            other(r#"{"name":"bash","title":"ls","input":"{\"command\":\"ls\"}","words":"use find","ended_at":2}"#);
-        let chat::Content::Tool(call) = call else {
-            panic!("{call:?}");
-        };
-        assert_eq!(
-            (call.state, call.error.as_deref(), call.ended_at),
-            (chat::ToolState::Rejected, Some("use find"), Some(2))
-        );
-        assert!(matches!(other("{}"), chat::Content::Other { .. }));
-    }
-}
+#[cfg(test)]
+#[path = "convert_ask_tests.rs"]
+mod ask_tests;

@@ -5,9 +5,11 @@ use crate::model::plugin::Failure;
 use crate::runtime::actor::Ended;
 use crate::runtime::budget::pause;
 use crate::runtime::chat::{ChatExports, ChatHandle};
+use crate::runtime::convert::Dropped;
+use crate::runtime::deltas::Deltas;
 use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{convert, pipe};
+use crate::runtime::{clip, convert, pipe};
 use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
@@ -146,6 +148,7 @@ impl Feeder {
 
     /// False: the receiver is gone.
     async fn forward(&self, events: &mut mpsc::Receiver<Vec<Event>>) -> bool {
+        let mut deltas = Deltas::default();
         loop {
             let batch = tokio::select! {
                 batch = events.recv() => batch,
@@ -154,17 +157,36 @@ impl Feeder {
             let Some(batch) = batch else { return true };
             self.supervisor.context().counters.events(batch.len());
             for event in batch {
-                if let Event::Error((None, text)) = &event {
-                    // It belongs to no session, so no conversation can show it. Among the plugin's own lines, for there they
-                    // are counted.
-                    let log = &self.supervisor.context().log;
-                    log.write(Level::Warn, &format!("the chat backend reports an error: {text}"));
+                let mut item = match convert::feed(event) {
+                    Ok(item) => item,
+                    Err(dropped) => {
+                        self.say(&dropped);
+                        continue;
+                    }
+                };
+                if let Feed::Event(event) = &mut item {
+                    deltas.clean(event);
                 }
-                let Some(item) = convert::feed(event) else { continue };
                 if !self.hand_on(item).await {
                     return false;
                 }
             }
+        }
+    }
+
+    /// Among the plugin's own lines, for there they are counted and limited.
+    fn say(&self, dropped: &Dropped) {
+        let log = &self.supervisor.context().log;
+        match dropped {
+            Dropped::Error(text) => log.write(Level::Warn, &format!("the chat backend reports an error: {text}")),
+            Dropped::NoId(what) => log.write(
+                Level::Warn,
+                &format!(
+                    "an event `{what}` is left out: its ids are {}. This is a fault of the plugin",
+                    clip::NO_ID
+                ),
+            ),
+            Dropped::Unknown(name) => log.write(Level::Debug, &format!("an event `other`, named {name}, is left out")),
         }
     }
 

@@ -5,7 +5,7 @@
 use nexus_plugin_api::MANIFEST_SECTION;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-fn seal(mut bytes: Vec<u8>, manifest: &str) -> Vec<u8> {
+pub(crate) fn seal(mut bytes: Vec<u8>, manifest: &str) -> Vec<u8> {
     let section = wasm_encoder::CustomSection {
         name: MANIFEST_SECTION.into(),
         data: manifest.as_bytes().into(),

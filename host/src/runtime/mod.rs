@@ -11,12 +11,15 @@ mod cache;
 mod chat;
 mod clip;
 mod convert;
+mod deltas;
 mod engine;
 mod facts;
 mod feed;
+mod fit;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod guest_limits;
+pub mod late;
 mod linker;
 mod pipe;
 mod state;
@@ -31,8 +34,8 @@ pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
 use crate::capabilities::{Allowance, Context, Counters, CpuShare, Gate, GeneratedSecrets, Ports, Requests};
+use crate::config::file;
 use crate::config::resolved::{Plugin, Source};
-use crate::config::{file, show_size};
 use crate::limits;
 use crate::model::plugin::{Kind, State as PluginState, Status};
 use crate::outgoing::port::Outgoing;
@@ -43,14 +46,14 @@ use auth::{AuthThreads, WasmAuth};
 use cache::CodeCache;
 use chat::WasmChat;
 use facts::Measured;
-use nexus_plugin_api::host;
 use nexus_plugin_api::manifest::Manifest;
 use port::{AuthProvider, ChatBackend, TunnelProvider};
 use state::State;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use supervisor::{Recipe, Supervisor};
+use tokio::sync::watch;
 use tunnel::WasmTunnel;
 use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
@@ -75,6 +78,7 @@ pub struct Runtime {
     data_dir: PathBuf,
     ports: Ports,
     threads: Arc<AuthThreads>,
+    compiling: Compiling,
     /// By owner: a plugin that comes back to its place goes on counting.
     counters: Mutex<BTreeMap<String, Arc<Counters>>>,
 }
@@ -130,8 +134,14 @@ impl Runtime {
                 generated: Arc::new(GeneratedSecrets::default()),
             },
             threads: Arc::default(),
+            compiling: Compiling::default(),
             counters: Mutex::default(),
         }))
+    }
+
+    /// The names of the plugins that are being compiled; changes are seen at once.
+    pub fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        self.compiling.names.subscribe()
     }
 
     /// Reads, checks and compiles (or takes from the cache) a plugin. Blocks: some milliseconds from the cache, up to a
@@ -156,6 +166,7 @@ impl Runtime {
             }
         };
         let inspection = component::read(bytes)?;
+        enough_memory(&inspection, &plugin.name, plugin.limits.memory)?;
         if plugin
             .digest
             .as_ref()
@@ -167,41 +178,18 @@ impl Runtime {
                 plugin.name
             )));
         }
-        // Else it would be a trap, again and again.
-        if inspection.memory > plugin.limits.memory {
-            return Err(LoadError::Unfit(format!(
-                "The plugin {0} needs {1} of memory to begin with, and its limit is {2}. To allow it:\n[plugin.{0}.limits]\n\
-                 memory = \"{3}\"",
-                plugin.name,
-                show_size(inspection.memory),
-                show_size(plugin.limits.memory),
-                show_size(inspection.memory.saturating_mul(2))
-            )));
-        }
+        // Two tunnels with one plugin: the second one finds the first one's work in the cache.
+        let turn = self.compiling.turn(&inspection.digest);
+        let alone = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let component = self
             .cache
-            .load(&self.engine, bytes)
-            .map_err(|e| LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again.")))?;
-        let unfit = |e: wasmtime::Error| {
-            LoadError::Api(format!(
-                "The plugin {} does not fit nexus:plugin {}: {e:#}. Build it against that version of the contract.",
-                plugin.name,
-                nexus_plugin_api::API_VERSION
-            ))
-        };
-        let pre = self.linker.instantiate_pre(&component).map_err(unfit)?;
-        match inspection.kind {
-            Kind::Auth => host::auth::AuthProviderPre::new(pre.clone()).map(drop),
-            Kind::Chat => host::chat::ChatBackendPre::new(pre.clone()).map(drop),
-            Kind::Tunnel => host::tunnel::TunnelProviderPre::new(pre.clone()).map(drop),
-        }
-        .map_err(unfit)?;
-        if inspection.kind == Kind::Chat && inspection.offers("sessions") {
-            host::sessions::OptionalSessionsPre::new(pre.clone()).map_err(unfit)?;
-        }
-        if inspection.kind == Kind::Auth && inspection.offers("manage") {
-            host::manage::OptionalManagePre::new(pre.clone()).map_err(unfit)?;
-        }
+            .load_noting(&self.engine, bytes, || self.compiling.begin(&plugin.name, bytes.len()));
+        drop(alone);
+        let component = component.map_err(|e| not_compiled(&e))?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|e| not_linked(&inspection, &e))?;
         Ok(Loaded {
             inspection: Arc::new(inspection),
             plugin: Arc::new(plugin.clone()),
@@ -209,13 +197,47 @@ impl Runtime {
         })
     }
 
+    /// As [`Runtime::load`], of a component in a file, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// What [`Runtime::load`] would say.
+    pub fn would_load(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        let Source::File(path) = &plugin.source else {
+            return Ok(());
+        };
+        let unreadable = |e| LoadError::Unreadable(path.display().to_string(), e);
+        let bytes = file::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
+        fits(
+            &self.engine,
+            &self.linker,
+            &bytes,
+            &plugin.name,
+            Some(plugin.limits.memory),
+        )
+        .map(drop)
+    }
+
     /// A chat backend. Nothing runs before `start()`.
     ///
     /// # Errors
     /// It is of another kind.
     pub fn chat(&self, loaded: Loaded, workspace: PathBuf) -> Result<Arc<dyn ChatBackend>, LoadError> {
+        let status = unloaded(&loaded.plugin.name, Kind::Chat, PluginState::Stopped);
+        self.chat_shown(loaded, workspace, watch::Sender::new(status))
+    }
+
+    /// The same, whose state is shown in a place that was there before it.
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn chat_shown(
+        &self,
+        loaded: Loaded,
+        workspace: PathBuf,
+        status: watch::Sender<Status>,
+    ) -> Result<Arc<dyn ChatBackend>, LoadError> {
         of_kind(&loaded, Kind::Chat)?;
-        let status = status(&loaded, PluginState::Stopped);
+        identify(&status, &loaded);
         let owner = loaded.plugin.name.clone();
         let recipe = self.recipe(loaded, owner, Some(workspace.clone()));
         Ok(Arc::new(WasmChat::new(Supervisor::new(recipe, status), workspace)))
@@ -226,8 +248,22 @@ impl Runtime {
     /// # Errors
     /// It is of another kind.
     pub fn tunnel(&self, loaded: Loaded, owner: String) -> Result<Arc<dyn TunnelProvider>, LoadError> {
+        let status = unloaded(&loaded.plugin.name, Kind::Tunnel, PluginState::Stopped);
+        self.tunnel_shown(loaded, owner, watch::Sender::new(status))
+    }
+
+    /// As [`Self::chat_shown`].
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn tunnel_shown(
+        &self,
+        loaded: Loaded,
+        owner: String,
+        status: watch::Sender<Status>,
+    ) -> Result<Arc<dyn TunnelProvider>, LoadError> {
         of_kind(&loaded, Kind::Tunnel)?;
-        let status = status(&loaded, PluginState::Stopped);
+        identify(&status, &loaded);
         let recipe = self.recipe(loaded, owner, None);
         Ok(Arc::new(WasmTunnel::new(Supervisor::new(recipe, status))))
     }
@@ -238,7 +274,10 @@ impl Runtime {
     /// It is of another kind.
     pub fn auth(&self, loaded: Loaded) -> Result<Arc<dyn AuthProvider>, LoadError> {
         of_kind(&loaded, Kind::Auth)?;
-        let status = status(&loaded, PluginState::Running);
+        let status = Status {
+            version: loaded.manifest().version.to_string(),
+            ..unloaded(&loaded.plugin.name, Kind::Auth, PluginState::Running)
+        };
         let owner = loaded.plugin.name.clone();
         let recipe = self.recipe(loaded, owner, None);
         Ok(Arc::new(WasmAuth::new(recipe, Arc::clone(&self.threads), status)))
@@ -295,14 +334,129 @@ impl Runtime {
     }
 }
 
-fn status(loaded: &Loaded, state: PluginState) -> Status {
+/// Everything that [`Runtime::load`] would refuse, and nothing of the plugin runs: reads, compiles and links it.
+///
+/// # Errors
+/// In words: what was found, what was expected, what to do.
+pub fn check(bytes: &[u8], name: &str, memory: Option<u64>) -> Result<Inspection, LoadError> {
+    let cannot = |e: &dyn std::fmt::Display| LoadError::Unfit(format!("This machine cannot compile plugins: {e:#}."));
+    let engine = engine::engine().map_err(|e| cannot(&e))?;
+    let linker = linker::linker(&engine).map_err(|e| cannot(&e))?;
+    fits(&engine, &linker, bytes, name, memory)
+}
+
+/// `memory`: its limit; none: what it asks for.
+fn fits(
+    engine: &Engine,
+    linker: &Linker<State>,
+    bytes: &[u8],
+    name: &str,
+    memory: Option<u64>,
+) -> Result<Inspection, LoadError> {
+    let inspection = inspect(bytes)?;
+    let asked = inspection.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY);
+    enough_memory(&inspection, name, memory.unwrap_or(asked))?;
+    let component = wasmtime::component::Component::new(engine, bytes).map_err(|e| not_compiled(&e))?;
+    linker
+        .instantiate_pre(&component)
+        .map_err(|e| not_linked(&inspection, &e))?;
+    Ok(inspection)
+}
+
+fn not_compiled(e: &wasmtime::Error) -> LoadError {
+    LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again."))
+}
+
+/// The contract was compared before: it is something of WASI.
+fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
+    LoadError::Api(format!(
+        "The plugin {} wants something of WASI that this host does not offer: {}. Offered is WASI 0.2 without sockets and \
+         http. Build it for wasm32-wasip2, or with tools for WASI 0.2.",
+        inspection.manifest.name,
+        nexus_plugin_api::text::line(&format!("{e:#}"))
+    ))
+}
+
+fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> Result<(), LoadError> {
+    if inspection.memory <= limit {
+        return Ok(());
+    }
+    let needed = inspection.memory.div_ceil(1 << 20);
+    Err(LoadError::Unfit(format!(
+        "The plugin {} has {} bytes of memory from the beginning, and its limit is {limit}. To fix: write into the configuration\n\
+         [plugin.{name}.limits]\nmemory = \"{needed} MiB\"",
+        inspection.manifest.name, inspection.memory
+    )))
+}
+
+/// What is known of a plugin before its component was read.
+pub fn unloaded(name: &str, kind: Kind, state: PluginState) -> Status {
     Status {
-        name: loaded.plugin.name.clone(),
-        kind: loaded.kind(),
-        version: loaded.manifest().version.to_string(),
+        name: name.to_owned(),
+        kind,
+        version: String::new(),
         state,
         restarts: 0,
         last_failure: None,
+    }
+}
+
+fn identify(status: &watch::Sender<Status>, loaded: &Loaded) {
+    let version = loaded.manifest().version.to_string();
+    status.send_if_modified(|status| {
+        let changed = status.version != version;
+        status.version = version;
+        changed
+    });
+}
+
+/// Which plugins are being compiled, for whoever waits for it.
+#[derive(Default)]
+struct Compiling {
+    names: watch::Sender<Vec<String>>,
+    /// By the component's digest: one is compiled once, however many want it.
+    turns: Mutex<BTreeMap<String, Weak<Mutex<()>>>>,
+}
+
+/// Bytes of a component that are compiled in a second, about: what the first start says is a hint and no promise.
+const COMPILED_IN_A_SECOND: usize = 2 << 20;
+
+impl Compiling {
+    fn turn(&self, digest: &str) -> Arc<Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(digest).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(digest.to_owned(), Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Until what it returns is dropped.
+    fn begin(&self, name: &str, bytes: usize) -> impl Drop + use<'_> {
+        let seconds = bytes.div_ceil(COMPILED_IN_A_SECOND).max(1);
+        tracing::info!("compiling {name} (first start with this version of it; about {seconds} s)");
+        self.names.send_modify(|names| names.push(name.to_owned()));
+        Compiled {
+            names: &self.names,
+            name: name.to_owned(),
+        }
+    }
+}
+
+struct Compiled<'a> {
+    names: &'a watch::Sender<Vec<String>>,
+    name: String,
+}
+
+impl Drop for Compiled<'_> {
+    fn drop(&mut self) {
+        self.names.send_modify(|names| {
+            if let Some(at) = names.iter().position(|name| *name == self.name) {
+                names.remove(at);
+            }
+        });
     }
 }
 

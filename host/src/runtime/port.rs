@@ -1,6 +1,7 @@
 //! What the services see of a plugin, whatever runs it. Services are tested against fakes of these traits; the
 //! runtime implements them for components.
 
+use crate::model::trouble::Trouble;
 use crate::model::{chat, plugin, tunnel};
 pub use crate::runtime::facts::Measured;
 use futures::future::BoxFuture;
@@ -40,6 +41,10 @@ pub trait Supervised: Send + Sync + 'static {
     fn status(&self) -> watch::Receiver<plugin::Status>;
     /// What it is, and what was counted of it. None: whatever runs it does not count.
     fn measured(&self) -> Option<Arc<Measured>> {
+        None
+    }
+    /// Why it could not be loaded, where that is so: a start tries again.
+    fn broken(&self) -> Option<Trouble> {
         None
     }
     /// Starts it with a full restart budget: after `Failed`, or after `Stopped`.

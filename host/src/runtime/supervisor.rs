@@ -47,11 +47,11 @@ pub(crate) struct Supervisor<E: Exports> {
 }
 
 impl<E: Exports> Supervisor<E> {
-    /// Nothing runs before [`Self::start`].
-    pub(crate) fn new(recipe: Recipe, status: Status) -> Self {
+    /// Nothing runs before [`Self::start`]. `status`: where it is shown from now on.
+    pub(crate) fn new(recipe: Recipe, status: watch::Sender<Status>) -> Self {
         Self {
             recipe,
-            status: watch::Sender::new(status),
+            status,
             current: watch::Sender::new(None),
             starts: watch::Sender::new(0),
             commands: OnceLock::new(),

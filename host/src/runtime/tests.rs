@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod causes;
 mod figures;
 
 use super::fixtures;
@@ -120,6 +121,7 @@ impl World {
             kind: crate::model::plugin::Kind::Tunnel,
             source: Source::Builtin,
             digest: None,
+            says: Default::default(),
             config: serde_json::Map::new(),
             grants: Grants::default(),
             limits: Limits {
@@ -146,6 +148,7 @@ impl World {
         let plugin = Plugin {
             source: Source::File(file),
             digest: None,
+            says: Default::default(),
             ..self.plugin.clone()
         };
         self.runtime.load(&plugin, None).unwrap()

@@ -60,7 +60,10 @@ impl Supervised for WasmTunnel {
 
 impl TunnelProvider for WasmTunnel {
     fn describe(&self) -> Call<'_, tunnel::Descriptor> {
-        Box::pin(async { Ok(convert::tunnel_descriptor(self.supervisor.running().await?.facts)) })
+        Box::pin(async {
+            let facts = self.supervisor.running().await?.facts;
+            convert::tunnel_descriptor(facts, self.supervisor.name())
+        })
     }
 
     fn probe(&self) -> Call<'_, plugin::Availability> {

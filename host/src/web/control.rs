@@ -9,9 +9,9 @@
 
 use super::ingress::{Connection, Ingress};
 use super::{WebState, api, guard, serve};
+use crate::limits::HTTP_READ;
 #[cfg(target_os = "linux")]
 use crate::process::Parent;
-use crate::limits::HTTP_READ;
 use axum::Router;
 use http::StatusCode;
 use std::convert::Infallible;
@@ -39,7 +39,7 @@ const REFUSED_HEADER: usize = 8 * 1024;
 #[cfg(target_os = "linux")]
 const GENERATIONS: usize = 1_000;
 
-fn router(state: WebState) -> Router {
+pub(super) fn router(state: WebState) -> Router {
     api::for_the_operator()
         .route("/healthz", axum::routing::get(super::health::healthz))
         .fallback(api::nothing)
@@ -65,8 +65,7 @@ pub fn bind(data_dir: &Path) -> std::io::Result<(UnixListener, PathBuf)> {
 }
 
 /// Serves until `shutdown` is cancelled, and takes the file away.
-pub async fn serve_control(listener: UnixListener, path: PathBuf, state: WebState, shutdown: CancellationToken) {
-    let app = router(state);
+pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, shutdown: CancellationToken) {
     let tasks = TaskTracker::new();
     let (mut refused, mut said) = (0_u64, None);
     let telling = Arc::new(Semaphore::new(REFUSALS));

@@ -4,9 +4,9 @@
 use super::ingress::Place;
 use super::port::{ApiError, Login, NewLogin, Visitor};
 use super::{Connection, Site, WebState, pages};
+use crate::limits::{HTTP_READ, KNOWN_DEVICE};
 use crate::runtime::port::auth::Input;
 use crate::time;
-use crate::limits::{HTTP_READ, KNOWN_DEVICE};
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};

@@ -9,6 +9,7 @@
 //! | [`live`] | the live socket and its protocol |
 //! | [`api`], [`control`] | the same for scripts, with a login or on the control socket |
 //! | [`metrics`] | figures for Prometheus, on a listener of their own |
+//! | [`starting`] | what is served before all that is there |
 //! | [`probe`] | this host, looking at itself through a tunnel |
 //! | [`markdown`], [`assets`], [`health`] | the rest |
 //!
@@ -30,10 +31,11 @@ mod pages;
 pub mod port;
 mod probe;
 mod serve;
+pub mod starting;
 
 pub use ingress::{Connection, Ingress, Site};
 pub use port::Services;
-pub use serve::serve;
+pub use serve::{serve, serve_app};
 
 use crate::time::Clock;
 use axum::Router;
@@ -83,7 +85,7 @@ pub fn router(state: WebState) -> Router {
         .route("/s/{session}", get(pages::chat::session))
         .route("/s/{session}/rename", post(pages::chat::rename))
         .route("/s/{session}/delete", post(pages::chat::delete))
-        .route("/install", post(pages::chat::install))
+        .route("/install", get(pages::chat::installing).post(pages::chat::install))
         .route("/setup", get(pages::setup::page).post(pages::setup::submit))
         .route("/login", get(pages::login::page).post(pages::login::submit))
         .route("/logout", post(pages::account::logout))

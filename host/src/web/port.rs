@@ -5,6 +5,7 @@ use crate::model::activity::Note;
 use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
 use crate::model::log::{About, LogLine};
 pub use crate::model::reload::Pending;
+use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
 pub use crate::services::chat::Phase;
@@ -276,6 +277,14 @@ pub trait ChatApi: Send + Sync + 'static {
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
     fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
+    /// How many chats of the backend are being answered just now.
+    fn busy(&self) -> usize {
+        0
+    }
+    /// A plugin in which no model answers, as far as that can be known before it runs.
+    fn is_example(&self, _plugin: &str) -> bool {
+        false
+    }
     /// Plugins that can be the backend.
     fn plugins(&self) -> Vec<String>;
     /// Stops the backend once turns that run had time to finish; returns when that is done.
@@ -315,6 +324,14 @@ pub trait StatusApi: Send + Sync + 'static {
     /// What each of [`Self::plugins`] is and may do, and what was counted of it, in the same order. Looks at the disk and at
     /// all processes of the machine, which takes milliseconds: not for each event, and not on a thread that others wait for.
     fn details(&self) -> Vec<plugin::Details>;
+    /// What is being compiled, where something is: all the rest works meanwhile.
+    fn starting(&self) -> Option<String> {
+        None
+    }
+    /// What does not work, besides plugins and tunnels, which say it themselves.
+    fn troubles(&self) -> Vec<Trouble> {
+        Vec::new()
+    }
     /// What happened last, the newest first.
     fn activity(&self) -> watch::Receiver<Arc<VecDeque<Note>>>;
     /// The newest `count` lines of the log's file, the oldest of them first.

@@ -33,7 +33,11 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `shutdown` is cancelled; then refuses new connections, closes live sockets and lets running requests
 /// end for a few seconds.
 pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shutdown: CancellationToken) {
-    let app = router(state);
+    serve_app(listener, ingress, router(state), shutdown).await;
+}
+
+/// The same, for an `app` that is more than the page.
+pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Router, shutdown: CancellationToken) {
     let ingress = Arc::new(ingress);
     let each = |stream: TcpStream, peer| {
         let connection = Connection {

@@ -447,8 +447,12 @@ async fn an_example_says_so_on_every_page() {
         web.post("/install", &cookie, format!("csrf={}", login.csrf))
             .await
             .location(),
-        "/status"
+        "/install"
     );
+    // The page that one is led to looks again by itself, without a script; the others say it too.
+    let installing = web.get("/install", &cookie).await;
+    assert!(installing.text.contains("Installing opencode"), "{}", installing.text);
+    assert!(installing.headers.contains_key("refresh"));
     assert!(web.get("/status", &cookie).await.text.contains("Installing opencode"));
 }
 

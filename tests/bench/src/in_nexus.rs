@@ -7,7 +7,7 @@ use nexus::config::resolved::{Grants, Limits, Plugin, Source};
 use nexus::model::plugin::{Availability, Kind, State};
 use nexus::runtime::port::{CallError, ChatBackend, Feed, TunnelProvider};
 use nexus::runtime::{Loaded, Runtime, RuntimeOptions};
-use nexus::{outgoing, process, store, time, limits};
+use nexus::{limits, outgoing, process, store, time};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,6 +38,7 @@ impl Host {
             kind,
             source: Source::File(file.to_owned()),
             digest: None,
+            says: Default::default(),
             config: serde_json::Map::new(),
             grants: Grants::default(),
             limits: Limits {

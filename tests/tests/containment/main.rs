@@ -11,3 +11,4 @@ mod garbage;
 mod opencode;
 mod processes;
 mod start;
+mod words;

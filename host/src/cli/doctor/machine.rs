@@ -47,7 +47,18 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
             .as_deref()
             .and_then(|url| url.strip_prefix("http://")?.parse().ok());
         findings.push(match address.map(|address| (address, health(address))) {
-            Some((address, Ok(version))) => Finding::ok(
+            Some((
+                address,
+                Ok(Health {
+                    version,
+                    starting: Some(what),
+                }),
+            )) => Finding::warn(
+                "running",
+                format!("nexus {version} is starting on {data} as process {pid}, at http://{address}: {what}"),
+                "nothing; look again in a moment",
+            ),
+            Some((address, Ok(Health { version, .. }))) => Finding::ok(
                 "running",
                 format!("nexus {version} runs on {data} as process {pid} and answers at http://{address}"),
             ),
@@ -78,12 +89,17 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
         let fix = format!("[tunnel.{}]\nlisten = \"127.0.0.1:PORT\"   # another port", t.name);
         (format!("listen.{}", t.name), t.listen, fix)
     });
-    for (check, address, fix) in std::iter::once(web).chain(tunnels) {
+    let metrics = config.metrics.as_ref().filter(|metrics| metrics.listen.port() != 0);
+    let metrics = metrics.map(|metrics| {
+        let fix = "[metrics]\nlisten = \"127.0.0.1:PORT\"   # another port".to_owned();
+        ("metrics".to_owned(), metrics.listen, fix)
+    });
+    for (check, address, fix) in std::iter::once(web).chain(tunnels).chain(metrics) {
         findings.push(match TcpListener::bind(address) {
             Ok(_) => Finding::ok(check, format!("{address} is free")),
             Err(error) => {
                 let who = match health(address) {
-                    Ok(version) => format!("nexus {version} of another data directory is there"),
+                    Ok(Health { version, .. }) => format!("nexus {version} of another data directory is there"),
                     Err(_) => error.to_string(),
                 };
                 Finding::fail(check, format!("{address} cannot be listened on: {who}"), fix)
@@ -111,8 +127,15 @@ fn control(config: &Config, pid: u32) -> Option<Finding> {
     ))
 }
 
-/// The version of the nexus that answers at an address; where it listens on all of them, on loopback.
-fn health(mut address: SocketAddr) -> Result<String, String> {
+/// A nexus that answers.
+struct Health {
+    version: String,
+    /// What it does before it is up.
+    starting: Option<String>,
+}
+
+/// The nexus that answers at an address; where it listens on all of them, on loopback.
+fn health(mut address: SocketAddr) -> Result<Health, String> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -137,8 +160,10 @@ fn health(mut address: SocketAddr) -> Result<String, String> {
         .zip(body.rfind('}'))
         .and_then(|(from, to)| body.get(from..=to));
     let health: Option<serde_json::Value> = json.and_then(|json| serde_json::from_str(json).ok());
-    let version = health.as_ref().and_then(|h| h.get("version")?.as_str());
-    version.map(str::to_owned).ok_or_else(|| "it is not nexus".to_owned())
+    let word = |name| Some(health.as_ref()?.get(name)?.as_str()?.to_owned());
+    let starting = word("starting");
+    let version = word("version").ok_or_else(|| "it is not nexus".to_owned())?;
+    Ok(Health { version, starting })
 }
 
 #[cfg(unix)]

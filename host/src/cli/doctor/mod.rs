@@ -1,10 +1,13 @@
 //! `nexus doctor`: looks at everything that a start depends on, beside a nexus that runs or without one. It takes no
 //! lock and changes nothing but the cache of compiled plugins.
 
+mod loads;
 mod machine;
 mod plugins;
 
-use super::{Components, LoadError, Where, complain, load_config, say};
+pub(super) use loads::unloadable;
+
+use super::{Components, LoadError, Where, as_it_is, complain, load_config, say};
 use crate::config::resolved::Config;
 use crate::config::{Machine, Overrides, load};
 use crate::store::lock;
@@ -89,7 +92,7 @@ pub(super) fn run(args: &DoctorArgs, place: &Where) -> anyhow::Result<ExitCode> 
             version: env!("CARGO_PKG_VERSION"),
             findings,
         };
-        say(&serde_json::to_string_pretty(&report)?);
+        as_it_is(&serde_json::to_string_pretty(&report)?);
     } else {
         show(&findings);
     }

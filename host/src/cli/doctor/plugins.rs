@@ -4,6 +4,7 @@
 use super::Finding;
 use crate::app::Foundation;
 use crate::capabilities::{Gate, Requests};
+use crate::cli::permissions;
 use crate::config::resolved::Config;
 use crate::model::plugin::{Availability, State};
 use crate::runtime::port::{Call, CallError, Supervised};
@@ -39,6 +40,11 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
         let foundation = Foundation::beside(config, Arc::new(SystemClock), &scratch.0)?;
         let mut found = Vec::new();
         all(&foundation, &mut found).await;
+        found.extend(
+            permissions::of_selected(&foundation.config)
+                .into_iter()
+                .map(|lacks| Finding::warn(format!("permissions.{}", lacks.plugin), lacks.sentence(), lacks.fix())),
+        );
         foundation.processes.stop_all(None).await;
         anyhow::Ok(found)
     });
@@ -51,6 +57,10 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
 
 async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let config = &foundation.config;
+    for trouble in &config.troubles {
+        let fix = trouble.fix.clone().unwrap_or_default();
+        findings.push(Finding::fail(&trouble.part, &trouble.why, fix));
+    }
     let name = &config.auth.plugin;
     match foundation.auth() {
         Err(error) => findings.push(does_not_load(config, name, &error)),
@@ -115,6 +125,9 @@ async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
 }
 
 fn does_not_load(config: &Config, name: &str, error: &anyhow::Error) -> Finding {
+    if let Some(fix) = config.broken.get(name).and_then(|broken| broken.trouble.fix.clone()) {
+        return Finding::fail(format!("plugin.{name}"), format!("it does not load: {error:#}"), fix);
+    }
     let fix = match &config.file {
         Some(file) => format!("nexus plugin check {name} --config {}", file.display()),
         None => format!("nexus plugin check {name}"),
@@ -165,10 +178,10 @@ fn programs(config: &Config, name: &str) -> Vec<String> {
 }
 
 /// A private folder that is gone afterwards.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn make() -> anyhow::Result<Self> {
+    pub(super) fn make() -> anyhow::Result<Self> {
         use anyhow::Context as _;
         let path = std::env::temp_dir().join(format!("nexus-doctor-{}", crate::time::random_token()?));
         let mut builder = std::fs::DirBuilder::new();

@@ -6,10 +6,11 @@ mod show;
 pub mod sources;
 pub mod toolchain;
 
-use super::{EXIT_USAGE, LoadError, Where};
+use super::{EXIT_USAGE, LoadError, Where, complain};
 use clap::{Args, Subcommand};
+use nexus_plugin_api::text;
 use serde_json::{Value, json};
-use show::{facts, info, list, load, resolved, source, with};
+use show::{checked, facts, info, lacking, list, resolved, source, with};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -90,7 +91,8 @@ pub fn run(command: PluginCommand, place: &Where) -> anyhow::Result<ExitCode> {
             say(&if json {
                 format!("{:#}\n", answer.json)
             } else {
-                answer.text
+                // A file's words were made safe when they were read; its path was not.
+                text::prose(&answer.text).into_owned()
             })?;
             Ok(ExitCode::SUCCESS)
         }
@@ -103,7 +105,7 @@ pub fn run(command: PluginCommand, place: &Where) -> anyhow::Result<ExitCode> {
             } else {
                 // A report on a configuration begins each of its problems so.
                 let prefix = if error.is::<LoadError>() { "" } else { "error: " };
-                writeln!(std::io::stderr(), "{prefix}{error:#}")?;
+                complain(&format!("{prefix}{error:#}"));
             }
             // What is wrong with a configuration has its own code, as everywhere.
             Ok(match error.downcast_ref::<LoadError>() {
@@ -130,16 +132,20 @@ struct Answer {
 
 fn check(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
     let config = resolved(place)?;
-    let found = load(&source(plugin, config.as_ref())?, plugin)?;
+    let source = source(plugin, config.as_ref())?;
+    let own = config.as_ref().and_then(|config| config.plugins.get(plugin));
+    let found = checked(&source, plugin, own.map(|own| own.limits.memory))?;
     let manifest = &found.manifest;
     let text = format!(
         "{plugin} is a plugin that this nexus can load: kind {}, {} {}\n",
         manifest.kind, manifest.name, manifest.version
     );
-    Ok(Answer {
+    let mut answer = Answer {
         text,
         json: facts(&found),
-    })
+    };
+    lacking(&mut answer, plugin, config.as_ref())?;
+    Ok(answer)
 }
 
 fn build_one(args: &BuildArgs) -> anyhow::Result<Answer> {

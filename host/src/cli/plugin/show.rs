@@ -3,10 +3,13 @@
 
 use super::Answer;
 use crate::builtin;
-use crate::cli::{Components, Where, load_config};
+use crate::cli::{Components, Where, load_config, permissions};
+use crate::config::file;
 use crate::config::resolved::{Config, Grants, Source};
+use crate::runtime;
 use crate::runtime::component::{Inspection, inspect};
 use anyhow::Context as _;
+use nexus_plugin_api::text;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,8 +19,25 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
     match source {
         Source::Builtin => Ok(inspect(builtin::builtin(name).context("it is not built in")?)?),
         Source::File(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let bytes = file::read(path, crate::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
             inspect(&bytes).with_context(|| format!("{} cannot be loaded", path.display()))
+        }
+    }
+}
+
+/// As [`load`], and compiled and linked as a start would.
+pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyhow::Result<Inspection> {
+    match source {
+        Source::Builtin => Ok(runtime::check(
+            builtin::builtin(name).context("it is not built in")?,
+            name,
+            memory,
+        )?),
+        Source::File(path) => {
+            let bytes = file::read(path, crate::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
+            runtime::check(&bytes, name, memory).with_context(|| format!("{} cannot be loaded", path.display()))
         }
     }
 }
@@ -118,7 +138,28 @@ pub(super) fn info(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
             [("granted", json!(granted)), ("config", json!(own.config))],
         );
     }
+    lacking(&mut answer, plugin, config.as_ref())?;
     Ok(answer)
+}
+
+/// What it asks for and is not granted, where a configuration is named that has it.
+pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>) -> anyhow::Result<()> {
+    let lacks = config.and_then(|config| permissions::of(config, plugin));
+    if let Some(lacks) = &lacks {
+        writeln!(
+            answer.text,
+            "\nIt is not allowed:\n  {}\nTo allow it, {}\n\n{}",
+            lacks.asks.join("\n  "),
+            lacks.how,
+            lacks.lines.trim_end()
+        )?;
+    }
+    if config.is_some_and(|config| config.plugins.contains_key(plugin)) {
+        let (asks, lines) = lacks.map(|lacks| (lacks.asks, lacks.lines)).unwrap_or_default();
+        let lacking = json!({ "asks": asks, "toml": lines });
+        answer.json = with(std::mem::take(&mut answer.json), [("lacking", lacking)]);
+    }
+    Ok(())
 }
 
 /// A line for each thing that it may do: manifest ∩ operator. Of secrets only the names.
@@ -179,17 +220,17 @@ pub(super) fn with<const N: usize>(mut object: Value, more: [(&str, Value); N]) 
 
 fn described(found: &Inspection) -> anyhow::Result<String> {
     let m = &found.manifest;
-    let mut text = String::new();
-    writeln!(text, "{} {} ({})\n{}\n", m.name, m.version, m.kind, m.description)?;
+    let mut out = String::new();
+    writeln!(out, "{} {} ({})\n{}\n", m.name, m.version, m.kind, m.description)?;
     if !m.authors.is_empty() {
-        writeln!(text, "authors   {}", m.authors.join(", "))?;
+        writeln!(out, "authors   {}", m.authors.join(", "))?;
     }
     writeln!(
-        text,
+        out,
         "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}",
         m.licence, m.api, found.size, found.digest
     )?;
-    writeln!(text, "\nIt asks to be allowed:")?;
+    writeln!(out, "\nIt asks to be allowed:")?;
     let asked = &m.capabilities;
     for (binary, request) in &asked.process {
         let environment = if request.inherit_env {
@@ -197,23 +238,23 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
         } else {
             ""
         };
-        writeln!(text, "  to run `{binary}`{environment}: {}", request.reason)?;
+        writeln!(out, "  to run `{binary}`{environment}: {}", request.reason)?;
         if !request.env.is_empty() {
-            writeln!(text, "    with the environment variables {}", request.env.join(", "))?;
+            writeln!(out, "    with the environment variables {}", request.env.join(", "))?;
         }
     }
     for request in &asked.http {
-        writeln!(text, "  requests to {}: {}", request.url, request.reason)?;
+        writeln!(out, "  requests to {}: {}", request.url, request.reason)?;
     }
     if let Some(request) = &asked.store {
-        writeln!(text, "  a store of {} bytes: {}", request.quota, request.reason)?;
+        writeln!(out, "  a store of {} bytes: {}", request.quota, request.reason)?;
     }
     if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
-        writeln!(text, "  nothing")?;
+        writeln!(out, "  nothing")?;
     }
     if !m.config.is_empty() {
         writeln!(
-            text,
+            out,
             "\nKeys of [plugin.{0}.config] (secrets: [plugin.{0}.secrets]):",
             m.name
         )?;
@@ -222,15 +263,16 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
         let default = key
             .default
             .as_ref()
-            .map(|default| format!(", default {default}"))
+            // A value may have lines.
+            .map(|default| format!(", default {}", text::line(&default.to_string())))
             .unwrap_or_default();
         let required = if key.required { ", required" } else { "" };
         let secret = if key.secret { ", secret" } else { "" };
         writeln!(
-            text,
+            out,
             "  {name} ({}{default}{required}{secret}): {}",
             key.kind, key.description
         )?;
     }
-    Ok(text)
+    Ok(out)
 }

@@ -2,8 +2,8 @@
 //! stranger who guesses cannot lock the owner out, and a lost device locks nobody but itself.
 
 use super::{Account, AuthError, AuthService, millis};
-use crate::store::accounts::User;
 use crate::limits::KNOWN_DEVICE;
+use crate::store::accounts::User;
 
 const PURPOSE: &str = "device";
 

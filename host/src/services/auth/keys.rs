@@ -14,7 +14,14 @@ pub(super) struct Keys(Vec<u8>);
 impl Keys {
     pub(super) async fn load(store: &Store) -> Result<Self, AuthError> {
         let fresh = crate::time::random::<32>()?.to_vec();
-        Ok(Self(store.setting_or(SETTING, fresh).await?))
+        let key = store.setting_or(SETTING, fresh.clone()).await?;
+        if key.len() == fresh.len() {
+            return Ok(Self(key));
+        }
+        // With a short one, or none, anybody could sign.
+        tracing::error!("the key in the database is damaged: a new one is made, and known devices are no more");
+        store.set_setting(SETTING, fresh.clone()).await?;
+        Ok(Self(fresh))
     }
 
     /// `purpose` keeps one use from standing in for another.

@@ -118,8 +118,12 @@ impl AuthService {
             Ok(Step::Identity { subject }) => self.let_in(&subject, counter, client).await.map(Progress::Done),
             Ok(Step::Deny {
                 reason: Denial::BadCredential,
-                ..
-            }) => Err(self.wrong(left, name, client)),
+                message,
+            }) => Err(match (self.wrong(left, name, client), message) {
+                // The plugin knows what was wrong: a code is no password.
+                (AuthError::BadCredential, Some(message)) => AuthError::Denied(message),
+                (refused, _) => refused,
+            }),
             Ok(Step::Deny { reason, message }) => {
                 self.store.refund(&counter.key).await?;
                 tracing::info!(target: "audit", event = "login-denied", account = name, place = client.place, peer = client.peer, ?reason);

@@ -3,9 +3,9 @@
 //! nothing has to be remembered about what was used. (Keeping the states in memory instead would let strangers fill it.)
 
 use super::{AuthError, millis, sha256};
+use crate::limits::LOGIN_STEP;
 use crate::runtime::port::auth::{Field, FieldKind};
 use crate::time::Millis;
-use crate::limits::LOGIN_STEP;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

@@ -2,10 +2,10 @@
 //! of which only the hash is kept, for 15 minutes, for one use.
 
 use super::{Account, AuthError, AuthService, Client, NewLogin, sha256};
+use crate::limits::SETUP_LINK;
 use crate::runtime::port::auth::{Field, Input, Outcome};
 use crate::store::accounts::{Taken, User};
 use crate::time::Millis;
-use crate::limits::SETUP_LINK;
 use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
 

@@ -7,11 +7,11 @@ use super::pump::settle_all;
 use super::shared::Shared;
 use super::status::{ChatError, Phase};
 use super::switch::{Backend, up};
+use crate::limits;
 use crate::model::activity::Tone;
 use crate::model::chat::SessionId;
 use crate::model::plugin::Availability;
 use crate::services::StopProcesses;
-use crate::limits;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 

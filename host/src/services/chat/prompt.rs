@@ -8,9 +8,9 @@ use super::failed;
 use super::local;
 use super::shared::Shared;
 use super::status::{ChatError, Phase};
+use crate::limits;
 use crate::model::chat::{Admission, Event};
 use crate::runtime::port::{CallError, Prompt};
-use crate::limits;
 use std::sync::Arc;
 use std::time::Duration;
 

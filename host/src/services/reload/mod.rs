@@ -8,6 +8,7 @@
 //! Looked at by their stamps, not by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
 //! does not matter.
 
+mod components;
 mod gains;
 mod parts;
 mod stamps;
@@ -17,10 +18,11 @@ mod verbosity;
 
 use crate::config::changes::{Change, Key, Values, show};
 use crate::config::resolved::{Config, Plugin, Tunnel};
+use crate::limits;
 use crate::model::activity::{Activity, Tone};
 use crate::model::reload::{self, Pending, What};
 use crate::time::{Clock, Millis};
-use crate::limits;
+use components::Unfit;
 use futures::future::BoxFuture;
 use parts::{Part, Parted, path};
 use sha2::{Digest as _, Sha256};
@@ -49,6 +51,8 @@ pub struct Serving {
 pub trait Host: Send + Sync + 'static {
     /// Reads and checks the file. Blocks.
     fn read(&self) -> Result<Config, String>;
+    /// Whether the component of this plugin would load, without running it. Blocks. `Err`: why not.
+    fn would_load(&self, plugin: &Plugin) -> Result<(), String>;
     /// The file says this from now on, whether or not it counts.
     fn file_says(&self, config: &Config);
     fn serving(&self) -> Serving;
@@ -116,6 +120,7 @@ impl ReloadService {
             seen: None,
             latest: None,
             errors: BTreeMap::new(),
+            looked_at: BTreeMap::new(),
         };
         watcher.counts = watcher.values(running);
         let task = tokio::spawn(watcher.run(ordered));
@@ -145,6 +150,7 @@ struct Latest {
     seen_at: Millis,
     file: Values,
     config: Config,
+    unfit: Unfit,
 }
 
 struct Watcher {
@@ -171,6 +177,8 @@ struct Watcher {
     latest: Option<Latest>,
     /// What could not be put into force.
     errors: BTreeMap<Part, String>,
+    /// By plugin and digest: why a changed component would not load.
+    looked_at: BTreeMap<(String, String), Option<String>>,
 }
 
 impl Watcher {
@@ -271,6 +279,7 @@ impl Watcher {
                     id: id([format!("{file:?}").as_str(), &config.text]),
                     seen_at,
                     file,
+                    unfit: self.unfit(&config).await,
                     config,
                 };
                 let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
@@ -343,6 +352,30 @@ impl Watcher {
         changes
     }
 
+    /// Looks at each changed component once.
+    async fn unfit(&mut self, config: &Config) -> Unfit {
+        let changed = components::changed(&self.plugins, &config.plugins);
+        let changed: Vec<Plugin> = changed.map(|(_, plugin)| plugin.clone()).collect();
+        let key = |plugin: &Plugin| (plugin.name.clone(), plugin.digest.clone().unwrap_or_default());
+        self.looked_at
+            .retain(|known, _| changed.iter().any(|plugin| key(plugin) == *known));
+        for plugin in &changed {
+            if self.looked_at.contains_key(&key(plugin)) {
+                continue;
+            }
+            let (host, one) = (Arc::clone(&self.host), plugin.clone());
+            let looked = tokio::task::spawn_blocking(move || host.would_load(&one).err());
+            // One that takes too long to compile is found out when it is applied; what serves then goes on.
+            if let Ok(Ok(why)) = tokio::time::timeout(limits::CONFIG_READ, looked).await {
+                self.looked_at.insert(key(plugin), why);
+            }
+        }
+        let unfit = self.looked_at.iter();
+        unfit
+            .filter_map(|((name, _), why)| Some((name.clone(), why.clone()?)))
+            .collect()
+    }
+
     fn parted(&self, latest: &Latest) -> Parted {
         let serving = self.host.serving();
         Parted::new(
@@ -351,6 +384,7 @@ impl Watcher {
             &latest.config,
             &serving,
             &self.hidden,
+            &latest.unfit,
         )
     }
 
@@ -360,7 +394,17 @@ impl Watcher {
             let failed = |parts: &BTreeSet<Part>| parts.iter().find_map(|part| self.errors.get(part).cloned());
             let confirm = parted.confirm.iter();
             let confirm: Vec<_> = confirm.map(|(change, parts)| shown(change, failed(parts))).collect();
-            let restart: Vec<_> = parted.restart.iter().map(|change| shown(change, None)).collect();
+            let unfit = |change: &Change| match path(change).as_slice() {
+                ["plugin", name, "(component)"] => {
+                    latest.unfit.get(*name).map(|why| format!("it would not load: {why}"))
+                }
+                _ => None,
+            };
+            let restart: Vec<_> = parted
+                .restart
+                .iter()
+                .map(|change| shown(change, unfit(change)))
+                .collect();
             let candidate = self.candidate(latest, &parted);
             (!confirm.is_empty() || !restart.is_empty()).then(|| Pending {
                 id: latest.id.clone(),
@@ -368,6 +412,7 @@ impl Watcher {
                 what: What::Changed {
                     effects: parted.effects(&self.host.serving(), &latest.config),
                     gains: gains::gains(&self.plugins, &candidate),
+                    components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,
                     applying,

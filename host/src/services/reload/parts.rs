@@ -1,11 +1,12 @@
 //! Which part of the running host a change of the file concerns.
 
 use super::Serving;
+use super::components::Unfit;
 use crate::config::changes::{Change, Values, show};
 use crate::config::resolved::{Config, Tunnel};
+use crate::limits;
 use crate::model::plugin::Kind;
 use crate::model::reload::Effect;
-use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -59,9 +60,13 @@ impl Parted {
         config: &Config,
         serving: &Serving,
         hidden: &BTreeSet<String>,
+        unfit: &Unfit,
     ) -> Self {
+        let mut held = held(&changes, config, serving, hidden);
+        // What would not load is not to be confirmed.
+        held.extend(unfit.keys().cloned());
         let mut parted = Self {
-            held: held(&changes, config, serving, hidden),
+            held,
             held_tunnels: unshowable(&changes, "tunnel"),
             chat: serving.chat.clone(),
             tunnels: serving.tunnels.clone(),

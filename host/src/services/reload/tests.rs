@@ -1,6 +1,8 @@
 //! A file that is edited while a host that only notes what it is told runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod updates;
+
 use super::*;
 use crate::cli::Components;
 use crate::config::{Machine, Overrides, load};
@@ -41,6 +43,12 @@ impl Told {
 impl Host for Told {
     fn read(&self) -> Result<Config, String> {
         read(&self.file, &self.dir)
+    }
+    fn would_load(&self, plugin: &Plugin) -> Result<(), String> {
+        if plugin.says.version.starts_with("9.") {
+            return Err("it wants another contract".to_owned());
+        }
+        Ok(())
     }
     fn file_says(&self, _: &Config) {}
     fn serving(&self) -> Serving {

@@ -7,7 +7,7 @@ use super::{Parts, Spec, WantedStore};
 use crate::config::resolved;
 use crate::limits;
 use crate::model::plugin::{self, Availability};
-use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
+use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status, public_address};
 use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
 use crate::services::StopProcesses;
 use crate::time::{Clock, Millis};
@@ -128,6 +128,16 @@ impl Actor {
         if self.descriptor.is_none() {
             let mut desired = self.desired.clone();
             let (provider, mut plugin) = (Arc::clone(&self.provider), self.provider.status());
+            let (unloaded, mut loading) = (Arc::clone(&self.provider), self.provider.status());
+            let broken = async move {
+                let failed = |status: &plugin::Status| matches!(status.state, plugin::State::Failed { .. });
+                loading
+                    .wait_for(failed)
+                    .await
+                    .is_ok()
+                    .then(|| unloaded.broken())
+                    .flatten()
+            };
             let described = async move {
                 let up = plugin
                     .wait_for(|status| status.state == plugin::State::Running)
@@ -139,6 +149,11 @@ impl Actor {
                 biased;
                 wanted = desired.wait_for(|desired| desired.wanted) => return wanted.is_ok(),
                 Some(descriptor) = described => self.learn(descriptor),
+                // Nobody has to open it to learn that it cannot be opened.
+                Some(trouble) = broken => self.set(State::Failed {
+                    why: trouble.why,
+                    hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
+                }),
             }
         }
         self.desired.wait_for(|desired| desired.wanted).await.is_ok()
@@ -298,6 +313,12 @@ impl Actor {
                     started = true;
                     self.provider.start();
                 }
+                plugin::State::Failed { .. } if let Some(trouble) = self.provider.broken() => {
+                    return Err(End::Never {
+                        why: trouble.why,
+                        hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
+                    });
+                }
                 plugin::State::Failed { cause } => {
                     let why = format!("the plugin {} fell too often: {cause}", self.tunnel.plugin);
                     return Err(End::Never {
@@ -389,7 +410,10 @@ impl Actor {
         // `outcome` follows the last event.
         match timeout(limits::PLUGIN_CANCEL, &mut run.outcome).await {
             Ok(Ok(Ok(()))) => {
-                let why = "the provider ended the tunnel by itself".to_owned();
+                let why = format!(
+                    "the plugin {} ended the tunnel by itself and gave no reason",
+                    self.tunnel.plugin
+                );
                 End::Again {
                     why,
                     hint: None,
@@ -428,15 +452,13 @@ impl Actor {
     }
 
     fn publish(&mut self, url: String) -> Result<(), End> {
-        let parsed = url.parse::<http::Uri>().ok();
-        let (scheme, host) = match parsed.as_ref().map(|uri| (uri.scheme_str(), uri.authority())) {
-            Some((Some(scheme @ ("http" | "https")), Some(host))) => (scheme, host.as_str().to_ascii_lowercase()),
-            _ => {
-                let why =
-                    format!("the provider reported `{url}` as the public address; expected http://… or https://…");
-                return Err(End::Never { why, hint: None });
-            }
+        let refused = |why: &str| End::Never {
+            why: format!("the provider reported `{url}` as the public address; {why}"),
+            hint: None,
         };
+        let url = public_address(&url).map_err(refused)?;
+        let (scheme, host) = url.split_once("://").unwrap_or_default();
+        let host = host.to_owned();
         if scheme == "http" && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
         }

@@ -4,8 +4,8 @@ use super::Parts;
 use super::seat::Board;
 use super::slot::Slot;
 use crate::config::resolved::Probe;
-use crate::model::tunnel::{Reach, Reached, State};
 use crate::limits;
+use crate::model::tunnel::{Reach, Reached, State};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::fakes::{Setup, obey, rig};
+use crate::limits;
 use crate::model::plugin::{self, Availability};
 use crate::model::tunnel::{Encryption, Event, State};
 use crate::runtime::port::{FailureKind, RunFailure};
-use crate::limits;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -19,6 +19,7 @@ use super::port::{Backend, Pending};
 use crate::limits;
 use crate::model::activity::Note;
 use crate::model::log::{About, LogLine};
+use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
 use axum::Json;
 use axum::Router;
@@ -84,6 +85,11 @@ pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
     Problem::of(status, why.trim_end()).into_response()
 }
 
+/// Until the services are there. `what`: what takes the time, where that may be said.
+pub(super) fn starting(what: Option<&str>) -> Response {
+    Problem::starting(what).into_response()
+}
+
 /// What is below `/api/` and not there.
 pub(super) async fn nothing() -> Response {
     Problem::of(
@@ -120,6 +126,10 @@ struct Status {
     /// When this answer was made, in milliseconds since 1970.
     at: u64,
     config_file: String,
+    /// What is being compiled, while all the rest works.
+    starting: Option<String>,
+    /// What does not work, besides plugins and tunnels, which say it themselves.
+    troubles: Vec<Trouble>,
     /// What the configuration's file says that does not count yet.
     pending: Option<Pending>,
     workspace: String,
@@ -134,6 +144,8 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
         version: services.status.version().to_owned(),
         at: state.clock.now(),
         config_file: services.status.config_file().to_owned(),
+        starting: services.status.starting(),
+        troubles: services.status.troubles(),
         pending: services.config.pending().borrow().clone(),
         workspace: services.status.workspace().to_owned(),
         backend: services.chat.backend().borrow().clone(),

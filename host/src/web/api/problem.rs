@@ -15,6 +15,8 @@ pub(super) struct Problem {
     detail: String,
     /// A consent that is missing: its id.
     consent: Option<String>,
+    /// What Nexus does before it can do anything else.
+    starting: Option<String>,
 }
 
 impl Problem {
@@ -23,6 +25,18 @@ impl Problem {
             status,
             detail: detail.into(),
             consent: None,
+            starting: None,
+        }
+    }
+
+    pub(super) fn starting(what: Option<&str>) -> Self {
+        let doing = what.map(|what| format!(": {what}")).unwrap_or_default();
+        Self {
+            starting: Some(what.unwrap_or("it will be here in a moment").to_owned()),
+            ..Self::of(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("Nexus is starting{doing}. Try again in a moment."),
+            )
         }
     }
 
@@ -54,6 +68,9 @@ impl IntoResponse for Problem {
         });
         if let (Some(consent), Some(body)) = (self.consent, body.as_object_mut()) {
             body.insert("consent".to_owned(), consent.into());
+        }
+        if let (Some(starting), Some(body)) = (self.starting, body.as_object_mut()) {
+            body.insert("starting".to_owned(), starting.into());
         }
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         (self.status, kind, Json(body).into_response().into_body()).into_response()

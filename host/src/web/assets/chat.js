@@ -199,7 +199,8 @@ export function start() {
     app.classList.toggle('busy', busy);
     tail.replaceChildren();
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
-    if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), dock.size ? 'Waiting for you' : 'Working'));
+    // A backend that is away does not work; its own line says that it comes back.
+    if (busy && phase === 'up' && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), dock.size ? 'Waiting for you' : 'Working'));
     if (busy && turn.type === 'retrying') {
       const when = el('span');
       const tick = () => {
@@ -369,7 +370,9 @@ export function start() {
     },
     list: ({ sessions }) => drawList(sessions),
     backend({ backend, html }) {
+      const was = phase;
       phase = backend.phase;
+      if (was !== phase) drawTail();
       if (phase === 'up' && notice.classList.contains('passing')) tell(null);
       plugin = backend.plugin;
       drawOwner();

@@ -1,7 +1,7 @@
 //! `/` and `/s/ID`: the frame of the chat. What is in a conversation comes over the live socket, so that there is one
 //! way for it to arrive, not two that have to agree.
 
-use super::{Backend, Frame, failure, message, show};
+use super::{Backend, Frame, Install, failure, message, show};
 use crate::web::WebState;
 use crate::web::identity::{LoggedIn, MaybeLogin, OwnerForm};
 use crate::web::live::PROMPT_BYTES;
@@ -125,7 +125,34 @@ pub(in crate::web) async fn delete(
 
 pub(in crate::web) async fn install(State(state): State<WebState>, _owner: OwnerForm) -> Response {
     match state.services.chat.install().await {
-        Ok(()) => Redirect::to("/status").into_response(),
+        Ok(()) => Redirect::to("/install").into_response(),
         Err(error) => failure(&error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "installing.html")]
+struct InstallingPage {
+    frame: Frame,
+    what: String,
+}
+
+/// Seconds until the page looks how far the installation is.
+const INSTALLING: u16 = 2;
+
+/// How far it is; when it is done, the chat. By a header, so that it needs no script.
+pub(in crate::web) async fn installing(State(state): State<WebState>, owner: LoggedIn) -> Response {
+    let mut backend = state.services.chat.backend().borrow().clone();
+    match backend.missing.take().map(|missing| missing.install) {
+        None => Redirect::to("/").into_response(),
+        Some(Install::Running { what }) => {
+            let frame = Frame::of("installing", "Installing", owner.login, backend);
+            let mut response = show(&InstallingPage { frame, what });
+            let headers = response.headers_mut();
+            headers.insert(http::HeaderName::from_static("refresh"), INSTALLING.into());
+            response
+        }
+        // The status page has the reason, and the button.
+        Some(Install::No | Install::Offered { .. } | Install::Failed { .. }) => Redirect::to("/status").into_response(),
     }
 }

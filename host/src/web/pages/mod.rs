@@ -146,6 +146,19 @@ pub(super) fn message(status: StatusCode, title: &str, text: &str) -> Response {
         .into_response()
 }
 
+#[derive(Template)]
+#[template(path = "starting.html")]
+struct StartingPage<'a> {
+    frame: Frame,
+    what: Option<&'a str>,
+}
+
+/// Until there is anything else.
+pub(super) fn starting(what: Option<&str>) -> Response {
+    let frame = Frame::open("starting", "Nexus is starting");
+    (StatusCode::SERVICE_UNAVAILABLE, show(&StartingPage { frame, what })).into_response()
+}
+
 /// A page for what a service could not do.
 pub(super) fn failure(error: &ApiError) -> Response {
     match error {

@@ -78,7 +78,7 @@ async fn form(
             name: "account".into(),
             kind: FieldKind::Account,
             title: "Account name".into(),
-            help: Some("What you log in with. Small letters, digits, dot, dash.".into()),
+            help: Some("What you log in with: letters a to z, digits and . _ - @, at most 64 of them.".into()),
         },
     );
     let known = fields

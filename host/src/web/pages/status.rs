@@ -8,6 +8,7 @@ use crate::limits;
 use crate::model::activity::{Note, Tone};
 use crate::model::plugin::Details;
 use crate::model::reload::{Change, Effect, Pending, What};
+use crate::model::trouble::Trouble;
 use crate::model::tunnel::{self, Encryption};
 use crate::time::Millis;
 use crate::web::WebState;
@@ -31,6 +32,10 @@ struct StatusPage {
 struct Body {
     csrf: String,
     version: String,
+    /// What is being compiled.
+    starting: Option<String>,
+    /// What does not work, besides plugins and tunnels.
+    troubles: Vec<Trouble>,
     /// What the configuration's file says that does not count yet.
     pending: Option<Pending>,
     /// The tunnel that whoever looks came through.
@@ -290,6 +295,8 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
     let pending = services.config.pending().borrow().clone();
     Body {
         pending,
+        starting: services.status.starting(),
+        troubles: services.status.troubles(),
         through: match place {
             Place::Tunnel(name) => Some(name.clone()),
             Place::Loopback | Place::Host(_) => None,
@@ -337,6 +344,12 @@ pub(in crate::web) async fn backend(
     owner: OwnerForm,
 ) -> Response {
     let chat = std::sync::Arc::clone(&state.services.chat);
+    if owner.fields.get("sure") != "yes"
+        && let plugin = owner.fields.get("plugin")
+        && let Some(questions) = questions(&action, plugin, chat.busy(), chat.is_example(plugin))
+    {
+        return confirm(owner, &action, questions);
+    }
     // Answers that run have time to finish: the page shows that it waits, and nobody waits for it here.
     match action.as_str() {
         "start" => drop(tokio::spawn(async move { chat.start().await })),
@@ -357,6 +370,59 @@ pub(in crate::web) async fn backend(
         }
     }
     Redirect::to("/status").into_response()
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage {
+    frame: Frame,
+    csrf: String,
+    action: String,
+    plugin: String,
+    questions: Vec<String>,
+    go: String,
+}
+
+/// What has to be known before an order that takes something away. None: it takes nothing.
+fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<Vec<String>> {
+    let mut questions = Vec::new();
+    if busy > 0 && matches!(action, "stop" | "restart" | "swap") {
+        let drain = limits::CHAT_DRAIN.as_secs();
+        let chats = match busy {
+            1 => "One chat is being answered.".to_owned(),
+            many => format!("{many} chats are being answered."),
+        };
+        questions.push(format!(
+            "{chats} It gets {drain} s to finish; what is not finished then is interrupted, and can be continued."
+        ));
+    }
+    if action == "swap" && example {
+        questions.push(format!(
+            "{plugin} is an example: no model answers. All chats of the present backend can only be read until that is the \
+             backend again."
+        ));
+    }
+    (!questions.is_empty()).then_some(questions)
+}
+
+/// A step more, as a page: it works without a script.
+fn confirm(owner: OwnerForm, action: &str, questions: Vec<String>) -> Response {
+    let plugin = owner.fields.get("plugin").to_owned();
+    let (title, go) = match action {
+        "stop" => ("Stop the backend?", "Stop it".to_owned()),
+        "restart" => ("Restart the backend?", "Restart it".to_owned()),
+        _ => ("Swap the backend?", format!("Swap to {plugin}")),
+    };
+    let csrf = owner.login.csrf;
+    let frame = Frame::open("message", title);
+    show(&ConfirmPage {
+        frame,
+        csrf,
+        action: action.to_owned(),
+        plugin,
+        questions,
+        go,
+    })
 }
 
 /// Only with a fresh login: whoever finds an open session, or is the agent on this machine, grants nobody anything.
@@ -413,5 +479,28 @@ pub(in crate::web) async fn tunnel(
     match done {
         Ok(()) => Redirect::to("/status").into_response(),
         Err(error) => failure(&error),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::questions;
+
+    #[test]
+    fn only_what_takes_something_away_is_asked_about() {
+        for action in ["start", "restart", "stop", "swap"] {
+            assert_eq!(questions(action, "chat-mine", 0, false), None, "{action}");
+        }
+        assert_eq!(questions("start", "", 3, true), None);
+        for action in ["restart", "stop", "swap"] {
+            let asked = questions(action, "chat-mine", 1, false).unwrap();
+            assert!(asked[0].contains("30 s to finish"), "{asked:?}");
+        }
+        let asked = questions("swap", "chat-echo", 2, true).unwrap();
+        assert!(
+            asked[0].contains("2 chats") && asked[1].contains("no model answers"),
+            "{asked:?}"
+        );
     }
 }

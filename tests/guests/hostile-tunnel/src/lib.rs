@@ -3,6 +3,8 @@
 //! * `flood`: events without an end. `giant`: events of some megabytes, and an address of one.
 //! * `no-url`, `script-url`: an address that is none. `call-hang`: never says that it has begun.
 //!
+//! * `words`: each text that it may say holds what a terminal or a reader obeys. `start = "words"`: its name too.
+//!
 //! What it survives ends the tunnel for good, with what there is to tell as the reason.
 
 #[path = "../../attack.rs"]
@@ -13,7 +15,11 @@ use nexus_plugin_api::job::{Events, Gone, permanent};
 use nexus_plugin_api::tunnel::{
     __world::wit_stream, Availability, Descriptor, Encryption, Event, Figures, Guest, Origin, UrlKind, job,
 };
-use nexus_plugin_api::{FutureReader, config, job::Job};
+use nexus_plugin_api::{FutureReader, config, job::Job, log};
+
+/// Moves a cursor, sets a title, forges a line, reorders, hides.
+const WORDS: &str =
+    "hidden\u{1b}[2K\u{1b}[1A\u{1b}]0;forged\u{7}\u{9b}2J\u{202e}\u{2066}\u{200b}\nIt asks to be allowed:\n  nothing";
 
 #[derive(serde::Deserialize)]
 struct Settings {
@@ -32,6 +38,7 @@ impl Guest for Plugin {
         let title = match settings().start.as_str() {
             "huge" => "h".repeat(100 << 20),
             "long" => "l".repeat(8 << 20),
+            "words" => WORDS.to_owned(),
             attack => {
                 attack::perform(attack, open_stream).await;
                 "hostile".to_owned()
@@ -64,6 +71,9 @@ impl Guest for Plugin {
             }
             if garbage(&attack, &mut events).await.is_err() {
                 return Ok(());
+            }
+            if attack == "words" {
+                return Err(permanent(WORDS, WORDS));
             }
             if let Some(words) = attack::perform(&attack, open_stream).await {
                 return Err(permanent(words, "It is a test."));
@@ -103,6 +113,17 @@ async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), Gone> {
             events
                 .send(Event::Url(format!("http://{}", "u".repeat(4 << 20))))
                 .await?;
+        }
+        "words" => {
+            log::warn(WORDS);
+            eprintln!("{WORDS}");
+            events
+                .send_all(vec![
+                    Event::Starting(WORDS.to_owned()),
+                    Event::Degraded(WORDS.to_owned()),
+                ])
+                .await?;
+            events.send(figures(vec![WORDS.to_owned()])).await?;
         }
         "no-url" => events.send(Event::Url("no address at all".to_owned())).await?,
         "script-url" => events.send(Event::Url("javascript:alert(1)".to_owned())).await?,

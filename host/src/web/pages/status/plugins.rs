@@ -53,10 +53,11 @@ impl Machine {
     }
 }
 
-/// `details` are in the same order, as far as they are known.
+/// `details` are in the same order; those of a plugin that is not loaded are left out.
 pub(super) fn rows(plugins: &[Status], details: &[Details], now: Millis) -> Vec<PluginRow> {
+    let mut details = details.iter().peekable();
     let rows = plugins.iter().enumerate().map(|(id, status)| {
-        let more = details.get(id).filter(|details| details.name == status.name);
+        let more = details.next_if(|details| details.name == status.name);
         row(id, status, more, now)
     });
     rows.collect()

@@ -1,0 +1,69 @@
+//! In place of a login plugin that cannot be loaded: nobody can log in by it. Whoever is logged in stays so, and the
+//! commands of this machine work.
+//!
+//! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
+
+use crate::model::plugin::{Failure, Kind, State, Status};
+use crate::model::trouble::Trouble;
+use crate::runtime::port::{AuthProvider, Call, CallError, auth};
+use crate::runtime::unloaded;
+use crate::time::Millis;
+
+/// For strangers too, so without the reason.
+const SAID: &str = "Nobody can log in now: the login plugin of this Nexus cannot be used. Whoever runs it finds the reason \
+                    and what to do with `nexus status` or `nexus doctor` on its machine.";
+
+pub(super) struct NoLogin(Status);
+
+impl NoLogin {
+    pub(super) fn new(name: &str, trouble: &Trouble, now: Millis) -> Self {
+        let cause = trouble.why.clone();
+        let failure = Failure {
+            at: now,
+            message: trouble.why.clone(),
+            hint: trouble.fix.clone(),
+            permanent: true,
+        };
+        Self(Status {
+            last_failure: Some(failure),
+            ..unloaded(name, Kind::Auth, State::Failed { cause })
+        })
+    }
+}
+
+fn no<T: Send + 'static>() -> Call<'static, T> {
+    Box::pin(std::future::ready(Err(CallError::Unavailable(SAID.to_owned()))))
+}
+
+impl AuthProvider for NoLogin {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+    fn status(&self) -> Status {
+        self.0.clone()
+    }
+    fn methods(&self) -> Call<'_, Vec<auth::Method>> {
+        no()
+    }
+    fn begin<'a>(&'a self, _: &'a str, _: auth::Context) -> Call<'a, auth::Step> {
+        no()
+    }
+    fn proceed(&self, _: Vec<u8>, _: auth::Input) -> Call<'_, auth::Step> {
+        no()
+    }
+    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
+        no()
+    }
+    fn enrol<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+        no()
+    }
+    fn change<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+        no()
+    }
+    fn reset<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+        no()
+    }
+    fn remove<'a>(&'a self, _: &'a str) -> Call<'a, ()> {
+        no()
+    }
+}

@@ -1,0 +1,33 @@
+//! A part of the host that does not work while the rest does: which, why, and what to do.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// `metrics`, `notify`, `plugin tunnel-mine`.
+    pub part: String,
+    /// A sentence.
+    pub why: String,
+    /// What to do: a command, or lines for the configuration.
+    pub fix: Option<String>,
+}
+
+impl Trouble {
+    pub fn new(part: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            part: part.into(),
+            why: why.into(),
+            fix: Some(fix.into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} failed: {}", self.part, self.why)?;
+        match &self.fix {
+            Some(fix) => write!(f, " To fix: {fix}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+
+/// Everything that a text of a plugin might try, and how it is shown as a line and as prose.
+const HOSTILE: &str = "a\u{1b}]0;t\u{7}\u{9b}2J\u{202e}b\u{200b}\nc";
+const LINE: &str = "a⟨U+001B⟩]0;t⟨U+0007⟩⟨U+009B⟩2J⟨U+202E⟩b⟨U+200B⟩ c";
+const PROSE: &str = "a⟨U+001B⟩]0;t⟨U+0007⟩⟨U+009B⟩2J⟨U+202E⟩b⟨U+200B⟩\nc";
+
+fn text() -> String {
+    HOSTILE.to_owned()
+}
+
+fn asked(detail: &str) -> wit::Ask {
+    wit::Ask {
+        id: "a".to_owned(),
+        session: "s".to_owned(),
+        asked_by: "s".to_owned(),
+        kind: wit::AskKind::Permission,
+        subject: text(),
+        detail: detail.to_owned(),
+        always: vec![text()],
+        message: Some(text()),
+        part: None,
+        created_at: 1,
+        ext: Vec::new(),
+    }
+}
+
+#[test]
+fn what_is_asked_is_shown_to_the_letter() {
+    let shown = ask(asked("ls \u{202e}#; fr- mr\u{202c}; echo a\u{200b}b\u{a0}c; \u{440}m"));
+    assert_eq!(
+        shown.detail,
+        "ls ⟨U+202E⟩#; fr- mr⟨U+202C⟩; echo a⟨U+200B⟩b⟨U+00A0⟩c; ⟨U+0440⟩m"
+    );
+    assert_eq!(shown.subject, PROSE);
+    assert_eq!(shown.always, [PROSE]);
+    assert_eq!(shown.message.as_deref(), Some(PROSE));
+    assert_eq!(
+        ask(asked("git commit -m '修复（测试）👩\u{200d}💻'")).detail,
+        "git commit -m '修复（测试）👩\u{200d}💻'"
+    );
+}
+
+#[test]
+fn no_text_of_a_plugin_keeps_what_a_terminal_or_a_reader_obeys() {
+    let session = wit::SessionInfo {
+        ref_: wit::SessionRef {
+            workspace: text(),
+            id: "s".to_owned(),
+        },
+        parent: None,
+        title: text(),
+        created_at: 1,
+        updated_at: 1,
+        ext: Vec::new(),
+    };
+    assert_eq!(session_info(session).title, LINE);
+    let spoken = format!(
+        "{:?}{:?}",
+        failure_of(),
+        availability(types::Availability::Missing(text()))
+    );
+    let spoken = format!("{spoken}{:?}", content(wit::Content::Text(text())));
+    let spoken = format!("{spoken}{:?}", tunnel_event(wit_tunnel::Event::Degraded(text())));
+    let spoken = format!("{spoken}{:?}", tunnel_event(wit_tunnel::Event::Url(text())));
+    // `Debug` escapes what is left.
+    assert!(!spoken.contains("\\u{") && spoken.contains("⟨U+202E⟩"), "{spoken}");
+}
+
+fn failure_of() -> port::RunFailure {
+    failure(types::Failure {
+        kind: types::FailureKind::Permanent,
+        message: text(),
+        hint: Some(text()),
+    })
+}
+
+#[test]
+fn what_goes_no_further_is_named() {
+    let turn = |session: &str| {
+        wit::Event::Turn(wit::TurnState {
+            session: session.to_owned(),
+            turn: wit::Turn::Idle,
+        })
+    };
+    assert!(feed(turn("s")).is_ok());
+    for id in ["", "s\u{1b}[2J", "s\n", &"s".repeat(600)] {
+        assert_eq!(feed(turn(id)).err(), Some(Dropped::NoId("turn")), "{id:?}");
+    }
+    assert_eq!(
+        feed(wit::Event::Error((None, text()))).err(),
+        Some(Dropped::Error(PROSE.to_owned()))
+    );
+    let other = types::Ext {
+        name: text(),
+        value: String::new(),
+    };
+    assert_eq!(
+        feed(wit::Event::Other(other)).err(),
+        Some(Dropped::Unknown(LINE.to_owned()))
+    );
+}
+
+fn described(title: &str, header: Option<&str>) -> Result<tunnel::Descriptor, port::CallError> {
+    let descriptor = wit_tunnel::Descriptor {
+        title: title.to_owned(),
+        url: wit_tunnel::UrlKind::Stable,
+        encryption: wit_tunnel::Encryption::Edge,
+        event_streams: true,
+        client_address_header: header.map(str::to_owned),
+        ext: Vec::new(),
+    };
+    tunnel_descriptor(descriptor, "tunnel-x")
+}
+
+#[test]
+fn a_descriptor_is_checked() {
+    let good = described(" ", Some("CF-Connecting-IP")).unwrap();
+    assert_eq!(
+        (good.title.as_str(), good.client_address_header.as_deref()),
+        ("tunnel-x", Some("cf-connecting-ip"))
+    );
+    let long = "x".repeat(100_000);
+    for header in [
+        "not a header\r\nX: y",
+        "",
+        "cookie",
+        "Authorization",
+        "sec-fetch-site",
+        &long,
+    ] {
+        let said = described("t", Some(header)).unwrap_err().to_string();
+        assert!(
+            said.contains("a fault of the plugin") && said.len() < 1000 && !said.contains('\r'),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! What is said when a plugin falls, or cannot run at all.
+
+use super::*;
+
+#[tokio::test]
+async fn a_trap_says_which_function_of_the_contract_it_was_and_where_in_the_plugin() {
+    let world = World::new();
+    let tunnel = world.tunnel(&fixtures::plugin(
+        "tunnel-provider",
+        "tunnel",
+        r#"
+        (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
+        (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func $acme::inner unreachable)
+        (func $acme::outer (call $acme::inner))
+        (func $nexus:plugin/tunnel@0.1.0#probe (export "nexus:plugin/tunnel@0.1.0#probe") (result i32)
+            (call $acme::outer) unreachable)"#,
+    ));
+    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+        panic!("it should have fallen")
+    };
+    assert!(cause.contains("in tunnel.probe (acme::inner < acme::outer)"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_limit_that_can_be_raised_says_how() {
+    let world = World::new();
+    for (body, fix) in [
+        (BOMB, "[plugin.demo.limits]\nmemory = \"16 MiB\""),
+        (SPIN, "[plugin.demo.limits]\ncpu = \"400ms\""),
+    ] {
+        let tunnel = world.tunnel(&fixtures::tunnel("", body));
+        let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+            panic!("it should have fallen")
+        };
+        assert!(cause.ends_with(fix), "{cause}");
+    }
+}
+
+#[test]
+fn a_component_that_begins_with_more_memory_than_it_may_have_is_refused_when_it_is_loaded() {
+    let mut world = World::new();
+    world.plugin.limits.memory = 64 << 10;
+    let file = world.dir.path().join("plugin.wasm");
+    std::fs::write(&file, fixtures::tunnel("", READY)).unwrap();
+    world.plugin.source = Source::File(file);
+    let refused = world.runtime.load(&world.plugin, None).err().unwrap().to_string();
+    let (why, fix) = refused.split_once("To allow it:\n").unwrap();
+    assert!(
+        why.contains("needs 128 KiB of memory to begin with, and its limit is 64 KiB"),
+        "{refused}"
+    );
+    let fix: toml::Table = toml::from_str(fix).unwrap();
+    assert_eq!(fix["plugin"]["demo"]["limits"]["memory"].as_str(), Some("256 KiB"));
+}
