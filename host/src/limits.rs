@@ -65,8 +65,33 @@ pub const PROBE: Duration = secs(10);
 pub const PROBE_AGAIN: Duration = secs(1);
 /// How often an open tunnel is looked at from its public side.
 pub const PROBE_EVERY: Duration = secs(60);
+/// A name that a provider made is given out and asked for only after this long, or once it was reached: resolvers keep
+/// "there is no such name" for half an hour, for everybody behind them.
+pub const NAME_SETTLES: Duration = secs(15);
+/// While its name is not found, an open tunnel is checked again after [`NAME_SETTLES`], doubling up to this.
+pub const PROBE_UNRESOLVED: Duration = secs(300);
+/// Failed public checks of an open tunnel in a row until the log says so.
+pub const OUTAGE_CHECKS: u32 = 2;
+/// Failed public checks in a row that prove a connection dead (somebody answered there, and this host's own listener
+/// works), and how long they must last until its provider is restarted: where the restart keeps the address, where it
+/// costs it, and where the provider says itself that it reconnects.
+pub const DEAD_CHECKS: u32 = 4;
+pub const DEAD: Duration = secs(30);
+pub const DEAD_EPHEMERAL: Duration = secs(120);
+pub const DEAD_RECONNECTING: Duration = secs(300);
+/// Between two such restarts; doubles up to [`REPAIR_MOST`], and begins anew after [`REPAIR_WELL`] without a failed check.
+pub const REPAIR_FIRST: Duration = secs(60);
+pub const REPAIR_MOST: Duration = secs(3600);
+pub const REPAIR_WELL: Duration = secs(600);
+/// An order to open a tunnel is answered when the provider gives the same reason for this long why no request gets through.
+pub const ORDER_STUCK: Duration = secs(15);
+/// An outage of a tunnel that lasts this long is told to an owner who is away.
+pub const NOTIFY_OUTAGE: Duration = secs(30);
 /// For the clients of a tunnel that was replaced, to go over to the new one.
 pub const TUNNEL_DRAIN: Duration = secs(15);
+
+/// For the clients of a tunnel that has to close before another plugin can open it, to hear of that.
+pub const TUNNEL_LEAVE: Duration = secs(1);
 
 /// A command's question to the running host, and its order, which may wait for answers that run and for a tunnel to open.
 pub const ASK: Duration = secs(10);
@@ -346,6 +371,15 @@ pub const IMPORT_NAME: usize = 256;
 pub const ADDRESS_HEADER: usize = 64;
 /// Parts whose text grows by pieces at once, of which it is known what the last piece ended with.
 pub const GROWING_PARTS: usize = 64;
+
+// What agents write.
+
+/// Bytes of one formula in a text, and characters of one bare address: what is longer is text.
+pub const MARKDOWN_FORMULA: usize = 4 * 1024;
+pub const MARKDOWN_ADDRESS: usize = 2 * 1024;
+/// Columns that movements of the cursor may add to one output of a tool, and how far one movement goes.
+pub const OUTPUT_BLANKS: usize = 64 * 1024;
+pub const OUTPUT_MOVE: usize = 1000;
 
 #[cfg(test)]
 #[path = "limits_tests.rs"]

@@ -90,6 +90,7 @@ mod bindings {
         "nexus:plugin/auth-types@0.1.0": crate::auth::types);
 }
 
+pub mod awake;
 mod config;
 mod error;
 pub mod http;

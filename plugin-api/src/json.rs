@@ -103,14 +103,20 @@ mod tests {
             "\\",
             r"\ud8",
         ] {
-            assert!(matches!(well_formed_str(document), Cow::Borrowed(same) if same == document), "{document}");
+            assert!(
+                matches!(well_formed_str(document), Cow::Borrowed(same) if same == document),
+                "{document}"
+            );
         }
         assert_eq!(read(r#""\\\ud83d""#), "\\\u{fffd}");
     }
 
     #[test]
     fn bytes_that_are_no_text_cost_only_themselves() {
-        assert_eq!(well_formed(b"{\"a\":\"x\xff\xed\xa0\xbdy\"}").replace('\u{fffd}', ""), r#"{"a":"xy"}"#);
+        assert_eq!(
+            well_formed(b"{\"a\":\"x\xff\xed\xa0\xbdy\"}").replace('\u{fffd}', ""),
+            r#"{"a":"xy"}"#
+        );
         assert!(matches!(well_formed("\"é😀\"".as_bytes()), Cow::Borrowed(_)));
         assert_eq!(well_formed(b"\"\xff\\ud83d\""), "\"\u{fffd}\\ufffd\"");
     }

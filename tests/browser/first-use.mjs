@@ -73,6 +73,8 @@ await run(async (browser) => {
   await page.getByRole('button', { name: 'Allow once' }).waitFor();
   assert.equal(await page.locator('.tool[data-state=completed]').count(), 0, 'the tool ran without being allowed');
   await look(page, 'ask');
+  // It is longer than its box: its end is read first.
+  await page.locator('.ask-read').evaluate((read) => { read.scrollTop = read.scrollHeight; });
   await page.getByRole('button', { name: 'Allow once' }).click();
   await page.locator('.tool[data-state=completed]').waitFor();
   await idle(page);
@@ -87,8 +89,9 @@ await run(async (browser) => {
 
   // Rejecting is an answer too.
   await send(page, 'Delete it all. [[tool name=bash args={"command":"rm -rf everything","description":"Removes everything"}]]');
-  await page.getByRole('button', { name: 'Reject' }).click();
-  await page.locator('.tool[data-state=failed]').waitFor();
+  await page.getByRole('button', { name: 'Reject…' }).click();
+  await page.getByRole('button', { name: 'Reject', exact: true }).click();
+  await page.locator('.tool:is([data-state=failed], [data-state=rejected])').waitFor();
   await idle(page);
   await look(page, 'rejected');
 

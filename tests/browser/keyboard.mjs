@@ -43,6 +43,8 @@ await run(async (browser) => {
   await keyboard.press('Enter');
   await page.getByRole('button', { name: 'Allow once' }).waitFor();
   await focused(page, 'the question came');
+  // It can be pressed once it was there long enough to be read.
+  await until('it can be allowed', () => page.getByRole('button', { name: 'Allow once' }).isEnabled());
   await tabTo(page, '.ask button:has-text("Allow once")', 'Shift+Tab');
   await keyboard.press('Space');
   await focused(page, 'allowing');

@@ -120,6 +120,22 @@ async fn the_first_use_needs_no_mouse() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs chromium and the real opencode: ./tests/run"]
+async fn what_is_approved_is_what_was_read() {
+    let llm = Llm::start().await;
+    let (start, _opencode) = world::start(&llm, "");
+    in_thread("requests", start.up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
+async fn each_thing_in_a_conversation_has_its_picture() {
+    let llm = Llm::start().await;
+    let (start, _opencode) = world::start(&llm, "");
+    in_thread("drawing", start.up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
 async fn without_opencode_the_page_shows_an_example_and_says_so() {
     let llm = Llm::start().await;
     let (start, opencode) = world::start(&llm, "");

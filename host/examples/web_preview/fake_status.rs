@@ -16,6 +16,8 @@ impl FakeTunnels {
             encryption: Some(tunnel::Encryption::None),
             state,
             url: url.map(Into::into),
+            fresh: false,
+            fixed_listen: false,
             since: now(),
             figures: None,
             reconnects: 0,

@@ -147,7 +147,14 @@ async fn watch_all(mut watched: Watched, notifier: Notifier, clock: Arc<dyn Cloc
         }
         notices.extend(plugins.see(&watched.plugins.borrow_and_update(), now));
         notices.into_iter().for_each(|notice| notifier.tell(notice));
+        let due = tunnels.due();
         tokio::select! {
+            () = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
             changed = watched.tunnels.changed() => if changed.is_err() { return },
             changed = watched.chat.changed() => if changed.is_err() { return },
             changed = watched.plugins.changed() => if changed.is_err() { return },

@@ -5,9 +5,10 @@ use super::foundation::Foundation;
 use super::loads::Loads;
 use super::status::{Registered, Statuses};
 use crate::config::resolved;
+use crate::limits;
 use crate::model::plugin::Kind;
-use crate::model::tunnel::Status;
-use crate::outgoing::probe::{Challenge, Probe, Target};
+use crate::model::tunnel::{Network, Status, Unreached};
+use crate::outgoing::probe::{self, Challenge, Probe, Target};
 use crate::runtime::port::TunnelProvider;
 use crate::services::tunnel::{
     Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Provided, Providers, Swapped, Ticket,
@@ -19,9 +20,11 @@ use crate::web::{Ingress, WebState, serve};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub(super) struct TunnelAdapter {
@@ -139,20 +142,33 @@ impl Prober for Looking {
         how: &'a resolved::Probe,
         url: &'a str,
         proof: &'a Proof,
-    ) -> BoxFuture<'a, Result<Duration, String>> {
+    ) -> BoxFuture<'a, Result<Duration, Unreached>> {
         async move { self.0.plain(target(how, url), &|| challenge(proof)).await }.boxed()
+    }
+    fn own<'a>(&'a self, listener: SocketAddr, url: &'a str, proof: &'a Proof) -> BoxFuture<'a, bool> {
+        async move {
+            let challenges = || challenge(proof);
+            let answers = probe::own(listener, url, &challenges);
+            timeout(limits::PROBE / 2, answers).await.unwrap_or(false)
+        }
+        .boxed()
     }
     fn whole<'a>(
         &'a self,
         how: &'a resolved::Probe,
         url: &'a str,
         proof: &'a Proof,
-    ) -> BoxFuture<'a, Result<(), String>> {
+    ) -> BoxFuture<'a, Result<(), Unreached>> {
         async move {
             let (target, challenges) = (target(how, url), || challenge(proof));
             self.0.plain(target, &challenges).await?;
-            self.0.streamed(target, &challenges).await?;
-            self.0.socket(target, &challenges).await
+            // The plain one came through: these say nothing more of the network.
+            let answered = |why| Unreached {
+                why,
+                network: Network::Answered,
+            };
+            self.0.streamed(target, &challenges).await.map_err(answered)?;
+            self.0.socket(target, &challenges).await.map_err(answered)
         }
         .boxed()
     }

@@ -7,6 +7,8 @@ use crate::limits;
 use crate::model::reload::{Pending, What};
 use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
+use crate::services::tunnel::opening::{Opening, Outcome, Refused};
+use crate::time::{Clock as _, Millis, SystemClock};
 use crate::web::port::{Backend, Phase};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -151,6 +153,11 @@ pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<Ex
         TunnelCommand::Swap { name, plugin } => {
             let answer = ask(data_dir, &path(&name, "/swap"), Some(json!({ "plugin": plugin }))).await?;
             let took = answer.get("took").and_then(Value::as_u64).unwrap_or_default();
+            if answer.get("cut") == Some(&Value::Bool(true)) {
+                complain(
+                    "The tunnel has a fixed `listen`, so the old plugin closed first: whoever came through it lost the connection.",
+                );
+            }
             match answer.get("url").and_then(Value::as_str) {
                 Some(url) => say(&format!("{name} is served by {plugin} now, at {url} (after {took} ms)")),
                 None => say(&format!("{name} is served by {plugin} when it is opened")),
@@ -214,37 +221,61 @@ fn path(name: &str, action: &str) -> String {
     format!("/api/v1/tunnels/{encoded}{action}")
 }
 
+/// Waits until what this order led to is known: what the host says of the tunnel from the order on is about nothing else.
 async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
-    use tunnel::State::{Degraded, Failed, Up, Waiting, WaitingForAccount};
-    let end = Instant::now() + limits::SWAP_OPEN;
+    let mut opening = Opening::begin(limits::SWAP_OPEN);
     let account = Instant::now() + ACCOUNT;
-    let refused = |why: &str, hint: &str| Refusal::Said(format!("{why}\n{hint}").trim_end().to_owned());
+    let mut told = String::new();
+    // Whoever waits sees why.
+    let mut tell = |text: String| {
+        if told != text {
+            complain(&text);
+            told = text;
+        }
+    };
     loop {
-        let now: tunnel::Status = read(ask(data_dir, &path(name, ""), None).await?)?;
-        match (now.state, now.url) {
-            (Up { .. } | Degraded { .. }, Some(url)) => {
+        let status: tunnel::Status = read(ask(data_dir, &path(name, ""), None).await?)?;
+        let now = SystemClock.now();
+        match opening.see(&status, now) {
+            Outcome::Open(url) => {
                 say(&format!("{name} is open at {url}"));
                 return Ok(());
             }
-            (Failed { why, hint }, _) => return Err(refused(&why, &hint.unwrap_or_default())),
-            (
-                Waiting {
-                    why, hint: Some(hint), ..
-                },
-                _,
-            ) => return Err(refused(&why, &hint)),
+            Outcome::Refused(refused) => return Err(Refusal::Said(not_open(&refused, now))),
             // One that was made just now is seen in a moment.
-            (WaitingForAccount, _) if Instant::now() < account => tokio::time::sleep(LOOK).await,
-            (WaitingForAccount, _) => {
+            Outcome::NoAccount if Instant::now() >= account => {
                 say(&format!(
                     "{name} opens by itself as soon as an owner's account exists: open the set-up link, or: nexus user add NAME"
                 ));
                 return Ok(());
             }
-            _ if Instant::now() > end => return Err(refused("it is not open yet; it goes on trying", "")),
-            _ => tokio::time::sleep(LOOK).await,
+            // Between two plugins that take over from each other nothing is open.
+            Outcome::Off if !status.swap.as_ref().is_some_and(tunnel::Swap::is_under_way) => {
+                return Err(Refusal::Said(format!("somebody closed {name} meanwhile")));
+            }
+            Outcome::NoAccount | Outcome::Off => {}
+            Outcome::Fresh => tell(format!(
+                "{name} is open; its name was made just now, and is told when it is known everywhere (about {} s)",
+                limits::NAME_SETTLES.as_secs()
+            )),
+            Outcome::Pending(what) => tell(format!("{name}: {what}")),
         }
+        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Why an order did not open a tunnel, and what happens next.
+fn not_open(refused: &Refused, now: Millis) -> String {
+    let next = match refused.again {
+        None => String::new(),
+        Some(None) => "\nIt is not open yet; it goes on trying.".to_owned(),
+        Some(Some(at)) => format!(
+            "\nIt is not open yet; it is tried again in {} s.",
+            at.saturating_sub(now).div_ceil(1000)
+        ),
+    };
+    let hint = refused.hint.as_ref().map(|hint| format!("\n{hint}"));
+    format!("{}{}{next}", refused.why, hint.unwrap_or_default())
 }
 
 fn overview(status: &Status) -> String {

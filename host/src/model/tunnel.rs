@@ -105,6 +105,11 @@ pub struct Status {
     #[serde(flatten)]
     pub state: State,
     pub url: Option<String>,
+    /// The address was made just now and may not be known everywhere: whoever asks for it too early makes resolvers keep
+    /// that there is no such name. Not to be given out yet.
+    pub fresh: bool,
+    /// `listen` has a fixed port: one plugin has to close before another can open the tunnel.
+    pub fixed_listen: bool,
     pub since: Millis,
     /// The last ones of the present run, and when they were taken.
     pub figures: Option<(Millis, Figures)>,
@@ -145,6 +150,12 @@ pub struct Swap {
     pub step: Step,
 }
 
+impl Swap {
+    pub fn is_under_way(&self) -> bool {
+        !matches!(self.step, Step::Failed { .. })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
@@ -156,6 +167,25 @@ pub enum Step {
     Draining { url: Option<String> },
     /// Everything is as it was before.
     Failed { why: String, hint: Option<String> },
+}
+
+/// A public check that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreached {
+    /// A sentence for the operator.
+    pub why: String,
+    pub network: Network,
+}
+
+/// What a failed public check proves of the network between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// It is there: somebody answered or refused, or took the connection and said nothing.
+    Answered,
+    /// The name was not found.
+    Unresolved,
+    /// It may be away.
+    Unknown,
 }
 
 #[cfg(test)]

@@ -6,17 +6,24 @@
 
 use super::client::{chain, install_provider, no_tls};
 use crate::limits;
+use crate::model::tunnel::{Network, Unreached};
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
 use reqwest::{Method, Url};
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
+
+/// Of an answer with its head, by the short way.
+const OWN_ANSWER: u64 = 8 * 1024;
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +55,32 @@ impl Probe {
     ///
     /// # Errors
     /// A sentence for the operator: what did not answer, or what answered instead.
-    pub async fn plain(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<Duration, String> {
-        let Challenge { nonce, answer } = challenges()?;
-        let request = self.request(Method::GET, target, &format!("/probe/{nonce}"))?;
+    pub async fn plain(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<Duration, Unreached> {
+        let unknown = |why| Unreached {
+            why,
+            network: Network::Unknown,
+        };
+        let answered = |why| Unreached {
+            why,
+            network: Network::Answered,
+        };
+        let Challenge { nonce, answer } = challenges().map_err(unknown)?;
+        let request = self
+            .request(Method::GET, target, &format!("/probe/{nonce}"))
+            .map_err(unknown)?;
         let begun = Instant::now();
-        let body = within(async { first(request.send().await).await }).await?;
+        let response = timeout(limits::PROBE, request.send()).await;
+        // A connection takes less than that: it was taken, and nothing came.
+        let response = response.map_err(|_| answered(late()))?;
+        let response = response.map_err(|error| Unreached {
+            why: chain(&error),
+            network: proved(&error),
+        })?;
+        let left = limits::PROBE.saturating_sub(begun.elapsed());
+        let body = timeout(left, first(Ok(response))).await;
+        let body = body.unwrap_or_else(|_| Err(late())).map_err(answered)?;
         let took = begun.elapsed();
-        same(&body, &answer)?;
+        same(&body, &answer).map_err(answered)?;
         Ok(took)
     }
 
@@ -151,7 +177,8 @@ fn build(
         .http1_only()
         // Each look is a look at the whole way.
         .pool_max_idle_per_host(0)
-        .connect_timeout(limits::HTTP_CONNECT);
+        // Less than the whole, so that a connection that was taken is told from one that was not.
+        .connect_timeout(limits::PROBE / 2);
     let builder = if tls {
         install_provider();
         builder
@@ -163,9 +190,54 @@ fn build(
 
 /// Longer than nobody waits.
 async fn within<T>(job: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    timeout(limits::PROBE, job)
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", limits::PROBE.as_secs())))
+    timeout(limits::PROBE, job).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> String {
+    format!("no answer within {} s", limits::PROBE.as_secs())
+}
+
+/// What a request that got no answer says of the network.
+fn proved(error: &reqwest::Error) -> Network {
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(inner) = cause {
+        let refused = inner
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| matches!(error.kind(), ConnectionRefused | ConnectionReset));
+        if refused {
+            return Network::Answered;
+        }
+        // The resolver's own type is private to the client.
+        if inner.to_string() == "dns error" {
+            return Network::Unresolved;
+        }
+        cause = inner.source();
+    }
+    if error.is_connect() {
+        Network::Unknown
+    } else {
+        // The connection stood, and broke.
+        Network::Answered
+    }
+}
+
+/// Whether the listener at `listener` answers a question that came in under the public address `url`.
+pub async fn own(listener: SocketAddr, url: &str, challenges: Challenges<'_>) -> bool {
+    let (Ok(Challenge { nonce, answer }), Ok(url)) = (challenges(), Url::parse(url)) else {
+        return false;
+    };
+    let origin = url.origin().ascii_serialization();
+    let host = origin.split_once("://").map_or(origin.as_str(), |(_, host)| host);
+    let question = format!("GET /probe/{nonce} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let talk = async {
+        let mut stream = TcpStream::connect(listener).await.ok()?;
+        stream.write_all(question.as_bytes()).await.ok()?;
+        let mut said = Vec::new();
+        stream.take(OWN_ANSWER).read_to_end(&mut said).await.ok()?;
+        Some(String::from_utf8_lossy(&said).contains(&answer))
+    };
+    !answer.is_empty() && talk.await.unwrap_or(false)
 }
 
 /// The first line, as soon as it is there.

@@ -3,7 +3,7 @@
 
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
-use crate::runtime::{clip, port};
+use crate::runtime::{clip, port, terminal};
 use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
@@ -101,14 +101,15 @@ fn content(c: wit::Content) -> chat::Content {
 }
 
 fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
+    // As a terminal shows it; what is left of controls is no more than text.
+    let shown = |t: String| clip::prose(terminal::text(&t).into_owned());
     chat::Tool {
         name: clip::title(t.name),
-        // As a rule the command, or the path.
         title: t.title.map(|title| clip::literal(title, limits::SENTENCE_BYTES)),
         state,
         input: clip::literal(t.input, limits::PART_BYTES),
-        output: t.output.map(clip::prose),
-        error: t.error.map(clip::prose),
+        output: t.output.map(shown),
+        error: t.error.map(shown),
         started_at: t.started_at.map(clip::time),
         ended_at: t.ended_at.map(clip::time),
     }
@@ -567,7 +568,3 @@ pub(crate) mod auth {
 #[cfg(test)]
 #[path = "convert_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "convert_ask_tests.rs"]
-mod ask_tests;

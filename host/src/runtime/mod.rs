@@ -25,6 +25,7 @@ mod pipe;
 mod state;
 mod stdio;
 mod supervisor;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod tunnel;

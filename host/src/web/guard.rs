@@ -1,7 +1,7 @@
 //! What holds for every request, before any handler: the Host check, the Origin check, and the headers that keep a
 //! browser from doing more than the page needs.
 
-use super::{Connection, Site, api};
+use super::{Connection, Site, api, refusal};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -45,28 +45,15 @@ fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
         .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
         .unwrap_or_default();
     let Some(site) = connection.site(host) else {
-        let host: String = host.chars().take(80).collect();
-        return Err((
-            StatusCode::MISDIRECTED_REQUEST,
-            format!(
-                "Nexus does not answer to the name \"{host}\" here.\n\
-                 Open it as localhost, or through a tunnel's own address; a name of your own goes into\n\
-                 hosts = [\"{host}\"] under [web] (or [tunnel.NAME]) in nexus.toml.\n"
-            ),
-        ));
+        return Err((StatusCode::MISDIRECTED_REQUEST, refusal::unknown_name(connection, host)));
     };
     let upgrade = request.headers().contains_key(header::UPGRADE);
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     // No browser reaches the control socket.
     let trusted = connection.is_operator() || same_origin(request.headers(), &site);
     if (!reads || upgrade) && !trusted {
-        return Err((
-            StatusCode::FORBIDDEN,
-            format!(
-                "Only pages of {} may send this. Open the page there and try again.\n",
-                site.origin
-            ),
-        ));
+        let why = refusal::foreign_page(connection, &site, request.headers());
+        return Err((StatusCode::FORBIDDEN, why));
     }
     Ok(site)
 }

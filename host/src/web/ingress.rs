@@ -2,7 +2,7 @@
 //! names, its own way to know the client's address and its own cookies; "came through this tunnel" is a fact of
 //! the socket, never of a header.
 
-use crate::services::tunnel::Proof;
+use crate::services::tunnel::{Leaving, Proof};
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -30,8 +30,8 @@ pub enum Ingress {
         /// Whether the public side speaks TLS.
         https: bool,
         proof: Proof,
-        /// Where clients are to go from now on.
-        moved: watch::Receiver<Option<String>>,
+        /// It closes soon, and where its clients are to go.
+        moved: watch::Receiver<Option<Leaving>>,
         /// Live sockets that are open through it.
         sockets: Arc<watch::Sender<usize>>,
     },
@@ -140,9 +140,14 @@ impl Connection {
             Ingress::Local { hosts, public_url } => {
                 let public = public_url.as_deref().and_then(|url| url.split_once("://"));
                 if let Some((scheme, name)) = public
-                    && authority.is_in(&[name.trim_end_matches('/').to_owned()])
+                    && let name = name.trim_end_matches('/')
+                    && let Ok(public) = name.parse::<Authority>()
+                    && public.host == authority.host
+                    && (public.port.is_none() || authority.port.is_none() || public.port == authority.port)
                 {
                     let secure = scheme.eq_ignore_ascii_case("https");
+                    // Many a proxy passes the name on without the port.
+                    let host = if public.port.is_some() { name } else { host };
                     return Some(Site::new(secure, host, Place::Host(authority.host)));
                 }
                 let loopback = authority.is_loopback();
@@ -186,21 +191,21 @@ impl Connection {
         }
     }
 
-    /// Where the client is to go instead; for ever pending where that does not happen.
-    pub async fn moved(&self) -> String {
+    /// That the client has to go elsewhere, and where that is known; for ever pending where that does not happen.
+    pub async fn moved(&self) -> Leaving {
         if let Ingress::Tunnel { moved, .. } = self.ingress.as_ref()
-            && let Ok(url) = moved.clone().wait_for(Option::is_some).await
-            && let Some(url) = url.clone()
+            && let Ok(leaving) = moved.clone().wait_for(Option::is_some).await
+            && let Some(leaving) = leaving.clone()
         {
-            return url;
+            return leaving;
         }
         std::future::pending().await
     }
 
-    /// As [`Self::moved`], now.
+    /// As [`Self::moved`], now: the new address.
     pub fn moved_now(&self) -> Option<String> {
         match self.ingress.as_ref() {
-            Ingress::Tunnel { moved, .. } => moved.borrow().clone(),
+            Ingress::Tunnel { moved, .. } => moved.borrow().as_ref().and_then(|leaving| leaving.url.clone()),
             Ingress::Local { .. } | Ingress::Control => None,
         }
     }

@@ -3,9 +3,12 @@
 //! Two walls: raw HTML in the text is shown as text, and what comes out is sanitised against a short list all the
 //! same. No image is loaded, since its address could carry away what the model read; it becomes a link.
 
+mod links;
+mod written;
+
 use crate::limits;
 use ammonia::Builder;
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{Event, Options, Parser, TextMergeStream, html};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -57,9 +60,11 @@ pub fn render(text: &str) -> Option<String> {
     if text.len() > limits::MARKDOWN_BYTES {
         return None;
     }
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let (text, aside) = written::prepare(text);
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_FOOTNOTES;
     let (mut depth, mut deepest) = (0_usize, 0);
-    let shallow = Parser::new_ext(text, options).take_while(|event| {
+    let shallow = Parser::new_ext(&text, options).take_while(|event| {
         match event {
             Event::Start(_) => depth += 1,
             Event::End(_) => depth = depth.saturating_sub(1),
@@ -68,51 +73,14 @@ pub fn render(text: &str) -> Option<String> {
         deepest = deepest.max(depth);
         deepest <= limits::MARKDOWN_DEPTH
     });
+    let mut shaper = written::Shaper::new(aside);
+    TextMergeStream::new(shallow).for_each(|event| shaper.push(event));
+    if deepest > limits::MARKDOWN_DEPTH {
+        return None;
+    }
     let mut out = String::with_capacity(text.len() * 3 / 2);
-    html::push_html(&mut out, shallow.map(tame));
-    (deepest <= limits::MARKDOWN_DEPTH).then(|| SANITIZER.clean(&out).to_string())
-}
-
-fn tame(event: Event<'_>) -> Event<'_> {
-    match event {
-        Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
-        Event::TaskListMarker(done) => Event::Text(if done { "☑ " } else { "☐ " }.into()),
-        Event::Start(Tag::Image {
-            link_type,
-            dest_url,
-            title,
-            id,
-        }) => Event::Start(Tag::Link {
-            link_type,
-            dest_url,
-            title,
-            id,
-        }),
-        Event::End(TagEnd::Image) => Event::End(TagEnd::Link),
-        // The page's own headings are levels 1 and 2.
-        Event::Start(Tag::Heading {
-            level,
-            id,
-            classes,
-            attrs,
-        }) => Event::Start(Tag::Heading {
-            level: lower(level),
-            id,
-            classes,
-            attrs,
-        }),
-        Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lower(level))),
-        other => other,
-    }
-}
-
-fn lower(level: HeadingLevel) -> HeadingLevel {
-    match level {
-        HeadingLevel::H1 => HeadingLevel::H3,
-        HeadingLevel::H2 => HeadingLevel::H4,
-        HeadingLevel::H3 => HeadingLevel::H5,
-        _ => HeadingLevel::H6,
-    }
+    html::push_html(&mut out, shaper.finish().into_iter());
+    Some(SANITIZER.clean(&out).to_string())
 }
 
 /// [`render`], once per text: every tab and every reload asks for the same parts.

@@ -30,6 +30,7 @@ pub mod metrics;
 mod pages;
 pub mod port;
 mod probe;
+mod refusal;
 mod serve;
 pub mod starting;
 

@@ -151,16 +151,28 @@ fn leads_to(service: &str, origin: &Origin) -> bool {
 }
 
 /// What cloudflared counts.
-pub(crate) async fn figures() -> Option<Figures> {
-    let (status, body) = page("/metrics").await.ok()?;
-    (status == 200).then(|| counted(&String::from_utf8_lossy(&body)))
+pub(crate) struct Counted {
+    pub(crate) figures: Figures,
+    /// Registrations that Cloudflare refused or did not answer, since the start. Over QUIC nothing else tells of them.
+    pub(crate) refused: u64,
+    /// Requests that run now.
+    pub(crate) running: u64,
 }
 
-fn counted(text: &str) -> Figures {
+pub(crate) async fn counted() -> Option<Counted> {
+    let (status, body) = page("/metrics").await.ok()?;
+    (status == 200).then(|| count(&String::from_utf8_lossy(&body)))
+}
+
+fn count(text: &str) -> Counted {
     let samples = || text.lines().filter(|line| !line.starts_with('#'));
     let sum = |name: &str| {
         let mut values = samples().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
+            // Another connection to the same place, which cloudflared tries elsewhere: no refusal.
+            if rest.contains("dup_edge_conn") {
+                return None;
+            }
             let rest = match rest.strip_prefix('{') {
                 Some(labels) => labels.rsplit_once('}')?.1,
                 None => rest,
@@ -180,11 +192,15 @@ fn counted(text: &str) -> Figures {
         .filter_map(|rest| rest.split_once("edge_location=\"")?.1.split('"').next())
         .map(str::to_owned)
         .collect();
-    Figures {
-        requests: sum("cloudflared_tunnel_total_requests"),
-        errors: sum("cloudflared_tunnel_request_errors"),
-        locations: locations.into_iter().collect(),
-        ext: Vec::new(),
+    Counted {
+        figures: Figures {
+            requests: sum("cloudflared_tunnel_total_requests"),
+            errors: sum("cloudflared_tunnel_request_errors"),
+            locations: locations.into_iter().collect(),
+            ext: Vec::new(),
+        },
+        refused: sum("cloudflared_tunnel_tunnel_register_fail").unwrap_or_default(),
+        running: sum("cloudflared_tunnel_concurrent_requests_per_tunnel").unwrap_or_default(),
     }
 }
 
@@ -306,9 +322,19 @@ mod tests {
                     cloudflared_tunnel_server_locations{connection_id=\"0\",edge_location=\"fra03\"} 1\n\
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"ams01\"} 1\n\
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"lhr01\"} 0\n";
-        let figures = counted(text);
+        let Counted {
+            figures,
+            refused,
+            running,
+        } = count(text);
+        assert_eq!((refused, running), (0, 0));
         assert_eq!((figures.requests, figures.errors), (Some(17), Some(2)));
         assert_eq!(figures.locations, ["ams01", "fra03"]);
-        assert_eq!(counted("").requests, None, "not used yet, or not there");
+        assert_eq!(count("").figures.requests, None, "not used yet, or not there");
+        let refused = "cloudflared_tunnel_tunnel_register_fail{error=\"dup_edge_conn\",rpcName=\"registerConnection\"} 5\n\
+                       cloudflared_tunnel_tunnel_register_fail{error=\"server_error\",rpcName=\"registerConnection\"} 3\n\
+                       cloudflared_tunnel_tunnel_register_success{rpcName=\"registerConnection\"} 1\n\
+                       cloudflared_tunnel_concurrent_requests_per_tunnel 2\n";
+        assert_eq!((count(refused).refused, count(refused).running), (3, 2));
     }
 }

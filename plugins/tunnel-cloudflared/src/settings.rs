@@ -12,8 +12,9 @@ pub(crate) const PROCESS: &str = "tunnel";
 pub(crate) const METRICS: &str = "metrics";
 pub(crate) const TOKEN: &str = "token";
 pub(crate) const CREDENTIALS: &str = "credentials";
-/// cloudflared lets running requests end for this long; the page's own socket never ends by itself.
-const GRACE: &str = "5s";
+/// cloudflared lets running requests end for this long, and over QUIC waits for all of it also where none runs. Those that
+/// run are waited for before it is told to stop.
+const GRACE: &str = "1s";
 /// The grace, and a machine under load.
 const STOP_TIMEOUT: u64 = 9_000;
 
@@ -25,9 +26,9 @@ pub(crate) struct Authored {
 }
 
 /// Which of the operator's secrets were given; of the credentials the id of the tunnel.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Given {
-    pub(crate) token: bool,
+    pub(crate) token: Option<String>,
     pub(crate) credentials: Option<String>,
 }
 
@@ -53,6 +54,55 @@ pub(crate) enum Protocol {
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) protocol: Protocol,
+    /// Where the secret is more than the token: what is to be used of it.
+    pub(crate) token: Option<Token>,
+}
+
+/// A token that was taken out of what was pasted.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Token(String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Cloudflare's dashboard copies whole commands (`cloudflared tunnel run --token ey…`, `sudo cloudflared service install
+/// ey…`), and mail programs and editors add quotes, line breaks or a mark of the byte order. None: the secret is the token as
+/// it stands, or there is none in it, which cloudflared says.
+fn taken_out(secret: &str) -> Option<Token> {
+    let blank = |c: char| c.is_whitespace() || c.is_control() || "\u{feff}\u{200b}\u{2060}\u{a0}\"'`,;".contains(c);
+    // Base64 of a JSON object.
+    let is = |word: &&str| {
+        let body = word.trim_end_matches('=');
+        body.len() >= 40
+            && body.starts_with("ey")
+            && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b))
+    };
+    let words = || {
+        let words = secret.split(blank).filter(|word| !word.is_empty());
+        // `--token=ey…`, `TUNNEL_TOKEN=ey…`
+        words.map(|word| {
+            word.split_once("=ey")
+                .map_or(word, |(name, _)| word.get(name.len() + 1..).unwrap_or(word))
+        })
+    };
+    let first = words().find(|word| word.starts_with("ey"))?;
+    // Broken over lines, by what is narrow: all that follows belongs to it.
+    let whole: String = words().skip_while(|word| *word != first).collect();
+    let token = if is(&first) && words().filter(|word| is(word)).count() == 1 && !is_broken(secret, first) {
+        first.to_owned()
+    } else {
+        whole
+    };
+    (is(&token.as_str()) && token != secret.trim()).then_some(Token(token))
+}
+
+/// Whether a line ends within the token: more of it stands on the next one.
+fn is_broken(secret: &str, first: &str) -> bool {
+    let after = secret.split_once(first).map_or("", |(_, after)| after);
+    after.starts_with(['\n', '\r']) && after.trim().chars().next().is_some_and(|c| c.is_ascii_alphanumeric())
 }
 
 impl Settings {
@@ -68,7 +118,8 @@ impl Settings {
                 "Give only the name, as in `chat.example.org`: no `https://`, no port, no path.",
             ));
         }
-        let mode = match (given.token, given.credentials, hostname) {
+        let token = given.token.as_deref().and_then(taken_out);
+        let mode = match (given.token.is_some(), given.credentials, hostname) {
             (true, Some(_), _) => {
                 return Err(permanent(
                     "Both `token` and `credentials` are given; a tunnel has one of them.",
@@ -99,7 +150,7 @@ impl Settings {
             "http2" => Protocol::Http2,
             _ => Protocol::Auto,
         };
-        Ok(Self { mode, protocol })
+        Ok(Self { mode, protocol, token })
     }
 }
 
@@ -150,7 +201,7 @@ pub(crate) fn tunnel_id(credentials: &str) -> Result<String, Failure> {
 /// How cloudflared is called. Its own configuration file is always ours: any other it finds would replace the address
 /// that the tunnel leads to. What older versions lack goes through the environment, where they ignore it; an unknown
 /// flag would end them.
-pub(crate) fn spec(mode: &Mode, http2: bool, protocol: Protocol, origin: &Origin) -> Spec {
+pub(crate) fn spec(mode: &Mode, token: Option<&Token>, http2: bool, protocol: Protocol, origin: &Origin) -> Spec {
     let host = if origin.host.contains(':') {
         format!("[{}]", origin.host)
     } else {
@@ -177,7 +228,11 @@ pub(crate) fn spec(mode: &Mode, http2: bool, protocol: Protocol, origin: &Origin
         Mode::Quick => command.args(["--url", &service]),
         Mode::Token { .. } => command
             .args(["run", "--url", &service])
-            .env("TUNNEL_TOKEN", format!("{{secret:{TOKEN}}}")),
+            // The host fills the reference in; what was taken out of it has no braces.
+            .env(
+                "TUNNEL_TOKEN",
+                token.map_or_else(|| format!("{{secret:{TOKEN}}}"), |token| token.0.clone()),
+            ),
         Mode::Credentials { tunnel, hostname } => {
             file.push_str(&format!(
                 "tunnel: \"{tunnel}\"\ncredentials-file: \"{{file:credentials.json}}\"\ningress:\n  - hostname: \

@@ -1,6 +1,9 @@
 use super::*;
 use nexus_plugin_api::tunnel::FailureKind;
 
+/// Of the form that the dashboard gives out.
+const TOKEN: &str =
+    "eyJhIjoiYWNjb3VudCIsInQiOiJmN2IyYTFjNC0wZDNlLTRhNWItOGM2ZC05ZTBmMWEyYjNjNGQiLCJzIjoiYTJWbGNDQjBhR2x6In0=";
 const ID: &str = "f7b2a1c4-0d3e-4a5b-8c6d-9e0f1a2b3c4d";
 
 fn settings(hostname: &str, token: bool, credentials: bool) -> Result<Settings, Failure> {
@@ -9,6 +12,7 @@ fn settings(hostname: &str, token: bool, credentials: bool) -> Result<Settings, 
         protocol: "auto".to_owned(),
     };
     let credentials = credentials.then(|| ID.to_owned());
+    let token = token.then(|| TOKEN.to_owned());
     Settings::of(authored, Given { token, credentials })
 }
 
@@ -73,14 +77,14 @@ fn secrets_are_references_and_never_arguments() {
     };
     let token = Mode::Token { hostname: None };
     for mode in [&Mode::Quick, &token, &named] {
-        let spec = spec(mode, false, Protocol::Auto, &origin());
+        let spec = spec(mode, None, false, Protocol::Auto, &origin());
         assert!(
             spec.args.iter().all(|argument| !argument.contains("secret")),
             "{spec:?}"
         );
         assert_eq!(spec.args[..3], ["tunnel", "--config", "{file:config.yml}"]);
     }
-    let spec = spec(&token, false, Protocol::Auto, &origin());
+    let spec = spec(&token, None, false, Protocol::Auto, &origin());
     assert!(
         spec.env
             .contains(&("TUNNEL_TOKEN".to_owned(), "{secret:token}".to_owned()))
@@ -90,7 +94,7 @@ fn secrets_are_references_and_never_arguments() {
 #[test]
 fn flags_of_the_tunnel_stand_before_run() {
     // cloudflared ends with a usage error where they stand behind.
-    let spec = spec(&Mode::Token { hostname: None }, false, Protocol::Auto, &origin());
+    let spec = spec(&Mode::Token { hostname: None }, None, false, Protocol::Auto, &origin());
     let at = |flag: &str| spec.args.iter().position(|argument| argument == flag).unwrap();
     for flag in [
         "--config",
@@ -110,7 +114,7 @@ fn our_own_configuration_leads_one_name_here_and_the_rest_nowhere() {
         tunnel: ID.to_owned(),
         hostname: "chat.example.org".to_owned(),
     };
-    let spec = spec(&mode, false, Protocol::Auto, &origin());
+    let spec = spec(&mode, None, false, Protocol::Auto, &origin());
     let file = spec.files.iter().find(|file| file.name == "config.yml").unwrap();
     assert_eq!(
         file.content,
@@ -124,7 +128,7 @@ fn our_own_configuration_leads_one_name_here_and_the_rest_nowhere() {
 #[test]
 fn the_protocol_is_named_only_where_it_was_chosen_or_found_out() {
     let named = |http2, protocol| {
-        let spec = spec(&Mode::Quick, http2, protocol, &origin());
+        let spec = spec(&Mode::Quick, None, http2, protocol, &origin());
         let found = spec
             .env
             .into_iter()
@@ -157,4 +161,50 @@ fn old_and_foreign_versions_are_told_apart() {
             .contains("no version of cloudflared")
     );
     assert!(version("").is_err());
+}
+
+#[test]
+fn a_token_is_taken_out_of_what_was_pasted_with_it() {
+    let spread = format!("{}\n{}\r\n{}", &TOKEN[..50], &TOKEN[50..90], &TOKEN[90..]);
+    let unpadded = TOKEN.trim_end_matches('=');
+    for pasted in [
+        format!("cloudflared tunnel run --token {TOKEN}"),
+        format!("cloudflared tunnel --no-autoupdate run --token={TOKEN}"),
+        format!("sudo cloudflared service install {TOKEN}\n"),
+        format!("cloudflared.exe service install {TOKEN}\r\n"),
+        format!("docker run cloudflare/cloudflared:latest tunnel --no-autoupdate run --token {TOKEN}"),
+        format!("TUNNEL_TOKEN={TOKEN}"),
+        format!("export TUNNEL_TOKEN='{TOKEN}'"),
+        format!("\u{feff}{TOKEN}"),
+        format!("\"{TOKEN}\""),
+        format!("`{TOKEN}`,"),
+        spread,
+    ] {
+        assert_eq!(taken_out(&pasted), Some(Token(TOKEN.to_owned())), "{pasted:?}");
+    }
+    assert_eq!(
+        taken_out(&format!("--token {unpadded}")),
+        Some(Token(unpadded.to_owned()))
+    );
+    // As it stands, or nothing that is one.
+    for plain in [
+        TOKEN,
+        &format!(" {TOKEN}\n"),
+        "hush, this is no token",
+        "",
+        "ey",
+        "eyJ short",
+    ] {
+        assert_eq!(taken_out(plain), None, "{plain:?}");
+    }
+    let spec = spec(
+        &Mode::Token { hostname: None },
+        Some(&Token(TOKEN.to_owned())),
+        false,
+        Protocol::Auto,
+        &origin(),
+    );
+    assert!(spec.env.contains(&("TUNNEL_TOKEN".to_owned(), TOKEN.to_owned())));
+    assert!(spec.args.iter().all(|argument| !argument.contains(TOKEN)));
+    assert!(!format!("{:?}", Token(TOKEN.to_owned())).contains("ey"));
 }

@@ -5,7 +5,7 @@
 //! `TIME LEVEL message key=value`; the command's own last word is plain text in both.
 
 use crate::settings::Mode;
-use nexus_plugin_api::job::{permanent, retry};
+use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::tunnel::{Failure, FailureKind};
 use serde::Deserialize;
 
@@ -13,6 +13,14 @@ const REACH: &str =
     "Check this machine's network: cloudflared needs port 7844 outwards, UDP for QUIC or TCP for HTTP/2.";
 const OWN: &str =
     "Give the token or the credentials of a tunnel that exists: see `[plugin.tunnel-cloudflared.secrets]`.";
+const CLOCK: &str =
+    "Set this machine's clock (`timedatectl`), and let it be kept right: certificates are only valid for a time.";
+/// For what the clock makes of every certificate; cloudflared's own text names the second, and so is another one each time.
+const TIME: &str = "by this machine's clock the certificate of the other side is not valid yet, or not any more";
+/// What a registration that failed is called over QUIC, whatever the cause.
+const SERVING: &str = "control stream encountered a failure while serving";
+const UNSAID: &str = "Cloudflare does not register the tunnel: it refuses it or does not answer, and over QUIC cloudflared does not say which";
+const HANGS: &str = "cloudflared does not answer on its own pages: it was stopped, or hangs";
 /// Longer lines are cut: an answer of the quick service is logged whole.
 const LENGTH: usize = 300;
 
@@ -65,10 +73,34 @@ impl Record {
         self.error.is_some() || self.status_code.is_some()
     }
 
-    fn reason(&self) -> &str {
-        let given = self.status_code.iter().chain(&self.error).find(|text| !text.is_empty());
-        given.map_or(&self.message, String::as_str)
+    fn reason(&self) -> String {
+        // The answer of the quick service: its status says more than what the parser missed.
+        if let Some(status) = self.status_code.as_deref().filter(|status| !status.is_empty()) {
+            let body = self
+                .message
+                .split_once("QuickTunnel response:")
+                .map(|(_, body)| body.trim());
+            return match body {
+                Some("") => format!("an empty answer ({status})"),
+                Some(body) if status.starts_with('2') => format!("an answer that is none ({status}): {body}"),
+                _ => status.to_owned(),
+            };
+        }
+        let given = self.error.as_deref().filter(|text| !text.is_empty());
+        steady(given.unwrap_or(&self.message))
     }
+}
+
+/// The same words for the same trouble: without the second, and without the port of this machine's end, which is another one
+/// at each try.
+fn steady(text: &str) -> String {
+    if text.contains("certificate has expired or is not yet valid") {
+        return TIME.to_owned();
+    }
+    let words = text
+        .split(' ')
+        .map(|word| word.split_once("->").map_or(word, |(_, there)| there));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The value at the beginning, with or without quotation marks.
@@ -95,6 +127,13 @@ fn unquoted(text: &str) -> String {
 pub(crate) struct Words {
     /// A connection was registered once: what fails later is tried again by cloudflared itself.
     pub(crate) registered: bool,
+    /// So it was in an earlier process.
+    accepted: bool,
+    /// Its pages answered, and do not any more.
+    pub(crate) hangs: bool,
+    /// Registrations that had failed when it was last up, and that have by now.
+    pub(crate) refusals_before: u64,
+    refusals: u64,
     rejected: Option<String>,
     limited: bool,
     usage: Option<String>,
@@ -104,6 +143,14 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    /// `accepted`: Cloudflare accepted this tunnel in an earlier process.
+    pub(crate) fn new(accepted: bool) -> Self {
+        Self {
+            accepted,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn read(&mut self, line: &str) {
         let line = line.trim();
         if line.contains("429 Too Many Requests") || line.contains("error code: 1015") {
@@ -123,19 +170,51 @@ impl Words {
             self.registered = true;
             (self.rejected, self.error) = (None, None);
         } else if record.reason().contains("Unauthorized") {
-            self.rejected = Some(cut(record.reason()));
+            self.rejected = Some(cut(&record.reason()));
         } else if matches!(record.level.as_str(), "error" | "fatal") && record.has_cause() && !is_noise(&record) {
             // A look-up that failed may not have been needed: any other reason is a better one.
             if self.error.is_none() || !record.message.starts_with("edge discovery") {
-                self.error = Some(cut(record.reason()));
+                self.error = Some(cut(&record.reason()));
             }
         }
     }
 
-    /// Why no request arrives, in cloudflared's own words.
+    /// What its metrics count.
+    pub(crate) fn refused(&mut self, count: u64) {
+        self.refusals = count;
+    }
+
+    /// It has a connection: what was refused before counts no more.
+    pub(crate) fn connected(&mut self) {
+        (self.refusals_before, self.registered) = (self.refusals_before.max(self.refusals), true);
+    }
+
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals.saturating_sub(self.refusals_before)
+    }
+
+    /// Why no request arrives, in cloudflared's own words where they say it.
     pub(crate) fn trouble(&self) -> String {
-        let why = self.error.as_deref().or(self.last.as_deref());
-        why.unwrap_or("no connection to Cloudflare is registered").to_owned()
+        let why = self.hinders();
+        why.unwrap_or_else(|| "no connection to Cloudflare is registered".to_owned())
+    }
+
+    /// As [`Self::trouble`], where something is known.
+    pub(crate) fn hinders(&self) -> Option<String> {
+        if self.hangs {
+            return Some(HANGS.to_owned());
+        }
+        let why = self.rejected.as_deref().or(self.error.as_deref());
+        Some(match why.or(self.last.as_deref())? {
+            serving if serving == SERVING && self.refusals() > 0 => UNSAID.to_owned(),
+            why => why.to_owned(),
+        })
+    }
+
+    /// The hint for what the words tell of.
+    fn reach(&self) -> String {
+        let clock = self.trouble().contains(TIME);
+        if clock { CLOCK } else { REACH }.to_owned()
     }
 
     /// What cloudflared would go on trying for ever, and never with success.
@@ -147,7 +226,7 @@ impl Words {
                 let message = format!("Cloudflare does not accept the tunnel: {why}.");
                 let hint = format!("It was deleted, or its secret was changed. {OWN}");
                 // What was accepted once may be again; who is away has no other way in.
-                if self.registered {
+                if self.registered || self.accepted {
                     later(message, Some(hint))
                 } else {
                     permanent(message, hint)
@@ -156,20 +235,39 @@ impl Words {
         })
     }
 
-    /// No connection came about in time, or none came back. Each start of a quick tunnel asks for another one, and
-    /// asking too often is answered with none at all.
-    pub(crate) fn unregistered(&self, mode: &Mode) -> Failure {
-        let message = format!("Cloudflare cannot be reached: {}.", self.trouble());
-        let mut failure = match mode {
-            Mode::Quick => later(message, None),
-            Mode::Token { .. } | Mode::Credentials { .. } => retry(message),
+    /// Registrations fail, and no words say why: it may be refused, which the operator has to know, or Cloudflare may be in
+    /// trouble, which passes.
+    pub(crate) fn unsaid(&self, mode: &Mode) -> Option<Failure> {
+        if self.rejected.is_some() {
+            return None;
+        }
+        let hint = match mode {
+            Mode::Quick => None,
+            Mode::Token { .. } | Mode::Credentials { .. } => Some(format!(
+                "Most often the tunnel was deleted, or its secret was changed. {OWN} Over HTTP/2 Cloudflare's own words are \
+                 shown: `protocol = \"http2\"` in `[plugin.tunnel-cloudflared.config]`."
+            )),
         };
-        failure.hint = Some(REACH.to_owned());
-        failure
+        Some(later(format!("{UNSAID}."), hint))
     }
 
-    /// Why the process is gone.
-    pub(crate) fn failure(&self, mode: &Mode, exit: Exit) -> Failure {
+    /// No connection came about in time, or none came back. Each start of a quick tunnel asks for another one, and
+    /// asking too often is answered with none at all: `kind` says whether that was so.
+    pub(crate) fn unregistered(&self, kind: FailureKind) -> Failure {
+        Failure {
+            kind,
+            message: format!("Cloudflare cannot be reached: {}.", self.trouble()),
+            hint: Some(self.reach()),
+        }
+    }
+
+    /// Why the process is gone. `kind`: whether a new start may follow soon.
+    pub(crate) fn failure(&self, mode: &Mode, exit: Exit, kind: FailureKind) -> Failure {
+        let again = |message: String| Failure {
+            kind,
+            message,
+            hint: None,
+        };
         if self.limited {
             return later(
                 "Cloudflare gives out no more quick tunnels to this address for now (429).".to_owned(),
@@ -190,32 +288,42 @@ impl Words {
         if says("token is not valid") {
             return permanent(
                 "cloudflared does not accept the token.",
-                "Copy it again from Cloudflare's dashboard: it is the long text after `--token`.",
+                "Copy it again from Cloudflare's dashboard: it is the long text that begins with `ey`, alone or in the command that \
+                 is shown there.",
             );
         }
         if says("credentials file") || says("ingress") {
             return permanent(format!("cloudflared does not accept its configuration: {last}."), OWN);
         }
         if says("failed to request quick Tunnel") {
-            let mut failure = retry(format!(
-                "Cloudflare's service for quick tunnels cannot be reached: {}.",
-                cause(last)
+            // Nobody was asked: the pauses of the host are long enough.
+            let why = steady(cause(last));
+            let hint = if why == TIME {
+                CLOCK
+            } else {
+                "Check this machine's network and name service: api.trycloudflare.com is asked."
+            };
+            return Failure {
+                kind: FailureKind::Retry,
+                message: format!("Cloudflare's service for quick tunnels cannot be reached: {why}."),
+                hint: Some(hint.to_owned()),
+            };
+        }
+        if says("quick Tunnel ID") {
+            return again(format!(
+                "Cloudflare's service for quick tunnels answered, and gave no tunnel: {last}."
             ));
-            failure.hint =
-                Some("Check this machine's network and name service: api.trycloudflare.com is asked.".to_owned());
-            return failure;
         }
         if says("quick Tunnel") {
-            let message = format!(
+            return again(format!(
                 "Cloudflare's service for quick tunnels gave no tunnel: {}.",
                 self.trouble()
-            );
-            return later(message, None);
+            ));
         }
         match exit {
-            Exit::Signal(signal) => retry(format!("cloudflared was ended by signal {signal}.")),
-            Exit::Code(0) => retry("cloudflared ended by itself."),
-            Exit::Code(code) => retry(format!(
+            Exit::Signal(signal) => again(format!("cloudflared was ended by signal {signal}.")),
+            Exit::Code(0) => again("cloudflared ended by itself.".to_owned()),
+            Exit::Code(code) => again(format!(
                 "cloudflared gave up with exit code {code}: {}.",
                 self.trouble()
             )),

@@ -13,6 +13,7 @@ mod words;
 
 use command::{BINARY, PROCESS, SCAN};
 use hosts::Key;
+use nexus_plugin_api::awake::Awake;
 use nexus_plugin_api::caps::process::{self, Outcome, Running};
 use nexus_plugin_api::caps::{clock, secrets, store};
 use nexus_plugin_api::job::{Cancel, Events, Job, permanent, within};
@@ -37,6 +38,8 @@ const PAUSE_MOST: u64 = 30_000;
 const WELL: u64 = 30_000;
 /// What was up and did not come back in this time is left to the host's longer pauses.
 const DOWN: u64 = 300_000;
+/// Between two questions for the time, at most: a whole try to open it.
+const GAP: u64 = 60_000;
 const SCAN_TIMEOUT: u64 = 20_000;
 /// What was told about the process that leads to a port: an instance that adopts it may come too late to read it.
 const UP: &str = "up.";
@@ -195,9 +198,9 @@ enum End {
     Gone(Failure),
 }
 
-/// What outlives one process of ssh.
-#[derive(Default)]
+/// What outlives one process of ssh. Its times are of time awake: what slept had no chance to come back.
 struct Life {
+    awake: Awake,
     /// What the host was told.
     url: Option<String>,
     /// Since when requests arrive.
@@ -232,7 +235,7 @@ impl Life {
             say(events, Event::Url(url)).await?;
         }
         if self.up.is_none() {
-            (self.up, self.down) = (Some(clock::now()), None);
+            (self.up, self.down) = (Some(self.awake.now()), None);
             say(events, Event::Ready(1)).await?;
         }
         Ok(())
@@ -240,7 +243,7 @@ impl Life {
 
     /// How long to wait before it is opened again; or the end, where that is no longer this plugin's to try.
     fn closed(&mut self, failure: Failure) -> Result<u64, Failure> {
-        let now = clock::now();
+        let now = self.awake.now();
         if let Some(since) = self.up.take() {
             let well = now.saturating_sub(since) >= WELL || self.pause == 0;
             self.pause = if well { PAUSE } else { self.next_pause() };
@@ -270,7 +273,13 @@ impl Life {
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let settings = settings()?;
     let hidden = given(TOKEN)?;
-    let mut life = Life::default();
+    let mut life = Life {
+        awake: Awake::new(GAP),
+        url: None,
+        up: None,
+        down: None,
+        pause: 0,
+    };
     say(
         events,
         Event::Starting(format!("Connecting to {}", settings.target.known_as())),
@@ -337,12 +346,13 @@ async fn follow(
         return Ok(End::Gone(gone));
     }
     let mut output = process::lines(PROCESS).map_err(refused)?;
-    let deadline = clock::now() + OPEN;
+    let begun = life.awake.now();
     loop {
         let line = if life.up.is_some() {
             output.next().await
         } else {
-            match within(deadline.saturating_sub(clock::now()), output.next()).await {
+            let waited = life.awake.now().saturating_sub(begun);
+            match within(OPEN.saturating_sub(waited), output.next()).await {
                 Some(line) => line,
                 None => return Ok(End::Silent),
             }

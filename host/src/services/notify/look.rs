@@ -1,11 +1,13 @@
 //! What is worth a message, found by comparing what is with what was told.
 
+use crate::limits::NOTIFY_OUTAGE;
 use crate::model::notice::{Kind, Notice};
 use crate::model::plugin;
-use crate::model::tunnel::{State, Status};
+use crate::model::tunnel::{Reached, State, Status};
 use crate::services::chat::Phase;
 use crate::time::Millis;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::Instant;
 
 /// What was told of the tunnels.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub struct Tunnels(BTreeMap<String, Told>);
 struct Told {
     url: Option<String>,
     down: Down,
+    /// Since when no request gets through, while nobody was told.
+    outage: Option<Instant>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +31,9 @@ enum Down {
 }
 
 impl Tunnels {
-    /// An address is told once, and again after it was told that the tunnel failed. A failure is told once, and once more
-    /// when it becomes final.
+    /// An address is told once, and again after it was told that the tunnel failed; one that was made just now is told when
+    /// it can be opened. A failure is told once, and once more when it becomes final; an outage is one when it has lasted
+    /// for [`NOTIFY_OUTAGE`].
     pub fn see(&mut self, all: &[Status], now: Millis) -> Vec<Notice> {
         let mut notices = Vec::new();
         for tunnel in all {
@@ -40,7 +45,32 @@ impl Tunnels {
                 url,
                 at: now,
             };
+            let unreached = match tunnel.reach.as_ref().map(|reach| &reach.result) {
+                Some(Reached::No { why }) => Some(why),
+                Some(Reached::Yes { .. }) | None => None,
+            };
+            let out = match (&tunnel.state, unreached) {
+                (State::Up { .. } | State::Degraded { .. }, Some(why)) => {
+                    Some(format!("is not reached from its public side: {why}"))
+                }
+                (State::Reconnecting { why }, _) => Some(format!("does not let requests through: {why}")),
+                (State::Up { .. } | State::Degraded { .. } | State::Off | State::Stopping, _) => {
+                    told.outage = None;
+                    None
+                }
+                _ => None,
+            };
+            if let Some(text) = out {
+                let since = *told.outage.get_or_insert_with(Instant::now);
+                if since.elapsed() >= NOTIFY_OUTAGE && told.down == Down::No {
+                    (told.url, told.down) = (None, Down::ForNow);
+                    let text = format!("The tunnel {} {text}", tunnel.name);
+                    notices.push(say(Kind::TunnelFailed, text, None));
+                }
+                continue;
+            }
             let down = match &tunnel.state {
+                State::Up { .. } if tunnel.fresh => continue,
                 State::Up { .. } => {
                     told.down = Down::No;
                     if tunnel.url.is_some() && tunnel.url != told.url {
@@ -58,12 +88,19 @@ impl Tunnels {
                 *told = Told {
                     url: None,
                     down: down.0,
+                    outage: told.outage,
                 };
                 let text = format!("The tunnel {} {}", tunnel.name, down.1);
                 notices.push(say(Kind::TunnelFailed, text, None));
             }
         }
         notices
+    }
+
+    /// When an outage that nobody was told of has lasted long enough.
+    pub fn due(&self) -> Option<Instant> {
+        let outages = self.0.values().filter(|told| told.down == Down::No);
+        outages.filter_map(|told| Some(told.outage? + NOTIFY_OUTAGE)).min()
     }
 }
 
@@ -128,6 +165,8 @@ mod tests {
             encryption: Some(Encryption::None),
             state,
             url: url.map(Into::into),
+            fresh: false,
+            fixed_listen: false,
             since: 0,
             figures: None,
             reconnects: 0,
@@ -168,6 +207,51 @@ mod tests {
         assert!(see(&failed, None).is_empty());
         assert_eq!(see(&up, Some("http://b")), url("http://b"), "it is back");
         assert_eq!(see(&failed, None), down);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_told_once_it_has_lasted_and_the_end_of_it_with_the_address() {
+        use crate::model::tunnel::Reach;
+        let lost = State::Reconnecting { why: "no route".into() };
+        let unreached = |why: &str| {
+            let mut status = tunnel(State::Up { connections: 1 }, Some("http://a"));
+            status.reach = Some(Reach {
+                at: 1,
+                result: Reached::No { why: why.into() },
+            });
+            status
+        };
+        for out in [tunnel(lost, Some("http://a")), unreached("refused")] {
+            let mut seen = Tunnels::default();
+            let up = tunnel(State::Up { connections: 1 }, Some("http://a"));
+            assert_eq!(seen.see(std::slice::from_ref(&up), 1).len(), 1);
+            assert!(seen.see(std::slice::from_ref(&out), 2).is_empty());
+            // A short one is nobody's business.
+            tokio::time::advance(NOTIFY_OUTAGE / 2).await;
+            assert!(seen.see(std::slice::from_ref(&up), 3).is_empty());
+            assert!(seen.see(std::slice::from_ref(&out), 4).is_empty());
+            let due = seen.due().unwrap();
+            tokio::time::sleep_until(due).await;
+            let told = seen.see(std::slice::from_ref(&out), 5);
+            assert_eq!(told.len(), 1);
+            assert_eq!(told[0].event, Kind::TunnelFailed);
+            assert!(
+                told[0].text.contains("no route") || told[0].text.contains("refused"),
+                "{told:?}"
+            );
+            assert!(seen.see(std::slice::from_ref(&out), 6).is_empty() && seen.due().is_none());
+            assert_eq!(seen.see(std::slice::from_ref(&up), 7)[0].event, Kind::TunnelUrl);
+        }
+    }
+
+    #[test]
+    fn an_address_that_was_made_just_now_is_not_told_yet() {
+        let mut seen = Tunnels::default();
+        let mut status = tunnel(State::Up { connections: 1 }, Some("https://a"));
+        status.fresh = true;
+        assert!(seen.see(std::slice::from_ref(&status), 1).is_empty());
+        status.fresh = false;
+        assert_eq!(seen.see(&[status], 2).len(), 1);
     }
 
     #[test]

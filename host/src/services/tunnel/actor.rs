@@ -1,47 +1,45 @@
 //! The life of one tunnel.
 
+mod address;
+
 use super::end::{End, Pause};
-use super::ingress::{Ingress, IngressHandle, IngressInfo, Proof};
-use super::seat::Seat;
+use super::ingress::{Ingress, Leaving, Proof};
+use super::seat::{By, Seat};
+use super::slot::{OPENING, Opened};
 use super::{Parts, Spec, WantedStore};
 use crate::config::resolved;
 use crate::limits;
 use crate::model::plugin::{self, Availability};
-use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status, public_address};
+use crate::model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use crate::runtime::port::{CallError, TunnelProvider, TunnelRun};
 use crate::services::StopProcesses;
 use crate::time::{Clock, Millis};
+use address::Door;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 /// What the operator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Desired {
     pub(super) wanted: bool,
-    /// Grows when the operator says "now": ends a pause and a failure.
+    /// Grows when the operator says "now": ends a pause and a failure, and tells the attempts of one order from those of
+    /// the next.
     pub(super) kicks: u64,
 }
 
-/// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
-/// the plugin fell and a fresh instance adopts it.
-struct Door {
-    address: SocketAddr,
-    hosts: watch::Sender<Vec<String>>,
-    handle: IngressHandle,
-}
-
-/// What the listener and the rest of the service tell each other about who comes through.
-#[derive(Clone)]
+/// What the listener, the public checks and the rest of the service tell each other about who comes through.
 pub(super) struct Visitors {
     pub(super) proof: Proof,
     /// Where they are to go instead.
-    pub(super) moved: watch::Receiver<Option<String>>,
+    pub(super) moved: watch::Receiver<Option<Leaving>>,
     /// Live sockets.
     pub(super) sockets: Arc<watch::Sender<usize>>,
+    /// Why nobody gets through by the public address, where that is proved and the provider does not know it.
+    pub(super) repairs: mpsc::Receiver<String>,
+    pub(super) door: Arc<Mutex<Option<Opened>>>,
 }
 
 pub(super) struct Actor {
@@ -68,6 +66,8 @@ pub(super) struct Actor {
     refused: bool,
     /// The address that the log has.
     logged: Option<String>,
+    /// When an address that was made just now is given out.
+    settles: Option<Instant>,
     wanted: Arc<dyn WantedStore>,
 }
 
@@ -98,6 +98,7 @@ impl Actor {
             said: None,
             refused: false,
             logged: None,
+            settles: None,
             wanted: Arc::clone(&parts.wanted),
         }
     }
@@ -105,7 +106,7 @@ impl Actor {
     /// Until the service is dropped.
     pub(super) async fn run(mut self) {
         loop {
-            self.set(State::Off);
+            self.set_off();
             if !self.idle().await {
                 return;
             }
@@ -178,7 +179,7 @@ impl Actor {
                         forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
-                    self.set(State::Failed { why, hint });
+                    self.settle(before, State::Failed { why, hint });
                     let _ = self.desired.wait_for(|now| *now != before).await;
                 }
             }
@@ -197,6 +198,9 @@ impl Actor {
     }
 
     async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
+        if self.up_since.is_some() && !matches!(pause, Pause::Adopt) {
+            self.seat.outage_began();
+        }
         // What is looked for every few seconds is said once.
         if self.said.replace(why.clone()).as_ref() != Some(&why) {
             tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
@@ -218,15 +222,12 @@ impl Actor {
             }
         };
         if matches!(pause, Pause::Adopt) {
-            self.set(State::Reconnecting { why });
+            self.settle(before, State::Reconnecting { why });
         } else {
             self.forget_url();
             self.logged = None;
-            self.set(State::Waiting {
-                why,
-                hint,
-                at: self.clock.now() + millis(length),
-            });
+            let at = self.clock.now() + millis(length);
+            self.settle(before, State::Waiting { why, hint, at });
         }
         tokio::select! {
             () = tokio::time::sleep(length) => {}
@@ -248,7 +249,7 @@ impl Actor {
         // A process that is adopted may be serving all the time.
         if self.seat.status().borrow().url.is_none() {
             self.set(State::Starting {
-                what: "opening the tunnel".to_owned(),
+                what: OPENING.to_owned(),
             });
         }
         // Not given up in the middle: what it started has to be closed again.
@@ -347,51 +348,13 @@ impl Actor {
         });
     }
 
-    async fn listen(&mut self, descriptor: &Descriptor) -> Result<SocketAddr, End> {
-        let wanted = self.tunnel.listen;
-        if !wanted.ip().is_loopback() {
-            return Err(End::Never {
-                why: format!("the tunnel's own listener has to be on loopback, not on {wanted}"),
-                hint: Some(format!("[tunnel.{}]\nlisten = \"127.0.0.1:0\"", self.tunnel.name)),
-            });
-        }
-        let failed = |error: std::io::Error| End::Again {
-            why: format!("cannot listen on {wanted}: {error}"),
-            hint: Some(format!(
-                "Stop what has that port, or take any:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
-                self.tunnel.name
-            )),
-            pause: Pause::Backoff,
-        };
-        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let (hosts, receiver) = watch::channel(self.tunnel.hosts.clone());
-        let info = IngressInfo {
-            listener,
-            hosts: receiver,
-            client_address_header: descriptor
-                .client_address_header
-                .as_ref()
-                .map(|name| name.to_ascii_lowercase()),
-            https: descriptor.encryption != Encryption::None,
-            proof: self.visitors.proof.clone(),
-            moved: self.visitors.moved.clone(),
-            sockets: Arc::clone(&self.visitors.sockets),
-        };
-        let handle = self.ingress.open(&self.tunnel.name, info).await;
-        let handle = handle.map_err(|why| End::Again {
-            why,
-            hint: None,
-            pause: Pause::Backoff,
-        })?;
-        self.door = Some(Door { address, hosts, handle });
-        Ok(address)
-    }
-
     /// One run, to its outcome.
     async fn follow(&mut self, mut run: TunnelRun) -> End {
         let mut desired = self.desired.clone();
+        // What was found before this run says nothing of it.
+        while self.visitors.repairs.try_recv().is_ok() {}
         loop {
+            let settles = self.settles;
             let event = tokio::select! {
                 biased;
                 () = unwanted(&mut desired) => {
@@ -400,6 +363,11 @@ impl Actor {
                     return End::Unwanted;
                 }
                 event = run.events.recv() => event,
+                () = at(settles) => {
+                    self.settled();
+                    continue;
+                }
+                Some(why) = self.visitors.repairs.recv() => return self.repair(run, why).await,
             };
             let Some(event) = event else { break };
             if let Err(end) = self.apply(event) {
@@ -429,6 +397,28 @@ impl Actor {
         }
     }
 
+    /// The provider says that all is well, or that it reconnects, and it is proved that nobody gets through: it is started
+    /// anew, since one whose program cannot know that its connection is dead waits for ever.
+    async fn repair(&mut self, run: TunnelRun, why: String) -> End {
+        let why = format!("Nobody gets through by the public address: {why}");
+        tracing::warn!(
+            tunnel = self.tunnel.name,
+            why,
+            "the connection of the tunnel is dead; its provider is started anew"
+        );
+        self.seat.outage_began();
+        self.set(State::Reconnecting { why: why.clone() });
+        self.cancel(run).await;
+        // The log has it.
+        self.said = Some(why.clone());
+        self.backoff = limits::RESTART_FIRST;
+        End::Again {
+            why,
+            hint: None,
+            pause: Pause::Backoff,
+        }
+    }
+
     fn apply(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Starting(what) => self.set(State::Starting { what }),
@@ -439,58 +429,26 @@ impl Actor {
             Event::Ready(connections) => {
                 self.up_since.get_or_insert_with(Instant::now);
                 self.set(State::Up { connections });
+                self.seat.back(By::Provider);
                 self.log_open();
             }
-            Event::Degraded(why) => self.set(State::Degraded { why }),
-            Event::Reconnecting(why) => self.set(State::Reconnecting { why }),
+            Event::Degraded(why) => {
+                self.set(State::Degraded { why });
+                self.seat.back(By::Provider);
+            }
+            Event::Reconnecting(why) => {
+                // One that never was open is not lost.
+                if self.up_since.is_some() {
+                    self.seat.lost(By::Provider, &why);
+                }
+                self.set(State::Reconnecting { why });
+            }
             Event::Measured(figures) => {
                 let now = self.clock.now();
                 self.update(|status| status.figures = Some((now, figures)));
             }
         }
         Ok(())
-    }
-
-    fn publish(&mut self, url: String) -> Result<(), End> {
-        let refused = |why: &str| End::Never {
-            why: format!("the provider reported `{url}` as the public address; {why}"),
-            hint: None,
-        };
-        let url = public_address(&url).map_err(refused)?;
-        let (scheme, host) = url.split_once("://").unwrap_or_default();
-        let host = host.to_owned();
-        if scheme == "http" && !self.tunnel.allow_plaintext {
-            return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
-        }
-        if let Some(door) = &self.door {
-            let mut hosts = self.tunnel.hosts.clone();
-            hosts.push(host);
-            door.hosts.send_replace(hosts);
-        }
-        self.update(|status| status.url = Some(url));
-        Ok(())
-    }
-
-    /// Once for each address: whoever has only the terminal learns it there.
-    fn log_open(&mut self) {
-        let status = self.seat.status().borrow().clone();
-        let (State::Up { .. }, Some(url)) = (status.state, status.url) else {
-            return;
-        };
-        self.said = None;
-        if self.logged.as_ref() != Some(&url) {
-            tracing::info!(tunnel = self.tunnel.name, url, "the tunnel is open");
-            self.logged = Some(url);
-        }
-    }
-
-    fn plaintext(&mut self, why: String) -> End {
-        self.refused = true;
-        let hint = format!(
-            "If you accept that, add the last of these lines to the table in the configuration:\n[tunnel.{}]\nallow_plaintext = true",
-            self.tunnel.name
-        );
-        End::Never { why, hint: Some(hint) }
     }
 
     /// Cancels a run and waits for its end; a plugin that does not end is ended from outside.
@@ -528,19 +486,15 @@ impl Actor {
         if std::mem::take(&mut self.process) {
             (self.stop_processes)(self.tunnel.process_owner()).await;
         }
+        self.seat.closed();
+        self.up_since = None;
+        self.opened(None);
         self.forget_url();
         if self.logged.take().is_some() {
             tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
         }
         if let Some(door) = self.door.take() {
             let _ = timeout(limits::PROCESS_GRACE, door.handle.close()).await;
-        }
-    }
-
-    fn forget_url(&mut self) {
-        self.update(|status| (status.url, status.figures) = (None, None));
-        if let Some(door) = &self.door {
-            door.hosts.send_replace(self.tunnel.hosts.clone());
         }
     }
 
@@ -568,6 +522,28 @@ impl Actor {
         });
     }
 
+    /// What came of an order. Nothing where a newer one waits: its own result is what is asked for.
+    fn settle(&self, order: Desired, state: State) {
+        let now = self.clock.now();
+        self.update(|status| {
+            if *self.desired.borrow() == order && status.state != state {
+                status.state = state;
+                status.since = now;
+            }
+        });
+    }
+
+    /// Off, where nobody has said "open" meanwhile.
+    fn set_off(&self) {
+        let now = self.clock.now();
+        self.update(|status| {
+            if !self.desired.borrow().wanted && status.state != State::Off {
+                status.state = State::Off;
+                status.since = now;
+            }
+        });
+    }
+
     fn update(&self, change: impl FnOnce(&mut Status)) {
         self.seat.update(change);
     }
@@ -583,6 +559,14 @@ async fn forget(wanted: Arc<dyn WantedStore>, tunnel: String) {
 /// Until it is not wanted any more, or the service is gone.
 async fn unwanted(desired: &mut watch::Receiver<Desired>) {
     let _ = desired.wait_for(|desired| !desired.wanted).await;
+}
+
+/// At this time, or never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn millis(duration: Duration) -> Millis {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::model::plugin::{self, Availability, Kind};
-use crate::model::tunnel::{Descriptor, Encryption, Event};
+use crate::model::tunnel::{Descriptor, Encryption, Event, Network, Unreached};
 use crate::runtime::port::{Call, CallError, RunFailure, Supervised, TunnelRun};
 use crate::time::ManualClock;
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 pub(super) struct Run {
     /// Which plugin runs.
@@ -118,6 +119,7 @@ impl TunnelProvider for Provider {
 #[derive(Default)]
 pub(super) struct Doors {
     pub(super) hosts: Mutex<Vec<watch::Receiver<Vec<String>>>>,
+    pub(super) moved: Mutex<Vec<watch::Receiver<Option<Leaving>>>>,
     pub(super) open: Arc<AtomicU32>,
 }
 
@@ -125,6 +127,7 @@ impl Ingress for Doors {
     fn open<'a>(&'a self, _: &'a str, ingress: IngressInfo) -> BoxFuture<'a, Result<IngressHandle, String>> {
         Box::pin(async move {
             self.hosts.lock().unwrap().push(ingress.hosts.clone());
+            self.moved.lock().unwrap().push(ingress.moved.clone());
             self.open.fetch_add(1, Ordering::SeqCst);
             let (stop, stopped) = oneshot::channel::<()>();
             let open = Arc::clone(&self.open);
@@ -168,7 +171,21 @@ impl Providers for Shelf {
 }
 
 /// Says what it is told to say of the public side.
-pub(super) struct Eye(pub(super) Mutex<Result<(), String>>, pub(super) AtomicU32);
+pub(super) struct Eye(
+    pub(super) Mutex<Result<(), String>>,
+    pub(super) AtomicU32,
+    /// What a failure proves, and whether the own listener answers.
+    pub(super) Mutex<(Network, bool)>,
+    /// Plain looks, and when.
+    pub(super) Mutex<Vec<Instant>>,
+);
+
+impl Eye {
+    fn said(&self) -> Result<(), Unreached> {
+        let network = self.2.lock().unwrap().0;
+        self.0.lock().unwrap().clone().map_err(|why| Unreached { why, network })
+    }
+}
 
 impl Prober for Eye {
     fn plain<'a>(
@@ -176,13 +193,18 @@ impl Prober for Eye {
         _: &'a resolved::Probe,
         _: &'a str,
         _: &'a Proof,
-    ) -> BoxFuture<'a, Result<Duration, String>> {
-        let said = self.0.lock().unwrap().clone();
+    ) -> BoxFuture<'a, Result<Duration, Unreached>> {
+        self.3.lock().unwrap().push(Instant::now());
+        let said = self.said();
         Box::pin(async move { said.map(|()| Duration::from_millis(42)) })
     }
-    fn whole<'a>(&'a self, _: &'a resolved::Probe, _: &'a str, _: &'a Proof) -> BoxFuture<'a, Result<(), String>> {
+    fn own<'a>(&'a self, _: SocketAddr, _: &'a str, _: &'a Proof) -> BoxFuture<'a, bool> {
+        let answers = self.2.lock().unwrap().1;
+        Box::pin(async move { answers })
+    }
+    fn whole<'a>(&'a self, _: &'a resolved::Probe, _: &'a str, _: &'a Proof) -> BoxFuture<'a, Result<(), Unreached>> {
         self.1.fetch_add(1, Ordering::SeqCst);
-        let said = self.0.lock().unwrap().clone();
+        let said = self.said();
         Box::pin(async move { said })
     }
 }
@@ -288,7 +310,12 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         runs: runs_in,
         retired: Mutex::default(),
     });
-    let eye = Arc::new(Eye(Mutex::new(Ok(())), AtomicU32::new(0)));
+    let eye = Arc::new(Eye(
+        Mutex::new(Ok(())),
+        AtomicU32::new(0),
+        Mutex::new((Network::Answered, true)),
+        Mutex::default(),
+    ));
     let reaped = Arc::new(AtomicU32::new(0));
     let reaper = Arc::clone(&reaped);
     let parts = Parts {

@@ -23,10 +23,17 @@ pub struct IngressInfo {
     pub https: bool,
     /// What a probe through the public side has to be answered with.
     pub proof: Proof,
-    /// Where clients are to go from now on: another plugin has taken over, and this listener closes soon.
-    pub moved: watch::Receiver<Option<String>>,
+    /// This listener closes soon, because another plugin takes over.
+    pub moved: watch::Receiver<Option<Leaving>>,
     /// Live sockets that are open through this listener.
     pub sockets: Arc<watch::Sender<usize>>,
+}
+
+/// Why clients have to go elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    /// Where the tunnel leads from now on; none: the old plugin has to close before the new one can have an address.
+    pub url: Option<String>,
 }
 
 /// A key of one listener of this process: only it knows the right answer to a nonce, so whoever gives that has been

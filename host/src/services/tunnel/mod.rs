@@ -9,6 +9,7 @@ mod end;
 #[cfg(test)]
 mod fakes;
 mod ingress;
+pub mod opening;
 mod reach;
 mod seat;
 mod slot;
@@ -17,12 +18,14 @@ mod swap;
 mod swap_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth_tests;
 
-pub use ingress::{Ingress, IngressHandle, IngressInfo, Proof};
+pub use ingress::{Ingress, IngressHandle, IngressInfo, Leaving, Proof};
 
 use crate::config::resolved;
 use crate::model::activity::Activity;
-use crate::model::tunnel::{Status, Step};
+use crate::model::tunnel::{Status, Step, Unreached};
 use crate::runtime::port::TunnelProvider;
 use crate::services::StopProcesses;
 use crate::time::Clock;
@@ -30,6 +33,7 @@ use futures::future::BoxFuture;
 use seat::Board;
 use slot::{Serving, Slot};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,7 +68,7 @@ pub struct Provided {
     pub ticket: Ticket,
 }
 
-/// Looks at a listener of this host from its tunnel's public side, at `url`. `Err`: a sentence for the operator.
+/// Looks at a listener of this host from its tunnel's public side, at `url`.
 pub trait Prober: Send + Sync + 'static {
     /// A plain request; how long it took there and back.
     fn plain<'a>(
@@ -72,14 +76,16 @@ pub trait Prober: Send + Sync + 'static {
         how: &'a resolved::Probe,
         url: &'a str,
         proof: &'a Proof,
-    ) -> BoxFuture<'a, Result<Duration, String>>;
+    ) -> BoxFuture<'a, Result<Duration, Unreached>>;
+    /// The same without the public side: whether this host's own listener answers.
+    fn own<'a>(&'a self, listener: SocketAddr, url: &'a str, proof: &'a Proof) -> BoxFuture<'a, bool>;
     /// A plain request, an answer that streams, and a WebSocket.
     fn whole<'a>(
         &'a self,
         how: &'a resolved::Probe,
         url: &'a str,
         proof: &'a Proof,
-    ) -> BoxFuture<'a, Result<(), String>>;
+    ) -> BoxFuture<'a, Result<(), Unreached>>;
 }
 
 /// A tunnel of the configuration and the plugin that opens it.
@@ -123,6 +129,8 @@ pub struct Swapped {
     pub took: Duration,
     /// It holds after a restart too.
     pub kept: bool,
+    /// The old one had to close first: whoever came through it lost the connection.
+    pub cut: bool,
 }
 
 /// All tunnels of the configuration.

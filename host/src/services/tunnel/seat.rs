@@ -6,6 +6,7 @@ use crate::model::tunnel::{Reach, State, Status, Swap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// All tunnels, in the order of the configuration.
 pub(super) struct Board {
@@ -71,6 +72,22 @@ pub(super) struct Seat {
     own: watch::Sender<Status>,
     shown: AtomicBool,
     losses: Mutex<Losses>,
+    outage: Mutex<Option<Outage>>,
+}
+
+/// A tunnel that was open, or says that it is, and lets nobody in.
+#[derive(Debug, Clone, Copy)]
+struct Outage {
+    since: Instant,
+    seen: By,
+}
+
+/// Who noticed an outage, and so who says when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum By {
+    /// This host's own look from the public side, while the provider says that all is well.
+    Check,
+    Provider,
 }
 
 /// For counting how often it came back.
@@ -88,7 +105,52 @@ impl Seat {
             own: watch::Sender::new(status),
             shown: AtomicBool::new(shown),
             losses: Mutex::default(),
+            outage: Mutex::default(),
         }
+    }
+
+    /// No request gets through from now on; whoever calls this says so itself.
+    pub(super) fn outage_began(&self) {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = outage.map_or_else(Instant::now, |outage| outage.since);
+        *outage = Some(Outage {
+            since,
+            seen: By::Provider,
+        });
+    }
+
+    /// No request gets through. One outage is one line of the log, however often its reason changes.
+    pub(super) fn lost(&self, seen: By, why: &str) {
+        let new = {
+            let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = outage.map_or_else(Instant::now, |outage| outage.since);
+            let seen = outage.map_or(seen, |outage| outage.seen.max(seen));
+            outage.replace(Outage { since, seen }).is_none()
+        };
+        if new && self.is_shown() {
+            tracing::warn!(
+                tunnel = self.own.borrow().name,
+                why,
+                "the tunnel does not let requests through"
+            );
+        }
+    }
+
+    /// Requests get through again, says the one who noticed that they did not.
+    pub(super) fn back(&self, seen: By) {
+        let over = {
+            let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+            outage.take_if(|outage| outage.seen == seen)
+        };
+        if let Some(outage) = over.filter(|_| self.is_shown()) {
+            let after = outage.since.elapsed().as_secs();
+            tracing::info!(tunnel = self.own.borrow().name, "the tunnel is back after {after} s");
+        }
+    }
+
+    /// It is closed: an outage that was is nobody's any more.
+    pub(super) fn closed(&self) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {
@@ -150,7 +212,9 @@ impl Seat {
             let (swap, reach) = (status.swap.take(), status.reach.take());
             status.clone_from(&self.own.borrow());
             status.swap = swap;
-            status.reach = reach.filter(|_| status.url.is_some());
+            // What was seen while it was open says nothing of one that reconnects.
+            let open = matches!(status.state, State::Up { .. } | State::Degraded { .. });
+            status.reach = reach.filter(|_| open && status.url.is_some());
         });
     }
 }
@@ -159,7 +223,9 @@ impl Seat {
 fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
     let same = std::mem::discriminant(&before.state) == std::mem::discriminant(&now.state);
     Some(match &now.state {
-        State::Up { .. } if !same || before.url != now.url => (Tone::Good, format!("open at {}", now.url.as_ref()?)),
+        State::Up { .. } if !now.fresh && (!same || before.fresh || before.url != now.url) => {
+            (Tone::Good, format!("open at {}", now.url.as_ref()?))
+        }
         _ if same => return None,
         State::Off => (Tone::Off, "closed".to_owned()),
         State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),

@@ -1,16 +1,20 @@
 //! A tunnel of the configuration: which plugin serves it now, and what the operator wants of it.
 
 use super::actor::{Actor, Desired};
-use super::ingress::Proof;
+use super::ingress::{Leaving, Proof};
 use super::seat::{Board, Seat};
 use super::{Parts, Provided, Spec};
 use crate::config::resolved;
 use crate::limits;
 use crate::model::tunnel::{State, Status};
-use crate::time::Millis;
+use crate::time::{Clock, Millis};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+
+/// What is being done while nothing else is known.
+pub(super) const OPENING: &str = "opening the tunnel";
 
 /// A plugin at work for a tunnel. Its task ends when the last clone is dropped.
 #[derive(Clone)]
@@ -21,9 +25,21 @@ pub(super) struct Serving {
     desired: Arc<watch::Sender<Desired>>,
     seat: Arc<Seat>,
     /// Where its clients are to go.
-    moved: Arc<watch::Sender<Option<String>>>,
+    moved: Arc<watch::Sender<Option<Leaving>>>,
     /// Live sockets that came through it.
     sockets: Arc<watch::Sender<usize>>,
+    /// Why its connection is dead: the actor starts the provider anew.
+    repairs: mpsc::Sender<String>,
+    pub(super) door: Arc<Mutex<Option<Opened>>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The tunnel's own listener while it is open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opened {
+    pub(super) address: SocketAddr,
+    /// A restart of the provider costs the public address.
+    pub(super) ephemeral: bool,
 }
 
 impl Serving {
@@ -31,6 +47,7 @@ impl Serving {
         let (desired, wants) = watch::channel(Desired { wanted, kicks: 0 });
         let status = unknown(&spec.config, parts.clock.now());
         let seat = Arc::new(Seat::new(Arc::clone(board), status, shown));
+        let (repairs, dead) = mpsc::channel(1);
         let serving = Self {
             config: spec.config.clone(),
             provided: spec.provided.clone(),
@@ -39,11 +56,16 @@ impl Serving {
             seat: Arc::clone(&seat),
             moved: Arc::new(watch::Sender::new(None)),
             sockets: Arc::new(watch::Sender::new(0)),
+            repairs,
+            door: Arc::default(),
+            clock: Arc::clone(&parts.clock),
         };
         let visitors = super::actor::Visitors {
             proof: serving.proof.clone(),
             moved: serving.moved.subscribe(),
             sockets: Arc::clone(&serving.sockets),
+            repairs: dead,
+            door: Arc::clone(&serving.door),
         };
         tokio::spawn(Actor::new(spec, parts, wants, seat, visitors).run());
         serving
@@ -58,13 +80,35 @@ impl Serving {
         self.seat.status()
     }
 
+    /// From here on the status tells of this order: what came of an earlier one is gone, and the actor publishes the end
+    /// of no attempt that began before it.
     pub(super) fn want(&self) {
+        self.moved.send_replace(None);
         self.desired.send_modify(|desired| {
             *desired = Desired {
                 wanted: true,
                 kicks: desired.kicks + 1,
             }
         });
+        let now = self.clock.now();
+        self.seat.update(|status| {
+            if matches!(status.state, State::Off | State::Failed { .. } | State::Waiting { .. }) {
+                status.state = State::Starting {
+                    what: OPENING.to_owned(),
+                };
+                status.since = now;
+            }
+        });
+    }
+
+    /// Its connection is dead, and its provider does not know it.
+    pub(super) fn repair(&self, why: &str) {
+        // One that waits already is for the same.
+        let _ = self.repairs.try_send(why.to_owned());
+    }
+
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
     }
 
     /// As [`Self::want`], where it is not wanted yet.
@@ -102,9 +146,18 @@ impl Serving {
 
     /// Tells its clients where the tunnel leads from now on and gives them time to go there.
     pub(super) async fn drain(&self, url: &str) {
-        self.moved.send_replace(Some(url.to_owned()));
+        self.moved.send_replace(Some(Leaving {
+            url: Some(url.to_owned()),
+        }));
         let mut sockets = self.sockets.subscribe();
         let _ = tokio::time::timeout(limits::TUNNEL_DRAIN, sockets.wait_for(|open| *open == 0)).await;
+    }
+
+    /// Tells its clients that it closes and that nobody knows yet where it will lead.
+    pub(super) async fn leave(&self) {
+        self.moved.send_replace(Some(Leaving { url: None }));
+        let mut sockets = self.sockets.subscribe();
+        let _ = tokio::time::timeout(limits::TUNNEL_LEAVE, sockets.wait_for(|open| *open == 0)).await;
     }
 
     /// Closes it for good.
@@ -124,6 +177,8 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
         encryption: None,
         state: State::Off,
         url: None,
+        fresh: false,
+        fixed_listen: tunnel.listen.port() != 0,
         since: now,
         figures: None,
         reconnects: 0,

@@ -3,22 +3,27 @@
 //! The new one opens beside the old one and is looked at from its public side; only when it has answered does the old one
 //! drain. So a plugin that cannot open, or whose address leads elsewhere, costs nothing. A tunnel whose listener has a
 //! fixed port is the exception, and one that keeps its plugin and only gets other settings: only one at a time can have the
-//! port, or the processes of that plugin. So the old one closes first, and opens again if the new one fails.
+//! port, or the processes of that plugin. So the old one closes first, and opens again if the new one fails; its clients are
+//! told that it closes, and cannot be told where it will lead.
 //!
 //! Not taken: to swap only what the public address points to. There is no such thing to swap: each provider has addresses
 //! of its own, so clients have to be told.
 
+use super::opening::{Opening, Outcome, Refused};
 use super::seat::Board;
-use super::slot::{Serving, Slot};
+use super::slot::{OPENING, Serving, Slot};
 use super::{Parts, Spec, Swapped, TunnelError};
 use crate::config::resolved::{Probe, Tunnel};
 use crate::limits;
 use crate::model::activity::Tone;
-use crate::model::tunnel::{State, Status, Step, Swap};
+use crate::model::tunnel::{Network, Step, Swap, Unreached};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// How often an opening tunnel is looked at while nothing changes.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the plugin did not take over.
 struct Refusal {
@@ -50,8 +55,9 @@ impl Swapping {
             Err(why) => return Err(self.refused(Refusal { why, hint: None }, same)),
         };
         let spec = Spec { config, provided };
+        let one_port = spec.config.listen.port() != 0 && spec.config.listen == old.config.listen;
         let done = if wanted && *self.parts.has_account.borrow() {
-            self.take_over(old, spec).await
+            self.take_over(old, spec, one_port).await
         } else {
             let next = Serving::start(spec, &self.parts, &self.board, false, true);
             Ok((None, self.settle(old, next).await))
@@ -61,18 +67,19 @@ impl Swapping {
                 self.board.swap(&self.slot.name, None);
                 let took = begun.elapsed();
                 self.report(url.as_deref(), took, same);
-                Ok(Swapped { url, took, kept })
+                let cut = one_port && url.is_some();
+                Ok(Swapped { url, took, kept, cut })
             }
             Err(refusal) => Err(self.refused(refusal, same)),
         }
     }
 
     /// Its address, and whether it will be remembered.
-    async fn take_over(&self, old: Serving, spec: Spec) -> Result<(Option<String>, bool), Refusal> {
-        let one_port = spec.config.listen.port() != 0 && spec.config.listen == old.config.listen;
+    async fn take_over(&self, old: Serving, spec: Spec, one_port: bool) -> Result<(Option<String>, bool), Refusal> {
         let one_at_a_time = one_port || spec.config.plugin == old.config.plugin;
         if one_at_a_time {
             self.slot.between.store(true, Ordering::SeqCst);
+            old.leave().await;
             old.unwant();
             old.off().await;
         }
@@ -102,45 +109,40 @@ impl Swapping {
     /// Open, and proved to lead here. Gives its address.
     async fn open(&self, next: &Serving) -> Result<String, Refusal> {
         let mut status = next.status();
-        let up = async {
-            loop {
-                let now = status.borrow_and_update().clone();
-                match now.state {
-                    State::Up { .. } | State::Degraded { .. } if now.url.is_some() => return Ok(()),
-                    State::Failed { why, hint } => return Err(Refusal { why, hint }),
-                    // It has to be done something about: a program is missing, or a service says "later".
-                    State::Waiting {
-                        why, hint: Some(hint), ..
-                    } => return Err(Refusal { why, hint: Some(hint) }),
-                    _ => self.step(Step::Opening { what: words(&now) }),
-                }
-                if status.changed().await.is_err() {
+        let mut opening = Opening::begin(limits::SWAP_OPEN);
+        let mut shown = String::new();
+        loop {
+            let now = status.borrow_and_update().clone();
+            let what = match opening.see(&now, self.parts.clock.now()) {
+                Outcome::Open(_) | Outcome::Fresh => break,
+                Outcome::Refused(Refused { why, hint, .. }) => return Err(Refusal { why, hint }),
+                Outcome::Pending(what) => what,
+                Outcome::NoAccount | Outcome::Off => OPENING.to_owned(),
+            };
+            if what != shown {
+                shown.clone_from(&what);
+                self.step(Step::Opening { what });
+            }
+            // Time alone can be the answer too.
+            match timeout(LOOK, status.changed()).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(_)) => {
                     return Err(Refusal {
                         why: "the plugin is gone".to_owned(),
                         hint: None,
                     });
                 }
             }
-        };
-        match timeout(limits::SWAP_OPEN, up).await {
-            Ok(up) => up?,
-            Err(_) => {
-                return Err(Refusal {
-                    why: format!(
-                        "it was not open after {} s; last: {}",
-                        limits::SWAP_OPEN.as_secs(),
-                        words(&next.status().borrow())
-                    ),
-                    hint: None,
-                });
-            }
         }
         self.prove(next).await
     }
 
     async fn prove(&self, next: &Serving) -> Result<String, Refusal> {
-        let status = next.status();
+        let mut status = next.status();
+        // A name that was made just now is not asked for at once: resolvers would keep that it is not there.
+        let _ = status.wait_for(|status| !status.fresh).await;
         let end = Instant::now() + limits::SWAP_PROBE;
+        let mut unresolved = limits::NAME_SETTLES;
         loop {
             let Some(url) = status.borrow().url.clone() else {
                 return Err(Refusal {
@@ -156,12 +158,20 @@ impl Swapping {
                 limits::PROBE * 3,
                 self.parts.prober.whole(&next.config.probe, &url, &next.proof),
             );
-            let why = match tried.await {
+            let (why, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),
-                Ok(Err(why)) => why,
-                Err(_) => "no answer in time".to_owned(),
+                Ok(Err(Unreached {
+                    why,
+                    network: Network::Unresolved,
+                })) => {
+                    let pause = unresolved;
+                    unresolved *= 2;
+                    (why, pause)
+                }
+                Ok(Err(Unreached { why, .. })) => (why, limits::PROBE_AGAIN),
+                Err(_) => ("no answer in time".to_owned(), limits::PROBE_AGAIN),
             };
-            if Instant::now() >= end {
+            if Instant::now() + pause > end {
                 return Err(Refusal {
                     why: format!("it is open, but {url} does not lead here: {why}"),
                     hint: Some(format!(
@@ -171,7 +181,7 @@ impl Swapping {
                     )),
                 });
             }
-            tokio::time::sleep(limits::PROBE_AGAIN).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -254,17 +264,5 @@ impl Swapping {
             step,
         };
         self.board.swap(&self.slot.name, Some(swap));
-    }
-}
-
-fn words(status: &Status) -> String {
-    match &status.state {
-        State::Starting { what } => what.clone(),
-        State::Reconnecting { why } | State::Degraded { why } => why.clone(),
-        State::Waiting { why, .. } => format!("{why} It is tried again."),
-        State::WaitingForAccount => "waiting for the owner's account".to_owned(),
-        State::Failed { why, .. } => why.clone(),
-        State::Up { .. } => "open, without an address yet".to_owned(),
-        State::Off | State::Stopping => "being opened".to_owned(),
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Swapped {
     /// Milliseconds, until the old plugin was gone.
     took: u64,
     kept: bool,
+    /// Whoever came through the old one lost the connection: it had to close first.
+    cut: bool,
 }
 
 pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Status>> {
@@ -43,7 +45,7 @@ pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>)
     })
 }
 
-/// Returns before it is open.
+/// Returns before it is open. The state that it answers with, and each one from then on, tells of this order.
 pub(super) async fn start(
     State(state): State<WebState>,
     Path(name): Path<String>,
@@ -68,5 +70,6 @@ pub(super) async fn swap(
         url: swapped.url,
         took: u64::try_from(swapped.took.as_millis()).unwrap_or(u64::MAX),
         kept: swapped.kept,
+        cut: swapped.cut,
     }))
 }

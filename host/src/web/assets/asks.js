@@ -25,6 +25,9 @@ const PERMISSIONS = {
 };
 export const permission = (name) => (Object.hasOwn(PERMISSIONS, name) ? PERMISSIONS[name] : [`use ${name}`, `every use of ${name}`]);
 
+// The host's last line under a text that it had to cut.
+const CUT = /⟨\d+ more bytes are not shown here⟩$/;
+
 const isQuestion = (data) => !data.permission && data.questions?.length > 0;
 
 export class Dock {
@@ -55,7 +58,11 @@ export class Dock {
   sync(list) {
     this.asks = new Map(list.map((data) => [data.id, data]));
     this.redraw();
+    this.card?.again();
   }
+
+  // A press that closes what lies over it is not for what lies under it.
+  covered() { return this.app.classList.contains('side-shown') || !!document.querySelector('dialog[open], .menu[open]'); }
 
   redraw() {
     const next = this.first(), text = next && JSON.stringify(next);
@@ -89,6 +96,7 @@ class Card {
   constructor(dock, data) {
     Object.assign(this, { dock, data, seen: false, sent: false, wrong: null, rejecting: false });
     const question = isQuestion(data);
+    this.cut = [data.detail, data.change].some((text) => CUT.test(text ?? ''));
     const [name] = permission(data.subject);
     const title = question ? (data.questions.length > 1 ? `The agent asks ${data.questions.length} questions` : 'The agent asks')
       : data.permission ? `May the agent ${name}?` : `The agent asks: ${data.subject}`;
@@ -97,12 +105,14 @@ class Card {
     this.more = el('p', { className: 'meta', hidden: true });
     this.read = el('div', { className: 'ask-read', tabIndex: 0, role: 'region', 'aria-label': 'What is asked' },
       el('div', { className: 'ask-head' }, head, this.more),
-      data.asked_by !== dock.session() ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null,
-      data.message ? literal(el('p', { className: 'lines', dir: 'auto' }), data.message) : null);
-    if (question) this.questions();
+      data.asked_by !== dock.session() ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null);
+    // What is done comes first, and then what is said of it.
+    const words = data.message ? literal(el('p', { className: 'lines', dir: 'auto' }, data.permission ? 'The agent says: ' : ''), data.message) : null;
+    if (question) this.questions(words);
     else this.read.append(...[
       data.detail ? el('pre', {}, code(data.detail)) : null,
       data.change ? change(data.change) : null,
+      words,
       data.permission && data.always.length ? this.covers() : null].filter(Boolean));
     this.end_ = el('div', { className: 'ask-end', 'aria-hidden': 'true' });
     this.read.append(this.end_);
@@ -111,11 +121,12 @@ class Card {
     this.node = el('section', { className: 'ask', role: 'group', 'aria-labelledby': head.id }, this.read, this.line, this.row);
     this.buttons(question);
     this.read.addEventListener('scroll', () => this.draw(), { passive: true });
+    this.node.addEventListener('focusout', () => setTimeout(() => this.draw()));
   }
 
   // Once it is on the page.
   start() {
-    this.settling = new Settling(() => this.row, () => this.draw());
+    this.settling = new Settling(() => (this.dock.covered() ? null : this.row), () => this.draw());
     // The end counts as seen where the window shows it, whatever box cuts it off.
     this.watch = new IntersectionObserver(([{ isIntersecting }]) => {
       if (isIntersecting && this.read.clientHeight > 0) this.seen = true;
@@ -176,7 +187,10 @@ class Card {
     press(no, act);
     press(back, () => { this.row.replaceChildren(...buttons); buttons.at(-1).focus(); this.draw(); });
     words.onkeydown = (event) => {
-      if (event.key === 'Enter' && !event.repeat && !event.isComposing && event.keyCode !== 229) act(event);
+      if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return;
+      // Else the composer, which has the focus by then, gets a line of it.
+      event.preventDefault();
+      if (!event.repeat) act(event);
     };
     this.row.replaceChildren(
       el('label', { htmlFor: words.id, textContent: 'What should it do instead?' }), words, no, back);
@@ -201,13 +215,23 @@ class Card {
     });
   }
 
+  // It was answered, and waits all the same.
+  again() {
+    if (!this.sent) return;
+    this.sent = false;
+    this.wrong = 'It was answered, and it still waits.';
+    this.settling.restart();
+    this.draw();
+  }
+
   // What keeps it from being allowed.
   unread() {
     const { read } = this;
+    if (this.cut) return 'This is longer than can be shown. What cannot be read cannot be allowed here.';
     if (this.seen) return null;
     const block = read.querySelector('pre') ?? read;
     const left = Math.max(1, Math.ceil((read.scrollHeight - read.scrollTop - read.clientHeight) / parseFloat(getComputedStyle(block).lineHeight)));
-    return `${left} more ${left === 1 ? 'line' : 'lines'} below: scroll to the end before you allow it.`;
+    return `${left} more ${left === 1 ? 'line' : 'lines'} below: scroll to the end first.`;
   }
 
   draw() {
@@ -216,7 +240,7 @@ class Card {
     const unready = [...this.row.querySelectorAll('button')].map((button) => {
       const why = button.needs?.() ?? null;
       // To take the focus away from who uses the keyboard would be worse.
-      const keep = moved && document.activeElement === button;
+      const keep = moved && button.matches(':focus-visible');
       button.disabled = this.sent || !!why || !(settled || keep);
       return why;
     }).find(Boolean);
@@ -228,7 +252,8 @@ class Card {
 
   // ---- questions -----------------------------------------------------------------------------------------------
 
-  questions() {
+  questions(words) {
+    if (words) this.read.append(words);
     this.fields = this.data.questions.map((question, n) => {
       const type = question.multiple ? 'checkbox' : 'radio', name = `ask-${n}`;
       const box = el('fieldset', {}, el('legend', { dir: 'auto' },

@@ -75,7 +75,6 @@ export function start() {
 
   function clear() {
     messages.clear(); parts.clear();
-    asksBox.replaceChildren();
     log.replaceChildren(tail);
   }
 
@@ -162,7 +161,7 @@ export function start() {
     app, place: $('dock'), session: () => session, home,
     answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
     changed() {
-      for (const part of parts.values()) if (part.kind === 'tool') drawPart(part);
+      for (const part of parts.values()) if (part.kind === 'tool' && part.data.content.state === 'running') drawPart(part);
       drawTitle();
       follow();
     },
@@ -297,9 +296,10 @@ export function start() {
     $('consent-text').textContent = frame.text;
     dialog.returnValue = '';
     dialog.onclose = () => {
+      const agreed = dialog.returnValue === 'yes';
       consents.shift();
       if (consents.length) nextConsent();
-      if (dialog.returnValue !== 'yes') return giveBack(item, 'Not sent.');
+      if (!agreed) return giveBack(item, 'Not sent.');
       item.consent = frame.consent;
       transmit(item);
     };
@@ -419,6 +419,7 @@ export function start() {
 
   function ended(reason) {
     clear();
+    dock.sync([]);
     turn = { type: 'idle' };
     drawTail();
     tail.replaceChildren(el('div', { className: 'empty' }, el('h2', { textContent: reason }), el('p', {}, el('a', { href: '/', textContent: 'Start a new chat' }))));

@@ -65,7 +65,7 @@ export const draw = {
     literal(part.what, tool.title ?? '');
     part.state.textContent = tool.state === 'running' && asked(part.data.id) ? 'waits for you' : STATES[tool.state] ?? tool.state;
     part.inside.replaceChildren(...input(tool.input), ...block('Output', tool.output),
-      ...block(tool.state === 'rejected' ? 'Rejected with the words' : 'Error', tool.error));
+      ...block(tool.state === 'rejected' ? 'Your words' : 'Error', tool.error));
   },
   attachment(part) {
     const { name, mime, url } = part.data.content;

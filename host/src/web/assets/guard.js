@@ -32,10 +32,11 @@ export class Settling {
 
   // True: it may be pressed.
   look() {
-    const now = this.find()?.getBoundingClientRect(), was = this.place;
+    const node = this.find(), now = node?.getBoundingClientRect(), was = this.place;
     const still = now && was && ['left', 'top', 'right', 'bottom'].every((side) => Math.abs(now[side] - was[side]) <= SLACK);
-    // Nothing is read in a tab that is not looked at.
-    if (!still || document.hidden || !now.height) this.restart(!!was?.height);
+    // Nothing is read in a tab that is not looked at, outside of the window, or under something else.
+    const seen = !document.hidden && now?.height && node.contains(document.elementFromPoint(now.left + now.width / 2, now.top + now.height / 2));
+    if (!still || !seen) this.restart(!!was?.height);
     else if (!this.settled && performance.now() - this.since >= SETTLE) {
       this.settled = true;
       this.moved = false;
@@ -69,7 +70,7 @@ export function careful(button) {
   };
   settling = new Settling(find, () => {
     // To take the focus away would be worse.
-    if (settling.settled || document.activeElement !== button) button.disabled = !settling.settled;
+    if (settling.settled || !button.matches(':focus-visible')) button.disabled = !settling.settled;
   });
   button.addEventListener('click', (event) => {
     if (event.detail < 2 && settling.allows(event)) return;

@@ -10,14 +10,24 @@ const LOGGED_OUT = 4001, WRONG_PROTOCOL = 4002;
 
 export const toLogin = () => location.assign('/login?next=' + encodeURI(location.pathname));
 
+function code(text) {
+  const element = document.createElement('code');
+  element.textContent = text;
+  return element;
+}
+
 // Another plugin serves the tunnel that this page came through, at another address. Nobody is sent there unasked: what was
 // typed here would be lost.
 function moved(url, ended) {
   const link = document.createElement('a');
-  link.href = url.replace(/\/$/, '') + location.pathname;
-  link.textContent = url;
   const words = document.createElement('span');
-  if (ended) words.append('This address has ended. Go on at ', link, '.');
+  if (url) {
+    link.href = url.replace(/\/$/, '') + location.pathname;
+    link.textContent = url;
+  }
+  if (!url) words.append('This tunnel is opened anew, by another plugin or with other settings, and this address ',
+    ended ? 'has closed' : 'closes', '. The new address is shown where Nexus runs, by ', code('nexus tunnel list'), ', and told by [notify].');
+  else if (ended) words.append('This address has ended. Go on at ', link, '.');
   else words.append('This Nexus has a new address: ', link, '. This one ends in a moment; log in there to go on.');
   const place = document.getElementById('moved') ?? document.createElement('p');
   Object.assign(place, { id: 'moved', className: 'banner warn' });
@@ -63,9 +73,14 @@ export class Live {
       this.heard = Date.now();
       const frame = JSON.parse(event.data);
       if (frame.type === 'pong') return;
-      if (frame.type === 'moved') return moved(this.moved = frame.url);
+      if (frame.type === 'moved') {
+        this.moved = { url: frame.url };
+        return moved(frame.url);
+      }
       if (frame.type === 'welcome') {
         this.welcomed = true;
+        if (this.moved) document.getElementById('moved')?.remove();
+        this.moved = null;
         this.since = Date.now();
         this.link(true);
       }
@@ -74,7 +89,9 @@ export class Live {
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
       if (this.moved) {
-        moved(this.moved, true);
+        moved(this.moved.url, true);
+        // One that kept its address is there again in a moment.
+        if (!this.moved.url) return this.again(opened);
         return this.link(false, null, 'its address has ended.');
       }
       if (event.code === LOGGED_OUT) return toLogin();

@@ -170,9 +170,10 @@ pub enum Server {
         request: String,
         session: SessionInfo,
     },
-    /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon.
+    /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon. Null: another
+    /// plugin has to have this one's port before it has an address, which is not known yet.
     Moved {
-        url: String,
+        url: Option<String>,
     },
     Done {
         request: String,

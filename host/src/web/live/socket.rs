@@ -93,8 +93,8 @@ async fn carry(
     let told = pump_out.clone();
     let mut pump = std::pin::pin!(pump::run(state, viewer, pump_inputs, pump_out));
     let mut moved = std::pin::pin!(async {
-        let url = connection.moved().await;
-        let _ = told.send(Server::Moved { url }).await;
+        let leaving = connection.moved().await;
+        let _ = told.send(Server::Moved { url: leaving.url }).await;
         std::future::pending::<std::convert::Infallible>().await
     });
     let mut ping = tokio::time::interval_at(Instant::now() + SOCKET_PING, SOCKET_PING);

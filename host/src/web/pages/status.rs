@@ -82,6 +82,10 @@ struct TunnelRow {
     detail: Option<String>,
     hint: Option<String>,
     url: Option<String>,
+    /// It was made just now: shown, and not to be opened yet.
+    fresh: bool,
+    /// A swap cuts off whoever came through it.
+    cuts: bool,
     /// The address as a picture, to be read by a phone.
     qr: Option<String>,
     history: Vec<NoteRow>,
@@ -218,6 +222,7 @@ impl TunnelRow {
             Failed { why, hint } => ("bad", "Failed", Some(why.clone()), hint.clone()),
             Stopping => ("busy", "Closing", None, None),
         };
+        let fresh = status.fresh;
         let url = status
             .url
             .clone()
@@ -236,7 +241,9 @@ impl TunnelRow {
             state,
             detail,
             hint,
-            qr: url.as_deref().and_then(qr),
+            qr: url.as_deref().filter(|_| !fresh).and_then(qr),
+            fresh,
+            cuts: status.fixed_listen && status.state != Off,
             history: notes
                 .iter()
                 .filter(|note| note.subject == subject)

@@ -1,0 +1,122 @@
+// What a conversation looks like: text of every script, tools, notes, errors, times.
+
+import assert from 'node:assert/strict';
+import { Host, begin, signUp } from './host.mjs';
+import { device, look, run, until } from './kit.mjs';
+
+await run(async (browser) => {
+  const page = await device(browser);
+  const host = await Host.of(page);
+  host.turn = { type: 'idle' };
+  await signUp(page);
+  await begin(page);
+  const text = (text, html) => ({ type: 'text', text, html });
+
+  // ---- writing ---------------------------------------------------------------------------------------------------
+  host.heard = [];
+  const prompts = () => host.heard.filter(({ type }) => type === 'prompt');
+  const key = (init) => page.locator('#prompt').evaluate((box, init) =>
+    box.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init })), init);
+  await page.fill('#prompt', '日本語');
+  // Safari: the composition has ended already when the Enter that chose the word comes.
+  await key({ keyCode: 229 });
+  // Chrome and Firefox: it has not.
+  await key({ isComposing: true });
+  assert.equal(await page.inputValue('#prompt'), '日本語');
+  assert.deepEqual(prompts(), []);
+  // A held key sends once, and nothing that is written while it is held.
+  await page.locator('#prompt').focus();
+  await page.keyboard.down('Enter');
+  await page.fill('#prompt', 'not finished');
+  for (let n = 0; n < 20; n++) await page.keyboard.down('Enter');
+  await page.keyboard.up('Enter');
+  await until('it is sent', () => prompts().length);
+  assert.deepEqual(prompts().map((frame) => frame.text), ['日本語']);
+  assert.equal(await page.inputValue('#prompt'), 'not finished');
+  await page.fill('#prompt', 'مرحبا');
+  assert.equal(await page.locator('#prompt').evaluate((box) => getComputedStyle(box).direction), 'rtl');
+  await page.fill('#prompt', '');
+  await page.locator('#prompt').evaluate((box) => {
+    const data = new DataTransfer();
+    data.items.add(new File(['x'], 'shot.png', { type: 'image/png' }));
+    box.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
+  });
+  await page.locator('#notice', { hasText: 'cannot be attached yet' }).waitFor();
+  await page.locator('#prompt').pressSequentially('x');
+  await page.fill('#prompt', '');
+
+  // ---- direction: each block in its own ----------------------------------------------------------------------------
+  host.say('ar', 'assistant', [text('', '<h3>العنوان</h3><p>مرحبا بالعالم.</p><p>Hello.</p><ul><li>واحد</li></ul><pre><code>مرحبا = 1</code></pre>')]);
+  await page.locator('.md').last().waitFor();
+  const blocks = await page.locator('.md').last().evaluate((md) => [...md.querySelectorAll('h3, p, ul, pre')].map((node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const box = node.getBoundingClientRect(), ink = range.getBoundingClientRect();
+    return [node.tagName, Math.abs(ink.right - box.right) < Math.abs(ink.left - box.left) ? 'right' : 'left'];
+  }));
+  assert.deepEqual(blocks.filter(([tag]) => tag !== 'PRE' && tag !== 'UL').map(([, side]) => side), ['right', 'right', 'left']);
+  assert.equal(await page.locator('.md ul').last().evaluate((list) => getComputedStyle(list).direction), 'rtl');
+  assert.equal(await page.locator('.md pre code').last().evaluate((code) => getComputedStyle(code).direction), 'ltr');
+  await look(page, 'arabic');
+
+  // ---- tools -------------------------------------------------------------------------------------------------------
+  const tool = (more) => ({ type: 'tool', name: 'bash', title: 'ls', state: 'completed', input: '{}', ...more });
+  host.say('tools', 'assistant', [
+    tool({ input: JSON.stringify({ command: 'echo one\necho two \u202e', timeout: 5 }), output: 'one\ntwo' }),
+    tool({ state: 'rejected', title: 'rm -rf ~', error: 'Use trash instead.' }),
+  ]);
+  await page.locator('.tool', { hasText: 'rejected' }).waitFor();
+  assert.equal(await page.locator('.tool .tool-state').last().evaluate((node) => getComputedStyle(node).color),
+    await page.locator('.tool .tool-state').first().evaluate((node) => getComputedStyle(node).color), 'a rejection looks like a fault');
+  for (const summary of await page.locator('.tool summary').all()) await summary.click();
+  assert.equal(await page.locator('.tool-body pre').first().innerText(), 'echo one\necho two ⟨U+202E⟩');
+  await page.getByText('Use trash instead.').waitFor();
+  await look(page, 'tools');
+
+  // ---- what has no picture of its own ------------------------------------------------------------------------------
+  const before = await page.locator('.message:visible').count();
+  host.say('synthetic', 'user', [{ type: 'other', name: 'opencode.synthetic', value: '{}' }]);
+  host.say('compaction', 'user', [{ type: 'other', name: 'opencode.compaction', value: '{}' }]);
+  await page.getByText('summarised to make room').waitFor();
+  assert.equal(await page.locator('.message:visible').count(), before + 1, 'an empty bubble is drawn');
+  await look(page, 'compaction');
+
+  // ---- an error is shown once, whichever way it comes --------------------------------------------------------------
+  const wrong = 'Incorrect API key provided';
+  host.say('failed', 'assistant', [], { error: wrong });
+  host.event({ type: 'error', text: wrong });
+  host.event({ type: 'error', text: 'Another one' });
+  await page.getByText('Another one').first().waitFor();
+  assert.equal(await page.locator('#log').getByText(wrong).count(), 1);
+  host.event({ type: 'turn', turn: { type: 'running' } });
+  host.event({ type: 'error', text: 'First the turn, then the message' });
+  await page.locator('#log').getByText('First the turn').waitFor();
+  host.say('failed2', 'assistant', [], { error: 'First the turn, then the message' });
+  await until('the message has it alone', async () => (await page.locator('.foot').getByText('First the turn').count()) === 1
+    && (await page.locator('#log').getByText('First the turn').count()) === 1);
+
+  // ---- times are the host's ----------------------------------------------------------------------------------------
+  host.now = Date.now() - 3_600_000;
+  await page.reload();
+  await until('it is there again', () => page.locator('#title', { hasText: 'Requests' }).count());
+  const retry = (ms) => host.event({ type: 'turn', turn: { type: 'retrying', attempt: 2, message: 'Overloaded.', next_at: host.now + ms } });
+  retry(20_000);
+  await page.getByText(/Trying again in (1\d|20) s/).waitFor();
+  retry(16 * 86_400_000);
+  await page.getByText('Trying again in 16 days').waitFor();
+  host.event({ type: 'turn', turn: { type: 'idle' } });
+
+  // ---- back to the end ---------------------------------------------------------------------------------------------
+  host.say('long', 'assistant', [text('', Array.from({ length: 80 }, (_, n) => `<p>Line ${n}</p>`).join(''))]);
+  await page.getByText('Line 79').waitFor();
+  await page.locator('#scroll').evaluate((box) => { box.scrollTop = 0; });
+  await page.getByRole('button', { name: 'Jump to the latest' }).click();
+  await until('the end is in view', () => page.locator('#scroll').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 2));
+  assert.ok(await page.getByRole('button', { name: 'Jump to the latest' }).isHidden());
+
+  // ---- the colours of the system -----------------------------------------------------------------------------------
+  host.say('mine', 'user', [text('Mine.')]);
+  await page.getByText('Mine.').waitFor();
+  await page.emulateMedia({ forcedColors: 'active' });
+  assert.notEqual(await page.locator('.message.user:visible .body').first().evaluate((node) => getComputedStyle(node).borderTopStyle), 'none');
+});
