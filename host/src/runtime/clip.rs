@@ -36,6 +36,23 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
     text
 }
 
+/// What an owner agrees to, to the letter: how much is not shown stands in a last line of its own.
+pub(crate) fn counted(t: String, most: usize) -> String {
+    let clean = match safe::literal(&t) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => Some(clean),
+    };
+    let clean = clean.unwrap_or(t);
+    let length = clean.len();
+    if length <= most {
+        return clean;
+    }
+    let mut shown = text(clean, most);
+    let hidden = length.saturating_sub(shown.len());
+    shown.push_str(&format!("\n⟨{hidden} more bytes are not shown here⟩"));
+    shown
+}
+
 /// At most `most` bytes, and clean. Cut first, for only what is kept is worth looking at; and again, for marks are longer.
 fn shown(mut t: String, most: usize, clean: fn(&str) -> Cow<'_, str>) -> String {
     let cut = t.len() > most;
@@ -53,18 +70,6 @@ fn shown(mut t: String, most: usize, clean: fn(&str) -> Cow<'_, str>) -> String 
     }
     t.shrink_to_fit();
     text(t, most)
-}
-
-/// As [`text`], for what an owner agrees to: how much is not shown stands in a last line of its own.
-pub(crate) fn counted(t: String, most: usize) -> String {
-    let length = t.len();
-    if length <= most {
-        return t;
-    }
-    let mut shown = text(t, most);
-    let hidden = length.saturating_sub(shown.len());
-    shown.push_str(&format!("\n⟨{hidden} more bytes are not shown here⟩"));
-    shown
 }
 
 /// A title or a name: one line.

@@ -4,13 +4,11 @@
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
 use crate::runtime::{clip, port, terminal};
+use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
 use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
-use nexus_plugin_api::{chat_ext, text};
-
-use chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
 
 pub(crate) fn availability(a: types::Availability) -> plugin::Availability {
     match a {
@@ -145,14 +143,6 @@ fn rejected(e: &types::Ext) -> Option<wit::Tool> {
     })
 }
 
-/// What is meant to the letter, with all in it that hides or imitates made visible.
-fn literal(t: String) -> String {
-    match text::literal(&t) {
-        std::borrow::Cow::Borrowed(_) => t,
-        std::borrow::Cow::Owned(shown) => shown,
-    }
-}
-
 fn part(p: wit::Part) -> chat::Part {
     chat::Part {
         id: p.id,
@@ -165,21 +155,21 @@ fn part(p: wit::Part) -> chat::Part {
 
 fn ask(a: wit::Ask) -> chat::Ask {
     let change = ext(&a.ext, CHANGE).and_then(|json| serde_json::from_str::<String>(json).ok());
-    let change = change.map(|c| clip::counted(literal(c), limits::ASK_CHANGE));
+    let change = change.map(|c| clip::counted(c, limits::ASK_CHANGE));
     let questions = ext(&a.ext, QUESTIONS).map(questions).unwrap_or_default();
     chat::Ask {
         id: a.id,
         asked_by: a.asked_by,
         permission: a.kind == wit::AskKind::Permission,
         subject: clip::literal(a.subject, limits::TITLE_BYTES),
-        detail: clip::counted(literal(a.detail), limits::ASK_DETAIL),
+        detail: clip::counted(a.detail, limits::ASK_DETAIL),
         always: clip::list(a.always, limits::LIST_ENTRIES)
             .into_iter()
-            .map(|pattern| clip::sentence(literal(pattern)))
+            .map(|pattern| clip::literal(pattern, limits::SENTENCE_BYTES))
             .collect(),
         change,
         questions,
-        message: a.message.map(|m| clip::sentence(m)),
+        message: a.message.map(clip::sentence),
         part: a.part,
         created_at: clip::time(a.created_at),
     }
@@ -196,7 +186,7 @@ fn questions(json: &str) -> Vec<chat::Question> {
         .into_iter()
         .map(|q| chat::Question {
             header: clip::title(q.header),
-            text: clip::sentence(text::prose(&q.text).into_owned()),
+            text: clip::sentence(q.text),
             choices: clip::list(q.choices, limits::ASK_CHOICES)
                 .into_iter()
                 .map(choice)
