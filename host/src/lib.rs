@@ -4,6 +4,7 @@
 //! `store`) → (`config`, `model`, `time`). `ARCHITECTURE.md` is the map.
 
 pub mod app;
+pub mod audit;
 pub mod backup;
 pub mod builtin;
 pub mod capabilities;

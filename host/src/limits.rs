@@ -137,11 +137,27 @@ pub const NOTIFY_WINDOW: Duration = secs(3600);
 /// Live socket: a ping this often, and dead without any frame for [`SOCKET_DEAD`].
 pub const SOCKET_PING: Duration = secs(20);
 pub const SOCKET_DEAD: Duration = secs(60);
-/// A client that does not take its frames for this long is dropped; it resumes by number.
+/// A client that takes no byte of its frames for this long is dropped; it resumes by number.
 pub const SOCKET_SEND: Duration = secs(15);
+/// After a backend took a prompt, until it must have begun to answer; else it is said that it did not.
+pub const UNANSWERED: Duration = secs(15);
+/// How long a title that a person chose is kept against the one that a backend makes up meanwhile.
+pub const RENAME_KEPT: Duration = secs(60);
+/// Between two readings of the backend's list of chats, or of one chat, however often it is opened.
+pub const READ_AGAIN: Duration = secs(1);
+/// For the backend to show a chat that nobody has opened before.
+pub const FIRST_READING: Duration = secs(30);
 /// Reading one request's header and body.
 pub const HTTP_READ: Duration = secs(30);
 
+/// A client that takes nothing of an answer for this long loses its connection.
+pub const HTTP_WRITE: Duration = secs(30);
+/// A connection for which its client did nothing for this long makes room for a new one where all are taken.
+pub const HTTP_IDLE: Duration = secs(1);
+/// Lines of strangers in the audit that are the same within this time are one line and their number.
+pub const AUDIT_FOLD: Duration = secs(60);
+/// For the lock beside the audit, which a command may hold; then the line is written without it.
+pub const AUDIT_LOCK: Duration = secs(1);
 /// The span in which the bytes are counted that a plugin writes into its store.
 pub const STORE_WRITES_WINDOW: Duration = secs(60);
 /// How long another process may hold the database's write lock.
@@ -160,6 +176,23 @@ pub const CODE_CACHE_PARTIAL: Duration = secs(3600);
 pub const BACKUP_ABANDONED: Duration = secs(24 * 3600);
 
 // ---- Amounts: what a plugin, a child, a peer or a file can make the host hold, write or show. Each has a hostile test.
+/// Deleted sessions that are remembered, so that nothing brings them back.
+pub const REMOVED_SESSIONS: u64 = 10_000;
+/// Sessions of the open connection to a backend that are kept up to date; others are read again when something happens.
+pub const LIVE_SESSIONS: usize = 256;
+/// Sessions that a backend is asked to list.
+pub const LISTED_SESSIONS: u32 = 5_000;
+/// Prompts of one session that wait for a turn to end.
+pub const QUEUED_PROMPTS: usize = 32;
+/// Creations of sessions whose request is remembered, so that asking twice makes one.
+pub const CREATE_REQUESTS: usize = 64;
+/// Bytes of a conversation in one frame, nearly: the newest messages first, at least one. Older ones are asked for.
+pub const HISTORY_FRAME: usize = 48 * 1024;
+/// Bytes of one tool's input, output or error, of an attachment's address, and of a closed text, that are sent unasked.
+pub const TOOL_SHOWN: usize = 4 * 1024;
+pub const TEXT_SHOWN: usize = 32 * 1024;
+/// Chats in the list of the page; more are asked for.
+pub const LIST_SHOWN: usize = 200;
 
 // Instances of plugins.
 
@@ -356,8 +389,34 @@ pub const METRICS_HEADER_BYTES: usize = 16 << 10;
 pub const NOTIFY_QUEUE: usize = 64;
 pub const NOTIFY_MOST: usize = 30;
 pub const NOTIFY_MOST_OF_A_KIND: usize = NOTIFY_MOST / 2;
-/// Lines that wait for a terminal that does not take them.
-pub const TERMINAL_LINES: usize = 1_024;
+
+// Logins, the audit and the listeners.
+
+/// Lines, and bytes of them, that wait for a terminal or for the disk of the log; more are dropped and counted.
+pub const LOG_WAITING_LINES: usize = 1024;
+pub const LOG_WAITING_BYTES: usize = 4 << 20;
+/// Of one file of the owner's audit, and how many files are kept.
+pub const AUDIT_FILE_BYTES: u64 = 4 << 20;
+pub const AUDIT_FILES: u32 = 5;
+/// The same of what strangers and programs of the agent did.
+pub const AUDIT_STRANGERS_BYTES: u64 = 1 << 20;
+pub const AUDIT_STRANGERS_FILES: u32 = 4;
+/// Lines of strangers that may be different in [`AUDIT_FOLD`] at one place; the others are only counted.
+pub const AUDIT_KEYS: usize = 32;
+/// Characters of one value in the audit.
+pub const AUDIT_VALUE: usize = 1_000;
+/// Passwords that are checked at once, how many of these checks are kept for known devices, and how many may wait at one
+/// place.
+pub const HASH_AT_ONCE: usize = 2;
+pub const HASH_KNOWN: usize = 1;
+pub const HASH_WAITING: usize = 16;
+/// Login steps of one place that are remembered as used; with more, the forms that are open there begin again.
+pub const LOGIN_STEPS_USED: usize = 16_384;
+/// Connections of one listener that are not live sockets; the part (one in so many) that one network of peers may have,
+/// and the one that is kept for this machine where the listener is open to a network.
+pub const CONNECTIONS: usize = 512;
+pub const CONNECTIONS_OF_A_NETWORK: usize = 8;
+pub const CONNECTIONS_OF_THIS_MACHINE: usize = 8;
 
 // Manifests and components.
 

@@ -54,6 +54,14 @@ impl Browser {
         Self::with(base, http)
     }
 
+    /// A device that knows this machine by another name.
+    pub fn named(url: &str, name: &str) -> Self {
+        let mut base: Url = url.parse().unwrap();
+        let at = SocketAddr::from(([127, 0, 0, 1], base.port().unwrap()));
+        base.set_host(Some(name)).unwrap();
+        Self::with(base, crate::http().resolve(name, at))
+    }
+
     fn with(base: Url, http: reqwest::ClientBuilder) -> Self {
         let jar = Arc::new(Jar::default());
         let client = http

@@ -163,3 +163,19 @@ async fn nothing_goes_to_a_hosted_model_before_the_owner_agrees() {
     );
     in_thread("consent", start.up()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
+async fn a_prompt_is_never_lost_and_says_what_it_waits_for() {
+    let llm = Llm::start().await;
+    let (start, _opencode) = world::start(&llm, "");
+    in_thread("prompts", start.up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs chromium and the real opencode: ./tests/run"]
+async fn each_state_of_a_message_has_its_picture() {
+    let llm = Llm::start().await;
+    let (start, _opencode) = world::start(&llm, "");
+    in_thread("states", start.up()).await;
+}

@@ -8,23 +8,24 @@
     clippy::panic
 )]
 
+#[path = "fake_auth.rs"]
+mod auth;
 #[path = "fake_status.rs"]
 mod status;
+pub use auth::FakeAuth;
 pub use status::{FakeConfig, FakeStatus, FakeTunnels};
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
-use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use nexus::model::chat::{
     Admission, Answer, Ask, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
 };
 use nexus::model::{plugin, tunnel};
-use nexus::runtime::port::auth::{Field, FieldKind, Input};
 use nexus::time::{Clock as _, SystemClock};
 use nexus::web::port::{
-    ApiError, AuthApi, Backend, ChangeOutcome, ChatApi, Frame, Install, Login, LoginForm, LoginOutcome, Missing,
-    NewLogin, Owner, Phase, Prompt, Reply, Services, SessionState, SetupOutcome, StatusApi, TunnelApi, Visitor,
+    ApiError, Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, Services, SessionState, StatusApi,
+    TunnelApi,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -66,190 +67,6 @@ impl Fakes {
             status: self.status.clone(),
             config: self.config.clone(),
         }
-    }
-}
-
-// ---- auth ----------------------------------------------------------------------------------------------------
-
-pub struct FakeAuth {
-    owner: Mutex<bool>,
-    failures: Mutex<u32>,
-    logins: watch::Sender<HashMap<String, Login>>,
-    pub visitors: Mutex<Vec<Visitor>>,
-    /// The credential was shown long ago.
-    pub stale: Mutex<bool>,
-}
-
-fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field {
-    Field {
-        name: name.into(),
-        kind,
-        title: title.into(),
-        help: help.map(Into::into),
-    }
-}
-
-impl FakeAuth {
-    fn new(owner: bool) -> Self {
-        Self {
-            owner: Mutex::new(owner),
-            failures: Mutex::default(),
-            logins: watch::Sender::new(HashMap::new()),
-            visitors: Mutex::default(),
-            stale: Mutex::default(),
-        }
-    }
-    /// A login without a form: its cookie's token and its id.
-    pub fn login(&self) -> (NewLogin, Login) {
-        let token = nexus::time::random_token().unwrap();
-        let login = Login {
-            id: format!("login-{}", self.logins.borrow().len()),
-            user: "1".into(),
-            account: "ada".into(),
-            csrf: nexus::time::random_token().unwrap(),
-        };
-        self.logins.send_modify(|logins| {
-            logins.insert(token.clone(), login.clone());
-        });
-        (
-            NewLogin {
-                token,
-                device: Some("device".into()),
-                max_age: Duration::from_secs(3600),
-            },
-            login,
-        )
-    }
-    pub fn revoke(&self, id: &str) {
-        self.logins
-            .send_modify(|logins| logins.retain(|_, login| login.id != id));
-    }
-}
-
-impl AuthApi for FakeAuth {
-    fn owner(&self) -> Reply<'_, Owner> {
-        let owner = if *self.owner.lock().unwrap() {
-            Owner::Present
-        } else {
-            Owner::Missing { link_open: true }
-        };
-        async move { Ok(owner) }.boxed()
-    }
-    fn setup_fields(&self) -> Reply<'_, Vec<Field>> {
-        let help = Some("At least 12 characters. A few words that do not belong together work well.");
-        async move { Ok(vec![field("password", FieldKind::Password, "Password", help)]) }.boxed()
-    }
-    fn setup<'a>(
-        &'a self,
-        visitor: &'a Visitor,
-        token: &'a str,
-        account: &'a str,
-        input: Input,
-    ) -> Reply<'a, SetupOutcome> {
-        self.visitors.lock().unwrap().push(visitor.clone());
-        let password = input.0.get("password").cloned().unwrap_or_default();
-        let mut owner = self.owner.lock().unwrap();
-        let outcome = match (*owner, token == TOKEN) {
-            (true, _) => SetupOutcome::Closed,
-            (_, false) => SetupOutcome::BadToken,
-            _ if account.is_empty() => SetupOutcome::Rejected {
-                field: "account".into(),
-                why: "Choose a name.".into(),
-            },
-            _ if password.len() < 12 => SetupOutcome::Rejected {
-                field: "password".into(),
-                why: format!("This has {} characters; at least 12 are needed.", password.len()),
-            },
-            _ => {
-                *owner = true;
-                SetupOutcome::Done(self.login().0)
-            }
-        };
-        async move { Ok(outcome) }.boxed()
-    }
-    fn begin<'a>(&'a self, _: &'a Visitor) -> Reply<'a, LoginForm> {
-        async move {
-            Ok(LoginForm {
-                title: "Password".into(),
-                fields: vec![
-                    field("account", FieldKind::Account, "Account name", None),
-                    field("password", FieldKind::Password, "Password", None),
-                ],
-                state: "sealed".into(),
-            })
-        }
-        .boxed()
-    }
-    fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome> {
-        self.visitors.lock().unwrap().push(visitor.clone());
-        let mut failures = self.failures.lock().unwrap();
-        let outcome = if state != "sealed" {
-            LoginOutcome::Expired
-        } else if *failures >= 5 {
-            LoginOutcome::Locked {
-                until: now() + 30 * 60 * 1000,
-            }
-        } else if input.0.get("password").is_some_and(|password| password == PASSWORD) {
-            *failures = 0;
-            LoginOutcome::LoggedIn(self.login().0)
-        } else {
-            *failures += 1;
-            LoginOutcome::Denied("The account name or the password is wrong.".into())
-        };
-        async move { Ok(outcome) }.boxed()
-    }
-    fn lookup<'a>(&'a self, _: &'a str, token: &'a str) -> Reply<'a, Option<Login>> {
-        let login = self.logins.borrow().get(token).cloned();
-        async move { Ok(login) }.boxed()
-    }
-    fn fresh<'a>(&'a self, _: &'a Login) -> Reply<'a, bool> {
-        let fresh = !*self.stale.lock().unwrap();
-        async move { Ok(fresh) }.boxed()
-    }
-    fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()> {
-        self.revoke(&login.id);
-        async move { Ok(()) }.boxed()
-    }
-    fn logout_others<'a>(&'a self, login: &'a Login) -> Reply<'a, usize> {
-        let before = self.logins.borrow().len();
-        self.logins
-            .send_modify(|logins| logins.retain(|_, other| other.id == login.id));
-        let count = before - self.logins.borrow().len();
-        async move { Ok(count) }.boxed()
-    }
-    fn change_fields(&self) -> Reply<'_, Vec<Field>> {
-        let fields = vec![
-            field("current", FieldKind::Password, "Present password", None),
-            field(
-                "password",
-                FieldKind::Password,
-                "New password",
-                Some("At least 12 characters."),
-            ),
-        ];
-        async move { Ok(fields) }.boxed()
-    }
-    fn change<'a>(&'a self, _: &'a Visitor, _: &'a Login, input: Input) -> Reply<'a, ChangeOutcome> {
-        let right = input.0.get("current").is_some_and(|password| password == PASSWORD);
-        let long = input.0.get("password").is_some_and(|password| password.len() >= 12);
-        let outcome = match (right, long) {
-            (false, _) => ChangeOutcome::WrongPresent,
-            (_, false) => ChangeOutcome::Rejected {
-                field: "password".into(),
-                why: "At least 12 characters.".into(),
-            },
-            _ => ChangeOutcome::Done,
-        };
-        async move { Ok(outcome) }.boxed()
-    }
-    fn revoked(&self, login: &str) -> BoxFuture<'static, ()> {
-        let (mut logins, login) = (self.logins.subscribe(), login.to_owned());
-        async move {
-            let _ = logins
-                .wait_for(|logins| logins.values().all(|other| other.id != login))
-                .await;
-        }
-        .boxed()
     }
 }
 
@@ -390,7 +207,7 @@ fn fold(events: &[Event]) -> SessionState {
         messages,
         turn,
         asks,
-        truncated: false,
+        error: None,
     }
 }
 
@@ -401,7 +218,8 @@ impl ChatApi for FakeChat {
     fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.list.subscribe()
     }
-    fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo> {
+    fn list_opened(&self) {}
+    fn create<'a>(&'a self, title: Option<String>, _: Option<&'a str>) -> Reply<'a, SessionInfo> {
         let id = format!("ses_{}", &nexus::time::random_token().unwrap()[..8]);
         let info = self.add(&id, &title.unwrap_or_default());
         async move { Ok(info) }.boxed()
@@ -451,6 +269,21 @@ impl ChatApi for FakeChat {
         }
         .boxed()
     }
+    fn state<'a>(&'a self, session: &'a str) -> Reply<'a, SessionState> {
+        let state = self
+            .shared
+            .sessions
+            .lock()
+            .unwrap()
+            .get(session)
+            .map(|events| fold(events));
+        async move { state.ok_or_else(|| ApiError::NotFound("There is no such chat.".into())) }.boxed()
+    }
+    fn take_back<'a>(&'a self, session: &'a str, client_id: &'a str) -> Reply<'a, ()> {
+        let message = format!("local-{client_id}");
+        self.push(session, Event::MessageRemoved { message });
+        async move { Ok(()) }.boxed()
+    }
     fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission> {
         let mut prompts = self.prompts.lock().unwrap();
         let admission = if prompts.iter().any(|(_, old)| old.client_id == prompt.client_id) {
@@ -490,6 +323,7 @@ impl ChatApi for FakeChat {
                 client_id,
                 text: "Continue.".into(),
                 consent: None,
+                now: true,
             },
         )
     }
@@ -502,6 +336,17 @@ impl ChatApi for FakeChat {
         self.push(session, Event::AskClosed { ask: ask.into() });
         self.push(session, Event::Turn { turn: Turn::Idle });
         async move { Ok(()) }.boxed()
+    }
+    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>> {
+        let state = self
+            .shared
+            .sessions
+            .lock()
+            .unwrap()
+            .get(session)
+            .map(|events| fold(events));
+        let asked = state.and_then(|state| state.asks.into_iter().find(|asked| asked.id == ask));
+        async move { Ok(asked) }.boxed()
     }
     fn plugins(&self) -> Vec<String> {
         vec!["chat-opencode".to_owned(), "chat-echo".to_owned()]
@@ -545,6 +390,7 @@ pub fn message(id: &str, role: Role, client_id: Option<String>) -> Event {
             model: None,
             client_id,
             interrupted: false,
+            waiting: None,
         },
     }
 }

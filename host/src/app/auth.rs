@@ -4,15 +4,16 @@ use crate::config::resolved;
 use crate::limits;
 use crate::model::activity::{Activity, Tone};
 use crate::runtime::port::auth::{Field, FieldKind, Input};
-use crate::services::auth::{AuthError, AuthService, Client, NewLogin as Made, Page, Progress};
+use crate::services::auth::{AuthError, AuthService, Client, Lockout, NewLogin as Made, Page, Progress};
 use crate::store::logins::{Login as Stored, Which};
 use crate::web::port::{
-    ApiError, AuthApi, ChangeOutcome, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply, SetupOutcome, Visitor,
+    Access, ApiError, AuthApi, ChangeOutcome, End, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply,
+    SetupOutcome, Visitor,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 pub(super) struct AuthAdapter {
     auth: Arc<AuthService>,
@@ -28,6 +29,7 @@ impl AuthAdapter {
         has_account: Arc<watch::Sender<bool>>,
         activity: Arc<dyn Activity>,
     ) -> Self {
+        tokio::spawn(note_locks(auth.lockouts(), Arc::clone(&activity)));
         Self {
             auth,
             config,
@@ -75,6 +77,20 @@ impl AuthAdapter {
             fields,
             state,
         })
+    }
+}
+
+/// Once for each lock, and not for each attempt while it lasts.
+async fn note_locks(mut lockouts: broadcast::Receiver<Lockout>, activity: Arc<dyn Activity>) {
+    loop {
+        match lockouts.recv().await {
+            Ok(Lockout { place, peer, .. }) => {
+                let text = format!("logins are locked after too many wrong passwords, from {peer} ({place})");
+                activity.note("login", Tone::Bad, &text);
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
     }
 }
 
@@ -165,10 +181,7 @@ impl AuthApi for AuthAdapter {
                     Ok(LoginOutcome::LoggedIn(self.made(made)))
                 }
                 Ok(Progress::Next(page)) => Ok(LoginOutcome::Form(self.form(page).await?)),
-                Err(AuthError::Locked { until }) => {
-                    self.note(visitor, Tone::Bad, "a login was refused after too many wrong passwords");
-                    Ok(LoginOutcome::Locked { until })
-                }
+                Err(AuthError::Locked { until }) => Ok(LoginOutcome::Locked { until }),
                 Err(AuthError::Expired) => Ok(LoginOutcome::Expired),
                 Err(error @ (AuthError::BadCredential | AuthError::Denied(_) | AuthError::Rejected { .. })) => {
                     Ok(LoginOutcome::Denied(error.to_string()))
@@ -239,6 +252,36 @@ impl AuthApi for AuthAdapter {
                 Err(AuthError::Locked { until }) => Ok(ChangeOutcome::Locked { until }),
                 Err(error) => Err(error.into()),
             }
+        }
+        .boxed()
+    }
+
+    fn access(&self) -> Reply<'_, Access> {
+        async move { Ok(self.auth.access().await?) }.boxed()
+    }
+
+    fn end<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, what: &'a End) -> Reply<'a, ()> {
+        async move {
+            let stored = self.stored(login).await?;
+            if !self.auth.is_fresh(&stored, limits::FRESH_LOGIN) {
+                return Err(ApiError::Refused(
+                    "This needs a login of the last five minutes. Log in again.".to_owned(),
+                ));
+            }
+            let (auth, client, what) = (Arc::clone(&self.auth), client(visitor), what.clone());
+            let said = match &what {
+                End::Login(_) => "a login was ended".to_owned(),
+                End::Device(_) => "a known device was forgotten".to_owned(),
+                End::Account(account) => format!("the account {account} was removed"),
+            };
+            whole(async move { auth.end(&stored, &client, &what).await })
+                .await
+                .map_err(|error| match error {
+                    AuthError::Rejected { why, .. } => ApiError::Refused(why),
+                    other => other.into(),
+                })?;
+            self.note(visitor, Tone::Good, &said);
+            Ok(())
         }
         .boxed()
     }

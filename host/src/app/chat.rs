@@ -5,13 +5,14 @@ use super::foundation::Foundation;
 use super::status::{Registered, Statuses};
 use crate::journal::state::SessionState as Folded;
 use crate::journal::{Item, Journal, Listed};
-use crate::model::chat::{Admission, Answer, Root, SessionInfo, Turn};
+use crate::limits;
+use crate::model::chat::{Admission, Answer, Ask, Root, SessionInfo, Turn};
 use crate::model::plugin::Kind;
 use crate::runtime::port::Prompt as BackendPrompt;
 use crate::services::chat::{ChatError, ChatService, ChatStatus, Phase};
 use crate::services::setup::{self, Progress};
 use crate::services::tunnel::Ticket;
-use crate::store::Health;
+use crate::store::{Health, StoreError};
 use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
@@ -175,6 +176,14 @@ impl From<ChatError> for ApiError {
     }
 }
 
+/// A record that cannot be read is so the next time too.
+fn unread(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Database(_) => ApiError::Refused(error.to_string()),
+        other => ApiError::Unavailable(other.to_string()),
+    }
+}
+
 fn state(folded: Folded) -> Option<SessionState> {
     Some(SessionState {
         seq: folded.seq,
@@ -182,7 +191,7 @@ fn state(folded: Folded) -> Option<SessionState> {
         messages: folded.messages.into_iter().map(|m| (m.message, m.parts)).collect(),
         turn: folded.turn,
         asks: folded.asks,
-        truncated: false,
+        error: folded.error,
     })
 }
 
@@ -302,8 +311,11 @@ impl ChatApi for ChatAdapter {
     fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.chat.sessions()
     }
-    fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo> {
-        async move { Ok(self.chat.create(title).await?) }.boxed()
+    fn list_opened(&self) {
+        self.chat.list_opened();
+    }
+    fn create<'a>(&'a self, title: Option<String>, request: Option<&'a str>) -> Reply<'a, SessionInfo> {
+        async move { Ok(self.chat.create(title, request).await?) }.boxed()
     }
     fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.chat.rename(session, title).await?) }.boxed()
@@ -314,18 +326,18 @@ impl ChatApi for ChatAdapter {
 
     fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>> {
         async move {
-            let known = self
-                .journal
-                .subscribe_list()
-                .borrow()
-                .iter()
-                .any(|l| l.info.id == session);
-            if !known {
-                return Err(ApiError::NotFound("There is no such conversation.".to_owned()));
+            let read = self.chat.opened(session);
+            if !self.chat.knows(session) {
+                // Perhaps the backend does: it may hold more than it lists.
+                let _ = tokio::time::timeout(limits::FIRST_READING, read).await;
+                if !self.chat.knows(session) {
+                    return Err(ApiError::NotFound("There is no such conversation.".to_owned()));
+                }
+            } else if self.journal.look(session, |state| state.messages.is_empty()).await == Ok(true) {
+                // Nobody has opened it before: an empty conversation would be a wrong answer.
+                let _ = tokio::time::timeout(limits::FIRST_READING, read).await;
             }
-            let subscription = self.journal.subscribe(session, from).await;
-            let subscription = subscription.map_err(|e| ApiError::Unavailable(e.to_string()))?;
-            self.chat.opened(session);
+            let subscription = self.journal.subscribe(session, from).await.map_err(unread)?;
             let frames = futures::stream::unfold(subscription, |mut subscription| async move {
                 loop {
                     let frame = match subscription.next().await.ok()? {
@@ -347,20 +359,43 @@ impl ChatApi for ChatAdapter {
         .boxed()
     }
 
+    fn state<'a>(&'a self, session: &'a str) -> Reply<'a, SessionState> {
+        async move {
+            let gone = || ApiError::NotFound("There is no such conversation.".to_owned());
+            if !self.chat.knows(session) {
+                return Err(gone());
+            }
+            state(self.journal.state(session).await.map_err(unread)?).ok_or_else(gone)
+        }
+        .boxed()
+    }
+
     fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission> {
+        let now = prompt.now;
         let prompt = BackendPrompt {
             client_id: prompt.client_id,
             text: prompt.text,
             model: None,
             consent: prompt.consent,
         };
-        async move { Ok(self.chat.prompt(session, prompt).await?) }.boxed()
+        async move { Ok(self.chat.prompt(session, prompt, now).await?) }.boxed()
+    }
+    fn take_back<'a>(&'a self, session: &'a str, client_id: &'a str) -> Reply<'a, ()> {
+        async move { Ok(self.chat.take_back(session, client_id).await?) }.boxed()
     }
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission> {
         async move { Ok(self.chat.continue_interrupted(session).await?) }.boxed()
     }
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.chat.cancel(session).await?) }.boxed()
+    }
+    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>> {
+        async move {
+            let find = |state: &Folded| state.asks.iter().find(|waiting| waiting.id == ask).cloned();
+            let found = self.journal.look(session, find).await;
+            found.map_err(|error| ApiError::Unavailable(error.to_string()))
+        }
+        .boxed()
     }
     fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
         async move { Ok(self.chat.reply(session, ask, answer).await?) }.boxed()

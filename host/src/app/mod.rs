@@ -265,7 +265,7 @@ impl App {
             Arc::new(running),
             Arc::<ActivityLog>::clone(&activity),
             Arc::clone(&clock),
-        );
+        )?;
         let services = Services {
             auth: Arc::new(auth::AuthAdapter::new(
                 Arc::clone(&auth),

@@ -1,5 +1,6 @@
 //! `log`: the plugin's words in the host's log, at a limited rate; also what it writes to its standard streams.
 
+use super::mask::Mask;
 use super::{Capabilities, Counters};
 use crate::limits;
 use crate::time::{Clock, Millis};
@@ -14,6 +15,8 @@ pub struct LogSink {
     /// Lines a second.
     rate: u32,
     counters: Arc<Counters>,
+    /// Its own secrets, which stay out of all of it.
+    mask: Mask,
     state: Mutex<State>,
 }
 
@@ -32,8 +35,15 @@ impl LogSink {
             clock,
             rate,
             counters,
+            mask: Mask::default(),
             state: Mutex::default(),
         }
+    }
+
+    #[must_use]
+    pub fn hiding(mut self, mask: Mask) -> Self {
+        self.mask = mask;
+        self
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -71,7 +81,7 @@ impl LogSink {
                 self.rate
             );
         }
-        let message = clean(message);
+        let message = clean(&self.mask.hide(message));
         match level {
             Level::Debug => tracing::debug!(plugin, "{message}"),
             Level::Info => tracing::info!(plugin, "{message}"),
@@ -90,11 +100,12 @@ impl LogSink {
 
     /// For the cause of a trap that may follow.
     fn keep(&self, line: &str) {
+        let line = clean(&self.mask.hide(line));
         let mut state = self.state();
         if state.last_words.len() == limits::PLUGIN_LAST_LINES {
             state.last_words.pop_front();
         }
-        state.last_words.push_back(clean(line));
+        state.last_words.push_back(line);
     }
 
     /// The last lines of standard error, and forgets them.
@@ -174,5 +185,18 @@ mod tests {
         let words = sink.take_last_words().unwrap();
         assert!(words.ends_with("thread panicked at src/lib.rs:1: no cheese"), "{words}");
         assert_eq!(sink.take_last_words(), None);
+    }
+
+    #[test]
+    fn its_own_secret_is_in_no_line_and_in_no_last_word() {
+        let given = [(
+            "token".to_owned(),
+            crate::config::resolved::Secret::new("hunter2 hunter2"),
+        )]
+        .into();
+        let mask = Mask::of(&given, &Arc::default(), "p");
+        let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 10, Arc::default()).hiding(mask);
+        sink.stream_line(true, "panicked at: hunter2 hunter2");
+        assert_eq!(sink.take_last_words().unwrap(), "panicked at: [secret token]");
     }
 }

@@ -13,6 +13,7 @@ mod cpu;
 mod environment;
 mod http;
 pub mod log;
+pub mod mask;
 mod process;
 mod secrets;
 mod store;

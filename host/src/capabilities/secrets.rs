@@ -14,6 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct GeneratedSecrets(Mutex<BTreeMap<String, BTreeMap<String, String>>>);
 
 impl GeneratedSecrets {
+    /// Those that were made for the plugin: names and values.
+    pub(super) fn of(&self, plugin: &str) -> Vec<(String, String)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.get(plugin).into_iter().flatten();
+        own.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// The secret of this name; made at the first call.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! `nexus backup`, `nexus restore`.
 
-use super::{Components, Where, complain, load_config, say};
+use super::{Components, Where, caller, complain, load_config, say};
 use crate::backup::{self, Manifest};
 use crate::config::resolved::Config;
 use crate::logfile;
@@ -30,6 +30,9 @@ pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode>
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
+    if let Some(code) = caller::turned_away(&config.data_dir, "backup") {
+        return Ok(code);
+    }
     let file = args.file.unwrap_or_else(|| {
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         PathBuf::from(format!("nexus-{now}.tar.gz"))
@@ -38,6 +41,7 @@ pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode>
     let written = backup::write(&config.data_dir, &file, &|path| {
         log.as_deref().is_some_and(|log| logfile::is_part_of(log, path))
     })?;
+    tracing::info!(target: "audit", event = "backup", file = %file.display(), by = "command line");
     for path in &written.skipped {
         complain(&format!("left out, since it is no regular file: {}", path.display()));
     }
@@ -70,7 +74,11 @@ pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitC
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
+    if let Some(code) = caller::turned_away(&config.data_dir, "restore") {
+        return Ok(code);
+    }
     let restored = backup::restore(&args.file, &config.data_dir, args.force)?;
+    tracing::info!(target: "audit", event = "restore", file = %args.file.display(), made = restored.manifest.created_at, by = "command line");
     say(&format!(
         "{} holds what nexus {} wrote at {}: {}",
         config.data_dir.display(),

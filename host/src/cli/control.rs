@@ -17,6 +17,9 @@ pub(super) enum Refusal {
     /// It is not up yet: what it does.
     #[error("nexus is starting: {0}. Try again in a moment")]
     Starting(String),
+    /// It turns this process away: what the agent runs does not act for the operator.
+    #[error("{0}")]
+    Forbidden(String),
 }
 
 /// One request; `body` makes it a POST, `{}` an empty one.
@@ -70,10 +73,12 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         return Err(Refusal::Starting(what.to_owned()));
     }
     let said = answer.get("detail").and_then(Value::as_str);
-    Err(Refusal::Said(said.map_or_else(
-        || format!("the running nexus answered {status}"),
-        str::to_owned,
-    )))
+    let said = said.map_or_else(|| format!("the running nexus answered {status}"), str::to_owned);
+    Err(if status == http::StatusCode::FORBIDDEN {
+        Refusal::Forbidden(said)
+    } else {
+        Refusal::Said(said)
+    })
 }
 
 /// Why the socket cannot be opened, as the operator needs it.

@@ -1,22 +1,45 @@
-//! The log of this process: on stderr, since stdout carries the lines that programs read, and in a file.
+//! The log of this process: on stderr, since stdout carries the lines that programs read, and in a file; and the audit, in
+//! files of its own.
 
-use super::terminal::Terminal;
+use crate::audit::{Audit, TARGET};
 use crate::config::resolved::Log;
-use crate::logfile::Writer;
+use crate::logfile::{self, Background, Writer};
 use anyhow::Context as _;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
+
+/// Where the lines of this process go.
+pub(super) struct Logs {
+    pub(super) terminal: Arc<Background>,
+    file: Option<Arc<Background>>,
+    audit: Audit,
+}
+
+impl Logs {
+    /// Waits until all is written, for each of them no longer than that.
+    pub(super) fn finish(&self, limit: Duration) {
+        self.audit.finish(limit);
+        if let Some(file) = &self.file {
+            file.finish(limit);
+        }
+        self.terminal.finish(limit);
+    }
+}
 
 /// Starts the log of this process. A file that cannot be written is said and done without: a full disk must not keep the
 /// page from coming up.
 ///
 /// # Errors
 /// The filter is not one, or a log has been started before.
-pub(super) fn start(log: &Log) -> anyhow::Result<(Filter, Arc<Terminal>)> {
-    let terminal = Arc::new(Terminal::stderr().context("the log cannot be started")?);
+pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)> {
+    let no_thread = "the log cannot be started";
+    let terminal = Arc::new(Background::stderr().context(no_thread)?);
     let (filter, handle) = reload::Layer::new(parse(&log.filter)?);
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(Arc::clone(&terminal))
@@ -33,14 +56,22 @@ pub(super) fn start(log: &Log) -> anyhow::Result<(Filter, Arc<Terminal>)> {
     });
     let (writer, trouble) = match opened {
         None => (None, None),
-        Some((_, Ok(writer))) => (Some(Arc::new(writer)), None),
+        Some((_, Ok(writer))) => {
+            let writer = Background::over("log", writer, logfile::missing).context(no_thread)?;
+            (Some(Arc::new(writer)), None)
+        }
         Some((path, Err(why))) => (None, Some((path, why))),
     };
-    let file = writer.map(|writer| tracing_subscriber::fmt::layer().json().with_writer(writer));
+    let file = writer.as_ref().map(|writer| {
+        let layer = tracing_subscriber::fmt::layer().json().with_writer(Arc::clone(writer));
+        layer.with_filter(filter_fn(|meta| meta.target() != TARGET))
+    });
+    let audit = Audit::of_host(data_dir, Some((Arc::clone(&terminal), log.json))).context(no_thread)?;
     tracing_subscriber::registry()
         .with(filter)
-        .with(stderr)
+        .with(stderr.with_filter(filter_fn(|meta| meta.target() != TARGET)))
         .with(file)
+        .with(audit.clone())
         .try_init()
         .map_err(|e| anyhow::anyhow!("the log cannot be started: {e}"))?;
     if let Some((path, why)) = trouble {
@@ -49,7 +80,12 @@ pub(super) fn start(log: &Log) -> anyhow::Result<(Filter, Arc<Terminal>)> {
             path.display()
         );
     }
-    Ok((Filter(handle), terminal))
+    let logs = Logs {
+        terminal,
+        file: writer,
+        audit,
+    };
+    Ok((Filter(handle), logs))
 }
 
 /// What of the log is written; it can be changed while it is.

@@ -5,7 +5,7 @@ use crate::logfile::{Filter, Line, Tail, last, plain};
 use crate::model::log::About;
 use clap::Args;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing::Level;
@@ -30,6 +30,9 @@ pub(super) struct LogsArgs {
     /// What was said about a tunnel; with --plugin: that or this
     #[arg(long, value_name = "NAME")]
     tunnel: Option<String>,
+    /// Who did what, and who tried: the audit, which is kept apart from the log
+    #[arg(long, conflicts_with_all = ["plugin", "tunnel"])]
+    audit: bool,
     /// The lines as they are: one JSON object each
     #[arg(long)]
     json: bool,
@@ -62,27 +65,37 @@ pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
+    if args.audit {
+        return ended(
+            show(args, &crate::audit::paths(&config.data_dir)),
+            &config.data_dir.join("logs/audit.log"),
+        );
+    }
     let Some(file) = config.log.file else {
         anyhow::bail!(
             "this configuration keeps no log in a file: [log] file = \"\". Leave the key out for logs/nexus.log in the \
              data directory, and start nexus again"
         );
     };
-    let shown = show(args, &file.path);
+    ended(show(args, std::slice::from_ref(&file.path)), &file.path)
+}
+
+fn ended(shown: io::Result<()>, path: &Path) -> anyhow::Result<ExitCode> {
     match shown {
         // `nexus logs | head` has what it wants.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(e) if e.kind() == io::ErrorKind::NotFound => anyhow::bail!(
             "there is no log at {} yet: `nexus up` begins it. A nexus with another data directory or configuration is \
              named with --data-dir DIR or --config FILE",
-            file.path.display()
+            path.display()
         ),
-        Err(e) => Err(anyhow::Error::new(e).context(format!("the log {} cannot be read", file.path.display()))),
+        Err(e) => Err(anyhow::Error::new(e).context(format!("the log {} cannot be read", path.display()))),
         Ok(()) => Ok(ExitCode::SUCCESS),
     }
 }
 
-fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
+/// One log, or several in the order of their times.
+fn show(args: &LogsArgs, paths: &[PathBuf]) -> io::Result<()> {
     let filter = Filter {
         level: args.level,
         about: About {
@@ -97,14 +110,37 @@ fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
         damaged: 0,
         shown: 0,
     };
-    let shown = last(path, args.lines.0, &filter, &mut |line| out.line(line));
-    let mut tail = match shown {
-        Err(e) if e.kind() == io::ErrorKind::NotFound && args.follow => {
-            complain(&format!("there is no log at {} yet: waiting for it", path.display()));
-            Tail::from_the_beginning(path)
+    let (mut lines, mut tails, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+    for path in paths {
+        let several = paths.len() > 1;
+        let shown = last(path, args.lines.0, &filter, &mut |line| {
+            if several {
+                lines.push(line.clone());
+                Ok(())
+            } else {
+                out.line(line)
+            }
+        });
+        tails.push(match shown {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                missing.push(path);
+                Tail::from_the_beginning(path)
+            }
+            other => other?,
+        });
+    }
+    if let [path, ..] = missing.as_slice()
+        && missing.len() == paths.len()
+    {
+        if !args.follow {
+            return Err(io::ErrorKind::NotFound.into());
         }
-        other => other?,
-    };
+        complain(&format!("there is no log at {} yet: waiting for it", path.display()));
+    }
+    let at = |line: &Line| line.parsed.as_ref().map(|line| line.timestamp.clone());
+    lines.sort_by_cached_key(at);
+    let left_out = args.lines.0.map_or(0, |count| lines.len().saturating_sub(count));
+    lines.iter().skip(left_out).try_for_each(|line| out.line(line))?;
     out.flush()?;
     if out.damaged > 0 {
         complain(&format!("{} damaged lines are left out", out.damaged));
@@ -117,12 +153,14 @@ fn show(args: &LogsArgs, path: &Path) -> io::Result<()> {
     }
     loop {
         std::thread::sleep(LOOK);
-        let news = tail.look()?;
-        if news.missed {
-            complain("some lines were rotated away before they could be shown");
+        for tail in &mut tails {
+            let news = tail.look()?;
+            if news.missed {
+                complain("some lines were rotated away before they could be shown");
+            }
+            let mut wanted = news.lines.iter().filter(|line| filter.wants(line));
+            wanted.try_for_each(|line| out.line(line))?;
         }
-        let mut wanted = news.lines.iter().filter(|line| filter.wants(line));
-        wanted.try_for_each(|line| out.line(line))?;
         out.flush()?;
     }
 }

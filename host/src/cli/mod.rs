@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Exit codes: 0 ok, 1 failure, 2 usage or configuration.
 
 mod backup;
+mod caller;
 mod config;
 mod control;
 mod describe;
@@ -14,7 +15,6 @@ mod running;
 mod setup;
 mod signals;
 mod source;
-mod terminal;
 mod up;
 pub mod user;
 
@@ -160,6 +160,7 @@ impl LoadError {
 
 /// The program. `args` begin with its name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    crate::process::hide_from_other_programs();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {
@@ -204,8 +205,9 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
+    config.file.as_deref().map_or(Ok(()), up::refuse_a_file_of_others)?;
     crate::store::lock::refuse_a_second(&config.data_dir)?;
-    let (filter, terminal) = logging::start(&config.log)?;
+    let (filter, logs) = logging::start(&config.log, &config.data_dir)?;
     let named = place.clone();
     let rereading = Rereading {
         file: config
@@ -227,9 +229,9 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
         .event_interval(8)
         .enable_all()
         .build()?;
-    let code = runtime.block_on(up::up(config, rereading, &terminal));
+    let code = runtime.block_on(up::up(config, rereading, &logs.terminal));
     runtime.shutdown_timeout(LAST_WAIT);
-    terminal.finish(LAST_WAIT);
+    logs.finish(LAST_WAIT);
     code
 }
 
@@ -253,6 +255,11 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
+    if let Some(name) = command.acts()
+        && let Some(code) = caller::turned_away(&config.data_dir, &format!("user {name}"))
+    {
+        return Ok(code);
+    }
     // Looking must not make an empty place that looks like lost accounts.
     if !matches!(command, user::UserCommand::Add { .. }) && !Store::exists(&config.data_dir) {
         anyhow::bail!(

@@ -1,6 +1,6 @@
 //! `nexus setup …`
 
-use super::{Components, Where, complain, load_config, say};
+use super::{Components, Where, caller, complain, load_config, say};
 use crate::services::setup::{self, Progress};
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -17,6 +17,9 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
+    if let Some(code) = caller::turned_away(&config.data_dir, "setup opencode") {
+        return Ok(code);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let path = runtime.block_on(async {
         if let Some(there) = setup::installed(&config.data_dir).await {
@@ -33,6 +36,7 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
             stop = stops.next() => Err(anyhow::anyhow!("stopped by {stop}; nothing was changed")),
         }
     })?;
+    tracing::info!(target: "audit", event = "setup", what = "opencode", path = %path.display(), by = "command line");
     say(&format!(
         "opencode {} is installed: {}",
         setup::OPENCODE_VERSION,

@@ -1,15 +1,15 @@
 //! `nexus up`: starts everything, says so, waits for the signal, stops everything.
 
 use super::notify::Manager;
-use super::terminal::Terminal;
 use super::{Stops, logging, say};
 use crate::app::{App, Rereading};
 use crate::config::resolved::Config;
+use crate::logfile::Background;
 use crate::model::tunnel;
 use crate::services::chat::{ChatStatus, Phase};
 use crate::web::starting::Front;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const START_SAID: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What keeps Nexus from starting: the data directory in use, the port taken, a database that cannot be opened.
-pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Terminal>) -> anyhow::Result<ExitCode> {
+pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Background>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
     let manager = Arc::new(Manager::of_this_process());
     let front = Front::default();
@@ -130,7 +130,7 @@ fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -
 }
 
 /// Once when the backend's program is found missing, and once when it is there after all.
-async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir: PathBuf, terminal: Arc<Terminal>) {
+async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir: PathBuf, terminal: Arc<Background>) {
     let mut was_missing = false;
     loop {
         let missing = status.borrow_and_update().missing.clone();
@@ -148,5 +148,73 @@ async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir:
         if status.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// What stands in the configuration is allowed, to plugins and so to whoever can write it: one that others can write is
+/// refused, as a secret that others can read is.
+///
+/// # Errors
+/// The file, or its folder, with the line that corrects it.
+#[cfg(unix)]
+pub(super) fn refuse_a_file_of_others(file: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    for path in std::iter::once(file).chain(file.parent()) {
+        let Ok(meta) = path.metadata() else { continue };
+        // In a folder with the sticky bit (as /tmp) others cannot replace our file.
+        let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
+        if meta.mode() & 0o022 != 0 && !sticky {
+            let who = if meta.mode() & 0o002 != 0 {
+                "every user of this machine"
+            } else {
+                "its whole group"
+            };
+            anyhow::bail!(
+                "mode {:03o} of {}: {who} can write there, and so allow plugins anything.\nTo fix: chmod go-w {}",
+                meta.mode() & 0o777,
+                path.display(),
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn refuse_a_file_of_others(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_configuration_that_others_can_write_is_refused_with_the_line_that_corrects_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("nexus.toml");
+        std::fs::write(&file, "").unwrap();
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        for (bits, refused) in [
+            (0o600, false),
+            (0o644, false),
+            (0o664, true),
+            (0o666, true),
+            (0o646, true),
+        ] {
+            mode(&file, bits);
+            let said = refuse_a_file_of_others(&file)
+                .err()
+                .map(|e| e.to_string())
+                .unwrap_or_default();
+            assert_eq!(said.contains("chmod go-w"), refused, "{bits:o}: {said}");
+        }
+        mode(&file, 0o600);
+        mode(dir.path(), 0o777);
+        assert!(refuse_a_file_of_others(&file).is_err(), "it can be replaced");
+        mode(dir.path(), 0o1777);
+        refuse_a_file_of_others(&file).unwrap();
     }
 }

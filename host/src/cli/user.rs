@@ -25,6 +25,13 @@ pub enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Remove an account: its logins end at once, its devices are known no more
+    Remove {
+        account: String,
+        /// Also the last account; then nobody can log in until `nexus user add`
+        #[arg(long)]
+        force: bool,
+    },
     /// Let an account log in again after too many wrong passwords
     Unlock { account: String },
     /// Show the accounts
@@ -33,6 +40,19 @@ pub enum UserCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+impl UserCommand {
+    /// What it is called where it changes something.
+    pub(super) fn acts(&self) -> Option<&'static str> {
+        match self {
+            Self::Add { .. } => Some("add"),
+            Self::Passwd { .. } => Some("passwd"),
+            Self::Remove { .. } => Some("remove"),
+            Self::Unlock { .. } => Some("unlock"),
+            Self::List { .. } => None,
+        }
+    }
 }
 
 /// Where answers to the auth plugin's questions come from.
@@ -80,7 +100,21 @@ pub async fn run(
         UserCommand::Passwd { account, .. } => {
             let input = ask(auth, source).await?;
             auth.reset_password(&account, input).await.map_err(said)?;
-            writeln!(out, "The new password holds. All logins of the account have ended.")?;
+            writeln!(
+                out,
+                "The new password holds. All logins of the account have ended, and none of its devices is known any more."
+            )?;
+        }
+        UserCommand::Remove { account, force } => {
+            let gone = auth.remove_account(&account, force).await.map_err(said)?;
+            writeln!(
+                out,
+                "The account is removed. With it ended: {} logins, {} known devices. Its chats stay: they belong to Nexus.",
+                gone.logins, gone.devices
+            )?;
+            if auth.accounts().await.map_err(said)?.is_empty() {
+                writeln!(out, "Nobody can log in now. To make an account: nexus user add NAME")?;
+            }
         }
         UserCommand::Unlock { account } => {
             let was = auth.unlock_account(&account).await.map_err(said)?;

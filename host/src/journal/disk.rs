@@ -2,10 +2,12 @@
 
 use super::state::SessionState;
 use super::{Entry, Folded, Seq, Trim};
-use crate::model::chat::{Event, SessionInfo, Turn};
+use crate::limits::REMOVED_SESSIONS;
+use crate::model::chat::{Event, SessionId, SessionInfo, Turn};
 use crate::store::{Durability, Store, StoreError, signed, unsigned};
 use crate::time::Millis;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What of a session is in the list of sessions.
@@ -49,13 +51,19 @@ fn key_of(db: &Connection, session: &str) -> rusqlite::Result<Option<i64>> {
 
 /// After the writer's queue: a write that was given up half way is done by then, or will never be.
 pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreError> {
-    let session = session.to_owned();
+    let (session, name) = (session.to_owned(), session.to_owned());
     // Only this empty job goes through the queue: reading a long session there would hold up streamed tokens. Where
     // nothing can be written, nothing is on its way either.
     let _ = store.write(Durability::Process, |_| Ok(())).await;
     store
         .read(move |db| {
             let mut folded = Folded::new(key_of(db, &session)?);
+            if folded.key.is_none()
+                && let Some(seq) = removed_at(db, &session)?
+            {
+                folded.state.seq = seq;
+                folded.state.removed = true;
+            }
             if let Some(key) = folded.key {
                 let mut query = db.prepare_cached("SELECT seq, body FROM event WHERE session = ?1 ORDER BY seq")?;
                 let mut rows = query.query([key])?;
@@ -65,6 +73,34 @@ pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreEr
                 }
             }
             Ok(folded)
+        })
+        .await
+        .map_err(|error| damaged(&name, error))
+}
+
+/// Data that cannot be read says whose they are. Other trouble, a full disk say, is not the session's.
+fn damaged(session: &str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Database(why) => StoreError::Database(format!(
+            "the record of the chat {session} cannot be read ({why}): restore a backup, or delete the chat"
+        )),
+        other => other,
+    }
+}
+
+fn removed_at(db: &Connection, session: &str) -> rusqlite::Result<Option<Seq>> {
+    db.prepare_cached("SELECT seq FROM removed WHERE id = ?1")?
+        .query_row([session], |row| row.get(0).map(unsigned))
+        .optional()
+}
+
+/// Sessions that were deleted.
+pub(super) async fn removed(store: &Store) -> Result<HashSet<SessionId>, StoreError> {
+    store
+        .read(|db| {
+            db.prepare("SELECT id FROM removed")?
+                .query_map([], |row| row.get(0))?
+                .collect()
         })
         .await
 }
@@ -104,39 +140,48 @@ pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<V
 pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
     store
         .read(|db| {
-            let mut query = db.prepare("SELECT id, backend, info, turn, asks, activity, key FROM session")?;
-            let mut found = query.query([])?;
-            let mut rows = Vec::new();
-            while let Some(row) = found.next()? {
-                match listed(row) {
-                    Ok(listed) => rows.push(listed),
-                    Err(error) => {
-                        let key: i64 = row.get(6)?;
-                        tracing::error!(
-                            session = row.get::<_, String>(0).unwrap_or_default(),
-                            key,
-                            %error,
-                            "a chat cannot be listed: its row of the journal cannot be read. The others are there"
-                        );
-                    }
-                }
-            }
-            Ok(rows)
+            db.prepare("SELECT id, backend, info, turn, asks, activity FROM session")?
+                .query_map([], |row| {
+                    let id: String = row.get(0)?;
+                    let info: Option<String> = row.get(2)?;
+                    let turn: String = row.get(3)?;
+                    // One line that cannot be read, written by a later version say, is no reason to show none.
+                    let info = info.map(|info| {
+                        let read = json(&info).inspect_err(|error| unreadable(&id, error));
+                        read.unwrap_or_else(|_| nameless(&id))
+                    });
+                    let turn = json(&turn)
+                        .inspect_err(|error| unreadable(&id, error))
+                        .unwrap_or_default();
+                    Ok(Row {
+                        info,
+                        id,
+                        backend: row.get(1)?,
+                        turn,
+                        asks: row.get(4)?,
+                        activity: unsigned(row.get(5)?),
+                    })
+                })?
+                .collect()
         })
         .await
 }
 
-fn listed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let info: Option<String> = row.get(2)?;
-    let turn: String = row.get(3)?;
-    Ok(Row {
-        id: row.get(0)?,
-        backend: row.get(1)?,
-        info: info.as_deref().map(json).transpose()?,
-        turn: json(&turn)?,
-        asks: row.get(4)?,
-        activity: unsigned(row.get(5)?),
-    })
+fn unreadable(session: &str, error: &rusqlite::Error) {
+    tracing::error!(session, %error, "the line of a chat in the list cannot be read");
+}
+
+/// Listed under this, it can be opened or deleted.
+fn nameless(session: &str) -> SessionInfo {
+    SessionInfo {
+        id: session.to_owned(),
+        workspace: String::new(),
+        parent: None,
+        title: "Chat whose name cannot be read".to_owned(),
+        created_at: 0,
+        updated_at: 0,
+        archived: false,
+    }
 }
 
 /// What a power cut may not take: what is closed, completed or removed. The rest is streamed again or soon replaced.
@@ -184,7 +229,11 @@ pub(super) async fn write(
             for trim in &trims {
                 delete.execute(params![key, signed(trim.after), signed(trim.before), trim.part])?;
             }
-            if entries.iter().any(|entry| entry.event == Event::SessionRemoved) {
+            if let Some(entry) = entries.iter().find(|entry| entry.event == Event::SessionRemoved) {
+                db.prepare_cached("INSERT OR REPLACE INTO removed(id, seq) SELECT id, ?2 FROM session WHERE key = ?1")?
+                    .execute(params![key, signed(entry.seq)])?;
+                db.prepare_cached("DELETE FROM removed WHERE rowid <= (SELECT max(rowid) FROM removed) - ?1")?
+                    .execute([signed(REMOVED_SESSIONS)])?;
                 db.prepare_cached("DELETE FROM event WHERE session = ?1")?
                     .execute([key])?;
                 db.prepare_cached("DELETE FROM session WHERE key = ?1")?
@@ -195,7 +244,29 @@ pub(super) async fn write(
         .await
 }
 
+/// Deletes a session unread.
+pub(super) async fn remove(store: &Store, session: &str) -> Result<(), StoreError> {
+    let session = session.to_owned();
+    store
+        .write(Durability::Synced, move |db| {
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO removed(id, seq)
+                 SELECT id, coalesce((SELECT max(seq) FROM event WHERE session = key), 0) + 1 FROM session WHERE id = ?1",
+            )?
+            .execute([&session])?;
+            db.prepare_cached("DELETE FROM event WHERE session = (SELECT key FROM session WHERE id = ?1)")?
+                .execute([&session])?;
+            db.prepare_cached("DELETE FROM session WHERE id = ?1")?
+                .execute([&session])?;
+            Ok(())
+        })
+        .await
+}
+
 fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
+    // It was made once more, and its numbers go on.
+    db.prepare_cached("DELETE FROM removed WHERE id = ?1")?
+        .execute([&row.id])?;
     db.prepare_cached(
         "INSERT INTO session(id, backend, info, turn, asks, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, asks = ?5, activity = ?6 RETURNING key",

@@ -6,7 +6,7 @@ use crate::model::chat::{Event, SessionId, SessionInfo, Turn};
 use crate::store::{Store, StoreError};
 use crate::time::Millis;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -24,6 +24,8 @@ pub struct Listed {
 
 pub(super) struct List {
     rows: Mutex<HashMap<SessionId, Row>>,
+    /// Deleted, and not to come back by themselves.
+    removed: Mutex<HashSet<SessionId>>,
     shown: watch::Sender<Arc<Vec<Listed>>>,
 }
 
@@ -37,6 +39,7 @@ impl List {
         let shown = watch::Sender::new(Arc::new(sorted(&rows)));
         Ok(Self {
             rows: Mutex::new(rows),
+            removed: Mutex::new(disk::removed(store).await?),
             shown,
         })
     }
@@ -77,11 +80,26 @@ impl List {
                 return;
             }
         }
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&row.id);
         rows.insert(row.id.clone(), row);
         self.shown.send_replace(Arc::new(sorted(&rows)));
     }
 
+    pub(super) fn is_removed(&self, session: &str) -> bool {
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(session)
+    }
+
     pub(super) fn remove(&self, session: &str) {
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session.to_owned());
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         if rows.remove(session).is_some() {
             self.shown.send_replace(Arc::new(sorted(&rows)));

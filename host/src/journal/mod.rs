@@ -11,6 +11,9 @@
 //! **Revisions.** A backend counts the revisions of a part anew in each epoch. [`Journal::ingest`] lifts them above
 //! what the session has, doubled, so that the host's own corrections ([`reconcile`]) lie between two of the backend.
 //!
+//! **Deletion.** A session that was deleted leaves its id and its last number behind. Nothing that a backend still says of
+//! it, and nothing that was on its way, brings it back; only [`Journal::create`] does, and its numbers go on.
+//!
 //! **Memory.** The folded state of a session in use is held; otherwise it is folded again from its rows. If a write fails
 //! or is given up half way, the held state is thrown away and read again: the database is right.
 
@@ -20,7 +23,7 @@ pub mod reconcile;
 pub mod state;
 pub mod subscription;
 
-use crate::model::chat::{Epoch, Event, SessionEvent, SessionId, Snapshot};
+use crate::model::chat::{Epoch, Event, SessionId, SessionInfo, Snapshot};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
 use disk::Row;
@@ -153,6 +156,44 @@ impl Journal {
         self.write(&live, &mut held, events).await
     }
 
+    /// A session that was made just now; also one of the name of a deleted one.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn create(&self, info: SessionInfo) -> Result<Option<Appended>, StoreError> {
+        let live = self.live(&info.id);
+        let mut held = self.hold(&live).await?;
+        held.state.removed = false;
+        self.write(&live, &mut held, vec![Event::Session { info }]).await
+    }
+
+    /// Deletes a session, also one whose record cannot be read.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn remove(&self, session: &str) -> Result<(), StoreError> {
+        match self.append(session, vec![Event::SessionRemoved]).await {
+            Err(StoreError::Database(_)) => {
+                disk::remove(&self.inner.store, session).await?;
+                self.inner.list.remove(session);
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Whether it was deleted.
+    pub fn is_removed(&self, session: &str) -> bool {
+        self.inner.list.is_removed(session)
+    }
+
+    /// Sessions that somebody looks at now.
+    pub fn watched(&self) -> Vec<SessionId> {
+        let sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = sessions.values().filter(|live| live.tail.receiver_count() > 0);
+        watched.map(|live| live.id.clone()).collect()
+    }
+
     /// As [`Journal::append`], for events as they come from a backend.
     ///
     /// # Errors
@@ -169,25 +210,6 @@ impl Journal {
             }
         }
         self.write(&live, &mut held, events).await
-    }
-
-    /// As [`Journal::ingest`], for what came from the backend in one go: sessions are written at the same time, and
-    /// mostly in one commit.
-    ///
-    /// # Errors
-    /// As [`Journal::append`]; what belongs to other sessions may be written all the same.
-    pub async fn ingest_all(&self, events: Vec<SessionEvent>) -> Result<(), StoreError> {
-        let mut by_session: Vec<(SessionId, Vec<Event>)> = Vec::new();
-        for SessionEvent { session, event } in events {
-            match by_session.iter_mut().find(|(id, _)| *id == session) {
-                Some((_, events)) => events.push(event),
-                None => by_session.push((session, vec![event])),
-            }
-        }
-        let writes = by_session
-            .into_iter()
-            .map(|(id, events)| async move { self.ingest(&id, events).await.map(|_| ()) });
-        futures::future::join_all(writes).await.into_iter().collect()
     }
 
     /// Brings a session to what the backend says it is, keeping what only this journal has; see [`reconcile`].
@@ -288,6 +310,7 @@ impl Journal {
         if !held.loaded {
             let Folded { key, state, first } = disk::load(&self.inner.store, &live.id).await?;
             (held.key, held.state, held.first) = (key, state, first);
+            held.trimmed.clear();
             held.loaded = true;
             self.evict();
         }
@@ -329,11 +352,15 @@ impl Journal {
     }
 
     async fn write(&self, live: &Live, held: &mut Held, events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
+        if held.state.removed {
+            return Ok(None);
+        }
         let now = self.inner.clock.now();
         held.loaded = false; // until it is written: this future may be dropped while it waits
         let before = held.state.seq;
         let (mut entries, mut trims, mut listed) = (Vec::with_capacity(events.len()), Vec::new(), false);
-        for event in events {
+        for mut event in events {
+            held.state.complete(&mut event);
             let gone: Vec<String> = match &event {
                 Event::PartRemoved { part, .. } => vec![part.clone()],
                 Event::MessageRemoved { message } => held.state.part_ids(message),

@@ -1,7 +1,7 @@
 //! The fold: what a session is after a number of events. Pure; the page and programs can do the same.
 
 use super::Seq;
-use crate::model::chat::{Ask, Content, Event, Message, Part, Role, SessionInfo, Turn};
+use crate::model::chat::{Ask, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
 use serde::Serialize;
 
 /// Bytes that deltas can make of one part.
@@ -17,8 +17,8 @@ pub struct SessionState {
     /// Waiting for an answer.
     pub asks: Vec<Ask>,
     pub turn: Turn,
-    /// What went wrong in the last turn, apart from a message.
-    pub error: Option<String>,
+    /// What went wrong last, where no message says it.
+    pub error: Option<LastError>,
     pub removed: bool,
 }
 
@@ -79,10 +79,27 @@ impl SessionState {
                 let cleared = *turn == Turn::Running && self.error.take().is_some();
                 set(&mut self.turn, turn) || cleared
             }
-            Event::Error { message, text } => match message.as_ref().and_then(|id| self.message_mut(id)) {
-                Some(known) => replace(&mut known.message.error, Some(text)),
-                None => replace(&mut self.error, Some(text)),
-            },
+            Event::Error { message, text } => {
+                let said = self.says(text);
+                let about = message.as_ref().and_then(|id| self.message_mut(id));
+                if let Some(known) = about {
+                    return replace(&mut known.message.error, Some(text));
+                }
+                let trouble = LastError {
+                    text: text.clone(),
+                    message: message.clone(),
+                };
+                !said && replace(&mut self.error, Some(&trouble))
+            }
+        }
+    }
+
+    /// What an event leaves open and the session knows: a title, where the backend has none, is what people saw so far.
+    pub(super) fn complete(&self, event: &mut Event) {
+        if let (Event::Session { info }, Some(known)) = (event, &self.info)
+            && info.title.is_empty()
+        {
+            info.title.clone_from(&known.title);
         }
     }
 
@@ -114,7 +131,22 @@ impl SessionState {
             .unwrap_or_default()
     }
 
+    /// Whether the last answer says this itself.
+    fn says(&self, text: &str) -> bool {
+        let answer = self
+            .messages
+            .iter()
+            .rev()
+            .map(|m| &m.message)
+            .find(|m| m.role == Role::Assistant);
+        answer.is_some_and(|answer| answer.error.as_deref() == Some(text))
+    }
+
     fn put_message(&mut self, message: &Message) -> bool {
+        // Backends say it twice: once of the session, once of the message.
+        if message.error.is_some() && message.error == self.error.as_ref().map(|error| error.text.clone()) {
+            self.error = None;
+        }
         let mut parts = Vec::new();
         if let Some(at) = self.messages.iter().rposition(|m| m.message.id == message.id)
             && let Some(known) = self.messages.get_mut(at)
@@ -153,6 +185,7 @@ impl SessionState {
                 model: None,
                 client_id: None,
                 interrupted: false,
+                waiting: None,
             };
             self.insert(MessageState {
                 message,

@@ -174,7 +174,7 @@ impl Subscription {
             Some(entries) if complete(self.last, &entries) => self.ready = entries.into(),
             Some(_) => {
                 let state = self.journal.state(&self.session).await?;
-                self.removed = state.seq <= self.last; // it was deleted just now
+                self.removed = state.removed || state.seq <= self.last; // it was deleted just now
                 self.last = self.last.max(state.seq);
                 self.first = Some(Box::new(state)).filter(|_| !self.removed);
             }

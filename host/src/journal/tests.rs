@@ -31,6 +31,7 @@ fn message(id: &str, role: Role, created_at: u64) -> Message {
         model: None,
         client_id: None,
         interrupted: false,
+        waiting: None,
     }
 }
 
@@ -498,7 +499,12 @@ async fn deleting_a_session_reaches_the_journal() {
     assert_eq!(far_behind.next().await, Err(Ended::Removed));
     assert_eq!(rows(&journal).await, 0);
     assert!(list.borrow().is_empty());
-    assert_eq!(journal.state("s").await.unwrap(), SessionState::default());
+    let gone = SessionState {
+        seq: 3,
+        removed: true,
+        ..SessionState::default()
+    };
+    assert_eq!(journal.state("s").await.unwrap(), gone);
 }
 
 #[tokio::test]
@@ -566,4 +572,131 @@ async fn sessions_out_of_use_leave_the_memory_and_come_back() {
     journal.ingest("s1", vec![delta("p", "m", 2, "y")]).await.unwrap();
     let state = journal.state("s1").await.unwrap();
     assert_eq!(state.messages[0].parts[0].content, Content::Text { text: "xy".into() });
+}
+
+#[tokio::test]
+async fn a_deleted_session_is_not_brought_back_and_its_numbers_go_on_when_it_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    journal.create(info("s", 1)).await.unwrap();
+    journal
+        .append("s", vec![msg(message("m", Role::User, 2))])
+        .await
+        .unwrap();
+    let last = journal.state("s").await.unwrap().seq;
+    journal.remove("s").await.unwrap();
+    assert!(journal.is_removed("s"));
+    let late = |journal: Journal| async move {
+        let events = || vec![Event::Session { info: info("s", 3) }, msg(message("n", Role::User, 4))];
+        assert_eq!(journal.ingest("s", events()).await.unwrap(), None);
+        assert_eq!(journal.append("s", events()).await.unwrap(), None);
+        assert_eq!(
+            journal.reconcile(snapshot(Vec::new(), Turn::Running)).await.unwrap(),
+            None
+        );
+        assert!(journal.subscribe_list().borrow().is_empty());
+    };
+    late(journal.clone()).await;
+    // Also for the next run of the host.
+    drop(journal);
+    let journal = self::journal(dir.path()).await;
+    assert!(journal.is_removed("s"));
+    late(journal.clone()).await;
+    let made = journal.create(info("s", 5)).await.unwrap().unwrap();
+    assert!(made.first > last + 1, "{made:?} after {last}");
+    assert!(!journal.is_removed("s") && journal.subscribe_list().borrow().len() == 1);
+    journal
+        .append("s", vec![msg(message("o", Role::User, 6))])
+        .await
+        .unwrap();
+    drop(journal);
+    let journal = self::journal(dir.path()).await;
+    let state = journal.state("s").await.unwrap();
+    assert_eq!((state.removed, state.messages.len()), (false, 1));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_costs_its_session_which_can_still_be_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    for id in ["bad", "good"] {
+        journal.create(info(id, 1)).await.unwrap();
+        journal
+            .append(id, vec![msg(message("m", Role::User, 2))])
+            .await
+            .unwrap();
+    }
+    let spoil = |db: &rusqlite::Connection| {
+        db.execute("UPDATE event SET body = '{\"type\":\"of_tomorrow\"}' WHERE session = (SELECT key FROM session WHERE id = 'bad')", [])?;
+        db.execute("UPDATE session SET info = '{}', turn = '{}' WHERE id = 'bad'", [])
+    };
+    journal
+        .inner
+        .store
+        .write(crate::store::Durability::Synced, spoil)
+        .await
+        .unwrap();
+    drop(journal);
+    let journal = self::journal(dir.path()).await;
+    assert_eq!(journal.subscribe_list().borrow().len(), 2, "it is listed");
+    let error = journal.state("bad").await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Database(why) if why.contains("bad")),
+        "{error}"
+    );
+    assert_eq!(journal.state("good").await.unwrap().messages.len(), 1);
+    journal.remove("bad").await.unwrap();
+    assert!(journal.is_removed("bad") && journal.subscribe_list().borrow().len() == 1);
+    assert_eq!(
+        journal
+            .append("bad", vec![Event::Turn { turn: Turn::Running }])
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+#[test]
+fn an_error_is_kept_until_the_next_turn_and_said_once() {
+    let said = |text: &str| Event::Error {
+        message: None,
+        text: text.into(),
+    };
+    let mut state = SessionState::default();
+    assert!(state.apply(&said("no such model")));
+    state.apply(&Event::Turn { turn: Turn::Idle });
+    assert_eq!(state.error.as_ref().unwrap().text, "no such model");
+    state.apply(&Event::Turn { turn: Turn::Running });
+    assert_eq!(state.error, None);
+    // The session says it, then the message; or the other way round.
+    let failed = |id: &str| {
+        msg(Message {
+            error: Some("wrong key".into()),
+            ..message(id, Role::Assistant, 1)
+        })
+    };
+    state.apply(&said("wrong key"));
+    state.apply(&failed("a"));
+    assert_eq!(state.error, None);
+    assert!(!state.apply(&said("wrong key")));
+    assert_eq!(state.error, None);
+}
+
+#[tokio::test]
+async fn a_backend_without_a_title_does_not_take_away_the_one_that_people_saw() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path()).await;
+    journal.create(info("s", 1)).await.unwrap();
+    let nameless = SessionInfo {
+        title: String::new(),
+        ..info("s", 1)
+    };
+    assert_eq!(
+        journal
+            .ingest("s", vec![Event::Session { info: nameless }])
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(journal.state("s").await.unwrap().info.unwrap().title, "A session");
 }

@@ -1,19 +1,22 @@
 //! The log in a file: JSON, a line for each event, whatever stderr shows, so that it can be read back by level and
 //! plugin. `nexus.log` is the present file, `nexus.log.1` the newest of the older ones.
 //!
-//! The writer is our own. A crate for this hands lines to a thread, which loses those that are queued when the process is
-//! killed, rotates by time alone and leaves the mode to the umask. Here a line is with the operating system before the
-//! event returns: `kill -9` loses none, and a rotation happens between two lines.
+//! The writer is our own: crates for this rotate by time alone and leave the mode to the umask. Here a rotation happens
+//! between two lines. A thread of its own writes ([`Background`]), so that a disk that stalls stalls nothing else; what
+//! waits for it when the process is killed is lost.
 
+mod background;
 mod reader;
 mod recent;
 mod tail;
 mod writer;
 
+pub use background::{Background, Missing};
 pub use reader::{Filter, Line, last, plain};
 pub use recent::recent;
 pub use tail::Tail;
-pub use writer::Writer;
+pub use writer::{Writer, missing};
+pub(crate) use writer::{ends_with_a_line, open, private, private_folder};
 
 use crate::config::file::open_at_once;
 use std::borrow::Cow;

@@ -110,13 +110,7 @@ impl Writer {
             state.torn = false;
         }
         if state.lost > 0 {
-            let note = serde_json::json!({
-                "timestamp": jiff::Timestamp::now().to_string(),
-                "level": "WARN",
-                "fields": { "message": format!("{} lines before this one could not be written into the log", state.lost) },
-                "target": module_path!(),
-            });
-            state.file.write_all(format!("{note}\n").as_bytes())?;
+            state.file.write_all(missing(state.lost).as_bytes())?;
             state.lost = 0;
         }
         state.file.write_all(line)
@@ -152,7 +146,27 @@ impl io::Write for &Writer {
     }
 }
 
-fn private_folder(folder: &Path) -> io::Result<()> {
+impl io::Write for Writer {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        (&*self).write(line)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A line of the log in place of those that were dropped.
+pub fn missing(many: u64) -> String {
+    let note = serde_json::json!({
+        "timestamp": jiff::Timestamp::now().to_string(),
+        "level": "WARN",
+        "fields": { "message": format!("{many} lines before this one could not be written into the log") },
+        "target": module_path!(),
+    });
+    format!("{note}\n")
+}
+
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -160,7 +174,7 @@ fn private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
@@ -172,7 +186,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = private().open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -202,7 +216,7 @@ fn lock(path: &Path) -> Result<File, String> {
 }
 
 /// A machine that lost its power may have cut the last line.
-fn ends_with_a_line(mut file: &File) -> io::Result<bool> {
+pub(crate) fn ends_with_a_line(mut file: &File) -> io::Result<bool> {
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(true);
     }

@@ -57,6 +57,29 @@ pub struct Message {
     /// The backend died while this message was being written; it can be continued.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// A prompt that the backend was not given yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+}
+
+/// What a prompt that the host keeps waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "snake_case")]
+pub enum Waiting {
+    /// The backend, which is asked to take it just now.
+    Backend,
+    /// The end of the turn that runs; it is sent then. It can be taken back.
+    Turn,
+    /// Its owner, who sends it or takes it back; why it was not sent.
+    Owner { reason: String },
+}
+
+/// What went wrong in a session, and the message it was about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,9 @@ use std::process::ExitCode;
 
 /// The hidden first argument.
 pub const ARGUMENT: &str = "__keeper";
+/// The second one, of a guardian.
+#[cfg(target_os = "linux")]
+pub(super) const GUARDIAN: &str = "--guardian";
 
 /// Runs a keeper or guardian where the arguments (the program's name first) ask for one; `main` calls this before
 /// anything else, above all before there is a second thread.
@@ -23,7 +26,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         #[cfg(target_os = "linux")]
         ["--control", fd] => linux::main(fd),
         #[cfg(target_os = "linux")]
-        ["--guardian", marker] => super::guardian::main(marker),
+        [GUARDIAN, marker] => super::guardian::main(marker),
         _ => ExitCode::from(2),
     })
 }

@@ -15,6 +15,7 @@
 mod bounds;
 #[cfg(target_os = "linux")]
 mod child;
+pub mod descent;
 #[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]
@@ -47,8 +48,6 @@ mod tree;
 mod usage;
 
 pub use refusing::Refusing;
-#[cfg(target_os = "linux")]
-pub(crate) use tree::{Parent, parent};
 
 use crate::time::Clock;
 use std::path::PathBuf;
@@ -112,6 +111,16 @@ const OF_THE_SERVICE_MANAGER: [&str; 4] = [
 /// Whether an environment variable is for this process and none of its children.
 pub fn is_our_own(variable: &str) -> bool {
     OWN.iter().any(|own| variable.starts_with(own)) || OF_THE_SERVICE_MANAGER.contains(&variable)
+}
+
+/// Keeps the memory and the environment of this process, with the secrets in them, from other programs of the same user:
+/// `/proc/PID/environ`, `/proc/PID/mem` and debuggers. Programs that it starts are not concerned: an exec undoes it for
+/// them, and those that hold no secret of the host (keepers start with an empty environment) need none of it. What may
+/// act as root is not held by it.
+pub fn hide_from_other_programs() {
+    #[cfg(target_os = "linux")]
+    // Where the system refuses it, everything else works.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Orphans of this process's descendants become its own children instead of init's. Process-wide.

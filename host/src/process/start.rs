@@ -410,7 +410,7 @@ pub(super) fn guardian(options: &TableOptions) -> io::Result<(Known, UnixStream)
     let (ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(&options.keeper_exe);
     command
-        .args([keeper::ARGUMENT, "--guardian", &options.marker])
+        .args([keeper::ARGUMENT, keeper::GUARDIAN, &options.marker])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))

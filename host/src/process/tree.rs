@@ -32,7 +32,7 @@ pub(super) fn read(pid: i32) -> Option<Entry> {
 
 /// Who started a process, as far as this one may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parent {
+pub(super) enum Parent {
     Known(u32),
     /// It lives, and is another user's: `/proc` can be mounted so that it shows one's own processes only (`hidepid`, and
     /// `ProtectProc=invisible` of systemd).
@@ -40,7 +40,7 @@ pub(crate) enum Parent {
     Gone,
 }
 
-pub(crate) fn parent(pid: u32) -> Parent {
+pub(super) fn parent(pid: u32) -> Parent {
     let Ok(number) = i32::try_from(pid) else {
         return Parent::Gone;
     };
@@ -109,9 +109,18 @@ pub(super) fn marker(pid: i32) -> Option<String> {
     })
 }
 
+/// A keeper or a guardian.
 pub(super) fn is_keeper(pid: i32) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline"))
-        .is_ok_and(|line| line.split(|b| *b == 0).nth(1) == Some(super::keeper::ARGUMENT.as_bytes()))
+    argument(pid, 1).as_deref() == Some(super::keeper::ARGUMENT.as_bytes())
+}
+
+pub(super) fn is_guardian(pid: i32) -> bool {
+    is_keeper(pid) && argument(pid, 2).as_deref() == Some(super::keeper::GUARDIAN.as_bytes())
+}
+
+fn argument(pid: i32, number: usize) -> Option<Vec<u8>> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    line.split(|b| *b == 0).nth(number).map(<[u8]>::to_vec)
 }
 
 #[cfg(test)]

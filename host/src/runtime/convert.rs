@@ -68,6 +68,7 @@ fn message(m: wit::Message) -> chat::Message {
         model: m.model.map(clip::title),
         client_id: m.client_id,
         interrupted: false,
+        waiting: None,
     }
 }
 

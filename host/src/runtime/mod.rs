@@ -34,6 +34,7 @@ pub use cache::{CacheState, cache_state};
 pub use component::{Inspection, LoadError, inspect};
 
 use crate::capabilities::log::LogSink;
+use crate::capabilities::mask::Mask;
 use crate::capabilities::{Allowance, Context, Counters, CpuShare, Gate, GeneratedSecrets, Ports, Requests};
 use crate::config::file;
 use crate::config::resolved::{Plugin, Source};
@@ -292,7 +293,8 @@ impl Runtime {
             Arc::clone(clock),
             plugin.limits.log_lines,
             Arc::clone(&counters),
-        );
+        )
+        .hiding(Mask::of(&plugin.grants.secrets, &self.ports.generated, &plugin.name));
         let requests = Requests::of(loaded.manifest(), &plugin.config);
         let gate = Gate::new(plugin, requests, &self.data_dir).counting(Arc::clone(&counters));
         let gate = Arc::new(gate);

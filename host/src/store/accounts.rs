@@ -1,6 +1,7 @@
 //! Users, and which plugin's subject is which user. They belong to the host: swapping the auth plugin changes neither
 //! who exists nor whether set-up is open.
 
+use super::logins::LoginId;
 use super::{Durability, Store, StoreError, settings, signed, unsigned};
 use crate::time::Millis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -22,6 +23,13 @@ pub enum Taken {
     Account,
     /// A user exists or existed, and this was the set-up of the first one.
     SetUp,
+}
+
+/// What ended with a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    pub logins: Vec<LoginId>,
+    pub devices: usize,
 }
 
 /// Set for ever by the first user.
@@ -83,6 +91,32 @@ impl Store {
                 account,
                 created_at: now,
             }))
+        })
+        .await
+    }
+
+    /// Ends a user, with identities, logins, devices and counters of wrong attempts. None: it is the last one, and `force`
+    /// was not given.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn remove_user(&self, user: UserId, force: bool) -> Result<Option<Gone>, StoreError> {
+        self.write(Durability::Synced, move |db| {
+            let others: i64 = db.query_row("SELECT count(*) FROM user WHERE id <> ?1", [user], |row| row.get(0))?;
+            if others == 0 && !force {
+                return Ok(None);
+            }
+            let logins = db
+                .prepare_cached("DELETE FROM login WHERE user = ?1 RETURNING id")?
+                .query_map([user], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let devices = db.execute("DELETE FROM device WHERE user = ?1", [user])?;
+            db.execute(
+                "DELETE FROM lockout WHERE account = (SELECT account FROM user WHERE id = ?1)",
+                [user],
+            )?;
+            db.execute("DELETE FROM user WHERE id = ?1", [user])?;
+            Ok(Some(Gone { logins, devices }))
         })
         .await
     }

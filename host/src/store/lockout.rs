@@ -105,6 +105,22 @@ impl Store {
         .await
     }
 
+    /// Until when this counter is locked. Looks, and writes nothing.
+    ///
+    /// # Errors
+    /// Where the database cannot be read; then nothing may be checked.
+    pub async fn counter_locked(&self, key: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |db| {
+            let until: Option<i64> = db
+                .prepare_cached("SELECT until FROM lockout WHERE key = ?1 AND until > ?2")?
+                .query_row(params![key, signed(now)], |row| row.get(0))
+                .optional()?;
+            Ok(until.map(unsigned))
+        })
+        .await
+    }
+
     /// Until when the account is locked for strangers or for one of its devices, whichever is later.
     ///
     /// # Errors

@@ -21,10 +21,28 @@ pub struct Login {
     pub peer: String,
     /// The browser, as it calls itself.
     pub agent: String,
+    /// Where it was made, and is good; empty: before that was kept.
+    pub place: String,
+    /// The known device it was made from; empty: before that was kept.
+    pub device: String,
+}
+
+/// A browser that somebody logged in from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Names it in lists; its cookie is signed.
+    pub id: String,
+    pub user: User,
+    pub created_at: Millis,
+    /// Of the last login.
+    pub used_at: Millis,
+    pub place: String,
+    pub peer: String,
+    pub agent: String,
 }
 
 const SELECT: &str =
-    "SELECT login.id, user.id, account, user.created_at, login.created_at, used_at, checked_at, peer, agent
+    "SELECT login.id, user.id, account, user.created_at, login.created_at, used_at, checked_at, peer, agent, place, device
      FROM login JOIN user ON user.id = login.user";
 
 fn login(row: &Row<'_>) -> rusqlite::Result<Login> {
@@ -40,10 +58,12 @@ fn login(row: &Row<'_>) -> rusqlite::Result<Login> {
         checked_at: unsigned(row.get(6)?),
         peer: row.get(7)?,
         agent: row.get(8)?,
+        place: row.get(9)?,
+        device: row.get(10)?,
     })
 }
 
-/// Which logins of a user are meant.
+/// Which logins, or devices, of a user are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
     One(LoginId),
@@ -51,12 +71,19 @@ pub enum Which {
     All,
 }
 
+impl Which {
+    /// The only one, and the one that is spared.
+    fn split(&self) -> (Option<&LoginId>, Option<&LoginId>) {
+        match self {
+            Self::One(id) => (Some(id), None),
+            Self::AllBut(id) => (None, Some(id)),
+            Self::All => (None, None),
+        }
+    }
+}
+
 fn remove(db: &Connection, user: UserId, which: &Which) -> rusqlite::Result<Vec<LoginId>> {
-    let (only, but) = match which {
-        Which::One(id) => (Some(id), None),
-        Which::AllBut(id) => (None, Some(id)),
-        Which::All => (None, None),
-    };
+    let (only, but) = which.split();
     db.prepare_cached(
         "DELETE FROM login WHERE user = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR id <> ?3) RETURNING id",
     )?
@@ -70,7 +97,8 @@ impl Store {
     pub async fn add_login(&self, hash: TokenHash, new: Login) -> Result<(), StoreError> {
         self.write(Durability::Synced, move |db| {
             db.execute(
-                "INSERT INTO login(hash, id, user, created_at, used_at, checked_at, peer, agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO login(hash, id, user, created_at, used_at, checked_at, peer, agent, place, device)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     hash,
                     new.id,
@@ -79,7 +107,9 @@ impl Store {
                     signed(new.used_at),
                     signed(new.checked_at),
                     new.peer,
-                    new.agent
+                    new.agent,
+                    new.place,
+                    new.device
                 ],
             )
             .map(|_| ())
@@ -172,19 +202,111 @@ impl Store {
         .await
     }
 
-    /// Makes the device known to be `user`'s, or known again.
+    /// Makes the device known to be its user's, or known again.
     ///
     /// # Errors
     /// Where the database cannot be written.
-    pub async fn know_device(&self, id: &str, user: UserId, now: Millis) -> Result<(), StoreError> {
-        let id = id.to_owned();
+    pub async fn know_device(&self, device: Device) -> Result<(), StoreError> {
         self.write(Durability::Synced, move |db| {
             db.execute(
-                "INSERT INTO device(id, user, created_at, used_at) VALUES (?1, ?2, ?3, ?3)
-                 ON CONFLICT(id) DO UPDATE SET used_at = ?3 WHERE user = ?2",
-                params![id, user, signed(now)],
+                "INSERT INTO device(id, user, created_at, used_at, place, peer, agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT(id) DO UPDATE SET used_at = ?4, place = ?5, peer = ?6, agent = ?7 WHERE user = ?2",
+                params![
+                    device.id,
+                    device.user.id,
+                    signed(device.created_at),
+                    signed(device.used_at),
+                    device.place,
+                    device.peer,
+                    device.agent
+                ],
             )
             .map(|_| ())
+        })
+        .await
+    }
+
+    /// All of all users, the most recently used first.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn all_logins(&self) -> Result<Vec<Login>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(&format!("{SELECT} ORDER BY used_at DESC, login.id"))?
+                .query_map([], login)?
+                .collect()
+        })
+        .await
+    }
+
+    /// Those that were made from this device; which ones were there to remove.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn remove_logins_of_device(&self, device: &str) -> Result<Vec<LoginId>, StoreError> {
+        let device = device.to_owned();
+        self.write(Durability::Synced, move |db| {
+            db.prepare_cached("DELETE FROM login WHERE device = ?1 RETURNING id")?
+                .query_map([device], |row| row.get(0))?
+                .collect()
+        })
+        .await
+    }
+
+    /// All of all users, the most recently used first.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn devices(&self) -> Result<Vec<Device>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT device.id, user.id, account, user.created_at, device.created_at, used_at, place, peer, agent
+                 FROM device JOIN user ON user.id = device.user ORDER BY used_at DESC, device.id",
+            )?
+            .query_map([], |row| {
+                Ok(Device {
+                    id: row.get(0)?,
+                    user: User {
+                        id: row.get(1)?,
+                        account: row.get(2)?,
+                        created_at: unsigned(row.get(3)?),
+                    },
+                    created_at: unsigned(row.get(4)?),
+                    used_at: unsigned(row.get(5)?),
+                    place: row.get(6)?,
+                    peer: row.get(7)?,
+                    agent: row.get(8)?,
+                })
+            })?
+            .collect()
+        })
+        .await
+    }
+
+    /// They count as strangers from now on.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn forget_devices(&self, user: UserId, which: Which) -> Result<(), StoreError> {
+        self.write(Durability::Synced, move |db| {
+            let (only, but) = which.split();
+            db.prepare_cached(
+                "DELETE FROM device WHERE user = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR id <> ?3)",
+            )?
+            .execute(params![user, only, but])
+            .map(|_| ())
+        })
+        .await
+    }
+
+    /// Those that nobody logged in from since `before`: their cookies are worth nothing any more.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn expire_devices(&self, before: Millis) -> Result<(), StoreError> {
+        self.write(Durability::Process, move |db| {
+            db.execute("DELETE FROM device WHERE used_at < ?1", [signed(before)])
+                .map(|_| ())
         })
         .await
     }

@@ -29,6 +29,14 @@ const STEPS: &[&str] = &[
     // 2
     "CREATE TABLE activity(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, subject TEXT NOT NULL, tone TEXT NOT NULL,
         text TEXT NOT NULL) STRICT;",
+    // 3
+    "ALTER TABLE login ADD COLUMN place TEXT NOT NULL DEFAULT '';
+     ALTER TABLE login ADD COLUMN device TEXT NOT NULL DEFAULT '';
+     ALTER TABLE device ADD COLUMN place TEXT NOT NULL DEFAULT '';
+     ALTER TABLE device ADD COLUMN peer TEXT NOT NULL DEFAULT '';
+     ALTER TABLE device ADD COLUMN agent TEXT NOT NULL DEFAULT '';",
+    // 4: sessions that were deleted, and the last number of each.
+    "CREATE TABLE removed(id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;",
 ];
 
 /// The newest schema that this nexus knows.

@@ -16,7 +16,7 @@ struct Asset {
 }
 
 const JS: &str = "text/javascript; charset=utf-8";
-const FILES: [Asset; 10] = [
+const FILES: [Asset; 11] = [
     Asset {
         name: "nexus.css",
         mime: "text/css; charset=utf-8",
@@ -31,6 +31,11 @@ const FILES: [Asset; 10] = [
         name: "live.js",
         mime: JS,
         body: include_str!("assets/live.js"),
+    },
+    Asset {
+        name: "prompts.js",
+        mime: JS,
+        body: include_str!("assets/prompts.js"),
     },
     Asset {
         name: "chat.js",

@@ -1,6 +1,7 @@
 //! What holds for every request, before any handler: the Host check, the Origin check, and the headers that keep a
 //! browser from doing more than the page needs.
 
+use super::ingress::Place;
 use super::{Connection, Site, api, refusal};
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -16,10 +17,12 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
 
 /// Checks Host and Origin, puts the [`Site`] into the request, and sets the headers of the answer.
 pub(super) async fn guard(mut request: Request, next: Next) -> Response {
-    let mut response = match check(&request) {
+    let (mut secure_tunnel, checked) = (false, check(&request));
+    let mut response = match checked {
         Ok(site) => match elsewhere(&request) {
             Some(redirect) => redirect.into_response(),
             None => {
+                secure_tunnel = site.secure && matches!(site.place, Place::Tunnel(_));
                 request.extensions_mut().insert(site);
                 next.run(request).await
             }
@@ -28,6 +31,11 @@ pub(super) async fn guard(mut request: Request, next: Next) -> Response {
         Err(refusal) => refusal.into_response(),
     };
     harden(response.headers_mut());
+    if secure_tunnel {
+        // A name of the operator's own (`public_url`) is the operator's to promise this for.
+        let always = HeaderValue::from_static("max-age=15552000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, always);
+    }
     response
 }
 

@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
@@ -95,6 +96,7 @@ fn site(parts: &Parts) -> Result<Site, StatusCode> {
 pub(super) struct MaybeLogin {
     pub login: Option<Login>,
     pub site: Site,
+    pub peer: IpAddr,
 }
 
 impl FromRequestParts<WebState> for MaybeLogin {
@@ -111,7 +113,46 @@ impl FromRequestParts<WebState> for MaybeLogin {
                 .map_err(|error| pages::failure(&error))?,
             _ => None,
         };
-        Ok(Self { login, site })
+        let connection = parts.extensions.get::<Connection>();
+        let peer = connection.map(|connection| connection.client_address(&parts.headers));
+        let peer = peer.ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+        Ok(Self { login, site, peer })
+    }
+}
+
+/// Who did something, for the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Who {
+    pub account: String,
+    pub place: String,
+    pub peer: String,
+}
+
+impl Who {
+    fn of(login: &Login, site: &Site, peer: IpAddr) -> Self {
+        Self {
+            account: login.account.clone(),
+            place: site.place.to_string(),
+            peer: peer.to_string(),
+        }
+    }
+    /// By the control socket: whoever can open it, and is not of the agent.
+    pub(super) fn operator() -> Self {
+        Self {
+            account: "(operator)".to_owned(),
+            place: "control socket".to_owned(),
+            peer: String::new(),
+        }
+    }
+    /// What changes the host itself.
+    pub(super) fn orders(&self, what: &str, plugin: &str, result: &str) {
+        tracing::info!(target: "audit", event = "order", account = self.account, what, plugin, place = self.place, peer = self.peer, result);
+    }
+}
+
+impl MaybeLogin {
+    pub(super) fn who(&self) -> Option<Who> {
+        self.login.as_ref().map(|login| Who::of(login, &self.site, self.peer))
     }
 }
 
@@ -119,14 +160,21 @@ impl FromRequestParts<WebState> for MaybeLogin {
 pub(super) struct LoggedIn {
     pub login: Login,
     pub site: Site,
+    pub peer: IpAddr,
+}
+
+impl LoggedIn {
+    pub(super) fn who(&self) -> Who {
+        Who::of(&self.login, &self.site, self.peer)
+    }
 }
 
 impl FromRequestParts<WebState> for LoggedIn {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
-        let MaybeLogin { login, site } = MaybeLogin::from_request_parts(parts, state).await?;
+        let MaybeLogin { login, site, peer } = MaybeLogin::from_request_parts(parts, state).await?;
         match login {
-            Some(login) => Ok(Self { login, site }),
+            Some(login) => Ok(Self { login, site, peer }),
             None if parts.method == Method::GET => Err(pages::login::redirect_to(parts.uri.path())),
             None => Err(Redirect::to("/login").into_response()),
         }
@@ -268,11 +316,15 @@ impl FromRequest<WebState> for OwnerForm {
     type Rejection = Response;
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let LoggedIn { login, site } = LoggedIn::from_request_parts(&mut parts, state).await?;
+        let owner = LoggedIn::from_request_parts(&mut parts, state).await?;
+        let (who, path) = (owner.who(), parts.uri.path().to_owned());
+        let LoggedIn { login, site, .. } = owner;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
         if !fields.csrf_is(&login.csrf) {
             return Err(pages::message(StatusCode::FORBIDDEN, "Out of date", STALE));
         }
+        // One place for all forms of an owner.
+        who.orders(&path, fields.get("plugin"), "");
         Ok(Self { login, site, fields })
     }
 }

@@ -5,8 +5,12 @@
 use crate::services::tunnel::{Leaving, Proof};
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +48,58 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Cancelled when the listener shuts down; live sockets close then.
     pub closing: CancellationToken,
+    /// Bytes that the system has taken for the client so far.
+    taken: Arc<AtomicU64>,
+}
+
+/// A connection's stream, which counts what is taken of it.
+pub(super) struct Counting<S> {
+    stream: S,
+    taken: Arc<AtomicU64>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counting<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Counting<S> {
+    fn count(&self, written: Poll<std::io::Result<usize>>) -> Poll<std::io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.taken
+                .fetch_add(u64::try_from(*bytes).unwrap_or(0), Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.count(written)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.count(written)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 /// What a request's Host header means at its ingress; present only where it was allowed.
@@ -121,11 +177,27 @@ impl Authority {
 
 impl Connection {
     pub fn new(ingress: Ingress, peer: SocketAddr) -> Self {
+        Self::accepted(Arc::new(ingress), peer, CancellationToken::new())
+    }
+
+    pub(super) fn accepted(ingress: Arc<Ingress>, peer: SocketAddr, closing: CancellationToken) -> Self {
         Self {
-            ingress: Arc::new(ingress),
+            ingress,
             peer,
-            closing: CancellationToken::new(),
+            closing,
+            taken: Arc::default(),
         }
+    }
+
+    /// The stream that this connection is, counted.
+    pub(super) fn counting<S>(&self, stream: S) -> Counting<S> {
+        let taken = Arc::clone(&self.taken);
+        Counting { stream, taken }
+    }
+
+    /// Bytes that the system has taken for the client so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// The site, if this listener answers to `host`. Anything else is another page's try to reach a private

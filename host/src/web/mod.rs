@@ -16,6 +16,7 @@
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
 //! the whole client is small enough to read.
 
+mod answers;
 mod api;
 mod assets;
 #[cfg(unix)]
@@ -32,6 +33,7 @@ pub mod port;
 mod probe;
 mod refusal;
 mod serve;
+mod slots;
 pub mod starting;
 
 pub use ingress::{Connection, Ingress, Site};
@@ -91,6 +93,7 @@ pub fn router(state: WebState) -> Router {
         .route("/login", get(pages::login::page).post(pages::login::submit))
         .route("/logout", post(pages::account::logout))
         .route("/account", get(pages::account::page).post(pages::account::change))
+        .route("/account/access", get(pages::access::page).post(pages::access::end))
         .route("/account/logout-others", post(pages::account::logout_others))
         .route("/status", get(pages::status::page))
         .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))

@@ -2,12 +2,13 @@
 //! tested against fakes and the services know nothing of HTTP.
 
 use crate::model::activity::Note;
-use crate::model::chat::{Admission, Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
+use crate::model::chat::{Admission, Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use crate::model::log::{About, LogLine};
 pub use crate::model::reload::Pending;
 use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
 use crate::runtime::port::auth::{Field, Input};
+pub use crate::services::auth::{Access, End};
 pub use crate::services::chat::Phase;
 pub use crate::services::tunnel::Swapped;
 use crate::time::Millis;
@@ -174,6 +175,10 @@ pub trait AuthApi: Send + Sync + 'static {
     fn change_fields(&self) -> Reply<'_, Vec<Field>>;
     /// Changes the credential and ends all other logins of this user.
     fn change<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, input: Input) -> Reply<'a, ChangeOutcome>;
+    /// All accounts, logins and known devices.
+    fn access(&self) -> Reply<'_, Access>;
+    /// Ends one of them, for somebody with a fresh login.
+    fn end<'a>(&'a self, visitor: &'a Visitor, login: &'a Login, what: &'a End) -> Reply<'a, ()>;
     /// Completes as soon as the login with this id is no longer valid (at once if it is not now).
     fn revoked(&self, login: &str) -> BoxFuture<'static, ()>;
 }
@@ -236,8 +241,8 @@ pub struct SessionState {
     pub messages: Vec<(Message, Vec<Part>)>,
     pub turn: Turn,
     pub asks: Vec<Ask>,
-    /// Older messages are left out.
-    pub truncated: bool,
+    /// What went wrong last, and still holds.
+    pub error: Option<LastError>,
 }
 
 /// What a subscription yields.
@@ -258,6 +263,8 @@ pub struct Prompt {
     pub text: String,
     /// The id of a consent that the owner gave just now.
     pub consent: Option<String>,
+    /// It does not wait for the turn that runs.
+    pub now: bool,
 }
 
 /// Conversations.
@@ -265,14 +272,21 @@ pub trait ChatApi: Send + Sync + 'static {
     fn backend(&self) -> watch::Receiver<Backend>;
     /// Root sessions, the most recently changed first.
     fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>>;
-    fn create(&self, title: Option<String>) -> Reply<'_, SessionInfo>;
+    /// Somebody opened a page: the backend's list is read again. Returns at once.
+    fn list_opened(&self);
+    /// Once for each `request`, however often it is asked for.
+    fn create<'a>(&'a self, title: Option<String>, request: Option<&'a str>) -> Reply<'a, SessionInfo>;
     fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()>;
     fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
     /// `from`: the last number that the client has; none: start with a `State`. The stream ends where the session
     /// is deleted, or where the subscriber is too slow for the service (it subscribes again).
     fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>>;
-    /// Runs to its end even if the caller goes away.
+    /// A session as it is now.
+    fn state<'a>(&'a self, session: &'a str) -> Reply<'a, SessionState>;
+    /// While a turn runs it is kept until its end. Runs to its end even if the caller goes away.
     fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission>;
+    /// Takes a prompt back that waits.
+    fn take_back<'a>(&'a self, session: &'a str, client_id: &'a str) -> Reply<'a, ()>;
     /// Goes on where an interrupted answer ended; twice for the same answer makes one turn.
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
@@ -285,6 +299,8 @@ pub trait ChatApi: Send + Sync + 'static {
     fn is_example(&self, _plugin: &str) -> bool {
         false
     }
+    /// What waits for this answer, if it still does.
+    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>>;
     /// Plugins that can be the backend.
     fn plugins(&self) -> Vec<String>;
     /// Stops the backend once turns that run had time to finish; returns when that is done.

@@ -3,8 +3,9 @@
 //! Not `axum::serve`: it has no limit for reading a header, so one slow client per file descriptor would be enough
 //! to stop the page.
 
+use super::slots::{Patient, Pulse, Slots};
 use super::{Connection, Ingress, WebState, router};
-use crate::limits::HTTP_READ;
+use crate::limits::{CONNECTIONS, HTTP_READ};
 use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use hyper::body::Incoming;
@@ -16,13 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-/// Connections of one listener that are not live sockets.
-const CONNECTIONS: usize = 512;
 const HEADER_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 64;
 /// For requests that run when the listener shuts down.
@@ -39,41 +37,41 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
 /// The same, for an `app` that is more than the page.
 pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Router, shutdown: CancellationToken) {
     let ingress = Arc::new(ingress);
-    let each = |stream: TcpStream, peer| {
-        let connection = Connection {
-            ingress: Arc::clone(&ingress),
-            peer,
-            closing: shutdown.child_token(),
-        };
-        // Streamed answers are small frames; waiting to fill a packet only adds delay.
-        let _ = stream.set_nodelay(true);
+    let each = |stream: Patient<TcpStream>, peer| {
+        let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token());
         one(stream, connection, app.clone())
     };
     accept(listener, CONNECTIONS, &shutdown, each).await;
 }
 
-/// Hands at most `connections` at a time to `each`, until `shutdown` is cancelled; then waits a few seconds for those that
-/// run.
+/// Hands at most `connections` at a time to `each` ([`super::slots`]), until `shutdown` is cancelled; then waits a few
+/// seconds for those that run.
 pub(super) async fn accept<F>(
     listener: TcpListener,
     connections: usize,
     shutdown: &CancellationToken,
-    each: impl Fn(TcpStream, SocketAddr) -> F,
+    each: impl Fn(Patient<TcpStream>, SocketAddr) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(connections));
+    let slots = Slots::new(connections);
     let tasks = TaskTracker::new();
     let accepting = async {
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                return;
-            };
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let served = each(stream, peer);
+                    let pulse = Pulse::new();
+                    let Some(slot) = slots.enter(peer, &pulse).await else {
+                        continue;
+                    };
+                    // Streamed answers are small frames; waiting to fill a packet only adds delay.
+                    let _ = stream.set_nodelay(true);
+                    let served = each(Patient::new(stream, pulse), peer);
                     tasks.spawn(async move {
-                        served.await;
+                        tokio::select! {
+                            () = served => {}
+                            () = slot.close.cancelled() => {}
+                        }
                         drop(slot);
                     });
                 }
@@ -97,15 +95,21 @@ pub(super) async fn accept<F>(
 
 /// One connection of the page, to its end.
 pub(super) async fn one(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stream: Patient<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     connection: Connection,
     app: axum::Router,
 ) {
-    let closing = connection.closing.clone();
+    let (closing, pulse) = (connection.closing.clone(), stream.pulse());
+    let stream = connection.counting(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());
-        app.clone().oneshot(request)
+        let (working, answer) = (pulse.work(), app.clone().oneshot(request));
+        async move {
+            let answer = answer.await;
+            drop(working);
+            answer
+        }
     });
     converse(stream, service, HEADER_BYTES, closing).await;
 }

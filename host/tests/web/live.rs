@@ -194,6 +194,7 @@ async fn prompts_are_answered_by_what_became_of_them() {
         client_id: id.into(),
         text: text.into(),
         consent: consent.map(str::to_owned),
+        now: false,
     };
     send(&mut socket, &prompt("a", "hi", None)).await;
     assert_eq!(
@@ -276,9 +277,230 @@ async fn strangers_and_nonsense_are_turned_away() {
     };
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     for nonsense in ["{}", "x", r#"{"type":"ping"}"#, r#"{"type":"hello","protocol":9}"#] {
+        // Before the first frame was read nothing is known of the page.
         let (new, _) = live.fakes.auth.login();
         let mut socket = live.connect(&format!("nexus-local={}", new.token)).await.unwrap();
         socket.send(Message::text(nonsense)).await.unwrap();
         assert_eq!(next(&mut socket).await, Err(close::PROTOCOL), "{nonsense}");
     }
+}
+
+/// Who allowed which command was written nowhere.
+#[tokio::test]
+async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let audit = nexus::audit::Audit::of_command(dir.path());
+    let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(audit));
+    let live = Live::start().await;
+    live.fakes.chat.add("ses_1", "one");
+    for id in ["ask_1", "ask_2"] {
+        let ask = serde_json::json!({
+            "id": id, "asked_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
+            "always": ["rm *"], "created_at": 1
+        });
+        let ask = serde_json::from_value(ask).unwrap();
+        live.fakes.chat.push("ses_1", Event::Asked { ask });
+    }
+    let (mut socket, _) = live.hello(Some("ses_1"), None).await;
+    let reply = Client::Reply {
+        request: "r".into(),
+        session: "ses_1".into(),
+        ask: "ask_1".into(),
+        answer: nexus::model::chat::Answer::Once,
+    };
+    send(&mut socket, &reply).await;
+    while !matches!(next(&mut socket).await.unwrap(), Server::Done { .. }) {}
+    let web = Web {
+        app: router(WebState::new(live.fakes.services(), Arc::new(SystemClock))),
+        fakes: live.fakes,
+        ingress: local(),
+    };
+    let (cookie, _) = web.cookie();
+    let request = Request::post("/api/v1/sessions/ses_1/asks/ask_2")
+        .header("host", HOST)
+        .header("origin", SITE)
+        .header("cookie", cookie)
+        .header("content-type", "application/json");
+    let answer = web
+        .send(request.body(Body::from(r#"{"type":"reject","message":"no"}"#)).unwrap())
+        .await;
+    assert_eq!(answer.status, 204, "{}", answer.text);
+    let [owners, _] = nexus::audit::paths(dir.path());
+    let text = std::fs::read_to_string(owners).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<_> = lines
+        .iter()
+        .map(|line| &line["fields"])
+        .filter(|fields| fields["event"] == "answer")
+        .collect();
+    assert_eq!(answers.len(), 2, "{text}");
+    for (fields, (given, detail)) in answers
+        .iter()
+        .zip([("once", "rm -rf ask_1"), ("reject", "rm -rf ask_2")])
+    {
+        assert_eq!(
+            (&fields["answer"], &fields["detail"]),
+            (&given.into(), &detail.into()),
+            "{fields}"
+        );
+        for (name, value) in [
+            ("account", "ada"),
+            ("place", "loopback"),
+            ("peer", "127.0.0.1"),
+            ("subject", "bash"),
+            ("result", "done"),
+        ] {
+            assert_eq!(fields[name], value, "{fields}");
+        }
+    }
+}
+
+/// A frame that cannot be read is answered, and what comes after it is read.
+#[tokio::test]
+async fn a_bad_frame_costs_itself_and_not_the_connection() {
+    let live = Live::start().await;
+    live.fakes.chat.add("s", "");
+    let (mut socket, _) = live.hello(None, None).await;
+    let half = r#"{"type":"prompt","session":"s","client_id":"half","text":"cut emoji \ud83d"}"#;
+    socket.send(Message::text(half)).await.unwrap();
+    assert_eq!(
+        chat(&mut socket).await,
+        Server::Admitted {
+            client_id: "half".into(),
+            duplicate: false
+        }
+    );
+    assert_eq!(live.fakes.chat.prompts.lock().unwrap()[0].1.text, "cut emoji \u{fffd}");
+    socket
+        .send(Message::text(r#"{"type":"prompt","client_id":"bad","text":7}"#))
+        .await
+        .unwrap();
+    assert!(matches!(chat(&mut socket).await, Server::Refused { client_id, .. } if client_id == "bad"));
+    socket
+        .send(Message::text(r#"{"type":"of-tomorrow","request":"r"}"#))
+        .await
+        .unwrap();
+    assert!(matches!(chat(&mut socket).await, Server::Failed { request, .. } if request == "r"));
+    for nonsense in [
+        Message::text("nonsense"),
+        Message::text(r#"{"type":"of-tomorrow"}"#),
+        Message::binary(vec![0, 159]),
+    ] {
+        socket.send(nonsense).await.unwrap();
+        assert!(matches!(chat(&mut socket).await, Server::Invalid { .. }));
+    }
+    send(
+        &mut socket,
+        &Client::Hello {
+            protocol: 1,
+            session: None,
+            from: None,
+            status: false,
+        },
+    )
+    .await;
+    assert!(matches!(chat(&mut socket).await, Server::Invalid { .. }));
+    // More at once than is worked on: none is lost, and nobody is turned away.
+    for n in 0..200 {
+        let prompt = serde_json::json!({"type": "prompt", "session": "s", "client_id": format!("many-{n}"), "text": "hi"});
+        socket.send(Message::text(prompt.to_string())).await.unwrap();
+    }
+    for _ in 0..200 {
+        assert!(matches!(
+            chat(&mut socket).await,
+            Server::Admitted { .. } | Server::Deferred { .. }
+        ));
+    }
+    send(&mut socket, &Client::Ping).await;
+    assert_eq!(chat(&mut socket).await, Server::Pong);
+}
+
+/// A link that carries little is no reason to give up, and one that carries nothing is.
+#[tokio::test]
+async fn a_slow_reader_gets_all_of_a_long_conversation() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let live = Live::start().await;
+    live.fakes.chat.add("s", "A chat");
+    let line = "a line of output\n".repeat(3_000);
+    for n in 0..200 {
+        let id = format!("m{n}");
+        live.fakes.chat.push("s", message(&id, Role::Assistant, None));
+        live.fakes
+            .chat
+            .push("s", part(&format!("p{n}"), &id, 1, true, text(&line)));
+    }
+    // Between them a link of 64 KB/s.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (slow, there) = (listener.local_addr().unwrap(), live.address);
+    tokio::spawn(async move {
+        let (near, _) = listener.accept().await.unwrap();
+        let far = tokio::net::TcpSocket::new_v4().unwrap();
+        far.set_recv_buffer_size(8 * 1024).unwrap();
+        let (mut from, mut to) = far.connect(there).await.unwrap().into_split();
+        let (mut read, mut write) = near.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut read, &mut to).await });
+        let mut buffer = vec![0; 6_554];
+        while let Ok(n) = from.read(&mut buffer).await {
+            if n == 0 || write.write_all(&buffer[..n]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let (new, _) = live.fakes.auth.login();
+    let mut request = format!("ws://{slow}/live").into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("origin", format!("http://{slow}").parse().unwrap());
+    headers.insert("cookie", format!("nexus-local={}", new.token).parse().unwrap());
+    let stream = tokio::net::TcpStream::connect(slow).await.unwrap();
+    let mut socket = tokio_tungstenite::client_async(request, stream).await.unwrap().0;
+    let begin = std::time::Instant::now();
+    let session = Some("s".to_owned());
+    send(
+        &mut socket,
+        &Client::Hello {
+            protocol: 1,
+            session,
+            from: None,
+            status: false,
+        },
+    )
+    .await;
+    let Server::State(state) = chat(&mut socket).await else {
+        panic!("the state")
+    };
+    assert_eq!(state.messages.last().unwrap().message.id, "m199");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    let before = state.before.expect("there is more");
+    send(
+        &mut socket,
+        &Client::Older {
+            session: "s".into(),
+            before,
+        },
+    )
+    .await;
+    let Server::Older {
+        messages,
+        before: Some(_),
+        ..
+    } = chat(&mut socket).await
+    else {
+        panic!("older messages")
+    };
+    let newest = messages.last().unwrap();
+    assert!(newest.parts[0].cut.unwrap() > 10_000);
+    send(
+        &mut socket,
+        &Client::Part {
+            session: "s".into(),
+            part: newest.parts[0].part.id.clone(),
+        },
+    )
+    .await;
+    let Server::Part { part: whole, .. } = chat(&mut socket).await else {
+        panic!("the whole part")
+    };
+    assert_eq!(whole.part.content, text(&line));
 }

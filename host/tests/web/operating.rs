@@ -80,3 +80,71 @@ async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
     assert_eq!(api.status, 400, "{}", api.text);
     assert!(api.text.contains("\"detail\""));
 }
+
+#[tokio::test]
+async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
+    use nexus::web::port::End;
+    let web = Web::new(true, local());
+    let (cookie, login) = web.cookie();
+    assert!(web.get("/account", &cookie).await.text.contains("/account/access"));
+    let page = web.get("/account/access", &cookie).await;
+    assert_eq!(page.status, 200);
+    for shown in [
+        "this one",
+        "this machine",
+        "tunnel home",
+        "203.0.113.9",
+        "2026-01-01 00:00 UTC",
+        "full owner",
+    ] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
+    assert!(
+        !page.text.contains('\u{202e}'),
+        "what a browser calls itself is from outside"
+    );
+    let end = |kind: &str, id: &str, csrf: &str| {
+        web.post("/account/access", &cookie, format!("csrf={csrf}&kind={kind}&id={id}"))
+    };
+    *web.fakes.auth.stale.lock().unwrap() = true;
+    let sent = end("login", "other", &login.csrf).await;
+    assert_eq!(sent.location(), "/login?again=1&next=/account/access");
+    *web.fakes.auth.stale.lock().unwrap() = false;
+    assert_eq!(end("login", "other", "forged").await.status, 403);
+    assert!(web.fakes.auth.ended.lock().unwrap().is_empty());
+    assert_eq!(
+        end("login", "other", &login.csrf).await.location(),
+        "/account/access?ended=1"
+    );
+    assert_eq!(
+        end("device", "device-other", &login.csrf).await.location(),
+        "/account/access?ended=1"
+    );
+    let ended = web.fakes.auth.ended.lock().unwrap().clone();
+    assert_eq!(ended, [End::Login("other".into()), End::Device("device-other".into())]);
+    let last = end("account", "me", &login.csrf).await;
+    assert!(
+        last.status == 409 && last.text.contains("last account"),
+        "{}",
+        last.text
+    );
+    assert_eq!(end("planet", "x", &login.csrf).await.status, 404);
+    assert_eq!(
+        web.get("/account/access", "").await.location(),
+        "/login?next=/account/access"
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_with_tls_is_kept_to_it() {
+    for (ingress, host, kept) in [(tunnel(), "t.example", true), (local(), HOST, false)] {
+        let web = Web::new(true, ingress);
+        let request = Request::get("/login").header("host", host).body(Body::empty()).unwrap();
+        let answer = web.send(request).await;
+        assert_eq!(
+            answer.headers.contains_key(header::STRICT_TRANSPORT_SECURITY),
+            kept,
+            "{host}"
+        );
+    }
+}

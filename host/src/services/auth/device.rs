@@ -1,9 +1,11 @@
 //! Known devices: a browser that logged in once gets a signed cookie, and a counter of wrong attempts of its own. So a
 //! stranger who guesses cannot lock the owner out, and a lost device locks nobody but itself.
 
-use super::{Account, AuthError, AuthService, millis};
+use super::sessions::AGENT;
+use super::{Account, AuthError, AuthService, Client, millis};
 use crate::limits::KNOWN_DEVICE;
 use crate::store::accounts::User;
+use crate::store::logins::Device;
 
 const PURPOSE: &str = "device";
 
@@ -15,8 +17,8 @@ pub(super) struct Counter {
 }
 
 impl AuthService {
-    pub(super) async fn counter(&self, account: &Account, cookie: Option<&str>) -> Result<Counter, AuthError> {
-        if let Some(id) = cookie.and_then(|cookie| self.device_id(cookie)) {
+    pub(super) async fn counter(&self, account: &Account, client: &Client) -> Result<Counter, AuthError> {
+        if let Some(id) = client.device.as_deref().and_then(|cookie| self.device_id(cookie)) {
             let owner = self.store.device_owner(&id).await?;
             if owner.is_some_and(|owner| owner.account == account.as_str()) {
                 return Ok(Counter {
@@ -26,22 +28,37 @@ impl AuthService {
             }
         }
         Ok(Counter {
-            key: format!("account:{}", account.as_str()),
+            // A lock at one place locks no other.
+            key: format!("account:{}:{}", client.place, account.as_str()),
             device: None,
         })
     }
 
-    /// The cookie for a device that `user` logged in from; `known`: it has an id already.
-    pub(super) async fn device_cookie(&self, user: &User, known: Option<String>) -> Result<String, AuthError> {
+    /// A device that `user` logged in from, and its cookie; `known`: it has an id already.
+    pub(super) async fn device(
+        &self,
+        user: &User,
+        known: Option<String>,
+        client: &Client,
+    ) -> Result<(String, String), AuthError> {
         let now = self.clock.now();
         let id = match known {
             Some(id) => id,
             None => crate::time::random_token()?,
         };
-        self.store.know_device(&id, user.id, now).await?;
+        let device = Device {
+            id: id.clone(),
+            user: user.clone(),
+            created_at: now,
+            used_at: now,
+            place: client.place.clone(),
+            peer: client.peer.clone(),
+            agent: client.agent.chars().take(AGENT).collect(),
+        };
+        self.store.know_device(device).await?;
         let text = format!("{id}.{}", now.saturating_add(millis(KNOWN_DEVICE)));
         let signature = self.keys.sign(PURPOSE, &text)?;
-        Ok(format!("{text}.{signature}"))
+        Ok((id, format!("{text}.{signature}")))
     }
 
     fn device_id(&self, cookie: &str) -> Option<String> {

@@ -1,6 +1,7 @@
 //! Logging in, step by step. Lockout is checked and charged before the plugin sees a credential.
 
 use super::device::Counter;
+use super::hashing::{Permit, Who};
 use super::seal::Sealed;
 use super::{Account, AuthError, AuthService, Lockout, NewLogin};
 use crate::runtime::port::auth::{Context, Denial, Field, Input, MethodKind, Step};
@@ -80,7 +81,10 @@ impl AuthService {
     /// # Errors
     /// All of [`AuthError`] but those of the set-up.
     pub async fn login(&self, state: &str, mut input: Input, client: &Client) -> Result<Progress, AuthError> {
-        let step = self.seal.open(state, &client.browser, self.clock.now())?;
+        let opened = self
+            .seal
+            .open(state, &client.browser, &client.place, self.clock.now())?;
+        let step = &opened.step;
         if step.plugin != self.provider.name() {
             return Err(AuthError::Expired); // it was swapped in between
         }
@@ -97,36 +101,34 @@ impl AuthService {
             (None, None) => None,
         };
         let counter = match &account {
-            Some(account) => self.counter(account, client.device.as_deref()).await?,
+            Some(account) => self.counter(account, client).await?,
             // A way that names nobody before it names a subject: its wrong attempts count for the address.
             None => Counter {
-                key: format!("peer:{}", client.peer),
+                key: format!("peer:{}:{}", client.place, client.peer),
                 device: None,
             },
         };
         let name = account.as_ref().map_or("", Account::as_str);
+        // Nothing is written for one who is locked or has to wait: that costs a read.
+        let permit = self.admit(&counter.key, name, counter.device.is_some(), client).await?;
+        self.seal.use_up(&opened, &client.place, self.clock.now())?;
         let left = self.charge(&counter.key, name, client).await?;
-        let answer = match self.hashing.permit().await {
-            Ok(_permit) => self
-                .provider
-                .proceed(step.state()?, input)
-                .await
-                .map_err(AuthError::from),
-            Err(busy) => Err(busy),
-        };
-        match answer {
+        let answer = self.provider.proceed(step.state()?, input).await;
+        drop(permit);
+        match answer.map_err(AuthError::from) {
             Ok(Step::Identity { subject }) => self.let_in(&subject, counter, client).await.map(Progress::Done),
             Ok(Step::Deny {
                 reason: Denial::BadCredential,
                 message,
-            }) => Err(match (self.wrong(left, name, client), message) {
+            }) => Err(match (self.wrong(&counter.key, left, name, client).await, message) {
                 // The plugin knows what was wrong: a code is no password.
                 (AuthError::BadCredential, Some(message)) => AuthError::Denied(message),
                 (refused, _) => refused,
             }),
             Ok(Step::Deny { reason, message }) => {
                 self.store.refund(&counter.key).await?;
-                tracing::info!(target: "audit", event = "login-denied", account = name, place = client.place, peer = client.peer, ?reason);
+                let account = self.named(name).await;
+                tracing::info!(target: "audit", event = "login-denied", account, place = client.place, peer = client.peer, ?reason);
                 Err(denied(reason, message))
             }
             Ok(next) => {
@@ -135,9 +137,54 @@ impl AuthService {
             }
             Err(e) => {
                 self.store.refund(&counter.key).await?;
-                tracing::warn!(error = %e, "a login could not be checked");
+                self.unchecked(&e, name, client).await;
                 Err(e)
             }
+        }
+    }
+
+    /// Whether a credential of this counter may be checked, and the turn to do it.
+    pub(super) async fn admit(
+        &self,
+        key: &str,
+        account: &str,
+        known: bool,
+        client: &Client,
+    ) -> Result<Permit, AuthError> {
+        if let Some(until) = self.store.counter_locked(key, self.clock.now()).await? {
+            return Err(self.locked(until, account, client).await);
+        }
+        let who = Who {
+            place: client.place.clone(),
+            network: crate::audit::network(&client.peer),
+            known,
+        };
+        match self.hashing.permit(who).await {
+            Ok(permit) => Ok(permit),
+            Err(busy) => {
+                self.unchecked(&busy, account, client).await;
+                Err(busy)
+            }
+        }
+    }
+
+    async fn locked(&self, until: crate::time::Millis, account: &str, client: &Client) -> AuthError {
+        let account = self.named(account).await;
+        tracing::warn!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until);
+        AuthError::Locked { until }
+    }
+
+    /// In the audit, where a flood of these is folded.
+    async fn unchecked(&self, error: &AuthError, account: &str, client: &Client) {
+        let account = self.named(account).await;
+        tracing::warn!(target: "audit", event = "login-unchecked", account, place = client.place, peer = client.peer, %error);
+    }
+
+    /// As the audit has it: what was typed may be a password, where there is no such account.
+    async fn named<'a>(&self, account: &'a str) -> &'a str {
+        match self.store.user_by_account(account).await {
+            Ok(None) => "(no such account)",
+            _ => account,
         }
     }
 
@@ -149,26 +196,30 @@ impl AuthService {
             .await?
         {
             Charge::Allowed { left } => Ok(left),
-            Charge::LockedUntil(until) => {
-                tracing::warn!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until);
-                Err(AuthError::Locked { until })
-            }
+            Charge::LockedUntil(until) => Err(self.locked(until, account, client).await),
         }
     }
 
     /// A wrong credential; the last one that was allowed says that it locked.
-    pub(super) fn wrong(&self, left: u32, account: &str, client: &Client) -> AuthError {
-        tracing::info!(target: "audit", event = "login-failed", account, place = client.place, peer = client.peer, left);
+    pub(super) async fn wrong(&self, key: &str, left: u32, account: &str, client: &Client) -> AuthError {
+        let named = self.named(account).await;
+        tracing::info!(target: "audit", event = "login-failed", account = named, place = client.place, peer = client.peer, left);
         if left > 0 {
             return AuthError::BadCredential;
         }
-        let until = self.clock.now().saturating_add(self.lockout().lock);
-        // Nobody may listen.
-        let _ = self.lockouts.send(Lockout {
-            place: client.place.clone(),
-            peer: client.peer.clone(),
-            until,
-        });
+        // One that was refunded at the same time may have opened it again.
+        let Ok(Some(until)) = self.store.counter_locked(key, self.clock.now()).await else {
+            return AuthError::BadCredential;
+        };
+        // The owner hears of their own account alone: names at random would fill every list.
+        if account.is_empty() || named == account {
+            // Nobody may listen.
+            let _ = self.lockouts.send(Lockout {
+                place: client.place.clone(),
+                peer: client.peer.clone(),
+                until,
+            });
+        }
         AuthError::Locked { until }
     }
 
@@ -189,7 +240,7 @@ impl AuthService {
         let account = account.map(|account| account.as_str().to_owned());
         let seal = |state: &[u8], fields: &[Field]| {
             let sealed = Sealed::new(self.provider.name(), state, account.clone(), fields, self.clock.now());
-            self.seal.seal(&sealed, &client.browser)
+            self.seal.seal(sealed, &client.browser, &client.place)
         };
         match step {
             Step::Form { fields, state } => Ok(Page::Form {

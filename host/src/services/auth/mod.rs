@@ -4,6 +4,7 @@
 //! Everything is read from the database at each check and nothing is cached: `nexus user passwd` works while the host
 //! runs. Audit events are logged under the target `audit`; none has a secret in it.
 
+mod access;
 mod account;
 mod device;
 mod hashing;
@@ -14,7 +15,8 @@ mod seal;
 mod sessions;
 mod setup;
 
-pub use crate::store::logins::{Login, LoginId};
+pub use crate::store::logins::{Device, Login, LoginId};
+pub use access::{Access, End};
 pub use account::Account;
 pub use login::{Client, Page, Progress};
 pub use operator::Listed;
@@ -116,7 +118,7 @@ impl AuthService {
             clock,
             config,
             seal: seal::Seal::new()?,
-            hashing: hashing::Hashing::new(),
+            hashing: hashing::Hashing::default(),
             setup: setup::SetUp::default(),
             revoked: broadcast::Sender::new(64),
             lockouts: broadcast::Sender::new(16),
@@ -154,6 +156,8 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(bytes).into()
 }
 
+#[cfg(test)]
+mod access_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -4,8 +4,16 @@
 use super::setup::taken;
 use super::{Account, AuthError, AuthService};
 use crate::runtime::port::auth::{Input, Outcome};
+use crate::store::accounts::User;
 use crate::store::logins::Which;
 use crate::time::Millis;
+
+/// What ended with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    pub logins: usize,
+    pub devices: usize,
+}
 
 /// An account for `nexus user list`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -29,11 +37,12 @@ impl AuthService {
             return Err(taken());
         }
         self.enrol(&account, input, false).await?;
-        tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "operator");
+        tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "command line");
         Ok(())
     }
 
-    /// Gives the account a new credential (its first in this auth plugin, if need be), and ends all its logins.
+    /// Gives the account a new credential (its first in this auth plugin, if need be), ends all its logins, and forgets
+    /// its devices.
     ///
     /// # Errors
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
@@ -55,7 +64,8 @@ impl AuthService {
             Outcome::BadCredential => return Err(AuthError::BadCredential),
         }
         self.store.unlock(&user.account, self.clock.now()).await?;
-        tracing::info!(target: "audit", event = "password-reset", account = user.account, by = "operator");
+        tracing::info!(target: "audit", event = "password-reset", account = user.account, by = "command line");
+        self.store.forget_devices(user.id, Which::All).await?;
         self.revoke_of(&user, Which::All).await
     }
 
@@ -66,8 +76,50 @@ impl AuthService {
     pub async fn unlock_account(&self, account: &str) -> Result<bool, AuthError> {
         let user = self.existing(account).await?;
         let locked = self.store.unlock(&user.account, self.clock.now()).await? > 0;
-        tracing::info!(target: "audit", event = "account-unlocked", account = user.account, by = "operator");
+        tracing::info!(target: "audit", event = "account-unlocked", account = user.account, by = "command line");
         Ok(locked)
+    }
+
+    /// Ends the account with its logins and devices. `force`: also the last one, after which only `nexus user add` makes
+    /// another.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] for an account that does not exist or is the last one.
+    pub async fn remove_account(&self, account: &str, force: bool) -> Result<Removed, AuthError> {
+        let user = self.existing(account).await?;
+        let removed = self.remove(&user, force).await?;
+        tracing::info!(
+            target: "audit", event = "account-removed", account = user.account, logins = removed.logins,
+            devices = removed.devices, by = "command line"
+        );
+        Ok(removed)
+    }
+
+    pub(super) async fn remove(&self, user: &User, force: bool) -> Result<Removed, AuthError> {
+        let plugin = self.provider.name();
+        let subject = self.store.subject(user.id, plugin).await?;
+        let Some(gone) = self.store.remove_user(user.id, force).await? else {
+            return Err(AuthError::Rejected {
+                field: "account".into(),
+                why: format!(
+                    "{} is the last account: without it nobody can log in. To fix: make another one first (nexus user add \
+                     NAME), or remove it on the machine with: nexus user remove {} --force",
+                    user.account, user.account
+                ),
+            });
+        };
+        // Without a user it opens nothing; the name is free for another.
+        if let Some(subject) = subject
+            && let Err(error) = self.provider.remove(&subject).await
+        {
+            tracing::warn!(%error, "a credential without a user is left in the auth plugin's store");
+        }
+        let removed = Removed {
+            logins: gone.logins.len(),
+            devices: gone.devices,
+        };
+        self.ended(&user.account, gone.logins);
+        Ok(removed)
     }
 
     /// # Errors
@@ -87,7 +139,7 @@ impl AuthService {
         Ok(list)
     }
 
-    async fn existing(&self, account: &str) -> Result<crate::store::accounts::User, AuthError> {
+    pub(super) async fn existing(&self, account: &str) -> Result<User, AuthError> {
         let account = Account::parse(account, "account")?;
         self.store
             .user_by_account(account.as_str())

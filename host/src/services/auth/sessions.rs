@@ -1,7 +1,8 @@
 //! Login sessions: made, checked, listed, revoked. Whoever holds something open for a login waits for
 //! [`AuthService::revoked`] beside it.
 
-use super::{AuthError, AuthService, Client, Login, millis};
+use super::{AuthError, AuthService, Client, Login, LoginId, millis};
+use crate::limits::KNOWN_DEVICE;
 use crate::runtime::port::auth::{Input, Outcome};
 use crate::store::accounts::User;
 use crate::store::logins::Which;
@@ -14,6 +15,8 @@ const TOUCH: Duration = Duration::from_secs(60);
 /// How often an open connection's login is looked up: for what another process (`nexus user passwd`) or the time did.
 const LOOK: Duration = Duration::from_secs(2);
 const CSRF: &str = "csrf";
+/// Characters of what a browser calls itself.
+pub(super) const AGENT: usize = 200;
 
 /// What a browser gets after a login. `Debug` shows the login only.
 pub struct NewLogin {
@@ -51,7 +54,7 @@ impl AuthService {
     ) -> Result<NewLogin, AuthError> {
         let now = self.clock.now();
         let token = crate::time::random_token()?;
-        let device = self.device_cookie(&user, device).await?;
+        let (id, device) = self.device(&user, device, client).await?;
         let login = Login {
             id: crate::time::random_token()?,
             user,
@@ -59,7 +62,9 @@ impl AuthService {
             used_at: now,
             checked_at: now,
             peer: client.peer.clone(),
-            agent: client.agent.chars().take(200).collect(),
+            agent: client.agent.chars().take(AGENT).collect(),
+            place: client.place.clone(),
+            device: id,
         };
         let key = key(&client.place, &token);
         self.store.add_login(key, login.clone()).await?;
@@ -96,7 +101,7 @@ impl AuthService {
         Ok(self.store.login_by_id(id).await?.filter(|login| !self.expired(login)))
     }
 
-    fn expired(&self, login: &Login) -> bool {
+    pub(super) fn expired(&self, login: &Login) -> bool {
         let now = self.clock.now();
         now.saturating_sub(login.used_at) >= millis(self.config.session_idle)
             || now.saturating_sub(login.created_at) >= millis(self.config.session_absolute)
@@ -149,11 +154,16 @@ impl AuthService {
     }
 
     pub(super) async fn revoke_of(&self, user: &User, which: Which) -> Result<(), AuthError> {
-        for id in self.store.remove_logins(user.id, which).await? {
-            tracing::info!(target: "audit", event = "login-revoked", account = user.account, login = id);
+        self.ended(&user.account, self.store.remove_logins(user.id, which).await?);
+        Ok(())
+    }
+
+    /// Closes what is open for logins that are gone.
+    pub(super) fn ended(&self, account: &str, logins: Vec<LoginId>) {
+        for id in logins {
+            tracing::info!(target: "audit", event = "login-revoked", account, login = id);
             let _ = self.revoked.send(id); // nothing is open
         }
-        Ok(())
     }
 
     /// Waits until the login is over: revoked, logged out or expired, here or by another process.
@@ -189,13 +199,17 @@ impl AuthService {
         let now = self.clock.now();
         let idle = now.saturating_sub(millis(self.config.session_idle));
         let absolute = now.saturating_sub(millis(self.config.session_absolute));
+        self.store
+            .expire_devices(now.saturating_sub(millis(KNOWN_DEVICE)))
+            .await?;
         for id in self.store.expire_logins(idle, absolute).await? {
             let _ = self.revoked.send(id); // nothing is open
         }
         Ok(())
     }
 
-    /// The user changes their password, and shows the present one in `input`. All their other logins end.
+    /// The user changes their password, and shows the present one in `input`. All their other logins end, and no other
+    /// device of theirs is known any more.
     ///
     /// # Errors
     /// [`AuthError::BadCredential`], [`AuthError::Locked`], [`AuthError::Rejected`], [`AuthError::Busy`].
@@ -213,12 +227,11 @@ impl AuthService {
             })?;
         // Of its own, so that who found an open session can neither guess on nor lock the login page.
         let key = format!("change:{}", user.id);
+        let permit = self.admit(&key, &user.account, true, client).await?;
         let left = self.charge(&key, &user.account, client).await?;
-        let outcome = match self.hashing.permit().await {
-            Ok(_permit) => self.provider.change(&subject, input).await.map_err(AuthError::from),
-            Err(busy) => Err(busy),
-        };
-        match outcome {
+        let outcome = self.provider.change(&subject, input).await;
+        drop(permit);
+        match outcome.map_err(AuthError::from) {
             Ok(Outcome::Done { subject: new }) => {
                 if new != subject {
                     self.store.add_identity(user.id, self.provider.name(), &new).await?;
@@ -226,9 +239,12 @@ impl AuthService {
                 self.store.clear(&key).await?;
                 self.store.checked_login(&login.id, self.clock.now()).await?;
                 tracing::info!(target: "audit", event = "password-changed", account = user.account, place = client.place, peer = client.peer);
+                self.store
+                    .forget_devices(user.id, Which::AllBut(login.device.clone()))
+                    .await?;
                 self.revoke(login, Which::AllBut(login.id.clone())).await
             }
-            Ok(Outcome::BadCredential) => Err(self.wrong(left, &user.account, client)),
+            Ok(Outcome::BadCredential) => Err(self.wrong(&key, left, &user.account, client).await),
             Ok(Outcome::Rejected { field, why }) => {
                 self.store.refund(&key).await?;
                 Err(AuthError::Rejected { field, why })

@@ -1,6 +1,7 @@
 //! The first account. Open only while no user *ever* existed, and only to who reads the terminal: a token of 256 bits,
 //! of which only the hash is kept, for 15 minutes, for one use.
 
+use super::hashing::Who;
 use super::{Account, AuthError, AuthService, Client, NewLogin, sha256};
 use crate::limits::SETUP_LINK;
 use crate::runtime::port::auth::{Field, Input, Outcome};
@@ -99,11 +100,20 @@ impl AuthService {
         input: Input,
         client: &Client,
     ) -> Result<NewLogin, AuthError> {
-        self.setup_check(token).await?;
+        if let Err(error) = self.setup_check(token).await {
+            tracing::warn!(target: "audit", event = "set-up-refused", place = client.place, peer = client.peer, %error);
+            return Err(error);
+        }
         let account = Account::parse(account, "account")?;
         let _one = self.enrolment.lock().await;
         self.setup_check(token).await?; // somebody else may have been first
-        let _permit = self.hashing.permit().await?;
+        let who = Who {
+            place: client.place.clone(),
+            network: crate::audit::network(&client.peer),
+            // Who has the link has read the terminal.
+            known: true,
+        };
+        let _permit = self.hashing.permit(who).await?;
         let user = self.enrol(&account, input, true).await?;
         self.setup.replace(None);
         tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);

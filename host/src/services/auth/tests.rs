@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn input(values: &[(&str, &str)]) -> Input {
+pub(super) fn input(values: &[(&str, &str)]) -> Input {
     Input(
         values
             .iter()
@@ -18,7 +18,7 @@ fn input(values: &[(&str, &str)]) -> Input {
     )
 }
 
-fn client(browser: &str, device: Option<&str>) -> Client {
+pub(super) fn client(browser: &str, device: Option<&str>) -> Client {
     Client {
         browser: browser.into(),
         device: device.map(Into::into),
@@ -28,7 +28,7 @@ fn client(browser: &str, device: Option<&str>) -> Client {
     }
 }
 
-async fn owner(dir: &std::path::Path) -> (AuthService, ManualClock, Fake, NewLogin) {
+pub(super) async fn owner(dir: &std::path::Path) -> (AuthService, ManualClock, Fake, NewLogin) {
     let fake = Fake::default();
     let (auth, clock) = service(dir, fake.clone()).await;
     let token = auth.setup_link_token().await.unwrap().unwrap();
@@ -44,14 +44,19 @@ async fn owner(dir: &std::path::Path) -> (AuthService, ManualClock, Fake, NewLog
     (auth, clock, fake, login)
 }
 
-async fn state(auth: &AuthService, client: &Client) -> String {
+pub(super) async fn state(auth: &AuthService, client: &Client) -> String {
     match auth.begin_login(None, "http://127.0.0.1:7860", client).await.unwrap() {
         Page::Form { state, .. } => state,
         other => panic!("{other:?}"),
     }
 }
 
-async fn attempt(auth: &AuthService, account: &str, password: &str, client: &Client) -> Result<NewLogin, AuthError> {
+pub(super) async fn attempt(
+    auth: &AuthService,
+    account: &str,
+    password: &str,
+    client: &Client,
+) -> Result<NewLogin, AuthError> {
     let state = state(auth, client).await;
     match auth
         .login(&state, input(&[("account", account), ("password", password)]), client)
@@ -176,7 +181,7 @@ async fn strangers_and_known_devices_do_not_lock_each_other() {
     let mut forged = login.device.clone();
     forged.replace_range(0..1, if forged.starts_with('A') { "B" } else { "A" });
     assert!(
-        auth.counter(&Account::parse("owner", "a").unwrap(), Some(&forged))
+        auth.counter(&Account::parse("owner", "a").unwrap(), &client("k", Some(&forged)))
             .await
             .unwrap()
             .device
@@ -184,11 +189,14 @@ async fn strangers_and_known_devices_do_not_lock_each_other() {
     );
     // and a device of one account is a stranger to another
     assert!(
-        auth.counter(&Account::parse("other", "a").unwrap(), Some(&login.device))
-            .await
-            .unwrap()
-            .device
-            .is_none()
+        auth.counter(
+            &Account::parse("other", "a").unwrap(),
+            &client("k", Some(&login.device))
+        )
+        .await
+        .unwrap()
+        .device
+        .is_none()
     );
 }
 

@@ -1,12 +1,12 @@
 //! A backend and a journal in memory. The journal is the bare fold; what it makes of snapshots is tested where it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::port::{JournalPort, Journaled, Listed, State};
-use crate::model::chat::{Admission, Answer, Epoch, Event, SessionEvent, SessionId, SessionInfo, Snapshot, Turn};
+use super::port::{JournalPort, Journaled, Listed, State, StoreError};
+use crate::model::chat::{Admission, Answer, Epoch, Event, LastError, SessionId, SessionInfo, Snapshot, Turn};
 use crate::model::plugin::{self, Availability, Kind};
 use crate::runtime::port::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use futures::future::BoxFuture;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
@@ -44,6 +44,10 @@ pub(super) enum Write {
 struct Book {
     writes: Vec<Write>,
     states: BTreeMap<SessionId, State>,
+    removed: BTreeSet<SessionId>,
+    watched: Vec<SessionId>,
+    /// Sessions whose rows cannot be read.
+    damaged: BTreeSet<SessionId>,
     broken: u32,
 }
 
@@ -70,6 +74,12 @@ impl FakeJournal {
     pub(super) fn break_for(&self, writes: u32) {
         self.book.lock().unwrap().broken = writes;
     }
+    pub(super) fn damage(&self, session: &str) {
+        self.book.lock().unwrap().damaged.insert(session.to_owned());
+    }
+    pub(super) fn watch(&self, session: &str) {
+        self.book.lock().unwrap().watched.push(session.to_owned());
+    }
     pub(super) fn now(&self, session: &str) -> State {
         self.book
             .lock()
@@ -83,6 +93,7 @@ impl FakeJournal {
         let state = State {
             messages: Vec::new(),
             turn,
+            error: None,
         };
         self.book.lock().unwrap().states.insert(id.to_owned(), state);
         self.put(Listed {
@@ -109,18 +120,25 @@ impl FakeJournal {
             backend: owner.unwrap_or_else(|| self.plugin.clone()),
         });
     }
-    fn room(&self) -> Result<(), String> {
+    fn room(&self, session: &str) -> Result<(), StoreError> {
         let mut book = self.book.lock().unwrap();
+        if book.damaged.contains(session) {
+            return Err(StoreError::Database("a row cannot be read".to_owned()));
+        }
         if book.broken > 0 {
             book.broken -= 1;
-            return Err("the disk is full".to_owned());
+            return Err(StoreError::ReadOnly("the disk is full".to_owned()));
         }
         Ok(())
     }
-    fn write(&self, events: Vec<SessionEvent>) -> Result<(), String> {
-        self.room()?;
-        for SessionEvent { session, event } in events {
+    fn write(&self, session: &str, events: Vec<Event>) -> Result<(), StoreError> {
+        self.room(session)?;
+        for event in events {
+            let session = session.to_owned();
             let mut book = self.book.lock().unwrap();
+            if book.removed.contains(&session) {
+                return Ok(());
+            }
             book.writes.push(Write::Event(session.clone(), event.clone()));
             let state = book.states.entry(session.clone()).or_default();
             match event {
@@ -130,12 +148,20 @@ impl FakeJournal {
                 },
                 Event::MessageRemoved { message } => state.messages.retain(|(m, _)| m.id != message),
                 Event::Turn { turn } => state.turn = turn,
+                Event::Part { part } => {
+                    if let Some((_, parts)) = state.messages.iter_mut().find(|(m, _)| m.id == part.message) {
+                        parts.retain(|known| known.id != part.id);
+                        parts.push(part);
+                    }
+                }
+                Event::Error { message: None, text } => state.error = Some(LastError { text, message: None }),
                 Event::Session { info } => {
                     drop(book);
                     self.put_info(info);
                 }
                 Event::SessionRemoved => {
                     book.states.remove(&session);
+                    book.removed.insert(session.clone());
                     drop(book);
                     self.list.send_modify(|list| {
                         *list = Arc::new(list.iter().filter(|l| l.info.id != session).cloned().collect());
@@ -156,24 +182,42 @@ impl JournalPort for FakeJournal {
         })
     }
     fn open_epoch(&self) {}
-    fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
-        let events = events.into_iter().map(|event| SessionEvent {
-            session: session.to_owned(),
-            event,
-        });
-        let done = self.write(events.collect());
+    fn create(&self, info: SessionInfo) -> Journaled<'_, ()> {
+        self.book.lock().unwrap().removed.remove(&info.id);
+        let done = self.write(&info.id.clone(), vec![Event::Session { info }]);
         Box::pin(async { done })
     }
-    fn ingest(&self, events: Vec<SessionEvent>) -> Journaled<'_, ()> {
-        let done = self.write(events);
+    fn remove<'a>(&'a self, session: &'a str) -> Journaled<'a, ()> {
+        let done = self.write(session, vec![Event::SessionRemoved]);
+        Box::pin(async { done })
+    }
+    fn is_removed(&self, session: &str) -> bool {
+        self.book.lock().unwrap().removed.contains(session)
+    }
+    fn watched(&self) -> Vec<SessionId> {
+        self.book.lock().unwrap().watched.clone()
+    }
+    fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
+        let done = self.write(session, events);
+        Box::pin(async { done })
+    }
+    fn ingest<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
+        let done = self.write(session, events);
         Box::pin(async { done })
     }
     fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()> {
+        if let Err(error) = self.room(&snapshot.info.id) {
+            return Box::pin(async { Err(error) });
+        }
         let mut book = self.book.lock().unwrap();
+        if book.removed.contains(&snapshot.info.id) {
+            return Box::pin(async { Ok(()) });
+        }
         book.writes.push(Write::Snapshot(snapshot.clone()));
         let state = State {
             messages: snapshot.messages,
             turn: snapshot.turn,
+            error: None,
         };
         book.states.insert(snapshot.info.id.clone(), state);
         drop(book);
@@ -186,7 +230,7 @@ impl JournalPort for FakeJournal {
             .iter()
             .find(|(id, _)| id == session)
             .map(|(_, turn)| turn.clone());
-        if let Err(full) = self.room() {
+        if let Err(full) = self.room(session) {
             return Box::pin(async { Err(full) });
         }
         let mut book = self.book.lock().unwrap();
@@ -196,7 +240,14 @@ impl JournalPort for FakeJournal {
         Box::pin(async { Ok(()) })
     }
     fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State> {
-        Box::pin(async { Ok(self.now(session)) })
+        let damaged = self.book.lock().unwrap().damaged.contains(session);
+        let state = self.now(session);
+        Box::pin(async move {
+            match damaged {
+                true => Err(StoreError::Database("a row cannot be read".to_owned())),
+                false => Ok(state),
+            }
+        })
     }
     fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>> {
         self.list.subscribe()
@@ -237,6 +288,10 @@ pub(super) struct FakeBackend {
     pub(super) admissions: Mutex<VecDeque<Result<Admission, CallError>>>,
     pub(super) prompts: Mutex<Vec<Prompt>>,
     pub(super) replies: Mutex<Option<CallError>>,
+    pub(super) listed: Mutex<Vec<SessionInfo>>,
+    pub(super) titles: Mutex<Vec<String>>,
+    /// How often a session was read.
+    pub(super) reads: Mutex<Vec<SessionId>>,
 }
 
 impl FakeBackend {
@@ -260,6 +315,9 @@ impl FakeBackend {
             admissions: Mutex::default(),
             prompts: Mutex::default(),
             replies: Mutex::default(),
+            listed: Mutex::default(),
+            titles: Mutex::default(),
+            reads: Mutex::default(),
         };
         (Arc::new(backend), opened)
     }
@@ -318,18 +376,21 @@ impl ChatBackend for FakeBackend {
     }
     fn snapshot<'a>(&'a self, session: &'a SessionInfo, _: Option<String>) -> Call<'a, Snapshot> {
         Box::pin(async {
+            self.reads.lock().unwrap().push(session.id.clone());
             self.gate.acquire().await.unwrap().forget();
             let found = self.snapshots.lock().unwrap().get(&session.id).cloned();
             found.ok_or_else(|| CallError::NotFound("no such session".to_owned()))
         })
     }
     fn sessions(&self, _: u32) -> Call<'_, Vec<SessionInfo>> {
-        Box::pin(async { Ok(Vec::new()) })
+        let listed = self.listed.lock().unwrap().clone();
+        Box::pin(async { Ok(listed) })
     }
     fn create(&self, _: Option<String>) -> Call<'_, SessionInfo> {
         Box::pin(async { Ok(info("new")) })
     }
-    fn rename<'a>(&'a self, _: &'a SessionInfo, _: &'a str) -> Call<'a, ()> {
+    fn rename<'a>(&'a self, _: &'a SessionInfo, title: &'a str) -> Call<'a, ()> {
+        self.titles.lock().unwrap().push(title.to_owned());
         Box::pin(async { Ok(()) })
     }
     fn delete<'a>(&'a self, _: &'a SessionInfo) -> Call<'a, ()> {

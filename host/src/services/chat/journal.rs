@@ -3,7 +3,7 @@
 use super::port::{JournalPort, Journaled, Listed, State};
 use crate::journal::Journal;
 use crate::journal::list::Listed as Row;
-use crate::model::chat::{Epoch, Event, SessionEvent, SessionId, Snapshot};
+use crate::model::chat::{Epoch, Event, SessionId, SessionInfo, Snapshot};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -14,45 +14,39 @@ impl JournalPort for Journal {
     fn open_epoch(&self) {
         Journal::open_epoch(self);
     }
-    fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
-        Box::pin(async move {
-            Journal::append(self, session, events)
-                .await
-                .map(|_| ())
-                .map_err(|e| e.to_string())
-        })
+    fn create(&self, info: SessionInfo) -> Journaled<'_, ()> {
+        Box::pin(async move { Journal::create(self, info).await.map(|_| ()) })
     }
-    fn ingest(&self, events: Vec<SessionEvent>) -> Journaled<'_, ()> {
-        Box::pin(async move { self.ingest_all(events).await.map_err(|e| e.to_string()) })
+    fn remove<'a>(&'a self, session: &'a str) -> Journaled<'a, ()> {
+        Box::pin(Journal::remove(self, session))
+    }
+    fn is_removed(&self, session: &str) -> bool {
+        Journal::is_removed(self, session)
+    }
+    fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
+        Box::pin(async move { Journal::append(self, session, events).await.map(|_| ()) })
+    }
+    fn ingest<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
+        Box::pin(async move { Journal::ingest(self, session, events).await.map(|_| ()) })
     }
     fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()> {
-        Box::pin(async move {
-            Journal::reconcile(self, snapshot)
-                .await
-                .map(|_| ())
-                .map_err(|e| e.to_string())
-        })
+        Box::pin(async move { Journal::reconcile(self, snapshot).await.map(|_| ()) })
     }
     fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()> {
-        Box::pin(async move {
-            Journal::settle(self, session, epoch)
-                .await
-                .map(|_| ())
-                .map_err(|e| e.to_string())
-        })
+        Box::pin(async move { Journal::settle(self, session, epoch).await.map(|_| ()) })
     }
     fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State> {
-        Box::pin(async move {
-            let state = self.look(session, |state| State {
+        Box::pin(self.look(session, |state| {
+            State {
                 messages: state
                     .messages
                     .iter()
                     .map(|m| (m.message.clone(), m.parts.clone()))
                     .collect(),
                 turn: state.turn.clone(),
-            });
-            state.await.map_err(|e| e.to_string())
-        })
+                error: state.error.clone(),
+            }
+        }))
     }
     fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>> {
         let mut rows = self.subscribe_list();
@@ -85,6 +79,9 @@ impl JournalPort for Journal {
     }
     fn unfinished(&self) -> Vec<SessionId> {
         Journal::unfinished(self)
+    }
+    fn watched(&self) -> Vec<SessionId> {
+        Journal::watched(self)
     }
 }
 

@@ -2,7 +2,7 @@
 //! its client id) under an id of its own, that one takes its place.
 
 use super::port::State;
-use crate::model::chat::{Content, Event, Message, Part, Role, SessionEvent, SessionId, Snapshot};
+use crate::model::chat::{Content, Event, Message, Part, Role, SessionEvent, SessionId, Snapshot, Waiting};
 use crate::time::Millis;
 use std::collections::HashSet;
 
@@ -32,6 +32,7 @@ pub(super) fn message(client_id: &str, now: Millis) -> Message {
         model: None,
         client_id: Some(client_id.to_owned()),
         interrupted: false,
+        waiting: None,
     }
 }
 
@@ -94,8 +95,11 @@ pub(super) fn keep(snapshot: &mut Snapshot, known: &State, local: &mut Local) ->
             continue;
         }
         let mut message = message.clone();
-        if !local.contains(&key) && message.completed_at.is_none() && message.error.is_none() {
-            message.error = Some("This did not reach the backend. Send it again.".to_owned());
+        let owned = matches!(message.waiting, Some(Waiting::Owner { .. }));
+        if !local.contains(&key) && message.completed_at.is_none() && message.error.is_none() && !owned {
+            message.waiting = Some(Waiting::Owner {
+                reason: "Nexus ended before this was sent.".to_owned(),
+            });
         }
         let at = snapshot
             .messages

@@ -11,15 +11,18 @@ mod orders;
 pub mod port;
 mod prompt;
 mod pump;
+mod queue;
 mod shared;
 mod status;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use status::{ChatError, ChatStatus, Missing, Phase};
 pub use switch::Backend;
 
+use crate::limits;
 use crate::model::activity::Activity;
 use crate::model::chat::{Admission, Answer, Event, Root, SessionId, SessionInfo};
 use crate::model::plugin;
@@ -28,7 +31,7 @@ use crate::services::StopProcesses;
 use crate::time::Clock;
 use orders::{Order, Ordered};
 use port::{JournalPort, Listed};
-use shared::Shared;
+use shared::{Shared, Wake};
 use std::sync::Arc;
 use switch::Switch;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -118,11 +121,29 @@ impl ChatService {
     }
 
     /// Somebody looks at a session: what the backend has of it comes into the journal. To be called with each
-    /// subscription; returns at once.
-    pub fn opened(&self, session: &str) {
-        if let Some(active) = &*self.shared.active.borrow() {
-            let _ = active.wake.send(session.to_owned());
+    /// subscription. The future ends when that is done, or cannot be done now.
+    pub fn opened(&self, session: &str) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (read, done) = oneshot::channel();
+        self.wake(Wake::Session(session.to_owned(), read));
+        async {
+            let _ = done.await;
         }
+    }
+
+    /// Somebody looks at the list: what another program added to the backend's comes into the journal.
+    pub fn list_opened(&self) {
+        self.wake(Wake::List);
+    }
+
+    fn wake(&self, what: Wake) {
+        if let Some(active) = &*self.shared.active.borrow() {
+            let _ = active.wake.send(what);
+        }
+    }
+
+    /// Whether the journal knows the session.
+    pub fn knows(&self, session: &str) -> bool {
+        self.shared.listed(session).is_some()
     }
 
     /// Looks for the backend's program now, as after an installation; starts a plugin again that fell too often.
@@ -193,12 +214,13 @@ impl ChatService {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Sends a prompt, once per client id however often it is called. Runs to its end even if the caller goes away.
+    /// Sends a prompt, once per client id however often it is called. While a turn runs it waits for its end, unless it
+    /// is to be sent `now`. Runs to its end even if the caller goes away.
     ///
     /// # Errors
     /// No such session, a backend that is not up, or one that cannot take it.
-    pub async fn prompt(&self, session: &str, prompt: Prompt) -> Result<Admission, ChatError> {
-        let job = prompt::run(Arc::clone(&self.shared), session.to_owned(), prompt);
+    pub async fn prompt(&self, session: &str, prompt: Prompt, now: bool) -> Result<Admission, ChatError> {
+        let job = prompt::run(Arc::clone(&self.shared), session.to_owned(), prompt, now);
         tokio::spawn(job).await.unwrap_or_else(|_| {
             Err(ChatError::Unavailable(
                 "The prompt was given up: Nexus is stopping.".to_owned(),
@@ -206,17 +228,24 @@ impl ChatService {
         })
     }
 
+    /// Takes a prompt back that waits.
+    ///
+    /// # Errors
+    /// Where it does not wait any more.
+    pub async fn take_back(&self, session: &str, client_id: &str) -> Result<(), ChatError> {
+        prompt::take_back(&self.shared, session, client_id).await
+    }
+
     /// Goes on where an interrupted answer ended. Twice for the same answer makes one turn.
     ///
     /// # Errors
     /// Where nothing was interrupted; otherwise as [`Self::prompt`].
     pub async fn continue_interrupted(&self, session: &str) -> Result<Admission, ChatError> {
-        let state = self
-            .shared
-            .journal
-            .state(session)
-            .await
-            .map_err(ChatError::Unavailable)?;
+        let state = self.shared.journal.state(session).await.map_err(prompt::unwritten)?;
+        // It was asked for a moment ago, and the turn has not begun.
+        if self.shared.queue.busy(session) {
+            return Ok(Admission::Duplicate);
+        }
         if state.turn != crate::model::chat::Turn::Interrupted {
             return Err(ChatError::Refused(
                 "No answer of this conversation was interrupted.".to_owned(),
@@ -233,15 +262,21 @@ impl ChatService {
             model: None,
             consent: None,
         };
-        self.prompt(session, prompt).await
+        self.prompt(session, prompt, true).await
     }
 
-    /// Stops the running turn, if any.
+    /// Stops the running turn, if any. What waits for its end is its owner's then.
     ///
     /// # Errors
     /// As [`Self::prompt`].
     pub async fn cancel(&self, session: &str) -> Result<(), ChatError> {
         let (backend, info) = self.shared.target(session)?;
+        queue::leave(
+            &self.shared,
+            session,
+            "The answer before it was stopped, so this was not sent.",
+        )
+        .await;
         backend.cancel(&info).await.map_err(failed)
     }
 
@@ -263,24 +298,27 @@ impl ChatService {
         result.map_err(failed)
     }
 
+    /// Makes a session; once for each `request`, however often it is asked for.
+    ///
     /// # Errors
     /// A backend that is not up, or that cannot.
-    pub async fn create(&self, title: Option<String>) -> Result<SessionInfo, ChatError> {
-        let backend = self.shared.backend(None)?;
-        let plugin = self
-            .shared
-            .active
-            .borrow()
-            .as_ref()
-            .map(|active| active.plugin.clone())
-            .unwrap_or_default();
+    pub async fn create(&self, title: Option<String>, request: Option<&str>) -> Result<SessionInfo, ChatError> {
+        // One at a time: the same request may come twice at once.
+        let mut created = self.shared.created.lock().await;
+        let known = |(known, _): &&(String, SessionInfo)| Some(known.as_str()) == request;
+        if let Some((_, info)) = created.iter().find(known)
+            && self.knows(&info.id)
+        {
+            return Ok(info.clone());
+        }
+        let (plugin, backend) = self.shared.backend(None)?;
         let info = backend.create(title).await.map_err(failed)?;
         let journal = self.shared.journal.of_backend(&plugin);
-        let event = Event::Session { info: info.clone() };
-        journal
-            .append(&info.id, vec![event])
-            .await
-            .map_err(ChatError::Unavailable)?;
+        journal.create(info.clone()).await.map_err(prompt::unwritten)?;
+        if let Some(request) = request {
+            created.truncate(limits::CREATE_REQUESTS - 1);
+            created.push_front((request.to_owned(), info.clone()));
+        }
         Ok(info)
     }
 
@@ -288,6 +326,7 @@ impl ChatService {
     /// As [`Self::prompt`].
     pub async fn rename(&self, session: &str, title: &str) -> Result<(), ChatError> {
         let (backend, info) = self.shared.target(session)?;
+        self.shared.named(session, title);
         backend.rename(&info, title).await.map_err(failed)?;
         let info = SessionInfo {
             title: title.to_owned(),
@@ -314,7 +353,8 @@ impl ChatService {
         let mut all: Vec<SessionId> = self.shared.descendants(session);
         all.push(session.to_owned());
         for session in all {
-            self.write(&session, vec![Event::SessionRemoved]).await?;
+            let removed = self.shared.journal.remove(&session).await;
+            removed.map_err(prompt::unwritten)?;
         }
         Ok(())
     }
@@ -324,7 +364,7 @@ impl ChatService {
             .journal
             .append(session, events)
             .await
-            .map_err(ChatError::Unavailable)
+            .map_err(prompt::unwritten)
     }
 }
 

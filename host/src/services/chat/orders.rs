@@ -3,10 +3,10 @@
 //! Prompts that come meanwhile are held, and turns that run get time to finish; what had to be cut is marked as
 //! interrupted and can be continued. Sessions of the plugin that went stay readable.
 
-use super::pump::settle_all;
 use super::shared::Shared;
 use super::status::{ChatError, Phase};
 use super::switch::{Backend, up};
+use super::writing::settle_all;
 use crate::limits;
 use crate::model::activity::Tone;
 use crate::model::chat::SessionId;

@@ -1,13 +1,13 @@
 //! What the chat service uses of the journal, as a trait: the policies here are tested on paused time, which a database's
 //! own threads would upset.
 
-use crate::model::chat::{Epoch, Event, Message, Part, SessionEvent, SessionId, SessionInfo, Snapshot, Turn};
+use crate::model::chat::{Epoch, Event, LastError, Message, Part, SessionId, SessionInfo, Snapshot, Turn};
+pub use crate::store::StoreError;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// `Err`: a sentence for the operator.
-pub type Journaled<'a, T> = BoxFuture<'a, Result<T, String>>;
+pub type Journaled<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// What the service looks at in a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +15,7 @@ pub struct State {
     /// The oldest first.
     pub messages: Vec<(Message, Vec<Part>)>,
     pub turn: Turn,
+    pub error: Option<LastError>,
 }
 
 /// A session in the journal's list.
@@ -25,16 +26,23 @@ pub struct Listed {
     pub backend: String,
 }
 
-/// The host's own record of all conversations. Whatever is written is on disk before anybody sees it.
+/// The host's own record of all conversations. Whatever is written is on disk before anybody sees it. Of a session that
+/// was deleted nothing is written, and that is no error.
 pub trait JournalPort: Send + Sync + 'static {
     /// The same journal; sessions that are new belong to this chat plugin.
     fn of_backend(&self, plugin: &str) -> Arc<dyn JournalPort>;
     /// A connection to the backend opened: revisions may be counted anew.
     fn open_epoch(&self);
-    /// Events of the host itself. [`Event::SessionRemoved`] removes all of the session.
+    /// A session that was made just now.
+    fn create(&self, info: SessionInfo) -> Journaled<'_, ()>;
+    /// Removes all of a session.
+    fn remove<'a>(&'a self, session: &'a str) -> Journaled<'a, ()>;
+    /// Whether it was removed.
+    fn is_removed(&self, session: &str) -> bool;
+    /// Events of the host itself.
     fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()>;
-    /// Events as they come from a backend, each session's in order. Idempotent by part and revision.
-    fn ingest(&self, events: Vec<SessionEvent>) -> Journaled<'_, ()>;
+    /// Events of one session as they come from a backend, in order. Idempotent by part and revision.
+    fn ingest<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()>;
     /// Brings a session to what the backend says it is, keeping what only the journal has; marks what was interrupted.
     fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()>;
     /// As `reconcile`, where there is no snapshot: turn and asks as of the opening of the connection.
@@ -48,4 +56,6 @@ pub trait JournalPort: Send + Sync + 'static {
     fn children(&self, session: &str) -> Vec<SessionId>;
     /// Sessions whose turn had not ended, or that wait for an answer.
     fn unfinished(&self) -> Vec<SessionId>;
+    /// Sessions that somebody looks at.
+    fn watched(&self) -> Vec<SessionId>;
 }

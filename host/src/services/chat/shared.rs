@@ -3,15 +3,18 @@
 use super::Parts;
 use super::local::Local;
 use super::port::{JournalPort, Listed};
+use super::queue::Queue;
 use super::status::{ChatError, ChatStatus, Phase};
 use super::switch::Backend;
+use crate::limits;
 use crate::model::activity::{Activity, Tone};
 use crate::model::chat::{SessionId, SessionInfo};
 use crate::runtime::port::ChatBackend;
 use crate::time::Clock;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// One prompt at a time goes through it.
 type Gate = tokio::sync::Mutex<()>;
@@ -23,9 +26,18 @@ pub(super) struct Active {
     pub(super) backend: Arc<dyn ChatBackend>,
     /// Its connection is open: calls make sense.
     pub(super) open: bool,
-    /// Sessions to be brought up to date.
-    pub(super) wake: mpsc::UnboundedSender<SessionId>,
+    /// What somebody looks at, to be brought up to date.
+    pub(super) wake: mpsc::UnboundedSender<Wake>,
 }
+
+pub(super) enum Wake {
+    /// The sender is dropped when the session was read.
+    Session(SessionId, oneshot::Sender<()>),
+    List,
+}
+
+/// Titles that people chose a short while ago.
+type Renamed = HashMap<SessionId, (String, Instant)>;
 
 pub(super) struct Shared {
     pub(super) journal: Arc<dyn JournalPort>,
@@ -42,6 +54,10 @@ pub(super) struct Shared {
     /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Held while such a message
     /// is written, so that one that was just replaced is not written again.
     pub(super) local: tokio::sync::Mutex<Local>,
+    pub(super) queue: Queue,
+    renamed: Mutex<Renamed>,
+    /// Sessions that were created, by the request that asked for it.
+    pub(super) created: tokio::sync::Mutex<VecDeque<(String, SessionInfo)>>,
     gates: Mutex<HashMap<(SessionId, String), Weak<Gate>>>,
 }
 
@@ -63,6 +79,9 @@ impl Shared {
             active: watch::Sender::new(None),
             look: tokio::sync::Notify::new(),
             local: tokio::sync::Mutex::default(),
+            queue: Queue::default(),
+            renamed: Mutex::default(),
+            created: tokio::sync::Mutex::default(),
             gates: Mutex::default(),
         }
     }
@@ -78,6 +97,20 @@ impl Shared {
         let gate = Arc::default();
         gates.insert(key, Arc::downgrade(&gate));
         gate
+    }
+
+    /// A person named it.
+    pub(super) fn named(&self, session: &str, title: &str) {
+        let mut renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+        renamed.retain(|_, (_, at)| at.elapsed() < limits::RENAME_KEPT);
+        renamed.insert(session.to_owned(), (title.to_owned(), Instant::now()));
+    }
+
+    /// The title that a person chose, where the backend comes with another one that was made meanwhile.
+    pub(super) fn chosen_title(&self, info: &SessionInfo) -> Option<String> {
+        let renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (title, at) = renamed.get(&info.id)?;
+        (at.elapsed() < limits::RENAME_KEPT && *title != info.title).then(|| title.clone())
     }
 
     pub(super) fn primary(&self) -> Backend {
@@ -146,18 +179,18 @@ impl Shared {
         let Some(listed) = self.listed(session) else {
             return Err(ChatError::NotFound("There is no such conversation.".to_owned()));
         };
-        Ok((self.backend(Some(&listed.backend))?, listed.info))
+        Ok((self.backend(Some(&listed.backend))?.1, listed.info))
     }
 
-    /// The open backend; `owner`: the plugin it has to be.
-    pub(super) fn backend(&self, owner: Option<&str>) -> Result<Arc<dyn ChatBackend>, ChatError> {
+    /// The open backend and its plugin; `owner`: the plugin it has to be.
+    pub(super) fn backend(&self, owner: Option<&str>) -> Result<(String, Arc<dyn ChatBackend>), ChatError> {
         let active = self.active.borrow().clone();
         match (active, owner) {
             (Some(active), Some(owner)) if active.plugin != owner => Err(ChatError::Refused(format!(
                 "This conversation belongs to {owner}, and {} is running now: it can be read, but not continued.",
                 active.plugin
             ))),
-            (Some(active), _) if active.open => Ok(active.backend),
+            (Some(active), _) if active.open => Ok((active.plugin, active.backend)),
             _ => Err(ChatError::Unavailable(self.why_not())),
         }
     }

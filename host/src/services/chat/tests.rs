@@ -2,7 +2,7 @@
 
 use super::fakes::{FakeBackend, FakeJournal, Silent, Write, info, snapshot};
 use super::*;
-use crate::model::chat::{Epoch, Message, Role, SessionEvent, Turn};
+use crate::model::chat::{Epoch, Message, Role, SessionEvent, Turn, Waiting};
 use crate::model::plugin::{Availability, Failure};
 use crate::runtime::port::Feed;
 use crate::time::ManualClock;
@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 mod orders;
+mod queue;
+mod reading;
 
 struct Rig {
     service: ChatService,
@@ -197,15 +199,13 @@ async fn a_lost_connection_loses_no_event_and_all_sessions_in_use_are_read_again
     rig.backend.gate.forget_permits(1000);
     rig.backend.has(snapshot("t", Turn::Running));
     feed.send(event("t", delta(1, "a"))).await.unwrap();
+    rig.journal.watch("s");
     feed.send(failure(false)).await.unwrap();
     settle().await;
     assert_eq!(rig.phase(), Phase::Reconnecting { why: "gone".to_owned() });
-    assert!(
-        rig.journal
-            .writes()
-            .contains(&Write::Event("t".to_owned(), delta(1, "a")))
-    );
-    let refused = rig.service.prompt("s", prompt("c")).await;
+    let unread = Write::Event("t".to_owned(), delta(1, "a"));
+    assert!(!rig.journal.writes().contains(&unread), "nobody introduced it");
+    let refused = rig.service.prompt("s", prompt("c"), false).await;
     assert!(matches!(refused, Err(ChatError::Unavailable(text)) if text.contains("gone")));
 
     rig.backend.gate.add_permits(10);
@@ -240,7 +240,7 @@ async fn what_ran_when_the_host_died_is_reconciled_at_the_start() {
         "another backend's is not touched"
     );
     assert!(matches!(
-        rig.service.prompt("foreign", prompt("c")).await,
+        rig.service.prompt("foreign", prompt("c"), false).await,
         Err(ChatError::Refused(_))
     ));
     feed.send(event("foreign", delta(1, "x"))).await.unwrap();
@@ -286,20 +286,29 @@ async fn a_full_disk_holds_events_back_and_loses_none() {
 async fn a_prompt_is_shown_at_once_and_then_as_the_backend_has_it() {
     let mut rig = rig();
     let feed = rig.up().await;
-    assert_eq!(rig.service.prompt("s", prompt("c1")).await, Ok(Admission::Admitted));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c1"), false).await,
+        Ok(Admission::Admitted)
+    );
     assert_eq!(rig.local_ids(), ["local-c1"]);
-    assert_eq!(rig.service.prompt("s", prompt("c1")).await, Ok(Admission::Duplicate));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c1"), false).await,
+        Ok(Admission::Duplicate)
+    );
     feed.send(event("s", shown("c1"))).await.unwrap();
     settle().await;
     assert_eq!(rig.local_ids(), ["msg_1"]);
-    assert_eq!(rig.service.prompt("s", prompt("c1")).await, Ok(Admission::Duplicate));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c1"), false).await,
+        Ok(Admission::Duplicate)
+    );
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 1);
     assert!(matches!(
-        rig.service.prompt("s", prompt("c 1")).await,
+        rig.service.prompt("s", prompt("c 1"), false).await,
         Err(ChatError::Refused(_))
     ));
     assert!(matches!(
-        rig.service.prompt("none", prompt("c")).await,
+        rig.service.prompt("none", prompt("c"), false).await,
         Err(ChatError::NotFound(_))
     ));
 }
@@ -309,8 +318,8 @@ async fn the_same_prompt_twice_at_once_is_asked_for_once() {
     let mut rig = rig();
     let _feed = rig.up().await;
     let (one, two) = tokio::join!(
-        rig.service.prompt("s", prompt("c")),
-        rig.service.prompt("s", prompt("c"))
+        rig.service.prompt("s", prompt("c"), false),
+        rig.service.prompt("s", prompt("c"), false)
     );
     let mut both = [one.unwrap(), two.unwrap()];
     both.sort_by_key(|admission| *admission == Admission::Duplicate);
@@ -329,13 +338,16 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_id() {
         Ok(Admission::Duplicate),
     ]
     .into();
-    assert_eq!(rig.service.prompt("s", prompt("c")).await, Ok(Admission::Duplicate));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c"), false).await,
+        Ok(Admission::Duplicate)
+    );
     assert!(rig.backend.prompts.lock().unwrap().iter().all(|p| p.client_id == "c"));
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 3);
 
     *rig.backend.admissions.lock().unwrap() = std::iter::repeat_with(lost).take(20).collect();
     assert_eq!(
-        rig.service.prompt("s", prompt("d")).await,
+        rig.service.prompt("s", prompt("d"), false).await,
         Ok(Admission::Unknown("cut".to_owned()))
     );
     let state = rig.journal.now("s");
@@ -344,7 +356,10 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_id() {
         "it stays, and says that it is not known"
     );
     rig.backend.admissions.lock().unwrap().clear();
-    assert_eq!(rig.service.prompt("s", prompt("d")).await, Ok(Admission::Admitted));
+    assert_eq!(
+        rig.service.prompt("s", prompt("d"), false).await,
+        Ok(Admission::Admitted)
+    );
     assert_eq!(rig.journal.now("s").messages.last().unwrap().0.error, None);
 }
 
@@ -354,7 +369,7 @@ async fn a_prompt_during_which_the_plugin_fell_is_sent_twice_and_no_more() {
     let _feed = rig.up().await;
     let fell = || Err(CallError::Crashed("trap".to_owned()));
     *rig.backend.admissions.lock().unwrap() = std::iter::repeat_with(fell).take(20).collect();
-    let Err(ChatError::GivenUp(why)) = rig.service.prompt("s", prompt("c")).await else {
+    let Err(ChatError::GivenUp(why)) = rig.service.prompt("s", prompt("c"), false).await else {
         panic!("it is not to be sent again");
     };
     assert!(why.contains("trap") && why.contains("not sent again"), "{why}");
@@ -372,11 +387,11 @@ async fn a_refused_prompt_and_a_missing_consent_leave_nothing() {
     };
     for answer in [Admission::Refused("no such model".to_owned()), consent] {
         rig.backend.admissions.lock().unwrap().push_back(Ok(answer.clone()));
-        assert_eq!(rig.service.prompt("s", prompt("c")).await, Ok(answer));
+        assert_eq!(rig.service.prompt("s", prompt("c"), false).await, Ok(answer));
         assert!(rig.local_ids().is_empty());
     }
     assert_eq!(
-        rig.service.prompt("s", prompt("c")).await,
+        rig.service.prompt("s", prompt("c"), false).await,
         Ok(Admission::Admitted),
         "the same id may be sent again"
     );
@@ -394,9 +409,9 @@ async fn a_prompt_that_was_on_its_way_when_the_host_died_stays_and_says_so() {
     feed.send(epoch("e2", &[])).await.unwrap();
     settle().await;
     let (message, _) = rig.journal.now("s").messages[0].clone();
-    assert!(message.id == "local-c" && message.error.is_some());
+    assert!(message.id == "local-c" && matches!(message.waiting, Some(Waiting::Owner { .. })));
     assert_eq!(
-        rig.service.prompt("s", prompt("c")).await,
+        rig.service.prompt("s", prompt("c"), false).await,
         Ok(Admission::Admitted),
         "and can be sent again"
     );
@@ -463,7 +478,10 @@ async fn the_example_stands_in_until_the_program_is_there() {
         unsuitable: false,
     };
     assert_eq!(status.missing, Some(missing));
-    assert_eq!(rig.service.prompt("s", prompt("c")).await, Ok(Admission::Admitted));
+    assert_eq!(
+        rig.service.prompt("s", prompt("c"), false).await,
+        Ok(Admission::Admitted)
+    );
 
     *rig.backend.availability.lock().unwrap() = Availability::Ready("1.18.33".to_owned());
     let feed = rig.feed().await;

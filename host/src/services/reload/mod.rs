@@ -95,18 +95,21 @@ const LOGGED: usize = 20;
 
 impl ReloadService {
     /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: what counts.
+    ///
+    /// # Errors
+    /// The machine gives no randomness: what is shown of secrets could then be guessed.
     pub fn start(
         file: Option<PathBuf>,
         running: &Config,
         host: Arc<dyn Host>,
         activity: Arc<dyn Activity>,
         clock: Arc<dyn Clock>,
-    ) -> Self {
+    ) -> Result<Self, getrandom::Error> {
         let (sender, pending) = watch::channel(None);
         let (orders, ordered) = mpsc::channel(1);
         let mut watcher = Watcher {
             counts: Values::default(),
-            salt: crate::time::random_token().unwrap_or_default(),
+            salt: crate::time::random_token()?,
             files: running.files.clone(),
             mixed: BTreeSet::new(),
             plugins: running.plugins.clone(),
@@ -124,7 +127,7 @@ impl ReloadService {
         };
         watcher.counts = watcher.values(running);
         let task = tokio::spawn(watcher.run(ordered));
-        Self { pending, orders, task }
+        Ok(Self { pending, orders, task })
     }
 
     /// What the file says and does not count yet; changes are seen at once.

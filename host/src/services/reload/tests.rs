@@ -119,7 +119,8 @@ fn rig() -> Rig {
         serving: Mutex::new(serving),
     });
     let clock = Arc::new(ManualClock::at(7));
-    let service = ReloadService::start(Some(file), &config, Arc::<Told>::clone(&told), Arc::new(Silent), clock);
+    let service =
+        ReloadService::start(Some(file), &config, Arc::<Told>::clone(&told), Arc::new(Silent), clock).unwrap();
     Rig {
         pending: service.pending(),
         service,

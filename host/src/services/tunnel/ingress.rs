@@ -39,17 +39,12 @@ pub struct Leaving {
 /// A key of one listener of this process: only it knows the right answer to a nonce, so whoever gives that has been
 /// reached. The answer is of no other use.
 #[derive(Clone)]
-pub struct Proof(Arc<[u8; 32]>);
+pub struct Proof(Option<Arc<[u8; 32]>>);
 
 impl Proof {
-    /// A fresh one. Where the machine gives no randomness no answer will be right, which is the safe way to fail.
+    /// A fresh one. Where the machine gives no randomness there is no key: nothing is asked, and nothing answered.
     pub fn random() -> Self {
-        let mut key = [0; 32];
-        let filled = getrandom::fill(&mut key).is_ok();
-        if !filled {
-            tracing::error!("the machine gives no randomness; tunnels cannot be probed");
-        }
-        Self(Arc::new(key))
+        Self(crate::time::random().ok().map(Arc::new))
     }
 
     /// A nonce that is answered: only whoever has the key can make one, so a stranger gets nothing, and holds nothing, by
@@ -59,7 +54,8 @@ impl Proof {
     /// The machine gives no randomness.
     pub fn nonce(&self) -> Result<String, getrandom::Error> {
         let random = random_token()?;
-        Ok(format!("{random}.{}", self.of(&format!("ask {random}"))))
+        let mark = self.of(&format!("ask {random}")).ok_or(getrandom::Error::UNEXPECTED)?;
+        Ok(format!("{random}.{mark}"))
     }
 
     /// The answer to a nonce of ours; none to another's.
@@ -67,25 +63,20 @@ impl Proof {
         use subtle::ConstantTimeEq as _;
         let (random, mark) = nonce.split_once('.')?;
         let right: bool = self
-            .of(&format!("ask {random}"))
+            .of(&format!("ask {random}"))?
             .as_bytes()
             .ct_eq(mark.as_bytes())
             .into();
-        right.then(|| self.of(nonce))
+        if right { self.of(nonce) } else { None }
     }
 
     /// In hexadecimal.
-    fn of(&self, nonce: &str) -> String {
+    fn of(&self, nonce: &str) -> Option<String> {
         use hmac::{KeyInit as _, Mac as _};
-        let Ok(mut mac) = hmac::Hmac::<sha2::Sha256>::new_from_slice(&self.0[..]) else {
-            return String::new();
-        };
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(self.0.as_ref()?.as_slice()).ok()?;
         mac.update(nonce.as_bytes());
-        mac.finalize()
-            .into_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let digest = mac.finalize().into_bytes();
+        Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
@@ -125,5 +116,23 @@ impl IngressHandle {
 impl std::fmt::Debug for IngressHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("IngressHandle")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_key_nothing_is_asked_and_nothing_answered() {
+        let (good, none) = (Proof::random(), Proof(None));
+        let nonce = good.nonce().unwrap();
+        assert!(good.answer(&nonce).is_some());
+        assert!(none.nonce().is_err());
+        assert_eq!(none.answer(&nonce), None);
+        // What a key of zeros would have proved.
+        let zeros = Proof(Some(Arc::new([0; 32])));
+        assert_eq!(none.answer(&zeros.nonce().unwrap()), None);
     }
 }

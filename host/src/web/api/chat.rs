@@ -2,12 +2,14 @@
 
 use super::problem::{Body, Problem};
 use crate::model::chat::{Admission, Answer, Root, SessionInfo};
-use crate::web::WebState;
-use crate::web::live::protocol::Server;
+use crate::web::identity::Who;
+use crate::web::live::protocol::{Rendered, Server};
 use crate::web::live::view;
 use crate::web::port::{Backend, Frame, Prompt};
-use axum::Json;
-use axum::extract::{Path, State};
+use crate::web::{WebState, answers};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use futures::StreamExt as _;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,9 @@ pub(super) struct NewPrompt {
     text: String,
     #[serde(default)]
     consent: Option<String>,
+    /// Do not wait for the turn that runs.
+    #[serde(default)]
+    now: bool,
 }
 
 #[derive(Serialize)]
@@ -97,7 +102,7 @@ pub(super) async fn create(
     if let Some(wanted) = &new.title {
         title(wanted)?;
     }
-    let made = state.services.chat.create(new.title).await?;
+    let made = state.services.chat.create(new.title, None).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -114,6 +119,49 @@ pub(super) async fn session(
             "It is being written just now; try again.",
         )),
     }
+}
+
+/// Before which message.
+#[derive(Deserialize)]
+pub(super) struct Before {
+    before: String,
+}
+
+/// As the live socket's `older` frame has it.
+pub(super) async fn older(
+    State(state): State<WebState>,
+    Path(session): Path<String>,
+    wanted: Result<Query<Before>, QueryRejection>,
+) -> Result<Json<Server>, Problem> {
+    let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let folded = state.services.chat.state(&session).await?;
+    Ok(Json(
+        view::older(&session, folded, &wanted.before, &state.renderer).await,
+    ))
+}
+
+/// A part of a message, whole.
+pub(super) async fn part(
+    State(state): State<WebState>,
+    Path((session, part)): Path<(String, String)>,
+) -> Result<Json<Rendered>, Problem> {
+    let folded = state.services.chat.state(&session).await?;
+    let mut parts = folded.messages.into_iter().flat_map(|(_, parts)| parts);
+    match parts.find(|known| known.id == part) {
+        Some(part) => Ok(Json(view::whole(part, &state.renderer))),
+        None => Err(Problem::of(
+            StatusCode::NOT_FOUND,
+            "There is no such part of this conversation.",
+        )),
+    }
+}
+
+pub(super) async fn take_back(
+    State(state): State<WebState>,
+    Path((session, client_id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    state.services.chat.take_back(&session, &client_id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn rename(
@@ -152,6 +200,7 @@ pub(super) async fn prompt(
         client_id: new.client_id.clone(),
         text: new.text,
         consent: new.consent,
+        now: new.now,
     };
     admitted(state.services.chat.prompt(&session, prompt).await?, Some(new.client_id))
 }
@@ -170,9 +219,11 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
 
 pub(super) async fn reply(
     State(state): State<WebState>,
+    who: Option<Extension<Who>>,
     Path((session, ask)): Path<(String, String)>,
     Body(answer): Body<Answer>,
 ) -> Result<StatusCode, Problem> {
-    state.services.chat.reply(&session, &ask, answer).await?;
+    let who = who.map_or_else(Who::operator, |Extension(who)| who);
+    answers::give(&state, &who, &session, &ask, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

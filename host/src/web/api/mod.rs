@@ -13,7 +13,7 @@ mod problem;
 mod tunnels;
 
 use super::WebState;
-use super::identity::MaybeLogin;
+use super::identity::{MaybeLogin, Who};
 use super::pages;
 use super::port::{Backend, Pending};
 use crate::limits;
@@ -27,8 +27,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts as _, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use http::{StatusCode, header};
+use axum::routing::{delete, get, post};
+use http::{Method, StatusCode, header};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,13 @@ fn routes() -> Router<WebState> {
             "/api/v1/sessions/{session}",
             get(chat::session).patch(chat::rename).delete(chat::delete),
         )
+        .route("/api/v1/sessions/{session}/older", get(chat::older))
+        .route("/api/v1/sessions/{session}/parts/{part}", get(chat::part))
         .route("/api/v1/sessions/{session}/prompts", post(chat::prompt))
+        .route(
+            "/api/v1/sessions/{session}/prompts/{client_id}",
+            delete(chat::take_back),
+        )
         .route("/api/v1/sessions/{session}/continue", post(chat::go_on))
         .route("/api/v1/sessions/{session}/cancel", post(chat::cancel))
         .route("/api/v1/sessions/{session}/asks/{ask}", post(chat::reply))
@@ -77,6 +83,7 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/config", get(config::show))
         .route("/api/v1/config/apply", post(config::apply))
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
+        .layer(middleware::from_fn(audited))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
 }
 
@@ -99,11 +106,30 @@ pub(super) async fn nothing() -> Response {
     .into_response()
 }
 
+/// Orders to the host itself are in the audit, whatever came of them: what a chat says is not.
+async fn audited(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let orders = ["/api/v1/backend/", "/api/v1/tunnels/", "/api/v1/config/"];
+    let order = (request.method() == Method::POST && orders.iter().any(|order| path.starts_with(order)))
+        || matches!(*request.method(), Method::DELETE | Method::PATCH);
+    if !order {
+        return next.run(request).await;
+    }
+    let what = format!("{} {path}", request.method());
+    let who = request.extensions().get::<Who>().cloned().unwrap_or_else(Who::operator);
+    let answer = next.run(request).await;
+    who.orders(&what, "", answer.status().as_str());
+    answer
+}
+
 async fn need_login(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match MaybeLogin::from_request_parts(&mut parts, &state).await {
-        Ok(MaybeLogin { login: Some(login), .. }) => {
-            parts.extensions.insert(login);
+        Ok(known @ MaybeLogin { login: Some(_), .. }) => {
+            if let (Some(who), Some(login)) = (known.who(), known.login) {
+                parts.extensions.insert(who);
+                parts.extensions.insert(login);
+            }
             next.run(Request::from_parts(parts, body)).await
         }
         Ok(_) => Problem::of(

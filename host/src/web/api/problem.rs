@@ -87,7 +87,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .await
             .map_err(|error| Problem::of(error.status(), error.body_text()))?;
         let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
-        match serde_json::from_slice(text) {
+        match serde_json::from_str(&nexus_plugin_api::json::well_formed(text)) {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Problem::of(
                 StatusCode::BAD_REQUEST,

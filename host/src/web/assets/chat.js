@@ -6,6 +6,7 @@ import { $, el, setHtml, spoken, store, uuid } from './dom.js';
 import { draw, drawText, isSeen, noteOf, shell, until } from './draw.js';
 import { careful, press } from './guard.js';
 import { Live } from './live.js';
+import { isLocal, kept, trouble, unanswered, waitingLine, waits, wellFormed } from './prompts.js';
 
 export function start() {
   const app = document.querySelector('.app');
@@ -13,9 +14,11 @@ export function start() {
   const tail = el('div', { className: 'tail' });
   let session = app.dataset.session;
   let last = null, turn = { type: 'idle' }, ticking = null;
+  // What is older than what is shown; what went wrong outside any message; whether a continuation was asked for.
+  let before = null, error = null, continuing = false, backend = 'the backend';
   // What the host's clock says more than this one; whether an answer ended while nobody looked at the tab.
   let skew = 0, finished = false;
-  const messages = new Map(), parts = new Map(), requests = new Map();
+  const ofNode = new WeakMap(), messages = new Map(), parts = new Map(), requests = new Map();
   let pending = [];
   // The backend's phase, and whether a first message waits for it to be up.
   let phase = null, eager = false;
@@ -62,7 +65,7 @@ export function start() {
 
   // Sends a request and calls back with its answer; says so where it cannot be sent.
   function ask(frame, then, failed) {
-    const request = uuid();
+    const request = frame.request ?? uuid();
     requests.set(request, { then, failed });
     if (!live.send({ ...frame, request })) {
       requests.delete(request);
@@ -71,11 +74,25 @@ export function start() {
     }
   }
 
+  // ---- older messages ----------------------------------------------------------------------------------------
+
+  const more = el('button', { type: 'button', textContent: 'Show older messages' });
+  const older = el('div', { className: 'center', hidden: true }, more);
+  more.onclick = () => {
+    more.disabled = true;
+    if (!live.send({ type: 'older', session, before })) more.disabled = false;
+  };
+  function setBefore(cursor) {
+    before = cursor ?? null;
+    older.hidden = !before;
+    more.disabled = false;
+  }
+
   // ---- messages and parts ------------------------------------------------------------------------------------
 
   function clear() {
     messages.clear(); parts.clear();
-    log.replaceChildren(tail);
+    log.replaceChildren(older, tail);
   }
 
   function putMessage(data) {
@@ -87,9 +104,10 @@ export function start() {
         el('h2', { className: 'vh', textContent: mine ? 'You' : 'Answer' }), body, foot);
       message = { node, body, foot, parts: [] };
       messages.set(data.id, message);
-      log.insertBefore(node, tail);
+      ofNode.set(node, message);
     }
     message.data = data;
+    place(message);
     drawFoot(message);
     drawNode(message);
     // The host shows a prompt before the backend has taken it, and takes it back where it is refused.
@@ -97,22 +115,43 @@ export function start() {
     drawTail();
   }
 
+  // By its time, as the host has it; what waits comes after all that was said.
+  const rank = ({ data }) => (waits(data) ? Infinity : data.created_at);
+  function place(message) {
+    let at = tail;
+    for (let node = tail.previousElementSibling; node; node = node.previousElementSibling) {
+      const other = ofNode.get(node);
+      if (other === message) continue;
+      if (!other || rank(other) <= rank(message)) break;
+      at = node;
+    }
+    if (message.node.nextElementSibling !== at) log.insertBefore(message.node, at);
+  }
+  // As they are drawn.
+  const inOrder = () => [...log.children].map((node) => ofNode.get(node)).filter(Boolean);
+
   function drawFoot(message) {
     const { error, interrupted } = message.data;
     message.foot.replaceChildren();
+    const line = waitingLine(message.data, {
+      send: () => sendNow(message),
+      remove: () => ask({ type: 'take_back', session, client_id: message.data.client_id }, home),
+    });
+    if (line) message.foot.append(line);
     // What a stop by the user leaves behind is no failure.
     if (error === 'Aborted') message.foot.append(el('p', { className: 'mark', textContent: 'Stopped.' }));
     else if (error) {
-      message.foot.append(el('p', { className: 'alert', textContent: error }));
+      message.foot.append(trouble(error));
       // It may have come before, as an error of the whole turn.
-      for (const alert of log.querySelectorAll(':scope > .passing')) if (alert.textContent === error) alert.remove();
+      setError(error, null);
     }
     if (interrupted) message.foot.append(el('p', { className: 'mark', textContent: 'Interrupted.' }));
   }
 
-  function putPart(data, html) {
+  // `missing`: bytes that are not here; the whole is asked for.
+  function putPart(data, html, missing, whole = false) {
     let part = parts.get(data.id);
-    if (part && data.revision <= part.data.revision && !(html && !part.html)) return;
+    if (part && data.revision <= part.data.revision && !(html && !part.html) && !whole) return;
     const message = messages.get(data.message);
     if (!message) return;
     const kind = data.content.type;
@@ -126,6 +165,7 @@ export function start() {
     part.data = data;
     part.html = html;
     drawPart(part, message.data.role === 'user' ? undefined : html);
+    drawRest(part, missing);
     drawNode(message);
     follow();
   }
@@ -137,6 +177,15 @@ export function start() {
     const all = ids.map((id) => parts.get(id)).filter(Boolean);
     node.hidden = all.length > 0 && !data.error && !data.interrupted && !all.some((part) => isSeen(part.data));
     node.classList.toggle('note', all.length > 0 && all.every((part) => part.kind === 'other') && all.some((part) => noteOf(part.data.content)));
+  }
+
+  function drawRest(part, missing) {
+    part.rest?.remove();
+    Object.assign(part, { missing, rest: null });
+    if (!missing) return;
+    const rest = part.rest = el('button', { type: 'button', className: 'plain', textContent: `Show all (${Math.ceil(missing / 1024)} KB more)` });
+    rest.onclick = () => { rest.disabled = live.send({ type: 'part', session, part: part.data.id }); };
+    (part.inside ?? part.node).append(rest);
   }
 
   function addDelta({ part: id, revision, text }) {
@@ -161,7 +210,11 @@ export function start() {
     app, place: $('dock'), session: () => session, home,
     answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
     changed() {
-      for (const part of parts.values()) if (part.kind === 'tool' && part.data.content.state === 'running') drawPart(part);
+      for (const part of parts.values()) {
+        if (part.kind !== 'tool' || part.data.content.state !== 'running') continue;
+        drawPart(part);
+        drawRest(part, part.missing);
+      }
       drawTitle();
       follow();
     },
@@ -174,13 +227,22 @@ export function start() {
 
   // ---- the tail: what goes on now ----------------------------------------------------------------------------
 
-  const lastMessage = () => [...messages.values()].at(-1);
+  // The last one that the backend has, or is given.
+  const lastMessage = () => inOrder().findLast(({ data }) => !waits(data));
+
+  // What went wrong outside any message; with `only`, where it is that.
+  function setError(only, next) {
+    if (next === null && (error === null || (only !== undefined && only !== error))) return;
+    error = next;
+    drawTail();
+  }
 
   function setTurn(next) {
     const was = turn.type;
     turn = next;
+    continuing = false;
     // What went wrong before, outside any message, is over.
-    if (was !== 'running' && next.type === 'running') log.querySelectorAll(':scope > .passing').forEach((alert) => alert.remove());
+    if (next.type === 'running') error = null;
     if (was !== 'idle' && next.type === 'idle') {
       const answer = lastMessage()?.parts.map((id) => parts.get(id)).findLast((part) => part?.kind === 'text');
       say('Answer finished. ' + (answer ? spoken(answer.text) : '').slice(0, 500));
@@ -192,14 +254,17 @@ export function start() {
   }
 
   function drawTail() {
+    if (putting) return; // once, when all is there
     clearInterval(ticking);
     const busy = !foreign && (turn.type === 'running' || turn.type === 'retrying');
     stop.hidden = !busy;
     app.classList.toggle('busy', busy);
     tail.replaceChildren();
+    clearTimeout(looking);
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
-    // A backend that is away does not work; its own line says that it comes back.
-    if (busy && phase === 'up' && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), dock.size ? 'Waiting for you' : 'Working'));
+    // While the backend is away nothing works, whatever the turn was.
+    const working = phase !== null && phase !== 'up' ? `Waiting for ${backend} to be back` : dock.size ? 'Waiting for you' : 'Working';
+    if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), working));
     if (busy && turn.type === 'retrying') {
       const when = el('span');
       const tick = () => {
@@ -209,16 +274,31 @@ export function start() {
       ticking = setInterval(tick, 1000);
       tail.append(el('div', { className: 'alert warn' }, el('p', { textContent: turn.message }), el('p', {}, spinner(), when)));
     }
-    if (!busy && (turn.type === 'interrupted' || lastMessage()?.data.interrupted)) {
+    const newest = lastMessage();
+    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && pending.every(isShown);
+    if (error !== null) {
+      tail.append(trouble(error));
+      if (open) tail.append(el('div', { className: 'row' }, again(newest)));
+    } else if (open) {
+      const ago = Date.now() + skew - (newest.data.completed_at ?? newest.data.created_at);
+      tail.append(unanswered({
+        last: newest.data, ago, title: backend, up: phase === null || phase === 'up', again: () => resend(newest),
+        later: (ms) => { looking = setTimeout(drawTail, ms + 50); },
+      }));
+    } else if (!busy && isSilent(newest)) {
+      tail.append(el('p', { className: 'mark', textContent: 'The model ended its answer without a word.' }));
+    }
+    if (!busy && !open && (turn.type === 'interrupted' || newest?.data.interrupted)) {
       const go = foreign ? null : el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
       if (go) {
         careful(go);
         press(go, () => {
           box.focus();
-          go.disabled = true;
+          continuing = go.disabled = true;
           if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
-          ask({ type: 'continue', session }, null, () => { go.disabled = false; });
+          ask({ type: 'continue', session }, null, () => { continuing = go.disabled = false; });
         });
+        go.disabled = continuing;
       }
       tail.append(el('div', { className: 'alert warn' },
         el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), ...(go ? [go] : [])));
@@ -229,6 +309,7 @@ export function start() {
     }
     const empty = !messages.size && !pending.length && !busy;
     log.classList.toggle('blank', empty);
+    if (empty && session && last === null) tail.append(el('p', { className: 'working' }, spinner(), 'Loading the conversation'));
     if (empty && (!session || last !== null)) {
       tail.append(el('div', { className: 'empty' }, el('h2', { textContent: 'What should be done?' }),
         el('p', {}, 'Work is done in ', el('code', { textContent: app.dataset.workspace }), ' on the machine that runs Nexus. Answers arrive as they are written, and wait here if you leave.')));
@@ -236,12 +317,23 @@ export function start() {
     follow();
   }
 
-  const isLocal = ({ id, client_id }) => id === `local-${client_id}`;
+  // An answer that has ended, and of which nothing is to be seen.
+  const isSilent = (message) => message?.data.role === 'assistant' && message.data.completed_at && !message.data.error
+    && !message.data.interrupted && !message.parts.some((id) => {
+      const content = parts.get(id)?.data.content;
+      return content && (content.type === 'text' || content.type === 'reasoning' ? content.text.trim() : content.type !== 'other');
+    });
+  const resend = (message) => {
+    const part = message.parts.map((id) => parts.get(id)).find((one) => one?.kind === 'text');
+    box.focus();
+    if (part?.missing) tell('Only the beginning of this message is here. Press “Show all” below it, then send it again.');
+    else if (part) prompt(part.data.content.text);
+  };
+  const again = (message) => el('button', { type: 'button', className: 'primary', textContent: 'Send again', onclick: () => resend(message) });
+  let looking = null, putting = false;
   const isShown = (item) => messages.has(`local-${item.client_id}`);
 
   // ---- prompts: kept until the backend has them --------------------------------------------------------------
-
-  const keep = () => store.set(key('pending'), pending.filter((item) => !item.admitted).map(({ client_id, text }) => ({ client_id, text })));
 
   function bubble(item) {
     item.line = el('p', { className: 'mark', textContent: item.admitted ? '' : 'Sending…' });
@@ -252,14 +344,24 @@ export function start() {
   function prompt(text) {
     const item = { client_id: uuid(), text, tries: 0 };
     pending.push(item);
-    keep();
+    kept.put(session, item);
     stick = true;
     drawTail();
     transmit(item);
   }
 
+  // What waits is sent at once, whatever runs.
+  function sendNow({ data, parts: [first] }) {
+    const item = { client_id: data.client_id, text: parts.get(first)?.data.content.text ?? '', tries: 0, now: true };
+    pending.push(item);
+    drawTail();
+    transmit(item);
+    box.focus();
+  }
+
   function transmit(item) {
-    if (!live.send({ type: 'prompt', session, client_id: item.client_id, text: item.text, consent: item.consent ?? null })) {
+    const { client_id, text, consent, now } = item;
+    if (!live.send({ type: 'prompt', session, client_id, text, consent: consent ?? null, now: now ?? false })) {
       item.line.textContent = 'Not connected. It is sent as soon as the connection is back.';
     }
   }
@@ -268,7 +370,7 @@ export function start() {
     clearTimeout(item.timer);
     item.node?.remove();
     pending = pending.filter((other) => other !== item);
-    keep();
+    kept.drop(session, item.client_id);
     drawTail();
   }
 
@@ -280,7 +382,8 @@ export function start() {
 
   function giveBack(item, reason) {
     forget(item);
-    if (!box.value) write(item.text);
+    // One that the host keeps stays where it is.
+    if (!item.now && !box.value) write(item.text);
     tell(reason);
   }
 
@@ -312,14 +415,19 @@ export function start() {
   const events = {
     session: ({ info }) => setTitle(info.title),
     session_removed: () => ended('This chat was deleted.'),
-    message: ({ message }) => putMessage(message),
+    // One that is older than what is shown comes with the older ones.
+    message: ({ message }) => {
+      const first = inOrder()[0];
+      if (before && !messages.has(message.id) && first && message.created_at < first.data.created_at) return;
+      putMessage(message);
+    },
     message_removed: ({ message }) => {
       messages.get(message)?.parts.forEach((id) => parts.delete(id));
       messages.get(message)?.node.remove();
       messages.delete(message);
       drawTail();
     },
-    part: ({ part }, html) => putPart(part, html),
+    part: ({ part }, html, cut) => putPart(part, html, cut),
     delta: addDelta,
     part_removed: ({ part }) => removePart(part),
     asked: ({ ask: data }) => { putAsk(data); drawTail(); },
@@ -328,7 +436,7 @@ export function start() {
     error: ({ message, text }) => {
       const known = messages.get(message);
       if (known) { known.data.error = text; drawFoot(known); }
-      else if (lastMessage()?.data.error !== text) log.insertBefore(el('p', { className: 'alert passing', role: 'alert', textContent: text }), tail);
+      else if (lastMessage()?.data.error !== text) { setError(undefined, text); say(text); }
       follow();
     },
   };
@@ -345,39 +453,52 @@ export function start() {
       last = state.seq;
       const admitted = pending.filter((item) => item.admitted);
       clear();
-      if (state.truncated) log.insertBefore(el('p', { className: 'help center', textContent: 'Older messages are not shown.' }), tail);
       admitted.forEach(forget);
-      for (const { message, parts: list } of state.messages) {
-        putMessage(message);
-        for (const { html, ...part } of list) putPart(part, html);
-      }
+      put(state.messages);
+      setBefore(state.before);
       dock.sync(state.asks);
       turn = state.turn;
+      continuing = false;
+      error = state.error?.text ?? null;
       setTitle(state.info.title);
       drawTail();
     },
+    older(frame) {
+      if (frame.session !== session) return;
+      // What was being read stays where it is.
+      const height = scroll.scrollHeight - scroll.scrollTop;
+      put(frame.messages);
+      setBefore(frame.before);
+      scroll.scrollTop = scroll.scrollHeight - height;
+    },
+    part({ session: of, part: { html, ...part } }) {
+      if (of === session) putPart(part, html, 0, true);
+    },
+    invalid: ({ reason }) => { more.disabled = false; tell(reason); },
     event(frame) {
       if (frame.session !== session || (last !== null && frame.seq <= last)) return;
       // Something between is missing: get it, rather than guess.
       if (last === null || frame.prev > last) return void live.send({ type: 'subscribe', session, from: last });
       last = frame.seq;
-      events[frame.event.type]?.(frame.event, frame.html);
+      events[frame.event.type]?.(frame.event, frame.html, frame.cut);
     },
     ended(frame) {
       if (frame.session !== session) return;
       if (frame.again) setTimeout(() => live.send({ type: 'subscribe', session, from: last }), 500);
       else ended(frame.reason);
     },
-    list: ({ sessions }) => drawList(sessions),
-    backend({ backend, html }) {
+    list: ({ sessions, more: others }) => drawList(sessions, others ?? 0),
+    backend({ backend: now, html }) {
       const was = phase;
-      phase = backend.phase;
+      phase = now.phase;
+      backend = now.title;
       if (was !== phase) drawTail();
       if (phase === 'up' && notice.classList.contains('passing')) tell(null);
-      plugin = backend.plugin;
+      plugin = now.plugin;
       drawOwner();
+      drawTail();
       if (phase === 'up' && eager) $('composer').requestSubmit();
-      $('backend').textContent = [backend.title, backend.version].filter(Boolean).join(' ');
+      $('backend').textContent = [now.title, now.version].filter(Boolean).join(' ');
       const banners = $('banners');
       if (banners.dataset.was !== html) { banners.dataset.was = html; setHtml(banners, html); }
     },
@@ -387,7 +508,8 @@ export function start() {
       if (isShown(item)) { forget(item); return tell(null); }
       item.admitted = true;
       item.line.textContent = '';
-      keep();
+      kept.drop(session, client_id);
+      if (item.now) forget(item);
       tell(null);
     },
     refused({ client_id, reason }) { const item = byClient(client_id); if (item) giveBack(item, reason); },
@@ -411,6 +533,16 @@ export function start() {
       request?.failed?.(frame.reason);
     },
   };
+
+  function put(list) {
+    putting = true;
+    for (const { message, parts: all } of list) {
+      putMessage(message);
+      for (const { html, cut, ...part } of all) putPart(part, html, cut);
+    }
+    putting = false;
+    drawTail();
+  }
 
   function settle({ request }, value) {
     requests.get(request)?.then?.(value);
@@ -440,13 +572,26 @@ export function start() {
   }
   document.addEventListener('visibilitychange', () => { if (!document.hidden) { finished = false; drawTitle(); } });
 
-  function drawList(sessions) {
+  // How many lines of the list are wanted.
+  let lines = 200;
+  function drawList(sessions, others) {
     const list = $('list'), focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
-    list.replaceChildren(...sessions.map((info) => {
+    const line = (info) => {
       const link = el('a', { href: '/s/' + encodeURIComponent(info.id), dir: 'auto', textContent: title(info.title) });
       if (info.id === session) link.setAttribute('aria-current', 'page');
       return el('li', {}, link);
-    }));
+    };
+    const away = sessions.filter(({ archived }) => archived), open = list.querySelector('details')?.open ?? false;
+    list.replaceChildren(...sessions.filter(({ archived }) => !archived).map(line));
+    if (away.length) {
+      list.append(el('li', {}, el('details', { className: 'archived', open: open || away.some(({ id }) => id === session) },
+        el('summary', { textContent: `Archived (${away.length})` }), el('ul', { className: 'list' }, ...away.map(line)))));
+    }
+    if (others) {
+      const show = el('button', { type: 'button', className: 'plain', textContent: `Show older chats (${others} more)` });
+      show.onclick = () => { lines += 500; live.send({ type: 'list', count: lines }); };
+      list.append(el('li', {}, show));
+    }
     $('list-empty').hidden = sessions.length > 0;
     if (focused) [...list.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
     const mine = sessions.find((info) => info.id === session);
@@ -469,6 +614,9 @@ export function start() {
     if (foreign && focused) home();
   }
 
+  // The request that makes this chat: asked for again after a break, it makes the same one.
+  let creating = null;
+
   // ---- the composer ------------------------------------------------------------------------------------------
 
   const touch = matchMedia('(pointer: coarse)').matches;
@@ -489,7 +637,7 @@ export function start() {
   });
   $('composer').addEventListener('submit', (event) => {
     event.preventDefault();
-    const text = box.value.trim();
+    const text = wellFormed(box.value.trim());
     if (!text) return box.focus();
     if (tooLong(text)) return tell(tooLong(text));
     tell(null);
@@ -502,7 +650,8 @@ export function start() {
       return tell('It is sent as soon as the backend is ready.', true);
     }
     $('send').disabled = true;
-    ask({ type: 'create', title: null }, (info) => {
+    ask({ type: 'create', title: null, request: creating ??= uuid() }, (info) => {
+      creating = null;
       write('');
       $('send').disabled = false;
       session = info.id;
@@ -551,30 +700,33 @@ export function start() {
   // ---- go ----------------------------------------------------------------------------------------------------
 
   clear();
-  pending = store.get(key('pending'), []).map((item) => ({ ...item, tries: 0 }));
+  pending = session ? kept.all(session).map((item) => ({ ...item, tries: 0 })) : [];
   drawTail();
   write(box.value || store.get(key('draft'), ''));
   for (const item of pending.filter(({ text }) => tooLong(text))) giveBack(item, tooLong(item.text));
   if (matchMedia('(pointer: fine)').matches) box.focus();
 
   const link = $('link');
-  let slow;
+  let slow = null, since = null, linked = false;
   const live = new Live({
     hello: () => session ? { session, from: last } : {},
     frame: (frame) => frames[frame.type]?.(frame),
-    link(up, wait, why) {
-      clearTimeout(slow);
+    link(up, why, hint) {
       if (up) {
-        if (!link.hidden) say('Connected again.');
-        link.hidden = true;
+        clearTimeout(slow);
+        slow = since = null;
+        if (!link.hidden && linked) say('Connected again.');
+        linked = link.hidden = true;
         return;
       }
       for (const [id, request] of requests) { requests.delete(id); request.failed?.('The connection was lost.'); }
+      const text = why ?? (navigator.onLine ? hint ?? (linked ? 'Connection lost. Reconnecting…' : 'Connecting…')
+        : 'This device is offline. What you send is kept here and sent when it is online again.');
+      const show = () => { link.hidden = false; link.textContent = text; };
       // A short break is nobody's business.
-      slow = setTimeout(() => {
-        link.hidden = false;
-        link.textContent = why ? `This page is out of date: ${why}` : 'Connection lost. Reconnecting…';
-      }, why ? 0 : 700);
+      clearTimeout(slow);
+      if (why || !link.hidden || !navigator.onLine) show();
+      else slow = setTimeout(show, Math.max(0, (since ??= Date.now()) + 700 - Date.now()));
     },
   });
 }

@@ -36,15 +36,25 @@ function moved(url, ended) {
   if (!place.isConnected) document.getElementById('banners').before(place);
 }
 
+// A connection that is not open, or not greeted, after this long will not be: a network that comes back from sleep takes
+// connections into which nothing is ever answered.
+const DEADLINE = 10_000;
+// Refused this often although the page itself is served: something between does not pass live connections on.
+const REFUSED = 3;
+
 export class Live {
   // hello(): what to add to the first frame. frame(f): called with each frame.
-  // link(up, wait): the connection is there, or is tried again in `wait` ms.
+  // link(up, why, hint): the connection is there; or is not, and is tried again unless `why` says why that is no use.
   constructor({ hello, frame, link }) {
-    Object.assign(this, { hello, frame, link, attempt: 0, heard: 0 });
+    Object.assign(this, { hello, frame, link, attempt: 0, refused: 0, heard: 0 });
     setInterval(() => this.probe(2 * PING_EVERY), PING_EVERY);
     document.addEventListener('visibilitychange', () => document.hidden || this.wake());
     addEventListener('online', () => this.wake());
+    // The browser knows at once what the connection would show after a while.
+    addEventListener('offline', () => this.link(false));
+    addEventListener('online', () => this.up && this.link(true));
     addEventListener('pageshow', (event) => event.persisted && this.wake());
+    this.link(false);
     this.connect();
   }
 
@@ -63,10 +73,13 @@ export class Live {
     this.welcomed = false;
     const socket = this.socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/live');
     let opened = false;
+    this.deadline(socket, () => opened);
     socket.onopen = () => {
+      if (socket !== this.socket) return;
       opened = true;
       this.heard = Date.now();
       socket.send(JSON.stringify({ type: 'hello', protocol: PROTOCOL, ...this.hello() }));
+      this.deadline(socket, () => opened);
     };
     socket.onmessage = (event) => {
       if (socket !== this.socket) return;
@@ -78,7 +91,10 @@ export class Live {
         return moved(frame.url);
       }
       if (frame.type === 'welcome') {
+        clearTimeout(this.late);
         this.welcomed = true;
+        this.refused = 0;
+        this.hint = null;
         if (this.moved) document.getElementById('moved')?.remove();
         this.moved = null;
         this.since = Date.now();
@@ -88,16 +104,26 @@ export class Live {
     };
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
+      clearTimeout(this.late);
       if (this.moved) {
         moved(this.moved.url, true);
         // One that kept its address is there again in a moment.
         if (!this.moved.url) return this.again(opened);
-        return this.link(false, null, 'its address has ended.');
+        return this.link(false, 'This address has ended.');
       }
       if (event.code === LOGGED_OUT) return toLogin();
-      if (event.code === WRONG_PROTOCOL) return this.link(false, null, event.reason);
+      if (event.code === WRONG_PROTOCOL) return this.link(false, `This page is out of date: ${event.reason}. Reload it.`);
       this.again(opened);
     };
+  }
+
+  deadline(socket, opened) {
+    clearTimeout(this.late);
+    this.late = setTimeout(() => {
+      if (socket !== this.socket || this.welcomed) return;
+      this.leave();
+      this.again(opened());
+    }, DEADLINE);
   }
 
   async again(opened) {
@@ -105,33 +131,46 @@ export class Live {
     this.since = null;
     const wait = Math.min(10_000, 250 * 2 ** this.attempt++) * (0.75 + Math.random() / 2);
     this.welcomed = false;
-    this.link(false, wait);
+    this.link(false, null, this.hint);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.connect(), wait);
     // A refused upgrade looks like a broken network; a page that sends us to the login tells them apart.
-    if (!opened) {
-      const answer = await fetch('/account', { redirect: 'manual', cache: 'no-store' }).catch(() => null);
-      if (answer?.type === 'opaqueredirect') toLogin();
+    if (opened) return;
+    const answer = await fetch('/account', { redirect: 'manual', cache: 'no-store', signal: AbortSignal.timeout?.(DEADLINE) })
+      .catch(() => null);
+    if (answer?.type === 'opaqueredirect') return toLogin();
+    this.refused = answer?.ok ? this.refused + 1 : 0;
+    if (this.refused >= REFUSED && !this.up) {
+      this.hint = 'The page arrives, and live connections do not: a proxy between refuses them. '
+        + 'To fix: let it pass WebSocket upgrades of /live on.';
+      this.link(false, null, this.hint);
     }
   }
 
-  drop() {
+  leave() {
     const old = this.socket;
     this.socket = null;
+    clearTimeout(this.late);
     old?.close();
+  }
+
+  drop() {
+    this.leave();
     this.attempt = 0;
+    this.link(false);
     this.connect();
   }
 
-  // The tab or the network came back: find out at once whether the connection did too.
+  // The tab or the network came back: find out at once whether the connection did too. One that is not up by now may hang.
   wake() {
-    if (this.timer) return this.drop();
-    this.probe(WAKE_PATIENCE);
+    if (this.up) this.probe(WAKE_PATIENCE);
+    else if (!this.moved) this.drop();
   }
 
   probe(patience) {
     const asked = Date.now();
     if (!this.send({ type: 'ping' })) return;
-    setTimeout(() => this.heard < asked && this.up && this.drop(), patience);
+    const socket = this.socket;
+    setTimeout(() => socket === this.socket && this.heard < asked && this.up && this.drop(), patience);
   }
 }

@@ -93,8 +93,8 @@ async function status() {
       if (frame.type === 'status') put(body, frame.html);
       if (frame.type === 'backend') put(banners, frame.html);
     },
-    link: (up, wait, why) => {
-      line.textContent = up ? 'Live: this page changes by itself.' : why ? `This page is out of date: ${why}` : 'Connection lost. Trying again…';
+    link: (up, why, hint) => {
+      line.textContent = up ? 'Live: this page changes by itself.' : why ?? hint ?? 'Not connected. Trying again…';
     },
   });
 }
@@ -119,6 +119,12 @@ function log() {
 }
 
 once();
+// What was kept for somebody who logs out is of no use to whoever comes next.
+document.addEventListener('submit', (event) => {
+  if (!event.target.action?.endsWith('/logout')) return;
+  try { for (const key of Object.keys(localStorage)) if (key.startsWith('nexus:')) localStorage.removeItem(key); } catch { /* off */ }
+});
+
 localTimes(document);
 if (page === 'log') log();
 if (page === 'setup') setup();

@@ -17,10 +17,21 @@
 //! greater than the part's is ignored. A closed text or reasoning part comes with `html`, rendered and sanitised;
 //! without it (open, or very long) the Markdown is shown as text.
 //!
-//! Unknown fields and frame types must be ignored. Close codes: [`close`].
+//! A prompt that comes while a turn runs is `admitted` and kept until the turn has ended: its message has `waiting`, as
+//! one has that was left to its owner. `take_back` removes it, and the same prompt with `now` sends it at once.
+//!
+//! **A long conversation.** A `state` holds the newest messages, as many as fit into one frame of a bounded size, and
+//! `before` where there are older ones: `older` with it gives the next `older` frame. Long outputs of tools, and long texts,
+//! are cut; `cut` says how many bytes are missing, and `part` asks for the whole.
+//!
+//! **A frame that cannot be read** costs nothing but itself: it is answered by `refused` where it has a `client_id`, by
+//! `failed` where it has a `request`, and by `invalid` otherwise. Only before `hello` it ends the connection.
+//!
+//! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
-use crate::model::chat::{Answer, Ask, Event, Message, Part, Root, SessionInfo, Turn};
+use crate::model::chat::{Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use crate::model::{plugin, tunnel};
+use crate::time::Millis;
 use crate::web::port::Backend;
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +44,10 @@ pub mod close {
     pub const GOING_AWAY: u16 = 1001;
     /// The login was ended. Log in again.
     pub const LOGGED_OUT: u16 = 4001;
-    /// A frame that is not of this protocol. The reason says what.
+    /// The first frame is not of this protocol: the page is older or newer than this Nexus. Reload it.
     pub const PROTOCOL: u16 = 4002;
+    /// A frame that is longer than any may be.
+    pub const TOO_LONG: u16 = 1009;
     /// The client did not take its frames, or sent none for too long. Connect again and resume.
     pub const TOO_SLOW: u16 = 4003;
     /// Too many live connections. Try again later.
@@ -74,6 +87,29 @@ pub enum Client {
         /// From a [`Server::Consent`] that the user agreed to.
         #[serde(default)]
         consent: Option<String>,
+        /// Do not wait for the turn that runs. For a prompt that waits already, its own text counts.
+        #[serde(default)]
+        now: bool,
+    },
+    /// Takes a prompt back that waits. Answered by `done` or `failed`.
+    TakeBack {
+        request: String,
+        session: String,
+        client_id: String,
+    },
+    /// What came before the message that a `before` stands for. Answered by `older`.
+    Older {
+        session: String,
+        before: String,
+    },
+    /// The whole of a part that was cut. Answered by `part`.
+    Part {
+        session: String,
+        part: String,
+    },
+    /// The first `count` lines of the list, from now on. Answered by `list`.
+    List {
+        count: usize,
     },
     /// Go on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
     Continue {
@@ -91,7 +127,7 @@ pub enum Client {
         ask: String,
         answer: Answer,
     },
-    /// Answered by `created` or `failed`.
+    /// Answered by `created` or `failed`. The same `request` makes one session, also on another connection.
     Create {
         request: String,
         #[serde(default)]
@@ -112,6 +148,8 @@ pub enum Server {
         account: String,
         /// The assets that belong to this version.
         assets: String,
+        /// The time of the server, which all times are of.
+        now: Millis,
     },
     State(Box<State>),
     Event {
@@ -123,6 +161,21 @@ pub enum Server {
         /// Of a closed text or reasoning part.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         html: Option<String>,
+        /// Bytes that are missing of a `part`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cut: Option<usize>,
+    },
+    /// Older messages, the oldest first.
+    Older {
+        session: String,
+        messages: Vec<Entry>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+    },
+    /// A part, whole.
+    Part {
+        session: String,
+        part: Rendered,
     },
     /// The subscription ended: the session is not there, or (`again`) it has to be subscribed anew.
     Ended {
@@ -130,9 +183,12 @@ pub enum Server {
         again: bool,
         reason: String,
     },
-    /// All root sessions, the most recently changed first.
+    /// Root sessions, the most recently changed first, and the one that is subscribed to.
     List {
         sessions: Vec<Root>,
+        /// How many there are besides.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
     },
     Backend {
         backend: Backend,
@@ -182,7 +238,15 @@ pub enum Server {
         request: String,
         reason: String,
     },
+    /// A frame that cannot be read, or is of a type that this Nexus does not know.
+    Invalid {
+        reason: String,
+    },
     Pong,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A session as it is at `seq`.
@@ -195,9 +259,12 @@ pub struct State {
     pub messages: Vec<Entry>,
     pub turn: Turn,
     pub asks: Vec<Ask>,
-    /// Older messages are left out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub truncated: bool,
+    /// What went wrong last, and still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<LastError>,
+    /// Older messages are left out: ask for them with this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +280,33 @@ pub struct Rendered {
     pub part: Part,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// Bytes that are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<usize>,
+}
+
+/// Reads a frame of a client. Where it cannot be read: what to answer.
+pub(super) fn read(text: &str) -> Result<Client, Box<Server>> {
+    let text = nexus_plugin_api::json::well_formed_str(text);
+    let error = match serde_json::from_str(&text) {
+        Ok(frame) => return Ok(frame),
+        Err(error) => error,
+    };
+    /// Who asked.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Sender {
+        client_id: Option<serde_json::Value>,
+        request: Option<serde_json::Value>,
+    }
+    let reason = format!("This Nexus does not understand what the page sent ({error}). To fix: reload the page.");
+    let sender: Sender = serde_json::from_str(&text).unwrap_or_default();
+    let name = |value: Option<serde_json::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
+    Err(Box::new(match (name(sender.client_id), name(sender.request)) {
+        (Some(client_id), _) => Server::Refused { client_id, reason },
+        (None, Some(request)) => Server::Failed { request, reason },
+        (None, None) => Server::Invalid { reason },
+    }))
 }
 
 #[cfg(test)]
@@ -259,9 +353,44 @@ mod tests {
             seq: 5,
             event: Event::Part { part: part.clone() },
             html: html.clone(),
+            cut: None,
         };
         assert!(same(&event).starts_with(r#"{"type":"event","session":"s","prev":4,"seq":5,"event":{"type":"part""#));
-        assert!(same(&Rendered { part, html }).ends_with(r#""html":"<p>hi</p>"}"#));
+        assert!(same(&Rendered { part, html, cut: None }).ends_with(r#""html":"<p>hi</p>"}"#));
+    }
+
+    #[test]
+    fn what_javascript_writes_is_read_and_what_cannot_be_read_is_answered_to_who_asked() {
+        let prompt = r#"{"type":"prompt","session":"s","client_id":"c","text":"cut emoji \ud83d"}"#;
+        assert!(matches!(read(prompt), Ok(Client::Prompt { text, .. }) if text == "cut emoji \u{fffd}"));
+        let answer = |text: &str| *read(text).unwrap_err();
+        let long = format!(
+            r#"{{"type":"prompt","client_id":"c","text":{}1{}}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        for refused in [
+            r#"{"type":"prompt","client_id":"c"}"#,
+            r#"{"type":"later","client_id":"c"}"#,
+        ] {
+            assert!(
+                matches!(answer(refused), Server::Refused { client_id, .. } if client_id == "c"),
+                "{refused}"
+            );
+        }
+        let reply = r#"{"type":"reply","request":"r","session":"s","ask":"a","answer":{"type":"later"}}"#;
+        assert!(matches!(answer(reply), Server::Failed { request, .. } if request == "r"));
+        for nonsense in [
+            "",
+            "{}",
+            "[1]",
+            "nonsense",
+            r#"{"type":"later"}"#,
+            r#"{"type":1,"request":{}}"#,
+            &long,
+        ] {
+            assert!(matches!(answer(nonsense), Server::Invalid { .. }), "{nonsense}");
+        }
     }
 
     #[test]

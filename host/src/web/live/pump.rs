@@ -5,10 +5,11 @@
 
 use super::protocol::{Client, Server, VERSION};
 use super::view;
+use crate::limits;
 use crate::model::chat::Admission;
-use crate::web::identity::LoggedIn;
+use crate::web::identity::{LoggedIn, Who};
 use crate::web::port::{ApiError, Frame, Prompt};
-use crate::web::{WebState, assets, pages};
+use crate::web::{WebState, answers, assets, pages};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::sync::Arc;
@@ -24,14 +25,20 @@ const MEASURE: Duration = Duration::from_secs(5);
 /// Between two looks at the status, however much happens: each asks the system about all processes.
 const STATUS_PAUSE: Duration = Duration::from_millis(200);
 
+/// Between two lists, so much for each hundred of its lines: it comes with every turn of every chat.
+const LIST_PAUSE: Duration = Duration::from_millis(250);
+
 /// Why a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
     /// The other side is gone.
     Gone,
-    /// It sent what is not of this protocol.
+    /// It began with what is not of this protocol.
     Protocol(String),
 }
+
+/// What the socket read.
+pub(super) type Input = Result<Client, Box<Server>>;
 
 struct Subscription {
     session: String,
@@ -45,6 +52,10 @@ pub(super) struct Pump {
     out: mpsc::Sender<Server>,
     subscription: Option<Subscription>,
     requests: Arc<Semaphore>,
+    /// Lines of the list that are shown.
+    lines: usize,
+    /// From when on the list may be sent again.
+    list_at: Instant,
     status: bool,
     /// Something of the status changed since it was sent.
     stale: bool,
@@ -57,7 +68,7 @@ pub(super) struct Pump {
 pub(super) async fn run(
     state: WebState,
     viewer: LoggedIn,
-    mut inputs: mpsc::Receiver<Client>,
+    mut inputs: mpsc::Receiver<Input>,
     out: mpsc::Sender<Server>,
 ) -> End {
     let requests = Arc::new(Semaphore::new(REQUESTS));
@@ -67,6 +78,8 @@ pub(super) async fn run(
         out,
         subscription: None,
         requests,
+        lines: limits::LIST_SHOWN,
+        list_at: Instant::now(),
         status: false,
         stale: false,
         sent: Instant::now(),
@@ -78,7 +91,7 @@ pub(super) async fn run(
 }
 
 impl Pump {
-    async fn converse(&mut self, inputs: &mut mpsc::Receiver<Client>) -> Result<std::convert::Infallible, End> {
+    async fn converse(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Result<std::convert::Infallible, End> {
         let services = self.state.services.clone();
         let mut list = services.chat.sessions();
         let mut backend = services.chat.backend();
@@ -89,6 +102,7 @@ impl Pump {
         let mut measure = tokio::time::interval(MEASURE);
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
+        services.chat.list_opened();
         self.send_backend(&mut backend).await?;
         self.send_list(&mut list).await?;
         if self.status {
@@ -96,10 +110,20 @@ impl Pump {
         }
         loop {
             let soon = tokio::time::sleep_until(self.sent + STATUS_PAUSE);
+            let list_again = tokio::time::sleep_until(self.list_at);
             tokio::select! {
-                input = inputs.recv() => self.input(input.ok_or(End::Gone)?).await?,
+                input = inputs.recv() => match input.ok_or(End::Gone)? {
+                    Ok(Client::List { count }) => {
+                        self.lines = count.max(limits::LIST_SHOWN);
+                        self.send_list(&mut list).await?;
+                    }
+                    input => self.input(input).await?,
+                },
                 frame = next(&mut self.subscription) => self.frame(frame).await?,
-                Ok(()) = list.changed() => self.send_list(&mut list).await?,
+                Ok(()) = async {
+                    list_again.await;
+                    list.changed().await
+                } => self.send_list(&mut list).await?,
                 Ok(()) = backend.changed() => {
                     self.send_backend(&mut backend).await?;
                     self.stale = true;
@@ -124,13 +148,13 @@ impl Pump {
         self.out.send(frame).await.map_err(|_| End::Gone)
     }
 
-    async fn hello(&mut self, first: Client) -> Result<(), End> {
-        let Client::Hello {
+    async fn hello(&mut self, first: Input) -> Result<(), End> {
+        let Ok(Client::Hello {
             protocol,
             session,
             from,
             status,
-        } = first
+        }) = first
         else {
             return Err(End::Protocol("the first frame must be hello".into()));
         };
@@ -145,6 +169,7 @@ impl Pump {
             version: self.state.services.status.version().to_owned(),
             account: self.viewer.login.account.clone(),
             assets: assets::base(),
+            now: self.state.clock.now(),
         })
         .await?;
         match session {
@@ -154,8 +179,16 @@ impl Pump {
     }
 
     async fn send_list(&mut self, list: &mut watch::Receiver<Arc<Vec<crate::model::chat::Root>>>) -> Result<(), End> {
-        let sessions = list.borrow_and_update().to_vec();
-        self.send(Server::List { sessions }).await
+        let all = Arc::clone(&list.borrow_and_update());
+        let (first, rest) = all.split_at(all.len().min(self.lines));
+        let mut sessions = first.to_vec();
+        let own = self.subscription.as_ref().map(|subscription| &subscription.session);
+        let own = own.and_then(|own| rest.iter().find(|root| root.info.id == *own));
+        sessions.extend(own.cloned());
+        let more = all.len() - sessions.len();
+        let hundreds = u32::try_from(1 + sessions.len() / 100).unwrap_or(u32::MAX);
+        self.list_at = Instant::now() + LIST_PAUSE.saturating_mul(hundreds);
+        self.send(Server::List { sessions, more }).await
     }
 
     async fn send_backend(&mut self, backend: &mut watch::Receiver<crate::web::port::Backend>) -> Result<(), End> {
@@ -228,26 +261,33 @@ impl Pump {
         self.send(frame).await
     }
 
-    async fn input(&mut self, input: Client) -> Result<(), End> {
+    async fn input(&mut self, input: Input) -> Result<(), End> {
+        let input = match input {
+            Ok(input) => input,
+            Err(answer) => return self.send(*answer).await,
+        };
         match input {
-            Client::Hello { .. } => Err(End::Protocol("hello comes once, first".into())),
+            Client::Hello { .. } => {
+                let reason = "hello comes once, first".to_owned();
+                self.send(Server::Invalid { reason }).await
+            }
             Client::Ping => self.send(Server::Pong).await,
             Client::Subscribe { session, from } => self.subscribe(session, from).await,
             Client::Unsubscribe => {
                 self.subscription = None;
                 Ok(())
             }
-            request => self.request(request),
+            request => self.request(request).await,
         }
     }
 
-    fn request(&mut self, request: Client) -> Result<(), End> {
+    async fn request(&mut self, request: Client) -> Result<(), End> {
         let Ok(slot) = Arc::clone(&self.requests).try_acquire_owned() else {
-            return Err(End::Protocol(format!("more than {REQUESTS} requests at once")));
+            return self.send(too_many(request)).await;
         };
-        let (state, out) = (self.state.clone(), self.out.clone());
+        let (state, out, who) = (self.state.clone(), self.out.clone(), self.viewer.who());
         tokio::spawn(async move {
-            let answer = answer(&state, request).await;
+            let answer = answer(&state, &who, request).await;
             // Nobody there any more: the client asks again after its reconnect.
             let _ = out.send(answer).await;
             drop(slot);
@@ -264,7 +304,24 @@ async fn next(subscription: &mut Option<Subscription>) -> Option<Frame> {
     }
 }
 
-async fn answer(state: &WebState, request: Client) -> Server {
+/// A client may ask again; a prompt does so by itself.
+fn too_many(request: Client) -> Server {
+    let reason = format!("More than {REQUESTS} requests at once; it is tried again.");
+    match request {
+        Client::Prompt { client_id, .. } => Server::Deferred { client_id, reason },
+        Client::Continue { request, .. }
+        | Client::Cancel { request, .. }
+        | Client::Reply { request, .. }
+        | Client::TakeBack { request, .. }
+        | Client::Create { request, .. } => Server::Failed {
+            request,
+            reason: format!("More than {REQUESTS} requests at once. Try again."),
+        },
+        _ => Server::Invalid { reason },
+    }
+}
+
+async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
     let chat = &state.services.chat;
     let settle = |request: String, result: Result<(), ApiError>| match result {
         Ok(()) => Server::Done { request },
@@ -279,7 +336,43 @@ async fn answer(state: &WebState, request: Client) -> Server {
             client_id,
             text,
             consent,
-        } => prompt(state, session, client_id, text, consent).await,
+            now,
+        } => {
+            let prompt = Prompt {
+                client_id,
+                text,
+                consent,
+                now,
+            };
+            send_prompt(state, session, prompt).await
+        }
+        Client::TakeBack {
+            request,
+            session,
+            client_id,
+        } => settle(request, chat.take_back(&session, &client_id).await),
+        Client::Older { session, before } => match chat.state(&session).await {
+            Ok(folded) => view::older(&session, folded, &before, &state.renderer).await,
+            Err(error) => Server::Invalid {
+                reason: error.to_string(),
+            },
+        },
+        Client::Part { session, part } => {
+            let folded = chat.state(&session).await.ok();
+            let parts = folded
+                .into_iter()
+                .flat_map(|folded| folded.messages)
+                .flat_map(|(_, parts)| parts);
+            match parts.into_iter().find(|known| known.id == part) {
+                Some(part) => Server::Part {
+                    session,
+                    part: view::whole(part, &state.renderer),
+                },
+                None => Server::Invalid {
+                    reason: "There is no such part any more.".to_owned(),
+                },
+            }
+        }
         Client::Continue { request, session } => {
             let result = match chat.continue_interrupted(&session).await {
                 Ok(Admission::Admitted | Admission::Duplicate) => Ok(()),
@@ -295,27 +388,25 @@ async fn answer(state: &WebState, request: Client) -> Server {
             session,
             ask,
             answer,
-        } => settle(request, chat.reply(&session, &ask, answer).await),
-        Client::Create { request, title } => match chat.create(title).await {
+        } => settle(request, answers::give(state, who, &session, &ask, answer).await),
+        Client::Create { request, title } => match chat.create(title, Some(&request)).await {
             Ok(session) => Server::Created { request, session },
             Err(error) => Server::Failed {
                 request,
                 reason: error.to_string(),
             },
         },
-        Client::Hello { .. } | Client::Subscribe { .. } | Client::Unsubscribe | Client::Ping => Server::Pong,
+        Client::Hello { .. } | Client::Subscribe { .. } | Client::Unsubscribe | Client::List { .. } | Client::Ping => {
+            Server::Pong
+        }
     }
 }
 
-async fn prompt(state: &WebState, session: String, client_id: String, text: String, consent: Option<String>) -> Server {
-    if let Err(reason) = super::acceptable(&client_id, &text) {
+async fn send_prompt(state: &WebState, session: String, prompt: Prompt) -> Server {
+    let client_id = prompt.client_id.clone();
+    if let Err(reason) = super::acceptable(&client_id, &prompt.text) {
         return Server::Refused { client_id, reason };
     }
-    let prompt = Prompt {
-        client_id: client_id.clone(),
-        text,
-        consent,
-    };
     match state.services.chat.prompt(&session, prompt).await {
         Ok(Admission::Admitted) => Server::Admitted {
             client_id,

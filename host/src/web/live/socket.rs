@@ -1,7 +1,10 @@
-//! `GET /live`: a WebSocket around a [`pump`](super::pump). Finds dead connections by heartbeats, drops slow ones (they
-//! resume by number), and closes at once when the login is revoked.
+//! `GET /live`: a WebSocket around a [`pump`](super::pump). Finds dead connections by heartbeats, drops those that take
+//! nothing any more (they resume by number), and closes at once when the login is revoked.
+//!
+//! A frame is as long as its conversation makes it, and a link as slow as it is: what counts is that bytes of it are taken,
+//! not that it is done in a certain time.
 
-use super::protocol::{Client, Server, close};
+use super::protocol::{self, Server, close};
 use super::pump::{self, End};
 use crate::limits::{SOCKET_DEAD, SOCKET_PING, SOCKET_SEND};
 use crate::web::identity::{LoggedIn, MaybeLogin};
@@ -35,11 +38,12 @@ pub(in crate::web) async fn upgrade(
     let MaybeLogin {
         login: Some(login),
         site,
+        peer,
     } = known
     else {
         return (StatusCode::UNAUTHORIZED, "Log in first.\n").into_response();
     };
-    let viewer = LoggedIn { login, site };
+    let viewer = LoggedIn { login, site, peer };
     upgrade
         .read_buffer_size(READ_BYTES)
         .max_message_size(FRAME_BYTES)
@@ -108,40 +112,50 @@ async fn carry(
             never = moved.as_mut() => match never {},
             Some(frame) = out.recv() => {
                 // All that is ready goes out in one flush.
-                match tokio::time::timeout(SOCKET_SEND, send(sink, frame, &mut out)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Ended::Gone,
-                    Err(_) => return Ended::Close(close::TOO_SLOW, "frames were not taken".into()),
+                match while_taken(connection, send(sink, frame, &mut out)).await {
+                    Some(Ok(())) => {}
+                    Some(Err(_)) => return Ended::Gone,
+                    None => return Ended::Close(close::TOO_SLOW, "frames were not taken".into()),
                 }
+                // While it was busy with taking, it could not be heard.
+                heard = Instant::now().checked_sub(SOCKET_PING).map_or(heard, |lately| heard.max(lately));
             }
-            message = stream.next() => {
+            // What it sends waits in its own buffers while too much of it waits here.
+            message = stream.next(), if inputs.capacity() > 0 => {
                 heard = Instant::now();
                 let text = match message {
                     Some(Ok(Message::Text(text))) => text,
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                    Some(Ok(Message::Binary(_))) => {
-                        return Ended::Close(close::PROTOCOL, "frames are JSON text".into());
-                    }
+                    Some(Ok(Message::Binary(bytes))) => String::from_utf8_lossy(&bytes).into_owned().into(),
                     Some(Ok(Message::Close(_))) | None => return Ended::Gone,
                     // Gone, or a frame that is too long: then it hears why.
-                    Some(Err(error)) => return Ended::Close(close::PROTOCOL, error.to_string()),
+                    Some(Err(error)) => return Ended::Close(close::TOO_LONG, error.to_string()),
                 };
-                let frame: Client = match serde_json::from_str(&text) {
-                    Ok(frame) => frame,
-                    Err(error) => return Ended::Close(close::PROTOCOL, format!("not a frame: {error}")),
-                };
-                if inputs.try_send(frame).is_err() {
-                    return Ended::Close(close::PROTOCOL, "too many frames at once".into());
-                }
+                // There is room; where not, the pump has ended, and says so.
+                let _ = inputs.try_send(protocol::read(&text));
             }
             _ = ping.tick() => {
                 if heard.elapsed() > SOCKET_DEAD {
                     return Ended::Close(close::TOO_SLOW, "nothing was heard".into());
                 }
-                if tokio::time::timeout(SOCKET_SEND, sink.send(Message::Ping(bytes::Bytes::new()))).await.is_err() {
+                let ping = sink.send(Message::Ping(bytes::Bytes::new()));
+                if while_taken(connection, ping).await.is_none() {
                     return Ended::Close(close::TOO_SLOW, "a ping was not taken".into());
                 }
             }
+        }
+    }
+}
+
+/// None: nothing was taken for too long.
+async fn while_taken<T>(connection: &Connection, sending: impl Future<Output = T>) -> Option<T> {
+    let mut sending = std::pin::pin!(sending);
+    loop {
+        let before = connection.taken();
+        match tokio::time::timeout(SOCKET_SEND, sending.as_mut()).await {
+            Ok(done) => return Some(done),
+            Err(_) if connection.taken() > before => {}
+            Err(_) => return None,
         }
     }
 }

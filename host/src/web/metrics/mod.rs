@@ -8,6 +8,7 @@ mod text;
 
 use super::port::{Phase, Services};
 use super::serve::{accept, converse};
+use super::slots::Patient;
 use super::{WebState, live};
 use crate::limits;
 use crate::model::plugin::Details;
@@ -39,7 +40,7 @@ pub async fn serve(listener: TcpListener, state: WebState, shutdown: Cancellatio
         live: state.live,
         loopback: listener.local_addr().is_ok_and(|at| at.ip().is_loopback()),
     };
-    let each = |stream: TcpStream, _| {
+    let each = |stream: Patient<TcpStream>, _| {
         let (source, closing) = (source.clone(), shutdown.child_token());
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let source = source.clone();

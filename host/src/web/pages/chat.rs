@@ -2,6 +2,7 @@
 //! way for it to arrive, not two that have to agree.
 
 use super::{Backend, Frame, Install, failure, message, show};
+use crate::limits;
 use crate::web::WebState;
 use crate::web::identity::{LoggedIn, MaybeLogin, OwnerForm};
 use crate::web::live::PROMPT_BYTES;
@@ -68,7 +69,10 @@ fn chat(state: &WebState, login: Login, session: String) -> Response {
         .sessions()
         .borrow()
         .iter()
-        .map(|root| Entry {
+        .enumerate()
+        // The page asks for more; the one that is shown is there in any case.
+        .filter(|(at, root)| *at < limits::LIST_SHOWN || root.info.id == session)
+        .map(|(_, root)| Entry {
             id: root.info.id.clone(),
             title: root.info.title.clone(),
             current: root.info.id == session,

@@ -1,5 +1,6 @@
 //! The pages. Each file is one page: its template's data and its handlers.
 
+pub(super) mod access;
 pub(super) mod account;
 pub(super) mod chat;
 pub(super) mod log;

@@ -14,7 +14,7 @@ async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_pr
     tokio::time::sleep(Duration::from_secs(5)).await;
     let prompting = tokio::spawn({
         let service = Arc::clone(&service);
-        async move { service.prompt("s", prompt("held")).await }
+        async move { service.prompt("s", prompt("held"), false).await }
     });
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(rig.backend.prompts.lock().unwrap().is_empty() && rig.stopped.lock().unwrap().is_empty());
@@ -35,7 +35,7 @@ async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
     rig.service.stop().await.unwrap();
     assert_eq!(rig.service.status().borrow().phase, Phase::Stopped);
     assert_eq!(rig.journal.now("s").turn, Turn::Interrupted);
-    let Err(ChatError::Unavailable(why)) = rig.service.prompt("s", prompt("c")).await else {
+    let Err(ChatError::Unavailable(why)) = rig.service.prompt("s", prompt("c"), false).await else {
         panic!("nobody is there to ask");
     };
     assert!(why.contains("stopped"), "{why}");
@@ -94,7 +94,7 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
     assert_eq!(*rig.stopped.lock().unwrap(), ["chat-opencode"]);
     // Its conversations can be read, and not continued here.
     assert!(matches!(
-        rig.service.prompt("s", prompt("c")).await,
+        rig.service.prompt("s", prompt("c"), false).await,
         Err(ChatError::Refused(_))
     ));
 }

@@ -1,0 +1,200 @@
+//! Prompts that come while a turn runs, and turns that do not begin.
+
+use super::*;
+
+impl Rig {
+    fn sent(&self) -> Vec<String> {
+        let prompts = self.backend.prompts.lock().unwrap();
+        prompts.iter().map(|prompt| prompt.client_id.clone()).collect()
+    }
+    fn waiting(&self, client_id: &str) -> Option<Waiting> {
+        let id = local::message_id(client_id);
+        let messages = self.journal.now("s").messages;
+        let (message, _) = messages.into_iter().find(|(message, _)| message.id == id)?;
+        message.waiting
+    }
+}
+
+async fn turn(feed: &mpsc::Sender<Feed>, turn: Turn) {
+    feed.send(event("s", Event::Turn { turn })).await.unwrap();
+    settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_a_turn_runs_waits_for_its_end_one_after_the_other() {
+    let mut rig = rig();
+    let feed = rig.running().await;
+    for id in ["a", "b"] {
+        assert_eq!(
+            rig.service.prompt("s", prompt(id), false).await,
+            Ok(Admission::Admitted)
+        );
+        assert_eq!(
+            rig.service.prompt("s", prompt(id), false).await,
+            Ok(Admission::Duplicate)
+        );
+        assert_eq!(rig.waiting(id), Some(Waiting::Turn));
+    }
+    assert!(rig.sent().is_empty());
+    turn(&feed, Turn::Idle).await;
+    assert_eq!(rig.sent(), ["a"]);
+    assert_eq!((rig.waiting("a"), rig.waiting("b")), (None, Some(Waiting::Turn)));
+    // A turn that ended before it began for this one is no reason to send the next.
+    turn(&feed, Turn::Idle).await;
+    assert_eq!(rig.sent(), ["a"]);
+    turn(&feed, Turn::Running).await;
+    turn(&feed, Turn::Idle).await;
+    assert_eq!(rig.sent(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_can_be_taken_back_or_sent_at_once() {
+    let mut rig = rig();
+    let feed = rig.running().await;
+    for id in ["a", "b"] {
+        rig.service.prompt("s", prompt(id), false).await.unwrap();
+    }
+    rig.service.take_back("s", "a").await.unwrap();
+    assert!(matches!(
+        rig.service.take_back("s", "a").await,
+        Err(ChatError::NotFound(_))
+    ));
+    assert_eq!(rig.local_ids(), ["local-b"]);
+    let other = Prompt {
+        text: "other words".to_owned(),
+        ..prompt("b")
+    };
+    assert_eq!(rig.service.prompt("s", other, true).await, Ok(Admission::Admitted));
+    let sent = rig.backend.prompts.lock().unwrap().clone();
+    assert_eq!(
+        (sent.len(), sent[0].text.as_str()),
+        (1, "hi"),
+        "what was shown is what is sent"
+    );
+    assert!(rig.service.take_back("s", "b").await.is_err(), "it was sent");
+    turn(&feed, Turn::Idle).await;
+    assert_eq!(rig.sent(), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_and_an_interruption_leave_what_waits_to_its_owner() {
+    let mut rig = rig();
+    let feed = rig.running().await;
+    rig.service.prompt("s", prompt("a"), false).await.unwrap();
+    rig.service.cancel("s").await.unwrap();
+    turn(&feed, Turn::Idle).await;
+    assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { reason }) if reason.contains("stopped")));
+    assert!(rig.sent().is_empty());
+    turn(&feed, Turn::Running).await;
+    rig.service.prompt("s", prompt("b"), false).await.unwrap();
+    turn(&feed, Turn::Interrupted).await;
+    assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { reason }) if reason.contains("interrupted")));
+    turn(&feed, Turn::Idle).await;
+    rig.service.prompt("s", prompt("a"), true).await.unwrap();
+    assert_eq!((rig.sent(), rig.waiting("a")), (vec!["a".to_owned()], None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_and_is_refused_stays_with_the_reason() {
+    let mut rig = rig();
+    let feed = rig.running().await;
+    rig.service.prompt("s", prompt("a"), false).await.unwrap();
+    rig.service.prompt("s", prompt("b"), false).await.unwrap();
+    let refused = Ok(Admission::Refused("no such model".to_owned()));
+    rig.backend.admissions.lock().unwrap().push_back(refused);
+    turn(&feed, Turn::Idle).await;
+    assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { reason }) if reason == "no such model"));
+    assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_line_holds_is_refused() {
+    let mut rig = rig();
+    let _feed = rig.running().await;
+    for n in 0..limits::QUEUED_PROMPTS {
+        rig.service.prompt("s", prompt(&format!("p{n}")), false).await.unwrap();
+    }
+    let one_more = rig.service.prompt("s", prompt("more"), false).await;
+    assert!(matches!(one_more, Err(ChatError::Refused(_))));
+    assert_eq!(rig.local_ids().len(), limits::QUEUED_PROMPTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_was_taken_and_is_not_answered_says_so() {
+    let mut rig = rig();
+    let feed = rig.up().await;
+    rig.service.prompt("s", prompt("a"), false).await.unwrap();
+    // Before it is known whether its turn begins, the next one waits.
+    rig.service.prompt("s", prompt("b"), false).await.unwrap();
+    tokio::time::sleep(limits::UNANSWERED * 2).await;
+    let error = rig.journal.now("s").error.unwrap().text;
+    assert!(error.contains("did not begin to answer"), "{error}");
+    assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { .. })));
+    // One whose turn begins says nothing.
+    let before = rig.journal.writes().len();
+    rig.service.prompt("s", prompt("c"), false).await.unwrap();
+    turn(&feed, Turn::Running).await;
+    turn(&feed, Turn::Idle).await;
+    tokio::time::sleep(limits::UNANSWERED * 2).await;
+    let writes = rig.journal.writes().split_off(before);
+    assert!(
+        !writes
+            .iter()
+            .any(|write| matches!(write, Write::Event(_, Event::Error { .. })))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn continue_pressed_again_while_it_is_on_its_way_is_one_turn() {
+    let mut rig = rig();
+    let feed = rig.up().await;
+    let message = Message {
+        id: "m".to_owned(),
+        role: Role::Assistant,
+        client_id: None,
+        ..local::message("x", 1)
+    };
+    feed.send(event("s", Event::Message { message })).await.unwrap();
+    turn(&feed, Turn::Interrupted).await;
+    rig.service.continue_interrupted("s").await.unwrap();
+    assert_eq!(rig.service.continue_interrupted("s").await, Ok(Admission::Duplicate));
+    let id = rig.sent()[0].clone();
+    feed.send(event("s", shown(&id))).await.unwrap();
+    settle().await;
+    assert_eq!(rig.service.continue_interrupted("s").await, Ok(Admission::Duplicate));
+    assert_eq!(rig.sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_without_a_title_is_called_by_its_first_words() {
+    let mut rig = rig();
+    let feed = rig.feed().await;
+    let mut nameless = snapshot("s", Turn::Idle);
+    nameless.info.title = String::new();
+    rig.backend.has(nameless.clone());
+    feed.send(epoch("e1", &[])).await.unwrap();
+    feed.send(event("s", Event::Session { info: nameless.info }))
+        .await
+        .unwrap();
+    settle().await;
+    let words = Prompt {
+        text: "\n Fix the build of the parser, then run all of the tests again and tell me what is left to do"
+            .to_owned(),
+        ..prompt("a")
+    };
+    rig.service.prompt("s", words, false).await.unwrap();
+    let title = rig.service.sessions().borrow()[0].info.title.clone();
+    assert_eq!(title, "Fix the build of the parser, then run all of the tests…");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_request_makes_one_chat() {
+    let mut rig = rig();
+    let _feed = rig.up().await;
+    let first = rig.service.create(None, Some("r")).await.unwrap();
+    let before = rig.journal.writes().len();
+    assert_eq!(rig.service.create(None, Some("r")).await.unwrap(), first);
+    assert_eq!(rig.journal.writes().len(), before);
+    rig.service.create(None, Some("other")).await.unwrap();
+    assert!(rig.journal.writes().len() > before);
+}

@@ -1,0 +1,81 @@
+// What a message waits for, what went wrong, and what is older: each state has a picture, and each button does what it says.
+
+import assert from 'node:assert/strict';
+import { Host, SESSION, begin, signUp } from './host.mjs';
+import { device, look, run, until } from './kit.mjs';
+await run(async (browser) => {
+  const page = await device(browser);
+  const host = await Host.of(page);
+  host.turn = { type: 'idle' };
+  await signUp(page);
+  await begin(page);
+  const text = (text, html) => ({ type: 'text', text, html });
+  const message = (id, role, more) => host.event({ type: 'message', message: { id, role, created_at: host.now + host.seq, ...more } });
+  // the first prompt: sent, no message shown yet
+  await until('prompt heard', () => host.heard.some(({ type }) => type === 'prompt'));
+  const { client_id } = host.heard.find(({ type }) => type === 'prompt');
+  const part = (id, m, t) => host.event({ type: 'part', part: { id, message: m, revision: 1, closed: true, content: { type: 'text', text: t } } });
+  message(`local-${client_id}`, 'user', { client_id, waiting: { for: 'backend' } });
+  part('p0', `local-${client_id}`, 'Begin.');
+  await page.getByText('Waiting for opencode', { exact: true }).waitFor();
+  host.event({ type: 'turn', turn: { type: 'running' } });
+  await page.getByText('Working', { exact: true }).waitFor();
+  // queued
+  message('local-q1', 'user', { client_id: 'q1', waiting: { for: 'turn' } });
+  part('q1p', 'local-q1', 'the queued one');
+  message('a1', 'assistant', {});
+  part('a1p', 'a1', 'An answer.');
+  await page.getByText('Waits for the answer to end.').waitFor();
+  assert.deepEqual(await page.locator('.message .body').allInnerTexts(), ['Begin.', 'An answer.', 'the queued one']);
+  await look(page, 'queue');
+  await page.getByRole('button', { name: 'Send now' }).click();
+  await until('sent now', () => host.heard.some((f) => f.type === 'prompt' && f.now && f.client_id === 'q1' && f.text === 'the queued one'));
+  message('local-q1', 'user', { client_id: 'q1', waiting: { for: 'owner', reason: 'The answer before it was stopped, so this was not sent.' } });
+  await page.getByText('Not sent. The answer before it was stopped').waitFor();
+  host.event({ type: 'message', message: { id: 'a1', role: 'assistant', created_at: host.now + 5, completed_at: host.now + 6 } });
+  host.event({ type: 'turn', turn: { type: 'idle' } });
+  await look(page, 'owner');
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await until('take back', () => host.heard.some((f) => f.type === 'take_back' && f.client_id === 'q1'));
+  host.event({ type: 'message_removed', message: 'local-q1' });
+  // error of the session, then once
+  message('u2', 'user', { client_id: 'u2', completed_at: host.now - 60_000, created_at: host.now - 60_000 + host.seq });
+  part('u2p', 'u2', 'Second question');
+  host.event({ type: 'error', text: 'Model not found: fake/nope.' });
+  await page.locator('#log').getByText('Model not found: fake/nope.').waitFor();
+  await page.getByText('To fix: set a model').waitFor();
+  await look(page, 'error');
+  // order by time: an older one goes up
+  assert.deepEqual(await page.locator('.message .body').allInnerTexts(), ['Second question', 'Begin.', 'An answer.']);
+  // a new state with an error, older, cut
+  host.messages = [{ message: { id: 'm9', role: 'user', created_at: host.now - 100_000 }, parts: [{ id: 'm9p', message: 'm9', revision: 1, closed: true, content: text('unanswered') }] }];
+  host.send({ type: 'state', session: SESSION, seq: ++host.seq, info: { id: SESSION, title: 'Requests' }, messages: host.messages, turn: { type: 'idle' }, asks: [], before: '1.m9' });
+  await page.getByText('opencode did not answer this message.').waitFor();
+  await page.getByRole('button', { name: 'Show older messages' }).click();
+  await until('older', () => host.heard.some((f) => f.type === 'older' && f.before === '1.m9'));
+  host.send({ type: 'older', session: SESSION, messages: [{ message: { id: 'm1', role: 'assistant', created_at: 1 }, parts: [{ id: 't1', message: 'm1', revision: 1, closed: true, cut: 50_000, content: { type: 'tool', name: 'bash', state: 'completed', input: '{"command":"ls"}', output: 'head…tail' } }] }] });
+  await page.locator('.tool').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Show older messages' }).isHidden());
+  await page.locator('.tool summary').click();
+  await look(page, 'older');
+  await page.getByRole('button', { name: /Show all/ }).click();
+  await until('part', () => host.heard.some((f) => f.type === 'part' && f.part === 't1'));
+  host.send({ type: 'part', session: SESSION, part: { id: 't1', message: 'm1', revision: 1, closed: true, content: { type: 'tool', name: 'bash', state: 'completed', input: '{"command":"ls"}', output: 'the whole of it' } } });
+  await page.getByText('the whole of it').waitFor();
+  assert.equal(await page.getByRole('button', { name: /Show all/ }).count(), 0);
+  await page.getByRole('button', { name: 'Send again' }).click();
+  await until('again', () => host.heard.some((f) => f.type === 'prompt' && f.text === 'unanswered'));
+  // interrupted: Continue once
+  host.event({ type: 'message', message: { id: 'm10', role: 'assistant', created_at: host.now, interrupted: true } });
+  part('m10p', 'm10', 'Half an');
+  for (const f of host.heard.filter(({ type }) => type === 'prompt')) host.event({ type: 'message', message: { id: 'real-' + f.client_id, role: 'user', created_at: host.now - 50, client_id: f.client_id } });
+  host.event({ type: 'turn', turn: { type: 'interrupted' } });
+  await page.getByRole('button', { name: 'Continue' }).waitFor();
+  await look(page, 'interrupted');
+  // list with archived and more
+  host.send({ type: 'list', sessions: [{ id: SESSION, title: 'Requests', backend: 'chat-opencode' }, { id: 'x', title: 'Old one', archived: true, backend: 'chat-opencode' }], more: 30 });
+  await page.getByText('Archived (1)').waitFor();
+  await page.getByRole('button', { name: 'Show older chats (30 more)' }).click();
+  await until('list', () => host.heard.some((f) => f.type === 'list'));
+  await look(page, 'list');
+});

@@ -1,0 +1,108 @@
+//! Nobody outside shuts the owner out: floods of logins, connections that never read, and what the audit keeps meanwhile.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
+use nexus_tests::nexus::{Nexus, Start};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
+
+const CONFIG: &str = "[chat.main]\nplugin = \"chat-echo\"\n[web]\nhosts = [\"box.lan\"]\n";
+/// More than a listener has.
+const SOCKETS: usize = 520;
+
+fn address(nexus: &Nexus) -> &str {
+    nexus.url.strip_prefix("http://").unwrap()
+}
+
+/// The attack of the review: pipelined requests whose answers are never read blocked a listener for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_never_read_make_room() {
+    let start = Start::new().config(CONFIG);
+    let nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    let request = format!("GET /nothing HTTP/1.1\r\nhost: {}\r\n\r\n", address(&nexus)).repeat(500);
+    let mut silent = Vec::new();
+    for _ in 0..SOCKETS {
+        let socket = TcpSocket::new_v4().unwrap();
+        // What is not read is soon not taken.
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut socket = socket.connect(address(&nexus).parse().unwrap()).await.unwrap();
+        // As much as goes without waiting.
+        let _ = tokio::time::timeout(Duration::from_millis(5), socket.write_all(request.as_bytes())).await;
+        silent.push(socket);
+    }
+    for _ in 0..5 {
+        let begun = Instant::now();
+        assert_eq!(owner.get("/").await.status(), 200);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+    drop(silent);
+}
+
+/// The attack of the review: a flood of logins at one place kept the owner from logging in everywhere, and pushed what the
+/// owner did out of the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_logins_elsewhere_does_not_keep_the_owner_out_nor_empty_the_audit() {
+    let start = Start::new().config(CONFIG);
+    let nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    let (stop, tried) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let flood: Vec<_> = (0..40)
+        .map(|stranger| {
+            let (stop, tried, browser) = (
+                Arc::clone(&stop),
+                Arc::clone(&tried),
+                Browser::named(&nexus.url, "box.lan"),
+            );
+            tokio::spawn(async move {
+                for attempt in 0.. {
+                    if stop.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    browser.log_in(&format!("name{stranger}-{attempt}"), "wrong").await;
+                    tried.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    let end = Instant::now() + Duration::from_secs(60);
+    while tried.load(Ordering::SeqCst) < 40 {
+        assert!(Instant::now() < end, "the flood does not begin");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for attempt in 0..12 {
+        let out = owner.submit_on("/account", "/logout", &[]).await;
+        assert!(out.status().is_redirection(), "{}", out.status());
+        let answer = owner.log_in(ACCOUNT, PASSWORD).await;
+        assert!(
+            answer.status().is_redirection(),
+            "attempt {attempt}: {}",
+            answer.status()
+        );
+    }
+    // One who is not known here yet waits for a turn, and gets it.
+    let fresh = Browser::new(&nexus.url);
+    assert!(fresh.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());
+    stop.store(true, Ordering::SeqCst);
+    for stranger in flood {
+        stranger.await.unwrap();
+    }
+    let output = start.run(&["logs"], &["--audit", "--json", "-n", "all"], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let audit: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |event: &str| audit.iter().filter(|line| line["fields"]["event"] == event).count();
+    assert_eq!(count("set-up"), 1);
+    assert!(count("login") >= 12);
+    // 32 different ones a minute, and one line for the others.
+    let strangers = count("login-failed") + count("login-locked") + count("login-unchecked");
+    let minutes = 1 + usize::try_from(end.elapsed().as_secs()).unwrap() / 60 + 2;
+    assert!(strangers <= minutes * 40, "{strangers} lines");
+    assert!(
+        !text.contains("name0-0"),
+        "what is typed where there is no such account may be a password"
+    );
+}
