@@ -70,6 +70,12 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     .await;
     chat.until_idle().await;
 
+    let heard = llm.seen.requests.lock().unwrap().last().unwrap().to_string();
+    assert!(
+        heard.contains("kumquat"),
+        "the workspace's AGENTS.md does not reach the model"
+    );
+
     let mut chat = Conversation::create(&browser, &nexus).await;
     chat.prompt(r#"[[tool name=write args={"filePath":"a.txt","content":"one line\n"}]]"#)
         .await;
