@@ -70,6 +70,12 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     .await;
     chat.until_idle().await;
 
+    let heard = llm.seen.requests.lock().unwrap().last().unwrap().to_string();
+    assert!(
+        heard.contains("kumquat"),
+        "the workspace's AGENTS.md does not reach the model"
+    );
+
     let mut chat = Conversation::create(&browser, &nexus).await;
     chat.prompt(r#"[[tool name=write args={"filePath":"a.txt","content":"one line\n"}]]"#)
         .await;
@@ -97,7 +103,7 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
-async fn an_agent_of_opencodes_own_configuration_that_does_not_ask_is_refused_until_it_is_agreed_to() {
+async fn an_agent_that_does_not_ask_is_refused_with_words_and_a_key_lets_one_tool_through() {
     let llm = Llm::start().await;
     let (start, opencode) = start(&llm, "");
     let home = opencode
@@ -113,10 +119,13 @@ async fn an_agent_of_opencodes_own_configuration_that_does_not_ask_is_refused_un
         "---\npermission:\n  bash: allow\n---\nhi\n",
     );
     let nexus = start.up();
-    let said = nexus.wait_for_line(Duration::from_secs(90), |line| {
-        (line.contains("agent `build`") && line.contains("permission = { bash")).then(|| line.to_owned())
-    });
-    assert!(said.is_some(), "{}", nexus.output());
+    for words in [
+        "agent `build` has a rule of its own that lets commands through",
+        "permission = { bash = \"allow\" }",
+    ] {
+        let said = nexus.wait_for_line(Duration::from_secs(90), |line| line.contains(words).then_some(()));
+        assert!(said.is_some(), "{words}\n{}", nexus.output());
+    }
     drop(nexus);
 
     let world = World::up("[plugin.chat-opencode.config.permission]\nbash = \"allow\"\n").await;

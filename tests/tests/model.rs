@@ -135,13 +135,17 @@ async fn a_tool_that_is_rejected_does_not_run_and_one_that_is_allowed_always_ask
     ask(&mut chat, json!({"type": "reject", "message": null})).await;
     chat.until_idle().await;
     assert!(chat.asks.is_empty());
-    assert!(chat.tools.values().all(|t| t["state"] == "failed"), "{:?}", chat.tools);
+    assert!(
+        chat.tools.values().all(|t| t["state"] == "rejected"),
+        "{:?}",
+        chat.tools
+    );
     // With words: the model hears them and goes on.
     let mut chat = world.conversation().await;
     ask(&mut chat, json!({"type": "reject", "message": "use the other way"})).await;
     chat.until_idle().await;
     let tool = chat.tools.values().next().unwrap();
-    assert_eq!(tool["state"], "failed", "{tool}");
+    assert_eq!(tool["state"], "rejected", "{tool}");
     let heard = world.llm.seen.requests.lock().unwrap().last().unwrap().to_string();
     assert!(heard.contains("use the other way"), "the model did not hear it");
     // Always: the second one does not ask.
