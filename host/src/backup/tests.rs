@@ -33,7 +33,7 @@ fn fill(data: &Path) {
         .block_on(store.write(Durability::Synced, |db| {
             db.execute_batch(
                 "INSERT INTO user(account, created_at) VALUES ('ann', 1);
-                 INSERT INTO login VALUES (x'aa', 'l', 1, 1, 1, 1, 'p', 'a');",
+                 INSERT INTO login VALUES (x'aa', 'l', 1, 1, 1, 1, 'p', 'a', 'loopback', '');",
             )
         }))
         .unwrap();

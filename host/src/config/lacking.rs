@@ -325,8 +325,14 @@ reason = "r"
     struct One;
 
     impl PluginSource for One {
-        fn manifest(&self, _: &str, _: &Source) -> Result<Found, String> {
-            let manifest = Manifest::parse(ASKS).map_err(|why| why.to_string())?;
+        fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
+            let text = match name {
+                "auth-y" => {
+                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+                }
+                _ => ASKS,
+            };
+            let manifest = Manifest::parse(text).map_err(|why| why.to_string())?;
             Ok(Found { manifest, digest: None })
         }
         fn builtins(&self) -> Vec<String> {
@@ -336,7 +342,7 @@ reason = "r"
 
     fn lacks(own: &str) -> Option<Lacking> {
         let text = format!(
-            "config-version = 1\n[auth]\nplugin = \"chat-x\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
+            "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
         let machine = Machine {
             cwd: std::env::temp_dir(),
@@ -344,7 +350,6 @@ reason = "r"
             env: &|_| Some("secret".to_owned()),
             plugins: &One,
         };
-        // That it is no login is no matter here.
         let mut findings = crate::config::read::Findings::default();
         let config = resolve::resolve_noting(&text, None, &Overrides::default(), &machine, &mut findings).unwrap();
         let others = crate::config::Report::new(None, text.clone(), findings.diagnostics).to_string();

@@ -403,7 +403,8 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     assert!(matches!(chat(&mut socket).await, Server::Invalid { .. }));
     // More at once than is worked on: none is lost, and nobody is turned away.
     for n in 0..200 {
-        let prompt = serde_json::json!({"type": "prompt", "session": "s", "client_id": format!("many-{n}"), "text": "hi"});
+        let prompt =
+            serde_json::json!({"type": "prompt", "session": "s", "client_id": format!("many-{n}"), "text": "hi"});
         socket.send(Message::text(prompt.to_string())).await.unwrap();
     }
     for _ in 0..200 {

@@ -45,11 +45,11 @@ fn a_component_that_begins_with_more_memory_than_it_may_have_is_refused_when_it_
     std::fs::write(&file, fixtures::tunnel("", READY)).unwrap();
     world.plugin.source = Source::File(file);
     let refused = world.runtime.load(&world.plugin, None).err().unwrap().to_string();
-    let (why, fix) = refused.split_once("To allow it:\n").unwrap();
+    let (why, fix) = refused.split_once("To fix: write into the configuration\n").unwrap();
     assert!(
-        why.contains("needs 128 KiB of memory to begin with, and its limit is 64 KiB"),
+        why.contains("131072 bytes of memory from the beginning, and its limit is 65536"),
         "{refused}"
     );
     let fix: toml::Table = toml::from_str(fix).unwrap();
-    assert_eq!(fix["plugin"]["demo"]["limits"]["memory"].as_str(), Some("256 KiB"));
+    assert_eq!(fix["plugin"]["demo"]["limits"]["memory"].as_str(), Some("1 MiB"));
 }

@@ -372,6 +372,7 @@ mod tests {
         for refused in [
             r#"{"type":"prompt","client_id":"c"}"#,
             r#"{"type":"later","client_id":"c"}"#,
+            &long,
         ] {
             assert!(
                 matches!(answer(refused), Server::Refused { client_id, .. } if client_id == "c"),
@@ -387,7 +388,6 @@ mod tests {
             "nonsense",
             r#"{"type":"later"}"#,
             r#"{"type":1,"request":{}}"#,
-            &long,
         ] {
             assert!(matches!(answer(nonsense), Server::Invalid { .. }), "{nonsense}");
         }
