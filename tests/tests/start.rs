@@ -288,10 +288,17 @@ fn a_component_that_is_damaged_is_said_in_words_by_each_check() {
 #[test]
 fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
     let start = start();
-    stop(start.up());
     let cache = start.data_dir().join("cache/wasm");
-    let files: Vec<_> = fs::read_dir(&cache).unwrap().map(|e| e.unwrap().path()).collect();
-    assert!(files.len() >= 2, "{files:?}");
+    // The chat's plugin is compiled while the page is there already.
+    let cached = || -> Vec<std::path::PathBuf> {
+        let files = fs::read_dir(&cache).unwrap().map(|e| e.unwrap().path());
+        files.filter(|f| f.extension().is_some_and(|e| e == "cwasm")).collect()
+    };
+    let nexus = start.up();
+    let all = nexus_tests::processes::wait_until(std::time::Duration::from_secs(120), || cached().len() >= 2);
+    assert!(all, "{:?}", cached());
+    stop(nexus);
+    let files = cached();
     let before: Vec<_> = files.iter().map(|f| fs::read(f).unwrap()).collect();
     for (file, bytes) in files.iter().zip(&before) {
         let mut bytes = bytes.clone();

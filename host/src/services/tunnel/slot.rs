@@ -128,7 +128,8 @@ impl Serving {
         // The actor bounds each of its own steps; this is for a task that is gone.
         let _ = tokio::time::timeout(limits::PLUGIN_CANCEL * 3, async {
             tokio::select! {
-                _ = status.wait_for(|status| status.state == State::Off) => {}
+                // One that failed was closed before it said so; one whose plugin cannot be loaded has nothing to close.
+                _ = status.wait_for(|status| matches!(status.state, State::Off | State::Failed { .. })) => {}
                 _ = desired.wait_for(|desired| desired.wanted) => {}
             }
         })
