@@ -3,6 +3,7 @@
 use crate::browser::{Browser, Socket};
 use crate::nexus::Nexus;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -61,15 +62,18 @@ pub fn stop(mut nexus: Nexus) -> String {
 
 /// One turn of the example backend over a live socket.
 pub async fn chats(browser: &Browser) {
+    // The same request, or the same prompt, twice would be one.
+    static CHATS: AtomicU32 = AtomicU32::new(0);
+    let once = format!("chat-{}", CHATS.fetch_add(1, Ordering::Relaxed));
     crate::world::ready_example(browser).await;
     let mut socket = watch(browser).await;
-    socket.send(&json!({"type": "create", "request": "c"})).await;
+    socket.send(&json!({"type": "create", "request": once})).await;
     let created = socket.until(|f| f["type"] == "created" || f["type"] == "failed").await;
     let session = created.last().unwrap()["session"]["id"].clone();
     assert!(session.is_string(), "{created:?}");
     socket.send(&json!({"type": "subscribe", "session": session})).await;
     socket.until(|f| f["type"] == "state").await;
-    let prompt = json!({"type": "prompt", "session": session, "client_id": "one", "text": "through the tunnel"});
+    let prompt = json!({"type": "prompt", "session": session, "client_id": once, "text": "through the tunnel"});
     socket.send(&prompt).await;
     let events = socket
         .until(|f| f["type"] == "event" && f["event"]["type"] == "turn" && f["event"]["turn"]["type"] == "idle")

@@ -7,6 +7,7 @@ use crate::opencode::Opencode;
 use crate::processes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Everything that runs.
@@ -125,7 +126,10 @@ impl Conversation {
     pub async fn create(browser: &Browser, nexus: &Nexus) -> Self {
         let mut socket = browser.socket("/live").await.unwrap();
         socket.send(&json!({"type": "hello", "protocol": 1})).await;
-        socket.send(&json!({"type": "create", "request": "c"})).await;
+        // The same request twice would make one session.
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        let request = format!("create-{}", CREATED.fetch_add(1, Ordering::Relaxed));
+        socket.send(&json!({"type": "create", "request": request})).await;
         let frames = socket
             .until(|frame| frame["type"] == "created" || frame["type"] == "failed")
             .await;

@@ -246,7 +246,7 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     let output = chat.tools.values().next().unwrap()["output"].to_string();
     assert!(
         output.contains("ended with 1")
-            && output.contains("what the agent runs does not command it")
+            && output.contains("what the agent runs does not act for the operator")
             && !output.contains("working in"),
         "{output}"
     );
