@@ -97,6 +97,9 @@ export async function look(page, name) {
       .map((node) => `${node.tagName}.${node.className}`));
     const scrolls = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth
       || [...document.querySelectorAll('.scroll')].some((box) => box.scrollWidth > box.clientWidth));
+    // A chat scrolls inside: a page that scrolls as a whole moves what is to be pressed from under the pointer.
+    const long = await page.evaluate(() => !!document.querySelector('.app') && document.documentElement.scrollHeight > innerHeight + 1);
+    if (long) bad.push(`${size}: the page itself is longer than the window`);
     if (wide.length || scrolls) bad.push(`${size}: overflows: ${wide.join(' ') || 'the page scrolls sideways'}`);
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme });

@@ -185,16 +185,22 @@ class Card {
     const back = el('button', { type: 'button', textContent: 'Back' });
     const act = (event) => this.act(no, event, () => ({ type: 'reject', message: words.value.trim() || null }));
     press(no, act);
-    press(back, () => { this.row.replaceChildren(...buttons); buttons.at(-1).focus(); this.draw(); });
+    press(back, () => { this.swap(...buttons); buttons.at(-1).focus(); });
     words.onkeydown = (event) => {
       if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return;
       // Else the composer, which has the focus by then, gets a line of it.
       event.preventDefault();
       if (!event.repeat) act(event);
     };
-    this.row.replaceChildren(
-      el('label', { htmlFor: words.id, textContent: 'What should it do instead?' }), words, no, back);
+    this.swap(el('label', { htmlFor: words.id, textContent: 'What should it do instead?' }), words, no, back);
     words.focus();
+  }
+
+  // The row has another height by that, and what it holds lies elsewhere: it says so at once, and not when a press of a
+  // button that seemed to work has been in vain.
+  swap(...nodes) {
+    this.row.replaceChildren(...nodes);
+    this.settling.look();
     this.draw();
   }
 
