@@ -12,6 +12,33 @@ const middle = async (locator) => {
 };
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
+/**
+ * Notes of each request whether it could be allowed in the moment it appeared, and what was said below it: asked later, its
+ * own moment may be over.
+ */
+const watch = (page) => page.addInitScript(() => {
+  globalThis.appeared = [];
+  globalThis.said = [];
+  globalThis.presses = [];
+  for (const kind of ['pointerdown', 'keydown']) document.addEventListener(kind, () => globalThis.presses.push(performance.now()), true);
+  let last = null;
+  new MutationObserver(() => {
+    const card = document.querySelector('.ask'), go = document.querySelector('.tail .alert .primary');
+    globalThis.offered ??= go && { text: go.textContent, ready: !go.disabled };
+    globalThis.said.push(card?.querySelector('.why').textContent ?? '');
+    if (card === last) return;
+    last = card;
+    const button = card?.querySelector('.primary');
+    if (button) globalThis.appeared.push({ text: card.innerText, ready: !button.disabled });
+  }).observe(document, { childList: true, subtree: true, characterData: true });
+});
+/** The request that holds `text` appeared, once since it was last asked, and could not be allowed in that moment. */
+async function notAtOnce(page, text, what) {
+  await page.locator('.ask', { hasText: text }).waitFor();
+  const seen = await page.evaluate(() => globalThis.appeared.splice(0));
+  assert.deepEqual(seen.filter((card) => card.text.includes(text)).map(({ ready }) => ready), [false], what);
+}
+
 /** A chat that two requests wait in. */
 async function two(page, host) {
   host.replies = [];
@@ -19,32 +46,44 @@ async function two(page, host) {
   host.ask({ id: 'harmless', detail: 'ls' });
   host.ask({ id: 'danger', detail: 'rm -rf ~' });
   await page.getByText('1 more waits').waitFor();
-  assert.ok(await allow(page).isDisabled(), 'a request can be allowed in the moment it appears');
-  await page.locator('.why', { hasText: 'in a moment' }).waitFor();
+  await notAtOnce(page, 'ls', 'a request can be allowed in the moment it appears');
+  await page.waitForFunction(() => globalThis.said.splice(0).some((text) => text.includes('in a moment')));
   await enabled(page, allow(page));
 }
 
 /** After whatever was done to the first: it alone is answered, and the second has its own moment. */
 async function one(page, host, how) {
-  await page.locator('.ask', { hasText: 'rm -rf ~' }).waitFor();
+  await notAtOnce(page, 'rm -rf ~', `${how}: the next request can be allowed at once`);
   assert.deepEqual(host.replies.map(([id]) => id), ['harmless'], how);
-  assert.ok(await allow(page).isDisabled(), `${how}: the next request can be allowed at once`);
+}
+
+/** Presses that follow each other; where this machine was too busy to make them within a moment, all of it once more. */
+async function pressing(page, host, act, how) {
+  for (let n = 0; n < 10; n++) {
+    await two(page, host);
+    await page.evaluate(() => { globalThis.presses.length = 0; });
+    await act();
+    const gap = await page.evaluate(() => Math.max(...globalThis.presses.map((at, k, all) => at - (all[k - 1] ?? at))));
+    if (gap < 1200) return one(page, host, how);
+  }
+  assert.fail(`${how}: this machine cannot press that fast`);
 }
 
 await run(async (browser) => {
   const page = await device(browser);
+  await watch(page);
   const host = await Host.of(page);
   await signUp(page);
   await begin(page);
 
   // ---- one act, one answer -------------------------------------------------------------------------------------
   for (const gap of [60, 130, 180, 250, 350]) {
-    await two(page, host);
-    const [x, y] = await middle(allow(page));
-    await page.mouse.click(x, y);
-    await pause(gap);
-    await page.mouse.click(x, y);
-    await one(page, host, `two clicks, ${gap} ms apart`);
+    await pressing(page, host, async () => {
+      const [x, y] = await middle(allow(page));
+      await page.mouse.click(x, y);
+      await pause(gap);
+      await page.mouse.click(x, y);
+    }, `two clicks, ${gap} ms apart`);
   }
   await two(page, host);
   let [x, y] = await middle(allow(page));
@@ -54,15 +93,15 @@ await run(async (browser) => {
   await page.mouse.click(x, y, { clickCount: 3 });
   await one(page, host, 'a triple click');
   // Who goes on clicking does not get through either.
-  await two(page, host);
-  for (let n = 0; n < 12; n++) { await page.mouse.click(x, y); await pause(200); }
-  await one(page, host, 'twelve clicks');
+  await pressing(page, host, async () => {
+    for (let n = 0; n < 12; n++) { await page.mouse.click(x, y); await pause(200); }
+  }, 'twelve clicks');
   for (const key of ['Enter', 'Space']) {
-    await two(page, host);
-    await allow(page).focus();
-    for (let n = 0; n < 40; n++) { await page.keyboard.down(key); await pause(10); }
-    await page.keyboard.up(key);
-    await one(page, host, `${key}, held`);
+    await pressing(page, host, async () => {
+      await allow(page).focus();
+      for (let n = 0; n < 40; n++) { await page.keyboard.down(key); await pause(10); }
+      await page.keyboard.up(key);
+    }, `${key}, held`);
     await focused(page, `${key}, held`);
   }
   // As assistive technology presses: by a click that no pointer made.
@@ -80,10 +119,10 @@ await run(async (browser) => {
   // The same id with another text is another request.
   for (const { id } of [...host.asks]) host.close(id);
   host.ask({ id: 'turned', detail: 'ls' });
+  await notAtOnce(page, 'ls', 'a request can be allowed in the moment it appears');
   await enabled(page, allow(page));
   host.ask({ id: 'turned', detail: 'rm -rf ~' });
-  await page.locator('.ask', { hasText: 'rm -rf ~' }).waitFor();
-  assert.ok(await allow(page).isDisabled(), 'a text was changed under the pointer');
+  await notAtOnce(page, 'rm -rf ~', 'a text was changed under the pointer');
   host.close('turned');
 
   // What moved under the pointer is not pressed.
@@ -102,7 +141,12 @@ await run(async (browser) => {
 
   // Rejecting: with words, or none.
   await two(page, host);
-  await page.getByRole('button', { name: 'Reject…' }).click();
+  const seems = await page.evaluate(() => {
+    document.querySelector('.ask .row .bad').click();
+    const [, words, no] = document.querySelector('.ask .row').children;
+    return [words.type, no.textContent, no.disabled];
+  });
+  assert.deepEqual(seems, ['text', 'Reject', true], 'a button seems to work that lies still for no moment yet');
   await page.getByLabel('What should it do instead?').fill('Use trash.');
   await look(page, 'reject');
   await enabled(page, page.getByRole('button', { name: 'Reject', exact: true }));
@@ -273,7 +317,8 @@ await run(async (browser) => {
   host.event({ type: 'turn', turn: { type: 'interrupted' } });
   const go = page.getByRole('button', { name: 'Continue' });
   await go.waitFor();
-  assert.ok(await go.isDisabled(), 'a continuation can be asked for in the moment it is offered');
+  assert.deepEqual(await page.evaluate(() => globalThis.offered), { text: 'Continue', ready: false },
+    'a continuation can be asked for in the moment it is offered');
   await enabled(page, go);
   host.heard = [];
   await go.dblclick();
@@ -333,6 +378,7 @@ await run(async (browser) => {
   // ---- touch -----------------------------------------------------------------------------------------------------
   const state = await page.context().storageState();
   const phone = await device(browser, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, storageState: state });
+  await watch(phone);
   const theirs = await Host.of(phone);
   await begin(phone);
   await two(phone, theirs);
