@@ -291,14 +291,13 @@ export function start() {
     if (!busy && !open && (turn.type === 'interrupted' || newest?.data.interrupted)) {
       const go = foreign ? null : el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
       if (go) {
-        careful(go);
+        if (continuing) go.disabled = true; else careful(go);
         press(go, () => {
           box.focus();
           continuing = go.disabled = true;
           if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
           ask({ type: 'continue', session }, null, () => { continuing = go.disabled = false; });
         });
-        go.disabled = continuing;
       }
       tail.append(el('div', { className: 'alert warn' },
         el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), ...(go ? [go] : [])));
