@@ -251,7 +251,10 @@ async fn what_the_agent_runs_does_not_command_its_host() {
         "{output}"
     );
     let log = world.nexus.output();
-    assert!(log.contains("what the agent runs does not command it"), "{log}");
+    assert!(
+        log.contains("what the agent runs does not act for the operator"),
+        "{log}"
+    );
     ready(&world.browser).await;
 }
 

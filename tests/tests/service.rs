@@ -92,7 +92,9 @@ fn the_service_manager_hears_of_the_start_the_life_and_the_end_and_no_child_hear
     for _ in 0..3 {
         manager.hear_until("WATCHDOG=1");
     }
-    assert!(processes::wait_until(BOUND, || seen.exists()
+    // The chat's plugin is compiled first.
+    assert!(processes::wait_until(std::time::Duration::from_secs(120), || seen
+        .exists()
         && fs::read_to_string(&seen).unwrap().contains("EDITOR")));
     let environment = fs::read_to_string(&seen).unwrap();
     assert!(environment.contains("EDITOR=an-editor"), "{environment}");

@@ -300,13 +300,23 @@ fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
     stop(nexus);
     let files = cached();
     let before: Vec<_> = files.iter().map(|f| fs::read(f).unwrap()).collect();
-    for (file, bytes) in files.iter().zip(&before) {
+    let damage = |bytes: &Vec<u8>| {
         let mut bytes = bytes.clone();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0xff;
+        bytes
+    };
+    let damaged: Vec<_> = before.iter().map(damage).collect();
+    for (file, bytes) in files.iter().zip(&damaged) {
         fs::write(file, bytes).unwrap();
     }
-    let said = stop(start.up());
+    let nexus = start.up();
+    let made = nexus_tests::processes::wait_until(std::time::Duration::from_secs(120), || {
+        let now = |file| fs::read(file).unwrap_or_default();
+        files.iter().zip(&damaged).all(|(file, bytes)| now(file) != *bytes)
+    });
+    assert!(made, "{}", stop(nexus));
+    let said = stop(nexus);
     assert!(said.contains("damaged"), "{said}");
     for (file, bytes) in files.iter().zip(&before) {
         assert_eq!(fs::read(file).unwrap().len(), bytes.len());
