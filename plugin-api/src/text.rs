@@ -10,7 +10,7 @@
 //! | function | for | lines | emoji | joiners of scripts | look-alikes |
 //! | --- | --- | --- | --- | --- | --- |
 //! | [`literal`] | commands, paths, patterns, addresses: what is meant to the letter | kept | kept | marked | marked |
-//! | [`line`] | names, titles, reasons, one line of a program | one | kept | kept | kept |
+//! | [`line()`] | names, titles, reasons, one line of a program | one | kept | kept | kept |
 //! | [`prose`] | what an agent or a person writes | kept | kept | kept | kept |
 //!
 //! What comes in pieces passes [`Pieces`], which knows what a character at a piece's edge stands beside.

@@ -7,7 +7,7 @@
 //! is known can cause goes to `logs/audit.log` of the data directory, one line each; what a stranger (or the agent) can
 //! cause goes to `logs/audit-strangers.log`, folded ([`fold`]). Each has its own size, so that no stranger pushes out a
 //! line of the owner's, and a flood at one place hides nothing at another. Lines are JSON like the log's; `nexus logs
-//! --audit` shows both in the order of their times. Commands beside the host append to the same files ([`file`]).
+//! --audit` shows both in the order of their times. Commands beside the host append to the same files ([`mod@file`]).
 //!
 //! Limits: whoever is this user can remove the files. What the host has in its queue is lost by `kill -9`. A tunnel's peer
 //! is what the tunnel's program says, which is marked: any process of the machine can open that listener and say another.

@@ -47,7 +47,9 @@ async fn garbage_in_its_own_session_harms_nothing_else() {
     assert!(chat.asks.is_empty(), "{:?}", chat.asks);
     let tool = &chat.tools["zz-tool"];
     assert_eq!(tool["name"].as_str().unwrap().len(), 512);
-    assert_eq!(tool["output"].as_str().unwrap().len(), 4 << 20);
+    // The beginning of it; the rest is asked for.
+    let output = tool["output"].as_str().unwrap().len();
+    assert!((4 << 10..5 << 10).contains(&output), "{output}");
     assert!(chat.messages.keys().all(|id| (1..=512).contains(&id.len())));
 
     // It went on, and a newcomer sees the same.
