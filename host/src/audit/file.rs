@@ -5,7 +5,7 @@
 //! somebody keeps holds no line up for longer than [`AUDIT_LOCK`].
 
 use crate::limits::{AUDIT_FILE_BYTES, AUDIT_FILES, AUDIT_LOCK, AUDIT_STRANGERS_BYTES, AUDIT_STRANGERS_FILES};
-use crate::logfile::{ends_with_a_line, older, open, private, private_folder};
+use crate::logfile::{ends_with_a_line, make_room, open, private, private_folder};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -82,20 +82,7 @@ impl AuditFile {
     }
 
     fn rotate(&self) -> io::Result<()> {
-        let name = |number| {
-            if number == 0 {
-                self.path.clone()
-            } else {
-                older(&self.path, number)
-            }
-        };
-        for number in (0..self.max_files.saturating_sub(1)).rev() {
-            match std::fs::rename(name(number), name(number + 1)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-        }
-        Ok(())
+        make_room(&self.path, self.max_files)
     }
 }
 
@@ -133,7 +120,7 @@ mod tests {
         };
         (0..100).for_each(|n| few.append(&format!("a line with its number {n:04}")).unwrap());
         let kept = (0..9)
-            .filter(|n| *n == 0 && few.path().exists() || older(few.path(), *n).exists())
+            .filter(|n| *n == 0 && few.path().exists() || crate::logfile::older(few.path(), *n).exists())
             .count();
         assert!(kept >= 3);
         assert!(

@@ -117,20 +117,7 @@ impl Writer {
     }
 
     fn rotate(&self) -> io::Result<File> {
-        let name = |number| {
-            if number == 0 {
-                self.path.clone()
-            } else {
-                older(&self.path, number)
-            }
-        };
-        // The last one falls out: it is renamed over.
-        for number in (0..self.max_files.saturating_sub(1)).rev() {
-            match std::fs::rename(name(number), name(number + 1)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-        }
+        make_room(&self.path, self.max_files)?;
         open(&self.path)
     }
 }
@@ -234,6 +221,27 @@ fn gone(meta: &std::fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn gone(_: &std::fs::Metadata) -> bool {
     false
+}
+
+/// Gives each file of a rotated log the next number, so that `path` is free. The last one falls out: it is renamed over.
+///
+/// # Errors
+/// One that is there cannot be renamed.
+pub(crate) fn make_room(path: &Path, max_files: u32) -> io::Result<()> {
+    let name = |number| {
+        if number == 0 {
+            path.to_path_buf()
+        } else {
+            older(path, number)
+        }
+    };
+    for number in (0..max_files.saturating_sub(1)).rev() {
+        match std::fs::rename(name(number), name(number + 1)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
