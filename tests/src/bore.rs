@@ -19,6 +19,15 @@ impl Server {
         static NEXT: AtomicU8 = AtomicU8::new(2);
         let [_, _, high, low] = std::process::id().to_be_bytes();
         let address = IpAddr::from([127, high.max(1), low, NEXT.fetch_add(1, Ordering::SeqCst)]);
+        Self::serve(address, secret)
+    }
+
+    /// In the place of one that ended.
+    pub fn at(address: IpAddr) -> Self {
+        Self::serve(address, None)
+    }
+
+    fn serve(address: IpAddr, secret: Option<&str>) -> Self {
         let text = address.to_string();
         let mut command = Command::new(crate::part("NEXUS_TEST_BORE"));
         command.args(["server", "--bind-addr", &text, "--bind-tunnels", &text]);

@@ -317,3 +317,124 @@ async fn what_was_open_is_open_again_after_a_kill_and_nothing_is_left_of_the_fir
     assert_ne!(url, again, "a quick tunnel has another name at each start");
     stop(nexus);
 }
+
+/// A command beside the running host: its code, and all it wrote.
+fn commanded(start: &Start, words: &[&str]) -> (Option<i32>, String) {
+    let output = start.run(&words[..1], &words[1..], "");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_is_known() {
+    let start = Start::new();
+    let cloudflared = prepare(&start);
+    cloudflared.behave(&Behaviour {
+        quick: 500,
+        ..Behaviour::default()
+    });
+    let start = start.config(config(&cloudflared, "", ""));
+    let nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    let begun = Instant::now();
+    let (code, text) = commanded(&start, &["tunnel", "start", "away"]);
+    let took = begun.elapsed();
+    println!("refused after {:.1} s: {text}", took.as_secs_f64());
+    assert_ne!(code, Some(0));
+    let last = text.lines().collect::<Vec<_>>().join(" ");
+    assert!(
+        last.contains("500 Internal Server Error") && last.contains("tried again in"),
+        "{text}"
+    );
+    assert!(took < BOUND, "{took:?}");
+    // Quickly twice, and then rarely.
+    assert_eq!(cloudflared.asked(), 3);
+    tunnel(&owner, |t| t["state"] == "waiting").await;
+
+    // Mended, and ordered again: the answer is that of this order.
+    cloudflared.behave(&Behaviour::default());
+    let (code, text) = commanded(&start, &["tunnel", "start", "away"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("away is open at https://stand-in-"), "{text}");
+    assert!(
+        text.contains("is told when it is known everywhere"),
+        "given out too early: {text}"
+    );
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_over_quic_is_said_and_a_name_is_not_asked_for_again_and_again() {
+    let start = Start::new();
+    let cloudflared = prepare(&start);
+    cloudflared.behave(&Behaviour {
+        register: Register::Failing,
+        ..Behaviour::default()
+    });
+    let given = format!(
+        "{}[plugin.tunnel-cloudflared.config]\nprotocol = \"quic\"\n",
+        secret(&start, "token", &format!("cloudflared tunnel run --token {}", token()))
+    );
+    let own = start.clone().config(config(&cloudflared, "", &given));
+    let (nexus, owner) = opened(&own).await;
+    let waiting = tunnel(&owner, |t| t["state"] == "waiting").await;
+    assert!(
+        waiting["why"]
+            .as_str()
+            .unwrap()
+            .contains("does not register the tunnel"),
+        "{waiting}"
+    );
+    assert!(
+        waiting["hint"].as_str().unwrap().contains("secret was changed"),
+        "{waiting}"
+    );
+    let started = last(&cloudflared);
+    assert!(
+        started.environment.contains(&("TUNNEL_TOKEN".to_owned(), token())),
+        "taken out of the command that was pasted"
+    );
+    stop(nexus);
+
+    let quick = start.config(config(&cloudflared, "", ""));
+    let nexus = quick.up();
+    let owner = owner.at(&nexus.url);
+    // It was open before: it opens by itself.
+    let waiting = tunnel(&owner, |t| t["state"] == "waiting").await;
+    assert!(
+        waiting["why"].as_str().unwrap().contains("does not register"),
+        "{waiting}"
+    );
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let pause = waiting["at"].as_u64().unwrap() - u64::try_from(now.as_millis()).unwrap();
+    assert!(pause > 120_000, "tried again in {pause} ms");
+    assert_eq!(cloudflared.asked(), 1);
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_is_in_the_log_and_so_is_its_end_and_an_idle_tunnel_closes_soon() {
+    let start = Start::new();
+    let cloudflared = prepare(&start);
+    let start = start.config(config(&cloudflared, "", ""));
+    let (nexus, owner) = opened(&start).await;
+    up(&owner).await;
+    cloudflared.behave(&Behaviour {
+        register: Register::Unreachable,
+        ..Behaviour::default()
+    });
+    tunnel(&owner, |t| t["state"] == "reconnecting").await;
+    cloudflared.behave(&Behaviour::default());
+    up(&owner).await;
+    let begun = Instant::now();
+    action(&owner, "away", "stop").await;
+    tunnel(&owner, |t| t["state"] == "off").await;
+    let took = begun.elapsed();
+    println!("closed over QUIC after {:.1} s", took.as_secs_f64());
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    let log = stop(nexus);
+    assert!(log.contains("the tunnel does not let requests through"), "{log}");
+    assert!(log.contains("the tunnel is back after"), "{log}");
+}

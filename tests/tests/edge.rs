@@ -30,6 +30,11 @@ async fn opened(edge: &Edge, start: Start, plugin: &str) -> (Start, Nexus, Brows
     (start, nexus, owner)
 }
 
+fn token() -> String {
+    let token = json!({ "a": "account", "s": "a2VlcCB0aGlz", "t": "f7b2a1c4-0d3e-4a5b-8c6d-9e0f1a2b3c4d" }).to_string();
+    base64::engine::general_purpose::STANDARD.encode(token)
+}
+
 async fn state(owner: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
     let end = Instant::now() + PATIENCE;
     let mut socket = watch(owner).await;
@@ -84,10 +89,75 @@ async fn cloudflared_itself_carries_the_login_the_chat_and_the_live_socket() {
     stop(nexus);
 }
 
+/// As a user has it: no protocol is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs cloudflared itself, named in NEXUS_TEST_CLOUDFLARED"]
+async fn cloudflared_itself_takes_quic_and_carries_the_login_the_chat_and_the_live_socket() {
+    let edge = Edge::start().await;
+    let (_start, mut nexus, owner) = opened(&edge, Start::new(), "").await;
+    let begun = Instant::now();
+    let url = up(&owner).await;
+    println!("open over QUIC after {:.2} s: {url}", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < Duration::from_secs(15), "it fell back to HTTP/2");
+    assert_eq!(edge.connections(), 1);
+    let phone = Browser::through(&url, edge.public.port());
+    assert_eq!(phone.get("/").await.headers()["location"], "/login");
+    assert!(phone.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());
+    assert_eq!(phone.get("/").await.status(), 200);
+    chats(&phone).await;
+    assert!(nexus.output().contains(CLIENT), "{}", nexus.output());
+
+    edge.drop_connections();
+    let lost = state(&owner, |t| t["state"] == "reconnecting").await;
+    assert_eq!(lost["url"], json!(url), "{lost}");
+    assert_eq!(up(&owner).await, url);
+    assert_eq!(phone.get("/").await.status(), 200);
+
+    let begun = Instant::now();
+    action(&owner, "away", "stop").await;
+    tunnel(&owner, |t| t["state"] == "off").await;
+    println!("closed after {:.2} s", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    assert_eq!(nexus.find_process("cloudflared tunnel"), None);
+    stop(nexus);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs cloudflared itself, named in NEXUS_TEST_CLOUDFLARED"]
+async fn cloudflared_itself_that_is_refused_over_quic_is_found_out() {
+    let edge = Edge::start().await;
+    edge.faults(|faults| faults.refusal = Some("Unauthorized: Invalid tunnel secret".to_owned()));
+    let start = Start::new();
+    let file = start.folder().join("token");
+    nexus_tests::write_with_mode(&file, &token(), 0o600);
+    let plugin = format!(
+        "[plugin.tunnel-cloudflared.config]\nprotocol = \"quic\"\n[plugin.tunnel-cloudflared.secrets]\ntoken = {{ file = {file:?} }}\n"
+    );
+    let (_start, nexus, owner) = opened(&edge, start, &plugin).await;
+    let begun = Instant::now();
+    let refused = state(&owner, |t| t["state"] == "waiting").await;
+    println!(
+        "refused over QUIC after {:.1} s: {}",
+        begun.elapsed().as_secs_f64(),
+        refused["why"]
+    );
+    assert!(
+        refused["why"].as_str().unwrap().contains("does not register"),
+        "{refused}"
+    );
+    assert!(
+        refused["hint"].as_str().unwrap().contains("secret was changed"),
+        "{refused}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    stop(nexus);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs cloudflared itself, named in NEXUS_TEST_CLOUDFLARED"]
 async fn cloudflared_itself_is_started_over_http2_where_quic_does_not_come_through() {
     let edge = Edge::start().await;
+    edge.faults(|faults| faults.quic = false);
     let (_start, mut nexus, owner) = opened(&edge, Start::new(), "").await;
     let begun = Instant::now();
     up(&owner).await;
@@ -127,10 +197,15 @@ async fn cloudflared_itself_is_told_apart_refused_limited_and_unheard() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs cloudflared itself, named in NEXUS_TEST_CLOUDFLARED"]
 async fn cloudflared_itself_follows_the_dashboard_and_hides_its_token() {
+    for protocol in [HTTP2, ""] {
+        follows_the_dashboard(protocol).await;
+    }
+}
+
+async fn follows_the_dashboard(protocol: &str) {
     let edge = Edge::start().await;
     let start = Start::new();
-    let token = json!({ "a": "account", "s": "a2VlcCB0aGlz", "t": "f7b2a1c4-0d3e-4a5b-8c6d-9e0f1a2b3c4d" }).to_string();
-    let token = base64::engine::general_purpose::STANDARD.encode(token);
+    let token = token();
     let file = start.folder().join("token");
     nexus_tests::write_with_mode(&file, &token, 0o600);
     // What the dashboard says has to name the port before it is known: a fixed one, as an operator would.
@@ -146,7 +221,7 @@ async fn cloudflared_itself_follows_the_dashboard_and_hides_its_token() {
         ] }));
     });
     let plugin = format!(
-        "listen = \"127.0.0.1:{port}\"\n{HTTP2}[plugin.tunnel-cloudflared.secrets]\ntoken = {{ file = {file:?} }}\n"
+        "listen = \"127.0.0.1:{port}\"\n{protocol}[plugin.tunnel-cloudflared.secrets]\ntoken = {{ file = {file:?} }}\n"
     );
     let (_start, nexus, owner) = opened(&edge, start, &plugin).await;
     assert_eq!(up(&owner).await, "https://chat.example.org");

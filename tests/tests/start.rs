@@ -251,12 +251,21 @@ fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run_and_costs_its_
         "{ECHO}[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
          [plugin.tunnel-bore.secrets]\nsecret = {{ file = {secret:?} }}\n"
     ));
-    let said = stop(start.up());
-    assert!(said.contains("chmod 600"), "{said}");
+    // The tunnel's plugin is loaded while the page is there already.
+    let nexus = start.up();
+    nexus
+        .wait_for_line(std::time::Duration::from_secs(120), |line| line.contains("chmod 600").then_some(()))
+        .unwrap_or_else(|| panic!("{}", nexus.output()));
+    let said = stop(nexus);
     assert!(said.contains("bore.secret"), "{said}");
     assert!(!said.contains("the-secret-value"), "{said}");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let said = stop(start.up());
+    // This one is used, and so what bore answers to it (here: nothing is there to answer) is logged.
+    let nexus = start.up();
+    nexus
+        .wait_for_line(std::time::Duration::from_secs(120), |line| line.contains("tunnel=home").then_some(()))
+        .unwrap_or_else(|| panic!("{}", nexus.output()));
+    let said = stop(nexus);
     assert!(!said.contains("the-secret-value"), "{said}");
 }
 

@@ -183,3 +183,40 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
     );
     stop(nexus);
 }
+
+/// The connections of a process to one address are held, as by a network that forgot them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real bore: ./tests/run"]
+async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
+    let mut server = Server::start(None);
+    let address = server.address;
+    // A fixed port: opening it anew costs no address.
+    let config = server.config("").replace("server = ", "port = 9473\nserver = ");
+    let start = Start::new().config(config);
+    let mut nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    action(&owner, "home", "start").await;
+    tunnel(&owner, |t| t["state"] == "up" && t["reach"]["reach"] == "yes").await;
+    let bore = nexus.find_process("bore local").unwrap();
+    // bore itself is frozen, so it does not notice that its server ends; another one takes the server's place.
+    assert!(signal(bore, libc::SIGSTOP));
+    server.kill();
+    let _again = Server::at(address);
+    let begun = Instant::now();
+    let mended = tokio::time::timeout(Duration::from_secs(180), async {
+        loop {
+            let now = tunnel(&owner, |t| t["state"] != "off").await;
+            if now["state"] == "up" && nexus.find_process("bore local").is_some_and(|pid| pid != bore) {
+                return now;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{}", nexus.output()));
+    println!("open again after {:.1} s", begun.elapsed().as_secs_f64());
+    assert!(answers(mended["url"].as_str().unwrap()));
+    let log = stop(nexus);
+    assert!(log.contains("the connection of the tunnel is dead"), "{log}");
+    assert!(log.contains("the tunnel is back after"), "{log}");
+}

@@ -12,7 +12,7 @@ async fn main() {
     let wrapper = edge.wrapper(&folder, cloudflared.as_ref());
     println!("quick service  http://{}", edge.quick);
     println!(
-        "edge           {} (HTTP/2; the authority is {})",
+        "edge           {} (QUIC and HTTP/2; the authority is {})",
         edge.edge,
         folder.join("authority.pem").display()
     );

@@ -19,7 +19,7 @@ pub const FOLDER: &str = "CLOUDFLARED_STAND_IN";
 #[serde(default, deny_unknown_fields)]
 pub struct Behaviour {
     pub version: String,
-    /// The status of the quick service; 200 gives a name.
+    /// The status of the quick service; 200 gives a name, 204 stands for an empty answer with status 200.
     pub quick: u16,
     /// Where its public side listens; 0: anywhere.
     pub public: u16,
@@ -38,7 +38,10 @@ pub struct Behaviour {
 #[serde(rename_all = "lowercase")]
 pub enum Register {
     Accepted,
+    /// Refused as a wrong secret is. Over QUIC no line says so: it is only counted.
     Unauthorized,
+    /// Refused with another text, or not answered: over HTTP/2 cloudflared gives up, over QUIC it never does.
+    Failing,
     /// Not reachable; what was connected is lost.
     Unreachable,
 }
@@ -107,6 +110,11 @@ impl Cloudflared {
         let next = self.folder.join("behaviour.next");
         fs::write(&next, serde_json::to_vec(behaviour).unwrap()).unwrap();
         fs::rename(next, self.folder.join("behaviour.json")).unwrap();
+    }
+
+    /// How often the quick service was asked.
+    pub fn asked(&self) -> usize {
+        fs::read_to_string(self.folder.join("asked")).map_or(0, |asked| asked.lines().count())
     }
 
     /// All its starts as a tunnel, the first one first.

@@ -86,6 +86,27 @@ impl<'a> Struct<'a> {
         (n < self.pointers).then(|| self.message.follow(self.segment, self.at + self.data + n))?
     }
 
+    /// A list of structs; none where there is none.
+    pub(super) fn list(&self, n: usize) -> Vec<Struct<'a>> {
+        const COMPOSITE: u64 = 7;
+        let find = || {
+            let at = (n < self.pointers).then_some(self.at + self.data + n)?;
+            let pointer = self.message.word(self.segment, at)?;
+            let tag_at = (pointer & 3 == 1 && pointer >> 32 & 7 == COMPOSITE).then(|| target(at, pointer))??;
+            let tag = self.message.word(self.segment, tag_at)?;
+            let (data, pointers) = ((tag >> 32 & 0xffff) as usize, (tag >> 48) as usize);
+            let one = |n| Struct {
+                message: self.message,
+                segment: self.segment,
+                at: tag_at + 1 + n * (data + pointers),
+                data,
+                pointers,
+            };
+            Some((0..(tag as u32 >> 2) as usize).map(one).collect())
+        };
+        find().unwrap_or_default()
+    }
+
     /// A list of bytes: data, or text with its NUL.
     pub(super) fn bytes(&self, n: usize) -> Option<Vec<u8>> {
         let at = (n < self.pointers).then_some(self.at + self.data + n)?;
@@ -112,6 +133,11 @@ pub(super) fn to_struct(offset: u32, data: u16, pointers: u16) -> u64 {
 /// A pointer to a list of `count` bytes.
 pub(super) fn to_bytes(offset: u32, count: usize) -> u64 {
     1 | u64::from(offset) << 2 | 2 << 32 | (count as u64) << 35
+}
+
+/// A pointer to a list of structs, `words` long without its tag.
+pub(super) fn to_list(offset: u32, words: usize) -> u64 {
+    1 | u64::from(offset) << 2 | 7 << 32 | (words as u64) << 35
 }
 
 /// Bytes as words, filled up with zeros.

@@ -1,12 +1,12 @@
-//! A stand-in for Cloudflare's edge, on loopback, for the real cloudflared: the service of quick tunnels, the TLS
-//! connections over which cloudflared is the *server* of HTTP/2, its registration, and the public side in front of it.
+//! A stand-in for Cloudflare's edge, on loopback, for the real cloudflared: the service of quick tunnels, the connections
+//! over QUIC, or over TLS where cloudflared is the *server* of HTTP/2, its registration, and the public side in front of it.
 //!
 //! Nothing here or of the cloudflared behind [`Edge::wrapper`] goes anywhere but 127.0.0.1: edge, quick service and
-//! certificate authority are pinned. QUIC is not spoken, which is what a network without it looks like. By itself:
-//! `cargo run -p nexus-tests --bin cloudflare-edge`.
+//! certificate authority are pinned. By itself: `cargo run -p nexus-tests --bin cloudflare-edge`.
 
 mod capnp;
 mod proxy;
+mod quic;
 mod registration;
 
 use axum::extract::State;
@@ -36,6 +36,8 @@ pub struct Faults {
     pub quick: u16,
     /// What a registration is refused with; none: it is accepted.
     pub refusal: Option<String>,
+    /// QUIC comes through.
+    pub quic: bool,
     /// Registrations and requests are taken and never answered.
     pub black_hole: bool,
     /// As the public quick tunnels do: an event stream of a GET arrives when it has ended.
@@ -49,6 +51,7 @@ impl Default for Faults {
         Self {
             quick: 200,
             refusal: None,
+            quic: true,
             black_hole: false,
             hold_event_streams: true,
             remote: None,
@@ -60,7 +63,14 @@ impl Default for Faults {
 #[derive(Clone)]
 struct Connected {
     number: u64,
-    requests: SendRequest<bytes::Bytes>,
+    requests: Towards,
+}
+
+/// The way to cloudflared.
+#[derive(Clone)]
+enum Towards {
+    Http2(SendRequest<bytes::Bytes>),
+    Quic(quinn::Connection),
 }
 
 struct Shared {
@@ -97,7 +107,8 @@ impl Edge {
             registrations: AtomicU64::new(0),
             drop: Notify::new(),
         });
-        let (acceptor, authority) = certificates();
+        let (config, authority) = certificates();
+        let acceptor = TlsAcceptor::from(Arc::new(config.clone()));
         let bind = || async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -109,6 +120,8 @@ impl Edge {
             .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(quick, service).await });
         tokio::spawn(accept(edge, acceptor.clone(), Arc::clone(&shared), serve));
+        let over_quic = quic::endpoint(edge_at, config);
+        tokio::spawn(quic::accept(over_quic, Arc::clone(&shared)));
         tokio::spawn(accept(public, acceptor, Arc::clone(&shared), proxy::serve));
         Self {
             shared,
@@ -153,7 +166,7 @@ impl Edge {
 }
 
 /// A certificate for the names that are asked for, and who vouches for it.
-fn certificates() -> (TlsAcceptor, String) {
+fn certificates() -> (rustls::ServerConfig, String) {
     let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params
@@ -162,7 +175,7 @@ fn certificates() -> (TlsAcceptor, String) {
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let authority = params.self_signed(&authority_key).unwrap();
     let issuer = rcgen::Issuer::new(params, authority_key);
-    let names = ["h2.cftunnel.com", "trycloudflare.com"].map(str::to_owned);
+    let names = ["h2.cftunnel.com", "quic.cftunnel.com", "trycloudflare.com"].map(str::to_owned);
     let key = rcgen::KeyPair::generate().unwrap();
     let leaf = rcgen::CertificateParams::new(names)
         .unwrap()
@@ -177,7 +190,7 @@ fn certificates() -> (TlsAcceptor, String) {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), authority.pem())
+    (config, authority.pem())
 }
 
 type Tls = tokio_rustls::server::TlsStream<TcpStream>;
@@ -252,42 +265,52 @@ async fn control(requests: &mut SendRequest<bytes::Bytes>, shared: &Arc<Shared>)
     while let Some(Ok(bytes)) = body.data().await {
         let _ = body.flow_control().release_capacity(bytes.len());
         arrived.extend_from_slice(&bytes);
-        while let Some(question) = registration::question(&mut arrived) {
-            let faults = lock(&shared.faults).clone();
-            if faults.black_hole {
-                continue;
-            }
-            let (answer, after) = match question.asked {
-                Asked::Bootstrap => (registration::object(question.id), None),
-                Asked::Register { index, .. } => {
-                    shared.registrations.fetch_add(1, Ordering::SeqCst);
-                    match &faults.refusal {
-                        Some(cause) => (registration::refused(question.id, cause), None),
-                        None => {
-                            let mut id = [0x5a; 16];
-                            id[0] = index;
-                            let remote = faults.remote.is_some();
-                            (registration::accepted(question.id, id, LOCATION, remote), Some(index))
-                        }
-                    }
-                }
-                Asked::Unregister | Asked::Configuration | Asked::Other => (registration::nothing(question.id), None),
-            };
+        while let Some((answer, registered, remote)) = answered(&mut arrived, shared) {
             if out.send_data(answer.into(), false).is_err() {
                 return;
             }
-            if after.is_some() {
-                let requests = requests.clone();
-                shared
-                    .connected
-                    .send_modify(|all| all.push(Connected { number, requests }));
+            if registered.is_some() {
+                let connected = Connected {
+                    number,
+                    requests: Towards::Http2(requests.clone()),
+                };
+                shared.connected.send_modify(|all| all.push(connected));
             }
-            if after == Some(0)
-                && let Some(remote) = faults.remote
+            if registered == Some(0)
+                && let Some(remote) = remote
             {
                 tokio::spawn(configure(requests.clone(), remote));
             }
         }
+    }
+}
+
+/// The answer to the next question of a control stream, the index of the connection that is registered by it, and the
+/// dashboard's word. None: no question has arrived that is answered.
+fn answered(arrived: &mut Vec<u8>, shared: &Shared) -> Option<(Vec<u8>, Option<u8>, Option<Value>)> {
+    loop {
+        let question = registration::question(arrived)?;
+        let faults = lock(&shared.faults).clone();
+        if faults.black_hole {
+            continue;
+        }
+        let (answer, registered) = match question.asked {
+            Asked::Bootstrap => (registration::object(question.id), None),
+            Asked::Register { index, .. } => {
+                shared.registrations.fetch_add(1, Ordering::SeqCst);
+                match &faults.refusal {
+                    Some(cause) => (registration::refused(question.id, cause), None),
+                    None => {
+                        let mut id = [0x5a; 16];
+                        id[0] = index;
+                        let remote = faults.remote.is_some();
+                        (registration::accepted(question.id, id, LOCATION, remote), Some(index))
+                    }
+                }
+            }
+            Asked::Unregister | Asked::Configuration | Asked::Other => (registration::nothing(question.id), None),
+        };
+        return Some((answer, registered, faults.remote));
     }
 }
 

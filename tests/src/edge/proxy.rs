@@ -1,6 +1,6 @@
 //! The public side: a browser's request becomes one of HTTP/2 to cloudflared, and its answer the browser's again.
 
-use super::{Shared, Tls, lock, nothing_at_all};
+use super::{Shared, Tls, Towards, lock, nothing_at_all, quic};
 use crate::cloudflared::public::HEADERS;
 use base64::Engine as _;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-type Body = UnsyncBoxBody<Bytes, h2::Error>;
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 const UPGRADED: &str = "cf-cloudflared-proxy-connection-upgrade";
 const USER_HEADERS: &str = "cf-cloudflared-response-headers";
 
@@ -57,7 +57,15 @@ async fn answer(mut request: Request<Incoming>, shared: &Shared) -> Response<Bod
     let Some(towards) = towards(&parts, socket) else {
         return plain(400, "no host");
     };
-    let Ok(mut requests) = connected.requests.ready().await else {
+    let held = faults.hold_event_streams && parts.method == Method::GET;
+    let requests = match connected.requests {
+        Towards::Http2(requests) => requests,
+        Towards::Quic(connection) => {
+            let answer = over_quic(&connection, &parts, towards.headers(), body, upgrade, held).await;
+            return answer.unwrap_or_else(|_| plain(502, "the tunnel broke"));
+        }
+    };
+    let Ok(mut requests) = requests.ready().await else {
         return plain(530, "error code: 1033");
     };
     let Ok((response, out)) = requests.send_request(towards, false) else {
@@ -68,7 +76,6 @@ async fn answer(mut request: Request<Incoming>, shared: &Shared) -> Response<Bod
         let Ok(response) = response.await else {
             return plain(502, "the tunnel broke");
         };
-        let held = faults.hold_event_streams && parts.method == Method::GET;
         return back(response, held).await;
     }
     let (Ok(response), Some(upgrade)) = (response.await, upgrade) else {
@@ -87,6 +94,91 @@ async fn answer(mut request: Request<Incoming>, shared: &Shared) -> Response<Bod
     let mut switched = plain(101, "");
     *switched.headers_mut() = headers;
     switched
+}
+
+/// The same over QUIC, on a stream of its own.
+async fn over_quic(
+    connection: &quinn::Connection,
+    parts: &http::request::Parts,
+    headers: &HeaderMap,
+    mut body: Incoming,
+    upgrade: Option<hyper::upgrade::OnUpgrade>,
+    held: bool,
+) -> std::io::Result<Response<Body>> {
+    let (mut out, mut from) = quic::send(connection, parts, headers, upgrade.is_some()).await?;
+    let Some(upgrade) = upgrade else {
+        tokio::spawn(async move {
+            while let Some(Ok(frame)) = body.frame().await {
+                if let Ok(data) = frame.into_data()
+                    && out.write_all(&data).await.is_err()
+                {
+                    return;
+                }
+            }
+            let _ = out.finish();
+        });
+        return quic_back(from, held).await;
+    };
+    let head = quic::receive(&mut from).await?;
+    let mut switched = plain(head.status.as_u16(), "");
+    *switched.headers_mut() = head.headers;
+    if head.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(switched);
+    }
+    switched
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    switched
+        .headers_mut()
+        .insert(UPGRADE, HeaderValue::from_static("websocket"));
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
+        if write.write_all(&head.body).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            _ = tokio::io::copy(&mut read, &mut out) => {}
+            _ = tokio::io::copy(&mut from, &mut write) => {}
+        }
+        let _ = write.shutdown().await;
+    });
+    Ok(switched)
+}
+
+async fn quic_back(mut from: quinn::RecvStream, held: bool) -> std::io::Result<Response<Body>> {
+    let head = quic::receive(&mut from).await?;
+    let events = head
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let body = if events && held {
+        let rest = from.read_to_end(usize::MAX).await.map_err(std::io::Error::other)?;
+        let whole = [head.body.as_ref(), &rest].concat();
+        Full::new(Bytes::from(whole))
+            .map_err(|never| match never {})
+            .boxed_unsync()
+    } else {
+        let first = Some(head.body).filter(|body| !body.is_empty());
+        let frames = stream::unfold((first, from), |(first, mut from)| async move {
+            if let Some(first) = first {
+                return Some((Ok(Frame::data(first)), (None, from)));
+            }
+            match from.read_chunk(64 * 1024, true).await {
+                Ok(Some(chunk)) => Some((Ok(Frame::data(chunk.bytes)), (None, from))),
+                Ok(None) => None,
+                Err(error) => Some((Err(std::io::Error::other(error)), (None, from))),
+            }
+        });
+        StreamBody::new(frames).boxed_unsync()
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    for hop in [CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+        response.headers_mut().remove(hop);
+    }
+    Ok(response)
 }
 
 /// The request as the edge sends it on.
@@ -187,7 +279,7 @@ async fn back(response: Response<RecvStream>, hold_event_streams: bool) -> Respo
     } else {
         let frames = stream::unfold(from, |mut from| async move {
             let data = next(&mut from).await?;
-            Some((data.map(Frame::data), from))
+            Some((data.map(Frame::data).map_err(std::io::Error::other), from))
         });
         StreamBody::new(frames).boxed_unsync()
     };

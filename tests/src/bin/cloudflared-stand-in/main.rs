@@ -19,6 +19,7 @@ use nexus_tests::cloudflared::{Behaviour, FOLDER, Register, Started};
 use pages::Shown;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::sync::Arc;
@@ -33,10 +34,16 @@ const HELP: &str = "A stand-in for cloudflared, for tests of tunnel plugins.
   CLOUDFLARED_STAND_IN=FOLDER cloudflared-stand-in tunnel --url http://127.0.0.1:PORT …
 
 FOLDER/behaviour.json says what Cloudflare does to it (all keys are optional, and it is read again while it runs):
-  version, quick (a status), register (accepted, unauthorized, unreachable), quic, connections, remote, unknown_flag
+  version, quick (a status), register (accepted, unauthorized, failing, unreachable), quic, connections, remote,
+  unknown_flag
+FOLDER/asked has a line for each question to the quick service.
 FOLDER/start-N.json tells of each start: pid, arguments, environment, the port of the public side (TLS), the protocol.
 ";
 const LOOK: Duration = Duration::from_millis(50);
+/// After this long without a registration over QUIC a tunnel of one's own goes over to HTTP/2 (12 seconds in the real one).
+const FALLBACK: Duration = Duration::from_secs(3);
+/// Between two tries to register.
+const AGAIN: Duration = Duration::from_secs(1);
 
 struct World {
     folder: PathBuf,
@@ -123,8 +130,10 @@ async fn tunnel(world: &World, all: Vec<String>, arguments: &Arguments) {
     shown.connections.store(0, Ordering::SeqCst);
     route.send_replace(Route { origin: None });
     let end = Instant::now() + arguments.grace;
+    let over_quic = protocol != "http2" && world.behaviour().quic;
     tokio::select! {
-        () = drained(&shown.counts) => {}
+        // Over QUIC it waits for the whole grace, also where nothing runs.
+        () = drained(&shown.counts), if !over_quic => {}
         () = tokio::time::sleep_until(end) => {}
         _ = terminate.recv() => exit(143),
         _ = interrupt.recv() => exit(143),
@@ -144,6 +153,11 @@ async fn drained(counts: &Counts) {
 async fn quick(world: &World, log: &Log) -> String {
     log.info("Requesting new quick Tunnel on trycloudflare.com...", json!({}));
     sleep(LOOK).await;
+    let asked = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(world.folder.join("asked"));
+    writeln!(asked.unwrap(), "{}", log::seconds()).unwrap();
     let status = world.behaviour().quick;
     if status == 200 {
         let name = format!("stand-in-{}-{}.trycloudflare.com", std::process::id(), log::seconds());
@@ -154,11 +168,12 @@ async fn quick(world: &World, log: &Log) -> String {
         log.info(&format!("|  https://{name}  |"), json!({}));
         return name;
     }
-    let (words, body, first) = match status {
-        429 => ("429 Too Many Requests", "error code: 1015", 'e'),
-        _ => ("500 Internal Server Error", "<html>", '<'),
+    let not_json = |first: char| format!("invalid character '{first}' looking for beginning of value");
+    let (words, body, reason) = match status {
+        429 => ("429 Too Many Requests", "error code: 1015", not_json('e')),
+        204 => ("200 OK", "", "unexpected end of JSON input".to_owned()),
+        _ => ("500 Internal Server Error", "<html>", not_json('<')),
     };
-    let reason = format!("invalid character '{first}' looking for beginning of value");
     let message = format!("Error unmarshaling QuickTunnel response: {body}");
     log.error(&message, json!({ "error": reason, "status_code": words }));
     eprintln!("failed to unmarshal quick Tunnel: {reason}");
@@ -174,50 +189,45 @@ async fn connect(
     route: &watch::Sender<Route>,
     log: &Log,
 ) -> std::convert::Infallible {
-    let mut complained = None;
+    let begun = Instant::now();
+    let mut tried: Option<Instant> = None;
+    let (mut registered, mut fell_back) = (false, false);
     loop {
         let behaviour = world.behaviour();
-        let wanted = match kind {
-            Kind::Quick { .. } => 1,
-            Kind::Token { .. } | Kind::Credentials { .. } => behaviour.connections,
+        let (quick, wanted) = match kind {
+            Kind::Quick { .. } => (true, 1),
+            Kind::Token { .. } | Kind::Credentials { .. } => (false, behaviour.connections),
         };
-        let through = behaviour.quic || protocol == "http2";
+        let over_http2 = protocol == "http2" || fell_back;
+        let through = behaviour.quic || over_http2;
         let have = shown.connections.load(Ordering::SeqCst);
-        match behaviour.register {
-            Register::Accepted if through => {
-                for index in have..wanted {
-                    let fields = json!({ "connIndex": index, "connection": "8d3c1a1e-1111-4b5c-9a51-3f4f2a7d9b10",
-                        "ip": "198.41.192.7", "location": "fra03", "protocol": if protocol == "http2" { "http2" } else { "quic" } });
-                    log.info("Registered tunnel connection", fields);
-                }
-                shown.connections.store(wanted, Ordering::SeqCst);
-                complained = None;
+        if behaviour.register == Register::Accepted && through {
+            for index in have..wanted {
+                let fields = json!({ "connIndex": index, "connection": "8d3c1a1e-1111-4b5c-9a51-3f4f2a7d9b10",
+                    "ip": "198.41.192.7", "location": "fra03", "protocol": if over_http2 { "http2" } else { "quic" } });
+                log.info("Registered tunnel connection", fields);
             }
-            register => {
-                if have > 0 {
-                    log.error(
-                        "Serve tunnel error",
-                        json!({ "connIndex": 0, "error": "connection with edge closed" }),
-                    );
+            shown.connections.store(wanted, Ordering::SeqCst);
+            (tried, registered) = (None, true);
+        } else {
+            if have > 0 {
+                log.error(
+                    "Serve tunnel error",
+                    json!({ "connIndex": 0, "error": "connection with edge closed" }),
+                );
+            }
+            shown.connections.store(0, Ordering::SeqCst);
+            if tried.is_none_or(|at| at.elapsed() > AGAIN) {
+                tried = Some(Instant::now());
+                refused(behaviour.register, over_http2, shown, log);
+                if behaviour.register == Register::Failing && over_http2 && !registered {
+                    eprintln!("context deadline exceeded");
+                    exit(1)
                 }
-                shown.connections.store(0, Ordering::SeqCst);
-                if complained.is_none_or(|at: Instant| at.elapsed() > Duration::from_secs(2)) {
-                    complained = Some(Instant::now());
-                    match register {
-                        Register::Unauthorized => log.error(
-                            "Register tunnel error from server side",
-                            json!({ "connIndex": 0, "error": "Unauthorized: Invalid tunnel secret" }),
-                        ),
-                        Register::Accepted => log.error(
-                            "Failed to dial a quic connection",
-                            json!({ "connIndex": 0, "error": "failed to dial to edge with quic: timeout: no recent network activity" }),
-                        ),
-                        Register::Unreachable => log.error(
-                            "Unable to establish connection with Cloudflare edge",
-                            json!({ "connIndex": 0, "error": "DialContext error: dial tcp 198.41.192.7:7844: connect: connection refused" }),
-                        ),
-                    }
-                }
+            }
+            if !quick && protocol == "auto" && !fell_back && !registered && begun.elapsed() > FALLBACK {
+                log.info("Switching to fallback protocol http2", json!({ "connIndex": 0 }));
+                (fell_back, tried) = (true, None);
             }
         }
         shown.configure(kind, behaviour.remote.as_ref(), log);
@@ -231,6 +241,36 @@ async fn connect(
         });
         sleep(LOOK).await;
     }
+}
+
+/// One try that led to no connection, in cloudflared's words.
+fn refused(register: Register, over_http2: bool, shown: &Shown, log: &Log) {
+    let (message, error) = match register {
+        Register::Unauthorized | Register::Failing => {
+            shown.refused.fetch_add(1, Ordering::SeqCst);
+            match register {
+                // Whatever the cause.
+                _ if !over_http2 => (
+                    "Serve tunnel error",
+                    "control stream encountered a failure while serving",
+                ),
+                Register::Unauthorized => (
+                    "Register tunnel error from server side",
+                    "Unauthorized: Invalid tunnel secret",
+                ),
+                _ => ("Register tunnel error from server side", "context deadline exceeded"),
+            }
+        }
+        Register::Accepted => (
+            "Failed to dial a quic connection",
+            "failed to dial to edge with quic: timeout: no recent network activity",
+        ),
+        Register::Unreachable => (
+            "Unable to establish connection with Cloudflare edge",
+            "DialContext error: dial tcp 198.41.192.7:7844: connect: connection refused",
+        ),
+    };
+    log.error(message, json!({ "connIndex": 0, "error": error }));
 }
 
 /// `HOST:PORT` of `http://HOST:PORT`.

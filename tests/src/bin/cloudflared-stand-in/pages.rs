@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use nexus_tests::cloudflared::public::Counts;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What the pages show.
@@ -17,6 +17,8 @@ pub(crate) struct Shown {
     hostname: String,
     pub(crate) connections: AtomicU32,
     pub(crate) counts: Arc<Counts>,
+    /// Registrations that failed.
+    pub(crate) refused: AtomicU64,
     /// The version and the content of the dashboard's word.
     remote: Mutex<(i64, Option<Value>)>,
 }
@@ -27,6 +29,7 @@ impl Shown {
             hostname,
             connections: AtomicU32::new(0),
             counts: Arc::default(),
+            refused: AtomicU64::new(0),
             remote: Mutex::new((-1, None)),
         }
     }
@@ -92,6 +95,18 @@ async fn metrics(State(shown): State<Arc<Shown>>) -> String {
     let errors = shown.counts.errors.load(Ordering::SeqCst);
     text.push_str(&format!("cloudflared_tunnel_total_requests {requests}\n"));
     text.push_str(&format!("cloudflared_tunnel_request_errors {errors}\n"));
+    let running = shown.counts.running.load(Ordering::SeqCst);
+    text.push_str(&format!(
+        "cloudflared_tunnel_concurrent_requests_per_tunnel {running}\n"
+    ));
+    // A series with labels is not there before it is used.
+    let refused = shown.refused.load(Ordering::SeqCst);
+    if refused > 0 {
+        let labels = "error=\"server_error\",rpcName=\"registerConnection\"";
+        text.push_str(&format!(
+            "cloudflared_tunnel_tunnel_register_fail{{{labels}}} {refused}\n"
+        ));
+    }
     text
 }
 
