@@ -179,16 +179,17 @@ impl<E: Exports> Handle<E> {
 }
 
 /// An error of the plugin, as the services see it.
-pub(crate) fn refused(error: types::Error, counters: &Counters) -> CallError {
-    counters.error();
+pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
+    context.counters.error();
+    let reason = |text| clip::reason(context.mask.said(text));
     match error {
-        types::Error::Denied(t) => CallError::Denied(clip::reason(t)),
-        types::Error::Invalid(t) => CallError::Invalid(clip::reason(t)),
-        types::Error::NotFound(t) => CallError::NotFound(clip::reason(t)),
-        types::Error::Timeout(t) => CallError::Timeout(clip::reason(t)),
-        types::Error::Unavailable(t) => CallError::Unavailable(clip::reason(t)),
+        types::Error::Denied(t) => CallError::Denied(reason(t)),
+        types::Error::Invalid(t) => CallError::Invalid(reason(t)),
+        types::Error::NotFound(t) => CallError::NotFound(reason(t)),
+        types::Error::Timeout(t) => CallError::Timeout(reason(t)),
+        types::Error::Unavailable(t) => CallError::Unavailable(reason(t)),
         types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
-        types::Error::Other(t) => CallError::Other(clip::reason(t)),
+        types::Error::Other(t) => CallError::Other(reason(t)),
     }
 }
 

@@ -79,7 +79,7 @@ impl WasmChat {
             + 'static,
     {
         let answer = self.supervisor.call(call).await?;
-        answer.map_err(|e| refused(e, &self.supervisor.context().counters))
+        answer.map_err(|e| refused(e, self.supervisor.context()))
     }
 
     /// A call of the optional interface.
@@ -98,7 +98,7 @@ impl WasmChat {
             None => Box::pin(async { Ok(None) }),
         });
         let answer = answer.await?.ok_or(CallError::Unsupported(what))?;
-        answer.map_err(|e| refused(e, &self.supervisor.context().counters))
+        answer.map_err(|e| refused(e, self.supervisor.context()))
     }
 
     fn workspace(&self) -> String {
@@ -137,7 +137,7 @@ impl ChatBackend for WasmChat {
                 .supervisor
                 .call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a)))
                 .await?;
-            Ok(convert::availability(answer))
+            Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -159,7 +159,7 @@ impl ChatBackend for WasmChat {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options)))
                 .await?;
-            Ok(convert::admission(answer))
+            Ok(convert::admission(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -179,7 +179,7 @@ impl ChatBackend for WasmChat {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
                 .await?;
-            Ok(convert::snapshot(answer))
+            Ok(convert::snapshot(answer, &self.supervisor.context().mask))
         })
     }
 
