@@ -135,7 +135,8 @@ pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<Ex
             } else {
                 let tunnels: Vec<tunnel::Status> = read(answer)?;
                 if tunnels.is_empty() {
-                    say("no tunnel is configured");
+                    let status: Status = read(ask(data_dir, "/api/v1/status", None).await?)?;
+                    say(&no_tunnel(&status.config_file, status.pending.as_ref()));
                 }
                 tunnels.iter().for_each(|tunnel| say(&line(tunnel)));
             }
@@ -325,6 +326,18 @@ fn overview(status: &Status) -> String {
     text
 }
 
+fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
+    match pending {
+        Some(pending) => format!(
+            "no tunnel is in force yet; {file}\n{}",
+            of_file(&pending.what).trim_end()
+        ),
+        None => format!(
+            "no tunnel is configured. To make one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
+        ),
+    }
+}
+
 /// What the configuration's file says that does not count yet.
 fn of_file(what: &What) -> String {
     let (confirm, restart, gains, components) = match what {
@@ -384,7 +397,11 @@ fn of_backend(backend: &Backend) -> String {
     if backend.example {
         name.push_str(" (an example: no model answers)");
     }
-    format!("{name}, {}", state.trim_end())
+    let missing = backend.missing.as_ref().map(|missing| {
+        let why = missing.hint.trim().replace('\n', "\n    ");
+        format!("\n  {} is not ready to use:\n    {why}", missing.title)
+    });
+    format!("{name}, {}{}", state.trim_end(), missing.unwrap_or_default())
 }
 
 /// Further lines of a text that stands in a list.

@@ -1,8 +1,9 @@
 //! One task owns one store with one instance, and drives it. Callers send it jobs through a bounded channel; jobs run
 //! concurrently in the instance. A trap ends the store, and with it every job.
 
-use crate::capabilities::{Context, Counters};
+use crate::capabilities::{Context, Counters, Mask};
 use crate::limits;
+use crate::model::plugin::Refusal;
 use crate::runtime::clip;
 use crate::runtime::port::CallError;
 use crate::runtime::state::{self, State};
@@ -22,6 +23,8 @@ pub(crate) trait Exports: Send + Sync + Sized + 'static {
     type Facts: Clone + Send + Sync + 'static;
     /// Finds the exports.
     fn find(store: &mut wasmtime::Store<State>, instance: &Instance) -> wasmtime::Result<Self>;
+    /// What of its settings the plugin says that it cannot use.
+    fn refused(facts: &Self::Facts, mask: &Mask) -> Vec<Refusal>;
     /// The first call.
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Self::Facts>>;
 }

@@ -1,13 +1,15 @@
 //! A tunnel provider as a component.
 
+use crate::capabilities::Mask;
 use crate::limits;
+use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
 use crate::runtime::actor::{Ended, Exports, Handle};
 use crate::runtime::facts::Measured;
 use crate::runtime::port::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{convert, pipe};
+use crate::runtime::{convert, pipe, refused};
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Failure;
 use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
@@ -24,6 +26,10 @@ impl Exports for TunnelExports {
 
     fn find(store: &mut wasmtime::Store<State>, instance: &Instance) -> wasmtime::Result<Self> {
         Ok(Self(Bindings::new(store, instance)?.nexus_plugin_tunnel().clone()))
+    }
+
+    fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
+        refused::read(&facts.ext, mask)
     }
 
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
@@ -49,6 +55,12 @@ impl Supervised for WasmTunnel {
     }
     fn measured(&self) -> Option<Arc<Measured>> {
         Some(self.supervisor.measured())
+    }
+    fn broken(&self) -> Option<Trouble> {
+        self.supervisor.broken()
+    }
+    fn refused(&self) -> Vec<plugin::Refusal> {
+        self.supervisor.refused()
     }
     fn start(&self) {
         self.supervisor.start();

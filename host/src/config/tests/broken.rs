@@ -1,6 +1,7 @@
 //! What lies outside the file.
 
 use super::read;
+use crate::config::with_file;
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
@@ -50,5 +51,25 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
         config.troubles[0].to_string().contains("notify failed"),
         "{}",
         config.troubles[0]
+    );
+}
+
+#[test]
+fn lines_to_paste_say_into_which_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nexus.toml");
+    let text = "say where:\n[plugin.x.grants.process.x]\npath = \"/x\"\n";
+    let said = with_file(text, Some(&file));
+    let named = format!("path = \"/x\"\nThese lines belong into {}", file.display());
+    assert!(
+        said.contains(&named) && said.ends_with("its first line is config-version = 1"),
+        "{said}"
+    );
+    std::fs::write(&file, "").unwrap();
+    assert!(with_file(text, Some(&file)).ends_with("nexus.toml"));
+    assert_eq!(with_file(&said, Some(&file)), said, "once");
+    assert_eq!(
+        with_file("run: nexus setup [NAME]", Some(&file)),
+        "run: nexus setup [NAME]"
     );
 }

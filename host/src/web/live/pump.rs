@@ -225,12 +225,12 @@ impl Pump {
             }
             Err(error) => {
                 let again = matches!(error, ApiError::Unavailable(_));
-                self.send(Server::Ended {
-                    session,
-                    again,
-                    reason: error.to_string(),
-                })
-                .await
+                let reason = match error {
+                    // Whoever has read a part of it knows that there was one.
+                    ApiError::NotFound(_) if from.is_some() => "This chat was deleted.".to_owned(),
+                    error => error.to_string(),
+                };
+                self.send(Server::Ended { session, again, reason }).await
             }
         }
     }
