@@ -37,8 +37,9 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
 /// The same, for an `app` that is more than the page.
 pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Router, shutdown: CancellationToken) {
     let ingress = Arc::new(ingress);
+    let port = listener.local_addr().map(|address| address.port()).ok();
     let each = |stream: Patient<TcpStream>, peer| {
-        let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token());
+        let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token()).at_port(port);
         one(stream, connection, app.clone())
     };
     accept(listener, CONNECTIONS, &shutdown, each).await;
