@@ -5,6 +5,7 @@ use super::{Capabilities, Counters};
 use crate::limits;
 use crate::time::{Clock, Millis};
 use nexus_plugin_api::host::caps::log::{Host, Level};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,6 +88,14 @@ impl LogSink {
             Level::Info => tracing::info!(plugin, "{message}"),
             Level::Warn => tracing::warn!(plugin, "{message}"),
             Level::Error => tracing::error!(plugin, "{message}"),
+        }
+    }
+
+    /// A text of the plugin, without its secrets.
+    pub(crate) fn hide(&self, text: String) -> String {
+        match self.mask.hide(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(hidden) => hidden,
         }
     }
 
@@ -182,6 +191,7 @@ mod tests {
         }
         sink.stream_line(true, "thread panicked at src/lib.rs:1:");
         sink.stream_line(true, "no cheese");
+        assert_eq!(sink.state().last_words.len(), limits::PLUGIN_LAST_LINES);
         let words = sink.take_last_words().unwrap();
         assert!(words.ends_with("thread panicked at src/lib.rs:1: no cheese"), "{words}");
         assert_eq!(sink.take_last_words(), None);

@@ -3,9 +3,9 @@
 
 use crate::capabilities::{Context, Counters};
 use crate::limits;
-use crate::runtime::clip;
 use crate::runtime::port::CallError;
 use crate::runtime::state::{self, State};
+use crate::runtime::{clip, said};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -179,9 +179,9 @@ impl<E: Exports> Handle<E> {
 }
 
 /// An error of the plugin, as the services see it.
-pub(crate) fn refused(error: types::Error, counters: &Counters) -> CallError {
-    counters.error();
-    match error {
+pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
+    context.counters.error();
+    let error = match error {
         types::Error::Denied(t) => CallError::Denied(clip::reason(t)),
         types::Error::Invalid(t) => CallError::Invalid(clip::reason(t)),
         types::Error::NotFound(t) => CallError::NotFound(clip::reason(t)),
@@ -189,7 +189,8 @@ pub(crate) fn refused(error: types::Error, counters: &Counters) -> CallError {
         types::Error::Unavailable(t) => CallError::Unavailable(clip::reason(t)),
         types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
         types::Error::Other(t) => CallError::Other(clip::reason(t)),
-    }
+    };
+    said::error(error, &context.log)
 }
 
 /// Receives the jobs of a running instance, and its facts, as soon as it is up.

@@ -8,7 +8,7 @@ use crate::runtime::feed::Feeder;
 use crate::runtime::port::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{clip, convert};
+use crate::runtime::{clip, convert, said};
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::host::chat::ChatBackend as Bindings;
@@ -79,7 +79,7 @@ impl WasmChat {
             + 'static,
     {
         let answer = self.supervisor.call(call).await?;
-        answer.map_err(|e| refused(e, &self.supervisor.context().counters))
+        answer.map_err(|e| refused(e, self.supervisor.context()))
     }
 
     /// A call of the optional interface.
@@ -98,7 +98,7 @@ impl WasmChat {
             None => Box::pin(async { Ok(None) }),
         });
         let answer = answer.await?.ok_or(CallError::Unsupported(what))?;
-        answer.map_err(|e| refused(e, &self.supervisor.context().counters))
+        answer.map_err(|e| refused(e, self.supervisor.context()))
     }
 
     fn workspace(&self) -> String {
@@ -137,7 +137,10 @@ impl ChatBackend for WasmChat {
                 .supervisor
                 .call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a)))
                 .await?;
-            Ok(convert::availability(answer))
+            Ok(said::availability(
+                convert::availability(answer),
+                &self.supervisor.context().log,
+            ))
         })
     }
 

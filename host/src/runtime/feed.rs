@@ -9,7 +9,7 @@ use crate::runtime::convert::Dropped;
 use crate::runtime::deltas::Deltas;
 use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{clip, convert, pipe};
+use crate::runtime::{clip, convert, pipe, said};
 use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
@@ -130,7 +130,7 @@ impl Feeder {
             Ok(Ok(())) => failed("the backend closed the connection".into()),
             Ok(Err(failure)) => {
                 counters.error();
-                End::Failed(convert::failure(failure))
+                End::Failed(said::failure(convert::failure(failure), &self.supervisor.context().log))
             }
             // No outcome: as a rule the plugin fell.
             Err(_) => {
@@ -167,6 +167,7 @@ impl Feeder {
                 if let Feed::Event(event) = &mut item {
                     deltas.clean(event);
                 }
+                said::feed(&mut item, &self.supervisor.context().log);
                 if !self.hand_on(item).await {
                     return false;
                 }

@@ -22,6 +22,7 @@ mod guest_limits;
 pub mod late;
 mod linker;
 mod pipe;
+mod said;
 mod state;
 mod stdio;
 mod supervisor;

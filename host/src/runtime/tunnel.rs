@@ -7,7 +7,7 @@ use crate::runtime::facts::Measured;
 use crate::runtime::port::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{convert, pipe};
+use crate::runtime::{convert, pipe, said};
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Failure;
 use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
@@ -69,7 +69,10 @@ impl TunnelProvider for WasmTunnel {
     fn probe(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
             let answer = self.supervisor.call(|a, e| Box::pin(e.0.call_probe(a))).await?;
-            Ok(convert::availability(answer))
+            Ok(said::availability(
+                convert::availability(answer),
+                &self.supervisor.context().log,
+            ))
         })
     }
 
@@ -141,6 +144,7 @@ impl Pump {
     ) {
         let (supervisor, handle) = (Arc::clone(&self.supervisor), self.handle.clone());
         let counters = Arc::clone(&supervisor.context().counters);
+        let log = Arc::clone(&supervisor.context().log);
         let patience = async move {
             // Sent and dropped mean the same.
             let _ = cancelled.await;
@@ -165,7 +169,7 @@ impl Pump {
                     counters.error();
                 }
                 // Whoever asked for the run may have gone.
-                let _ = told.send(outcome.map_err(convert::failure));
+                let _ = told.send(outcome.map_err(|failure| said::failure(convert::failure(failure), &log)));
             }
             // As a rule it fell, or was stopped by us, which is no error of its.
             None => {
@@ -183,6 +187,7 @@ impl Pump {
             self.supervisor.context().counters.events(batch.len());
             for event in batch.into_iter().filter_map(convert::tunnel_event) {
                 // A service that only waits for the outcome drops the receiver; the rest is still drained.
+                let event = said::tunnel(event, &self.supervisor.context().log);
                 let _ = self.to.send(event).await;
             }
         }
