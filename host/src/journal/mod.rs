@@ -23,6 +23,7 @@ pub mod reconcile;
 pub mod state;
 pub mod subscription;
 
+use crate::limits::{JOURNAL_BACKLOG, JOURNAL_HELD};
 use crate::model::chat::{Epoch, Event, SessionId, SessionInfo, Snapshot};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
@@ -41,10 +42,6 @@ pub use subscription::{Item, Subscription};
 /// An event's number in its session; the first is 1, and 0 is before all.
 pub type Seq = u64;
 
-/// Sessions held in memory, besides those in use.
-const HELD: usize = 32;
-/// Events a subscriber may lag behind before it is fed from the database again.
-const BACKLOG: usize = 512;
 /// Numbers of a session after which a part that is still open is trimmed too.
 const OPEN_ROWS: Seq = 4096;
 
@@ -296,7 +293,7 @@ impl Journal {
         }
         let live = Arc::new(Live {
             id: session.to_owned(),
-            tail: broadcast::Sender::new(BACKLOG),
+            tail: broadcast::Sender::new(JOURNAL_BACKLOG),
             held: AsyncMutex::default(),
             used: AtomicU64::new(used),
         });
@@ -320,7 +317,7 @@ impl Journal {
     /// Forgets the sessions that were not used for longest and that nobody listens to.
     fn evict(&self) {
         let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() <= HELD {
+        if sessions.len() <= JOURNAL_HELD {
             return;
         }
         let mut idle: Vec<(u64, SessionId)> = sessions
@@ -330,7 +327,7 @@ impl Journal {
             .map(|live| (live.used.load(Ordering::Relaxed), live.id.clone()))
             .collect();
         idle.sort_unstable();
-        let extra = sessions.len() - HELD;
+        let extra = sessions.len() - JOURNAL_HELD;
         for (_, id) in idle.into_iter().take(extra) {
             sessions.remove(&id);
         }

@@ -18,9 +18,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
-/// A form's body, at most.
-pub(super) const FORM_BYTES: usize = 64 * 1024;
-
 /// The cookies. On TLS their names start with `__Host-`, so that no other host and no plain connection can set
 /// them; on plain HTTP each place has names of its own, since such a cookie reaches every port of its host: two tunnels
 /// of one provider, or two Nexus of one machine, must not take each other's. Nor does it help who catches one there: what a

@@ -5,7 +5,7 @@
 
 use super::slots::{Patient, Pulse, Slots};
 use super::{Connection, Ingress, WebState, router};
-use crate::limits::{CONNECTIONS, HTTP_READ};
+use crate::limits::{CONNECTIONS, HTTP_HEAD_BYTES, HTTP_HEAD_FIELDS, HTTP_READ};
 use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use hyper::body::Incoming;
@@ -21,8 +21,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-const HEADER_BYTES: usize = 32 * 1024;
-const HEADERS: usize = 64;
 /// For requests that run when the listener shuts down.
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptor left), before the next.
@@ -112,7 +110,7 @@ pub(super) async fn one(
             answer
         }
     });
-    converse(stream, service, HEADER_BYTES, closing).await;
+    converse(stream, service, HTTP_HEAD_BYTES, closing).await;
 }
 
 /// HTTP over one connection, to its end; when `closing` is cancelled, to the end of the request that runs.
@@ -133,7 +131,7 @@ pub(super) async fn converse<S, B>(
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_READ)
         .max_buf_size(header_bytes)
-        .max_headers(HEADERS)
+        .max_headers(HTTP_HEAD_FIELDS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut served = std::pin::pin!(served);

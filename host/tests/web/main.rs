@@ -1,6 +1,7 @@
 //! The router and the live socket against services that pretend.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod bounds;
 #[path = "../../examples/web_preview/fake.rs"]
 mod fake;
 mod live;
