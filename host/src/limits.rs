@@ -376,6 +376,12 @@ pub const STORE_READERS: usize = 4;
 pub const WAL_COMMITS: u32 = 500;
 pub const WAL_KEPT: u64 = 8 << 20;
 pub const WAL_MOST: u64 = 64 << 20;
+/// Bytes that growing text can make of one part of a chat; sessions that are held in memory besides those in use; events that
+/// a reader may lag behind before it is fed from the database again, and missed ones beyond which it gets the present state.
+pub const JOURNAL_PART_BYTES: usize = 8 << 20;
+pub const JOURNAL_HELD: usize = 32;
+pub const JOURNAL_BACKLOG: usize = 512;
+pub const JOURNAL_CATCH_UP: usize = 4096;
 /// Notes of what happened: shown, kept, waiting for the disk; and characters of one.
 pub const ACTIVITY_SHOWN: u32 = 100;
 pub const ACTIVITY_KEPT: i64 = 2_000;
@@ -395,6 +401,15 @@ pub const MARKDOWN_DEPTH: usize = 64;
 /// Notes on the status page, of everything and of one tunnel.
 pub const STATUS_ACTIVITY: usize = 30;
 pub const STATUS_HISTORY: usize = 10;
+/// Bytes of a form; of the head of a request, and its fields.
+pub const FORM_BYTES: usize = 64 << 10;
+pub const HTTP_HEAD_BYTES: usize = 32 << 10;
+pub const HTTP_HEAD_FIELDS: usize = 64;
+/// Live sockets of the whole host; bytes of one message of the user; and of one frame of a client: the longest message, each
+/// byte of it escaped, and what is around it.
+pub const LIVE_SOCKETS: usize = 256;
+pub const PROMPT_BYTES: usize = 512 << 10;
+pub const FRAME_BYTES: usize = 6 * PROMPT_BYTES + 65_536;
 /// Bytes of the body of an API request: a prompt of half a mebibyte, escaped.
 pub const API_BODY_BYTES: usize = 2 << 20;
 /// Lines of the log in one answer of the API.
@@ -422,6 +437,12 @@ pub const AUDIT_STRANGERS_BYTES: u64 = 1 << 20;
 pub const AUDIT_STRANGERS_FILES: u32 = 4;
 /// Lines of strangers that may be different in [`AUDIT_FOLD`] at one place; the others are only counted.
 pub const AUDIT_KEYS: usize = 32;
+/// Lines that may wait for the disk: more than strangers can cause in a minute at dozens of places.
+pub const AUDIT_WAITING: usize = 4096;
+/// Refusals that commands write within [`AUDIT_FOLD`], each of them a process that knows nothing of the others; and lines among
+/// which they are looked for.
+pub const AUDIT_REFUSALS: usize = 5;
+pub const AUDIT_LOOKED_AT: usize = 1_000;
 /// Characters of one value in the audit.
 pub const AUDIT_VALUE: usize = 1_000;
 /// Passwords that are checked at once, how many of these checks are kept for known devices, and how many may wait at one
@@ -462,6 +483,9 @@ pub const MARKDOWN_ADDRESS: usize = 2 * 1024;
 pub const OUTPUT_BLANKS: usize = 64 * 1024;
 pub const OUTPUT_MOVE: usize = 1000;
 
+#[cfg(test)]
+#[path = "limits_tested.rs"]
+mod tested;
 #[cfg(test)]
 #[path = "limits_tests.rs"]
 #[allow(clippy::unwrap_used, clippy::panic)]

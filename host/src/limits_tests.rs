@@ -1,6 +1,8 @@
-//! `limits.rs` and `docs/limits.md` name the same bounds with the same values.
+//! `limits.rs` and `docs/limits.md` name the same bounds with the same values; each bound is used, and has a test.
 
-use std::collections::BTreeMap;
+use super::tested::{OWN, TESTED};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// Of a duration in milliseconds, of anything else as it is.
 type Values = BTreeMap<String, u128>;
@@ -127,4 +129,91 @@ fn values_are_read_as_the_compiler_reads_them() {
     let words =
         in_words("| `A` | 15 min | x | y |\n| `B` | 64 KiB | x | y |\n| no | 1 | x | y |\n| `C` | 2,000 | x | y |");
     assert_eq!(words.into_values().collect::<Vec<_>>(), [900_000, 65_536, 2_000]);
+}
+
+/// The Rust files below these folders of the repository.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = folders
+        .iter()
+        .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+}
+
+/// All of limits.rs, and of these the amounts. Those of a manifest are the contract's, which has tests of its own.
+fn bounds() -> (Vec<String>, Vec<String>) {
+    let source = read("src/limits.rs");
+    let (times, amounts) = source.split_once("// ---- Amounts").unwrap();
+    let names = |text: &str| {
+        let names = text.lines().filter_map(|line| line.strip_prefix("pub const "));
+        names
+            .map(|line| line.split(':').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let amounts = names(amounts);
+    ([names(times), amounts.clone()].concat(), amounts)
+}
+
+#[test]
+fn every_bound_is_used() {
+    let mut used = BTreeSet::new();
+    for (path, text) in sources(&["src"]) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let aside = name.starts_with("limits") && path.parent().unwrap().ends_with("src");
+        if aside || name.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        // What stands before the tests beside the code.
+        let code = text.split("#[cfg(test)]\n#[allow").next().unwrap();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        used.extend(code.flat_map(words).map(str::to_owned));
+    }
+    let source = read("src/limits.rs");
+    // One may be a part of another.
+    let within = |name: &str| source.lines().any(|line| line.contains(&format!("= {name} /")));
+    let (all, _) = bounds();
+    let idle: Vec<_> = all
+        .iter()
+        .filter(|name| !used.contains(*name) && !within(name))
+        .collect();
+    assert!(idle.is_empty(), "nothing is bounded by {idle:?}");
+}
+
+#[test]
+fn every_amount_has_a_hostile_test_that_is_there() {
+    let mut tests = BTreeSet::new();
+    for (_, text) in sources(&["src", "tests", "../tests/tests"]) {
+        let functions = text.split("fn ").skip(1);
+        tests.extend(functions.filter_map(|rest| words(rest).next()).map(str::to_owned));
+    }
+    let missing: Vec<_> = TESTED.iter().filter(|(_, test)| !tests.contains(*test)).collect();
+    assert!(missing.is_empty(), "these tests are not there: {missing:#?}");
+    let (all, amounts) = bounds();
+    let named: BTreeSet<&str> = TESTED.iter().chain(OWN).map(|(bound, _)| *bound).collect();
+    assert_eq!(named.len(), TESTED.len() + OWN.len(), "a bound is there twice");
+    let untested: Vec<_> = amounts.iter().filter(|name| !named.contains(name.as_str())).collect();
+    assert!(
+        untested.is_empty(),
+        "write a test that goes beyond it, and name it in limits_tested.rs: {untested:?}"
+    );
+    let gone: Vec<_> = named
+        .iter()
+        .filter(|name| !all.iter().any(|one| one == *name))
+        .collect();
+    assert!(gone.is_empty(), "these are no bounds of limits.rs: {gone:?}");
 }

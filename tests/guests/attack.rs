@@ -46,6 +46,11 @@ pub async fn perform(name: &str, open_stream: fn()) -> Option<String> {
             "logged".to_owned()
         }
         "store" => quota().await,
+        "rewrite" => rewrite().await,
+        "burn" => burn().await,
+        "greedy" => greedy().await,
+        "keys" => keys().await,
+        "sockets" => sockets(),
         "denied" => denied().await,
         "processes" => processes().await,
         "abandon" => match sleeping("abandoned").await {
@@ -108,6 +113,88 @@ async fn quota() -> String {
         }
     }
     format!("after {n}: {refused}")
+}
+
+/// The same large value again and again: the quota holds, and yet each of them is written.
+async fn rewrite() -> String {
+    let mut n = 0;
+    loop {
+        if let Err(error) = store::set("same".to_owned(), vec![n as u8; 900_000]).await {
+            let refused = format!("after {n}: {}", words(error));
+            // What comes after this has to be kept too.
+            clock::sleep(3_000).await;
+            return match store::delete("same".to_owned()).await {
+                Ok(()) => refused,
+                Err(error) => words(error),
+            };
+        }
+        n += 1;
+    }
+}
+
+/// What the standard library offers: the name and the address of this machine.
+fn sockets() -> String {
+    use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
+    let told = |what: &str, result: std::io::Result<()>| match result {
+        Ok(()) => format!("{what}: it was let through"),
+        Err(error) => format!("{what}: {:?}", error.kind()),
+    };
+    [
+        told("connect", TcpStream::connect("127.0.0.1:22").map(drop)),
+        told("listen", TcpListener::bind("127.0.0.1:0").map(drop)),
+        told("send", UdpSocket::bind("127.0.0.1:0").map(drop)),
+        told("look up", "localhost:22".to_socket_addrs().map(drop)),
+    ]
+    .join("\n")
+}
+
+/// More keys than are listed in one call.
+async fn keys() -> String {
+    for n in 0..1_050 {
+        if let Err(error) = store::set(format!("key-{n:05}"), Vec::new()).await {
+            return words(error);
+        }
+    }
+    let mut lists = Vec::new();
+    let mut after = None;
+    loop {
+        match store::keys("key-".to_owned(), after).await {
+            Ok(keys) if keys.is_empty() => return format!("lists of {lists:?}"),
+            Ok(keys) => {
+                lists.push(keys.len());
+                after = keys.last().cloned();
+            }
+            Err(error) => return words(error),
+        }
+    }
+}
+
+/// Nothing but work for ten seconds, with a return to the host before any limit of one turn.
+async fn burn() -> String {
+    let begun = clock::now();
+    while clock::now().saturating_sub(begun) < 10_000 {
+        let turn = clock::now();
+        while clock::now().saturating_sub(turn) < 200 {
+            std::hint::black_box((0..10_000u64).fold(0, |a, b| a ^ b));
+        }
+        clock::sleep(1).await;
+    }
+    "burnt".to_owned()
+}
+
+/// Processes that ask for more than any program needs.
+async fn greedy() -> String {
+    let command = || Command::new("sleep").args(["3600"]);
+    let mut answers = Vec::new();
+    let ports = (0..2_000).fold(command(), |c, n| c.port(&format!("p{n}")));
+    let args = (0..100_000).fold(command(), |c, n| c.args([n.to_string()]));
+    for greedy in [ports, args, command().env("LD_PRELOAD", "x"), command().env("UNNAMED", "x")] {
+        answers.push(match greedy.ensure("greedy").await {
+            Ok(_) => "it was started".to_owned(),
+            Err(error) => words(error),
+        });
+    }
+    answers.join("\n---\n")
 }
 
 /// What the gate says to each.

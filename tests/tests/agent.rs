@@ -8,7 +8,7 @@ use nexus_tests::nexus::{Start, binary};
 use nexus_tests::processes;
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -185,4 +185,64 @@ async fn an_account_is_removed_with_all_that_hangs_on_it_and_the_last_one_is_not
     for event in ["set-up", "account-added", "login", "account-removed"] {
         assert!(events.iter().any(|found| found == event), "{event}: {events:?}");
     }
+}
+
+/// Asks for the status page with a cookie that it was given, as any program can: `bash -c ASK - PORT COOKIE`. The answer's
+/// first line.
+const ASK: &str = "exec 3<>/dev/tcp/127.0.0.1/$1; \
+    printf 'GET /status HTTP/1.1\\r\\nHost: 127.0.0.1:%s\\r\\nCookie: %s\\r\\nConnection: close\\r\\n\\r\\n' \"$1\" \"$2\" >&3; \
+    head -n 1 <&3";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cookie_that_a_browser_sends_to_other_ports_is_of_no_use_to_who_gets_it_there() {
+    use std::os::unix::process::CommandExt as _;
+    let start = Start::new();
+    let folder = start.folder().to_owned();
+    let hook = folder.join("hook");
+    // One that hides where it came from, with a child that has the connection.
+    let script = format!(
+        "#!/bin/sh\ncd {}\nread -r port cookie < given\nsetsid -w env -i bash -c '{}' - \"$port\" \"$cookie\" > got.part 2>&1\n\
+         mv got.part got\n",
+        folder.display(),
+        ASK.replace('\'', r"'\''")
+    );
+    fs::write(&hook, script).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o700)).unwrap();
+    let start = start.config(format!(
+        "{ECHO}[notify]\ncommand = [{hook:?}]\nevents = [\"login-locked\"]\n"
+    ));
+    let nexus = start.up();
+    let browser = Browser::set_up(&nexus).await;
+    let (port, cookie) = (nexus.url.rsplit(':').next().unwrap(), browser.cookies());
+    assert!(cookie.contains(&format!("nexus-local-{port}=")), "{cookie}");
+    let ask = || {
+        let mut ask = std::process::Command::new("bash");
+        ask.args(["-c", ASK, "-", port, &cookie]);
+        ask
+    };
+    let answer = |mut ask: std::process::Command| String::from_utf8(ask.output().unwrap().stdout).unwrap();
+    // A program of this user that Nexus did not start is let in: so the cookie is good.
+    assert!(answer(ask()).contains(" 200 "));
+    // One of another user is not. Only root can try it.
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        let mut other = ask();
+        other.uid(23_456);
+        let answer = answer(other);
+        assert!(answer.contains(" 303 "), "{answer}");
+    }
+    // Nor is what Nexus has started.
+    fs::write(folder.join("given"), format!("{port} {cookie}\n")).unwrap();
+    let stranger = Browser::new(&nexus.url);
+    for _ in 0..5 {
+        stranger.log_in(ACCOUNT, "wrong").await;
+    }
+    let got = folder.join("got");
+    assert!(processes::wait_until(LIMIT, || got.exists()), "{}", nexus.output());
+    let got = fs::read_to_string(got).unwrap();
+    assert!(got.contains(" 403 "), "{got}");
+    let audit = audit(&start);
+    let refused = |line: &&Value| line["event"] == "refused" && line["what"] == "page";
+    let why = audit.iter().find(refused).unwrap()["why"].as_str().unwrap();
+    assert!(why.ends_with("was started by this Nexus"), "{why}");
+    assert_eq!(browser.get("/status").await.status(), 200, "the owner notices nothing");
 }

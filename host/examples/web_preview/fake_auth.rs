@@ -144,7 +144,7 @@ impl AuthApi for FakeAuth {
         };
         async move { Ok(outcome) }.boxed()
     }
-    fn lookup<'a>(&'a self, _: &'a str, token: &'a str) -> Reply<'a, Option<Login>> {
+    fn lookup<'a>(&'a self, _: &'a str, _: &'a str, token: &'a str) -> Reply<'a, Option<Login>> {
         let login = self.logins.borrow().get(token).cloned();
         async move { Ok(login) }.boxed()
     }

@@ -100,6 +100,7 @@ fn client(visitor: &Visitor) -> Client {
         device: visitor.device.clone(),
         peer: visitor.address.to_string(),
         place: visitor.place.clone(),
+        holder: visitor.holder.clone(),
         agent: visitor.agent.clone(),
     }
 }
@@ -192,9 +193,9 @@ impl AuthApi for AuthAdapter {
         .boxed()
     }
 
-    fn lookup<'a>(&'a self, place: &'a str, token: &'a str) -> Reply<'a, Option<Login>> {
+    fn lookup<'a>(&'a self, place: &'a str, holder: &'a str, token: &'a str) -> Reply<'a, Option<Login>> {
         async move {
-            let Some(stored) = self.auth.authenticate(place, token).await? else {
+            let Some(stored) = self.auth.authenticate(place, holder, token).await? else {
                 return Ok(None);
             };
             Ok(Some(Login {

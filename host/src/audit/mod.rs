@@ -17,7 +17,7 @@ mod fold;
 
 pub(crate) use fold::network;
 
-use crate::limits::{AUDIT_FOLD, AUDIT_VALUE};
+use crate::limits::{AUDIT_FOLD, AUDIT_LOOKED_AT, AUDIT_REFUSALS, AUDIT_VALUE, AUDIT_WAITING};
 use crate::logfile::{Background, Line};
 use file::AuditFile;
 use fold::{Fate, Fields, Fold};
@@ -45,14 +45,8 @@ const OF_STRANGERS: [&str; 7] = [
     "refused",
 ];
 
-/// Lines that may wait for the disk: more than strangers can cause in a minute at dozens of places.
-const WAITING: usize = 4096;
 /// How often it is looked whether something that was counted is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// Refusals that commands write within [`AUDIT_FOLD`]; each is a process of its own that knows nothing of the others.
-const REFUSALS: usize = 5;
-/// Lines among which these are looked for.
-const LOOKED_AT: usize = 1_000;
 
 /// The files of a data directory: the owner's, the strangers'.
 pub fn paths(data_dir: &Path) -> [PathBuf; 2] {
@@ -101,7 +95,7 @@ impl Audit {
     /// # Errors
     /// There can be no more threads.
     pub fn of_host(data_dir: &Path, echo: Option<(Arc<Background>, bool)>) -> std::io::Result<Self> {
-        let (queue, lines) = sync_channel(WAITING);
+        let (queue, lines) = sync_channel(AUDIT_WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let inner = Arc::new(Inner {
             fold: Mutex::default(),
@@ -230,10 +224,10 @@ fn many(path: &Path) -> bool {
     let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(AUDIT_FOLD.as_secs().cast_signed());
     let since = since.to_string();
     let filter = crate::logfile::Filter::default();
-    let lines = crate::logfile::recent(path, LOOKED_AT, &filter).unwrap_or_default();
+    let lines = crate::logfile::recent(path, AUDIT_LOOKED_AT, &filter).unwrap_or_default();
     let lines = lines.iter().filter_map(|line| line.parsed.as_ref());
     let fresh = lines.filter(|line| line.timestamp > since && line.fields.get("event") == Some(&"refused".into()));
-    fresh.count() >= REFUSALS
+    fresh.count() >= AUDIT_REFUSALS
 }
 
 fn write(
@@ -390,7 +384,7 @@ mod tests {
             });
         }
         let [owners, others] = read(dir.path());
-        assert_eq!((owners.len(), others.len()), (20, REFUSALS));
+        assert_eq!((owners.len(), others.len()), (20, AUDIT_REFUSALS));
         assert!(owners[0]["fields"]["account"].as_str().unwrap().chars().count() <= AUDIT_VALUE + 1);
     }
 

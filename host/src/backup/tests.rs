@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits;
 use crate::store::{Durability, Store, snapshot};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -195,6 +196,13 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
             );
         }
     };
+    // Good for itself, and behind more blanks than a manifest may have.
+    let mut long = vec![b' '; usize::try_from(limits::BACKUP_MANIFEST_BYTES).unwrap()];
+    long.extend(manifest_of(&[db], 1));
+    check(
+        &[(MANIFEST, &long, Regular), (db.0, good, Regular)],
+        "its manifest is damaged",
+    );
     for path in [
         "../escaped",
         "/escaped",

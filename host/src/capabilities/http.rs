@@ -6,7 +6,7 @@ use super::streams::{Body, ByteProducer};
 use super::{Capabilities, Context, Granted, enter};
 use crate::limits;
 use crate::outgoing::port::{OutgoingError, Request as Outgoing, Target};
-use crate::process::port::Key;
+use crate::process::port::{Key, References};
 use crate::process::references::{HeaderError, fill_header};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
@@ -106,22 +106,35 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         gate: Arc::clone(&ctx.gate),
         generated: Arc::clone(&ctx.ports.generated),
     };
-    if request.headers.len() > limits::HTTP_HEADER_COUNT {
+    Ok(Outgoing {
+        target,
+        method,
+        url: request.url,
+        headers: filled(request.headers, &refs)?,
+        body: request.body.into(),
+        timeout: request.timeout.map_or(limits::HTTP_HEADERS, Duration::from_millis),
+        idle_timeout: request.idle_timeout.map(Duration::from_millis),
+    })
+}
+
+/// The headers with what their references stand for.
+fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> {
+    if list.len() > limits::HTTP_HEADER_COUNT {
         return Err(Error::Invalid(format!(
             "a request has at most {} headers, and this one has {}",
             limits::HTTP_HEADER_COUNT,
-            request.headers.len()
+            list.len()
         )));
     }
     let mut headers = HeaderMap::new();
     let mut bytes: usize = 0;
-    for Header { name, value } in request.headers {
+    for Header { name, value } in list {
         let bad = |why: String| Error::Invalid(format!("the header `{name}` cannot be sent: {why}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(e.to_string()))?;
         if HOST_HEADERS.contains(&key.as_str()) {
             return Err(bad("the host sets it".into()));
         }
-        let filled = fill_header(&value, &refs).map_err(|e| match e {
+        let filled = fill_header(&value, refs).map_err(|e| match e {
             HeaderError::Template(why) => bad(why),
             HeaderError::Refused(why) => Error::Denied(why),
         })?;
@@ -139,15 +152,7 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
         value.set_sensitive(secret);
         headers.append(key, value);
     }
-    Ok(Outgoing {
-        target,
-        method,
-        url: request.url,
-        headers,
-        body: request.body.into(),
-        timeout: request.timeout.map_or(limits::HTTP_HEADERS, Duration::from_millis),
-        idle_timeout: request.idle_timeout.map(Duration::from_millis),
-    })
+    Ok(headers)
 }
 
 fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
@@ -182,4 +187,53 @@ fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
         .gate
         .http(scheme, &authority.host().to_ascii_lowercase(), authority.port_u16())?;
     Ok(Target::Granted(grant.clone()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    /// Each secret nearly fills a request.
+    struct Long;
+
+    impl References for Long {
+        fn secret(&self, _: &str) -> Result<String, String> {
+            Ok("s".repeat(limits::HTTP_HEADER_BYTES - 100))
+        }
+        fn generated(&self, name: &str) -> Result<String, String> {
+            Err(format!("there is no {name}"))
+        }
+    }
+
+    fn headers(count: usize, value: &str) -> Vec<Header> {
+        let header = |n| Header {
+            name: format!("x-{n}"),
+            value: value.to_owned(),
+        };
+        (0..count).map(header).collect()
+    }
+
+    #[test]
+    fn the_headers_of_a_request_have_an_end_with_the_secrets_in_them() {
+        let refused = |list| match filled(list, &Long) {
+            Err(Error::Invalid(why) | Error::Denied(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            filled(headers(limits::HTTP_HEADER_COUNT, "v"), &Long).unwrap().len(),
+            64
+        );
+        assert!(refused(headers(limits::HTTP_HEADER_COUNT + 1, "v")).contains("at most 64 headers"));
+        let long = "v".repeat(limits::HTTP_HEADER_BYTES);
+        for list in [
+            headers(1, &long),
+            headers(2, "{secret:token}"),
+            headers(1, "{secret:a}{secret:b}"),
+        ] {
+            let refused = refused(list);
+            assert!(refused.contains("65536 bytes"), "{refused}");
+            assert!(!refused.contains("sss"), "a secret is in no error");
+        }
+    }
 }

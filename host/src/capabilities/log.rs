@@ -182,6 +182,7 @@ mod tests {
         }
         sink.stream_line(true, "thread panicked at src/lib.rs:1:");
         sink.stream_line(true, "no cheese");
+        assert_eq!(sink.state().last_words.len(), limits::PLUGIN_LAST_LINES);
         let words = sink.take_last_words().unwrap();
         assert!(words.ends_with("thread panicked at src/lib.rs:1: no cheese"), "{words}");
         assert_eq!(sink.take_last_words(), None);

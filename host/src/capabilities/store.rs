@@ -113,3 +113,31 @@ impl<T: Send> HostWithStore<T> for Granted {
         .await)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_and_a_value_have_an_end() {
+        assert!(check_key(&"k".repeat(limits::STORE_KEY_BYTES)).is_ok());
+        assert!(check_key("").is_err());
+        assert!(check_value(&vec![0; limits::STORE_VALUE_BYTES]).is_ok());
+        for (refused, says) in [
+            (
+                check_key(&"k".repeat(limits::STORE_KEY_BYTES + 1)),
+                "1 to 256 bytes, this one has 257",
+            ),
+            (
+                check_value(&vec![0; limits::STORE_VALUE_BYTES + 1]),
+                "at most 1048576 bytes",
+            ),
+        ] {
+            let Error::Invalid(refused) = refused.unwrap_err() else {
+                unreachable!("it is the plugin's fault")
+            };
+            assert!(refused.contains(says), "{refused}");
+        }
+    }
+}

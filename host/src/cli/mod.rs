@@ -260,6 +260,8 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     {
         return Ok(code);
     }
+    // Before anything is compiled or made.
+    user::can_ask(&command, &config.auth.plugin, &std::io::stdin())?;
     // Looking must not make an empty place that looks like lost accounts.
     if !matches!(command, user::UserCommand::Add { .. }) && !Store::exists(&config.data_dir) {
         anyhow::bail!(

@@ -2,12 +2,14 @@
 //! database at each check. A password comes from the terminal without echo or from stdin, never from the arguments,
 //! where every process of this machine can read it.
 
+use crate::config::AUTH_PLUGIN;
 use crate::runtime::port::auth::{Field, FieldKind, Input};
 use crate::services::auth::{AuthError, AuthService};
 use crate::time::Millis;
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use std::io::{BufRead as _, IsTerminal as _, Write};
+
+use std::io::{BufRead as _, IsTerminal, Write};
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum UserCommand {
@@ -76,6 +78,25 @@ pub fn source(command: &UserCommand) -> Box<dyn Source> {
         _ => Box::new(Terminal),
     }
 }
+
+/// Whether there is anybody to ask, where it is known without the plugin that there will be a password to ask for.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(super) fn can_ask(command: &UserCommand, plugin: &str, stdin: &impl IsTerminal) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add {
+            password_stdin: false, ..
+        }
+        | UserCommand::Passwd {
+            password_stdin: false, ..
+        } if plugin == AUTH_PLUGIN && !stdin.is_terminal() => bail!(NO_TERMINAL),
+        _ => Ok(()),
+    }
+}
+
+const NO_TERMINAL: &str =
+    "stdin is no terminal: run the command in one, or give --password-stdin and the password on stdin";
 
 /// Runs the command and writes its answer to `out`.
 ///
@@ -222,7 +243,7 @@ struct Terminal;
 impl Source for Terminal {
     fn ask(&mut self, field: &Field, confirm: bool) -> anyhow::Result<String> {
         if !std::io::stdin().is_terminal() {
-            bail!("stdin is no terminal: run the command in one, or give --password-stdin and the password on stdin");
+            bail!(NO_TERMINAL);
         }
         if let Some(help) = &field.help {
             say(&format!("{help}\n"))?;
@@ -299,6 +320,23 @@ fn hidden(_prompt: &str) -> anyhow::Result<String> {
 mod tests {
     use super::*;
     use crate::services::auth::testing::{Fake, service};
+
+    #[test]
+    fn who_cannot_be_asked_is_told_so_before_anything_is_loaded() {
+        let nobody = tempfile::tempfile().unwrap();
+        let add = |password_stdin| UserCommand::Add {
+            account: "a".into(),
+            password_stdin,
+        };
+        let refused = can_ask(&add(false), AUTH_PLUGIN, &nobody).unwrap_err().to_string();
+        assert!(refused.contains("--password-stdin"), "{refused}");
+        assert!(can_ask(&add(true), AUTH_PLUGIN, &nobody).is_ok());
+        assert!(
+            can_ask(&add(false), "auth-mine", &nobody).is_ok(),
+            "it may ask for nothing"
+        );
+        assert!(can_ask(&UserCommand::List { json: false }, AUTH_PLUGIN, &nobody).is_ok());
+    }
 
     /// Nothing: nobody is to be asked.
     struct Says(&'static str);

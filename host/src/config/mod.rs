@@ -12,6 +12,7 @@ pub(crate) mod file;
 mod lacking;
 mod plugins;
 mod prepared;
+pub(crate) use prepared::AUTH_PLUGIN;
 mod read;
 mod refused;
 mod resolve;

@@ -12,7 +12,7 @@ use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-pub(super) const AUTH_PLUGIN: &str = "auth-local";
+pub(crate) const AUTH_PLUGIN: &str = "auth-local";
 pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
 /// A line of a plugin has at most 8 KiB; a file must hold more than a handful.

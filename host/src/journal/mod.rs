@@ -27,7 +27,7 @@ pub mod reconcile;
 pub mod state;
 pub mod subscription;
 
-use crate::limits::{HELD_BYTES, JOURNAL_BYTES};
+use crate::limits::{HELD_BYTES, JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_HELD};
 use crate::model::chat::{Epoch, Event, SessionId, SessionInfo, Snapshot};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
@@ -46,10 +46,6 @@ pub use subscription::{Item, Subscription};
 /// An event's number in its session; the first is 1, and 0 is before all.
 pub type Seq = u64;
 
-/// Sessions held in memory, besides those in use.
-const HELD: usize = 32;
-/// Events a subscriber may lag behind before it is fed from the database again.
-const BACKLOG: usize = 512;
 /// Numbers of a session after which a part that is still open is trimmed too.
 const OPEN_ROWS: Seq = 4096;
 
@@ -322,7 +318,7 @@ impl Journal {
         }
         let live = Arc::new(Live {
             id: session.to_owned(),
-            tail: broadcast::Sender::new(BACKLOG),
+            tail: broadcast::Sender::new(JOURNAL_BACKLOG),
             held: AsyncMutex::default(),
             used: AtomicU64::new(used),
             bytes: AtomicUsize::new(0),
@@ -350,7 +346,7 @@ impl Journal {
         let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = |live: &Arc<Live>| live.bytes.load(Ordering::Relaxed);
         let mut all: usize = sessions.values().map(bytes).sum();
-        if sessions.len() <= HELD && all <= self.inner.most.held {
+        if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
             return;
         }
         let mut idle: Vec<(u64, usize, SessionId)> = sessions
@@ -361,7 +357,7 @@ impl Journal {
             .collect();
         idle.sort_unstable();
         for (_, size, id) in idle {
-            if sessions.len() <= HELD && all <= self.inner.most.held {
+            if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
                 return;
             }
             sessions.remove(&id);

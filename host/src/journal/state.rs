@@ -1,12 +1,9 @@
 //! The fold: what a session is after a number of events. Pure; the page and programs can do the same.
 
 use super::Seq;
-use crate::limits::{ASKS, ASKS_BYTES, SESSION_BYTES, SESSION_ROW};
+use crate::limits::{ASKS, ASKS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
 use crate::model::chat::{Ask, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
 use serde::Serialize;
-
-/// Bytes that deltas can make of one part.
-const PART: usize = 8 * 1024 * 1024;
 
 /// What a conversation says that takes no more.
 pub(super) const FULL: &str = "This conversation has reached the most that Nexus keeps of one. What follows is not kept. \
@@ -279,7 +276,9 @@ impl SessionState {
         match &mut known.content {
             // A part that grows without an end is given up: nothing of it is shown or kept from there on, but the whole that
             // closes it.
-            Content::Text { text: held } | Content::Reasoning { text: held } if held.len() + text.len() > PART => {
+            Content::Text { text: held } | Content::Reasoning { text: held }
+                if held.len() + text.len() > JOURNAL_PART_BYTES =>
+            {
                 return false;
             }
             Content::Text { text: held } | Content::Reasoning { text: held } => held.push_str(text),

@@ -6,14 +6,12 @@
 
 use super::state::SessionState;
 use super::{Entry, Journal, Seq, disk};
+use crate::limits::JOURNAL_CATCH_UP;
 use crate::store::StoreError;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-
-/// More missed events than this are given as the present state.
-const CATCH_UP: usize = 4096;
 
 /// What a subscriber gets. Between two items nothing is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +186,7 @@ impl Subscription {
 /// Whether `entries` are all that came after `last`, and few enough to be better than the whole state.
 fn complete(last: Seq, entries: &[Arc<Entry>]) -> bool {
     let count = entries.len() as u64;
-    entries.len() <= CATCH_UP
+    entries.len() <= JOURNAL_CATCH_UP
         && entries
             .last()
             .is_none_or(|newest| newest.seq.saturating_sub(last) == count)

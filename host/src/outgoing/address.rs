@@ -48,6 +48,18 @@ fn is_global_v6(address: Ipv6Addr) -> bool {
     }
 }
 
+/// Whether nobody beyond this machine's own link has `address`: link-local (a cloud's metadata service among them),
+/// unspecified, multicast or broadcast.
+pub fn is_of_the_link(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            v4.is_link_local() || first == 0 || first >= 224
+        }
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast(),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -273,3 +273,32 @@ async fn silence_ends_a_wait_for_the_head_and_a_body() {
     assert!(response.body.recv().await.is_none());
     server.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_takes_is_held_back_at_its_sender() {
+    let (listener, port) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n")
+            .await
+            .unwrap();
+        let (mut sent, piece) = (0_usize, vec![b'x'; 64 << 10]);
+        // Until nothing is taken any more.
+        while sent < 256 << 20 {
+            match tokio::time::timeout(Duration::from_secs(2), stream.write(&piece)).await {
+                Ok(Ok(taken)) => sent += taken,
+                _ => break,
+            }
+        }
+        sent
+    });
+    let response = Client::new()
+        .fetch(request(Target::OwnProcess(port), "/"))
+        .await
+        .unwrap();
+    let sent = server.await.unwrap();
+    assert!(sent < 64 << 20, "{sent} bytes were taken");
+    drop(response);
+}

@@ -2,17 +2,22 @@
 //!
 //! A client of its own: the plugins' one is behind their grants, and here it is the host that asks. No redirect is
 //! followed, little is read, and nothing of an answer reaches a plugin, so that a provider that reports an address of the
-//! private network learns nothing by it. HTTP/1.1 alone, because a WebSocket is tried too.
+//! private network learns nothing by it. Addresses of that network are asked all the same, since a provider may run there
+//! or on this machine; those of the link, where a cloud answers questions about the machine itself, never are. HTTP/1.1
+//! alone, because a WebSocket is tried too.
 
+use super::address::is_of_the_link;
+use super::allow::literal;
 use super::client::{chain, install_provider, no_tls};
 use crate::limits;
 use crate::model::tunnel::{Network, Unreached};
 use futures::{SinkExt as _, StreamExt as _};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
 use reqwest::{Method, Url};
 use std::error::Error;
-use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -136,6 +141,9 @@ impl Probe {
     fn request(&self, method: Method, target: Target<'_>, path: &str) -> Result<reqwest::RequestBuilder, String> {
         let parse = |url: &str| Url::parse(url).map_err(|error| format!("`{url}` is not an address: {error}"));
         let public = parse(target.url)?;
+        if let Some(address) = literal(&public).filter(|address| is_of_the_link(*address)) {
+            return Err(no_public_side(address));
+        }
         let mut url = public.clone();
         url.set_path(path);
         url.set_query(None);
@@ -173,6 +181,7 @@ fn build(
     let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(Arc::new(BeyondTheLink))
         .referer(false)
         .http1_only()
         // Each look is a look at the whole way.
@@ -186,6 +195,30 @@ fn build(
         builder.tls_backend_preconfigured(no_tls().map_err(|error| error.to_string())?)
     };
     more(builder).build().map_err(|error| chain(&error))
+}
+
+/// Finds a name's addresses, without those of the link.
+struct BeyondTheLink;
+
+impl Resolve for BeyondTheLink {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(beyond_the_link(found)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn beyond_the_link(found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
+    let (link, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| is_of_the_link(address.ip()));
+    match link.first() {
+        Some(address) if left.is_empty() => Err(no_public_side(address.ip())),
+        _ => Ok(left),
+    }
+}
+
+fn no_public_side(address: IpAddr) -> String {
+    format!("{address} is an address of this machine's own link, where no public side of a tunnel can be")
 }
 
 /// Longer than nobody waits.
@@ -261,5 +294,68 @@ fn same(found: &str, expected: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err("something else than this Nexus answers there".to_owned())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    fn challenge() -> Result<Challenge, String> {
+        Ok(Challenge {
+            nonce: "n".to_owned(),
+            answer: "a".to_owned(),
+        })
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_at_an_address_of_the_link() {
+        let probe = Probe::default();
+        for url in [
+            "http://169.254.169.254/",
+            "http://0xA9FEA9FE/latest",
+            "http://[fe80::1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://0.0.0.0/",
+        ] {
+            let unreached = probe.plain(Target { url, at: None }, &challenge).await.unwrap_err();
+            assert!(unreached.why.contains("own link"), "{url}: {}", unreached.why);
+        }
+        let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
+        let mixed = vec![at("169.254.169.254"), at("192.0.2.1"), at("fe80::1")];
+        assert_eq!(beyond_the_link(mixed), Ok(vec![at("192.0.2.1")]));
+        assert!(beyond_the_link(vec![at("169.254.169.254")]).is_err());
+        assert_eq!(beyond_the_link(Vec::new()), Ok(Vec::new()), "an unknown name stays one");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_read_no_further_than_its_bound() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n";
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let mut sent: usize = 0;
+            let mut next = head.as_bytes().to_vec();
+            while stream.write_all(&next).await.is_ok() {
+                sent += next.len();
+                next = vec![b'x'; 64 << 10];
+            }
+            sent
+        });
+        let unreached = Probe::default()
+            .plain(Target { url: &url, at: None }, &challenge)
+            .await
+            .unwrap_err();
+        assert!(unreached.why.contains("something else"), "{}", unreached.why);
+        // What the buffers of the system took, and not all of it.
+        let sent = server.await.unwrap();
+        assert!(sent < 64 << 20, "{sent}");
     }
 }

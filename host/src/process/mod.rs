@@ -20,6 +20,7 @@ pub mod descent;
 mod environment;
 #[cfg(target_os = "linux")]
 mod guardian;
+pub mod holder;
 pub mod keeper;
 #[cfg(target_os = "linux")]
 mod lines;

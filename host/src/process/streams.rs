@@ -97,3 +97,33 @@ async fn hand_over(source: &mut Source, sender: &mpsc::Sender<Bytes>) {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A stream that never stops by itself.
+    fn endless(bytes: u64) -> Stream {
+        Box::new(tokio::io::repeat(b'x').take(bytes))
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_a_run_has_an_end_and_all_of_it_is_read() {
+        let capture = Capture::default();
+        capture.clone().fill(endless(100 << 20)).await;
+        assert_eq!(capture.text().len(), limits::PROCESS_RUN_OUTPUT);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_read_in_chunks_that_wait_for_their_reader() {
+        let pipe = Pipe::new(endless(1 << 40));
+        let mut chunks = pipe.read().unwrap();
+        for _ in 0..100 {
+            let chunk = chunks.recv().await.unwrap();
+            assert!(chunk.len() <= limits::PROCESS_CHUNK, "{}", chunk.len());
+        }
+        // Were it read ahead of its reader, all of it would be here by and by.
+        assert!(chunks.len() <= 1, "{}", chunks.len());
+    }
+}

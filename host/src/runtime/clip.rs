@@ -197,6 +197,13 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_cut_at_its_end() {
+        let kept = list((0..1_000_000).collect::<Vec<u32>>(), 3);
+        assert_eq!(kept, [0, 1, 2]);
+        assert!(kept.capacity() < 1_000, "{}", kept.capacity());
+    }
+
+    #[test]
     fn an_event_needs_proper_ids() {
         let delta = |part: String| Event::Delta {
             part,

@@ -55,6 +55,12 @@ impl Inspection {
             .filter_map(|e| interface(e))
             .any(|i| i.package == "nexus:plugin" && i.name == name && i.spoken())
     }
+
+    /// Whether it, or its language's standard library, would open sockets.
+    pub fn wants_sockets(&self) -> bool {
+        let mut imports = self.imports.iter().filter_map(|import| interface(import));
+        imports.any(|i| i.package == SOCKETS)
+    }
 }
 
 /// Reads and checks a component completely, without compiling or running it.
@@ -276,7 +282,16 @@ const CAPABILITIES: [&str; 10] = [
     "http",
     "process",
 ];
-const WASI: [&str; 5] = ["wasi:cli", "wasi:clocks", "wasi:io", "wasi:random", "wasi:filesystem"];
+const WASI: [&str; 6] = [
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:io",
+    "wasi:random",
+    "wasi:filesystem",
+    SOCKETS,
+];
+/// Standard libraries import it whether or not it is used. It is linked, and opens nothing.
+const SOCKETS: &str = "wasi:sockets";
 
 fn check_imports(imports: &[String]) -> Result<(), LoadError> {
     for import in imports {
@@ -300,7 +315,7 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
                     i.name
                 ));
             }
-            "wasi:sockets" | "wasi:http" => {
+            "wasi:http" => {
                 return refuse(
                     "not offered to plugins, whatever is granted. Use nexus:plugin/http for requests and nexus:plugin/process \
                      for programs that open connections."
@@ -316,7 +331,7 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
             }
             _ => {
                 return refuse(format!(
-                    "this host does not know it. Offered are nexus:plugin {} ({}) and WASI 0.2 without sockets and http.",
+                    "this host does not know it. Offered are nexus:plugin {} ({}) and WASI 0.2 without http.",
                     spoken_range(),
                     CAPABILITIES.join(", ")
                 ));

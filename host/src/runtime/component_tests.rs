@@ -106,7 +106,7 @@ fn versions_found_and_spoken_are_said() {
 #[test]
 fn what_is_not_offered_is_refused() {
     for (import, words) in [
-        ("wasi:sockets/tcp@0.2.3", "nexus:plugin/http"),
+        ("wasi:sockets/tcp@0.3.0", "WASI 0.2"),
         ("wasi:http/outgoing-handler@0.2.3", "nexus:plugin/http"),
         ("nexus:plugin/root-shell@0.1.0", "offers no `root-shell`"),
         ("evil:corp/backdoor@1.0.0", "does not know it"),
@@ -150,4 +150,14 @@ fn the_manifest_is_the_components_own_and_is_read_of_what_cannot_run() {
     let bytes = component.finish();
     assert_eq!(super::manifest(&bytes).unwrap().name.as_str(), "demo");
     assert!(inspect(&bytes).is_err(), "it exports nothing");
+}
+
+#[test]
+fn the_name_of_an_import_has_an_end() {
+    let long = format!("{}:corp/{}@1.0.0", "a".repeat(limits::IMPORT_NAME), "b".repeat(1 << 16));
+    let text = refusal(&with_manifest(
+        &TUNNEL.replace("nexus:plugin/log@0.1.7", &long),
+        MANIFEST,
+    ));
+    assert!(text.contains("has no proper name") && text.len() < 1000, "{text}");
 }

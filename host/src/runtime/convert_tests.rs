@@ -280,3 +280,66 @@ fn a_call_that_was_not_allowed_is_rejected() {
     );
     assert!(matches!(other("{}"), chat::Content::Other { .. }));
 }
+
+#[test]
+fn lists_and_texts_of_a_plugin_have_ends() {
+    let long = || "x".repeat(2 * limits::PART_BYTES);
+    let seen = ask(wit::Ask {
+        always: vec!["x".repeat(2 * limits::SENTENCE_BYTES); 2 * limits::LIST_ENTRIES],
+        ..asked("x")
+    });
+    assert_eq!(seen.always.len(), limits::LIST_ENTRIES);
+    assert!(seen.always.iter().all(|text| text.len() <= limits::SENTENCE_BYTES));
+    let chat::Content::Text { text } = content(wit::Content::Text(long())) else {
+        panic!("it is a text")
+    };
+    assert!(text.len() <= limits::PART_BYTES, "{}", text.len());
+    let Some(tunnel::Event::Url(url)) =
+        tunnel_event(wit_tunnel::Event::Url(format!("https://{}", long())), &Mask::default())
+    else {
+        panic!("it is an address")
+    };
+    assert!(url.len() <= limits::URL_BYTES, "{}", url.len());
+    assert!(tunnel::public_address(&url).is_err(), "cut, it leads nowhere");
+}
+
+#[test]
+fn what_a_connection_opens_with_has_an_end() {
+    let turn = |n: usize| wit::TurnState {
+        session: format!("s{n}"),
+        turn: wit::Turn::Running,
+    };
+    let many = 2 * limits::OPEN_SESSIONS;
+    let opened = epoch(
+        wit::Epoch {
+            id: "e".to_owned(),
+            version: "1".to_owned(),
+            running: (0..many).map(turn).collect(),
+            asks: (0..many).map(|_| asked("x")).collect(),
+        },
+        &Mask::default(),
+    );
+    assert_eq!(opened.running.len(), limits::OPEN_SESSIONS);
+    assert_eq!(opened.asks.len(), limits::OPEN_SESSIONS);
+}
+
+#[test]
+fn a_login_that_says_too_much_fails() {
+    use nexus_plugin_api::host::auth::exports::nexus::plugin::auth as wit;
+    let form = |length: usize| {
+        auth::step(
+            wit::Step::Form(wit::Form {
+                fields: Vec::new(),
+                state: vec![0; length],
+            }),
+            &Mask::default(),
+        )
+    };
+    assert!(form(limits::LOGIN_STATE_BYTES).is_ok());
+    let refused = form(limits::LOGIN_STATE_BYTES + 1).err().unwrap().to_string();
+    assert!(refused.contains("a state of 65537 bytes; at most 65536"), "{refused}");
+    assert!(auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES)), &Mask::default()).is_ok());
+    let refused = auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES + 1)), &Mask::default());
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("a subject of 513 bytes"), "{refused}");
+}

@@ -252,6 +252,44 @@ mod tests {
         assert!(limiter.memory_growing(0, 40, None).unwrap());
     }
 
+    #[test]
+    fn tables_instances_and_memories_have_an_end() {
+        let mut limiter = Limiter::new(&limits(100), Arc::default());
+        assert!(
+            limiter
+                .table_growing(0, limits::PLUGIN_TABLE_ELEMENTS - 1, None)
+                .unwrap()
+        );
+        assert!(limiter.table_growing(0, 1, None).unwrap());
+        assert!(!limiter.table_growing(0, 1, None).unwrap(), "over all tables");
+        // Each of them in a module of its own, so many times.
+        let made = |what: &str, count: usize| {
+            let engine = wasmtime::Engine::default();
+            let many = "(core instance (instantiate $m))".repeat(count);
+            let text = format!("(component (core module $m {what}) {many})");
+            let component = wasmtime::component::Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+            let mut store = Store::new(&engine, Limiter::new(&limits(1 << 30), Arc::default()));
+            store.limiter(|limiter| limiter);
+            let linker = wasmtime::component::Linker::new(&engine);
+            linker
+                .instantiate(&mut store, &component)
+                .map(|_| ())
+                .map_err(|e| format!("{e:#}"))
+        };
+        for (what, most) in [
+            ("", limits::PLUGIN_INSTANCES),
+            ("(table 1 funcref)", limits::PLUGIN_TABLES),
+            ("(memory 1)", limits::PLUGIN_MEMORIES),
+        ] {
+            assert_eq!(made(what, most), Ok(()), "{what}");
+            let refused = made(what, most + 1).unwrap_err();
+            assert!(
+                refused.contains(&format!("count too high at {}", most + 1)),
+                "{refused}"
+            );
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_has_used_its_share_of_cpu_waits_before_its_next_turn() {
         let share = Arc::new(CpuShare::new("demo", 50, Arc::default()));

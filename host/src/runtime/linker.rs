@@ -1,5 +1,7 @@
 //! The one linker, for all kinds of plugin: the capabilities of the contract, and the part of WASI 0.2 that standard
-//! libraries of languages want. Sockets and wasi:http are not here, so no ungated way out exists.
+//! libraries of languages want. wasi:http is not here, and `wasi:sockets` opens nothing: standard libraries (Python's,
+//! Rust's `std::net`) import it whether or not a plugin uses it, so it is linked, and every socket and every name is denied
+//! (`allow_tcp`, `allow_udp` in [`crate::runtime::state`]). So no ungated way out exists.
 //!
 //! Linking a capability grants nothing: the gate decides at each call.
 
@@ -14,6 +16,7 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings as wasi;
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 struct Io;
 
@@ -49,6 +52,13 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     // Standard libraries import it; there is no directory to open.
     wasi::filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
     wasi::filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    wasi::sockets::network::add_to_linker::<State, WasiSockets>(l, &Default::default(), State::sockets)?;
+    wasi::sockets::instance_network::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    wasi::sockets::ip_name_lookup::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    wasi::sockets::tcp::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    wasi::sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    wasi::sockets::udp::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    wasi::sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
     wasi::cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
     wasi::cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
     wasi::cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;

@@ -193,6 +193,13 @@ impl Runtime {
             .linker
             .instantiate_pre(&component)
             .map_err(|e| not_linked(&inspection, &e))?;
+        if inspection.wants_sockets() {
+            tracing::info!(
+                plugin = plugin.name,
+                "the plugin imports wasi:sockets, as standard libraries of languages do: each of its sockets is denied. It \
+                 reaches others by nexus:plugin/http, and by programs that it starts with nexus:plugin/process"
+            );
+        }
         Ok(Loaded {
             inspection: Arc::new(inspection),
             plugin: Arc::new(plugin.clone()),
@@ -377,8 +384,8 @@ fn not_compiled(e: &wasmtime::Error) -> LoadError {
 /// The contract was compared before: it is something of WASI.
 fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
     LoadError::Api(format!(
-        "The plugin {} wants something of WASI that this host does not offer: {}. Offered is WASI 0.2 without sockets and \
-         http. Build it for wasm32-wasip2, or with tools for WASI 0.2.",
+        "The plugin {} wants something of WASI that this host does not offer: {}. Offered is WASI 0.2 without http (its \
+         sockets are all denied). Build it for wasm32-wasip2, or with tools for WASI 0.2.",
         inspection.manifest.name,
         nexus_plugin_api::text::line(&format!("{e:#}"))
     ))

@@ -36,6 +36,7 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<State>, C
         .stderr(LogStream::new(Arc::clone(&context.log), true))
         .allow_tcp(false)
         .allow_udp(false)
+        .allow_ip_name_lookup(false)
         .build();
     let state = State {
         caps: Capabilities::new(Arc::clone(context)),

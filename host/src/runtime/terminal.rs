@@ -232,6 +232,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_movement_of_the_cursor_has_an_end() {
+        let moved = text("a\u{1b}[999999999Cb");
+        assert_eq!(moved.len(), 1 + OUTPUT_MOVE + 1);
+    }
+
+    #[test]
     fn what_a_terminal_shows_is_left() {
         for (raw, shown) in [
             ("plain\r\ntext\n", "plain\r\ntext\n"),

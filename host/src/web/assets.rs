@@ -16,7 +16,7 @@ struct Asset {
 }
 
 const JS: &str = "text/javascript; charset=utf-8";
-const FILES: [Asset; 11] = [
+const FILES: [Asset; 13] = [
     Asset {
         name: "nexus.css",
         mime: "text/css; charset=utf-8",
@@ -68,6 +68,16 @@ const FILES: [Asset; 11] = [
         body: include_str!("assets/dom.js"),
     },
     Asset {
+        name: "outbox.js",
+        mime: JS,
+        body: include_str!("assets/outbox.js"),
+    },
+    Asset {
+        name: "side.js",
+        mime: JS,
+        body: include_str!("assets/side.js"),
+    },
+    Asset {
         name: "icon.svg",
         mime: "image/svg+xml",
         body: include_str!("assets/icon.svg"),
@@ -102,5 +112,27 @@ pub(super) async fn asset(Path((digest, name)): Path<(String, String)>) -> Respo
         )
             .into_response(),
         _ => (StatusCode::NOT_FOUND, "No such file. Reload the page.\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+
+    #[test]
+    fn every_module_that_a_script_imports_is_served() {
+        let mut imports = 0;
+        for file in &FILES {
+            for line in file.body.lines().filter(|line| line.starts_with("import ")) {
+                let name = line.rsplit("'./").next().and_then(|rest| rest.split('\'').next());
+                assert!(
+                    FILES.iter().any(|file| Some(file.name) == name),
+                    "{}: {line}",
+                    file.name
+                );
+                imports += 1;
+            }
+        }
+        assert!(imports > 10, "the imports were not found");
     }
 }

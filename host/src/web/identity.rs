@@ -18,12 +18,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
-/// A form's body, at most.
-pub(super) const FORM_BYTES: usize = 64 * 1024;
-
 /// The cookies. On TLS their names start with `__Host-`, so that no other host and no plain connection can set
 /// them; on plain HTTP each place has names of its own, since such a cookie reaches every port of its host: two tunnels
-/// of one provider must not take each other's.
+/// of one provider, or two Nexus of one machine, must not take each other's. Nor does it help who catches one there: what a
+/// login on loopback counts for, see [`held`].
 #[derive(Clone, Copy)]
 pub(super) enum Cookie {
     Login,
@@ -35,7 +33,12 @@ impl Cookie {
     fn name(self, site: &Site) -> String {
         let base = match (&site.place, site.secure) {
             (_, true) => "__Host-nexus".to_owned(),
-            (Place::Loopback, false) => "nexus-local".to_owned(),
+            (Place::Loopback, false) => {
+                match site.origin.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()) {
+                    Some(port) => format!("nexus-local-{port}"),
+                    None => "nexus-local".to_owned(),
+                }
+            }
             (Place::Host(_), false) => "nexus-host".to_owned(),
             (Place::Tunnel(name), false) => format!("nexus-tunnel-{name}"),
         };
@@ -87,6 +90,25 @@ pub(super) fn farewell(response: &mut Response, site: &Site) {
     Cookie::Login.set(site, "", Some(Duration::ZERO), response.headers_mut());
 }
 
+/// Whose program asks, where that can be told: on this machine's own loopback, where a login is good for those alone. What
+/// Nexus runs itself is turned away, with whatever cookie: the agent does not answer its own requests, and nobody types a
+/// password into a browser that the agent started.
+async fn held(connection: &Connection, site: &Site) -> Result<String, Response> {
+    if site.place != Place::Loopback {
+        return Ok(String::new());
+    }
+    let holder = connection.holder().await;
+    if let Some(why) = holder.ours {
+        tracing::warn!(target: "audit", event = "refused", what = "page", why);
+        let text = format!(
+            "This page is for you, and the connection comes from what Nexus runs itself: {why}. Open the page in a browser \
+             that you started, and not the agent."
+        );
+        return Err(pages::message(StatusCode::FORBIDDEN, "Not for the agent", &text));
+    }
+    Ok(holder.user.map_or_else(String::new, |user| format!("user {user}")))
+}
+
 fn site(parts: &Parts) -> Result<Site, StatusCode> {
     let site = parts.extensions.get::<Site>();
     site.cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -103,19 +125,20 @@ impl FromRequestParts<WebState> for MaybeLogin {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
         let site = site(parts).map_err(IntoResponse::into_response)?;
+        let Some(connection) = parts.extensions.get::<Connection>() else {
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let peer = connection.client_address(&parts.headers);
         let place = site.place.to_string();
         let login = match Cookie::Login.read(&parts.headers, &site) {
             Some(token) if !token.is_empty() => state
                 .services
                 .auth
-                .lookup(&place, &token)
+                .lookup(&place, &held(connection, &site).await?, &token)
                 .await
                 .map_err(|error| pages::failure(&error))?,
             _ => None,
         };
-        let connection = parts.extensions.get::<Connection>();
-        let peer = connection.map(|connection| connection.client_address(&parts.headers));
-        let peer = peer.ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
         Ok(Self { login, site, peer })
     }
 }
@@ -227,6 +250,7 @@ impl FromRequestParts<WebState> for Guest {
             origin: site.origin.clone(),
             address: connection.client_address(&parts.headers),
             place: site.place.to_string(),
+            holder: held(connection, &site).await?,
             browser,
             device: Cookie::Device.read(&parts.headers, &site),
             agent: parts
@@ -371,12 +395,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(
             COOKIE,
-            "a=b; nexus-local=plain; nexus-tunnel-a=one; __Host-nexus=tls"
+            "a=b; nexus-local=old; nexus-local-7861=other; nexus-local-7860=plain; nexus-tunnel-a=one; __Host-nexus=tls"
                 .parse()
                 .unwrap(),
         );
         let site = |secure, place| Site {
-            origin: String::new(),
+            origin: "http://127.0.0.1:7860".to_owned(),
             secure,
             loopback: false,
             place,

@@ -2,6 +2,7 @@
 //! names, its own way to know the client's address and its own cookies; "came through this tunnel" is a fact of
 //! the socket, never of a header.
 
+use crate::process::holder::{self, Holder};
 use crate::services::tunnel::{Leaving, Proof};
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 /// A listener and its rules.
@@ -50,6 +51,9 @@ pub struct Connection {
     pub closing: CancellationToken,
     /// Bytes that the system has taken for the client so far.
     taken: Arc<AtomicU64>,
+    /// The listener's port; none: this connection is not by TCP.
+    port: Option<u16>,
+    holder: Arc<OnceCell<Holder>>,
 }
 
 /// A connection's stream, which counts what is taken of it.
@@ -186,7 +190,28 @@ impl Connection {
             peer,
             closing,
             taken: Arc::default(),
+            port: None,
+            holder: Arc::default(),
         }
+    }
+
+    /// By TCP, to this port of this machine.
+    pub(super) fn at_port(mut self, port: Option<u16>) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Who holds the other end, of a connection from this machine; asked once.
+    pub(super) async fn holder(&self) -> Holder {
+        let Some(port) = self.port.filter(|_| self.peer.ip().to_canonical().is_loopback()) else {
+            return Holder::default();
+        };
+        let peer = self.peer;
+        let look = || async move {
+            let found = tokio::task::spawn_blocking(move || holder::of(peer, port)).await;
+            found.unwrap_or_default()
+        };
+        self.holder.get_or_init(look).await.clone()
     }
 
     /// The stream that this connection is, counted.

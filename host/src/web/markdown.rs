@@ -140,6 +140,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_rendered_texts_has_an_end() {
+        let renderer = Renderer::default();
+        for n in 0..100 {
+            let html = renderer.html(&format!("{n} {}", "x".repeat(200_000))).unwrap();
+            assert!(html.len() > 200_000);
+            let cache = renderer.cache();
+            let held: usize = cache.html.values().map(|html| html.len()).sum();
+            assert_eq!(held, cache.bytes);
+            assert!(held <= limits::MARKDOWN_CACHE, "{held}");
+        }
+    }
+
+    #[test]
+    fn a_formula_and_a_bare_address_have_an_end() {
+        let html = |text: String| render(&text).unwrap();
+        // Within a formula an asterisk is one.
+        let formula = |length: usize| html(format!("$x*a*{}$", "x".repeat(length)));
+        assert!(!formula(100).contains("<em>") && formula(limits::MARKDOWN_FORMULA + 1).contains("<em>"));
+        let linked = |length: usize| html(format!("https://example.org/{}", "x".repeat(length)));
+        assert!(linked(100).contains("<a "));
+        let longest = linked(limits::MARKDOWN_ADDRESS * 4);
+        let address = longest.split("href=\"").nth(1).and_then(|rest| rest.split('"').next());
+        assert!(
+            address.is_none_or(|address| address.len() <= limits::MARKDOWN_ADDRESS),
+            "{}",
+            longest.len()
+        );
+    }
+
+    #[test]
     fn ordinary_markdown_becomes_html() {
         let html = render(
             "# Title\n\nSome **bold** `code`.\n\n- [x] done\n\n| a |\n|---|\n| b |\n\n```rust\nfn f<T>() {}\n```",

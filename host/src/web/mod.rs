@@ -129,7 +129,7 @@ pub fn router(state: WebState) -> Router {
         .fallback(pages::not_found)
         .merge(api::with_login(&state))
         .merge(assets)
-        .layer(axum::extract::DefaultBodyLimit::max(identity::FORM_BYTES))
+        .layer(axum::extract::DefaultBodyLimit::max(crate::limits::FORM_BYTES))
         .layer(axum::middleware::from_fn(guard::guard))
         .with_state(state)
 }

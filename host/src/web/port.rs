@@ -55,6 +55,8 @@ pub struct Visitor {
     pub address: IpAddr,
     /// Where it came in; a login that is made is good there alone.
     pub place: String,
+    /// Whose program it is, where that is known: a login that is made is good for those alone.
+    pub holder: String,
     /// Random, in a cookie of this browser: what a login step is bound to.
     pub browser: String,
     /// The value of the known-device cookie, not checked yet.
@@ -165,7 +167,7 @@ pub trait AuthApi: Send + Sync + 'static {
     fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome>;
     /// The login that a cookie's token belongs to, where it was made at this place. Also keeps it from ending for lack of
     /// use.
-    fn lookup<'a>(&'a self, place: &'a str, token: &'a str) -> Reply<'a, Option<Login>>;
+    fn lookup<'a>(&'a self, place: &'a str, holder: &'a str, token: &'a str) -> Reply<'a, Option<Login>>;
     /// Whether a credential was shown with this login a short while ago: for what an open session alone must not do.
     fn fresh<'a>(&'a self, login: &'a Login) -> Reply<'a, bool>;
     fn logout<'a>(&'a self, login: &'a Login) -> Reply<'a, ()>;

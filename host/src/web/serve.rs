@@ -5,7 +5,7 @@
 
 use super::slots::{FromClient, Patient, Pulse, Slots};
 use super::{Connection, Ingress, WebState, router};
-use crate::limits::{CONNECTIONS, HTTP_READ};
+use crate::limits::{CONNECTIONS, HTTP_HEAD_BYTES, HTTP_HEAD_FIELDS, HTTP_READ};
 use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use hyper::body::Incoming;
@@ -22,8 +22,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-const HEADER_BYTES: usize = 32 * 1024;
-const HEADERS: usize = 64;
 /// For requests that run when the listener shuts down.
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptor left), before the next.
@@ -40,8 +38,9 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
 /// The same, for an `app` that is more than the page.
 pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Router, shutdown: CancellationToken) {
     let ingress = Arc::new(ingress);
+    let port = listener.local_addr().map(|address| address.port()).ok();
     let each = |stream: Patient<TcpStream>, peer| {
-        let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token());
+        let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token()).at_port(port);
         one(stream, connection, app.clone())
     };
     accept(listener, CONNECTIONS, &shutdown, each).await;
@@ -120,7 +119,7 @@ pub(super) async fn one(
             answer
         }
     });
-    converse(stream, service, HEADER_BYTES, closing).await;
+    converse(stream, service, HTTP_HEAD_BYTES, closing).await;
 }
 
 /// HTTP over one connection, to its end; when `closing` is cancelled, to the end of the request that runs.
@@ -141,7 +140,7 @@ pub(super) async fn converse<S, B>(
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_READ)
         .max_buf_size(header_bytes)
-        .max_headers(HEADERS)
+        .max_headers(HTTP_HEAD_FIELDS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut served = std::pin::pin!(served);

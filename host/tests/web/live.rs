@@ -13,16 +13,16 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
-type Stream = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+pub(crate) type Stream = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
 
-struct Live {
-    fakes: Fakes,
-    address: SocketAddr,
+pub(crate) struct Live {
+    pub(crate) fakes: Fakes,
+    pub(crate) address: SocketAddr,
     shutdown: CancellationToken,
 }
 
 impl Live {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let fakes = Fakes::new(true, None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -35,7 +35,10 @@ impl Live {
             shutdown,
         }
     }
-    async fn connect(&self, cookie: &str) -> Result<Stream, Error> {
+    pub(crate) fn cookie(&self, token: &str) -> String {
+        format!("nexus-local-{}={token}", self.address.port())
+    }
+    pub(crate) async fn connect(&self, cookie: &str) -> Result<Stream, Error> {
         let mut request = format!("ws://{}/live", self.address).into_client_request().unwrap();
         request
             .headers_mut()
@@ -44,9 +47,9 @@ impl Live {
         let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
         Ok(tokio_tungstenite::client_async(request, stream).await?.0)
     }
-    async fn hello(&self, session: Option<&str>, from: Option<u64>) -> (Stream, nexus::web::port::Login) {
+    pub(crate) async fn hello(&self, session: Option<&str>, from: Option<u64>) -> (Stream, nexus::web::port::Login) {
         let (new, login) = self.fakes.auth.login();
-        let mut socket = self.connect(&format!("nexus-local={}", new.token)).await.unwrap();
+        let mut socket = self.connect(&self.cookie(&new.token)).await.unwrap();
         let session = session.map(str::to_owned);
         send(
             &mut socket,
@@ -62,14 +65,14 @@ impl Live {
     }
 }
 
-async fn send(socket: &mut Stream, frame: &Client) {
+pub(crate) async fn send(socket: &mut Stream, frame: &Client) {
     socket
         .send(Message::text(serde_json::to_string(frame).unwrap()))
         .await
         .unwrap();
 }
 
-async fn next(socket: &mut Stream) -> Result<Server, u16> {
+pub(crate) async fn next(socket: &mut Stream) -> Result<Server, u16> {
     loop {
         let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
             .await
@@ -84,7 +87,7 @@ async fn next(socket: &mut Stream) -> Result<Server, u16> {
 }
 
 /// The next frame that is not about the list or the backend.
-async fn chat(socket: &mut Stream) -> Server {
+pub(crate) async fn chat(socket: &mut Stream) -> Server {
     loop {
         match next(socket).await.unwrap() {
             Server::List { .. } | Server::Backend { .. } | Server::Welcome { .. } => {}
@@ -272,14 +275,14 @@ async fn a_revoked_login_closes_its_sockets_at_once_and_no_others() {
 #[tokio::test]
 async fn strangers_and_nonsense_are_turned_away() {
     let live = Live::start().await;
-    let Err(Error::Http(answer)) = live.connect("nexus-local=wrong").await else {
+    let Err(Error::Http(answer)) = live.connect(&live.cookie("wrong")).await else {
         panic!("no login, no socket")
     };
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     for nonsense in ["{}", "x", r#"{"type":"ping"}"#, r#"{"type":"hello","protocol":9}"#] {
         // Before the first frame was read nothing is known of the page.
         let (new, _) = live.fakes.auth.login();
-        let mut socket = live.connect(&format!("nexus-local={}", new.token)).await.unwrap();
+        let mut socket = live.connect(&live.cookie(&new.token)).await.unwrap();
         socket.send(Message::text(nonsense)).await.unwrap();
         assert_eq!(next(&mut socket).await, Err(close::PROTOCOL), "{nonsense}");
     }
@@ -453,7 +456,10 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
     let mut request = format!("ws://{slow}/live").into_client_request().unwrap();
     let headers = request.headers_mut();
     headers.insert("origin", format!("http://{slow}").parse().unwrap());
-    headers.insert("cookie", format!("nexus-local={}", new.token).parse().unwrap());
+    headers.insert(
+        "cookie",
+        format!("nexus-local-{}={}", slow.port(), new.token).parse().unwrap(),
+    );
     let stream = tokio::net::TcpStream::connect(slow).await.unwrap();
     let mut socket = tokio_tungstenite::client_async(request, stream).await.unwrap().0;
     let begin = std::time::Instant::now();

@@ -1,6 +1,7 @@
 //! The router and the live socket against services that pretend.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod bounds;
 #[path = "../../examples/web_preview/fake.rs"]
 mod fake;
 mod live;
@@ -128,7 +129,7 @@ impl Web {
     }
     fn cookie(&self) -> (String, nexus::web::port::Login) {
         let (new, login) = self.fakes.auth.login();
-        (format!("nexus-local={}", new.token), login)
+        (format!("nexus-local-7860={}", new.token), login)
     }
 }
 
@@ -239,7 +240,7 @@ async fn a_form_without_its_token_does_nothing() {
 #[tokio::test]
 async fn nobody_gets_in_without_a_login() {
     let web = Web::new(true, local());
-    for cookie in ["", "nexus-local=wrong", "nexus-local=", "__Host-nexus=x"] {
+    for cookie in ["", "nexus-local-7860=wrong", "nexus-local-7860=", "__Host-nexus=x"] {
         assert_eq!(web.get("/", cookie).await.location(), "/login");
         assert_eq!(web.get("/s/ses_1", cookie).await.location(), "/login?next=/s/ses_1");
         assert_eq!(web.get("/status", cookie).await.location(), "/login?next=/status");
@@ -265,7 +266,7 @@ async fn set_up_and_log_in_with_cookies_that_stay_here() {
     let stranger = web
         .post(
             "/setup",
-            "nexus-local-browser=another-browser-1",
+            "nexus-local-7860-browser=another-browser-1",
             form(TOKEN, "long+enough+pw"),
         )
         .await;
@@ -287,7 +288,7 @@ async fn set_up_and_log_in_with_cookies_that_stay_here() {
             "{cookie}"
         );
         assert!(
-            cookie.starts_with("nexus-local") && !cookie.contains("Secure"),
+            cookie.starts_with("nexus-local-7860") && !cookie.contains("Secure"),
             "{cookie}"
         );
     }
@@ -401,6 +402,8 @@ async fn assets_are_kept_for_ever_and_named_by_their_content() {
         ("nexus.js", 1),
         ("live.js", 0),
         ("chat.js", 0),
+        ("outbox.js", 0),
+        ("side.js", 0),
         ("asks.js", 0),
         ("dom.js", 1),
     ] {

@@ -148,3 +148,59 @@ async fn a_tunnel_with_tls_is_kept_to_it() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
+    let web = Web::new(true, local());
+    for n in 0..nexus::limits::LIST_SHOWN + 50 {
+        web.fakes.chat.add(&format!("ses_{n}"), "many");
+    }
+    let (cookie, _) = web.cookie();
+    let listed = |text: &str| text.matches("href=\"/s/").count();
+    assert_eq!(listed(&web.get("/", &cookie).await.text), nexus::limits::LIST_SHOWN);
+    // The oldest is the last.
+    let open = web.get("/s/ses_0", &cookie).await.text;
+    assert_eq!(listed(&open), nexus::limits::LIST_SHOWN + 1);
+}
+
+#[tokio::test]
+async fn what_is_sent_to_the_api_has_an_end() {
+    let web = Web::new(true, local());
+    web.fakes.chat.add("ses_1", "one");
+    let (cookie, _) = web.cookie();
+    let post = |text: String| {
+        let request = Request::post("/api/v1/sessions/ses_1/prompts")
+            .header("host", HOST)
+            .header("origin", SITE)
+            .header("cookie", &cookie)
+            .header("content-type", "application/json");
+        web.send(request.body(Body::from(format!(r#"{{"text":"{text}"}}"#))).unwrap())
+    };
+    let refused = post("x".repeat(nexus::limits::API_BODY_BYTES)).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", refused.text);
+    assert_ne!(post("x".to_owned()).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn the_metrics_take_no_long_header() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = WebState::new(Fakes::new(true, None).services(), Arc::new(SystemClock));
+    tokio::spawn(nexus::web::metrics::serve(listener, state, Default::default()));
+    for (length, status) in [
+        (10, "HTTP/1.1 200 "),
+        (nexus::limits::METRICS_HEADER_BYTES, "HTTP/1.1 431 "),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\nConnection: close\r\n\r\n",
+            "x".repeat(length)
+        );
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(status), "{answer}");
+    }
+}

@@ -4,6 +4,7 @@
 mod loads;
 mod machine;
 mod plugins;
+mod slowed;
 
 pub(super) use loads::unloadable;
 
@@ -83,6 +84,9 @@ pub(super) fn run(args: &DoctorArgs, place: &Where) -> anyhow::Result<ExitCode> 
     if let Some(config) = config {
         let holder = lock::holder(&config.data_dir);
         machine::look(&config, holder.as_ref(), &mut findings);
+        if holder.is_some() {
+            slowed::look(&config, &mut findings);
+        }
         plugins::look(config, &mut findings);
     }
     let ok = findings.iter().all(|f| f.level != Level::Fail);

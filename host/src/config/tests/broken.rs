@@ -1,7 +1,7 @@
-//! What lies outside the file.
+//! What lies outside the file, and what is too much.
 
-use super::read;
-use crate::config::with_file;
+use super::{fs, load, machine, no_env, read, said};
+use crate::config::{Overrides, with_file};
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
@@ -72,4 +72,39 @@ fn lines_to_paste_say_into_which_file() {
         with_file("run: nexus setup [NAME]", Some(&file)),
         "run: nexus setup [NAME]"
     );
+}
+
+#[test]
+fn what_a_limit_may_say_has_an_end() {
+    for (key, most) in [
+        ("streams", 10_000),
+        ("processes", 1_000),
+        ("cpu_share", 400),
+        ("log_lines", 100_000),
+    ] {
+        let with = |value: u32| format!("[plugin.tunnel-bore.limits]\n{key} = {value}");
+        assert!(!said(&with(most)).contains(key), "{}", said(&with(most)));
+        let refused = said(&with(most + 1));
+        assert!(
+            refused.contains(key) && refused.contains(&most.to_string()),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn the_file_and_a_secret_have_an_end() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n.toml");
+    fs::write(&path, "#".repeat(2 << 20)).unwrap();
+    let refused = load(Some(&path), &Overrides::default(), &machine(&no_env)).unwrap_err();
+    assert!(refused.to_string().contains("more than 1048576 bytes"), "{refused}");
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "s".repeat(70_000)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let said = said(&format!(
+        "[plugin.tunnel-bore.secrets]\nsecret = {{ file = {secret:?} }}"
+    ));
+    assert!(said.contains("more than 65536 bytes") && said.len() < 2_000, "{said}");
 }

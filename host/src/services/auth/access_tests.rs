@@ -145,12 +145,17 @@ async fn every_login_device_and_account_is_listed_and_can_be_ended() {
     auth.end(&mine.login, &here, &End::Login(guest.login.id.clone()))
         .await
         .unwrap();
-    assert!(auth.authenticate("loopback", &guest.token).await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", "", &guest.token).await.unwrap().is_none());
     // A device takes its logins along.
     auth.end(&mine.login, &here, &End::Device(phone.login.device.clone()))
         .await
         .unwrap();
-    assert!(auth.authenticate("tunnel main", &phone.token).await.unwrap().is_none());
+    assert!(
+        auth.authenticate("tunnel main", "", &phone.token)
+            .await
+            .unwrap()
+            .is_none()
+    );
     auth.end(&mine.login, &here, &End::Account("guest".into()))
         .await
         .unwrap();

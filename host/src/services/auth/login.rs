@@ -20,6 +20,8 @@ pub struct Client {
     pub agent: String,
     /// Where it came in: the login that it makes is good there alone.
     pub place: String,
+    /// Whose program it is, empty where that is not known: the login is good for those alone.
+    pub holder: String,
 }
 
 /// What to show next. `state` comes back with the answer.

@@ -35,13 +35,19 @@ impl std::fmt::Debug for NewLogin {
     }
 }
 
-/// What the store knows of a token: with the place where it was made, so that it is worth nothing at another.
-fn key(place: &str, token: &str) -> [u8; 32] {
+/// What the store knows of a token: with the place where it was made and whose program made it, so that it is worth nothing
+/// at another, or for others.
+fn key(place: &str, holder: &str, token: &str) -> [u8; 32] {
     let length = u64::try_from(place.len()).unwrap_or(u64::MAX);
-    let digest = Sha256::new()
+    let mut digest = Sha256::new()
         .chain_update(length.to_le_bytes())
         .chain_update(place)
         .chain_update(token);
+    if !holder.is_empty() {
+        // No token has a zero byte, so this is never taken for the end of one.
+        digest.update(b"\0");
+        digest.update(holder);
+    }
     digest.finalize().into()
 }
 
@@ -66,17 +72,18 @@ impl AuthService {
             place: client.place.clone(),
             device: id,
         };
-        let key = key(&client.place, &token);
+        let key = key(&client.place, &client.holder, &token);
         self.store.add_login(key, login.clone()).await?;
         Ok(NewLogin { token, device, login })
     }
 
-    /// Whose session the cookie's token is; none: nobody's any more, or of another place. Counts as a use.
+    /// Whose session the cookie's token is; none: nobody's any more, of another place, or of others' programs. Counts as a
+    /// use.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`]: nobody may be let in.
-    pub async fn authenticate(&self, place: &str, token: &str) -> Result<Option<Login>, AuthError> {
-        let Some(login) = self.store.login(key(place, token)).await? else {
+    pub async fn authenticate(&self, place: &str, holder: &str, token: &str) -> Result<Option<Login>, AuthError> {
+        let Some(login) = self.store.login(key(place, holder, token)).await? else {
             return Ok(None);
         };
         if self.expired(&login) {

@@ -25,6 +25,7 @@ pub(super) fn client(browser: &str, device: Option<&str>) -> Client {
         peer: "192.0.2.7".into(),
         agent: "test".into(),
         place: "loopback".to_owned(),
+        holder: String::new(),
     }
 }
 
@@ -309,32 +310,32 @@ async fn sessions_expire_idle_and_absolutely() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, clock, fake, login) = owner(dir.path()).await;
     let day = 24 * 60 * MINUTE;
-    assert!(auth.authenticate("loopback", "guess").await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", "", "guess").await.unwrap().is_none());
     assert!(auth.is_fresh(&login.login, 5 * MINUTE));
     clock.advance(5 * MINUTE);
     assert!(!auth.is_fresh(&login.login, 5 * MINUTE));
     for _ in 0..8 {
         clock.advance(11 * day);
         assert!(
-            auth.authenticate("loopback", &login.token).await.unwrap().is_some(),
+            auth.authenticate("loopback", "", &login.token).await.unwrap().is_some(),
             "used every 11 days"
         );
     }
     clock.advance(3 * day);
     assert!(
-        auth.authenticate("loopback", &login.token).await.unwrap().is_none(),
+        auth.authenticate("loopback", "", &login.token).await.unwrap().is_none(),
         "90 days"
     );
     let login = attempt(&auth, "owner", "right one", &client("b", None)).await.unwrap();
     drop(auth);
     let auth = reopen(dir.path(), fake, &clock).await;
     assert!(
-        auth.authenticate("loopback", &login.token).await.unwrap().is_some(),
+        auth.authenticate("loopback", "", &login.token).await.unwrap().is_some(),
         "survives a restart"
     );
     clock.advance(14 * day);
     assert!(
-        auth.authenticate("loopback", &login.token).await.unwrap().is_none(),
+        auth.authenticate("loopback", "", &login.token).await.unwrap().is_none(),
         "14 days without use"
     );
 }
@@ -350,12 +351,17 @@ async fn revoking_closes_what_is_open() {
         auth.logout(&second.login).await
     });
     assert_eq!((closed, done), ((), Ok(())));
-    assert!(auth.authenticate("loopback", &second.token).await.unwrap().is_none());
+    assert!(
+        auth.authenticate("loopback", "", &second.token)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let ((), done) = tokio::join!(auth.revoked(&third.login.id), async {
         auth.revoke(&first.login, Which::AllBut(first.login.id.clone())).await
     });
     done.unwrap();
-    assert!(auth.authenticate("loopback", &first.token).await.unwrap().is_some());
+    assert!(auth.authenticate("loopback", "", &first.token).await.unwrap().is_some());
     auth.revoked(&third.login.id).await; // who asks late is told too
 }
 
@@ -378,10 +384,31 @@ async fn a_login_is_good_where_it_was_made_and_nowhere_else() {
         (&tunnel.token, "loopback", false),
     ] {
         assert_eq!(
-            auth.authenticate(place, token).await.unwrap().is_some(),
+            auth.authenticate(place, "", token).await.unwrap().is_some(),
             good,
             "{place:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_good_for_the_programs_of_whoever_made_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, _, _, unknown) = owner(dir.path()).await;
+    let mine = Client {
+        holder: "user 1000".into(),
+        ..client("b", None)
+    };
+    let mine = attempt(&auth, "owner", "right one", &mine).await.unwrap();
+    for (token, holder, good) in [
+        (&mine.token, "user 1000", true),
+        (&mine.token, "user 1001", false),
+        (&mine.token, "", false),
+        (&unknown.token, "", true),
+        (&unknown.token, "user 1000", false),
+    ] {
+        let login = auth.authenticate("loopback", holder, token).await.unwrap();
+        assert_eq!(login.is_some(), good, "{holder:?}");
     }
 }
 
@@ -394,7 +421,7 @@ async fn another_process_ends_logins_too() {
         .reset_password("owner", input(&[("password", "another one")]))
         .await
         .unwrap();
-    assert!(auth.authenticate("loopback", &login.token).await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", "", &login.token).await.unwrap().is_none());
     assert_eq!(
         attempt(&auth, "owner", "right one", &client("b", None))
             .await
@@ -423,8 +450,13 @@ async fn changing_the_password_ends_the_other_logins() {
     auth.change_password(&first.login, change("right one"), &who)
         .await
         .unwrap();
-    assert!(auth.authenticate("loopback", &first.token).await.unwrap().is_some());
-    assert!(auth.authenticate("loopback", &second.token).await.unwrap().is_none());
+    assert!(auth.authenticate("loopback", "", &first.token).await.unwrap().is_some());
+    assert!(
+        auth.authenticate("loopback", "", &second.token)
+            .await
+            .unwrap()
+            .is_none()
+    );
     attempt(&auth, "owner", "another one", &who).await.unwrap();
     for _ in 0..5 {
         auth.change_password(&first.login, change("wrong"), &who)

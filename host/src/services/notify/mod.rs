@@ -193,4 +193,27 @@ mod tests {
         notifier.tell(notice(Kind::TunnelUrl, "again"));
         assert_eq!(never.recv().await.unwrap().1, "again");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_that_nobody_takes_are_not_kept_without_an_end() {
+        struct Stuck;
+        impl Way for Stuck {
+            fn name(&self) -> String {
+                "one that never answers".into()
+            }
+            fn again(&self) -> u32 {
+                0
+            }
+            fn tell<'a>(&'a self, _: &'a Notice) -> BoxFuture<'a, Result<(), String>> {
+                Box::pin(std::future::pending())
+            }
+        }
+        let notifier = Notifier::start(BTreeSet::from(Kind::ALL), vec![Arc::new(Stuck)]);
+        for _ in 0..1_000 {
+            // Returns at once, whatever became of it.
+            notifier.tell(notice(Kind::TunnelUrl, "x"));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(notifier.to.max_capacity(), limits::NOTIFY_QUEUE);
+    }
 }

@@ -5,8 +5,10 @@ import { Dock, permission } from './asks.js';
 import { $, el, setHtml, spoken, store, uuid } from './dom.js';
 import { draw, drawText, isSeen, noteOf, shell, until } from './draw.js';
 import { careful, press } from './guard.js';
-import { Live } from './live.js';
-import { isLocal, kept, trouble, unanswered, waitingLine, waits, wellFormed } from './prompts.js';
+import { Live, link } from './live.js';
+import { Outbox } from './outbox.js';
+import { isLocal, trouble, unanswered, waitingLine, waits, wellFormed } from './prompts.js';
+import { drawer, drawList, title } from './side.js';
 
 export function start() {
   const app = document.querySelector('.app');
@@ -21,7 +23,6 @@ export function start() {
   // What the host's clock says more than this one; whether an answer ended while nobody looked at the tab.
   let skew = 0, finished = false;
   const ofNode = new WeakMap(), messages = new Map(), parts = new Map(), requests = new Map();
-  let pending = [];
   // The backend's phase, and whether a first message waits for it to be up.
   let phase = null, eager = false;
   // The plugin that runs, and the one this chat is of.
@@ -47,7 +48,6 @@ export function start() {
     return size > longest ? `This message has ${Math.ceil(size / 1024)} KiB; at most ${longest / 1024} can be sent.` : null;
   };
   const key = (name) => `${name}:${session || 'new'}`;
-  const title = (text) => text || 'Untitled chat';
 
   let stick = true;
   scroll.addEventListener('scroll', () => {
@@ -113,7 +113,7 @@ export function start() {
     drawFoot(message);
     drawNode(message);
     // The host shows a prompt before the backend has taken it, and takes it back where it is refused.
-    if (data.role === 'user' && !isLocal(data)) settleBubble(data.client_id);
+    if (data.role === 'user' && !isLocal(data)) outbox.settle(data.client_id);
     drawTail();
   }
 
@@ -281,7 +281,7 @@ export function start() {
       tail.append(el('div', { className: 'alert warn' }, el('p', { textContent: turn.message }), el('p', {}, spinner(), when)));
     }
     const newest = lastMessage();
-    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && pending.every(isShown);
+    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && outbox.items.every(isShown);
     if (error !== null) {
       tail.append(trouble(error));
       if (open) tail.append(el('div', { className: 'row' }, again(newest)));
@@ -308,11 +308,8 @@ export function start() {
       tail.append(el('div', { className: 'alert warn' },
         el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), ...(go ? [go] : [])));
     }
-    for (const item of pending) {
-      item.node ??= bubble(item);
-      if (isShown(item)) item.node.remove(); else tail.append(item.node);
-    }
-    const empty = !messages.size && !pending.length && !busy;
+    outbox.draw(tail);
+    const empty = !messages.size && !outbox.items.length && !busy;
     log.classList.toggle('blank', empty);
     if (empty && session && last === null) tail.append(el('p', { className: 'working' }, spinner(), 'Loading the conversation'));
     if (empty && (!session || last !== null)) {
@@ -340,79 +337,19 @@ export function start() {
 
   // ---- prompts: kept until the backend has them --------------------------------------------------------------
 
-  function bubble(item) {
-    item.line = el('p', { className: 'mark', textContent: item.admitted ? '' : 'Sending…' });
-    return el('article', { className: 'message user sending' }, el('h2', { className: 'vh', textContent: 'You' }),
-      el('div', { className: 'body' }, el('div', { className: 'text open', dir: 'auto', textContent: item.text })), item.line);
-  }
+  const outbox = new Outbox({
+    session: () => session, send: (frame) => live.send(frame), isShown, tell, changed: () => drawTail(),
+    restore: (text) => { if (!box.value) write(text); },
+  });
 
   function prompt(text) {
-    const item = { client_id: uuid(), text, tries: 0 };
-    pending.push(item);
-    kept.put(session, item);
     stick = true;
-    drawTail();
-    transmit(item);
+    outbox.prompt(text);
   }
 
-  // What waits is sent at once, whatever runs.
   function sendNow({ data, parts: [first] }) {
-    const item = { client_id: data.client_id, text: parts.get(first)?.data.content.text ?? '', tries: 0, now: true };
-    pending.push(item);
-    drawTail();
-    transmit(item);
+    outbox.now(data.client_id, parts.get(first)?.data.content.text ?? '');
     box.focus();
-  }
-
-  function transmit(item) {
-    const { client_id, text, consent, now } = item;
-    if (!live.send({ type: 'prompt', session, client_id, text, consent: consent ?? null, now: now ?? false })) {
-      item.line.textContent = 'Not connected. It is sent as soon as the connection is back.';
-    }
-  }
-
-  function forget(item) {
-    clearTimeout(item.timer);
-    item.node?.remove();
-    pending = pending.filter((other) => other !== item);
-    kept.drop(session, item.client_id);
-    drawTail();
-  }
-
-  // A message of the user arrived: it takes the place of its bubble.
-  function settleBubble(clientId) {
-    const item = clientId ? pending.find((one) => one.client_id === clientId) : pending.find((one) => one.admitted);
-    if (item) forget(item);
-  }
-
-  function giveBack(item, reason) {
-    forget(item);
-    // One that the host keeps stays where it is.
-    if (!item.now && !box.value) write(item.text);
-    tell(reason);
-  }
-
-  // One after the other: a text never changes under the pointer of who agrees to it.
-  const consents = [], agreeing = careful($('consent').querySelector('[value=yes]'));
-
-  function askConsent(item, frame) {
-    if (consents.push({ item, frame }) === 1) nextConsent();
-  }
-
-  function nextConsent() {
-    const dialog = $('consent'), [{ item, frame }] = consents;
-    $('consent-text').textContent = frame.text;
-    dialog.returnValue = '';
-    dialog.onclose = () => {
-      const agreed = dialog.returnValue === 'yes';
-      consents.shift();
-      if (consents.length) nextConsent();
-      if (!agreed) return giveBack(item, 'Not sent.');
-      item.consent = frame.consent;
-      transmit(item);
-    };
-    agreeing.restart();
-    dialog.showModal();
   }
 
   // ---- frames ------------------------------------------------------------------------------------------------
@@ -446,19 +383,18 @@ export function start() {
     },
   };
 
-  const byClient = (id) => pending.find((item) => item.client_id === id);
-
   const frames = {
+    ...outbox.frames,
     welcome({ now }) {
       if (now) skew = now - Date.now();
-      pending.filter((item) => !item.admitted).forEach(transmit);
+      outbox.items.filter((item) => !item.admitted).forEach((item) => outbox.transmit(item));
     },
     state(state) {
       if (state.session !== session) return;
       last = state.seq;
-      const admitted = pending.filter((item) => item.admitted);
+      const admitted = outbox.items.filter((item) => item.admitted);
       clear();
-      admitted.forEach(forget);
+      admitted.forEach((item) => outbox.forget(item));
       put(state.messages);
       setBefore(state.before);
       dock.sync(state.asks);
@@ -493,7 +429,13 @@ export function start() {
       if (frame.again) setTimeout(() => live.send({ type: 'subscribe', session, from: last }), 500);
       else ended(frame.reason);
     },
-    list: ({ sessions, more: others }) => drawList(sessions, others ?? 0),
+    list({ sessions, more: others }) {
+      drawList({ session, sessions, others: others ?? 0, more: (count) => live.send({ type: 'list', count }) });
+      const mine = sessions.find((info) => info.id === session);
+      if (mine) setTitle(mine.title);
+      owner = mine?.backend ?? null;
+      drawOwner();
+    },
     backend({ backend: now, html }) {
       const was = phase;
       phase = now.phase;
@@ -508,28 +450,6 @@ export function start() {
       const banners = $('banners');
       if (banners.dataset.was !== html) { banners.dataset.was = html; setHtml(banners, html); }
     },
-    admitted({ client_id }) {
-      const item = byClient(client_id);
-      if (!item) return;
-      if (isShown(item)) { forget(item); return tell(null); }
-      item.admitted = true;
-      item.line.textContent = '';
-      kept.drop(session, client_id);
-      if (item.now) forget(item);
-      tell(null);
-    },
-    refused({ client_id, reason }) { const item = byClient(client_id); if (item) giveBack(item, reason); },
-    deferred({ client_id, reason }) {
-      const item = byClient(client_id);
-      if (!item) return;
-      const wait = Math.min(15_000, 1000 * 2 ** item.tries++);
-      const give = el('button', { type: 'button', className: 'plain', textContent: 'Do not send' });
-      give.onclick = () => giveBack(item, 'Taken back. It may have arrived all the same.');
-      item.line.replaceChildren(`Not sent yet: ${reason} Trying again. `, give);
-      clearTimeout(item.timer);
-      item.timer = setTimeout(() => transmit(item), wait);
-    },
-    consent(frame) { const item = byClient(frame.client_id); if (item) askConsent(item, frame); },
     created: (frame) => settle(frame, frame.session),
     done: (frame) => settle(frame),
     failed(frame) {
@@ -578,34 +498,6 @@ export function start() {
     document.title = `${what}${$('title').textContent} · Nexus`;
   }
   document.addEventListener('visibilitychange', () => { if (!document.hidden) { finished = false; drawTitle(); } });
-
-  // How many lines of the list are wanted.
-  let lines = 200;
-  function drawList(sessions, others) {
-    const list = $('list'), focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
-    const line = (info) => {
-      const link = el('a', { href: '/s/' + encodeURIComponent(info.id), dir: 'auto', textContent: title(info.title) });
-      if (info.id === session) link.setAttribute('aria-current', 'page');
-      return el('li', {}, link);
-    };
-    const away = sessions.filter(({ archived }) => archived), open = list.querySelector('details')?.open ?? false;
-    list.replaceChildren(...sessions.filter(({ archived }) => !archived).map(line));
-    if (away.length) {
-      list.append(el('li', {}, el('details', { className: 'archived', open: open || away.some(({ id }) => id === session) },
-        el('summary', { textContent: `Archived (${away.length})` }), el('ul', { className: 'list' }, ...away.map(line)))));
-    }
-    if (others) {
-      const show = el('button', { type: 'button', className: 'plain', textContent: `Show older chats (${others} more)` });
-      show.onclick = () => { lines += 500; live.send({ type: 'list', count: lines }); };
-      list.append(el('li', {}, show));
-    }
-    $('list-empty').hidden = sessions.length > 0;
-    if (focused) [...list.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
-    const mine = sessions.find((info) => info.id === session);
-    if (mine) setTitle(mine.title);
-    owner = mine?.backend ?? null;
-    drawOwner();
-  }
 
   // A chat of another backend stays readable; only its own can go on with it.
   function drawOwner() {
@@ -685,55 +577,23 @@ export function start() {
     box.focus();
   });
 
-  // ---- the list on a narrow screen ---------------------------------------------------------------------------
-
-  const drawer = (open) => {
-    app.classList.toggle('side-shown', open);
-    $('side-open').setAttribute('aria-expanded', String(open));
-    (open ? $('side-close') : $('side-open')).focus();
-  };
-  $('side-open').onclick = () => drawer(true);
-  $('side-close').onclick = () => drawer(false);
-  addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape') return;
-    if (app.classList.contains('side-shown')) drawer(false);
-    if ($('menu').open) { $('menu').open = false; $('menu').querySelector('summary').focus(); }
-  });
-  $('main').addEventListener('pointerdown', () => {
-    if (app.classList.contains('side-shown')) drawer(false);
-    $('menu').open = false;
-  });
-
   // ---- go ----------------------------------------------------------------------------------------------------
 
   clear();
-  pending = session ? kept.all(session).map((item) => ({ ...item, tries: 0 })) : [];
+  drawer(app);
+  outbox.resume();
   drawTail();
   write(box.value || store.get(key('draft'), ''));
-  for (const item of pending.filter(({ text }) => tooLong(text))) giveBack(item, tooLong(item.text));
+  for (const item of outbox.items.filter(({ text }) => tooLong(text))) outbox.giveBack(item, tooLong(item.text));
   if (matchMedia('(pointer: fine)').matches) box.focus();
 
-  const link = $('link');
-  let slow = null, since = null, linked = false;
+  const told = link(say);
   const live = new Live({
     hello: () => session ? { session, from: last } : {},
     frame: (frame) => frames[frame.type]?.(frame),
     link(up, why, hint) {
-      if (up) {
-        clearTimeout(slow);
-        slow = since = null;
-        if (!link.hidden && linked) say('Connected again.');
-        linked = link.hidden = true;
-        return;
-      }
-      for (const [id, request] of requests) { requests.delete(id); request.failed?.('The connection was lost.'); }
-      const text = why ?? (navigator.onLine ? hint ?? (linked ? 'Connection lost. Reconnecting…' : 'Connecting…')
-        : 'This device is offline. What you send is kept here and sent when it is online again.');
-      const show = () => { link.hidden = false; link.textContent = text; };
-      // A short break is nobody's business.
-      clearTimeout(slow);
-      if (why || !link.hidden || !navigator.onLine) show();
-      else slow = setTimeout(show, Math.max(0, (since ??= Date.now()) + 700 - Date.now()));
+      if (!up) for (const [id, request] of requests) { requests.delete(id); request.failed?.('The connection was lost.'); }
+      told(up, why, hint);
     },
   });
 }

@@ -8,13 +8,9 @@ mod pump;
 pub(super) mod socket;
 pub(super) mod view;
 
+use crate::limits::{LIVE_SOCKETS, PROMPT_BYTES};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// Live connections of the whole host, at most.
-const MAX: usize = 256;
-/// Of one message.
-pub(super) const PROMPT_BYTES: usize = 512 * 1024;
 
 /// Whether a prompt can be sent at all. `Err`: a sentence for the person.
 pub(super) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {
@@ -44,7 +40,7 @@ pub(super) struct Connections(Arc<Semaphore>);
 
 impl Default for Connections {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX)))
+        Self(Arc::new(Semaphore::new(LIVE_SOCKETS)))
     }
 }
 
@@ -55,6 +51,21 @@ impl Connections {
 
     /// How many there are.
     pub(super) fn open(&self) -> usize {
-        MAX.saturating_sub(self.0.available_permits())
+        LIVE_SOCKETS.saturating_sub(self.0.available_permits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_sockets_than_there_are_places_are_turned_away() {
+        let connections = Connections::default();
+        let mut open: Vec<_> = (0..LIVE_SOCKETS).map_while(|_| connections.enter()).collect();
+        assert_eq!((open.len(), connections.open()), (LIVE_SOCKETS, LIVE_SOCKETS));
+        assert!(connections.enter().is_none());
+        open.pop();
+        assert!(connections.enter().is_some(), "one that is closed makes room");
     }
 }

@@ -6,7 +6,7 @@
 
 use super::protocol::{self, Server, close};
 use super::pump::{self, End};
-use crate::limits::{SOCKET_DEAD, SOCKET_PING, SOCKET_SEND};
+use crate::limits::{FRAME_BYTES, SOCKET_DEAD, SOCKET_PING, SOCKET_SEND};
 use crate::web::identity::{LoggedIn, MaybeLogin};
 use crate::web::{Connection, WebState};
 use axum::Extension;
@@ -20,8 +20,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// One frame of a client: the longest prompt, each byte of it escaped, and what is around it.
-const FRAME_BYTES: usize = 6 * super::PROMPT_BYTES + 64 * 1024;
 /// What a socket holds for reading while nothing comes: an idle one costs little more.
 const READ_BYTES: usize = 8 * 1024;
 const INPUTS: usize = 64;

@@ -3,9 +3,9 @@
 
 use super::{Backend, Frame, Install, failure, message, show};
 use crate::limits;
+use crate::limits::PROMPT_BYTES;
 use crate::web::WebState;
 use crate::web::identity::{LoggedIn, MaybeLogin, OwnerForm};
-use crate::web::live::PROMPT_BYTES;
 use crate::web::port::{ApiError, Login, Owner};
 use askama::Template;
 use axum::extract::{Path, State};

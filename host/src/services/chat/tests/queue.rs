@@ -198,3 +198,18 @@ async fn the_same_request_makes_one_chat() {
     rig.service.create(None, Some("other")).await.unwrap();
     assert!(rig.journal.writes().len() > before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn requests_for_a_new_chat_are_remembered_up_to_their_number_the_last_ones() {
+    let mut rig = rig();
+    let _feed = rig.up().await;
+    let many = limits::CREATE_REQUESTS + 1;
+    for n in 0..many {
+        rig.service.create(None, Some(&format!("r{n}"))).await.unwrap();
+    }
+    let before = rig.journal.writes().len();
+    rig.service.create(None, Some(&format!("r{}", many - 1))).await.unwrap();
+    assert_eq!(rig.journal.writes().len(), before, "the last one is known");
+    rig.service.create(None, Some("r0")).await.unwrap();
+    assert!(rig.journal.writes().len() > before, "the first one is forgotten");
+}

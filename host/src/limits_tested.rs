@@ -1,0 +1,393 @@
+//! Which test tries to go beyond which bound. [`super::tests`] sees to it that every amount of `limits.rs` is here, and that
+//! every test that is named here is there.
+
+/// (a bound, the function of its test). Times are here where somebody else could make the host wait.
+pub(super) const TESTED: &[(&str, &str)] = &[
+    // Times.
+    ("GUEST_CPU", "a_plugin_that_spins_is_ended_and_holds_nobody_up"),
+    ("CPU_WINDOW", "who_uses_a_whole_core_gets_its_share_of_it"),
+    ("PLUGIN_CALL", "a_call_that_hangs_ends_and_the_instance_lives"),
+    ("PLUGIN_CANCEL", "a_plugin_that_does_not_close_is_ended_from_outside"),
+    ("RESTART_FIRST", "pauses_double_up_to_a_limit"),
+    ("RESTART_MAX", "pauses_double_up_to_a_limit"),
+    ("RESTART_BUDGET", "the_budget_ends_and_heals"),
+    ("RESTART_WINDOW", "the_budget_ends_and_heals"),
+    ("HTTP_HEADERS", "silence_ends_a_wait_for_the_head_and_a_body"),
+    ("PROCESS_RUN", "a_run_past_its_time_is_killed_with_its_tree"),
+    ("PROCESS_STOP", "waits_of_a_stop_sequence_have_an_end_together"),
+    ("PROCESS_ORDER", "a_stop_request_that_is_never_answered_holds_nobody_up"),
+    ("PROCESS_STARTS_WINDOW", "starts_of_processes_have_a_rate"),
+    ("PROCESS_GRACE", "nothing_of_the_tree_is_left_when_stop_returns"),
+    ("SWAP_OPEN", "a_swap_to_one_that_is_stuck_for_one_reason_ends_with_it"),
+    (
+        "DEAD_CHECKS",
+        "a_connection_that_is_proved_dead_is_opened_anew_and_no_wrong_check_loops",
+    ),
+    (
+        "ORDER_STUCK",
+        "a_reason_that_stays_is_the_answer_and_the_last_line_has_the_last_one",
+    ),
+    (
+        "SETTLE",
+        "an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later",
+    ),
+    (
+        "CHAT_DRAIN",
+        "a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts",
+    ),
+    ("LOGIN_STEP", "opens_once_in_its_browser_at_its_place_in_time"),
+    ("SESSION_IDLE", "sessions_expire_idle_and_absolutely"),
+    ("SESSION_ABSOLUTE", "sessions_expire_idle_and_absolutely"),
+    (
+        "LOCKOUT_FAILURES",
+        "guesses_at_the_same_time_get_no_more_than_the_limit",
+    ),
+    ("LOCKOUT", "five_wrong_ones_lock_before_the_plugin_sees_the_sixth"),
+    (
+        "NOTIFY_AGAIN",
+        "a_way_that_fails_is_tried_again_three_times_and_holds_no_other_up",
+    ),
+    (
+        "NOTIFY_PAUSE",
+        "what_was_asked_for_comes_at_once_and_the_rest_as_one_after_the_pause",
+    ),
+    ("NOTIFY_WINDOW", "an_hour_has_an_end_and_no_kind_takes_all_of_it"),
+    ("UNANSWERED", "a_prompt_that_was_taken_and_is_not_answered_says_so"),
+    (
+        "READ_AGAIN",
+        "a_chat_that_is_opened_is_read_again_and_one_that_runs_is_not",
+    ),
+    ("HTTP_WRITE", "a_client_that_takes_nothing_loses_its_connection"),
+    ("HTTP_IDLE", "the_one_that_is_idle_the_longest_makes_room_and_no_other"),
+    (
+        "AUDIT_FOLD",
+        "the_same_again_is_counted_and_said_when_the_minute_is_over",
+    ),
+    (
+        "AUDIT_LOCK",
+        "it_is_private_and_a_lock_that_somebody_keeps_holds_no_line_up_for_long",
+    ),
+    (
+        "STORE_WRITES_WINDOW",
+        "what_is_written_over_time_has_an_end_that_can_be_raised",
+    ),
+    (
+        "ACTIVITY_WINDOW",
+        "who_reports_without_an_end_does_not_write_without_an_end",
+    ),
+    ("ACTIVITY_AGAIN", "the_same_note_again_is_one_note"),
+    // Amounts, as in limits.rs.
+    (
+        "REMOVED_SESSIONS",
+        "deleted_sessions_are_remembered_up_to_their_number_the_last_ones",
+    ),
+    ("LIVE_SESSIONS", "what_is_out_of_use_is_not_kept_up_to_date_for_ever"),
+    ("LISTED_SESSIONS", "a_list_is_cut_at_its_end"),
+    ("QUEUED_PROMPTS", "more_than_a_line_holds_is_refused"),
+    (
+        "CREATE_REQUESTS",
+        "requests_for_a_new_chat_are_remembered_up_to_their_number_the_last_ones",
+    ),
+    (
+        "HISTORY_FRAME",
+        "ten_megabytes_come_in_frames_of_a_bounded_size_newest_first_and_nothing_is_left_out",
+    ),
+    ("TOOL_SHOWN", "what_is_long_is_cut_and_says_so"),
+    ("TEXT_SHOWN", "what_is_long_is_cut_and_says_so"),
+    ("LIST_SHOWN", "a_page_shows_so_many_chats_and_the_one_that_is_open"),
+    ("PLUGIN_MEMORY", "memory_has_an_end"),
+    ("PLUGIN_STREAMS", "a_chat_that_opens_ten_thousand_of_everything"),
+    ("PLUGIN_STREAMS_MOST", "what_a_limit_may_say_has_an_end"),
+    (
+        "PLUGIN_PROCESSES",
+        "what_a_chat_abandons_counts_against_its_limit_and_ends_with_nexus",
+    ),
+    ("PLUGIN_PROCESSES_MOST", "what_a_limit_may_say_has_an_end"),
+    ("PLUGIN_CPU_SHARE", "work_without_an_end_makes_only_itself_slow"),
+    (
+        "AUTH_CPU_SHARE",
+        "who_has_used_its_share_of_cpu_waits_before_its_next_turn",
+    ),
+    ("PLUGIN_CPU_SHARE_MOST", "what_a_limit_may_say_has_an_end"),
+    ("PLUGIN_LOG_LINES", "a_flood_of_log_lines_is_cut"),
+    ("PLUGIN_LOG_LINES_MOST", "what_a_limit_may_say_has_an_end"),
+    ("PLUGIN_LINE_BYTES", "a_line_is_cut_and_cannot_forge_another"),
+    ("PLUGIN_LAST_LINES", "the_last_words_survive_a_flood"),
+    (
+        "TRACE_FRAMES",
+        "a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name",
+    ),
+    (
+        "TRACE_NAME_BYTES",
+        "a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name",
+    ),
+    ("PLUGIN_INSTANCES", "tables_instances_and_memories_have_an_end"),
+    ("PLUGIN_TABLES", "tables_instances_and_memories_have_an_end"),
+    ("PLUGIN_MEMORIES", "tables_instances_and_memories_have_an_end"),
+    ("PLUGIN_TABLE_ELEMENTS", "tables_instances_and_memories_have_an_end"),
+    (
+        "PLUGIN_HANDED_OVER",
+        "the_same_bytes_cannot_be_handed_over_again_and_again",
+    ),
+    ("CALL_QUEUE", "a_chat_whose_calls_never_return_is_started_again"),
+    ("CALLS", "a_chat_whose_calls_never_return_is_started_again"),
+    ("CALLS_HANGING", "a_plugin_that_answers_nothing_is_started_again"),
+    (
+        "AUTH_THREADS",
+        "a_flood_of_logins_elsewhere_does_not_keep_the_owner_out_nor_empty_the_audit",
+    ),
+    (
+        "AUTH_INSTANCES",
+        "a_flood_of_logins_elsewhere_does_not_keep_the_owner_out_nor_empty_the_audit",
+    ),
+    ("STREAM_BATCHES", "a_flood_is_held_back_and_can_be_stopped"),
+    ("STREAM_BATCH", "a_flood_is_held_back_and_can_be_stopped"),
+    ("TUNNEL_EVENTS", "a_tunnel_that_floods_with_events_and_can_be_stopped"),
+    ("CHAT_EVENTS", "a_flood_is_held_back_and_can_be_stopped"),
+    (
+        "CHAT_EVENT_LARGE",
+        "an_answer_that_grows_without_an_end_is_given_up_and_can_be_stopped",
+    ),
+    ("ID_BYTES", "an_event_needs_proper_ids"),
+    (
+        "TITLE_BYTES",
+        "each_text_is_made_safe_as_what_it_is_and_stays_within_its_place",
+    ),
+    ("URL_BYTES", "lists_and_texts_of_a_plugin_have_ends"),
+    ("SENTENCE_BYTES", "lists_and_texts_of_a_plugin_have_ends"),
+    ("PART_BYTES", "lists_and_texts_of_a_plugin_have_ends"),
+    ("LIST_ENTRIES", "lists_and_texts_of_a_plugin_have_ends"),
+    ("OPEN_SESSIONS", "what_a_connection_opens_with_has_an_end"),
+    ("LOGIN_STATE_BYTES", "a_login_that_says_too_much_fails"),
+    ("ASK_DETAIL", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
+    ("ASK_CHANGE", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
+    ("ASK_QUESTIONS", "questions_come_typed_and_within_bounds"),
+    ("ASK_CHOICES", "questions_come_typed_and_within_bounds"),
+    ("ANSWER_WORDS", "an_answer_has_bounds"),
+    ("STORE_KEY_BYTES", "a_key_and_a_value_have_an_end"),
+    ("STORE_VALUE_BYTES", "a_key_and_a_value_have_an_end"),
+    ("STORE_KEYS_LISTED", "no_list_of_keys_is_longer_than_a_list_may_be"),
+    ("STORE_KEYS", "the_number_of_keys_has_an_end"),
+    (
+        "STORE_WRITES",
+        "a_value_that_is_written_again_and_again_does_not_fill_the_disk",
+    ),
+    (
+        "STORE_WRITE_COST",
+        "what_is_written_over_time_has_an_end_that_can_be_raised",
+    ),
+    ("GENERATED_SECRETS", "a_generated_secret_stays_and_is_the_plugins_own"),
+    (
+        "HTTP_HEADER_COUNT",
+        "the_headers_of_a_request_have_an_end_with_the_secrets_in_them",
+    ),
+    (
+        "HTTP_HEADER_BYTES",
+        "the_headers_of_a_request_have_an_end_with_the_secrets_in_them",
+    ),
+    (
+        "HTTP_BODY_CHUNKS",
+        "a_body_that_nobody_takes_is_held_back_at_its_sender",
+    ),
+    (
+        "PROBE_ANSWER_BYTES",
+        "an_answer_without_an_end_is_read_no_further_than_its_bound",
+    ),
+    (
+        "PROCESS_NAME_BYTES",
+        "too_much_is_refused_before_anything_is_made_or_stopped_for_it",
+    ),
+    ("PROCESS_PORTS", "each_amount_has_an_end"),
+    ("PROCESS_FILES", "each_amount_has_an_end"),
+    ("PROCESS_FILES_BYTES", "each_size_has_an_end"),
+    ("PROCESS_ARGS", "each_amount_has_an_end"),
+    ("PROCESS_ENV", "each_amount_has_an_end"),
+    ("PROCESS_ARGS_BYTES", "each_size_has_an_end"),
+    ("PROCESS_WORD_BYTES", "each_size_has_an_end"),
+    ("PROCESS_STOP_STEPS", "each_amount_has_an_end"),
+    ("PROCESS_STOP_BYTES", "each_size_has_an_end"),
+    ("PATH_BYTES", "each_size_has_an_end"),
+    (
+        "PROCESS_ENDED",
+        "names_whose_process_has_ended_are_forgotten_the_oldest_first",
+    ),
+    ("PROCESS_STARTS", "starts_of_processes_have_a_rate"),
+    ("PROCESS_LINES", "long_lines_are_kept_up_to_their_bytes"),
+    ("PROCESS_LINES_BYTES", "long_lines_are_kept_up_to_their_bytes"),
+    ("PROCESS_LINE_BYTES", "long_lines_are_kept_up_to_their_bytes"),
+    ("PROCESS_CHUNK", "a_pipe_is_read_in_chunks_that_wait_for_their_reader"),
+    (
+        "PROCESS_RUN_OUTPUT",
+        "what_is_kept_of_a_run_has_an_end_and_all_of_it_is_read",
+    ),
+    ("CONFIG_BYTES", "the_file_and_a_secret_have_an_end"),
+    ("COMPONENT_BYTES", "only_a_regular_file_that_is_not_too_long_is_read"),
+    ("SECRET_BYTES", "the_file_and_a_secret_have_an_end"),
+    ("LOG_SIZE", "a_rotation_under_many_threads_loses_and_splits_no_line"),
+    (
+        "LOG_FILES",
+        "the_oldest_fall_out_and_fewer_are_kept_when_fewer_are_wanted",
+    ),
+    (
+        "LOG_SEARCHED",
+        "of_a_long_log_only_the_last_part_is_read_and_no_line_is_cut",
+    ),
+    (
+        "CODE_CACHE_FILES",
+        "files_beyond_the_bounds_are_deleted_the_oldest_first_and_none_that_is_used",
+    ),
+    (
+        "CODE_CACHE_BYTES",
+        "files_beyond_the_bounds_are_deleted_the_oldest_first_and_none_that_is_used",
+    ),
+    (
+        "BACKUP_MANIFEST_BYTES",
+        "what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched",
+    ),
+    (
+        "WAL_KEPT",
+        "a_log_that_an_earlier_life_left_long_is_cut_without_a_write",
+    ),
+    (
+        "WAL_MOST",
+        "the_log_of_a_writer_that_never_pauses_stays_below_its_bound_and_shrinks_again",
+    ),
+    (
+        "ACTIVITY_SHOWN",
+        "what_happened_is_there_after_a_restart_the_newest_first",
+    ),
+    (
+        "ACTIVITY_KEPT",
+        "what_happened_is_there_after_a_restart_the_newest_first",
+    ),
+    (
+        "ACTIVITY_CHARS",
+        "what_happened_is_there_after_a_restart_the_newest_first",
+    ),
+    (
+        "ACTIVITY_NOTES",
+        "who_reports_without_an_end_does_not_write_without_an_end",
+    ),
+    (
+        "ACTIVITY_SUBJECTS",
+        "who_reports_without_an_end_does_not_write_without_an_end",
+    ),
+    ("MARKDOWN_BYTES", "a_text_that_is_too_long_stays_text"),
+    ("MARKDOWN_CACHE", "what_is_kept_of_rendered_texts_has_an_end"),
+    ("MARKDOWN_DEPTH", "nesting_without_end_stays_text_and_costs_nothing"),
+    ("API_BODY_BYTES", "what_is_sent_to_the_api_has_an_end"),
+    ("PROBE_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
+    (
+        "METRICS_CONNECTIONS",
+        "the_one_that_is_idle_the_longest_makes_room_and_no_other",
+    ),
+    ("METRICS_HEADER_BYTES", "the_metrics_take_no_long_header"),
+    ("NOTIFY_QUEUE", "messages_that_nobody_takes_are_not_kept_without_an_end"),
+    ("NOTIFY_MOST", "an_hour_has_an_end_and_no_kind_takes_all_of_it"),
+    (
+        "NOTIFY_MOST_OF_A_KIND",
+        "an_hour_has_an_end_and_no_kind_takes_all_of_it",
+    ),
+    (
+        "LOG_WAITING_LINES",
+        "nobody_waits_for_a_terminal_that_takes_nothing_and_what_is_lost_is_counted",
+    ),
+    ("LOG_WAITING_BYTES", "long_lines_are_bounded_by_their_bytes"),
+    ("AUDIT_FILE_BYTES", "processes_append_together_and_the_size_is_bounded"),
+    ("AUDIT_FILES", "processes_append_together_and_the_size_is_bounded"),
+    (
+        "AUDIT_STRANGERS_BYTES",
+        "a_stranger_pushes_out_no_line_of_the_owners_and_is_counted",
+    ),
+    (
+        "AUDIT_STRANGERS_FILES",
+        "processes_append_together_and_the_size_is_bounded",
+    ),
+    (
+        "AUDIT_KEYS",
+        "names_and_addresses_at_random_are_bounded_at_their_place_and_hide_nothing_at_another",
+    ),
+    ("AUDIT_VALUE", "a_command_writes_at_once_and_its_refusals_are_bounded"),
+    (
+        "HASH_AT_ONCE",
+        "a_flood_at_one_place_holds_up_neither_a_known_device_nor_another_place",
+    ),
+    (
+        "HASH_KNOWN",
+        "a_flood_at_one_place_holds_up_neither_a_known_device_nor_another_place",
+    ),
+    (
+        "HASH_WAITING",
+        "networks_at_one_place_take_turns_and_the_one_with_most_gives_way",
+    ),
+    (
+        "LOGIN_STEPS_USED",
+        "what_was_used_is_bounded_and_nothing_of_it_can_be_used_again",
+    ),
+    ("CONNECTIONS", "connections_that_never_read_make_room"),
+    (
+        "CONNECTIONS_OF_A_NETWORK",
+        "no_network_takes_the_share_of_another_nor_that_of_this_machine",
+    ),
+    (
+        "CONNECTIONS_OF_THIS_MACHINE",
+        "no_network_takes_the_share_of_another_nor_that_of_this_machine",
+    ),
+    ("IMPORT_NAME", "the_name_of_an_import_has_an_end"),
+    ("ADDRESS_HEADER", "a_descriptor_is_checked"),
+    ("GROWING_PARTS", "no_more_parts_are_remembered_than_grow"),
+    ("MARKDOWN_FORMULA", "a_formula_and_a_bare_address_have_an_end"),
+    ("MARKDOWN_ADDRESS", "a_formula_and_a_bare_address_have_an_end"),
+    ("OUTPUT_BLANKS", "a_few_bytes_do_not_ask_for_much"),
+    ("OUTPUT_MOVE", "a_movement_of_the_cursor_has_an_end"),
+    ("FORM_BYTES", "what_a_session_is_called_is_only_text"),
+    ("HTTP_HEAD_BYTES", "a_head_without_an_end_is_refused"),
+    ("HTTP_HEAD_FIELDS", "a_head_without_an_end_is_refused"),
+    ("LIVE_SOCKETS", "more_sockets_than_there_are_places_are_turned_away"),
+    ("PROMPT_BYTES", "a_message_and_a_frame_have_an_end"),
+    ("FRAME_BYTES", "a_message_and_a_frame_have_an_end"),
+    ("JOURNAL_PART_BYTES", "a_part_that_grows_without_an_end_is_given_up"),
+    ("JOURNAL_HELD", "sessions_out_of_use_leave_the_memory_and_come_back"),
+    ("JOURNAL_BACKLOG", "a_reader_who_lags_behind_misses_nothing"),
+    ("AUDIT_WAITING", "a_disk_that_takes_nothing_stops_nobody"),
+    (
+        "AUDIT_REFUSALS",
+        "a_command_writes_at_once_and_its_refusals_are_bounded",
+    ),
+];
+
+/// Amounts that nobody outside can go beyond: how much of its own work the host does in one go, or shows. With the reason.
+pub(super) const OWN: &[(&str, &str)] = &[
+    (
+        "JOURNAL_CATCH_UP",
+        "how the same is told: one by one, or as the present state",
+    ),
+    (
+        "AUDIT_LOOKED_AT",
+        "how far a command looks back for what AUDIT_REFUSALS bounds",
+    ),
+    ("LINES_BATCH", "a piece of what PROCESS_LINES bounds"),
+    ("PROCESS_LINES_QUEUE", "a piece of what PROCESS_LINES bounds"),
+    ("STORE_BATCH", "jobs of the host in one transaction"),
+    ("STORE_READERS", "connections that are kept open, not that are opened"),
+    (
+        "WAL_COMMITS",
+        "how often the log is moved; its size is bounded by WAL_KEPT and WAL_MOST",
+    ),
+    (
+        "ACTIVITY_QUEUE",
+        "notes of the host, of which ACTIVITY_NOTES bounds what others cause",
+    ),
+    (
+        "STATUS_ACTIVITY",
+        "how many of the notes that ACTIVITY_SHOWN bounds are on the page",
+    ),
+    (
+        "STATUS_HISTORY",
+        "how many of the notes that ACTIVITY_SHOWN bounds are on the page",
+    ),
+    (
+        "API_LOG_LINES",
+        "how many of the lines that LOG_SEARCHED bounds are in one answer",
+    ),
+];
