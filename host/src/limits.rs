@@ -345,6 +345,8 @@ pub const CODE_CACHE_FILES: usize = 64;
 pub const CODE_CACHE_BYTES: u64 = 512 << 20;
 /// Bytes of a backup's manifest.
 pub const BACKUP_MANIFEST_BYTES: u64 = 4 << 20;
+/// Bytes of a path in a backup: no system takes more of them.
+pub const BACKUP_PATH_BYTES: u64 = 4096;
 
 // The database.
 

@@ -16,7 +16,7 @@ pub struct LogSink {
     rate: u32,
     counters: Arc<Counters>,
     /// Its own secrets, which stay out of all of it.
-    mask: Mask,
+    mask: Arc<Mask>,
     state: Mutex<State>,
 }
 
@@ -35,13 +35,13 @@ impl LogSink {
             clock,
             rate,
             counters,
-            mask: Mask::default(),
+            mask: Arc::default(),
             state: Mutex::default(),
         }
     }
 
     #[must_use]
-    pub fn hiding(mut self, mask: Mask) -> Self {
+    pub fn hiding(mut self, mask: Arc<Mask>) -> Self {
         self.mask = mask;
         self
     }
@@ -194,7 +194,7 @@ mod tests {
             crate::config::resolved::Secret::new("hunter2 hunter2"),
         )]
         .into();
-        let mask = Mask::of(&given, &Arc::default(), "p");
+        let mask = Arc::new(Mask::of(&given, &Arc::default(), "p"));
         let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 10, Arc::default()).hiding(mask);
         sink.stream_line(true, "panicked at: hunter2 hunter2");
         assert_eq!(sink.take_last_words().unwrap(), "panicked at: [secret token]");

@@ -1,6 +1,7 @@
 //! One task owns one store with one instance, and drives it. Callers send it jobs through a bounded channel; jobs run
 //! concurrently in the instance. A trap ends the store, and with it every job.
 
+use crate::capabilities::mask::Mask;
 use crate::capabilities::{Context, Counters};
 use crate::limits;
 use crate::model::plugin::Refusal;
@@ -24,7 +25,7 @@ pub(crate) trait Exports: Send + Sync + Sized + 'static {
     /// Finds the exports.
     fn find(store: &mut wasmtime::Store<State>, instance: &Instance) -> wasmtime::Result<Self>;
     /// What of its settings the plugin says that it cannot use.
-    fn refused(facts: &Self::Facts) -> Vec<Refusal>;
+    fn refused(facts: &Self::Facts, mask: &Mask) -> Vec<Refusal>;
     /// The first call.
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Self::Facts>>;
 }
@@ -182,16 +183,17 @@ impl<E: Exports> Handle<E> {
 }
 
 /// An error of the plugin, as the services see it.
-pub(crate) fn refused(error: types::Error, counters: &Counters) -> CallError {
-    counters.error();
+pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
+    context.counters.error();
+    let reason = |text| clip::reason(context.mask.said(text));
     match error {
-        types::Error::Denied(t) => CallError::Denied(clip::reason(t)),
-        types::Error::Invalid(t) => CallError::Invalid(clip::reason(t)),
-        types::Error::NotFound(t) => CallError::NotFound(clip::reason(t)),
-        types::Error::Timeout(t) => CallError::Timeout(clip::reason(t)),
-        types::Error::Unavailable(t) => CallError::Unavailable(clip::reason(t)),
+        types::Error::Denied(t) => CallError::Denied(reason(t)),
+        types::Error::Invalid(t) => CallError::Invalid(reason(t)),
+        types::Error::NotFound(t) => CallError::NotFound(reason(t)),
+        types::Error::Timeout(t) => CallError::Timeout(reason(t)),
+        types::Error::Unavailable(t) => CallError::Unavailable(reason(t)),
         types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
-        types::Error::Other(t) => CallError::Other(clip::reason(t)),
+        types::Error::Other(t) => CallError::Other(reason(t)),
     }
 }
 

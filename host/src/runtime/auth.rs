@@ -118,7 +118,7 @@ impl WasmAuth {
             task.await
                 .unwrap_or_else(|e| Err(format!("an error in the host: {e}")))
                 .map_err(CallError::Crashed)?
-                .map_err(|e| refused(e, counters))
+                .map_err(|e| refused(e, &self.recipe.context))
         };
         let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             counters.error();
@@ -211,7 +211,7 @@ impl AuthProvider for WasmAuth {
         let (method, context) = (method.to_owned(), convert::context(context));
         Box::pin(async {
             let call = self.call(|a, e: &Exports| Box::pin(e.auth.call_begin(a, method, context)));
-            convert::step(call.await?)
+            convert::step(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -219,7 +219,7 @@ impl AuthProvider for WasmAuth {
         let input = convert::input(input);
         Box::pin(async {
             let call = self.call(|a, e: &Exports| Box::pin(e.auth.call_proceed(a, state, input)));
-            convert::step(call.await?)
+            convert::step(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -234,7 +234,7 @@ impl AuthProvider for WasmAuth {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("enrol accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
-            convert::outcome(call.await?)
+            convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -242,7 +242,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("change credentials", |a, m| Box::pin(m.call_change(a, subject, input)));
-            convert::outcome(call.await?)
+            convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -250,7 +250,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, input)));
-            convert::outcome(call.await?)
+            convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }
 

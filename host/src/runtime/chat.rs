@@ -1,5 +1,6 @@
 //! A chat backend as a component.
 
+use crate::capabilities::mask::Mask;
 use crate::limits;
 use crate::model::trouble::Trouble;
 use crate::model::{chat, plugin};
@@ -39,8 +40,8 @@ impl Exports for ChatExports {
         })
     }
 
-    fn refused(facts: &Descriptor) -> Vec<plugin::Refusal> {
-        refused::read(&facts.ext)
+    fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
+        refused::read(&facts.ext, mask)
     }
 
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
@@ -84,7 +85,7 @@ impl WasmChat {
             + 'static,
     {
         let answer = self.supervisor.call(call).await?;
-        answer.map_err(|e| error_of(e, &self.supervisor.context().counters))
+        answer.map_err(|e| error_of(e, self.supervisor.context()))
     }
 
     /// A call of the optional interface.
@@ -103,7 +104,7 @@ impl WasmChat {
             None => Box::pin(async { Ok(None) }),
         });
         let answer = answer.await?.ok_or(CallError::Unsupported(what))?;
-        answer.map_err(|e| error_of(e, &self.supervisor.context().counters))
+        answer.map_err(|e| error_of(e, self.supervisor.context()))
     }
 
     fn workspace(&self) -> String {
@@ -148,7 +149,7 @@ impl ChatBackend for WasmChat {
                 .supervisor
                 .call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a)))
                 .await?;
-            Ok(convert::availability(answer))
+            Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -170,7 +171,7 @@ impl ChatBackend for WasmChat {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options)))
                 .await?;
-            Ok(convert::admission(answer))
+            Ok(convert::admission(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -190,7 +191,7 @@ impl ChatBackend for WasmChat {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
                 .await?;
-            Ok(convert::snapshot(answer))
+            Ok(convert::snapshot(answer, &self.supervisor.context().mask))
         })
     }
 

@@ -60,21 +60,75 @@ fn no_text_of_a_plugin_keeps_what_a_terminal_or_a_reader_obeys() {
     let spoken = format!(
         "{:?}{:?}",
         failure_of(),
-        availability(types::Availability::Missing(text()))
+        availability(types::Availability::Missing(text()), &Mask::default())
     );
     let spoken = format!("{spoken}{:?}", content(wit::Content::Text(text())));
-    let spoken = format!("{spoken}{:?}", tunnel_event(wit_tunnel::Event::Degraded(text())));
-    let spoken = format!("{spoken}{:?}", tunnel_event(wit_tunnel::Event::Url(text())));
+    let spoken = format!(
+        "{spoken}{:?}",
+        tunnel_event(wit_tunnel::Event::Degraded(text()), &Mask::default())
+    );
+    let spoken = format!(
+        "{spoken}{:?}",
+        tunnel_event(wit_tunnel::Event::Url(text()), &Mask::default())
+    );
     // `Debug` escapes what is left.
     assert!(!spoken.contains("\\u{") && spoken.contains("⟨U+202E⟩"), "{spoken}");
 }
 
 fn failure_of() -> port::RunFailure {
-    failure(types::Failure {
+    let failed = types::Failure {
         kind: types::FailureKind::Permanent,
         message: text(),
         hint: Some(text()),
-    })
+    };
+    failure(failed, &Mask::default())
+}
+
+#[test]
+fn a_secret_of_the_plugin_is_in_nothing_that_it_answers() {
+    use crate::config::resolved::Secret;
+    let given = std::collections::BTreeMap::from([("key".to_owned(), Secret::new("s3cr3t-value"))]);
+    let mask = &Mask::of(&given, &std::sync::Arc::default(), "p");
+    // The first where the text is cut: half of it would be as bad.
+    let edge = format!("{}s3cr3t-value", "x".repeat(limits::SENTENCE_BYTES - 4));
+    for said in ["it was refused: s3cr3t-value".to_owned(), edge] {
+        let said = || said.clone();
+        let turn = wit::TurnState {
+            session: "s".to_owned(),
+            turn: wit::Turn::Retrying(wit::Retry {
+                attempt: 1,
+                message: said(),
+                next_at: None,
+            }),
+        };
+        let shown = [
+            format!("{:?}", availability(types::Availability::Ready(said()), mask)),
+            format!("{:?}", availability(types::Availability::Missing(said()), mask)),
+            format!("{:?}", availability(types::Availability::Unsuitable(said()), mask)),
+            format!(
+                "{:?}",
+                failure(
+                    types::Failure {
+                        kind: types::FailureKind::Retry,
+                        message: said(),
+                        hint: Some(said())
+                    },
+                    mask
+                )
+            ),
+            format!("{:?}", tunnel_event(wit_tunnel::Event::Starting(said()), mask)),
+            format!("{:?}", tunnel_event(wit_tunnel::Event::Degraded(said()), mask)),
+            format!("{:?}", tunnel_event(wit_tunnel::Event::Reconnecting(said()), mask)),
+            format!("{:?}", feed(wit::Event::Starting(said()), mask)),
+            format!("{:?}", feed(wit::Event::Error((None, said())), mask)),
+            format!("{:?}", feed(wit::Event::Turn(turn), mask)),
+            format!("{:?}", admission(wit_chat::Admission::Refused(said()), mask)),
+            format!("{:?}", admission(wit_chat::Admission::Unknown(said()), mask)),
+        ];
+        for shown in shown {
+            assert!(!shown.contains("s3cr"), "{shown}");
+        }
+    }
 }
 
 #[test]
@@ -85,12 +139,13 @@ fn what_goes_no_further_is_named() {
             turn: wit::Turn::Idle,
         })
     };
-    assert!(feed(turn("s")).is_ok());
+    let mask = &Mask::default();
+    assert!(feed(turn("s"), mask).is_ok());
     for id in ["", "s\u{1b}[2J", "s\n", &"s".repeat(600)] {
-        assert_eq!(feed(turn(id)).err(), Some(Dropped::NoId("turn")), "{id:?}");
+        assert_eq!(feed(turn(id), mask).err(), Some(Dropped::NoId("turn")), "{id:?}");
     }
     assert_eq!(
-        feed(wit::Event::Error((None, text()))).err(),
+        feed(wit::Event::Error((None, text())), mask).err(),
         Some(Dropped::Error(PROSE.to_owned()))
     );
     let other = types::Ext {
@@ -98,7 +153,7 @@ fn what_goes_no_further_is_named() {
         value: String::new(),
     };
     assert_eq!(
-        feed(wit::Event::Other(other)).err(),
+        feed(wit::Event::Other(other), mask).err(),
         Some(Dropped::Unknown(LINE.to_owned()))
     );
 }

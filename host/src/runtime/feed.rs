@@ -130,7 +130,7 @@ impl Feeder {
             Ok(Ok(())) => failed("the backend closed the connection".into()),
             Ok(Err(failure)) => {
                 counters.error();
-                End::Failed(convert::failure(failure))
+                End::Failed(convert::failure(failure, &self.supervisor.context().mask))
             }
             // No outcome: as a rule the plugin fell.
             Err(_) => {
@@ -157,7 +157,7 @@ impl Feeder {
             let Some(batch) = batch else { return true };
             self.supervisor.context().counters.events(batch.len());
             for event in batch {
-                let mut item = match convert::feed(event) {
+                let mut item = match convert::feed(event, &self.supervisor.context().mask) {
                     Ok(item) => item,
                     Err(dropped) => {
                         self.say(&dropped);

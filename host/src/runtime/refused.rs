@@ -1,6 +1,7 @@
 //! What a plugin says in `describe` of settings that it cannot use (`nexus_plugin_api::refused`): read, cut to size, and put
 //! into one sentence for whoever sees only that the plugin does not run.
 
+use crate::capabilities::mask::Mask;
 use crate::limits;
 use crate::model::plugin::Refusal;
 use crate::model::trouble::Trouble;
@@ -9,17 +10,17 @@ use nexus_plugin_api::host::caps::types::Ext;
 use nexus_plugin_api::refused::{REFUSED, Refused};
 
 /// What is not written as it should be is none: no plugin is lost by its words alone.
-pub(super) fn read(ext: &[Ext]) -> Vec<Refusal> {
+pub(super) fn read(ext: &[Ext], mask: &Mask) -> Vec<Refusal> {
     let said = ext.iter().find(|ext| ext.name == REFUSED);
     let refused: Vec<Refused> = said
         .and_then(|ext| serde_json::from_str(&ext.value).ok())
         .unwrap_or_default();
     let refusals = refused.into_iter().take(limits::LIST_ENTRIES).map(|refused| Refusal {
         key: refused.key.map(|key| clip::literal(key, limits::TITLE_BYTES)),
-        why: clip::reason(refused.why),
+        why: clip::reason(mask.said(refused.why)),
         hint: refused
             .hint
-            .map(clip::sentence)
+            .map(|hint| clip::sentence(mask.said(hint)))
             .filter(|hint| !hint.trim().is_empty()),
     });
     refusals.collect()
@@ -52,8 +53,9 @@ mod tests {
 
     #[test]
     fn each_refusal_is_kept_and_what_is_malformed_is_none() {
-        let read = |value: &str| super::read(&ext(value));
-        assert!(super::read(&[]).is_empty());
+        let mask = Mask::default();
+        let read = |value: &str| super::read(&ext(value), &mask);
+        assert!(super::read(&[], &mask).is_empty());
         for none in ["", "{}", "[]", r#"[{"key":"port"}]"#, r#""port""#] {
             assert!(read(none).is_empty(), "{none}");
         }

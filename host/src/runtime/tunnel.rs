@@ -1,5 +1,6 @@
 //! A tunnel provider as a component.
 
+use crate::capabilities::mask::Mask;
 use crate::limits;
 use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
@@ -27,8 +28,8 @@ impl Exports for TunnelExports {
         Ok(Self(Bindings::new(store, instance)?.nexus_plugin_tunnel().clone()))
     }
 
-    fn refused(facts: &Descriptor) -> Vec<plugin::Refusal> {
-        refused::read(&facts.ext)
+    fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
+        refused::read(&facts.ext, mask)
     }
 
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
@@ -80,7 +81,7 @@ impl TunnelProvider for WasmTunnel {
     fn probe(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
             let answer = self.supervisor.call(|a, e| Box::pin(e.0.call_probe(a))).await?;
-            Ok(convert::availability(answer))
+            Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -176,7 +177,7 @@ impl Pump {
                     counters.error();
                 }
                 // Whoever asked for the run may have gone.
-                let _ = told.send(outcome.map_err(convert::failure));
+                let _ = told.send(outcome.map_err(|failure| convert::failure(failure, &supervisor.context().mask)));
             }
             // As a rule it fell, or was stopped by us, which is no error of its.
             None => {
@@ -192,7 +193,11 @@ impl Pump {
     async fn forward(&mut self) -> Option<Outcome<Failure>> {
         while let Some(batch) = self.events.recv().await {
             self.supervisor.context().counters.events(batch.len());
-            for event in batch.into_iter().filter_map(convert::tunnel_event) {
+            let mask = Arc::clone(&self.supervisor.context().mask);
+            for event in batch
+                .into_iter()
+                .filter_map(|event| convert::tunnel_event(event, &mask))
+            {
                 // A service that only waits for the outcome drops the receiver; the rest is still drained.
                 let _ = self.to.send(event).await;
             }

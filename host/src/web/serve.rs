@@ -3,7 +3,7 @@
 //! Not `axum::serve`: it has no limit for reading a header, so one slow client per file descriptor would be enough
 //! to stop the page.
 
-use super::slots::{Patient, Pulse, Slots};
+use super::slots::{FromClient, Patient, Pulse, Slots};
 use super::{Connection, Ingress, WebState, router};
 use crate::limits::{CONNECTIONS, HTTP_READ};
 use axum::BoxError;
@@ -102,7 +102,7 @@ pub(super) async fn one(
     let (closing, pulse) = (connection.closing.clone(), stream.pulse());
     let stream = connection.counting(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let mut request = request.map(|body| Body::new(FromClient::new(body, Arc::clone(&pulse))));
         request.extensions_mut().insert(connection.clone());
         let (working, answer) = (pulse.work(), app.clone().oneshot(request));
         async move {
