@@ -258,7 +258,10 @@ fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
         "{said}"
     );
     let finding = of(&doctor(&start).1, "tunnel.home");
-    assert!(finding.starts_with("fail") && finding.contains("has no TLS"), "{finding}");
+    assert!(
+        finding.starts_with("fail") && finding.contains("has no TLS"),
+        "{finding}"
+    );
 }
 
 /// An example stands in: whoever looks only at the terminal learns so too, and what to do.
@@ -281,7 +284,9 @@ fn a_backend_that_is_missing_is_told_by_status_and_log() {
     }
     let log = said(&["logs"]);
     assert!(
-        log.contains("opencode is not installed") && log.contains("/nowhere/opencode") && log.contains("nexus setup opencode"),
+        log.contains("opencode is not installed")
+            && log.contains("/nowhere/opencode")
+            && log.contains("nexus setup opencode"),
         "{log}"
     );
     stop(nexus);

@@ -328,7 +328,10 @@ fn overview(status: &Status) -> String {
 
 fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
     match pending {
-        Some(pending) => format!("no tunnel is in force yet; {file}\n{}", of_file(&pending.what).trim_end()),
+        Some(pending) => format!(
+            "no tunnel is in force yet; {file}\n{}",
+            of_file(&pending.what).trim_end()
+        ),
         None => format!(
             "no tunnel is configured. To make one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
         ),

@@ -272,7 +272,10 @@ mod tests {
     fn a_file_that_cannot_be_read_has_no_line_to_show() {
         let d = Diagnostic::new(Place::At(0..0), "", "the file cannot be read");
         let text = Report::new(Some("n.toml".into()), String::new(), vec![d]).to_string();
-        assert_eq!(text, "error: the file cannot be read\n  --> n.toml\n\n1 problem in the configuration");
+        assert_eq!(
+            text,
+            "error: the file cannot be read\n  --> n.toml\n\n1 problem in the configuration"
+        );
     }
 
     #[test]

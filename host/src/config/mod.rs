@@ -23,8 +23,8 @@ mod watch;
 pub use authored::CONFIG_VERSION;
 pub use diagnostic::{Diagnostic, Report};
 pub use lacking::{Lacking, lacking};
-pub use refused::refused;
 pub use plugins::{Found, PluginSource, requested_http};
+pub use refused::refused;
 pub use units::{show_duration, show_size};
 
 use crate::limits;

@@ -21,11 +21,17 @@ pub fn refused(config: &Config, plugin: &str, refusals: &[Refusal]) -> Report {
                 .or_else(|| secret.map(|(_, source)| (Place::At(source.span.clone()), source.key.clone())))
         });
         let (place, key) = written.unwrap_or_else(|| {
-            let key = refusal.key.as_ref().map_or_else(String::new, |key| format!(".config.{key}"));
+            let key = refusal
+                .key
+                .as_ref()
+                .map_or_else(String::new, |key| format!(".config.{key}"));
             let place = table.map_or(Place::Default, |(name, _)| Place::At(name.span.clone()));
             (place, format!("plugin.{plugin}{key}"))
         });
-        let problem = format!("the plugin `{plugin}` cannot use this: {}", refusal.why.trim_end_matches('.'));
+        let problem = format!(
+            "the plugin `{plugin}` cannot use this: {}",
+            refusal.why.trim_end_matches('.')
+        );
         let told = Diagnostic::new(place, key, problem);
         match &refusal.hint {
             Some(hint) => told.fix(hint),

@@ -59,7 +59,9 @@ mod tests {
         for none in ["", "{}", "[]", r#"[{"key":"port"}]"#, r#""port""#] {
             assert!(read(none).is_empty(), "{none}");
         }
-        let two = read("[{\"why\":\"`port` is 0.\",\"key\":\"port\",\"hint\":\"Give 1.\"},{\"why\":\"\\u202eevil\",\"more\":1}]");
+        let two = read(
+            "[{\"why\":\"`port` is 0.\",\"key\":\"port\",\"hint\":\"Give 1.\"},{\"why\":\"\\u202eevil\",\"more\":1}]",
+        );
         assert_eq!(two[0].hint.as_deref(), Some("Give 1."));
         assert!(!two[1].why.contains('\u{202e}'), "{two:?}");
         let one = trouble("x", &two);

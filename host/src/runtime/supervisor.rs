@@ -396,7 +396,12 @@ impl<E: Exports> Task<E> {
     fn note_refusal(&self, refused: Vec<Refusal>) -> String {
         let plugin = self.recipe.context.gate.plugin();
         let trouble = refused::trouble(plugin, &refused);
-        tracing::error!(plugin, "the plugin cannot use its settings: {} To fix: {}", trouble.why, trouble.fix.as_deref().unwrap_or_default());
+        tracing::error!(
+            plugin,
+            "the plugin cannot use its settings: {} To fix: {}",
+            trouble.why,
+            trouble.fix.as_deref().unwrap_or_default()
+        );
         // Before the state: whoever sees that asks for the reason.
         self.refuse(refused);
         let at = self.recipe.context.ports.clock.now();

@@ -80,10 +80,15 @@ impl WebState {
 /// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it does not
 /// count yet.
 fn unknown_tunnel(state: &WebState, name: &str, error: port::ApiError) -> port::ApiError {
-    let port::ApiError::NotFound(why) = error else { return error };
+    let port::ApiError::NotFound(why) = error else {
+        return error;
+    };
     let file = state.services.status.config_file();
     let pending = state.services.config.pending();
-    let waits = pending.borrow().as_ref().is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
+    let waits = pending
+        .borrow()
+        .as_ref()
+        .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
     port::ApiError::NotFound(if waits {
         format!("The tunnel `{name}` stands in {file}, and does not count yet. To fix: apply it on the status page.")
     } else {

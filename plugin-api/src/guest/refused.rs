@@ -37,7 +37,10 @@ mod tests {
     #[test]
     fn what_lasts_is_told_with_its_key() {
         assert!(refusals([]).is_empty() && refusals([retry("The store is busy.")]).is_empty());
-        let ext = refusals([permanent("`port` is 99999, which is no port.", "Give 1 to 65535."), retry("Busy.")]);
+        let ext = refusals([
+            permanent("`port` is 99999, which is no port.", "Give 1 to 65535."),
+            retry("Busy."),
+        ]);
         let read: Vec<Refused> = serde_json::from_str(&ext[0].value).unwrap();
         assert_eq!((ext[0].name.as_str(), read.len()), (REFUSED, 1));
         assert_eq!(read[0].key.as_deref(), Some("port"));

@@ -55,7 +55,11 @@ pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
         role,
         created_at,
         completed_at,
-        error: message.error.as_ref().map(wire::Fault::words).or_else(|| stopped(message)),
+        error: message
+            .error
+            .as_ref()
+            .map(wire::Fault::words)
+            .or_else(|| stopped(message)),
         model,
         client_id,
         ext: Vec::new(),

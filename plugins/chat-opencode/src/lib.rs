@@ -20,9 +20,9 @@ use connection::Ended;
 use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
-use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
 use nexus_plugin_api::chat_ext::ANSWERS;
+use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::{FutureReader, StreamReader, log, refusals, sessions};
 use settings::Settings;
 

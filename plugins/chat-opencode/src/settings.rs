@@ -270,7 +270,8 @@ mod tests {
         assert_eq!(settings("{}").words(), "commands and edits wait for you");
         let both = settings(r#"{"extra_env":{"OPENCODE_PERMISSION":"{}"}}"#);
         assert!(both.check().unwrap_err().contains("permission = { bash"));
-        let many = settings(r#"{"permission":{"shell":"ask","bash":"maybe"},"model":"x","hosted_models":"no"}"#).wrong();
+        let many =
+            settings(r#"{"permission":{"shell":"ask","bash":"maybe"},"model":"x","hosted_models":"no"}"#).wrong();
         assert_eq!(many.len(), 4, "{many:?}");
         assert!(many.iter().any(|why| why.contains("\"shell\"")), "{many:?}");
     }

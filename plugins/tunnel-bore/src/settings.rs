@@ -143,11 +143,18 @@ mod tests {
     #[test]
     fn each_key_that_is_wrong_is_told_at_once() {
         let (server, port) = (String::new(), 99_999_999);
-        let said: Vec<String> = Authored { server, port }.unfit().into_iter().map(|f| f.message).collect();
-        assert_eq!(said, [
-            "`server` is ``, which is neither a host name nor an address.",
-            "`port` is 99999999, which is no port."
-        ]);
+        let said: Vec<String> = Authored { server, port }
+            .unfit()
+            .into_iter()
+            .map(|f| f.message)
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "`server` is ``, which is neither a host name nor an address.",
+                "`port` is 99999999, which is no port."
+            ]
+        );
     }
 
     #[test]

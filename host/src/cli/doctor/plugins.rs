@@ -109,7 +109,11 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                     Box::pin(async {
                         bare = plaintext_refused(tunnel, &*provider).await;
                         // Asked once for each plugin: its program is the same.
-                        if first { provider.probe().await.map(Some) } else { Ok(None) }
+                        if first {
+                            provider.probe().await.map(Some)
+                        } else {
+                            Ok(None)
+                        }
                     })
                 })
                 .await;
@@ -120,9 +124,9 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                         (None, None) => {}
                     }
                 }
-                findings.extend(bare.map(|bare| {
-                    Finding::fail(bare.part.replace(' ', "."), bare.why, bare.fix.unwrap_or_default())
-                }));
+                findings.extend(
+                    bare.map(|bare| Finding::fail(bare.part.replace(' ', "."), bare.why, bare.fix.unwrap_or_default())),
+                );
             }
         }
     }

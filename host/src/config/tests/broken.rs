@@ -61,9 +61,15 @@ fn lines_to_paste_say_into_which_file() {
     let text = "say where:\n[plugin.x.grants.process.x]\npath = \"/x\"\n";
     let said = with_file(text, Some(&file));
     let named = format!("path = \"/x\"\nThese lines belong into {}", file.display());
-    assert!(said.contains(&named) && said.ends_with("its first line is config-version = 1"), "{said}");
+    assert!(
+        said.contains(&named) && said.ends_with("its first line is config-version = 1"),
+        "{said}"
+    );
     std::fs::write(&file, "").unwrap();
     assert!(with_file(text, Some(&file)).ends_with("nexus.toml"));
     assert_eq!(with_file(&said, Some(&file)), said, "once");
-    assert_eq!(with_file("run: nexus setup [NAME]", Some(&file)), "run: nexus setup [NAME]");
+    assert_eq!(
+        with_file("run: nexus setup [NAME]", Some(&file)),
+        "run: nexus setup [NAME]"
+    );
 }

@@ -230,8 +230,7 @@ impl Pump {
                     ApiError::NotFound(_) if from.is_some() => "This chat was deleted.".to_owned(),
                     error => error.to_string(),
                 };
-                self.send(Server::Ended { session, again, reason })
-                .await
+                self.send(Server::Ended { session, again, reason }).await
             }
         }
     }

@@ -258,15 +258,22 @@ mod tests {
 
     #[test]
     fn browsers_are_called_as_people_call_them() {
-        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
-        let edge = format!("{} Edg/140.0", chrome.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64"));
+        let chrome =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+        let edge = format!(
+            "{} Edg/140.0",
+            chrome.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64")
+        );
         let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 \
                       Mobile/15E148 Safari/604.1";
         for (agent, name) in [
             (chrome, Some("Chrome on Linux")),
             (edge.as_str(), Some("Edge on Windows")),
             (safari, Some("Safari on iPhone")),
-            ("Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0", Some("Firefox on Android")),
+            (
+                "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0",
+                Some("Firefox on Android"),
+            ),
             ("curl/8.5.0", None),
             ("", None),
         ] {
