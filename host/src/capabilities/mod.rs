@@ -68,6 +68,8 @@ pub struct Context {
     pub(crate) writes: Allowance,
     /// Processes that were started.
     pub(crate) started: Allowance,
+    /// Bytes of events that came of it.
+    pub(crate) said: Allowance,
     /// What it did so far. The gate and the log have the same ones.
     pub counters: Arc<Counters>,
 }

@@ -323,6 +323,7 @@ impl Runtime {
                 Arc::clone(&counters),
             )),
             writes: Allowance::new(plugin.limits.store_writes as f64, limits::STORE_WRITES_WINDOW),
+            said: Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW),
             started: Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW),
             counters,
         };

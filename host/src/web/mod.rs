@@ -21,6 +21,7 @@ mod api;
 mod assets;
 #[cfg(unix)]
 pub mod control;
+pub mod files;
 mod guard;
 mod health;
 mod identity;

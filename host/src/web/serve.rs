@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -27,6 +28,8 @@ const HEADERS: usize = 64;
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptor left), before the next.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two lines about failed ones.
+const ACCEPT_SAID: Duration = Duration::from_secs(60);
 
 /// Serves until `shutdown` is cancelled; then refuses new connections, closes live sockets and lets running requests
 /// end for a few seconds.
@@ -56,6 +59,7 @@ pub(super) async fn accept<F>(
 {
     let slots = Slots::new(connections);
     let tasks = TaskTracker::new();
+    let (mut failed, mut said) = (0_u64, None);
     let accepting = async {
         loop {
             match listener.accept().await {
@@ -76,7 +80,12 @@ pub(super) async fn accept<F>(
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    failed += 1;
+                    // A stranger must not be able to fill the log.
+                    if said.is_none_or(|at: Instant| at.elapsed() >= ACCEPT_SAID) {
+                        tracing::warn!(%error, failed, "connections cannot be accepted");
+                        said = Some(Instant::now());
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

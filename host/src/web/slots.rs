@@ -12,6 +12,7 @@
 //! Limits: behind a tunnel all connections come from the tunnel's program. Who keeps hundreds of them *busy* keeps others
 //! out of that tunnel while that lasts; the other listeners have connections of their own.
 
+use super::files::Listening;
 use crate::limits::{CONNECTIONS_OF_A_NETWORK, CONNECTIONS_OF_THIS_MACHINE, HTTP_IDLE, HTTP_WRITE};
 use hyper::body::{Body, Frame, SizeHint};
 use std::collections::HashMap;
@@ -131,6 +132,7 @@ impl<B: Body + Unpin> Body for FromClient<B> {
 
 pub(super) struct Slots {
     most: usize,
+    listening: Listening,
     state: Arc<Mutex<State>>,
     freed: Arc<Notify>,
 }
@@ -180,6 +182,7 @@ impl Slots {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
+            listening: Listening::new(),
             state: Arc::default(),
             freed: Arc::default(),
         }
@@ -191,7 +194,7 @@ impl Slots {
         loop {
             {
                 let mut state = lock(&self.state);
-                match state.room(self.most, network.as_deref()) {
+                match state.room(self.listening.share(self.most), network.as_deref()) {
                     Room::Yes => return Some(self.open(&mut state, network, pulse)),
                     Room::No => return None,
                     Room::Soon => {}

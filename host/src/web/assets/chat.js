@@ -496,6 +496,7 @@ export function start() {
     part({ session: of, part: { html, ...part } }) {
       if (of === session) putPart(part, html, 0, true);
     },
+    asked({ session: of, ask }) { if (of === session) dock.put(ask); },
     invalid: ({ reason }) => { more.disabled = false; tell(reason); },
     event(frame) {
       if (frame.session !== session || (last !== null && frame.seq <= last)) return;

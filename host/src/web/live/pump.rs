@@ -240,9 +240,16 @@ impl Pump {
             return Ok(());
         };
         let frame = match frame {
-            Some(Frame::State(state)) => {
+            Some(Frame::State(mut state)) => {
                 subscription.last = state.seq;
-                view::state(&subscription.session, *state, &self.state.renderer).await
+                let (session, later) = (subscription.session.clone(), view::later_asks(&mut state));
+                let frame = view::state(&session, *state, &self.state.renderer).await;
+                self.send(frame).await?;
+                for ask in later {
+                    let session = session.clone();
+                    self.send(Server::Asked { session, ask }).await?;
+                }
+                return Ok(());
             }
             Some(Frame::Event { seq, event }) => {
                 let prev = std::mem::replace(&mut subscription.last, seq);
