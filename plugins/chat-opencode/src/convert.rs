@@ -110,7 +110,11 @@ fn tool(part: &wire::Part) -> Tool {
     let state = part.state.clone().unwrap_or_default();
     let output = state.output.clone().or_else(|| text_of(&state.metadata, "output"));
     // opencode calls a command completed however it ended.
-    let code = state.metadata.get("exit").and_then(Value::as_i64).filter(|code| *code != 0);
+    let code = state
+        .metadata
+        .get("exit")
+        .and_then(Value::as_i64)
+        .filter(|code| *code != 0);
     Tool {
         name: part.tool.clone(),
         title: state

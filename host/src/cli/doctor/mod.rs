@@ -144,10 +144,7 @@ fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
         Ok(config) => {
             findings.push(match &config.file {
                 Some(file) => Finding::ok("config", format!("{} is valid", file.display())),
-                None => Finding::ok(
-                    "config",
-                    format!("there is none, and none is needed{}", would_lie()),
-                ),
+                None => Finding::ok("config", format!("there is none, and none is needed{}", would_lie())),
             });
             return Some(config);
         }
