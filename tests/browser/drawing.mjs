@@ -114,6 +114,25 @@ await run(async (browser) => {
   await until('the end is in view', () => page.locator('#scroll').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 2));
   assert.ok(await page.getByRole('button', { name: 'Jump to the latest' }).isHidden());
 
+  // A phone that is turned, or a window made narrow: whoever read the newest still does.
+  const words = 'Many words that need more lines where there is less room for them. '.repeat(4);
+  host.say('wordy', 'assistant', [text('', Array.from({ length: 30 }, (_, n) => `<p>${n} ${words}</p>`).join(''))]);
+  await page.getByText('29 Many').waitFor();
+  const atTheEnd = () => page.locator('#scroll').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 2);
+  for (const [width, height] of [[390, 844], [320, 844], [844, 390], [390, 844]]) {
+    await page.setViewportSize({ width, height });
+    await until(`the end is in view at ${width}`, atTheEnd);
+  }
+  assert.ok(await page.getByRole('button', { name: 'Jump to the latest' }).isHidden());
+  await page.setViewportSize({ width: 1280, height: 800 });
+
+  // ---- a question that was asked is read as one --------------------------------------------------------------------
+  const asked = { questions: [{ header: 'Colour', question: 'Which one?', options: [{ label: 'Blue', description: 'as the sea' }, { label: 'Red' }] }] };
+  host.say('asked', 'assistant', [{ type: 'tool', name: 'question', state: 'completed', input: JSON.stringify(asked), output: 'Blue' }]);
+  await page.locator('.tool', { hasText: 'question' }).last().locator('summary').click();
+  await page.getByText('Which one? • Blue: as the sea • Red').waitFor();
+  assert.equal(await page.getByText('"questions"').count(), 0);
+
   // ---- the colours of the system -----------------------------------------------------------------------------------
   host.say('mine', 'user', [text('Mine.')]);
   await page.getByText('Mine.').waitFor();

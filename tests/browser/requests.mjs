@@ -387,4 +387,13 @@ await run(async (browser) => {
   await pause(120);
   await phone.touchscreen.tap(x, y);
   await one(phone, theirs, 'a double tap');
+  // Sideways there is no room for the composer: the turn can be stopped all the same.
+  await phone.setViewportSize({ width: 844, height: 390 });
+  const stop = phone.getByRole('button', { name: 'Stop' });
+  await until('it can be stopped', () => stop.isVisible());
+  assert.ok(await phone.locator('#prompt').isHidden());
+  await stop.tap();
+  await until('it is stopped', () => theirs.heard.some(({ type }) => type === 'cancel'));
+  await phone.setViewportSize({ width: 390, height: 844 });
+  await until('it is back where it was', () => phone.locator('.box #stop').count());
 });

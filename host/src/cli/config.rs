@@ -1,6 +1,6 @@
 //! `nexus config …`
 
-use super::doctor::unloadable;
+use super::doctor::{unloadable, would_lie};
 use super::{Components, EXIT_USAGE, Where, complain, load_config, permissions, say};
 use crate::config::resolved::Config;
 use crate::config::show_duration;
@@ -55,7 +55,10 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             file.display()
         )),
         Some(file) => say(&format!("{} can be used, but for what is said above", file.display())),
-        None => say("there is no configuration, and none is needed; these are the defaults"),
+        None => say(&format!(
+            "there is no configuration, and none is needed{}; these are the defaults",
+            would_lie()
+        )),
     }
     say(&format!("  web     {}", config.web.listen));
     say(&format!(

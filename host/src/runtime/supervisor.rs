@@ -354,10 +354,11 @@ impl<E: Exports> Task<E> {
                 up = coming => {
                     is_up = None;
                     match up {
-                        Ok(Ok((_, facts))) if !E::refused(&facts, &self.recipe.context.mask).is_empty() => {
-                            return Next::Refused(E::refused(&facts, &self.recipe.context.mask));
-                        }
                         Ok(Ok((jobs, facts))) => {
+                            let refused = E::refused(&facts, &self.recipe.context.mask);
+                            if !refused.is_empty() {
+                                return Next::Refused(refused);
+                            }
                             let counters = Arc::clone(&self.recipe.context.counters);
                             self.current.send_replace(Some(Handle::new(jobs, watched.clone(), facts, counters)));
                             self.set(PluginState::Running);

@@ -109,6 +109,12 @@ fn other(part: &wire::Part) -> Content {
 fn tool(part: &wire::Part) -> Tool {
     let state = part.state.clone().unwrap_or_default();
     let output = state.output.clone().or_else(|| text_of(&state.metadata, "output"));
+    // opencode calls a command completed however it ended.
+    let code = state
+        .metadata
+        .get("exit")
+        .and_then(Value::as_i64)
+        .filter(|code| *code != 0);
     Tool {
         name: part.tool.clone(),
         title: state
@@ -118,6 +124,7 @@ fn tool(part: &wire::Part) -> Tool {
             .or_else(|| one_line(&state.input)),
         state: match state.status.as_str() {
             "running" => ToolState::Running,
+            "completed" if code.is_some() => ToolState::Failed,
             "completed" => ToolState::Completed,
             "error" => ToolState::Failed,
             _ => ToolState::Pending,
@@ -128,7 +135,9 @@ fn tool(part: &wire::Part) -> Tool {
             state.input.to_string()
         },
         output: output.map(|text| tail(&text, MAX_OUTPUT).to_owned()),
-        error: state.error,
+        error: state
+            .error
+            .or_else(|| code.map(|code| format!("It ended with exit code {code}."))),
         started_at: wire::millis(state.time.start),
         ended_at: wire::millis(state.time.end),
     }
@@ -341,6 +350,21 @@ mod tests {
         assert_eq!(of(r#","completed":2}"#).as_deref(), Some("Aborted"));
         assert_eq!(of(r#","completed":2},"finish":"stop""#), None);
         assert_eq!(of("}"), None, "it goes on");
+    }
+
+    #[test]
+    fn a_command_that_ended_badly_says_how() {
+        let of = |exit: Value| {
+            let part = serde_json::json!({ "id": "p", "messageID": "m", "sessionID": "s", "type": "tool", "tool": "bash",
+                "state": { "status": "completed", "input": {}, "output": "", "metadata": { "exit": exit } } });
+            let part: wire::Part = serde_json::from_value(part).unwrap();
+            let tool = tool(&part);
+            (tool.state, tool.error)
+        };
+        assert_eq!(of(0.into()), (ToolState::Completed, None));
+        assert_eq!(of(Value::Null), (ToolState::Completed, None));
+        let three = Some("It ended with exit code 3.".to_owned());
+        assert_eq!(of(3.into()), (ToolState::Failed, three));
     }
 
     #[test]

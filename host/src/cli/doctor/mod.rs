@@ -10,7 +10,7 @@ pub(super) use loads::unloadable;
 
 use super::{Components, LoadError, Where, as_it_is, complain, load_config, say};
 use crate::config::resolved::Config;
-use crate::config::{Machine, Overrides, load};
+use crate::config::{Machine, Overrides, default_place, load, with_file};
 use crate::store::lock;
 use clap::Args;
 use serde::Serialize;
@@ -81,6 +81,7 @@ struct Report {
 pub(super) fn run(args: &DoctorArgs, place: &Where) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     let config = configuration(place, &mut findings);
+    let file = config.as_ref().and_then(|config| config.file.clone());
     if let Some(config) = config {
         let holder = lock::holder(&config.data_dir);
         machine::look(&config, holder.as_ref(), &mut findings);
@@ -88,6 +89,9 @@ pub(super) fn run(args: &DoctorArgs, place: &Where) -> anyhow::Result<ExitCode> 
             slowed::look(&config, &mut findings);
         }
         plugins::look(config, &mut findings);
+    }
+    for fix in findings.iter_mut().filter_map(|finding| finding.fix.as_mut()) {
+        *fix = with_file(fix, file.as_deref());
     }
     let ok = findings.iter().all(|f| f.level != Level::Fail);
     if args.json {
@@ -132,6 +136,11 @@ fn show(findings: &[Finding]) {
     });
 }
 
+/// Where a configuration is read from without `--config`.
+pub(super) fn would_lie() -> String {
+    default_place().map_or_else(String::new, |place| format!("; its place is {}", place.display()))
+}
+
 /// The configuration, or the defaults where it is broken: the rest of the machine is looked at all the same.
 fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
     let plugins = Components::shipped();
@@ -139,7 +148,7 @@ fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
         Ok(config) => {
             findings.push(match &config.file {
                 Some(file) => Finding::ok("config", format!("{} is valid", file.display())),
-                None => Finding::ok("config", "there is none, and none is needed"),
+                None => Finding::ok("config", format!("there is none, and none is needed{}", would_lie())),
             });
             return Some(config);
         }

@@ -49,8 +49,12 @@ export function start() {
   };
   const key = (name) => `${name}:${session || 'new'}`;
 
-  let stick = true;
+  // `seen`: the size in which it was scrolled last. A turned phone breaks lines anew, which is nobody's wish to read elsewhere.
+  let stick = true, seen = '';
+  const shape = () => `${scroll.clientWidth} ${scroll.clientHeight}`;
   scroll.addEventListener('scroll', () => {
+    if (stick && seen !== shape()) return follow();
+    seen = shape();
     stick = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
     $('latest').hidden = stick;
   }, { passive: true });
@@ -59,7 +63,7 @@ export function start() {
   const follow = () => {
     if (queued || !stick) return;
     queued = true;
-    requestAnimationFrame(() => { queued = false; scroll.scrollTop = scroll.scrollHeight; });
+    requestAnimationFrame(() => { queued = false; seen = shape(); scroll.scrollTop = scroll.scrollHeight; });
   };
 
   // A turned phone or an opened keyboard must not push the end of the conversation out of sight.
@@ -218,13 +222,24 @@ export function start() {
         drawRest(part, part.missing);
       }
       drawTitle();
+      placeStop();
       follow();
     },
   });
 
+  // Where there is no room for the composer beside a request (nexus.css), a turn can be stopped all the same.
+  const low = matchMedia('(max-height: 34rem)');
+  const placeStop = () => {
+    const [before, is] = [low.matches && dock.size ? $('menu') : $('send'), document.activeElement === stop];
+    if (stop.nextElementSibling !== before) before.before(stop);
+    if (is) stop.focus();
+  };
+  low.addEventListener('change', placeStop);
+
   function putAsk(data) {
     dock.put(data);
-    say(`The agent waits for you: ${permission(data.subject)[0]}. ${data.detail}`.slice(0, 300));
+    const what = data.questions?.length ? data.questions.map(({ text }) => text).join(' ') : `${permission(data.subject)[0]}. ${data.detail}`;
+    say(`The agent waits for you: ${what}`.slice(0, 300));
   }
 
   // ---- the tail: what goes on now ----------------------------------------------------------------------------
@@ -247,7 +262,9 @@ export function start() {
     if (next.type === 'running') error = null;
     if (was !== 'idle' && next.type === 'idle') {
       const answer = lastMessage()?.parts.map((id) => parts.get(id)).findLast((part) => part?.kind === 'text');
-      say('Answer finished. ' + (answer ? spoken(answer.text) : '').slice(0, 500));
+      const failed = error ?? lastMessage()?.data.error;
+      say(failed === 'Aborted' ? 'Stopped.' : failed ? `The answer failed: ${failed}`.slice(0, 500)
+        : 'Answer finished. ' + (answer ? spoken(answer.text) : '').slice(0, 500));
       finished = document.hidden;
       drawTitle();
     }

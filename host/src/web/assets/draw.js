@@ -50,6 +50,14 @@ function input(json) {
   return Object.entries(value).flatMap(([name, one]) => block(name, typeof one === 'string' ? one : JSON.stringify(one, null, 2)));
 }
 
+// What a question tool was called with: the questions as they were asked.
+function questions(json) {
+  try {
+    return JSON.parse(json).questions.flatMap(({ question, header, options }) => block(header || 'Question',
+      [question, ...(options ?? []).map(({ label, description }) => `• ${label}${description ? `: ${description}` : ''}`)].join('\n')));
+  } catch { return input(json); }
+}
+
 // `asked(part)`: a request of this call waits for the owner.
 export const draw = {
   text: drawText,
@@ -64,7 +72,7 @@ export const draw = {
     part.what.replaceChildren();
     literal(part.what, tool.title ?? '');
     part.state.textContent = tool.state === 'running' && asked(part.data.id) ? 'waits for you' : STATES[tool.state] ?? tool.state;
-    part.inside.replaceChildren(...input(tool.input), ...block('Output', tool.output),
+    part.inside.replaceChildren(...(tool.name === 'question' ? questions : input)(tool.input), ...block('Output', tool.output),
       ...block(tool.state === 'rejected' ? 'Your words' : 'Error', tool.error));
   },
   attachment(part) {

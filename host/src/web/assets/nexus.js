@@ -10,7 +10,7 @@ export function localTimes(root) {
     time.dateTime = at.toISOString();
     time.textContent = 'clock' in time.dataset
       ? at.toLocaleTimeString([], { timeStyle: 'medium' })
-      : at.toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' }) + ': ';
+      : at.toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' }) + ('plain' in time.dataset ? '' : ': ');
   }
 }
 

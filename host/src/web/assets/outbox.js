@@ -72,11 +72,11 @@ export class Outbox {
     if (item) this.forget(item);
   }
 
-  giveBack(item, reason) {
+  giveBack(item, reason, calm = false) {
     this.forget(item);
     // One that the host keeps stays where it is.
     if (!item.now) this.#page.restore(item.text);
-    this.#page.tell(reason);
+    this.#page.tell(reason, calm);
   }
 
   #of(clientId) { return this.items.find((item) => item.client_id === clientId); }
@@ -89,7 +89,7 @@ export class Outbox {
       const agreed = dialog.returnValue === 'yes';
       this.#consents.shift();
       if (this.#consents.length) this.#nextConsent();
-      if (!agreed) return this.giveBack(item, 'Not sent.');
+      if (!agreed) return this.giveBack(item, 'Not sent.', true);
       item.consent = frame.consent;
       this.transmit(item);
     };
@@ -115,7 +115,7 @@ export class Outbox {
       if (!item) return;
       const wait = Math.min(15_000, 1000 * 2 ** item.tries++);
       const give = el('button', { type: 'button', className: 'plain', textContent: 'Do not send' });
-      give.onclick = () => this.giveBack(item, 'Taken back. It may have arrived all the same.');
+      give.onclick = () => this.giveBack(item, 'Taken back. It may have arrived all the same.', true);
       item.line.replaceChildren(`Not sent yet: ${reason} Trying again. `, give);
       clearTimeout(item.timer);
       item.timer = setTimeout(() => this.transmit(item), wait);

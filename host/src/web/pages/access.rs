@@ -38,7 +38,27 @@ struct Row {
     /// For a button that stands for this row alone.
     label: String,
     own: bool,
-    facts: Vec<(&'static str, String)>,
+    facts: Vec<Fact>,
+}
+
+/// `at`: the time that `text` is, to be shown in the reader's own zone.
+struct Fact {
+    term: &'static str,
+    text: String,
+    at: Option<Millis>,
+}
+
+impl Fact {
+    fn new(term: &'static str, text: String) -> Self {
+        Self { term, text, at: None }
+    }
+    fn at(term: &'static str, at: Millis) -> Self {
+        Self {
+            term,
+            text: time(at),
+            at: Some(at),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -127,15 +147,13 @@ fn groups(access: Access, own: &Login) -> Vec<Group> {
         own: listed.account == own.account,
         label: listed.account.clone(),
         facts: [
-            Some(("Made", time(listed.created_at))),
-            Some((
-                "Last used",
-                listed
-                    .last_used_at
-                    .map_or_else(|| "no login is good now".to_owned(), time),
+            Some(Fact::at("Made", listed.created_at)),
+            Some(listed.last_used_at.map_or_else(
+                || Fact::new("Last used", "no login is good now".to_owned()),
+                |at| Fact::at("Last used", at),
             )),
-            Some(("Logins", listed.logins.to_string())),
-            listed.locked_until.map(|until| ("Locked until", time(until))),
+            Some(Fact::new("Logins", listed.logins.to_string())),
+            listed.locked_until.map(|until| Fact::at("Locked until", until)),
         ]
         .into_iter()
         .flatten()
@@ -169,7 +187,7 @@ fn groups(access: Access, own: &Login) -> Vec<Group> {
     ]
 }
 
-fn facts(place: &str, peer: &str, agent: &str, since: Millis, seen: Millis) -> Vec<(&'static str, String)> {
+fn facts(place: &str, peer: &str, agent: &str, since: Millis, seen: Millis) -> Vec<Fact> {
     let unknown = |text: &str| {
         if text.is_empty() {
             "not known".to_owned()
@@ -178,12 +196,42 @@ fn facts(place: &str, peer: &str, agent: &str, since: Millis, seen: Millis) -> V
         }
     };
     vec![
-        ("Place", somewhere(place)),
-        ("Address", unknown(peer)),
-        ("Browser", unknown(agent)),
-        ("Since", time(since)),
-        ("Last seen", time(seen)),
+        Fact::new("Place", somewhere(place)),
+        Fact::new("Address", unknown(peer)),
+        Fact::new("Browser", browser(agent).unwrap_or_else(|| unknown(agent))),
+        Fact::at("Since", since),
+        Fact::at("Last seen", seen),
     ]
+}
+
+/// `Firefox on Linux`, as browsers name themselves; none: it names itself otherwise, and is shown as it does. Not more than
+/// a help to tell one's own devices apart: anybody can send any of these words.
+fn browser(agent: &str) -> Option<String> {
+    // The first that fits: each says the names of those before it, to get the pages that are made for them.
+    let names = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Version/", "Safari"),
+    ];
+    let systems = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("CrOS", "ChromeOS"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    if !agent.starts_with("Mozilla/5.0 (") {
+        return None;
+    }
+    let find = |of: &[(&str, &'static str)]| of.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
+    Some(format!("{} on {}", find(&names)?, find(&systems)?))
 }
 
 fn somewhere(place: &str) -> String {
@@ -202,4 +250,34 @@ fn time(at: Millis) -> String {
         || "not known".to_owned(),
         |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn browsers_are_called_as_people_call_them() {
+        let chrome =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+        let edge = format!(
+            "{} Edg/140.0",
+            chrome.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64")
+        );
+        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 \
+                      Mobile/15E148 Safari/604.1";
+        for (agent, name) in [
+            (chrome, Some("Chrome on Linux")),
+            (edge.as_str(), Some("Edge on Windows")),
+            (safari, Some("Safari on iPhone")),
+            (
+                "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0",
+                Some("Firefox on Android"),
+            ),
+            ("curl/8.5.0", None),
+            ("", None),
+        ] {
+            assert_eq!(browser(agent).as_deref(), name, "{agent}");
+        }
+    }
 }

@@ -100,6 +100,15 @@ async fn form(
     };
     let backend = state.services.chat.backend().borrow().clone();
     let mut inputs = Input::list(&fields, true, &|_| String::new(), rejected);
+    // A form that asks for the present one too says which is which.
+    if fields.iter().any(|field| field.name == "current") {
+        for row in inputs
+            .iter_mut()
+            .filter(|row| row.name != "current" && row.title.starts_with("Password"))
+        {
+            row.title = format!("New p{}", row.title.trim_start_matches('P'));
+        }
+    }
     if rejected.is_none() {
         // Nobody came to this page only to type a password.
         inputs.iter_mut().for_each(|row| row.first = false);

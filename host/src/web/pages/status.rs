@@ -4,6 +4,7 @@
 mod plugins;
 
 use super::{Backend, Frame, Phase, failure, message, show, until};
+use crate::config::with_file;
 use crate::limits;
 use crate::model::activity::{Note, Tone};
 use crate::model::plugin::Details;
@@ -300,6 +301,7 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
     let plugin = backend.plugin.clone();
     let plugins = services.tunnels.plugins();
     let pending = services.config.pending().borrow().clone();
+    let file = std::path::Path::new(services.status.config_file());
     Body {
         pending,
         starting: services.status.starting(),
@@ -325,6 +327,10 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
             .borrow()
             .iter()
             .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
+            .map(|row| TunnelRow {
+                hint: row.hint.map(|hint| with_file(&hint, Some(file))),
+                ..row
+            })
             .collect(),
         activity: notes.into_iter().take(limits::STATUS_ACTIVITY).collect(),
         config_file: services.status.config_file().to_owned(),
