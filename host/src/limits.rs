@@ -158,6 +158,8 @@ pub const HTTP_IDLE: Duration = secs(1);
 pub const AUDIT_FOLD: Duration = secs(60);
 /// For the lock beside the audit, which a command may hold; then the line is written without it.
 pub const AUDIT_LOCK: Duration = secs(1);
+/// The span in which the bytes are counted that a chat backend says.
+pub const EVENTS_WINDOW: Duration = secs(60);
 /// The span in which the bytes are counted that a plugin writes into its store.
 pub const STORE_WRITES_WINDOW: Duration = secs(60);
 /// How long another process may hold the database's write lock.
@@ -186,6 +188,21 @@ pub const LISTED_SESSIONS: u32 = 5_000;
 pub const QUEUED_PROMPTS: usize = 32;
 /// Creations of sessions whose request is remembered, so that asking twice makes one.
 pub const CREATE_REQUESTS: usize = 64;
+/// Bytes of one conversation that are kept, each message and each part counted with [`SESSION_ROW`] on top; and bytes of those
+/// that are held in memory though nobody looks at them.
+pub const SESSION_BYTES: usize = 256 << 20;
+pub const SESSION_ROW: usize = 512;
+pub const HELD_BYTES: usize = 256 << 20;
+/// Requests of one conversation that wait for an answer, and bytes of all of them.
+pub const ASKS: usize = 64;
+pub const ASKS_BYTES: usize = 4 << 20;
+/// Bytes of waiting requests in the first frame of a conversation, at least one of them; the others follow, one a frame.
+pub const ASKS_FRAME: usize = 64 * 1024;
+/// Bytes of the database from which on no more of conversations is taken.
+pub const JOURNAL_BYTES: u64 = 8 << 30;
+/// Bytes that a chat backend may say within [`EVENTS_WINDOW`], each event counted with [`SESSION_ROW`] on top. What is more is
+/// held back.
+pub const EVENT_BYTES: u64 = 128 << 20;
 /// Bytes of a conversation in one frame, nearly: the newest messages first, at least one. Older ones are asked for.
 pub const HISTORY_FRAME: usize = 48 * 1024;
 /// Bytes of one tool's input, output or error, of an attachment's address, and of a closed text, that are sent unasked.
@@ -345,6 +362,8 @@ pub const CODE_CACHE_FILES: usize = 64;
 pub const CODE_CACHE_BYTES: u64 = 512 << 20;
 /// Bytes of a backup's manifest.
 pub const BACKUP_MANIFEST_BYTES: u64 = 4 << 20;
+/// Bytes of a path in a backup: no system takes more of them.
+pub const BACKUP_PATH_BYTES: u64 = 4096;
 
 // The database.
 
@@ -433,6 +452,9 @@ pub const HASH_KNOWN: usize = 1;
 pub const HASH_WAITING: usize = 16;
 /// Login steps of one place that are remembered as used; with more, the forms that are open there begin again.
 pub const LOGIN_STEPS_USED: usize = 16_384;
+/// Files that the process may have open, where the machine lets it, and those of them that no connection takes.
+pub const OPEN_FILES: usize = 8_192;
+pub const FILES_KEPT: usize = 384;
 /// Connections of one listener that are not live sockets; the part (one in so many) that one network of peers may have,
 /// and the one that is kept for this machine where the listener is open to a network.
 pub const CONNECTIONS: usize = 512;

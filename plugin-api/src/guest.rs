@@ -97,8 +97,10 @@ pub mod http;
 pub mod job;
 pub mod log;
 pub mod process;
+mod refused;
 pub mod sse;
 pub use config::config;
+pub use refused::refusals;
 
 /// What every plugin may call. Importing an interface grants nothing: see `plugin.toml`.
 pub mod caps {
@@ -122,7 +124,7 @@ pub mod tunnel {
     pub fn refused(error: Error, install: &str) -> Failure {
         match error {
             Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
-            Error::NotFound(text) => permanent(text, install),
+            Error::NotFound(text) => permanent(text.trim_end(), install),
             Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
             other => retry(other.text()),
         }
@@ -156,7 +158,7 @@ pub mod tunnel {
                 "`{binary} {argument}` failed: {}. {install}",
                 output.stderr.lines().next().unwrap_or("it said nothing")
             )),
-            Err(Error::NotFound(text)) => Availability::Missing(format!("{text} {install}")),
+            Err(Error::NotFound(text)) => Availability::Missing(format!("{install}\n{}", text.trim_end())),
             Err(error) => Availability::Unsuitable(refused(error, install).message),
         }
     }

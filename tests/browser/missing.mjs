@@ -2,7 +2,7 @@
 // there: it is used without a restart, and what was said to the example stays to be read.
 
 import assert from 'node:assert/strict';
-import { ACCOUNT, PASSWORD, answer, device, idle, look, please, run, until, world } from './kit.mjs';
+import { ACCOUNT, PASSWORD, answer, device, idle, look, please, refused, run, until, world } from './kit.mjs';
 
 await run(async (browser) => {
   const page = await device(browser);
@@ -27,6 +27,14 @@ await run(async (browser) => {
   await page.getByText('Live: this page').waitFor();
   await look(page, 'status-missing');
 
+  // An old bookmark, or a chat that was deleted elsewhere: said, by the page and by its status, and for good.
+  const nowhere = await page.context().newPage();
+  refused.add('/s/ses_nowhere');
+  assert.equal((await nowhere.goto(new URL('/s/ses_nowhere', world.url).href)).status(), 404);
+  const none = nowhere.getByRole('heading', { name: 'There is no such conversation.' });
+  await none.waitFor();
+  await look(nowhere, 'nowhere');
+
   await page.goto(held);
   await page.locator('#prompt').waitFor();
   please('opencode appears');
@@ -37,4 +45,8 @@ await run(async (browser) => {
   await page.goto(world.url);
   await page.locator('#backend', { hasText: 'opencode' }).waitFor();
   assert.ok(await page.locator('#prompt').isVisible());
+  // What the backend's own news draw does not write over it.
+  await nowhere.locator('#backend', { hasText: 'opencode' }).waitFor();
+  assert.ok(await none.isVisible() && await nowhere.locator('#prompt').isHidden() && await nowhere.locator('#menu').isHidden());
+  assert.equal(await nowhere.locator('.spinner:visible').count(), 0);
 });

@@ -78,4 +78,13 @@ await run(async (browser) => {
   await page.getByRole('button', { name: 'Show older chats (30 more)' }).click();
   await until('list', () => host.heard.some((f) => f.type === 'list'));
   await look(page, 'list');
+  // deleted elsewhere: said for good, whatever else comes
+  host.event({ type: 'session_removed' });
+  const gone = page.getByRole('heading', { name: 'This chat was deleted.' });
+  await gone.waitFor();
+  const backend = { plugin: 'chat-opencode', title: 'opencode', version: '2', example: false, phase: 'stopped' };
+  host.send({ type: 'backend', backend, html: '' });
+  await page.getByText('opencode 2').waitFor();
+  assert.ok(await gone.isVisible() && await page.locator('#composer').isHidden() && await page.locator('#menu').isHidden());
+  await look(page, 'deleted');
 });

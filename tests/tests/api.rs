@@ -46,7 +46,7 @@ async fn echo(more: &str) -> (Start, Nexus, Browser) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_converses_and_learns_what_it_did_wrong() {
-    let (start, nexus, _) = echo("").await;
+    let (start, nexus, owner) = echo("").await;
     let data = start.data_dir();
     let ask =
         |method: &str, path: &str, body: Value| operator(&data, method, &format!("/api/v1{path}"), &body.to_string());
@@ -114,6 +114,9 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     let (status, _) = ask("DELETE", &format!("/sessions/{id}"), json!({}));
     assert_eq!(status, 204);
     assert_eq!(get(&format!("/sessions/{id}")).0, 404);
+    let page = owner.get(&format!("/s/{id}")).await;
+    assert_eq!(page.status(), 404, "what is deleted is no page");
+    assert!(page.text().await.unwrap().contains("No such chat"));
     stop(nexus);
 }
 

@@ -162,6 +162,136 @@ fn a_port_that_another_nexus_has_is_told_from_one_of_a_stranger() {
     stop(nexus);
 }
 
+/// Types and choices are the manifest's; what a plugin itself cannot use is told by the plugin, before and at the start.
+const REFUSED: &str = r#"
+[plugin.chat-opencode.config]
+permission = { bash = "maybe", foo = "ask" }
+[tunnel.home]
+plugin = "tunnel-bore"
+[plugin.tunnel-bore.config]
+server = "https://bore.example.org"
+port = 99999999
+[tunnel.away]
+plugin = "tunnel-ssh"
+[plugin.tunnel-ssh.config]
+host = "example.org"
+remote_bind = "foo"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_and_log() {
+    let start = Start::new().config(format!("[web]\nlisten = \"127.0.0.1:0\"\n{REFUSED}"));
+    let check = start.run(&["config", "check"], &[], "");
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    let fine = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(!fine.contains("is fine"), "{fine}");
+    for words in [
+        // The lines of the file, and all that is wrong in each.
+        "permission = { bash = \"maybe\", foo = \"ask\" }",
+        "bash = \"maybe\": expected \"ask\", \"allow\" or \"deny\"",
+        "the key \"foo\", and known are mcp, bash",
+        "server = \"https://bore.example.org\"",
+        "Give only the name, as in `bore.example.org`",
+        "port = 99999999",
+        "Give 1 to 65535",
+        "remote_bind = \"foo\"",
+    ] {
+        assert!(said.contains(words), "{words:?} is missing: {said}");
+    }
+    assert!(said.contains("nexus.toml:"), "{said}");
+    let (code, report) = doctor(&start);
+    assert_eq!(code, 1);
+    for (check, words) in [
+        ("plugin.chat-opencode", "\"foo\""),
+        ("plugin.tunnel-bore", "port = 99999999"),
+        ("plugin.tunnel-ssh", "remote_bind = \"foo\""),
+    ] {
+        let finding = of(&report, check);
+        assert!(finding.starts_with("fail") && finding.contains(words), "{finding}");
+    }
+
+    let nexus = start.up();
+    let owner = Browser::set_up(&nexus).await;
+    let end = std::time::Instant::now() + BOUND;
+    let page = loop {
+        let page = owner.get("/status").await.text().await.unwrap();
+        if page.contains("Not running") {
+            break page;
+        }
+        assert!(std::time::Instant::now() < end, "{page}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(page.contains("foo") && page.contains("nexus config check"), "{page}");
+    let chat = owner.get("/").await.text().await.unwrap();
+    assert!(
+        chat.contains("is not running") && chat.contains("foo") && !chat.contains("action=\"/install\""),
+        "to install it helps nobody: {chat}"
+    );
+    let run = |args: &[&str]| {
+        let output = start.run(args, &[], "");
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    };
+    let status = run(&["status"]);
+    assert!(status.contains("not running") && status.contains("foo"), "{status}");
+    let log = run(&["logs", "--level", "error"]);
+    assert!(log.contains("cannot use its settings") && log.contains("foo"), "{log}");
+    let opened = run(&["tunnel", "start", "home"]);
+    assert!(opened.contains("`port` is 99999999"), "{opened}");
+    stop(nexus);
+}
+
+#[test]
+fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
+    let start = Start::new().config(format!(
+        "{ECHO}[tunnel.home]\nplugin = \"tunnel-bore\"\n[tunnel.open]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n"
+    ));
+    let check = start.run(&["config", "check"], &[], "");
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("[tunnel.home]\nallow_plaintext = true") && !said.contains("[tunnel.open]"),
+        "{said}"
+    );
+    let finding = of(&doctor(&start).1, "tunnel.home");
+    assert!(
+        finding.starts_with("fail") && finding.contains("has no TLS"),
+        "{finding}"
+    );
+}
+
+/// An example stands in: whoever looks only at the terminal learns so too, and what to do.
+#[test]
+fn a_backend_that_is_missing_is_told_by_status_and_log() {
+    let start = Start::new().config(
+        "[web]\nlisten = \"127.0.0.1:0\"\n[plugin.chat-opencode.grants.process.opencode]\npath = \"/nowhere/opencode\"\n",
+    );
+    let nexus = start.up();
+    let end = std::time::Instant::now() + BOUND;
+    let said = |args: &[&str]| String::from_utf8_lossy(&start.run(args, &[], "").stdout).into_owned();
+    loop {
+        let status = said(&["status"]);
+        let told = status.contains("opencode is not ready to use") && status.contains("nexus setup opencode");
+        if told && status.contains("/nowhere/opencode") && status.contains("an example") {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{status}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let log = said(&["logs"]);
+    assert!(
+        log.contains("opencode is not installed")
+            && log.contains("/nowhere/opencode")
+            && log.contains("nexus setup opencode"),
+        "{log}"
+    );
+    stop(nexus);
+}
+
 #[test]
 #[ignore = "needs the real opencode: ./tests/run"]
 fn the_real_opencode_is_found_with_its_version() {

@@ -343,7 +343,7 @@ fn free_address() -> String {
 async fn while_the_login_plugin_compiles_everything_answers_and_says_so() {
     let start = Start::new();
     let file = start.folder().join("mine.wasm");
-    fs::write(&file, large(&fs::read(builtin("auth-local")).unwrap(), 3_000)).unwrap();
+    fs::write(&file, large(&fs::read(builtin("auth-local")).unwrap(), 1_200)).unwrap();
     let address = free_address();
     let start = start.arg("--listen").arg(&address).config(format!(
         "{ECHO}[auth]\nplugin = \"auth-mine\"\n[plugin.auth-mine]\nsource = {file:?}\n[plugin.auth-mine.grants]\n\
@@ -385,7 +385,7 @@ async fn while_the_login_plugin_compiles_everything_answers_and_says_so() {
 async fn while_a_chat_plugin_compiles_the_page_is_there_and_says_so() {
     let start = Start::new();
     let file = start.folder().join("mine.wasm");
-    fs::write(&file, large(&fs::read(builtin("chat-echo")).unwrap(), 3_000)).unwrap();
+    fs::write(&file, large(&fs::read(builtin("chat-echo")).unwrap(), 1_200)).unwrap();
     let start = start.config(format!(
         "[chat.main]\nplugin = \"chat-mine\"\n[plugin.chat-mine]\nsource = {file:?}\n"
     ));

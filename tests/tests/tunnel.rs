@@ -191,7 +191,14 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut server = Server::start(None);
     let address = server.address;
     // A fixed port: opening it anew costs no address.
-    let config = server.config("").replace("server = ", "port = 9473\nserver = ");
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let config = server
+        .config("")
+        .replace("server = ", &format!("port = {free}\nserver = "));
     let start = Start::new().config(config);
     let mut nexus = start.up();
     let owner = Browser::set_up(&nexus).await;

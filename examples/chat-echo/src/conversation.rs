@@ -25,7 +25,7 @@ pub struct Turn {
 
 impl Session {
     pub fn new(id: String, title: Option<String>, now: u64) -> Self {
-        let title = title.unwrap_or_else(|| "Echo".to_owned());
+        let title = title.unwrap_or_else(|| UNNAMED.to_owned());
         Self {
             id,
             title,
@@ -40,6 +40,9 @@ impl Session {
         if self.turns.iter().any(|turn| turn.client_id == client_id) {
             return false;
         }
+        if self.turns.is_empty() && self.title == UNNAMED {
+            self.title = title(prompt);
+        }
         let (client_id, prompt) = (client_id.to_owned(), prompt.to_owned());
         self.turns.push(Turn {
             client_id,
@@ -52,6 +55,22 @@ impl Session {
         true
     }
 }
+
+/// Until something is said.
+const UNNAMED: &str = "Echo";
+
+/// The beginning of what is said first.
+fn title(prompt: &str) -> String {
+    let words = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut title: String = words.chars().take(TITLE).collect();
+    if title.len() < words.len() {
+        title.push('…');
+    }
+    if title.is_empty() { UNNAMED.to_owned() } else { title }
+}
+
+/// Characters of a title that was made of a prompt.
+const TITLE: usize = 60;
 
 /// The answer, cut so that each piece is a word with the space after it.
 pub fn answer(prompt: &str) -> Vec<String> {
@@ -99,9 +118,15 @@ mod tests {
     #[test]
     fn a_prompt_is_taken_once() {
         let mut session = Session::new("s".into(), None, 1);
+        assert_eq!(session.title, UNNAMED);
         assert!(session.ask("c1", "hi", 2));
         assert!(!session.ask("c1", "hi", 3));
         assert!(session.ask("c2", "hi", 4));
         assert_eq!((session.turns.len(), session.updated_at), (2, 4));
+        assert_eq!(session.title, "hi");
+        let mut named = Session::new("s".into(), Some("Mine".into()), 1);
+        assert!(named.ask("c1", "hi", 2) && named.title == "Mine");
+        assert_eq!(title(&"é ".repeat(99)), format!("{}…", "é ".repeat(30)));
+        assert_eq!(title(" \n"), UNNAMED);
     }
 }

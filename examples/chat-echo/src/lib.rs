@@ -79,12 +79,15 @@ impl chat::Guest for Echo {
         // Kept first: after a restart the host finds the prompt here, and does not send it again.
         let now = clock::now();
         let asked = update(&s.id, |session| {
-            session.ask(&client_id, &text, now).then(|| session.turns.len() - 1)
+            session
+                .ask(&client_id, &text, now)
+                .then(|| (session.turns.len() - 1, info(session)))
         });
-        let Some(turn) = asked.await? else {
+        let Some((turn, info)) = asked.await? else {
             return Ok(Admission::Duplicate);
         };
         shared(|shared| {
+            shared.news.push_back(Event::Session(info));
             shared.cancelled.remove(&s.id);
             shared.queue.push_back((s.id, turn));
         });

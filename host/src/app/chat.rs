@@ -3,6 +3,7 @@
 use super::chosen::Chosen;
 use super::foundation::Foundation;
 use super::status::{Registered, Statuses};
+use crate::config::with_file;
 use crate::journal::state::SessionState as Folded;
 use crate::journal::{Item, Journal, Listed};
 use crate::limits;
@@ -17,6 +18,7 @@ use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prom
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -77,11 +79,13 @@ impl ChatAdapter {
         let (mut status, mut progress) = (chat.status(), install.subscribe());
         let mut health = foundation.store.health();
         let mut compiling = foundation.compiling();
+        let file = foundation.config.file.clone();
         let now = backend(
             &status.borrow_and_update(),
             &progress.borrow_and_update(),
             &health.borrow_and_update(),
             &compiling.borrow_and_update(),
+            file.as_deref(),
         );
         let (sender, receiver) = watch::channel(now);
         tokio::spawn(async move {
@@ -97,6 +101,7 @@ impl ChatAdapter {
                     &progress.borrow_and_update(),
                     &health.borrow_and_update(),
                     &compiling.borrow_and_update(),
+                    file.as_deref(),
                 );
                 sender.send_if_modified(|shown| std::mem::replace(shown, now.clone()) != now);
             }
@@ -139,11 +144,22 @@ impl ChatAdapter {
     }
 }
 
-fn backend(status: &ChatStatus, install: &Install, health: &Health, compiling: &[String]) -> Backend {
+/// `file`: the configuration's, where there is one.
+fn backend(
+    status: &ChatStatus,
+    install: &Install,
+    health: &Health,
+    compiling: &[String],
+    file: Option<&Path>,
+) -> Backend {
     let phase = match &status.phase {
         // It takes long, and once.
         Phase::Starting { .. } if compiling.contains(&status.plugin) => Phase::Starting {
             what: format!("Compiling {}: the first start with this version of it", status.plugin),
+        },
+        Phase::Failed { why, hint } => Phase::Failed {
+            why: why.clone(),
+            hint: hint.as_ref().map(|hint| with_file(hint, file)),
         },
         phase => phase.clone(),
     };
@@ -156,7 +172,7 @@ fn backend(status: &ChatStatus, install: &Install, health: &Health, compiling: &
         pending: status.pending.clone(),
         missing: status.missing.as_ref().map(|missing| Missing {
             title: missing.title.clone(),
-            hint: missing.hint.clone(),
+            hint: with_file(&missing.hint, file),
             install: install.clone(),
         }),
         unsaved: match health {
@@ -331,7 +347,14 @@ impl ChatApi for ChatAdapter {
                 // Perhaps the backend does: it may hold more than it lists.
                 let _ = tokio::time::timeout(limits::FIRST_READING, read).await;
                 if !self.chat.knows(session) {
-                    return Err(ApiError::NotFound("There is no such conversation.".to_owned()));
+                    let backend = self.backend.borrow();
+                    return Err(match &backend.phase {
+                        Phase::Starting { .. } | Phase::Reconnecting { .. } => ApiError::Unavailable(format!(
+                            "{} is not up yet: whether it has this conversation is not known.",
+                            backend.title
+                        )),
+                        _ => ApiError::NotFound("There is no such conversation.".to_owned()),
+                    });
                 }
             } else if self.journal.look(session, |state| state.messages.is_empty()).await == Ok(true) {
                 // Nobody has opened it before: an empty conversation would be a wrong answer.
@@ -378,7 +401,19 @@ impl ChatApi for ChatAdapter {
             model: None,
             consent: prompt.consent,
         };
-        async move { Ok(self.chat.prompt(session, prompt, now).await?) }.boxed()
+        async move {
+            let admission = self.chat.prompt(session, prompt, now).await?;
+            let file = self.foundation.config.file.as_deref();
+            Ok(match admission {
+                Admission::ConsentNeeded { id, text } => Admission::ConsentNeeded {
+                    id,
+                    text: with_file(&text, file),
+                },
+                Admission::Refused(why) => Admission::Refused(with_file(&why, file)),
+                other => other,
+            })
+        }
+        .boxed()
     }
     fn take_back<'a>(&'a self, session: &'a str, client_id: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.chat.take_back(session, client_id).await?) }.boxed()

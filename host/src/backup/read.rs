@@ -84,7 +84,9 @@ fn entries(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Unpacks into `to`, each file checked against the manifest.
 fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
-    let mut entries = tar.entries().context("it is no backup of nexus")?;
+    // Raw: else the library reads the names and attributes that stand before an entry whole, and a few kilobytes of a
+    // forged file unpack to as much memory as there is.
+    let mut entries = tar.entries().context("it is no backup of nexus")?.raw(true);
     let first = entries.next().context("it is empty")?;
     let first = first.context("it is no backup of nexus, or is damaged")?;
     if first.path_bytes() != MANIFEST.as_bytes() {
@@ -113,9 +115,15 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
             to.display()
         );
     }
+    let mut long_name = None;
     for entry in entries {
         let mut entry = entry.context("it is damaged")?;
-        let path = String::from_utf8(entry.path_bytes().into_owned()).context("a path in it is not UTF-8")?;
+        if entry.header().entry_type() == tar::EntryType::GNULongName && long_name.is_none() {
+            long_name = Some(read_long_name(entry)?);
+            continue;
+        }
+        let path = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        let path = String::from_utf8(path).context("a path in it is not UTF-8")?;
         check_path(&path).map_err(anyhow::Error::msg)?;
         if entry.header().entry_type() != tar::EntryType::Regular {
             bail!(
@@ -146,6 +154,25 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         bail!("{} is missing: the backup is cut off", shown(missing));
     }
     Ok(manifest)
+}
+
+/// The path of the entry behind it, where that is too long for the entry's own header.
+fn read_long_name(entry: impl Read) -> anyhow::Result<Vec<u8>> {
+    let mut name = Vec::new();
+    entry
+        .take(limits::BACKUP_PATH_BYTES + 1)
+        .read_to_end(&mut name)
+        .context("it is damaged")?;
+    if name.last() == Some(&0) {
+        name.pop();
+    }
+    if name.len() as u64 >= limits::BACKUP_PATH_BYTES {
+        bail!(
+            "a path in it has {} bytes or more, and no system takes one of them: it was forged or is damaged",
+            limits::BACKUP_PATH_BYTES
+        );
+    }
+    Ok(name)
 }
 
 /// A path of the archive, in a sentence.

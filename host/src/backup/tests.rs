@@ -53,9 +53,14 @@ fn said(result: anyhow::Result<Restored>) -> String {
 #[test]
 fn what_matters_goes_there_and_back_and_no_login_does() {
     let (dir, data, file) = world();
+    // Longer than a header's field: it stands in an entry of its own.
+    let long = format!("extra/{}/note", "a".repeat(200));
+    fs::create_dir(data.join(&long).parent().unwrap()).unwrap();
+    fs::write(data.join(&long), "kept too").unwrap();
     let written = write(&data, &file, &nothing).unwrap();
-    let names: Vec<_> = written.manifest.files.iter().map(|f| f.path.as_str()).collect();
-    assert_eq!(names, ["nexus.db", "extra/deep/note"]);
+    let mut names: Vec<_> = written.manifest.files.iter().map(|f| f.path.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, [long.as_str(), "extra/deep/note", "nexus.db"]);
     let folders = [data.as_path(), file.parent().unwrap()];
     assert!(
         folders
@@ -67,6 +72,7 @@ fn what_matters_goes_there_and_back_and_no_login_does() {
     let restored = restore(&file, &new, false).unwrap();
     assert_eq!((restored.manifest, restored.before), (written.manifest, None));
     assert_eq!(fs::read_to_string(new.join("extra/deep/note")).unwrap(), "kept");
+    assert_eq!(fs::read_to_string(new.join(&long)).unwrap(), "kept too");
     assert_eq!((count(&new, "user"), count(&new, "login")), (1, 0));
     assert_eq!(count(&data, "login"), 1, "the original is as it was");
     Store::open(&new).unwrap();
@@ -278,6 +284,39 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
             ("nexus.db", &future, Regular),
         ],
         "schema 999",
+    );
+    // What the library would read whole before it shows the entry behind it.
+    let long = vec![b'a'; 64 << 10];
+    for kind in [
+        tar::EntryType::GNULongName,
+        tar::EntryType::GNULongLink,
+        tar::EntryType::XHeader,
+    ] {
+        check(
+            &[("././@LongLink", &long, kind), (MANIFEST, &plain, Regular)],
+            "does not come first",
+        );
+        let why = match kind {
+            tar::EntryType::GNULongName => "a path in it has 4096 bytes or more",
+            _ => "no regular file",
+        };
+        check(
+            &[
+                (MANIFEST, &plain, Regular),
+                ("x", &long, kind),
+                ("nexus.db", good, Regular),
+            ],
+            why,
+        );
+    }
+    check(
+        &[
+            (MANIFEST, &plain, Regular),
+            ("x", b"nexus.db", tar::EntryType::GNULongName),
+            ("x", b"nexus.db", tar::EntryType::GNULongName),
+            ("x", good, Regular),
+        ],
+        "no regular file",
     );
     // Cut off, and no archive at all.
     let whole = fs::read(&file).unwrap();

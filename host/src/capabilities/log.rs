@@ -5,7 +5,6 @@ use super::{Capabilities, Counters};
 use crate::limits;
 use crate::time::{Clock, Millis};
 use nexus_plugin_api::host::caps::log::{Host, Level};
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +16,7 @@ pub struct LogSink {
     rate: u32,
     counters: Arc<Counters>,
     /// Its own secrets, which stay out of all of it.
-    mask: Mask,
+    mask: Arc<Mask>,
     state: Mutex<State>,
 }
 
@@ -36,13 +35,13 @@ impl LogSink {
             clock,
             rate,
             counters,
-            mask: Mask::default(),
+            mask: Arc::default(),
             state: Mutex::default(),
         }
     }
 
     #[must_use]
-    pub fn hiding(mut self, mask: Mask) -> Self {
+    pub fn hiding(mut self, mask: Arc<Mask>) -> Self {
         self.mask = mask;
         self
     }
@@ -88,14 +87,6 @@ impl LogSink {
             Level::Info => tracing::info!(plugin, "{message}"),
             Level::Warn => tracing::warn!(plugin, "{message}"),
             Level::Error => tracing::error!(plugin, "{message}"),
-        }
-    }
-
-    /// A text of the plugin, without its secrets.
-    pub(crate) fn hide(&self, text: String) -> String {
-        match self.mask.hide(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(hidden) => hidden,
         }
     }
 
@@ -204,7 +195,7 @@ mod tests {
             crate::config::resolved::Secret::new("hunter2 hunter2"),
         )]
         .into();
-        let mask = Mask::of(&given, &Arc::default(), "p");
+        let mask = Arc::new(Mask::of(&given, &Arc::default(), "p"));
         let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 10, Arc::default()).hiding(mask);
         sink.stream_line(true, "panicked at: hunter2 hunter2");
         assert_eq!(sink.take_last_words().unwrap(), "panicked at: [secret token]");

@@ -1,7 +1,9 @@
-//! Keeps a plugin's own secrets out of what it says: the host knows their values, so a line that holds one is shown with
-//! the secret's name in its place. As it stands, and as it is written in an address, in JSON and in base64.
+//! Keeps a plugin's own secrets out of what it says, in its log lines and in what it answers (why it failed, what it waits
+//! for): the host knows their values, so a text that holds one is shown with the secret's name in its place. As it stands,
+//! and as it is written in an address, in JSON and in base64.
 //!
-//! Limits: this is for mistakes. A plugin that means harm can say its secret in any other form, or in two lines.
+//! Limits: this is for mistakes. A plugin that means harm can say its secret in any other form, or in two lines. What an
+//! agent writes into a conversation is its own text and stays as it is.
 
 use super::GeneratedSecrets;
 use crate::config::resolved::Secret;
@@ -30,6 +32,15 @@ impl Mask {
             given: longest_first(forms.collect()),
             generated: Some((Arc::clone(generated), plugin.to_owned())),
         }
+    }
+
+    /// The same for a text that a plugin hands over. Before it is cut: half a secret would no longer be one to us.
+    pub(crate) fn said(&self, text: String) -> String {
+        let hidden = match self.hide(&text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(shown) => Some(shown),
+        };
+        hidden.unwrap_or(text)
     }
 
     pub(super) fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {

@@ -13,7 +13,7 @@ mod cpu;
 mod environment;
 mod http;
 pub mod log;
-pub mod mask;
+pub(crate) mod mask;
 mod process;
 mod secrets;
 mod store;
@@ -23,6 +23,7 @@ pub(crate) use allowance::Allowance;
 pub use counters::Counters;
 pub use cpu::CpuShare;
 pub use gate::{Denial, Gate, Requests};
+pub(crate) use mask::Mask;
 pub use process::Starts;
 pub use secrets::GeneratedSecrets;
 
@@ -59,12 +60,16 @@ pub struct Context {
     /// Where its processes run that name no directory.
     pub workspace: Option<PathBuf>,
     pub log: Arc<LogSink>,
+    /// Over what it answers; the log has the same one.
+    pub(crate) mask: Arc<Mask>,
     pub starts: Mutex<Starts>,
     pub cpu: Arc<CpuShare>,
     /// Bytes written into its store.
     pub(crate) writes: Allowance,
     /// Processes that were started.
     pub(crate) started: Allowance,
+    /// Bytes of events that came of it.
+    pub(crate) said: Allowance,
     /// What it did so far. The gate and the log have the same ones.
     pub counters: Arc<Counters>,
 }

@@ -111,19 +111,25 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
 
 /// Says which parts would fail at the start. Whether there is one.
 fn failing(config: &Config) -> bool {
-    let mut troubles = config.troubles.clone();
+    let (mut troubles, mut refused) = (config.troubles.clone(), Vec::new());
     match unloadable(config.clone()) {
-        Ok(found) => troubles.extend(found),
+        Ok(found) => {
+            troubles.extend(found.troubles);
+            refused = found.refused;
+        }
         Err(error) => {
             complain(&format!(
                 "warning: whether the plugins can be loaded is not known: {error:#}"
             ));
         }
     }
+    for report in &refused {
+        complain(&report.to_string());
+    }
     for trouble in &troubles {
         complain(&format!("error: {trouble}"));
     }
-    !troubles.is_empty() || !config.broken.is_empty()
+    !troubles.is_empty() || !refused.is_empty() || !config.broken.is_empty()
 }
 
 /// Granted paths where there is nothing. Not an error: what is missing today may be installed before the start.

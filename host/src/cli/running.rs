@@ -135,7 +135,8 @@ pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<Ex
             } else {
                 let tunnels: Vec<tunnel::Status> = read(answer)?;
                 if tunnels.is_empty() {
-                    say("no tunnel is configured");
+                    let status: Status = read(ask(data_dir, "/api/v1/status", None).await?)?;
+                    say(&no_tunnel(&status.config_file, status.pending.as_ref()));
                 }
                 tunnels.iter().for_each(|tunnel| say(&line(tunnel)));
             }
@@ -281,22 +282,22 @@ fn not_open(refused: &Refused, now: Millis) -> String {
 fn overview(status: &Status) -> String {
     let mut text = format!("nexus {}, working in {}\n", status.version, status.workspace);
     if let Some(starting) = &status.starting {
-        let _ = writeln!(text, "starting: {starting}");
+        let _ = writeln!(text, "starting: {}", indented(starting));
     }
     for trouble in &status.troubles {
         let _ = writeln!(text, "{}", indented(&trouble.to_string()));
     }
     text.push_str("\nchat\n  ");
-    text.push_str(&of_backend(&status.backend));
+    text.push_str(&indented(&of_backend(&status.backend)));
     if let Some(why) = &status.backend.unsaved {
-        let _ = write!(text, "\n  nothing is saved now: {why}");
+        let _ = write!(text, "\n  nothing is saved now: {}", indented(why));
     }
     text.push_str("\n\ntunnels\n");
     if status.tunnels.is_empty() {
         text.push_str("  none is configured\n");
     }
     for tunnel in &status.tunnels {
-        let _ = writeln!(text, "  {}", line(tunnel));
+        let _ = writeln!(text, "  {}", indented(&line(tunnel)));
     }
     text.push_str("\nplugins\n");
     for plugin in &status.plugins {
@@ -304,7 +305,7 @@ fn overview(status: &Status) -> String {
             plugin::State::Stopped => "stopped".to_owned(),
             plugin::State::Starting => "starting".to_owned(),
             plugin::State::Running => "running".to_owned(),
-            plugin::State::Restarting { cause, .. } => format!("restarting: {cause}"),
+            plugin::State::Restarting { cause, .. } => indented(&format!("restarting: {cause}")),
             plugin::State::Failed { cause } => {
                 let hint = plugin.last_failure.as_ref().and_then(|failure| failure.hint.as_deref());
                 let fix = hint.map(|hint| format!(" To fix: {hint}")).unwrap_or_default();
@@ -323,6 +324,18 @@ fn overview(status: &Status) -> String {
         let _ = write!(text, "\n{}\n{}", status.config_file, of_file(&pending.what));
     }
     text
+}
+
+fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
+    match pending {
+        Some(pending) => format!(
+            "no tunnel is in force yet; {file}\n{}",
+            of_file(&pending.what).trim_end()
+        ),
+        None => format!(
+            "no tunnel is configured. To make one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
+        ),
+    }
 }
 
 /// What the configuration's file says that does not count yet.
@@ -384,7 +397,11 @@ fn of_backend(backend: &Backend) -> String {
     if backend.example {
         name.push_str(" (an example: no model answers)");
     }
-    format!("{name}, {}", state.trim_end())
+    let missing = backend.missing.as_ref().map(|missing| {
+        let why = missing.hint.trim();
+        format!("\n{} is not ready to use:\n{why}", missing.title)
+    });
+    format!("{name}, {}{}", state.trim_end(), missing.unwrap_or_default())
 }
 
 /// Further lines of a text that stands in a list.
@@ -404,7 +421,7 @@ fn line(status: &tunnel::Status) -> String {
         Waiting { why, .. } => format!("waiting: {why}"),
         Failed { why, hint } => {
             let hint = hint.as_ref().map(|hint| format!(" {hint}")).unwrap_or_default();
-            indented(&format!("failed: {why}{hint}"))
+            format!("failed: {why}{hint}")
         }
         Stopping => "closing".to_owned(),
     };

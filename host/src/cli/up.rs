@@ -27,6 +27,9 @@ const START_SAID: Duration = Duration::from_secs(5);
 /// What keeps Nexus from starting: the data directory in use, the port taken, a database that cannot be opened.
 pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Background>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
+    if let Some(few) = crate::web::files::raise() {
+        tracing::warn!("{few}");
+    }
     let manager = Arc::new(Manager::of_this_process());
     let front = Front::default();
     let app = {

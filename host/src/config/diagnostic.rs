@@ -211,6 +211,11 @@ impl fmt::Display for Report {
             let problem: String = d.problem.chars().take(NOTE).collect();
             writeln!(f, "error: {}", clean(&problem))?;
             match &d.place {
+                // It could not be read: there is no line to show.
+                Place::At(_) if self.source.is_empty() => {
+                    let file = self.file.as_ref().map(|file| file.display().to_string());
+                    writeln!(f, "  --> {}", file.unwrap_or_else(|| "config".to_owned()))?;
+                }
                 Place::At(span) => self.write_excerpt(f, span, d.hidden)?,
                 Place::Flag(flag) => writeln!(f, "  --> {flag} on the command line")?,
                 Place::Default => writeln!(f, "  --> the default, which no file changes")?,
@@ -261,6 +266,16 @@ mod tests {
         let text = Report::new(Some("n.toml".into()), "[web]\nlistn = 1\n".to_owned(), vec![d]).to_string();
         let expected = "error: unknown key\n  --> n.toml:2:1\n   |\n2  | listn = 1\n   | ^^^^^\n  = key: listn\n  = nearest: listen\n\n1 problem in the configuration";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_has_no_line_to_show() {
+        let d = Diagnostic::new(Place::At(0..0), "", "the file cannot be read");
+        let text = Report::new(Some("n.toml".into()), String::new(), vec![d]).to_string();
+        assert_eq!(
+            text,
+            "error: the file cannot be read\n  --> n.toml\n\n1 problem in the configuration"
+        );
     }
 
     #[test]

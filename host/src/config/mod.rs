@@ -14,6 +14,7 @@ mod plugins;
 mod prepared;
 pub(crate) use prepared::AUTH_PLUGIN;
 mod read;
+mod refused;
 mod resolve;
 pub mod resolved;
 mod secret;
@@ -24,6 +25,7 @@ pub use authored::CONFIG_VERSION;
 pub use diagnostic::{Diagnostic, Report};
 pub use lacking::{Lacking, lacking};
 pub use plugins::{Found, PluginSource, requested_http};
+pub use refused::refused;
 pub use units::{show_duration, show_size};
 
 use crate::limits;
@@ -97,6 +99,24 @@ pub fn default_place() -> Option<PathBuf> {
     Some(xdg("XDG_CONFIG_HOME", ".config")?.join("nexus/nexus.toml"))
 }
 
+/// A text that gives lines to paste says into which file, and how that begins where there is none yet.
+pub fn with_file(text: &str, file: Option<&Path>) -> String {
+    // Each message that does begins with the table.
+    let pastes = ["[plugin.", "[tunnel.", "[chat.", "[web]", "[auth]", "[log]", "[notify]"];
+    let Some(file) = file.map(Path::to_owned).or_else(default_place) else {
+        return text.to_owned();
+    };
+    if !pastes.iter().any(|table| text.contains(table)) || text.contains(&*file.to_string_lossy()) {
+        return text.to_owned();
+    }
+    let first = if file.exists() {
+        String::new()
+    } else {
+        format!(", which is not there yet: its first line is config-version = {CONFIG_VERSION}")
+    };
+    format!("{}\nThese lines belong into {}{first}", text.trim_end(), file.display())
+}
+
 /// The file that counts when none is named, if it exists.
 ///
 /// Never one in the current directory: that is the workspace, where the agent writes, and a file of its making could
@@ -120,7 +140,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
     let bytes = self::file::read(file, limits::CONFIG_BYTES).map_err(|e| {
         fail(
             format!("the file cannot be read: {e}"),
-            "name a file that exists, or leave out --config for the defaults",
+            "name a file that exists, or none for the defaults",
         )
     })?;
     let text = String::from_utf8(bytes).map_err(|e| {

@@ -177,6 +177,13 @@ pub(super) fn resolve(
             place,
             builtin: source == Source::Builtin,
         };
+        // The same: the file may have fitted the component that lay there before.
+        let mut of_a_file = Findings::default();
+        let findings = if source == Source::Builtin {
+            &mut *findings
+        } else {
+            &mut of_a_file
+        };
         let config = one.config(findings);
         let cwd = match workspace {
             Ok(workspace) if manifest.kind == Kind::Chat => Some((*workspace).to_owned()),
@@ -193,6 +200,7 @@ pub(super) fn resolve(
             secrets: one.secrets(absolute, machine.env, &mut unfit, findings),
         };
         let limits = one.limits();
+        unfit.append(&mut of_a_file.diagnostics);
         if !unfit.is_empty() {
             resolved.broken.insert(name.to_owned(), (digest, unfit));
             continue;

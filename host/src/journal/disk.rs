@@ -206,9 +206,14 @@ pub(super) async fn write(
     row: Option<Row>,
     entries: Vec<Arc<Entry>>,
     trims: Vec<Trim>,
+    most: u64,
 ) -> Result<i64, StoreError> {
-    store
+    let written = store
         .write(durability(&entries), move |db| {
+            let removes = entries.iter().any(|entry| entry.event == Event::SessionRemoved);
+            if !removes && in_use(db)? >= most {
+                return Ok(None);
+            }
             let key = match (row, key) {
                 (Some(row), _) => put(db, &row)?,
                 (None, Some(key)) => key,
@@ -239,9 +244,25 @@ pub(super) async fn write(
                 db.prepare_cached("DELETE FROM session WHERE key = ?1")?
                     .execute([key])?;
             }
-            Ok(key)
+            Ok(Some(key))
         })
-        .await
+        .await?;
+    written.ok_or_else(|| {
+        StoreError::ReadOnly(format!(
+            "the conversations that are kept take {} MiB, which is the most: nothing more can be saved until some are deleted",
+            most >> 20
+        ))
+    })
+}
+
+/// Bytes of the database, without what deleted rows left free in it.
+fn in_use(db: &Connection) -> rusqlite::Result<u64> {
+    let number = |name: &str| {
+        db.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .map(unsigned)
+    };
+    let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
+    Ok(pages.saturating_mul(number("page_size")?))
 }
 
 /// Deletes a session unread.

@@ -14,6 +14,10 @@
 //! **Deletion.** A session that was deleted leaves its id and its last number behind. Nothing that a backend still says of
 //! it, and nothing that was on its way, brings it back; only [`Journal::create`] does, and its numbers go on.
 //!
+//! **Bounds.** A session takes no more than [`crate::limits::SESSION_BYTES`] and says so from there on, in place of what it
+//! does not take; so it is with requests that wait. Where the whole database has reached [`JOURNAL_BYTES`], nothing is taken
+//! until something is deleted, as where the disk is full.
+//!
 //! **Memory.** The folded state of a session in use is held; otherwise it is folded again from its rows. If a write fails
 //! or is given up half way, the held state is thrown away and read again: the database is right.
 
@@ -23,7 +27,7 @@ pub mod reconcile;
 pub mod state;
 pub mod subscription;
 
-use crate::limits::{JOURNAL_BACKLOG, JOURNAL_HELD};
+use crate::limits::{HELD_BYTES, JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_HELD};
 use crate::model::chat::{Epoch, Event, SessionId, SessionInfo, Snapshot};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
@@ -33,7 +37,7 @@ pub use list::Listed;
 use serde::Serialize;
 use state::SessionState;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, broadcast, watch};
 
@@ -76,6 +80,16 @@ struct Inner {
     /// Counts the openings of a backend; see [`Journal::open_epoch`].
     generation: AtomicU64,
     uses: AtomicU64,
+    most: Most,
+}
+
+/// See [`crate::limits`]; a test has smaller ones.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    /// Bytes of the database from which on nothing more is taken.
+    written: u64,
+    /// Bytes in memory of sessions that nobody looks at.
+    held: usize,
 }
 
 struct Live {
@@ -83,6 +97,8 @@ struct Live {
     tail: broadcast::Sender<Arc<Entry>>,
     held: AsyncMutex<Held>,
     used: AtomicU64,
+    /// Of the state that is held, for who forgets what is too much.
+    bytes: AtomicUsize,
 }
 
 /// What is known of a session in memory.
@@ -112,6 +128,14 @@ impl Journal {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let most = Most {
+            written: JOURNAL_BYTES,
+            held: HELD_BYTES,
+        };
+        Self::open_with(store, clock, most).await
+    }
+
+    async fn open_with(store: Store, clock: Arc<dyn Clock>, most: Most) -> Result<Self, StoreError> {
         let list = List::load(&store).await?;
         let inner = Inner {
             store,
@@ -120,6 +144,7 @@ impl Journal {
             list,
             generation: AtomicU64::new(1),
             uses: AtomicU64::new(0),
+            most,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -296,6 +321,7 @@ impl Journal {
             tail: broadcast::Sender::new(JOURNAL_BACKLOG),
             held: AsyncMutex::default(),
             used: AtomicU64::new(used),
+            bytes: AtomicUsize::new(0),
         });
         sessions.insert(session.to_owned(), live.clone());
         live
@@ -309,6 +335,7 @@ impl Journal {
             (held.key, held.state, held.first) = (key, state, first);
             held.trimmed.clear();
             held.loaded = true;
+            live.bytes.store(held.state.bytes, Ordering::Relaxed);
             self.evict();
         }
         Ok(held)
@@ -317,19 +344,24 @@ impl Journal {
     /// Forgets the sessions that were not used for longest and that nobody listens to.
     fn evict(&self) {
         let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() <= JOURNAL_HELD {
+        let bytes = |live: &Arc<Live>| live.bytes.load(Ordering::Relaxed);
+        let mut all: usize = sessions.values().map(bytes).sum();
+        if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
             return;
         }
-        let mut idle: Vec<(u64, SessionId)> = sessions
+        let mut idle: Vec<(u64, usize, SessionId)> = sessions
             .values()
             // Only the map has it, so nobody holds its state or waits for it.
             .filter(|live| Arc::strong_count(live) == 1 && live.tail.receiver_count() == 0)
-            .map(|live| (live.used.load(Ordering::Relaxed), live.id.clone()))
+            .map(|live| (live.used.load(Ordering::Relaxed), bytes(live), live.id.clone()))
             .collect();
         idle.sort_unstable();
-        let extra = sessions.len() - JOURNAL_HELD;
-        for (_, id) in idle.into_iter().take(extra) {
+        for (_, size, id) in idle {
+            if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
+                return;
+            }
             sessions.remove(&id);
+            all = all.saturating_sub(size);
         }
     }
 
@@ -358,6 +390,12 @@ impl Journal {
         let (mut entries, mut trims, mut listed) = (Vec::with_capacity(events.len()), Vec::new(), false);
         for mut event in events {
             held.state.complete(&mut event);
+            if let Some(why) = held.state.refuses(&event) {
+                event = Event::Error {
+                    message: None,
+                    text: why.to_owned(),
+                };
+            }
             let gone: Vec<String> = match &event {
                 Event::PartRemoved { part, .. } => vec![part.clone()],
                 Event::MessageRemoved { message } => held.state.part_ids(message),
@@ -414,7 +452,16 @@ impl Journal {
                 self.inner.list.activity(&live.id, &held.state, now),
             )
         });
-        let key = disk::write(&self.inner.store, held.key, row.clone(), entries.clone(), trims).await?;
+        let key = disk::write(
+            &self.inner.store,
+            held.key,
+            row.clone(),
+            entries.clone(),
+            trims,
+            self.inner.most.written,
+        )
+        .await?;
+        live.bytes.store(held.state.bytes, Ordering::Relaxed);
         held.key = Some(key);
         held.loaded = true;
         for entry in entries {
@@ -480,3 +527,7 @@ fn lift(base: u64, revision: u64) -> u64 {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[path = "bounds_tests.rs"]
+mod bounds;

@@ -1,9 +1,16 @@
 //! The fold: what a session is after a number of events. Pure; the page and programs can do the same.
 
 use super::Seq;
-use crate::limits::JOURNAL_PART_BYTES;
+use crate::limits::{ASKS, ASKS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
 use crate::model::chat::{Ask, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
 use serde::Serialize;
+
+/// What a conversation says that takes no more.
+pub(super) const FULL: &str = "This conversation has reached the most that Nexus keeps of one. What follows is not kept. \
+                               To go on: start a new conversation.";
+/// What one says in which too much waits.
+pub(super) const TOO_MANY_ASKS: &str = "More requests wait for an answer than Nexus keeps of one conversation; the others \
+                                        are not shown. Answer those that are, or stop the turn.";
 
 /// A session as of event number `seq`. JSON as in [`crate::model::chat`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -18,6 +25,9 @@ pub struct SessionState {
     /// What went wrong last, where no message says it.
     pub error: Option<LastError>,
     pub removed: bool,
+    /// Of messages and parts, with [`SESSION_ROW`] for each.
+    #[serde(skip)]
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,7 +64,11 @@ impl SessionState {
                 !was
             }
             Event::Message { message } => self.put_message(message),
-            Event::MessageRemoved { message } => remove(&mut self.messages, |m| m.message.id == *message),
+            Event::MessageRemoved { message } => {
+                let gone = self.message(message).map_or(0, MessageState::bytes);
+                self.bytes = self.bytes.saturating_sub(gone);
+                remove(&mut self.messages, |m| m.message.id == *message)
+            }
             Event::Part { part } => self.put_part(part),
             Event::Delta {
                 part,
@@ -62,9 +76,15 @@ impl SessionState {
                 revision,
                 text,
             } => self.add_text(part, message, *revision, text),
-            Event::PartRemoved { message, part } => self
-                .message_mut(message)
-                .is_some_and(|m| remove(&mut m.parts, |p| p.id == *part)),
+            Event::PartRemoved { message, part } => {
+                let Some(m) = self.message_mut(message) else {
+                    return false;
+                };
+                let gone: usize = m.parts.iter().filter(|p| p.id == *part).map(part_bytes).sum();
+                let removed = remove(&mut m.parts, |p| p.id == *part);
+                self.bytes = self.bytes.saturating_sub(gone);
+                removed
+            }
             Event::Asked { ask } => match self.asks.iter_mut().find(|a| a.id == ask.id) {
                 Some(known) => set(known, ask),
                 None => {
@@ -89,6 +109,21 @@ impl SessionState {
                 };
                 !said && replace(&mut self.error, Some(&trouble))
             }
+        }
+    }
+
+    /// Why this event is one too many, if it is: said in its place.
+    pub(super) fn refuses(&self, event: &Event) -> Option<&'static str> {
+        match event {
+            Event::Message { .. } | Event::Part { .. } | Event::Delta { .. } => {
+                (self.bytes.saturating_add(event.size()) > SESSION_BYTES).then_some(FULL)
+            }
+            Event::Asked { ask } if self.asks.iter().all(|known| known.id != ask.id) => {
+                let bytes: usize = self.asks.iter().map(Ask::size).sum();
+                let too_many = self.asks.len() >= ASKS || bytes.saturating_add(ask.size()) > ASKS_BYTES;
+                (too_many && !self.asks.is_empty()).then_some(TOO_MANY_ASKS)
+            }
+            _ => None,
         }
     }
 
@@ -146,6 +181,11 @@ impl SessionState {
             self.error = None;
         }
         let mut parts = Vec::new();
+        let known = self.messages.iter().rfind(|m| m.message.id == message.id);
+        self.bytes = self
+            .bytes
+            .saturating_sub(known.map_or(0, |known| message_bytes(&known.message)));
+        self.bytes += message_bytes(message);
         if let Some(at) = self.messages.iter().rposition(|m| m.message.id == message.id)
             && let Some(known) = self.messages.get_mut(at)
         {
@@ -185,6 +225,7 @@ impl SessionState {
                 interrupted: false,
                 waiting: None,
             };
+            self.bytes += message_bytes(&message);
             self.insert(MessageState {
                 message,
                 parts: Vec::new(),
@@ -197,17 +238,20 @@ impl SessionState {
         let Some(message) = self.message_for_part(&part.message) else {
             return false;
         };
-        match message.parts.iter_mut().rev().find(|p| p.id == part.id) {
-            Some(known) if part.revision <= known.revision => false,
+        let before = match message.parts.iter_mut().rev().find(|p| p.id == part.id) {
+            Some(known) if part.revision <= known.revision => return false,
             Some(known) => {
+                let before = part_bytes(known);
                 known.clone_from(part);
-                true
+                before
             }
             None => {
                 message.parts.push(part.clone());
-                true
+                0
             }
-        }
+        };
+        self.bytes = self.bytes.saturating_sub(before) + part_bytes(part);
+        true
     }
 
     fn add_text(&mut self, part: &str, message: &str, revision: u64, text: &str) -> bool {
@@ -223,6 +267,7 @@ impl SessionState {
                 closed: false,
                 content,
             });
+            self.bytes += SESSION_ROW + text.len();
             return true;
         };
         if known.closed || revision <= known.revision {
@@ -240,11 +285,25 @@ impl SessionState {
             Content::Tool(_) | Content::Attachment { .. } | Content::Other { .. } => return false,
         }
         known.revision = revision;
+        self.bytes += text.len();
         true
     }
 }
 
+fn part_bytes(part: &Part) -> usize {
+    SESSION_ROW + part.content.size()
+}
+
+fn message_bytes(message: &Message) -> usize {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    SESSION_ROW + optional(&message.error) + optional(&message.model)
+}
+
 impl MessageState {
+    fn bytes(&self) -> usize {
+        message_bytes(&self.message) + self.parts.iter().map(part_bytes).sum::<usize>()
+    }
+
     /// What was taken for interrupted is written after all: a snapshot may have been older than the turn. What the host
     /// closed then, its last text, is open again, or all that follows of it would be lost.
     fn goes_on(&mut self, now: &Message) {

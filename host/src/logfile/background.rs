@@ -85,9 +85,20 @@ impl Background {
     }
 }
 
+/// What a plugin or a program said may have lines of its own: no further line of an event begins where one of ours does.
+fn as_one_event(text: &[u8]) -> Vec<u8> {
+    let (text, end) = match text.strip_suffix(b"\n") {
+        Some(text) => (text, &b"\n"[..]),
+        None => (text, &b""[..]),
+    };
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    [&lines.join(&b"\n    "[..]), end].concat()
+}
+
 impl Write for &Background {
+    /// One event of the log.
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.take(text.to_vec());
+        self.take(as_one_event(text));
         Ok(text.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -137,6 +148,17 @@ mod tests {
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn a_text_with_lines_makes_no_line_of_the_log() {
+        let forged = b"INFO opencode is away: x\n2026-11-28T00:00:00Z  INFO all is well\n\n  y\n";
+        let said = String::from_utf8(as_one_event(forged)).unwrap();
+        assert!(said.lines().skip(1).all(|line| line.starts_with("    ")), "{said}");
+        assert!(said.ends_with("y\n"));
+        for plain in ["one\n", "one", ""] {
+            assert_eq!(as_one_event(plain.as_bytes()), plain.as_bytes());
         }
     }
 

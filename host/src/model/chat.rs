@@ -282,33 +282,46 @@ pub enum Event {
     },
 }
 
+fn optional(text: &Option<String>) -> usize {
+    text.as_ref().map_or(0, String::len)
+}
+
+impl Content {
+    /// Bytes of text in it, nearly.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text { text } | Self::Reasoning { text } => text.len(),
+            Self::Tool(t) => t.input.len() + optional(&t.title) + optional(&t.output) + optional(&t.error),
+            Self::Attachment { url, .. } => url.len(),
+            Self::Other { value, .. } => value.len(),
+        }
+    }
+}
+
+impl Ask {
+    /// Bytes of text in it, nearly.
+    pub fn size(&self) -> usize {
+        let choices = |q: &Question| {
+            let each = q.choices.iter().map(|c| c.label.len() + c.description.len());
+            each.sum::<usize>()
+        };
+        let questions = |q: &Question| q.header.len() + q.text.len() + choices(q);
+        self.detail.len()
+            + optional(&self.change)
+            + self.always.iter().map(String::len).sum::<usize>()
+            + self.questions.iter().map(questions).sum::<usize>()
+    }
+}
+
 impl Event {
     /// Bytes of text in it, nearly: what it costs to keep it waiting.
     pub fn size(&self) -> usize {
-        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         match self {
             Self::Session { info } => info.title.len() + info.workspace.len(),
             Self::Message { message } => optional(&message.error) + optional(&message.model),
-            Self::Part { part } => match &part.content {
-                Content::Text { text } | Content::Reasoning { text } => text.len(),
-                Content::Tool(t) => t.input.len() + optional(&t.title) + optional(&t.output) + optional(&t.error),
-                Content::Attachment { url, .. } => url.len(),
-                Content::Other { value, .. } => value.len(),
-            },
+            Self::Part { part } => part.content.size(),
             Self::Delta { text, .. } | Self::Error { text, .. } => text.len(),
-            Self::Asked { ask } => {
-                let choices = |q: &Question| {
-                    q.choices
-                        .iter()
-                        .map(|c| c.label.len() + c.description.len())
-                        .sum::<usize>()
-                };
-                let questions = |q: &Question| q.header.len() + q.text.len() + choices(q);
-                ask.detail.len()
-                    + optional(&ask.change)
-                    + ask.always.iter().map(String::len).sum::<usize>()
-                    + ask.questions.iter().map(questions).sum::<usize>()
-            }
+            Self::Asked { ask } => ask.size(),
             Self::Turn {
                 turn: Turn::Retrying { message, .. },
             } => message.len(),

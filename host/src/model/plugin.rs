@@ -52,7 +52,7 @@ pub enum State {
         cause: String,
         at: Millis,
     },
-    /// It fell too often. Only the operator starts it again.
+    /// It fell too often, or refuses its settings. Only the operator starts it again.
     Failed {
         cause: String,
     },
@@ -69,6 +69,16 @@ pub struct Status {
     /// Restarts since the host started.
     pub restarts: u32,
     pub last_failure: Option<Failure>,
+}
+
+/// One thing of its settings that a plugin cannot use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The key, where it is one key's fault.
+    pub key: Option<String>,
+    /// A sentence.
+    pub why: String,
+    pub hint: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -36,6 +36,22 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Whether it says something of this part of the configuration, as `tunnel.main`.
+    pub fn names(&self, part: &str) -> bool {
+        let of = |change: &Change| {
+            change
+                .key
+                .strip_prefix(part)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        match self {
+            Self::Invalid { .. } => false,
+            Self::Changed { confirm, restart, .. } => confirm.iter().chain(restart).any(of),
+        }
+    }
+}
+
 /// A component in a file that is another one, or new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {

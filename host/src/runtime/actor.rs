@@ -1,11 +1,12 @@
 //! One task owns one store with one instance, and drives it. Callers send it jobs through a bounded channel; jobs run
 //! concurrently in the instance. A trap ends the store, and with it every job.
 
-use crate::capabilities::{Context, Counters};
+use crate::capabilities::{Context, Counters, Mask};
 use crate::limits;
+use crate::model::plugin::Refusal;
+use crate::runtime::clip;
 use crate::runtime::port::CallError;
 use crate::runtime::state::{self, State};
-use crate::runtime::{clip, said};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -22,6 +23,8 @@ pub(crate) trait Exports: Send + Sync + Sized + 'static {
     type Facts: Clone + Send + Sync + 'static;
     /// Finds the exports.
     fn find(store: &mut wasmtime::Store<State>, instance: &Instance) -> wasmtime::Result<Self>;
+    /// What of its settings the plugin says that it cannot use.
+    fn refused(facts: &Self::Facts, mask: &Mask) -> Vec<Refusal>;
     /// The first call.
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Self::Facts>>;
 }
@@ -181,16 +184,16 @@ impl<E: Exports> Handle<E> {
 /// An error of the plugin, as the services see it.
 pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
     context.counters.error();
-    let error = match error {
-        types::Error::Denied(t) => CallError::Denied(clip::reason(t)),
-        types::Error::Invalid(t) => CallError::Invalid(clip::reason(t)),
-        types::Error::NotFound(t) => CallError::NotFound(clip::reason(t)),
-        types::Error::Timeout(t) => CallError::Timeout(clip::reason(t)),
-        types::Error::Unavailable(t) => CallError::Unavailable(clip::reason(t)),
+    let reason = |text| clip::reason(context.mask.said(text));
+    match error {
+        types::Error::Denied(t) => CallError::Denied(reason(t)),
+        types::Error::Invalid(t) => CallError::Invalid(reason(t)),
+        types::Error::NotFound(t) => CallError::NotFound(reason(t)),
+        types::Error::Timeout(t) => CallError::Timeout(reason(t)),
+        types::Error::Unavailable(t) => CallError::Unavailable(reason(t)),
         types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
-        types::Error::Other(t) => CallError::Other(clip::reason(t)),
-    };
-    said::error(error, &context.log)
+        types::Error::Other(t) => CallError::Other(reason(t)),
+    }
 }
 
 /// Receives the jobs of a running instance, and its facts, as soon as it is up.

@@ -9,7 +9,6 @@ use crate::runtime::actor::refused;
 use crate::runtime::convert::auth as convert;
 use crate::runtime::facts::Measured;
 use crate::runtime::port::{AuthProvider, Call, CallError, auth};
-use crate::runtime::said;
 use crate::runtime::state::{self, State};
 use crate::runtime::supervisor::Recipe;
 use futures::future::BoxFuture;
@@ -212,7 +211,7 @@ impl AuthProvider for WasmAuth {
         let (method, context) = (method.to_owned(), convert::context(context));
         Box::pin(async {
             let call = self.call(|a, e: &Exports| Box::pin(e.auth.call_begin(a, method, context)));
-            Ok(said::step(convert::step(call.await?)?, &self.recipe.context.log))
+            convert::step(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -220,7 +219,7 @@ impl AuthProvider for WasmAuth {
         let input = convert::input(input);
         Box::pin(async {
             let call = self.call(|a, e: &Exports| Box::pin(e.auth.call_proceed(a, state, input)));
-            Ok(said::step(convert::step(call.await?)?, &self.recipe.context.log))
+            convert::step(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -235,7 +234,7 @@ impl AuthProvider for WasmAuth {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("enrol accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
-            Ok(said::outcome(convert::outcome(call.await?)?, &self.recipe.context.log))
+            convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -243,7 +242,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("change credentials", |a, m| Box::pin(m.call_change(a, subject, input)));
-            Ok(said::outcome(convert::outcome(call.await?)?, &self.recipe.context.log))
+            convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }
 
@@ -251,7 +250,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, input)));
-            Ok(said::outcome(convert::outcome(call.await?)?, &self.recipe.context.log))
+            convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }
 

@@ -1,14 +1,16 @@
 //! A chat backend as a component.
 
+use crate::capabilities::Mask;
 use crate::limits;
+use crate::model::trouble::Trouble;
 use crate::model::{chat, plugin};
-use crate::runtime::actor::{Exports, Handle, refused};
+use crate::runtime::actor::{Exports, Handle, refused as error_of};
 use crate::runtime::facts::Measured;
 use crate::runtime::feed::Feeder;
 use crate::runtime::port::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{clip, convert, said};
+use crate::runtime::{clip, convert, refused};
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::host::chat::ChatBackend as Bindings;
@@ -36,6 +38,10 @@ impl Exports for ChatExports {
                 .ok()
                 .map(|o| o.nexus_plugin_sessions().clone()),
         })
+    }
+
+    fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
+        refused::read(&facts.ext, mask)
     }
 
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
@@ -79,7 +85,7 @@ impl WasmChat {
             + 'static,
     {
         let answer = self.supervisor.call(call).await?;
-        answer.map_err(|e| refused(e, self.supervisor.context()))
+        answer.map_err(|e| error_of(e, self.supervisor.context()))
     }
 
     /// A call of the optional interface.
@@ -98,7 +104,7 @@ impl WasmChat {
             None => Box::pin(async { Ok(None) }),
         });
         let answer = answer.await?.ok_or(CallError::Unsupported(what))?;
-        answer.map_err(|e| refused(e, self.supervisor.context()))
+        answer.map_err(|e| error_of(e, self.supervisor.context()))
     }
 
     fn workspace(&self) -> String {
@@ -112,6 +118,12 @@ impl Supervised for WasmChat {
     }
     fn measured(&self) -> Option<Arc<Measured>> {
         Some(self.supervisor.measured())
+    }
+    fn broken(&self) -> Option<Trouble> {
+        self.supervisor.broken()
+    }
+    fn refused(&self) -> Vec<plugin::Refusal> {
+        self.supervisor.refused()
     }
     fn start(&self) {
         self.supervisor.start();
@@ -137,10 +149,7 @@ impl ChatBackend for WasmChat {
                 .supervisor
                 .call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a)))
                 .await?;
-            Ok(said::availability(
-                convert::availability(answer),
-                &self.supervisor.context().log,
-            ))
+            Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -162,7 +171,7 @@ impl ChatBackend for WasmChat {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options)))
                 .await?;
-            Ok(convert::admission(answer))
+            Ok(convert::admission(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -182,7 +191,7 @@ impl ChatBackend for WasmChat {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
                 .await?;
-            Ok(convert::snapshot(answer))
+            Ok(convert::snapshot(answer, &self.supervisor.context().mask))
         })
     }
 

@@ -1,6 +1,7 @@
 //! Words of the contract to words of the host, and back. No decision is made here, but that nothing is kept that is
 //! longer than its place needs, or could act on whoever is shown it ([`clip`]).
 
+use crate::capabilities::mask::Mask;
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
 use crate::runtime::{clip, port, terminal};
@@ -10,15 +11,15 @@ use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
 use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
 
-pub(crate) fn availability(a: types::Availability) -> plugin::Availability {
+pub(crate) fn availability(a: types::Availability, mask: &Mask) -> plugin::Availability {
     match a {
-        types::Availability::Ready(t) => plugin::Availability::Ready(clip::title(t)),
-        types::Availability::Missing(t) => plugin::Availability::Missing(clip::sentence(t)),
-        types::Availability::Unsuitable(t) => plugin::Availability::Unsuitable(clip::sentence(t)),
+        types::Availability::Ready(t) => plugin::Availability::Ready(clip::title(mask.said(t))),
+        types::Availability::Missing(t) => plugin::Availability::Missing(clip::sentence(mask.said(t))),
+        types::Availability::Unsuitable(t) => plugin::Availability::Unsuitable(clip::sentence(mask.said(t))),
     }
 }
 
-pub(crate) fn failure(f: types::Failure) -> port::RunFailure {
+pub(crate) fn failure(f: types::Failure, mask: &Mask) -> port::RunFailure {
     let kind = match f.kind {
         types::FailureKind::Retry => port::FailureKind::Retry,
         types::FailureKind::RetryLater => port::FailureKind::RetryLater,
@@ -26,8 +27,11 @@ pub(crate) fn failure(f: types::Failure) -> port::RunFailure {
     };
     port::RunFailure {
         kind,
-        message: clip::reason(f.message),
-        hint: f.hint.map(clip::sentence).filter(|hint| !hint.trim().is_empty()),
+        message: clip::reason(mask.said(f.message)),
+        hint: f
+            .hint
+            .map(|hint| clip::sentence(mask.said(hint)))
+            .filter(|hint| !hint.trim().is_empty()),
     }
 }
 
@@ -196,19 +200,19 @@ fn questions(json: &str) -> Vec<chat::Question> {
         .collect()
 }
 
-fn turn(t: wit::Turn) -> chat::Turn {
+fn turn(t: wit::Turn, mask: &Mask) -> chat::Turn {
     match t {
         wit::Turn::Idle => chat::Turn::Idle,
         wit::Turn::Running => chat::Turn::Running,
         wit::Turn::Retrying(r) => chat::Turn::Retrying {
             attempt: r.attempt,
-            message: clip::sentence(r.message),
+            message: clip::sentence(mask.said(r.message)),
             next_at: r.next_at.map(clip::time),
         },
     }
 }
 
-fn epoch(e: wit::Epoch) -> chat::Epoch {
+fn epoch(e: wit::Epoch, mask: &Mask) -> chat::Epoch {
     let running = clip::list(e.running, limits::OPEN_SESSIONS).into_iter();
     let asks = clip::list(e.asks, limits::OPEN_SESSIONS).into_iter();
     let proper = |(session, a): &(String, chat::Ask)| clip::is_id(session) && clip::is_ask(a);
@@ -216,7 +220,7 @@ fn epoch(e: wit::Epoch) -> chat::Epoch {
         id: clip::title(e.id),
         version: clip::title(e.version),
         running: running
-            .map(|t| (t.session, turn(t.turn)))
+            .map(|t| (t.session, turn(t.turn, mask)))
             .filter(|(session, _)| clip::is_id(session))
             .collect(),
         asks: asks.map(|a| (a.session.clone(), ask(a))).filter(proper).collect(),
@@ -238,11 +242,11 @@ pub(crate) enum Dropped {
 ///
 /// # Errors
 /// What cannot be used.
-pub(crate) fn feed(e: wit::Event) -> Result<port::Feed, Dropped> {
+pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<port::Feed, Dropped> {
     use chat::Event as E;
     let (session, event) = match e {
-        wit::Event::Starting(text) => return Ok(port::Feed::Starting(clip::sentence(text))),
-        wit::Event::Opened(e) => return Ok(port::Feed::Opened(epoch(e))),
+        wit::Event::Starting(text) => return Ok(port::Feed::Starting(clip::sentence(mask.said(text)))),
+        wit::Event::Opened(e) => return Ok(port::Feed::Opened(epoch(e, mask))),
         wit::Event::Other(e) => return Err(Dropped::Unknown(clip::title(e.name))),
         wit::Event::Session(s) => {
             let info = session_info(s);
@@ -264,13 +268,18 @@ pub(crate) fn feed(e: wit::Event) -> Result<port::Feed, Dropped> {
         wit::Event::PartRemoved((session, message, part)) => (session, E::PartRemoved { message, part }),
         wit::Event::Asked(a) => (a.session.clone(), E::Asked { ask: ask(a) }),
         wit::Event::AskClosed((session, ask)) => (session, E::AskClosed { ask }),
-        wit::Event::Turn(t) => (t.session, E::Turn { turn: turn(t.turn) }),
-        wit::Event::Error((None, text)) => return Err(Dropped::Error(clip::sentence(text))),
+        wit::Event::Turn(t) => (
+            t.session,
+            E::Turn {
+                turn: turn(t.turn, mask),
+            },
+        ),
+        wit::Event::Error((None, text)) => return Err(Dropped::Error(clip::sentence(mask.said(text)))),
         wit::Event::Error((Some(session), text)) => (
             session,
             E::Error {
                 message: None,
-                text: clip::sentence(text),
+                text: clip::sentence(mask.said(text)),
             },
         ),
     };
@@ -288,14 +297,14 @@ pub(crate) fn feed(e: wit::Event) -> Result<port::Feed, Dropped> {
     }))
 }
 
-pub(crate) fn snapshot(s: wit::SessionSnapshot) -> chat::Snapshot {
+pub(crate) fn snapshot(s: wit::SessionSnapshot, mask: &Mask) -> chat::Snapshot {
     let messages = s.messages.into_iter();
     clip::snapshot(chat::Snapshot {
         info: session_info(s.info),
         messages: messages
             .map(|m| (message(m.message), m.parts.into_iter().map(part).collect()))
             .collect(),
-        turn: turn(s.turn),
+        turn: turn(s.turn, mask),
         asks: s.asks.into_iter().map(ask).collect(),
         before: s.before,
     })
@@ -323,15 +332,15 @@ pub(crate) fn prompt(p: port::Prompt) -> (String, Vec<wit_chat::Input>, wit_chat
     (p.client_id, vec![wit_chat::Input::Text(p.text)], options)
 }
 
-pub(crate) fn admission(a: wit_chat::Admission) -> chat::Admission {
+pub(crate) fn admission(a: wit_chat::Admission, mask: &Mask) -> chat::Admission {
     match a {
         wit_chat::Admission::Admitted => chat::Admission::Admitted,
         wit_chat::Admission::Duplicate => chat::Admission::Duplicate,
-        wit_chat::Admission::Unknown(t) => chat::Admission::Unknown(clip::sentence(t)),
-        wit_chat::Admission::Refused(t) => chat::Admission::Refused(clip::sentence(t)),
+        wit_chat::Admission::Unknown(t) => chat::Admission::Unknown(clip::sentence(mask.said(t))),
+        wit_chat::Admission::Refused(t) => chat::Admission::Refused(clip::sentence(mask.said(t))),
         wit_chat::Admission::ConsentNeeded(c) => chat::Admission::ConsentNeeded {
             id: clip::title(c.id),
-            text: clip::sentence(c.text),
+            text: clip::sentence(mask.said(c.text)),
         },
     }
 }
@@ -406,17 +415,17 @@ fn address_header(header: String) -> Result<String, port::CallError> {
 }
 
 /// None for what a later version of the contract may add.
-pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
+pub(crate) fn tunnel_event(e: wit_tunnel::Event, mask: &Mask) -> Option<tunnel::Event> {
     Some(match e {
-        wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(clip::sentence(t)),
+        wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(clip::sentence(mask.said(t))),
         // One that is none is refused by who publishes it, in words that show it.
         wit_tunnel::Event::Url(t) => {
             let t = clip::text(t, limits::URL_BYTES);
             tunnel::Event::Url(tunnel::public_address(&t).unwrap_or_else(|_| clip::literal(t, limits::URL_BYTES)))
         }
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
-        wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(t)),
-        wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(t)),
+        wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(mask.said(t))),
+        wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(mask.said(t))),
         wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Figures {
             requests: f.requests,
             errors: f.errors,
@@ -431,6 +440,7 @@ pub(crate) fn tunnel_event(e: wit_tunnel::Event) -> Option<tunnel::Event> {
 
 /// Between the words of `auth`, `manage` and the port.
 pub(crate) mod auth {
+    use crate::capabilities::mask::Mask;
     use crate::limits;
     use crate::runtime::clip;
     use crate::runtime::port::{CallError, auth as port};
@@ -525,7 +535,7 @@ pub(crate) mod auth {
 
     /// # Errors
     /// A state, an address or a subject that is too long to be used.
-    pub(crate) fn step(s: wit::Step) -> Result<port::Step, CallError> {
+    pub(crate) fn step(s: wit::Step, mask: &Mask) -> Result<port::Step, CallError> {
         let state = |state| whole("a state", state, limits::LOGIN_STATE_BYTES);
         Ok(match s {
             wit::Step::Form(f) => port::Step::Form {
@@ -547,19 +557,19 @@ pub(crate) mod auth {
                     wit::Denial::Policy => port::Denial::Policy,
                     wit::Denial::Unavailable => port::Denial::Unavailable,
                 },
-                message: d.message.map(clip::sentence),
+                message: d.message.map(|message| clip::sentence(mask.said(message))),
             },
         })
     }
 
     /// # Errors
     /// A subject that is too long to be used.
-    pub(crate) fn outcome(o: manage::Outcome) -> Result<port::Outcome, CallError> {
+    pub(crate) fn outcome(o: manage::Outcome, mask: &Mask) -> Result<port::Outcome, CallError> {
         Ok(match o {
             manage::Outcome::Done(s) => port::Outcome::Done { subject: subject(s)? },
             manage::Outcome::Rejected((field, why)) => port::Outcome::Rejected {
                 field: clip::title(field),
-                why: clip::sentence(why),
+                why: clip::sentence(mask.said(why)),
             },
             manage::Outcome::BadCredential => port::Outcome::BadCredential,
         })

@@ -60,21 +60,75 @@ fn no_text_of_a_plugin_keeps_what_a_terminal_or_a_reader_obeys() {
     let spoken = format!(
         "{:?}{:?}",
         failure_of(),
-        availability(types::Availability::Missing(text()))
+        availability(types::Availability::Missing(text()), &Mask::default())
     );
     let spoken = format!("{spoken}{:?}", content(wit::Content::Text(text())));
-    let spoken = format!("{spoken}{:?}", tunnel_event(wit_tunnel::Event::Degraded(text())));
-    let spoken = format!("{spoken}{:?}", tunnel_event(wit_tunnel::Event::Url(text())));
+    let spoken = format!(
+        "{spoken}{:?}",
+        tunnel_event(wit_tunnel::Event::Degraded(text()), &Mask::default())
+    );
+    let spoken = format!(
+        "{spoken}{:?}",
+        tunnel_event(wit_tunnel::Event::Url(text()), &Mask::default())
+    );
     // `Debug` escapes what is left.
     assert!(!spoken.contains("\\u{") && spoken.contains("⟨U+202E⟩"), "{spoken}");
 }
 
 fn failure_of() -> port::RunFailure {
-    failure(types::Failure {
+    let failed = types::Failure {
         kind: types::FailureKind::Permanent,
         message: text(),
         hint: Some(text()),
-    })
+    };
+    failure(failed, &Mask::default())
+}
+
+#[test]
+fn a_secret_of_the_plugin_is_in_nothing_that_it_answers() {
+    use crate::config::resolved::Secret;
+    let given = std::collections::BTreeMap::from([("key".to_owned(), Secret::new("s3cr3t-value"))]);
+    let mask = &Mask::of(&given, &std::sync::Arc::default(), "p");
+    // The first where the text is cut: half of it would be as bad.
+    let edge = format!("{}s3cr3t-value", "x".repeat(limits::SENTENCE_BYTES - 4));
+    for said in ["it was refused: s3cr3t-value".to_owned(), edge] {
+        let said = || said.clone();
+        let turn = wit::TurnState {
+            session: "s".to_owned(),
+            turn: wit::Turn::Retrying(wit::Retry {
+                attempt: 1,
+                message: said(),
+                next_at: None,
+            }),
+        };
+        let shown = [
+            format!("{:?}", availability(types::Availability::Ready(said()), mask)),
+            format!("{:?}", availability(types::Availability::Missing(said()), mask)),
+            format!("{:?}", availability(types::Availability::Unsuitable(said()), mask)),
+            format!(
+                "{:?}",
+                failure(
+                    types::Failure {
+                        kind: types::FailureKind::Retry,
+                        message: said(),
+                        hint: Some(said())
+                    },
+                    mask
+                )
+            ),
+            format!("{:?}", tunnel_event(wit_tunnel::Event::Starting(said()), mask)),
+            format!("{:?}", tunnel_event(wit_tunnel::Event::Degraded(said()), mask)),
+            format!("{:?}", tunnel_event(wit_tunnel::Event::Reconnecting(said()), mask)),
+            format!("{:?}", feed(wit::Event::Starting(said()), mask)),
+            format!("{:?}", feed(wit::Event::Error((None, said())), mask)),
+            format!("{:?}", feed(wit::Event::Turn(turn), mask)),
+            format!("{:?}", admission(wit_chat::Admission::Refused(said()), mask)),
+            format!("{:?}", admission(wit_chat::Admission::Unknown(said()), mask)),
+        ];
+        for shown in shown {
+            assert!(!shown.contains("s3cr"), "{shown}");
+        }
+    }
 }
 
 #[test]
@@ -85,12 +139,13 @@ fn what_goes_no_further_is_named() {
             turn: wit::Turn::Idle,
         })
     };
-    assert!(feed(turn("s")).is_ok());
+    let mask = &Mask::default();
+    assert!(feed(turn("s"), mask).is_ok());
     for id in ["", "s\u{1b}[2J", "s\n", &"s".repeat(600)] {
-        assert_eq!(feed(turn(id)).err(), Some(Dropped::NoId("turn")), "{id:?}");
+        assert_eq!(feed(turn(id), mask).err(), Some(Dropped::NoId("turn")), "{id:?}");
     }
     assert_eq!(
-        feed(wit::Event::Error((None, text()))).err(),
+        feed(wit::Event::Error((None, text())), mask).err(),
         Some(Dropped::Error(PROSE.to_owned()))
     );
     let other = types::Ext {
@@ -98,7 +153,7 @@ fn what_goes_no_further_is_named() {
         value: String::new(),
     };
     assert_eq!(
-        feed(wit::Event::Other(other)).err(),
+        feed(wit::Event::Other(other), mask).err(),
         Some(Dropped::Unknown(LINE.to_owned()))
     );
 }
@@ -239,7 +294,9 @@ fn lists_and_texts_of_a_plugin_have_ends() {
         panic!("it is a text")
     };
     assert!(text.len() <= limits::PART_BYTES, "{}", text.len());
-    let Some(tunnel::Event::Url(url)) = tunnel_event(wit_tunnel::Event::Url(format!("https://{}", long()))) else {
+    let Some(tunnel::Event::Url(url)) =
+        tunnel_event(wit_tunnel::Event::Url(format!("https://{}", long())), &Mask::default())
+    else {
         panic!("it is an address")
     };
     assert!(url.len() <= limits::URL_BYTES, "{}", url.len());
@@ -253,12 +310,15 @@ fn what_a_connection_opens_with_has_an_end() {
         turn: wit::Turn::Running,
     };
     let many = 2 * limits::OPEN_SESSIONS;
-    let opened = epoch(wit::Epoch {
-        id: "e".to_owned(),
-        version: "1".to_owned(),
-        running: (0..many).map(turn).collect(),
-        asks: (0..many).map(|_| asked("x")).collect(),
-    });
+    let opened = epoch(
+        wit::Epoch {
+            id: "e".to_owned(),
+            version: "1".to_owned(),
+            running: (0..many).map(turn).collect(),
+            asks: (0..many).map(|_| asked("x")).collect(),
+        },
+        &Mask::default(),
+    );
     assert_eq!(opened.running.len(), limits::OPEN_SESSIONS);
     assert_eq!(opened.asks.len(), limits::OPEN_SESSIONS);
 }
@@ -267,16 +327,19 @@ fn what_a_connection_opens_with_has_an_end() {
 fn a_login_that_says_too_much_fails() {
     use nexus_plugin_api::host::auth::exports::nexus::plugin::auth as wit;
     let form = |length: usize| {
-        auth::step(wit::Step::Form(wit::Form {
-            fields: Vec::new(),
-            state: vec![0; length],
-        }))
+        auth::step(
+            wit::Step::Form(wit::Form {
+                fields: Vec::new(),
+                state: vec![0; length],
+            }),
+            &Mask::default(),
+        )
     };
     assert!(form(limits::LOGIN_STATE_BYTES).is_ok());
     let refused = form(limits::LOGIN_STATE_BYTES + 1).err().unwrap().to_string();
     assert!(refused.contains("a state of 65537 bytes; at most 65536"), "{refused}");
-    assert!(auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES))).is_ok());
-    let refused = auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES + 1)));
+    assert!(auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES)), &Mask::default()).is_ok());
+    let refused = auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES + 1)), &Mask::default());
     let refused = refused.err().unwrap().to_string();
     assert!(refused.contains("a subject of 513 bytes"), "{refused}");
 }

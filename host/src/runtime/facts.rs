@@ -79,7 +79,7 @@ impl Measured {
         }
         words.extend(grants.http.iter().map(asks));
         if grants.store_quota > 0 {
-            words.push(format!("keeps up to {}", show_size(grants.store_quota)));
+            words.push(format!("keeps up to {} of data", show_size(grants.store_quota)));
         }
         words.extend(grants.secrets.keys().map(|name| format!("reads the secret {name}")));
         words

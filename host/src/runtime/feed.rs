@@ -1,5 +1,6 @@
 //! The events of a chat backend, over all falls of its plugin and of the backend itself. In order; nothing dropped.
 
+use crate::capabilities::Allowance;
 use crate::limits;
 use crate::model::plugin::Failure;
 use crate::runtime::actor::Ended;
@@ -9,7 +10,7 @@ use crate::runtime::convert::Dropped;
 use crate::runtime::deltas::Deltas;
 use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{clip, convert, pipe, said};
+use crate::runtime::{clip, convert, pipe};
 use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
@@ -130,7 +131,7 @@ impl Feeder {
             Ok(Ok(())) => failed("the backend closed the connection".into()),
             Ok(Err(failure)) => {
                 counters.error();
-                End::Failed(said::failure(convert::failure(failure), &self.supervisor.context().log))
+                End::Failed(convert::failure(failure, &self.supervisor.context().mask))
             }
             // No outcome: as a rule the plugin fell.
             Err(_) => {
@@ -157,7 +158,7 @@ impl Feeder {
             let Some(batch) = batch else { return true };
             self.supervisor.context().counters.events(batch.len());
             for event in batch {
-                let mut item = match convert::feed(event) {
+                let mut item = match convert::feed(event, &self.supervisor.context().mask) {
                     Ok(item) => item,
                     Err(dropped) => {
                         self.say(&dropped);
@@ -166,8 +167,12 @@ impl Feeder {
                 };
                 if let Feed::Event(event) = &mut item {
                     deltas.clean(event);
+                    let said = &self.supervisor.context().said;
+                    tokio::select! {
+                        () = pace(said, event.event.size()) => {}
+                        () = self.to.closed() => return false,
+                    }
                 }
-                said::feed(&mut item, &self.supervisor.context().log);
                 if !self.hand_on(item).await {
                     return false;
                 }
@@ -252,5 +257,41 @@ async fn ended(handle: &ChatHandle) -> End {
     match handle.ended().await {
         Ended::Fell { cause, given_up } => End::Fell { cause, given_up },
         Ended::Stopped => End::Stopped,
+    }
+}
+
+/// Waits until an event of this size may go on: all of them are written down, and a disk has an end.
+async fn pace(said: &Allowance, bytes: usize) {
+    said.used(bytes.saturating_add(limits::SESSION_ROW) as f64);
+    while let Some(wait) = said.wait(0.0) {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_says_more_than_is_written_down_is_held_back() {
+        for (size, count) in [(200_000, 2_000), (0, 1_000_000)] {
+            let said = Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
+            let begun = Instant::now();
+            for _ in 0..count {
+                pace(&said, size).await;
+            }
+            let all = (size + limits::SESSION_ROW) * count;
+            let windows = all as f64 / limits::EVENT_BYTES as f64 - 1.0;
+            let least = limits::EVENTS_WINDOW.mul_f64(windows * 0.99);
+            assert!(begun.elapsed() > least, "{:?} for {all} bytes", begun.elapsed());
+        }
+        // A long answer of a model is far below it.
+        let said = Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
+        let begun = Instant::now();
+        for _ in 0..20_000 {
+            pace(&said, 40).await;
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Not taken: an `Option` of a plugin in each service. Each would have to know all that can keep one from loading.
 
-use crate::model::plugin::{Availability, Failure, Kind, State, Status};
+use crate::model::plugin::{Availability, Failure, Kind, Refusal, State, Status};
 use crate::model::trouble::Trouble;
 use crate::model::{chat, tunnel};
 use crate::runtime::facts::Measured;
@@ -156,7 +156,12 @@ impl<P: Supervised + ?Sized> Supervised for Late<P> {
     }
 
     fn broken(&self) -> Option<Trouble> {
-        self.0.now().broken.clone()
+        let now = self.0.now();
+        now.broken.clone().or_else(|| now.plugin.as_ref()?.broken())
+    }
+
+    fn refused(&self) -> Vec<Refusal> {
+        self.plugin().map(|plugin| plugin.refused()).unwrap_or_default()
     }
 
     fn start(&self) {

@@ -22,7 +22,7 @@ mod guest_limits;
 pub mod late;
 mod linker;
 mod pipe;
-mod said;
+mod refused;
 mod state;
 mod stdio;
 mod supervisor;
@@ -296,13 +296,14 @@ impl Runtime {
     fn recipe(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> Recipe {
         let plugin = &loaded.plugin;
         let (clock, counters) = (&self.ports.clock, self.counters(&owner));
+        let mask = Arc::new(Mask::of(&plugin.grants.secrets, &self.ports.generated, &plugin.name));
         let log = LogSink::new(
             &plugin.name,
             Arc::clone(clock),
             plugin.limits.log_lines,
             Arc::clone(&counters),
         )
-        .hiding(Mask::of(&plugin.grants.secrets, &self.ports.generated, &plugin.name));
+        .hiding(Arc::clone(&mask));
         let requests = Requests::of(loaded.manifest(), &plugin.config);
         let gate = Gate::new(plugin, requests, &self.data_dir).counting(Arc::clone(&counters));
         let gate = Arc::new(gate);
@@ -321,6 +322,7 @@ impl Runtime {
             config: serde_json::Value::Object(plugin.config.clone()).to_string(),
             workspace,
             log: Arc::new(log),
+            mask,
             starts: Mutex::default(),
             cpu: Arc::new(CpuShare::new(
                 &plugin.name,
@@ -328,6 +330,7 @@ impl Runtime {
                 Arc::clone(&counters),
             )),
             writes: Allowance::new(plugin.limits.store_writes as f64, limits::STORE_WRITES_WINDOW),
+            said: Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW),
             started: Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW),
             counters,
         };

@@ -43,9 +43,13 @@ pub trait Supervised: Send + Sync + 'static {
     fn measured(&self) -> Option<Arc<Measured>> {
         None
     }
-    /// Why it could not be loaded, where that is so: a start tries again.
+    /// Why it could not be loaded or used, where that is so: a start tries again.
     fn broken(&self) -> Option<Trouble> {
         None
+    }
+    /// What of its settings it cannot use, as it said at its last start.
+    fn refused(&self) -> Vec<plugin::Refusal> {
+        Vec::new()
     }
     /// Starts it with a full restart budget: after `Failed`, or after `Stopped`.
     fn start(&self);

@@ -5,14 +5,16 @@
 
 use crate::capabilities::Context;
 use crate::limits;
-use crate::model::plugin::{Failure, State as PluginState, Status};
+use crate::model::plugin::{Failure, Refusal, State as PluginState, Status};
+use crate::model::trouble::Trouble;
 use crate::runtime::actor::{self, Ended, Exports, Handle};
 use crate::runtime::budget::RestartBudget;
 use crate::runtime::facts::Measured;
 use crate::runtime::port::CallError;
+use crate::runtime::refused;
 use crate::runtime::state::State;
 use futures::future::BoxFuture;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -44,7 +46,11 @@ pub(crate) struct Supervisor<E: Exports> {
     /// Counts the starts that were asked for.
     starts: watch::Sender<u64>,
     commands: OnceLock<mpsc::UnboundedSender<Command<E>>>,
+    refused: Refused,
 }
+
+/// What of its settings the plugin said at its last start that it cannot use.
+type Refused = Arc<Mutex<Vec<Refusal>>>;
 
 impl<E: Exports> Supervisor<E> {
     /// Nothing runs before [`Self::start`]. `status`: where it is shown from now on.
@@ -55,7 +61,18 @@ impl<E: Exports> Supervisor<E> {
             current: watch::Sender::new(None),
             starts: watch::Sender::new(0),
             commands: OnceLock::new(),
+            refused: Refused::default(),
         }
+    }
+
+    pub(crate) fn refused(&self) -> Vec<Refusal> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why it is not used, where its settings are the reason.
+    pub(crate) fn broken(&self) -> Option<Trouble> {
+        let refused = self.refused();
+        (!refused.is_empty()).then(|| refused::trouble(self.name(), &refused))
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -94,6 +111,7 @@ impl<E: Exports> Supervisor<E> {
                 status: self.status.clone(),
                 current: self.current.clone(),
                 commands,
+                refused: Arc::clone(&self.refused),
                 instances: JoinSet::new(),
             };
             tokio::spawn(task.run());
@@ -191,6 +209,9 @@ impl<E: Exports> Supervisor<E> {
             PluginState::Stopped => format!("the plugin {name} is stopped"),
             PluginState::Starting | PluginState::Running => format!("the plugin {name} is still starting"),
             PluginState::Restarting { cause, .. } => format!("the plugin {name} fell and is started again: {cause}"),
+            PluginState::Failed { cause } if !self.refused().is_empty() => {
+                format!("the plugin {name} cannot use its settings: {cause}")
+            }
             PluginState::Failed { cause } => {
                 format!("the plugin {name} fell too often and waits for you to start it: {cause}")
             }
@@ -235,6 +256,7 @@ struct Task<E: Exports> {
     status: watch::Sender<Status>,
     current: watch::Sender<Option<Handle<E>>>,
     commands: mpsc::UnboundedReceiver<Command<E>>,
+    refused: Refused,
     /// At most one. Aborted when dropped.
     instances: JoinSet<String>,
 }
@@ -242,6 +264,8 @@ struct Task<E: Exports> {
 /// Why a span of running or waiting came to its end.
 enum Next {
     Fell(String),
+    /// It cannot use its settings, which are the same at each start.
+    Refused(Vec<Refusal>),
     Stop(oneshot::Sender<()>),
     /// Nobody holds the supervisor any more.
     Gone,
@@ -276,6 +300,7 @@ impl<E: Exports> Task<E> {
     async fn keep_running(&mut self) -> Option<oneshot::Sender<()>> {
         let mut budget = RestartBudget::default();
         loop {
+            self.refuse(Vec::new());
             self.set(PluginState::Starting);
             let (ended, watched) = watch::channel(None);
             let next = self.one_instance(watched).await;
@@ -284,6 +309,11 @@ impl<E: Exports> Task<E> {
             self.instances.shutdown().await;
             let cause = match next {
                 Next::Fell(cause) => cause,
+                Next::Refused(refused) => {
+                    let cause = self.note_refusal(refused);
+                    ended.send_replace(Some(Ended::Fell { cause, given_up: true }));
+                    return None;
+                }
                 Next::Stop(done) => {
                     ended.send_replace(Some(Ended::Stopped));
                     return Some(done);
@@ -324,6 +354,9 @@ impl<E: Exports> Task<E> {
                 up = coming => {
                     is_up = None;
                     match up {
+                        Ok(Ok((_, facts))) if !E::refused(&facts, &self.recipe.context.mask).is_empty() => {
+                            return Next::Refused(E::refused(&facts, &self.recipe.context.mask));
+                        }
                         Ok(Ok((jobs, facts))) => {
                             let counters = Arc::clone(&self.recipe.context.counters);
                             self.current.send_replace(Some(Handle::new(jobs, watched.clone(), facts, counters)));
@@ -352,6 +385,37 @@ impl<E: Exports> Task<E> {
                 },
             }
         }
+    }
+
+    fn refuse(&self, refused: Vec<Refusal>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    /// Gives the cause.
+    fn note_refusal(&self, refused: Vec<Refusal>) -> String {
+        let plugin = self.recipe.context.gate.plugin();
+        let trouble = refused::trouble(plugin, &refused);
+        tracing::error!(
+            plugin,
+            "the plugin cannot use its settings: {} To fix: {}",
+            trouble.why,
+            trouble.fix.as_deref().unwrap_or_default()
+        );
+        // Before the state: whoever sees that asks for the reason.
+        self.refuse(refused);
+        let at = self.recipe.context.ports.clock.now();
+        self.status.send_modify(|s| {
+            s.last_failure = Some(Failure {
+                at,
+                message: trouble.why.clone(),
+                hint: trouble.fix,
+                permanent: true,
+            });
+            s.state = PluginState::Failed {
+                cause: trouble.why.clone(),
+            };
+        });
+        trouble.why
     }
 
     fn note_fall(&self, cause: &str, pause: Option<Duration>) {

@@ -1,13 +1,15 @@
 //! A tunnel provider as a component.
 
+use crate::capabilities::Mask;
 use crate::limits;
+use crate::model::trouble::Trouble;
 use crate::model::{plugin, tunnel};
 use crate::runtime::actor::{Ended, Exports, Handle};
 use crate::runtime::facts::Measured;
 use crate::runtime::port::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{convert, pipe, said};
+use crate::runtime::{convert, pipe, refused};
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Failure;
 use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
@@ -24,6 +26,10 @@ impl Exports for TunnelExports {
 
     fn find(store: &mut wasmtime::Store<State>, instance: &Instance) -> wasmtime::Result<Self> {
         Ok(Self(Bindings::new(store, instance)?.nexus_plugin_tunnel().clone()))
+    }
+
+    fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
+        refused::read(&facts.ext, mask)
     }
 
     fn facts<'a>(&'a self, a: &'a Accessor<State>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
@@ -50,6 +56,12 @@ impl Supervised for WasmTunnel {
     fn measured(&self) -> Option<Arc<Measured>> {
         Some(self.supervisor.measured())
     }
+    fn broken(&self) -> Option<Trouble> {
+        self.supervisor.broken()
+    }
+    fn refused(&self) -> Vec<plugin::Refusal> {
+        self.supervisor.refused()
+    }
     fn start(&self) {
         self.supervisor.start();
     }
@@ -69,10 +81,7 @@ impl TunnelProvider for WasmTunnel {
     fn probe(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
             let answer = self.supervisor.call(|a, e| Box::pin(e.0.call_probe(a))).await?;
-            Ok(said::availability(
-                convert::availability(answer),
-                &self.supervisor.context().log,
-            ))
+            Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
 
@@ -144,7 +153,6 @@ impl Pump {
     ) {
         let (supervisor, handle) = (Arc::clone(&self.supervisor), self.handle.clone());
         let counters = Arc::clone(&supervisor.context().counters);
-        let log = Arc::clone(&supervisor.context().log);
         let patience = async move {
             // Sent and dropped mean the same.
             let _ = cancelled.await;
@@ -169,7 +177,7 @@ impl Pump {
                     counters.error();
                 }
                 // Whoever asked for the run may have gone.
-                let _ = told.send(outcome.map_err(|failure| said::failure(convert::failure(failure), &log)));
+                let _ = told.send(outcome.map_err(|failure| convert::failure(failure, &supervisor.context().mask)));
             }
             // As a rule it fell, or was stopped by us, which is no error of its.
             None => {
@@ -185,9 +193,12 @@ impl Pump {
     async fn forward(&mut self) -> Option<Outcome<Failure>> {
         while let Some(batch) = self.events.recv().await {
             self.supervisor.context().counters.events(batch.len());
-            for event in batch.into_iter().filter_map(convert::tunnel_event) {
+            let mask = Arc::clone(&self.supervisor.context().mask);
+            for event in batch
+                .into_iter()
+                .filter_map(|event| convert::tunnel_event(event, &mask))
+            {
                 // A service that only waits for the outcome drops the receiver; the rest is still drained.
-                let event = said::tunnel(event, &self.supervisor.context().log);
                 let _ = self.to.send(event).await;
             }
         }

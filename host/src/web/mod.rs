@@ -21,6 +21,7 @@ mod api;
 mod assets;
 #[cfg(unix)]
 pub mod control;
+pub mod files;
 mod guard;
 mod health;
 mod identity;
@@ -75,6 +76,25 @@ impl WebState {
         }
         error
     }
+}
+
+/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it does not
+/// count yet.
+fn unknown_tunnel(state: &WebState, name: &str, error: port::ApiError) -> port::ApiError {
+    let port::ApiError::NotFound(why) = error else {
+        return error;
+    };
+    let file = state.services.status.config_file();
+    let pending = state.services.config.pending();
+    let waits = pending
+        .borrow()
+        .as_ref()
+        .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
+    port::ApiError::NotFound(if waits {
+        format!("The tunnel `{name}` stands in {file}, and does not count yet. To fix: apply it on the status page.")
+    } else {
+        format!("{why}. To make one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
+    })
 }
 
 /// Every request must carry a [`Connection`] in its extensions, as [`serve`] puts it there.

@@ -3,7 +3,7 @@
 //! Not `axum::serve`: it has no limit for reading a header, so one slow client per file descriptor would be enough
 //! to stop the page.
 
-use super::slots::{Patient, Pulse, Slots};
+use super::slots::{FromClient, Patient, Pulse, Slots};
 use super::{Connection, Ingress, WebState, router};
 use crate::limits::{CONNECTIONS, HTTP_HEAD_BYTES, HTTP_HEAD_FIELDS, HTTP_READ};
 use axum::BoxError;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -25,6 +26,8 @@ use tower::ServiceExt as _;
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptor left), before the next.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two lines about failed ones.
+const ACCEPT_SAID: Duration = Duration::from_secs(60);
 
 /// Serves until `shutdown` is cancelled; then refuses new connections, closes live sockets and lets running requests
 /// end for a few seconds.
@@ -55,6 +58,7 @@ pub(super) async fn accept<F>(
 {
     let slots = Slots::new(connections);
     let tasks = TaskTracker::new();
+    let (mut failed, mut said) = (0_u64, None);
     let accepting = async {
         loop {
             match listener.accept().await {
@@ -75,7 +79,12 @@ pub(super) async fn accept<F>(
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    failed += 1;
+                    // A stranger must not be able to fill the log.
+                    if said.is_none_or(|at: Instant| at.elapsed() >= ACCEPT_SAID) {
+                        tracing::warn!(%error, failed, "connections cannot be accepted");
+                        said = Some(Instant::now());
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -101,7 +110,7 @@ pub(super) async fn one(
     let (closing, pulse) = (connection.closing.clone(), stream.pulse());
     let stream = connection.counting(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let mut request = request.map(|body| Body::new(FromClient::new(body, Arc::clone(&pulse))));
         request.extensions_mut().insert(connection.clone());
         let (working, answer) = (pulse.work(), app.clone().oneshot(request));
         async move {

@@ -4,14 +4,17 @@
 //! nothing, or never reads an answer.
 //!
 //! Mechanism: where all are taken, the one for which its client did nothing for the longest time is closed for the new one.
-//! A client that does something at least every [`HTTP_IDLE`] keeps its connection, and so does one that waits for us. What
+//! A client that does something at least every [`HTTP_IDLE`] keeps its connection, and so does one that waits for us
+//! (one that owes us the rest of its request does not). What
 //! is written and not taken for [`HTTP_WRITE`] ends the connection in any case ([`Patient`]). Where the peer is known (the
 //! page's own listener, opened to a network) no network of peers gets more than its share, and a part is for this machine.
 //!
 //! Limits: behind a tunnel all connections come from the tunnel's program. Who keeps hundreds of them *busy* keeps others
 //! out of that tunnel while that lasts; the other listeners have connections of their own.
 
+use super::files::Listening;
 use crate::limits::{CONNECTIONS_OF_A_NETWORK, CONNECTIONS_OF_THIS_MACHINE, HTTP_IDLE, HTTP_WRITE};
+use hyper::body::{Body, Frame, SizeHint};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -36,6 +39,8 @@ pub(super) struct Pulse {
     moved: AtomicU64,
     /// Requests that we work on.
     working: AtomicUsize,
+    /// Those of them for which we wait for more of the client's body.
+    awaiting: AtomicUsize,
 }
 
 impl Pulse {
@@ -44,6 +49,7 @@ impl Pulse {
             opened: Instant::now(),
             moved: AtomicU64::new(0),
             working: AtomicUsize::new(0),
+            awaiting: AtomicUsize::new(0),
         })
     }
 
@@ -55,7 +61,8 @@ impl Pulse {
     /// For how long the client has done nothing; none while it waits for us.
     fn idle(&self) -> Option<Duration> {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
-        (self.working.load(Ordering::Relaxed) == 0).then(|| self.opened.elapsed().saturating_sub(moved))
+        let ours = self.working.load(Ordering::Relaxed) > self.awaiting.load(Ordering::Relaxed);
+        (!ours).then(|| self.opened.elapsed().saturating_sub(moved))
     }
 
     pub(super) fn work(self: &Arc<Self>) -> Working {
@@ -74,8 +81,58 @@ impl Drop for Working {
     }
 }
 
+/// A request's body, which says while it is the client's turn: a request of which half has come is worked on by nobody.
+pub(super) struct FromClient<B> {
+    inner: B,
+    pulse: Arc<Pulse>,
+    awaiting: bool,
+}
+
+impl<B> FromClient<B> {
+    pub(super) fn new(inner: B, pulse: Arc<Pulse>) -> Self {
+        Self {
+            inner,
+            pulse,
+            awaiting: false,
+        }
+    }
+
+    fn awaiting(&mut self, now: bool) {
+        match (self.awaiting, now) {
+            (false, true) => self.pulse.awaiting.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.pulse.awaiting.fetch_sub(1, Ordering::Relaxed),
+            _ => return,
+        };
+        self.awaiting = now;
+    }
+}
+
+impl<B> Drop for FromClient<B> {
+    fn drop(&mut self) {
+        self.awaiting(false);
+    }
+}
+
+impl<B: Body + Unpin> Body for FromClient<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        self.awaiting(frame.is_pending());
+        frame
+    }
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
 pub(super) struct Slots {
     most: usize,
+    listening: Listening,
     state: Arc<Mutex<State>>,
     freed: Arc<Notify>,
 }
@@ -125,6 +182,7 @@ impl Slots {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
+            listening: Listening::new(),
             state: Arc::default(),
             freed: Arc::default(),
         }
@@ -136,7 +194,7 @@ impl Slots {
         loop {
             {
                 let mut state = lock(&self.state);
-                match state.room(self.most, network.as_deref()) {
+                match state.room(self.listening.share(self.most), network.as_deref()) {
                     Room::Yes => return Some(self.open(&mut state, network, pulse)),
                     Room::No => return None,
                     Room::Soon => {}
@@ -323,6 +381,35 @@ mod tests {
         // Where nobody is idle it waits.
         first.1.moved();
         assert!(enter(&slots, HERE).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_request_is_nobodys_work() {
+        let slots = Slots::new(1);
+        let (slot, pulse) = enter(&slots, HERE).await.unwrap();
+        let working = pulse.work();
+        let (send, receive) = tokio::sync::mpsc::unbounded_channel::<Result<Frame<bytes::Bytes>, io::Error>>();
+        let body = futures::stream::unfold(receive, |mut receive| async { Some((receive.recv().await?, receive)) });
+        let mut body = FromClient::new(http_body_util::StreamBody::new(Box::pin(body)), Arc::clone(&pulse));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        tokio::time::advance(HTTP_IDLE).await;
+        assert_eq!(pulse.idle(), None, "nothing was asked of the client yet");
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+        assert!(pulse.idle().unwrap() >= HTTP_IDLE);
+        send.send(Ok(Frame::data("more".into()))).unwrap();
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
+        assert_eq!(pulse.idle(), None, "what came is worked on");
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+        let gone = tokio::spawn(async move {
+            slot.close.cancelled().await;
+            drop((slot, body, working));
+        });
+        let second = enter(&slots, HERE).await.unwrap();
+        gone.await.unwrap();
+        assert_eq!(
+            (second.1.idle().is_some(), pulse.awaiting.load(Ordering::Relaxed)),
+            (true, 0)
+        );
     }
 
     #[tokio::test(start_paused = true)]

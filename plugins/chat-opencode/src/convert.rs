@@ -55,11 +55,22 @@ pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
         role,
         created_at,
         completed_at,
-        error: message.error.as_ref().map(wire::Fault::words),
+        error: message
+            .error
+            .as_ref()
+            .map(wire::Fault::words)
+            .or_else(|| stopped(message)),
         model,
         client_id,
         ext: Vec::new(),
     }
+}
+
+/// An answer that was stopped while opencode waited to try again has neither an error nor a `finish`, which each answer that
+/// a model ended has: said as opencode says it of one that was stopped while it came.
+fn stopped(message: &wire::Message) -> Option<String> {
+    let ended = message.role != "user" && message.time.completed.is_some() && message.finish.is_none();
+    ended.then(|| "Aborted".to_owned())
 }
 
 /// What a part shows; `None` for opencode's own bookkeeping.
@@ -318,6 +329,18 @@ mod tests {
         for given in ["Fix the build", "New session - of parliament", "New session - "] {
             assert_eq!(title(given), given);
         }
+    }
+
+    /// As opencode 1.18.33 leaves it where `abort` came between two attempts.
+    #[test]
+    fn an_answer_that_was_stopped_between_two_attempts_is_called_stopped() {
+        let of = |more: &str| {
+            let json = format!(r#"{{"id":"m","sessionID":"s","role":"assistant","time":{{"created":1{more}}}"#);
+            message(&serde_json::from_str(&json).unwrap(), None).error
+        };
+        assert_eq!(of(r#","completed":2}"#).as_deref(), Some("Aborted"));
+        assert_eq!(of(r#","completed":2},"finish":"stop""#), None);
+        assert_eq!(of("}"), None, "it goes on");
     }
 
     #[test]

@@ -22,7 +22,8 @@ use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
 use nexus_plugin_api::chat_ext::ANSWERS;
-use nexus_plugin_api::{FutureReader, StreamReader, log, sessions};
+use nexus_plugin_api::job::permanent;
+use nexus_plugin_api::{FutureReader, StreamReader, log, refusals, sessions};
 use settings::Settings;
 
 /// Messages in one snapshot.
@@ -36,7 +37,7 @@ impl chat::Guest for Plugin {
         Descriptor {
             title: "opencode".to_owned(),
             example: false,
-            ext: Vec::new(),
+            ext: refusals(unfit()),
         }
     }
 
@@ -172,6 +173,19 @@ fn elsewhere(workspace: &str) -> Result<Option<String>, Error> {
 /// A session of another folder is not acted in.
 fn watch(s: &SessionRef) -> Result<(), Error> {
     elsewhere(&s.workspace)?.map_or(Ok(()), |why| Err(Error::Other(why)))
+}
+
+/// What of the settings cannot be used.
+fn unfit() -> Vec<Failure> {
+    let wrong = match nexus_plugin_api::config::<Settings>() {
+        Ok(settings) => settings.wrong(),
+        Err(why) => vec![connection::words(&why)],
+    };
+    let failed = |why: String| match why.split_once(" To fix: ") {
+        Some((why, fix)) => permanent(why, fix),
+        None => permanent(why, "Correct it, or leave it out."),
+    };
+    wrong.into_iter().map(failed).collect()
 }
 
 async fn probe() -> Result<Availability, Error> {

@@ -57,25 +57,29 @@ impl Policy {
     /// `ask` where nothing is said.
     ///
     /// # Errors
-    /// A sentence that names the key, what was found and what was expected.
-    pub fn new(given: &BTreeMap<String, String>) -> Result<Self, String> {
+    /// A sentence for each that is wrong, with the key, what was found and what was expected.
+    pub fn new(given: &BTreeMap<String, String>) -> Result<Self, Vec<String>> {
         let names = || KEYS.map(|(key, ..)| key).join(", ");
         let mut policy: BTreeMap<_, _> = KEYS.iter().map(|(key, ..)| (*key, "ask".to_owned())).collect();
+        let mut wrong = Vec::new();
         for (key, action) in given {
-            let Some((_, slot)) = policy.iter_mut().find(|(known, _)| *known == key) else {
-                return Err(format!(
-                    "[plugin.chat-opencode.config] permission has the key {key:?}, and known are {}. To fix: correct the name, or leave it out.",
+            let known = policy.iter_mut().find(|(known, _)| *known == key);
+            if known.is_none() {
+                wrong.push(format!(
+                    "`permission` has the key {key:?}, and known are {}. To fix: correct the name, or leave it out.",
                     names()
                 ));
-            };
+            }
             if !["ask", "allow", "deny"].contains(&action.as_str()) {
-                return Err(format!(
-                    "[plugin.chat-opencode.config] permission = {{ {key} = {action:?} }}: expected \"ask\", \"allow\" or \"deny\""
+                wrong.push(format!(
+                    "`permission` has {key} = {action:?}: expected \"ask\", \"allow\" or \"deny\"."
                 ));
             }
-            slot.clone_from(action);
+            if let Some((_, slot)) = known {
+                slot.clone_from(action);
+            }
         }
-        Ok(Self(policy))
+        if wrong.is_empty() { Ok(Self(policy)) } else { Err(wrong) }
     }
 
     fn of(&self, key: &str) -> &str {
@@ -229,6 +233,7 @@ mod tests {
 
     fn policy(given: &[(&str, &str)]) -> Result<Policy, String> {
         Policy::new(&given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+            .map_err(|wrong| wrong.join(" "))
     }
 
     /// Rules as opencode 1.18.33 gives them for `build`: its own, those of the environment, then `more`.

@@ -44,35 +44,49 @@ pub enum Hosted {
 
 impl Settings {
     /// # Errors
-    /// A sentence that names the key, what was found and what was expected.
+    /// All of [`Self::wrong`].
     pub fn check(&self) -> Result<Hosted, String> {
+        let wrong = self.wrong();
+        if !wrong.is_empty() {
+            return Err(format!("[plugin.chat-opencode.config]: {}", wrong.join(" ")));
+        }
+        Ok(match self.hosted_models.as_str() {
+            "allow" => Hosted::Allow,
+            "deny" => Hosted::Deny,
+            _ => Hosted::Ask,
+        })
+    }
+
+    /// A sentence for each thing that cannot be used: the key, what was found and what was expected.
+    pub fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
         if let Some(model) = self.model.as_deref().filter(|m| split_model(m).is_none()) {
-            return Err(format!(
-                "[plugin.chat-opencode.config] model = {model:?}: expected provider/model, as in \"anthropic/claude-sonnet-4\""
+            wrong.push(format!(
+                "`model` is {model:?}: expected provider/model, as in \"anthropic/claude-sonnet-4\"."
             ));
         }
-        self.policy()?;
-        if let Some(name) = OURS.iter().find(|name| self.extra_env.contains_key(**name)) {
-            return Err(format!(
-                "[plugin.chat-opencode.config] extra_env has {name}, which this plugin sets itself. To fix: remove it, and say                  permission = {{ bash = \"allow\" }} or project_config = true under [plugin.chat-opencode.config]"
+        wrong.extend(Policy::new(&self.permission).err().unwrap_or_default());
+        for name in OURS.iter().filter(|name| self.extra_env.contains_key(**name)) {
+            wrong.push(format!(
+                "`extra_env` has {name}, which this plugin sets itself. To fix: remove it, and say permission = {{ bash = \"allow\" }} or \
+                 project_config = true under [plugin.chat-opencode.config]."
             ));
         }
-        match self.hosted_models.as_str() {
-            "ask" => Ok(Hosted::Ask),
-            "allow" => Ok(Hosted::Allow),
-            "deny" => Ok(Hosted::Deny),
-            other => Err(format!(
-                "[plugin.chat-opencode.config] hosted_models = {other:?}: expected \"ask\", \"allow\" or \"deny\""
-            )),
+        if !["ask", "allow", "deny"].contains(&self.hosted_models.as_str()) {
+            let other = &self.hosted_models;
+            wrong.push(format!(
+                "`hosted_models` is {other:?}: expected \"ask\", \"allow\" or \"deny\"."
+            ));
         }
+        wrong
     }
 
     /// What waits for the owner.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// What is wrong with `permission`.
     pub fn policy(&self) -> Result<Policy, String> {
-        Policy::new(&self.permission)
+        Policy::new(&self.permission).map_err(|wrong| wrong.join(" "))
     }
 
     /// What holds, for the operator: a sentence without its first letter and its end.
@@ -229,7 +243,7 @@ mod tests {
             settings(r#"{"hosted_models":"yes"}"#)
                 .check()
                 .unwrap_err()
-                .contains("hosted_models = \"yes\"")
+                .contains("`hosted_models` is \"yes\"")
         );
         assert!(
             settings(r#"{"model":"gpt"}"#)
@@ -256,7 +270,10 @@ mod tests {
         assert_eq!(settings("{}").words(), "commands and edits wait for you");
         let both = settings(r#"{"extra_env":{"OPENCODE_PERMISSION":"{}"}}"#);
         assert!(both.check().unwrap_err().contains("permission = { bash"));
-        assert!(settings(r#"{"permission":{"shell":"ask"}}"#).check().is_err());
+        let many =
+            settings(r#"{"permission":{"shell":"ask","bash":"maybe"},"model":"x","hosted_models":"no"}"#).wrong();
+        assert_eq!(many.len(), 4, "{many:?}");
+        assert!(many.iter().any(|why| why.contains("\"shell\"")), "{many:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use nexus_plugin_api::job::{Cancel, Events, Job};
 use nexus_plugin_api::tunnel::{
     self, Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job, say,
 };
-use nexus_plugin_api::{FutureReader, config, log};
+use nexus_plugin_api::{FutureReader, config, log, refusals};
 use settings::{Authored, Settings};
 
 const BINARY: &str = "bore";
@@ -24,8 +24,7 @@ const PROCESS: &str = "tunnel";
 const SECRET: &str = "secret";
 /// bore ends at once when it is told to; this is for a machine under load.
 const STOP_TIMEOUT: u64 = 2_000;
-const INSTALL: &str =
-    "Install bore with `cargo install bore-cli`, or say where it is in `[plugin.tunnel-bore.grants.process.bore]`.";
+const INSTALL: &str = "Install bore with `cargo install bore-cli`.";
 
 fn spec(args: Vec<String>, env: Vec<(String, String)>) -> Spec {
     Spec {
@@ -113,14 +112,16 @@ pub struct Plugin;
 
 impl Guest for Plugin {
     async fn describe() -> Descriptor {
-        let stable = settings().is_ok_and(|settings| settings.port.is_some());
+        let settings = config::<Authored>().map_err(refused);
+        let stable = settings.as_ref().is_ok_and(|settings| settings.port != 0);
+        let unfit = settings.map_or_else(|failure| vec![failure], |settings| settings.unfit());
         Descriptor {
             title: "bore".to_owned(),
             url: if stable { UrlKind::Stable } else { UrlKind::Ephemeral },
             encryption: Encryption::None,
             event_streams: true,
             client_address_header: None,
-            ext: Vec::new(),
+            ext: refusals(unfit),
         }
     }
 

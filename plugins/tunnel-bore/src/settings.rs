@@ -25,26 +25,42 @@ impl TryFrom<Authored> for Settings {
     type Error = Failure;
 
     fn try_from(authored: Authored) -> Result<Self, Failure> {
-        let Authored { server, port } = authored;
-        let port = u16::try_from(port).map_err(|_| {
-            permanent(
-                format!("`port` is {port}, which is no port."),
-                "Give 1 to 65535, or 0 for whichever is free.",
-            )
-        })?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-        let name = !server.is_empty() && server.chars().all(plain) && !server.starts_with(['-', '.']);
-        if !name && server.parse::<Ipv6Addr>().is_err() {
-            return Err(permanent(
-                format!("`server` is `{server}`, which is neither a host name nor an address."),
-                "Give only the name, as in `bore.example.org`: no `https://`, and no port, as bore always uses 7835.",
-            ));
-        }
+        let port = port(authored.port)?;
+        is_server(&authored.server)?;
         Ok(Self {
-            server,
+            server: authored.server,
             port: (port != 0).then_some(port),
         })
     }
+}
+
+impl Authored {
+    /// All that cannot be used.
+    pub(crate) fn unfit(&self) -> Vec<Failure> {
+        let (server, port) = (is_server(&self.server), port(self.port).map(drop));
+        [server, port].into_iter().filter_map(Result::err).collect()
+    }
+}
+
+fn port(port: i64) -> Result<u16, Failure> {
+    u16::try_from(port).map_err(|_| {
+        permanent(
+            format!("`port` is {port}, which is no port."),
+            "Give 1 to 65535, or 0 for whichever is free.",
+        )
+    })
+}
+
+fn is_server(server: &str) -> Result<(), Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    let name = !server.is_empty() && server.chars().all(plain) && !server.starts_with(['-', '.']);
+    if name || server.parse::<Ipv6Addr>().is_ok() {
+        return Ok(());
+    }
+    Err(permanent(
+        format!("`server` is `{server}`, which is neither a host name nor an address."),
+        "Give only the name, as in `bore.example.org`: no `https://`, and no port, as bore always uses 7835.",
+    ))
 }
 
 impl Settings {
@@ -122,6 +138,23 @@ mod tests {
         assert_eq!(settings("bore.pub", 0).unwrap().url(5), "http://bore.pub:5");
         assert_eq!(settings("127.0.0.1", 0).unwrap().url(5), "http://127.0.0.1:5");
         assert_eq!(settings("::1", 0).unwrap().url(5), "http://[::1]:5");
+    }
+
+    #[test]
+    fn each_key_that_is_wrong_is_told_at_once() {
+        let (server, port) = (String::new(), 99_999_999);
+        let said: Vec<String> = Authored { server, port }
+            .unfit()
+            .into_iter()
+            .map(|f| f.message)
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "`server` is ``, which is neither a host name nor an address.",
+                "`port` is 99999999, which is no port."
+            ]
+        );
     }
 
     #[test]

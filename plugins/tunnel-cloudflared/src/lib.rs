@@ -18,13 +18,12 @@ use nexus_plugin_api::job::{Cancel, Events, Job, race, retry, within};
 use nexus_plugin_api::tunnel::{
     self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job, say,
 };
-use nexus_plugin_api::{FutureReader, config, log};
+use nexus_plugin_api::{FutureReader, config, log, refusals};
 use settings::{Authored, BINARY, CREDENTIALS, Given, Mode, PROCESS, Protocol, Settings, TOKEN};
 use std::cell::RefCell;
 use words::{Exit, Words};
 
-const INSTALL: &str = "Install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager), or say where \
-                       it is in `[plugin.tunnel-cloudflared.grants.process.cloudflared]`.";
+const INSTALL: &str = "Install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager).";
 /// Before a name is asked for again: what the quick service did not do at once it often does seconds later.
 const ASK_AGAIN: [u64; 2] = [2_000, 5_000];
 /// Requests that run when the tunnel is to close may end for this long. cloudflared's own grace is as long over QUIC also
@@ -187,7 +186,8 @@ pub struct Plugin;
 
 impl Guest for Plugin {
     async fn describe() -> Descriptor {
-        let quick = settings().is_ok_and(|settings| settings.mode == Mode::Quick);
+        let settings = settings();
+        let quick = settings.as_ref().is_ok_and(|settings| settings.mode == Mode::Quick);
         Descriptor {
             title: "Cloudflare Tunnel".to_owned(),
             url: if quick { UrlKind::Ephemeral } else { UrlKind::Stable },
@@ -195,7 +195,7 @@ impl Guest for Plugin {
             // Quick tunnels hold an answer to a GET back until it ends.
             event_streams: !quick,
             client_address_header: Some("cf-connecting-ip".to_owned()),
-            ext: Vec::new(),
+            ext: refusals(settings.err()),
         }
     }
 

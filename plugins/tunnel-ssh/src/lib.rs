@@ -20,15 +20,14 @@ use nexus_plugin_api::job::{Cancel, Events, Job, permanent, within};
 use nexus_plugin_api::tunnel::{
     self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job, say,
 };
-use nexus_plugin_api::{FutureReader, config, log};
+use nexus_plugin_api::{FutureReader, config, log, refusals};
 use serde::{Deserialize, Serialize};
 use settings::{Authored, Given, HostKeys, IDENTITY, Mode, Settings, TOKEN};
 use words::{Exit, HostKey, Meaning, Words};
 
 const INSTALL: &str = "Install OpenSSH's client: `apt install openssh-client` (Debian, Ubuntu), `dnf install openssh-clients` \
                        (Fedora, RHEL), `apk add openssh-client` (Alpine), `pacman -S openssh` (Arch), `pkg install \
-                       openssh-portable` (FreeBSD); macOS has it. Or say where it is in \
-                       `[plugin.tunnel-ssh.grants.process.ssh]`.";
+                       openssh-portable` (FreeBSD); macOS has it.";
 /// Until the server listens, or a service has given an address. ssh itself waits for the connection alone.
 const OPEN: u64 = 45_000;
 /// Before it is opened again; doubles while it does not stay up.
@@ -378,8 +377,8 @@ pub struct Plugin;
 
 impl Guest for Plugin {
     async fn describe() -> Descriptor {
-        let settings = settings().ok();
-        let of = settings.as_ref();
+        let settings = settings();
+        let of = settings.as_ref().ok();
         Descriptor {
             title: match of.map(|settings| &settings.mode) {
                 Some(Mode::Service { name, .. }) => format!("ssh, over {name}"),
@@ -390,12 +389,11 @@ impl Guest for Plugin {
             } else {
                 UrlKind::Ephemeral
             },
-            // A configuration that cannot be used is refused by `run`, in words of its own.
             encryption: of.map_or(Encryption::Edge, Settings::encryption),
             // A server of one's own passes bytes on; what a service does is not known.
             event_streams: of.is_some_and(|settings| matches!(settings.mode, Mode::Own { .. })),
             client_address_header: of.and_then(|settings| settings.client_address_header.clone()),
-            ext: Vec::new(),
+            ext: refusals(settings.err()),
         }
     }
 

@@ -128,7 +128,7 @@ fn update(version: u32, config: &[u8]) -> Vec<u8> {
         CONFIGURATION_MANAGER,
         0,
         to_struct(2, 1, 1), // the target, past the other two pointers
-        to_struct(4, 0, 2), // the payload, past the target and its promise
+        to_struct(5, 0, 2), // the payload, past the target and its promise
         0,
         PROMISED_ANSWER,
         to_struct(0, 1, 1),

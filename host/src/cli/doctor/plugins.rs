@@ -2,9 +2,11 @@
 //! plugin itself is asked, so that here and on the page the same version is too old.
 
 use super::Finding;
+use super::loads::plaintext_refused;
 use crate::app::Foundation;
 use crate::capabilities::{Gate, Requests};
 use crate::cli::permissions;
+use crate::config::refused;
 use crate::config::resolved::Config;
 use crate::model::plugin::{Availability, State};
 use crate::runtime::port::{Call, CallError, Supervised};
@@ -83,7 +85,10 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
             let probed = running(&*chat, || chat.probe()).await;
-            available(config, name, probed, stands_in, findings);
+            match refusal(config, name, &*chat) {
+                Some(refused) => findings.push(refused),
+                None => available(config, name, probed, stands_in, findings),
+            }
         }
     }
     if let Some(name) = &config.chat.fallback {
@@ -93,12 +98,35 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         });
     }
     let mut seen = std::collections::BTreeSet::new();
-    for tunnel in config.tunnels.values().filter(|t| seen.insert(t.plugin.clone())) {
+    for tunnel in config.tunnels.values() {
+        let first = seen.insert(&tunnel.plugin);
         match foundation.tunnel(tunnel) {
-            Err(error) => findings.push(does_not_load(config, &tunnel.plugin, &error)),
+            Err(error) if first => findings.push(does_not_load(config, &tunnel.plugin, &error)),
+            Err(_) => {}
             Ok(provider) => {
-                let probed = running(&*provider, || provider.probe()).await;
-                available(config, &tunnel.plugin, probed, false, findings);
+                let mut bare = None;
+                let probed = running(&*provider, || {
+                    Box::pin(async {
+                        bare = plaintext_refused(tunnel, &*provider).await;
+                        // Asked once for each plugin: its program is the same.
+                        if first {
+                            provider.probe().await.map(Some)
+                        } else {
+                            Ok(None)
+                        }
+                    })
+                })
+                .await;
+                if first {
+                    match (refusal(config, &tunnel.plugin, &*provider), probed.transpose()) {
+                        (Some(refused), _) => findings.push(refused),
+                        (None, Some(probed)) => available(config, &tunnel.plugin, probed, false, findings),
+                        (None, None) => {}
+                    }
+                }
+                findings.extend(
+                    bare.map(|bare| Finding::fail(bare.part.replace(' ', "."), bare.why, bare.fix.unwrap_or_default())),
+                );
             }
         }
     }
@@ -117,6 +145,18 @@ async fn running<'a, T>(
     let answer = asked(call()).await;
     plugin.stop().await;
     answer
+}
+
+/// Its settings, with their places in the file, where it cannot use them.
+fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> Option<Finding> {
+    let refusals = plugin.refused();
+    (!refusals.is_empty()).then(|| {
+        Finding::fail(
+            format!("plugin.{name}"),
+            format!("it cannot use its settings:\n{}", refused(config, name, &refusals)),
+            "correct each place as it says",
+        )
+    })
 }
 
 async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {

@@ -4,8 +4,8 @@
 use super::Answer;
 use crate::builtin;
 use crate::cli::{Components, Where, load_config, permissions};
-use crate::config::file;
 use crate::config::resolved::{Config, Grants, Source};
+use crate::config::{file, show_size};
 use crate::runtime;
 use crate::runtime::component::{Inspection, inspect};
 use anyhow::Context as _;
@@ -188,7 +188,7 @@ fn granted(grants: &Grants) -> Vec<String> {
         lines.push(format!("requests to {}://{}{port}{private}", http.scheme, http.host));
     }
     if grants.store_quota > 0 {
-        lines.push(format!("a store of {} bytes", grants.store_quota));
+        lines.push(format!("a store of {}", show_size(grants.store_quota)));
     }
     for name in grants.secrets.keys() {
         lines.push(format!("the secret `{name}`"));
@@ -247,7 +247,7 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
         writeln!(out, "  requests to {}: {}", request.url, request.reason)?;
     }
     if let Some(request) = &asked.store {
-        writeln!(out, "  a store of {} bytes: {}", request.quota, request.reason)?;
+        writeln!(out, "  a store of {}: {}", show_size(request.quota), request.reason)?;
     }
     if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
         writeln!(out, "  nothing")?;

@@ -93,7 +93,7 @@ fn the_list_has_the_builtin_ones_and_says_what_is_wrong_with_a_configured_one() 
 #[test]
 fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
     let answer = info("auth-local", &nowhere()).unwrap();
-    assert!(answer.text.contains("a store of 1048576 bytes"), "{}", answer.text);
+    assert!(answer.text.contains("a store of 1 MiB"), "{}", answer.text);
     assert_eq!(answer.json["kind"], "auth");
     let bore = info("tunnel-bore", &nowhere()).unwrap();
     assert!(

@@ -1,7 +1,7 @@
 //! What lies outside the file, and what is too much.
 
 use super::{fs, load, machine, no_env, read, said};
-use crate::config::Overrides;
+use crate::config::{Overrides, with_file};
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
@@ -87,4 +87,24 @@ fn the_file_and_a_secret_have_an_end() {
         "[plugin.tunnel-bore.secrets]\nsecret = {{ file = {secret:?} }}"
     ));
     assert!(said.contains("more than 65536 bytes") && said.len() < 2_000, "{said}");
+}
+
+#[test]
+fn lines_to_paste_say_into_which_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nexus.toml");
+    let text = "say where:\n[plugin.x.grants.process.x]\npath = \"/x\"\n";
+    let said = with_file(text, Some(&file));
+    let named = format!("path = \"/x\"\nThese lines belong into {}", file.display());
+    assert!(
+        said.contains(&named) && said.ends_with("its first line is config-version = 1"),
+        "{said}"
+    );
+    std::fs::write(&file, "").unwrap();
+    assert!(with_file(text, Some(&file)).ends_with("nexus.toml"));
+    assert_eq!(with_file(&said, Some(&file)), said, "once");
+    assert_eq!(
+        with_file("run: nexus setup [NAME]", Some(&file)),
+        "run: nexus setup [NAME]"
+    );
 }

@@ -166,7 +166,7 @@ async fn facts_say_in_words_what_is_granted() {
         [
             runs.as_str(),
             "asks https://evil.dev",
-            "keeps up to 1 MiB",
+            "keeps up to 1 MiB of data",
             "reads the secret demo"
         ]
     );

@@ -28,6 +28,21 @@ pub struct Listed {
 }
 
 impl AuthService {
+    /// Whether a new account may have this name (`fresh`), or there is one of it: to be asked before anybody types a password.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
+    pub async fn check_name(&self, account: &str, fresh: bool) -> Result<(), AuthError> {
+        if !fresh {
+            return self.existing(account).await.map(drop);
+        }
+        let account = Account::parse(account, "account")?;
+        match self.store.user_by_account(account.as_str()).await? {
+            Some(_) => Err(taken()),
+            None => Ok(()),
+        }
+    }
+
     /// # Errors
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
     pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {

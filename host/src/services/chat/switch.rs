@@ -23,6 +23,9 @@ pub struct Backend {
 /// How often a backend that failed for good is looked at: somebody may have replaced its program.
 const FAILED_LOOK: Duration = Duration::from_secs(30);
 
+const UNFIT: &str = "cannot be used";
+const ABSENT: &str = "is not installed";
+
 pub(super) struct Switch {
     pub(super) shared: Arc<Shared>,
     pub(super) fallback: Option<Backend>,
@@ -117,13 +120,7 @@ impl Switch {
 
     /// The example, until the configured backend is there.
     async fn stand_in(&self, hint: String, unsuitable: bool) {
-        let title = self.shared.primary().backend.title();
-        let missing = Missing {
-            title: title.clone(),
-            hint: hint.clone(),
-            unsuitable,
-        };
-        self.shared.status.send_modify(|status| status.missing = Some(missing));
+        self.miss(hint.clone(), unsuitable);
         let Some(fallback) = &self.fallback else {
             self.absent(&hint, unsuitable);
             self.found(limits::LOOK_AGAIN).await;
@@ -163,13 +160,32 @@ impl Switch {
         fallback.backend.stop().await;
     }
 
+    /// What is configured is not there, or not fit. Shown, and in the log once for each reason.
+    fn miss(&self, hint: String, unsuitable: bool) {
+        let missing = Missing {
+            title: self.shared.primary().backend.title(),
+            hint,
+            unsuitable,
+        };
+        let what = if unsuitable { UNFIT } else { ABSENT };
+        let meanwhile = match &self.fallback {
+            Some(fallback) => format!(" Until it is there, {} stands in.", fallback.plugin),
+            None => String::new(),
+        };
+        let said = format!("{} {what}. {}{meanwhile}", missing.title, missing.hint.trim_end());
+        let changed = self.shared.status.send_if_modified(|status| {
+            let changed = status.missing.as_ref() != Some(&missing);
+            status.missing = Some(missing);
+            changed
+        });
+        if changed {
+            tracing::warn!(plugin = self.shared.primary().plugin, "{said}");
+        }
+    }
+
     /// Its program is not there, and nothing stands in.
     fn absent(&self, hint: &str, unsuitable: bool) {
-        let what = if unsuitable {
-            "cannot be used"
-        } else {
-            "is not installed"
-        };
+        let what = if unsuitable { UNFIT } else { ABSENT };
         self.shared.phase(Phase::Failed {
             why: format!("{} {what}", self.shared.primary().backend.title()),
             hint: Some(hint.to_owned()),
@@ -185,16 +201,7 @@ impl Switch {
                 Ok(Availability::Unsuitable(hint)) => (hint, true),
                 Err(failure) => (failure.message, true),
             };
-            self.shared.status.send_if_modified(|status| {
-                let missing = Some(Missing {
-                    title: self.shared.primary().backend.title(),
-                    hint: hint.clone(),
-                    unsuitable,
-                });
-                let changed = status.missing != missing;
-                status.missing = missing;
-                changed
-            });
+            self.miss(hint.clone(), unsuitable);
             if self.fallback.is_none() {
                 self.absent(&hint, unsuitable);
             }

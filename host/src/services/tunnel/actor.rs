@@ -2,7 +2,7 @@
 
 mod address;
 
-use super::end::{End, Pause};
+use super::end::{End, Pause, no_tls};
 use super::ingress::{Ingress, Leaving, Proof};
 use super::seat::{By, Seat};
 use super::slot::{OPENING, Opened};
@@ -267,10 +267,7 @@ impl Actor {
         let descriptor = self.provider.describe().await?;
         self.learn(descriptor.clone());
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
-            return Err(self.plaintext(format!(
-                "{} has no TLS: passwords and cookies would cross the network in the clear",
-                descriptor.title
-            )));
+            return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
         }
         match self.provider.probe().await? {
             Availability::Ready(version) => {

@@ -21,6 +21,7 @@ mod tests;
 #[cfg(test)]
 mod truth_tests;
 
+pub use end::no_tls;
 pub use ingress::{Ingress, IngressHandle, IngressInfo, Leaving, Proof};
 
 use crate::config::resolved;

@@ -2,7 +2,8 @@
 
 use super::problem::{Body, Problem};
 use crate::model::tunnel::Status;
-use crate::web::WebState;
+use crate::web::port::ApiError;
+use crate::web::{WebState, unknown_tunnel};
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -50,12 +51,14 @@ pub(super) async fn start(
     State(state): State<WebState>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Status>), Problem> {
-    state.services.tunnels.start(&name).await?;
+    let started = state.services.tunnels.start(&name).await;
+    started.map_err(|error| unknown_tunnel(&state, &name, error))?;
     Ok((StatusCode::ACCEPTED, one(State(state), Path(name)).await?))
 }
 
 pub(super) async fn stop(State(state): State<WebState>, Path(name): Path<String>) -> Result<Json<Status>, Problem> {
-    state.services.tunnels.stop(&name).await?;
+    let stopped = state.services.tunnels.stop(&name).await;
+    stopped.map_err(|error| unknown_tunnel(&state, &name, error))?;
     one(State(state), Path(name)).await
 }
 
@@ -65,7 +68,10 @@ pub(super) async fn swap(
     Body(swap): Body<Swap>,
 ) -> Result<Json<Swapped>, Problem> {
     let swapped = state.services.tunnels.swap(&name, &swap.plugin).await;
-    let swapped = swapped.map_err(|error| state.not_swapped(error))?;
+    let swapped = swapped.map_err(|error| match error {
+        ApiError::NotFound(_) => unknown_tunnel(&state, &name, error),
+        error => state.not_swapped(error),
+    })?;
     Ok(Json(Swapped {
         url: swapped.url,
         took: u64::try_from(swapped.took.as_millis()).unwrap_or(u64::MAX),

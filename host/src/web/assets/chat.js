@@ -18,6 +18,8 @@ export function start() {
   let last = null, turn = { type: 'idle' }, ticking = null;
   // What is older than what is shown; what went wrong outside any message; whether a continuation was asked for.
   let before = null, error = null, continuing = false, backend = 'the backend';
+  // Why there is nothing to show and never will be: no such chat, or one that was deleted.
+  let gone = null;
   // What the host's clock says more than this one; whether an answer ended while nobody looked at the tab.
   let skew = 0, finished = false;
   const ofNode = new WeakMap(), messages = new Map(), parts = new Map(), requests = new Map();
@@ -261,6 +263,10 @@ export function start() {
     app.classList.toggle('busy', busy);
     tail.replaceChildren();
     clearTimeout(looking);
+    if (gone) {
+      const fresh = el('p', {}, el('a', { href: '/', textContent: 'Start a new chat' }));
+      return tail.append(el('div', { className: 'empty' }, el('h2', { textContent: gone }), fresh));
+    }
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
     // While the backend is away nothing works, whatever the turn was.
     const working = phase !== null && phase !== 'up' ? `Waiting for ${backend} to be back` : dock.size ? 'Waiting for you' : 'Working';
@@ -409,6 +415,7 @@ export function start() {
     part({ session: of, part: { html, ...part } }) {
       if (of === session) putPart(part, html, 0, true);
     },
+    asked({ session: of, ask }) { if (of === session) dock.put(ask); },
     invalid: ({ reason }) => { more.disabled = false; tell(reason); },
     event(frame) {
       if (frame.session !== session || (last !== null && frame.seq <= last)) return;
@@ -472,9 +479,10 @@ export function start() {
     clear();
     dock.sync([]);
     turn = { type: 'idle' };
+    gone = reason;
     drawTail();
-    tail.replaceChildren(el('div', { className: 'empty' }, el('h2', { textContent: reason }), el('p', {}, el('a', { href: '/', textContent: 'Start a new chat' }))));
-    $('composer').hidden = true;
+    say(reason);
+    $('composer').hidden = $('menu').hidden = true;
   }
 
   function setTitle(text) {

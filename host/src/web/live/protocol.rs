@@ -22,7 +22,8 @@
 //!
 //! **A long conversation.** A `state` holds the newest messages, as many as fit into one frame of a bounded size, and
 //! `before` where there are older ones: `older` with it gives the next `older` frame. Long outputs of tools, and long texts,
-//! are cut; `cut` says how many bytes are missing, and `part` asks for the whole.
+//! are cut; `cut` says how many bytes are missing, and `part` asks for the whole. Requests that wait and have no room in the
+//! `state` follow it, each in an `asked`.
 //!
 //! **A frame that cannot be read** costs nothing but itself: it is answered by `refused` where it has a `client_id`, by
 //! `failed` where it has a `request`, and by `invalid` otherwise. Only before `hello` it ends the connection.
@@ -152,6 +153,11 @@ pub enum Server {
         now: Millis,
     },
     State(Box<State>),
+    /// One more request that waits, behind a `state` whose `asks` had no room for it.
+    Asked {
+        session: String,
+        ask: Ask,
+    },
     Event {
         session: String,
         /// The number of the frame before it in this subscription.

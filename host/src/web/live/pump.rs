@@ -225,12 +225,12 @@ impl Pump {
             }
             Err(error) => {
                 let again = matches!(error, ApiError::Unavailable(_));
-                self.send(Server::Ended {
-                    session,
-                    again,
-                    reason: error.to_string(),
-                })
-                .await
+                let reason = match error {
+                    // Whoever has read a part of it knows that there was one.
+                    ApiError::NotFound(_) if from.is_some() => "This chat was deleted.".to_owned(),
+                    error => error.to_string(),
+                };
+                self.send(Server::Ended { session, again, reason }).await
             }
         }
     }
@@ -240,9 +240,16 @@ impl Pump {
             return Ok(());
         };
         let frame = match frame {
-            Some(Frame::State(state)) => {
+            Some(Frame::State(mut state)) => {
                 subscription.last = state.seq;
-                view::state(&subscription.session, *state, &self.state.renderer).await
+                let (session, later) = (subscription.session.clone(), view::later_asks(&mut state));
+                let frame = view::state(&session, *state, &self.state.renderer).await;
+                self.send(frame).await?;
+                for ask in later {
+                    let session = session.clone();
+                    self.send(Server::Asked { session, ask }).await?;
+                }
+                return Ok(());
             }
             Some(Frame::Event { seq, event }) => {
                 let prev = std::mem::replace(&mut subscription.last, seq);

@@ -8,8 +8,8 @@
 //! never cut: what follows is appended to it.
 
 use super::protocol::{Entry, Rendered, Server, State};
-use crate::limits::{HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
-use crate::model::chat::{Content, Event, Message, Part};
+use crate::limits::{ASKS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
+use crate::model::chat::{Ask, Content, Event, Message, Part};
 use crate::web::markdown::Renderer;
 use crate::web::port::SessionState;
 use serde_json::Value;
@@ -175,6 +175,17 @@ pub(in crate::web) async fn state(session: &str, state: SessionState, renderer: 
     }))
 }
 
+/// Takes the requests out that have no room in a first frame; one always has.
+pub(super) fn later_asks(state: &mut SessionState) -> Vec<Ask> {
+    let mut bytes = 0;
+    let fit = state.asks.iter().take_while(|ask| {
+        bytes += ask.size();
+        bytes <= ASKS_FRAME
+    });
+    let fit = fit.count().max(1).min(state.asks.len());
+    state.asks.split_off(fit)
+}
+
 pub(in crate::web) async fn older(session: &str, state: SessionState, before: &str, renderer: &Renderer) -> Server {
     let mut messages = state.messages;
     messages.truncate(position(&messages, before));
@@ -262,6 +273,24 @@ mod tests {
             asks: Vec::new(),
             error: None,
         }
+    }
+
+    #[test]
+    fn a_first_frame_has_room_for_one_request_and_the_others_follow() {
+        let ask = |n: usize, bytes: usize| Ask {
+            id: n.to_string(),
+            detail: "x".repeat(bytes),
+            ..Ask::default()
+        };
+        for (bytes, here) in [(300_000, 1), (ASKS_FRAME / 4, 4), (1, 20)] {
+            let mut state = conversation(Vec::new());
+            state.asks = (0..20).map(|n| ask(n, bytes)).collect();
+            let all = state.asks.clone();
+            let later = later_asks(&mut state);
+            assert_eq!(state.asks.len(), here);
+            assert_eq!([state.asks, later].concat(), all, "in their order");
+        }
+        assert!(later_asks(&mut conversation(Vec::new())).is_empty());
     }
 
     #[tokio::test]

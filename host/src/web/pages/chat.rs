@@ -6,7 +6,7 @@ use crate::limits;
 use crate::limits::PROMPT_BYTES;
 use crate::web::WebState;
 use crate::web::identity::{LoggedIn, MaybeLogin, OwnerForm};
-use crate::web::port::{Login, Owner};
+use crate::web::port::{ApiError, Login, Owner};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -42,7 +42,7 @@ struct WelcomePage {
 
 pub(in crate::web) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> Response {
     if let Some(login) = known.login {
-        return chat(&state, login, String::new());
+        return chat(&state, login, String::new(), false);
     }
     match state.services.auth.owner().await {
         Ok(Owner::Present) => Redirect::to("/login").into_response(),
@@ -59,10 +59,18 @@ pub(in crate::web) async fn session(
     Path(session): Path<String>,
     owner: LoggedIn,
 ) -> Response {
-    chat(&state, owner.login, session)
+    let chats = &state.services.chat;
+    let listed = chats.sessions().borrow().iter().any(|root| root.info.id == session);
+    // The page says so too, by the answer on its own connection; a status is for what has no eyes.
+    let missing = !listed && matches!(chats.subscribe(&session, None).await, Err(ApiError::NotFound(_)));
+    let mut response = chat(&state, owner.login, session, missing);
+    if missing && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
 }
 
-fn chat(state: &WebState, login: Login, session: String) -> Response {
+fn chat(state: &WebState, login: Login, session: String, missing: bool) -> Response {
     let sessions: Vec<Entry> = state
         .services
         .chat
@@ -82,6 +90,7 @@ fn chat(state: &WebState, login: Login, session: String) -> Response {
         Some(entry) if entry.title.is_empty() => "Untitled chat".to_owned(),
         Some(entry) => entry.title.clone(),
         None if session.is_empty() => "New chat".to_owned(),
+        None if missing => "No such chat".to_owned(),
         None => "Chat".to_owned(),
     };
     let backend = state.services.chat.backend().borrow().clone();

@@ -1,6 +1,6 @@
 //! The two ends of a tunnel: the listener behind it, and the public address in front of it.
 
-use super::super::end::{End, Pause};
+use super::super::end::{End, Pause, accept_plaintext};
 use super::super::ingress::{IngressHandle, IngressInfo};
 use super::super::slot::Opened;
 use super::Actor;
@@ -133,11 +133,10 @@ impl Actor {
 
     pub(super) fn plaintext(&mut self, why: String) -> End {
         self.refused = true;
-        let hint = format!(
-            "If you accept that, add the last of these lines to the table in the configuration:\n[tunnel.{}]\nallow_plaintext = true",
-            self.tunnel.name
-        );
-        End::Never { why, hint: Some(hint) }
+        End::Never {
+            why,
+            hint: Some(accept_plaintext(&self.tunnel.name)),
+        }
     }
 
     pub(super) fn forget_url(&mut self) {

@@ -128,11 +128,14 @@ fn more(details: &Details, now: Millis) -> More {
 
 fn did(figures: &Figures) -> String {
     let mut words = vec![
-        format!("{} calls", figures.calls),
+        format!("{} call{}", figures.calls, if figures.calls == 1 { "" } else { "s" }),
         format!("{} failed", figures.errors),
-        format!("{} of memory at most", size(figures.memory_peak)),
-        format!("{} of CPU", span(figures.cpu_ms)),
     ];
+    // Of one that never grew its memory nothing is known.
+    if figures.memory_peak > 0 {
+        words.push(format!("{} of memory at most", size(figures.memory_peak)));
+    }
+    words.push(format!("{} of CPU", span(figures.cpu_ms)));
     let noted = [
         (figures.traps, "falls"),
         (figures.denied, "denied"),
