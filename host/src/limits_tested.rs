@@ -354,6 +354,32 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "AUDIT_REFUSALS",
         "a_command_writes_at_once_and_its_refusals_are_bounded",
     ),
+    ("SESSION_BYTES", "a_session_that_is_full_says_so_once_and_others_go_on"),
+    (
+        "SESSION_ROW",
+        "what_a_session_holds_is_counted_and_what_is_taken_away_is_not",
+    ),
+    ("HELD_BYTES", "what_nobody_looks_at_is_not_all_held"),
+    ("ASKS", "requests_that_wait_have_a_number_and_a_size"),
+    ("ASKS_BYTES", "requests_that_wait_have_a_number_and_a_size"),
+    (
+        "ASKS_FRAME",
+        "a_first_frame_has_room_for_one_request_and_the_others_follow",
+    ),
+    (
+        "JOURNAL_BYTES",
+        "a_database_that_is_full_takes_a_deletion_and_then_more",
+    ),
+    (
+        "EVENT_BYTES",
+        "a_backend_that_says_more_than_is_written_down_is_held_back",
+    ),
+    ("OPEN_FILES", "all_listeners_together_leave_files_for_the_rest"),
+    ("FILES_KEPT", "connections_leave_files_for_the_owner"),
+    (
+        "BACKUP_PATH_BYTES",
+        "what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched",
+    ),
 ];
 
 /// Amounts that nobody outside can go beyond: how much of its own work the host does in one go, or shows. With the reason.
