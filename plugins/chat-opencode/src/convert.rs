@@ -55,11 +55,24 @@ pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
         role,
         created_at,
         completed_at,
-        error: message.error.as_ref().map(wire::Fault::words),
+        error: message
+            .error
+            .as_ref()
+            .map(wire::Fault::words)
+            .or_else(|| cut_off(message)),
         model,
         client_id,
         ext: Vec::new(),
     }
+}
+
+/// The model's provider ends an answer at its limit as if it were done.
+fn cut_off(message: &wire::Message) -> Option<String> {
+    let cut = message.finish.as_deref() == Some("length") && message.time.completed.is_some();
+    cut.then(|| {
+        "This answer was cut off: it reached the longest that the model may write at once. To fix: ask it to go on."
+            .to_owned()
+    })
 }
 
 /// What a part shows; `None` for opencode's own bookkeeping.
@@ -318,6 +331,20 @@ mod tests {
         for given in ["Fix the build", "New session - of parliament", "New session - "] {
             assert_eq!(title(given), given);
         }
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_says_so() {
+        let of = |finish: &str, error: &str| {
+            let json = format!(
+                r#"{{"id":"m","sessionID":"s","role":"assistant","finish":"{finish}","time":{{"created":1,"completed":2}}{error}}}"#
+            );
+            message(&serde_json::from_str(&json).unwrap(), None).error
+        };
+        assert!(of("length", "").unwrap().contains("was cut off"));
+        assert_eq!(of("stop", ""), None);
+        let error = r#","error":{"name":"X","data":{"message":"its own"}}"#;
+        assert_eq!(of("length", error).as_deref(), Some("its own"));
     }
 
     #[test]
