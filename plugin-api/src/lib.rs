@@ -7,6 +7,7 @@
 //! * [`json`] makes JSON that a program in JavaScript wrote readable.
 //! * [`manifest`] reads `plugin.toml`, and [`text`] makes text from outside safe to show (feature `manifest`).
 //! * [`chat_ext`] names what a chat backend may add to the contract's records.
+//! * [`process_ext`] names what a plugin may add to a process's specification.
 //! * [`host`] is wasmtime's side of the same contract (feature `host`), for Nexus and for other hosts.
 
 pub mod chat_ext;
@@ -19,6 +20,7 @@ pub mod host;
 pub mod json;
 #[cfg(feature = "manifest")]
 pub mod manifest;
+pub mod process_ext;
 #[cfg(feature = "manifest")]
 pub mod text;
 

@@ -151,6 +151,7 @@ fn backend(status: &ChatStatus, install: &Install, health: &Health, compiling: &
         plugin: status.plugin.clone(),
         title: status.title.clone(),
         version: status.version.clone(),
+        rules: status.rules.clone(),
         example: status.example,
         phase,
         pending: status.pending.clone(),

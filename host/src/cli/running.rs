@@ -384,7 +384,8 @@ fn of_backend(backend: &Backend) -> String {
     if backend.example {
         name.push_str(" (an example: no model answers)");
     }
-    format!("{name}, {}", state.trim_end())
+    let rules = backend.rules.as_ref().map(|rules| format!("; {rules}"));
+    format!("{name}, {}{}", state.trim_end(), rules.unwrap_or_default())
 }
 
 /// Further lines of a text that stands in a list.

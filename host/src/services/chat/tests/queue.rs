@@ -198,3 +198,20 @@ async fn the_same_request_makes_one_chat() {
     rig.service.create(None, Some("other")).await.unwrap();
     assert!(rig.journal.writes().len() > before);
 }
+
+/// While the plugin is compiled or its program starts, a new chat waits, and not for ever.
+#[tokio::test(start_paused = true)]
+async fn a_new_chat_waits_for_a_backend_that_is_being_started() {
+    let mut rig = rig();
+    let feed = rig.feed().await;
+    let before = tokio::time::Instant::now();
+    let refused = rig.service.create(None, None).await.unwrap_err().to_string();
+    assert_eq!(before.elapsed(), limits::CREATE_WAITS);
+    assert!(refused.contains("is not up yet"), "{refused}");
+    let opens = async {
+        tokio::time::sleep(limits::CREATE_WAITS / 2).await;
+        feed.send(epoch("e1", &[])).await.unwrap();
+    };
+    let (made, ()) = tokio::join!(rig.service.create(None, None), opens);
+    made.unwrap();
+}
