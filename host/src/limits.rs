@@ -50,6 +50,8 @@ pub const PROCESS_ORDER: Duration = secs(90);
 pub const PROCESS_STARTS_WINDOW: Duration = secs(60);
 /// After the last step of a stop sequence and SIGTERM, before SIGKILL.
 pub const PROCESS_GRACE: Duration = secs(5);
+/// For looking whether a process would find what it must not, on a disk that may be slow.
+pub const PRESENT_LOOK: Duration = secs(5);
 /// The whole orderly shutdown of the host.
 pub const SHUTDOWN: Duration = secs(25);
 
@@ -102,6 +104,9 @@ pub const SETTLE: Duration = secs(5);
 
 /// Until a command that starts the chat backend says that it is not up yet, and why.
 pub const BACKEND_UP: Duration = secs(30);
+
+/// A new chat that is wanted while the backend is being started.
+pub const CREATE_WAITS: Duration = secs(30);
 
 /// For turns that run when the chat backend is to stop or to change.
 pub const CHAT_DRAIN: Duration = secs(30);
@@ -330,6 +335,11 @@ pub const PROCESS_WORD_BYTES: usize = 128;
 /// Steps of a stop sequence, and bytes of the requests in it.
 pub const PROCESS_STOP_STEPS: usize = 16;
 pub const PROCESS_STOP_BYTES: usize = 16 << 10;
+/// Names that a specification may say a process must not find, bytes of the words to it, and bytes of a file that is looked
+/// through for one.
+pub const PRESENT_NAMES: usize = 32;
+pub const PRESENT_WORDS: usize = 1 << 10;
+pub const PRESENT_FILE: u64 = 256 << 10;
 /// Bytes of a path that a plugin names.
 pub const PATH_BYTES: usize = 4 << 10;
 /// Ended processes of one plugin that are kept, for their exit and their last lines.

@@ -138,6 +138,118 @@ async fn an_agent_that_does_not_ask_is_refused_with_words_and_a_key_lets_one_too
     asked(&mut chat, "edit").await;
 }
 
+/// A plugin of opencode that leaves a mark when it is loaded.
+fn plugin(mark: &Path) -> String {
+    format!(
+        "import fs from \"node:fs\";\nfs.writeFileSync({mark:?}, \"\");\nexport default {{ id: \"x\", setup: async () => {{}} }};\n"
+    )
+}
+
+async fn phase(browser: &nexus_tests::browser::Browser, phase: &str) -> Value {
+    let mut socket = browser.socket("/live").await.unwrap();
+    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    let wanted = |frame: &Value| frame["type"] == "backend" && frame["backend"]["phase"] == phase;
+    socket.until(wanted).await.last().unwrap()["backend"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
+    let llm = Llm::start().await;
+    let (start, opencode) = start(&llm, "");
+    let project = &opencode.project;
+    let (mark, key_mark) = (start.folder().join("plugin-ran"), start.folder().join("key-ran"));
+    write(project, ".opencode/plugin/x.js", &plugin(&mark));
+    let nexus = start.up();
+    let browser = nexus_tests::browser::Browser::set_up(&nexus).await;
+
+    let failed = phase(&browser, "failed").await;
+    let why = failed["why"].as_str().unwrap();
+    let file = project.join(".opencode/plugin/x.js");
+    for words in [file.to_str().unwrap(), "remove it", "project_config = true"] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    let page = browser.get("/status").await.text().await.unwrap();
+    assert!(page.contains("/.opencode/plugin/x.js is there"), "{page}");
+
+    // A key of the configuration does the same, however it is written.
+    fs::remove_file(&file).unwrap();
+    let plugins = json!({"plugins": [start.folder().join("k.js")]}).to_string();
+    write(start.folder(), "k.js", &plugin(&key_mark));
+    write(project, "opencode.jsonc", &plugins.replace("plugins", "\\u0070lugins"));
+    browser.submit_on("/status", "/status/backend/start", &[]).await;
+    let said = nexus.wait_for_line(Duration::from_secs(60), |line| {
+        line.contains("opencode.jsonc has an escape").then_some(())
+    });
+    assert!(said.is_some(), "{}", nexus.output());
+
+    // It recovers once it is gone, and finds what comes later before opencode does.
+    phase(&browser, "failed").await;
+    fs::remove_file(project.join("opencode.jsonc")).unwrap();
+    browser.submit_on("/status", "/status/backend/start", &[]).await;
+    nexus_tests::world::ready(&browser).await;
+    write(project, ".opencode/plugin/x.js", &plugin(&mark));
+    let mut chat = Conversation::create(&browser, &nexus).await;
+    let prompt = json!({"type": "prompt", "session": chat.session, "client_id": "c1", "text": "hello"});
+    chat.socket.send(&prompt).await;
+    let refused = chat.frames_until(|frame| frame["type"] == "refused").await;
+    assert!(
+        refused.to_string().contains(".opencode/plugin/x.js is there"),
+        "{refused}"
+    );
+    fs::remove_file(&file).unwrap();
+    chat.prompt("hello").await;
+    chat.until_idle().await;
+    assert!(!mark.exists() && !key_mark.exists());
+    drop(nexus);
+
+    // What would have run, and does where the owner says so.
+    let world = World::up("[plugin.chat-opencode.config]\nproject_config = true\n").await;
+    let mark = world.start.folder().join("ran");
+    write(&world.opencode.project, ".opencode/plugin/x.js", &plugin(&mark));
+    let mut chat = world.conversation().await;
+    chat.prompt("hello").await;
+    chat.until_idle().await;
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !mark.exists() && std::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(
+        mark.exists(),
+        "this plugin is not what opencode loads, so the test shows nothing"
+    );
+}
+
+/// What the page, the command line and the API say of the rules that hold.
+async fn rules(browser: &nexus_tests::browser::Browser, start: &nexus_tests::nexus::Start) -> String {
+    let rules = phase(browser, "up").await["rules"].as_str().unwrap().to_owned();
+    let page = browser.get("/status").await.text().await.unwrap();
+    assert!(page.contains(&format!("<p id=\"backend-rules\">{rules}</p>")), "{page}");
+    let output = start.run(&["status"], &[], "");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&rules), "{said}");
+    rules
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn the_status_says_what_waits_for_the_owner_and_what_does_not() {
+    let world = World::up("").await;
+    let all = rules(&world.browser, &world.start).await;
+    assert!(
+        all.starts_with(
+            "Asks before: commands, edits, reading web pages, web searches, files outside of the workspace"
+        ),
+        "{all}"
+    );
+    assert!(!all.contains("allowed"), "{all}");
+    drop(world);
+    let world = World::up("[plugin.chat-opencode.config.permission]\nbash = \"allow\"\n").await;
+    let some = rules(&world.browser, &world.start).await;
+    assert!(some.starts_with("Asks before: edits, "), "{some}");
+    assert!(some.ends_with("; allowed without asking: commands"), "{some}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
 async fn a_question_is_answered_with_choices_and_own_words() {

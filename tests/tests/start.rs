@@ -375,3 +375,32 @@ fn plugins_are_listed_described_and_checked_for_scripts() {
     assert_eq!(code, Some(1));
     assert!(err.contains("chat-opencode"), "{err}");
 }
+
+/// opencode says nothing until it is ready; what it waits for may never come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn a_start_that_takes_long_says_what_it_may_be() {
+    use nexus_tests::opencode::{Opencode, VARIABLE};
+    let llm = nexus_tests::llm::Llm::start().await;
+    let start = Start::new();
+    let slow = start.folder().join("slow-opencode");
+    let real = nexus_tests::part(VARIABLE);
+    let script = format!("#!/bin/sh\n[ \"$1\" = serve ] && sleep 14\nexec {real:?} \"$@\"\n");
+    fs::write(&slow, script).unwrap();
+    fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
+    let opencode = Opencode::with_binary(slow, start.folder(), &llm.url());
+    let config = format!(
+        "[chat.main]\nplugin = \"chat-opencode\"\nworkspace = {:?}\n\
+         [plugin.chat-opencode.grants.process.opencode]\npath = {:?}\ninherit_env = true\n",
+        opencode.project, opencode.binary
+    );
+    let nexus = start.config(config).envs(&opencode.env).up();
+    let browser = Browser::set_up(&nexus).await;
+    let mut socket = browser.socket("/live").await.unwrap();
+    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    let what = |frame: &Value| frame["backend"]["what"].as_str().unwrap_or_default().to_owned();
+    let said = socket.until(|frame| what(frame).contains("is not ready")).await;
+    let said = what(said.last().unwrap());
+    assert!(said.contains("registry") && said.contains("MCP server"), "{said}");
+    nexus_tests::world::ready(&browser).await;
+}

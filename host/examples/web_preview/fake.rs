@@ -108,6 +108,7 @@ impl FakeChat {
                 plugin: PLUGIN.into(),
                 title: "opencode".into(),
                 version: Some("1.18.33".into()),
+                rules: Some("Asks before: commands, edits; allowed without asking: reading web pages".to_owned()),
                 example: false,
                 phase: Phase::Up,
                 pending: None,

@@ -167,6 +167,7 @@ fn backend(
         plugin: status.plugin.clone(),
         title: status.title.clone(),
         version: status.version.clone(),
+        rules: status.rules.clone(),
         example: status.example,
         phase,
         pending: status.pending.clone(),

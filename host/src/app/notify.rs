@@ -54,6 +54,7 @@ impl Command {
             stdout: OutputMode::Log,
             stderr: OutputMode::Log,
             stop: Vec::new(),
+            unless: None,
         })
     }
 }

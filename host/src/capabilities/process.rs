@@ -7,6 +7,7 @@ use crate::limits;
 use crate::process::port::{self, ProcessError, References};
 use nexus_plugin_api::host::caps::process as wit;
 use nexus_plugin_api::host::caps::types::Error;
+use nexus_plugin_api::process_ext::UNLESS_PRESENT;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ fn failed(e: ProcessError) -> Error {
         ProcessError::Timeout(t) => Error::Timeout(t),
         ProcessError::Unavailable(t) => Error::Unavailable(t),
         ProcessError::Denied(t) => Error::Denied(t),
+        ProcessError::Present(t) => Error::Other(t),
     }
 }
 
@@ -111,6 +113,9 @@ impl Context {
         self.gate.run(&spec.binary, inherit, &spec.env)?;
         let (binary, cwd) = self.places(spec.binary, spec.cwd).await?;
         let stop = spec.stop.into_iter().map(stop_step).collect::<Result<_, _>>()?;
+        let unless = spec.ext.iter().find(|ext| ext.name == UNLESS_PRESENT);
+        let unless = unless.map(|ext| serde_json::from_str(&ext.value)).transpose();
+        let unless = unless.map_err(|e| Error::Invalid(format!("{UNLESS_PRESENT}: {e}")))?;
         Ok(port::Spec {
             binary,
             args: spec.args,
@@ -127,6 +132,7 @@ impl Context {
             stdout: output_mode(spec.stdout),
             stderr: output_mode(spec.stderr),
             stop,
+            unless,
         })
     }
 }

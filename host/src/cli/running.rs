@@ -397,11 +397,17 @@ fn of_backend(backend: &Backend) -> String {
     if backend.example {
         name.push_str(" (an example: no model answers)");
     }
+    let rules = backend.rules.as_ref().map(|rules| format!("; {rules}"));
     let missing = backend.missing.as_ref().map(|missing| {
         let why = missing.hint.trim();
         format!("\n{} is not ready to use:\n{why}", missing.title)
     });
-    format!("{name}, {}{}", state.trim_end(), missing.unwrap_or_default())
+    format!(
+        "{name}, {}{}{}",
+        state.trim_end(),
+        rules.unwrap_or_default(),
+        missing.unwrap_or_default()
+    )
 }
 
 /// Further lines of a text that stands in a list.

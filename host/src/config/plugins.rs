@@ -152,11 +152,9 @@ pub(super) fn resolve(
                 .fix(format!("give it a table of its own: [plugin.{}]", manifest.name)),
             );
         }
-        for s in prepared
-            .selected
-            .iter()
-            .filter(|s| s.plugin == name && s.kind != manifest.kind)
-        {
+        let selected = || prepared.selected.iter().filter(|s| s.plugin == name);
+        let somewhere_right = selected().any(|s| s.kind == manifest.kind);
+        for s in selected().filter(|s| s.kind != manifest.kind) {
             let other = Diagnostic::new(
                 s.place.clone(),
                 s.key.clone(),
@@ -166,7 +164,8 @@ pub(super) fn resolve(
             .expected(format!("a plugin of kind \"{}\"", s.kind));
             if source == Source::Builtin {
                 findings.push(other);
-            } else {
+            } else if !somewhere_right {
+                // Where it serves as what it is too, it does so: the other place's load says what is wrong there.
                 unfit.push(other.fix("name another plugin there, or put the right component into its file"));
             }
         }

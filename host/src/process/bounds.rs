@@ -22,7 +22,35 @@ pub(super) fn check(spec: &Spec) -> Result<(), ProcessError> {
     amount("arguments", args.len(), limits::PROCESS_ARGS)?;
     bytes("its arguments", args, limits::PROCESS_ARGS_BYTES)?;
     environment(spec)?;
+    unless(spec)?;
     stop(spec)
+}
+
+/// Two names reach what a program loads, and nothing that is worth being found out about by a plugin; a key is no value.
+fn unless(spec: &Spec) -> Result<(), ProcessError> {
+    let Some(unless) = &spec.unless else { return Ok(()) };
+    let paths = unless.folders.iter().chain(&unless.files);
+    let named = paths.clone().count() + unless.keys.len() + unless.home.len();
+    amount("names in its `unless-present`", named, limits::PRESENT_NAMES)?;
+    bytes(
+        "the words of its `unless-present`",
+        [unless.or.len()],
+        limits::PRESENT_WORDS,
+    )?;
+    for path in paths.chain(&unless.home) {
+        let names = path.split('/').count();
+        let plain = path.split('/').all(|name| !matches!(name, "" | "." | "..")) && !path.contains(['\\', '\0']);
+        if !plain || names > 2 || path.len() > limits::PROCESS_WORD_BYTES {
+            return invalid(format!("`{}` is not a path of one or two plain names", shown(path)));
+        }
+    }
+    for key in &unless.keys {
+        let letters = key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+        if key.is_empty() || !letters || key.len() > limits::PROCESS_WORD_BYTES {
+            return invalid(format!("`{}` is not a key of letters and `_`", shown(key)));
+        }
+    }
+    Ok(())
 }
 
 fn paths(spec: &Spec) -> Result<(), ProcessError> {
@@ -147,6 +175,7 @@ pub(super) fn shown(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::process::port::{EnvironmentBase, OutputMode, Signal};
+    use nexus_plugin_api::process_ext::UnlessPresent;
     use std::time::Duration;
 
     fn plain() -> Spec {
@@ -162,6 +191,7 @@ mod tests {
             stdout: OutputMode::Log,
             stderr: OutputMode::Log,
             stop: Vec::new(),
+            unless: None,
         }
     }
 
@@ -185,6 +215,25 @@ mod tests {
         spec.stop = vec![StopStep::Wait(Duration::MAX); limits::PROCESS_STOP_STEPS];
         spec.cwd = Some("/tmp".into());
         assert_eq!(check(&spec), Ok(()));
+    }
+
+    #[test]
+    fn what_must_not_be_there_has_an_end_and_reaches_nothing_else() {
+        let refused = |change: fn(&mut UnlessPresent)| {
+            let mut unless = UnlessPresent::default();
+            change(&mut unless);
+            refusal(|s| s.unless = Some(unless))
+        };
+        assert!(refused(|u| u.files = many(limits::PRESENT_NAMES + 1).collect()).contains("unless-present"));
+        assert!(refused(|u| u.or = "x".repeat(limits::PRESENT_WORDS + 1)).contains("1025 bytes"));
+        for path in ["", "/etc", "a/", "../b", "a/./b", "a/b/c", "a//b", "a\\b"] {
+            let mut unless = UnlessPresent::default();
+            unless.folders.push(path.to_owned());
+            let said = refusal(|s| s.unless = Some(unless));
+            assert!(said.contains("one or two plain names"), "{path}: {said}");
+        }
+        assert!(refused(|u| u.keys.push("AKIA-1\"".to_owned())).contains("letters and `_`"));
+        assert!(refused(|u| u.keys.push(String::new())).contains("letters and `_`"));
     }
 
     #[test]

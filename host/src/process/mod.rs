@@ -30,6 +30,8 @@ pub mod port;
 #[cfg(target_os = "linux")]
 mod ports;
 #[cfg(target_os = "linux")]
+mod present;
+#[cfg(target_os = "linux")]
 mod protocol;
 pub mod references;
 mod refusing;

@@ -3,6 +3,7 @@
 
 use crate::time::Millis;
 use futures::future::BoxFuture;
+use nexus_plugin_api::process_ext::UnlessPresent;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub struct Spec {
     pub stdout: OutputMode,
     pub stderr: OutputMode,
     pub stop: Vec<StopStep>,
+    pub unless: Option<UnlessPresent>,
 }
 
 /// What `{secret:…}` and `{generated:…}` stand for, for one plugin. `Err` is the sentence for the operator.
@@ -119,6 +121,9 @@ pub enum ProcessError {
     Unavailable(String),
     #[error("{0}")]
     Denied(String),
+    /// See [`Spec::unless`].
+    #[error("{0}")]
+    Present(String),
 }
 
 /// For the status page and the tests.

@@ -7,7 +7,7 @@ use super::TableOptions;
 use super::child::Child;
 use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec, Usage};
 use super::start::{self, Manner};
-use super::{bounds, stop, usage};
+use super::{bounds, present, stop, usage};
 use crate::limits;
 use crate::limits::PROCESS_GRACE;
 use crate::time::Millis;
@@ -161,6 +161,7 @@ impl Inner {
         let _turn = slot.turn.lock().await;
         if let Some(child) = slot.child() {
             if child.exit().is_none() && *child.spec == spec {
+                present::refuse(&spec).await?;
                 return Ok(child.running(true));
             }
             let running = child.exit().is_none();
@@ -176,6 +177,7 @@ impl Inner {
             hold_ports: !slot.release_ports.load(Ordering::SeqCst),
             grace: PROCESS_GRACE,
         };
+        present::refuse(&spec).await?;
         let child = start::start(&self.options, key, spec, refs, manner).await?;
         slot.starts.fetch_add(1, Ordering::SeqCst);
         let running = child.running(false);
@@ -203,6 +205,7 @@ impl Inner {
         // Nobody else could write into it.
         spec.stdin = input.is_some();
         self.guarded().await?;
+        present::refuse(&spec).await?;
         let number = self.run_number.fetch_add(1, Ordering::SeqCst);
         // No process of a plugin has such a name.
         let key = Key {

@@ -19,7 +19,9 @@ pub(super) async fn give(
 ) -> Result<(), ApiError> {
     let chat = &state.services.chat;
     // What the owner saw; it is gone once it is answered.
-    let asked = chat.asked(session, ask).await.ok().flatten();
+    let asked = chat.asked(session, ask).await;
+    let gone = matches!(asked, Ok(None));
+    let asked = asked.ok().flatten();
     let (subject, detail) = asked.map_or_else(Default::default, |asked| (asked.subject, asked.detail));
     let given = serde_json::to_value(&answer).unwrap_or_default();
     let given = given
@@ -27,7 +29,13 @@ pub(super) async fn give(
         .and_then(serde_json::Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    let result = chat.reply(session, ask, answer).await;
+    // A backend may take an answer to what it asked long ago, or to what another asked.
+    let result = match gone {
+        true => Err(ApiError::NotFound(
+            "This request does not wait for an answer any more, so nothing was answered.".to_owned(),
+        )),
+        false => chat.reply(session, ask, answer).await,
+    };
     let came = result.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned());
     tracing::info!(
         target: "audit", event = "answer", account = who.account, answer = given, subject, detail, session, ask,

@@ -193,6 +193,9 @@ pub struct Backend {
     /// For people: `opencode`.
     pub title: String,
     pub version: Option<String>,
+    /// What the owner should know of how it runs: which of the agent's actions wait for a question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
     /// An example in which no model answers.
     pub example: bool,
     #[serde(flatten)]

@@ -130,3 +130,38 @@ async fn a_stop_request_that_is_never_answered_holds_nobody_up() {
     let table = Arc::clone(&w.table);
     ends_after_its_sequence(async move { table.stop_all(Some("plug")).await }).await;
 }
+
+/// What a program must not find is looked for before each start and each adoption, and is no reason to end what runs.
+#[tokio::test]
+async fn what_must_not_be_there_is_looked_for_each_time() {
+    let w = world();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plugins/x.js");
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    let mut spec = sh("echo 1 >> ran; echo ok; sleep 1000");
+    spec.cwd = Some(folder.path().to_owned());
+    spec.unless = Some(nexus_plugin_api::process_ext::UnlessPresent {
+        folders: vec!["plugins".to_owned()],
+        ..Default::default()
+    });
+    let ensure = || w.table.ensure(key("a"), spec.clone(), refs());
+    let refused = |done: Result<_, ProcessError>| match done {
+        Err(ProcessError::Present(why)) => assert!(why.contains("plugins/x.js is there"), "{why}"),
+        other => panic!("{other:?}"),
+    };
+    std::fs::write(&file, "").unwrap();
+    refused(ensure().await.map(drop));
+    assert!(!folder.path().join("ran").exists() && w.table.list().is_empty());
+    let run = w.table.run("plug", spec.clone(), refs(), Duration::from_secs(10));
+    refused(run.await.map(drop));
+    std::fs::remove_file(&file).unwrap();
+    let first = ensure().await.unwrap();
+    assert_eq!(w.line("a").await, "ok");
+    std::fs::write(&file, "").unwrap();
+    refused(ensure().await.map(drop));
+    assert!(lives(first.pid));
+    std::fs::remove_file(&file).unwrap();
+    let again = ensure().await.unwrap();
+    assert!(again.adopted && again.pid == first.pid);
+    assert_eq!(std::fs::read_to_string(folder.path().join("ran")).unwrap(), "1\n");
+}

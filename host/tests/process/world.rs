@@ -68,6 +68,7 @@ pub(crate) fn sh(script: &str) -> Spec {
         stdout: OutputMode::Log,
         stderr: OutputMode::Log,
         stop: vec![],
+        unless: None,
     }
 }
 

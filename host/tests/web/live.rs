@@ -329,6 +329,18 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .send(request.body(Body::from(r#"{"type":"reject","message":"no"}"#)).unwrap())
         .await;
     assert_eq!(answer.status, 204, "{}", answer.text);
+    // One that is gone is refused here: it reaches no backend, and the audit says so.
+    let (cookie, _) = web.cookie();
+    let request = Request::post("/api/v1/sessions/ses_1/asks/ask_3")
+        .header("host", HOST)
+        .header("origin", SITE)
+        .header("cookie", cookie)
+        .header("content-type", "application/json");
+    let answer = web
+        .send(request.body(Body::from(r#"{"type":"always"}"#)).unwrap())
+        .await;
+    assert_eq!(answer.status, 404, "{}", answer.text);
+    assert!(answer.text.contains("nothing was answered"), "{}", answer.text);
     let [owners, _] = nexus::audit::paths(dir.path());
     let text = std::fs::read_to_string(owners).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -337,7 +349,11 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .map(|line| &line["fields"])
         .filter(|fields| fields["event"] == "answer")
         .collect();
-    assert_eq!(answers.len(), 2, "{text}");
+    assert_eq!(answers.len(), 3, "{text}");
+    assert!(
+        answers[2]["result"].as_str().unwrap().contains("nothing was answered"),
+        "{text}"
+    );
     for (fields, (given, detail)) in answers
         .iter()
         .zip([("once", "rm -rf ask_1"), ("reject", "rm -rf ask_2")])

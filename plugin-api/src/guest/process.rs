@@ -5,6 +5,8 @@ pub use crate::caps::process::{
     EnvironmentBase, Exit, HttpStep, Origin, Outcome, OutputMode, Running, Signal, StopStep,
 };
 use crate::caps::types::Error;
+use crate::process_ext::UNLESS_PRESENT;
+pub use crate::process_ext::UnlessPresent;
 
 /// What to run. Without more it is a tool: a clean environment, its output kept as lines, stopped with TERM.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +71,16 @@ impl Command {
     #[must_use]
     pub fn stop(mut self, steps: Vec<StopStep>) -> Self {
         self.0.stop = steps;
+        self
+    }
+
+    /// The host looks before each start, and refuses with [`Error::Other`] where one of these is there.
+    #[must_use]
+    pub fn unless_present(mut self, what: &UnlessPresent) -> Self {
+        self.0.ext.push(crate::caps::types::Ext {
+            name: UNLESS_PRESENT.to_owned(),
+            value: serde_json::json!(what).to_string(),
+        });
         self
     }
 

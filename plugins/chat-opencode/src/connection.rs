@@ -16,6 +16,8 @@ use nexus_plugin_api::{json, log, process, sse};
 const START: u64 = 60_000;
 /// At least, for one that has run for a while. One that is only busy answers sooner.
 const ANSWER: u64 = 15_000;
+/// Between two words about a start that takes long.
+const SLOW: u64 = 8_000;
 const WAITING: &str = "Waiting for opencode to answer";
 /// How often a lost stream is opened again before the host is told. The pause doubles from a quarter of a second.
 const ATTEMPTS: u32 = 6;
@@ -60,7 +62,7 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     if age > ANSWER {
         events.send(Event::Starting(WAITING.to_owned())).await?;
     }
-    let version = healthy(START.saturating_sub(age).max(ANSWER)).await?;
+    let version = patient(events, healthy(START.saturating_sub(age).max(ANSWER))).await??;
     let (_, numbers) = settings::parse_version(&version).ok_or_else(|| {
         permanent(
             format!("opencode calls its version {version:?}, which is no version"),
@@ -70,9 +72,9 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     if let Some(why) = settings::unsuitable(numbers) {
         return Err(permanent(why, settings::INSTALL).into());
     }
-    let directory = client::directory().await.map_err(refused)?;
-    client::configured_model("").await.map_err(refused)?;
-    keeps_to(&settings).await?;
+    let directory = patient(events, client::directory()).await?.map_err(refused)?;
+    patient(events, client::configured_model("")).await?.map_err(refused)?;
+    patient(events, keeps_to(&settings)).await??;
 
     let mut normaliser = Normaliser::new(clock::now());
     if let Some(why) = settings::unfit_folder(&directory) {
@@ -95,6 +97,12 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
                     state::set(None);
                     return Err(exited(exit).await.into());
                 }
+                // A prompt makes sure of the process too.
+                let now = settings.server().ensure(PROCESS).await;
+                if now.is_ok_and(|now| (now.pid, now.started_at) != (running.pid, running.started_at)) {
+                    state::set(None);
+                    return Err(retry("opencode had ended, and was started again").into());
+                }
                 // One that lives and does not answer is not there, whatever its process is: the host has to know.
                 if failures >= ATTEMPTS || !reached(events).await? {
                     state::set(None);
@@ -104,6 +112,24 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
             }
             Ok(never) => match never {},
         }
+    }
+}
+
+/// What takes long says so meanwhile, and what it may be: opencode itself says nothing before it is done.
+async fn patient<T>(events: &mut Events<Event>, work: impl Future<Output = T>) -> Result<T, Gone> {
+    let mut work = std::pin::pin!(work);
+    let mut waited = 0;
+    loop {
+        if let Some(done) = within(SLOW, work.as_mut()).await {
+            return Ok(done);
+        }
+        waited += SLOW / 1000;
+        let words = format!(
+            "opencode has been asked for {waited} s and is not ready. It may be fetching what its configuration names (a plugin, a \
+             provider's package) from a registry that is slow or does not answer, or wait for an MCP server. Its own log says \
+             which, in ~/.local/share/opencode/log"
+        );
+        events.send(Event::Starting(words)).await?;
     }
 }
 
@@ -194,6 +220,8 @@ fn start_failure(error: &Error) -> Failure {
     match error {
         Error::Denied(why) | Error::Invalid(why) => permanent(why.clone(), "Change the grants of the plugin."),
         Error::NotFound(why) => permanent(why.clone(), settings::INSTALL),
+        // What it would run of the workspace.
+        Error::Other(why) => permanent(why.clone(), "Then start the chat backend again."),
         other => retry(format!("opencode could not be started: {}", words(other))),
     }
 }

@@ -59,7 +59,8 @@ pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
             .error
             .as_ref()
             .map(wire::Fault::words)
-            .or_else(|| stopped(message)),
+            .or_else(|| stopped(message))
+            .or_else(|| cut_off(message)),
         model,
         client_id,
         ext: Vec::new(),
@@ -71,6 +72,15 @@ pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
 fn stopped(message: &wire::Message) -> Option<String> {
     let ended = message.role != "user" && message.time.completed.is_some() && message.finish.is_none();
     ended.then(|| "Aborted".to_owned())
+}
+
+/// The model's provider ends an answer at its limit as if it were done.
+fn cut_off(message: &wire::Message) -> Option<String> {
+    let cut = message.finish.as_deref() == Some("length") && message.time.completed.is_some();
+    cut.then(|| {
+        "This answer was cut off: it reached the longest that the model may write at once. To fix: ask it to go on."
+            .to_owned()
+    })
 }
 
 /// What a part shows; `None` for opencode's own bookkeeping.
@@ -365,6 +375,20 @@ mod tests {
         assert_eq!(of(Value::Null), (ToolState::Completed, None));
         let three = Some("It ended with exit code 3.".to_owned());
         assert_eq!(of(3.into()), (ToolState::Failed, three));
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_says_so() {
+        let of = |finish: &str, error: &str| {
+            let json = format!(
+                r#"{{"id":"m","sessionID":"s","role":"assistant","finish":"{finish}","time":{{"created":1,"completed":2}}{error}}}"#
+            );
+            message(&serde_json::from_str(&json).unwrap(), None).error
+        };
+        assert!(of("length", "").unwrap().contains("was cut off"));
+        assert_eq!(of("stop", ""), None);
+        let error = r#","error":{"name":"X","data":{"message":"its own"}}"#;
+        assert_eq!(of("length", error).as_deref(), Some("its own"));
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //!
 //! Limits: a plugin or a tool of opencode's own is code inside of it, and is asked nothing; nor is a program that its
 //! configuration starts (an MCP server, a formatter). In the workspace opencode 1.18 loads `.opencode/plugin` whatever it is
-//! told, so an edit of such a file says so where it is asked for ([`warning`]).
+//! told, so it is not used where one is there (`settings::own_code`), and an edit of such a file says so where it is asked
+//! for ([`warning`]).
 //!
 //! Rejected: a `permission` of each session, which sub-agents do not inherit.
 
@@ -97,16 +98,21 @@ impl Policy {
 
     /// What holds, for the operator.
     pub fn words(&self) -> String {
-        let free: Vec<_> = KEYS
-            .iter()
-            .filter(|(key, ..)| self.of(key) == "allow")
-            .map(|(_, _, words)| *words)
-            .collect();
-        match (free.contains(&"commands"), free.contains(&"edits")) {
-            (false, false) if free.is_empty() => "commands and edits wait for you".to_owned(),
-            (false, false) => format!("commands and edits wait for you; not asked for: {}", free.join(", ")),
-            _ => format!("without asking you: {}", free.join(", ")),
-        }
+        let parts = [
+            ("ask", "Asks before"),
+            ("allow", "allowed without asking"),
+            ("deny", "denied"),
+        ];
+        let parts = parts.iter().filter_map(|(action, begin)| {
+            // Commands first, and what is less often met last.
+            let keys = KEYS.iter().skip(1).chain(KEYS.iter().take(1));
+            let words: Vec<_> = keys
+                .filter(|(key, ..)| self.of(key) == *action)
+                .map(|(.., words)| *words)
+                .collect();
+            (!words.is_empty()).then(|| format!("{begin}: {}", words.join(", ")))
+        });
+        parts.collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -259,7 +265,10 @@ mod tests {
     #[test]
     fn by_default_everything_that_acts_waits() {
         let policy = policy(&[]).unwrap();
-        assert_eq!(policy.words(), "commands and edits wait for you");
+        assert_eq!(
+            policy.words(),
+            "Asks before: commands, edits, reading web pages, web searches, files outside of the workspace, the same call again and again, tools of MCP servers"
+        );
         let told: Value = serde_json::from_str(&policy.environment()).unwrap();
         for rule in [
             "bash",
@@ -303,11 +312,16 @@ mod tests {
     #[test]
     fn a_key_relaxes_one_tool_and_says_what_is_given_up() {
         let relaxed = policy(&[("bash", "allow")]).unwrap();
-        assert_eq!(relaxed.words(), "without asking you: commands");
+        assert!(relaxed.words().starts_with("Asks before: edits, "));
+        assert!(relaxed.words().ends_with("; allowed without asking: commands"));
         assert_eq!(lax(&build(&[("bash", "*", "allow")]), &relaxed), None);
         assert!(lax(&build(&[("edit", "*", "allow")]), &relaxed).is_some());
-        let web = policy(&[("webfetch", "allow")]).unwrap().words();
-        assert_eq!(web, "commands and edits wait for you; not asked for: reading web pages");
+        let web = policy(&[("webfetch", "allow"), ("websearch", "deny")]).unwrap().words();
+        assert!(web.starts_with("Asks before: commands, edits, files"), "{web}");
+        assert!(
+            web.ends_with("; allowed without asking: reading web pages; denied: web searches"),
+            "{web}"
+        );
         assert!(policy(&[("shell", "ask")]).unwrap_err().contains("bash, edit"));
         assert!(
             policy(&[("bash", "yes")])

@@ -3,12 +3,13 @@
 //! opencode appends the parts again when a message id is sent twice, and stores a message some time after it has
 //! answered. So the id is made and kept in the store before the first try, and each later try looks for the message first.
 
-use crate::client::{self, Trouble};
+use crate::client::{self, PROCESS, Trouble};
 use crate::settings::{Hosted, Settings, split_model};
 use crate::{ids, state};
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{Message, Role, SessionRef};
 use nexus_plugin_api::chat::{Admission, Consent, Input, Options};
+use nexus_plugin_api::process::Outcome;
 use serde_json::{Value, json};
 
 /// The provider whose models opencode's makers host for everybody.
@@ -60,6 +61,17 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
         if state::with(|c| c.taken.contains(id))? || find(session, id).await? {
             return Ok(Admission::Duplicate);
         }
+    }
+    // opencode loads the workspace's own code at the first prompt, and again after an hour without one.
+    match settings.server().ensure(PROCESS).await {
+        Ok(running) if running.outcome == Outcome::Adopted => {}
+        Ok(_) => {
+            return Ok(Admission::Refused(
+                "opencode had ended, and was started again just now. To fix: send it again.".to_owned(),
+            ));
+        }
+        Err(Error::Other(why)) => return Ok(Admission::Refused(why)),
+        Err(other) => return Err(other),
     }
     if let Some(answer) = consent(session, hosted, model.as_deref(), options.consent.as_deref()).await? {
         return Ok(answer);

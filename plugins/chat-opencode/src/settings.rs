@@ -2,7 +2,7 @@
 
 use crate::client::{AUTHORIZATION, PORT, PROCESS, url};
 use crate::permission::Policy;
-use nexus_plugin_api::process::{Command, HttpStep, Signal, StopStep};
+use nexus_plugin_api::process::{Command, HttpStep, Signal, StopStep, UnlessPresent};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -30,6 +30,28 @@ const OURS: [&str; 2] = ["OPENCODE_PERMISSION", "OPENCODE_DISABLE_PROJECT_CONFIG
 /// The workspace's words for an agent, which are not read with its configuration otherwise. They are text for the model.
 /// `PWD` is the workspace: the host sets it for what it starts there.
 const INSTRUCTIONS: &str = r#"{{"instructions":["{{env:PWD}/AGENTS.md","{{env:PWD}/CLAUDE.md"]}"#;
+
+/// What opencode 1.18 runs of the folder it works in and of those above it, whatever it is told: found in its configuration
+/// service, and tried with each of them. Other keys there start nothing.
+fn own_code() -> UnlessPresent {
+    let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    UnlessPresent {
+        folders: all(&[".opencode/plugin", ".opencode/plugins"]),
+        files: all(&[
+            "opencode.json",
+            "opencode.jsonc",
+            ".opencode/opencode.json",
+            ".opencode/opencode.jsonc",
+        ]),
+        keys: all(&["plugin", "plugins"]),
+        above: true,
+        // Read as the user's own, in any case.
+        home: all(&[".opencode"]),
+        or: "write project_config = true under [plugin.chat-opencode.config]: then all that the workspace's opencode configuration \
+             names (plugins, tools, MCP servers, formatters) runs without a question, and the agent can write it"
+            .to_owned(),
+    }
+}
 
 fn ask() -> String {
     "ask".to_owned()
@@ -89,7 +111,7 @@ impl Settings {
         Policy::new(&self.permission).map_err(|wrong| wrong.join(" "))
     }
 
-    /// What holds, for the operator: a sentence without its first letter and its end.
+    /// What holds, for the operator.
     pub fn words(&self) -> String {
         let mut words = self.policy().map_or_else(|why| why, |policy| policy.words());
         if self.project_config {
@@ -117,6 +139,7 @@ impl Settings {
             .env("TMPDIR", "{dir}");
         if !self.project_config {
             command = command
+                .unless_present(&own_code())
                 .env("OPENCODE_DISABLE_PROJECT_CONFIG", "1")
                 .env("OPENCODE_CONFIG_CONTENT", INSTRUCTIONS);
         }
@@ -267,7 +290,12 @@ mod tests {
             env(r#"{"project_config":true}"#, "OPENCODE_DISABLE_PROJECT_CONFIG"),
             None
         );
-        assert_eq!(settings("{}").words(), "commands and edits wait for you");
+        assert!(settings("{}").words().starts_with("Asks before: commands, edits, "));
+        let own = settings(r#"{"project_config":true}"#);
+        assert!(own.words().contains("runs what it names, without asking"));
+        // What the workspace may not hold is told to the host, and not with its configuration.
+        assert_eq!(settings("{}").server().0.ext.len(), 1);
+        assert!(own.server().0.ext.is_empty());
         let both = settings(r#"{"extra_env":{"OPENCODE_PERMISSION":"{}"}}"#);
         assert!(both.check().unwrap_err().contains("permission = { bash"));
         let many =

@@ -42,6 +42,11 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
         assert!(trouble.fix.as_ref().unwrap().contains(fix), "{text}: {trouble}");
         assert!(broken.report.contains("nexus.toml:"), "{}", broken.report);
     }
+    // At the wrong place it costs that place, and not the one where it belongs.
+    let twice =
+        "[chat.main]\nplugin = \"mine\"\n[tunnel.home]\nplugin = \"mine\"\n[plugin.mine]\nsource = \"there.wasm\"";
+    let config = read(twice).unwrap();
+    assert!(config.plugins.contains_key("mine") && config.broken.is_empty());
     let config = read("[chat.main]\nworkspace = \"/none/such\"").unwrap();
     let names: Vec<_> = config.broken.keys().map(String::as_str).collect();
     assert_eq!(names, ["chat-echo", "chat-opencode"]);

@@ -73,6 +73,7 @@ impl ChatService {
             plugin: primary.plugin.clone(),
             title: primary.backend.title(),
             version: None,
+            rules: None,
             example: primary.backend.is_example(),
             phase: Phase::Starting {
                 what: format!("Looking for {}", primary.backend.title()),
@@ -298,11 +299,23 @@ impl ChatService {
         result.map_err(failed)
     }
 
+    /// A backend that is being started, its plugin being compiled for it, is waited for a while.
+    async fn begun(&self) {
+        let (mut status, mut active) = (self.status(), self.shared.active.subscribe());
+        let begins = |phase: &Phase| matches!(phase, Phase::Starting { .. } | Phase::Up);
+        tokio::select! {
+            _ = active.wait_for(|active| active.as_ref().is_some_and(|active| active.open)) => {}
+            _ = status.wait_for(|status| !begins(&status.phase)) => {}
+            () = tokio::time::sleep(limits::CREATE_WAITS) => {}
+        }
+    }
+
     /// Makes a session; once for each `request`, however often it is asked for.
     ///
     /// # Errors
     /// A backend that is not up, or that cannot.
     pub async fn create(&self, title: Option<String>, request: Option<&str>) -> Result<SessionInfo, ChatError> {
+        self.begun().await;
         // One at a time: the same request may come twice at once.
         let mut created = self.shared.created.lock().await;
         let known = |(known, _): &&(String, SessionInfo)| Some(known.as_str()) == request;

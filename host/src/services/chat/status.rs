@@ -10,6 +10,8 @@ pub struct ChatStatus {
     pub title: String,
     /// Of the backend, once it is known.
     pub version: Option<String>,
+    /// What the owner should know of how it runs: which of the agent's actions wait for a question.
+    pub rules: Option<String>,
     /// An example in which no model answers.
     pub example: bool,
     #[serde(flatten)]

@@ -84,12 +84,14 @@ impl Switch {
     }
 
     /// Until it fails for good.
-    async fn run_primary(&self, version: String) {
+    async fn run_primary(&self, found: String) {
         let primary = self.shared.primary();
         self.show(&primary);
+        let (version, rules) = found.split_once("; ").map_or((&*found, None), |(v, r)| (v, Some(r)));
         self.shared.status.send_modify(|status| {
             status.missing = None;
-            status.version = Some(version.clone());
+            status.version = Some(version.to_owned());
+            status.rules = rules.map(str::to_owned);
         });
         let mut pump = Pump::new(Arc::clone(&self.shared), &primary.plugin, Arc::clone(&primary.backend));
         let failure = pump.run().await;
@@ -111,7 +113,7 @@ impl Switch {
                 return;
             }
             match primary.backend.probe().await {
-                Ok(Availability::Ready(now)) if now == version => {}
+                Ok(Availability::Ready(now)) if now == found => {}
                 Ok(_) => return,
                 Err(_) => {}
             }
@@ -251,6 +253,7 @@ impl Switch {
             status.title = backend.backend.title();
             status.example = backend.backend.is_example();
             status.version = None;
+            status.rules = None;
             status.phase = Phase::Starting {
                 what: format!("Looking for {}", status.title),
             };

@@ -483,12 +483,14 @@ async fn the_example_stands_in_until_the_program_is_there() {
         Ok(Admission::Admitted)
     );
 
-    *rig.backend.availability.lock().unwrap() = Availability::Ready("1.18.33".to_owned());
+    *rig.backend.availability.lock().unwrap() = Availability::Ready("1.18.33; Asks before: commands".to_owned());
     let feed = rig.feed().await;
     feed.send(epoch("e1", &[])).await.unwrap();
     settle().await;
     let status = rig.service.status().borrow().clone();
     assert!(!status.example && status.missing.is_none() && status.plugin == "chat-opencode");
+    assert_eq!(status.version.as_deref(), Some("1.18.33"));
+    assert_eq!(status.rules.as_deref(), Some("Asks before: commands"));
     assert!(echo.is_closed());
     let roots = rig.service.sessions().borrow().clone();
     assert_eq!(roots.len(), 1, "it stays, to be read");

@@ -213,3 +213,20 @@ async fn requests_for_a_new_chat_are_remembered_up_to_their_number_the_last_ones
     rig.service.create(None, Some("r0")).await.unwrap();
     assert!(rig.journal.writes().len() > before, "the first one is forgotten");
 }
+
+/// While the plugin is compiled or its program starts, a new chat waits, and not for ever.
+#[tokio::test(start_paused = true)]
+async fn a_new_chat_waits_for_a_backend_that_is_being_started() {
+    let mut rig = rig();
+    let feed = rig.feed().await;
+    let before = tokio::time::Instant::now();
+    let refused = rig.service.create(None, None).await.unwrap_err().to_string();
+    assert_eq!(before.elapsed(), limits::CREATE_WAITS);
+    assert!(refused.contains("is not up yet"), "{refused}");
+    let opens = async {
+        tokio::time::sleep(limits::CREATE_WAITS / 2).await;
+        feed.send(epoch("e1", &[])).await.unwrap();
+    };
+    let (made, ()) = tokio::join!(rig.service.create(None, None), opens);
+    made.unwrap();
+}

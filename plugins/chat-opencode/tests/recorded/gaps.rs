@@ -1,0 +1,131 @@
+//! What is known again after the stream was lost, and what a snapshot adds to it.
+
+use super::host::*;
+use chat_opencode::normalise::{Action, Normaliser, closed_revision};
+use chat_opencode::wire::WithParts;
+use nexus_plugin_api::chat::types::{Content, Event, Role};
+
+#[test]
+fn after_a_gap_no_wrong_text_is_shown() {
+    let all = envelopes(&fixture("plain.sse"));
+    let third = all
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.payload.kind == "message.part.delta")
+        .nth(5)
+        .unwrap()
+        .0;
+    let mut normaliser = normaliser();
+    let mut events = apply(&mut normaliser, &all[..third]).events;
+    normaliser.interrupted();
+    // Two events are lost.
+    let after = apply(&mut normaliser, &all[third + 2..]);
+    assert!(
+        !after.events.iter().any(
+            |e| matches!(e, Event::Delta(d) if events.iter().any(|b| matches!(b, Event::Part(p) if p.id == d.part)))
+        )
+    );
+    events.extend(after.events);
+    let host = Host::see(&events);
+    assert_eq!(
+        host.texts(Role::Assistant),
+        ["thought it over. alpha bravo charlie delta echo foxtrot "]
+    );
+    host.assert_settled();
+}
+
+#[test]
+fn a_message_that_ended_during_a_gap_is_read_again() {
+    let all = envelopes(&fixture("plain.sse"));
+    let delta = all
+        .iter()
+        .rposition(|e| e.payload.kind == "message.part.delta")
+        .unwrap();
+    let completed = all
+        .iter()
+        .rposition(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
+        .unwrap();
+    let mut normaliser = normaliser();
+    let mut events = apply(&mut normaliser, &all[..delta]).events;
+    normaliser.interrupted();
+    let out = apply(&mut normaliser, &all[completed..]);
+    let [Action::Fetch { session, message }] = out.actions.as_slice() else {
+        panic!("{:?}", out.actions)
+    };
+    events.extend(out.events);
+    let text = all
+        .iter()
+        .rfind(|e| e.payload.kind == "message.part.updated" && e.payload.properties["part"]["type"] == "text")
+        .unwrap();
+    let whole: WithParts = serde_json::from_value(serde_json::json!({
+        "info": all[completed].payload.properties["info"],
+        "parts": [text.payload.properties["part"]],
+    }))
+    .unwrap();
+    assert_eq!((&whole.info.session, &whole.info.id), (session, message));
+    events.extend(normaliser.restore(&whole).events);
+    let host = Host::see(&events);
+    assert_eq!(
+        host.texts(Role::Assistant),
+        ["thought it over. alpha bravo charlie delta echo foxtrot "]
+    );
+    host.assert_settled();
+}
+
+#[test]
+fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
+    let all = envelopes(&fixture("plain.sse"));
+    let delta = all
+        .iter()
+        .rposition(|e| e.payload.kind == "message.part.delta")
+        .unwrap();
+    let mut normaliser = normaliser();
+    let events = apply(&mut normaliser, &all[..delta]).events;
+    let Some(Event::Delta(last)) = events.last() else {
+        panic!("{events:?}")
+    };
+    let info = all
+        .iter()
+        .find(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
+        .unwrap();
+    let stored = serde_json::json!({
+        "info": info.payload.properties["info"],
+        "parts": [{"id": last.part, "messageID": last.message, "sessionID": last.session, "type": "text", "text": ""}],
+    });
+    let stored: WithParts = serde_json::from_value(stored).unwrap();
+    let part = normaliser.kept(&stored.parts[0], &stored.info).unwrap();
+    assert_eq!(
+        part.content,
+        Content::Text("thought it over. alpha bravo charlie delta echo ".to_owned())
+    );
+    assert_eq!((part.revision, part.closed), (last.revision, false));
+    // Another instance knows nothing of it, and must not take away what the host has.
+    assert_eq!(
+        Normaliser::new(START)
+            .kept(&stored.parts[0], &stored.info)
+            .unwrap()
+            .revision,
+        1
+    );
+}
+
+#[test]
+fn a_snapshot_of_the_past_is_newer_than_the_events_were() {
+    let messages: Vec<WithParts> = serde_json::from_str(&fixture("messages.json")).unwrap();
+    let out = play("tool.sse");
+    let host = Host::see(&out.events);
+    let mut seen = 0;
+    for message in &messages {
+        for part in &message.parts {
+            let Some(kept) = normaliser().kept(part, &message.info) else {
+                continue;
+            };
+            assert!(kept.closed);
+            let live = &host.parts[&kept.id];
+            assert_eq!(live.content, kept.content);
+            assert!(kept.revision >= live.revision && kept.revision <= closed_revision(START + 10_000_000));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, host.parts.len());
+}
