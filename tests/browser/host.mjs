@@ -1,7 +1,7 @@
 // The page is the real one; its live socket is played by this file, so that a backend can say whatever it likes, at the
 // moment a test chooses.
 
-import { ACCOUNT, PASSWORD, until, world } from './kit.mjs';
+import { ACCOUNT, PASSWORD, refused, until, world } from './kit.mjs';
 
 export const SESSION = 'ses_requests';
 const info = { id: SESSION, workspace: '/project', title: 'Requests', created_at: 1, updated_at: 1 };
@@ -21,6 +21,8 @@ export class Host {
 
   static async of(page) {
     const host = new Host();
+    // The chat is this file's alone: its page is no page of the real host.
+    refused.add(`/s/${SESSION}`);
     await page.routeWebSocket(/\/live$/, (socket) => {
       host.socket = socket;
       socket.onMessage((text) => host.hear(JSON.parse(text)));

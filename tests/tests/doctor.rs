@@ -175,6 +175,7 @@ port = 99999999
 plugin = "tunnel-ssh"
 [plugin.tunnel-ssh.config]
 host = "example.org"
+identity_file = "/nowhere/key"
 remote_bind = "foo"
 "#;
 
