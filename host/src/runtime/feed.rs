@@ -9,10 +9,11 @@ use crate::runtime::convert::Dropped;
 use crate::runtime::deltas::Deltas;
 use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{clip, convert, pipe};
+use crate::runtime::{clip, convert, leads, pipe};
 use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 pub(crate) struct Feeder {
     supervisor: Arc<Supervisor<ChatExports>>,
     to: mpsc::Sender<Feed>,
+    workspace: PathBuf,
     /// Failures since the connection last held for a while.
     failures: u32,
 }
@@ -38,10 +40,11 @@ enum End {
 }
 
 impl Feeder {
-    pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>) -> Self {
+    pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>, workspace: PathBuf) -> Self {
         Self {
             supervisor,
             to,
+            workspace,
             failures: 0,
         }
     }
@@ -156,7 +159,8 @@ impl Feeder {
             };
             let Some(batch) = batch else { return true };
             self.supervisor.context().counters.events(batch.len());
-            for event in batch {
+            for mut event in batch {
+                leads::event(&mut event, &self.workspace).await;
                 let mut item = match convert::feed(event) {
                     Ok(item) => item,
                     Err(dropped) => {
