@@ -52,6 +52,8 @@ pub const PROCESS_STARTS_WINDOW: Duration = secs(60);
 pub const PROCESS_GRACE: Duration = secs(5);
 /// For looking whether a process would find what it must not, on a disk that may be slow.
 pub const PRESENT_LOOK: Duration = secs(5);
+/// For following the paths of permission requests, on a disk that may be slow.
+pub const PATHS_LOOK: Duration = secs(3);
 /// The whole orderly shutdown of the host.
 pub const SHUTDOWN: Duration = secs(25);
 
@@ -291,6 +293,12 @@ pub const LOGIN_STATE_BYTES: usize = 64 << 10;
 /// in the last line of what is shown.
 pub const ASK_DETAIL: usize = 64 * 1024;
 pub const ASK_CHANGE: usize = 256 * 1024;
+/// Details of one ask (the folder of a command, a file of a patch), and bytes of their texts. What is beyond is counted, and
+/// the page does not let it be allowed.
+pub const ASK_DETAILS: usize = 256;
+pub const ASK_DETAILS_BYTES: usize = 256 * 1024;
+/// Paths of one ask that are followed to where they really lead.
+pub const ASK_PATHS: usize = 256;
 /// Questions in one ask, and choices of one question.
 pub const ASK_QUESTIONS: usize = 16;
 pub const ASK_CHOICES: usize = 64;

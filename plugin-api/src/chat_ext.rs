@@ -13,6 +13,10 @@
 pub const ARCHIVED: &str = "nexus.archived";
 /// `ask.ext`: a JSON string, a unified diff of what an edit would do.
 pub const CHANGE: &str = "nexus.change";
+/// `ask.ext`: `[{"name":"In the folder","text":"vendor/x"}]`, what belongs to the request beside its detail and its change.
+pub const DETAILS: &str = "nexus.details";
+/// `ask.ext`: `{"paths":[{"path":…,"new":bool,"guessed":bool}],"obeyed":[…]}`, the paths that it would touch.
+pub const PATHS: &str = "nexus.paths";
 /// `ask.ext`: `[{"header":…,"text":…,"choices":[{"label":…,"description":…}],"multiple":bool,"own":bool}]`.
 pub const QUESTIONS: &str = "nexus.questions";
 /// `answer.other`: `[["Blue"],["a","words of one's own"]]`, one list for each question.
@@ -20,3 +24,11 @@ pub const ANSWERS: &str = "nexus.answers";
 /// `content.other`: a tool call that the owner rejected, in place of `content.tool`:
 /// `{"name":…,"title":…,"input":…,"words":…,"started_at":…,"ended_at":…}`; `words` are the owner's, if any.
 pub const REJECTED_TOOL: &str = "nexus.rejected-tool";
+
+/// Whether a path goes through one of these names, or ends in one: `.git`, `.config/opencode`. Without regard to case, as
+/// some disks are.
+pub fn obeyed<T: AsRef<str>>(path: &str, names: &[T]) -> bool {
+    let framed = |text: &str| format!("/{}/", text.to_lowercase().replace('\\', "/"));
+    let path = framed(path);
+    names.iter().any(|name| path.contains(&framed(name.as_ref())))
+}

@@ -9,7 +9,7 @@
 //!
 //! | function | for | lines | emoji | joiners of scripts | look-alikes |
 //! | --- | --- | --- | --- | --- | --- |
-//! | [`literal`] | commands, paths, patterns, addresses: what is meant to the letter | kept | kept | marked | marked |
+//! | [`literal`] | commands, paths, patterns, addresses: what is meant to the letter | kept, each `\r` marked | kept | marked | marked |
 //! | [`line()`] | names, titles, reasons, one line of a program | one | kept | kept | kept |
 //! | [`prose`] | what an agent or a person writes | kept | kept | kept | kept |
 //!
@@ -43,7 +43,7 @@ pub fn literal(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let bad = |c, before, after| hidden(c) && !of_a_picture(c, before, after);
-    let shown = marked(text, &mut Edge::default(), bad);
+    let shown = marked(text, &mut Edge::default(), Kind::Literal, bad);
     Cow::Owned(without_imitations(&shown))
 }
 
@@ -61,7 +61,7 @@ pub fn prose(text: &str) -> Cow<'_, str> {
     if plain_ascii(text) {
         return Cow::Borrowed(text);
     }
-    marked(text, &mut Edge::default(), bad_in_prose)
+    marked(text, &mut Edge::default(), Kind::Prose, bad_in_prose)
 }
 
 /// What stands before a text.
@@ -113,7 +113,7 @@ impl Pieces {
     }
 
     fn show(&mut self, text: &str) -> String {
-        marked(text, &mut self.edge, bad_in_prose).into_owned()
+        marked(text, &mut self.edge, Kind::Prose, bad_in_prose).into_owned()
     }
 }
 
@@ -129,7 +129,19 @@ fn plain_ascii(text: &str) -> bool {
     text.as_bytes().chunks(64).all(block)
 }
 
-fn marked<'a>(text: &'a str, edge: &mut Edge, bad: impl Fn(char, Option<char>, Option<char>) -> bool) -> Cow<'a, str> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing of it vanishes: a shell takes `\r` before `\n` for a part of the word.
+    Literal,
+    Prose,
+}
+
+fn marked<'a>(
+    text: &'a str,
+    edge: &mut Edge,
+    kind: Kind,
+    bad: impl Fn(char, Option<char>, Option<char>) -> bool,
+) -> Cow<'a, str> {
     let mut shown = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -137,8 +149,8 @@ fn marked<'a>(text: &'a str, edge: &mut Edge, bad: impl Fn(char, Option<char>, O
         edge.accents = if accent(c) { edge.accents + 1 } else { 0 };
         match c {
             // A line's end as Windows writes it.
-            '\r' if after == Some('\n') => {}
-            FLAG => {
+            '\r' if kind == Kind::Prose && after == Some('\n') => {}
+            FLAG if kind == Kind::Prose => {
                 shown.push(c);
                 if let Some(tags) = FLAGS.iter().find(|tags| chars.as_str().starts_with(**tags)) {
                     shown.push_str(tags);
@@ -168,7 +180,8 @@ fn hidden(c: char) -> bool {
             | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{2800}' | '\u{3000}' | '\u{3164}'
             | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{16fe4}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}'
+            | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{10ffff}')
         || matches!(u32::from(c) & 0xffff, 0xfffe | 0xffff)
         || matches!(c, '\u{fdd0}'..='\u{fdef}')
@@ -342,7 +355,17 @@ mod tests {
         assert_eq!(prose("x\u{2066}y\u{2069}"), "x⟨U+2066⟩y⟨U+2069⟩");
         assert_eq!(prose("x\u{e0041}"), "x⟨U+E0041⟩");
         assert_eq!(line("A\n\nlicence\tMIT\u{1b}[8m"), "A  licence MIT⟨U+001B⟩[8m");
-        assert_eq!(literal("one\r\ntwo\rthree"), "one\ntwo⟨U+000D⟩three");
+        assert_eq!(
+            literal("cd x\r\ntwo\rthree\r"),
+            "cd x⟨U+000D⟩\ntwo⟨U+000D⟩three⟨U+000D⟩"
+        );
+        assert_eq!(prose("one\r\ntwo\rthree"), "one\ntwo⟨U+000D⟩three");
+        assert_eq!(
+            literal("🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}")
+                .matches('⟨')
+                .count(),
+            6
+        );
     }
 
     #[test]
@@ -435,6 +458,19 @@ mod tests {
                 prop_assert!(!reorders);
             }
             prop_assert!(!line(&text).contains(['\n', '\t']));
+        }
+
+        #[test]
+        fn nothing_of_a_literal_vanishes(text in any::<String>(), lines in "[a-z\r\n\t \u{202e}\u{200b}]{0,20}") {
+            for text in [text, lines] {
+                let mut shown: &str = &literal(&text);
+                for c in text.chars() {
+                    let rest = shown.strip_prefix(c).or_else(|| shown.strip_prefix(mark(c).as_str()));
+                    prop_assert!(rest.is_some(), "{c:?} of {text:?}");
+                    shown = rest.unwrap_or_default();
+                }
+                prop_assert_eq!(shown, "");
+            }
         }
 
         #[test]

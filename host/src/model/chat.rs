@@ -150,6 +150,10 @@ pub struct Ask {
     pub subject: String,
     pub detail: String,
     pub always: Vec<String>,
+    /// What belongs to it beside its detail and its change: the folder a command runs in, where a file is moved to, where a
+    /// path really leads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
     /// What an edit would do, as a unified diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
@@ -161,6 +165,13 @@ pub struct Ask {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<PartId>,
     pub created_at: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Detail {
+    pub name: String,
+    pub text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -308,6 +319,7 @@ impl Ask {
         let questions = |q: &Question| q.header.len() + q.text.len() + choices(q);
         self.detail.len()
             + optional(&self.change)
+            + self.details.iter().map(|d| d.name.len() + d.text.len()).sum::<usize>()
             + self.always.iter().map(String::len).sum::<usize>()
             + self.questions.iter().map(questions).sum::<usize>()
     }

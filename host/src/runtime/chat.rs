@@ -10,7 +10,7 @@ use crate::runtime::feed::Feeder;
 use crate::runtime::port::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use crate::runtime::state::State;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{clip, convert, refused};
+use crate::runtime::{clip, convert, leads, refused};
 use futures::future::BoxFuture;
 use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::host::chat::ChatBackend as Bindings;
@@ -155,7 +155,7 @@ impl ChatBackend for WasmChat {
 
     fn events(&self) -> mpsc::Receiver<Feed> {
         let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
-        let feeder = Feeder::new(Arc::clone(&self.supervisor), to);
+        let feeder = Feeder::new(Arc::clone(&self.supervisor), to, self.workspace.clone());
         let turn = Arc::clone(&self.feeding);
         tokio::spawn(async move {
             let _turn = turn.lock().await;
@@ -188,9 +188,10 @@ impl ChatBackend for WasmChat {
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
         let session = convert::session_ref(session);
         Box::pin(async {
-            let answer = self
+            let mut answer = self
                 .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
                 .await?;
+            leads::add(&mut answer.asks, &self.workspace).await;
             Ok(convert::snapshot(answer, &self.supervisor.context().mask))
         })
     }

@@ -4,8 +4,8 @@
 use crate::capabilities::mask::Mask;
 use crate::limits;
 use crate::model::{chat, plugin, tunnel};
-use crate::runtime::{clip, port, terminal};
-use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
+use crate::runtime::{clip, leads, port, terminal};
+use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, DETAILS, QUESTIONS, REJECTED_TOOL};
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
@@ -161,6 +161,7 @@ fn ask(a: wit::Ask) -> chat::Ask {
     let change = ext(&a.ext, CHANGE).and_then(|json| serde_json::from_str::<String>(json).ok());
     let change = change.map(|c| clip::counted(c, limits::ASK_CHANGE));
     let questions = ext(&a.ext, QUESTIONS).map(questions).unwrap_or_default();
+    let details = ext(&a.ext, DETAILS).map(leads::shown).unwrap_or_default();
     chat::Ask {
         id: a.id,
         asked_by: a.asked_by,
@@ -171,6 +172,7 @@ fn ask(a: wit::Ask) -> chat::Ask {
             .into_iter()
             .map(|pattern| clip::literal(pattern, limits::SENTENCE_BYTES))
             .collect(),
+        details,
         change,
         questions,
         message: a.message.map(clip::sentence),

@@ -236,6 +236,26 @@ fn what_is_agreed_to_is_seen_as_it_is_and_has_a_bound() {
 }
 
 #[test]
+fn details_come_clean_and_what_is_left_out_of_them_is_told() {
+    let details = |json: String| asked_with("x", &[(DETAILS, json)]).details;
+    let one = details(r#"[{"name":"In the folder\u202e","text":"a\r\nb"}]"#.to_owned());
+    assert_eq!(
+        (one[0].name.as_str(), one[0].text.as_str()),
+        ("In the folder⟨U+202E⟩", "a⟨U+000D⟩\nb")
+    );
+    let long = "x".repeat(limits::ASK_DETAILS_BYTES);
+    let cut = details(serde_json::json!([{"name": "a", "text": long}, {"name": "b", "text": "more"}]).to_string());
+    assert!(cut[1].text.ends_with("more bytes are not shown here⟩"), "{:?}", cut[1]);
+    assert!(cut.iter().map(|d| d.text.len()).sum::<usize>() < limits::ASK_DETAILS_BYTES + 100);
+    let many = vec![r#"{"name":"n","text":"t"}"#; limits::ASK_DETAILS + 2].join(",");
+    let many = details(format!("[{many}]"));
+    assert_eq!(many.len(), limits::ASK_DETAILS + 1);
+    assert!(many[limits::ASK_DETAILS].text.ends_with("not shown here⟩"));
+    assert!(details("{}".to_owned())[0].text.ends_with("not shown here⟩"));
+    assert!(asked_with("x", &[]).details.is_empty());
+}
+
+#[test]
 fn questions_come_typed_and_within_bounds() {
     let one = r#"{"header":"H","text":"Which?","choices":[{"label":"A\u202e","description":"d"}],"multiple":true,"own":false}"#;
     let seen = asked_with("x", &[(QUESTIONS, format!("[{one}]"))]).questions;

@@ -10,10 +10,11 @@ use crate::runtime::convert::Dropped;
 use crate::runtime::deltas::Deltas;
 use crate::runtime::port::{CallError, FailureKind, Feed, RunFailure};
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::{clip, convert, pipe};
+use crate::runtime::{clip, convert, leads, pipe};
 use nexus_plugin_api::host::caps::log::Level;
 use nexus_plugin_api::host::caps::types;
 use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 pub(crate) struct Feeder {
     supervisor: Arc<Supervisor<ChatExports>>,
     to: mpsc::Sender<Feed>,
+    workspace: PathBuf,
     /// Failures since the connection last held for a while.
     failures: u32,
 }
@@ -39,10 +41,11 @@ enum End {
 }
 
 impl Feeder {
-    pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>) -> Self {
+    pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>, workspace: PathBuf) -> Self {
         Self {
             supervisor,
             to,
+            workspace,
             failures: 0,
         }
     }
@@ -157,7 +160,8 @@ impl Feeder {
             };
             let Some(batch) = batch else { return true };
             self.supervisor.context().counters.events(batch.len());
-            for event in batch {
+            for mut event in batch {
+                leads::event(&mut event, &self.workspace).await;
                 let mut item = match convert::feed(event, &self.supervisor.context().mask) {
                     Ok(item) => item,
                     Err(dropped) => {

@@ -20,6 +20,7 @@ mod fit;
 pub(crate) mod fixtures;
 mod guest_limits;
 pub mod late;
+mod leads;
 mod linker;
 mod pipe;
 mod refused;

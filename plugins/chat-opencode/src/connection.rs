@@ -21,6 +21,9 @@ const SLOW: u64 = 8_000;
 const WAITING: &str = "Waiting for opencode to answer";
 /// How often a lost stream is opened again before the host is told. The pause doubles from a quarter of a second.
 const ATTEMPTS: u32 = 6;
+/// How often, and how many milliseconds apart, it is asked what a call is that it wants allowed.
+const CALL_TRIES: u32 = 20;
+const CALL_PAUSE: u64 = 50;
 
 /// Why the events ended.
 pub enum Ended {
@@ -285,6 +288,7 @@ async fn stream(
     {
         learn(id).await;
     }
+    learn_calls(&permissions).await;
     let now = clock::now();
     let (running, asks) =
         state::with(|c| c.normaliser.opened(&statuses, &permissions, &questions, now)).map_err(|e| retry(words(&e)))?;
@@ -321,6 +325,9 @@ async fn event(events: &mut Events<Event>, data: &str) -> Result<(), Ended> {
     };
     if let Ok(Some(id)) = state::with(|c| c.normaliser.unknown_session(&envelope)) {
         learn(&id).await;
+    }
+    if let Ok(Some(permission)) = state::with(|c| c.normaliser.unknown_call(&envelope)) {
+        learn_calls(&[permission]).await;
     }
     let now = clock::now();
     let output = state::with(|c| c.normaliser.apply(&envelope, now)).map_err(|e| retry(words(&e)))?;
@@ -398,6 +405,31 @@ pub async fn learn(id: &str) {
                 .flatten();
             }
             Err(_) => return,
+        }
+    }
+}
+
+/// Reads what the calls are that these are about. opencode may ask a moment before it has written that down; where it does
+/// not come, the request says that it is not known.
+pub async fn learn_calls(permissions: &[wire::Permission]) {
+    for permission in permissions {
+        let Some(tool) = &permission.tool else { continue };
+        for _ in 0..CALL_TRIES {
+            if !matches!(state::with(|c| c.normaliser.lacks_call(permission)), Ok(true)) {
+                break;
+            }
+            if let Ok(Some(message)) = client::message(&permission.session, &tool.message, "").await
+                && matches!(
+                    state::with(|c| {
+                        c.normaliser.calls_of(&message);
+                        c.normaliser.lacks_call(permission)
+                    }),
+                    Ok(false)
+                )
+            {
+                break;
+            }
+            clock::sleep(CALL_PAUSE).await;
         }
     }
 }

@@ -1,12 +1,11 @@
 //! opencode's values as values of the contract. No state, no I/O.
 
-use crate::permission::warning;
 use crate::wire;
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
     Ask, AskKind, Attachment, Content, Message, Retry, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
 };
-use nexus_plugin_api::chat_ext::{ARCHIVED, CHANGE, QUESTIONS, REJECTED_TOOL};
+use nexus_plugin_api::chat_ext::{ARCHIVED, QUESTIONS, REJECTED_TOOL};
 use serde_json::Value;
 
 /// Of a command's output this much of its end is passed on: opencode sends the whole of it with every update.
@@ -237,41 +236,6 @@ pub fn turn(status: &wire::Status) -> Turn {
     }
 }
 
-/// `root`: the session that shows it. `part`: the tool call that waits.
-pub fn permission(p: &wire::Permission, root: String, part: Option<String>, now: u64) -> Ask {
-    let patterns = p.patterns.join("\n");
-    let detail = text_of(&p.metadata, "command").or_else(|| text_of(&p.metadata, "filepath"));
-    Ask {
-        id: p.id.clone(),
-        session: root,
-        asked_by: p.session.clone(),
-        kind: AskKind::Permission,
-        subject: p.permission.clone(),
-        detail: detail.unwrap_or(patterns),
-        always: p.always.clone(),
-        message: warning(&p.patterns).filter(|_| p.permission == "edit"),
-        part,
-        created_at: now,
-        ext: change(&p.metadata)
-            .map(|diff| json(CHANGE, &diff.into()))
-            .into_iter()
-            .collect(),
-    }
-}
-
-/// The change that an edit is about: one diff, or, where that is missing, one for each file.
-fn change(metadata: &Value) -> Option<String> {
-    let of_files = || {
-        let files = metadata.get("files")?.as_array()?;
-        let diffs = files
-            .iter()
-            .filter_map(|f| text_of(f, "patch").or_else(|| text_of(f, "diff")));
-        Some(diffs.collect::<Vec<_>>().join("\n"))
-    };
-    let diff = text_of(metadata, "diff").or_else(of_files)?;
-    (!diff.trim().is_empty()).then_some(diff)
-}
-
 fn json(name: &str, value: &Value) -> Ext {
     Ext {
         name: name.to_owned(),
@@ -405,20 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_shows_its_change_and_a_question_its_choices() {
-        let ask = |metadata: Value| {
-            let p = serde_json::json!({"id":"per_1","sessionID":"ses_1","permission":"edit","patterns":["a.txt"],"metadata":metadata});
-            permission(&serde_json::from_value(p).unwrap(), "ses_1".into(), None, 1)
-        };
-        let one = ask(serde_json::json!({"filepath":"/w/a.txt","diff":"--- a\n+++ b\n"}));
-        assert_eq!(
-            (one.detail.as_str(), ext(&one, CHANGE)),
-            ("/w/a.txt", "--- a\n+++ b\n".into())
-        );
-        let several = ask(serde_json::json!({"filepath":"a, b","files":[{"patch":"--- a"},{"diff":"--- b"}]}));
-        assert_eq!(ext(&several, CHANGE), "--- a\n--- b");
-        assert!(ask(serde_json::json!({"command":"ls"})).ext.is_empty());
-
+    fn a_question_shows_its_choices() {
         let q = serde_json::json!({"id":"que_1","sessionID":"ses_1","questions":[
             {"header":"Colour","question":"Which?","options":[{"label":"Blue","description":"sky"},{"label":"Red"}],"multiple":true,"custom":false},
             {"question":"Why?"}]});

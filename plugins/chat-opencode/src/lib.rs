@@ -1,9 +1,10 @@
 //! Chat with opencode: one `opencode serve` for the workspace, its API behind the contract of a chat backend.
 //!
-//! * `settings`, `ids`, `convert`, `normalise`, `watchdog` decide; they do no I/O and are tested natively against streams
+//! * `settings`, `ids`, `convert`, `asks`, `normalise`, `watchdog` decide; they do no I/O and are tested natively against streams
 //!   recorded from opencode.
 //! * `client`, `connection`, `prompts` and this file talk to the host.
 
+pub mod asks;
 pub mod client;
 pub mod connection;
 pub mod convert;
@@ -253,6 +254,8 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     {
         connection::learn(id).await;
     }
+    state::with(|c| messages.iter().for_each(|m| c.normaliser.calls_of(m)))?;
+    connection::learn_calls(&permissions).await;
     let now = clock::now();
     let (mut messages, asks) = state::with(|c| {
         let messages: Vec<MessageWithParts> = messages

@@ -8,15 +8,17 @@
 //! millisecond, so the next instance's are higher than all before (an adopted process keeps its epoch),
 //! and a closed part's revision can be told from the time it ended (see [`closed_revision`]).
 
-use crate::convert;
 use crate::watchdog::Watchdog;
-use crate::wire;
+use crate::{asks, convert, wire};
 use nexus_plugin_api::chat::types::{Ask, Content, Delta, Event, Message, Part, SessionInfo, Turn, TurnState};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod calls;
 mod sessions;
+
+use calls::Called;
 
 /// What an event makes necessary.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,8 +66,8 @@ pub struct Normaliser {
     open: BTreeMap<String, Open>,
     /// Parts that a retry left behind, with their session.
     dead: BTreeMap<String, String>,
-    /// Tool calls: call id → (session, part).
-    calls: BTreeMap<String, (String, String)>,
+    /// Tool calls, by their id.
+    calls: BTreeMap<String, Called>,
     asks: BTreeMap<String, Ask>,
     last_error: BTreeMap<String, String>,
     /// Names that the owner gave a moment ago: session → (title, when).
@@ -185,7 +187,12 @@ impl Normaliser {
 
     pub fn permission(&self, p: &wire::Permission, now: u64) -> Ask {
         let created = self.asks.get(&p.id).map_or(now, |ask| ask.created_at);
-        convert::permission(p, self.root(&p.session), self.part_of(p.tool.as_ref()), created)
+        let called = p.tool.as_ref().and_then(|t| self.calls.get(&t.call));
+        let call = asks::Call {
+            part: called.map(|c| c.part.clone()),
+            input: called.and_then(|c| c.input.clone()),
+        };
+        asks::permission(p, self.root(&p.session), call, &self.folder, created)
     }
 
     pub fn question(&self, q: &wire::Question, now: u64) -> Ask {
@@ -194,7 +201,7 @@ impl Normaliser {
     }
 
     fn part_of(&self, tool: Option<&wire::ToolRef>) -> Option<String> {
-        tool.and_then(|t| self.calls.get(&t.call)).map(|(_, part)| part.clone())
+        tool.and_then(|t| self.calls.get(&t.call)).map(|c| c.part.clone())
     }
 
     /// A part as a snapshot shows it: with the text that opencode itself does not have yet. `None`: not shown.
@@ -366,7 +373,7 @@ impl Normaliser {
             // After an abort idle comes before the last parts; those are known by what they say of themselves.
             self.messages
                 .retain(|_, m| m.session != session || m.completed_at.is_none());
-            self.calls.retain(|_, (s, _)| s != session);
+            self.calls.retain(|_, c| c.session != session);
         }
         out.events.push(Event::Turn(TurnState {
             session: session.to_owned(),
@@ -455,8 +462,8 @@ impl Normaliser {
     }
 
     fn part(&mut self, part: &wire::Part, out: &mut Output) {
-        if let (Some(call), "tool") = (&part.call, part.kind.as_str()) {
-            self.calls.insert(call.clone(), (part.session.clone(), part.id.clone()));
+        if part.call.is_some() && part.kind == "tool" {
+            self.called(part);
             self.watchdog.tool(&part.session);
         }
         let Some(content) = convert::content(part) else { return };
@@ -536,7 +543,7 @@ impl Normaliser {
         self.open.retain(|_, open| open.session != session);
         self.messages.retain(|_, m| m.session != session);
         self.dead.retain(|_, s| s != session);
-        self.calls.retain(|_, (s, _)| s != session);
+        self.calls.retain(|_, c| c.session != session);
         self.turns.remove(session);
         self.last_error.remove(session);
         self.names.remove(session);

@@ -15,6 +15,7 @@
 //!
 //! Rejected: a `permission` of each session, which sub-agents do not inherit.
 
+use nexus_plugin_api::chat_ext::obeyed;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -215,20 +216,21 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// What an owner has to know before a file is changed that opencode itself obeys.
+/// Names, at the end or within a path, of what runs what is written there: opencode's configuration, and git's hooks and
+/// its settings. Without regard to case, as some disks are.
+pub const OBEYED: [&str; 5] = [
+    ".opencode",
+    "opencode.json",
+    "opencode.jsonc",
+    ".config/opencode",
+    ".git",
+];
+
+/// What an owner has to know before a file is changed that opencode itself, or git, obeys.
 pub fn warning(paths: &[String]) -> Option<String> {
-    let obeyed = |path: &String| {
-        let mut steps = path.split(['/', '\\']);
-        let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
-        steps.any(|step| step.eq_ignore_ascii_case(".opencode"))
-            || ["opencode.json", "opencode.jsonc"]
-                .iter()
-                .any(|name| file.eq_ignore_ascii_case(name))
-            || path.contains(".config/opencode/")
-    };
-    let path = paths.iter().find(|path| obeyed(path))?;
+    let path = paths.iter().find(|path| obeyed(path, &OBEYED))?;
     Some(format!(
-        "{path} is a file that opencode itself obeys. What stands in it may run at its next start, without a question."
+        "{path} is a file that opencode itself, or git, obeys. What stands in it may run later, without a question."
     ))
 }
 
@@ -337,9 +339,13 @@ mod tests {
             ".opencode/plugin/x.js",
             "sub/.opencode/agent/build.md",
             "/home/u/.config/opencode/opencode.json",
+            ".git/hooks/pre-commit",
+            "sub/.GIT/config",
         ] {
             assert!(warning(&[path.to_owned()]).unwrap().contains(path));
         }
-        assert_eq!(warning(&["src/opencode.rs".to_owned()]), None);
+        for path in ["src/opencode.rs", ".github/x", "a.opencode", "config/opencode"] {
+            assert_eq!(warning(&[path.to_owned()]), None, "{path}");
+        }
     }
 }

@@ -291,6 +291,8 @@ pub struct Permission {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct ToolRef {
+    #[serde(default, rename = "messageID")]
+    pub message: String,
     #[serde(default, rename = "callID")]
     pub call: String,
 }

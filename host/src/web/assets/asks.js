@@ -25,8 +25,8 @@ const PERMISSIONS = {
 };
 export const permission = (name) => (Object.hasOwn(PERMISSIONS, name) ? PERMISSIONS[name] : [`use ${name}`, `every use of ${name}`]);
 
-// The host's last line under a text that it had to cut.
-const CUT = /⟨\d+ more bytes are not shown here⟩$/;
+// The end of a text that had to be cut, or of one that says what is not known.
+const CUT = /⟨[^⟨⟩]* not shown here⟩$/;
 
 const isQuestion = (data) => !data.permission && data.questions?.length > 0;
 
@@ -96,7 +96,8 @@ class Card {
   constructor(dock, data) {
     Object.assign(this, { dock, data, seen: false, sent: false, wrong: null, rejecting: false });
     const question = isQuestion(data);
-    this.cut = [data.detail, data.change].some((text) => CUT.test(text ?? ''));
+    const details = data.details ?? [];
+    this.cut = [data.detail, data.change, ...details.map(({ text }) => text)].some((text) => CUT.test(text ?? ''));
     const [name] = permission(data.subject);
     const title = question ? (data.questions.length > 1 ? `The agent asks ${data.questions.length} questions` : 'The agent asks')
       : data.permission ? `May the agent ${name}?` : `The agent asks: ${data.subject}`;
@@ -107,10 +108,11 @@ class Card {
       el('div', { className: 'ask-head' }, head, this.more),
       data.asked_by !== dock.session() ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null);
     // What is done comes first, and then what is said of it.
-    const words = data.message ? literal(el('p', { className: 'lines', dir: 'auto' }, data.permission ? 'The agent says: ' : ''), data.message) : null;
+    const words = data.message ? literal(el('p', { className: 'lines', dir: 'auto' }, data.permission ? 'Note: ' : ''), data.message) : null;
     if (question) this.questions(words);
     else this.read.append(...[
       data.detail ? el('pre', {}, code(data.detail)) : null,
+      details.length ? el('dl', { className: 'details' }, ...details.map(({ name, text }) => el('div', {}, literal(el('dt'), name), el('dd', {}, code(text))))) : null,
       data.change ? change(data.change) : null,
       words,
       data.permission && data.always.length ? this.covers() : null].filter(Boolean));

@@ -1,0 +1,240 @@
+//! What is approved is what was read: with the real opencode, what it does is what its request says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use nexus_tests::browser::Browser;
+use nexus_tests::llm::Llm;
+use nexus_tests::nexus::Nexus;
+use nexus_tests::opencode::{Opencode, config_for};
+use nexus_tests::world::{Conversation, ready, start};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+/// A server of the Model Context Protocol with one tool, which writes down what it is called with.
+const SERVER: &str = r#"
+import fs from 'node:fs';
+let buffer = '';
+const answer = (id, result) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, result }) + '\n');
+process.stdin.on('data', (data) => {
+  buffer += data;
+  for (let at; (at = buffer.indexOf('\n')) >= 0; buffer = buffer.slice(at + 1)) {
+    const { id, method, params } = JSON.parse(buffer.slice(0, at));
+    if (method === 'initialize') answer(id, { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'mail', version: '1' } });
+    else if (method === 'tools/list') answer(id, { tools: [{ name: 'send', description: 'Sends', inputSchema: { type: 'object', properties: { to: { type: 'string' }, text: { type: 'string' } } } }] });
+    else if (method === 'tools/call') { fs.appendFileSync(process.env.SENT, JSON.stringify(params.arguments)); answer(id, { content: [{ type: 'text', text: 'sent' }] }); }
+    else if (id !== undefined) answer(id, {});
+  }
+});
+"#;
+
+struct Asking {
+    _llm: Llm,
+    opencode: Opencode,
+    nexus: Nexus,
+    browser: Browser,
+}
+
+impl Asking {
+    /// `change`: what the user's own configuration of opencode has more.
+    async fn up(change: impl FnOnce(&mut Value, &Path), prepare: impl FnOnce(&Path)) -> Self {
+        let llm = Llm::start().await;
+        let (start, opencode) = start(&llm, "");
+        let mut config = config_for(&llm.url());
+        change(&mut config, start.folder());
+        fs::write(start.folder().join("opencode.json"), config.to_string()).unwrap();
+        prepare(&opencode.project);
+        let nexus = start.up();
+        let browser = Browser::set_up(&nexus).await;
+        ready(&browser).await;
+        Self {
+            _llm: llm,
+            opencode,
+            nexus,
+            browser,
+        }
+    }
+
+    /// The request that this call makes.
+    async fn asked(&self, tool: &str, input: &Value) -> (Conversation, Value) {
+        let mut chat = Conversation::create(&self.browser, &self.nexus).await;
+        chat.prompt(&format!("[[tool name={tool} args={input}]]")).await;
+        chat.until("it is asked", |c| !c.asks.is_empty()).await;
+        let ask = chat.asks.values().next().unwrap().clone();
+        (chat, ask)
+    }
+
+    async fn allow(&self, mut chat: Conversation, ask: &Value) {
+        let answer = json!({"ask": ask["id"], "answer": {"type": "once"}});
+        assert_eq!(chat.request("reply", answer).await["type"], "done");
+        chat.until_idle().await;
+    }
+
+    fn path(&self, file: &str) -> std::path::PathBuf {
+        self.opencode.project.join(file)
+    }
+}
+
+fn has(ask: &Value, name: &str, text: &str) -> bool {
+    let details = ask["details"].as_array().into_iter().flatten();
+    details.into_iter().any(|d| d["name"] == name && d["text"] == text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn where_and_how_a_command_runs_is_read_before_it_is_allowed() {
+    let world = Asking::up(
+        |_, _| {},
+        |project| {
+            fs::create_dir_all(project.join("vendor/evil")).unwrap();
+            fs::create_dir_all(project.join("scratch")).unwrap();
+            let script = project.join("vendor/evil/run.sh");
+            fs::write(&script, "#!/bin/sh\necho \"$PWD\" > \"${PWD%/vendor/evil}/ran\"\n").unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        },
+    )
+    .await;
+    let input =
+        json!({"command": "./run.sh", "workdir": "vendor/evil", "timeout": 60_000, "description": "Run the tests"});
+    let (chat, ask) = world.asked("bash", &input).await;
+    assert_eq!(ask["detail"], "./run.sh");
+    for (name, text) in [
+        ("In the folder", "vendor/evil"),
+        ("timeout", "60000"),
+        ("description", "Run the tests"),
+    ] {
+        assert!(has(&ask, name, text), "{name}: {ask}");
+    }
+    world.allow(chat, &ask).await;
+    assert!(world.path("ran").exists(), "it ran where it was said to run");
+
+    // What a shell takes for a part of a word is seen.
+    let (mut chat, ask) = world
+        .asked(
+            "bash",
+            &json!({"command": "cd scratch\r\ntouch wiped", "description": "x"}),
+        )
+        .await;
+    assert_eq!(ask["detail"], "cd scratch⟨U+000D⟩\ntouch wiped");
+    chat.request("cancel", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
+    // For a model of this name opencode has `apply_patch` in place of its other tools that edit.
+    let gpt = |config: &mut Value, _: &Path| {
+        let model = config["provider"]["stand-in"]["models"]["stand-in-1"].clone();
+        config["provider"]["stand-in"]["models"]["gpt-5.1"] = model;
+        config["model"] = json!("stand-in/gpt-5.1");
+    };
+    let world = Asking::up(gpt, |project| {
+        fs::write(project.join("notes.md"), "one\n").unwrap();
+        fs::write(project.join("old.txt"), "old\n").unwrap();
+        fs::write(project.join("there.txt"), "precious\n").unwrap();
+    })
+    .await;
+    let patch = "*** Begin Patch\n*** Update File: notes.md\n*** Move to: .opencode/plugin/notes.js\n@@\n-one\n+two\n\
+                 *** Delete File: old.txt\n*** Add File: there.txt\n+new\n*** End Patch";
+    let (chat, ask) = world.asked("apply_patch", &json!({"patchText": patch})).await;
+    for (name, text) in [
+        ("Moves", "notes.md"),
+        ("to", ".opencode/plugin/notes.js"),
+        ("Deletes", "old.txt"),
+        ("Adds", "there.txt"),
+        ("Replaces", "there.txt, which is there already"),
+    ] {
+        assert!(has(&ask, name, text), "{name}: {ask}");
+    }
+    let change = ask["change"].as_str().unwrap();
+    for part in [
+        "--- notes.md\n+++ .opencode/plugin/notes.js\n@@",
+        "--- old.txt\n+++ /dev/null\n@@",
+        "--- /dev/null\n+++ there.txt\n@@",
+        "-one\n+two",
+        "-old",
+        "+new",
+    ] {
+        assert!(change.contains(part), "{part}: {change}");
+    }
+    let message = ask["message"].as_str().unwrap();
+    assert!(
+        message.contains(".opencode/plugin/notes.js") && message.contains("without a question"),
+        "{message}"
+    );
+    world.allow(chat, &ask).await;
+    assert!(world.path(".opencode/plugin/notes.js").exists() && !world.path("old.txt").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn what_a_tool_of_a_server_is_called_with_is_read_before_it_is_allowed() {
+    let mut sent = None;
+    let world = Asking::up(
+        |config, root| {
+            fs::write(root.join("server.mjs"), SERVER).unwrap();
+            let node = nexus_tests::part("NEXUS_TEST_NODE");
+            config["mcp"] = json!({"mail": {"type": "local", "command": [node, root.join("server.mjs")],
+                "environment": {"SENT": root.join("sent")}, "enabled": true}});
+            sent = Some(root.join("sent"));
+        },
+        |_| {},
+    )
+    .await;
+    let input = json!({"to": "somebody@elsewhere.example", "text": "all my secrets"});
+    let (chat, ask) = world.asked("mail_send", &input).await;
+    assert_eq!(
+        serde_json::from_str::<Value>(ask["detail"].as_str().unwrap()).unwrap(),
+        input,
+        "{ask}"
+    );
+    world.allow(chat, &ask).await;
+    let sent = fs::read_to_string(sent.unwrap()).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&sent).unwrap(),
+        input,
+        "what was read is what was sent"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
+    let mut outside = None;
+    let world = Asking::up(
+        |_, root| {
+            fs::create_dir_all(root.join("outside")).unwrap();
+            outside = Some(root.join("outside").canonicalize().unwrap());
+        },
+        |project| {
+            symlink(project.parent().unwrap().join("outside"), project.join("docs")).unwrap();
+            fs::create_dir_all(project.join(".opencode/plugins")).unwrap();
+            symlink(".opencode/plugins", project.join("assets")).unwrap();
+        },
+    )
+    .await;
+    let target = outside.unwrap().join(".bashrc");
+    let out = "leads out of the workspace, to";
+    let (chat, ask) = world
+        .asked("write", &json!({"filePath": "docs/.bashrc", "content": "x\n"}))
+        .await;
+    assert!(
+        has(&ask, "By a link", "docs/.bashrc") && has(&ask, out, target.to_str().unwrap()),
+        "{ask}"
+    );
+    world.allow(chat, &ask).await;
+    assert!(target.exists(), "it was written where it was said to lead");
+
+    let (mut chat, ask) = world
+        .asked("write", &json!({"filePath": "assets/logo.js", "content": "1\n"}))
+        .await;
+    assert!(has(&ask, "leads to", ".opencode/plugins/logo.js"), "{ask}");
+    assert!(ask["details"].to_string().contains("without a question"), "{ask}");
+    chat.request("cancel", json!({})).await;
+
+    let (mut chat, ask) = world
+        .asked("bash", &json!({"command": "cat docs/.bashrc", "description": "x"}))
+        .await;
+    assert!(has(&ask, out, target.to_str().unwrap()), "{ask}");
+    chat.request("cancel", json!({})).await;
+}
