@@ -360,6 +360,21 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "what_a_session_holds_is_counted_and_what_is_taken_away_is_not",
     ),
     ("HELD_BYTES", "what_nobody_looks_at_is_not_all_held"),
+    ("ASK_DETAILS", "details_come_clean_and_what_is_left_out_of_them_is_told"),
+    (
+        "ASK_DETAILS_BYTES",
+        "details_come_clean_and_what_is_left_out_of_them_is_told",
+    ),
+    ("ASK_PATHS", "many_paths_and_long_ways_have_an_end"),
+    (
+        "PRESENT_NAMES",
+        "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
+    ),
+    (
+        "PRESENT_WORDS",
+        "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
+    ),
+    ("PRESENT_FILE", "what_is_too_large_to_be_looked_at_is_refused"),
     ("ASKS", "requests_that_wait_have_a_number_and_a_size"),
     ("ASKS_BYTES", "requests_that_wait_have_a_number_and_a_size"),
     (

@@ -215,13 +215,23 @@ async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
     .await;
     let target = outside.unwrap().join(".bashrc");
     let out = "leads out of the workspace, to";
-    let (chat, ask) = world
+    // opencode is told where the path leads, and so asks as about any file outside; then about the edit itself.
+    let (mut chat, ask) = world
         .asked("write", &json!({"filePath": "docs/.bashrc", "content": "x\n"}))
         .await;
     assert!(
-        has(&ask, "By a link", "docs/.bashrc") && has(&ask, out, target.to_str().unwrap()),
+        ask.to_string().contains(target.parent().unwrap().to_str().unwrap()),
         "{ask}"
     );
+    let answer = json!({"ask": ask["id"], "answer": {"type": "once"}});
+    assert_eq!(chat.request("reply", answer).await["type"], "done");
+    chat.until("the edit is asked", |c| {
+        c.asks.values().any(|next| next["id"] != ask["id"])
+    })
+    .await;
+    let ask = chat.asks.values().find(|next| next["id"] != ask["id"]).unwrap().clone();
+    let file = target.to_str().unwrap().trim_start_matches('/');
+    assert!(ask.to_string().contains(file), "{ask}");
     world.allow(chat, &ask).await;
     assert!(target.exists(), "it was written where it was said to lead");
 
@@ -237,4 +247,130 @@ async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
         .await;
     assert!(has(&ask, out, target.to_str().unwrap()), "{ask}");
     chat.request("cancel", json!({})).await;
+}
+
+/// opencode asks by the commands that its parser finds and by the names of files: what these miss does not run unasked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn what_opencode_would_not_ask_about_is_refused_or_asked() {
+    let world = Asking::up(
+        |_, root| {
+            fs::create_dir_all(root.join("outside")).unwrap();
+            fs::write(root.join("outside/key"), "a-private-key").unwrap();
+        },
+        |project| symlink(project.parent().unwrap().join("outside"), project.join("docs")).unwrap(),
+    )
+    .await;
+    for line in [
+        "> made",
+        "cd . > made",
+        "declare 'a[$(touch made)]=1'",
+        "[[ -v 'a[$(touch made)]' ]]",
+    ] {
+        let mut chat = Conversation::create(&world.browser, &world.nexus).await;
+        let input = json!({"command": line, "description": "x"});
+        chat.prompt(&format!("[[tool name=bash args={input}]]")).await;
+        chat.until_idle().await;
+        assert!(!world.path("made").exists(), "{line} ran unasked");
+        let tools: Vec<String> = chat.tools.values().map(Value::to_string).collect();
+        assert!(
+            tools.iter().any(|tool| tool.contains("names no command")),
+            "{line}: {tools:?}"
+        );
+    }
+    for (tool, input) in [
+        ("read", json!({"filePath": "docs/key"})),
+        ("grep", json!({"pattern": "private", "path": "docs"})),
+        ("glob", json!({"pattern": "*", "path": "docs"})),
+    ] {
+        let (mut chat, ask) = world.asked(tool, &input).await;
+        assert!(ask.to_string().contains("/outside"), "{tool}: {ask}");
+        let answer = json!({"ask": ask["id"], "answer": {"type": "reject"}});
+        assert_eq!(chat.request("reply", answer).await["type"], "done");
+        chat.until_idle().await;
+        let tools: Vec<String> = chat.tools.values().map(Value::to_string).collect();
+        assert!(!tools.concat().contains("a-private-key"), "{tools:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs Node: ./tests/run"]
+fn lines_about_which_opencode_asks_are_told_from_those_about_which_it_does_not() {
+    let guard = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/chat-opencode/src/guard.mjs");
+    let unasked = [
+        "> file",
+        ">file",
+        "2> f",
+        "&> f",
+        "1>&2 > f",
+        "cd . > file",
+        "cd x && cd y",
+        "cd sub\n> f",
+        "declare 'a[$(touch x)]=1'",
+        "declare -x A=ls > f",
+        "export X='ls' > f",
+        "unset 'a[$(x)]'",
+        "[[ -v 'a[$(touch x)]' ]]",
+        "[[ x == @(ls) ]] > f",
+        "[ x = y ] > f",
+        "(( a > b ))",
+        "# ls\n> file",
+        "x=ls > f",
+        "x='a b' y=2",
+        "a=(ls); > f",
+        "for x in ls; do > f; done",
+        "case x in ls) > f;; esac",
+        "if > f; then > g; fi",
+        "{ > f; }",
+        "function f { > x; }",
+        "> f <<EOF\nls\nEOF",
+        "",
+        "  ",
+    ];
+    let asked = [
+        "ls",
+        "npm test",
+        "FOO=1 make",
+        "cd x && npm i",
+        "if true; then echo a; fi",
+        "for f in *; do rm $f; done",
+        "x=$(ls)",
+        "cat <<EOF\nhello\nEOF",
+        "./run.sh",
+        "\"./my run.sh\" a",
+        "$CMD a",
+        "echo hi > f",
+        "! grep x y",
+        "(cd a; ls)",
+        "ls # comment",
+        "time make -j2",
+        "[ -f x ] && echo y",
+        "[[ -f x ]] && echo y",
+        "git commit -m \"a b\" && git push",
+        "while read l; do echo $l; done < f",
+        "a=1; echo $a",
+        "test -f x",
+        "python3 - <<'E'\nprint(1)\nE",
+        "export A=1; make",
+        "cat a | grep b",
+        "echo $((1+2))",
+        "make 2>&1 | tail",
+    ];
+    let script = format!(
+        "import {{ Guard }} from {:?}; const [no, yes] = JSON.parse(process.argv[1]);
+         const wrong = [...no.filter(Guard.isAskedAbout), ...yes.filter((line) => !Guard.isAskedAbout(line))];
+         console.log(JSON.stringify(wrong));",
+        guard.canonicalize().unwrap()
+    );
+    let output = std::process::Command::new(nexus_tests::part("NEXUS_TEST_NODE"))
+        .args([
+            "--input-type=module",
+            "-e",
+            &script,
+            &json!([unasked, asked]).to_string(),
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "[]", "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -166,6 +166,16 @@ pub async fn configured_model(workspace: &str) -> Result<Option<String>, Trouble
     Ok(get::<Config>("/config", workspace).await?.model)
 }
 
+/// The files with words for the model, as opencode has made them of all its configuration and of what it has loaded.
+pub async fn instructions() -> Result<Vec<String>, Trouble> {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        #[serde(default)]
+        instructions: Vec<String>,
+    }
+    Ok(get::<Config>("/config", "").await?.instructions)
+}
+
 /// The agents with the rules that opencode has made of all its configuration.
 pub async fn agents() -> Result<Value, Trouble> {
     get("/agent", "").await

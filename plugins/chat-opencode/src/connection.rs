@@ -145,7 +145,14 @@ async fn keeps_to(settings: &Settings) -> Result<(), Failure> {
     if !agents.is_array() {
         return Err(retry("opencode did not say what its agents may do"));
     }
-    match permission::lax(&agents, &policy) {
+    let instructions = client::instructions().await.map_err(refused)?;
+    let guarded = instructions.iter().any(|file| file == settings::GUARDED);
+    let unguarded = (!guarded).then(|| {
+        "opencode has not loaded the guard of this plugin, without which it runs some shell lines, and reads files through links, \
+         without asking. Its log says why (~/.local/share/opencode/log); OPENCODE_PURE in its environment keeps it from loading any"
+            .to_owned()
+    });
+    match permission::lax(&agents, &policy).or(unguarded) {
         None => Ok(()),
         Some(why) => {
             let _ = raw::stop(PROCESS.to_owned()).await;

@@ -26,10 +26,16 @@ pub struct Settings {
 }
 
 /// What decides whether the owner is asked is told to opencode by this plugin alone.
-const OURS: [&str; 2] = ["OPENCODE_PERMISSION", "OPENCODE_DISABLE_PROJECT_CONFIG"];
-/// The workspace's words for an agent, which are not read with its configuration otherwise. They are text for the model.
-/// `PWD` is the workspace: the host sets it for what it starts there.
-const INSTRUCTIONS: &str = r#"{{"instructions":["{{env:PWD}/AGENTS.md","{{env:PWD}/CLAUDE.md"]}"#;
+const OURS: [&str; 3] = [
+    "OPENCODE_PERMISSION",
+    "OPENCODE_DISABLE_PROJECT_CONFIG",
+    "OPENCODE_CONFIG_CONTENT",
+];
+/// What opencode loads to ask where it would not: see there.
+const GUARD: &str = include_str!("guard.mjs");
+const LOAD_GUARD: &str = r#"{{"plugin":["file://{file:guard.js}"]}"#;
+/// What the guard writes into opencode's `instructions`: it is loaded.
+pub const GUARDED: &str = "/nexus-guard";
 
 /// What opencode 1.18 runs of the folder it works in and of those above it, whatever it is told: found in its configuration
 /// service, and tried with each of them. Other keys there start nothing.
@@ -135,13 +141,14 @@ impl Settings {
                     .map(|p| p.environment().replace('{', "{{"))
                     .unwrap_or_default(),
             )
+            .file("guard.js", GUARD.replace('{', "{{"))
+            .env("OPENCODE_CONFIG_CONTENT", LOAD_GUARD)
             // Each start leaves a library of some megabytes in its temporary directory.
             .env("TMPDIR", "{dir}");
         if !self.project_config {
             command = command
                 .unless_present(&own_code())
-                .env("OPENCODE_DISABLE_PROJECT_CONFIG", "1")
-                .env("OPENCODE_CONFIG_CONTENT", INSTRUCTIONS);
+                .env("OPENCODE_DISABLE_PROJECT_CONFIG", "1");
         }
         for (name, value) in &self.extra_env {
             command = command.env(name, value.replace('{', "{{"));
@@ -293,6 +300,15 @@ mod tests {
         assert!(settings("{}").words().starts_with("Asks before: commands, edits, "));
         let own = settings(r#"{"project_config":true}"#);
         assert!(own.words().contains("runs what it names, without asking"));
+        // The guard is there with both, and its braces are its own.
+        for settings in [&settings("{}"), &own] {
+            let spec = settings.server().0;
+            let guard = spec.files.iter().find(|file| file.name == "guard.js").unwrap();
+            assert_eq!(guard.content.replace("{{", "{"), GUARD);
+            let load = spec.env.iter().find(|(name, _)| name == "OPENCODE_CONFIG_CONTENT");
+            assert_eq!(load.unwrap().1, LOAD_GUARD);
+        }
+        assert!(GUARD.contains(GUARDED));
         // What the workspace may not hold is told to the host, and not with its configuration.
         assert_eq!(settings("{}").server().0.ext.len(), 1);
         assert!(own.server().0.ext.is_empty());
