@@ -293,6 +293,56 @@ async fn what_opencode_would_not_ask_about_is_refused_or_asked() {
     }
 }
 
+/// A chat can be made with rules of its own, which outlive opencode and win over what Nexus tells it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn a_chat_with_rules_of_its_own_is_not_prompted() {
+    let mut world = Asking::up(|_, _| {}, |_| {}).await;
+    let pid = world
+        .nexus
+        .find_process("opencode serve")
+        .or_else(|| world.nexus.find_process("serve --hostname"));
+    let process = format!("/proc/{}", pid.unwrap());
+    let read = |name: &str| String::from_utf8(fs::read(format!("{process}/{name}")).unwrap()).unwrap();
+    let environment = read("environ");
+    let password = environment
+        .split('\0')
+        .find_map(|line| line.strip_prefix("OPENCODE_SERVER_PASSWORD="))
+        .unwrap();
+    let arguments = read("cmdline");
+    let port = arguments
+        .split('\0')
+        .skip_while(|argument| *argument != "--port")
+        .nth(1)
+        .unwrap();
+    let made: Value = reqwest::Client::new()
+        .post(format!("http://127.0.0.1:{port}/session"))
+        .basic_auth("opencode", Some(password))
+        .json(&json!({"title": "elsewhere", "permission": [{"permission": "bash", "pattern": "*", "action": "allow"}]}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let session = made["id"].as_str().unwrap();
+    let mut chat = Conversation::look(&world.browser, session, None).await;
+    let prompt = json!({"type": "prompt", "session": session, "client_id": "c1", "now": false, "consent": null,
+        "text": "[[tool name=bash args={\"command\":\"touch ran\",\"description\":\"x\"}]]"});
+    chat.socket.send(&prompt).await;
+    let refused = chat
+        .frames_until(|frame| frame["type"] == "refused" || frame["type"] == "admitted")
+        .await;
+    assert!(
+        refused["reason"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("a rule of its own"),
+        "{refused}"
+    );
+    assert!(!world.path("ran").exists());
+}
+
 #[test]
 #[ignore = "needs Node: ./tests/run"]
 fn lines_about_which_opencode_asks_are_told_from_those_about_which_it_does_not() {

@@ -300,7 +300,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     for id in ["ask_1", "ask_2"] {
         let ask = serde_json::json!({
             "id": id, "asked_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
-            "always": ["rm *"], "created_at": 1
+            "details": [{"name": "In the folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
         });
         let ask = serde_json::from_value(ask).unwrap();
         live.fakes.chat.push("ses_1", Event::Asked { ask });
@@ -354,6 +354,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         answers[2]["result"].as_str().unwrap().contains("nothing was answered"),
         "{text}"
     );
+    assert_ne!(answers[0]["sha256"], answers[1]["sha256"], "{text}");
     for (fields, (given, detail)) in answers
         .iter()
         .zip([("once", "rm -rf ask_1"), ("reject", "rm -rf ask_2")])
@@ -368,10 +369,14 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
             ("place", "loopback"),
             ("peer", "127.0.0.1"),
             ("subject", "bash"),
+            ("more", "In the folder: vendor"),
+            ("change", "+new"),
             ("result", "done"),
         ] {
             assert_eq!(fields[name], value, "{fields}");
         }
+        // Of all that was asked, however long: what only begins like it has another one.
+        assert_eq!(fields["sha256"].as_str().unwrap().len(), 64, "{fields}");
     }
 }
 

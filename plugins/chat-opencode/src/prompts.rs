@@ -73,6 +73,12 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
         Err(Error::Other(why)) => return Ok(Admission::Refused(why)),
         Err(other) => return Err(other),
     }
+    if let Some(rule) = client::session(&session.id, &session.workspace).await?.lets_through() {
+        return Ok(Admission::Refused(format!(
+            "This chat has a rule of its own by which {rule} runs without asking: it was made elsewhere, with that rule. To fix: \
+             start a new chat."
+        )));
+    }
     if let Some(answer) = consent(session, hosted, model.as_deref(), options.consent.as_deref()).await? {
         return Ok(answer);
     }

@@ -36,6 +36,21 @@ pub struct Session {
     pub time: Times,
     #[serde(default)]
     pub revert: Option<Revert>,
+    /// Rules of its own, which win over all that opencode was told otherwise.
+    #[serde(default)]
+    pub permission: Value,
+}
+
+impl Session {
+    /// What of it runs without a question by a rule that the chat was made with. opencode itself makes none such.
+    pub fn lets_through(&self) -> Option<String> {
+        let rules = self.permission.as_array()?.iter();
+        let word = |rule: &Value, key: &str| rule.get(key).and_then(Value::as_str).unwrap_or("*").to_owned();
+        let mut loose = rules.filter(|rule| !["ask", "deny"].contains(&word(rule, "action").as_str()));
+        loose
+            .next()
+            .map(|rule| format!("{} ({})", word(rule, "permission"), word(rule, "pattern")))
+    }
 }
 
 /// From this message on, or from this part of it, everything was taken back.
