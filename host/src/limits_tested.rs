@@ -374,7 +374,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "PRESENT_WORDS",
         "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
     ),
-    ("PRESENT_FILE", "what_is_too_large_to_be_looked_at_is_refused"),
+    ("PRESENT_FILE", "what_cannot_be_looked_through_counts_as_there"),
     ("ASKS", "requests_that_wait_have_a_number_and_a_size"),
     ("ASKS_BYTES", "requests_that_wait_have_a_number_and_a_size"),
     (

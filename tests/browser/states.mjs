@@ -20,6 +20,15 @@ await run(async (browser) => {
   await page.getByText('Waiting for opencode', { exact: true }).waitFor();
   host.event({ type: 'turn', turn: { type: 'running' } });
   await page.getByText('Working', { exact: true }).waitFor();
+  // Taken by the host before its message is shown, and taken back: nothing of it stays.
+  await page.fill('#prompt', 'typed and taken back');
+  await page.press('#prompt', 'Enter');
+  const typed = await until('it is heard', () => host.heard.find((f) => f.type === 'prompt' && f.text === 'typed and taken back'));
+  message(`local-${typed.client_id}`, 'user', { client_id: typed.client_id, waiting: { for: 'turn' } });
+  part('typed', `local-${typed.client_id}`, 'typed and taken back');
+  await page.getByText('Waits for the answer to end.').waitFor();
+  host.event({ type: 'message_removed', message: `local-${typed.client_id}` });
+  await until('it is gone', async () => await page.getByText('typed and taken back').count() === 0);
   // queued
   message('local-q1', 'user', { client_id: 'q1', waiting: { for: 'turn' } });
   part('q1p', 'local-q1', 'the queued one');

@@ -7,7 +7,6 @@ use serde_json::json;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A bore server on a loopback address of its own: its control port is always 7835, and tests run beside each other.
@@ -59,9 +58,6 @@ fn absent(folder: &Path) -> PathBuf {
 /// Runs `tests/browser/NAME.mjs` to its end. It asks for a kill with a line `@kill TEXT`, and for what was missing with
 /// `@opencode appears`.
 fn run(name: &str, nexus: &mut Nexus) {
-    // One browser at a time: some scripts wait as long as a person would, and two beside each other take a small machine.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let own = tempfile::tempdir().unwrap();
     let shots = std::env::var_os("NEXUS_TEST_SCREENSHOTS").map_or_else(|| own.path().to_owned(), PathBuf::from);
     let world = json!({

@@ -3,6 +3,7 @@
 use super::notify::Manager;
 use super::{Stops, logging, say};
 use crate::app::{App, Rereading};
+use crate::config::others;
 use crate::config::resolved::Config;
 use crate::logfile::Background;
 use crate::model::tunnel;
@@ -164,14 +165,17 @@ pub(super) fn refuse_a_file_of_others(file: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     for path in std::iter::once(file).chain(file.parent()) {
         let Ok(meta) = path.metadata() else { continue };
-        // In a folder with the sticky bit (as /tmp) others cannot replace our file.
-        let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
-        if meta.mode() & 0o022 != 0 && !sticky {
-            let who = if meta.mode() & 0o002 != 0 {
-                "every user of this machine"
-            } else {
-                "its whole group"
-            };
+        let me = rustix::process::geteuid().as_raw();
+        if path == file && others::is_of_another(meta.uid(), me) {
+            anyhow::bail!(
+                "{} belongs to the user {}, who can write it, and so allow plugins anything here, where Nexus runs as {me}.\n\
+                 To fix: chown {me} {}",
+                path.display(),
+                meta.uid(),
+                path.display()
+            );
+        }
+        if let Some(who) = others::writers(&meta) {
             anyhow::bail!(
                 "mode {:03o} of {}: {who} can write there, and so allow plugins anything.\nTo fix: chmod go-w {}",
                 meta.mode() & 0o777,
@@ -215,6 +219,14 @@ mod tests {
             assert_eq!(said.contains("chmod go-w"), refused, "{bits:o}: {said}");
         }
         mode(&file, 0o600);
+        for (owner, me, of_another) in [
+            (1000, 1000, false),
+            (0, 1000, false),
+            (1000, 0, true),
+            (1001, 1000, true),
+        ] {
+            assert_eq!(others::is_of_another(owner, me), of_another);
+        }
         mode(dir.path(), 0o777);
         assert!(refuse_a_file_of_others(&file).is_err(), "it can be replaced");
         mode(dir.path(), 0o1777);

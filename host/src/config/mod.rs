@@ -10,6 +10,7 @@ pub mod changes;
 pub mod diagnostic;
 pub(crate) mod file;
 mod lacking;
+pub mod others;
 mod plugins;
 mod prepared;
 pub(crate) use prepared::AUTH_PLUGIN;

@@ -12,7 +12,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::prepared::Prepared;
 use super::read::{Findings, Located};
 use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
-use super::{Machine, secret};
+use super::{Machine, others, secret};
 use crate::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,6 +138,25 @@ pub(super) fn resolve(
         };
         // Of a built-in one it is a mistake of the file; a component in a file may have been replaced.
         let mut unfit = Vec::new();
+        let mut theirs = |at: &Located<String>, file: &Path, does: &str| {
+            if let Some(who) = others::can_write(file) {
+                unfit.push(
+                    at.problem(format!("{who} can write {}, and {does}", file.display()))
+                        .fix(format!("chmod go-w {}", file.display())),
+                );
+            }
+        };
+        if let (Some(at), Source::File(file)) = (&table.source, &source) {
+            theirs(at, file, "it runs as this plugin, with all that it is granted");
+        }
+        for written in table
+            .grants
+            .processes
+            .iter()
+            .filter_map(|(_, grant)| grant.path.as_ref())
+        {
+            theirs(written, &absolute(&written.value), "this plugin starts it, as you");
+        }
         if builtins.iter().any(|b| b == name) && manifest.name.as_str() != name {
             unfit.push(
                 Diagnostic::new(

@@ -113,3 +113,22 @@ fn the_file_and_a_secret_have_an_end() {
     ));
     assert!(said.contains("more than 65536 bytes") && said.len() < 2_000, "{said}");
 }
+
+#[test]
+#[cfg(unix)]
+fn what_others_can_write_is_not_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("bore");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    let text = format!("[plugin.tunnel-bore.grants.process.bore]\npath = {program:?}");
+    for (mode, fits) in [(0o755, true), (0o775, false), (0o757, false), (0o777, false)] {
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+        let config = read(&text).unwrap();
+        assert_eq!(config.plugins.contains_key("tunnel-bore"), fits, "{mode:o}");
+        if let Some(broken) = config.broken.get("tunnel-bore") {
+            let fix = broken.trouble.fix.as_ref().unwrap();
+            assert!(fix.contains("chmod go-w"), "{fix}");
+        }
+    }
+}

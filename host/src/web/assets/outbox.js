@@ -30,6 +30,10 @@ export class Outbox {
 
   // Puts those whose message is not there yet at the end of the node.
   draw(tail) {
+    // One that was taken and is shown is the conversation's from now on: where it is taken back, nothing of it comes again.
+    const done = this.items.filter((item) => item.admitted && this.#page.isShown(item));
+    for (const item of done) item.node?.remove();
+    this.items = this.items.filter((item) => !done.includes(item));
     for (const item of this.items) {
       item.node ??= bubble(item);
       if (this.#page.isShown(item)) item.node.remove(); else tail.append(item.node);
