@@ -92,13 +92,20 @@ impl Browser {
         browser
     }
 
-    /// The same device at another address of this host name: a Nexus that was started again, with the cookies it set.
+    /// The same device at another address of this host name: a Nexus that was started again, with the cookies it set. Their
+    /// names hold the port, which stays the same for a person and is another one for each start of a test.
     #[must_use]
     pub fn at(&self, url: &str) -> Self {
-        Self {
-            base: url.parse().unwrap(),
-            ..self.clone()
+        let base: Url = url.parse().unwrap();
+        let port = |url: &Url| format!("-local-{}", url.port().unwrap_or_default());
+        let (old, new) = (port(&self.base), port(&base));
+        let cookies = self.jar.cookies(&self.base);
+        let cookies = cookies.as_ref().and_then(|all| all.to_str().ok()).unwrap_or_default();
+        for cookie in cookies.split("; ").filter(|cookie| cookie.contains(&old)) {
+            self.jar
+                .add_cookie_str(&format!("{}; Path=/; HttpOnly", cookie.replacen(&old, &new, 1)), &base);
         }
+        Self { base, ..self.clone() }
     }
 
     /// Logs in; the answer is a redirection where that went well.

@@ -289,8 +289,14 @@ async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is
     );
     // After a restart it is as it was swapped; then back.
     world.kill_and_start_again().await;
-    let (_, said, _) = run(&world.start, &["status"]);
-    assert!(said.contains("Echo"), "{said}");
+    // It is loaded while the page is there already.
+    let status = || run(&world.start, &["status"]).1;
+    let is_echo = || status().contains("Echo");
+    assert!(
+        nexus_tests::processes::wait_until(std::time::Duration::from_secs(60), is_echo),
+        "{}",
+        status()
+    );
     let (code, said, words) = run(&world.start, &["chat", "swap", "chat-opencode"]);
     assert!(code == Some(0) && said.contains("opencode"), "{said}{words}");
     world.ready().await;
