@@ -2,7 +2,7 @@
 // Text of the open tail is text; HTML comes from the server only, sanitised, and only through setHtml.
 
 import { Dock, permission } from './asks.js';
-import { $, el, setHtml, spoken, store, uuid } from './dom.js';
+import { $, el, setHtml, spoken, store, uuid, refusesFiles, sendsByEnter } from './dom.js';
 import { draw, drawText, isSeen, noteOf, shell, until } from './draw.js';
 import { careful, press } from './guard.js';
 import { Live, link } from './live.js';
@@ -541,16 +541,7 @@ export function start() {
   const write = (text) => { box.value = text; store.set(key('draft'), text); grow(); };
 
   box.addEventListener('input', () => { store.set(key('draft'), box.value); grow(); tell(null); eager = false; });
-  box.addEventListener('keydown', (event) => {
-    // A keyboard on the screen has no Shift+Enter: there Enter makes a line, and the button sends.
-    const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || touch);
-    // Safari ends a composition before the Enter that chose its word; the old code of that key still tells them apart.
-    if (event.key !== 'Enter' || !sends || event.isComposing || event.keyCode === 229) return;
-    event.preventDefault();
-    // A key that is held sends once, and not what is written meanwhile.
-    if (event.repeat) return;
-    $('composer').requestSubmit();
-  });
+  sendsByEnter(box, touch, () => $('composer').requestSubmit());
   $('composer').addEventListener('submit', (event) => {
     event.preventDefault();
     const text = wellFormed(box.value.trim());
@@ -579,15 +570,7 @@ export function start() {
       prompt(text);
     }, () => { $('send').disabled = false; });
   });
-  // What is pasted or dropped without any text would vanish without a word.
-  for (const kind of ['paste', 'drop']) {
-    box.addEventListener(kind, (event) => {
-      const data = event.clipboardData ?? event.dataTransfer;
-      if (!data?.files.length || data.getData('text/plain')) return;
-      event.preventDefault();
-      tell('Pictures and files cannot be attached yet. Save the file in the folder of the chat and write its name.');
-    });
-  }
+  refusesFiles(box, () => tell('Pictures and files cannot be attached yet. Save the file in the folder of the chat and write its name.'));
   stop.addEventListener('click', () => {
     stop.disabled = true;
     ask({ type: 'cancel', session }, () => { stop.disabled = false; }, () => { stop.disabled = false; });

@@ -73,3 +73,28 @@ export const store = {
 // crypto.randomUUID exists on TLS and localhost only; a plain tunnel has neither.
 export const uuid = () => crypto.randomUUID?.()
   ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** Enter sends what is in the box, once and as a person means it. `touch`: the keyboard is on the screen. */
+export function sendsByEnter(box, touch, send) {
+  box.addEventListener('keydown', (event) => {
+    // A keyboard on the screen has no Shift+Enter: there Enter makes a line, and the button sends.
+    const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || touch);
+    // Safari ends a composition before the Enter that chose its word; the old code of that key still tells them apart.
+    if (event.key !== 'Enter' || !sends || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    // A key that is held sends once, and not what is written meanwhile.
+    if (!event.repeat) send();
+  });
+}
+
+/** What is pasted or dropped without any text would vanish without a word: `refuse` says one. */
+export function refusesFiles(box, refuse) {
+  for (const kind of ['paste', 'drop']) {
+    box.addEventListener(kind, (event) => {
+      const data = event.clipboardData ?? event.dataTransfer;
+      if (!data?.files.length || data.getData('text/plain')) return;
+      event.preventDefault();
+      refuse();
+    });
+  }
+}
