@@ -188,7 +188,12 @@ async fn greedy() -> String {
     let mut answers = Vec::new();
     let ports = (0..2_000).fold(command(), |c, n| c.port(&format!("p{n}")));
     let args = (0..100_000).fold(command(), |c, n| c.args([n.to_string()]));
-    for greedy in [ports, args, command().env("LD_PRELOAD", "x"), command().env("UNNAMED", "x")] {
+    for greedy in [
+        ports,
+        args,
+        command().env("LD_PRELOAD", "x"),
+        command().env("UNNAMED", "x"),
+    ] {
         answers.push(match greedy.ensure("greedy").await {
             Ok(_) => "it was started".to_owned(),
             Err(error) => words(error),
