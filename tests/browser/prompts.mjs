@@ -90,7 +90,7 @@ await run(async (browser) => {
   await wrong.waitFor();
   await idle(page);
   await until('it is there once', async () => await wrong.count() === 1);
-  await page.getByText('To fix: give opencode a key that the model\'s provider accepts').waitFor();
+  await page.locator('#log').getByText('To fix: give opencode a key that the model\'s provider accepts').waitFor();
   assert.equal((await page.locator('#log').innerText()).split('To fix:').length, 2, 'what to do is said twice');
   await look(page, 'error');
   await page.reload();
