@@ -22,9 +22,12 @@
 //! character costs the rest.
 
 use std::borrow::Cow;
+use unicode_normalization::char::is_combining_mark;
 
 /// Accents and the like on one letter. More of them reach into the lines above and below.
 const ACCENTS: usize = 4;
+/// The same for the marks of scripts that write with several on a letter.
+const MARKS: usize = 8;
 /// Bytes at the end of a piece that wait for the next one.
 const HELD: usize = 64;
 /// Signs between one and the letter whose writing it belongs to.
@@ -42,7 +45,11 @@ pub fn literal(text: &str) -> Cow<'_, str> {
     if plain_ascii(text) {
         return Cow::Borrowed(text);
     }
-    let bad = |c, before, after| hidden(c) && !of_a_picture(c, before, after);
+    // A vowel of another script on a letter of ASCII is a letter that looks like another one.
+    let foreign = |c: char, before: Option<char>| {
+        before.is_some_and(|before| before.is_ascii()) && is_combining_mark(c) && !accent(c)
+    };
+    let bad = |c, before, after| (hidden(c) || foreign(c, before)) && !of_a_picture(c, before, after);
     let shown = marked(text, &mut Edge::default(), Kind::Literal, bad);
     Cow::Owned(without_imitations(&shown))
 }
@@ -68,7 +75,7 @@ pub fn prose(text: &str) -> Cow<'_, str> {
 #[derive(Debug, Clone, Default)]
 struct Edge {
     last: Option<char>,
-    /// How many accents end it.
+    /// How many accents and marks end it.
     accents: usize,
 }
 
@@ -86,7 +93,12 @@ impl Pieces {
         Self {
             edge: Edge {
                 last: text.chars().next_back(),
-                accents: text.chars().rev().take(ACCENTS).take_while(|c| accent(*c)).count(),
+                accents: text
+                    .chars()
+                    .rev()
+                    .take(MARKS)
+                    .take_while(|c| is_combining_mark(*c))
+                    .count(),
             },
             held: String::new(),
         }
@@ -146,7 +158,8 @@ fn marked<'a>(
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         let after = chars.clone().next();
-        edge.accents = if accent(c) { edge.accents + 1 } else { 0 };
+        edge.accents = if is_combining_mark(c) { edge.accents + 1 } else { 0 };
+        let piled = edge.accents > MARKS || edge.accents > ACCENTS && accent(c);
         match c {
             // A line's end as Windows writes it.
             '\r' if kind == Kind::Prose && after == Some('\n') => {}
@@ -157,7 +170,7 @@ fn marked<'a>(
                     chars = chars.as_str().get(tags.len()..).unwrap_or_default().chars();
                 }
             }
-            c if bad(c, edge.last, after) || edge.accents > ACCENTS => shown.push_str(&mark(c)),
+            c if piled || bad(c, edge.last, after) => shown.push_str(&mark(c)),
             c => shown.push(c),
         }
         edge.last = Some(c);
@@ -415,6 +428,22 @@ mod tests {
         let piled = format!("a{}", "\u{301}".repeat(6));
         for shown in [literal(&piled), prose(&piled)] {
             assert_eq!(shown, format!("a{}⟨U+0301⟩⟨U+0301⟩", "\u{301}".repeat(4)));
+        }
+        // Of any script, upon its own letters; and upon a letter that has none of them, one is enough.
+        for (letter, mark) in [
+            ('\u{628}', '\u{64b}'),
+            ('\u{5d0}', '\u{5b0}'),
+            ('\u{e81}', '\u{ec8}'),
+            ('\u{f40}', '\u{f39}'),
+        ] {
+            let most = format!("{letter}{}", mark.to_string().repeat(8));
+            assert_eq!(literal(&most), most);
+            let piled = format!("{most}{mark}");
+            for shown in [literal(&piled), prose(&piled)] {
+                assert_eq!(shown, format!("{most}{}", super::mark(mark)));
+            }
+            assert_eq!(literal(&format!("rm{mark}")), format!("rm{}", super::mark(mark)));
+            assert_eq!(prose(&format!("rm{mark}")), format!("rm{mark}"));
         }
     }
 
