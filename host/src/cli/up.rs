@@ -160,36 +160,8 @@ async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir:
 ///
 /// # Errors
 /// The file, or its folder, with the line that corrects it.
-#[cfg(unix)]
 pub(super) fn refuse_a_file_of_others(file: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    for path in std::iter::once(file).chain(file.parent()) {
-        let Ok(meta) = path.metadata() else { continue };
-        let me = rustix::process::geteuid().as_raw();
-        if path == file && others::is_of_another(meta.uid(), me) {
-            anyhow::bail!(
-                "{} belongs to the user {}, who can write it, and so allow plugins anything here, where Nexus runs as {me}.\n\
-                 To fix: chown {me} {}",
-                path.display(),
-                meta.uid(),
-                path.display()
-            );
-        }
-        if let Some(who) = others::writers(&meta) {
-            anyhow::bail!(
-                "mode {:03o} of {}: {who} can write there, and so allow plugins anything.\nTo fix: chmod go-w {}",
-                meta.mode() & 0o777,
-                path.display(),
-                path.display()
-            );
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(super) fn refuse_a_file_of_others(_: &Path) -> anyhow::Result<()> {
-    Ok(())
+    others::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!("{why}.\nTo fix: {fix}"))
 }
 
 #[cfg(all(test, unix))]

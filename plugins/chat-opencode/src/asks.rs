@@ -10,6 +10,7 @@
 //!
 //! Limits: which files a command names is guessed from its words.
 
+use crate::convert::text_of;
 use crate::permission::{self, warning};
 use crate::wire;
 use nexus_plugin_api::chat::Ext;
@@ -326,14 +327,6 @@ fn joined(folder: &str, path: &str) -> String {
         }
     }
     format!("/{}", names.join("/"))
-}
-
-fn text_of(value: &Value, key: &str) -> Option<String> {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
 }
 
 fn addition(name: &str, value: &Value) -> Ext {

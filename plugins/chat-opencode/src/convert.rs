@@ -207,7 +207,7 @@ fn one_line(value: &Value) -> Option<String> {
     .and_then(|text| text.lines().next().map(str::to_owned))
 }
 
-fn text_of(value: &Value, key: &str) -> Option<String> {
+pub(crate) fn text_of(value: &Value, key: &str) -> Option<String> {
     value
         .get(key)
         .and_then(Value::as_str)

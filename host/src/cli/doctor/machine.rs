@@ -2,8 +2,8 @@
 
 use super::Finding;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
-use crate::config::default_place;
 use crate::config::resolved::Config;
+use crate::config::{default_place, others};
 use crate::runtime::cache_state;
 use crate::store::lock::Holder;
 use crate::store::{Store, StoreError, snapshot};
@@ -208,19 +208,9 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
         },
     });
     let Some(file) = &config.file else { return };
-    // What is written there is allowed, to plugins and so to whoever can write it.
-    for path in std::iter::once(file.as_path()).chain(file.parent()) {
-        let Ok(meta) = path.metadata() else { continue };
-        // In a folder with the sticky bit (as /tmp) others cannot replace our file.
-        let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
-        if meta.mode() & 0o022 != 0 && !sticky {
-            findings.push(Finding::fail(
-                "config.mode",
-                format!("others can write to {}, and so allow plugins anything", path.display()),
-                format!("chmod go-w {}", path.display()),
-            ));
-            return;
-        }
+    if let Err((why, fix)) = others::is_ours(file) {
+        findings.push(Finding::fail("config.mode", why, fix));
+        return;
     }
     let workspace = workspace(config, holder);
     findings.push(if file.starts_with(&workspace) {
