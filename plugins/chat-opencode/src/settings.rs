@@ -33,7 +33,7 @@ const OURS: [&str; 3] = [
 ];
 /// What opencode loads to ask where it would not: see there.
 const GUARD: &str = include_str!("guard.mjs");
-const LOAD_GUARD: &str = r#"{{"plugin":["file://{file:guard.js}"]}"#;
+const LOAD_GUARD: &str = r#"{{"plugin":["{file:guard.js}"]}"#;
 /// What the guard writes into opencode's `instructions`: it is loaded.
 pub const GUARDED: &str = "/nexus-guard";
 
