@@ -11,7 +11,6 @@ mod tunnels;
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
-use nexus_reload::ReloadService;
 use anyhow::Context as _;
 use nexus_auth::AuthService;
 use nexus_chat::{Backend, ChatService, ChatStatus};
@@ -27,6 +26,7 @@ use nexus_plugin_traits::StopProcesses;
 use nexus_registry::{
     LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, chat_place, counted, tunnel_place,
 };
+use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::{Provided, TunnelService};
 use nexus_web::starting::Front;

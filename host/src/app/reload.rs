@@ -2,18 +2,16 @@
 
 use super::chat::ChatAdapter;
 use super::foundation::{Again, Foundation};
-use nexus_reload::{Host, NotApplied, ReloadService, Serving};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
-use nexus_model::reload::Pending;
 use nexus_registry::{Plugins, chat_place, tunnel_place};
+use nexus_reload::{Host, Serving};
 use nexus_tunnels::TunnelService;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// What only the command line knows. `Err`: a sentence for the operator.
 pub struct Rereading {

@@ -272,7 +272,14 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     runtime.block_on(async {
         let foundation = Foundation::open(config, Arc::clone(&clock), None, None)?;
         let auth = foundation.config.auth.clone();
-        let service = AuthService::open(foundation.auth()?, foundation.store.clone(), clock, auth, Arc::new(nexus_model::activity::Unkept)).await?;
+        let service = AuthService::open(
+            foundation.auth()?,
+            foundation.store.clone(),
+            clock,
+            auth,
+            Arc::new(nexus_model::activity::Unkept),
+        )
+        .await?;
         let mut source = user::source(&command);
         user::run(command, &service, source.as_mut(), &mut std::io::stdout()).await?;
         Ok(ExitCode::SUCCESS)

@@ -4,8 +4,8 @@
 use super::testing::{Fake, reopen};
 use super::tests::{attempt, client, input, owner, state};
 use super::*;
-use std::time::Duration;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn at(place: &str, browser: &str, device: Option<&str>) -> Client {
     Client {

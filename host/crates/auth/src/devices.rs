@@ -5,8 +5,8 @@ use crate::account_name::Account;
 use crate::client::Client;
 use crate::error::AuthError;
 use crate::service::AuthService;
-use nexus_model::time::millis;
 use nexus_model::limits::KNOWN_DEVICE;
+use nexus_model::time::millis;
 use nexus_store::accounts::User;
 use nexus_store::logins::Device;
 

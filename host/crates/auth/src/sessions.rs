@@ -8,12 +8,12 @@ use crate::service::AuthService;
 use crate::whole::whole;
 use nexus_model::activity::Tone;
 use nexus_model::limits::KNOWN_DEVICE;
+use nexus_model::time::millis;
 use nexus_plugin_traits::auth::{Field, FieldKind, Input, Outcome};
 use nexus_store::accounts::User;
-use nexus_model::time::millis;
 use nexus_store::logins::{Login, LoginId, Which};
-use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 

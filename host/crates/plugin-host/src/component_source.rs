@@ -1,9 +1,9 @@
 //! Manifests, as the configuration wants them: out of the components themselves.
 
+use crate::runtime::component::{digest, manifest};
 use nexus_config::resolved::Source;
 use nexus_config::{Found, PluginSource, file};
 use nexus_model::limits;
-use crate::runtime::component::{digest, manifest};
 
 /// The components inside this binary, and those in files.
 #[derive(Debug, Clone, Copy)]

@@ -2,14 +2,14 @@
 //! without a valid login, [`OwnerForm`] not without its CSRF token, [`VisitorForm`] not from another browser.
 
 use super::ingress::Place;
-use crate::error::ApiError;
-use nexus_auth::{Client, NewLogin, Session};
 use super::{Connection, Site, WebState, pages};
+use crate::error::ApiError;
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use nexus_auth::{Client, NewLogin, Session};
 use nexus_model::limits::{HTTP_READ, KNOWN_DEVICE};
 use nexus_model::time;
 use nexus_plugin_traits::auth::Input;

@@ -21,6 +21,7 @@ mod api;
 mod assets;
 #[cfg(unix)]
 pub mod control;
+mod error;
 pub mod files;
 mod guard;
 mod health;
@@ -31,18 +32,17 @@ pub mod markdown;
 pub mod metrics;
 mod pages;
 pub mod port;
-mod error;
-mod services;
 mod probe;
 mod refusal;
 mod serve;
+mod services;
 mod slots;
 pub mod starting;
 
-pub use ingress::{Connection, Ingress, Site};
 pub use error::ApiError;
-pub use services::{HostInfo, Services};
+pub use ingress::{Connection, Ingress, Site};
 pub use serve::{serve, serve_app};
+pub use services::{HostInfo, Services};
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -73,8 +73,7 @@ impl WebState {
     /// it may be what is missing.
     fn not_swapped(&self, mut error: ApiError) -> ApiError {
         if self.services.reload.pending().borrow().is_some() {
-            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) =
-                &mut error;
+            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
             text.push_str("\nThe configuration's file says more than counts: apply it on the status page first.");
         }
         error

@@ -2,11 +2,11 @@
 
 use super::problem::{Body, Problem};
 use crate::WebState;
-use nexus_auth::Session;
-use nexus_model::reload::Pending;
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use nexus_auth::Session;
+use nexus_model::reload::Pending;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]

@@ -5,8 +5,8 @@
 
 use super::protocol::{Client, Server, VERSION};
 use super::view;
-use crate::identity::{LoggedIn, Who};
 use crate::error::ApiError;
+use crate::identity::{LoggedIn, Who};
 use crate::port::{Frame, Prompt};
 use crate::{WebState, answers, assets, pages};
 use futures::StreamExt as _;

@@ -6,11 +6,11 @@
 
 mod text;
 
-use crate::port::Phase;
-use crate::services::Services;
 use super::serve::{accept, converse};
 use super::slots::Patient;
 use super::{WebState, live};
+use crate::port::Phase;
+use crate::services::Services;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;

@@ -2,13 +2,13 @@
 
 use super::{Frame, failure, show};
 use crate::WebState;
-use crate::identity::{Guest, LoggedIn, OwnerForm};
 use crate::error::ApiError;
-use nexus_auth::{Access, End, Session};
+use crate::identity::{Guest, LoggedIn, OwnerForm};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{Access, End, Session};
 use nexus_auth::{Device, Listed};
 use nexus_model::time::Millis;
 use serde::Deserialize;

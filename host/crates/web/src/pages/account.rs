@@ -3,11 +3,11 @@
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
 use crate::identity::{Guest, LoggedIn, OwnerForm, farewell};
-use nexus_auth::{AuthError, Session};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{AuthError, Session};
 use serde::Deserialize;
 
 #[derive(Template)]

@@ -3,13 +3,13 @@
 
 use super::{Backend, Frame, Install, failure, message, show};
 use crate::WebState;
-use crate::identity::{LoggedIn, MaybeLogin, OwnerForm};
 use crate::error::ApiError;
-use nexus_auth::{Owner, Session};
+use crate::identity::{LoggedIn, MaybeLogin, OwnerForm};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{Owner, Session};
 use nexus_model::limits;
 use nexus_model::limits::PROMPT_BYTES;
 

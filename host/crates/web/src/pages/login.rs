@@ -2,13 +2,13 @@
 
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
-use crate::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
 use crate::error::ApiError;
-use nexus_auth::{AuthError, Owner, Page, Progress};
+use crate::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{AuthError, Owner, Page, Progress};
 use serde::Deserialize;
 
 #[derive(Template)]

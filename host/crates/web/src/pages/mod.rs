@@ -11,10 +11,10 @@ pub(super) mod status;
 use super::assets;
 use crate::error::ApiError;
 use crate::port::{Backend, Install, Phase};
-use nexus_auth::Session;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
+use nexus_auth::Session;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Field, FieldKind};
 

@@ -3,13 +3,13 @@
 
 use super::{Frame, Input, failure, show};
 use crate::WebState;
-use crate::identity::{Fields, Guest, VisitorForm, welcome};
 use crate::error::ApiError;
-use nexus_auth::{AuthError, Owner};
+use crate::identity::{Fields, Guest, VisitorForm, welcome};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{AuthError, Owner};
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
 #[derive(Template)]
