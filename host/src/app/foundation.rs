@@ -11,8 +11,7 @@ use nexus_model::trouble::Trouble;
 use nexus_plugin_host::runtime::late::Late;
 use nexus_plugin_host::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
 use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
-use nexus_process::port::Processes;
-use nexus_process::{Refusing, TableOptions};
+use nexus_process::{Processes, Refusing, TableOptions};
 use nexus_store::Store;
 use nexus_store::lock::Lock;
 use std::net::SocketAddr;
@@ -68,9 +67,8 @@ impl Foundation {
         let processes: Arc<dyn Processes> = if held.is_some() {
             nexus_process::open(TableOptions {
                 data_dir: config.data_dir.clone(),
-                marker: random_token()?,
-                keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
-                clock: Arc::clone(&clock),
+                instance_id: random_token()?,
+                shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
                 hidden_env: config.secret_variables.clone(),
             })?
         } else {
@@ -107,9 +105,8 @@ impl Foundation {
         let store = Store::open(scratch)?;
         let processes = nexus_process::open(TableOptions {
             data_dir: scratch.to_owned(),
-            marker: random_token()?,
-            keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
-            clock: Arc::clone(&clock),
+            instance_id: random_token()?,
+            shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
             hidden_env: config.secret_variables.clone(),
         })?;
         // Looking must not make a data directory where there is none.

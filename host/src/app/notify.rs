@@ -11,7 +11,7 @@ use nexus_model::limits;
 use nexus_model::notice::{Kind, Notice};
 use nexus_model::time::Clock;
 use nexus_model::{plugin, tunnel};
-use nexus_process::port::{EnvironmentBase, OutputMode, Processes, References, Spec};
+use nexus_process::{EnvironmentBase, OutputMode, Processes, References, Spec};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 /// Whose processes they are in the table; no plugin has a dot in its name.
 const OWNER: &str = "nexus.notify";
 
-/// The operator's program. It runs as every child does: under a keeper, so that nothing of it is left behind.
+/// The operator's program. It runs as every child does: under a shim, so that nothing of it is left behind.
 struct Command {
     words: Vec<String>,
     processes: Arc<dyn Processes>,

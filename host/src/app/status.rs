@@ -10,7 +10,7 @@ use nexus_model::log::{About, LogLine};
 use nexus_model::plugin::{Details, Kind, Process, State, Status};
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
-use nexus_process::port::{Info, Processes, Usage};
+use nexus_process::{Info, Processes, Usage};
 use nexus_store::activity_log::{ActivityLog, Recent};
 use nexus_tunnels::Ticket;
 use nexus_web::port::{ApiError, Reply, StatusApi};

@@ -1,4 +1,4 @@
-//! Every bound of the host, in one place: times first, amounts below. A bound that an operator may change is a key of the
+//! The bounds of the host: times first, amounts below. Those of child processes stand in their own crate, `nexus-process`. A bound that an operator may change is a key of the
 //! configuration; its default is here too. `docs/limits.md` lists them for readers; a test compares the two.
 
 use std::time::Duration;
@@ -36,22 +36,10 @@ pub const RETRY_LATER: Duration = secs(300);
 /// An HTTP request of a plugin, until the headers are here.
 pub const HTTP_HEADERS: Duration = secs(30);
 pub const HTTP_CONNECT: Duration = secs(10);
-/// Until the process around a child has said whether the child runs.
-pub const PROCESS_START: Duration = secs(10);
-/// For what a child's pipes still hold once no writer is left.
-pub const PROCESS_DRAIN: Duration = secs(2);
 /// A process run to its end for a plugin, at most.
 pub const PROCESS_RUN: Duration = secs(60);
-/// All steps of a stop sequence together, whatever each of them says.
-pub const PROCESS_STOP: Duration = secs(30);
-/// The order to start or to stop a process, with what it waits for: another order, the stop sequence, SIGKILL.
-pub const PROCESS_ORDER: Duration = secs(90);
 /// The span in which a plugin's starts of processes are counted.
 pub const PROCESS_STARTS_WINDOW: Duration = secs(60);
-/// After the last step of a stop sequence and SIGTERM, before SIGKILL.
-pub const PROCESS_GRACE: Duration = secs(5);
-/// For looking whether a process would find what it must not, on a disk that may be slow.
-pub const PRESENT_LOOK: Duration = secs(5);
 /// For following the paths of permission requests, on a disk that may be slow.
 pub const PATHS_LOOK: Duration = secs(3);
 /// The whole orderly shutdown of the host.
@@ -93,6 +81,9 @@ pub const ORDER_STUCK: Duration = secs(15);
 pub const NOTIFY_OUTAGE: Duration = secs(30);
 /// For the clients of a tunnel that was replaced, to go over to the new one.
 pub const TUNNEL_DRAIN: Duration = secs(15);
+
+/// For the connections of a tunnel's listener to end, where the tunnel is closed.
+pub const LISTENER_CLOSE: Duration = secs(5);
 
 /// For the clients of a tunnel that has to close before another plugin can open it, to hear of that.
 pub const TUNNEL_LEAVE: Duration = secs(1);
@@ -329,40 +320,8 @@ pub const PROBE_ANSWER_BYTES: usize = 1 << 10;
 
 // Child processes.
 
-/// Bytes of a process's name; names become directories. A plugin's name and a tunnel's with a dot between fit.
-pub const PROCESS_NAME_BYTES: usize = 129;
-/// What one specification may ask for: ports, files, arguments and environment variables; the bytes of the files together,
-/// of the arguments together and of the variables together; the bytes of the name of a port, a file or a variable.
-pub const PROCESS_PORTS: usize = 16;
-pub const PROCESS_FILES: usize = 32;
-pub const PROCESS_FILES_BYTES: usize = 1 << 20;
-pub const PROCESS_ARGS: usize = 256;
-pub const PROCESS_ENV: usize = 256;
-pub const PROCESS_ARGS_BYTES: usize = 128 << 10;
-pub const PROCESS_WORD_BYTES: usize = 128;
-/// Steps of a stop sequence, and bytes of the requests in it.
-pub const PROCESS_STOP_STEPS: usize = 16;
-pub const PROCESS_STOP_BYTES: usize = 16 << 10;
-/// Names that a specification may say a process must not find, bytes of the words to it, and bytes of a file that is looked
-/// through for one.
-pub const PRESENT_NAMES: usize = 32;
-pub const PRESENT_WORDS: usize = 1 << 10;
-pub const PRESENT_FILE: u64 = 256 << 10;
-/// Bytes of a path that a plugin names.
-pub const PATH_BYTES: usize = 4 << 10;
-/// Ended processes of one plugin that are kept, for their exit and their last lines.
-pub const PROCESS_ENDED: usize = 8;
 /// Starts of one plugin within [`PROCESS_STARTS_WINDOW`], those that are run to their end among them.
 pub const PROCESS_STARTS: u32 = 120;
-/// Lines of a process that are kept, bytes of all of them, and of one; a longer one becomes several.
-pub const PROCESS_LINES: usize = 1_000;
-pub const PROCESS_LINES_BYTES: usize = 1 << 20;
-pub const PROCESS_LINE_BYTES: usize = 8 << 10;
-/// Lines on their way to a reader, on top of those kept.
-pub const PROCESS_LINES_QUEUE: usize = 16;
-/// Bytes read from a process in one go, and kept of each stream of a process that is run to its end.
-pub const PROCESS_CHUNK: usize = 16 << 10;
-pub const PROCESS_RUN_OUTPUT: usize = 256 << 10;
 
 // Files of the operator.
 

@@ -206,6 +206,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("PROCESS_WORD_BYTES", "each_size_has_an_end"),
     ("PROCESS_STOP_STEPS", "each_amount_has_an_end"),
     ("PROCESS_STOP_BYTES", "each_size_has_an_end"),
+    ("PROCESS_STOP_HEADER", "a_header_that_grows_too_long_is_refused"),
     ("PATH_BYTES", "each_size_has_an_end"),
     (
         "PROCESS_ENDED",

@@ -1,9 +1,9 @@
 //! What becomes of a child's output.
 
-use super::lines::{Log, Splitter};
-use super::port::ProcessError;
+use crate::error::ProcessError;
+use crate::limits;
+use crate::output_log::{OutputLog, Splitter};
 use bytes::{Bytes, BytesMut};
-use nexus_model::limits;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 pub(super) type Stream = Box<dyn AsyncRead + Send + Unpin>;
 
 /// Reads lines into the log until the last holder of the stream has closed it.
-pub(super) async fn log(mut from: Stream, stderr: bool, log: Log) {
+pub(super) async fn log(mut from: Stream, stderr: bool, log: OutputLog) {
     let (mut splitter, mut buffer) = (Splitter::default(), BytesMut::with_capacity(limits::PROCESS_CHUNK));
     while matches!(from.read_buf(&mut buffer).await, Ok(1..)) {
         splitter.feed(&buffer, |line| log.push(stderr, line));

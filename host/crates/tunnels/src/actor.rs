@@ -491,7 +491,7 @@ impl Actor {
             tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
         }
         if let Some(door) = self.door.take() {
-            let _ = timeout(limits::PROCESS_GRACE, door.handle.close()).await;
+            let _ = timeout(limits::LISTENER_CLOSE, door.handle.close()).await;
         }
     }
 

@@ -9,8 +9,8 @@ use nexus_egress::port::{OutgoingError, Request as Outgoing, Target};
 use nexus_model::limits;
 use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_process::port::{Key, References};
 use nexus_process::references::{HeaderError, fill_header};
+use nexus_process::{Key, References};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -134,7 +134,7 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
         if HOST_HEADERS.contains(&key.as_str()) {
             return Err(bad("the host sets it".into()));
         }
-        let filled = fill_header(&value, refs).map_err(|e| match e {
+        let filled = fill_header(&value, refs, limits::HTTP_HEADER_BYTES).map_err(|e| match e {
             HeaderError::Template(why) => bad(why),
             HeaderError::Refused(why) => Error::Denied(why),
         })?;

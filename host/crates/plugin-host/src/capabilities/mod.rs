@@ -30,7 +30,7 @@ use log::LogSink;
 use nexus_egress::port::Outgoing;
 use nexus_model::time::Clock;
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_process::port::Processes;
+use nexus_process::Processes;
 use nexus_store::port::KeyValue;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,7 +4,7 @@ use super::{Capabilities, Gate};
 use nexus_model::limits;
 use nexus_plugin_api::host::caps::secrets::Host;
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_process::port::References;
+use nexus_process::References;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -47,7 +47,7 @@ use nexus_model::plugin::{Kind, State as PluginState, Status};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
-use nexus_process::port::Processes;
+use nexus_process::Processes;
 use nexus_store::port::KeyValue;
 use state::State;
 use std::collections::BTreeMap;

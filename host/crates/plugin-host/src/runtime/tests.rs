@@ -13,7 +13,7 @@ use nexus_model::limits;
 use nexus_model::plugin::Availability;
 use nexus_model::time::SystemClock;
 use nexus_plugin_traits::{CallError, Feed, TunnelProvider};
-use nexus_process::port as process;
+use nexus_process as process;
 use nexus_store::port::KvError;
 use nexus_testkit::components as fixtures;
 use std::time::{Duration, Instant};

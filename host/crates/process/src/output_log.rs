@@ -3,8 +3,8 @@
 //! A reader that is too slow loses the oldest lines and is told how many; it never holds the process up. (A stream of
 //! mode `pipe` is the lossless one.)
 
-use super::port::Line;
-use nexus_model::limits;
+use crate::limits;
+use crate::types::Line;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -20,12 +20,12 @@ struct Ring {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Log {
+pub(super) struct OutputLog {
     ring: Arc<Mutex<Ring>>,
     changed: watch::Sender<()>,
 }
 
-impl Log {
+impl OutputLog {
     pub(super) fn new() -> Self {
         Self {
             ring: Arc::default(),
@@ -66,13 +66,13 @@ impl Log {
             loop {
                 changed.mark_unchanged();
                 match log.line(&mut next) {
-                    Found::Line(line) => {
+                    NextLine::Line(line) => {
                         if sender.send(line).await.is_err() {
                             return;
                         }
                     }
-                    Found::End => return,
-                    Found::Nothing => tokio::select! {
+                    NextLine::End => return,
+                    NextLine::Nothing => tokio::select! {
                         () = sender.closed() => return,
                         _ = changed.changed() => {}
                     },
@@ -82,15 +82,15 @@ impl Log {
         receiver
     }
 
-    fn line(&self, next: &mut u64) -> Found {
+    fn line(&self, next: &mut u64) -> NextLine {
         let ring = self.ring();
         let dropped = ring.first.saturating_sub(*next);
         let at = (*next).max(ring.first);
         let Some((stderr, text)) = usize::try_from(at - ring.first).ok().and_then(|i| ring.lines.get(i)) else {
-            return if ring.closed { Found::End } else { Found::Nothing };
+            return if ring.closed { NextLine::End } else { NextLine::Nothing };
         };
         *next = at + 1;
-        Found::Line(Line {
+        NextLine::Line(Line {
             stderr: *stderr,
             text: text.clone(),
             dropped: u32::try_from(dropped).unwrap_or(u32::MAX),
@@ -98,7 +98,7 @@ impl Log {
     }
 }
 
-enum Found {
+enum NextLine {
     Line(Line),
     Nothing,
     End,
@@ -194,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_gets_what_is_kept_then_what_comes_then_the_end() {
-        let log = Log::new();
+        let log = OutputLog::new();
         log.push(false, "one".into());
         let mut reader = log.read();
         assert_eq!(
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn long_lines_are_kept_up_to_their_bytes() {
-        let log = Log::new();
+        let log = OutputLog::new();
         for _ in 0..limits::PROCESS_LINES {
             log.push(false, "x".repeat(limits::PROCESS_LINE_BYTES));
         }
@@ -238,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_loses_the_oldest_and_is_told() {
-        let log = Log::new();
+        let log = OutputLog::new();
         for n in 0..limits::PROCESS_LINES + 5 {
             log.push(false, n.to_string());
         }

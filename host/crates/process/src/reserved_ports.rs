@@ -3,19 +3,19 @@
 //! The port stays bound, but not listening, while the child lives: nobody is given it by chance, and since both sides
 //! set SO_REUSEADDR (every common server does) the child may still bind it and listen. Picking a port and letting it go
 //! was rejected: between the two, anybody may get it. For a child that does not set SO_REUSEADDR, see
-//! [`Reserved::release`].
+//! [`ReservedPorts::release`].
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use tokio::net::TcpSocket;
 
 #[derive(Debug, Default)]
-pub(super) struct Reserved {
+pub(super) struct ReservedPorts {
     ports: BTreeMap<String, u16>,
     held: Vec<TcpSocket>,
 }
 
-impl Reserved {
+impl ReservedPorts {
     pub(super) fn pick(names: &[String]) -> std::io::Result<Self> {
         let mut reserved = Self::default();
         for name in names {
@@ -46,7 +46,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reserved_port_is_for_the_child_alone() {
-        let mut reserved = Reserved::pick(&["a".into(), "b".into()]).unwrap();
+        let mut reserved = ReservedPorts::pick(&["a".into(), "b".into()]).unwrap();
         let (a, b) = (reserved.ports()["a"], reserved.ports()["b"]);
         assert_ne!(a, b);
         assert!(TcpStream::connect(("127.0.0.1", a)).is_err(), "nobody listens yet");

@@ -10,8 +10,9 @@
 //! plain files that lie in the folder in which they were found; everything else counts as present. Above the folder *all* folders
 //! count: which of them a program stops at (the root of a repository) is for git to say, with what a folder's own `.git` tells it.
 
-use super::port::{ProcessError, Spec};
-use nexus_model::limits;
+use crate::error::ProcessError;
+use crate::limits;
+use crate::types::Spec;
 use nexus_plugin_api::process_ext::UnlessPresent;
 use nexus_plugin_api::text;
 use std::fs::{self, File, Metadata};
@@ -171,7 +172,6 @@ fn has(bytes: &[u8], keys: &[String]) -> Option<String> {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::port::{EnvironmentBase, OutputMode};
     use std::os::unix::fs::symlink;
 
     fn unless() -> UnlessPresent {
@@ -291,20 +291,9 @@ mod tests {
     async fn the_refusal_names_the_file_and_both_ways_out_in_marks() {
         let root = tempfile::tempdir().unwrap();
         write(&root.path().join(".opencode/plugin/\u{202e}sj.x\nb"), "");
-        let mut spec = Spec {
-            binary: "/usr/bin/opencode".into(),
-            args: Vec::new(),
-            base: EnvironmentBase::Clean,
-            env: Vec::new(),
-            ports: Vec::new(),
-            files: Vec::new(),
-            cwd: Some(root.path().to_owned()),
-            stdin: false,
-            stdout: OutputMode::Log,
-            stderr: OutputMode::Log,
-            stop: Vec::new(),
-            unless: Some(unless()),
-        };
+        let mut spec = Spec::new("/usr/bin/opencode", [""; 0]);
+        spec.cwd = Some(root.path().to_owned());
+        spec.unless = Some(unless());
         let said = refuse(&spec).await.unwrap_err().to_string();
         assert!(
             said.contains(".opencode/plugin/⟨U+202E⟩sj.x b is there. opencode would run"),

@@ -1,12 +1,12 @@
-//! The process table with real processes, under keepers of the real binary.
+//! The process table with real processes, under real shims.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod bounds;
 mod kills;
+mod limits;
 mod world;
 
-use nexus_process::port::{OutputMode, ProcessError, Signal, Spec, StopStep};
+use nexus_process::{OutputMode, ProcessError, Signal, Spec, StopStep};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,17 +52,17 @@ async fn a_run_past_its_time_is_killed_with_its_tree() {
     let running = w.table.run("plug", sh(&script), refs(), Duration::from_millis(300));
     let error = running.await.unwrap_err();
     assert!(matches!(error, ProcessError::Timeout(_)), "{error:?}");
-    assert!(marked(&w.marker).is_empty());
+    assert!(of_instance(&w.instance_id).is_empty());
 }
 
 #[tokio::test]
 async fn a_run_that_nobody_waits_for_any_more_is_killed() {
     let w = world();
     let mut running = Box::pin(w.table.run("plug", sh("exec sleep 1000"), refs(), LONG));
-    let children = || marked(&w.marker).len();
+    let children = || of_instance(&w.instance_id).len();
     tokio::select! {
         _ = &mut running => panic!("it cannot end"),
-        () = until("keeper and child run", || children() == 2) => {}
+        () = until("shim and child run", || children() == 2) => {}
     }
     drop(running);
     until("nothing is left", || children() == 0).await;
@@ -130,15 +130,15 @@ async fn a_child_gets_its_directory_files_environment_and_ports() {
     assert_eq!(next().await, dir.join("tmp").display().to_string());
     assert_eq!([next().await, next().await, next().await], ["700", "700", "600"]);
     assert_eq!(next().await, running.ports["http"].to_string());
-    assert_eq!(next().await, w.marker);
+    assert_eq!(next().await, w.instance_id);
     assert_eq!(w.table.port(&key("a"), "http"), Some(running.ports["http"]));
-    let keeper = stat(running.pid).unwrap().1;
-    for pid in [keeper, running.pid] {
+    let shim = stat(running.pid).unwrap().1;
+    for pid in [shim, running.pid] {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
         assert!(!line.contains("secret-k") && !line.contains("generated-g"), "{line}");
     }
-    let environment = std::fs::read_to_string(format!("/proc/{keeper}/environ")).unwrap();
-    assert_eq!(environment, format!("NEXUS_INSTANCE={}\0", w.marker));
+    let environment = std::fs::read_to_string(format!("/proc/{shim}/environ")).unwrap();
+    assert_eq!(environment, format!("NEXUS_INSTANCE={}\0", w.instance_id));
     assert_eq!(
         std::fs::metadata(w.dir.path().join("run"))
             .unwrap()
@@ -361,7 +361,7 @@ async fn nothing_of_the_tree_is_left_when_stop_returns() {
     w.line("b").await;
     w.table.stop_all(None).await;
     assert!(!lives(grandchild));
-    assert!(marked(&w.marker).is_empty());
+    assert!(of_instance(&w.instance_id).is_empty());
 }
 
 #[tokio::test]
@@ -375,7 +375,7 @@ async fn the_rest_of_the_tree_ends_with_the_child() {
 }
 
 #[tokio::test]
-async fn a_killed_keeper_leaves_nothing() {
+async fn a_killed_shim_leaves_nothing() {
     let w = world();
     let child = w.start("a", stubborn()).await;
     let grandchild: u32 = w.line("a").await.parse().unwrap();
@@ -384,19 +384,19 @@ async fn a_killed_keeper_leaves_nothing() {
     assert_eq!((exit.code, exit.signal), (None, Some(9)));
     assert!(!lives(child) && !lives(grandchild));
     assert!(stat(grandchild).is_none(), "it is reaped too");
-    assert!(marked(&w.marker).is_empty());
+    assert!(of_instance(&w.instance_id).is_empty());
     let again = w.table.ensure(key("a"), stubborn(), refs()).await.unwrap();
     assert!(!again.adopted);
 }
 
 #[tokio::test]
-async fn a_keeper_that_hangs_is_killed_by_a_stop() {
+async fn a_shim_that_hangs_is_killed_by_a_stop() {
     let w = world();
     let child = w.start("a", sh("sleep 1000")).await;
-    let keeper = rustix::process::Pid::from_raw(i32::try_from(stat(child).unwrap().1).unwrap()).unwrap();
-    rustix::process::kill_process(keeper, rustix::process::Signal::STOP).unwrap();
+    let shim = rustix::process::Pid::from_raw(i32::try_from(stat(child).unwrap().1).unwrap()).unwrap();
+    rustix::process::kill_process(shim, rustix::process::Signal::STOP).unwrap();
     w.table.stop(key("a")).await.unwrap();
-    assert!(marked(&w.marker).is_empty());
+    assert!(of_instance(&w.instance_id).is_empty());
 }
 
 #[tokio::test]
@@ -404,7 +404,7 @@ async fn a_dropped_table_ends_its_children() {
     let w = world();
     w.start("a", sh("sleep 1000")).await;
     drop(w.table);
-    until("nothing is left", || marked(&w.marker).is_empty()).await;
+    until("nothing is left", || of_instance(&w.instance_id).is_empty()).await;
 }
 
 #[tokio::test]

@@ -1,14 +1,13 @@
 //! How much one specification may ask for.
 //!
 //! A specification comes from a plugin, and what it names costs the host, not the plugin's own memory: a port is a socket
-//! that stays bound, a file is written, an argument is copied to the keeper and again to the kernel. So all of it is
+//! that stays bound, a file is written, an argument is copied to the shim and again to the kernel. So all of it is
 //! counted here, once and first, before anything is compared, made or stopped for it. What references stand for is
 //! counted again where they are filled in: `{secret:x}` is short, and what it stands for may be long.
-//!
-//! No configuration raises these: no program needs more, and a plugin that does has one mistake or one intention.
 
-use super::port::{ProcessError, Spec, StopStep};
-use nexus_model::limits;
+use crate::error::ProcessError;
+use crate::limits;
+use crate::types::{Spec, StopStep};
 use nexus_plugin_api::text;
 use std::collections::BTreeSet;
 
@@ -174,25 +173,12 @@ pub(super) fn shown(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::port::{EnvironmentBase, OutputMode, Signal};
+    use crate::types::Signal;
     use nexus_plugin_api::process_ext::UnlessPresent;
     use std::time::Duration;
 
     fn plain() -> Spec {
-        Spec {
-            binary: "/bin/true".into(),
-            args: Vec::new(),
-            base: EnvironmentBase::Clean,
-            env: Vec::new(),
-            ports: Vec::new(),
-            files: Vec::new(),
-            cwd: None,
-            stdin: false,
-            stdout: OutputMode::Log,
-            stderr: OutputMode::Log,
-            stop: Vec::new(),
-            unless: None,
-        }
+        Spec::new("/bin/true", [""; 0])
     }
 
     fn refusal(change: impl FnOnce(&mut Spec)) -> String {

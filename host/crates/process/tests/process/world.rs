@@ -1,8 +1,6 @@
 //! A table in a directory of its own, and a look at the machine's processes.
 
-use nexus_model::time::SystemClock;
-use nexus_process::TableOptions;
-use nexus_process::port::{EnvironmentBase, Key, OutputMode, Processes, References, Spec};
+use nexus_process::{Key, Processes, References, Spec, TableOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,27 +22,30 @@ impl References for Given {
 pub(crate) struct World {
     pub(crate) table: Arc<dyn Processes>,
     pub(crate) dir: TempDir,
-    pub(crate) marker: String,
+    pub(crate) instance_id: String,
 }
 
-pub(crate) fn table(dir: &Path, marker: &str) -> Arc<dyn Processes> {
+pub(crate) fn table(dir: &Path, instance_id: &str) -> Arc<dyn Processes> {
     nexus_process::open(TableOptions {
         data_dir: dir.to_owned(),
-        marker: marker.to_owned(),
-        keeper_exe: PathBuf::from(env!("CARGO_BIN_EXE_nexus")),
-        clock: Arc::new(SystemClock),
+        instance_id: instance_id.to_owned(),
+        shim_exe: PathBuf::from(env!("CARGO_BIN_EXE_nexus-shim")),
         hidden_env: vec!["HIDDEN".into()],
     })
     .unwrap()
 }
 
+pub(crate) fn random_id() -> String {
+    format!("{:x}", getrandom::u64().unwrap())
+}
+
 pub(crate) fn world() -> World {
     let dir = TempDir::new().unwrap();
-    let marker = nexus_model::time::random_token().unwrap();
+    let instance_id = random_id();
     World {
-        table: table(dir.path(), &marker),
+        table: table(dir.path(), &instance_id),
         dir,
-        marker,
+        instance_id,
     }
 }
 
@@ -56,20 +57,7 @@ pub(crate) fn key(name: &str) -> Key {
 }
 
 pub(crate) fn sh(script: &str) -> Spec {
-    Spec {
-        binary: "/bin/sh".into(),
-        args: vec!["-c".into(), script.into()],
-        base: EnvironmentBase::Clean,
-        env: vec![],
-        ports: vec![],
-        files: vec![],
-        cwd: None,
-        stdin: false,
-        stdout: OutputMode::Log,
-        stderr: OutputMode::Log,
-        stop: vec![],
-        unless: None,
-    }
+    Spec::new("/bin/sh", ["-c", script])
 }
 
 /// Not `{{` for every brace of a script: the shell's `${…}` is written `$X` here.
@@ -86,8 +74,8 @@ impl World {
     }
 }
 
-pub(crate) fn marked(marker: &str) -> Vec<u32> {
-    let wanted = format!("NEXUS_INSTANCE={marker}");
+pub(crate) fn of_instance(instance_id: &str) -> Vec<u32> {
+    let wanted = format!("NEXUS_INSTANCE={instance_id}");
     std::fs::read_dir("/proc")
         .unwrap()
         .flatten()
