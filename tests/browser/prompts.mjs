@@ -53,11 +53,11 @@ await run(async (browser) => {
   await send(page, '[[text n=300 rate=25]]');
   await page.locator('#stop').waitFor();
   await send(page, 'first in line');
-  await page.getByText('Waits for the answer to end.').waitFor();
+  await page.getByText('Queued until the current answer is finished.').waitFor();
   await send(page, 'second in line [[say the second answer]]');
-  await until('both wait', async () => await page.getByRole('button', { name: 'Take back' }).count() === 2);
+  await until('both wait', async () => await page.getByRole('button', { name: 'Withdraw' }).count() === 2);
   await look(page, 'waiting');
-  await page.getByRole('button', { name: 'Take back' }).first().click();
+  await page.getByRole('button', { name: 'Withdraw' }).first().click();
   await until('it is gone', async () => !(await bubbles(page)).some((text) => text.includes('first in line')));
   // A stop leaves the other one to its owner.
   await page.click('#stop');

@@ -435,7 +435,7 @@ async fn a_port_a_program_and_a_secret_that_are_missing_cost_metrics_and_notices
     );
     let page = browser.get("/status").await.text().await.unwrap();
     assert!(
-        page.contains("What does not work") && page.contains(&address.to_string()),
+        page.contains(">Problems<") && page.contains(&address.to_string()),
         "{page}"
     );
     // They come by themselves once the port is free.
@@ -523,7 +523,7 @@ async fn a_swap_to_an_example_asks_first_and_the_plugins_are_listed_once_each() 
     let asked = browser.submit_on("/status", path, &[("plugin", "chat-echo")]).await;
     let asked = asked.text().await.unwrap();
     assert!(
-        asked.contains("no model answers") && asked.contains("Swap to chat-echo"),
+        asked.contains("without a model") && asked.contains("Use chat-echo"),
         "{asked}"
     );
     let (_, status) = run(&start, &["status", "--json"]);

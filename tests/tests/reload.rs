@@ -157,7 +157,7 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     assert!(why.contains("nexus.toml:3:") && why.contains("chat-nowhere"), "{why}");
     let page = owner.get("/status").await.text().await.unwrap();
     assert!(
-        page.contains("Cannot be used") && !page.contains("/status/config/apply"),
+        page.contains(">Invalid<") && !page.contains("/status/config/apply"),
         "{page}"
     );
     edit(&start, before);

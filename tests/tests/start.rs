@@ -146,7 +146,7 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
     for page in ["/", "/status"] {
         let html = browser.get(page).await.text().await.unwrap();
         assert!(
-            html.contains("no model answers"),
+            html.contains("without a model"),
             "{page} does not say that it is an example:\n{html}"
         );
     }

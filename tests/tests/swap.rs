@@ -170,7 +170,10 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
         (&json!("tunnel-bore"), &before["url"])
     );
     let page = owner.get("/status").await.text().await.unwrap();
-    assert!(page.contains("did not take over; all is as before"), "{page}");
+    assert!(
+        page.contains("could not replace the current plugin; nothing has changed"),
+        "{page}"
+    );
     assert_eq!(nexus.find_process("bore local"), Some(bore));
     live.send(&json!({"type": "ping"})).await;
     live.until(|f| f["type"] == "pong").await;

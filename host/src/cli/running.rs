@@ -395,7 +395,7 @@ fn of_backend(backend: &Backend) -> String {
         let _ = write!(name, " {version}");
     }
     if backend.example {
-        name.push_str(" (an example: no model answers)");
+        name.push_str(" (an example without a model)");
     }
     let rules = backend.rules.as_ref().map(|rules| format!("; {rules}"));
     let missing = backend.missing.as_ref().map(|missing| {
@@ -434,7 +434,7 @@ fn line(status: &tunnel::Status) -> String {
     let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
     let reach = match status.reach.as_ref().map(|reach| &reach.result) {
         Some(tunnel::Reached::Yes { latency }) => format!(", reached in {latency} ms"),
-        Some(tunnel::Reached::No { why }) => format!(", NOT reached from its public side: {why}"),
+        Some(tunnel::Reached::No { why }) => format!(", public check FAILED: {why}"),
         None => String::new(),
     };
     format!("{} by {}, {state}{at}{reach}", status.name, status.plugin)

@@ -140,8 +140,8 @@ async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir:
         let missing = status.borrow_and_update().missing.clone();
         match missing {
             Some(missing) if !was_missing => terminal.say(&format!(
-                "  {title} is not ready: the page says why, and shows an example in which no model answers.\n  To install \
-                 the tested version: nexus setup {title} --data-dir {dir}\n  It is picked up by itself.\n",
+                "  {title} is not ready: the page shows the reason and an example backend without a model.\n  To \
+                 install the tested version: nexus setup {title} --data-dir {dir}\n  It is picked up by itself.\n",
                 title = missing.title,
                 dir = data_dir.display()
             )),

@@ -340,7 +340,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .send(request.body(Body::from(r#"{"type":"always"}"#)).unwrap())
         .await;
     assert_eq!(answer.status, 404, "{}", answer.text);
-    assert!(answer.text.contains("nothing was answered"), "{}", answer.text);
+    assert!(answer.text.contains("your answer was not sent"), "{}", answer.text);
     let [owners, _] = nexus::audit::paths(dir.path());
     let text = std::fs::read_to_string(owners).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -351,7 +351,10 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .collect();
     assert_eq!(answers.len(), 3, "{text}");
     assert!(
-        answers[2]["result"].as_str().unwrap().contains("nothing was answered"),
+        answers[2]["result"]
+            .as_str()
+            .unwrap()
+            .contains("your answer was not sent"),
         "{text}"
     );
     assert_ne!(answers[0]["sha256"], answers[1]["sha256"], "{text}");

@@ -116,8 +116,12 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
 
 /// Its program is there: nobody is asked to give up a backend for one that cannot be.
 async fn fit(next: &Backend) -> Result<(), ChatError> {
-    let refused =
-        |why: String| ChatError::Refused(format!("{} cannot take over; all is as before: {why}", next.plugin));
+    let refused = |why: String| {
+        ChatError::Refused(format!(
+            "{} cannot replace the current backend; nothing has changed: {why}",
+            next.plugin
+        ))
+    };
     up(&*next.backend).await.map_err(|failure| refused(failure.message))?;
     match next.backend.probe().await {
         Ok(Availability::Ready(_)) => Ok(()),

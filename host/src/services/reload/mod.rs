@@ -458,7 +458,7 @@ impl Watcher {
         self.read().await;
         let Some(latest) = self.latest.take_if(|latest| latest.id == id) else {
             return Err(NotApplied(
-                "The configuration says something else by now: look at it and confirm that.".to_owned(),
+                "The configuration has changed again. Review the changes and confirm them.".to_owned(),
             ));
         };
         self.errors.clear();

@@ -244,9 +244,12 @@ impl Swapping {
         let Refusal { why, hint } = refusal;
         let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
         let (failed, now) = if same {
-            ("did not open with its new settings", "it has the old ones again")
+            (
+                "did not open with its new settings",
+                "the old settings are active again",
+            )
         } else {
-            ("did not take over", "all is as before")
+            ("could not replace the current plugin", "nothing has changed")
         };
         tracing::warn!(tunnel, plugin, why, "the plugin {failed}");
         let text = format!("{plugin} {failed}; {now}: {why}");

@@ -116,7 +116,7 @@ pub(in crate::web) async fn rename(
         return message(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Not renamed",
-            "A title has 1 to 200 characters.",
+            "A title must have 1 to 200 characters.",
         );
     }
     match state.services.chat.rename(&session, title).await {
