@@ -176,7 +176,7 @@ async fn the_command_line_starts_swaps_and_stops_a_tunnel_and_the_backend() {
     let (code, _, words) = run(&start, &["status"]);
     assert_eq!(code, Some(1));
     assert!(
-        words.contains("no nexus runs on") && words.contains("nexus up"),
+        words.contains("nexus is not running with") && words.contains("nexus up"),
         "{words}"
     );
     let nexus = start.up();
@@ -250,7 +250,7 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     assert!(
         output.contains("ended with 1")
             && output.contains("processes of the agent must not act for the operator")
-            && !output.contains("working in"),
+            && !output.contains("workspace"),
         "{output}"
     );
     let log = world.nexus.output();

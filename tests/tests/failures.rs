@@ -458,7 +458,7 @@ async fn a_log_and_a_cache_that_cannot_be_written_cost_themselves() {
     let browser = Browser::set_up(&nexus).await;
     nexus_tests::world::ready_example(&browser).await;
     let said = stop(nexus);
-    assert!(said.contains("the log goes to stderr alone"), "{said}");
+    assert!(said.contains("the log is written to stderr only"), "{said}");
     assert!(said.contains("could not be cached"), "{said}");
 }
 

@@ -234,7 +234,7 @@ fn a_broken_configuration_is_refused_with_file_line_and_what_to_write() {
     fs::write(&file, "config-version = 1\n").unwrap();
     let (code, out, err) = nexus(&["config", "check", path]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("is fine"), "{out}");
+    assert!(out.contains("is valid"), "{out}");
     let (code, _, err) = nexus(&["config", "check", "/nowhere/nexus.toml"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("/nowhere/nexus.toml"), "{err}");
@@ -370,7 +370,7 @@ fn plugins_are_listed_described_and_checked_for_scripts() {
     }
     let (code, out, _) = nexus(&["plugin", "info", "chat-opencode"]);
     assert_eq!(code, Some(0));
-    assert!(out.contains("to run `opencode`"), "{out}");
+    assert!(out.contains("run `opencode`"), "{out}");
     let (code, _, err) = nexus(&["plugin", "info", "chat-opencod"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("chat-opencode"), "{err}");

@@ -109,7 +109,7 @@ pub(super) fn resolve(
             None if builtins.iter().any(|b| b == name) => Source::Builtin,
             None => {
                 findings.push(
-                    Diagnostic::new(place, key.clone(), format!("no built-in plugin is called `{name}`"))
+                    Diagnostic::new(place, key.clone(), format!("there is no built-in plugin `{name}`"))
                         .expected(format!("source = \"path.wasm\", or one of {}", builtins.join(", ")))
                         .nearest(name, builtins.iter().map(String::as_str))
                         .fix(format!("add to [{key}]: source = \"path/to/component.wasm\"")),

@@ -377,7 +377,7 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[tunnel.\"../x\"]\nplugin = \"tunnel-bore\"",
         &["not a name for a tunnel"],
     ),
-    ("[plugin.mine]\n", &["no built-in plugin is called `mine`", "source = "]),
+    ("[plugin.mine]\n", &["there is no built-in plugin `mine`", "source = "]),
     (
         "[plugin.mine]\nsource = \"gone.wasm\"",
         &[":3:10", "the plugin `mine` cannot be used", "no such file"],

@@ -35,7 +35,7 @@ async fn work_without_an_end_makes_only_itself_slow() {
     println!("burn: the status page answers in {asked}");
     assert_eq!(burnt.trim(), "burnt");
     assert!(asked.most() < Duration::from_secs(2), "{asked}");
-    until_card(&nexus, &browser, CHAT, &["Running", "slowed down for"]).await;
+    until_card(&nexus, &browser, CHAT, &["Running", "throttled for"]).await;
     let output = nexus.output();
     assert!(output.contains("cpu_share = 10"), "{output}");
     stop(nexus);

@@ -148,7 +148,7 @@ fn did(figures: &Figures) -> String {
             .map(|(count, what)| format!("{count} {what}")),
     );
     if figures.cpu_paused_ms > 0 {
-        words.push(format!("slowed down for {}", span(figures.cpu_paused_ms)));
+        words.push(format!("throttled for {}", span(figures.cpu_paused_ms)));
     }
     words.join(" · ")
 }
