@@ -435,6 +435,6 @@ async fn an_outage_is_in_the_log_and_so_is_its_end_and_an_idle_tunnel_closes_soo
     println!("closed over QUIC after {:.1} s", took.as_secs_f64());
     assert!(took < Duration::from_secs(4), "{took:?}");
     let log = stop(nexus);
-    assert!(log.contains("the tunnel does not let requests through"), "{log}");
-    assert!(log.contains("the tunnel is back after"), "{log}");
+    assert!(log.contains("the tunnel does not pass requests"), "{log}");
+    assert!(log.contains("the tunnel has recovered after"), "{log}");
 }

@@ -191,11 +191,11 @@ async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_
         // The lines of the file, and all that is wrong in each.
         "permission = { bash = \"maybe\", foo = \"ask\" }",
         "bash = \"maybe\": expected \"ask\", \"allow\" or \"deny\"",
-        "the key \"foo\", and known are mcp, bash",
+        "the unknown key \"foo\"; known keys are mcp, bash",
         "server = \"https://bore.example.org\"",
-        "Give only the name, as in `bore.example.org`",
+        "Use only the name, such as `bore.example.org`",
         "port = 99999999",
-        "Give 1 to 65535",
+        "Use 1 to 65535",
         "remote_bind = \"foo\"",
     ] {
         assert!(said.contains(words), "{words:?} is missing: {said}");
@@ -321,7 +321,7 @@ async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_bac
     let banner = async |wanted: bool| {
         let page = async || owner.get("/status").await.text().await.unwrap();
         let end = std::time::Instant::now() + BOUND;
-        while page().await.contains("moved away while nexus runs") != wanted {
+        while page().await.contains("was deleted or moved while nexus is running") != wanted {
             assert!(std::time::Instant::now() < end, "the page says it: {}", !wanted);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

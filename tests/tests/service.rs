@@ -248,7 +248,7 @@ fn two_nexus_never_share_a_log() {
     let one = first.up();
     let two = second.up();
     assert!(
-        two.wait_for_line(BOUND, |l| l.contains("another nexus writes it").then_some(()))
+        two.wait_for_line(BOUND, |l| l.contains("another nexus is writing to it").then_some(()))
             .is_some(),
         "{}",
         two.output()

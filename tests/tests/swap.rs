@@ -122,7 +122,7 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     let kept = tunnel(&owner, |t| t["state"] == "up").await;
     assert_eq!(kept["plugin"], "tunnel-bore", "{kept}");
     assert!(
-        nexus.output().contains("took over before the restart"),
+        nexus.output().contains("was selected before the restart"),
         "{}",
         nexus.output()
     );

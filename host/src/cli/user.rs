@@ -95,8 +95,8 @@ pub(super) fn can_ask(command: &UserCommand, plugin: &str, stdin: &impl IsTermin
     }
 }
 
-const NO_TERMINAL: &str = "stdin is not a terminal. To fix: run the command in a terminal, or use --password-stdin and write the password \
-     to stdin";
+const NO_TERMINAL: &str = "stdin is not a terminal. To fix: run the command in a terminal, or use --password-stdin \
+     and write the password to stdin";
 
 /// Runs the command and writes its answer to `out`.
 ///
@@ -378,13 +378,13 @@ mod tests {
             nexus(&auth, add("ann"), "")
                 .await
                 .unwrap_err()
-                .contains("exists already")
+                .contains("already exists")
         );
         assert!(
             nexus(&auth, add("no one"), "")
                 .await
                 .unwrap_err()
-                .starts_with("An account name has")
+                .starts_with("An account name can")
         );
         let passwd = |account: &str| UserCommand::Passwd {
             account: account.into(),

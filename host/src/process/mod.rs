@@ -86,7 +86,7 @@ pub fn open(options: TableOptions) -> Result<Arc<dyn port::Processes>, port::Pro
 pub fn open(_: TableOptions) -> Result<Arc<dyn port::Processes>, port::ProcessError> {
     let system = std::env::consts::OS;
     Ok(Arc::new(Refusing::new(format!(
-        "child processes need Linux for now: on {system} nothing would end them with nexus"
+        "child processes are only supported on Linux for now: on {system} they would outlive nexus"
     ))))
 }
 

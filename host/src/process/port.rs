@@ -173,7 +173,7 @@ pub trait Processes: Send + Sync + 'static {
         _timeout: Duration,
         _input: Vec<u8>,
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
-        let refused = ProcessError::Unavailable("no program can be run here".to_owned());
+        let refused = ProcessError::Unavailable("programs cannot be run here".to_owned());
         Box::pin(std::future::ready(Err(refused)))
     }
     fn ensure(&self, key: Key, spec: Spec, refs: Arc<dyn References>) -> BoxFuture<'_, Result<Running, ProcessError>>;

@@ -72,7 +72,7 @@ impl Cookie {
             Ok(cookie) => {
                 headers.append(SET_COOKIE, cookie);
             }
-            Err(_) => tracing::error!("a cookie's value has characters that no header may have"),
+            Err(_) => tracing::error!("a cookie's value has characters that are not allowed in a header"),
         }
     }
 }

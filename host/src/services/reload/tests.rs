@@ -379,7 +379,7 @@ async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_mended() {
     let why = invalid(&rig.pending.borrow()).unwrap();
     assert!(why.contains("nobody") && why.contains("nexus.toml"), "{why}");
     std::fs::remove_file(&rig.told.file).unwrap();
-    let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file is gone"));
+    let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file was deleted"));
     rig.pending.wait_for(gone).await.unwrap();
     std::fs::write(&rig.told.file, BEGUN).unwrap();
     rig.pending.wait_for(Option::is_none).await.unwrap();
