@@ -173,7 +173,7 @@ mod tests {
         assert!(check("owner", &of(11)).is_err());
         assert_eq!(check("owner", &of(12)), Ok(()));
         assert_eq!(check("owner", &of(1024)), Ok(()));
-        assert!(refusal("owner", &of(1025)).contains("at most 1024"));
+        assert!(refusal("owner", &of(1025)).contains("limit is 1024"));
     }
 
     #[test]
