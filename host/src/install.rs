@@ -392,11 +392,10 @@ mod tests {
     fn npm(dir: &Path, then: &str) -> std::ffi::OsString {
         let npm = dir.join("npm");
         let text = format!(
-            "#!/bin/sh\nset -e\n[ \"$1\" = config ] && {{ echo 'registry=http://127.0.0.1:9/'; exit; }}\nprintenv \
-             NEXUS_X && exit 9\ncase \"$*\" in ci*--ignore-scripts*--userconfig=*--registry=http://127.0.0.1:9/*) ;; \
-             *) echo \"$*\"; exit 8;; esac\nP=$(sed 's/.*node_modules.\\(opencode[a-z0-9-]*\\).*/\\1/' \
-             package-lock.json)\ngrep -q sha512- package-lock.json\necho fetching\nmkdir -p \
-             node_modules/$P/bin\n{then}\n"
+            "#!/bin/sh\nset -e\n[ \"$1\" = config ] && {{ echo 'registry=http://127.0.0.1:9/'; exit; }}\nprintenv NEXUS_X && exit 9\n\
+             case \"$*\" in ci*--ignore-scripts*--userconfig=*--registry=http://127.0.0.1:9/*) ;; *) echo \"$*\"; exit 8;; esac\n\
+             P=$(sed 's/.*node_modules.\\(opencode[a-z0-9-]*\\).*/\\1/' package-lock.json)\ngrep -q sha512- package-lock.json\n\
+             echo fetching\nmkdir -p node_modules/$P/bin\n{then}\n"
         );
         fs::write(&npm, text).unwrap();
         fs::set_permissions(&npm, fs::Permissions::from_mode(0o700)).unwrap();
@@ -407,8 +406,7 @@ mod tests {
 
     fn opencode(version: &str) -> String {
         format!(
-            "printf '#!/bin/sh\\necho {version}\\n' > node_modules/$P/bin/opencode\nchmod 700 \
-             node_modules/$P/bin/opencode"
+            "printf '#!/bin/sh\\necho {version}\\n' > node_modules/$P/bin/opencode\nchmod 700 node_modules/$P/bin/opencode"
         )
     }
 

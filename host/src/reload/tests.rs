@@ -93,9 +93,8 @@ struct Rig {
     _dir: tempfile::TempDir,
 }
 
-const BEGUN: &str = "config-version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \
-                     \"tunnel-bore\"\n[tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \
-                     \"one.example\"\n";
+const BEGUN: &str = "config-version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\n\
+                     [tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \"one.example\"\n";
 
 fn rig() -> Rig {
     let dir = tempfile::tempdir().unwrap();

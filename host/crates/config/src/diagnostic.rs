@@ -264,8 +264,7 @@ mod tests {
     fn the_caret_stands_under_the_place() {
         let d = Diagnostic::new(Place::At(6..11), "listn", "unknown key").nearest("listn", ["hosts", "listen"]);
         let text = Report::new(Some("n.toml".into()), "[web]\nlistn = 1\n".to_owned(), vec![d]).to_string();
-        let expected = "error: unknown key\n  --> n.toml:2:1\n   |\n2  | listn = 1\n   | ^^^^^\n  = key: listn\n  = \
-            nearest: listen\n\n1 problem in the configuration";
+        let expected = "error: unknown key\n  --> n.toml:2:1\n   |\n2  | listn = 1\n   | ^^^^^\n  = key: listn\n  = nearest: listen\n\n1 problem in the configuration";
         assert_eq!(text, expected);
     }
 

@@ -325,8 +325,7 @@ reason = "r"
         fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
             let text = match name {
                 "auth-y" => {
-                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
-                     \"d\"\nlicence = \"MIT\"\n"
+                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
                 }
                 _ => ASKS,
             };
@@ -340,8 +339,7 @@ reason = "r"
 
     fn lacks(own: &str) -> Option<Lacking> {
         let text = format!(
-            "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \
-             \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
+            "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
         let machine = Machine {
             cwd: std::env::temp_dir(),
@@ -398,10 +396,15 @@ reason = "r"
         assert!(some.how.contains("in place of [plugin.chat-x.grants]"), "{}", some.how);
         assert_eq!(
             some.lines,
-            "[plugin.chat-x.grants]\nhttp = [{ url = \"http://127.0.0.1:8000\", private = true }, \
-             \"https://api.example.org\"]   # in place of [\"http://127.0.0.1:8000\"]\nstore_quota = \"1 \
-             KiB\"\n\n[plugin.chat-x.grants.process.\"g++\"]   # new\n# path = \"/absolute/path/of/g++\", which was \
-             not found here\n\n[plugin.chat-x.grants.process.node]\ninherit_env = false\npath = \"/opt/node\"\n"
+            "[plugin.chat-x.grants]\n\
+             http = [{ url = \"http://127.0.0.1:8000\", private = true }, \"https://api.example.org\"]   # in place of \
+             [\"http://127.0.0.1:8000\"]\n\
+             store_quota = \"1 KiB\"\n\
+             \n[plugin.chat-x.grants.process.\"g++\"]   # new\n\
+             # path = \"/absolute/path/of/g++\", which was not found here\n\
+             \n[plugin.chat-x.grants.process.node]\n\
+             inherit_env = false\n\
+             path = \"/opt/node\"\n"
         );
         assert_eq!(lacks(&some.lines), None);
     }

@@ -16,8 +16,7 @@ struct Fake;
 fn manifest(name: &str, rest: &str) -> Manifest {
     let kind = name.split('-').next().unwrap();
     let head = format!(
-        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \
-         \"MIT\"\n"
+        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
     );
     Manifest::parse(&(head + rest)).unwrap()
 }
@@ -197,8 +196,7 @@ fn a_builtin_plugin_has_what_it_asks_for_until_the_operator_names_less() {
     assert!(all.grants.processes["bore"].inherit_env && all.grants.processes["bore"].cwd.is_none());
     assert_eq!((all.grants.store_quota, all.limits.memory), (4096, 1_000_000));
     let less = grants(
-        "[plugin.tunnel-bore.grants]\nhttp = []\nstore_quota = \
-         100\n[plugin.tunnel-bore.grants.process.bore]\ninherit_env = false\npath = \"x/../bin/bore\"",
+        "[plugin.tunnel-bore.grants]\nhttp = []\nstore_quota = 100\n[plugin.tunnel-bore.grants.process.bore]\ninherit_env = false\npath = \"x/../bin/bore\"",
     );
     assert!(less.grants.http.is_empty() && !less.grants.processes["bore"].inherit_env);
     assert_eq!(
@@ -221,10 +219,8 @@ fn a_plugin_from_a_file_has_only_what_is_granted() {
     assert_eq!(none.source, Source::File(std::env::temp_dir().join("there.wasm")));
     assert!(none.grants.http.is_empty() && none.grants.processes.is_empty() && none.grants.store_quota == 0);
     let some = good(
-        "[plugin.mine]\nsource = \"there.wasm\"\nconfig.api = \
-         \"https://own.example.net/v1\"\n[plugin.mine.grants]\nstore_quota = \"1 KiB\"\nhttp = \
-         [\"https://*.example.net\", { url = \"http://192.168.1.5:8080\", private = true \
-         }]\n[plugin.mine.grants.process.bore]",
+        "[plugin.mine]\nsource = \"there.wasm\"\nconfig.api = \"https://own.example.net/v1\"\n[plugin.mine.grants]\nstore_quota = \"1 KiB\"\n\
+         http = [\"https://*.example.net\", { url = \"http://192.168.1.5:8080\", private = true }]\n[plugin.mine.grants.process.bore]",
     )
     .plugins["mine"]
         .clone();

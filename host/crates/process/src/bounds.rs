@@ -117,8 +117,7 @@ fn environment(spec: &Spec) -> Result<(), ProcessError> {
         let begins = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
         if !plain || !begins || name.len() > limits::PROCESS_WORD_BYTES {
             return invalid(format!(
-                "`{}` cannot be the name of an environment variable; use up to {} letters, digits and `_`, no digit \
-                 first",
+                "`{}` cannot be the name of an environment variable; use up to {} letters, digits and `_`, no digit first",
                 shown(name),
                 limits::PROCESS_WORD_BYTES
             ));

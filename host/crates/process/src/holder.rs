@@ -136,8 +136,7 @@ mod tests {
         let near = format!("{:08X}", u32::from_ne_bytes([127, 0, 0, 1]));
         let line = |port: u16, inode: u64| {
             format!(
-                "   3: {near}:C350 {near}:{port:04X} 01 00000000:00000000 00:00000000 00000000  1000        0 {inode} \
-                 1 0"
+                "   3: {near}:C350 {near}:{port:04X} 01 00000000:00000000 00:00000000 00000000  1000        0 {inode} 1 0"
             )
         };
         assert_eq!(ends.socket(&line(7860, 77)).unwrap().user, 1000);

@@ -52,8 +52,7 @@ async fn steps(child: &Child) {
                         Err(_) => "no answer in time".to_owned(),
                     };
                     // The steps after this one still end it.
-                    tracing::warn!(plugin = %child.key.plugin, process = %child.key.name, %error, "a stop request \
-                        failed");
+                    tracing::warn!(plugin = %child.key.plugin, process = %child.key.name, %error, "a stop request failed");
                 }
             },
         }

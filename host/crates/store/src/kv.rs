@@ -34,8 +34,7 @@ fn get(db: &Connection, plugin: &str, key: &str) -> rusqlite::Result<Option<Vec<
 fn put(db: &Connection, plugin: &str, key: &str, value: &[u8], quota: u64) -> rusqlite::Result<Result<(), KvError>> {
     let (others, keys): (i64, i64) = db
         .prepare_cached(
-            "SELECT coalesce(sum(octet_length(key) + length(value)), 0), count(*) FROM kv WHERE plugin = ?1 AND key \
-             <> ?2",
+            "SELECT coalesce(sum(octet_length(key) + length(value)), 0), count(*) FROM kv WHERE plugin = ?1 AND key <> ?2",
         )?
         .query_row([plugin, key], |row| Ok((row.get(0)?, row.get(1)?)))?;
     // They are all looked at for each write: many small ones would make every other writer wait.

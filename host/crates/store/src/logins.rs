@@ -319,8 +319,7 @@ impl Store {
         let id = id.to_owned();
         self.read(move |db| {
             db.prepare_cached(
-                "SELECT user.id, account, user.created_at FROM device JOIN user ON user.id = device.user WHERE \
-                 device.id = ?1",
+                "SELECT user.id, account, user.created_at FROM device JOIN user ON user.id = device.user WHERE device.id = ?1",
             )?
             .query_row([id], |row| {
                 Ok(User {

@@ -72,8 +72,7 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         .encode()
         .unwrap();
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \
-         \"MIT\"\n{REQUESTS}"
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n{REQUESTS}"
     );
     seal(bytes, &manifest)
 }

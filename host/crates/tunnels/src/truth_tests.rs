@@ -135,8 +135,7 @@ async fn a_connection_that_is_proved_dead_is_opened_anew_and_no_wrong_check_loop
         let closed = obey(run);
         let repaired = rig.until(|s| !matches!(s.state, State::Up { .. })).await;
         assert!(
-            matches!(&repaired.state, State::Reconnecting { why } | State::Waiting { why, .. } if why.contains("Connection \
-                refused")),
+            matches!(&repaired.state, State::Reconnecting { why } | State::Waiting { why, .. } if why.contains("Connection refused")),
             "{repaired:?}"
         );
         pauses.push(since.elapsed());

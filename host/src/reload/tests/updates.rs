@@ -7,8 +7,8 @@ fn component(manifest: &str) -> Vec<u8> {
     nexus_testkit::components::component("(component)", manifest)
 }
 
-const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
-                    \"d\"\nlicence = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
+const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\n\
+                    licence = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
 
 async fn with_a_component(rig: &mut Rig) -> PathBuf {
     let file = rig.told.dir.join("x.wasm");

@@ -346,8 +346,7 @@ mod tests {
             tracing::info!(target: "audit", event = "login", account = "owner", place = "loopback", peer = "127.0.0.1");
             for n in 0..20_000 {
                 tracing::warn!(target: "audit", event = "login-locked", account = "owner", place = "tunnel main", peer = "203.0.113.9", until = 7_u64);
-                tracing::info!(target: "audit", event = "login-failed", account = format!("name{n}"), place = "tunnel \
-                    main", peer = "203.0.113.9", left = 4);
+                tracing::info!(target: "audit", event = "login-failed", account = format!("name{n}"), place = "tunnel main", peer = "203.0.113.9", left = 4);
             }
             tracing::info!(target: "audit", event = "logout", account = "owner");
             tracing::info!("no line of the audit");

@@ -451,8 +451,7 @@ impl Gate {
         }
         let more = most.saturating_mul(2).clamp(1, ceiling);
         self.refuse(format!(
-            "The plugin {name} {verb} {most} {what} at once, its limit. To allow \
-             more:\n[plugin.{name}.limits]\n{what} = {more}"
+            "The plugin {name} {verb} {most} {what} at once, its limit. To allow more:\n[plugin.{name}.limits]\n{what} = {more}"
         ))
     }
 

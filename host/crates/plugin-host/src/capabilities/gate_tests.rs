@@ -383,8 +383,7 @@ impl nexus_config::PluginSource for Demo {
         let text = match name {
             "demo" => MANIFEST.to_owned(),
             _ => format!(
-                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \
-                 \"d\"\nlicence = \"MIT\""
+                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
             ),
         };
         let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;

@@ -15,8 +15,7 @@ fn component(world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
         let text = change(&std::fs::read_to_string(&path).unwrap());
         std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
     }
-    let all = "package nexus:plugin@0.1.0;\nworld everything { include chat-backend-full; include auth-provider-full; \
-        include tunnel-provider; }\n";
+    let all = "package nexus:plugin@0.1.0;\nworld everything { include chat-backend-full; include auth-provider-full; include tunnel-provider; }\n";
     let all = change(all);
     std::fs::write(folder.path().join("everything.wit"), all).unwrap();
     encode(folder.path(), world)
@@ -38,8 +37,7 @@ fn encode(folder: &Path, world: &str) -> Vec<u8> {
 
 fn plugin(kind: &str, world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \
-         \"MIT\"\n"
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
     );
     nexus_testkit::components::seal(component(world, change), &manifest)
 }
@@ -59,8 +57,7 @@ fn the_contract_beside_this_file_is_that_of_the_wit() {
     let kept = std::fs::read(&file).unwrap();
     assert!(
         kept == made,
-        "the WIT is another one. Make the file anew: NEXUS_CONTRACT=write cargo test -p nexus --lib \
-         the_contract_beside_this_file"
+        "the WIT is another one. Make the file anew: NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file"
     );
 }
 
@@ -94,16 +91,14 @@ fn what_differs_is_named_with_both_sides_in_words() {
             "tunnel-provider",
             "record descriptor {",
             "record descriptor {\n    colour: string,",
-            "the function `describe` of its nexus:plugin/tunnel@0.1.0 is another one: in its result, the record has \
-             the fields colour, title, url",
+            "the function `describe` of its nexus:plugin/tunnel@0.1.0 is another one: in its result, the record has the fields colour, title, url",
         ),
         (
             "chat",
             "chat-backend",
             "variant event {",
             "variant event {\n    sneezed,",
-            "the function `events` of its nexus:plugin/chat@0.1.0 is another one: in its result, in the stream, the \
-             variant has the cases sneezed, starting",
+            "the function `events` of its nexus:plugin/chat@0.1.0 is another one: in its result, in the stream, the variant has the cases sneezed, starting",
         ),
         (
             "tunnel",
@@ -153,8 +148,7 @@ fn what_differs_is_named_with_both_sides_in_words() {
 
 #[test]
 fn an_interface_without_a_function_and_one_that_is_none_are_refused() {
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
-        \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
     let empty = r#"(component (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#;
     let why = inspect(&nexus_testkit::components::component(empty, manifest))
         .unwrap_err()
@@ -175,8 +169,7 @@ fn types_that_grow_without_end_are_not_followed() {
             (type $t0 (tuple string string)) {doubled}
             (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#
     );
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
-        \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
     let why = inspect(&nexus_testkit::components::component(&wat, manifest))
         .unwrap_err()
         .to_string();

@@ -525,8 +525,7 @@ fn types_that_do_not_fit_are_refused_in_words() {
         (func $f (canon lift (core func $i "f")))
         (instance $e (export "describe" (func $f)))
         (export "nexus:plugin/tunnel@0.1.0" (instance $e)))"#;
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
-        \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
     let bytes: &'static [u8] = Box::leak(fixtures::component(wat, manifest).into_boxed_slice());
     let error = world
         .runtime

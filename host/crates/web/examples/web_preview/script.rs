@@ -6,12 +6,11 @@ use nexus_model::chat::{Content, Event, Role, ToolState, Turn};
 use nexus_web::port::Prompt;
 use std::time::Duration;
 
-const ANSWER: &str = "The tests pass now. Here is **what was wrong** and what changed:\n\n1. `parse` treated an empty \
-line as the end of the file.\n2. The test for it compared with itself.\n\n```rust\nfn parse(line: &str) -> \
-Option<Entry> {\n    if line.trim().is_empty() {\n        return None; // was: panic!()\n    }\n    \
-Entry::from_str(line).ok()\n}\n```\n\n| file | before | after |\n|---|---|---|\n| `parse.rs` | 3 failures | 0 |\n| \
-`main.rs` | 1 warning | 0 |\n\n> Nothing else was touched. See [the documentation](https://example.org/parse) for the \
-format.\n";
+const ANSWER: &str = "The tests pass now. Here is **what was wrong** and what changed:\n\n\
+1. `parse` treated an empty line as the end of the file.\n2. The test for it compared with itself.\n\n\
+```rust\nfn parse(line: &str) -> Option<Entry> {\n    if line.trim().is_empty() {\n        return None; // was: panic!()\n    }\n    Entry::from_str(line).ok()\n}\n```\n\n\
+| file | before | after |\n|---|---|---|\n| `parse.rs` | 3 failures | 0 |\n| `main.rs` | 1 warning | 0 |\n\n\
+> Nothing else was touched. See [the documentation](https://example.org/parse) for the format.\n";
 
 pub async fn answer(push: impl Fn(Event), prompt: Prompt, pace: Duration, stamp: u64) {
     let rest = || tokio::time::sleep(pace);

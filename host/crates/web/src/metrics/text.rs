@@ -96,9 +96,9 @@ mod tests {
         );
         assert_eq!(
             page.finish(),
-            "# HELP nexus_up A \\\\ and\\na line.\n# TYPE nexus_up gauge\nnexus_up 1\n# HELP nexus_some_total \
-             Some.\n# TYPE nexus_some_total counter\nnexus_some_total{plugin=\"a\\\"b\\\\c\\nd\",kind=\"ä\"} \
-             0.25\nnexus_some_total{plugin=\"\"} 1000000000000000\n"
+            "# HELP nexus_up A \\\\ and\\na line.\n# TYPE nexus_up gauge\nnexus_up 1\n\
+             # HELP nexus_some_total Some.\n# TYPE nexus_some_total counter\n\
+             nexus_some_total{plugin=\"a\\\"b\\\\c\\nd\",kind=\"ä\"} 0.25\nnexus_some_total{plugin=\"\"} 1000000000000000\n"
         );
         assert_eq!([number(f64::INFINITY), number(f64::NAN)], ["+Inf", "NaN"]);
     }

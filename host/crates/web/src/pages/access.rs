@@ -264,8 +264,8 @@ mod tests {
             "{} Edg/140.0",
             chrome.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64")
         );
-        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
-                      Version/18.0 Mobile/15E148 Safari/604.1";
+        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 \
+                      Mobile/15E148 Safari/604.1";
         for (agent, name) in [
             (chrome, Some("Chrome on Linux")),
             (edge.as_str(), Some("Edge on Windows")),

@@ -11,8 +11,7 @@ impl PluginSource for Builtins {
     fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
         let kind = name.split('-').next().unwrap();
         let text = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \
-             \"MIT\""
+            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
         );
         let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
         Ok(Found { manifest, digest: None })
