@@ -53,7 +53,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "secret = true",
             "secret = true\ndefault = \"x\"",
-            "config.token: a secret has no default",
+            "config.token: a secret cannot have a default",
         ),
         (
             "reason = \"It is the tunnel.\"",
@@ -74,12 +74,12 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "default = \"x.example\"",
             "default = \"c\"\none-of = [\"a\", \"b\"]",
-            "config.server: the default \"c\" is none of `one-of`: a, b",
+            "config.server: the default \"c\" is not in `one-of`: a, b",
         ),
         (
             "default = \"x.example\"",
             "default = \"x\\u202Ey\"",
-            "config.server: the default holds a character that is not seen: \"x⟨U+202E⟩y\"",
+            "config.server: the default has an invisible character: \"x⟨U+202E⟩y\"",
         ),
         ("[config.server]", "[config.\"a b\"]", "config.a b: a key has letters"),
         (
@@ -110,7 +110,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "[capabilities.process.x]",
             "[[capabilities.http]]\nurl = \"https://\\u0430pple.com\"",
-            "a character that is not seen",
+            "an invisible character",
         ),
     ] {
         let text = BORE.replace(from, to);

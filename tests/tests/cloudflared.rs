@@ -343,7 +343,7 @@ async fn an_order_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_
     assert_ne!(code, Some(0));
     let last = text.lines().collect::<Vec<_>>().join(" ");
     assert!(
-        last.contains("500 Internal Server Error") && last.contains("tried again in"),
+        last.contains("500 Internal Server Error") && last.contains("Nexus retries in"),
         "{text}"
     );
     assert!(took < BOUND, "{took:?}");
@@ -357,7 +357,7 @@ async fn an_order_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("away is open at https://stand-in-"), "{text}");
     assert!(
-        text.contains("is told when it is known everywhere"),
+        text.contains("is shown when it is known everywhere"),
         "given out too early: {text}"
     );
     stop(nexus);
@@ -435,6 +435,6 @@ async fn an_outage_is_in_the_log_and_so_is_its_end_and_an_idle_tunnel_closes_soo
     println!("closed over QUIC after {:.1} s", took.as_secs_f64());
     assert!(took < Duration::from_secs(4), "{took:?}");
     let log = stop(nexus);
-    assert!(log.contains("the tunnel does not let requests through"), "{log}");
-    assert!(log.contains("the tunnel is back after"), "{log}");
+    assert!(log.contains("the tunnel does not pass requests"), "{log}");
+    assert!(log.contains("the tunnel has recovered after"), "{log}");
 }

@@ -225,5 +225,5 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     assert!(answers(mended["url"].as_str().unwrap()));
     let log = stop(nexus);
     assert!(log.contains("the connection of the tunnel is dead"), "{log}");
-    assert!(log.contains("the tunnel is back after"), "{log}");
+    assert!(log.contains("the tunnel has recovered after"), "{log}");
 }

@@ -54,15 +54,15 @@ impl AuthAdapter {
 
     async fn stored(&self, login: &Login) -> Result<Stored, ApiError> {
         let found = self.auth.login_by_id(&login.id).await?;
-        found.ok_or_else(|| ApiError::Refused("This login has ended. Log in again.".to_owned()))
+        found.ok_or_else(|| ApiError::Refused("This login has expired. Log in again.".to_owned()))
     }
 
     async fn form(&self, page: Page) -> Result<LoginForm, ApiError> {
         let Page::Form { fields, state } = page else {
             // No page of ours can show it; said instead of a form that cannot work.
             return Err(ApiError::Unavailable(
-                "The auth plugin asks for a way to log in that this version of Nexus cannot show yet (redirect or \
-                 passkey). Select another one in [auth]."
+                "The auth plugin needs a login method that this version of Nexus does not support yet (redirect or \
+                 passkey). To fix: select another plugin in [auth]."
                     .to_owned(),
             ));
         };
@@ -85,7 +85,7 @@ async fn note_locks(mut lockouts: broadcast::Receiver<Lockout>, activity: Arc<dy
     loop {
         match lockouts.recv().await {
             Ok(Lockout { place, peer, .. }) => {
-                let text = format!("logins are locked after too many wrong passwords, from {peer} ({place})");
+                let text = format!("logins are locked after too many wrong passwords from {peer} ({place})");
                 activity.note("login", Tone::Bad, &text);
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}
@@ -144,7 +144,7 @@ impl AuthApi for AuthAdapter {
             match whole(async move { auth.setup(&token, &account, input, &client).await }).await {
                 Ok(made) => {
                     self.has_account.send_replace(true);
-                    self.note(visitor, Tone::Good, "the owner's account was made");
+                    self.note(visitor, Tone::Good, "the owner account was created");
                     Ok(SetupOutcome::Done(self.made(made)))
                 }
                 Err(AuthError::SetUpWrong | AuthError::SetUpExpired) => Ok(SetupOutcome::BadToken),
@@ -220,7 +220,7 @@ impl AuthApi for AuthAdapter {
             let mut fields = vec![Field {
                 name: "current".to_owned(),
                 kind: FieldKind::Password,
-                title: "Present password".to_owned(),
+                title: "Current password".to_owned(),
                 help: None,
             }];
             fields.extend(self.auth.enrol_fields().await?);
@@ -256,7 +256,7 @@ impl AuthApi for AuthAdapter {
             let stored = self.stored(login).await?;
             if !self.auth.is_fresh(&stored, limits::FRESH_LOGIN) {
                 return Err(ApiError::Refused(
-                    "This needs a login of the last five minutes. Log in again.".to_owned(),
+                    "This needs a login from the last five minutes. Log in again.".to_owned(),
                 ));
             }
             let (auth, client, what) = (Arc::clone(&self.auth), client(visitor), what.clone());

@@ -125,7 +125,7 @@ impl ChatAdapter {
     pub(super) async fn replace(&self, plugin: &str) -> Result<(), ApiError> {
         let Ok(alone) = Arc::clone(&self.shown).try_lock_owned() else {
             return Err(ApiError::Refused(
-                "Another plugin is taking over the chat just now; try again when that is done.".to_owned(),
+                "The chat backend is being replaced. Try again when that is done.".to_owned(),
             ));
         };
         let swapping = Swapping {
@@ -155,7 +155,7 @@ fn backend(
     let phase = match &status.phase {
         // It takes long, and once.
         Phase::Starting { .. } if compiling.contains(&status.plugin) => Phase::Starting {
-            what: format!("Compiling {}: the first start with this version of it", status.plugin),
+            what: format!("Compiling {}: this is the first start of this version", status.plugin),
         },
         Phase::Failed { why, hint } => Phase::Failed {
             why: why.clone(),
@@ -216,7 +216,7 @@ impl Swapping {
     async fn run(mut self) -> Result<(), ApiError> {
         let plugin = self.plugin.as_str();
         let known = self.foundation.plugins.check(plugin, Kind::Chat);
-        known.map_err(|why| ApiError::Refused(format!("{plugin} cannot take over the chat: {why}")))?;
+        known.map_err(|why| ApiError::Refused(format!("{plugin} cannot become the chat backend: {why}")))?;
         let (foundation, name) = (Arc::clone(&self.foundation), plugin.to_owned());
         let loaded = tokio::task::spawn_blocking(move || foundation.chat(&name)).await;
         let backend = loaded
@@ -244,7 +244,7 @@ impl Swapping {
         }
         let chat = &self.foundation.config.chat;
         if let Err(error) = self.chosen.keep(&place_of(&chat.name), plugin).await {
-            tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
+            tracing::warn!(error, "cannot save which plugin is the chat backend");
         }
         Ok(())
     }
@@ -341,7 +341,7 @@ impl ChatApi for ChatAdapter {
                     let backend = self.backend.borrow();
                     return Err(match &backend.phase {
                         Phase::Starting { .. } | Phase::Reconnecting { .. } => ApiError::Unavailable(format!(
-                            "{} is not up yet: whether it has this conversation is not known.",
+                            "{} is not ready yet, so it is unknown whether it has this conversation.",
                             backend.title
                         )),
                         _ => ApiError::NotFound("There is no such conversation.".to_owned()),
@@ -432,7 +432,7 @@ impl ChatApi for ChatAdapter {
             match &*self.install.borrow() {
                 Install::No => {
                     return Err(ApiError::Refused(
-                        "Nexus cannot install this backend; see its hint for how to do it.".to_owned(),
+                        "Nexus cannot install this backend. Its details say how to install it.".to_owned(),
                     ));
                 }
                 Install::Running { .. } => return Ok(()),
@@ -457,7 +457,7 @@ impl ChatApi for ChatAdapter {
                     Ok(program) => {
                         tracing::info!(program = %program.display(), "opencode is installed");
                         // Not to be offered again while it is looked for.
-                        let what = "installed; opencode is being started".to_owned();
+                        let what = "installed; starting opencode".to_owned();
                         install.send_replace(Install::Running { what });
                         chat.look_again();
                         let mut status = chat.status();
@@ -467,7 +467,7 @@ impl ChatApi for ChatAdapter {
                         install.send_replace(if found {
                             Install::Offered { label }
                         } else {
-                            let why = "It was installed, and is not found all the same: what was looked for says more.";
+                            let why = "It was installed but still cannot be found. See the details.";
                             Install::Failed {
                                 why: why.to_owned(),
                                 label,
@@ -475,7 +475,7 @@ impl ChatApi for ChatAdapter {
                         });
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "opencode could not be installed");
+                        tracing::warn!(%error, "cannot install opencode");
                         let (why, label) = (error.to_string(), offer());
                         install.send_replace(Install::Failed { why, label });
                     }

@@ -111,7 +111,7 @@ impl Chosen {
             place,
             plugin = chosen.plugin,
             configured,
-            "this plugin took over before the restart, and keeps its place until the configuration names another"
+            "this plugin was selected before the restart and stays selected until the configuration names another"
         );
         chosen.plugin
     }

@@ -72,9 +72,7 @@ impl Foundation {
                 hidden_env: config.secret_variables.clone(),
             })?
         } else {
-            Arc::new(Refusing::new(
-                "Processes are started by `nexus up` alone, not by this command.",
-            ))
+            Arc::new(Refusing::new("Only `nexus up` starts processes, not this command."))
         };
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
@@ -222,10 +220,11 @@ impl Foundation {
         let fix = known.and_then(|broken| broken.trouble.fix.clone());
         let fix = fix.unwrap_or_else(|| match self.plugins.get(name).map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
-                "put a component that this nexus can load at {} (nexus plugin check says why one is none)",
+                "put a component that this version of nexus can load at {} (nexus plugin check shows what is wrong \
+                 with it)",
                 path.display()
             ),
-            _ => "install this nexus again".to_owned(),
+            _ => "reinstall nexus".to_owned(),
         });
         Trouble {
             part: format!("plugin {name}"),
@@ -276,7 +275,7 @@ impl Foundation {
             event = "plugin-found",
             plugin = name,
             digest = plugin.digest,
-            "a plugin that was not fit at the start is fit now, and is loaded"
+            "a plugin that could not be loaded at the start is loaded now"
         );
         self.plugins.insert(plugin.clone());
         Ok(plugin.clone())

@@ -183,7 +183,7 @@ impl App {
         let loading = Arc::new(tunnels::Loading {
             foundation: Arc::clone(&foundation),
             statuses: Arc::clone(&statuses),
-            barred: no_login.map(|trouble| format!("no tunnel opens while nobody can log in: the {trouble}")),
+            barred: no_login.map(|trouble| format!("no tunnel is opened because nobody can log in: the {trouble}")),
         });
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
@@ -237,7 +237,7 @@ impl App {
                 Err(error) => statuses.trouble(Trouble::new(
                     "notify",
                     format!("{error:#}"),
-                    "correct [notify], and start Nexus again",
+                    "correct [notify], then restart Nexus",
                 )),
             }
         }
@@ -336,7 +336,7 @@ impl App {
             behind.activity.flush().await;
         };
         if tokio::time::timeout(limits::SHUTDOWN, orderly).await.is_err() {
-            tracing::warn!("not everything stopped in time; what is left is killed");
+            tracing::warn!("not everything stopped in time; killing the rest");
         }
         behind.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -353,7 +353,8 @@ fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToke
             closing.clone(),
         ))),
         Err(error) => {
-            tracing::warn!(%error, "there is no control socket: `nexus status` and `nexus tunnel` cannot ask this host");
+            tracing::warn!(%error, "cannot create the control socket: `nexus status` and `nexus tunnel` cannot reach \
+                this host");
             None
         }
     }
@@ -367,8 +368,8 @@ fn control(_: &std::path::Path, _: &Front, _: &CancellationToken) -> Option<Join
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
-            "cannot listen on {address}: is another program (or another nexus) there? Choose another address with \
-             --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
+            "cannot listen on {address}; is another program (or another nexus) using it? To fix: choose another \
+             address with --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
         )
     })
 }
@@ -382,7 +383,7 @@ async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProv
         Err(error) => error,
     };
     let name = &foundation.config.auth.plugin;
-    let trouble = foundation.unloadable(name, "start Nexus again", &error);
+    let trouble = foundation.unloadable(name, "restart Nexus", &error);
     tracing::error!(plugin = name, "nobody can log in: {trouble}");
     let nobody = no_login::NoLogin::new(name, &trouble, SystemClock.now());
     Ok((Arc::new(nobody), Some(trouble)))
@@ -408,10 +409,11 @@ async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<status::
                 let trouble = Trouble::new(
                     PART,
                     format!(
-                        "cannot listen on {address}: {error}. It is tried again every {} s.",
+                        "cannot listen on {address}: {error}. Nexus retries every {} s.",
                         METRICS_AGAIN.as_secs()
                     ),
-                    "stop the program that is there, choose another address with `listen` in [metrics], or leave [metrics] out",
+                    "stop the program that uses this address, choose another address with `listen` in [metrics], or \
+                     remove [metrics]",
                 );
                 if !std::mem::replace(&mut said, true) {
                     tracing::warn!("{trouble}");
@@ -452,7 +454,7 @@ async fn look_for_account(auth: Arc<AuthService>, has_account: Arc<watch::Sender
 async fn sweep(auth: Arc<AuthService>) {
     loop {
         if let Err(error) = auth.sweep().await {
-            tracing::warn!(%error, "expired logins are not removed");
+            tracing::warn!(%error, "cannot remove expired logins");
         }
         tokio::time::sleep(SWEEP).await;
     }

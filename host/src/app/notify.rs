@@ -31,10 +31,10 @@ struct NoSecrets;
 
 impl References for NoSecrets {
     fn secret(&self, name: &str) -> Result<String, String> {
-        Err(format!("there is no secret `{name}` here"))
+        Err(format!("there is no secret `{name}`"))
     }
     fn generated(&self, name: &str) -> Result<String, String> {
-        Err(format!("there is no secret `{name}` here"))
+        Err(format!("there is no secret `{name}`"))
     }
 }
 
@@ -81,8 +81,8 @@ impl Way for Command {
             }
             match (output.exit.code, output.exit.signal) {
                 (Some(0), _) => Ok(()),
-                (Some(code), _) => Err(format!("it ended with code {code}")),
-                (None, signal) => Err(format!("it was ended by signal {}", signal.unwrap_or_default())),
+                (Some(code), _) => Err(format!("it exited with code {code}")),
+                (None, signal) => Err(format!("it was killed by signal {}", signal.unwrap_or_default())),
             }
         }
         .boxed()
@@ -176,7 +176,7 @@ fn locked(lockout: &Lockout, now: u64) -> Notice {
         event: Kind::LoginLocked,
         subject: "login".to_owned(),
         text: format!(
-            "Too many wrong passwords: an account is locked for {minutes} min. The last try came from {} ({}).",
+            "Too many wrong passwords: an account is locked for {minutes} min. The last attempt came from {} ({}).",
             lockout.peer, lockout.place
         ),
         url: None,

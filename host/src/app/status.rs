@@ -202,8 +202,8 @@ fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
 /// What is worth a line.
 fn event(state: &State) -> Option<(Tone, String)> {
     match state {
-        State::Restarting { cause, .. } => Some((Tone::Busy, format!("fell, and is started again: {cause}"))),
-        State::Failed { cause } => Some((Tone::Bad, format!("failed, and waits for you: {cause}"))),
+        State::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
+        State::Failed { cause } => Some((Tone::Bad, format!("failed and is not restarted: {cause}"))),
         State::Stopped | State::Starting | State::Running => None,
     }
 }
@@ -256,7 +256,8 @@ impl StatusApi for Statuses {
         async move {
             let Some(path) = self.log.clone() else {
                 return Err(ApiError::Refused(
-                    "This configuration keeps no log in a file: [log] file = \"\". Leave the key out, and start Nexus again."
+                    "This configuration disables the log file: [log] file = \"\". To fix: remove the key and restart \
+                     Nexus."
                         .to_owned(),
                 ));
             };

@@ -199,7 +199,7 @@ impl WantedStore for Wanted {
                     Err(error) => tracing::warn!(
                         tunnel = name,
                         %error,
-                        "it cannot be read whether the tunnel was open: it stays closed until it is started"
+                        "cannot read whether the tunnel was open; it stays closed until it is started"
                     ),
                 }
             }
@@ -238,7 +238,7 @@ impl TunnelIngress for PageIngress {
             let mut made = self.0.clone();
             let made = made.wait_for(Option::is_some).await;
             let web = made.ok().and_then(|web| web.clone());
-            let web = web.ok_or("Nexus did not start, so there is no page")?;
+            let web = web.ok_or("Nexus did not start, so the page is not available")?;
             let ingress = Ingress::Tunnel {
                 name: tunnel.to_owned(),
                 hosts: info.hosts,

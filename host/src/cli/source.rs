@@ -31,7 +31,7 @@ impl PluginSource for Components {
                     .builtin
                     .iter()
                     .find(|(builtin, _)| *builtin == name)
-                    .ok_or_else(|| format!("no built-in plugin is called `{name}`"))?;
+                    .ok_or_else(|| format!("there is no built-in plugin `{name}`"))?;
                 let manifest = manifest(bytes).map_err(|why| why.to_string())?;
                 Ok(Found { manifest, digest: None })
             }

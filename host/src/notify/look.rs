@@ -51,9 +51,9 @@ impl Tunnels {
             };
             let out = match (&tunnel.state, unreached) {
                 (State::Up { .. } | State::Degraded { .. }, Some(why)) => {
-                    Some(format!("is not reached from its public side: {why}"))
+                    Some(format!("failed its public check: {why}"))
                 }
-                (State::Reconnecting { why }, _) => Some(format!("does not let requests through: {why}")),
+                (State::Reconnecting { why }, _) => Some(format!("does not pass requests: {why}")),
                 (State::Up { .. } | State::Degraded { .. } | State::Off | State::Stopping, _) => {
                     told.outage = None;
                     None
@@ -80,8 +80,8 @@ impl Tunnels {
                     }
                     continue;
                 }
-                State::Waiting { why, .. } => (Down::ForNow, format!("does not open and is tried again: {why}")),
-                State::Failed { why, .. } => (Down::ForGood, format!("failed and waits for you: {why}")),
+                State::Waiting { why, .. } => (Down::ForNow, format!("does not open; Nexus keeps retrying: {why}")),
+                State::Failed { why, .. } => (Down::ForGood, format!("failed and needs attention: {why}")),
                 _ => continue,
             };
             if down.0 > told.down {
@@ -119,7 +119,7 @@ impl Backend {
         Some(Notice {
             event: Kind::BackendFailed,
             subject: "chat".to_owned(),
-            text: format!("{title} failed and waits for you: {why}"),
+            text: format!("{title} failed and needs attention: {why}"),
             url: None,
             at: now,
         })
@@ -141,7 +141,7 @@ impl Plugins {
         let notices = new.map(|(name, cause)| Notice {
             event: Kind::PluginFailed,
             subject: format!("plugin {name}"),
-            text: format!("The plugin {name} fell too often and waits for you: {cause}"),
+            text: format!("The plugin {name} crashed and reached its restart limit: {cause}"),
             url: None,
             at: now,
         });
@@ -263,7 +263,7 @@ mod tests {
         };
         assert_eq!(backend.see("opencode", &Phase::Up, 1), None);
         let told = backend.see("opencode", &failed, 2).unwrap();
-        assert_eq!(told.text, "opencode failed and waits for you: no such model");
+        assert_eq!(told.text, "opencode failed and needs attention: no such model");
         assert_eq!(backend.see("opencode", &failed, 3), None);
         assert_eq!(backend.see("opencode", &Phase::Up, 4), None);
         assert!(backend.see("opencode", &failed, 5).is_some());

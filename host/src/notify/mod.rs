@@ -52,7 +52,7 @@ impl Notifier {
     /// Where its kind is not among those that were asked for, nothing happens.
     pub fn tell(&self, notice: Notice) {
         if self.events.contains(&notice.event) && self.to.try_send(notice).is_err() {
-            tracing::warn!("a notification is lost: too many wait already");
+            tracing::warn!("a notification was dropped: too many are queued");
         }
     }
 }
@@ -64,7 +64,7 @@ async fn pass_on(mut notices: mpsc::Receiver<Notice>, workers: Vec<mpsc::Sender<
         for notice in due {
             for worker in &workers {
                 if worker.try_send(notice.clone()).is_err() {
-                    tracing::warn!("a notification is lost: too many wait already");
+                    tracing::warn!("a notification was dropped: too many are queued");
                 }
             }
         }
@@ -98,10 +98,10 @@ async fn work(way: Arc<dyn Way>, mut notices: mpsc::Receiver<Notice>) {
             };
             let event = notice.event.word();
             if left == 0 {
-                tracing::warn!(event, "{} could not be told: {why}", way.name());
+                tracing::warn!(event, "cannot notify {}: {why}", way.name());
                 break;
             }
-            tracing::debug!(event, "{} could not be told, and is tried again: {why}", way.name());
+            tracing::debug!(event, "cannot notify {}, retrying: {why}", way.name());
             left -= 1;
             tokio::time::sleep(pause).await;
             pause *= 4;

@@ -30,13 +30,13 @@ pub(super) fn components(
         if let Some(before) = before {
             if before.says.name != plugin.says.name {
                 strange.push(format!(
-                    "It calls itself {}; what was confirmed before calls itself {}.",
+                    "Its name is {}; the name of the confirmed component is {}.",
                     plugin.says.name, before.says.name
                 ));
             }
             if before.kind != plugin.kind {
                 strange.push(format!(
-                    "It is a {} plugin, and was a {} plugin.",
+                    "It is a {} plugin; the confirmed component is a {} plugin.",
                     plugin.kind, before.kind
                 ));
             }

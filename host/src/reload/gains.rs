@@ -15,7 +15,7 @@ pub(super) fn gains(before: &BTreeMap<String, Plugin>, now: &BTreeMap<String, Pl
             .into_iter()
             .filter(|may| !had.contains(may))
             .collect();
-        (!new.is_empty()).then(|| format!("{} may {}", plugin.name, new.join(", ")))
+        (!new.is_empty()).then(|| format!("{}: {}", plugin.name, new.join(", ")))
     });
     all.collect()
 }
@@ -37,13 +37,13 @@ fn may(grants: &Grants) -> BTreeSet<String> {
     let asks = grants.http.iter().map(|grant| {
         let port = grant.port.map(|port| format!(":{port}")).unwrap_or_default();
         let private = if grant.private {
-            ", also in your own network"
+            ", including private addresses"
         } else {
             ""
         };
-        format!("ask {}://{}{port}{private}", grant.scheme, grant.host)
+        format!("send requests to {}://{}{port}{private}", grant.scheme, grant.host)
     });
-    let keeps = (grants.store_quota > 0).then(|| format!("keep {} bytes", grants.store_quota));
+    let keeps = (grants.store_quota > 0).then(|| format!("store up to {} bytes", grants.store_quota));
     let reads = grants.secrets.keys().map(|name| format!("read the secret {name}"));
     runs.chain(asks).chain(keeps).chain(reads).collect()
 }

@@ -264,11 +264,11 @@ impl Watcher {
             let read = tokio::task::spawn_blocking(move || host.read());
             let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
             read.map_or_else(
-                |_| Err("it could not be read in time".to_owned()),
+                |_| Err("the file could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
             )
         } else {
-            Err("the file is gone; what it said counts until the next start".to_owned())
+            Err("the file was deleted; its settings stay active until the next start".to_owned())
         };
         let seen_at = self.clock.now();
         let before = self.pending.borrow().as_ref().map(|pending| pending.id.clone());
@@ -310,8 +310,11 @@ impl Watcher {
                 let id = id([why.as_str()]);
                 if before.as_ref() != Some(&id) {
                     let first = why.lines().next().unwrap_or_default();
-                    tracing::warn!("the configuration changed and cannot be used; nothing of it counts: {first}");
-                    self.note(Tone::Bad, "changed and cannot be used; nothing of it counts");
+                    tracing::warn!(
+                        "the configuration changed but is invalid, so none of its changes take effect: \
+                        {first}"
+                    );
+                    self.note(Tone::Bad, "changed but is invalid, so none of its changes take effect");
                 }
                 let what = What::Invalid { why };
                 self.pending.send_replace(Some(Pending { id, seen_at, what }));
@@ -328,11 +331,11 @@ impl Watcher {
         let Some(change) = change.filter(|_| verbosity::shows_all_of(new, &old)) else {
             return;
         };
-        tracing::info!("the filter of the log changes");
+        tracing::info!("changing the log filter");
         match self.host.log_filter(new) {
             Ok(()) => {
                 self.counts.take(change);
-                self.note(Tone::Good, "the filter of the log is another one");
+                self.note(Tone::Good, "the log filter has changed");
             }
             Err(why) => {
                 self.errors.insert(Part::Filter, why);
@@ -347,7 +350,7 @@ impl Watcher {
                 let parts: Vec<&str> = key.iter().map(String::as_str).collect();
                 changes.push(Change {
                     key: key.clone(),
-                    was: Some(toml::Value::String("in force in part".to_owned())),
+                    was: Some(toml::Value::String("applied in part".to_owned())),
                     now: latest.file.get(&parts).cloned(),
                 });
             }
@@ -399,7 +402,7 @@ impl Watcher {
             let confirm: Vec<_> = confirm.map(|(change, parts)| shown(change, failed(parts))).collect();
             let unfit = |change: &Change| match path(change).as_slice() {
                 ["plugin", name, "(component)"] => {
-                    latest.unfit.get(*name).map(|why| format!("it would not load: {why}"))
+                    latest.unfit.get(*name).map(|why| format!("it cannot be loaded: {why}"))
                 }
                 _ => None,
             };
@@ -434,20 +437,20 @@ impl Watcher {
             Some(What::Changed { confirm, restart, .. }) => {
                 let count = |n: usize, what: &str| (n > 0).then(|| format!("{n} {what}"));
                 let parts = [
-                    count(confirm.len(), "to be confirmed on the status page"),
-                    count(restart.len(), "for the next start"),
+                    count(confirm.len(), "waiting for confirmation on the status page"),
+                    count(restart.len(), "taking effect at the next start"),
                 ];
                 parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
             }
             // It was otherwise a moment ago.
             _ => {
-                tracing::info!("the configuration is again what counts");
-                return self.note(Tone::Good, "is again what counts");
+                tracing::info!("the configuration is the same as the active one again");
+                return self.note(Tone::Good, "is the same as the active configuration again");
             }
         };
         let keys = self.latest.iter().flat_map(|latest| self.changes(latest));
         for key in keys.filter_map(|change| change.name()).take(LOGGED) {
-            tracing::info!(key, "the configuration changed here");
+            tracing::info!(key, "the configuration changed");
         }
         tracing::info!("the configuration changed: {said}");
         self.note(Tone::Busy, &format!("changed: {said}"));
@@ -458,7 +461,7 @@ impl Watcher {
         self.read().await;
         let Some(latest) = self.latest.take_if(|latest| latest.id == id) else {
             return Err(NotApplied(
-                "The configuration says something else by now: look at it and confirm that.".to_owned(),
+                "The configuration has changed again. Review the changes and confirm them.".to_owned(),
             ));
         };
         self.errors.clear();
@@ -500,7 +503,7 @@ impl Watcher {
                 Part::Filter => self.host.log_filter(&latest.config.log.filter),
             };
             if let Err(why) = done {
-                tracing::warn!(%part, why, "a change of the configuration is not in force");
+                tracing::warn!(%part, why, "a configuration change was not applied");
                 self.errors.insert(part.clone(), why);
             }
         }
@@ -536,7 +539,7 @@ impl Watcher {
         tracing::info!(
             taken,
             failed = self.errors.len(),
-            "changes of the configuration were confirmed"
+            "configuration changes were confirmed"
         );
         if taken > 0 {
             let plural = if taken == 1 { "change is" } else { "changes are" };

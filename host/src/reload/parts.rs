@@ -153,16 +153,15 @@ impl Parted {
             Part::Tunnel(name) => {
                 let (now, then) = (serving.tunnels.get(name), self.tunnels.get(name));
                 let (what, closes) = match (now, then) {
-                    (_, None) => ("is closed, and is there no more".to_owned(), true),
+                    (_, None) => ("is closed and removed".to_owned(), true),
                     (None, Some(_)) if config.tunnels.get(name).is_some_and(|tunnel| tunnel.autostart) => {
-                        ("is new, and opens".to_owned(), false)
+                        ("is new and opens".to_owned(), false)
                     }
                     (None, Some(_)) => ("is new".to_owned(), false),
-                    (Some(now), Some(then)) if now == then => (
-                        "is closed and opened again, perhaps at another address".to_owned(),
-                        true,
-                    ),
-                    (Some(_), Some(then)) => (format!("is given to {then}, at another address"), false),
+                    (Some(now), Some(then)) if now == then => {
+                        ("is closed and reopened, possibly at another address".to_owned(), true)
+                    }
+                    (Some(_), Some(then)) => (format!("gets the provider {then}, at another address"), false),
                 };
                 Some(Effect {
                     tunnel: Some(name.clone()),
@@ -173,13 +172,13 @@ impl Parted {
             Part::Chat => {
                 let limit = limits::CHAT_DRAIN.as_secs();
                 let what = if self.chat == serving.chat {
-                    "is restarted".to_owned()
+                    "restarts".to_owned()
                 } else {
-                    format!("is given to {}", self.chat)
+                    format!("is replaced with {}", self.chat)
                 };
                 Some(Effect {
                     tunnel: None,
-                    what: format!("The chat {what} as soon as no answer runs, in {limit} s at the latest."),
+                    what: format!("The chat backend {what} when no answer is running, in {limit} s at the latest."),
                     closes: false,
                 })
             }

@@ -356,7 +356,7 @@ async fn only_what_was_shown_is_confirmed() {
     // Not seen by the service yet.
     std::fs::write(&rig.told.file, BEGUN.replacen("one.example", "evil.example", 1)).unwrap();
     let error = rig.service.apply(&one.id).await.unwrap_err().to_string();
-    assert!(error.contains("says something else by now"), "{error}");
+    assert!(error.contains("has changed again"), "{error}");
     assert_eq!(rig.done(), Vec::<String>::new());
 }
 
@@ -379,7 +379,7 @@ async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_mended() {
     let why = invalid(&rig.pending.borrow()).unwrap();
     assert!(why.contains("nobody") && why.contains("nexus.toml"), "{why}");
     std::fs::remove_file(&rig.told.file).unwrap();
-    let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file is gone"));
+    let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file was deleted"));
     rig.pending.wait_for(gone).await.unwrap();
     std::fs::write(&rig.told.file, BEGUN).unwrap();
     rig.pending.wait_for(Option::is_none).await.unwrap();
@@ -460,7 +460,7 @@ async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
     // Exchanged between the look and the confirmation.
     std::fs::write(&component, crate::builtin::builtin("tunnel-ssh").unwrap()).unwrap();
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
-    assert!(error.contains("something else by now"), "{error}");
+    assert!(error.contains("has changed again"), "{error}");
     std::fs::write(&component, crate::builtin::builtin("tunnel-bore").unwrap()).unwrap();
     rig.pending
         .wait_for(|now| now.as_ref().is_some_and(|now| now.id == pending.id))

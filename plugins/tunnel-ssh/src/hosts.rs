@@ -52,7 +52,7 @@ impl Key {
 pub(crate) fn line(text: &str, target: &Target) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(|c| c.is_control() && c != '\t') {
-        return Err("it holds more than one line".to_owned());
+        return Err("it has more than one line".to_owned());
     }
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (kind, blob, line) = match words.as_slice() {
@@ -63,7 +63,7 @@ pub(crate) fn line(text: &str, target: &Target) -> Result<String, String> {
     };
     match Key::of(kind, blob) {
         Some(_) => Ok(line),
-        None => Err(format!("`{kind}` and what follows are no key")),
+        None => Err(format!("`{kind}` and the text after it are not a key")),
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
         assert!(scanned("127.0.0.1: Connection refused\n").is_empty());
         assert!(
             scanned(&format!("h ssh-rsa {BLOB}")).is_empty(),
-            "the type is not the key's own"
+            "the type does not match the key"
         );
     }
 

@@ -60,13 +60,13 @@ impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let address = text.find("https://").or_else(|| text.find("http://"));
         let Some(address) = address.and_then(|at| text.get(at..)) else {
-            return Err("it lacks `https://`, where the address begins".to_owned());
+            return Err("it does not contain `https://`, where the address starts".to_owned());
         };
         if !address.contains('*') {
-            return Err("it lacks a `*` for the part of the address that changes".to_owned());
+            return Err("it has no `*` for the part of the address that changes".to_owned());
         }
         if text.chars().any(char::is_control) {
-            return Err("it holds a control character".to_owned());
+            return Err("it has a control character".to_owned());
         }
         Ok(Self(text.to_owned()))
     }

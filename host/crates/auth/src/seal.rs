@@ -80,7 +80,7 @@ pub(super) struct Seal {
 impl Seal {
     pub(super) fn new() -> Result<Self, AuthError> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, &nexus_model::time::random::<32>()?)
-            .map_err(|_| AuthError::Unavailable("no key for login steps".into()))?;
+            .map_err(|_| AuthError::Unavailable("there is no key for login steps".into()))?;
         Ok(Self {
             key: LessSafeKey::new(key),
             used: Mutex::default(),
@@ -88,7 +88,7 @@ impl Seal {
     }
 
     pub(super) fn seal(&self, mut sealed: Sealed, browser: &str, place: &str) -> Result<String, AuthError> {
-        let broken = |_| AuthError::Unavailable("the login step cannot be sealed".into());
+        let broken = |_| AuthError::Unavailable("cannot sign the login step".into());
         let nonce = nexus_model::time::random::<NONCE_LEN>()?;
         sealed.generation = self.used().get(place).map_or(0, |used| used.generation);
         let mut text = serde_json::to_vec(&sealed).map_err(|e| AuthError::Unavailable(e.to_string()))?;

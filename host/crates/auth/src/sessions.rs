@@ -95,7 +95,7 @@ impl AuthService {
             && let Err(e) = self.store.touch_login(&login.id, now).await
         {
             // A full disk does not throw the owner out.
-            tracing::warn!(error = %e, "the use of a login session cannot be written down");
+            tracing::warn!(error = %e, "cannot save the last use of a login");
         }
         Ok(Some(login))
     }

@@ -139,7 +139,7 @@ impl AuthService {
                 if self.store.user_by_identity(plugin, &subject).await?.is_none()
                     && let Err(e) = self.provider.remove(&subject).await
                 {
-                    tracing::warn!(error = %e, "a credential without a user is left in the auth plugin's store");
+                    tracing::warn!(error = %e, "a credential without a user remains in the auth plugin's store");
                 }
                 match refused? {
                     Err(Taken::SetUp) => Err(AuthError::SetUpClosed),
@@ -153,6 +153,6 @@ impl AuthService {
 pub(super) fn taken() -> AuthError {
     AuthError::Rejected {
         field: "account".into(),
-        why: "This account exists already.".into(),
+        why: "This account already exists.".into(),
     }
 }

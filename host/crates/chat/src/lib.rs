@@ -77,7 +77,7 @@ impl ChatService {
             rules: None,
             example: primary.backend.is_example(),
             phase: Phase::Starting {
-                what: format!("Looking for {}", primary.backend.title()),
+                what: format!("Checking for {}", primary.backend.title()),
             },
             pending: None,
             missing: None,
@@ -178,7 +178,7 @@ impl ChatService {
         self.shared.status.send_if_modified(|status| {
             let failed = matches!(status.phase, Phase::Failed { .. });
             if failed {
-                let what = format!("Looking for {}", status.title);
+                let what = format!("Checking for {}", status.title);
                 status.phase = Phase::Starting { what };
             }
             failed
@@ -225,7 +225,7 @@ impl ChatService {
         let job = prompt::run(Arc::clone(&self.shared), session.to_owned(), prompt, now);
         tokio::spawn(job).await.unwrap_or_else(|_| {
             Err(ChatError::Unavailable(
-                "The prompt was given up: Nexus is stopping.".to_owned(),
+                "The message was not sent: Nexus is stopping.".to_owned(),
             ))
         })
     }
@@ -276,7 +276,7 @@ impl ChatService {
         queue::leave(
             &self.shared,
             session,
-            "The answer before it was stopped, so this was not sent.",
+            "The previous answer was stopped, so this message was not sent.",
         )
         .await;
         backend.cancel(&info).await.map_err(failed)
@@ -293,9 +293,7 @@ impl ChatService {
         if matches!(result, Err(CallError::NotFound(_))) {
             self.write(session, vec![Event::AskClosed { ask: ask.to_owned() }])
                 .await?;
-            return Err(ChatError::NotFound(
-                "It does not wait for an answer any more.".to_owned(),
-            ));
+            return Err(ChatError::NotFound("This request is no longer open.".to_owned()));
         }
         result.map_err(failed)
     }

@@ -171,7 +171,7 @@ impl Switch {
         };
         let what = if unsuitable { UNFIT } else { ABSENT };
         let meanwhile = match &self.fallback {
-            Some(fallback) => format!(" Until it is there, {} stands in.", fallback.plugin),
+            Some(fallback) => format!(" Until then, {} is the fallback.", fallback.plugin),
             None => String::new(),
         };
         let said = format!("{} {what}. {}{meanwhile}", missing.title, missing.hint.trim_end());
@@ -255,7 +255,7 @@ impl Switch {
             status.version = None;
             status.rules = None;
             status.phase = Phase::Starting {
-                what: format!("Looking for {}", status.title),
+                what: format!("Checking for {}", status.title),
             };
         });
     }
@@ -299,6 +299,6 @@ pub(super) async fn up(backend: &dyn ChatBackend) -> Result<(), Failure> {
             },
         )),
         Ok(_) => Ok(()),
-        Err(_) => Err(gone("the plugin is gone".to_owned())),
+        Err(_) => Err(gone("the plugin has ended".to_owned())),
     }
 }

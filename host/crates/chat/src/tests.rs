@@ -372,7 +372,7 @@ async fn a_prompt_during_which_the_plugin_fell_is_sent_twice_and_no_more() {
     let Err(ChatError::GivenUp(why)) = rig.service.prompt("s", prompt("c"), false).await else {
         panic!("it is not to be sent again");
     };
-    assert!(why.contains("trap") && why.contains("not sent again"), "{why}");
+    assert!(why.contains("trap") && why.contains("does not send it again"), "{why}");
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 2);
     assert!(rig.journal.now("s").messages.last().unwrap().0.error.is_some());
 }

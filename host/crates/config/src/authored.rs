@@ -120,7 +120,7 @@ impl Authored {
                 let message = error.message().replace('\n', ", ");
                 let place = Place::At(error.span().unwrap_or(0..0));
                 let help = if message.contains("duplicate key") {
-                    "it is written twice: put the lines of both into the first one"
+                    "the table is written twice; move all lines into the first one"
                 } else {
                     "see https://toml.io for how tables, strings and lists are written"
                 };
@@ -134,13 +134,13 @@ impl Authored {
         });
         match version {
             Some(v) if v.value > CONFIG_VERSION => findings.push(
-                v.problem("this file is written for a newer Nexus")
+                v.problem("this file is for a newer version of Nexus")
                     .found(v.value.to_string())
                     .expected(CONFIG_VERSION.to_string())
-                    .fix("update Nexus, or write the file for version 1"),
+                    .fix("update Nexus, or change the file to version 1"),
             ),
             Some(v) if v.value < 1 => findings.push(
-                v.problem("there is no such version of the configuration")
+                v.problem("this configuration version does not exist")
                     .found(v.value.to_string())
                     .expected(CONFIG_VERSION.to_string())
                     .fix("write config-version = 1"),
@@ -148,7 +148,7 @@ impl Authored {
             Some(_) => {}
             None if root.get_ref().keys().any(|k| k.get_ref() == "config-version") => {}
             None => findings.push(
-                Diagnostic::new(Place::At(0..0), "config-version", "the file does not say its version")
+                Diagnostic::new(Place::At(0..0), "config-version", "the file has no version")
                     .expected("config-version = 1")
                     .fix("write this as the first line: config-version = 1"),
             ),
@@ -202,7 +202,7 @@ impl Web {
             hosts: hosts(&mut t, findings),
             public_url: t.get(
                 "public_url",
-                "scheme and host, such as \"https://chat.example.org\"",
+                "a scheme and host, such as \"https://chat.example.org\"",
                 findings,
                 |v| {
                     units::origin(v.as_str().ok_or(Unfit::PLAIN)?).map_err(|why| Unfit {
@@ -262,7 +262,7 @@ impl Tunnel {
                 .any(|d| d.key == format!("{}.plugin", here.key))
         {
             findings.push(
-                here.problem(format!("[{}] does not say which plugin opens it", here.key))
+                here.problem(format!("[{}] has no plugin", here.key))
                     .expected("plugin = \"NAME\"")
                     .fix("add a line such as: plugin = \"tunnel-bore\""),
             );
@@ -355,7 +355,7 @@ impl Log {
                         Ok(_) => match no_level(text) {
                             None => Ok(text.to_owned()),
                             Some(word) => Err(Unfit {
-                                found: Some(format!("{}: `{word}` is no level", describe(v))),
+                                found: Some(format!("{}: `{word}` is not a level", describe(v))),
                                 fix: Some("the levels are error, warn, info, debug and trace; off for none".to_owned()),
                             }),
                         },
@@ -369,7 +369,7 @@ impl Log {
             json: t.boolean("json", findings),
             file: t.get(
                 "file",
-                "a path, or \"\" for none; a relative one starts at this file's folder",
+                "a path, or \"\" for none; a relative path starts at this file's folder",
                 findings,
                 path_or_none,
             ),
@@ -393,7 +393,7 @@ fn plugin(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> 
 fn path(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Option<Located<String>> {
     t.get(
         key,
-        "a path; a relative one starts at this file's folder",
+        "a path; a relative path starts at this file's folder",
         findings,
         |v| path_or_none(v).and_then(|text| if text.is_empty() { Err(Unfit::PLAIN) } else { Ok(text) }),
     )
@@ -402,7 +402,7 @@ fn path(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Op
 fn path_or_none(v: &DeValue<'_>) -> Result<String, Unfit> {
     match v.as_str() {
         Some(text) if text == "~" || text.starts_with("~/") => {
-            Err(Unfit::fix("`~` is not expanded here: write the whole path"))
+            Err(Unfit::fix("`~` is not expanded here; write the full path"))
         }
         Some(text) if !text.contains('\0') => Ok(text.to_owned()),
         _ => Err(Unfit::PLAIN),
@@ -412,7 +412,7 @@ fn path_or_none(v: &DeValue<'_>) -> Result<String, Unfit> {
 pub(super) fn address(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Located<SocketAddr>> {
     t.get(
         "listen",
-        "an address and a port, such as \"127.0.0.1:7860\" (port 0: any free one)",
+        "an address and a port, such as \"127.0.0.1:7860\" (port 0: any free port)",
         findings,
         |v| {
             let Some(text) = v.as_str() else {
@@ -454,7 +454,7 @@ fn duration(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -
         |v| {
             let Some(text) = v.as_str() else {
                 return Err(match integer(v) {
-                    Some(n) => Unfit::fix(format!("write the unit: \"{n}s\" for seconds, \"{n}m\" for minutes")),
+                    Some(n) => Unfit::fix(format!("add the unit: \"{n}s\" for seconds, \"{n}m\" for minutes")),
                     None => Unfit::PLAIN,
                 });
             };
@@ -534,11 +534,14 @@ fn secrets(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(String, Locat
                     span: value.span.start..value.span.start,
                     key: key.clone(),
                 }
-                .problem(format!("`{key}` does not say where the secret lies"))
+                .problem(format!("`{key}` does not say where the secret is"))
                 .hide_value()
                 .found(format!("a {}", value.value.type_str()))
                 .expected("{ env = \"VARIABLE\" } or { file = \"path\" }")
-                .fix("a secret never stands in this file itself: put it into a file of mode 600 and name that"),
+                .fix(
+                    "a secret must not be in this file itself; put it into a file with mode 600 and give the path of \
+                    that file",
+                ),
             ),
         }
     }

@@ -218,7 +218,7 @@ impl fmt::Display for Report {
                 }
                 Place::At(span) => self.write_excerpt(f, span, d.hidden)?,
                 Place::Flag(flag) => writeln!(f, "  --> {flag} on the command line")?,
-                Place::Default => writeln!(f, "  --> the default, which no file changes")?,
+                Place::Default => writeln!(f, "  --> the default, which no file overrides")?,
             }
             let notes = [
                 ("key", (!d.key.is_empty()).then_some(&d.key)),
@@ -270,11 +270,11 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_has_no_line_to_show() {
-        let d = Diagnostic::new(Place::At(0..0), "", "the file cannot be read");
+        let d = Diagnostic::new(Place::At(0..0), "", "cannot read the file");
         let text = Report::new(Some("n.toml".into()), String::new(), vec![d]).to_string();
         assert_eq!(
             text,
-            "error: the file cannot be read\n  --> n.toml\n\n1 problem in the configuration"
+            "error: cannot read the file\n  --> n.toml\n\n1 problem in the configuration"
         );
     }
 

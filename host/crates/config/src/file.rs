@@ -22,7 +22,7 @@ pub(crate) fn open(path: &Path) -> Result<File, String> {
     let file = open_at_once(path).map_err(|e| e.to_string())?;
     let meta = file.metadata().map_err(|e| e.to_string())?;
     if !meta.is_file() {
-        return Err("it is no regular file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     Ok(file)
 }
@@ -52,7 +52,7 @@ mod tests {
         std::fs::write(&path, [7; 10]).unwrap();
         assert_eq!(read(&path, 10).unwrap().len(), 10);
         assert!(read(&path, 9).unwrap_err().contains("more than 9 bytes"));
-        assert!(read(dir.path(), 9).unwrap_err().contains("no regular file"));
+        assert!(read(dir.path(), 9).unwrap_err().contains("not a regular file"));
     }
 
     #[cfg(target_os = "linux")]
@@ -62,6 +62,6 @@ mod tests {
         let path = dir.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
-        assert!(read(&path, 10).unwrap_err().contains("no regular file"));
+        assert!(read(&path, 10).unwrap_err().contains("not a regular file"));
     }
 }

@@ -28,10 +28,7 @@ pub struct Lacking {
 impl Lacking {
     /// A sentence, for a reader who sees the lines too.
     pub fn sentence(&self) -> String {
-        format!(
-            "it asks for more than it is allowed, and will be refused it: {}",
-            self.asks.join(", ")
-        )
+        format!("it has missing permissions: {}", self.asks.join(", "))
     }
 
     pub fn fix(&self) -> String {
@@ -64,11 +61,11 @@ pub fn lacking(
     secrets(plugin, manifest, &written, &mut lines);
     let how = if written.contains_key("grants") {
         format!(
-            "write these lines in place of [plugin.{name}.grants] and of each [plugin.{name}.grants.process.…]; what is there \
-             already is among them:"
+            "replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these lines, which include \
+             the existing grants:"
         )
     } else {
-        "where that is right, add these lines to the configuration:".to_owned()
+        "if that is what you want, add these lines to the configuration:".to_owned()
     };
     Some(Lacking {
         plugin: name.clone(),
@@ -125,7 +122,7 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
             continue;
         }
         asks.push(format!(
-            "requests to {address}{}",
+            "send requests to {address}{}",
             if private {
                 ", an address of this machine or its network"
             } else {
@@ -158,7 +155,7 @@ fn store(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut
     let there = grant(written, "store_quota");
     match &manifest.capabilities.store {
         Some(request) if plugin.grants.store_quota == 0 => {
-            asks.push(format!("to keep {} bytes", request.quota));
+            asks.push(format!("store up to {} bytes", request.quota));
             let _ = writeln!(table, "store_quota = {}{}", request.quota, note(true, there));
         }
         _ => {
@@ -191,7 +188,7 @@ fn processes(
                 // That it is false is meant.
                 let environment = request.inherit_env && !granted.inherit_env && !own.contains_key("inherit_env");
                 if environment {
-                    asks.push(format!("to run {binary} with your environment"));
+                    asks.push(format!("run {binary} with your environment"));
                     own.remove("inherit_env");
                 }
                 for (name, value) in &own {
@@ -207,7 +204,7 @@ fn processes(
                 } else {
                     ""
                 };
-                asks.push(format!("to run {binary}{with}"));
+                asks.push(format!("run {binary}{with}"));
                 let _ = writeln!(lines, "{header}{}", note(true, None));
                 match find(binary) {
                     Some(path) => {
@@ -244,12 +241,12 @@ fn secrets(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, lines: &
         lines,
         "\n{mark}[plugin.{}.secrets]{}",
         plugin.name,
-        if there { "   (is there already)" } else { "" }
+        if there { "   (already there)" } else { "" }
     );
     for name in absent {
         let _ = writeln!(
             lines,
-            "# {name} = {{ env = \"VARIABLE\" }}   or {{ file = \"/path\" }}, where the plugin is to have it"
+            "# {name} = {{ env = \"VARIABLE\" }}   or {{ file = \"/path\" }}, if the plugin should have it"
         );
     }
 }
@@ -354,7 +351,7 @@ reason = "r"
         let config = resolve::resolve_noting(&text, None, &Overrides::default(), &machine, &mut findings).unwrap();
         let others = crate::Report::new(None, text.clone(), findings.diagnostics).to_string();
         assert!(
-            !others.contains("does not ask") && !others.contains("knows no"),
+            !others.contains("does not request") && !others.contains("has no key"),
             "{others}"
         );
         let manifest = Manifest::parse(ASKS).unwrap();
@@ -379,16 +376,11 @@ reason = "r"
         );
         assert_eq!(
             all.lines,
-            "[plugin.chat-x.grants]\n\
-             http = [\"https://api.example.org\", { url = \"http://127.0.0.1:8000\", private = true }]   # new\n\
-             store_quota = 4096   # new\n\
-             \n[plugin.chat-x.grants.process.\"g++\"]   # new\n\
-             # path = \"/absolute/path/of/g++\", which was not found here\n\
-             \n[plugin.chat-x.grants.process.node]   # new\n\
-             path = \"/usr/bin/node\"\n\
-             inherit_env = true\n\
-             \n[plugin.chat-x.secrets]\n\
-             # token = { env = \"VARIABLE\" }   or { file = \"/path\" }, where the plugin is to have it\n"
+            "[plugin.chat-x.grants]\nhttp = [\"https://api.example.org\", { url = \"http://127.0.0.1:8000\", private \
+             = true }]   # new\nstore_quota = 4096   # new\n\n[plugin.chat-x.grants.process.\"g++\"]   # new\n# path \
+             = \"/absolute/path/of/g++\", which was not found here\n\n[plugin.chat-x.grants.process.node]   # \
+             new\npath = \"/usr/bin/node\"\ninherit_env = true\n\n[plugin.chat-x.secrets]\n# token = { env = \
+             \"VARIABLE\" }   or { file = \"/path\" }, if the plugin should have it\n"
         );
         assert_eq!(lacks(&all.lines), None, "once pasted, nothing is missing");
     }

@@ -82,7 +82,7 @@ fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
 /// # Errors
 /// A sentence for the operator: there is no such place.
 pub fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Result<PathBuf, String> {
-    resolve::data_dir(overrides, machine).ok_or_else(|| NO_DATA_DIR.to_owned() + ": say one: --data-dir DIR")
+    resolve::data_dir(overrides, machine).ok_or_else(|| NO_DATA_DIR.to_owned() + "; give one with --data-dir DIR")
 }
 
 /// What a configuration that counts already makes of this machine now: components and secrets that were not there may be.
@@ -93,7 +93,7 @@ pub fn again(config: &Config, overrides: &Overrides, machine: &Machine<'_>) -> R
     resolve::resolve(&config.text, config.file.as_deref(), overrides, machine)
 }
 
-const NO_DATA_DIR: &str = "there is no place for the data: HOME is not set";
+const NO_DATA_DIR: &str = "there is no default data directory, because HOME is not set";
 
 /// Where the configuration lies when none is named: `nexus/nexus.toml` in the user's configuration home.
 pub fn default_place() -> Option<PathBuf> {
@@ -113,9 +113,9 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
     let first = if file.exists() {
         String::new()
     } else {
-        format!(", which is not there yet: its first line is config-version = {CONFIG_VERSION}")
+        format!(", which does not exist yet: start it with the line config-version = {CONFIG_VERSION}")
     };
-    format!("{}\nThese lines belong into {}{first}", text.trim_end(), file.display())
+    format!("{}\nAdd these lines to {}{first}", text.trim_end(), file.display())
 }
 
 /// The file that counts when none is named, if it exists.
@@ -140,13 +140,13 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
     };
     let bytes = self::file::read(file, limits::CONFIG_BYTES).map_err(|e| {
         fail(
-            format!("the file cannot be read: {e}"),
-            "name a file that exists, or none for the defaults",
+            format!("cannot read the file: {e}"),
+            "give a file that exists, or none to use the defaults",
         )
     })?;
     let text = String::from_utf8(bytes).map_err(|e| {
         fail(
-            format!("the file is not UTF-8, from byte {} on", e.utf8_error().valid_up_to()),
+            format!("the file is not UTF-8 from byte {} on", e.utf8_error().valid_up_to()),
             "save it as UTF-8",
         )
     })?;

@@ -49,7 +49,8 @@ pub fn is_ours(file: &Path) -> Result<(), (String, String)> {
         if path == file && is_of_another(meta.uid(), me) {
             return Err((
                 format!(
-                    "{shown} belongs to the user {}, who can write it, and so allow plugins anything here, where Nexus runs as {me}",
+                    "{shown} belongs to the user {}, who can change it and grant plugins any permission, but Nexus \
+                     runs as {me}",
                     meta.uid()
                 ),
                 format!("chown {me} {shown}"),
@@ -58,7 +59,7 @@ pub fn is_ours(file: &Path) -> Result<(), (String, String)> {
         if let Some(who) = writers(&meta) {
             return Err((
                 format!(
-                    "mode {:03o} of {shown}: {who} can write there, and so allow plugins anything",
+                    "{shown} has mode {:03o}: {who} can change it and grant plugins any permission",
                     meta.mode() & 0o777
                 ),
                 format!("chmod go-w {shown}"),

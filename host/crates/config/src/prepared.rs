@@ -19,7 +19,7 @@ pub(super) const CHAT_FALLBACK: &str = "chat-echo";
 const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
 /// What `probe` of a tunnel may be.
 pub(super) const PROBE: &str =
-    "\"public\", \"off\", or the address where this machine finds the public side: \"192.0.2.1:443\"";
+    "\"public\", \"off\", or the address to use for the public check, such as \"192.0.2.1:443\"";
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7860);
 
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Prepared {
 fn prepare_log(log: authored::Log, findings: &mut Findings) -> Log {
     if let Some(size) = log.max_size.as_ref().filter(|s| !LOG_SIZES.contains(&s.value)) {
         findings.push(
-            size.problem("a file of the log cannot have this size")
+            size.problem("the size of a log file is out of range")
                 .found(format!("{} bytes", size.value))
                 .expected("from \"64 KiB\" to \"4 GiB\"")
                 .fix("leave it out for \"10 MiB\""),
@@ -159,8 +159,8 @@ fn select(
 fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
     if Name::try_from(name.value.clone()).is_err() {
         findings.push(
-            name.problem(format!("`{}` is not a name for a {what}", name.value))
-                .expected("2 to 64 of a-z, 0-9 and -, a letter first"),
+            name.problem(format!("`{}` is not a valid name for a {what}", name.value))
+                .expected("2 to 64 characters of a-z, 0-9 and -, starting with a letter"),
         );
     }
 }
@@ -175,7 +175,7 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
         && let Some(at) = auth.session_idle.as_ref().or(auth.session_absolute.as_ref())
     {
         findings.push(
-            at.problem("a login would end before it counts as idle")
+            at.problem("the absolute limit of a login is shorter than its idle limit")
                 .found(format!(
                     "session_idle = \"{}\", session_absolute = \"{}\"",
                     show_duration(idle),
@@ -191,7 +191,7 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
     if let Some(short) = auth.session_idle.as_ref().filter(|d| d.value < Duration::from_secs(60)) {
         findings.push(
             short
-                .problem("nobody could stay logged in")
+                .problem("this is too short to stay logged in")
                 .found(show_duration(short.value))
                 .expected("at least \"1m\""),
         );
@@ -220,7 +220,7 @@ fn prepare_chat(
                 .problem("more than one chat is not possible yet")
                 .found(format!("[chat.{}] after [chat.{first}]", second.value))
                 .expected("one [chat.NAME] table")
-                .fix("keep one; a [plugin.NAME] table stays valid while no chat selects it"),
+                .fix("keep one of them; a [plugin.NAME] table may stay even if no chat uses it"),
         );
     }
     let (name, chat) = if chats.is_empty() {
@@ -246,7 +246,7 @@ fn prepare_chat(
     if let Some(written) = chat.fallback.as_ref().filter(|f| f.value == plugin) {
         findings.push(
             written
-                .problem("a chat cannot fall back to itself")
+                .problem("the fallback cannot be the plugin itself")
                 .found(format!("{:?}", written.value))
                 .expected("another plugin, or \"\" for none"),
         );
@@ -275,7 +275,7 @@ fn prepare_tunnels(
             .map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |l| l.value);
         if let Some(l) = t.listen.as_ref().filter(|l| !l.value.ip().is_loopback()) {
             findings.push(
-                l.problem("a tunnel's own listener is for this machine only")
+                l.problem("the listener of a tunnel must be on a loopback address")
                     .found(l.value.to_string())
                     .expected("a loopback address")
                     .fix(format!("write \"127.0.0.1:{}\"", l.value.port())),
@@ -287,8 +287,8 @@ fn prepare_tunnels(
         ) {
             findings.push(
                 l.problem("two listeners cannot share a port")
-                    .found(format!("{listen}, which {other} has"))
-                    .expected("a port of its own, or 0 for any"),
+                    .found(format!("{listen}, which {other} uses"))
+                    .expected("another port, or 0 for any free port"),
             );
         }
         taken.push((listen, format!("tunnel `{}`", name.value)));
@@ -317,7 +317,7 @@ fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
         _ => {
             findings.push(
                 written
-                    .problem("this is no way to look at a tunnel from its public side")
+                    .problem("`probe` has an invalid value")
                     .found(format!("{:?}", written.value))
                     .expected(PROBE),
             );
@@ -339,13 +339,13 @@ fn check_listen(web: &authored::Web, over: &Listen, findings: &mut Findings) -> 
             Diagnostic::new(
                 place,
                 "web.listen",
-                "this address is open to the network, and the page has no TLS",
+                "this address is open to the network, but the page has no TLS",
             )
             .found(listen.to_string())
             .expected("a loopback address, such as 127.0.0.1 or [::1]")
             .fix(format!(
                 "listen on 127.0.0.1:{} behind a tunnel or a reverse proxy;\n\
-                     if something else protects this network, write in [web]: insecure_listen = true",
+                     if this network is protected otherwise, set in [web]: insecure_listen = true",
                 listen.port()
             )),
         );

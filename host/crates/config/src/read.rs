@@ -128,8 +128,12 @@ impl<'a, 'i> Table<'a, 'i> {
                 findings.push(Diagnostic {
                     found: Some(unfit.found.unwrap_or_else(|| describe(value.get_ref()))),
                     fix: unfit.fix,
-                    ..Diagnostic::new(Place::At(value.span()), path.clone(), format!("`{path}` does not fit"))
-                        .expected(expected)
+                    ..Diagnostic::new(
+                        Place::At(value.span()),
+                        path.clone(),
+                        format!("`{path}` has an invalid value"),
+                    )
+                    .expected(expected)
                 });
                 None
             }
@@ -150,7 +154,7 @@ impl<'a, 'i> Table<'a, 'i> {
     pub(super) fn boolean(&mut self, key: &'static str, findings: &mut Findings) -> Option<Located<bool>> {
         self.get(key, "true or false", findings, |v| {
             v.as_bool().ok_or_else(|| match v.as_str() {
-                Some("true" | "false") => Unfit::fix("leave out the quotation marks"),
+                Some("true" | "false") => Unfit::fix("remove the quotation marks"),
                 _ => Unfit::PLAIN,
             })
         })
@@ -183,10 +187,14 @@ impl<'a, 'i> Table<'a, 'i> {
         let path = join(&self.path, key);
         let Some(items) = value.get_ref().as_array() else {
             findings.push(
-                Diagnostic::new(Place::At(value.span()), path.clone(), format!("`{path}` does not fit"))
-                    .found(describe(value.get_ref()))
-                    .expected(format!("a list of {expected}"))
-                    .fix(format!("put it into brackets: {key} = [ … ]")),
+                Diagnostic::new(
+                    Place::At(value.span()),
+                    path.clone(),
+                    format!("`{path}` has an invalid value"),
+                )
+                .found(describe(value.get_ref()))
+                .expected(format!("a list of {expected}"))
+                .fix(format!("put it in brackets: {key} = [ … ]")),
             );
             return None;
         };
@@ -204,7 +212,7 @@ impl<'a, 'i> Table<'a, 'i> {
                     ..Diagnostic::new(
                         Place::At(item.span()),
                         path.clone(),
-                        format!("an item of `{path}` does not fit"),
+                        format!("an item of `{path}` has an invalid value"),
                     )
                     .expected(expected)
                 }),
@@ -243,7 +251,7 @@ impl<'a, 'i> Table<'a, 'i> {
                 Diagnostic::new(
                     Place::At(name.span()),
                     join(&outer.path, name.get_ref()),
-                    format!("[{key}] lacks a name"),
+                    format!("[{key}] has no name"),
                 )
                 .found(format!("{} = {}", name.get_ref(), describe(value.get_ref())))
                 .expected(format!("tables with a name of your choice, as [{key}.{usual}]"))
@@ -290,9 +298,13 @@ impl<'a, 'i> Table<'a, 'i> {
                     )),
                     Err(found) => {
                         findings.push(
-                            Diagnostic::new(Place::At(value.span()), key.clone(), format!("`{key}` does not fit"))
-                                .found(found)
-                                .expected("a number of at most 64 bits"),
+                            Diagnostic::new(
+                                Place::At(value.span()),
+                                key.clone(),
+                                format!("`{key}` has an invalid value"),
+                            )
+                            .found(found)
+                            .expected("a number of at most 64 bits"),
                         );
                         None
                     }

@@ -29,7 +29,7 @@ pub fn refused(config: &Config, plugin: &str, refusals: &[Refusal]) -> Report {
             (place, format!("plugin.{plugin}{key}"))
         });
         let problem = format!(
-            "the plugin `{plugin}` cannot use this: {}",
+            "the plugin `{plugin}` cannot use this setting: {}",
             refusal.why.trim_end_matches('.')
         );
         let told = Diagnostic::new(place, key, problem);

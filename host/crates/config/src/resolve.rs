@@ -82,7 +82,7 @@ pub(super) fn resolve_noting(
         .collect();
     let Some(data_dir) = data_dir(overrides, machine) else {
         let nowhere = Diagnostic::new(Place::Default, "", super::NO_DATA_DIR);
-        findings.push(nowhere.fix("say one: --data-dir DIR"));
+        findings.push(nowhere.fix("give one with --data-dir DIR"));
         return None;
     };
     let written = prepared.plugins.iter().flat_map(|(_, plugin)| {
@@ -172,7 +172,7 @@ fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
         "which does not exist"
     };
     written
-        .problem("the workspace is not there")
+        .problem("the workspace does not exist")
         .found(format!("{}, {what}", path.display()))
         .expected("a folder that exists; a relative path starts at this file's folder")
         .fix(format!("run: mkdir -p {}", path.display()))

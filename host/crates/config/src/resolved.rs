@@ -152,11 +152,17 @@ impl Says {
             } else {
                 ""
             };
-            format!("to run {name}{with}")
+            format!("run {name}{with}")
         });
-        let calls = asked.http.iter().map(|request| format!("requests to {}", request.url));
-        let keeps = asked.store.iter().map(|store| format!("to keep {} bytes", store.quota));
-        let reads = manifest.secrets().map(|name| format!("the secret {name}"));
+        let calls = asked
+            .http
+            .iter()
+            .map(|request| format!("send requests to {}", request.url));
+        let keeps = asked
+            .store
+            .iter()
+            .map(|store| format!("store up to {} bytes", store.quota));
+        let reads = manifest.secrets().map(|name| format!("read the secret {name}"));
         Self {
             name: manifest.name.to_string(),
             version: manifest.version.to_string(),

@@ -18,17 +18,26 @@ pub(super) fn read(
     match &source.value {
         SecretSource::Env(name) => match env(name) {
             Some(value) if !value.is_empty() => Ok(Secret::new(value)),
-            found => Err(Box::new(source
-                .problem(format!("the variable {name} holds no secret"))
-                .found(if found.is_some() { "it is empty" } else { "it is not set" })
-                .expected("the secret as its value")
-                .fix(format!("set it where Nexus is started, or use a file: {{ file = \"path\" }}, not {name}=… in a command line that others can read")))),
+            found => Err(Box::new(
+                source
+                    .problem(format!("the variable {name} contains no secret"))
+                    .found(if found.is_some() {
+                        "it is empty"
+                    } else {
+                        "it is not set"
+                    })
+                    .expected("the secret as its value")
+                    .fix(format!(
+                        "set it in the environment of Nexus, or use a file: {{ file = \"path\" }}. Do not write \
+                    {name}=… in a command line, which others can read"
+                    )),
+            )),
         },
         SecretSource::File(written) => {
             let path = absolute(written);
             from_file(&path).map_err(|(found, fix)| {
-                let refused = source.problem(format!("the secret file {} is refused", path.display()));
-                let expected = "a regular file that only its owner can read, with the secret in it";
+                let refused = source.problem(format!("the secret file {} cannot be used", path.display()));
+                let expected = "a regular file that only its owner can read, containing the secret";
                 Box::new(refused.found(found).expected(expected).fix(fix))
             })
         }
@@ -45,7 +54,7 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
         use std::os::unix::fs::PermissionsExt as _;
         let meta = file
             .metadata()
-            .map_err(|e| (format!("it cannot be looked at: {e}"), make()))?;
+            .map_err(|e| (format!("cannot read its metadata: {e}"), make()))?;
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let who = if mode & 0o007 != 0 {
@@ -56,7 +65,7 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
             return Err((
                 format!("mode {mode:03o}: {who} has access"),
                 format!(
-                    "run: chmod 600 {}\nand change the secret if somebody else may have read it",
+                    "run: chmod 600 {}\nand change the secret if another user may have read it",
                     path.display()
                 ),
             ));
@@ -69,7 +78,7 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     if text.len() as u64 > limits::SECRET_BYTES {
         return Err((
             format!("more than {} bytes", limits::SECRET_BYTES),
-            "name a file that holds the secret alone".to_owned(),
+            "use a file that contains only the secret".to_owned(),
         ));
     }
     let secret = text.trim_end_matches(['\r', '\n']);

@@ -223,7 +223,7 @@ fn a_plugin_from_a_file_has_only_what_is_granted() {
          http = [\"https://*.example.net\", { url = \"http://192.168.1.5:8080\", private = true }]\n[plugin.mine.grants.process.bore]",
     )
     .plugins["mine"]
-    .clone();
+        .clone();
     assert!(!some.grants.processes["bore"].inherit_env, "asked for, not granted");
     assert_eq!(some.grants.store_quota, 1024);
     let appliance = HttpGrant {
@@ -295,16 +295,16 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[web]\ninsecure_listen = \"true\"",
-        &["expected: true or false", "leave out the quotation marks"],
+        &["expected: true or false", "remove the quotation marks"],
     ),
     (
         "[web]\npublic_url = \"https://x.org/chat\"",
         &["`/chat` follows the host"],
     ),
-    ("[web]\nhosts = \"x.org\"", &["put it into brackets: hosts = [ … ]"]),
+    ("[web]\nhosts = \"x.org\"", &["put it in brackets: hosts = [ … ]"]),
     (
         "[web]\nhosts = [\"x.org\", \"http://y\"]",
-        &[":3:19", "an item of `web.hosts` does not fit"],
+        &[":3:19", "an item of `web.hosts` has an invalid value"],
     ),
     (
         "[log]\nmax_size = \"1 KiB\"",
@@ -325,15 +325,15 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[notify]\nevents = [\"tunnel-up\"]",
         &["an item of `notify.events`", "\"tunnel-url\""],
     ),
-    ("[notify]\ncommand = \"/bin/cat\"", &["put it into brackets"]),
+    ("[notify]\ncommand = \"/bin/cat\"", &["put it in brackets"]),
     ("[notify]\ncommand = []", &["names no program"]),
-    ("[notify]\ncommand = [\"notify-send\"]", &["not a whole path"]),
-    ("[notify]\ncommand = [\"/nowhere/x\"]", &["which is not there"]),
+    ("[notify]\ncommand = [\"notify-send\"]", &["not a full path"]),
+    ("[notify]\ncommand = [\"/nowhere/x\"]", &["which does not exist"]),
     (
         "[notify]\nwebhook = { env = \"UNSET_HOOK\" }",
         &["UNSET_HOOK", "it is not set"],
     ),
-    ("[auth]\nlockout = 30", &["write the unit: \"30s\" for seconds"]),
+    ("[auth]\nlockout = 30", &["add the unit: \"30s\" for seconds"]),
     ("[auth]\nlockout = \"30 min\"", &["units are ms, s, m, h and d"]),
     ("[auth]\nlockout_failures = 0", &["a whole number from 1 to 1000"]),
     (
@@ -358,16 +358,13 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[chat.main]\nworkspace = \"/none/such\"",
-        &["the workspace is not there", "mkdir -p /none/such"],
+        &["the workspace does not exist", "mkdir -p /none/such"],
     ),
     ("[chat.main]\nworkspace = \"~/code\"", &["`~` is not expanded here"]),
-    (
-        "[tunnel.home]\nautostart = true",
-        &["[tunnel.home] does not say which plugin opens it"],
-    ),
+    ("[tunnel.home]\nautostart = true", &["[tunnel.home] has no plugin"]),
     (
         "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"0.0.0.0:1\"",
-        &["for this machine only"],
+        &["must be on a loopback address"],
     ),
     (
         "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"127.0.0.1:7860\"",
@@ -377,7 +374,7 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[tunnel.\"../x\"]\nplugin = \"tunnel-bore\"",
         &["not a name for a tunnel"],
     ),
-    ("[plugin.mine]\n", &["no built-in plugin is called `mine`", "source = "]),
+    ("[plugin.mine]\n", &["there is no built-in plugin `mine`", "source = "]),
     (
         "[plugin.mine]\nsource = \"gone.wasm\"",
         &[":3:10", "the plugin `mine` cannot be used", "no such file"],
@@ -400,7 +397,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[plugin.tunnel-bore.secrets]\nsecret = \"hush\"",
-        &["does not say where the secret lies", "found: a string"],
+        &["does not say where the secret is", "found: a string"],
     ),
     (
         "[plugin.tunnel-bore.secrets]\nsecret = { env = \"NOPE\" }",
@@ -416,7 +413,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[plugin.tunnel-bore.grants]\nhttp = [\"https://*\"]",
-        &["an item of", "only at the front"],
+        &["an item of", "only allowed at the front"],
     ),
     (
         "[plugin.tunnel-bore.grants.process.boer]\n",
@@ -426,7 +423,7 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[plugin.tunnel-bore.limits]\nmemory = \"64 MB\"",
         &["units are B, KiB, MiB and GiB"],
     ),
-    ("[log]\nfilter = \"nexus=loud\"", &["`log.filter` does not fit"]),
+    ("[log]\nfilter = \"nexus=loud\"", &["`log.filter` has an invalid value"]),
     ("[web\nlisten = 1", &[":2:", "not valid TOML"]),
     ("a = 1\na = 2", &["not valid TOML", ":3:1"]),
 ];
@@ -463,10 +460,10 @@ fn every_problem_is_said_in_the_order_of_the_file() {
 #[test]
 fn the_version_is_asked_for() {
     for (text, part) in [
-        ("", "does not say its version"),
-        ("config-version = 2", "newer Nexus"),
-        ("config-version = 0", "no such version"),
-        ("config-version = \"1\"", "does not fit"),
+        ("", "has no version"),
+        ("config-version = 2", "newer version of Nexus"),
+        ("config-version = 0", "does not exist"),
+        ("config-version = \"1\"", "invalid value"),
     ] {
         let said = resolve::resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
         assert_eq!(said.diagnostics.len(), 1, "{said}");

@@ -104,7 +104,7 @@ fn split_url(text: &str) -> Result<(String, String, Option<u16>, &str), String> 
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     if authority.contains('@') {
-        return Err("it holds a user name".to_owned());
+        return Err("it contains a user name".to_owned());
     }
     // A colon within brackets belongs to an IPv6 address.
     let colon = authority
@@ -150,7 +150,7 @@ impl HttpGrant {
         let grant = Self::of_url(text)?;
         match split_url(text)?.3 {
             "" | "/" => Ok(grant),
-            tail => Err(format!("`{tail}` follows the host; a grant is for a whole host")),
+            tail => Err(format!("`{tail}` follows the host, but a grant is for a whole host")),
         }
     }
 
@@ -166,7 +166,7 @@ impl HttpGrant {
             None => ("", host.as_str()),
         };
         if plain.contains('*') {
-            return Err("`*` stands only at the front, for whole labels: https://*.example.org".to_owned());
+            return Err("`*` is only allowed at the front, for whole labels: https://*.example.org".to_owned());
         }
         let plain = host_name(plain)?;
         if !star.is_empty() && !plain.contains('.') {

@@ -49,12 +49,12 @@ impl AuthoredMetrics {
         if !at.ip().is_loopback() && !self.insecure_listen.is_some_and(|insists| insists.value) {
             findings.push(
                 listen
-                    .problem("this address is open to the network, and the figures have neither TLS nor a login")
+                    .problem("this address is open to the network, but the metrics have neither TLS nor a login")
                     .found(at.to_string())
                     .expected("a loopback address, such as 127.0.0.1 or [::1]")
                     .fix(format!(
-                        "listen on 127.0.0.1:{}, where an agent on this machine collects them;\n\
-                         if something else protects this network, write in [metrics]: insecure_listen = true",
+                        "listen on 127.0.0.1:{}, where a collector on this machine can read them;\n\
+                         if this network is protected otherwise, set in [metrics]: insecure_listen = true",
                         at.port()
                     )),
             );
@@ -63,8 +63,8 @@ impl AuthoredMetrics {
             findings.push(
                 listen
                     .problem("two listeners cannot share a port")
-                    .found(format!("{at}, which {other} has"))
-                    .expected("a port of its own, or 0 for any"),
+                    .found(format!("{at}, which {other} uses"))
+                    .expected("another port, or 0 for any free port"),
             );
         }
         Some(Metrics { listen: at })
@@ -74,12 +74,17 @@ impl AuthoredMetrics {
 impl AuthoredNotify {
     pub(super) fn read(mut t: Table<'_, '_>, findings: &mut Findings) -> Self {
         let here = t.here();
-        let words = t.list("command", "a program's whole path, and its arguments", findings, |v| {
-            v.as_str()
-                .filter(|text| !text.contains('\0'))
-                .map(str::to_owned)
-                .ok_or(Unfit::PLAIN)
-        });
+        let words = t.list(
+            "command",
+            "the full path of a program and its arguments",
+            findings,
+            |v| {
+                v.as_str()
+                    .filter(|text| !text.contains('\0'))
+                    .map(str::to_owned)
+                    .ok_or(Unfit::PLAIN)
+            },
+        );
         let notify = Self {
             command: words.map(|words| {
                 let key = format!("{}.command", here.key);
@@ -165,22 +170,22 @@ fn program(
     untold: &mut Vec<Diagnostic>,
     findings: &mut Findings,
 ) -> Option<Vec<String>> {
-    let expected = "the whole path of a program: command = [\"/usr/local/bin/tell-me\", \"argument\"]";
+    let expected = "the full path of a program: command = [\"/usr/local/bin/tell-me\", \"argument\"]";
     let Some(first) = words.first() else {
         findings.push(
             place
                 .problem("the command names no program")
                 .found("an empty list")
                 .expected(expected)
-                .fix("leave `command` out for none"),
+                .fix("remove `command` to run none"),
         );
         return None;
     };
     let path = Path::new(&first.value);
     let found = if !path.is_absolute() {
-        Some(format!("{:?}, which is not a whole path", first.value))
+        Some(format!("{:?}, which is not a full path", first.value))
     } else if !path.is_file() {
-        Some(format!("{:?}, which is not there", first.value))
+        Some(format!("{:?}, which does not exist", first.value))
     } else {
         None
     };
@@ -189,7 +194,7 @@ fn program(
             .problem("this program cannot be run")
             .found(found)
             .expected(expected)
-            .fix("no shell looks for it; `command -v NAME` says where a program is");
+            .fix("no shell searches for it; `command -v NAME` shows the path of a program");
         if path.is_absolute() {
             untold.push(refused);
         } else {
@@ -215,11 +220,14 @@ fn address_of(
     // The address may hold a token, so that no message shows it.
     let refused = |found: &str| -> Diagnostic {
         place
-            .problem("this is no address for a webhook")
+            .problem("this is not an address for a webhook")
             .hide_value()
             .found(found)
             .expected("\"https://…\" (http:// on this machine alone), { env = \"VARIABLE\" } or { file = \"path\" }")
-            .fix("an address with a token in it is a secret: put it into a file of mode 600 and name that")
+            .fix(
+                "an address with a token in it is a secret; put it into a file with mode 600 and give the path of \
+                that file",
+            )
     };
     let plain = matches!(hook.value, Hook::Plain(_));
     let written = match hook.value {
@@ -253,7 +261,7 @@ fn address_of(
         Ok(url) => match (url.scheme(), url.host_str()) {
             ("https", Some(_)) => None,
             ("http", Some(host)) if loopback(host) => None,
-            ("http", _) => Some("http:// to another machine, where everybody between could read it"),
+            ("http", _) => Some("http:// to another machine, where anyone on the network path could read it"),
             _ => Some("neither https:// nor http://"),
         },
     };
@@ -313,7 +321,7 @@ mod tests {
             let (notify, said) = read(&format!("[notify]\nwebhook = {hook}"));
             assert!(notify.is_none(), "{hook}");
             assert!(
-                said.contains("no address for a webhook") && said.contains("notify.webhook"),
+                said.contains("not an address for a webhook") && said.contains("notify.webhook"),
                 "{said}"
             );
             assert!(!said.contains("t0ken"), "{said}");

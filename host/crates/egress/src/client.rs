@@ -69,7 +69,7 @@ impl Client {
         };
         let client = builder
             .build()
-            .map_err(|e| OutgoingError::Unavailable(format!("the HTTP client cannot start: {}", chain(&e))))?;
+            .map_err(|e| OutgoingError::Unavailable(format!("cannot start the HTTP client: {}", chain(&e))))?;
         Ok(slot.get_or_init(|| client).clone())
     }
 }
@@ -119,10 +119,7 @@ fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
             let url = Url::parse(&request.url)
                 .map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)))?;
             if !allow::matches(grant, &url) {
-                return Err(OutgoingError::Denied(format!(
-                    "{} is not a host that was granted",
-                    shown(&url)
-                )));
+                return Err(OutgoingError::Denied(format!("{} is not a granted host", shown(&url))));
             }
             match allow::literal(&url) {
                 Some(address) if !grant.private && !is_global(address) => Err(not_global(&address.to_string())),
@@ -150,7 +147,7 @@ fn shown(url: &Url) -> String {
 
 fn not_global(what: &str) -> OutgoingError {
     OutgoingError::Private(format!(
-        "{what} is an address of this machine or its private network, and the grant does not say `private = true`"
+        "{what} is an address of this machine or its private network, but the grant does not have `private = true`"
     ))
 }
 
@@ -181,7 +178,7 @@ async fn pump(
             }
             Ok(Ok(None)) => return,
             Ok(Err(error)) => {
-                OutgoingError::Unavailable(format!("the response of {shown} broke off: {}", chain(&error)))
+                OutgoingError::Unavailable(format!("the response of {shown} was interrupted: {}", chain(&error)))
             }
             Err(limit) => OutgoingError::Timeout(format!("{shown} sent nothing for {} ms", limit.as_millis())),
         };
@@ -262,7 +259,7 @@ pub(super) fn no_tls() -> Result<rustls::ClientConfig, OutgoingError> {
     Ok(
         rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|e| OutgoingError::Unavailable(format!("the HTTP client cannot start: {e}")))?
+            .map_err(|e| OutgoingError::Unavailable(format!("cannot start the HTTP client: {e}")))?
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth(),
     )

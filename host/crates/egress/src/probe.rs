@@ -99,8 +99,8 @@ impl Probe {
         // The end comes only after the whole limit: what is held back until then comes too late.
         let body = timeout(limits::PROBE / 2, async { first(request.send().await).await })
             .await
-            .map_err(|_| "an answer that streams is held back".to_owned())?
-            .map_err(|why| format!("an answer that streams does not arrive: {why}"))?;
+            .map_err(|_| "a proxy buffers streamed responses".to_owned())?
+            .map_err(|why| format!("a streamed response does not arrive: {why}"))?;
         same(&body, &answer)
     }
 
@@ -119,23 +119,25 @@ impl Probe {
         let talk = async {
             let response = request.send().await.map_err(|e| chain(&e))?;
             if response.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
-                return Err(format!("the answer was {}", response.status()));
+                return Err(format!("the response was {}", response.status()));
             }
             let stream = response.upgrade().await.map_err(|e| chain(&e))?;
             let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
             let text = |message: Option<Result<Message, _>>| match message {
                 Some(Ok(Message::Text(text))) => Ok(text.to_string()),
-                Some(Err(error)) => Err(format!("it broke off: {error}")),
-                _ => Err("it broke off".to_owned()),
+                Some(Err(error)) => Err(format!("the connection was closed: {error}")),
+                _ => Err("the connection was closed".to_owned()),
             };
             same(&text(socket.next().await)?, &answer)?;
             let sent = socket.send(Message::Text(nonce.clone().into())).await;
-            sent.map_err(|error| format!("it broke off: {error}"))?;
+            sent.map_err(|error| format!("the connection was closed: {error}"))?;
             same(&text(socket.next().await)?, &nonce)?;
             let _ = socket.close(None).await;
             Ok(())
         };
-        within(talk).await.map_err(|why| format!("no WebSocket: {why}"))
+        within(talk)
+            .await
+            .map_err(|why| format!("WebSockets do not work: {why}"))
     }
 
     fn request(&self, method: Method, target: Target<'_>, path: &str) -> Result<reqwest::RequestBuilder, String> {
@@ -150,7 +152,7 @@ impl Probe {
         url.set_fragment(None);
         let origin = public.origin().ascii_serialization();
         let host = origin.split_once("://").map_or(origin.as_str(), |(_, host)| host);
-        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| format!("`{text}` is no host name"));
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| format!("`{text}` is not a host name"));
         let headers = HeaderMap::from_iter([(HOST, value(host)?), (ORIGIN, value(&origin)?)]);
         let tls = url.scheme() == "https";
         let client = match (target.at, public.domain()) {
@@ -218,7 +220,7 @@ fn beyond_the_link(found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
 }
 
 fn no_public_side(address: IpAddr) -> String {
-    format!("{address} is an address of this machine's own link, where no public side of a tunnel can be")
+    format!("{address} is a link-local address, which cannot be the public address of a tunnel")
 }
 
 /// Longer than nobody waits.
@@ -277,7 +279,7 @@ pub async fn own(listener: SocketAddr, url: &str, challenges: Challenges<'_>) ->
 async fn first(response: Result<reqwest::Response, reqwest::Error>) -> Result<String, String> {
     let mut response = response.map_err(|error| chain(&error))?;
     if response.status() != reqwest::StatusCode::OK {
-        return Err(format!("the answer was {}", response.status()));
+        return Err(format!("the response was {}", response.status()));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
@@ -293,7 +295,7 @@ fn same(found: &str, expected: &str) -> Result<(), String> {
     if found == expected && !expected.is_empty() {
         Ok(())
     } else {
-        Err("something else than this Nexus answers there".to_owned())
+        Err("something other than this Nexus answers there".to_owned())
     }
 }
 
@@ -321,7 +323,7 @@ mod tests {
             "http://0.0.0.0/",
         ] {
             let unreached = probe.plain(Target { url, at: None }, &challenge).await.unwrap_err();
-            assert!(unreached.why.contains("own link"), "{url}: {}", unreached.why);
+            assert!(unreached.why.contains("link-local"), "{url}: {}", unreached.why);
         }
         let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
         let mixed = vec![at("169.254.169.254"), at("192.0.2.1"), at("fe80::1")];

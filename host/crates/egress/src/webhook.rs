@@ -18,7 +18,7 @@ impl Webhook {
     /// # Errors
     /// It is none all the same.
     pub fn new(address: &Secret) -> Result<Self, String> {
-        let none = || "the webhook's address is no URL".to_owned();
+        let none = || "the webhook's address is not a URL".to_owned();
         let url = Url::parse(address.reveal()).map_err(|_| none())?;
         let host = url.host_str().ok_or_else(none)?.to_owned();
         Ok(Self {
@@ -69,5 +69,5 @@ fn client() -> Result<Client, String> {
         .user_agent(concat!("nexus/", env!("CARGO_PKG_VERSION")))
         .timeout(limits::NOTIFY_TRY)
         .build()
-        .map_err(|e| format!("the HTTP client cannot start: {}", chain(&e)))
+        .map_err(|e| format!("cannot start the HTTP client: {}", chain(&e)))
 }

@@ -116,7 +116,7 @@ pub struct Figures {
     pub cpu_paused_ms: u64,
     /// Calls of the plugin that the gate refused: what was not granted, and limits that were reached.
     pub denied: u64,
-    /// Lines for the log beyond the allowed number a second.
+    /// Log lines that were dropped because they exceeded the rate limit.
     pub log_dropped: u64,
 }
 

@@ -74,7 +74,7 @@ impl Component {
     pub fn sentence(&self) -> String {
         let was = self.was.as_ref();
         let was = was.map_or_else(|| "is new".to_owned(), |was| format!("was {was}"));
-        format!("the component of {} is {}, and {was}", self.plugin, self.now)
+        format!("the component of {} is {} and {was}", self.plugin, self.now)
     }
 
     /// What a person has to know besides; the worst first.
@@ -83,19 +83,19 @@ impl Component {
         let unfit = self
             .unfit
             .iter()
-            .map(|why| format!("It would not load, so that it cannot be applied: {why}"));
+            .map(|why| format!("It cannot be loaded, so it cannot be applied: {why}"));
         let asks = list(
             if self.was.is_some() {
-                "It asks in addition"
+                "New permission requests"
             } else {
-                "It asks"
+                "Permission requests"
             },
             &self.asks,
         );
         unfit
             .chain(self.strange.iter().cloned())
             .chain(asks)
-            .chain(list("It does not ask any more", &self.asks_no_more))
+            .chain(list("Dropped permission requests", &self.asks_no_more))
             .collect()
     }
 }

@@ -38,7 +38,7 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
         return Err("expected an address without a user name or a password");
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("expected a whole host, with nothing after its name");
+        return Err("expected a host name with nothing after it");
     }
     Ok(url.origin().ascii_serialization())
 }

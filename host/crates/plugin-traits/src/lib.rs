@@ -23,7 +23,7 @@ pub enum CallError {
     #[error("{0}")]
     Unavailable(String),
     /// The plugin fell during the call. Whether it had an effect is not known.
-    #[error("the plugin fell during the call: {0}")]
+    #[error("the plugin crashed during the call: {0}")]
     Crashed(String),
     /// The plugin has no such optional interface.
     #[error("the plugin cannot {0}")]

@@ -110,7 +110,7 @@ mod linux {
             Found::Below(above, _) => {
                 format!("process {pid} was started by a Nexus (it descends from process {above})")
             }
-            Found::Lost => format!("who started process {pid} cannot be told"),
+            Found::Lost => format!("cannot determine who started process {pid}"),
         })
     }
 

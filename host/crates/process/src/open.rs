@@ -23,6 +23,6 @@ pub fn open(options: TableOptions) -> Result<Arc<dyn Processes>, ProcessError> {
 pub fn open(_: TableOptions) -> Result<Arc<dyn Processes>, ProcessError> {
     let system = std::env::consts::OS;
     Ok(Arc::new(crate::refusing::Refusing::new(format!(
-        "child processes need Linux for now: on {system} nothing would end them with nexus"
+        "child processes are only supported on Linux for now: on {system} they would outlive nexus"
     ))))
 }

@@ -32,7 +32,7 @@ pub trait Processes: Send + Sync + 'static {
         _timeout: Duration,
         _input: Vec<u8>,
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
-        let refused = ProcessError::Unavailable("no program can be run here".to_owned());
+        let refused = ProcessError::Unavailable("programs cannot be run here".to_owned());
         Box::pin(std::future::ready(Err(refused)))
     }
     /// `ensure` adopts the process that runs by this name with an equal specification, or starts one; one with another

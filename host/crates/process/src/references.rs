@@ -168,7 +168,7 @@ impl Template {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Reference(Reference::Port(name)) => {
                     let port = names.port(name).ok_or_else(|| {
-                        format!("`{{port:{name}}}` names no port; add `{name}` to the specification's ports")
+                        format!("`{{port:{name}}}` is not a port; add `{name}` to the specification's ports")
                     })?;
                     let _ = write!(filled, "{port}");
                 }
@@ -177,7 +177,7 @@ impl Template {
                 }
                 Piece::Reference(Reference::File(name)) => {
                     filled.push_str(&names.file(name).ok_or_else(|| {
-                        format!("`{{file:{name}}}` names no file; add `{name}` to the specification's files")
+                        format!("`{{file:{name}}}` is not a file; add `{name}` to the specification's files")
                     })?);
                 }
                 Piece::Reference(Reference::Hidden(hidden)) => filled.push_str(&hidden.reveal(refs)?),
@@ -189,9 +189,7 @@ impl Template {
             }
         }
         if filled.len() > most {
-            return Err(format!(
-                "with what its references stand for it holds more than {most} bytes"
-            ));
+            return Err(format!("with its references replaced it has more than {most} bytes"));
         }
         Ok(filled)
     }
@@ -214,7 +212,7 @@ fn reference(inside: &str, place: Place) -> Result<Reference, String> {
             "{port:NAME}, {dir}, {file:NAME}, {secret:NAME} and {generated:NAME}"
         };
         format!(
-            "`{{{}}}` is not a reference here; known are {known}, and a literal brace is written `{{{{`",
+            "`{{{}}}` is not a reference; known references are {known}, and a literal brace is written `{{{{`",
             shortened(inside)
         )
     };
@@ -236,7 +234,7 @@ fn reference(inside: &str, place: Place) -> Result<Reference, String> {
         }
         _ => match hidden(inside) {
             Some(_) if place == Place::Argument => Err(format!(
-                "`{{{}}}` stands in an argument, which every user of the machine can read; put it in `env` or a file",
+                "`{{{}}}` is in an argument, which every user of the machine can read; put it in `env` or a file",
                 shortened(inside)
             )),
             Some(hidden) => Ok(Reference::Hidden(hidden)),

@@ -32,7 +32,7 @@ fn unless(spec: &Spec) -> Result<(), ProcessError> {
     let named = paths.clone().count() + unless.keys.len() + unless.home.len();
     amount("names in its `unless-present`", named, limits::PRESENT_NAMES)?;
     bytes(
-        "the words of its `unless-present`",
+        "the patterns of its `unless-present`",
         [unless.or.len()],
         limits::PRESENT_WORDS,
     )?;
@@ -79,7 +79,7 @@ fn ports(spec: &Spec) -> Result<(), ProcessError> {
             ));
         }
         if !seen.insert(port) {
-            return invalid(format!("the port `{port}` is named twice"));
+            return invalid(format!("the port `{port}` is listed twice"));
         }
     }
     Ok(())
@@ -101,7 +101,7 @@ fn files(spec: &Spec) -> Result<(), ProcessError> {
             ));
         }
         if !seen.insert(name) {
-            return invalid(format!("the file `{name}` is named twice"));
+            return invalid(format!("the file `{name}` is listed twice"));
         }
     }
     Ok(())
@@ -145,7 +145,7 @@ fn amount(what: &str, found: usize, most: usize) -> Result<(), ProcessError> {
         return Ok(());
     }
     invalid(format!(
-        "a process has at most {most} {what}, and this one asks for {found}"
+        "a process can have at most {most} {what}, but this one has {found}"
     ))
 }
 
@@ -155,7 +155,7 @@ fn bytes(what: &str, sizes: impl IntoIterator<Item = usize>, most: usize) -> Res
     if found <= most {
         return Ok(());
     }
-    invalid(format!("{what} hold {found} bytes, and {most} are possible"))
+    invalid(format!("{what} have {found} bytes, but at most {most} are allowed"))
 }
 
 fn invalid(what: String) -> Result<(), ProcessError> {
@@ -228,7 +228,7 @@ mod tests {
         for (refused, says) in [
             (
                 refusal(|s| s.ports = many(1_000).collect()),
-                "at most 16 ports, and this one asks for 1000",
+                "at most 16 ports, but this one has 1000",
             ),
             (refusal(|s| s.files = one(1_000_000)), "at most 32 files"),
             (refusal(|s| s.args = many(100_000).collect()), "at most 256 arguments"),
@@ -252,16 +252,16 @@ mod tests {
             timeout: Duration::MAX,
         };
         for (refused, says) in [
-            (refusal(|s| s.args = vec![large()]), "its arguments hold 2097152 bytes"),
+            (refusal(|s| s.args = vec![large()]), "its arguments have 2097152 bytes"),
             (
                 refusal(|s| s.env = vec![("A".into(), large())]),
-                "its environment variables hold",
+                "its environment variables have",
             ),
-            (refusal(|s| s.files = vec![("a".into(), large())]), "its files hold"),
-            (refusal(|s| s.cwd = Some(format!("/{}", large()).into())), "a path hold"),
+            (refusal(|s| s.files = vec![("a".into(), large())]), "its files have"),
+            (refusal(|s| s.cwd = Some(format!("/{}", large()).into())), "a path have"),
             (
                 refusal(|s| s.stop = vec![request(large())]),
-                "the requests of its stop steps hold",
+                "the requests of its stop steps have",
             ),
             (refusal(|s| s.ports = vec![large()]), "cannot be the name of a port"),
             (
@@ -295,8 +295,8 @@ mod tests {
             assert!(refusal(|s| s.ports = vec![name.into()]).contains("name of a port"));
         }
         let twice = |name: &str| vec![name.to_owned(), name.to_owned()];
-        assert!(refusal(|s| s.ports = twice("a")).contains("named twice"));
+        assert!(refusal(|s| s.ports = twice("a")).contains("listed twice"));
         let file = || ("a".to_owned(), String::new());
-        assert!(refusal(|s| s.files = vec![file(), file()]).contains("named twice"));
+        assert!(refusal(|s| s.files = vec![file(), file()]).contains("listed twice"));
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn start(
     let prepared = tokio::task::spawn_blocking(move || prepare(&of, &named, &wanted, &*given, &manner));
     let prepared = prepared
         .await
-        .unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("the host is ending ({e})"))))?;
+        .unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))))?;
     let Prepared {
         dir,
         reserved,
@@ -116,8 +116,7 @@ fn prepare(
     manner: &Manner,
 ) -> Result<Prepared, ProcessError> {
     let dir = options.run_dir().join(&key.plugin).join(&key.name);
-    let unavailable =
-        |e: io::Error| ProcessError::Unavailable(format!("process `{}` could not be prepared: {e}", key.name));
+    let unavailable = |e: io::Error| ProcessError::Unavailable(format!("cannot prepare process `{}`: {e}", key.name));
     let mut reserved = ReservedPorts::pick(&spec.ports).map_err(unavailable)?;
     let launched = (|| {
         prepare_dir(&dir).map_err(unavailable)?;
@@ -192,7 +191,7 @@ impl Filling<'_> {
         let filled = Template::parse(text, self.place).and_then(|t| t.fill(self.names, self.refs, self.left));
         let filled = filled.map_err(|e| ProcessError::Invalid(format!("{what}: {e}")))?;
         if self.place != Place::File && filled.contains('\0') {
-            return Err(ProcessError::Invalid(format!("{what} holds a zero byte")));
+            return Err(ProcessError::Invalid(format!("{what} contains a zero byte")));
         }
         self.left = self.left.saturating_sub(filled.len());
         Ok(filled)
@@ -220,7 +219,7 @@ fn write_files(names: &SpecNames<'_>, refs: &dyn References) -> Result<(), Proce
             .mode(0o600)
             .open(names.dir.join(name))
             .and_then(|mut file| file.write_all(content.as_bytes()))
-            .map_err(|e| ProcessError::Unavailable(format!("the private file `{name}` could not be written: {e}")))?;
+            .map_err(|e| ProcessError::Unavailable(format!("cannot write the private file `{name}`: {e}")))?;
     }
     Ok(())
 }
@@ -287,7 +286,7 @@ struct Opened {
 
 fn failed(key: &Key, spec: &Spec, reason: &dyn std::fmt::Display) -> ProcessError {
     ProcessError::Unavailable(format!(
-        "process `{}` ({}) could not be started: {reason}",
+        "cannot start process `{}` ({}): {reason}",
         key.name,
         spec.binary.display()
     ))
@@ -348,9 +347,9 @@ async fn open(
         Ok(Ok(Some(answer))) => match serde_json::from_str(&answer) {
             Ok(FromShim::Started { pid }) => Ok(pid),
             Ok(FromShim::Failed { reason }) => Err(reason),
-            _ => Err(format!("its shim said `{answer}`")),
+            _ => Err(format!("its shim answered `{answer}`")),
         },
-        Ok(Ok(None)) => Err("its shim ended at once".to_owned()),
+        Ok(Ok(None)) => Err("its shim exited immediately".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("its shim did not answer".to_owned()),
     };

@@ -21,7 +21,7 @@ pub(super) async fn stop(child: &Child) -> Exit {
         tracing::warn!(
             plugin = %child.key.plugin,
             process = %child.key.name,
-            "the stop sequence of the process takes more than {} s; the process is ended",
+            "the stop sequence of the process takes more than {} s; killing the process",
             limits::PROCESS_STOP.as_secs()
         );
     }
@@ -75,10 +75,8 @@ async fn request(child: &Child, method: &str, url: &str, headers: &[(String, Str
         .uri(path)
         .header(http::header::HOST, format!("127.0.0.1:{port}"));
     for (name, value) in headers {
-        let mut value = http::HeaderValue::try_from(
-            fill_header(value, &*child.refs, limits::PROCESS_STOP_HEADER).map_err(|e| e.to_string())?,
-        )
-        .map_err(|_| format!("the header `{name}` has a value that HTTP does not allow"))?;
+        let mut value = http::HeaderValue::try_from(fill_header(value, &*child.refs, limits::PROCESS_STOP_HEADER).map_err(|e| e.to_string())?)
+            .map_err(|_| format!("the header `{name}` has an invalid value"))?;
         value.set_sensitive(true);
         request = request.header(name, value);
     }
@@ -113,7 +111,7 @@ async fn request(child: &Child, method: &str, url: &str, headers: &[(String, Str
 fn own<'a>(child: &Child, url: &'a str) -> Result<(u16, &'a str), String> {
     let wrong = || {
         format!(
-            "`{url}` is not of this process; write `process://{}:PORT/…` with one of its ports",
+            "`{url}` does not belong to this process; use `process://{}:PORT/…` with one of its ports",
             child.key.name
         )
     };

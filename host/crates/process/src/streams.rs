@@ -59,7 +59,7 @@ impl Pipe {
 
     pub(super) fn read(&self) -> Result<mpsc::Receiver<Bytes>, ProcessError> {
         let mut source = self.slot().take().ok_or_else(|| {
-            ProcessError::Invalid("this output is being read already; it has one reader at a time".to_owned())
+            ProcessError::Invalid("this output already has a reader; only one is allowed at a time".to_owned())
         })?;
         let (sender, receiver) = mpsc::channel(1);
         let pipe = self.clone();

@@ -42,7 +42,7 @@ impl Supervision {
         self.log.close();
         drop(self.reserved);
         if let Err(error) = tokio::fs::remove_dir_all(&self.dir).await {
-            tracing::warn!(dir = %self.dir.display(), %error, "the private directory of a process could not be removed");
+            tracing::warn!(dir = %self.dir.display(), %error, "cannot remove the private directory of a process");
         }
         // A shim that was killed cannot tell; the child went with it, by SIGKILL.
         let exit = self.phase.borrow().exit().unwrap_or(Exit {

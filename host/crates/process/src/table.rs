@@ -75,9 +75,9 @@ impl Table {
             return Err(ProcessError::Invalid("the instance id is empty".to_owned()));
         }
         let dir = options.run_dir();
-        start::clear(&dir)
-            .map_err(|e| ProcessError::Unavailable(format!("`{}` cannot be cleared: {e}", dir.display())))?;
-        become_subreaper().map_err(|e| ProcessError::Unavailable(format!("this process cannot adopt orphans: {e}")))?;
+        start::clear(&dir).map_err(|e| ProcessError::Unavailable(format!("cannot clear `{}`: {e}", dir.display())))?;
+        become_subreaper()
+            .map_err(|e| ProcessError::Unavailable(format!("this process cannot adopt orphans: {e}")))?;
         Ok(Self(Arc::new(Inner {
             options,
             slots: Mutex::default(),
@@ -131,7 +131,7 @@ impl Inner {
         });
         let failed = |e| {
             ProcessError::Unavailable(format!(
-                "{}: the reaper of the children cannot start: {e}",
+                "{}: cannot start the reaper of child processes: {e}",
                 self.options.shim_exe.display()
             ))
         };
@@ -224,7 +224,7 @@ impl Inner {
         let exit = tokio::time::timeout(timeout, fed).await;
         stop::end(&child, Duration::ZERO).await;
         let exit = exit
-            .map_err(|_| ProcessError::Timeout(format!("`{shown}` did not end within {} ms", timeout.as_millis())))?;
+            .map_err(|_| ProcessError::Timeout(format!("`{shown}` did not exit within {} ms", timeout.as_millis())))?;
         let [stdout, stderr] = &child.outputs.captured;
         Ok(RunOutput {
             exit,
@@ -259,7 +259,7 @@ async fn keep_reaper(options: TableOptions, first: (DirectChild, std::os::unix::
                     reaper = next;
                     break;
                 }
-                Err(error) => tracing::warn!(%error, "the reaper of the children ended and cannot be started again"),
+                Err(error) => tracing::warn!(%error, "the reaper of child processes exited and cannot be restarted"),
             }
         }
     }
@@ -283,7 +283,7 @@ async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,
 ) -> Result<T, ProcessError> {
     let ended = tokio::spawn(work).await;
-    ended.unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("the host is ending ({e})"))))
+    ended.unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))))
 }
 
 /// For who waits: an order that hangs all the same (a child that not even the kernel can end, or many orders for one name)
@@ -295,7 +295,7 @@ async fn in_time<T>(
     let answer = tokio::time::timeout(limits::PROCESS_ORDER, order).await;
     answer.unwrap_or_else(|_| {
         Err(ProcessError::Timeout(format!(
-            "process `{}` was neither started nor ended within {} s",
+            "process `{}` neither started nor exited within {} s",
             spec_check::shown(&name),
             limits::PROCESS_ORDER.as_secs()
         )))

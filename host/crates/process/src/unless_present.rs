@@ -38,13 +38,13 @@ pub(super) async fn refuse(spec: &Spec) -> Result<(), ProcessError> {
     match tokio::time::timeout(limits::PRESENT_LOOK, looked).await {
         Ok(Ok(None)) => Ok(()),
         Ok(Ok(Some(what))) => Err(ProcessError::Present(format!(
-            "{what}. {program} would run what it finds there as its own code, without asking, so it is not used. To fix: read it, \
-             and remove it or move it away{}{or}",
+            "{what}. {program} would run it as its own code without asking, so {program} is not started. To fix: \
+             review it, then delete or move it{}{or}",
             if or.is_empty() { "" } else { ", or " }
         ))),
-        Ok(Err(e)) => Err(ProcessError::Unavailable(format!("the host is ending ({e})"))),
+        Ok(Err(e)) => Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))),
         Err(_) => Err(ProcessError::Timeout(format!(
-            "{program} was not started: the folder it works in could not be looked through within {} s",
+            "{program} was not started: its working folder could not be checked within {} s",
             limits::PRESENT_LOOK.as_secs()
         ))),
     }
@@ -84,7 +84,7 @@ fn shown(path: &Path) -> String {
 
 /// What is at the end of a path that may be a link. `Ok(None)`: nothing that a program of this user could open.
 fn end_of(path: &Path, at: &Path) -> Result<Option<Metadata>, String> {
-    let unseen = |e: io::Error| format!("{} cannot be looked at ({e})", shown(path));
+    let unseen = |e: io::Error| format!("cannot check {} ({e})", shown(path));
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(e) if nothing(&e) => return Ok(None),
@@ -95,7 +95,7 @@ fn end_of(path: &Path, at: &Path) -> Result<Option<Metadata>, String> {
     match real.starts_with(within) {
         true => Ok(Some(metadata)),
         false => Err(format!(
-            "{} is a link out of its folder, to {}",
+            "{} is a link that leads out of its folder, to {}",
             shown(path),
             shown(&real)
         )),
@@ -119,9 +119,9 @@ fn in_folder(path: &Path, at: &Path) -> Option<String> {
     }
     let first = fs::read_dir(path).and_then(|mut entries| entries.next().transpose());
     match first {
-        Ok(entry) => entry.map(|entry| format!("{} is there", shown(&entry.path()))),
+        Ok(entry) => entry.map(|entry| format!("{} exists", shown(&entry.path()))),
         Err(e) if nothing(&e) => None,
-        Err(e) => Some(format!("{} cannot be looked at ({e})", shown(path))),
+        Err(e) => Some(format!("cannot check {} ({e})", shown(path))),
     }
 }
 
@@ -130,13 +130,13 @@ fn in_file(path: &Path, at: &Path, keys: &[String]) -> Option<String> {
         Ok(Some(metadata)) if metadata.is_file() => {}
         Ok(Some(metadata)) if metadata.is_dir() => return None,
         // A pipe or a device would keep its reader waiting.
-        Ok(Some(_)) => return Some(format!("{} is no plain file", shown(path))),
+        Ok(Some(_)) => return Some(format!("{} is not a regular file", shown(path))),
         Ok(None) => return None,
         Err(why) => return Some(why),
     }
     let what = match read(path) {
         Ok(bytes) if bytes.len() as u64 > limits::PRESENT_FILE => format!(
-            "is longer than {} KiB, so it was not looked through",
+            "is longer than {} KiB, so it was not checked",
             limits::PRESENT_FILE >> 10
         ),
         Ok(bytes) => has(&bytes, keys)?,
@@ -150,7 +150,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     // It may be another one by now.
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no plain file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
     file.take(limits::PRESENT_FILE + 1).read_to_end(&mut bytes)?;
@@ -164,7 +164,7 @@ fn has(bytes: &[u8], keys: &[String]) -> Option<String> {
     let key = keys.iter().find(|key| holds(format!("\"{key}\"").as_bytes()));
     match key {
         Some(key) => Some(format!("has {key:?} in it")),
-        None => holds(b"\\u").then(|| "has an escape \\u in it, by which a key could be written unseen".to_owned()),
+        None => holds(b"\\u").then(|| "contains an escape \\u, which can hide a key".to_owned()),
     }
 }
 
@@ -270,18 +270,18 @@ mod tests {
         write(&outside.path().join("x.json"), "{}");
         let to = outside.path().to_owned();
         let found = seen(|_, work| symlink(to.join("x.json"), work.join("opencode.json")).unwrap());
-        assert!(found.unwrap().contains("is a link out of its folder"));
+        assert!(found.unwrap().contains("is a link that leads out of its folder"));
         let to = outside.path().to_owned();
         let found = seen(|_, work| {
             fs::create_dir(work.join(".opencode")).unwrap();
             symlink(to, work.join(".opencode/plugin")).unwrap();
         });
-        assert!(found.unwrap().contains("is a link out of its folder"));
+        assert!(found.unwrap().contains("is a link that leads out of its folder"));
         let found = seen(|_, work| {
             let mut mkfifo = std::process::Command::new("mkfifo");
             assert!(mkfifo.arg(work.join("opencode.json")).status().unwrap().success());
         });
-        assert!(found.unwrap().contains("is no plain file"));
+        assert!(found.unwrap().contains("is not a regular file"));
         let long = "x".repeat(usize::try_from(limits::PRESENT_FILE).unwrap() + 1);
         let found = seen(|_, work| write(&work.join("opencode.json"), &long));
         assert!(found.unwrap().contains("256 KiB"));

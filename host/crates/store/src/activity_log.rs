@@ -31,7 +31,7 @@ impl ActivityLog {
     /// With what the database has of it.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Self {
         let kept = store.notes(limits::ACTIVITY_SHOWN).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what happened before cannot be read");
+            tracing::warn!(%error, "cannot read the earlier activity");
             Vec::new()
         });
         let (writer, mut notes) = mpsc::channel(limits::ACTIVITY_QUEUE);
@@ -46,7 +46,7 @@ impl ActivityLog {
                     }
                 }
                 if let Err(error) = store.add_notes(lines).await {
-                    tracing::warn!(%error, "what happened cannot be written down");
+                    tracing::warn!(%error, "cannot save the activity");
                 }
                 for done in waiting {
                     let _ = done.send(());

@@ -16,7 +16,7 @@ impl From<StoreError> for KvError {
 fn valid(key: &str) -> Result<(), KvError> {
     if key.is_empty() || key.len() > limits::STORE_KEY_BYTES {
         return Err(KvError::Invalid(format!(
-            "a key has 1 to {} bytes, this one has {}",
+            "a key must have 1 to {} bytes, but this one has {}",
             limits::STORE_KEY_BYTES,
             key.len()
         )));
@@ -40,13 +40,13 @@ fn put(db: &Connection, plugin: &str, key: &str, value: &[u8], quota: u64) -> ru
     // They are all looked at for each write: many small ones would make every other writer wait.
     if keys >= limits::STORE_KEYS {
         return Ok(Err(KvError::Full(format!(
-            "the store of plugin {plugin} holds {keys} keys, and more are not possible"
+            "the store of plugin {plugin} already has {keys} keys, the limit"
         ))));
     }
     let total = super::unsigned(others).saturating_add((key.len() + value.len()) as u64);
     if total > quota {
         return Ok(Err(KvError::Full(format!(
-            "the store of plugin {plugin} would hold {total} bytes, it may hold {quota}"
+            "the store of plugin {plugin} would have {total} bytes, but its quota is {quota}"
         ))));
     }
     db.prepare_cached("INSERT OR REPLACE INTO kv(plugin, key, value) VALUES (?1, ?2, ?3)")?

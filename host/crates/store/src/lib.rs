@@ -37,7 +37,8 @@ pub enum StoreError {
     #[error("{0}")]
     ReadOnly(String),
     #[error(
-        "the database {path} has schema {found}, this nexus knows up to {known}: start the newer nexus that wrote it, or restore a backup from before"
+        "the database {path} has schema {found}, but this version of nexus supports up to {known}. To fix: start the \
+         newer nexus that wrote it, or restore an older backup"
     )]
     Newer { path: String, found: i64, known: i64 },
     #[error("{0}")]
@@ -46,7 +47,7 @@ pub enum StoreError {
     Open(String),
     #[error("database error: {0}")]
     Database(String),
-    #[error("the database is closing")]
+    #[error("the database is shutting down")]
     Closed,
 }
 
@@ -54,7 +55,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         match e.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::ReadOnly(
-                "the disk of the data directory is full: nothing can be saved until there is space again".into(),
+                "the disk of the data directory is full: nothing can be saved until space is freed".into(),
             ),
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(
                 "the database is read-only: check the owner and the mode of the data directory and of nexus.db in it"
@@ -63,9 +64,10 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::SystemIoFailure) => Self::ReadOnly(format!(
                 "the disk of the data directory failed ({e}): nothing can be saved"
             )),
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                Self::Database(format!("nexus.db is damaged ({e}): move it away, or restore a backup"))
-            }
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Database(format!(
+                "nexus.db is damaged ({e}). To fix: restore a backup, or move the file away to \
+                    start empty"
+            )),
             _ => Self::Database(e.to_string()),
         }
     }
@@ -211,7 +213,7 @@ fn log_to_disk(log: PathBuf, there: writer::There) -> writer::Sync {
             // A checkpoint has taken all of it into the database.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => there(),
             Err(error) => Err(StoreError::ReadOnly(format!(
-                "the disk of the data directory failed ({error}): what was just changed may not last"
+                "the disk of the data directory failed ({error}): the latest changes may be lost"
             ))),
         }
     })
@@ -227,8 +229,8 @@ fn still_there(database: &Path) -> Result<writer::There, StoreError> {
         let open =
             which().map_err(|e| StoreError::Open(format!("cannot open the database {}: {e}", database.display())))?;
         let gone = StoreError::ReadOnly(format!(
-            "the database {} was deleted or moved away while nexus runs: what is said from now on is lost when nexus ends. \
-             Move it back if it still exists; else stop nexus and restore a backup",
+            "the database {} was deleted or moved while nexus is running: new data is lost when nexus stops. To fix: \
+             move it back; if it no longer exists, stop nexus and restore a backup",
             database.display()
         ));
         Ok(Arc::new(move || match which() {
@@ -523,7 +525,7 @@ mod tests {
         std::fs::write(&here, "another file").unwrap();
         let _ = save().await;
         assert!(
-            matches!(&*health.borrow(), Health::ReadOnly { why } if why.contains("moved away")),
+            matches!(&*health.borrow(), Health::ReadOnly { why } if why.contains("deleted or moved")),
             "{:?}",
             *health.borrow()
         );

@@ -132,7 +132,7 @@ fn held(data_dir: &Path, owner: &str) -> String {
         format!(" ({owner})")
     };
     format!(
-        "another nexus{who} runs on the data directory {}: stop it, or give this one a directory of its own with --data-dir",
+        "another nexus{who} uses the data directory {}. To fix: stop it, or use another directory with --data-dir",
         data_dir.display()
     )
 }

@@ -321,7 +321,13 @@ impl Store {
             db.prepare_cached(
                 "SELECT user.id, account, user.created_at FROM device JOIN user ON user.id = device.user WHERE device.id = ?1",
             )?
-            .query_row([id], |row| Ok(User { id: row.get(0)?, account: row.get(1)?, created_at: unsigned(row.get(2)?) }))
+            .query_row([id], |row| {
+                Ok(User {
+                    id: row.get(0)?,
+                    account: row.get(1)?,
+                    created_at: unsigned(row.get(2)?),
+                })
+            })
             .optional()
         })
         .await

@@ -47,7 +47,7 @@ pub fn check(path: &Path) -> Result<i64, StoreError> {
     let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
         return Err(StoreError::Database(format!(
-            "{} is damaged ({found}): restore a backup",
+            "{} is damaged ({found}). To fix: restore a backup",
             path.display()
         )));
     }

@@ -220,7 +220,7 @@ impl Growth {
             .min(limits::WAL_MOST.max(bytes.saturating_add(limits::WAL_KEPT)));
         if bytes >= self.hard {
             if let Err(e) = empty(db, limits::WAL_WAIT) {
-                tracing::warn!(error = %e, "the database's write-ahead log cannot be emptied; it is tried again");
+                tracing::warn!(error = %e, "cannot empty the write-ahead log of the database; retrying");
             }
             // Somebody reads from it still: not again at each commit.
             self.hard = limits::WAL_MOST.max(self.log.bytes().saturating_add(limits::WAL_KEPT));
@@ -292,7 +292,7 @@ fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
         }
         match &now {
             Health::ReadOnly { why } => tracing::error!("{why}"),
-            Health::Writable => tracing::info!("the database can be written again"),
+            Health::Writable => tracing::info!("the database is writable again"),
         }
         *health = now;
         true
@@ -330,7 +330,7 @@ fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
             Err(e) => Err(e),
         };
         if let Err(e) = cut {
-            tracing::warn!(error = %e, "cannot checkpoint the database; it is tried again");
+            tracing::warn!(error = %e, "cannot checkpoint the database; retrying");
         }
     }
 }

@@ -203,7 +203,7 @@ impl Actor {
         }
         // What is looked for every few seconds is said once.
         if self.said.replace(why.clone()).as_ref() != Some(&why) {
-            tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+            tracing::warn!(tunnel = self.tunnel.name, why, "retrying the tunnel");
         }
         if self
             .up_since
@@ -271,10 +271,10 @@ impl Actor {
         }
         match self.provider.probe().await? {
             Availability::Ready(version) => {
-                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is there")
+                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is available")
             }
             Availability::Missing(hint) => {
-                let why = format!("The program behind {} is missing.", descriptor.title);
+                let why = format!("The program of {} is missing.", descriptor.title);
                 return Err(End::Again {
                     why,
                     hint: Some(hint),
@@ -282,7 +282,7 @@ impl Actor {
                 });
             }
             Availability::Unsuitable(hint) => {
-                let why = format!("The program behind {} cannot be used.", descriptor.title);
+                let why = format!("The program of {} cannot be used.", descriptor.title);
                 return Err(End::Again {
                     why,
                     hint: Some(hint),
@@ -318,18 +318,21 @@ impl Actor {
                     });
                 }
                 plugin::State::Failed { cause } => {
-                    let why = format!("the plugin {} fell too often: {cause}", self.tunnel.plugin);
+                    let why = format!(
+                        "the plugin {} crashed and reached its restart limit: {cause}",
+                        self.tunnel.plugin
+                    );
                     return Err(End::Never {
                         why,
-                        hint: Some("Open the tunnel again to start the plugin anew.".to_owned()),
+                        hint: Some("Open the tunnel again to restart the plugin.".to_owned()),
                     });
                 }
-                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin fell: {cause}")),
-                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is being started"),
+                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin crashed: {cause}")),
+                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is starting"),
             }
             if status.changed().await.is_err() {
                 return Err(End::Never {
-                    why: format!("the plugin {} is gone", self.tunnel.plugin),
+                    why: format!("the plugin {} has ended", self.tunnel.plugin),
                     hint: None,
                 });
             }
@@ -376,7 +379,7 @@ impl Actor {
         match timeout(limits::PLUGIN_CANCEL, &mut run.outcome).await {
             Ok(Ok(Ok(()))) => {
                 let why = format!(
-                    "the plugin {} ended the tunnel by itself and gave no reason",
+                    "the plugin {} ended the tunnel without reporting a reason",
                     self.tunnel.plugin
                 );
                 End::Again {
@@ -389,7 +392,7 @@ impl Actor {
             Ok(Err(_)) => CallError::Crashed(self.cause()).into(),
             Err(_) => {
                 self.cancel(run).await;
-                CallError::Timeout("the plugin reported nothing more, and no outcome".to_owned()).into()
+                CallError::Timeout("the plugin stopped reporting before the tunnel had ended".to_owned()).into()
             }
         }
     }
@@ -397,11 +400,11 @@ impl Actor {
     /// The provider says that all is well, or that it reconnects, and it is proved that nobody gets through: it is started
     /// anew, since one whose program cannot know that its connection is dead waits for ever.
     async fn repair(&mut self, run: TunnelRun, why: String) -> End {
-        let why = format!("Nobody gets through by the public address: {why}");
+        let why = format!("The public address does not reach Nexus: {why}");
         tracing::warn!(
             tunnel = self.tunnel.name,
             why,
-            "the connection of the tunnel is dead; its provider is started anew"
+            "the connection of the tunnel is dead; restarting its provider"
         );
         self.seat.outage_began();
         self.set(State::Reconnecting { why: why.clone() });
@@ -467,11 +470,14 @@ impl Actor {
                 failure.message,
                 "the tunnel did not close cleanly"
             ),
-            Ok(Err(_)) => tracing::warn!(tunnel = self.tunnel.name, "the plugin fell while it closed the tunnel"),
+            Ok(Err(_)) => tracing::warn!(
+                tunnel = self.tunnel.name,
+                "the plugin crashed while it closed the tunnel"
+            ),
             Err(_) => {
                 tracing::warn!(
                     tunnel = self.tunnel.name,
-                    "the plugin did not close the tunnel in time; it is ended"
+                    "the plugin did not close the tunnel in time; stopping the plugin"
                 );
                 self.provider.stop().await;
             }
@@ -498,7 +504,7 @@ impl Actor {
     fn cause(&self) -> String {
         let status = self.provider.status();
         let failure = status.borrow().last_failure.clone();
-        failure.map_or_else(|| "no cause is known yet".to_owned(), |failure| failure.message)
+        failure.map_or_else(|| "the cause is unknown".to_owned(), |failure| failure.message)
     }
 
     fn learn(&mut self, descriptor: Descriptor) {
@@ -549,7 +555,7 @@ impl Actor {
 /// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
 async fn forget(wanted: Arc<dyn WantedStore>, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
-        tracing::warn!(tunnel, error, "it cannot be remembered that the tunnel stays closed");
+        tracing::warn!(tunnel, error, "cannot save that the tunnel stays closed");
     }
 }
 

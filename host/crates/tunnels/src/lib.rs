@@ -113,7 +113,7 @@ pub struct Parts {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TunnelError {
-    #[error("there is no tunnel `{0}`; the configuration has: {1}")]
+    #[error("there is no tunnel `{0}`; configured tunnels: {1}")]
     Unknown(String, String),
     #[error("{0}")]
     Store(String),
@@ -228,7 +228,7 @@ impl TunnelService {
         self.take_over(name, |now| {
             if now.plugin == plugin {
                 return Err(TunnelError::Refused(format!(
-                    "The tunnel {name} is served by {plugin} already."
+                    "{plugin} is already the provider of the tunnel {name}."
                 )));
             }
             Ok(resolved::Tunnel {
@@ -256,7 +256,7 @@ impl TunnelService {
     pub async fn add(&self, config: resolved::Tunnel) -> Result<(), TunnelError> {
         let name = config.name.clone();
         if self.slots().contains_key(&name) {
-            return Err(TunnelError::Refused(format!("There is a tunnel {name} already.")));
+            return Err(TunnelError::Refused(format!("The tunnel {name} already exists.")));
         }
         let provided = self.parts.providers.load(&config).await;
         let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
@@ -289,11 +289,7 @@ impl TunnelService {
         serving.unwant();
         self.slots().remove(name);
         if let Err(error) = self.parts.wanted.save(name, false).await {
-            tracing::warn!(
-                tunnel = name,
-                error,
-                "it cannot be remembered that the tunnel stays closed"
-            );
+            tracing::warn!(tunnel = name, error, "cannot save that the tunnel stays closed");
         }
         let (config, ticket) = (serving.config.clone(), serving.provided.ticket);
         serving.end().await;
@@ -375,7 +371,7 @@ impl TunnelService {
 
 fn busy(name: &str) -> TunnelError {
     TunnelError::Refused(format!(
-        "Another plugin is taking over the tunnel {name} just now; try again when that is done."
+        "The provider of the tunnel {name} is being replaced. Try again when that is done."
     ))
 }
 

@@ -209,7 +209,9 @@ async fn check(
         Reached::Yes { .. } => serving.seat().back(By::Check),
         Reached::No { why } => {
             if open && seen.failed >= limits::OUTAGE_CHECKS {
-                serving.seat().lost(By::Check, &format!("{url} is not reached: {why}"));
+                serving
+                    .seat()
+                    .lost(By::Check, &format!("{url} cannot be reached: {why}"));
             }
             if seen.is_dead(patience) && repairs.due() {
                 repairs.done();

@@ -131,7 +131,7 @@ impl Seat {
             tracing::warn!(
                 tunnel = self.own.borrow().name,
                 why,
-                "the tunnel does not let requests through"
+                "the tunnel does not pass requests"
             );
         }
     }
@@ -144,7 +144,10 @@ impl Seat {
         };
         if let Some(outage) = over.filter(|_| self.is_shown()) {
             let after = outage.since.elapsed().as_secs();
-            tracing::info!(tunnel = self.own.borrow().name, "the tunnel is back after {after} s");
+            tracing::info!(
+                tunnel = self.own.borrow().name,
+                "the tunnel has recovered after {after} s"
+            );
         }
     }
 
@@ -230,7 +233,7 @@ fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
         State::Off => (Tone::Off, "closed".to_owned()),
         State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
         State::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
-        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next try: {why}")),
+        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next attempt: {why}")),
         State::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
         State::Up { .. } | State::WaitingForAccount | State::Starting { .. } | State::Stopping => return None,
     })

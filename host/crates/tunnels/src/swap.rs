@@ -88,7 +88,7 @@ impl Swapping {
         let opened = tokio::select! {
             biased;
             _ = wanted.wait_for(|wanted| !wanted) => Err(Refusal {
-                why: "the tunnel was closed meanwhile".to_owned(),
+                why: "the tunnel was closed in the meantime".to_owned(),
                 hint: None,
             }),
             opened = self.open(&next) => opened,
@@ -128,7 +128,7 @@ impl Swapping {
                 Ok(Ok(())) | Err(_) => {}
                 Ok(Err(_)) => {
                     return Err(Refusal {
-                        why: "the plugin is gone".to_owned(),
+                        why: "the plugin has ended".to_owned(),
                         hint: None,
                     });
                 }
@@ -146,7 +146,7 @@ impl Swapping {
         loop {
             let Some(url) = status.borrow().url.clone() else {
                 return Err(Refusal {
-                    why: "it lost its address while it was tried".to_owned(),
+                    why: "it lost its address during the public check".to_owned(),
                     hint: None,
                 });
             };
@@ -173,10 +173,10 @@ impl Swapping {
             };
             if Instant::now() + pause > end {
                 return Err(Refusal {
-                    why: format!("it is open, but {url} does not lead here: {why}"),
+                    why: format!("it is open, but the public check of {url} failed: {why}"),
                     hint: Some(format!(
-                        "If this machine cannot reach its own public address, say where it can, or do without:\n\
-                         [tunnel.{}]\nprobe = \"off\"",
+                        "If this machine cannot reach its own public address, set an address for the check, or turn \
+                         the check off:\n[tunnel.{}]\nprobe = \"off\"",
                         self.slot.name
                     )),
                 });
@@ -226,7 +226,7 @@ impl Swapping {
             tracing::warn!(
                 tunnel = self.slot.name,
                 error,
-                "it cannot be remembered which plugin serves the tunnel; the configuration decides at the next start"
+                "cannot save the new provider of the tunnel; the configuration decides at the next start"
             );
         }
         saved.is_ok()
@@ -234,7 +234,11 @@ impl Swapping {
 
     fn report(&self, url: Option<&str>, took: Duration, same: bool) {
         let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
-        let done = if same { "has its new settings" } else { "serves it now" };
+        let done = if same {
+            "has its new settings"
+        } else {
+            "is the provider now"
+        };
         tracing::info!(tunnel, plugin, url, ?took, "the plugin {done}");
         let at = url.map(|url| format!(", at {url}")).unwrap_or_default();
         self.board.note(tunnel, Tone::Good, &format!("{plugin} {done}{at}"));
@@ -244,9 +248,12 @@ impl Swapping {
         let Refusal { why, hint } = refusal;
         let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
         let (failed, now) = if same {
-            ("did not open with its new settings", "it has the old ones again")
+            (
+                "did not open with its new settings",
+                "the old settings are active again",
+            )
         } else {
-            ("did not take over", "all is as before")
+            ("could not replace the current plugin", "nothing has changed")
         };
         tracing::warn!(tunnel, plugin, why, "the plugin {failed}");
         let text = format!("{plugin} {failed}; {now}: {why}");

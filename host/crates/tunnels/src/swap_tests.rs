@@ -131,7 +131,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
     let refused = swapping.await.unwrap().unwrap_err().to_string();
     closed.await.unwrap();
     assert!(
-        refused.contains("http://elsewhere.example does not lead here: something else answers there")
+        refused.contains("the public check of http://elsewhere.example failed: something else answers there")
             && refused.contains("[tunnel.main]\nprobe = \"off\""),
         "{refused}"
     );
@@ -184,7 +184,7 @@ async fn a_stop_in_the_middle_ends_both() {
             .unwrap()
             .unwrap_err()
             .to_string()
-            .contains("closed meanwhile")
+            .contains("closed in the meantime")
     );
     for closed in closed {
         closed.await.unwrap();
@@ -254,7 +254,7 @@ async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_lea
     }));
     let error = reopening.await.unwrap().unwrap_err().to_string();
     assert!(
-        error.contains("did not open with its new settings; it has the old ones again: no such server"),
+        error.contains("did not open with its new settings; the old settings are active again: no such server"),
         "{error}"
     );
     let again = rig.run().await;

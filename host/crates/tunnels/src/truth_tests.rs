@@ -197,7 +197,7 @@ async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_fo
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(!run.events.is_closed(), "its program could come back");
     // The network is back, and its program is not.
-    *rig.eye.0.lock().unwrap() = Err("the answer was 530".to_owned());
+    *rig.eye.0.lock().unwrap() = Err("the response was 530".to_owned());
     *rig.eye.2.lock().unwrap() = (Network::Answered, true);
     let since = Instant::now();
     obey(run).await.unwrap();

@@ -72,7 +72,10 @@ impl WebState {
         if self.services.config.pending().borrow().is_some() {
             let (port::ApiError::NotFound(text) | port::ApiError::Refused(text) | port::ApiError::Unavailable(text)) =
                 &mut error;
-            text.push_str("\nThe configuration's file says more than counts: apply it on the status page first.");
+            text.push_str(
+                "\nThe configuration file has changes that are not applied yet: apply them on the status \
+                page first.",
+            );
         }
         error
     }
@@ -91,9 +94,12 @@ fn unknown_tunnel(state: &WebState, name: &str, error: port::ApiError) -> port::
         .as_ref()
         .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
     port::ApiError::NotFound(if waits {
-        format!("The tunnel `{name}` stands in {file}, and does not count yet. To fix: apply it on the status page.")
+        format!(
+            "The tunnel `{name}` is in {file} but has not been applied yet. To fix: apply the change on the \
+            status page."
+        )
     } else {
-        format!("{why}. To make one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
+        format!("{why}. To add one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
     })
 }
 

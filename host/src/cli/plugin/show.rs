@@ -17,7 +17,9 @@ use std::path::Path;
 
 pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
     match source {
-        Source::Builtin => Ok(inspect(builtin::builtin(name).context("it is not built in")?)?),
+        Source::Builtin => Ok(inspect(
+            builtin::builtin(name).context("there is no such built-in plugin")?,
+        )?),
         Source::File(path) => {
             let bytes = file::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
@@ -30,7 +32,7 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
 pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyhow::Result<Inspection> {
     match source {
         Source::Builtin => Ok(runtime::check(
-            builtin::builtin(name).context("it is not built in")?,
+            builtin::builtin(name).context("there is no such built-in plugin")?,
             name,
             memory,
         )?),
@@ -111,8 +113,8 @@ pub(super) fn source(plugin: &str, config: Option<&Config>) -> anyhow::Result<So
     }
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
     anyhow::bail!(
-        "There is no plugin `{plugin}` and no file of that name. Known are: {}. A plugin of a configuration is found with \
-         --config FILE.",
+        "There is no plugin `{plugin}` and no file with that name. Known plugins: {}. For a plugin of a \
+         configuration, use --config FILE.",
         names.join(", ")
     )
 }
@@ -126,7 +128,7 @@ pub(super) fn info(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
     };
     if let Some(own) = config.as_ref().and_then(|config| config.plugins.get(plugin)) {
         let granted = granted(&own.grants);
-        writeln!(answer.text, "\nThis configuration allows it:")?;
+        writeln!(answer.text, "\nGranted by this configuration:")?;
         if granted.is_empty() {
             writeln!(answer.text, "  nothing")?;
         }
@@ -148,7 +150,7 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
     if let Some(lacks) = &lacks {
         writeln!(
             answer.text,
-            "\nIt is not allowed:\n  {}\nTo allow it, {}\n\n{}",
+            "\nMissing permissions:\n  {}\nTo grant them, {}\n\n{}",
             lacks.asks.join("\n  "),
             lacks.how,
             lacks.lines.trim_end()
@@ -176,22 +178,25 @@ fn granted(grants: &Grants) -> Vec<String> {
         } else {
             ""
         };
-        lines.push(format!("to run `{name}`{place}{environment}"));
+        lines.push(format!("run `{name}`{place}{environment}"));
     }
     for http in &grants.http {
         let port = http.port.map(|port| format!(":{port}")).unwrap_or_default();
         let private = if http.private {
-            ", also at a private address"
+            ", including private addresses"
         } else {
             ""
         };
-        lines.push(format!("requests to {}://{}{port}{private}", http.scheme, http.host));
+        lines.push(format!(
+            "send requests to {}://{}{port}{private}",
+            http.scheme, http.host
+        ));
     }
     if grants.store_quota > 0 {
-        lines.push(format!("a store of {}", show_size(grants.store_quota)));
+        lines.push(format!("store up to {}", show_size(grants.store_quota)));
     }
     for name in grants.secrets.keys() {
-        lines.push(format!("the secret `{name}`"));
+        lines.push(format!("read the secret `{name}`"));
     }
     lines
 }
@@ -227,10 +232,10 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
     }
     writeln!(
         out,
-        "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}",
+        "license   {}\napi       {}\nsize      {} bytes\nsha256    {}",
         m.licence, m.api, found.size, found.digest
     )?;
-    writeln!(out, "\nIt asks to be allowed:")?;
+    writeln!(out, "\nRequested permissions:")?;
     let asked = &m.capabilities;
     for (binary, request) in &asked.process {
         let environment = if request.inherit_env {
@@ -238,16 +243,16 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
         } else {
             ""
         };
-        writeln!(out, "  to run `{binary}`{environment}: {}", request.reason)?;
+        writeln!(out, "  run `{binary}`{environment}: {}", request.reason)?;
         if !request.env.is_empty() {
             writeln!(out, "    with the environment variables {}", request.env.join(", "))?;
         }
     }
     for request in &asked.http {
-        writeln!(out, "  requests to {}: {}", request.url, request.reason)?;
+        writeln!(out, "  send requests to {}: {}", request.url, request.reason)?;
     }
     if let Some(request) = &asked.store {
-        writeln!(out, "  a store of {}: {}", show_size(request.quota), request.reason)?;
+        writeln!(out, "  store up to {}: {}", show_size(request.quota), request.reason)?;
     }
     if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
         writeln!(out, "  nothing")?;

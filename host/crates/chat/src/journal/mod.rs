@@ -431,7 +431,7 @@ impl Journal {
                 }
             }
             let json = serde_json::to_string(&event)
-                .map_err(|e| StoreError::Database(format!("an event is no JSON: {e}")))?
+                .map_err(|e| StoreError::Database(format!("an event is not JSON: {e}")))?
                 .into_boxed_str();
             entries.push(Arc::new(Entry { seq, event, json }));
         }

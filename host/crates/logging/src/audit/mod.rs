@@ -168,7 +168,7 @@ impl Inner {
                     let path = file.path().display();
                     let _ = writeln!(
                         std::io::stderr(),
-                        "warning: this is not in the audit {path}, which cannot be written: {error}"
+                        "warning: cannot write the audit log {path}: {error}. This event is missing in it"
                     );
                 }
             }
@@ -243,7 +243,7 @@ fn write(
         if let Err(error) = &written
             && !failing
         {
-            tracing::error!(%error, "the audit {} cannot be written: what happens from now on is missing in it", file.path().display());
+            tracing::error!(%error, "cannot write the audit log {}: events are missing in it from now on", file.path().display());
         }
         failing = written.is_err();
         if failing {

@@ -39,8 +39,12 @@ impl Background {
     /// # Errors
     /// There can be no more threads.
     pub fn stderr() -> io::Result<Self> {
-        let missing =
-            |many: u64| format!("({many} lines are missing here, which nobody took; `nexus logs` has them)\n");
+        let missing = |many: u64| {
+            format!(
+                "({many} lines are missing here because the terminal did not accept them; `nexus \
+                logs` has them)\n"
+            )
+        };
         Self::over("terminal", io::stderr(), missing)
     }
 

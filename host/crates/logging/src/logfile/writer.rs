@@ -40,7 +40,7 @@ impl Writer {
     pub fn open(config: &LogFile, complain: Complain) -> Result<Self, String> {
         let path = config.path.clone();
         let folder = path.parent().ok_or("it has no folder")?;
-        private_folder(folder).map_err(|e| format!("its folder cannot be made: {e}"))?;
+        private_folder(folder).map_err(|e| format!("cannot create its folder: {e}"))?;
         let lock = lock(&path)?;
         // Of a configuration that kept more.
         for number in numbers(&path).map_err(|e| e.to_string())? {
@@ -72,7 +72,7 @@ impl Writer {
             state.torn = true; // perhaps; an empty line more hurts nobody
             if state.lost == 1 {
                 (self.complain)(&format!(
-                    "the log {} cannot be written ({error}): its lines stand here alone until it can",
+                    "cannot write the log {} ({error}): until that works, its lines are only shown here",
                     self.path.display()
                 ));
             }
@@ -99,7 +99,7 @@ impl Writer {
                     // Rather a file that is too long than a line that is lost.
                     state.limit = size.saturating_add(self.max_size);
                     (self.complain)(&format!(
-                        "a new file of the log {} cannot be begun ({error}): the present one grows",
+                        "cannot rotate the log {} ({error}): the current file keeps growing",
                         self.path.display()
                     ));
                 }
@@ -147,7 +147,7 @@ pub fn missing(many: u64) -> String {
     let note = serde_json::json!({
         "timestamp": jiff::Timestamp::now().to_string(),
         "level": "WARN",
-        "fields": { "message": format!("{many} lines before this one could not be written into the log") },
+        "fields": { "message": format!("{many} lines before this one could not be written to the log") },
         "target": module_path!(),
     });
     format!("{note}\n")
@@ -176,7 +176,7 @@ pub(crate) fn private() -> OpenOptions {
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = private().open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     #[cfg(unix)]
     {
@@ -197,7 +197,7 @@ fn lock(path: &Path) -> Result<File, String> {
     let file = private().open(&name).map_err(|e| e.to_string())?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err("another nexus writes it".to_owned()),
+        Err(TryLockError::WouldBlock) => Err("another nexus is writing to it".to_owned()),
         Err(TryLockError::Error(e)) => Err(format!("it cannot be locked: {e}")),
     }
 }
@@ -325,7 +325,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 100, 5);
         let first = open_quietly(&config).unwrap();
-        assert_eq!(open_quietly(&config).err().unwrap(), "another nexus writes it");
+        assert_eq!(open_quietly(&config).err().unwrap(), "another nexus is writing to it");
         drop(first);
         open_quietly(&config).unwrap();
     }

@@ -67,7 +67,7 @@ impl CpuShare {
         };
         tracing::warn!(
             plugin,
-            "the plugin used more than its share of CPU, {share} % of a core over {window} s, and is slowed down.{more}"
+            "the plugin used more than its share of CPU, {share} % of a core over {window} s, and is throttled.{more}"
         );
     }
 }

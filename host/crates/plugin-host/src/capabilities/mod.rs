@@ -117,7 +117,7 @@ impl Capabilities {
     fn too_many_asleep(&self) -> String {
         self.ctx
             .gate
-            .too_many_own("has too many tasks asleep", self.most_asleep())
+            .too_many_own("has too many sleeping tasks", self.most_asleep())
             .0
     }
 

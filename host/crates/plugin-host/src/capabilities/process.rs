@@ -87,7 +87,7 @@ impl Context {
         let gate = Arc::clone(&self.gate);
         let found = tokio::task::spawn_blocking(move || gate.find(&name)).await;
         found
-            .map_err(|e| Error::Other(format!("looking for the binary failed: {e}")))??
+            .map_err(|e| Error::Other(format!("cannot search for the binary: {e}")))??
             .map_err(Error::NotFound)
     }
 
@@ -96,7 +96,7 @@ impl Context {
         let (gate, workspace, name) = (Arc::clone(&self.gate), self.workspace.clone(), binary.clone());
         let directory =
             tokio::task::spawn_blocking(move || gate.directory(&name, cwd.as_deref(), workspace.as_deref())).await;
-        let directory = directory.map_err(|e| Error::Other(format!("looking for the directory failed: {e}")))??;
+        let directory = directory.map_err(|e| Error::Other(format!("cannot search for the directory: {e}")))??;
         Ok((self.binary(binary).await?, directory))
     }
 
@@ -105,7 +105,7 @@ impl Context {
             if text.len() > nexus_process::limits::PATH_BYTES {
                 let (most, found) = (nexus_process::limits::PATH_BYTES, text.len());
                 return Err(Error::Invalid(format!(
-                    "a path has at most {most} bytes, this one has {found}"
+                    "a path can have at most {most} bytes, but this one has {found}"
                 )));
             }
         }
@@ -181,7 +181,7 @@ async fn holding<T: Send + 'static>(
         done
     });
     let done = done.await;
-    done.map_err(|e| Error::Other(format!("starting the process failed: {e}")))?
+    done.map_err(|e| Error::Other(format!("cannot start the process: {e}")))?
         .map_err(failed)
 }
 
@@ -198,7 +198,7 @@ fn stop_step(step: wit::StopStep) -> Result<nexus_process::StopStep, Error> {
         wit::StopStep::Http(http) => {
             if !http.url.starts_with("process://") {
                 return Err(Error::Invalid(format!(
-                    "a stop step goes to process://…, not to `{}`",
+                    "a stop step must use process://…, not `{}`",
                     http.url
                 )));
             }

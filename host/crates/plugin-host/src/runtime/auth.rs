@@ -38,7 +38,7 @@ impl AuthThreads {
             .thread_name("auth")
             .enable_all()
             .build();
-        let made = made.map_err(|e| CallError::Unavailable(format!("no threads for logins could be made: {e}")))?;
+        let made = made.map_err(|e| CallError::Unavailable(format!("cannot create threads for logins: {e}")))?;
         // Two first logins at once: one of the two is not needed.
         if let Err(spare) = self.0.set(made) {
             spare.shutdown_background();
@@ -81,7 +81,7 @@ impl WasmAuth {
     }
 
     fn note_fall(&self, cause: &str) {
-        tracing::warn!(plugin = self.name(), "the plugin fell: {cause}");
+        tracing::warn!(plugin = self.name(), "the plugin crashed: {cause}");
         let at = self.recipe.context.ports.clock.now();
         self.status.send_modify(|status| {
             status.last_failure = Some(Failure {
@@ -123,7 +123,7 @@ impl WasmAuth {
         let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             counters.error();
             Err(CallError::Timeout(format!(
-                "the plugin {} gave no answer within {} ms",
+                "the plugin {} did not answer within {} ms",
                 self.name(),
                 limit.as_millis()
             )))
@@ -225,7 +225,9 @@ impl AuthProvider for WasmAuth {
 
     fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
         Box::pin(async {
-            let fields = self.manage("enrol accounts", |a, m| Box::pin(m.call_fields(a))).await?;
+            let fields = self
+                .manage("enroll accounts", |a, m| Box::pin(m.call_fields(a)))
+                .await?;
             Ok(convert::fields(fields))
         })
     }
@@ -233,7 +235,7 @@ impl AuthProvider for WasmAuth {
     fn enrol<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
-            let call = self.manage("enrol accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
+            let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
             convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }

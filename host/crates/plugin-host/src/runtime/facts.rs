@@ -71,13 +71,13 @@ impl Measured {
             } else {
                 ""
             };
-            words.push(format!("runs {binary} ({place}){environment}"));
+            words.push(format!("run {binary} ({place}){environment}"));
         }
         words.extend(grants.http.iter().map(asks));
         if grants.store_quota > 0 {
-            words.push(format!("keeps up to {} of data", show_size(grants.store_quota)));
+            words.push(format!("store up to {}", show_size(grants.store_quota)));
         }
-        words.extend(grants.secrets.keys().map(|name| format!("reads the secret {name}")));
+        words.extend(grants.secrets.keys().map(|name| format!("read the secret {name}")));
         words
     }
 
@@ -85,7 +85,7 @@ impl Measured {
         let limits = self.gate.limits();
         vec![
             format!("at most {} of memory", show_size(limits.memory)),
-            format!("at most {} of CPU without a pause", show_duration(limits.cpu)),
+            format!("at most {} of CPU time without a pause", show_duration(limits.cpu)),
             format!("at most {} % of a core over a minute", limits.cpu_share),
             format!("at most {} a minute into its store", show_size(limits.store_writes)),
             format!("an answer within {}", show_duration(limits.call)),
@@ -120,26 +120,26 @@ fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
         .processes
         .keys()
         .filter(|name| !granted.processes.contains_key(*name));
-    let mut words: Vec<String> = programs.map(|name| format!("to run {name}")).collect();
+    let mut words: Vec<String> = programs.map(|name| format!("run {name}")).collect();
     let http = asked.http.iter().filter(|wanted| {
         let same =
             |grant: &HttpGrant| (&grant.scheme, &grant.host, grant.port) == (&wanted.scheme, &wanted.host, wanted.port);
         !granted.http.iter().any(same)
     });
-    words.extend(http.map(|grant| format!("to ask {}", server(grant))));
+    words.extend(http.map(|grant| format!("send requests to {}", server(grant))));
     if let Some(quota) = asked.store.filter(|quota| *quota > granted.store_quota) {
-        words.push(format!("to keep up to {}", show_size(quota)));
+        words.push(format!("store up to {}", show_size(quota)));
     }
     words
 }
 
 fn asks(grant: &HttpGrant) -> String {
     let private = if grant.private {
-        ", also on this machine or its network"
+        ", including private addresses"
     } else {
         ""
     };
-    format!("asks {}{private}", server(grant))
+    format!("send requests to {}{private}", server(grant))
 }
 
 fn server(grant: &HttpGrant) -> String {
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(asks(&grant("*.example.org", None, false)), "asks https://*.example.org");
         assert_eq!(
             asks(&grant("nas", Some(8443), true)),
-            "asks https://nas:8443, also on this machine or its network"
+            "send requests to https://nas:8443, including private addresses"
         );
         assert_eq!(many(1, "process", "processes"), "1 process");
     }

@@ -105,21 +105,21 @@ fn what_differs_is_named_with_both_sides_in_words() {
             "tunnel-provider",
             "sleep: async func",
             "sleep: func",
-            "the function `sleep` of nexus:plugin/clock@0.1.0 otherwise than it is: it is not async, expected async",
+            "the function `sleep` of nexus:plugin/clock@0.1.0 with another signature: it is not async, expected async",
         ),
         (
             "auth",
             "auth-provider",
             "now: func() -> u64;",
             "now: func() -> u64;\n  zone: func() -> string;",
-            "it wants the function `zone` of nexus:plugin/clock@0.1.0, which is not in it",
+            "it imports the function `zone` of nexus:plugin/clock@0.1.0, which does not exist",
         ),
         (
             "tunnel",
             "tunnel-provider",
             "now: func() -> u64;",
             "now: func() -> s64;",
-            "`now` of nexus:plugin/clock@0.1.0 otherwise than it is: in its result, there is s64, expected u64",
+            "`now` of nexus:plugin/clock@0.1.0 with another signature: in its result, found s64, expected u64",
         ),
         (
             "auth",
@@ -133,7 +133,7 @@ fn what_differs_is_named_with_both_sides_in_words() {
             "chat-backend-full",
             "rename: async func",
             "rename-it: async func",
-            "its nexus:plugin/sessions@0.1.0 is without the function `rename`",
+            "its nexus:plugin/sessions@0.1.0 has no function `rename`",
         ),
     ] {
         let bytes = plugin(kind, world, |text| text.replace(from, to));
@@ -153,7 +153,7 @@ fn an_interface_without_a_function_and_one_that_is_none_are_refused() {
     let why = inspect(&nexus_testkit::components::component(empty, manifest))
         .unwrap_err()
         .to_string();
-    assert!(why.contains("is without the function `"), "{why}");
+    assert!(why.contains("has no function `"), "{why}");
 }
 
 #[test]

@@ -67,7 +67,10 @@ impl ResourceLimiter for Limiter {
         let growth = desired.saturating_sub(current);
         let wanted = self.used.saturating_add(growth);
         if wanted > self.memory {
-            self.refused = Some(format!("it wanted {wanted} {OF_MEMORY}, its limit is {}", self.memory));
+            self.refused = Some(format!(
+                "it requested {wanted} {OF_MEMORY}, but its limit is {}",
+                self.memory
+            ));
             return Ok(false);
         }
         self.used = wanted;
@@ -85,7 +88,7 @@ impl ResourceLimiter for Limiter {
         let wanted = self.elements.saturating_add(desired.saturating_sub(current));
         if wanted > limits::PLUGIN_TABLE_ELEMENTS {
             self.refused = Some(format!(
-                "it wanted {wanted} table elements, the limit is {}",
+                "it requested {wanted} table elements, but the limit is {}",
                 limits::PLUGIN_TABLE_ELEMENTS
             ));
             return Ok(false);

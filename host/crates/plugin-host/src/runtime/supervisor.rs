@@ -208,12 +208,14 @@ impl<E: Exports> Supervisor<E> {
         match &self.status.borrow().state {
             PluginState::Stopped => format!("the plugin {name} is stopped"),
             PluginState::Starting | PluginState::Running => format!("the plugin {name} is still starting"),
-            PluginState::Restarting { cause, .. } => format!("the plugin {name} fell and is started again: {cause}"),
+            PluginState::Restarting { cause, .. } => {
+                format!("the plugin {name} crashed and is being restarted: {cause}")
+            }
             PluginState::Failed { cause } if !self.refused().is_empty() => {
                 format!("the plugin {name} cannot use its settings: {cause}")
             }
             PluginState::Failed { cause } => {
-                format!("the plugin {name} fell too often and waits for you to start it: {cause}")
+                format!("the plugin {name} crashed and reached its restart limit; start it manually: {cause}")
             }
         }
     }
@@ -233,7 +235,7 @@ impl<E: Exports> Supervisor<E> {
             Ok(answer) => answer,
             Err(_) => {
                 let why = format!(
-                    "the plugin {} gave no answer within {} ms, its limit.{}",
+                    "the plugin {} did not answer within {} ms, its limit.{}",
                     self.name(),
                     limit.as_millis(),
                     self.recipe.context.gate.more_time()
@@ -242,7 +244,7 @@ impl<E: Exports> Supervisor<E> {
                 if handle.hangs() {
                     self.restart(
                         &handle,
-                        &format!("too many calls got no answer within {} ms", limit.as_millis()),
+                        &format!("too many calls were not answered within {} ms", limit.as_millis()),
                     );
                 }
                 Err(self.late(why))
@@ -365,13 +367,13 @@ impl<E: Exports> Task<E> {
                         }
                         // It fell: the task says why.
                         Ok(Err(_)) => {}
-                        Err(_) => return Next::Fell(format!("it was not up within {} s", limits::PLUGIN_START.as_secs())),
+                        Err(_) => return Next::Fell(format!("it did not start within {} s", limits::PLUGIN_START.as_secs())),
                     }
                 }
                 ended = self.instances.join_next() => return Next::Fell(match ended {
                     Some(Ok(cause)) => cause,
                     Some(Err(e)) => format!("an error in the host: {e}"),
-                    None => "its task is gone".into(),
+                    None => "its task has ended".into(),
                 }),
                 command = self.commands.recv() => match command {
                     None => return Next::Gone,
@@ -426,7 +428,7 @@ impl<E: Exports> Task<E> {
             Some(pause) => {
                 tracing::warn!(
                     plugin,
-                    "the plugin fell: {cause}. It is started again in {} ms.",
+                    "the plugin crashed: {cause}. Restarting in {} ms.",
                     pause.as_millis()
                 );
                 let at = at.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
@@ -438,7 +440,7 @@ impl<E: Exports> Task<E> {
             None => {
                 tracing::error!(
                     plugin,
-                    "the plugin fell: {cause}. That was too often; it waits for you to start it."
+                    "the plugin crashed: {cause}. Its restart limit is reached; start it manually."
                 );
                 PluginState::Failed {
                     cause: cause.to_owned(),

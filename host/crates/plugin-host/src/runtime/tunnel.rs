@@ -107,9 +107,9 @@ impl TunnelProvider for WasmTunnel {
                 cancel: plugin_cancel,
             } = opened.map_err(|_| {
                 // One run at a time: as long as this one hangs, no other may be asked for.
-                self.supervisor.restart(&handle, "it did not begin to open the tunnel");
+                self.supervisor.restart(&handle, "it did not start to open the tunnel");
                 self.supervisor.late(format!(
-                    "the plugin {} did not begin to open the tunnel",
+                    "the plugin {} did not start to open the tunnel",
                     self.supervisor.name()
                 ))
             })??;
@@ -164,7 +164,7 @@ impl Pump {
             () = patience => {
                 let seconds = limits::PLUGIN_CANCEL.as_secs();
                 counters.error();
-                let why = format!("it did not close the tunnel within {seconds} s after it was told to");
+                let why = format!("it did not close the tunnel within {seconds} s of being asked to");
                 supervisor.restart(&handle, &why);
                 return;
             }

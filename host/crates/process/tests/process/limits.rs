@@ -74,7 +74,7 @@ async fn what_references_stand_for_is_counted_too() {
     for spec in [file, env] {
         let refused = w.table.ensure(key("a"), spec, Arc::new(Long)).await.unwrap_err();
         assert!(
-            matches!(&refused, ProcessError::Invalid(why) if why.contains("holds more than")),
+            matches!(&refused, ProcessError::Invalid(why) if why.contains("has more than")),
             "{refused}"
         );
     }

@@ -251,7 +251,7 @@ async fn a_pipe_carries_bytes_both_ways_to_one_reader() {
     let mut output = w.table.output(&key("a"), false).unwrap();
     assert!(
         matches!(w.table.output(&key("a"), false), Err(ProcessError::Invalid(_))),
-        "one reader at a time"
+        "already has a reader"
     );
     assert!(
         matches!(w.table.output(&key("a"), true), Err(ProcessError::Invalid(_))),

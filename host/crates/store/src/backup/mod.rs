@@ -18,13 +18,13 @@ const MANIFEST: &str = "manifest.json";
 
 /// What stays out of a backup, by the first part of its path in the data directory, and why.
 const LEFT_OUT: [(&str, &str); 9] = [
-    ("control.sock", "the running host's own way in"),
-    ("lock", "it says who runs"),
-    ("run", "the running programs' own files"),
-    ("cache", "compiled code, made again at the next start"),
+    ("control.sock", "the control socket of the running host"),
+    ("lock", "the lock of the running host"),
+    ("run", "temporary files of running programs"),
+    ("cache", "compiled code, created again at the next start"),
     ("tools", "installed programs: nexus setup opencode"),
     ("logs", "the log"),
-    ("nexus.db", "the database, which goes in as a snapshot"),
+    ("nexus.db", "the database, which is included as a snapshot"),
     ("nexus.db-wal", "part of the database"),
     ("nexus.db-shm", "part of the database"),
 ];
@@ -70,14 +70,14 @@ fn check_path(text: &str) -> Result<(), String> {
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     if text.is_empty() || !plain || text.contains('\\') || text.ends_with('/') || text.contains("//") {
         return Err(format!(
-            "`{}` is no plain path below the data directory",
+            "`{}` is not a plain path in the data directory",
             nexus_plugin_api::text::literal(text)
         ));
     }
     let first = text.split('/').next().unwrap_or_default();
     if left_out(first) && text != crate::snapshot::NAME {
         return Err(format!(
-            "`{}` never belongs to a backup",
+            "`{}` is never part of a backup",
             nexus_plugin_api::text::literal(text)
         ));
     }
@@ -122,7 +122,7 @@ fn private_dir(path: &Path) -> anyhow::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
         .create(path)
-        .with_context(|| format!("{} cannot be made", path.display()))
+        .with_context(|| format!("cannot create {}", path.display()))
 }
 
 /// A new file for its owner alone.

@@ -29,7 +29,8 @@ pub struct Written {
 pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> anyhow::Result<Written> {
     if !Store::exists(data_dir) {
         bail!(
-            "there is nothing to back up: nexus has never run on {}. Another data directory is named with --data-dir DIR",
+            "there is nothing to back up: nexus has never run with {}. To fix: give the right data directory with \
+             --data-dir DIR",
             data_dir.display()
         );
     }
@@ -37,17 +38,23 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let place = folder
-        .canonicalize()
-        .with_context(|| format!("the folder {} for the backup: make it first", folder.display()))?;
+    let place = folder.canonicalize().with_context(|| {
+        format!(
+            "cannot use the folder {} for the backup; create it first",
+            folder.display()
+        )
+    })?;
     if place.starts_with(data_dir.canonicalize()?) {
         bail!(
-            "{} lies in the data directory, and would be lost with it: name a file elsewhere",
+            "{} is in the data directory and would be lost with it. To fix: choose a file elsewhere",
             file.display()
         );
     }
     if file.symlink_metadata().is_ok() {
-        bail!("{} is there already: name another file, or remove it", file.display());
+        bail!(
+            "{} already exists. To fix: choose another file, or delete it",
+            file.display()
+        );
     }
     // Not in the data directory, whose disk may be full: one reason to want a backup.
     clear_abandoned(&place);
@@ -70,7 +77,7 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
         fs::rename(&partial.0, file)?;
         Ok(bytes)
     });
-    let bytes = done.with_context(|| format!("the backup {} cannot be written", file.display()))?;
+    let bytes = done.with_context(|| format!("cannot write the backup {}", file.display()))?;
     sync_dir(&place);
     Ok(Written {
         manifest,
@@ -99,7 +106,7 @@ fn collect(
     files: &mut Vec<(String, PathBuf)>,
     skipped: &mut Vec<PathBuf>,
 ) -> anyhow::Result<()> {
-    let unreadable = || format!("{} cannot be read", dir.display());
+    let unreadable = || format!("cannot read {}", dir.display());
     let entries = fs::read_dir(dir).with_context(unreadable)?;
     let mut entries = entries.collect::<Result<Vec<_>, _>>().with_context(unreadable)?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -125,7 +132,7 @@ fn entry(name: &str, path: &Path) -> anyhow::Result<Entry> {
         std::io::copy(&mut hashed, &mut std::io::sink())?;
         Ok(hashed.end())
     };
-    let (bytes, sha256) = read().with_context(|| format!("{} cannot be read", path.display()))?;
+    let (bytes, sha256) = read().with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Entry {
         path: name.to_owned(),
         bytes,
@@ -190,7 +197,7 @@ fn archive(partial: &Path, manifest: &Manifest, sources: &[(String, PathBuf)]) -
         let mut content = Hashed::new(File::open(path)?.take(entry.bytes));
         append(&mut tar, name, entry.bytes, &mut content)?;
         if content.end() != (entry.bytes, entry.sha256.clone()) {
-            bail!("{name} changed while it was read: try again");
+            bail!("{name} changed while it was being read; try again");
         }
     }
     let file = tar.into_inner()?.finish()?.into_inner().map_err(|e| e.into_error())?;

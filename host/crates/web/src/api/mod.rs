@@ -84,7 +84,7 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/config/apply", post(config::apply))
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(audited))
-        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
 }
 
 /// What the guard of all listeners turns away, as the rest of the API says it.
@@ -132,11 +132,7 @@ async fn need_login(State(state): State<WebState>, request: Request, next: Next)
             }
             next.run(Request::from_parts(parts, body)).await
         }
-        Ok(_) => Problem::of(
-            StatusCode::UNAUTHORIZED,
-            "Log in first; the cookie of a login is needed.",
-        )
-        .into_response(),
+        Ok(_) => Problem::of(StatusCode::UNAUTHORIZED, "Log in first: a login cookie is required.").into_response(),
         Err(refusal) => refusal,
     }
 }

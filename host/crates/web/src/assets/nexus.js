@@ -94,7 +94,7 @@ async function status() {
       if (frame.type === 'backend') put(banners, frame.html);
     },
     link: (up, why, hint) => {
-      line.textContent = up ? 'Live: this page changes by itself.' : why ?? hint ?? 'Not connected. Trying again…';
+      line.textContent = up ? 'Live: this page updates by itself.' : why ?? hint ?? 'Not connected. Retrying…';
     },
   });
 }

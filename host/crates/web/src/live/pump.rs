@@ -160,7 +160,7 @@ impl Pump {
         };
         if protocol != VERSION {
             return Err(End::Protocol(format!(
-                "protocol {protocol}; this Nexus speaks {VERSION}: reload the page"
+                "the page uses protocol {protocol}, but Nexus uses {VERSION}: reload the page"
             )));
         }
         self.status = status;
@@ -313,7 +313,7 @@ async fn next(subscription: &mut Option<Subscription>) -> Option<Frame> {
 
 /// A client may ask again; a prompt does so by itself.
 fn too_many(request: Client) -> Server {
-    let reason = format!("More than {REQUESTS} requests at once; it is tried again.");
+    let reason = format!("More than {REQUESTS} requests at once; retrying.");
     match request {
         Client::Prompt { client_id, .. } => Server::Deferred { client_id, reason },
         Client::Continue { request, .. }
@@ -376,7 +376,7 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
                     part: view::whole(part, &state.renderer),
                 },
                 None => Server::Invalid {
-                    reason: "There is no such part any more.".to_owned(),
+                    reason: "This part no longer exists.".to_owned(),
                 },
             }
         }

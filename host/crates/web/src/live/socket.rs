@@ -113,7 +113,7 @@ async fn carry(
                 match while_taken(connection, send(sink, frame, &mut out)).await {
                     Some(Ok(())) => {}
                     Some(Err(_)) => return Ended::Gone,
-                    None => return Ended::Close(close::TOO_SLOW, "frames were not taken".into()),
+                    None => return Ended::Close(close::TOO_SLOW, "the client did not read its frames".into()),
                 }
                 // While it was busy with taking, it could not be heard.
                 heard = Instant::now().checked_sub(SOCKET_PING).map_or(heard, |lately| heard.max(lately));
@@ -134,11 +134,11 @@ async fn carry(
             }
             _ = ping.tick() => {
                 if heard.elapsed() > SOCKET_DEAD {
-                    return Ended::Close(close::TOO_SLOW, "nothing was heard".into());
+                    return Ended::Close(close::TOO_SLOW, "no frame was received".into());
                 }
                 let ping = sink.send(Message::Ping(bytes::Bytes::new()));
                 if while_taken(connection, ping).await.is_none() {
-                    return Ended::Close(close::TOO_SLOW, "a ping was not taken".into());
+                    return Ended::Close(close::TOO_SLOW, "a ping could not be sent".into());
                 }
             }
         }

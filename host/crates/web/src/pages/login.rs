@@ -86,7 +86,7 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
             if let Some(old) = known.login
                 && let Err(error) = state.services.auth.logout(&old).await
             {
-                tracing::warn!(%error, "a login that was replaced could not be ended");
+                tracing::warn!(%error, "cannot end a login that was replaced");
             }
             let mut response = Redirect::to(safe(&next)).into_response();
             welcome(&mut response, &guest.site, &login);
@@ -95,7 +95,7 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
         Ok(LoginOutcome::Form(form)) => return show_form(&guest, form, &next, again, None, None),
         Ok(LoginOutcome::Denied(why)) => why,
         Ok(LoginOutcome::Locked { until }) => locked(until, state.clock.now()),
-        Ok(LoginOutcome::Expired) => "This form was open for too long. Please log in again.".to_owned(),
+        Ok(LoginOutcome::Expired) => "This form has expired. Please log in again.".to_owned(),
         Err(error) => error.to_string(),
     };
     begin(&state, &guest, &next, again, Some(&fields), Some(error)).await

@@ -49,8 +49,8 @@ pub(crate) async fn submit(State(state): State<WebState>, posted: VisitorForm) -
         }
         Ok(SetupOutcome::Closed) => Redirect::to("/login").into_response(),
         Ok(SetupOutcome::BadToken) => {
-            let error = "This set-up code is not valid, or not any more: a link works once, for 15 minutes. Start `nexus` \
-                         again for a new one.";
+            let error = "This set-up code is not valid or has expired: a link works once and expires after 15 \
+                minutes. To get a new one, restart `nexus`.";
             form(&state, &guest, Some(&fields), Some(error), None).await
         }
         Ok(SetupOutcome::Rejected { field, why }) => {
@@ -78,7 +78,9 @@ async fn form(
             name: "account".into(),
             kind: FieldKind::Account,
             title: "Account name".into(),
-            help: Some("What you log in with: letters a to z, digits and . _ - @, at most 64 of them.".into()),
+            help: Some(
+                "You log in with this name. Use the letters a to z, digits and . _ - @, at most 64 characters.".into(),
+            ),
         },
     );
     let known = fields

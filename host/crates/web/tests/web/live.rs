@@ -300,7 +300,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     for id in ["ask_1", "ask_2"] {
         let ask = serde_json::json!({
             "id": id, "asked_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
-            "details": [{"name": "In the folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
+            "details": [{"name": "Working folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
         });
         let ask = serde_json::from_value(ask).unwrap();
         live.fakes.chat.push("ses_1", Event::Asked { ask });
@@ -351,7 +351,10 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .collect();
     assert_eq!(answers.len(), 3, "{text}");
     assert!(
-        answers[2]["result"].as_str().unwrap().contains("nothing was answered"),
+        answers[2]["result"]
+            .as_str()
+            .unwrap()
+            .contains("your answer was not sent"),
         "{text}"
     );
     assert_ne!(answers[0]["sha256"], answers[1]["sha256"], "{text}");

@@ -143,7 +143,7 @@ async fn a_proxy_that_speaks_tls_needs_the_public_url() {
     for site in [None, Some("same-origin")] {
         let answer = login(&web, host, origin, site).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.text.contains("speaks HTTPS"), "{}", answer.text);
+        assert!(answer.text.contains("handles HTTPS"), "{}", answer.text);
         let [lines] = &cures(&answer.text)[..] else {
             panic!("{}", answer.text)
         };

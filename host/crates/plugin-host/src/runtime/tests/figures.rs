@@ -166,8 +166,8 @@ async fn facts_say_in_words_what_is_granted() {
         [
             runs.as_str(),
             "asks https://evil.dev",
-            "keeps up to 1 MiB of data",
-            "reads the secret demo"
+            "store up to 1 MiB",
+            "read the secret demo"
         ]
     );
     assert!(!format!("{facts:?}").contains("hush"));

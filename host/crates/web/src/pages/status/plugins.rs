@@ -71,7 +71,7 @@ fn row(id: usize, status: &Status, details: Option<&Details>, now: Millis) -> Pl
         State::Restarting { cause, at } => (
             "busy",
             "Restarting",
-            Some(format!("It fell and starts again {}: {cause}", until(*at, now))),
+            Some(format!("The plugin crashed and restarts {}: {cause}", until(*at, now))),
         ),
         State::Failed { cause } => ("bad", "Failed", Some(cause.clone())),
     };
@@ -118,7 +118,7 @@ fn more(details: &Details, now: Millis) -> More {
                 words.extend(process.cpu_ms.map(|ms| format!("{} of CPU", span(ms))));
                 words.extend(process.resident_bytes.map(|bytes| format!("{} of memory", size(bytes))));
                 if process.restarts > 0 {
-                    words.push(format!("started again {} times", process.restarts));
+                    words.push(format!("restarted {} times", process.restarts));
                 }
                 words.join(" · ")
             })
@@ -133,11 +133,11 @@ fn did(figures: &Figures) -> String {
     ];
     // Of one that never grew its memory nothing is known.
     if figures.memory_peak > 0 {
-        words.push(format!("{} of memory at most", size(figures.memory_peak)));
+        words.push(format!("{} of memory at peak", size(figures.memory_peak)));
     }
     words.push(format!("{} of CPU", span(figures.cpu_ms)));
     let noted = [
-        (figures.traps, "falls"),
+        (figures.traps, "crashes"),
         (figures.denied, "denied"),
         (figures.log_dropped, "log lines dropped"),
     ];
@@ -148,7 +148,7 @@ fn did(figures: &Figures) -> String {
             .map(|(count, what)| format!("{count} {what}")),
     );
     if figures.cpu_paused_ms > 0 {
-        words.push(format!("slowed down for {}", span(figures.cpu_paused_ms)));
+        words.push(format!("throttled for {}", span(figures.cpu_paused_ms)));
     }
     words.join(" · ")
 }
