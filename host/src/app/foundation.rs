@@ -80,7 +80,7 @@ impl Foundation {
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: Arc::new(store.clone()),
+            kv: store.clone().into(),
         })?;
         Ok(Self {
             plugins: Catalog::new(&config),
@@ -119,7 +119,7 @@ impl Foundation {
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: Arc::new(store.clone()),
+            kv: store.clone().into(),
         })?;
         Ok(Self {
             plugins: Catalog::new(&config),

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use nexus_auth::Lockout;
 use nexus_chat::ChatStatus;
 use nexus_config::resolved::Notify;
-use nexus_egress::webhook::Webhook;
+use nexus_egress::Webhook;
 use nexus_model::limits;
 use nexus_model::notice::{Kind, Notice};
 use nexus_model::time::Clock;

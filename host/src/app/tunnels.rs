@@ -7,7 +7,7 @@ use super::status::{Registered, Statuses};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_config::resolved;
-use nexus_egress::probe::{self, Challenge, Probe, Target};
+use nexus_egress::public_check::{self, Challenge, CheckTarget, PublicCheck};
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_model::tunnel::{Network, Status, Unreached};
@@ -110,14 +110,14 @@ impl Providers for Loading {
 
 /// This host's look at itself.
 #[derive(Default)]
-pub(super) struct Looking(Probe);
+pub(super) struct Looking(PublicCheck);
 
-fn target<'a>(how: &resolved::Probe, url: &'a str) -> Target<'a> {
+fn target<'a>(how: &resolved::Probe, url: &'a str) -> CheckTarget<'a> {
     let at = match how {
         resolved::Probe::At(at) => Some(*at),
         resolved::Probe::Public | resolved::Probe::Off => None,
     };
-    Target { url, at }
+    CheckTarget { url, at }
 }
 
 fn challenge(proof: &Proof) -> Result<Challenge, String> {
@@ -138,7 +138,7 @@ impl Prober for Looking {
     fn own<'a>(&'a self, listener: SocketAddr, url: &'a str, proof: &'a Proof) -> BoxFuture<'a, bool> {
         async move {
             let challenges = || challenge(proof);
-            let answers = probe::own(listener, url, &challenges);
+            let answers = public_check::own(listener, url, &challenges);
             timeout(limits::PROBE / 2, answers).await.unwrap_or(false)
         }
         .boxed()

@@ -4,7 +4,7 @@ use super::notify::Manager;
 use super::{Stops, logging, say};
 use crate::app::{App, Rereading};
 use nexus_chat::{ChatStatus, Phase};
-use nexus_config::others;
+use nexus_config::ownership;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile::Background;
 use nexus_model::tunnel;
@@ -162,7 +162,7 @@ async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir:
 /// # Errors
 /// The file, or its folder, with the line that corrects it.
 pub(super) fn refuse_a_file_of_others(file: &Path) -> anyhow::Result<()> {
-    others::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!("{why}.\nTo fix: {fix}"))
+    ownership::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!("{why}.\nTo fix: {fix}"))
 }
 
 #[cfg(all(test, unix))]
@@ -198,7 +198,7 @@ mod tests {
             (1000, 0, true),
             (1001, 1000, true),
         ] {
-            assert_eq!(others::is_of_another(owner, me), of_another);
+            assert_eq!(ownership::is_of_another(owner, me), of_another);
         }
         mode(dir.path(), 0o777);
         assert!(refuse_a_file_of_others(&file).is_err(), "it can be replaced");

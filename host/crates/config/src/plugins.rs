@@ -7,35 +7,18 @@
 //! the manifest, so that one component can serve under two names. Only a built-in plugin's name is its own: another
 //! component under it would inherit what belongs to that.
 
-use super::authored::Plugin as AuthoredPlugin;
-use super::diagnostic::{Diagnostic, Place};
-use super::prepared::Prepared;
-use super::read::{Findings, Located};
-use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
-use super::{Machine, others, secret};
+use crate::authored::AuthoredPlugin;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::machine::Machine;
+use crate::plugin_source::Found;
+use crate::prepared::Prepared;
+use crate::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
+use crate::toml_reader::{Findings, Located};
+use crate::{ownership, secret};
 use nexus_model::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// What a component says of itself.
-#[derive(Debug, Clone)]
-pub struct Found {
-    pub manifest: Manifest,
-    /// Of one in a file: SHA-256 of its bytes, in hexadecimal.
-    pub digest: Option<String>,
-}
-
-/// Where manifests come from.
-pub trait PluginSource {
-    /// The manifest of the plugin `name`: of the component in the file, or of the built-in one of that name.
-    ///
-    /// # Errors
-    /// A sentence for the operator: no such file, no component, no manifest.
-    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String>;
-    /// The names of the built-in plugins.
-    fn builtins(&self) -> Vec<String>;
-}
 
 /// What became of the plugins that are named.
 #[derive(Default)]
@@ -139,7 +122,7 @@ pub(super) fn resolve(
         // Of a built-in one it is a mistake of the file; a component in a file may have been replaced.
         let mut unfit = Vec::new();
         let mut theirs = |at: &Located<String>, file: &Path, does: &str| {
-            if let Some(who) = others::can_write(file) {
+            if let Some(who) = ownership::can_write(file) {
                 unfit.push(
                     at.problem(format!("{who} can change {}, and {does}", file.display()))
                         .fix(format!("chmod go-w {}", file.display())),

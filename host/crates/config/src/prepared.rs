@@ -1,12 +1,13 @@
 //! Stage two: what the file means, with every default filled in and everything checked that needs no machine. Paths
 //! are still as written, secrets not read, plugins not looked at.
 
-use super::authored::{self, Authored};
-use super::diagnostic::{Diagnostic, Place, Span};
-use super::read::{Findings, Located};
-use super::resolved::{Auth, Metrics, Probe};
-use super::units::show_duration;
-use super::watch::AuthoredNotify;
+use crate::authored::{Authored, AuthoredAuth, AuthoredChat, AuthoredLog, AuthoredPlugin, AuthoredTunnel, AuthoredWeb};
+use crate::diagnostic::{Diagnostic, Place, Span};
+use crate::fields;
+use crate::notify::AuthoredNotify;
+use crate::resolved::{Auth, Metrics, Probe};
+use crate::toml_reader::{Findings, Located};
+use crate::units::show_duration;
 use nexus_model::limits;
 use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,9 +18,6 @@ pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
 /// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
 const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
-/// What `probe` of a tunnel may be.
-pub(super) const PROBE: &str =
-    "\"public\", \"off\", or the address to use for the public check, such as \"192.0.2.1:443\"";
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7860);
 
 #[derive(Debug)]
@@ -28,18 +26,18 @@ pub(super) struct Prepared {
     pub hosts: Vec<String>,
     pub public_url: Option<String>,
     pub auth: Auth,
-    pub chat: Chat,
-    pub tunnels: Vec<Tunnel>,
-    pub plugins: Vec<(Located<String>, authored::Plugin)>,
+    pub chat: PreparedChat,
+    pub tunnels: Vec<PreparedTunnel>,
+    pub plugins: Vec<(Located<String>, AuthoredPlugin)>,
     /// Where each plugin is selected, and as what.
     pub selected: Vec<Selection>,
-    pub log: Log,
+    pub log: PreparedLog,
     pub metrics: Option<Metrics>,
     pub notify: AuthoredNotify,
 }
 
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct PreparedLog {
     pub filter: String,
     pub json: bool,
     /// As written; empty: none. Left out: the place in the data directory.
@@ -49,7 +47,7 @@ pub(super) struct Log {
 }
 
 #[derive(Debug)]
-pub(super) struct Chat {
+pub(super) struct PreparedChat {
     pub name: String,
     pub plugin: String,
     pub fallback: Option<String>,
@@ -57,7 +55,7 @@ pub(super) struct Chat {
 }
 
 #[derive(Debug)]
-pub(super) struct Tunnel {
+pub(super) struct PreparedTunnel {
     pub name: String,
     pub plugin: String,
     pub autostart: bool,
@@ -75,7 +73,7 @@ pub(super) struct Selection {
     pub key: String,
 }
 
-/// What the command line says in place of the file.
+/// `Listen` is what the command line says in place of the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Listen {
     pub flag: Option<SocketAddr>,
@@ -119,7 +117,7 @@ impl Prepared {
     }
 }
 
-fn prepare_log(log: authored::Log, findings: &mut Findings) -> Log {
+fn prepare_log(log: AuthoredLog, findings: &mut Findings) -> PreparedLog {
     if let Some(size) = log.max_size.as_ref().filter(|s| !LOG_SIZES.contains(&s.value)) {
         findings.push(
             size.problem("the size of a log file is out of range")
@@ -128,7 +126,7 @@ fn prepare_log(log: authored::Log, findings: &mut Findings) -> Log {
                 .fix("leave it out for \"10 MiB\""),
         );
     }
-    Log {
+    PreparedLog {
         filter: log.filter.map_or_else(|| "info".to_owned(), |f| f.value),
         json: log.json.is_some_and(|j| j.value),
         file: log.file.map(|f| f.value),
@@ -165,7 +163,7 @@ fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
     }
 }
 
-fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &mut Findings) -> Auth {
+fn prepare_auth(auth: AuthoredAuth, selected: &mut Vec<Selection>, findings: &mut Findings) -> Auth {
     let or = |d: &Option<Located<Duration>>, default| d.as_ref().map_or(default, |d| d.value);
     let (idle, absolute) = (
         or(&auth.session_idle, limits::SESSION_IDLE),
@@ -206,10 +204,10 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
 }
 
 fn prepare_chat(
-    mut chats: Vec<(Located<String>, authored::Chat)>,
+    mut chats: Vec<(Located<String>, AuthoredChat)>,
     selected: &mut Vec<Selection>,
     findings: &mut Findings,
-) -> Chat {
+) -> PreparedChat {
     for (name, _) in chats.iter() {
         check_name(name, "chat", findings);
     }
@@ -224,7 +222,7 @@ fn prepare_chat(
         );
     }
     let (name, chat) = if chats.is_empty() {
-        ("main".to_owned(), authored::Chat::default())
+        ("main".to_owned(), AuthoredChat::default())
     } else {
         let (name, chat) = chats.swap_remove(0);
         (name.value, chat)
@@ -251,7 +249,7 @@ fn prepare_chat(
                 .expected("another plugin, or \"\" for none"),
         );
     }
-    Chat {
+    PreparedChat {
         name,
         plugin,
         fallback,
@@ -260,11 +258,11 @@ fn prepare_chat(
 }
 
 fn prepare_tunnels(
-    authored: Vec<(Located<String>, authored::Tunnel)>,
+    authored: Vec<(Located<String>, AuthoredTunnel)>,
     web: SocketAddr,
     selected: &mut Vec<Selection>,
     findings: &mut Findings,
-) -> Vec<Tunnel> {
+) -> Vec<PreparedTunnel> {
     let mut taken = vec![(web, "the web page".to_owned())];
     let mut tunnels = Vec::new();
     for (name, t) in authored {
@@ -294,7 +292,7 @@ fn prepare_tunnels(
         taken.push((listen, format!("tunnel `{}`", name.value)));
         let Some(plugin) = t.plugin else { continue };
         let key = format!("tunnel.{}.plugin", name.value);
-        tunnels.push(Tunnel {
+        tunnels.push(PreparedTunnel {
             plugin: select(Some(&plugin), "", &key, Kind::Tunnel, selected),
             name: name.value,
             autostart: t.autostart.is_some_and(|a| a.value),
@@ -319,7 +317,7 @@ fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
                 written
                     .problem("`probe` has an invalid value")
                     .found(format!("{:?}", written.value))
-                    .expected(PROBE),
+                    .expected(fields::PROBE),
             );
             Probe::Public
         }
@@ -327,7 +325,7 @@ fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
 }
 
 /// Passwords and the agent's output would cross the network in the clear.
-fn check_listen(web: &authored::Web, over: &Listen, findings: &mut Findings) -> SocketAddr {
+fn check_listen(web: &AuthoredWeb, over: &Listen, findings: &mut Findings) -> SocketAddr {
     let insists = web.insecure_listen.as_ref().is_some_and(|i| i.value);
     let (listen, place): (SocketAddr, Place) = match (over.flag, &web.listen) {
         (Some(flag), _) => (flag, Place::Flag("--listen")),

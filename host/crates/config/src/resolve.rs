@@ -1,14 +1,16 @@
 //! Stage three: what this machine makes of the configuration.
 
-use super::authored::{Authored, SecretSource};
-use super::diagnostic::{Diagnostic, Place, Report};
-use super::plugins;
-use super::prepared::{Listen, Prepared};
-use super::read::{Findings, Located};
-use super::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
-use super::{Machine, Overrides};
+use crate::authored::Authored;
+use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::locations::absolute;
+use crate::machine::{Machine, NO_DATA_DIR, Overrides, place_for_data};
+use crate::plugins;
+use crate::prepared::{Listen, Prepared};
+use crate::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
+use crate::secret::SecretSource;
+use crate::toml_reader::{Findings, Located};
 use nexus_model::trouble::Trouble;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// # Errors
 /// Every problem of every stage, each with its place.
@@ -80,8 +82,8 @@ pub(super) fn resolve_noting(
         })
         .chain(prepared.notify.variable().map(str::to_owned))
         .collect();
-    let Some(data_dir) = data_dir(overrides, machine) else {
-        let nowhere = Diagnostic::new(Place::Default, "", super::NO_DATA_DIR);
+    let Some(data_dir) = place_for_data(overrides, machine) else {
+        let nowhere = Diagnostic::new(Place::Default, "", NO_DATA_DIR);
         findings.push(nowhere.fix("give one with --data-dir DIR"));
         return None;
     };
@@ -193,26 +195,4 @@ fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
         why: sentences.collect::<Vec<_>>().join(" "),
         fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
     }
-}
-
-pub(super) fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Option<PathBuf> {
-    match (&overrides.data_dir, &machine.data_home) {
-        (Some(named), _) => Some(absolute(&machine.cwd, named)),
-        (None, home) => Some(home.as_ref()?.join("nexus")),
-    }
-}
-
-/// Without `.` and `..`, and without asking the disk: a path that does not exist yet has one too.
-fn absolute(base: &Path, path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in base.join(path).components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    clean
 }

@@ -1,13 +1,60 @@
-//! Reads what a `[plugin.NAME.secrets]` key names. No message here holds a secret, or a part of one.
+//! Secrets: where a key says that one lies, and reading it from there. No message here holds a secret, or a part of one.
 
-use super::authored::SecretSource;
-use super::diagnostic::Diagnostic;
-use super::read::Located;
-use super::resolved::Secret;
+use crate::diagnostic::Diagnostic;
+use crate::file;
+use crate::resolved::Secret;
+use crate::toml_reader::{Findings, Located, Table};
 use nexus_model::limits;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+/// `SecretSource` is where a secret lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SecretSource {
+    Env(String),
+    File(String),
+}
+
+/// `sources` reads `[plugin.NAME.secrets]`: each name with the place of its secret.
+pub(super) fn sources(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(String, Located<SecretSource>)> {
+    let mut all = Vec::new();
+    for (name, value) in t.values("secrets", findings) {
+        let key = value.key.clone();
+        let written = value.value.as_table().map(|t| t.iter().collect::<Vec<_>>());
+        let source = match written.as_deref() {
+            Some([(kind, toml::Value::String(of))]) if !of.is_empty() && kind.as_str() == "env" => {
+                Some(SecretSource::Env(of.clone()))
+            }
+            Some([(kind, toml::Value::String(of))]) if !of.is_empty() && kind.as_str() == "file" => {
+                Some(SecretSource::File(of.clone()))
+            }
+            _ => None,
+        };
+        match source {
+            Some(source) => all.push((name, value.map(|_| source))),
+            None => findings.push(
+                // The value itself is not shown: it may be the secret.
+                Located {
+                    value: (),
+                    span: value.span.start..value.span.start,
+                    key: key.clone(),
+                }
+                .problem(format!("`{key}` does not say where the secret is"))
+                .hide_value()
+                .found(format!("a {}", value.value.type_str()))
+                .expected("{ env = \"VARIABLE\" } or { file = \"path\" }")
+                .fix(
+                    "a secret must not be in this file itself; put it into a file with mode 600 and give the path of \
+                    that file",
+                ),
+            ),
+        }
+    }
+    all
+}
+
+/// `read` reads the secret from its place.
+///
 /// # Errors
 /// Why there is no secret, with what to do.
 pub(super) fn read(
@@ -48,7 +95,7 @@ pub(super) fn read(
 fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     let make = || format!("write the secret into it, then run: chmod 600 {}", path.display());
     // Mode and content come from the same open file: it cannot be exchanged in between.
-    let file = super::file::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
+    let file = file::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::diagnostic::Place;
-use super::read::Findings;
-use super::resolved::{Config, HttpGrant, Source};
-use super::*;
+use crate::authored::Authored;
+use crate::diagnostic::Place;
+use crate::resolve::resolve;
+use crate::resolved::{Config, HttpGrant, Source};
+use crate::toml_reader::Findings;
+use crate::*;
 use nexus_plugin_api::manifest::Manifest;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod broken;
@@ -91,7 +94,7 @@ fn no_env(_: &str) -> Option<String> {
 
 fn read_with(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
     let text = format!("config-version = 1\n{text}");
-    resolve::resolve(
+    resolve(
         &text,
         Some(&std::env::temp_dir().join("nexus.toml")),
         &Overrides::default(),
@@ -465,7 +468,7 @@ fn the_version_is_asked_for() {
         ("config-version = 0", "does not exist"),
         ("config-version = \"1\"", "invalid value"),
     ] {
-        let said = resolve::resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
+        let said = resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
         assert_eq!(said.diagnostics.len(), 1, "{said}");
         assert!(said.to_string().contains(part), "{said}");
     }
@@ -499,7 +502,7 @@ fn the_example_shows_every_key_and_nothing_else() {
         })
         .collect();
     let mut findings = Findings::default();
-    authored::Authored::read(&set, &mut findings);
+    Authored::read(&set, &mut findings);
     assert!(
         findings.diagnostics.is_empty(),
         "{}",
@@ -530,7 +533,9 @@ fn the_example_shows_every_key_and_nothing_else() {
 }
 
 mod any_text {
-    use super::*;
+    use crate::authored::Authored;
+    use crate::resolve::resolve;
+    use crate::*;
     use proptest::prelude::*;
 
     /// Pieces of real files, in any order and cut anywhere: nearer to what people write than random bytes.
@@ -567,7 +572,7 @@ mod any_text {
         #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn is_accepted_or_refused_with_places(text in pieces()) {
-            let result = resolve::resolve(&text, None, &Overrides::default(), &machine(&no_env));
+            let result = resolve(&text, None, &Overrides::default(), &machine(&no_env));
             if let Err(report) = result {
                 prop_assert!(!report.diagnostics.is_empty());
                 for d in &report.diagnostics {

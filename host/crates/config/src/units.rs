@@ -1,6 +1,6 @@
 //! Values that are written as people write them: `"30m"`, `"64 MiB"`, `https://*.example.org`.
 
-use super::resolved::HttpGrant;
+use crate::resolved::HttpGrant;
 use std::time::Duration;
 
 /// `"90s"`, `"30m"`, `"14d"`, `"1h30m"`. None: not a duration.

@@ -6,8 +6,12 @@
 //! differently. Each pool is made at its first request; reading the machine's certificates takes longer than the start
 //! of the host may.
 
-use super::allow;
-use super::port::{Outgoing, OutgoingError, Request, Response, Target};
+use crate::allowed_hosts::{literal, matches};
+use crate::cause::chain;
+use crate::error::OutgoingError;
+use crate::outgoing::Outgoing;
+use crate::tls::{install_provider, no_tls};
+use crate::types::{Request, Response, Target};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use nexus_model::address::is_global;
@@ -32,6 +36,7 @@ const HOST_HEADERS: [&str; 8] = [
     "upgrade",
 ];
 
+/// `Client` is the client of all plugins.
 #[derive(Debug, Default)]
 pub struct Client {
     own: OnceLock<reqwest::Client>,
@@ -40,6 +45,7 @@ pub struct Client {
 }
 
 impl Client {
+    /// `new` makes no pool yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -118,10 +124,10 @@ fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
         Target::Granted(grant) => {
             let url = Url::parse(&request.url)
                 .map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)))?;
-            if !allow::matches(grant, &url) {
+            if !matches(grant, &url) {
                 return Err(OutgoingError::Denied(format!("{} is not a granted host", shown(&url))));
             }
-            match allow::literal(&url) {
+            match literal(&url) {
                 Some(address) if !grant.private && !is_global(address) => Err(not_global(&address.to_string())),
                 _ => Ok(url),
             }
@@ -233,36 +239,6 @@ fn classify(shown: &str, error: &reqwest::Error) -> OutgoingError {
         return OutgoingError::Timeout(format!("no connection to {shown} in time: {}", chain(error)));
     }
     OutgoingError::Unavailable(format!("no response from {shown}: {}", chain(error)))
-}
-
-/// The innermost reason is the one that helps; reqwest's own line repeats the whole URL.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    let mut last = String::new();
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        last = inner.to_string();
-        cause = inner.source();
-    }
-    if last.is_empty() {
-        "unknown reason".to_owned()
-    } else {
-        last
-    }
-}
-
-pub(super) fn install_provider() {
-    // Err: one is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-pub(super) fn no_tls() -> Result<rustls::ClientConfig, OutgoingError> {
-    Ok(
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| OutgoingError::Unavailable(format!("cannot start the HTTP client: {e}")))?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth(),
-    )
 }
 
 #[cfg(test)]

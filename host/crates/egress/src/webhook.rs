@@ -1,10 +1,12 @@
 //! A message to the operator's own address, as JSON. The address may hold a token: no error names more than its host.
 
-use super::client::{chain, install_provider};
+use crate::cause::chain;
+use crate::tls::install_provider;
 use nexus_config::resolved::Secret;
 use nexus_model::limits;
 use reqwest::{Client, Url};
 
+/// `Webhook` posts to one address.
 pub struct Webhook {
     url: Url,
     /// `hooks.example.org`
@@ -13,7 +15,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// `address` was checked by the configuration.
+    /// `new` takes an address that the configuration has checked.
     ///
     /// # Errors
     /// It is none all the same.
@@ -28,7 +30,7 @@ impl Webhook {
         })
     }
 
-    /// One try. Not through a proxy of the environment, and not on to where an answer points: the message is for this
+    /// `post` makes one try. Not through a proxy of the environment, and not on to where an answer points: the message is for this
     /// address alone.
     ///
     /// # Errors

@@ -75,8 +75,10 @@ async fn request(child: &Child, method: &str, url: &str, headers: &[(String, Str
         .uri(path)
         .header(http::header::HOST, format!("127.0.0.1:{port}"));
     for (name, value) in headers {
-        let mut value = http::HeaderValue::try_from(fill_header(value, &*child.refs, limits::PROCESS_STOP_HEADER).map_err(|e| e.to_string())?)
-            .map_err(|_| format!("the header `{name}` has an invalid value"))?;
+        let mut value = http::HeaderValue::try_from(
+            fill_header(value, &*child.refs, limits::PROCESS_STOP_HEADER).map_err(|e| e.to_string())?,
+        )
+        .map_err(|_| format!("the header `{name}` has an invalid value"))?;
         value.set_sensitive(true);
         request = request.header(name, value);
     }

@@ -76,8 +76,7 @@ impl Table {
         }
         let dir = options.run_dir();
         start::clear(&dir).map_err(|e| ProcessError::Unavailable(format!("cannot clear `{}`: {e}", dir.display())))?;
-        become_subreaper()
-            .map_err(|e| ProcessError::Unavailable(format!("this process cannot adopt orphans: {e}")))?;
+        become_subreaper().map_err(|e| ProcessError::Unavailable(format!("this process cannot adopt orphans: {e}")))?;
         Ok(Self(Arc::new(Inner {
             options,
             slots: Mutex::default(),

@@ -1,6 +1,6 @@
 //! What happened: the last of it in memory for whoever looks, all of it (within limits) in the database.
 
-use crate::Store;
+use crate::database::Store;
 use nexus_model::activity::{Activity, Note, Tone};
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;

@@ -3,7 +3,10 @@
 //! An attempt is charged *before* the credential is checked and refunded afterwards, so that many attempts at once
 //! cannot get in more guesses than the limit between a check and a count.
 
-use super::{Durability, Store, StoreError, signed, unsigned};
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::numbers::{signed, unsigned};
+use crate::types::Durability;
 use nexus_model::time::Millis;
 use rusqlite::{OptionalExtension as _, params};
 

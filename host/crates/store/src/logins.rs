@@ -1,13 +1,18 @@
 //! Login sessions and known devices. Only the SHA-256 of a session's token is here, so that a copy of the database
 //! opens nothing.
 
-use super::accounts::{User, UserId};
-use super::{Durability, Store, StoreError, signed, unsigned};
+use crate::accounts::User;
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::numbers::{signed, unsigned};
+use crate::types::Durability;
+use crate::types::UserId;
 use nexus_model::time::Millis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-/// Names a login in lists and to revoke it; opens nothing.
-pub type LoginId = String;
+pub use crate::types::LoginId;
+
+/// `TokenHash` is the SHA-256 of a login's token.
 pub type TokenHash = [u8; 32];
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,10 @@
 //! `VACUUM INTO`, not the online backup: that one begins anew whenever another process writes, so that a host that streams
 //! would keep it from ever ending. This reads in one transaction, which holds up no writer, and leaves the copy compact.
 
-use super::{FILE, StoreError, connect, schema};
+use crate::connection::{FILE, connect};
+use crate::error::StoreError;
+use crate::private::private_file;
+use crate::schema;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
@@ -21,7 +24,7 @@ pub fn take(data_dir: &Path, into: &Path) -> Result<i64, StoreError> {
     let source = connect(&path)?;
     let schema = schema::version(&source, &path)?;
     // SQLite writes into an empty file that is there, and keeps its mode.
-    super::private_file(into)?;
+    private_file(into)?;
     source.execute("VACUUM INTO ?1", [into.to_string_lossy()])?;
     drop(source);
     let copy = connect(into)?;

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
 use nexus_config::resolved::Config;
-use nexus_config::{default_place, others};
+use nexus_config::{default_place, ownership};
 use nexus_plugin_host::runtime::cache_state;
 use nexus_store::lock::Holder;
 use nexus_store::{Store, StoreError, snapshot};
@@ -208,7 +208,7 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
         },
     });
     let Some(file) = &config.file else { return };
-    if let Err((why, fix)) = others::is_ours(file) {
+    if let Err((why, fix)) = ownership::is_ours(file) {
         findings.push(Finding::fail("config.mode", why, fix));
         return;
     }

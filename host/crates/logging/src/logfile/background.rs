@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Between two tries to find room for the last one.
 const PAUSE: Duration = Duration::from_millis(5);
 
-enum Message {
+enum Queued {
     Text(Vec<u8>),
     /// Answered when all before it is written.
     Written(SyncSender<()>),
@@ -30,7 +30,7 @@ pub type Missing = fn(u64) -> String;
 
 #[derive(Debug)]
 pub struct Background {
-    queue: SyncSender<Message>,
+    queue: SyncSender<Queued>,
     waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
 }
@@ -69,7 +69,7 @@ impl Background {
         let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         // One line alone may be of any length.
         let full = before > 0 && before.saturating_add(bytes) > LOG_WAITING_BYTES;
-        if full || self.queue.try_send(Message::Text(text)).is_err() {
+        if full || self.queue.try_send(Queued::Text(text)).is_err() {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -79,7 +79,7 @@ impl Background {
     pub fn finish(&self, limit: Duration) {
         let end = Instant::now() + limit;
         let (done, written) = sync_channel(1);
-        while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Written(done.clone())) {
+        while let Err(TrySendError::Full(_)) = self.queue.try_send(Queued::Written(done.clone())) {
             if Instant::now() > end {
                 return;
             }
@@ -111,14 +111,14 @@ impl Write for &Background {
 }
 
 /// Whoever closed stderr does not want to hear about it.
-fn write(mut out: impl Write, lines: &Receiver<Message>, waiting: &AtomicUsize, lost: &AtomicU64, missing: Missing) {
+fn write(mut out: impl Write, lines: &Receiver<Queued>, waiting: &AtomicUsize, lost: &AtomicU64, missing: Missing) {
     while let Ok(message) = lines.recv() {
         match message {
-            Message::Text(text) => {
+            Queued::Text(text) => {
                 let _ = out.write_all(&text);
                 waiting.fetch_sub(text.len(), Ordering::Relaxed);
             }
-            Message::Written(done) => {
+            Queued::Written(done) => {
                 let _ = done.try_send(());
             }
         }

@@ -1,9 +1,11 @@
 //! Writes the log's file and begins a new one in time.
 
-use super::{numbers, older};
+use super::files::{make_room, numbers, older};
+use super::line::seen;
+use super::private::{ends_with_a_line, open, private, private_folder};
 use nexus_config::resolved::LogFile;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, TryLockError};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -125,7 +127,7 @@ impl Writer {
 impl io::Write for &Writer {
     /// Never fails: whoever writes a log can do nothing about it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.append(&super::seen(line));
+        self.append(&seen(line));
         Ok(line.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -153,43 +155,6 @@ pub fn missing(many: u64) -> String {
     format!("{note}\n")
 }
 
-pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-pub(crate) fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        // In a folder of others, a link could lead our lines into any file of ours.
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    }
-    options
-}
-
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = private().open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mut permissions = file.metadata()?.permissions();
-        if permissions.mode() & 0o177 != 0 {
-            permissions.set_mode(0o600);
-            file.set_permissions(permissions)?;
-        }
-    }
-    Ok(file)
-}
-
 /// A file beside the log: the log's own changes its name.
 fn lock(path: &Path) -> Result<File, String> {
     let mut name = path.as_os_str().to_owned();
@@ -202,17 +167,6 @@ fn lock(path: &Path) -> Result<File, String> {
     }
 }
 
-/// A machine that lost its power may have cut the last line.
-pub(crate) fn ends_with_a_line(mut file: &File) -> io::Result<bool> {
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
-}
-
 #[cfg(unix)]
 fn gone(meta: &std::fs::Metadata) -> bool {
     std::os::unix::fs::MetadataExt::nlink(meta) == 0
@@ -223,32 +177,12 @@ fn gone(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Gives each file of a rotated log the next number, so that `path` is free. The last one falls out: it is renamed over.
-///
-/// # Errors
-/// One that is there cannot be renamed.
-pub(crate) fn make_room(path: &Path, max_files: u32) -> io::Result<()> {
-    let name = |number| {
-        if number == 0 {
-            path.to_path_buf()
-        } else {
-            older(path, number)
-        }
-    };
-    for number in (0..max_files.saturating_sub(1)).rev() {
-        match std::fs::rename(name(number), name(number + 1)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use super::super::open_all;
     use super::*;
+    use crate::logfile::files::open_all;
+    use std::io::Read as _;
 
     fn open_quietly(config: &LogFile) -> Result<Writer, String> {
         Writer::open(config, Box::new(|_| {}))

@@ -5,7 +5,7 @@ use super::secrets::PluginReferences;
 use super::streams::{Body, ByteProducer};
 use super::{Capabilities, Context, Granted, enter};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use nexus_egress::port::{OutgoingError, Request as Outgoing, Target};
+use nexus_egress::{OutgoingError, Request as Outgoing, Target};
 use nexus_model::limits;
 use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
 use nexus_plugin_api::host::caps::types::Error;

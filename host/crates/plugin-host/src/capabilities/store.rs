@@ -4,7 +4,7 @@ use super::{Capabilities, Context, Granted, enter};
 use nexus_model::limits;
 use nexus_plugin_api::host::caps::store::{Host, HostWithStore};
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_store::port::KvError;
+use nexus_store::KvError;
 use wasmtime::component::Accessor;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;

@@ -41,14 +41,14 @@ use chat::WasmChat;
 use facts::Measured;
 use nexus_config::file;
 use nexus_config::resolved::{Plugin, Source};
-use nexus_egress::port::Outgoing;
+use nexus_egress::Outgoing;
 use nexus_model::limits;
 use nexus_model::plugin::{Kind, State as PluginState, Status};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
 use nexus_process::Processes;
-use nexus_store::port::KeyValue;
+use nexus_store::KeyValue;
 use state::State;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub struct RuntimeOptions {
     pub clock: Arc<dyn Clock>,
     pub processes: Arc<dyn Processes>,
     pub outgoing: Arc<dyn Outgoing>,
-    pub kv: Arc<dyn KeyValue>,
+    pub kv: KeyValue,
 }
 
 /// One for the whole host.

@@ -8,13 +8,13 @@ mod figures;
 use super::*;
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Grants, Limits};
-use nexus_egress::port::{OutgoingError, Request, Response};
+use nexus_egress::{OutgoingError, Request, Response};
 use nexus_model::limits;
 use nexus_model::plugin::Availability;
 use nexus_model::time::SystemClock;
 use nexus_plugin_traits::{CallError, Feed, TunnelProvider};
 use nexus_process as process;
-use nexus_store::port::KvError;
+use nexus_store::Store;
 use nexus_testkit::components as fixtures;
 use std::time::{Duration, Instant};
 
@@ -24,30 +24,6 @@ struct Closed;
 impl Outgoing for Closed {
     fn fetch(&self, _: Request) -> BoxFuture<'_, Result<Response, OutgoingError>> {
         panic!("the gate let a request through")
-    }
-}
-impl KeyValue for Closed {
-    fn get(&self, _: &str, _: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, KvError>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn set(&self, _: &str, _: &str, _: Vec<u8>, _: u64) -> BoxFuture<'_, Result<(), KvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn delete(&self, _: &str, _: &str) -> BoxFuture<'_, Result<(), KvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn keys(&self, _: &str, _: &str, _: Option<&str>, _: u32) -> BoxFuture<'_, Result<Vec<String>, KvError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-    fn compare_and_set(
-        &self,
-        _: &str,
-        _: &str,
-        _: Option<Vec<u8>>,
-        _: Vec<u8>,
-        _: u64,
-    ) -> BoxFuture<'_, Result<bool, KvError>> {
-        Box::pin(async { Ok(true) })
     }
 }
 impl Processes for Closed {
@@ -113,8 +89,8 @@ impl World {
             cache_in: dir.path().to_path_buf(),
             clock: Arc::new(SystemClock),
             processes: closed.clone(),
-            outgoing: closed.clone(),
-            kv: closed,
+            outgoing: closed,
+            kv: Store::open(dir.path()).unwrap().into(),
         });
         let plugin = Plugin {
             name: "demo".into(),

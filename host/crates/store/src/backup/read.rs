@@ -1,9 +1,8 @@
 //! Puts a backup back. Everything is unpacked beside the data and checked before anything of the data is touched.
 
-use super::write::Hashed;
-use super::{
-    BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, Staging, check_path, left_out, private_dir, private_file, sync_dir,
-};
+use super::format::{BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, check_path, left_out};
+use super::hashed::Hashed;
+use super::staging::{Staging, hex, private_dir, private_file, sync_dir};
 use crate::lock::Lock;
 use crate::snapshot;
 use anyhow::{Context as _, bail};
@@ -239,7 +238,7 @@ fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathB
     }
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let token: [u8; 3] = nexus_model::time::random()?;
-    let aside = data_dir.join(format!("{BEFORE}{stamp}-{}", super::hex(&token)));
+    let aside = data_dir.join(format!("{BEFORE}{stamp}-{}", hex(&token)));
     private_dir(&aside)?;
     for name in there {
         let (from, to) = (data_dir.join(name), aside.join(name));

@@ -1,3 +1,5 @@
+use super::format::*;
+use super::staging::hex;
 use super::*;
 use crate::{Durability, Store, snapshot};
 use flate2::Compression;
@@ -5,7 +7,7 @@ use flate2::write::GzEncoder;
 use nexus_model::limits;
 use sha2::Digest as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn nothing(_: &Path) -> bool {
     false

@@ -1,12 +1,14 @@
 //! Writes a backup, while nexus runs or not.
 
-use super::{Entry, FORMAT, MANIFEST, Manifest, STAGING, Staging, hex, left_out, private_file, sync_dir};
-use crate::{Store, snapshot};
+use super::format::{Entry, FORMAT, MANIFEST, Manifest, STAGING, left_out};
+use super::hashed::Hashed;
+use super::staging::{Staging, hex, private_file, sync_dir};
+use crate::database::Store;
+use crate::snapshot;
 use anyhow::{Context as _, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use nexus_model::limits;
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -138,37 +140,6 @@ fn entry(name: &str, path: &Path) -> anyhow::Result<Entry> {
         bytes,
         sha256,
     })
-}
-
-/// Counts and digests what is read through it.
-pub(super) struct Hashed<R> {
-    inner: R,
-    bytes: u64,
-    hasher: Sha256,
-}
-
-impl<R> Hashed<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Self {
-            inner,
-            bytes: 0,
-            hasher: Sha256::new(),
-        }
-    }
-
-    /// Bytes, and their SHA-256 in hex.
-    pub(super) fn end(self) -> (u64, String) {
-        (self.bytes, hex(&self.hasher.finalize()))
-    }
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.bytes += count as u64;
-        self.hasher.update(buffer.get(..count).unwrap_or_default());
-        Ok(count)
-    }
 }
 
 /// Removed when it is dropped, unless it has got its name by then.

@@ -4,7 +4,7 @@
 //! name; what was asked for is the schema, so that an unknown key is what is left over and the nearest valid name is
 //! known without a second list.
 
-use super::diagnostic::{Diagnostic, Place, Span};
+use crate::diagnostic::{Diagnostic, Place, Span};
 use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

@@ -1,17 +1,11 @@
-//! The `store` capability's key-value pairs. See [`super::port::KeyValue`].
+//! The `store` capability's key-value pairs.
 
-use super::port::{KeyValue, KvError};
-use super::{Durability, Store, StoreError};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use crate::database::Store;
+use crate::kv_error::KvError;
+use crate::numbers::unsigned;
+use crate::types::Durability;
 use nexus_model::limits;
 use rusqlite::{Connection, OptionalExtension as _, params};
-
-impl From<StoreError> for KvError {
-    fn from(e: StoreError) -> Self {
-        Self::Unavailable(e.to_string())
-    }
-}
 
 fn valid(key: &str) -> Result<(), KvError> {
     if key.is_empty() || key.len() > limits::STORE_KEY_BYTES {
@@ -43,7 +37,7 @@ fn put(db: &Connection, plugin: &str, key: &str, value: &[u8], quota: u64) -> ru
             "the store of plugin {plugin} already has {keys} keys, the limit"
         ))));
     }
-    let total = super::unsigned(others).saturating_add((key.len() + value.len()) as u64);
+    let total = unsigned(others).saturating_add((key.len() + value.len()) as u64);
     if total > quota {
         return Ok(Err(KvError::Full(format!(
             "the store of plugin {plugin} would have {total} bytes, but its quota is {quota}"
@@ -54,88 +48,102 @@ fn put(db: &Connection, plugin: &str, key: &str, value: &[u8], quota: u64) -> ru
     Ok(Ok(()))
 }
 
-impl KeyValue for Store {
-    fn get(&self, plugin: &str, key: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, KvError>> {
+/// `KeyValue` keeps key-value pairs by plugin. Each call is atomic, and what it wrote survives a power cut when it returns.
+#[derive(Clone)]
+pub struct KeyValue(Store);
+
+impl From<Store> for KeyValue {
+    fn from(store: Store) -> Self {
+        Self(store)
+    }
+}
+
+impl KeyValue {
+    /// `get` is the value of a key.
+    ///
+    /// # Errors
+    /// `Invalid`: the key is empty or too long. `Unavailable`: the database cannot be read.
+    pub async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        valid(key)?;
         let (plugin, key) = (plugin.to_owned(), key.to_owned());
-        async move {
-            valid(&key)?;
-            Ok(self.read(move |db| get(db, &plugin, &key)).await?)
-        }
-        .boxed()
+        Ok(self.0.read(move |db| get(db, &plugin, &key)).await?)
     }
 
-    fn set(&self, plugin: &str, key: &str, value: Vec<u8>, quota: u64) -> BoxFuture<'_, Result<(), KvError>> {
+    /// `set` writes a value. `quota` is for the bytes of all keys and values of the plugin.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; `Full`: over the quota, or too many keys.
+    pub async fn set(&self, plugin: &str, key: &str, value: Vec<u8>, quota: u64) -> Result<(), KvError> {
+        valid(key)?;
         let (plugin, key) = (plugin.to_owned(), key.to_owned());
-        async move {
-            valid(&key)?;
-            self.write(Durability::Synced, move |db| put(db, &plugin, &key, &value, quota))
-                .await?
-        }
-        .boxed()
+        self.0
+            .write(Durability::Synced, move |db| put(db, &plugin, &key, &value, quota))
+            .await?
     }
 
-    fn delete(&self, plugin: &str, key: &str) -> BoxFuture<'_, Result<(), KvError>> {
+    /// `delete` removes a key, whether it is there or not.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn delete(&self, plugin: &str, key: &str) -> Result<(), KvError> {
+        valid(key)?;
         let (plugin, key) = (plugin.to_owned(), key.to_owned());
-        async move {
-            valid(&key)?;
-            self.write(Durability::Synced, move |db| {
+        self.0
+            .write(Durability::Synced, move |db| {
                 db.prepare_cached("DELETE FROM kv WHERE plugin = ?1 AND key = ?2")?
                     .execute([plugin, key])
             })
             .await?;
-            Ok(())
-        }
-        .boxed()
+        Ok(())
     }
 
-    fn keys(
+    /// `keys` are the keys with a prefix, in byte order, at most `limit` of them, those after `after`.
+    ///
+    /// # Errors
+    /// `Unavailable`: the database cannot be read.
+    pub async fn keys(
         &self,
         plugin: &str,
         prefix: &str,
         after: Option<&str>,
         limit: u32,
-    ) -> BoxFuture<'_, Result<Vec<String>, KvError>> {
-        let (plugin, prefix, after) = (
-            plugin.to_owned(),
-            prefix.to_owned(),
-            after.unwrap_or_default().to_owned(),
-        );
-        async move {
-            Ok(self
-                .read(move |db| {
-                    // SQLite compares text byte by byte, so the keys of a prefix lie together.
-                    let mut query = db.prepare_cached(
-                        "SELECT key FROM kv WHERE plugin = ?1 AND key >= ?2 AND key > ?3 ORDER BY key LIMIT ?4",
-                    )?;
-                    let keys = query.query_map(params![plugin, prefix, after, limit], |row| row.get::<_, String>(0))?;
-                    keys.take_while(|key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)))
-                        .collect()
-                })
-                .await?)
-        }
-        .boxed()
+    ) -> Result<Vec<String>, KvError> {
+        let (plugin, prefix) = (plugin.to_owned(), prefix.to_owned());
+        let after = after.unwrap_or_default().to_owned();
+        let keys = self.0.read(move |db| {
+            // SQLite compares text byte by byte, so the keys of a prefix lie together.
+            let mut query = db.prepare_cached(
+                "SELECT key FROM kv WHERE plugin = ?1 AND key >= ?2 AND key > ?3 ORDER BY key LIMIT ?4",
+            )?;
+            let keys = query.query_map(params![plugin, prefix, after, limit], |row| row.get::<_, String>(0))?;
+            keys.take_while(|key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)))
+                .collect()
+        });
+        Ok(keys.await?)
     }
 
-    fn compare_and_set(
+    /// `compare_and_set` writes a value where the present one is `expected` (`None`: there is none), and tells whether it did.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub async fn compare_and_set(
         &self,
         plugin: &str,
         key: &str,
         expected: Option<Vec<u8>>,
         value: Vec<u8>,
         quota: u64,
-    ) -> BoxFuture<'_, Result<bool, KvError>> {
+    ) -> Result<bool, KvError> {
+        valid(key)?;
         let (plugin, key) = (plugin.to_owned(), key.to_owned());
-        async move {
-            valid(&key)?;
-            self.write(Durability::Synced, move |db| {
+        self.0
+            .write(Durability::Synced, move |db| {
                 if get(db, &plugin, &key)? != expected {
                     return Ok(Ok(false));
                 }
                 Ok(put(db, &plugin, &key, &value, quota)?.map(|()| true))
             })
             .await?
-        }
-        .boxed()
     }
 }
 
@@ -147,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn keys_values_quota() {
         let dir = tempfile::tempdir().unwrap();
-        let kv = Store::open(dir.path()).unwrap();
+        let kv = KeyValue::from(Store::open(dir.path()).unwrap());
         kv.set("p", "a/1", b"x".to_vec(), 100).await.unwrap();
         kv.set("p", "a/2", b"y".to_vec(), 100).await.unwrap();
         kv.set("p", "b", b"z".to_vec(), 100).await.unwrap();
@@ -168,12 +176,12 @@ mod tests {
     #[tokio::test]
     async fn the_number_of_keys_has_an_end() {
         let dir = tempfile::tempdir().unwrap();
-        let kv = Store::open(dir.path()).unwrap();
+        let kv = KeyValue::from(Store::open(dir.path()).unwrap());
         let fill = |db: &Connection| {
             let mut insert = db.prepare("INSERT INTO kv(plugin, key, value) VALUES ('p', ?1, x'')")?;
             (0..limits::STORE_KEYS).try_for_each(|n| insert.execute([n.to_string()]).map(drop))
         };
-        kv.write(Durability::Process, fill).await.unwrap();
+        kv.0.write(Durability::Process, fill).await.unwrap();
         let full = kv.set("p", "one more", Vec::new(), u64::MAX).await.unwrap_err();
         assert!(
             matches!(&full, KvError::Full(why) if why.contains("10000 keys")),
@@ -188,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn compare_and_set_has_one_winner() {
         let dir = tempfile::tempdir().unwrap();
-        let kv = Store::open(dir.path()).unwrap();
+        let kv = KeyValue::from(Store::open(dir.path()).unwrap());
         let tries = (0..8u8).map(|n| kv.compare_and_set("p", "k", None, vec![n], 100));
         let won = futures::future::join_all(tries)
             .await
@@ -206,10 +214,10 @@ mod tests {
     #[tokio::test]
     async fn survives_reopening() {
         let dir = tempfile::tempdir().unwrap();
-        let kv = Store::open(dir.path()).unwrap();
+        let kv = KeyValue::from(Store::open(dir.path()).unwrap());
         kv.set("p", "k", b"v".to_vec(), 100).await.unwrap();
         drop(kv);
-        let kv = Store::open(dir.path()).unwrap();
+        let kv = KeyValue::from(Store::open(dir.path()).unwrap());
         assert_eq!(kv.get("p", "k").await.unwrap().as_deref(), Some(&b"v"[..]));
     }
 }

@@ -1,4 +1,4 @@
-//! This host, looking at itself from a tunnel's public side.
+//! The public check: this host asks itself by the public address of a tunnel.
 //!
 //! A client of its own: the plugins' one is behind their grants, and here it is the host that asks. No redirect is
 //! followed, little is read, and nothing of an answer reaches a plugin, so that a provider that reports an address of the
@@ -6,8 +6,9 @@
 //! or on this machine; those of the link, where a cloud answers questions about the machine itself, never are. HTTP/1.1
 //! alone, because a WebSocket is tried too.
 
-use super::allow::literal;
-use super::client::{chain, install_provider, no_tls};
+use crate::allowed_hosts::literal;
+use crate::cause::chain;
+use crate::tls::{install_provider, no_tls};
 use futures::{SinkExt as _, StreamExt as _};
 use nexus_model::address::is_of_the_link;
 use nexus_model::limits;
@@ -30,37 +31,40 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 /// Of an answer with its head, by the short way.
 const OWN_ANSWER: u64 = 8 * 1024;
 
-/// What is looked at.
+/// `CheckTarget` is what is checked.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub struct CheckTarget<'a> {
     /// The public address: `https://…` or `http://…`.
     pub url: &'a str,
     /// Where this machine finds its public name; none: as everybody does. An address of digits is reached as it stands.
     pub at: Option<SocketAddr>,
 }
 
-/// A question that only the right listener answers.
+/// `Challenge` is a question that only the right listener answers.
 #[derive(Debug)]
 pub struct Challenge {
+    /// Part of the path that is asked for.
     pub nonce: String,
+    /// What the listener makes of it.
     pub answer: String,
 }
 
-/// Makes one for each request. `Err`: a sentence for the operator.
+/// `Challenges` makes one for each request. `Err`: a sentence for the operator.
 pub type Challenges<'a> = &'a (dyn Fn() -> Result<Challenge, String> + Sync);
 
+/// `PublicCheck` asks this host through its tunnels.
 #[derive(Debug, Default)]
-pub struct Probe {
+pub struct PublicCheck {
     plain: OnceLock<reqwest::Client>,
     tls: OnceLock<reqwest::Client>,
 }
 
-impl Probe {
-    /// A plain request; how long it took.
+impl PublicCheck {
+    /// `plain` makes a plain request, and says how long it took.
     ///
     /// # Errors
     /// A sentence for the operator: what did not answer, or what answered instead.
-    pub async fn plain(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<Duration, Unreached> {
+    pub async fn plain(&self, target: CheckTarget<'_>, challenges: Challenges<'_>) -> Result<Duration, Unreached> {
         let unknown = |why| Unreached {
             why,
             network: Network::Unknown,
@@ -89,11 +93,11 @@ impl Probe {
         Ok(took)
     }
 
-    /// An answer that streams: its beginning arrives long before its end.
+    /// `streamed` asks for an answer that streams: its beginning arrives long before its end.
     ///
     /// # Errors
     /// As [`Self::plain`].
-    pub async fn streamed(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<(), String> {
+    pub async fn streamed(&self, target: CheckTarget<'_>, challenges: Challenges<'_>) -> Result<(), String> {
         let Challenge { nonce, answer } = challenges()?;
         let request = self.request(Method::POST, target, &format!("/probe/{nonce}/stream"))?;
         // The end comes only after the whole limit: what is held back until then comes too late.
@@ -104,11 +108,11 @@ impl Probe {
         same(&body, &answer)
     }
 
-    /// A WebSocket, in both directions.
+    /// `socket` opens a WebSocket and uses it in both directions.
     ///
     /// # Errors
     /// As [`Self::plain`].
-    pub async fn socket(&self, target: Target<'_>, challenges: Challenges<'_>) -> Result<(), String> {
+    pub async fn socket(&self, target: CheckTarget<'_>, challenges: Challenges<'_>) -> Result<(), String> {
         let Challenge { nonce, answer } = challenges()?;
         let request = self
             .request(Method::GET, target, &format!("/probe/{nonce}/socket"))?
@@ -140,7 +144,7 @@ impl Probe {
             .map_err(|why| format!("WebSockets do not work: {why}"))
     }
 
-    fn request(&self, method: Method, target: Target<'_>, path: &str) -> Result<reqwest::RequestBuilder, String> {
+    fn request(&self, method: Method, target: CheckTarget<'_>, path: &str) -> Result<reqwest::RequestBuilder, String> {
         let parse = |url: &str| Url::parse(url).map_err(|error| format!("`{url}` is not an address: {error}"));
         let public = parse(target.url)?;
         if let Some(address) = literal(&public).filter(|address| is_of_the_link(*address)) {
@@ -186,7 +190,7 @@ fn build(
         .dns_resolver(Arc::new(BeyondTheLink))
         .referer(false)
         .http1_only()
-        // Each look is a look at the whole way.
+        // Each check is one of the whole way.
         .pool_max_idle_per_host(0)
         // Less than the whole, so that a connection that was taken is told from one that was not.
         .connect_timeout(limits::PROBE / 2);
@@ -257,7 +261,7 @@ fn proved(error: &reqwest::Error) -> Network {
     }
 }
 
-/// Whether the listener at `listener` answers a question that came in under the public address `url`.
+/// `own` tells whether the listener at `listener` answers a question that came in under the public address `url`.
 pub async fn own(listener: SocketAddr, url: &str, challenges: Challenges<'_>) -> bool {
     let (Ok(Challenge { nonce, answer }), Ok(url)) = (challenges(), Url::parse(url)) else {
         return false;
@@ -314,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_asked_at_an_address_of_the_link() {
-        let probe = Probe::default();
+        let check = PublicCheck::default();
         for url in [
             "http://169.254.169.254/",
             "http://0xA9FEA9FE/latest",
@@ -322,7 +326,10 @@ mod tests {
             "http://[::ffff:169.254.169.254]/",
             "http://0.0.0.0/",
         ] {
-            let unreached = probe.plain(Target { url, at: None }, &challenge).await.unwrap_err();
+            let unreached = check
+                .plain(CheckTarget { url, at: None }, &challenge)
+                .await
+                .unwrap_err();
             assert!(unreached.why.contains("link-local"), "{url}: {}", unreached.why);
         }
         let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
@@ -351,8 +358,8 @@ mod tests {
             }
             sent
         });
-        let unreached = Probe::default()
-            .plain(Target { url: &url, at: None }, &challenge)
+        let unreached = PublicCheck::default()
+            .plain(CheckTarget { url: &url, at: None }, &challenge)
             .await
             .unwrap_err();
         assert!(unreached.why.contains("something else"), "{}", unreached.why);

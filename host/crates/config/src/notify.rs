@@ -1,21 +1,13 @@
-//! `[metrics]` and `[notify]`: how others hear of this host. All three stages of both, since nothing else needs them.
+//! `[notify]`: how an owner who is away hears of something. All three stages of it, since nothing else needs them.
 
-use super::authored::{SecretSource, address};
-use super::diagnostic::Diagnostic;
-use super::read::{Findings, Located, Table, Unfit, describe};
-use super::resolved::{Metrics, Notify, Secret};
-use super::secret;
+use crate::diagnostic::Diagnostic;
+use crate::resolved::{Notify, Secret};
+use crate::secret::{self, SecretSource};
+use crate::toml_reader::{Findings, Located, Table, Unfit, describe};
 use nexus_model::notice::Kind;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
-
-#[derive(Debug, Default)]
-pub(super) struct AuthoredMetrics {
-    pub(super) listen: Option<Located<SocketAddr>>,
-    pub(super) insecure_listen: Option<Located<bool>>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct AuthoredNotify {
@@ -30,45 +22,6 @@ enum Hook {
     Lies(SecretSource),
     /// Not shown: it may hold the address.
     Unfit,
-}
-
-impl AuthoredMetrics {
-    pub(super) fn read(mut t: Table<'_, '_>, findings: &mut Findings) -> Self {
-        let metrics = Self {
-            listen: address(&mut t, findings),
-            insecure_listen: t.boolean("insecure_listen", findings),
-        };
-        t.finish(findings);
-        metrics
-    }
-
-    /// `taken`: the other listeners, and whose they are. None: off.
-    pub(super) fn prepare(self, taken: &[(SocketAddr, String)], findings: &mut Findings) -> Option<Metrics> {
-        let listen = self.listen?;
-        let at = listen.value;
-        if !at.ip().is_loopback() && !self.insecure_listen.is_some_and(|insists| insists.value) {
-            findings.push(
-                listen
-                    .problem("this address is open to the network, but the metrics have neither TLS nor a login")
-                    .found(at.to_string())
-                    .expected("a loopback address, such as 127.0.0.1 or [::1]")
-                    .fix(format!(
-                        "listen on 127.0.0.1:{}, where a collector on this machine can read them;\n\
-                         if this network is protected otherwise, set in [metrics]: insecure_listen = true",
-                        at.port()
-                    )),
-            );
-        }
-        if let Some((_, other)) = taken.iter().find(|(other, _)| *other == at && at.port() != 0) {
-            findings.push(
-                listen
-                    .problem("two listeners cannot share a port")
-                    .found(format!("{at}, which {other} uses"))
-                    .expected("another port, or 0 for any free port"),
-            );
-        }
-        Some(Metrics { listen: at })
-    }
 }
 
 impl AuthoredNotify {

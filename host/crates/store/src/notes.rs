@@ -1,6 +1,9 @@
 //! What happened, the last of it. See [`crate::activity_log`].
 
-use super::{Durability, Store, StoreError};
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::numbers::{signed, unsigned};
+use crate::types::Durability;
 use nexus_model::activity::{Note, Tone};
 use nexus_model::limits;
 use rusqlite::{Row, params};
@@ -8,7 +11,7 @@ use rusqlite::{Row, params};
 fn note(row: &Row<'_>) -> rusqlite::Result<Note> {
     let tone: String = row.get(2)?;
     Ok(Note {
-        at: super::unsigned(row.get(0)?),
+        at: unsigned(row.get(0)?),
         subject: row.get(1)?,
         tone: match tone.as_str() {
             "good" => Tone::Good,
@@ -40,12 +43,7 @@ impl Store {
                 let mut insert =
                     db.prepare_cached("INSERT INTO activity(at, subject, tone, text) VALUES (?1, ?2, ?3, ?4)")?;
                 for note in &notes {
-                    insert.execute(params![
-                        super::signed(note.at),
-                        note.subject,
-                        word(note.tone),
-                        note.text
-                    ])?;
+                    insert.execute(params![signed(note.at), note.subject, word(note.tone), note.text])?;
                 }
             }
             db.prepare_cached("DELETE FROM activity WHERE id <= (SELECT max(id) FROM activity) - ?1")?

@@ -6,16 +6,16 @@
 //! pasted. Limits: a permission of a built-in plugin that the operator took away is meant so and is not listed; a name that
 //! leads to a private address is not looked up.
 
-use super::plugins::expand;
-use super::resolved::{HttpGrant, Plugin, Source};
+use crate::plugins::expand;
+use crate::resolved::{HttpGrant, Plugin, Source};
 use nexus_plugin_api::manifest::Manifest;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// What one plugin lacks.
+/// `MissingPermissions` are what one plugin asks for and does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lacking {
+pub struct MissingPermissions {
     pub plugin: String,
     /// `to run node`, `requests to https://api.example.org`.
     pub asks: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Lacking {
     pub lines: String,
 }
 
-impl Lacking {
+impl MissingPermissions {
     /// A sentence, for a reader who sees the lines too.
     pub fn sentence(&self) -> String {
         format!("it has missing permissions: {}", self.asks.join(", "))
@@ -36,13 +36,14 @@ impl Lacking {
     }
 }
 
-/// `text`: the configuration. `find`: where a program of this name is.
-pub fn lacking(
+/// `missing_permissions` compares a plugin's manifest with its grants in the configuration `text`; `None` where nothing is missing.
+/// `find` knows where a program of a name is.
+pub fn missing_permissions(
     plugin: &Plugin,
     manifest: &Manifest,
     text: &str,
     find: &dyn Fn(&str) -> Option<PathBuf>,
-) -> Option<Lacking> {
+) -> Option<MissingPermissions> {
     if plugin.source == Source::Builtin {
         return None;
     }
@@ -67,7 +68,7 @@ pub fn lacking(
     } else {
         "if that is what you want, add these lines to the configuration:".to_owned()
     };
-    Some(Lacking {
+    Some(MissingPermissions {
         plugin: name.clone(),
         asks,
         how,
@@ -337,7 +338,7 @@ reason = "r"
         }
     }
 
-    fn lacks(own: &str) -> Option<Lacking> {
+    fn lacks(own: &str) -> Option<MissingPermissions> {
         let text = format!(
             "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
@@ -356,7 +357,7 @@ reason = "r"
         );
         let manifest = Manifest::parse(ASKS).unwrap();
         let plugin = config.plugins.get("chat-x").unwrap();
-        lacking(plugin, &manifest, &text, &|name| {
+        missing_permissions(plugin, &manifest, &text, &|name| {
             (name == "node").then(|| "/usr/bin/node".into())
         })
     }

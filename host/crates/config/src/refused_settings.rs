@@ -1,10 +1,10 @@
 //! Where in the file the settings stand that a plugin itself refuses. The schema in its manifest says types and choices; what
 //! a name must look like, and what goes together, only the plugin knows.
 
-use super::authored::Authored;
-use super::diagnostic::{Diagnostic, Place, Report};
-use super::read::Findings;
-use super::resolved::Config;
+use crate::authored::Authored;
+use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::resolved::Config;
+use crate::toml_reader::Findings;
 use nexus_model::plugin::Refusal;
 
 /// As a mistake that the reader of the file finds itself. `refusals`: at least one.
