@@ -8,7 +8,7 @@ use nexus_chat::ChatStatus;
 use nexus_config::resolved::Notify;
 use nexus_egress::Webhook;
 use nexus_model::limits;
-use nexus_model::notice::{Kind, Notice};
+use nexus_model::notice::{Notice, NoticeKind};
 use nexus_model::time::Clock;
 use nexus_model::{plugin, tunnel};
 use nexus_process::{EnvironmentBase, OutputMode, Processes, References, Spec};
@@ -173,7 +173,7 @@ async fn watch_all(mut watched: Watched, notifier: Notifier, clock: Arc<dyn Cloc
 fn locked(lockout: &Lockout, now: u64) -> Notice {
     let minutes = lockout.until.saturating_sub(now).div_ceil(60_000);
     Notice {
-        event: Kind::LoginLocked,
+        event: NoticeKind::LoginLocked,
         subject: "login".to_owned(),
         text: format!(
             "Too many wrong passwords: an account is locked for {minutes} min. The last attempt came from {} ({}).",

@@ -139,7 +139,7 @@ impl Prober for Looking {
         async move {
             let challenges = || challenge(proof);
             let answers = public_check::own(listener, url, &challenges);
-            timeout(limits::PROBE / 2, answers).await.unwrap_or(false)
+            timeout(limits::PUBLIC_CHECK / 2, answers).await.unwrap_or(false)
         }
         .boxed()
     }

@@ -51,7 +51,7 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .header("host", "nexus")
         .body(Full::new(bytes::Bytes::from(bytes)))
         .map_err(|error| Refusal::Said(error.to_string()))?;
-    let limit = if method == "GET" { limits::ASK } else { limits::ORDER };
+    let limit = if method == "GET" { limits::QUERY } else { limits::ORDER };
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();

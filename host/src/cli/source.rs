@@ -1,7 +1,8 @@
 //! Manifests, as the configuration wants them: out of the components themselves.
 
 use nexus_config::resolved::Source;
-use nexus_config::{Found, PluginSource, file};
+use nexus_config::{Found, PluginSource};
+use nexus_files::bounded;
 use nexus_model::limits;
 use nexus_plugin_host::runtime::component::{digest, manifest};
 
@@ -36,7 +37,7 @@ impl PluginSource for Components {
                 Ok(Found { manifest, digest: None })
             }
             Source::File(path) => {
-                let bytes = file::read(path, limits::COMPONENT_BYTES);
+                let bytes = bounded::read(path, limits::COMPONENT_BYTES);
                 let bytes = bytes.map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
                 let manifest = manifest(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
                 let digest = Some(digest(&bytes));

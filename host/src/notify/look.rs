@@ -2,7 +2,7 @@
 
 use nexus_chat::Phase;
 use nexus_model::limits::NOTIFY_OUTAGE;
-use nexus_model::notice::{Kind, Notice};
+use nexus_model::notice::{Notice, NoticeKind};
 use nexus_model::plugin;
 use nexus_model::time::Millis;
 use nexus_model::tunnel::{Reached, State, Status};
@@ -65,7 +65,7 @@ impl Tunnels {
                 if since.elapsed() >= NOTIFY_OUTAGE && told.down == Down::No {
                     (told.url, told.down) = (None, Down::ForNow);
                     let text = format!("The tunnel {} {text}", tunnel.name);
-                    notices.push(say(Kind::TunnelFailed, text, None));
+                    notices.push(say(NoticeKind::TunnelFailed, text, None));
                 }
                 continue;
             }
@@ -76,7 +76,7 @@ impl Tunnels {
                     if tunnel.url.is_some() && tunnel.url != told.url {
                         told.url.clone_from(&tunnel.url);
                         let text = format!("The tunnel {} is open.", tunnel.name);
-                        notices.push(say(Kind::TunnelUrl, text, tunnel.url.clone()));
+                        notices.push(say(NoticeKind::TunnelUrl, text, tunnel.url.clone()));
                     }
                     continue;
                 }
@@ -91,7 +91,7 @@ impl Tunnels {
                     outage: told.outage,
                 };
                 let text = format!("The tunnel {} {}", tunnel.name, down.1);
-                notices.push(say(Kind::TunnelFailed, text, None));
+                notices.push(say(NoticeKind::TunnelFailed, text, None));
             }
         }
         notices
@@ -117,7 +117,7 @@ impl Backend {
         let before = std::mem::replace(&mut self.0, failed.is_some());
         let why = failed.filter(|_| !before)?;
         Some(Notice {
-            event: Kind::BackendFailed,
+            event: NoticeKind::BackendFailed,
             subject: "chat".to_owned(),
             text: format!("{title} failed and needs attention: {why}"),
             url: None,
@@ -139,7 +139,7 @@ impl Plugins {
         let failed: BTreeMap<String, String> = all.iter().filter_map(failed).collect();
         let new = failed.iter().filter(|(name, _)| !self.0.contains(*name));
         let notices = new.map(|(name, cause)| Notice {
-            event: Kind::PluginFailed,
+            event: NoticeKind::PluginFailed,
             subject: format!("plugin {name}"),
             text: format!("The plugin {name} crashed and reached its restart limit: {cause}"),
             url: None,
@@ -192,8 +192,8 @@ mod tests {
             why: "refused".into(),
             hint: None,
         };
-        let url = |text: &str| vec![(Kind::TunnelUrl, Some(text.to_owned()))];
-        let down = vec![(Kind::TunnelFailed, None)];
+        let url = |text: &str| vec![(NoticeKind::TunnelUrl, Some(text.to_owned()))];
+        let down = vec![(NoticeKind::TunnelFailed, None)];
         assert!(see(&State::Starting { what: "x".into() }, Some("http://a")).is_empty());
         assert_eq!(see(&up, Some("http://a")), url("http://a"));
         assert!(see(&State::Up { connections: 4 }, Some("http://a")).is_empty());
@@ -234,13 +234,13 @@ mod tests {
             tokio::time::sleep_until(due).await;
             let told = seen.see(std::slice::from_ref(&out), 5);
             assert_eq!(told.len(), 1);
-            assert_eq!(told[0].event, Kind::TunnelFailed);
+            assert_eq!(told[0].event, NoticeKind::TunnelFailed);
             assert!(
                 told[0].text.contains("no route") || told[0].text.contains("refused"),
                 "{told:?}"
             );
             assert!(seen.see(std::slice::from_ref(&out), 6).is_empty() && seen.due().is_none());
-            assert_eq!(seen.see(std::slice::from_ref(&up), 7)[0].event, Kind::TunnelUrl);
+            assert_eq!(seen.see(std::slice::from_ref(&up), 7)[0].event, NoticeKind::TunnelUrl);
         }
     }
 

@@ -186,7 +186,7 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let mut look = tokio::time::interval(limits::CONFIG_LOOK);
+        let mut look = tokio::time::interval(limits::CONFIG_CHECK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -77,7 +77,7 @@ impl Switch {
                 }
                 Err(failure) => {
                     self.shared.phase(Phase::Reconnecting { why: failure.message });
-                    self.changed(limits::LOOK_AGAIN).await;
+                    self.changed(limits::BACKEND_CHECK).await;
                 }
             }
         }
@@ -100,7 +100,7 @@ impl Switch {
             self.shared.phase(Phase::Reconnecting {
                 why: "the plugin ended its connection".to_owned(),
             });
-            self.changed(limits::LOOK_AGAIN).await;
+            self.changed(limits::BACKEND_CHECK).await;
             return;
         };
         self.shared.phase(Phase::Failed {
@@ -125,7 +125,7 @@ impl Switch {
         self.miss(hint.clone(), unsuitable);
         let Some(fallback) = &self.fallback else {
             self.absent(&hint, unsuitable);
-            self.found(limits::LOOK_AGAIN).await;
+            self.found(limits::BACKEND_CHECK).await;
             return;
         };
         self.show(fallback);
@@ -156,7 +156,7 @@ impl Switch {
         };
         tokio::select! {
             () = example => {}
-            () = self.found(limits::LOOK_AGAIN) => {}
+            () = self.found(limits::BACKEND_CHECK) => {}
         }
         self.shared.active.send_replace(None);
         fallback.backend.stop().await;

@@ -7,11 +7,12 @@ use crate::notify::AuthoredNotify;
 use crate::resolved::HttpGrant;
 use crate::secret::{self, SecretSource};
 use crate::toml_reader::{Findings, Located, Table, Unfit, describe, integer};
+use crate::units;
 use crate::version::CONFIG_VERSION;
 use nexus_model::limits;
 use std::net::SocketAddr;
 use std::time::Duration;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 #[derive(Debug, Default)]
 pub(super) struct Authored {

@@ -30,7 +30,6 @@ mod authored;
 pub mod changes;
 pub mod diagnostic;
 mod fields;
-pub mod file;
 mod load;
 mod locations;
 mod machine;

@@ -1,10 +1,10 @@
 //! The way into a configuration: from a file, from nothing, or once more from a text that was good.
 
 use crate::diagnostic::{Diagnostic, Place, Report};
-use crate::file;
 use crate::machine::{Machine, Overrides};
 use crate::resolve::resolve;
 use crate::resolved::Config;
+use nexus_files::bounded;
 use nexus_model::limits;
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
         let d = Diagnostic::new(Place::At(0..0), "", problem).fix(fix);
         Report::new(Some(file.to_owned()), String::new(), vec![d])
     };
-    let bytes = file::read(file, limits::CONFIG_BYTES).map_err(|e| {
+    let bytes = bounded::read(file, limits::CONFIG_BYTES).map_err(|e| {
         fail(
             format!("cannot read the file: {e}"),
             "give a file that exists, or none to use the defaults",

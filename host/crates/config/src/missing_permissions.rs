@@ -131,7 +131,7 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
             }
         ));
         changed = true;
-        // The one that is there lacks `private`.
+        // The one that is there has no `private`.
         let at = there.iter().position(|entry| {
             let url = entry.as_str().or_else(|| entry.get("url")?.as_str());
             url.and_then(|url| HttpGrant::parse(url).ok())
@@ -338,7 +338,7 @@ reason = "r"
         }
     }
 
-    fn lacks(own: &str) -> Option<MissingPermissions> {
+    fn missing(own: &str) -> Option<MissingPermissions> {
         let text = format!(
             "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
@@ -364,7 +364,7 @@ reason = "r"
 
     #[test]
     fn all_that_is_missing_is_one_block_that_grants_it() {
-        let all = lacks("").unwrap();
+        let all = missing("").unwrap();
         assert_eq!(
             all.asks,
             [
@@ -383,12 +383,12 @@ reason = "r"
              new\npath = \"/usr/bin/node\"\ninherit_env = true\n\n[plugin.chat-x.secrets]\n# token = { env = \
              \"VARIABLE\" }   or { file = \"/path\" }, if the plugin should have it\n"
         );
-        assert_eq!(lacks(&all.lines), None, "once pasted, nothing is missing");
+        assert_eq!(missing(&all.lines), None, "once pasted, nothing is missing");
     }
 
     #[test]
     fn what_is_there_already_stays_and_what_replaces_it_says_so() {
-        let some = lacks(
+        let some = missing(
             "[plugin.chat-x.grants]\nhttp = [\"http://127.0.0.1:8000\"]\nstore_quota = \"1 KiB\"\n\
              [plugin.chat-x.grants.process.node]\npath = \"/opt/node\"\ninherit_env = false\n\
              [plugin.chat-x.secrets]\ntoken = { env = \"T\" }\n",
@@ -407,6 +407,6 @@ reason = "r"
              inherit_env = false\n\
              path = \"/opt/node\"\n"
         );
-        assert_eq!(lacks(&some.lines), None);
+        assert_eq!(missing(&some.lines), None);
     }
 }

@@ -4,7 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::resolved::{Notify, Secret};
 use crate::secret::{self, SecretSource};
 use crate::toml_reader::{Findings, Located, Table, Unfit, describe};
-use nexus_model::notice::Kind;
+use nexus_model::notice::NoticeKind;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
@@ -13,7 +13,7 @@ use toml::de::DeValue;
 pub(super) struct AuthoredNotify {
     command: Option<(Located<()>, Vec<Located<String>>)>,
     webhook: Option<Located<Hook>>,
-    events: Option<Vec<Located<Kind>>>,
+    events: Option<Vec<Located<NoticeKind>>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl AuthoredNotify {
             webhook: t.get("webhook", "an address", findings, |v| Ok(hook(v))),
             events: t.list("events", &expected(), findings, |v| {
                 let word = v.as_str().ok_or(Unfit::PLAIN)?;
-                let known = Kind::ALL.into_iter().find(|kind| kind.word() == word);
+                let known = NoticeKind::ALL.into_iter().find(|kind| kind.word() == word);
                 known.ok_or_else(|| Unfit {
                     found: Some(describe(v)),
                     fix: None,
@@ -83,7 +83,7 @@ impl AuthoredNotify {
         }
         let events = match self.events {
             Some(written) => written.into_iter().map(|kind| kind.value).collect(),
-            None => BTreeSet::from([Kind::TunnelUrl, Kind::TunnelFailed]),
+            None => BTreeSet::from([NoticeKind::TunnelUrl, NoticeKind::TunnelFailed]),
         };
         Some(Notify {
             command,
@@ -94,7 +94,10 @@ impl AuthoredNotify {
 }
 
 fn expected() -> String {
-    let words: Vec<_> = Kind::ALL.iter().map(|kind| format!("\"{}\"", kind.word())).collect();
+    let words: Vec<_> = NoticeKind::ALL
+        .iter()
+        .map(|kind| format!("\"{}\"", kind.word()))
+        .collect();
     format!("one of {}", words.join(", "))
 }
 
@@ -255,10 +258,13 @@ mod tests {
         assert!(read("").0.is_none() && read("[notify]\nevents = [\"tunnel-url\"]").0.is_none());
         let (notify, _) = read("[notify]\nwebhook = { env = \"HOOK\" }");
         let notify = notify.unwrap();
-        assert_eq!(notify.events, BTreeSet::from([Kind::TunnelUrl, Kind::TunnelFailed]));
+        assert_eq!(
+            notify.events,
+            BTreeSet::from([NoticeKind::TunnelUrl, NoticeKind::TunnelFailed])
+        );
         assert!(!format!("{notify:?}").contains("t0ken"));
         let (notify, _) = read("[notify]\nwebhook = \"http://[::1]:80/x\"\nevents = [\"login-locked\"]");
-        assert_eq!(notify.unwrap().events, BTreeSet::from([Kind::LoginLocked]));
+        assert_eq!(notify.unwrap().events, BTreeSet::from([NoticeKind::LoginLocked]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
 use crate::secret::SecretSource;
 use crate::toml_reader::{Findings, Located};
 use nexus_model::trouble::Trouble;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// # Errors
 /// Every problem of every stage, each with its place.

@@ -1,6 +1,6 @@
 //! The configuration as the rest of the host sees it: complete, checked, with absolute paths.
 
-use nexus_model::notice::Kind;
+use nexus_model::notice::NoticeKind;
 use nexus_model::plugin;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_api::manifest::Manifest;
@@ -38,7 +38,7 @@ pub struct Config {
     pub notify: Option<Notify>,
 }
 
-/// Where Prometheus finds figures.
+/// `Metrics` is where Prometheus finds statistics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
     /// Loopback, unless `insecure_listen = true`.
@@ -52,7 +52,7 @@ pub struct Notify {
     pub command: Option<Vec<String>>,
     /// An `https://` address, or `http://` on this machine. It may hold a token.
     pub webhook: Option<Secret>,
-    pub events: BTreeSet<Kind>,
+    pub events: BTreeSet<NoticeKind>,
 }
 
 #[derive(Debug, Clone)]

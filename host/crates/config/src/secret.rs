@@ -1,9 +1,9 @@
 //! Secrets: where a key says that one lies, and reading it from there. No message here holds a secret, or a part of one.
 
 use crate::diagnostic::Diagnostic;
-use crate::file;
 use crate::resolved::Secret;
 use crate::toml_reader::{Findings, Located, Table};
+use nexus_files::bounded;
 use nexus_model::limits;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ pub(super) fn read(
 fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     let make = || format!("write the secret into it, then run: chmod 600 {}", path.display());
     // Mode and content come from the same open file: it cannot be exchanged in between.
-    let file = file::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
+    let file = bounded::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -533,9 +533,7 @@ fn the_example_shows_every_key_and_nothing_else() {
 }
 
 mod any_text {
-    use crate::authored::Authored;
-    use crate::resolve::resolve;
-    use crate::*;
+    use super::*;
     use proptest::prelude::*;
 
     /// Pieces of real files, in any order and cut anywhere: nearer to what people write than random bytes.

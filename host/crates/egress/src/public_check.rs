@@ -78,14 +78,14 @@ impl PublicCheck {
             .request(Method::GET, target, &format!("/probe/{nonce}"))
             .map_err(unknown)?;
         let begun = Instant::now();
-        let response = timeout(limits::PROBE, request.send()).await;
+        let response = timeout(limits::PUBLIC_CHECK, request.send()).await;
         // A connection takes less than that: it was taken, and nothing came.
         let response = response.map_err(|_| answered(late()))?;
         let response = response.map_err(|error| Unreached {
             why: chain(&error),
             network: proved(&error),
         })?;
-        let left = limits::PROBE.saturating_sub(begun.elapsed());
+        let left = limits::PUBLIC_CHECK.saturating_sub(begun.elapsed());
         let body = timeout(left, first(Ok(response))).await;
         let body = body.unwrap_or_else(|_| Err(late())).map_err(answered)?;
         let took = begun.elapsed();
@@ -101,7 +101,7 @@ impl PublicCheck {
         let Challenge { nonce, answer } = challenges()?;
         let request = self.request(Method::POST, target, &format!("/probe/{nonce}/stream"))?;
         // The end comes only after the whole limit: what is held back until then comes too late.
-        let body = timeout(limits::PROBE / 2, async { first(request.send().await).await })
+        let body = timeout(limits::PUBLIC_CHECK / 2, async { first(request.send().await).await })
             .await
             .map_err(|_| "a proxy buffers streamed responses".to_owned())?
             .map_err(|why| format!("a streamed response does not arrive: {why}"))?;
@@ -193,7 +193,7 @@ fn build(
         // Each check is one of the whole way.
         .pool_max_idle_per_host(0)
         // Less than the whole, so that a connection that was taken is told from one that was not.
-        .connect_timeout(limits::PROBE / 2);
+        .connect_timeout(limits::PUBLIC_CHECK / 2);
     let builder = if tls {
         install_provider();
         builder
@@ -229,11 +229,11 @@ fn no_public_side(address: IpAddr) -> String {
 
 /// Longer than nobody waits.
 async fn within<T>(job: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    timeout(limits::PROBE, job).await.unwrap_or_else(|_| Err(late()))
+    timeout(limits::PUBLIC_CHECK, job).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn late() -> String {
-    format!("no answer within {} s", limits::PROBE.as_secs())
+    format!("no answer within {} s", limits::PUBLIC_CHECK.as_secs())
 }
 
 /// What a request that got no answer says of the network.
@@ -288,7 +288,7 @@ async fn first(response: Result<reqwest::Response, reqwest::Error>) -> Result<St
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
         body.extend_from_slice(&chunk);
-        if body.len() > limits::PROBE_ANSWER_BYTES || body.contains(&b'\n') {
+        if body.len() > limits::PUBLIC_CHECK_ANSWER_BYTES || body.contains(&b'\n') {
             break;
         }
     }

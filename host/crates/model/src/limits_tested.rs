@@ -190,7 +190,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "a_body_that_nobody_takes_is_held_back_at_its_sender",
     ),
     (
-        "PROBE_ANSWER_BYTES",
+        "PUBLIC_CHECK_ANSWER_BYTES",
         "an_answer_without_an_end_is_read_no_further_than_its_bound",
     ),
     (
@@ -277,7 +277,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("MARKDOWN_CACHE", "what_is_kept_of_rendered_texts_has_an_end"),
     ("MARKDOWN_DEPTH", "nesting_without_end_stays_text_and_costs_nothing"),
     ("API_BODY_BYTES", "what_is_sent_to_the_api_has_an_end"),
-    ("PROBE_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
+    ("PUBLIC_CHECK_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
     (
         "METRICS_CONNECTIONS",
         "the_one_that_is_idle_the_longest_makes_room_and_no_other",
@@ -372,14 +372,14 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
     ),
     (
-        "PRESENT_WORDS",
+        "PRESENT_HINT_BYTES",
         "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
     ),
     ("PRESENT_FILE", "what_cannot_be_looked_through_counts_as_there"),
-    ("ASKS", "requests_that_wait_have_a_number_and_a_size"),
-    ("ASKS_BYTES", "requests_that_wait_have_a_number_and_a_size"),
+    ("OPEN_REQUESTS", "requests_that_wait_have_a_number_and_a_size"),
+    ("OPEN_REQUESTS_BYTES", "requests_that_wait_have_a_number_and_a_size"),
     (
-        "ASKS_FRAME",
+        "REQUESTS_FRAME",
         "a_first_frame_has_room_for_one_request_and_the_others_follow",
     ),
     (
@@ -405,7 +405,7 @@ pub(super) const OWN: &[(&str, &str)] = &[
         "how the same is told: one by one, or as the present state",
     ),
     (
-        "AUDIT_LOOKED_AT",
+        "AUDIT_SEARCHED",
         "how far a command looks back for what AUDIT_REFUSALS bounds",
     ),
     ("LINES_BATCH", "a piece of what PROCESS_LINES bounds"),

@@ -19,7 +19,7 @@ pub const PROCESS_ORDER: Duration = secs(90);
 /// After the last step of a stop sequence and SIGTERM, before SIGKILL.
 pub const PROCESS_GRACE: Duration = secs(5);
 /// For looking whether a process would find what it must not, on a disk that may be slow.
-pub const PRESENT_LOOK: Duration = secs(5);
+pub const PRESENT_CHECK: Duration = secs(5);
 
 // ---- Amounts: what the owner of a process, or the process, can make the host hold or write. Each has a hostile test.
 
@@ -41,7 +41,7 @@ pub const PROCESS_STOP_HEADER: usize = 64 << 10;
 /// Names that a specification may say a process must not find, bytes of the words to it, and bytes of a file that is looked
 /// through for one.
 pub const PRESENT_NAMES: usize = 32;
-pub const PRESENT_WORDS: usize = 1 << 10;
+pub const PRESENT_HINT_BYTES: usize = 1 << 10;
 pub const PRESENT_FILE: u64 = 256 << 10;
 /// Bytes of a path that a specification names.
 pub const PATH_BYTES: usize = 4 << 10;

@@ -4,7 +4,7 @@
 //! closes when the host is gone, gives the shims that still live the time for their orderly work, and kills what
 //! carries the host's instance id, and its descendants, until none is left.
 //!
-//! DirectChild limit: a process that dropped the instance id from its environment *and* whose parent is gone is out of its sight.
+//! Known limit: a process that dropped the instance id from its environment *and* whose parent is gone is out of its sight.
 
 use crate::limits::PROCESS_GRACE;
 use crate::signals::BlockedSignals;
@@ -23,7 +23,7 @@ pub(super) fn main(instance_id: &str) -> ExitCode {
     if instance_id.is_empty() {
         return ExitCode::from(2);
     }
-    // BlockedSignals meant for the host (Ctrl-C) are not meant for us.
+    // Signals meant for the host (Ctrl-C) are not meant for us.
     let Ok(_blocked) = BlockedSignals::block(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]) else {
         return ExitCode::FAILURE;
     };

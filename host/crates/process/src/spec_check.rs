@@ -34,7 +34,7 @@ fn unless(spec: &Spec) -> Result<(), ProcessError> {
     bytes(
         "the patterns of its `unless-present`",
         [unless.or.len()],
-        limits::PRESENT_WORDS,
+        limits::PRESENT_HINT_BYTES,
     )?;
     for path in paths.chain(&unless.home) {
         let names = path.split('/').count();
@@ -211,7 +211,7 @@ mod tests {
             refusal(|s| s.unless = Some(unless))
         };
         assert!(refused(|u| u.files = many(limits::PRESENT_NAMES + 1).collect()).contains("unless-present"));
-        assert!(refused(|u| u.or = "x".repeat(limits::PRESENT_WORDS + 1)).contains("1025 bytes"));
+        assert!(refused(|u| u.or = "x".repeat(limits::PRESENT_HINT_BYTES + 1)).contains("1025 bytes"));
         for path in ["", "/etc", "a/", "../b", "a/./b", "a/b/c", "a//b", "a\\b"] {
             let mut unless = UnlessPresent::default();
             unless.folders.push(path.to_owned());

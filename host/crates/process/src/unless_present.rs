@@ -35,7 +35,7 @@ pub(super) async fn refuse(spec: &Spec) -> Result<(), ProcessError> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    match tokio::time::timeout(limits::PRESENT_LOOK, looked).await {
+    match tokio::time::timeout(limits::PRESENT_CHECK, looked).await {
         Ok(Ok(None)) => Ok(()),
         Ok(Ok(Some(what))) => Err(ProcessError::Present(format!(
             "{what}. {program} would run it as its own code without asking, so {program} is not started. To fix: \
@@ -45,7 +45,7 @@ pub(super) async fn refuse(spec: &Spec) -> Result<(), ProcessError> {
         Ok(Err(e)) => Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))),
         Err(_) => Err(ProcessError::Timeout(format!(
             "{program} was not started: its working folder could not be checked within {} s",
-            limits::PRESENT_LOOK.as_secs()
+            limits::PRESENT_CHECK.as_secs()
         ))),
     }
 }

@@ -1,6 +1,6 @@
 //! A copy of the database as it is at one moment, while others write it; and whether a copy is one that this nexus can use.
 //!
-//! `VACUUM INTO`, not the online backup: that one begins anew whenever another process writes, so that a host that streams
+//! `VACUUM INTO`, not the online backup: that one begins again whenever another process writes, so that a host that streams
 //! would keep it from ever ending. This reads in one transaction, which holds up no writer, and leaves the copy compact.
 
 use crate::connection::{FILE, connect};

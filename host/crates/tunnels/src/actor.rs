@@ -214,7 +214,7 @@ impl Actor {
         }
         let length = match pause {
             Pause::Long => limits::RETRY_LATER,
-            Pause::Look => limits::LOOK_AGAIN,
+            Pause::Look => limits::BACKEND_CHECK,
             Pause::Backoff | Pause::Adopt => {
                 let length = self.backoff;
                 self.backoff = (self.backoff * 2).min(limits::RESTART_MAX);

@@ -46,7 +46,7 @@ impl Seen {
     fn reached(&mut self) {
         *self = Self {
             ever: true,
-            next: Instant::now() + limits::PROBE_EVERY,
+            next: Instant::now() + limits::PUBLIC_CHECK_EVERY,
             ..Self::new(std::mem::take(&mut self.url))
         };
     }
@@ -62,7 +62,7 @@ impl Seen {
                 // Each question may renew what the resolver keeps.
                 Network::Unresolved => {
                     let pause = self.unresolved;
-                    self.unresolved = (pause * 2).min(limits::PROBE_UNRESOLVED);
+                    self.unresolved = (pause * 2).min(limits::PUBLIC_CHECK_UNRESOLVED);
                     pause
                 }
                 Network::Answered | Network::Unknown => SOON,
@@ -170,9 +170,9 @@ async fn check(
 ) {
     let look = parts.prober.plain(&serving.config.probe, &seen.url, &serving.proof);
     // It bounds itself; this is for one that does not.
-    let looked = timeout(limits::PROBE * 2, look).await.unwrap_or_else(|_| {
+    let looked = timeout(limits::PUBLIC_CHECK * 2, look).await.unwrap_or_else(|_| {
         Err(Unreached {
-            why: format!("no answer within {} s", limits::PROBE.as_secs()),
+            why: format!("no answer within {} s", limits::PUBLIC_CHECK.as_secs()),
             network: Network::Unknown,
         })
     });

@@ -141,7 +141,7 @@ impl Swapping {
         let mut status = next.status();
         // A name that was made just now is not asked for at once: resolvers would keep that it is not there.
         let _ = status.wait_for(|status| !status.fresh).await;
-        let end = Instant::now() + limits::SWAP_PROBE;
+        let end = Instant::now() + limits::SWAP_CHECK;
         let mut unresolved = limits::NAME_SETTLES;
         loop {
             let Some(url) = status.borrow().url.clone() else {
@@ -155,7 +155,7 @@ impl Swapping {
             }
             self.step(Step::Probing { url: url.clone() });
             let tried = timeout(
-                limits::PROBE * 3,
+                limits::PUBLIC_CHECK * 3,
                 self.parts.prober.whole(&next.config.probe, &url, &next.proof),
             );
             let (why, pause) = match tried.await {
@@ -168,8 +168,8 @@ impl Swapping {
                     unresolved *= 2;
                     (why, pause)
                 }
-                Ok(Err(Unreached { why, .. })) => (why, limits::PROBE_AGAIN),
-                Err(_) => ("no answer in time".to_owned(), limits::PROBE_AGAIN),
+                Ok(Err(Unreached { why, .. })) => (why, limits::PUBLIC_CHECK_AGAIN),
+                Err(_) => ("no answer in time".to_owned(), limits::PUBLIC_CHECK_AGAIN),
             };
             if Instant::now() + pause > end {
                 return Err(Refusal {

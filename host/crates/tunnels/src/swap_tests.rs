@@ -136,7 +136,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
         "{refused}"
     );
     assert!(
-        begun.elapsed() >= nexus_model::limits::SWAP_PROBE,
+        begun.elapsed() >= nexus_model::limits::SWAP_CHECK,
         "a new name takes its time"
     );
     assert!(rig.eye.1.load(Ordering::SeqCst) > 10);

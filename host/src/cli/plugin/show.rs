@@ -6,7 +6,8 @@ use crate::builtin;
 use crate::cli::{Components, Where, load_config, permissions};
 use anyhow::Context as _;
 use nexus_config::resolved::{Config, Grants, Source};
-use nexus_config::{file, show_size};
+use nexus_config::show_size;
+use nexus_files::bounded;
 use nexus_plugin_api::text;
 use nexus_plugin_host::runtime;
 use nexus_plugin_host::runtime::component::{Inspection, inspect};
@@ -21,7 +22,7 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
             builtin::builtin(name).context("there is no such built-in plugin")?,
         )?),
         Source::File(path) => {
-            let bytes = file::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
             inspect(&bytes).with_context(|| format!("{} cannot be loaded", path.display()))
         }
@@ -37,7 +38,7 @@ pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyho
             memory,
         )?),
         Source::File(path) => {
-            let bytes = file::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
             runtime::check(&bytes, name, memory).with_context(|| format!("{} cannot be loaded", path.display()))
         }

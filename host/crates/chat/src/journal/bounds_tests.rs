@@ -4,7 +4,7 @@
 use super::state::{FULL, TOO_MANY_ASKS};
 use super::*;
 use nexus_model::chat::{Ask, Content, Message, Part, Role};
-use nexus_model::limits::{ASKS, ASKS_BYTES, SESSION_BYTES, SESSION_ROW};
+use nexus_model::limits::{OPEN_REQUESTS, OPEN_REQUESTS_BYTES, SESSION_BYTES, SESSION_ROW};
 use nexus_model::time::ManualClock;
 
 const MIB: usize = 1 << 20;
@@ -123,13 +123,13 @@ async fn a_session_that_is_full_says_so_once_and_others_go_on() {
 async fn requests_that_wait_have_a_number_and_a_size() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path(), WIDE).await;
-    for n in 0..ASKS + 20 {
+    for n in 0..OPEN_REQUESTS + 20 {
         journal.append("many", vec![asked(n, 1)]).await.unwrap();
     }
     let many = journal.state("many").await.unwrap();
     assert_eq!(
         (many.asks.len(), many.error.unwrap().text.as_str()),
-        (ASKS, TOO_MANY_ASKS)
+        (OPEN_REQUESTS, TOO_MANY_ASKS)
     );
     // One that is answered makes room.
     journal
@@ -142,7 +142,7 @@ async fn requests_that_wait_have_a_number_and_a_size() {
         journal.append("large", vec![asked(n, 300_000)]).await.unwrap();
     }
     let large = journal.state("large").await.unwrap();
-    assert!(large.asks.iter().map(Ask::size).sum::<usize>() <= ASKS_BYTES && large.asks.len() > 10);
+    assert!(large.asks.iter().map(Ask::size).sum::<usize>() <= OPEN_REQUESTS_BYTES && large.asks.len() > 10);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::Seq;
 use nexus_model::chat::{Ask, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
-use nexus_model::limits::{ASKS, ASKS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
+use nexus_model::limits::{JOURNAL_PART_BYTES, OPEN_REQUESTS, OPEN_REQUESTS_BYTES, SESSION_BYTES, SESSION_ROW};
 use serde::Serialize;
 
 /// What a conversation says that takes no more.
@@ -120,7 +120,8 @@ impl SessionState {
             }
             Event::Asked { ask } if self.asks.iter().all(|known| known.id != ask.id) => {
                 let bytes: usize = self.asks.iter().map(Ask::size).sum();
-                let too_many = self.asks.len() >= ASKS || bytes.saturating_add(ask.size()) > ASKS_BYTES;
+                let too_many =
+                    self.asks.len() >= OPEN_REQUESTS || bytes.saturating_add(ask.size()) > OPEN_REQUESTS_BYTES;
                 (too_many && !self.asks.is_empty()).then_some(TOO_MANY_ASKS)
             }
             _ => None,

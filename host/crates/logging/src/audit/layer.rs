@@ -4,7 +4,7 @@ use super::file::AuditFile;
 use super::fold::{Fate, Fields, Fold};
 use super::paths::TARGET;
 use crate::logfile::{Background, Filter, Line, recent};
-use nexus_model::limits::{AUDIT_FOLD, AUDIT_LOOKED_AT, AUDIT_REFUSALS, AUDIT_VALUE, AUDIT_WAITING};
+use nexus_model::limits::{AUDIT_FOLD, AUDIT_REFUSALS, AUDIT_SEARCHED, AUDIT_VALUE, AUDIT_WAITING};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -201,7 +201,7 @@ fn many(path: &Path) -> bool {
     let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(AUDIT_FOLD.as_secs().cast_signed());
     let since = since.to_string();
     let filter = Filter::default();
-    let lines = recent(path, AUDIT_LOOKED_AT, &filter).unwrap_or_default();
+    let lines = recent(path, AUDIT_SEARCHED, &filter).unwrap_or_default();
     let lines = lines.iter().filter_map(|line| line.parsed.as_ref());
     let fresh = lines.filter(|line| line.timestamp > since && line.fields.get("event") == Some(&"refused".into()));
     fresh.count() >= AUDIT_REFUSALS

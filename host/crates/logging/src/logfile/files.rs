@@ -1,6 +1,6 @@
 //! Which files a rotated log consists of: `nexus.log` is the present one, `nexus.log.1` the newest of the older ones.
 
-use nexus_config::file::open_at_once;
+use nexus_files::bounded::open_at_once;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;

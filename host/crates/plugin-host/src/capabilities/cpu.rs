@@ -52,7 +52,7 @@ impl CpuShare {
 
     fn say(&self) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_some_and(|at| at.elapsed() < limits::CPU_SAID) {
+        if said.is_some_and(|at| at.elapsed() < limits::CPU_LOGGED) {
             return;
         }
         *said = Some(Instant::now());

@@ -76,7 +76,7 @@ pub(crate) async fn add(asks: &mut [Ask], workspace: &Path) {
         });
         look.await.ok()
     };
-    let found = tokio::time::timeout(limits::PATHS_LOOK, look).await.ok().flatten();
+    let found = tokio::time::timeout(limits::PATHS_CHECK, look).await.ok().flatten();
     for (at, ask) in asks.iter_mut().enumerate() {
         let details = match &found {
             Some(found) => found.get(at).cloned().flatten(),

@@ -39,9 +39,9 @@ use auth::{AuthThreads, WasmAuth};
 use cache::CodeCache;
 use chat::WasmChat;
 use facts::Measured;
-use nexus_config::file;
 use nexus_config::resolved::{Plugin, Source};
 use nexus_egress::Outgoing;
+use nexus_files::bounded;
 use nexus_model::limits;
 use nexus_model::plugin::{Kind, State as PluginState, Status};
 use nexus_model::time::Clock;
@@ -162,7 +162,7 @@ impl Runtime {
                 )));
             }
             (Source::File(path), _) => {
-                read = file::read(path, limits::COMPONENT_BYTES)
+                read = bounded::read(path, limits::COMPONENT_BYTES)
                     .map_err(|e| LoadError::Unreadable(path.display().to_string(), e))?;
                 &read
             }
@@ -216,7 +216,7 @@ impl Runtime {
             return Ok(());
         };
         let unreadable = |e| LoadError::Unreadable(path.display().to_string(), e);
-        let bytes = file::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
+        let bytes = bounded::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
         fits(
             &self.engine,
             &self.linker,

@@ -11,7 +11,7 @@ use super::protocol::{Entry, Rendered, Server, State};
 use crate::markdown::Renderer;
 use crate::port::SessionState;
 use nexus_model::chat::{Ask, Content, Event, Message, Part};
-use nexus_model::limits::{ASKS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
+use nexus_model::limits::{HISTORY_FRAME, REQUESTS_FRAME, TEXT_SHOWN, TOOL_SHOWN};
 use serde_json::Value;
 
 /// Bytes of a message besides its text, nearly.
@@ -177,7 +177,7 @@ pub(super) fn later_asks(state: &mut SessionState) -> Vec<Ask> {
     let mut bytes = 0;
     let fit = state.asks.iter().take_while(|ask| {
         bytes += ask.size();
-        bytes <= ASKS_FRAME
+        bytes <= REQUESTS_FRAME
     });
     let fit = fit.count().max(1).min(state.asks.len());
     state.asks.split_off(fit)
@@ -279,7 +279,7 @@ mod tests {
             detail: "x".repeat(bytes),
             ..Ask::default()
         };
-        for (bytes, here) in [(300_000, 1), (ASKS_FRAME / 4, 4), (1, 20)] {
+        for (bytes, here) in [(300_000, 1), (REQUESTS_FRAME / 4, 4), (1, 20)] {
             let mut state = conversation(Vec::new());
             state.asks = (0..20).map(|n| ask(n, bytes)).collect();
             let all = state.asks.clone();

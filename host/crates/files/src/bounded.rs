@@ -1,11 +1,14 @@
-//! Reads the files that a configuration consists of. Whoever may write there must not be able to hold up the host: a pipe
-//! is not waited for, and no more is read than a file of its kind can have.
+//! Reading files that other programs can replace. They must not be able to hold up the host: a pipe is not waited for, and
+//! no more is read than a file of its kind can have.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Open for reading, without waiting for the other end of what turns out to be a pipe.
+/// `open_at_once` opens for reading, without waiting for the other end of what turns out to be a pipe.
+///
+/// # Errors
+/// The operating system's.
 pub fn open_at_once(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -17,8 +20,11 @@ pub fn open_at_once(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A regular file, open for reading. `Err`: what was found.
-pub(crate) fn open(path: &Path) -> Result<File, String> {
+/// `open` opens a regular file for reading.
+///
+/// # Errors
+/// What was found instead, to be read after the path.
+pub fn open(path: &Path) -> Result<File, String> {
     let file = open_at_once(path).map_err(|e| e.to_string())?;
     let meta = file.metadata().map_err(|e| e.to_string())?;
     if !meta.is_file() {
@@ -27,7 +33,10 @@ pub(crate) fn open(path: &Path) -> Result<File, String> {
     Ok(file)
 }
 
-/// The whole of a regular file of at most `limit` bytes. `Err`: what was found.
+/// `read` is the whole of a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// What was found instead, to be read after the path.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let file = open(path)?;
