@@ -34,6 +34,7 @@ impl Values {
         Self(values)
     }
 
+    /// `changes` are the keys whose values differ between this text and a newer one, in order.
     pub fn changes(&self, now: &Self) -> Vec<Change> {
         let gone = self.0.iter().filter(|(key, _)| !now.0.contains_key(*key));
         let gone = gone.map(|(key, was)| Change {
@@ -67,6 +68,7 @@ impl Values {
         self.0.insert(owned(key), toml::Value::String(value));
     }
 
+    /// `get` is the value of a key.
     pub fn get(&self, key: &[&str]) -> Option<&toml::Value> {
         self.0.get(&owned(key))
     }

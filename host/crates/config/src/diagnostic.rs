@@ -45,6 +45,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// `new` says what is wrong, and where.
     pub fn new(place: Place, key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             place,
@@ -57,16 +58,19 @@ impl Diagnostic {
             hidden: false,
         }
     }
+    /// `hide_value` shows only the beginning of the line: the rest may hold a secret.
     #[must_use]
     pub fn hide_value(mut self) -> Self {
         self.hidden = true;
         self
     }
+    /// `found` says what stands there instead.
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
         self.found = Some(found.into());
         self
     }
+    /// `expected` says what may stand there.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
@@ -78,6 +82,7 @@ impl Diagnostic {
         self.nearest = nearest(written, names).map(str::to_owned);
         self
     }
+    /// `fix` says what to do, with the lines to write.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());

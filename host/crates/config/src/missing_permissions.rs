@@ -6,6 +6,7 @@
 //! pasted. Limits: a permission of a built-in plugin that the operator took away is meant so and is not listed; a name that
 //! leads to a private address is not looked up.
 
+use crate::grant_words;
 use crate::plugins::expand;
 use crate::resolved::{HttpGrant, Plugin, Source};
 use nexus_plugin_api::manifest::Manifest;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingPermissions {
     pub plugin: String,
-    /// `to run node`, `requests to https://api.example.org`.
+    /// `run node`, `send requests to https://api.example.org`.
     pub asks: Vec<String>,
     /// What to do with the lines.
     pub how: String,
@@ -31,6 +32,7 @@ impl MissingPermissions {
         format!("it has missing permissions: {}", self.asks.join(", "))
     }
 
+    /// `fix` is what to do, with the lines to paste.
     pub fn fix(&self) -> String {
         format!("{}\n{}", self.how, self.lines)
     }
@@ -112,7 +114,7 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
         {
             continue;
         }
-        let address = shown(&wanted);
+        let address = grant_words::address(&wanted);
         let quoted = toml::Value::String(address.clone());
         let entry = if private {
             format!("{{ url = {quoted}, private = true }}")
@@ -123,7 +125,8 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
             continue;
         }
         asks.push(format!(
-            "send requests to {address}{}",
+            "{}{}",
+            grant_words::request(&address),
             if private {
                 ", an address of this machine or its network"
             } else {
@@ -156,7 +159,7 @@ fn store(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut
     let there = grant(written, "store_quota");
     match &manifest.capabilities.store {
         Some(request) if plugin.grants.store_quota == 0 => {
-            asks.push(format!("store up to {} bytes", request.quota));
+            asks.push(grant_words::store(request.quota));
             let _ = writeln!(table, "store_quota = {}{}", request.quota, note(true, there));
         }
         _ => {
@@ -189,7 +192,7 @@ fn processes(
                 // That it is false is meant.
                 let environment = request.inherit_env && !granted.inherit_env && !own.contains_key("inherit_env");
                 if environment {
-                    asks.push(format!("run {binary} with your environment"));
+                    asks.push(grant_words::run(binary, None, true));
                     own.remove("inherit_env");
                 }
                 for (name, value) in &own {
@@ -200,12 +203,7 @@ fn processes(
                 }
             }
             (None, _) => {
-                let with = if request.inherit_env {
-                    " with your environment"
-                } else {
-                    ""
-                };
-                asks.push(format!("run {binary}{with}"));
+                asks.push(grant_words::run(binary, None, request.inherit_env));
                 let _ = writeln!(lines, "{header}{}", note(true, None));
                 match find(binary) {
                     Some(path) => {
@@ -258,11 +256,6 @@ fn note(new: bool, replaces: Option<&toml::Value>) -> String {
         (true, None) => "   # new".to_owned(),
         (true, Some(old)) => format!("   # in place of {}", nexus_plugin_api::text::line(&old.to_string())),
     }
-}
-
-fn shown(grant: &HttpGrant) -> String {
-    let port = grant.port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", grant.scheme, grant.host)
 }
 
 fn is_private(host: &str) -> bool {
@@ -368,11 +361,11 @@ reason = "r"
         assert_eq!(
             all.asks,
             [
-                "requests to https://api.example.org",
-                "requests to http://127.0.0.1:8000, an address of this machine or its network",
-                "to keep 4096 bytes",
-                "to run g++",
-                "to run node with your environment"
+                "send requests to https://api.example.org",
+                "send requests to http://127.0.0.1:8000, an address of this machine or its network",
+                "store up to 4 KiB",
+                "run g++",
+                "run node with your environment"
             ]
         );
         assert_eq!(

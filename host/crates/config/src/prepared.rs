@@ -13,6 +13,7 @@ use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+/// `AUTH_PLUGIN` is the login plugin where the file names none.
 pub const AUTH_PLUGIN: &str = "auth-local";
 pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";

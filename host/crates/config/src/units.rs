@@ -29,8 +29,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-/// As [`duration`] reads it, in the largest unit that divides it.
-/// Bytes in the largest unit that divides them, as the configuration takes them.
+/// `show_size` is a number of bytes in the largest unit that divides it, as the configuration takes it.
 pub fn show_size(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if bytes >= unit && bytes.is_multiple_of(unit) {
@@ -40,6 +39,7 @@ pub fn show_size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
+/// `show_duration` is a time in the largest unit that divides it, as the configuration takes it.
 pub fn show_duration(d: Duration) -> String {
     let ms = d.as_millis();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {

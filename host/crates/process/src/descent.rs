@@ -33,6 +33,7 @@ impl Hosts {
         Self(linux::hosts(data_dir))
     }
 
+    /// Elsewhere none is known.
     #[cfg(not(target_os = "linux"))]
     pub fn running(_: &std::path::Path) -> Self {
         Self::default()

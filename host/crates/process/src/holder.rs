@@ -31,6 +31,7 @@ pub fn of(peer: SocketAddr, port: u16) -> Holder {
     linux::of(peer, port)
 }
 
+/// Elsewhere nobody is told apart.
 #[cfg(not(target_os = "linux"))]
 pub fn of(_: SocketAddr, _: u16) -> Holder {
     Holder::default()

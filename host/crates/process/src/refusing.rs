@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 pub struct Refusing(String);
 
 impl Refusing {
+    /// `new` takes the sentence that every call is answered with.
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
+/// `Recent` are the newest notes, the newest first.
 pub type Recent = Arc<VecDeque<Note>>;
 
 /// For the writer.
@@ -18,6 +19,7 @@ enum Line {
     Flush(oneshot::Sender<()>),
 }
 
+/// `ActivityLog` takes notes of what happened.
 pub struct ActivityLog {
     /// The newest first.
     recent: watch::Sender<Recent>,

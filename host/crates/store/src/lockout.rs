@@ -10,6 +10,7 @@ use crate::types::Durability;
 use nexus_model::time::Millis;
 use rusqlite::{OptionalExtension as _, params};
 
+/// `Charge` is the answer to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
     /// May be checked. `left`: wrong ones that are still allowed after this one.

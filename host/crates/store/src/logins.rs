@@ -15,6 +15,7 @@ pub use crate::types::LoginId;
 /// `TokenHash` is the SHA-256 of a login's token.
 pub type TokenHash = [u8; 32];
 
+/// `Login` is a login session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     pub id: LoginId,

@@ -6,7 +6,7 @@ use crate::builtin;
 use crate::cli::{Components, Where, load_config, permissions};
 use anyhow::Context as _;
 use nexus_config::resolved::{Config, Grants, Source};
-use nexus_config::show_size;
+use nexus_config::grant_words;
 use nexus_files::bounded;
 use nexus_plugin_api::text;
 use nexus_plugin_host::runtime;
@@ -167,39 +167,8 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
 
 /// A line for each thing that it may do: manifest ∩ operator. Of secrets only the names.
 fn granted(grants: &Grants) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (name, process) in &grants.processes {
-        let place = process
-            .path
-            .as_ref()
-            .map(|path| format!(" ({})", path.display()))
-            .unwrap_or_default();
-        let environment = if process.inherit_env {
-            ", with your environment"
-        } else {
-            ""
-        };
-        lines.push(format!("run `{name}`{place}{environment}"));
-    }
-    for http in &grants.http {
-        let port = http.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let private = if http.private {
-            ", including private addresses"
-        } else {
-            ""
-        };
-        lines.push(format!(
-            "send requests to {}://{}{port}{private}",
-            http.scheme, http.host
-        ));
-    }
-    if grants.store_quota > 0 {
-        lines.push(format!("store up to {}", show_size(grants.store_quota)));
-    }
-    for name in grants.secrets.keys() {
-        lines.push(format!("read the secret `{name}`"));
-    }
-    lines
+    let place = |name: &str| Some(grants.processes.get(name)?.path.as_ref()?.display().to_string());
+    grant_words::all(grants, &place)
 }
 
 pub(super) fn facts(found: &Inspection) -> Value {
@@ -239,21 +208,17 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
     writeln!(out, "\nRequested permissions:")?;
     let asked = &m.capabilities;
     for (binary, request) in &asked.process {
-        let environment = if request.inherit_env {
-            ", with your environment"
-        } else {
-            ""
-        };
-        writeln!(out, "  run `{binary}`{environment}: {}", request.reason)?;
+        let run = grant_words::run(binary, None, request.inherit_env);
+        writeln!(out, "  {run}: {}", request.reason)?;
         if !request.env.is_empty() {
             writeln!(out, "    with the environment variables {}", request.env.join(", "))?;
         }
     }
     for request in &asked.http {
-        writeln!(out, "  send requests to {}: {}", request.url, request.reason)?;
+        writeln!(out, "  {}: {}", grant_words::request(&request.url), request.reason)?;
     }
     if let Some(request) = &asked.store {
-        writeln!(out, "  store up to {}: {}", show_size(request.quota), request.reason)?;
+        writeln!(out, "  {}: {}", grant_words::store(request.quota), request.reason)?;
     }
     if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
         writeln!(out, "  nothing")?;

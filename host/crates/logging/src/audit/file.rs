@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 /// Between two tries to get the lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// `AuditFile` is one file of the audit with its bounds.
 #[derive(Debug, Clone)]
 pub struct AuditFile {
     path: PathBuf,
@@ -41,6 +42,7 @@ impl AuditFile {
         }
     }
 
+    /// `path` is where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }

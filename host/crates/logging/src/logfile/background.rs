@@ -28,6 +28,7 @@ enum Queued {
 /// What is written in place of lines that were dropped; with its line break.
 pub type Missing = fn(u64) -> String;
 
+/// `Background` is a writer on a thread of its own.
 #[derive(Debug)]
 pub struct Background {
     queue: SyncSender<Queued>,
@@ -60,6 +61,7 @@ impl Background {
         Ok(Self { queue, waiting, lost })
     }
 
+    /// `say` leaves one line with the thread, or drops and counts it where too many wait.
     pub fn say(&self, text: &str) {
         self.take(format!("{}\n", nexus_plugin_api::text::prose(text)).into_bytes());
     }

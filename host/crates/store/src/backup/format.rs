@@ -44,6 +44,7 @@ pub struct Manifest {
     pub files: Vec<Entry>,
 }
 
+/// `Entry` is a file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Below the data directory, with `/`.

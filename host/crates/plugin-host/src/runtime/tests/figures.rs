@@ -160,7 +160,7 @@ async fn facts_say_in_words_what_is_granted() {
     let tunnel = world.tunnel(&bytes);
     let measured = tunnel.measured().unwrap();
     let facts = measured.facts();
-    let runs = format!("runs demo ({}) with your environment", program.display());
+    let runs = format!("run demo ({}) with your environment", program.display());
     assert_eq!(
         facts.grants,
         [
@@ -181,7 +181,7 @@ async fn facts_say_in_words_what_is_granted() {
     std::fs::remove_file(&program).unwrap();
     assert_eq!(
         measured.facts().grants[0],
-        "runs demo (not found on this machine) with your environment"
+        "run demo (not found on this machine) with your environment"
     );
     assert_eq!(measured.figures().denied, 0, "looking is no attempt of the plugin");
 }
