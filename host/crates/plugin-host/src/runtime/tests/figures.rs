@@ -165,7 +165,7 @@ async fn facts_say_in_words_what_is_granted() {
         facts.grants,
         [
             runs.as_str(),
-            "asks https://evil.dev",
+            "send requests to https://evil.dev",
             "store up to 1 MiB",
             "read the secret demo"
         ]
