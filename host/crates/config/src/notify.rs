@@ -207,7 +207,7 @@ fn address_of(
             return None;
         }
     };
-    let url = reqwest::Url::parse(written.reveal());
+    let url = url::Url::parse(written.reveal());
     let loopback = |host: &str| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())

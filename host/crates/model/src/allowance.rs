@@ -12,11 +12,11 @@ use tokio::time::Instant;
 pub struct Allowance {
     most: f64,
     per_second: f64,
-    state: Mutex<State>,
+    state: Mutex<Filled>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Filled {
     left: f64,
     at: Instant,
 }
@@ -27,14 +27,14 @@ impl Allowance {
         Self {
             most,
             per_second: most / window.as_secs_f64(),
-            state: Mutex::new(State {
+            state: Mutex::new(Filled {
                 left: most,
                 at: Instant::now(),
             }),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Filled> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let filled = now.saturating_duration_since(state.at).as_secs_f64() * self.per_second;

@@ -29,7 +29,7 @@ pub struct Descriptor {
 /// Why it is none, to be read after the address.
 pub fn public_address(text: &str) -> Result<String, &'static str> {
     const EXPECTED: &str = "expected http://… or https://…";
-    let url = reqwest::Url::parse(text).map_err(|_| EXPECTED)?;
+    let url = url::Url::parse(text).map_err(|_| EXPECTED)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(EXPECTED);
     }
