@@ -1,6 +1,6 @@
 //! Writes a backup, while nexus runs or not.
 
-use super::format::{Entry, FORMAT, MANIFEST, Manifest, STAGING, left_out};
+use super::format::{Entry, FORMAT, MANIFEST, Manifest, STAGING, check_path, left_out};
 use super::hashed::Hashed;
 use super::staging::{Staging, hex, private_file, sync_dir};
 use crate::database::Store;
@@ -120,7 +120,7 @@ fn collect(
         }
         let kind = entry.file_type()?;
         match relative.to_str() {
-            Some(name) if kind.is_file() && super::check_path(name).is_ok() => files.push((name.to_owned(), path)),
+            Some(name) if kind.is_file() && check_path(name).is_ok() => files.push((name.to_owned(), path)),
             Some(_) if kind.is_dir() => collect(data_dir, &path, outside, files, skipped)?,
             _ => skipped.push(relative.to_owned()),
         }
