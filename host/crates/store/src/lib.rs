@@ -30,6 +30,7 @@ pub mod backup;
 mod connection;
 mod database;
 mod error;
+mod in_memory;
 mod key_value;
 mod kv_error;
 pub mod lock;

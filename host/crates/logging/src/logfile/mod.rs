@@ -7,6 +7,7 @@
 
 mod background;
 mod files;
+mod latest;
 mod line;
 mod private;
 mod reader;
@@ -19,6 +20,7 @@ pub use files::is_part_of;
 pub(crate) use files::make_room;
 #[cfg(test)]
 pub(crate) use files::open_all;
+pub use latest::{LogError, LogReader};
 pub use line::{Filter, Line, Parsed, plain};
 pub(crate) use private::{ends_with_a_line, open, private, private_folder};
 pub use reader::last;

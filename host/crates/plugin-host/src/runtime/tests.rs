@@ -90,7 +90,7 @@ impl World {
             clock: Arc::new(SystemClock),
             processes: closed.clone(),
             outgoing: closed,
-            kv: Store::open(dir.path()).unwrap().into(),
+            kv: Store::in_memory().unwrap().into(),
         });
         let plugin = Plugin {
             name: "demo".into(),
