@@ -81,11 +81,11 @@ fn what_is_wrong_is_said_with_its_line() {
             "default = \"x\\u202Ey\"",
             "config.server: the default has an invisible character: \"x⟨U+202E⟩y\"",
         ),
-        ("[config.server]", "[config.\"a b\"]", "config.a b: a key has letters"),
+        ("[config.server]", "[config.\"a b\"]", "config.a b: a key can only have"),
         (
             "[capabilities.process.x]",
             "[capabilities.process.\"../../bin/sh\"]",
-            "capabilities.process.\"../../bin/sh\": expected a binary's file name",
+            "capabilities.process.\"../../bin/sh\": expected the file name of a binary",
         ),
         (
             "[capabilities.process.x]",
@@ -201,6 +201,6 @@ fn it_has_an_end() {
         format!("{BORE}#{}", "x".repeat(MANIFEST_BYTES)),
     ] {
         let error = Manifest::parse(&text).unwrap_err().to_string();
-        assert!(error.contains("at most"), "{error}");
+        assert!(error.contains("the limit is"), "{error}");
     }
 }

@@ -365,7 +365,7 @@ async fn save(session: &Session) -> Result<(), Error> {
     store::set(key(&session.id), encode(session)?).await
 }
 
-/// Changes a session. Another function may do so at the same time, wherever one waits: then it is tried anew.
+/// Changes a session. Another function may do so at the same time, wherever one waits: then it is retried.
 async fn update<T>(id: &str, change: impl Fn(&mut Session) -> T) -> Result<T, Error> {
     loop {
         let before = read(id).await?;

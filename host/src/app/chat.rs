@@ -121,7 +121,7 @@ impl ChatAdapter {
         }
     }
 
-    /// Lets `plugin`, loaded anew, be the backend, also where it is that already: with other settings then.
+    /// Lets `plugin`, reloaded, be the backend, also where it is that already: with other settings then.
     pub(super) async fn replace(&self, plugin: &str) -> Result<(), ApiError> {
         let Ok(alone) = Arc::clone(&self.shown).try_lock_owned() else {
             return Err(ApiError::Refused(

@@ -421,7 +421,7 @@ fn of_backend(backend: &Backend) -> String {
     )
 }
 
-/// Further lines of a text that stands in a list.
+/// Further lines of a text that is in a list.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }

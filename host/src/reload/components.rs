@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// By plugin: why its component would not load.
 pub(super) type Unfit = BTreeMap<String, String>;
 
-/// The plugins whose component is another one than that in force, or new.
+/// The plugins whose component is another one than the active one, or new.
 pub(super) fn changed<'a>(
     before: &'a BTreeMap<String, Plugin>,
     now: &'a BTreeMap<String, Plugin>,

@@ -4,7 +4,7 @@
 use nexus_config::resolved::{Grants, Plugin};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A sentence for each plugin that gains something.
+/// A sentence for each plugin with new permissions.
 pub(super) fn gains(before: &BTreeMap<String, Plugin>, now: &BTreeMap<String, Plugin>) -> Vec<String> {
     let all = now.values().filter_map(|plugin| {
         let had = before

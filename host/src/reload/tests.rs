@@ -304,7 +304,7 @@ async fn what_fails_is_as_before_and_says_why() {
     assert_eq!(
         (confirm.len(), applying),
         (1, &false),
-        "the rest of it is in force: {confirm:?}"
+        "the rest of it is applied: {confirm:?}"
     );
     assert_eq!(confirm[0].error.as_deref(), Some("no such program"));
     *rig.told.fails.lock().unwrap() = None;
@@ -524,5 +524,5 @@ async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
     let What::Changed { gains, .. } = &pending.what else {
         panic!()
     };
-    assert_eq!(gains, &["chat-opencode may run opencode with your environment"]);
+    assert_eq!(gains, &["chat-opencode: run opencode with your environment"]);
 }

@@ -265,7 +265,7 @@ pub fn words(error: &Error) -> String {
     }
 }
 
-/// One connection: first the stream, then the state, so that nothing falls between.
+/// One connection: first the stream, then the state, so that nothing is missed.
 async fn stream(
     events: &mut Events<Event>,
     epoch: &str,

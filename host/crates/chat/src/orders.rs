@@ -114,7 +114,7 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
     }
 }
 
-/// Its program is there: nobody is asked to give up a backend for one that cannot be.
+/// Its program is there: no backend is stopped for one that cannot be.
 async fn fit(next: &Backend) -> Result<(), ChatError> {
     let refused = |why: String| {
         ChatError::Refused(format!(

@@ -185,7 +185,7 @@ impl Switch {
         }
     }
 
-    /// Its program is not there, and nothing stands in.
+    /// Its program is not there, and there is no fallback.
     fn absent(&self, hint: &str, unsuitable: bool) {
         let what = if unsuitable { UNFIT } else { ABSENT };
         self.shared.phase(Phase::Failed {
@@ -226,7 +226,7 @@ impl Switch {
             .map_err(|error| temporary(error.to_string()))
     }
 
-    /// After a pause; true: at once, because somebody asked for it or the plugin was started anew.
+    /// After a pause; true: at once, because somebody asked for it or the plugin was restarted.
     async fn changed(&self, pause: Duration) -> bool {
         let mut status = self.shared.primary().backend.status();
         let failed = matches!(status.borrow().state, plugin::State::Failed { .. });

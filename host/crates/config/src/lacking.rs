@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// What one plugin lacks.
+/// The missing permissions of one plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lacking {
     pub plugin: String,
@@ -75,7 +75,7 @@ pub fn lacking(
     })
 }
 
-/// The plugin's own table, as it stands in the file.
+/// The plugin's own table, as it is in the file.
 fn written(text: &str, plugin: &str) -> toml::Table {
     let table = text.parse::<toml::Table>().ok();
     let of = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_table).cloned();
@@ -130,7 +130,7 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
             }
         ));
         changed = true;
-        // The one that is there lacks `private`.
+        // The one that is there has no `private`.
         let at = there.iter().position(|entry| {
             let url = entry.as_str().or_else(|| entry.get("url")?.as_str());
             url.and_then(|url| HttpGrant::parse(url).ok())
@@ -255,7 +255,7 @@ fn note(new: bool, replaces: Option<&toml::Value>) -> String {
     match (new, replaces) {
         (false, _) => String::new(),
         (true, None) => "   # new".to_owned(),
-        (true, Some(old)) => format!("   # in place of {}", nexus_plugin_api::text::line(&old.to_string())),
+        (true, Some(old)) => format!("   # instead of {}", nexus_plugin_api::text::line(&old.to_string())),
     }
 }
 
@@ -367,11 +367,11 @@ reason = "r"
         assert_eq!(
             all.asks,
             [
-                "requests to https://api.example.org",
-                "requests to http://127.0.0.1:8000, an address of this machine or its network",
-                "to keep 4096 bytes",
-                "to run g++",
-                "to run node with your environment"
+                "send requests to https://api.example.org",
+                "send requests to http://127.0.0.1:8000, an address of this machine or its network",
+                "store up to 4096 bytes",
+                "run g++",
+                "run node with your environment"
             ]
         );
         assert_eq!(
@@ -393,11 +393,11 @@ reason = "r"
              [plugin.chat-x.secrets]\ntoken = { env = \"T\" }\n",
         )
         .unwrap();
-        assert!(some.how.contains("in place of [plugin.chat-x.grants]"), "{}", some.how);
+        assert!(some.how.contains("replace [plugin.chat-x.grants]"), "{}", some.how);
         assert_eq!(
             some.lines,
             "[plugin.chat-x.grants]\n\
-             http = [{ url = \"http://127.0.0.1:8000\", private = true }, \"https://api.example.org\"]   # in place of \
+             http = [{ url = \"http://127.0.0.1:8000\", private = true }, \"https://api.example.org\"]   # instead of \
              [\"http://127.0.0.1:8000\"]\n\
              store_quota = \"1 KiB\"\n\
              \n[plugin.chat-x.grants.process.\"g++\"]   # new\n\

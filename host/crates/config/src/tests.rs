@@ -1,4 +1,4 @@
-//! The configuration as a whole: the example, what broken files say, and that no text makes the reader fall.
+//! The configuration as a whole: the example, what broken files say, and that no text makes the reader panic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -319,7 +319,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[metrics]\nlisten = \"127.0.0.1:7860\"",
-        &["two listeners cannot share a port", "which the web page has"],
+        &["two listeners cannot share a port", "which the web page uses"],
     ),
     (
         "[notify]\nevents = [\"tunnel-up\"]",
@@ -368,7 +368,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"127.0.0.1:7860\"",
-        &["which the web page has"],
+        &["which the web page uses"],
     ),
     (
         "[tunnel.\"../x\"]\nplugin = \"tunnel-bore\"",
@@ -480,7 +480,7 @@ fn a_file_that_is_missing_or_not_text_is_said_with_its_name() {
             .unwrap_err()
             .to_string()
     };
-    assert!(load().contains("cannot be read") && load().contains("n.toml"));
+    assert!(load().contains("cannot read the file") && load().contains("n.toml"));
     fs::write(&path, b"config-version = 1\n\xff").unwrap();
     assert!(load().contains("not UTF-8, from byte 19 on"), "{}", load());
 }

@@ -83,7 +83,7 @@ pub const DEAD_CHECKS: u32 = 4;
 pub const DEAD: Duration = secs(30);
 pub const DEAD_EPHEMERAL: Duration = secs(120);
 pub const DEAD_RECONNECTING: Duration = secs(300);
-/// Between two such restarts; doubles up to [`REPAIR_MOST`], and begins anew after [`REPAIR_WELL`] without a failed check.
+/// Between two such restarts; doubles up to [`REPAIR_MOST`], and starts again after [`REPAIR_WELL`] without a failed check.
 pub const REPAIR_FIRST: Duration = secs(60);
 pub const REPAIR_MOST: Duration = secs(3600);
 pub const REPAIR_WELL: Duration = secs(600);

@@ -47,12 +47,12 @@ pub enum State {
     Stopped,
     Starting,
     Running,
-    /// It fell; it is started again at `at`.
+    /// It crashed; it is started again at `at`.
     Restarting {
         cause: String,
         at: Millis,
     },
-    /// It fell too often, or refuses its settings. Only the operator starts it again.
+    /// It reached its restart limit, or refuses its settings. Only the operator starts it again.
     Failed {
         cause: String,
     },
@@ -84,7 +84,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub at: Millis,
-    /// What fell and why: `trap: out of bounds memory access`.
+    /// What crashed and why: `trap: out of bounds memory access`.
     pub message: String,
     pub hint: Option<String>,
     /// Trying again cannot help until somebody changes something.

@@ -4,7 +4,7 @@ use crate::plugin::Kind;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
-/// Seen in the file, and not in force.
+/// Seen in the file, and not applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// Of what was read: what is confirmed must be what was shown.
@@ -21,17 +21,17 @@ pub enum What {
     /// It cannot be used, and nothing of it counts.
     Invalid { why: String },
     Changed {
-        /// Can be put into force while Nexus runs, and wait for a confirmation.
+        /// Can be applied while Nexus runs, and wait for a confirmation.
         confirm: Vec<Change>,
         /// What a confirmation does.
         effects: Vec<Effect>,
         /// What plugins may do then that they may not now: a sentence each.
         gains: Vec<String>,
-        /// What the components in files say of themselves that are others than those in force.
+        /// What the components in files say of themselves that are others than the active ones.
         components: Vec<Component>,
         /// Count from the next start of Nexus on.
         restart: Vec<Change>,
-        /// The first list is being put into force.
+        /// The first list is being applied.
         applying: bool,
     },
 }
@@ -128,7 +128,7 @@ pub struct Change {
     /// As TOML; `…` where it must not be shown, or cannot be shown whole.
     pub was: Option<String>,
     pub now: Option<String>,
-    /// Why it could not be put into force.
+    /// Why it could not be applied.
     pub error: Option<String>,
 }
 

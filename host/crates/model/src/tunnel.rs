@@ -210,9 +210,9 @@ mod tests {
             ("https://", "http"),
             ("https://user:pw@a.example.org", "user name"),
             ("https://good.example.org@evil.example", "user name"),
-            ("https://a.example.org/path", "whole host"),
-            ("https://a.example.org/?q", "whole host"),
-            ("https://a.example.org/#f", "whole host"),
+            ("https://a.example.org/path", "nothing after it"),
+            ("https://a.example.org/?q", "nothing after it"),
+            ("https://a.example.org/#f", "nothing after it"),
         ] {
             assert!(
                 public_address(reported).is_err_and(|said| said.contains(why)),

@@ -43,7 +43,7 @@ quota = 100
 reason = "r"
 "#;
 
-/// A plugin of a world of the contract: `core` is what stands inside `(module …)`, beside a memory and an allocator.
+/// A plugin of a world of the contract: `core` is what is inside `(module …)`, beside a memory and an allocator.
 pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     let (package, _) = resolve

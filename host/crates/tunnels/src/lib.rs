@@ -103,7 +103,7 @@ pub struct Parts {
     /// Whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
     pub wanted: Arc<dyn WantedStore>,
-    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that fell has left behind.
+    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that crashed has left behind.
     pub stop_processes: StopProcesses,
     pub providers: Arc<dyn Providers>,
     pub prober: Arc<dyn Prober>,
@@ -205,7 +205,7 @@ impl TunnelService {
         Ok(())
     }
 
-    /// Closes a tunnel; returns when it is closed. A plugin that was about to take over gives up.
+    /// Closes a tunnel; returns when it is closed. A swap that is under way is canceled.
     ///
     /// # Errors
     /// An unknown name. Where it cannot be remembered that it is to stay closed, it is closed all the same.
@@ -239,7 +239,7 @@ impl TunnelService {
         .await
     }
 
-    /// Opens a tunnel anew as `config` has it, with its plugin loaded anew: that one, or its settings, may be others than
+    /// Opens a tunnel again as `config` has it, with its plugin reloaded: that one, or its settings, may be others than
     /// before. Where the plugin stays the same the old instance closes first, since both would lead the same processes.
     ///
     /// # Errors

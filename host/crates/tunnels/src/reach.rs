@@ -4,7 +4,7 @@
 //! A failed check alone proves nothing: this machine may have no network, no way to its own public address, or no time. It is
 //! proof when somebody answered there (so the network is there), the address was reached before in this run (so the check
 //! can work at all), this host's own listener answers now (so it is not this host that is slow), and all that several times
-//! in a row. Then the provider is started anew, with a pause that grows, so that a check that is wrong costs little.
+//! in a row. Then the provider is restarted, with a pause that grows, so that a check that is wrong costs little.
 
 use super::Parts;
 use super::seat::{Board, By};

@@ -198,7 +198,7 @@ async fn one_swap_at_a_time() {
     let _swapping = swap(&rig, "tunnel-y");
     rig.run().await;
     let busy = rig.service.swap("main", "tunnel-z").await.unwrap_err().to_string();
-    assert!(busy.contains("just now"), "{busy}");
+    assert!(busy.contains("is being replaced"), "{busy}");
 }
 
 #[tokio::test(start_paused = true)]

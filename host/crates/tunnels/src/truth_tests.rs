@@ -47,7 +47,7 @@ async fn an_order_is_never_answered_with_what_came_of_an_earlier_one() {
         rig.run().await.end(Err(failure(kind, "no key")));
         rig.until(|s| matches!(s.state, State::Failed { .. } | State::Waiting { .. }))
             .await;
-        // Mended, and ordered again: from here on nothing says "no key" any more.
+        // Fixed, and ordered again: from here on nothing says "no key" any more.
         let mut all = rig.service.statuses();
         rig.service.open("main").await.unwrap();
         let now = state(&rig);

@@ -195,7 +195,7 @@ pub trait AuthApi: Send + Sync + 'static {
     /// The first form of a login.
     fn begin<'a>(&'a self, visitor: &'a Visitor) -> Reply<'a, LoginForm>;
     fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome>;
-    /// The login that a cookie's token belongs to, where it was made at this place. Also keeps it from ending for lack of
+    /// The login that a cookie's token belongs to, where it was made at this place. Also keeps it from ending for want of
     /// use.
     fn lookup<'a>(&'a self, place: &'a str, holder: &'a str, token: &'a str) -> Reply<'a, Option<Login>>;
     /// Whether a credential was shown with this login a short while ago: for what an open session alone must not do.
@@ -364,7 +364,7 @@ pub trait TunnelApi: Send + Sync + 'static {
 pub trait ConfigApi: Send + Sync + 'static {
     /// What it says that does not count yet.
     fn pending(&self) -> watch::Receiver<Option<Pending>>;
-    /// Puts into force what waits for a confirmation, as it was shown under `id`; returns when that is done. For an owner
+    /// Applies what waits for a confirmation, as it was shown under `id`; returns when that is done. For an owner
     /// with a fresh login.
     fn apply<'a>(&'a self, id: &'a str) -> Reply<'a, ()>;
 }

@@ -173,7 +173,7 @@ mod tests {
         assert!(missing.to_string().contains("there is no folder"), "{missing}");
         let no_manifest = build(folder.path(), None, false).unwrap_err();
         assert!(
-            no_manifest.to_string().contains("plugin.toml cannot be read"),
+            no_manifest.to_string().contains("A plugin declares its name"),
             "{no_manifest}"
         );
         std::fs::write(folder.path().join("plugin.toml"), "name = 'X'").unwrap();

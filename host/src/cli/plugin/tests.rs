@@ -130,7 +130,11 @@ fn info_with_a_configuration_says_what_is_granted() {
     .unwrap();
     let bore = info("tunnel-bore", &with_config(&file)).unwrap();
     let line = format!("run `bore` ({})", path.display());
-    assert!(bore.text.contains(&format!("allows it:\n  {line}")), "{}", bore.text);
+    assert!(
+        bore.text.contains(&format!("configuration:\n  {line}")),
+        "{}",
+        bore.text
+    );
     assert_eq!(bore.json["granted"][0], line);
 }
 

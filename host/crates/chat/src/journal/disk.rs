@@ -49,7 +49,7 @@ fn key_of(db: &Connection, session: &str) -> rusqlite::Result<Option<i64>> {
         .optional()
 }
 
-/// After the writer's queue: a write that was given up half way is done by then, or will never be.
+/// After the writer's queue: a write that was abandoned half way is done by then, or will never be.
 pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreError> {
     let (session, name) = (session.to_owned(), session.to_owned());
     // Only this empty job goes through the queue: reading a long session there would hold up streamed tokens. Where

@@ -274,7 +274,7 @@ impl SessionState {
             return false;
         }
         match &mut known.content {
-            // A part that grows without an end is given up: nothing of it is shown or kept from there on, but the whole that
+            // A part that grows without an end is dropped: nothing of it is shown or kept from there on, but the whole that
             // closes it.
             Content::Text { text: held } | Content::Reasoning { text: held }
                 if held.len() + text.len() > JOURNAL_PART_BYTES =>

@@ -170,7 +170,7 @@ impl Drop for Starting {
     }
 }
 
-/// Runs to its end with its place, though the plugin may give up the call: a start that was begun goes on.
+/// Runs to its end with its place, though the plugin may cancel the call: a start that was begun goes on.
 async fn holding<T: Send + 'static>(
     place: Starting,
     work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,

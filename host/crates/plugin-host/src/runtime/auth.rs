@@ -110,7 +110,7 @@ impl WasmAuth {
             let place = Arc::clone(&self.instances).acquire_owned().await;
             let place = place.map_err(|e| CallError::Unavailable(e.to_string()))?;
             let recipe = self.recipe.clone();
-            // Dropped with this future: a caller that gives up ends the instance, even one that spins.
+            // Dropped with this future: a caller that cancels ends the instance, even one that spins.
             let task = AbortOnDropHandle::new(threads.spawn(async move {
                 let _place = place;
                 once(recipe, call).await
@@ -154,7 +154,7 @@ impl WasmAuth {
     }
 }
 
-/// `Err`: the cause of the fall.
+/// `Err`: the cause of the crash.
 async fn once<T, F>(recipe: Recipe, call: F) -> Result<Result<T, Error>, String>
 where
     T: Send + 'static,

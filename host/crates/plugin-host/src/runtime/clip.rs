@@ -36,7 +36,7 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
     text
 }
 
-/// What an owner agrees to, to the letter: how much is not shown stands in a last line of its own.
+/// What an owner agrees to, to the letter: how much is not shown is in a last line of its own.
 pub(crate) fn counted(t: String, most: usize) -> String {
     let clean = match safe::literal(&t) {
         Cow::Borrowed(_) => None,

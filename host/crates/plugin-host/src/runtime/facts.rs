@@ -173,7 +173,10 @@ mod tests {
             port,
             private,
         };
-        assert_eq!(asks(&grant("*.example.org", None, false)), "asks https://*.example.org");
+        assert_eq!(
+            asks(&grant("*.example.org", None, false)),
+            "send requests to https://*.example.org"
+        );
         assert_eq!(
             asks(&grant("nas", Some(8443), true)),
             "send requests to https://nas:8443, including private addresses"
@@ -197,10 +200,10 @@ mod tests {
             secrets: ["token".to_owned()].into(),
         };
         let all = [
-            "to run ssh",
-            "to ask https://one.example",
-            "to ask https://two.example",
-            "to keep up to 1 MiB",
+            "run ssh",
+            "send requests to https://one.example",
+            "send requests to https://two.example",
+            "store up to 1 MiB",
         ];
         assert_eq!(lacks(&asked, &Grants::default()), all);
         let some = Grants {
@@ -208,6 +211,9 @@ mod tests {
             store_quota: 2 << 20,
             ..Grants::default()
         };
-        assert_eq!(lacks(&asked, &some), ["to run ssh", "to ask https://one.example"]);
+        assert_eq!(
+            lacks(&asked, &some),
+            ["run ssh", "send requests to https://one.example"]
+        );
     }
 }

@@ -46,7 +46,7 @@ fn as_it_is(text: &str) -> String {
     text.to_owned()
 }
 
-/// Made anew by: `NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file`
+/// Made again by: `NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file`
 #[test]
 fn the_contract_beside_this_file_is_that_of_the_wit() {
     let made = component("everything", as_it_is);
@@ -57,7 +57,7 @@ fn the_contract_beside_this_file_is_that_of_the_wit() {
     let kept = std::fs::read(&file).unwrap();
     assert!(
         kept == made,
-        "the WIT is another one. Make the file anew: NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file"
+        "the WIT is another one. Write the file again: NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file"
     );
 }
 
@@ -91,14 +91,14 @@ fn what_differs_is_named_with_both_sides_in_words() {
             "tunnel-provider",
             "record descriptor {",
             "record descriptor {\n    colour: string,",
-            "the function `describe` of its nexus:plugin/tunnel@0.1.0 is another one: in its result, the record has the fields colour, title, url",
+            "the function `describe` of its nexus:plugin/tunnel@0.1.0 has another signature: in its result, the record has the fields colour, title, url",
         ),
         (
             "chat",
             "chat-backend",
             "variant event {",
             "variant event {\n    sneezed,",
-            "the function `events` of its nexus:plugin/chat@0.1.0 is another one: in its result, in the stream, the variant has the cases sneezed, starting",
+            "the function `events` of its nexus:plugin/chat@0.1.0 has another signature: in its result, in the stream, the variant has the cases sneezed, starting",
         ),
         (
             "tunnel",
@@ -126,7 +126,7 @@ fn what_differs_is_named_with_both_sides_in_words() {
             "auth-provider-full",
             "enrol: async func(",
             "enrol: async func(place: string, ",
-            "the function `enrol` of its nexus:plugin/manage@0.1.0 is another one: its parameters are place, ",
+            "the function `enrol` of its nexus:plugin/manage@0.1.0 has another signature: its parameters are place, ",
         ),
         (
             "chat",
@@ -173,5 +173,5 @@ fn types_that_grow_without_end_are_not_followed() {
     let why = inspect(&nexus_testkit::components::component(&wat, manifest))
         .unwrap_err()
         .to_string();
-    assert!(why.contains("there is string, expected u64"), "{why}");
+    assert!(why.contains("found string, expected u64"), "{why}");
 }

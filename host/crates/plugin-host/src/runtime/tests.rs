@@ -164,7 +164,7 @@ impl World {
 const READY: &str = "(i32.const 1100)";
 const TRAP: &str = "unreachable";
 const SPIN: &str = "(loop $l (br $l)) unreachable";
-/// Takes memory until it is refused, and then gives up.
+/// Takes memory until it is refused, and then aborts.
 const BOMB: &str = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
 
 #[tokio::test]
@@ -186,14 +186,14 @@ async fn a_plugin_that_falls_is_started_again_until_it_falls_too_often() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", TRAP));
     let mut status = tunnel.status();
-    for fall in 1..=limits::RESTART_BUDGET {
+    for crash in 1..=limits::RESTART_BUDGET {
         status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
         let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-            panic!("it should have fallen")
+            panic!("it should have crashed")
         };
         assert!(cause.contains("trap"), "{cause}");
         let seen = tunnel.status().borrow().clone();
-        assert_eq!(seen.restarts, fall);
+        assert_eq!(seen.restarts, crash);
         assert_eq!(seen.last_failure.unwrap().message, cause);
     }
     status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
@@ -292,7 +292,7 @@ async fn memory_has_an_end() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", BOMB));
     let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert!(
         cause.contains("bytes of memory") && cause.contains("8388608"),
@@ -327,8 +327,8 @@ async fn a_plugin_that_answers_nothing_is_started_again() {
     assert_eq!(tunnel.status().borrow().restarts, 0);
     assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(_))));
     let mut status = tunnel.status();
-    let fell = status.wait_for(|s| s.restarts == 1).await.unwrap();
-    let why = &fell.last_failure.as_ref().unwrap().message;
+    let crashed = status.wait_for(|s| s.restarts == 1).await.unwrap();
+    let why = &crashed.last_failure.as_ref().unwrap().message;
     assert!(
         why.contains("too many calls were not answered within 30000 ms"),
         "{why}"
@@ -344,7 +344,7 @@ async fn handles_have_an_end() {
         "(loop $l (drop (call $set_new)) (br $l)) unreachable",
     ));
     let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert!(
         cause.contains("holds too many streams, futures and calls at once: more than 4128, its limit")
@@ -374,9 +374,9 @@ async fn the_same_bytes_cannot_be_handed_over_again_and_again() {
         )))
         .unwrap();
     let Err(CallError::Crashed(cause)) = provider.methods().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
-    assert!(cause.contains("handed over more than 8388608 bytes at once"), "{cause}");
+    assert!(cause.contains("passed more than 8388608 bytes at once"), "{cause}");
 }
 
 #[tokio::test]
@@ -472,13 +472,13 @@ async fn events_survive_a_fall() {
         .unwrap();
     chat.start();
     let mut feed = chat.events();
-    for fall in 0..=limits::RESTART_BUDGET {
+    for crash in 0..=limits::RESTART_BUDGET {
         texts(&mut feed, 30).await;
         let Some(Feed::Closed(failure)) = feed.recv().await else {
             panic!("closed expected")
         };
         assert!(failure.message.contains("trap"), "{}", failure.message);
-        assert_eq!(failure.permanent, fall == limits::RESTART_BUDGET);
+        assert_eq!(failure.permanent, crash == limits::RESTART_BUDGET);
     }
     chat.start();
     texts(&mut feed, 30).await;

@@ -179,7 +179,7 @@ impl Pump {
                 // Whoever asked for the run may have gone.
                 let _ = told.send(outcome.map_err(|failure| convert::failure(failure, &supervisor.context().mask)));
             }
-            // As a rule it fell, or was stopped by us, which is no error of its.
+            // Usually it crashed, or was stopped by us, which is no error of its.
             None => {
                 drop(told);
                 let ended = tokio::time::timeout(limits::RESTART_FIRST, handle.ended()).await;

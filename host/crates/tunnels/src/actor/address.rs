@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
-/// the plugin fell and a fresh instance adopts it.
+/// the plugin crashed and a fresh instance adopts it.
 pub(super) struct Door {
     pub(super) address: SocketAddr,
     pub(super) hosts: watch::Sender<Vec<String>>,

@@ -216,7 +216,7 @@ impl FakeConfig {
                     tunnel: Some("main".into()),
                     closes: false,
                 }],
-                gains: vec!["tunnel-bore may run bore".into()],
+                gains: vec!["tunnel-bore: run bore".into()],
                 components: Vec::new(),
                 restart: vec![change("web.listen", None, Some("\"127.0.0.1:8080\""))],
                 applying: false,
@@ -255,7 +255,7 @@ impl StatusApi for FakeStatus {
         let plugin = about.plugin.unwrap_or_else(|| "host".into());
         let lines = vec![
             line("INFO", &format!("<b>said</b> by plugin={plugin}")),
-            line("WARN", "the plugin fell: trap"),
+            line("WARN", "the plugin crashed: trap"),
         ];
         async move { Ok(lines) }.boxed()
     }

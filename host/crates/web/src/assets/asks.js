@@ -85,7 +85,7 @@ export class Dock {
     this.changed();
   }
 
-  // The focus would fall off a button that is switched off.
+  // The focus would leave a button that is switched off.
   leave() {
     if (!this.card || this.home.visible()) this.home();
     else this.card.read.focus({ preventScroll: true });

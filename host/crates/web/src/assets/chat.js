@@ -49,7 +49,7 @@ export function start() {
   };
   const key = (name) => `${name}:${session || 'new'}`;
 
-  // `seen`: the size in which it was scrolled last. A turned phone breaks lines anew, which is nobody's wish to read elsewhere.
+  // `seen`: the size in which it was scrolled last. A turned phone breaks lines again, which is nobody's wish to read elsewhere.
   let stick = true, seen = '';
   const shape = () => `${scroll.clientWidth} ${scroll.clientHeight}`;
   scroll.addEventListener('scroll', () => {

@@ -183,7 +183,7 @@ pub enum Server {
         session: String,
         part: Rendered,
     },
-    /// The subscription ended: the session is not there, or (`again`) it has to be subscribed anew.
+    /// The subscription ended: the session is not there, or (`again`) it has to be subscribed again.
     Ended {
         session: String,
         again: bool,

@@ -500,7 +500,7 @@ mod tests {
         assert_eq!(questions("start", "", 3, true), None);
         for action in ["restart", "stop", "swap"] {
             let asked = questions(action, "chat-mine", 1, false).unwrap();
-            assert!(asked[0].contains("30 s to finish"), "{asked:?}");
+            assert!(asked[0].contains("waits 30 s"), "{asked:?}");
         }
         let asked = questions("swap", "chat-echo", 2, true).unwrap();
         assert!(

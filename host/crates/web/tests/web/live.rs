@@ -340,7 +340,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .send(request.body(Body::from(r#"{"type":"always"}"#)).unwrap())
         .await;
     assert_eq!(answer.status, 404, "{}", answer.text);
-    assert!(answer.text.contains("nothing was answered"), "{}", answer.text);
+    assert!(answer.text.contains("your answer was not sent"), "{}", answer.text);
     let [owners, _] = nexus_logging::audit::paths(dir.path());
     let text = std::fs::read_to_string(owners).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -444,7 +444,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     assert_eq!(chat(&mut socket).await, Server::Pong);
 }
 
-/// A link that carries little is no reason to give up, and one that carries nothing is.
+/// A link that carries little is no reason to close it, and one that carries nothing is.
 #[tokio::test]
 async fn a_slow_reader_gets_all_of_a_long_conversation() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

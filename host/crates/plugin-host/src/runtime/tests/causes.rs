@@ -1,4 +1,4 @@
-//! What is said when a plugin falls, or cannot run at all.
+//! What is said when a plugin crashes, or cannot run at all.
 
 use super::*;
 
@@ -17,7 +17,7 @@ async fn a_trap_says_which_function_of_the_contract_it_was_and_where_in_the_plug
             (call $acme::outer) unreachable)"#,
     ));
     let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert!(cause.contains("in tunnel.probe (acme::inner < acme::outer)"), "{cause}");
 }
@@ -31,7 +31,7 @@ async fn a_limit_that_can_be_raised_says_how() {
     ] {
         let tunnel = world.tunnel(&fixtures::tunnel("", body));
         let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-            panic!("it should have fallen")
+            panic!("it should have crashed")
         };
         assert!(cause.ends_with(fix), "{cause}");
     }
@@ -78,7 +78,7 @@ async fn a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name
         ),
     ));
     let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert_eq!(cause.matches("acme::f").count(), limits::TRACE_FRAMES, "{cause}");
     assert!(cause.contains("acme::f0_x"), "{cause}");
