@@ -128,7 +128,7 @@ mod tests {
         let file = dir.join("nexus.toml");
         let plugins =
             "[plugin.tunnel-bore.config]\nserver = \"x\"\n[plugin.tunnel-ssh.config]\nservice = \"localhost.run\"\n";
-        let text = format!("config-version = 1\n[tunnel.main]\nplugin = \"{plugin}\"\n{plugins}");
+        let text = format!("config_version = 1\n[tunnel.main]\nplugin = \"{plugin}\"\n{plugins}");
         std::fs::write(&file, text).unwrap();
         let machine = Machine {
             cwd: dir.to_owned(),

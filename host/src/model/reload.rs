@@ -25,8 +25,8 @@ pub enum What {
         confirm: Vec<Change>,
         /// What a confirmation does.
         effects: Vec<Effect>,
-        /// What plugins may do then that they may not now: a sentence each.
-        gains: Vec<String>,
+        /// What plugins may do then that they may not do now: a sentence each.
+        new_permissions: Vec<String>,
         /// What the components in files say of themselves that are others than those in force.
         components: Vec<Component>,
         /// Count from the next start of Nexus on.
@@ -60,9 +60,10 @@ pub struct Component {
     /// None: there was none.
     pub was: Option<Said>,
     pub now: Said,
-    /// What it asks to be allowed and did not ask before.
-    pub asks: Vec<String>,
-    pub asks_no_more: Vec<String>,
+    /// The permissions that it requests and did not request before.
+    pub new_permissions: Vec<String>,
+    /// The permissions that it requested before and does not request any more.
+    pub removed_permissions: Vec<String>,
     /// It calls itself otherwise, or is of another kind: sentences.
     pub strange: Vec<String>,
     /// Why it would not load: it cannot be confirmed.
@@ -84,18 +85,18 @@ impl Component {
             .unfit
             .iter()
             .map(|why| format!("It would not load, so that it cannot be applied: {why}"));
-        let asks = list(
+        let requested = list(
             if self.was.is_some() {
                 "It asks in addition"
             } else {
                 "It asks"
             },
-            &self.asks,
+            &self.new_permissions,
         );
         unfit
             .chain(self.strange.iter().cloned())
-            .chain(asks)
-            .chain(list("It does not ask any more", &self.asks_no_more))
+            .chain(requested)
+            .chain(list("It does not ask any more", &self.removed_permissions))
             .collect()
     }
 }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::port::{JournalPort, Journaled, Listed, State, StoreError};
-use crate::model::chat::{Admission, Answer, Epoch, Event, LastError, SessionId, SessionInfo, Snapshot, Turn};
+use crate::model::chat::{
+    Admission, Answer, BackendConnection, Event, LastError, SessionId, SessionInfo, Snapshot, Turn,
+};
 use crate::model::plugin::{self, Availability, Kind};
 use crate::runtime::port::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use futures::future::BoxFuture;
@@ -27,7 +29,7 @@ pub(super) fn snapshot(id: &str, turn: Turn) -> Snapshot {
         info: info(id),
         messages: Vec::new(),
         turn,
-        asks: Vec::new(),
+        requests: Vec::new(),
         before: None,
     }
 }
@@ -181,7 +183,7 @@ impl JournalPort for FakeJournal {
             ..self.clone()
         })
     }
-    fn open_epoch(&self) {}
+    fn open_connection(&self) {}
     fn create(&self, info: SessionInfo) -> Journaled<'_, ()> {
         self.book.lock().unwrap().removed.remove(&info.id);
         let done = self.write(&info.id.clone(), vec![Event::Session { info }]);
@@ -224,8 +226,8 @@ impl JournalPort for FakeJournal {
         self.put_info(snapshot.info);
         Box::pin(async { Ok(()) })
     }
-    fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()> {
-        let running = epoch
+    fn settle<'a>(&'a self, session: &'a str, connection: &'a BackendConnection) -> Journaled<'a, ()> {
+        let running = connection
             .running
             .iter()
             .find(|(id, _)| id == session)
@@ -349,7 +351,7 @@ impl ChatBackend for FakeBackend {
     fn is_example(&self) -> bool {
         self.title == "echo"
     }
-    fn probe(&self) -> Call<'_, Availability> {
+    fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
     }
     fn events(&self) -> mpsc::Receiver<Feed> {
