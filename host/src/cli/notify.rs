@@ -1,6 +1,6 @@
 //! What a service manager is told: systemd's protocol, sd_notify(3). One datagram for each word, to the socket that
 //! `NOTIFY_SOCKET` names. Without the variable nothing is sent. (The variables stay in our environment, since taking one
-//! out is unsafe once a thread lives; no child gets them: [`crate::process::is_our_own`].)
+//! out is unsafe once a thread lives; no child gets them: [`nexus_process::is_our_own`].)
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn an_abstract_socket_is_reached() {
         use std::os::linux::net::SocketAddrExt as _;
-        let name = format!("nexus-test-{}", crate::time::random_token().unwrap());
+        let name = format!("nexus-test-{}", nexus_model::time::random_token().unwrap());
         let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
         let manager = Manager::of(&environment(&format!("@{name}"), &[]), 1).unwrap();

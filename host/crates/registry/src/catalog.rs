@@ -1,0 +1,66 @@
+//! The plugins that can be loaded: those of the configuration that counts now.
+
+use nexus_config::resolved::{Config, Plugin};
+use nexus_model::plugin::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub struct Catalog {
+    plugins: Mutex<BTreeMap<String, Plugin>>,
+    /// Named, and not fit at the start: each says why when it is loaded.
+    broken: BTreeSet<String>,
+}
+
+impl Catalog {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            plugins: Mutex::new(config.plugins.clone()),
+            broken: config.broken.keys().cloned().collect(),
+        }
+    }
+
+    fn plugins(&self) -> MutexGuard<'_, BTreeMap<String, Plugin>> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that was not fit before.
+    pub fn insert(&self, plugin: Plugin) {
+        self.plugins().insert(plugin.name.clone(), plugin);
+    }
+
+    /// What is loaded from now on. What serves already is not touched.
+    pub fn replace(&self, plugins: BTreeMap<String, Plugin>) {
+        *self.plugins() = plugins;
+    }
+
+    pub fn get(&self, name: &str) -> Option<Plugin> {
+        self.plugins().get(name).cloned()
+    }
+
+    /// The names of the plugins of a kind.
+    pub fn of_kind(&self, kind: Kind) -> Vec<String> {
+        let plugins = self.plugins();
+        let found = plugins.values().filter(|plugin| plugin.kind == kind);
+        found.map(|plugin| plugin.name.clone()).collect()
+    }
+
+    /// Whether there is such a plugin. `Err`: a sentence for the operator, with what to write.
+    pub fn check(&self, name: &str, kind: Kind) -> Result<(), String> {
+        let plugins = self.plugins();
+        let found = plugins.get(name).map(|plugin| plugin.kind);
+        match found {
+            Some(found) if found == kind => Ok(()),
+            Some(_) => Err(format!("{name} is no {kind} plugin")),
+            None if self.broken.contains(name) => Ok(()),
+            None => {
+                let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
+                let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();
+                Err(format!(
+                    "there is no {kind} plugin `{name}` here, but {}. One that lies elsewhere has a table in the \
+                     configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
+                    there.join(", ")
+                ))
+            }
+        }
+    }
+}

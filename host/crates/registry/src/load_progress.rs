@@ -1,0 +1,54 @@
+//! How far the loading of the plugins is, in words for whoever waits for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::watch;
+
+pub struct LoadProgress {
+    /// The names of the plugins that are compiled just now.
+    compiling: watch::Receiver<Vec<String>>,
+    /// Of the start.
+    total: AtomicUsize,
+    done: AtomicUsize,
+}
+
+impl LoadProgress {
+    pub fn new(compiling: watch::Receiver<Vec<String>>) -> Self {
+        Self {
+            compiling,
+            total: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+        }
+    }
+
+    /// So many are loaded at the start.
+    pub fn expect(&self, count: usize) {
+        self.total.store(count, Ordering::Relaxed);
+    }
+
+    /// One of them is.
+    pub fn one_more(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// To be called when one is loaded, or has failed.
+    pub fn begin(self: &Arc<Self>) -> impl FnOnce() + Send + use<> {
+        let progress = Arc::clone(self);
+        move || progress.one_more()
+    }
+
+    /// Where one is compiled: `compiling chat-opencode (2 of 3)`.
+    pub fn text(&self) -> Option<String> {
+        let compiling = self.compiling.borrow();
+        if compiling.is_empty() {
+            return None;
+        }
+        let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
+        let count = if done < total {
+            format!(" ({} of {total})", done + 1)
+        } else {
+            String::new()
+        };
+        Some(format!("compiling {}{count}", compiling.join(" and ")))
+    }
+}

@@ -1,0 +1,167 @@
+//! Which plugin took the place of the one that the configuration names, over a restart: `tunnel.NAME.plugin` and
+//! `chat.NAME.plugin` of the database.
+//!
+//! The file is not written: it is the operator's, may be read-only, and what an agent could change there would count at
+//! the next start. What was chosen is kept beside what the file said then; a file that says something else now was edited
+//! since, and counts.
+
+use crate::catalog::Catalog;
+use nexus_config::resolved::Config;
+use nexus_model::plugin::Kind;
+use nexus_store::Store;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    plugin: String,
+    /// What counted of the file.
+    instead_of: String,
+    /// What the file said besides, and was not confirmed: going back from there is no word against the swap either.
+    #[serde(default)]
+    unconfirmed: Option<String>,
+}
+
+type Named = BTreeMap<String, String>;
+
+pub struct PluginOverrides {
+    store: Store,
+    /// The plugins by place (`tunnel.main`): those that count, and those that the file names.
+    named: Mutex<(Named, Named)>,
+}
+
+/// The place of a tunnel in the database: `tunnel.main`.
+pub fn tunnel_place(tunnel: &str) -> String {
+    format!("tunnel.{tunnel}")
+}
+
+/// The place of a chat in the database: `chat.main`.
+pub fn chat_place(chat: &str) -> String {
+    format!("chat.{chat}")
+}
+
+/// `place`: `tunnel.main`.
+fn setting(place: &str) -> String {
+    format!("{place}.plugin")
+}
+
+fn named(config: &Config) -> BTreeMap<String, String> {
+    let tunnels = config.tunnels.values();
+    let tunnels = tunnels.map(|tunnel| (tunnel_place(&tunnel.name), tunnel.plugin.clone()));
+    tunnels
+        .chain([(chat_place(&config.chat.name), config.chat.plugin.clone())])
+        .collect()
+}
+
+impl PluginOverrides {
+    pub fn new(store: Store, config: &Config) -> Self {
+        let named = Mutex::new((named(config), named(config)));
+        Self { store, named }
+    }
+
+    fn named(&self) -> MutexGuard<'_, (Named, Named)> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the file says from now on, whether or not it counts.
+    pub fn file_says(&self, config: &Config) {
+        self.named().1 = named(config);
+    }
+
+    /// The file's word for a place counts from now on, if it is this plugin. What counted before.
+    pub fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
+        let (counts, file) = &mut *self.named();
+        if file.get(place).is_some_and(|named| named == plugin) {
+            return counts.insert(place.to_owned(), plugin.to_owned());
+        }
+        counts.get(place).cloned()
+    }
+
+    /// It does not count after all.
+    pub fn restore(&self, place: &str, plugin: Option<String>) {
+        let (counts, _) = &mut *self.named();
+        match plugin {
+            Some(plugin) => counts.insert(place.to_owned(), plugin),
+            None => counts.remove(place),
+        };
+    }
+
+    /// Durable when it returns. `Err`: a sentence for the operator.
+    pub async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
+        let chosen = {
+            let (counts, file) = &*self.named();
+            let instead_of = counts.get(place).cloned().unwrap_or_default();
+            Record {
+                plugin: plugin.to_owned(),
+                unconfirmed: file.get(place).filter(|named| **named != instead_of).cloned(),
+                instead_of,
+            }
+        };
+        let json = serde_json::to_vec(&chosen).map_err(|e| e.to_string())?;
+        let kept = self.store.set_setting(&setting(place), json).await;
+        kept.map_err(|e| e.to_string())
+    }
+
+    /// The plugin for a place: that of the configuration, or the one that took over since.
+    pub async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
+        let configured = self.named().0.get(place).cloned().unwrap_or_default();
+        let saved = self.store.setting(&setting(place)).await.ok().flatten();
+        let chosen = saved.and_then(|json| serde_json::from_slice::<Record>(&json).ok());
+        let usable = |chosen: &Record| {
+            (chosen.instead_of == configured || chosen.unconfirmed.as_ref() == Some(&configured))
+                && chosen.plugin != configured
+                && known.check(&chosen.plugin, kind).is_ok()
+        };
+        let Some(chosen) = chosen.filter(usable) else {
+            return configured;
+        };
+        tracing::info!(
+            place,
+            plugin = chosen.plugin,
+            configured,
+            "this plugin took over before the restart, and keeps its place until the configuration names another"
+        );
+        chosen.plugin
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    fn config(dir: &std::path::Path, plugin: &str) -> Config {
+        nexus_testkit::config(dir, &format!("[tunnel.main]\nplugin = \"{plugin}\"\n"))
+    }
+
+    /// Who serves `tunnel.main` after a restart with the file naming `plugin`.
+    async fn after(store: &Store, dir: &std::path::Path, plugin: &str) -> String {
+        let config = config(dir, plugin);
+        let catalog = Catalog::new(&config);
+        let chosen = PluginOverrides::new(store.clone(), &config);
+        chosen.plugin("tunnel.main", Kind::Tunnel, &catalog).await
+    }
+
+    #[tokio::test]
+    async fn a_swap_lasts_until_the_file_says_what_it_did_not_say_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (file, edited, swapped) = ("tunnel-cloudflared", "tunnel-ssh", "tunnel-bore");
+        let chosen = PluginOverrides::new(store.clone(), &config(dir.path(), file));
+        chosen.keep("tunnel.main", swapped).await.unwrap();
+        assert_eq!(after(&store, dir.path(), file).await, swapped);
+        assert_eq!(after(&store, dir.path(), edited).await, edited);
+
+        // Swapped while an edit waits: neither to leave it nor to take it back is a word against the swap.
+        chosen.file_says(&config(dir.path(), edited));
+        chosen.keep("tunnel.main", swapped).await.unwrap();
+        assert_eq!(after(&store, dir.path(), file).await, swapped);
+        assert_eq!(after(&store, dir.path(), edited).await, swapped);
+
+        // Confirmed: to go back to the first is an edit again.
+        assert_eq!(chosen.confirmed("tunnel.main", edited).as_deref(), Some(file));
+        chosen.keep("tunnel.main", edited).await.unwrap();
+        assert_eq!(after(&store, dir.path(), edited).await, edited);
+        assert_eq!(after(&store, dir.path(), file).await, file);
+    }
+}

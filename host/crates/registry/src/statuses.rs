@@ -1,0 +1,215 @@
+//! The state of each plugin that serves somewhere, as one list, with what is worth a line of the activity.
+
+use nexus_model::activity::{Activity, Tone};
+use nexus_model::plugin::{Details, Kind, Process, State, Status};
+use nexus_model::trouble::Trouble;
+use nexus_plugin_traits::{PluginRecord, Supervised};
+use nexus_process::port::{Info, Processes, Usage};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// Tells instances of one plugin from each other.
+pub type Ticket = u64;
+
+pub struct PluginStatuses {
+    list: watch::Sender<Vec<Status>>,
+    /// In the order in which they are shown.
+    sources: Mutex<Vec<Source>>,
+    tickets: AtomicU64,
+    activity: Arc<dyn Activity>,
+    processes: Arc<dyn Processes>,
+    /// What does not work, besides plugins and tunnels.
+    troubles: Mutex<Vec<Trouble>>,
+}
+
+struct Source {
+    ticket: Ticket,
+    plugin: Registered,
+    task: AbortHandle,
+}
+
+/// A plugin that serves somewhere.
+#[derive(Clone)]
+pub struct Registered {
+    pub status: watch::Receiver<Status>,
+    pub measured: Count,
+    /// The tunnel that it serves.
+    pub tunnel: Option<String>,
+}
+
+/// What was counted of a plugin, once it is loaded.
+pub(crate) type Count = Arc<dyn Fn() -> Option<Arc<dyn PluginRecord>> + Send + Sync>;
+
+pub fn counted(measured: Option<Arc<dyn PluginRecord>>) -> Count {
+    Arc::new(move || measured.clone())
+}
+
+impl Registered {
+    pub fn of<P: Supervised + ?Sized>(plugin: &Arc<P>) -> Self {
+        // It is shown for as long as it is there, and not the other way round.
+        let there = Arc::downgrade(plugin);
+        Self {
+            status: plugin.status(),
+            measured: Arc::new(move || there.upgrade()?.measured()),
+            tunnel: None,
+        }
+    }
+}
+
+impl PluginStatuses {
+    /// `troubles`: what does not work at the start, besides plugins and tunnels.
+    pub fn new(activity: Arc<dyn Activity>, processes: Arc<dyn Processes>, troubles: Vec<Trouble>) -> Self {
+        Self {
+            list: watch::Sender::default(),
+            sources: Mutex::default(),
+            tickets: AtomicU64::new(0),
+            activity,
+            processes,
+            troubles: Mutex::new(troubles),
+        }
+    }
+
+    /// The state of each plugin that serves; changes are seen at once.
+    pub fn subscribe(&self) -> watch::Receiver<Vec<Status>> {
+        self.list.subscribe()
+    }
+
+    /// What each of [`Self::subscribe`] is and may do, and what was counted of it, in the same order. It looks at the disk
+    /// and at all processes of the machine, which takes milliseconds: not for each event, and not on a thread that others
+    /// wait for.
+    pub fn details(&self) -> Vec<Details> {
+        // Not under the lock: the disk may be slow.
+        let plugins: Vec<Registered> = listed(&self.sources()).map(|source| source.plugin.clone()).collect();
+        let processes = self.processes.usage();
+        plugins.iter().filter_map(|plugin| plugin.details(&processes)).collect()
+    }
+
+    /// What does not work, besides plugins and tunnels, which say it themselves.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.troubles_now().clone()
+    }
+
+    /// A part does not work, while the rest does.
+    pub fn trouble(&self, trouble: Trouble) {
+        self.activity
+            .note(&trouble.part, Tone::Bad, &format!("failed: {}", trouble.why));
+        self.troubles_now().push(trouble);
+        self.publish(&self.sources());
+    }
+
+    /// It does.
+    pub fn no_trouble(&self, part: &str) {
+        self.troubles_now().retain(|trouble| trouble.part != part);
+        self.publish(&self.sources());
+    }
+
+    fn troubles_now(&self) -> MutexGuard<'_, Vec<Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A plugin that serves from now on. One that serves two tunnels has an instance for each, and stands here twice.
+    pub fn add(self: &Arc<Self>, plugin: Registered) -> Ticket {
+        let mut changes = plugin.status.clone();
+        let statuses = Arc::downgrade(self);
+        let task = tokio::spawn(async move {
+            let mut before = changes.borrow_and_update().state.clone();
+            while changes.changed().await.is_ok() {
+                let Some(statuses) = statuses.upgrade() else { return };
+                let now = changes.borrow_and_update().clone();
+                if now.state != before
+                    && let Some((tone, text)) = event(&now.state)
+                {
+                    statuses.activity.note(&format!("plugin {}", now.name), tone, &text);
+                }
+                before = now.state;
+                statuses.publish(&statuses.sources());
+            }
+        });
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let mut sources = self.sources();
+        sources.push(Source {
+            ticket,
+            plugin,
+            task: task.abort_handle(),
+        });
+        self.publish(&sources);
+        ticket
+    }
+
+    /// That one serves no more.
+    pub fn remove(&self, ticket: Ticket) {
+        let mut sources = self.sources();
+        sources.retain(|source| {
+            let stays = source.ticket != ticket;
+            if !stays {
+                source.task.abort();
+            }
+            stays
+        });
+        self.publish(&sources);
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Vec<Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, sources: &[Source]) {
+        let list = listed(sources);
+        self.list
+            .send_replace(list.map(|source| source.plugin.status.borrow().clone()).collect());
+    }
+}
+
+/// A chat plugin stands once in the list, however often it was given the chat: as the backend, the fallback, or as what it
+/// was before a swap. Shown is the one that does something, or else the newest.
+fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
+    let rests = |source: &Source| source.plugin.status.borrow().state == State::Stopped;
+    let name = |source: &Source| {
+        let status = source.plugin.status.borrow();
+        (status.kind == Kind::Chat).then(|| status.name.clone())
+    };
+    sources.iter().enumerate().filter_map(move |(at, source)| {
+        let Some(own) = name(source) else { return Some(source) };
+        let same = |other: &&Source| name(other).as_ref() == Some(&own);
+        let first = sources.iter().position(|other| same(&other)) == Some(at);
+        let shown = || sources.iter().rfind(|other| same(other) && !rests(other));
+        let newest = || sources.iter().rfind(same);
+        if first { shown().or_else(newest) } else { None }
+    })
+}
+
+/// What is worth a line.
+fn event(state: &State) -> Option<(Tone, String)> {
+    match state {
+        State::Restarting { cause, .. } => Some((Tone::Busy, format!("fell, and is started again: {cause}"))),
+        State::Failed { cause } => Some((Tone::Bad, format!("failed, and waits for you: {cause}"))),
+        State::Stopped | State::Starting | State::Running => None,
+    }
+}
+
+impl Registered {
+    /// None: whatever runs it counts nothing.
+    fn details(&self, processes: &[(Info, Option<Usage>)]) -> Option<Details> {
+        let measured = (self.measured)()?;
+        let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner());
+        let own = own.map(|(info, usage)| Process {
+            name: info.key.name.clone(),
+            pid: info.pid,
+            started_at: info.started_at,
+            cpu_ms: usage.map(|usage| u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX)),
+            resident_bytes: usage.map(|usage| usage.resident),
+            restarts: info.restarts,
+        });
+        let status = self.status.borrow();
+        Some(Details {
+            name: status.name.clone(),
+            kind: status.kind,
+            tunnel: self.tunnel.clone(),
+            facts: measured.facts(),
+            statistics: measured.statistics(),
+            processes: own.collect(),
+        })
+    }
+}
