@@ -53,7 +53,7 @@ pub trait Host: Send + Sync + 'static {
     fn read(&self) -> Result<Config, String>;
     /// Whether the component of this plugin would load, without running it. Blocks. `Err`: why not.
     fn would_load(&self, plugin: &Plugin) -> Result<(), String>;
-    /// The file says this from now on, whether or not it counts.
+    /// The file says this from now on, whether or not it is applied.
     fn file_says(&self, config: &Config);
     fn serving(&self) -> Serving;
     fn log_filter(&self, filter: &str) -> Result<(), String>;
@@ -94,7 +94,7 @@ const WHY: usize = 8_000;
 const LOGGED: usize = 20;
 
 impl ReloadService {
-    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: what counts.
+    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: the active one.
     ///
     /// # Errors
     /// The machine gives no randomness: what is shown of secrets could then be guessed.
@@ -130,7 +130,7 @@ impl ReloadService {
         Ok(Self { pending, orders, task })
     }
 
-    /// What the file says and does not count yet; changes are seen at once.
+    /// What the file has that is not applied yet; changes are seen at once.
     pub fn pending(&self) -> watch::Receiver<Option<Pending>> {
         self.pending.clone()
     }
@@ -288,6 +288,9 @@ impl Watcher {
                 let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
                 if !same {
                     self.errors.clear();
+                    for notice in &latest.config.notices {
+                        tracing::warn!("{notice}");
+                    }
                 }
                 if files != self.files {
                     self.files = files;
@@ -417,7 +420,7 @@ impl Watcher {
                 seen_at: latest.seen_at,
                 what: What::Changed {
                     effects: parted.effects(&self.host.serving(), &latest.config),
-                    gains: gains::gains(&self.plugins, &candidate),
+                    new_permissions: gains::new_permissions(&self.plugins, &candidate),
                     components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,

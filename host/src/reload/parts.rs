@@ -72,7 +72,7 @@ impl Parted {
             tunnels: serving.tunnels.clone(),
             ..Self::default()
         };
-        // What the file names counts where it names another one than before, and can take over now; elsewhere whoever
+        // What the file names is used where it names another one than before that can be used now; elsewhere what
         // serves goes on.
         for change in &changes {
             match path(change).as_slice() {
@@ -106,7 +106,7 @@ impl Parted {
     fn parts(&self, change: &Change, counts: &Values, config: &Config, serving: &Serving) -> Option<BTreeSet<Part>> {
         match path(change).as_slice() {
             ["log", "filter"] => Some([Part::Filter].into()),
-            // It serves already, by a swap or as what counts where nothing is said.
+            // It serves already, by a swap or as the default.
             ["tunnel", name, "plugin"] if serves(serving.tunnels.get(*name), config.tunnels.get(*name)) => {
                 Some(BTreeSet::new())
             }

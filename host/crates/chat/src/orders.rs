@@ -123,7 +123,7 @@ async fn fit(next: &Backend) -> Result<(), ChatError> {
         ))
     };
     up(&*next.backend).await.map_err(|failure| refused(failure.message))?;
-    match next.backend.probe().await {
+    match next.backend.check_availability().await {
         Ok(Availability::Ready(_)) => Ok(()),
         Ok(Availability::Missing(hint) | Availability::Unsuitable(hint)) => {
             next.backend.stop().await;

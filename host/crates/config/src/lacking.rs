@@ -294,7 +294,7 @@ kind = "chat"
 version = "0.1.0"
 api = "0.1"
 description = "d"
-licence = "MIT"
+license = "MIT"
 [config.api]
 type = "string"
 default = "http://127.0.0.1:8000"
@@ -305,7 +305,7 @@ secret = true
 description = "what it wants"
 [capabilities.process.node]
 reason = "r"
-inherit-env = true
+inherit_env = true
 [capabilities.process."g++"]
 reason = "r"
 [[capabilities.http]]
@@ -325,7 +325,8 @@ reason = "r"
         fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
             let text = match name {
                 "auth-y" => {
-                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+                     \"d\"\nlicense = \"MIT\"\n"
                 }
                 _ => ASKS,
             };
@@ -339,7 +340,8 @@ reason = "r"
 
     fn lacks(own: &str) -> Option<Lacking> {
         let text = format!(
-            "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
+            "config_version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \
+             \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
         let machine = Machine {
             cwd: std::env::temp_dir(),
@@ -396,15 +398,10 @@ reason = "r"
         assert!(some.how.contains("replace [plugin.chat-x.grants]"), "{}", some.how);
         assert_eq!(
             some.lines,
-            "[plugin.chat-x.grants]\n\
-             http = [{ url = \"http://127.0.0.1:8000\", private = true }, \"https://api.example.org\"]   # instead of \
-             [\"http://127.0.0.1:8000\"]\n\
-             store_quota = \"1 KiB\"\n\
-             \n[plugin.chat-x.grants.process.\"g++\"]   # new\n\
-             # path = \"/absolute/path/of/g++\", which was not found here\n\
-             \n[plugin.chat-x.grants.process.node]\n\
-             inherit_env = false\n\
-             path = \"/opt/node\"\n"
+            "[plugin.chat-x.grants]\nhttp = [{ url = \"http://127.0.0.1:8000\", private = true }, \
+             \"https://api.example.org\"]   # instead of [\"http://127.0.0.1:8000\"]\nstore_quota = \"1 \
+             KiB\"\n\n[plugin.chat-x.grants.process.\"g++\"]   # new\n# path = \"/absolute/path/of/g++\", which was \
+             not found here\n\n[plugin.chat-x.grants.process.node]\ninherit_env = false\npath = \"/opt/node\"\n"
         );
         assert_eq!(lacks(&some.lines), None);
     }
