@@ -143,7 +143,7 @@ fn the_names_of_the_version_before_are_read_with_a_notice() {
     let both = Manifest::parse(&BORE.replace("license = \"MIT\"", "licence = \"MIT\"\nlicense = \"MIT\"")).unwrap_err();
     assert!(
         both.to_string()
-            .starts_with("plugin.toml, line 7: `licence` and `license` are two names of one key"),
+            .starts_with("plugin.toml, line 7: `licence` and `license` are the old and the new name of the same key"),
         "{both}"
     );
     assert!(

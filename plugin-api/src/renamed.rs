@@ -57,14 +57,14 @@ impl std::fmt::Display for OldKey {
         if self.both {
             return write!(
                 f,
-                "`{was}` and `{now}` are two names of one key, and both are given. To fix: delete `{was}` in line \
-                 {line}"
+                "`{was}` and `{now}` are the old and the new name of the same key, but both are set. To fix: delete \
+                 `{was}` in line {line}"
             );
         }
         write!(
             f,
-            "the key `{was}` is now `{now}`; only this version still reads the old name. To fix: write line {line} \
-             as: {}",
+            "the key `{was}` has been renamed to `{now}`; the old name is only read by this version. To fix: write \
+             line {line} as: {}",
             self.new_line
         )
     }
@@ -199,8 +199,8 @@ mod tests {
         );
         assert_eq!(
             found.old[1].to_string(),
-            "the key `probe` is now `public_check`; only this version still reads the old name. To fix: write line 3 \
-             as: public_check = \"on\""
+            "the key `probe` has been renamed to `public_check`; the old name is only read by this version. To fix: \
+             write line 3 as: public_check = \"on\""
         );
         assert_eq!(&text[found.old[1].span.clone()], "probe");
     }
@@ -223,8 +223,8 @@ mod tests {
         assert!(found.old[0].both);
         assert_eq!(
             found.old[0].to_string(),
-            "`file-version` and `file_version` are two names of one key, and both are given. To fix: delete \
-             `file-version` in line 1"
+            "`file-version` and `file_version` are the old and the new name of the same key, but both are set. To \
+             fix: delete `file-version` in line 1"
         );
     }
 

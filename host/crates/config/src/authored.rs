@@ -160,7 +160,7 @@ impl Authored {
             None => findings.push(
                 Diagnostic::new(Place::At(0..0), "config_version", "the file has no version")
                     .expected("config_version = 1")
-                    .fix("write this as the first line: config_version = 1"),
+                    .fix("add this as the first line: config_version = 1"),
             ),
         }
         let read = Self {

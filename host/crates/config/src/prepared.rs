@@ -317,7 +317,7 @@ fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> P
         _ => {
             findings.push(
                 written
-                    .problem("this is no way to check a tunnel by its public address")
+                    .problem("`public_check` has an invalid value")
                     .found(format!("{:?}", written.value))
                     .expected(PUBLIC_CHECK),
             );

@@ -29,7 +29,7 @@ pub(super) fn resolve(
         // To the reader it is an unknown key.
         findings.diagnostics.retain(|found| found.place != at);
         let twice = format!(
-            "`{}` and `{}` are two names of one key, and both are given",
+            "`{}` and `{}` are the old and the new name of the same key, but both are set",
             key.was, key.now
         );
         let fix = format!("delete `{}` in line {}", key.was, key.line);

@@ -484,12 +484,12 @@ fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_writ
         config.notices,
         [
             format!(
-                "{name}:1: the key `config-version` is now `config_version`; only this version still reads the old \
-                 name. To fix: write line 1 as: config_version = 1"
+                "{name}:1: the key `config-version` has been renamed to `config_version`; the old name is only read \
+                 by this version. To fix: write line 1 as: config_version = 1"
             ),
             format!(
-                "{name}:4: the key `probe` is now `public_check`; only this version still reads the old name. To fix: \
-                 write line 4 as: public_check = \"on\" # by itself"
+                "{name}:4: the key `probe` has been renamed to `public_check`; the old name is only read by this \
+                 version. To fix: write line 4 as: public_check = \"on\" # by itself"
             )
         ]
     );
@@ -502,8 +502,10 @@ fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_writ
     let both = format!("{text}public_check = \"off\"\n");
     let report = read(&both).unwrap_err().to_string();
     assert!(
-        report.starts_with("error: `probe` and `public_check` are two names of one key, and both are given\n")
-            && report.contains("nexus.toml:4:1")
+        report.starts_with(
+            "error: `probe` and `public_check` are the old and the new name of the same key, but both \
+            are set\n"
+        ) && report.contains("nexus.toml:4:1")
             && report.contains("fix: delete `probe` in line 4"),
         "{report}"
     );

@@ -49,7 +49,7 @@ impl AuthoredMetrics {
         if !at.ip().is_loopback() && !self.insecure_listen.is_some_and(|insists| insists.value) {
             findings.push(
                 listen
-                    .problem("this address is open to the network, and the statistics have neither TLS nor a login")
+                    .problem("this address is open to the network, but the metrics have neither TLS nor a login")
                     .found(at.to_string())
                     .expected("a loopback address, such as 127.0.0.1 or [::1]")
                     .fix(format!(

@@ -280,7 +280,7 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
         )?;
     }
     if !m.old_keys.is_empty() {
-        writeln!(out, "\nIts manifest has old names of keys:")?;
+        writeln!(out, "\nIts manifest uses old names of keys:")?;
     }
     for key in &m.old_keys {
         writeln!(out, "  plugin.toml:{}: {key}", key.line)?;

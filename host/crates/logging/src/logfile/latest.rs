@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Why the log is not shown. A sentence for the operator each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    #[error("This configuration keeps no log in a file: [log] file = \"\". Leave the key out, and start Nexus again.")]
+    #[error("This configuration disables the log file: [log] file = \"\". To fix: remove the key and restart Nexus.")]
     NotKept,
     #[error("The log cannot be read: {0}")]
     Unreadable(String),

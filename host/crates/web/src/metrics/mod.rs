@@ -277,7 +277,7 @@ fn tunnels(page: &mut Page, all: &[Status]) {
     page.family(
         "nexus_tunnel_public_check_success",
         Kind::Gauge,
-        "Whether the last public check of the tunnel passed: a request by its public address that led here.",
+        "Whether the last public check of the tunnel reached Nexus.",
         checks().map(|(t, result)| (labels(t), flag(matches!(result, PublicCheckResult::Passed { .. })))),
     );
     page.family(
