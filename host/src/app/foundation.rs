@@ -38,7 +38,7 @@ impl Held {
     }
 }
 
-/// What this machine makes of the configuration now that counts already. `Err`: a sentence for the operator.
+/// What this machine makes of the active configuration now. `Err`: a sentence for the operator.
 pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 pub struct Foundation {

@@ -406,7 +406,7 @@ fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin:
     }
 }
 
-/// Figures for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
+/// Metrics for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
 async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<PluginStatuses>, closing: CancellationToken) {
     const PART: &str = "metrics";
     let mut said = false;

@@ -7,7 +7,7 @@ use nexus_plugin_host::capabilities::{Gate, Requests};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Of one plugin; none where it lacks nothing, or cannot be read, which is said elsewhere.
+/// Of one plugin; none where nothing is missing, or cannot be read, which is said elsewhere.
 pub(super) fn of(config: &Config, name: &str) -> Option<MissingPermissions> {
     let plugin = config.plugins.get(name)?;
     let found = Components::shipped().manifest(name, &plugin.source).ok()?;

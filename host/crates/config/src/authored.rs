@@ -10,9 +10,19 @@ use crate::toml_reader::{Findings, Located, Table, Unfit, describe, integer};
 use crate::units;
 use crate::version::CONFIG_VERSION;
 use nexus_model::limits;
+use nexus_plugin_api::renamed::Renamed;
 use std::net::SocketAddr;
 use std::time::Duration;
 use toml::de::DeTable;
+
+/// The keys that have a new name, the old one of which this version still reads.
+pub(super) const RENAMED: [Renamed; 2] = [
+    Renamed::key("", "config-version", "config_version"),
+    Renamed {
+        values: &[("public", "on")],
+        ..Renamed::key("tunnel.*", "probe", "public_check")
+    },
+];
 
 #[derive(Debug, Default)]
 pub(super) struct Authored {
@@ -57,7 +67,7 @@ pub(super) struct AuthoredTunnel {
     pub allow_plaintext: Option<Located<bool>>,
     pub listen: Option<Located<SocketAddr>>,
     pub hosts: Vec<Located<String>>,
-    pub probe: Option<Located<String>>,
+    pub public_check: Option<Located<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -124,7 +134,7 @@ impl Authored {
             return Self::default();
         }
         let mut top = Table::root(root.get_ref(), root.span());
-        let version = top.get("config-version", "config-version = 1", findings, |v| {
+        let version = top.get("config_version", "config_version = 1", findings, |v| {
             integer(v).ok_or(Unfit::PLAIN)
         });
         match version {
@@ -138,14 +148,14 @@ impl Authored {
                 v.problem("this configuration version does not exist")
                     .found(v.value.to_string())
                     .expected(CONFIG_VERSION.to_string())
-                    .fix("write config-version = 1"),
+                    .fix("write config_version = 1"),
             ),
             Some(_) => {}
-            None if root.get_ref().keys().any(|k| k.get_ref() == "config-version") => {}
+            None if root.get_ref().keys().any(|k| k.get_ref() == "config_version") => {}
             None => findings.push(
-                Diagnostic::new(Place::At(0..0), "config-version", "the file has no version")
-                    .expected("config-version = 1")
-                    .fix("write this as the first line: config-version = 1"),
+                Diagnostic::new(Place::At(0..0), "config_version", "the file has no version")
+                    .expected("config_version = 1")
+                    .fix("add this as the first line: config_version = 1"),
             ),
         }
         let read = Self {
@@ -248,7 +258,7 @@ impl AuthoredTunnel {
             allow_plaintext: t.boolean("allow_plaintext", findings),
             listen: address(&mut t, findings),
             hosts: hosts(&mut t, findings),
-            probe: t.string("probe", fields::PROBE, findings),
+            public_check: t.string("public_check", fields::PUBLIC_CHECK, findings),
         };
         if tunnel.plugin.is_none()
             && !findings

@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// What `probe` of a tunnel may be.
-pub(super) const PROBE: &str =
-    "\"public\", \"off\", or the address to use for the public check, such as \"192.0.2.1:443\"";
+/// What `public_check` of a tunnel may be.
+pub(super) const PUBLIC_CHECK: &str =
+    "\"on\", \"off\", or the address to use for the public check, such as \"192.0.2.1:443\"";
 
 pub(super) fn plugin(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Option<Located<String>> {
     t.get(key, "the name of a plugin", findings, |v| {

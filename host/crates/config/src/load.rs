@@ -14,7 +14,7 @@ use std::path::Path;
 /// Every problem, each with its place.
 pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
     let Some(file) = file else {
-        return resolve("config-version = 1\n", None, overrides, machine);
+        return resolve("config_version = 1\n", None, overrides, machine);
     };
     let fail = |problem: String, fix: &str| {
         let d = Diagnostic::new(Place::At(0..0), "", problem).fix(fix);
@@ -35,7 +35,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
     resolve(&text, Some(file), overrides, machine)
 }
 
-/// `again` is what a configuration that was good makes of this machine now: components and secrets that were not there may be.
+/// `again` is what the active configuration makes of this machine now: components and secrets that were not there may be.
 ///
 /// # Errors
 /// As [`load`].

@@ -31,7 +31,7 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
     let first = if file.exists() {
         String::new()
     } else {
-        format!(", which does not exist yet: start it with the line config-version = {CONFIG_VERSION}")
+        format!(", which does not exist yet: start it with the line config_version = {CONFIG_VERSION}")
     };
     format!("{}\nAdd these lines to {}{first}", text.trim_end(), file.display())
 }

@@ -5,7 +5,7 @@ use crate::authored::{Authored, AuthoredAuth, AuthoredChat, AuthoredLog, Authore
 use crate::diagnostic::{Diagnostic, Place, Span};
 use crate::fields;
 use crate::notify::AuthoredNotify;
-use crate::resolved::{Auth, Metrics, Probe};
+use crate::resolved::{Auth, Metrics, PublicCheckMode};
 use crate::toml_reader::{Findings, Located};
 use crate::units::show_duration;
 use nexus_model::limits;
@@ -63,7 +63,7 @@ pub(super) struct PreparedTunnel {
     pub allow_plaintext: bool,
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
-    pub probe: Probe,
+    pub public_check: PublicCheckMode,
 }
 
 #[derive(Debug)]
@@ -300,27 +300,27 @@ fn prepare_tunnels(
             allow_plaintext: t.allow_plaintext.is_some_and(|a| a.value),
             listen,
             hosts: t.hosts.into_iter().map(|h| h.value).collect(),
-            probe: t
-                .probe
-                .map_or(Probe::Public, |written| prepare_probe(&written, findings)),
+            public_check: t
+                .public_check
+                .map_or(PublicCheckMode::On, |written| prepare_public_check(&written, findings)),
         });
     }
     tunnels
 }
 
-fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
+fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> PublicCheckMode {
     match (written.value.as_str(), written.value.parse()) {
-        ("public", _) => Probe::Public,
-        ("off", _) => Probe::Off,
-        (_, Ok(at)) => Probe::At(at),
+        ("on", _) => PublicCheckMode::On,
+        ("off", _) => PublicCheckMode::Off,
+        (_, Ok(at)) => PublicCheckMode::At(at),
         _ => {
             findings.push(
                 written
-                    .problem("`probe` has an invalid value")
+                    .problem("`public_check` has an invalid value")
                     .found(format!("{:?}", written.value))
-                    .expected(fields::PROBE),
+                    .expected(fields::PUBLIC_CHECK),
             );
-            Probe::Public
+            PublicCheckMode::On
         }
     }
 }

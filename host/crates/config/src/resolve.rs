@@ -1,6 +1,6 @@
 //! Stage three: what this machine makes of the configuration.
 
-use crate::authored::Authored;
+use crate::authored::{Authored, RENAMED};
 use crate::diagnostic::{Diagnostic, Place, Report};
 use crate::locations::absolute;
 use crate::machine::{Machine, NO_DATA_DIR, Overrides, place_for_data};
@@ -10,6 +10,7 @@ use crate::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
 use crate::secret::SecretSource;
 use crate::toml_reader::{Findings, Located};
 use nexus_model::trouble::Trouble;
+use nexus_plugin_api::renamed;
 use std::path::Path;
 
 /// # Errors
@@ -21,9 +22,25 @@ pub(super) fn resolve(
     machine: &Machine<'_>,
 ) -> Result<Config, Report> {
     let mut findings = Findings::default();
+    let renamed = renamed::current(text, &RENAMED);
+    let text = renamed.text.as_ref();
+    let (both, old): (Vec<_>, Vec<_>) = renamed.old.into_iter().partition(|key| key.both);
     let config = resolve_noting(text, file, overrides, machine, &mut findings);
+    for key in &both {
+        let at = Place::At(key.span.clone());
+        // To the reader it is an unknown key.
+        findings.diagnostics.retain(|found| found.place != at);
+        let twice = format!(
+            "`{}` and `{}` are the old and the new name of the same key, but both are set",
+            key.was, key.now
+        );
+        let fix = format!("delete `{}` in line {}", key.was, key.line);
+        findings.push(Diagnostic::new(at, key.was, twice).fix(fix));
+    }
+    let name = file.map_or_else(|| "config".to_owned(), |file| file.display().to_string());
+    let notices = old.iter().map(|key| format!("{name}:{}: {key}", key.line)).collect();
     match config {
-        Some(config) if findings.diagnostics.is_empty() => Ok(config),
+        Some(config) if findings.diagnostics.is_empty() => Ok(Config { notices, ..config }),
         _ => Err(Report::new(
             file.map(Path::to_owned),
             text.to_owned(),
@@ -130,6 +147,7 @@ pub(super) fn resolve_noting(
         data_dir,
         file,
         text: text.to_owned(),
+        notices: Vec::new(),
         files,
         web: Web {
             listen,
@@ -153,7 +171,7 @@ pub(super) fn resolve_noting(
                     allow_plaintext: t.allow_plaintext,
                     listen: t.listen,
                     hosts: t.hosts,
-                    probe: t.probe,
+                    public_check: t.public_check,
                 };
                 (t.name, tunnel)
             })

@@ -1,4 +1,4 @@
-//! The plugins that can be loaded: those of the configuration that counts now.
+//! The plugins that can be loaded: those of the active configuration.
 
 use nexus_config::resolved::{Config, Plugin};
 use nexus_model::plugin::Kind;

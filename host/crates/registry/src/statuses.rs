@@ -190,7 +190,7 @@ fn event(state: &State) -> Option<(Tone, String)> {
 }
 
 impl Registered {
-    /// None: whatever runs it counts nothing.
+    /// None: what runs it has no statistics.
     fn details(&self, processes: &[(Info, Option<Usage>)]) -> Option<Details> {
         let measured = (self.measured)()?;
         let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner());
@@ -208,7 +208,7 @@ impl Registered {
             kind: status.kind,
             tunnel: self.tunnel.clone(),
             facts: measured.facts(),
-            figures: measured.figures(),
+            statistics: measured.statistics(),
             processes: own.collect(),
         })
     }

@@ -69,7 +69,7 @@ pub trait Prober: Send + Sync + 'static {
     /// A plain request; how long it took there and back.
     fn plain<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<Duration, Unreached>>;
@@ -78,7 +78,7 @@ pub trait Prober: Send + Sync + 'static {
     /// A plain request, an answer that streams, and a WebSocket.
     fn whole<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<(), Unreached>>;
@@ -99,7 +99,7 @@ pub struct Parts {
     pub has_account: watch::Receiver<bool>,
     /// Keeps which tunnels are wanted.
     pub store: Store,
-    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that fell has left behind.
+    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that crashed has left behind.
     pub stop_processes: StopProcesses,
     pub plugins: Plugins,
     /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
@@ -228,7 +228,7 @@ impl TunnelService {
         Ok(())
     }
 
-    /// Closes a tunnel; returns when it is closed. A plugin that was about to take over gives up.
+    /// Closes a tunnel; returns when it is closed. A swap that is under way is canceled.
     ///
     /// # Errors
     /// An unknown name. Where it cannot be remembered that it is to stay closed, it is closed all the same.
@@ -246,7 +246,7 @@ impl TunnelService {
     /// plugin is gone, and goes on to its end if the caller does not wait for that.
     ///
     /// # Errors
-    /// An unknown name, a swap that is under way, or a plugin that cannot take over: then all is as before.
+    /// An unknown name, a swap that is under way, or a plugin that cannot replace the current one: then nothing has changed.
     pub async fn swap(&self, name: &str, plugin: &str) -> Result<Swapped, TunnelError> {
         self.take_over(name, |now| {
             if now.plugin == plugin {
@@ -262,7 +262,7 @@ impl TunnelService {
         .await
     }
 
-    /// Opens a tunnel anew as `config` has it, with its plugin loaded anew: that one, or its settings, may be others than
+    /// Opens a tunnel again as `config` has it, with its plugin reloaded: that one, or its settings, may be others than
     /// before. Where the plugin stays the same the old instance closes first, since both would lead the same processes.
     ///
     /// # Errors
@@ -301,7 +301,7 @@ impl TunnelService {
     /// Closes a tunnel, and it is there no more. Returns when that is done.
     ///
     /// # Errors
-    /// An unknown name, or a plugin that is taking over just now.
+    /// An unknown name, or a swap that is under way.
     pub async fn remove(&self, name: &str) -> Result<(), TunnelError> {
         let slot = self.slot(name)?;
         let Ok(alone) = Arc::clone(&slot.gate).try_lock_owned() else {
@@ -403,7 +403,7 @@ async fn off(slot: &Arc<Slot>) {
     let mut wanted = slot.wanted.subscribe();
     let closed = async {
         slot.serving().off().await;
-        // A swap that was under way has ended, and with it the plugin that was to take over.
+        // A swap that was under way has ended, and with it the new plugin.
         drop(slot.gate.lock().await);
         slot.serving().off().await;
     };

@@ -1,4 +1,4 @@
-//! Another plugin takes over, or fails to, on paused time.
+//! Another plugin replaces the current one, or fails to, on paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::fakes::{Rig, Run, Setup, obey, rig};
@@ -48,7 +48,7 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
         .await;
     new.up("http://new.example").await;
     let probing = rig
-        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Probing { .. }))
+        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Checking { .. }))
         .await;
     assert_eq!(
         (probing.plugin.as_str(), probing.url.as_deref()),
@@ -132,7 +132,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
     closed.await.unwrap();
     assert!(
         refused.contains("the public check of http://elsewhere.example failed: something else answers there")
-            && refused.contains("[tunnel.main]\nprobe = \"off\""),
+            && refused.contains("[tunnel.main]\npublic_check = \"off\""),
         "{refused}"
     );
     assert!(
@@ -198,7 +198,7 @@ async fn one_swap_at_a_time() {
     let _swapping = swap(&rig, "tunnel-y");
     rig.run().await;
     let busy = rig.service.swap("main", "tunnel-z").await.unwrap_err().to_string();
-    assert!(busy.contains("just now"), "{busy}");
+    assert!(busy.contains("is being replaced"), "{busy}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ pub(crate) fn numbers(path: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-/// Gives each file of a rotated log the next number, so that `path` is free. The last one falls out: it is renamed over.
+/// Gives each file of a rotated log the next number, so that `path` is free. The last one is dropped: it is renamed over.
 ///
 /// # Errors
 /// One that is there cannot be renamed.

@@ -360,7 +360,7 @@ impl Gate {
         self.limit("waits for", "streams", self.limits.streams, limits::PLUGIN_STREAMS_MOST)
     }
 
-    /// For what the plugin does by itself, where no call can be refused: the cause of its fall. `most`: what follows from the
+    /// For what the plugin does by itself, where no call can be refused: the cause of its crash. `most`: what follows from the
     /// limit of streams.
     pub fn too_many_own(&self, what: &str, most: usize) -> Denial {
         let more = self
@@ -498,7 +498,7 @@ fn real(path: &Path, home: &Path) -> Result<PathBuf, String> {
     ))
 }
 
-/// Where programs are installed: a service manager's PATH often lacks these. Nobody but an administrator writes there,
+/// Where programs are installed: a service manager's PATH often misses these. Nobody but an administrator writes there,
 /// save Homebrew's own folder, which belongs to whoever installed it.
 fn installed(binary: &str) -> Vec<PathBuf> {
     if cfg!(windows) {

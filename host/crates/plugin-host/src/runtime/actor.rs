@@ -199,7 +199,7 @@ pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
 /// Receives the jobs of a running instance, and its facts, as soon as it is up.
 pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::Facts)>;
 
-/// Runs an instance until it falls; the result is the cause. Ending it early is up to whoever drops this future.
+/// Runs an instance until it crashes; the result is the cause. Ending it early is up to whoever drops this future.
 pub(crate) async fn run<E: Exports>(
     engine: Engine,
     pre: InstancePre<State>,

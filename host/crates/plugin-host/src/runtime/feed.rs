@@ -1,4 +1,4 @@
-//! The events of a chat backend, over all falls of its plugin and of the backend itself. In order; nothing dropped.
+//! The events of a chat backend, over all crashes of its plugin and of the backend itself. In order; nothing dropped.
 
 use crate::runtime::actor::Ended;
 use crate::runtime::budget::pause;
@@ -32,7 +32,7 @@ enum End {
     /// The receiver is gone.
     Left,
     Failed(RunFailure),
-    /// The plugin fell. Its supervisor starts it again, after its own pause.
+    /// The plugin crashed. Its supervisor starts it again, after its own pause.
     Fell {
         cause: String,
         given_up: bool,
@@ -136,7 +136,7 @@ impl Feeder {
                 counters.error();
                 End::Failed(convert::failure(failure, &self.supervisor.context().mask))
             }
-            // No outcome: as a rule the plugin fell.
+            // No outcome: as a rule the plugin crashed.
             Err(_) => {
                 let end = tokio::select! {
                     end = ended(handle) => end,

@@ -27,7 +27,7 @@ impl WasiView for State {
     }
 }
 
-/// A store with all limits in force, and the meter that must drive it.
+/// A store with all limits applied, and the meter that must drive it.
 pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<State>, CpuMeter) {
     let limits = context.gate.limits();
     // No arguments, no environment, no directory, no network: only where its words go.

@@ -1,4 +1,4 @@
-//! Keeps one instance of a plugin running: starts it, starts it again when it falls, gives up when it falls too
+//! Keeps one instance of a plugin running: starts it, starts it again when it crashes, stops when it crashes too
 //! often, and ends it from outside (a guest that spins cannot be asked).
 //!
 //! One task holds all of this state and takes commands in order, so no two starts or stops can cross.
@@ -139,7 +139,7 @@ impl<E: Exports> Supervisor<E> {
         })
     }
 
-    /// Ends the instance as if it had fallen, if it is still this one: whoever finds it too slow has waited for it, and
+    /// Ends the instance as if it had crashed, if it is still this one: whoever finds it too slow has waited for it, and
     /// another one may run by now.
     pub(crate) fn restart(&self, slow: &Handle<E>, cause: &str) {
         if let Some(commands) = self.commands.get() {
@@ -310,7 +310,7 @@ impl<E: Exports> Task<E> {
             // Until this returns, the old instance may still hold what the new one wants.
             self.instances.shutdown().await;
             let cause = match next {
-                Next::Fell(cause) => cause,
+                Next::Crashed(cause) => cause,
                 Next::Refused(refused) => {
                     let cause = self.note_refusal(refused);
                     ended.send_replace(Some(Ended::Fell { cause, given_up: true }));
@@ -322,8 +322,8 @@ impl<E: Exports> Task<E> {
                 }
                 Next::Gone => return None,
             };
-            let pause = budget.fell(Instant::now());
-            self.note_fall(&cause, pause);
+            let pause = budget.crashed(Instant::now());
+            self.note_crash(&cause, pause);
             ended.send_replace(Some(Ended::Fell {
                 cause,
                 given_up: pause.is_none(),
@@ -365,12 +365,12 @@ impl<E: Exports> Task<E> {
                             self.current.send_replace(Some(Handle::new(jobs, watched.clone(), facts, counters)));
                             self.set(PluginState::Running);
                         }
-                        // It fell: the task says why.
+                        // It crashed: the task says why.
                         Ok(Err(_)) => {}
-                        Err(_) => return Next::Fell(format!("it did not start within {} s", limits::PLUGIN_START.as_secs())),
+                        Err(_) => return Next::Crashed(format!("it did not start within {} s", limits::PLUGIN_START.as_secs())),
                     }
                 }
-                ended = self.instances.join_next() => return Next::Fell(match ended {
+                ended = self.instances.join_next() => return Next::Crashed(match ended {
                     Some(Ok(cause)) => cause,
                     Some(Err(e)) => format!("an error in the host: {e}"),
                     None => "its task has ended".into(),
@@ -382,7 +382,7 @@ impl<E: Exports> Task<E> {
                     Some(Command::Restart(slow, cause)) => {
                         let current = self.current.borrow().as_ref().is_some_and(|current| current.is(&slow));
                         if current {
-                            return Next::Fell(cause);
+                            return Next::Crashed(cause);
                         }
                     }
                 },
@@ -421,7 +421,7 @@ impl<E: Exports> Task<E> {
         trouble.why
     }
 
-    fn note_fall(&self, cause: &str, pause: Option<Duration>) {
+    fn note_crash(&self, cause: &str, pause: Option<Duration>) {
         let at = self.recipe.context.ports.clock.now();
         let plugin = self.recipe.context.gate.plugin();
         let state = match pause {
