@@ -73,8 +73,7 @@ impl WebState {
     /// it may be what is missing.
     fn not_swapped(&self, mut error: ApiError) -> ApiError {
         if self.services.reload.pending().borrow().is_some() {
-            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) =
-                &mut error;
+            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
             text.push_str(
                 "\nThe configuration file has changes that are not applied yet: apply them on the status \
                 page first.",
