@@ -138,7 +138,7 @@ await run(async (browser) => {
     box.focus();
   });
   await page.keyboard.press('Enter');
-  await page.locator('#notice', { hasText: 'at most 512 can be sent' }).waitFor();
+  await page.locator('#notice', { hasText: 'the limit is 512 KiB' }).waitFor();
   assert.equal((await page.inputValue('#prompt')).length, 3_000_000);
   assert.ok(await page.locator('#link').isHidden());
   await page.fill('#prompt', '');

@@ -94,7 +94,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
         ("POST", "/sessions", "{\"tittle\": \"x\"}", 400, "tittle"),
         ("POST", "/sessions/none/cancel", "{}", 404, "no such conversation"),
         ("PATCH", "/sessions/none", "{\"title\": \" \"}", 409, "title"),
-        ("GET", "/tunnels/none", "", 404, "there is: none"),
+        ("GET", "/tunnels/none", "", 404, "Configured tunnels: none"),
         (
             "POST",
             "/backend/swap",
@@ -164,7 +164,7 @@ async fn the_document_describes_every_path_and_the_pages_need_a_login() {
     assert_eq!(own.status(), 200);
     assert_eq!(own.json::<Value>().await.unwrap()["phase"], "stopped");
     let page = owner.get("/").await.text().await.unwrap();
-    assert!(page.contains("was stopped"), "{page}");
+    assert!(page.contains("is stopped"), "{page}");
     stop(nexus);
 }
 

@@ -203,7 +203,7 @@ async fn each_tunnel_whose_plugin_cannot_be_loaded_fails_alone_and_says_why_ever
     fs::copy(builtin("tunnel-cloudflared"), start.folder().join("t-contract.wasm")).unwrap();
     run(&start, &["tunnel", "start", "t-contract", "--no-wait"]);
     said(&start, &["status"], BOUND, |status| {
-        status.contains("Confirm it on the status page")
+        status.contains("Confirm the component on the status page")
     });
     stop(nexus);
 }
@@ -485,7 +485,7 @@ async fn a_row_that_cannot_be_read_costs_itself() {
     // Listed it can be opened, or deleted.
     assert!(sessions.contains(&lost.session), "{sessions}");
     let said = stop(nexus);
-    assert!(said.contains("cannot read the stored chat"), "{said}");
+    assert!(said.contains("cannot read the entry of a chat"), "{said}");
 }
 
 /// By the sqlite3 of Python, which every machine of the tests has: the product's own code writes no such rows.

@@ -226,7 +226,7 @@ fn taken(account: &str) -> Outcome {
 
 fn damaged(key: &str) -> Error {
     Error::Other(format!(
-        "The login store is damaged: cannot read the entry `{key}`. To fix: restore a backup."
+        "The login store is damaged: cannot read the entry `{key}`. Restore a backup."
     ))
 }
 

@@ -37,8 +37,7 @@ impl From<Trouble> for Error {
         match trouble {
             Trouble::Host(error) => error,
             Trouble::Refused { status: 401, .. } => Error::Unavailable(
-                "opencode does not accept the password it was started with. To fix: restart the chat backend."
-                    .to_owned(),
+                "opencode does not accept the password it was started with. Restart the chat backend.".to_owned(),
             ),
             Trouble::Refused { status: 404, words, .. } => Error::NotFound(words),
             Trouble::Refused { status: 409, .. } => {

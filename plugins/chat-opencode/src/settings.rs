@@ -220,16 +220,16 @@ pub fn unsuitable(found: (u64, u64, u64)) -> Option<String> {
     let show = |(a, b, c): (u64, u64, u64)| format!("{a}.{b}.{c}");
     if found < MIN_VERSION {
         return Some(format!(
-            "opencode {} is too old: {} or newer is required. To fix: update it with `npm install -g \
-             opencode-ai@latest` or `opencode upgrade`.",
+            "opencode {} is too old: {} or newer is required. Update it with `npm install -g opencode-ai@latest` or \
+             `opencode upgrade`.",
             show(found),
             show(MIN_VERSION)
         ));
     }
     (found.0 > 1).then(|| {
         format!(
-            "opencode {} has another interface than the one this plugin supports (version 1). To fix: install a \
-             version 1 with `npm install -g opencode-ai@1`, or use a newer plugin.",
+            "opencode {} has another interface than the one this plugin supports (version 1). Install a version 1 \
+             with `npm install -g opencode-ai@1`, or use a newer plugin.",
             show(found)
         )
     })

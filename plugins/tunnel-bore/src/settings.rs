@@ -104,7 +104,7 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match numbers {
         Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
         Some(numbers) if numbers.len() == 3 => Err(format!(
-            "This is bore {found}, but 0.5.0 or newer is required. To fix: update it with `cargo install bore-cli`."
+            "This is bore {found}, but 0.5.0 or newer is required. Update it with `cargo install bore-cli`."
         )),
         _ => Err(format!(
             "`bore --version` prints `{}`, which is not a version of bore. Is another program with this name on the \

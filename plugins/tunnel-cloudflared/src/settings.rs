@@ -281,8 +281,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match numbers {
         Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
         _ => Err(format!(
-            "This is cloudflared {found}, but 2024.9.0 or newer is required. To fix: update it with `cloudflared \
-             update` or your package manager."
+            "This is cloudflared {found}, but 2024.9.0 or newer is required. Update it with `cloudflared update` or \
+             your package manager."
         )),
     }
 }

@@ -156,8 +156,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= FLOOR => Ok(found.to_owned()),
         _ => Err(format!(
-            "This is OpenSSH {found}, but {}.{} or newer is required. To fix: update your system, or set the path of \
-             a newer ssh in `[plugin.tunnel-ssh.grants.process.ssh]`.",
+            "This is OpenSSH {found}, but {}.{} or newer is required. Update your system, or set the path of a newer \
+             ssh in `[plugin.tunnel-ssh.grants.process.ssh]`.",
             FLOOR.0, FLOOR.1
         )),
     }

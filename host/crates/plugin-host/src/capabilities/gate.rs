@@ -312,8 +312,8 @@ impl Gate {
                 Ok(path.clone())
             } else {
                 Err(format!(
-                    "{} is not an executable file. It is the `path` in [plugin.{}.grants.process.{}]. To fix: correct \
-                     it, or leave it out to search the PATH.",
+                    "{} is not an executable file. It is the `path` in [plugin.{}.grants.process.{}]. Correct it, or \
+                     leave it out to search the PATH.",
                     path.display(),
                     self.plugin,
                     key(binary)

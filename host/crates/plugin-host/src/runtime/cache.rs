@@ -238,7 +238,7 @@ fn own_directory(dir: &Path) -> Result<(), String> {
         let meta = std::fs::symlink_metadata(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         if !meta.is_dir() {
             return Err(format!(
-                "{0} is a symbolic link or not a folder, so it does not belong to the cache. To fix: rm '{0}'",
+                "{0} is a symbolic link or not a folder, so it does not belong to the cache; run: rm '{0}'",
                 dir.display()
             ));
         }
@@ -319,7 +319,7 @@ fn private(path: &Path, meta: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt as _;
     if meta.mode() & 0o022 != 0 {
         return Err(format!(
-            "other users can write to {}. To fix: chmod go-w '{0}'",
+            "other users can write to {}; run: chmod go-w '{0}'",
             path.display()
         ));
     }

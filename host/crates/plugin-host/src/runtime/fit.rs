@@ -67,14 +67,14 @@ pub(super) fn check(
 ) -> Result<(), LoadError> {
     let Some(contract) = contract() else {
         return Err(LoadError::Unfit(
-            "This nexus is damaged: cannot read its contract. To fix: reinstall nexus.".into(),
+            "This nexus is damaged: cannot read its contract. Reinstall nexus.".into(),
         ));
     };
     let (found, contract) = (found.as_ref(), contract.as_ref());
     let unfit = |why: String| {
         LoadError::Api(format!(
-            "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {why}. To fix: \
-             use a version of the plugin that was built against nexus:plugin {}, or another version of nexus.",
+            "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {why}. Use a \
+             version of the plugin that was built against nexus:plugin {}, or another version of nexus.",
             spoken_range()
         ))
     };

@@ -156,7 +156,7 @@ impl Runtime {
             (Source::Builtin, Some(bytes)) => bytes,
             (Source::Builtin, None) => {
                 return Err(LoadError::Unfit(format!(
-                    "There is no built-in plugin {0}. To fix: give the path of its component: [plugin.{0}] source = \
+                    "There is no built-in plugin {0}. Give the path of its component: [plugin.{0}] source = \
                      \"/path/to/{0}.wasm\"",
                     plugin.name
                 )));
@@ -175,8 +175,8 @@ impl Runtime {
             .is_some_and(|confirmed| *confirmed != inspection.digest)
         {
             return Err(LoadError::Unfit(format!(
-                "The component of {} has changed since the configuration was read, so its grants do not apply. To \
-                 fix: confirm the component on the status page, or restart Nexus.",
+                "The component of {} has changed since the configuration was read, so its grants do not apply. \
+                 Confirm the component on the status page, or restart Nexus.",
                 plugin.name
             )));
         }
@@ -378,16 +378,14 @@ fn fits(
 }
 
 fn not_compiled(e: &wasmtime::Error) -> LoadError {
-    LoadError::NotComponent(format!(
-        "The component does not compile: {e:#}. To fix: build it again."
-    ))
+    LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again."))
 }
 
 /// The contract was compared before: it is something of WASI.
 fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
     LoadError::Api(format!(
         "The plugin {} imports a part of WASI that this host does not have: {}. Available is WASI 0.2 without http \
-         (all sockets are denied). To fix: build it for wasm32-wasip2, or with tools for WASI 0.2.",
+         (all sockets are denied). Build it for wasm32-wasip2, or with tools for WASI 0.2.",
         inspection.manifest.name,
         nexus_plugin_api::text::line(&format!("{e:#}"))
     ))
@@ -481,8 +479,7 @@ fn of_kind(loaded: &Loaded, wanted: Kind) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(LoadError::Unfit(format!(
-        "The plugin {} is a {} plugin and cannot be used as a {wanted} plugin. To fix: use another plugin in the \
-         configuration.",
+        "The plugin {} is a {} plugin and cannot be used as a {wanted} plugin. Use another plugin in the configuration.",
         loaded.plugin.name,
         loaded.manifest().kind
     )))
