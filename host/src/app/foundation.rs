@@ -266,8 +266,8 @@ impl Foundation {
         let plugin = config.plugins.get(name).with_context(|| broken.trouble.why.clone())?;
         if broken.digest.is_some() && broken.digest != plugin.digest {
             anyhow::bail!(
-                "The component of {name} is another one than when the configuration was read, and was not granted \
-                 anything. Confirm it on the status page, or start Nexus again."
+                "The component of {name} has changed since the configuration was read, so its grants do not apply. \
+                 Confirm the component on the status page, or restart Nexus."
             );
         }
         tracing::info!(

@@ -1,4 +1,4 @@
-//! The service itself: what it holds. What it does stands in the files beside this one.
+//! The service itself: what it holds. What it does is in the files beside this one.
 
 use crate::client::Client;
 use crate::error::AuthError;

@@ -12,7 +12,7 @@ pub fn run(program: &str, place: Option<&str>, inherit_env: bool) -> String {
     format!("run {program}{place}{environment}")
 }
 
-/// `address` is what a grant for requests allows, as it stands in a configuration.
+/// `address` is what a grant for requests allows, as it is in a configuration.
 pub fn address(grant: &HttpGrant) -> String {
     let port = grant.port.map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", grant.scheme, grant.host)

@@ -1,4 +1,4 @@
-//! The bounds of the host: times first, amounts below. Those of child processes stand in their own crate, `nexus-process`. A bound that an operator may change is a key of the
+//! The bounds of the host: times first, amounts below. Those of child processes are in their own crate, `nexus-process`. A bound that an operator may change is a key of the
 //! configuration; its default is here too. `docs/limits.md` lists them for readers; a test compares the two.
 
 use std::time::Duration;

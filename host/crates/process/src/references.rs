@@ -28,7 +28,7 @@ pub struct NoReferences;
 
 impl References for NoReferences {
     fn secret(&self, name: &str) -> Result<String, String> {
-        Err(format!("there is no secret `{name}` here"))
+        Err(format!("there is no secret `{name}`"))
     }
     fn generated(&self, name: &str) -> Result<String, String> {
         Err(format!("no value can be generated for `{name}` here"))

@@ -37,7 +37,7 @@
 //!
 //! A thread of the host per child with PDEATHSIG alone: it fires with the thread and does not reach grandchildren. Process
 //! groups: `setsid` leaves them. PID namespaces and `cgroup.kill`: they need privileges, or a delegation that a login
-//! session often lacks.
+//! session often does not have.
 
 use crate::protocol::{FromShim, Launch, ToShim, line};
 use crate::signals::BlockedSignals;

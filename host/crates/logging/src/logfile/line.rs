@@ -8,7 +8,7 @@ use tracing::Level;
 /// `Line` is a line of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// As it stands in the file, without the line break.
+    /// As it is in the file, without the line break.
     pub raw: String,
     /// None: it is damaged, as the last line before a power cut may be.
     pub parsed: Option<Parsed>,

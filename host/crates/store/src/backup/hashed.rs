@@ -1,4 +1,4 @@
-//! Reading that counts and digests.
+//! Reading with a byte count and a digest.
 
 use super::staging::hex;
 use sha2::{Digest as _, Sha256};
