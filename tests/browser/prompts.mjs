@@ -61,15 +61,15 @@ await run(async (browser) => {
   await until('it is gone', async () => !(await bubbles(page)).some((text) => text.includes('first in line')));
   // A stop leaves the other one to its owner.
   await page.click('#stop');
-  await page.getByText('The previous answer was stopped, so this message was not sent.').waitFor();
+  await page.getByText('The previous answer was stopped.').waitFor();
   await idle(page);
   await look(page, 'not-sent');
   await page.reload();
-  await page.getByText('The previous answer was stopped, so this message was not sent.').waitFor();
+  await page.getByText('The previous answer was stopped.').waitFor();
   await page.getByText('Stopped.', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Send now' }).click();
   await until('it is answered', async () => (await answer(page)).includes('the second answer'));
-  assert.equal(await page.getByText('so this message was not sent').count(), 0);
+  assert.equal(await page.getByText('Not sent. The previous').count(), 0);
   assert.match((await bubbles(page)).at(-1), /second in line/);
   await idle(page);
 

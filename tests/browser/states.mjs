@@ -39,7 +39,7 @@ await run(async (browser) => {
   await look(page, 'queue');
   await page.getByRole('button', { name: 'Send now' }).click();
   await until('sent now', () => host.heard.some((f) => f.type === 'prompt' && f.now && f.client_id === 'q1' && f.text === 'the queued one'));
-  message('local-q1', 'user', { client_id: 'q1', waiting: { for: 'owner', reason: 'The previous answer was stopped, so this message was not sent.' } });
+  message('local-q1', 'user', { client_id: 'q1', waiting: { for: 'owner', reason: 'The previous answer was stopped.' } });
   await page.getByText('Not sent. The previous answer was stopped').waitFor();
   host.event({ type: 'message', message: { id: 'a1', role: 'assistant', created_at: host.now + 5, completed_at: host.now + 6 } });
   host.event({ type: 'turn', turn: { type: 'idle' } });

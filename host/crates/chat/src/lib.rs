@@ -273,12 +273,7 @@ impl ChatService {
     /// As [`Self::prompt`].
     pub async fn cancel(&self, session: &str) -> Result<(), ChatError> {
         let (backend, info) = self.shared.target(session)?;
-        queue::leave(
-            &self.shared,
-            session,
-            "The previous answer was stopped, so this message was not sent.",
-        )
-        .await;
+        queue::leave(&self.shared, session, "The previous answer was stopped.").await;
         backend.cancel(&info).await.map_err(failed)
     }
 

@@ -121,12 +121,7 @@ async fn hand_over(
     };
     if kept {
         leave(shared, session, &prompt.client_id, &reason).await;
-        queue::leave(
-            shared,
-            session,
-            "The previous message was not sent, so this one was not sent either.",
-        )
-        .await;
+        queue::leave(shared, session, "The previous message was not sent.").await;
     } else {
         withdraw(shared, session, &prompt.client_id).await;
     }

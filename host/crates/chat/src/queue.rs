@@ -139,7 +139,7 @@ pub(super) fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'sta
         match state.turn {
             Turn::Running | Turn::Retrying { .. } => {}
             Turn::Interrupted => {
-                let reason = "The previous answer was interrupted, so this message was not sent.";
+                let reason = "The previous answer was interrupted.";
                 leave(&shared, &session, reason).await;
             }
             Turn::Idle => {
@@ -186,12 +186,7 @@ pub(super) async fn watch(shared: Arc<Shared>, session: String, token: u64, befo
             .append(&session, vec![Event::Error { message: None, text }])
             .await,
     );
-    leave(
-        &shared,
-        &session,
-        "The previous message was not answered, so this message was not sent.",
-    )
-    .await;
+    leave(&shared, &session, "The previous message was not answered.").await;
 }
 
 /// What a message of the host waits for.

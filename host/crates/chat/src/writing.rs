@@ -59,12 +59,7 @@ async fn settle_each(shared: &Shared, journal: &dyn JournalPort, plugin: &str) {
             if let Err(error) = insist(|| journal.settle(&session, &nothing)).await {
                 tracing::error!(session, %error, "cannot mark an interrupted answer");
             }
-            queue::leave(
-                shared,
-                &session,
-                "The previous answer was interrupted, so this message was not sent.",
-            )
-            .await;
+            queue::leave(shared, &session, "The previous answer was interrupted.").await;
         }
     }
 }
