@@ -9,6 +9,7 @@
 
 use super::authored::Plugin as AuthoredPlugin;
 use super::diagnostic::{Diagnostic, Place};
+use super::permission::Permission;
 use super::prepared::Prepared;
 use super::read::{Findings, Located};
 use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
@@ -35,6 +36,20 @@ pub trait PluginSource {
     fn manifest(&self, name: &str, source: &Source) -> Result<Found, String>;
     /// The names of the built-in plugins.
     fn builtins(&self) -> Vec<String>;
+}
+
+impl Says {
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            name: manifest.name.to_string(),
+            version: manifest.version.to_string(),
+            api: manifest.api.to_string(),
+            asks: Permission::requested(manifest)
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        }
+    }
 }
 
 /// What became of the plugins that are named.

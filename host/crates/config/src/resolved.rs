@@ -3,7 +3,6 @@
 use nexus_model::notice::Kind;
 use nexus_model::plugin;
 use nexus_model::trouble::Trouble;
-use nexus_plugin_api::manifest::Manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -139,37 +138,8 @@ pub struct Says {
     pub version: String,
     /// The range of nexus:plugin versions.
     pub api: String,
-    /// `to run node`, `requests to https://api.example.org`.
+    /// `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
     pub asks: BTreeSet<String>,
-}
-
-impl Says {
-    pub fn of(manifest: &Manifest) -> Self {
-        let asked = &manifest.capabilities;
-        let runs = asked.process.iter().map(|(name, request)| {
-            let with = if request.inherit_env {
-                " with your environment"
-            } else {
-                ""
-            };
-            format!("run {name}{with}")
-        });
-        let calls = asked
-            .http
-            .iter()
-            .map(|request| format!("send requests to {}", request.url));
-        let keeps = asked
-            .store
-            .iter()
-            .map(|store| format!("store up to {} bytes", store.quota));
-        let reads = manifest.secrets().map(|name| format!("read the secret {name}"));
-        Self {
-            name: manifest.name.to_string(),
-            version: manifest.version.to_string(),
-            api: manifest.api.to_string(),
-            asks: runs.chain(calls).chain(keeps).chain(reads).collect(),
-        }
-    }
 }
 
 /// A plugin whose component, secret or workspace is not there or not fit. Not a mistake of the file, which may be right
