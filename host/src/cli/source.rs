@@ -3,7 +3,7 @@
 use nexus_config::resolved::Source;
 use nexus_config::{Found, PluginSource, file};
 use nexus_model::limits;
-use nexus_plugin_host::runtime::component::{digest, manifest};
+use nexus_plugin_host::{digest, manifest};
 
 /// The components inside this binary, and those in files.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ impl PluginSource for Components {
 mod tests {
     use super::*;
     use nexus_config::{Machine, Overrides, load};
-    use nexus_plugin_host::runtime::inspect;
+    use nexus_plugin_host::inspect;
     use std::path::Path;
 
     #[test]

@@ -524,5 +524,5 @@ async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
     let What::Changed { gains, .. } = &pending.what else {
         panic!()
     };
-    assert_eq!(gains, &["chat-opencode may run opencode with your environment"]);
+    assert_eq!(gains, &["chat-opencode: run opencode with your environment"]);
 }

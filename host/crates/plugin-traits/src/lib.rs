@@ -22,7 +22,7 @@ pub enum CallError {
     /// Not up now; may be tried again.
     #[error("{0}")]
     Unavailable(String),
-    /// The plugin fell during the call. Whether it had an effect is not known.
+    /// The plugin crashed during the call. Whether the call had an effect is not known.
     #[error("the plugin crashed during the call: {0}")]
     Crashed(String),
     /// The plugin has no such optional interface.
@@ -124,7 +124,7 @@ pub trait TunnelProvider: Supervised {
 #[derive(Debug)]
 pub struct TunnelRun {
     pub events: mpsc::Receiver<tunnel::Event>,
-    /// `Err` of the receiver: the plugin fell.
+    /// `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
     /// Send or drop it to close the tunnel.
     pub cancel: tokio::sync::oneshot::Sender<()>,

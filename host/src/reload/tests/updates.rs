@@ -65,7 +65,7 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
     );
     assert_eq!(
         (shown.asks, shown.asks_no_more),
-        (vec!["to run sh".to_owned()], vec!["to run node".to_owned()])
+        (vec!["run sh".to_owned()], vec!["run node".to_owned()])
     );
     assert!(
         shown.strange[0].contains("calls itself tunnel-evil"),
