@@ -6,7 +6,7 @@
 //! and of npm's own configuration only the registry and the proxy count. It goes into a folder of its own, is run once,
 //! and only then takes its final name: a half install is never picked up.
 //!
-//! Limits: machines for which no hash stands in [`PACKAGES`] install opencode themselves. A registry that wants a login
+//! Limits: machines for which no hash is in [`PACKAGES`] install opencode themselves. A registry that wants a login
 //! cannot be used.
 //!
 //! Rejected: a download of our own, for npm knows the operator's proxy and registry; and the package `opencode-ai`, whose

@@ -265,7 +265,7 @@ fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
     );
 }
 
-/// An example stands in: whoever looks only at the terminal learns so too, and what to do.
+/// An example is in: whoever looks only at the terminal learns so too, and what to do.
 #[test]
 fn a_backend_that_is_missing_is_told_by_status_and_log() {
     let start = Start::new().config(

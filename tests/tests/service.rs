@@ -144,7 +144,7 @@ async fn the_log_is_kept_in_a_private_file_that_holds_no_set_up_link() {
     }
     let listening = text.lines().filter(|line| line.contains("listening on http://"));
     assert_eq!(listening.count(), 1, "{text}");
-    // What stands on stderr stands in the file.
+    // What stands on stderr is in the file.
     let shown = logs(&start, &["--lines", "all"]);
     assert!(
         output.contains("shutting down") && shown.contains("shutting down"),

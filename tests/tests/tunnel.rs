@@ -190,7 +190,7 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
 async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut server = Server::start(None);
     let address = server.address;
-    // A fixed port: opening it anew costs no address.
+    // A fixed port: opening it again costs no address.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -203,7 +203,10 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    tunnel(&owner, |t| t["state"] == "up" && t["reach"]["reach"] == "yes").await;
+    tunnel(&owner, |t| {
+        t["state"] == "up" && t["public_check"]["result"] == "passed"
+    })
+    .await;
     let bore = nexus.find_process("bore local").unwrap();
     // bore itself is frozen, so it does not notice that its server ends; another one takes the server's place.
     assert!(signal(bore, libc::SIGSTOP));

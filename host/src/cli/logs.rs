@@ -218,11 +218,11 @@ mod tests {
     fn a_line_is_shown_as_on_stderr_and_moves_no_cursor() {
         let line = |text: &str| Line::read(text.as_bytes());
         let whole = line(
-            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","fields":{"message":"fell\u001b[2J","plugin":"p","n":3},"target":"t"}"#,
+            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","fields":{"message":"crashed\u001b[2J","plugin":"p","n":3},"target":"t"}"#,
         );
         assert_eq!(
             for_people(&whole, false),
-            "2026-01-02T03:04:05Z  WARN fell⟨U+001B⟩[2J plugin=p n=3"
+            "2026-01-02T03:04:05Z  WARN crashed⟨U+001B⟩[2J plugin=p n=3"
         );
         assert_eq!(for_people(&line("torn\x07\u{202e}"), true), "torn⟨U+0007⟩⟨U+202E⟩");
         assert!(for_people(&whole, true).contains("\x1b[33m WARN\x1b[0m"));

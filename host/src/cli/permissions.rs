@@ -6,7 +6,7 @@ use nexus_config::{Lacking, PluginSource as _, lacking};
 use nexus_plugin_host::find_binary;
 use std::collections::BTreeSet;
 
-/// Of one plugin; none where it lacks nothing, or cannot be read, which is said elsewhere.
+/// Of one plugin; none where nothing is missing, or cannot be read, which is said elsewhere.
 pub(super) fn of(config: &Config, name: &str) -> Option<Lacking> {
     let plugin = config.plugins.get(name)?;
     let found = Components::shipped().manifest(name, &plugin.source).ok()?;

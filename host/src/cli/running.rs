@@ -256,7 +256,7 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
                 ));
                 return Ok(());
             }
-            // Between two plugins that take over from each other nothing is open.
+            // Between two plugins of a swap nothing is open.
             Outcome::Off if !status.swap.as_ref().is_some_and(tunnel::Swap::is_under_way) => {
                 return Err(Refusal::Said(format!("{name} was closed in the meantime")));
             }
@@ -344,9 +344,9 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
     }
 }
 
-/// What the configuration's file says that does not count yet.
+/// What the configuration's file has that is not applied yet.
 fn of_file(what: &What) -> String {
-    let (confirm, restart, gains, components) = match what {
+    let (confirm, restart, new_permissions, components) = match what {
         What::Invalid { why } => {
             return format!(
                 "  changed, but is invalid, so none of its changes take \
@@ -356,10 +356,10 @@ fn of_file(what: &What) -> String {
         What::Changed {
             confirm,
             restart,
-            gains,
+            new_permissions,
             components,
             ..
-        } => (confirm, restart, gains, components),
+        } => (confirm, restart, new_permissions, components),
     };
     let mut text = String::new();
     let parts = [
@@ -387,8 +387,8 @@ fn of_file(what: &What) -> String {
             let _ = writeln!(text, "    {line}");
         }
     }
-    for gain in gains {
-        let _ = writeln!(text, "  new permission: {gain}");
+    for permission in new_permissions {
+        let _ = writeln!(text, "  then {permission}");
     }
     text
 }
@@ -421,7 +421,7 @@ fn of_backend(backend: &Backend) -> String {
     )
 }
 
-/// Further lines of a text that stands in a list.
+/// Further lines of a text that is in a list.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }
@@ -443,10 +443,10 @@ fn line(status: &tunnel::Status) -> String {
         Stopping => "closing".to_owned(),
     };
     let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
-    let reach = match status.reach.as_ref().map(|reach| &reach.result) {
-        Some(tunnel::Reached::Yes { latency }) => format!(", public check OK in {latency} ms"),
-        Some(tunnel::Reached::No { why }) => format!(", public check FAILED: {why}"),
+    let check = match status.public_check.as_ref().map(|check| &check.result) {
+        Some(tunnel::PublicCheckResult::Passed { latency }) => format!(", public check OK in {latency} ms"),
+        Some(tunnel::PublicCheckResult::Failed { why }) => format!(", public check FAILED: {why}"),
         None => String::new(),
     };
-    format!("{} by {}, {state}{at}{reach}", status.name, status.plugin)
+    format!("{} by {}, {state}{at}{check}", status.name, status.plugin)
 }

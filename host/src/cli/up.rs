@@ -156,7 +156,7 @@ async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir:
     }
 }
 
-/// What stands in the configuration is allowed, to plugins and so to whoever can write it: one that others can write is
+/// What is in the configuration is allowed, to plugins and so to whoever can write it: one that others can write is
 /// refused, as a secret that others can read is.
 ///
 /// # Errors

@@ -62,7 +62,7 @@ pub trait Source {
     /// `confirm`: nothing else of the form asks for this password once more.
     ///
     /// # Errors
-    /// Where there is nobody to ask, or they gave up.
+    /// Where there is nobody to ask, or they canceled.
     fn ask(&mut self, field: &Field, confirm: bool) -> anyhow::Result<String>;
 }
 
@@ -185,7 +185,7 @@ pub async fn run(
 
 async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Input> {
     let mut input = Input::default();
-    let fields = auth.enrol_fields().await.map_err(said)?;
+    let fields = auth.enroll_fields().await.map_err(said)?;
     let confirm = fields.iter().filter(|f| f.kind == FieldKind::Password).count() == 1;
     for field in fields {
         let value = source.ask(&field, confirm)?;
@@ -196,7 +196,7 @@ async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Inpu
 
 fn said(e: AuthError) -> anyhow::Error {
     match e {
-        // The name stands in the command: no field was asked for.
+        // The name is in the command: no field was asked for.
         AuthError::Rejected { field, why } if field == "account" => anyhow::anyhow!("{why}"),
         AuthError::Rejected { field, why } => anyhow::anyhow!("{field}: {why}"),
         other => other.into(),
@@ -273,7 +273,7 @@ fn say(text: &str) -> std::io::Result<()> {
     err.flush()
 }
 
-/// Reads a line without showing it. Ctrl-C is read as a key, so that giving up leaves the terminal as it was.
+/// Reads a line without showing it. Ctrl-C is read as a key, so that canceling leaves the terminal as it was.
 #[cfg(unix)]
 fn hidden(prompt: &str) -> anyhow::Result<String> {
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};

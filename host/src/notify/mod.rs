@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((at - begun).as_secs(), (limits::NOTIFY_AGAIN * 21).as_secs());
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert!(never.try_recv().is_err());
-        // The next message is tried anew.
+        // The next message is retried.
         notifier.tell(notice(Kind::TunnelUrl, "again"));
         assert_eq!(never.recv().await.unwrap().1, "again");
     }

@@ -1,5 +1,5 @@
-//! The configuration's file while Nexus runs: what changes in it is put into force at once where it is harmless, is shown
-//! and waits for a confirmation where it can be put into force, and is said to wait for the next start otherwise.
+//! The configuration's file while Nexus runs: what changes in it is applied at once where it is harmless, is shown
+//! and waits for a confirmation where it can be applied, and is said to wait for the next start otherwise.
 //!
 //! A confirmation, because the agent on this machine can write files too: an edit alone must not open a tunnel or grant a
 //! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
@@ -53,20 +53,20 @@ pub trait Host: Send + Sync + 'static {
     fn read(&self) -> Result<Config, String>;
     /// Whether the component of this plugin would load, without running it. Blocks. `Err`: why not.
     fn would_load(&self, plugin: &Plugin) -> Result<(), String>;
-    /// The file says this from now on, whether or not it counts.
+    /// The file says this from now on, whether or not it is applied.
     fn file_says(&self, config: &Config);
     fn serving(&self) -> Serving;
     fn log_filter(&self, filter: &str) -> Result<(), String>;
     /// What is loaded from now on.
     fn plugins(&self, plugins: BTreeMap<String, Plugin>);
-    /// Opens a tunnel anew as it is described; one that is not there is made.
+    /// Opens a tunnel again as it is described; one that is not there is made.
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>>;
     fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>>;
-    /// Lets a plugin, loaded anew, be the chat backend.
+    /// Lets a plugin, reloaded, be the chat backend.
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>>;
 }
 
-/// Why nothing, or not all, was put into force. A sentence for the operator.
+/// Why nothing, or not all, was applied. A sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotApplied(pub String);
@@ -94,7 +94,7 @@ const WHY: usize = 8_000;
 const LOGGED: usize = 20;
 
 impl ReloadService {
-    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: what counts.
+    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: the active one.
     ///
     /// # Errors
     /// The machine gives no randomness: what is shown of secrets could then be guessed.
@@ -130,15 +130,15 @@ impl ReloadService {
         Ok(Self { pending, orders, task })
     }
 
-    /// What the file says and does not count yet; changes are seen at once.
+    /// What the file has that is not applied yet; changes are seen at once.
     pub fn pending(&self) -> watch::Receiver<Option<Pending>> {
         self.pending.clone()
     }
 
-    /// Puts into force what waits for a confirmation, as it was shown under `id`. Returns when that is done.
+    /// Applies what waits for a confirmation, as it was shown under `id`. Returns when that is done.
     ///
     /// # Errors
-    /// The file says something else by now, or a part could not be put into force: that part is as before.
+    /// The file says something else by now, or a part could not be applied: that part is as before.
     pub async fn apply(&self, id: &str) -> Result<(), NotApplied> {
         let gone = || NotApplied("Nexus is stopping.".to_owned());
         let (done, answer) = oneshot::channel();
@@ -164,11 +164,11 @@ struct Watcher {
     activity: Arc<dyn Activity>,
     clock: Arc<dyn Clock>,
     pending: watch::Sender<Option<Pending>>,
-    /// The keys that are in force.
+    /// The keys that are active.
     counts: Values,
-    /// Those of which only a part could be put into force: they differ from the file whatever it says.
+    /// Those of which only a part could be applied: they differ from the file whatever it says.
     mixed: BTreeSet<Key>,
-    /// The plugins that are in force.
+    /// The plugins that are active.
     plugins: BTreeMap<String, Plugin>,
     /// Variables of the environment that no child process gets: settled at the start.
     hidden: BTreeSet<String>,
@@ -178,7 +178,7 @@ struct Watcher {
     existed: bool,
     seen: Option<Seen>,
     latest: Option<Latest>,
-    /// What could not be put into force.
+    /// What could not be applied.
     errors: BTreeMap<Part, String>,
     /// By plugin and digest: why a changed component would not load.
     looked_at: BTreeMap<(String, String), Option<String>>,
@@ -288,6 +288,9 @@ impl Watcher {
                 let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
                 if !same {
                     self.errors.clear();
+                    for notice in &latest.config.notices {
+                        tracing::warn!("{notice}");
+                    }
                 }
                 if files != self.files {
                     self.files = files;
@@ -417,7 +420,7 @@ impl Watcher {
                 seen_at: latest.seen_at,
                 what: What::Changed {
                     effects: parted.effects(&self.host.serving(), &latest.config),
-                    gains: gains::gains(&self.plugins, &candidate),
+                    new_permissions: gains::new_permissions(&self.plugins, &candidate),
                     components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,
@@ -479,7 +482,7 @@ impl Watcher {
         }
     }
 
-    /// The plugins once all that can be is in force.
+    /// The plugins once all that can be is applied.
     fn candidate(&self, latest: &Latest, parted: &Parted) -> BTreeMap<String, Plugin> {
         let stays = |name: &String| parted.held.contains(name);
         let new = latest.config.plugins.iter().filter(|(name, _)| !stays(name));
@@ -542,8 +545,8 @@ impl Watcher {
             "configuration changes were confirmed"
         );
         if taken > 0 {
-            let plural = if taken == 1 { "change is" } else { "changes are" };
-            self.note(Tone::Good, &format!("{taken} confirmed {plural} in force"));
+            let plural = if taken == 1 { "change was" } else { "changes were" };
+            self.note(Tone::Good, &format!("{taken} confirmed {plural} applied"));
         }
     }
 

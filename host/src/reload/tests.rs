@@ -93,8 +93,9 @@ struct Rig {
     _dir: tempfile::TempDir,
 }
 
-const BEGUN: &str = "config-version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\n\
-                     [tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \"one.example\"\n";
+const BEGUN: &str = "config_version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \
+                     \"tunnel-bore\"\n[tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \
+                     \"one.example\"\n";
 
 fn rig() -> Rig {
     let dir = tempfile::tempdir().unwrap();
@@ -304,7 +305,7 @@ async fn what_fails_is_as_before_and_says_why() {
     assert_eq!(
         (confirm.len(), applying),
         (1, &false),
-        "the rest of it is in force: {confirm:?}"
+        "the rest of it is applied: {confirm:?}"
     );
     assert_eq!(confirm[0].error.as_deref(), Some("no such program"));
     *rig.told.fails.lock().unwrap() = None;
@@ -427,13 +428,19 @@ async fn what_cannot_be_shown_whole_or_must_not_be_is_not() {
     let hosts: Vec<String> = (0..60).map(|n| format!("\"host-{n}.example\"")).collect();
     let text = BEGUN.replace(
         "[tunnel.spare]\n",
-        &format!("[tunnel.spare]\nprobe = \"off\"\nhosts = [{}]\n", hosts.join(", ")),
+        &format!(
+            "[tunnel.spare]\npublic_check = \"off\"\nhosts = [{}]\n",
+            hosts.join(", ")
+        ),
     );
     let text = format!("{text}[notify]\nwebhook = \"http://127.0.0.1:1/T0KEN\"\n");
     let pending = rig.write(&text).await.unwrap();
     let (confirm, restart) = lists(&pending);
     assert_eq!(confirm, Vec::<String>::new(), "not a part of the tunnel either");
-    assert_eq!(restart, ["notify.webhook", "tunnel.spare.hosts", "tunnel.spare.probe"]);
+    assert_eq!(
+        restart,
+        ["notify.webhook", "tunnel.spare.hosts", "tunnel.spare.public_check"]
+    );
     assert!(!format!("{pending:?}").contains("T0KEN"), "{pending:?}");
 }
 
@@ -493,7 +500,7 @@ async fn who_waits_for_the_next_start_takes_over_nothing_now() {
     assert_eq!(
         rig.done(),
         ["tunnel main by tunnel-bore []", "tunnel spare by tunnel-bore []"],
-        "whoever serves until then has its new settings"
+        "the active plugin has its new settings until then"
     );
 }
 
@@ -521,8 +528,8 @@ async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
     let pending = rig.write(&format!("{BEGUN}{narrow}")).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
     let pending = rig.write(BEGUN).await.unwrap();
-    let What::Changed { gains, .. } = &pending.what else {
+    let What::Changed { new_permissions, .. } = &pending.what else {
         panic!()
     };
-    assert_eq!(gains, &["chat-opencode: run opencode with your environment"]);
+    assert_eq!(new_permissions, &["chat-opencode: run opencode with your environment"]);
 }

@@ -146,7 +146,7 @@ async fn what_must_not_be_there_is_looked_for_each_time() {
     });
     let ensure = || w.table.ensure(key("a"), spec.clone(), refs());
     let refused = |done: Result<_, ProcessError>| match done {
-        Err(ProcessError::Present(why)) => assert!(why.contains("plugins/x.js is there"), "{why}"),
+        Err(ProcessError::Present(why)) => assert!(why.contains("plugins/x.js exists"), "{why}"),
         other => panic!("{other:?}"),
     };
     std::fs::write(&file, "").unwrap();

@@ -17,10 +17,10 @@ fn a_host() {
         let table = table(Path::new(&dir), &marker);
         let running = table.ensure(key("a"), stubborn(), refs()).await.unwrap();
         let grandchild = table.lines(&key("a")).unwrap().recv().await.unwrap().text;
-        let keeper = stat(running.pid).unwrap().1;
+        let shim = stat(running.pid).unwrap().1;
         std::fs::write(
             Path::new(&dir).join("pids.new"),
-            format!("{keeper} {} {grandchild}", running.pid),
+            format!("{shim} {} {grandchild}", running.pid),
         )
         .unwrap();
         std::fs::rename(Path::new(&dir).join("pids.new"), Path::new(&dir).join("pids")).unwrap();
@@ -72,7 +72,7 @@ impl Host {
             let pid = e.file_name().to_str()?.parse().ok()?;
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
             let mut words = line.split(|b| *b == 0).skip(2);
-            (words.next()? == b"--guardian" && words.next()? == self.marker.as_bytes()).then_some(pid)
+            (words.next()? == b"--reaper" && words.next()? == self.marker.as_bytes()).then_some(pid)
         })
     }
 
@@ -82,7 +82,7 @@ impl Host {
             until("none of the three lives", || !lives(pid)).await;
         }
         until("nothing has the marker", || marked(&self.marker).is_empty()).await;
-        until("the guardian has gone too", || self.guardian().is_none()).await;
+        until("the reaper has gone too", || self.guardian().is_none()).await;
         drop(self.dir);
     }
 }

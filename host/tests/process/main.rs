@@ -62,7 +62,7 @@ async fn a_run_that_nobody_waits_for_any_more_is_killed() {
     let children = || marked(&w.marker).len();
     tokio::select! {
         _ = &mut running => panic!("it cannot end"),
-        () = until("keeper and child run", || children() == 2) => {}
+        () = until("shim and child run", || children() == 2) => {}
     }
     drop(running);
     until("nothing is left", || children() == 0).await;
@@ -132,12 +132,12 @@ async fn a_child_gets_its_directory_files_environment_and_ports() {
     assert_eq!(next().await, running.ports["http"].to_string());
     assert_eq!(next().await, w.marker);
     assert_eq!(w.table.port(&key("a"), "http"), Some(running.ports["http"]));
-    let keeper = stat(running.pid).unwrap().1;
-    for pid in [keeper, running.pid] {
+    let shim = stat(running.pid).unwrap().1;
+    for pid in [shim, running.pid] {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
         assert!(!line.contains("secret-k") && !line.contains("generated-g"), "{line}");
     }
-    let environment = std::fs::read_to_string(format!("/proc/{keeper}/environ")).unwrap();
+    let environment = std::fs::read_to_string(format!("/proc/{shim}/environ")).unwrap();
     assert_eq!(environment, format!("NEXUS_INSTANCE={}\0", w.marker));
     assert_eq!(
         std::fs::metadata(w.dir.path().join("run"))

@@ -10,7 +10,7 @@ pub(crate) const MAX_CHARS: usize = 1024;
 /// `aaaaaaaaaaaa` and `121212121212` are long and no better than short ones.
 const MIN_DIFFERENT: usize = 5;
 
-/// What stands in public lists of leaked passwords, in lower case, sorted.
+/// What is in public lists of leaked passwords, in lower case, sorted.
 const COMMON: &[&str] = &[
     "0123456789012",
     "0987654321098",

@@ -119,7 +119,7 @@ pub struct Message {
     pub provider_id: Option<String>,
 }
 
-/// An error, as it stands in messages, events and answers.
+/// An error, as it is in messages, events and answers.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Fault {
     #[serde(default, alias = "_tag")]

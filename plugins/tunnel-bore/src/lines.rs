@@ -1,6 +1,6 @@
 //! What bore writes, and what it means.
 //!
-//! bore tells its port in one line of its log, and why it gave up in the lines of an error report (anyhow's: `Error: …`, then
+//! bore tells its port in one line of its log, and why it failed in the lines of an error report (anyhow's: `Error: …`, then
 //! `Caused by:` and the cause). Read line by line, so that the lines kept by the host say the same to an instance
 //! that adopted the process as they did to the one before.
 
@@ -8,7 +8,7 @@ use nexus_plugin_api::job::{permanent, retry};
 use nexus_plugin_api::tunnel::Failure;
 
 /// The log filter for bore (`RUST_LOG`): its errors, and the one event with the field `remote_port`. Without a line
-/// for each connection the port never falls out of the lines that the host keeps.
+/// for each connection the port never leaves the lines that the host keeps.
 pub(crate) const FILTER: &str = "error,[{remote_port}]=info";
 
 /// What a line changes.

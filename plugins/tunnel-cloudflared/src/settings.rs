@@ -200,7 +200,7 @@ pub(crate) fn tunnel_id(credentials: &str) -> Result<String, Failure> {
 }
 
 /// How cloudflared is called. Its own configuration file is always ours: any other it finds would replace the address
-/// that the tunnel leads to. What older versions lack goes through the environment, where they ignore it; an unknown
+/// that the tunnel leads to. What older versions do not have goes through the environment, where they ignore it; an unknown
 /// flag would end them.
 pub(crate) fn spec(mode: &Mode, token: Option<&Token>, http2: bool, protocol: Protocol, origin: &Origin) -> Spec {
     let host = if origin.host.contains(':') {

@@ -1,7 +1,7 @@
 //! What cloudflared writes, and what it means.
 //!
 //! Only for the reasons of a failure: whether the tunnel is up is read from its pages ([`crate::pages`]), since cloudflared
-//! writes errors while all is well. A line is JSON where the version can (2025.6.1 and newer), else
+//! writes errors while all works. A line is JSON where the version can (2025.6.1 and newer), else
 //! `TIME LEVEL message key=value`; the command's own last word is plain text in both.
 
 use crate::settings::Mode;
@@ -224,7 +224,7 @@ impl Words {
             Mode::Token { .. } | Mode::Credentials { .. } => {
                 let message = format!("Cloudflare does not accept the tunnel: {why}.");
                 let hint = format!("The tunnel was deleted, or its secret was changed. {OWN}");
-                // What was accepted once may be again; who is away has no other way in.
+                // What was accepted once may be again; who cannot be reached has no other way in.
                 if self.registered || self.accepted {
                     later(message, Some(hint))
                 } else {

@@ -137,7 +137,7 @@ fn a_signal_and_any_other_end_are_tried_again() {
     );
     let failure = read(REFUSED).failure(&own(), Exit::Code(1), RETRY);
     assert!(
-        failure.kind == FailureKind::Retry && failure.message.contains("exit code 1"),
+        failure.kind == FailureKind::Retry && failure.message.contains("code 1"),
         "{failure:?}"
     );
 }

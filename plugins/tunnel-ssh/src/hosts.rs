@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 /// The types that are asked for, the one to write down first.
 pub(crate) const TYPES: [&str; 3] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"];
 
-/// A host key as it stands in a file: its type, and the key in base64.
+/// A host key as it is in a file: its type, and the key in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) kind: String,

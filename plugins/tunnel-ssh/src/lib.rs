@@ -2,7 +2,7 @@
 //!
 //! ssh runs as the host's process `tunnel`. It ends when its connection ends and never reconnects, so this plugin does: a tunnel
 //! that was up keeps its address while it is opened again, for some minutes; after that, and where it never was up, the host
-//! takes over with its own pauses. Whether it is up is what the server answered to the request to listen, or for a service the
+//! retries with its own pauses. Whether it is up is what the server answered to the request to listen, or for a service the
 //! address it printed: after that, ssh's own questions (`ServerAliveInterval`) find a server that is gone.
 
 mod command;
@@ -33,7 +33,7 @@ const OPEN: u64 = 45_000;
 /// Before it is opened again; doubles while it does not stay up.
 const PAUSE: u64 = 1_000;
 const PAUSE_MOST: u64 = 30_000;
-/// Up for so long, it counts as well again.
+/// Up for so long, it is stable again.
 const WELL: u64 = 30_000;
 /// What was up and did not come back in this time is left to the host's longer pauses.
 const DOWN: u64 = 300_000;
@@ -256,7 +256,7 @@ impl Life {
             return Err(failure);
         };
         match failure.kind {
-            // What was accepted once may be again; who is away has no other way in.
+            // What was accepted once may be again; a remote user has no other access.
             FailureKind::Permanent => Err(Failure {
                 kind: FailureKind::RetryLater,
                 ..failure
@@ -361,7 +361,7 @@ async fn follow(
         let Some(line) = line else {
             return Ok(End::Exited);
         };
-        let session = line.origin == process::Origin::StandardOutput;
+        let session = line.stream == process::OutputStream::Stdout;
         match words.read(settings, session, &line.text) {
             Meaning::Open(url) => {
                 if let Err(gone) = life.opened(url, origin, running, events).await {
@@ -399,8 +399,8 @@ impl Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
-        tunnel::probe(BINARY, "-V", INSTALL, command::version).await
+    async fn check_availability() -> Availability {
+        tunnel::check_availability(BINARY, "-V", INSTALL, command::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {

@@ -57,7 +57,7 @@ impl Target {
     }
 }
 
-/// Where the server listens: as it stands in `-R`, and its port.
+/// Where the server listens: as it is in `-R`, and its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bind {
     pub(crate) text: String,
@@ -440,7 +440,7 @@ fn check_token(token: &str, target: &Target) -> Result<(), Failure> {
             "Remove one of them.",
         ));
     }
-    // It stands in ssh's own configuration, between quotation marks.
+    // It is in ssh's own configuration, between quotation marks.
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '%' | '$' | '#');
     if token.chars().all(plain) && !token.starts_with('-') {
         return Ok(());

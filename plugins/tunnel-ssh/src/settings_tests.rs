@@ -217,7 +217,7 @@ fn a_key_as_a_secret_has_to_be_one_without_a_passphrase_and_is_never_shown() {
             "{failure:?}"
         );
     }
-    assert!(given(&open, |_| {}).unwrap_err().message.contains("beside"));
+    assert!(given(&open, |_| {}).unwrap_err().message.contains("only one key"));
 }
 
 #[test]

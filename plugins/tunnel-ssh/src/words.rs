@@ -89,7 +89,7 @@ impl Words {
         }
     }
 
-    /// `output`: the line stands in what the session writes, and not in ssh's log.
+    /// `output`: the line is in what the session writes, and not in ssh's log.
     pub(crate) fn read(&mut self, settings: &Settings, output: bool, line: &str) -> Meaning {
         let line = plain(line);
         let (level, text) = message(line.trim());

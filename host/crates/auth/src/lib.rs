@@ -35,7 +35,7 @@ use tokio::sync::broadcast;
 pub enum AuthError {
     #[error("The account or the password is wrong.")]
     BadCredential,
-    /// Too many wrong ones; milliseconds since the epoch.
+    /// Too many wrong ones; milliseconds since the Unix epoch.
     #[error("Too many wrong attempts. Wait until the lock ends, or run `nexus user unlock ACCOUNT` on the machine.")]
     Locked { until: Millis },
     #[error("{0}")]
@@ -101,8 +101,8 @@ pub struct AuthService {
     setup: setup::SetUp,
     revoked: broadcast::Sender<LoginId>,
     lockouts: broadcast::Sender<Lockout>,
-    /// Enrolment is two steps (the plugin's credential, the host's user): one at a time.
-    enrolment: tokio::sync::Mutex<()>,
+    /// Enrollment is two steps (the plugin's credential, the host's user): one at a time.
+    enrollment: tokio::sync::Mutex<()>,
 }
 
 impl AuthService {
@@ -125,7 +125,7 @@ impl AuthService {
             setup: setup::SetUp::default(),
             revoked: broadcast::Sender::new(64),
             lockouts: broadcast::Sender::new(16),
-            enrolment: tokio::sync::Mutex::default(),
+            enrollment: tokio::sync::Mutex::default(),
         })
     }
 

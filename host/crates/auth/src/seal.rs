@@ -100,7 +100,7 @@ impl Seal {
         Ok(URL_SAFE_NO_PAD.encode(whole))
     }
 
-    /// Opens it. It counts as used after [`Self::use_up`] alone.
+    /// Opens it. It is used after [`Self::use_up`] alone.
     pub(super) fn open(&self, text: &str, browser: &str, place: &str, now: Millis) -> Result<Opened, AuthError> {
         let mut whole = URL_SAFE_NO_PAD.decode(text).map_err(|_| AuthError::Expired)?;
         let (nonce, text) = whole.split_first_chunk_mut::<NONCE_LEN>().ok_or(AuthError::Expired)?;

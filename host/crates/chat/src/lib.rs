@@ -148,7 +148,7 @@ impl ChatService {
         self.shared.listed(session).is_some()
     }
 
-    /// Looks for the backend's program now, as after an installation; starts a plugin again that fell too often.
+    /// Looks for the backend's program now, as after an installation; starts a plugin again that reached its restart limit.
     pub fn look_again(&self) {
         let primary = self.shared.primary().backend;
         if matches!(primary.status().borrow().state, plugin::State::Failed { .. }) {
@@ -195,7 +195,7 @@ impl ChatService {
         self.order(Order::Restart).await
     }
 
-    /// Lets another backend take the place of this one, or the same one, loaded anew: prompts are held and turns have time
+    /// Lets another backend take the place of this one, or the same one, reloaded: prompts are held and turns have time
     /// to finish, as with [`Self::stop`]. Sessions of the old one stay readable.
     ///
     /// # Errors
@@ -286,13 +286,18 @@ impl ChatService {
     ///
     /// # Errors
     /// `NotFound` then; otherwise as [`Self::prompt`].
-    pub async fn reply(&self, session: &str, ask: &str, answer: Answer) -> Result<(), ChatError> {
+    pub async fn reply(&self, session: &str, request: &str, answer: Answer) -> Result<(), ChatError> {
         answer.check().map_err(ChatError::Refused)?;
         let (backend, info) = self.shared.target(session)?;
-        let result = backend.reply(&info, ask, answer).await;
+        let result = backend.reply(&info, request, answer).await;
         if matches!(result, Err(CallError::NotFound(_))) {
-            self.write(session, vec![Event::AskClosed { ask: ask.to_owned() }])
-                .await?;
+            self.write(
+                session,
+                vec![Event::RequestClosed {
+                    request: request.to_owned(),
+                }],
+            )
+            .await?;
             return Err(ChatError::NotFound("This request is no longer open.".to_owned()));
         }
         result.map_err(failed)

@@ -114,7 +114,7 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
     }
 }
 
-/// Its program is there: nobody is asked to give up a backend for one that cannot be.
+/// Its program is there: no backend is stopped for one that cannot be.
 async fn fit(next: &Backend) -> Result<(), ChatError> {
     let refused = |why: String| {
         ChatError::Refused(format!(
@@ -123,7 +123,7 @@ async fn fit(next: &Backend) -> Result<(), ChatError> {
         ))
     };
     up(&*next.backend).await.map_err(|failure| refused(failure.message))?;
-    match next.backend.probe().await {
+    match next.backend.check_availability().await {
         Ok(Availability::Ready(_)) => Ok(()),
         Ok(Availability::Missing(hint) | Availability::Unsuitable(hint)) => {
             next.backend.stop().await;

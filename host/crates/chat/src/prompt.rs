@@ -19,9 +19,9 @@ use std::time::Duration;
 
 /// How often the backend is asked again where its answer got lost.
 const TRIES: u32 = 6;
-/// A prompt that was on its way when the plugin fell may be what felled it. After so many falls it is not sent again by
+/// A prompt that was on its way when the plugin crashed may be what made it crash. After so many crashes it is not sent again by
 /// itself, so that one prompt cannot use up the plugin's restarts.
-const FALLS: u32 = 2;
+const CRASHES: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 /// For a backend that went away in between.
 const BACK: Duration = Duration::from_secs(30);
@@ -164,7 +164,7 @@ pub(super) async fn leave(shared: &Shared, session: &str, client_id: &str, reaso
 }
 
 async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admission, ChatError> {
-    let (mut tries, mut falls) = (0, 0);
+    let (mut tries, mut crashes) = (0, 0);
     loop {
         wait_while_held(shared).await;
         let (backend, info) = match shared.target(session) {
@@ -177,10 +177,10 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
             Ok(Admission::Unknown(why)) => why,
             Ok(admission) => return Ok(admission),
             Err(error @ CallError::Crashed(_)) => {
-                falls += 1;
-                if falls >= FALLS {
+                crashes += 1;
+                if crashes >= CRASHES {
                     return Err(ChatError::GivenUp(format!(
-                        "The message was sent {FALLS} times, and each time {error}. Nexus does not send it again; the \
+                        "The message was sent {CRASHES} times, and each time {error}. Nexus does not send it again; the \
                          backend may have received it."
                     )));
                 }

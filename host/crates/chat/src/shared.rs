@@ -117,7 +117,7 @@ impl Shared {
         self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The one that is connected: the primary, or the example that stands in for it.
+    /// The one that is connected: the primary, or its fallback.
     pub(super) fn shown(&self) -> Backend {
         let active = self.active.borrow().clone();
         active.map_or_else(

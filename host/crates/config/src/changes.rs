@@ -54,7 +54,7 @@ impl Values {
         all
     }
 
-    /// It counts from now on.
+    /// It is active from now on.
     pub fn take(&mut self, change: &Change) {
         match &change.now {
             Some(now) => self.0.insert(change.key.clone(), now.clone()),
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn each_key_that_differs_is_named_with_both_values() {
-        let before = "config-version = 1\n[tunnel.main]\nplugin = \"tunnel-bore\"\nhosts = [\"a\"]\n[metrics]\n";
-        let now = "config-version = 1\n# another line\n[tunnel.main]\nhosts = [\"a\", \"b\"]\nplugin = \"tunnel-ssh\"\n\
-                   [plugin.\"x.y\".secrets]\ntoken = { file = \"t\" }\n";
+        let before = "config_version = 1\n[tunnel.main]\nplugin = \"tunnel-bore\"\nhosts = [\"a\"]\n[metrics]\n";
+        let now = "config_version = 1\n# another line\n[tunnel.main]\nhosts = [\"a\", \"b\"]\nplugin = \
+                   \"tunnel-ssh\"\n[plugin.\"x.y\".secrets]\ntoken = { file = \"t\" }\n";
         assert_eq!(
             lines(before, now),
             [

@@ -1,5 +1,5 @@
 //! What is wrong with a configuration, said so that nobody has to look anything up: the place, what was found, what was
-//! expected, the nearest valid name and how to mend it. A reader collects every problem, not only the first.
+//! expected, the nearest valid name and how to fix it. A reader collects every problem, not only the first.
 
 use std::fmt;
 use std::ops::Range;

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// What one plugin lacks.
+/// The missing permissions of one plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lacking {
     pub plugin: String,
@@ -77,7 +77,7 @@ pub fn lacking(
     })
 }
 
-/// The plugin's own table, as it stands in the file.
+/// The plugin's own table, as it is in the file.
 fn written(text: &str, plugin: &str) -> toml::Table {
     let table = text.parse::<toml::Table>().ok();
     let of = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_table).cloned();
@@ -126,7 +126,7 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
             private,
         });
         changed = true;
-        // The one that is there lacks `private`.
+        // The one that is there has no `private`.
         let at = there.iter().position(|entry| {
             let url = entry.as_str().or_else(|| entry.get("url")?.as_str());
             url.and_then(|url| HttpGrant::parse(url).ok())
@@ -248,7 +248,7 @@ fn note(new: bool, replaces: Option<&toml::Value>) -> String {
     match (new, replaces) {
         (false, _) => String::new(),
         (true, None) => "   # new".to_owned(),
-        (true, Some(old)) => format!("   # in place of {}", nexus_plugin_api::text::line(&old.to_string())),
+        (true, Some(old)) => format!("   # instead of {}", nexus_plugin_api::text::line(&old.to_string())),
     }
 }
 
@@ -273,7 +273,7 @@ kind = "chat"
 version = "0.1.0"
 api = "0.1"
 description = "d"
-licence = "MIT"
+license = "MIT"
 [config.api]
 type = "string"
 default = "http://127.0.0.1:8000"
@@ -284,7 +284,7 @@ secret = true
 description = "what it wants"
 [capabilities.process.node]
 reason = "r"
-inherit-env = true
+inherit_env = true
 [capabilities.process."g++"]
 reason = "r"
 [[capabilities.http]]
@@ -304,7 +304,8 @@ reason = "r"
         fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
             let text = match name {
                 "auth-y" => {
-                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+                     \"d\"\nlicense = \"MIT\"\n"
                 }
                 _ => ASKS,
             };
@@ -318,7 +319,8 @@ reason = "r"
 
     fn lacks(own: &str) -> Option<Lacking> {
         let text = format!(
-            "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
+            "config_version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \
+             \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
         let machine = Machine {
             cwd: std::env::temp_dir(),
@@ -372,18 +374,13 @@ reason = "r"
              [plugin.chat-x.secrets]\ntoken = { env = \"T\" }\n",
         )
         .unwrap();
-        assert!(some.how.contains("in place of [plugin.chat-x.grants]"), "{}", some.how);
+        assert!(some.how.contains("replace [plugin.chat-x.grants]"), "{}", some.how);
         assert_eq!(
             some.lines,
-            "[plugin.chat-x.grants]\n\
-             http = [{ url = \"http://127.0.0.1:8000\", private = true }, \"https://api.example.org\"]   # in place of \
-             [\"http://127.0.0.1:8000\"]\n\
-             store_quota = \"1 KiB\"\n\
-             \n[plugin.chat-x.grants.process.\"g++\"]   # new\n\
-             # path = \"/absolute/path/of/g++\", which was not found here\n\
-             \n[plugin.chat-x.grants.process.node]\n\
-             inherit_env = false\n\
-             path = \"/opt/node\"\n"
+            "[plugin.chat-x.grants]\nhttp = [{ url = \"http://127.0.0.1:8000\", private = true }, \
+             \"https://api.example.org\"]   # instead of [\"http://127.0.0.1:8000\"]\nstore_quota = \"1 \
+             KiB\"\n\n[plugin.chat-x.grants.process.\"g++\"]   # new\n# path = \"/absolute/path/of/g++\", which was \
+             not found here\n\n[plugin.chat-x.grants.process.node]\ninherit_env = false\npath = \"/opt/node\"\n"
         );
         assert_eq!(lacks(&some.lines), None);
     }

@@ -88,7 +88,7 @@ pub fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Result<PathBuf,
     resolve::data_dir(overrides, machine).ok_or_else(|| NO_DATA_DIR.to_owned() + "; give one with --data-dir DIR")
 }
 
-/// What a configuration that counts already makes of this machine now: components and secrets that were not there may be.
+/// What the active configuration makes of this machine now: components and secrets that were not there may be.
 ///
 /// # Errors
 /// As [`load`].
@@ -116,12 +116,12 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
     let first = if file.exists() {
         String::new()
     } else {
-        format!(", which does not exist yet: start it with the line config-version = {CONFIG_VERSION}")
+        format!(", which does not exist yet: start it with the line config_version = {CONFIG_VERSION}")
     };
     format!("{}\nAdd these lines to {}{first}", text.trim_end(), file.display())
 }
 
-/// The file that counts when none is named, if it exists.
+/// The file that is used when none is named, if it exists.
 ///
 /// Never one in the current directory: that is the workspace, where the agent writes, and a file of its making could
 /// grant a plugin anything at the next start.
@@ -135,7 +135,7 @@ pub fn default_file() -> Option<PathBuf> {
 /// Every problem, each with its place.
 pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
     let Some(file) = file else {
-        return resolve::resolve("config-version = 1\n", None, overrides, machine);
+        return resolve::resolve("config_version = 1\n", None, overrides, machine);
     };
     let fail = |problem: String, fix: &str| {
         let d = Diagnostic::new(diagnostic::Place::At(0..0), "", problem).fix(fix);

@@ -34,7 +34,7 @@ pub fn is_of_another(owner: u32, me: u32) -> bool {
     owner != me && owner != 0
 }
 
-/// Whether a configuration is its operator's alone: what stands in it is allowed, to plugins and so to whoever can write it.
+/// Whether a configuration is its operator's alone: what is in it is allowed, to plugins and so to whoever can write it.
 /// Its folder counts as well, since who writes there can put another file in its place.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The configuration as a whole: the example, what broken files say, and that no text makes the reader fall.
+//! The configuration as a whole: the example, what broken files say, and that no text makes the reader panic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -16,7 +16,8 @@ struct Fake;
 fn manifest(name: &str, rest: &str) -> Manifest {
     let kind = name.split('-').next().unwrap();
     let head = format!(
-        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n"
     );
     Manifest::parse(&(head + rest)).unwrap()
 }
@@ -28,7 +29,7 @@ default = "bore.pub"
 description = "the server"
 [config.mode]
 type = "string"
-one-of = ["fast", "slow"]
+one_of = ["fast", "slow"]
 description = "how"
 [config.api]
 type = "string"
@@ -39,7 +40,7 @@ secret = true
 description = "what the server wants"
 [capabilities.process.bore]
 reason = "it is the tunnel"
-inherit-env = true
+inherit_env = true
 [[capabilities.http]]
 url = "https://api.example.org"
 reason = "to ask"
@@ -64,7 +65,7 @@ impl PluginSource for Fake {
             Source::Builtin if name == "tunnel-bore" => manifest(name, BORE),
             Source::Builtin => manifest(
                 name,
-                "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit-env = true\n",
+                "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit_env = true\n",
             ),
         };
         Ok(Found { manifest, digest: None })
@@ -90,7 +91,7 @@ fn no_env(_: &str) -> Option<String> {
 }
 
 fn read_with(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
-    let text = format!("config-version = 1\n{text}");
+    let text = format!("config_version = 1\n{text}");
     resolve::resolve(
         &text,
         Some(&std::env::temp_dir().join("nexus.toml")),
@@ -143,7 +144,7 @@ fn without_a_file_everything_has_a_default() {
     assert_eq!(
         c.plugins.keys().collect::<Vec<_>>(),
         ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"],
-        "and the built-in ones that could take over"
+        "and the built-in ones that could replace it"
     );
     let opencode = &c.plugins["chat-opencode"].grants.processes["opencode"];
     assert!(opencode.inherit_env && opencode.cwd == Some(c.chat.workspace.clone()));
@@ -319,7 +320,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[metrics]\nlisten = \"127.0.0.1:7860\"",
-        &["two listeners cannot share a port", "which the web page has"],
+        &["two listeners cannot share a port", "which the web page uses"],
     ),
     (
         "[notify]\nevents = [\"tunnel-up\"]",
@@ -368,7 +369,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"127.0.0.1:7860\"",
-        &["which the web page has"],
+        &["which the web page uses"],
     ),
     (
         "[tunnel.\"../x\"]\nplugin = \"tunnel-bore\"",
@@ -460,15 +461,56 @@ fn every_problem_is_said_in_the_order_of_the_file() {
 #[test]
 fn the_version_is_asked_for() {
     for (text, part) in [
-        ("", "has no version"),
-        ("config-version = 2", "newer version of Nexus"),
-        ("config-version = 0", "does not exist"),
-        ("config-version = \"1\"", "invalid value"),
+        ("", "does not say its version"),
+        ("config_version = 2", "newer Nexus"),
+        ("config_version = 0", "no such version"),
+        ("config_version = \"1\"", "does not fit"),
     ] {
         let said = resolve::resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
         assert_eq!(said.diagnostics.len(), 1, "{said}");
         assert!(said.to_string().contains(part), "{said}");
     }
+}
+
+#[test]
+fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_write() {
+    let text = "config-version = 1\n[tunnel.home]\nplugin = \"tunnel-bore\"\nprobe = \"public\" # by itself\n";
+    let file = std::env::temp_dir().join("nexus.toml");
+    let read = |text: &str| resolve::resolve(text, Some(&file), &Overrides::default(), &machine(&no_env));
+    let config = read(text).unwrap();
+    assert_eq!(config.tunnels["home"].public_check, resolved::PublicCheckMode::On);
+    let name = file.display();
+    assert_eq!(
+        config.notices,
+        [
+            format!(
+                "{name}:1: the key `config-version` has been renamed to `config_version`; the old name is only read \
+                 by this version. To fix: write line 1 as: config_version = 1"
+            ),
+            format!(
+                "{name}:4: the key `probe` has been renamed to `public_check`; the old name is only read by this \
+                 version. To fix: write line 4 as: public_check = \"on\" # by itself"
+            )
+        ]
+    );
+    // What an operator does then changes nothing.
+    let now = text.replace("config-version", "config_version");
+    let now = now.replace("probe = \"public\"", "public_check = \"on\"");
+    let again = read(&now).unwrap();
+    assert_eq!((again.notices.len(), &again.text), (0, &config.text));
+
+    let both = format!("{text}public_check = \"off\"\n");
+    let report = read(&both).unwrap_err().to_string();
+    assert!(
+        report.starts_with(
+            "error: `probe` and `public_check` are the old and the new name of the same key, but both \
+            are set\n"
+        ) && report.contains("nexus.toml:4:1")
+            && report.contains("fix: delete `probe` in line 4"),
+        "{report}"
+    );
+    // The new name does not take the old value.
+    assert!(read(&now.replace("\"on\"", "\"public\"")).is_err());
 }
 
 #[test]
@@ -480,8 +522,8 @@ fn a_file_that_is_missing_or_not_text_is_said_with_its_name() {
             .unwrap_err()
             .to_string()
     };
-    assert!(load().contains("cannot be read") && load().contains("n.toml"));
-    fs::write(&path, b"config-version = 1\n\xff").unwrap();
+    assert!(load().contains("cannot read the file") && load().contains("n.toml"));
+    fs::write(&path, b"config_version = 1\n\xff").unwrap();
     assert!(load().contains("not UTF-8, from byte 19 on"), "{}", load());
 }
 

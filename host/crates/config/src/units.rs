@@ -65,7 +65,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.checked_mul(unit)
 }
 
-/// A host name or an IP literal, lower case, as it may stand in a Host header or a URL.
+/// A host name or an IP literal, lower case, as it may be in a Host header or a URL.
 ///
 /// # Errors
 /// What is wrong with it.

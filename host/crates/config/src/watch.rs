@@ -286,7 +286,7 @@ mod tests {
 
     /// What a file means, and what is wrong with it.
     fn read(text: &str) -> (Option<Notify>, String) {
-        let text = format!("config-version = 1\n{text}");
+        let text = format!("config_version = 1\n{text}");
         let mut findings = Findings::default();
         let notify = Authored::read(&text, &mut findings).notify;
         let env = |name: &str| (name == "HOOK").then(|| "https://hooks.example.org/t0ken".to_owned());

@@ -355,7 +355,7 @@ mod tests {
             .plain(Target { url: &url, at: None }, &challenge)
             .await
             .unwrap_err();
-        assert!(unreached.why.contains("something else"), "{}", unreached.why);
+        assert!(unreached.why.contains("something other"), "{}", unreached.why);
         // What the buffers of the system took, and not all of it.
         let sent = server.await.unwrap();
         assert!(sent < 64 << 20, "{sent}");

@@ -1,7 +1,7 @@
 //! What a plugin may use of something over time: CPU, bytes written, processes started.
 //!
 //! A bucket: it holds what may be used at once, and fills again at an even rate. Of a window of a minute with a share of a
-//! half, thirty seconds may be used in one go, and from then on half of each second. (A count that begins anew at each full
+//! half, thirty seconds may be used in one go, and from then on half of each second. (A count that starts again at each full
 //! minute was left out: twice the amount goes through around its edge, and what is refused waits for up to a minute.)
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,7 +10,7 @@ const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// One tick of the epoch clock: how long a guest may run before other tasks get a turn.
+/// One epoch tick: how long a guest may run before other tasks get a turn.
 pub const EPOCH_TICK: Duration = ms(10);
 /// CPU a guest may use between two returns to the host.
 pub const GUEST_CPU: Duration = secs(2);
@@ -60,7 +60,7 @@ pub const SHUTDOWN: Duration = secs(25);
 /// How often a missing backend is looked for again.
 pub const LOOK_AGAIN: Duration = secs(3);
 
-/// Until the plugin that is to take over a tunnel has it open, and then until its public side answers: a new name takes
+/// Until the plugin that is to replace another has the tunnel open, and then until its public side answers: a new name takes
 /// a while to be known everywhere.
 pub const SWAP_OPEN: Duration = secs(120);
 pub const SWAP_PROBE: Duration = secs(60);
@@ -83,7 +83,7 @@ pub const DEAD_CHECKS: u32 = 4;
 pub const DEAD: Duration = secs(30);
 pub const DEAD_EPHEMERAL: Duration = secs(120);
 pub const DEAD_RECONNECTING: Duration = secs(300);
-/// Between two such restarts; doubles up to [`REPAIR_MOST`], and begins anew after [`REPAIR_WELL`] without a failed check.
+/// Between two such restarts; doubles up to [`REPAIR_MOST`], and starts again after [`REPAIR_WELL`] without a failed check.
 pub const REPAIR_FIRST: Duration = secs(60);
 pub const REPAIR_MOST: Duration = secs(3600);
 pub const REPAIR_WELL: Duration = secs(600);
@@ -201,10 +201,10 @@ pub const SESSION_BYTES: usize = 256 << 20;
 pub const SESSION_ROW: usize = 512;
 pub const HELD_BYTES: usize = 256 << 20;
 /// Requests of one conversation that wait for an answer, and bytes of all of them.
-pub const ASKS: usize = 64;
-pub const ASKS_BYTES: usize = 4 << 20;
+pub const AGENT_REQUESTS: usize = 64;
+pub const AGENT_REQUESTS_BYTES: usize = 4 << 20;
 /// Bytes of waiting requests in the first frame of a conversation, at least one of them; the others follow, one a frame.
-pub const ASKS_FRAME: usize = 64 * 1024;
+pub const AGENT_REQUESTS_FRAME: usize = 64 * 1024;
 /// Bytes of the database from which on no more of conversations is taken.
 pub const JOURNAL_BYTES: u64 = 8 << 30;
 /// Bytes that a chat backend may say within [`EVENTS_WINDOW`], each event counted with [`SESSION_ROW`] on top. What is more is
@@ -291,17 +291,17 @@ pub const LOGIN_STATE_BYTES: usize = 64 << 10;
 
 /// Bytes of an ask's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
 /// in the last line of what is shown.
-pub const ASK_DETAIL: usize = 64 * 1024;
-pub const ASK_CHANGE: usize = 256 * 1024;
+pub const REQUEST_DETAIL: usize = 64 * 1024;
+pub const REQUEST_CHANGE: usize = 256 * 1024;
 /// Details of one ask (the folder of a command, a file of a patch), and bytes of their texts. What is beyond is counted, and
 /// the page does not let it be allowed.
-pub const ASK_DETAILS: usize = 256;
-pub const ASK_DETAILS_BYTES: usize = 256 * 1024;
+pub const REQUEST_DETAILS: usize = 256;
+pub const REQUEST_DETAILS_BYTES: usize = 256 * 1024;
 /// Paths of one ask that are followed to where they really lead.
-pub const ASK_PATHS: usize = 256;
+pub const REQUEST_PATHS: usize = 256;
 /// Questions in one ask, and choices of one question.
-pub const ASK_QUESTIONS: usize = 16;
-pub const ASK_CHOICES: usize = 64;
+pub const REQUEST_QUESTIONS: usize = 16;
+pub const REQUEST_CHOICES: usize = 64;
 /// Bytes of one answer's own words, and of the words to a rejection.
 pub const ANSWER_WORDS: usize = 64 * 1024;
 

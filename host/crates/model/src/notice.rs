@@ -12,7 +12,7 @@ pub enum Kind {
     TunnelFailed,
     /// The chat backend stays away until somebody does something.
     BackendFailed,
-    /// A plugin fell too often and waits for the operator.
+    /// A plugin reached its restart limit and waits for the operator.
     PluginFailed,
     /// Too many wrong passwords: an account is locked for a while.
     LoginLocked,

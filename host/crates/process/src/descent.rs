@@ -187,7 +187,7 @@ mod tests {
         assert!(known(child.id(), &Hosts::this()).is_some());
         assert!(
             known(child.id(), &Hosts::default()).is_none(),
-            "no host, no keeper, no mark"
+            "no host, no shim, no mark"
         );
         child.kill().unwrap();
         child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! The reaper of last resort: `nexus __keeper --guardian MARKER`, one per host.
+//! The reaper of last resort: `nexus __shim --reaper MARKER`, one per host.
 //!
 //! `kill -9` of host and keeper together leaves nobody above a `setsid` grandchild. The guardian waits on a socket that
 //! closes when the host is gone, gives the keepers that still live the time for their orderly work, and kills what

@@ -1,4 +1,4 @@
-//! The parent of one child process: `nexus __keeper`, the same binary, small and with one thread.
+//! The parent of one child process: `nexus __shim`, the same binary, small and with one thread.
 //!
 //! It owns the child's pid until it has reaped it, so a signal cannot hit a stranger; it is a subreaper, so whatever the
 //! child's tree does, its members are descendants of the keeper; and "no child left" means "nothing left". One thread
@@ -8,10 +8,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The hidden first argument.
-pub const ARGUMENT: &str = "__keeper";
+pub const ARGUMENT: &str = "__shim";
 /// The second one, of a guardian.
 #[cfg(target_os = "linux")]
-pub(super) const GUARDIAN: &str = "--guardian";
+pub(super) const GUARDIAN: &str = "--reaper";
 
 /// Runs a keeper or guardian where the arguments (the program's name first) ask for one; `main` calls this before
 /// anything else, above all before there is a second thread.

@@ -4,7 +4,7 @@
 //!
 //! Mechanism: [`UnlessPresent`] of a specification says what must not be there. It is looked for right before each start,
 //! and whenever a plugin makes sure of a process that runs, so that a plugin can have it looked for before the program
-//! may load something again. Nothing is parsed: of a JSON file it is enough that no key can stand in it, see [`has`].
+//! may load something again. Nothing is parsed: of a JSON file it is enough that no key can be in it, see [`has`].
 //!
 //! Limits: what appears between the look and the program's own is not seen. Files are read up to a bound and only where they are
 //! plain files that lie in the folder in which they were found; everything else counts as present. Above the folder *all* folders
@@ -156,7 +156,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A key stands in double quotes, letter by letter, or with one of its letters as `\u0070`; there is no third way to write it
+/// A key is in double quotes, letter by letter, or with one of its letters as `\u0070`; there is no third way to write it
 /// in JSON, with comments or without.
 fn has(bytes: &[u8], keys: &[String]) -> Option<String> {
     let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
@@ -209,7 +209,7 @@ mod tests {
             "home/mid/.opencode/plugin/x.js",
             ".opencode/plugin/x.js",
         ] {
-            assert_eq!(at(path, ""), Some(format!("ROOT/{path} is there")));
+            assert_eq!(at(path, ""), Some(format!("ROOT/{path} exists")));
         }
         for text in [
             r#"{"plugin":[]}"#,
@@ -307,10 +307,10 @@ mod tests {
         };
         let said = refuse(&spec).await.unwrap_err().to_string();
         assert!(
-            said.contains(".opencode/plugin/⟨U+202E⟩sj.x b is there. opencode would run"),
+            said.contains(".opencode/plugin/⟨U+202E⟩sj.x b exists. opencode would run"),
             "{said}"
         );
-        assert!(said.ends_with("remove it or move it away, or set x = true"), "{said}");
+        assert!(said.ends_with("delete or move it, or set x = true"), "{said}");
         spec.unless = None;
         assert_eq!(refuse(&spec).await, Ok(()));
     }

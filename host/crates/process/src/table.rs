@@ -241,7 +241,7 @@ impl Inner {
     }
 }
 
-/// Also where the caller gives up: without its entry the child has no holder left, and is ended.
+/// Also where the caller cancels: without its entry the child has no holder left, and is ended.
 struct RunEntry<'a> {
     table: &'a Inner,
     number: u64,

@@ -1,6 +1,6 @@
 //! A copy of the database as it is at one moment, while others write it; and whether a copy is one that this nexus can use.
 //!
-//! `VACUUM INTO`, not the online backup: that one begins anew whenever another process writes, so that a host that streams
+//! `VACUUM INTO`, not the online backup: that one starts again whenever another process writes, so that a host that streams
 //! would keep it from ever ending. This reads in one transaction, which holds up no writer, and leaves the copy compact.
 
 use super::{FILE, StoreError, connect, schema};
@@ -54,7 +54,7 @@ pub fn check(path: &Path) -> Result<i64, StoreError> {
     Ok(schema)
 }
 
-/// Moves what stands in the write-ahead log into the database, so that the one file is all of it. Nobody else may have it
+/// Moves what is in the write-ahead log into the database, so that the one file is all of it. Nobody else may have it
 /// open.
 ///
 /// # Errors

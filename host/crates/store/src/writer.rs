@@ -245,7 +245,7 @@ fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Opti
             db.prepare_cached("SAVEPOINT job")?.execute([])?;
             if let Err(e) = job.work.run(db) {
                 if db.is_autocommit() {
-                    return Err(e); // SQLite gave up the whole transaction
+                    return Err(e); // SQLite aborted the whole transaction
                 }
                 if matches!(e, StoreError::ReadOnly(_)) {
                     trouble = Some(e);

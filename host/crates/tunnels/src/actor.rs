@@ -6,7 +6,8 @@ use super::end::{End, Pause, no_tls};
 use super::ingress::{Ingress, Leaving, Proof};
 use super::seat::{By, Seat};
 use super::slot::{OPENING, Opened};
-use super::{Parts, Spec, WantedStore};
+use super::wanted::Wanted;
+use super::{Parts, Spec};
 use address::Door;
 use nexus_config::resolved;
 use nexus_model::limits;
@@ -54,7 +55,7 @@ pub(super) struct Actor {
     visitors: Visitors,
     descriptor: Option<Descriptor>,
     door: Option<Door>,
-    /// The operator has just said "now": a plugin that gave up is started again.
+    /// The operator has just said "now": a plugin that failed is started again.
     revive: bool,
     /// A process of the provider may be there.
     process: bool,
@@ -68,7 +69,7 @@ pub(super) struct Actor {
     logged: Option<String>,
     /// When an address that was made just now is given out.
     settles: Option<Instant>,
-    wanted: Arc<dyn WantedStore>,
+    wanted: Wanted,
 }
 
 impl Actor {
@@ -99,7 +100,7 @@ impl Actor {
             refused: false,
             logged: None,
             settles: None,
-            wanted: Arc::clone(&parts.wanted),
+            wanted: parts.wanted(),
         }
     }
 
@@ -174,9 +175,9 @@ impl Actor {
                 End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
                 End::Never { why, hint } => {
                     tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
-                    // One that was only to take over decides nothing about the tunnel.
+                    // One that was only to replace another decides nothing about the tunnel.
                     if std::mem::take(&mut self.refused) && self.seat.is_shown() {
-                        forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
+                        forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
                     self.settle(before, State::Failed { why, hint });
@@ -185,8 +186,8 @@ impl Actor {
             }
             self.revive = self.desired.borrow().kicks != before.kicks;
             if self.revive {
-                // A new beginning: pauses that grew before it would stretch the plugin's falls over more time than its budget
-                // counts, and one that falls each time would never be given up again.
+                // A new beginning: pauses that grew before it would stretch the plugin's crashes over more time than its budget
+                // counts, and one that crashes each time would never reach the restart limit.
                 self.backoff = limits::RESTART_FIRST;
             }
             if self.desired.has_changed().is_err() {
@@ -252,7 +253,7 @@ impl Actor {
                 what: OPENING.to_owned(),
             });
         }
-        // Not given up in the middle: what it started has to be closed again.
+        // Not abandoned in the middle: what it started has to be closed again.
         self.process = true;
         // The provider has a limit of its own for this, which the operator may raise (`limits.call`).
         match self.provider.run(address).await {
@@ -269,7 +270,7 @@ impl Actor {
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
         }
-        match self.provider.probe().await? {
+        match self.provider.check_availability().await? {
             Availability::Ready(version) => {
                 tracing::debug!(tunnel = self.tunnel.name, version, "the provider is available")
             }
@@ -339,7 +340,7 @@ impl Actor {
         }
     }
 
-    /// While the process of a fallen plugin may still be serving, that is what is shown.
+    /// While the process of a crashed plugin may still be serving, that is what is shown.
     fn show_plugin(&self, what: &str) {
         self.set(if self.door.is_some() {
             State::Reconnecting { why: what.to_owned() }
@@ -397,8 +398,8 @@ impl Actor {
         }
     }
 
-    /// The provider says that all is well, or that it reconnects, and it is proved that nobody gets through: it is started
-    /// anew, since one whose program cannot know that its connection is dead waits for ever.
+    /// The provider says that it works, or that it reconnects, and it is proved that nobody gets through: it is started
+    /// again, since one whose program cannot know that its connection is dead waits for ever.
     async fn repair(&mut self, run: TunnelRun, why: String) -> End {
         let why = format!("The public address does not reach Nexus: {why}");
         tracing::warn!(
@@ -443,9 +444,9 @@ impl Actor {
                 }
                 self.set(State::Reconnecting { why });
             }
-            Event::Measured(figures) => {
+            Event::Measured(statistics) => {
                 let now = self.clock.now();
-                self.update(|status| status.figures = Some((now, figures)));
+                self.update(|status| status.statistics = Some((now, statistics)));
             }
         }
         Ok(())
@@ -553,7 +554,7 @@ impl Actor {
 }
 
 /// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
-async fn forget(wanted: Arc<dyn WantedStore>, tunnel: String) {
+async fn forget(wanted: Wanted, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
         tracing::warn!(tunnel, error, "cannot save that the tunnel stays closed");
     }

@@ -24,7 +24,7 @@ pub(super) enum Pause {
     Long,
     /// A program is missing and somebody may be installing it.
     Look,
-    /// The plugin fell and its process may live on: the page keeps showing the address.
+    /// The plugin crashed and its process may live on: the page keeps showing the address.
     Adopt,
 }
 

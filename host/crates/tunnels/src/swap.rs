@@ -1,4 +1,4 @@
-//! Another plugin takes over a tunnel while the host runs.
+//! Another plugin becomes the provider of a tunnel while the host runs.
 //!
 //! The new one opens beside the old one and is looked at from its public side; only when it has answered does the old one
 //! drain. So a plugin that cannot open, or whose address leads elsewhere, costs nothing. A tunnel whose listener has a
@@ -13,7 +13,7 @@ use super::opening::{Opening, Outcome, Refused};
 use super::seat::Board;
 use super::slot::{OPENING, Serving, Slot};
 use super::{Parts, Spec, Swapped, TunnelError};
-use nexus_config::resolved::{Probe, Tunnel};
+use nexus_config::resolved::{PublicCheckMode, Tunnel};
 use nexus_model::activity::Tone;
 use nexus_model::limits;
 use nexus_model::tunnel::{Network, Step, Swap, Unreached};
@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 /// How often an opening tunnel is looked at while nothing changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why the plugin did not take over.
+/// Why the plugin could not replace the current one.
 struct Refusal {
     why: String,
     hint: Option<String>,
@@ -50,7 +50,7 @@ impl Swapping {
         });
         let same = old.config.plugin == self.config.plugin;
         let config = self.config.clone();
-        let provided = match self.parts.providers.load(&config).await {
+        let provided = match self.parts.load(&config).await {
             Ok(provided) => provided,
             Err(why) => return Err(self.refused(Refusal { why, hint: None }, same)),
         };
@@ -150,13 +150,13 @@ impl Swapping {
                     hint: None,
                 });
             };
-            if next.config.probe == Probe::Off {
+            if next.config.public_check == PublicCheckMode::Off {
                 return Ok(url);
             }
-            self.step(Step::Probing { url: url.clone() });
+            self.step(Step::Checking { url: url.clone() });
             let tried = timeout(
                 limits::PROBE * 3,
-                self.parts.prober.whole(&next.config.probe, &url, &next.proof),
+                self.parts.prober.whole(&next.config.public_check, &url, &next.proof),
             );
             let (why, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),
@@ -176,7 +176,7 @@ impl Swapping {
                     why: format!("it is open, but the public check of {url} failed: {why}"),
                     hint: Some(format!(
                         "If this machine cannot reach its own public address, set an address for the check, or turn \
-                         the check off:\n[tunnel.{}]\nprobe = \"off\"",
+                         the check off:\n[tunnel.{}]\npublic_check = \"off\"",
                         self.slot.name
                     )),
                 });
@@ -189,7 +189,7 @@ impl Swapping {
     async fn settle(&self, old: Serving, next: Serving) -> bool {
         old.hide();
         next.show();
-        self.board.reach(&self.slot.name, None);
+        self.board.public_check(&self.slot.name, None);
         self.slot.replace(next.clone());
         self.slot.between.store(false, Ordering::SeqCst);
         // Somebody may have opened or closed the tunnel in this moment, and told the old one.
@@ -214,14 +214,14 @@ impl Swapping {
     }
 
     async fn retire(&self, serving: Serving) {
-        let (config, ticket) = (serving.config.clone(), serving.provided.ticket);
+        let ticket = serving.provided.ticket;
         serving.end().await;
-        self.parts.providers.retire(&config, ticket);
+        self.parts.retire(ticket);
     }
 
     /// Whether it holds after a restart too.
     async fn remember(&self) -> bool {
-        let saved = self.parts.wanted.choose(&self.slot.name, &self.config.plugin).await;
+        let saved = self.parts.choose(&self.slot.name, &self.config.plugin).await;
         if let Err(error) = &saved {
             tracing::warn!(
                 tunnel = self.slot.name,

@@ -43,7 +43,7 @@ pub(super) fn router(state: WebState) -> Router {
         .with_state(state)
 }
 
-/// Makes the socket anew. Its caller holds the lock of the data directory.
+/// Makes the socket again. Its caller holds the lock of the data directory.
 ///
 /// # Errors
 /// The path is too long for a socket, or cannot be written.

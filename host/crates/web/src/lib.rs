@@ -8,7 +8,7 @@
 //! | [`pages`] | set-up, login, chat, status, account |
 //! | [`live`] | the live socket and its protocol |
 //! | [`api`], [`control`] | the same for scripts, with a login or on the control socket |
-//! | [`metrics`] | figures for Prometheus, on a listener of their own |
+//! | [`metrics`] | metrics for Prometheus, on a listener of their own |
 //! | [`starting`] | what is served before all that is there |
 //! | [`probe`] | this host, looking at itself through a tunnel |
 //! | [`markdown`], [`assets`], [`health`] | the rest |
@@ -66,7 +66,7 @@ impl WebState {
         }
     }
 
-    /// Why a plugin could not take over; where the configuration's file says something that nobody has applied, that too:
+    /// Why a plugin could not replace another; where the configuration's file says something that nobody has applied, that too:
     /// it may be what is missing.
     fn not_swapped(&self, mut error: port::ApiError) -> port::ApiError {
         if self.services.config.pending().borrow().is_some() {
@@ -81,8 +81,8 @@ impl WebState {
     }
 }
 
-/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it does not
-/// count yet.
+/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it is
+/// not applied yet.
 fn unknown_tunnel(state: &WebState, name: &str, error: port::ApiError) -> port::ApiError {
     let port::ApiError::NotFound(why) = error else {
         return error;

@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 pub use nexus_auth::{Access, End};
 pub use nexus_chat::Phase;
 use nexus_model::activity::Note;
-use nexus_model::chat::{Admission, Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::chat::{Admission, AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::log::{About, LogLine};
 pub use nexus_model::reload::Pending;
 use nexus_model::time::Millis;
@@ -195,7 +195,7 @@ pub trait AuthApi: Send + Sync + 'static {
     /// The first form of a login.
     fn begin<'a>(&'a self, visitor: &'a Visitor) -> Reply<'a, LoginForm>;
     fn proceed<'a>(&'a self, visitor: &'a Visitor, state: &'a str, input: Input) -> Reply<'a, LoginOutcome>;
-    /// The login that a cookie's token belongs to, where it was made at this place. Also keeps it from ending for lack of
+    /// The login that a cookie's token belongs to, where it was made at this place. Also keeps it from ending for want of
     /// use.
     fn lookup<'a>(&'a self, place: &'a str, holder: &'a str, token: &'a str) -> Reply<'a, Option<Login>>;
     /// Whether a credential was shown with this login a short while ago: for what an open session alone must not do.
@@ -275,7 +275,7 @@ pub struct SessionState {
     /// The oldest first.
     pub messages: Vec<(Message, Vec<Part>)>,
     pub turn: Turn,
-    pub asks: Vec<Ask>,
+    pub requests: Vec<AgentRequest>,
     /// What went wrong last, and still holds.
     pub error: Option<LastError>,
 }
@@ -325,7 +325,7 @@ pub trait ChatApi: Send + Sync + 'static {
     /// Goes on where an interrupted answer ended; twice for the same answer makes one turn.
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
-    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
+    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()>;
     /// How many chats of the backend are being answered just now.
     fn busy(&self) -> usize {
         0
@@ -335,7 +335,7 @@ pub trait ChatApi: Send + Sync + 'static {
         false
     }
     /// What waits for this answer, if it still does.
-    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>>;
+    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>>;
     /// Plugins that can be the backend.
     fn plugins(&self) -> Vec<String>;
     /// Stops the backend once turns that run had time to finish; returns when that is done.
@@ -362,9 +362,9 @@ pub trait TunnelApi: Send + Sync + 'static {
 
 /// The configuration's file while Nexus runs.
 pub trait ConfigApi: Send + Sync + 'static {
-    /// What it says that does not count yet.
+    /// What it has that is not applied yet.
     fn pending(&self) -> watch::Receiver<Option<Pending>>;
-    /// Puts into force what waits for a confirmation, as it was shown under `id`; returns when that is done. For an owner
+    /// Applies what waits for a confirmation, as it was shown under `id`; returns when that is done. For an owner
     /// with a fresh login.
     fn apply<'a>(&'a self, id: &'a str) -> Reply<'a, ()>;
 }
@@ -389,7 +389,7 @@ pub trait StatusApi: Send + Sync + 'static {
     fn log(&self, about: About, count: usize) -> Reply<'_, Vec<LogLine>>;
     /// Of Nexus.
     fn version(&self) -> &str;
-    /// The configuration that counts, or the one that would if it were there.
+    /// The active configuration, or the one that would if it were there.
     fn config_file(&self) -> &str;
     /// The project directory of the agent.
     fn workspace(&self) -> &str;

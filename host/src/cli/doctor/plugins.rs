@@ -84,7 +84,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
-            let probed = running(&*chat, || chat.probe()).await;
+            let probed = running(&*chat, || chat.check_availability()).await;
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
                 None => available(config, name, probed, stands_in, findings),
@@ -100,7 +100,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let mut seen = std::collections::BTreeSet::new();
     for tunnel in config.tunnels.values() {
         let first = seen.insert(&tunnel.plugin);
-        match foundation.tunnel(tunnel) {
+        match foundation.tunnel(&tunnel.plugin, tunnel.process_owner()) {
             Err(error) if first => findings.push(does_not_load(config, &tunnel.plugin, &error)),
             Err(_) => {}
             Ok(provider) => {
@@ -110,7 +110,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                         bare = plaintext_refused(tunnel, &*provider).await;
                         // Asked once for each plugin: its program is the same.
                         if first {
-                            provider.probe().await.map(Some)
+                            provider.check_availability().await.map(Some)
                         } else {
                             Ok(None)
                         }

@@ -67,7 +67,7 @@ fn lines_to_paste_say_into_which_file() {
     let said = with_file(text, Some(&file));
     let named = format!("path = \"/x\"\nAdd these lines to {}", file.display());
     assert!(
-        said.contains(&named) && said.ends_with("its first line is config-version = 1"),
+        said.contains(&named) && said.ends_with("start it with the line config_version = 1"),
         "{said}"
     );
     std::fs::write(&file, "").unwrap();

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_text_with_lines_makes_no_line_of_the_log() {
-        let forged = b"INFO opencode is away: x\n2026-11-28T00:00:00Z  INFO all is well\n\n  y\n";
+        let forged = b"INFO opencode is unavailable: x\n2026-11-28T00:00:00Z  INFO everything is OK\n\n  y\n";
         let said = String::from_utf8(as_one_event(forged)).unwrap();
         assert!(said.lines().skip(1).all(|line| line.starts_with("    ")), "{said}");
         assert!(said.ends_with("y\n"));

@@ -12,7 +12,7 @@ use tracing::Level;
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// As it stands in the file, without the line break.
+    /// As it is in the file, without the line break.
     pub raw: String,
     /// None: it is damaged, as the last line before a power cut may be.
     pub parsed: Option<Parsed>,

@@ -223,7 +223,7 @@ fn gone(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Gives each file of a rotated log the next number, so that `path` is free. The last one falls out: it is renamed over.
+/// Gives each file of a rotated log the next number, so that `path` is free. The last one is dropped: it is renamed over.
 ///
 /// # Errors
 /// One that is there cannot be renamed.

@@ -252,7 +252,7 @@ fn own_directory(dir: &Path) -> Result<(), String> {
 pub struct CacheState {
     pub files: usize,
     pub bytes: u64,
-    /// Why files or the folder are refused; they are compiled anew.
+    /// Why files or the folder are refused; they are compiled again.
     pub trouble: Vec<String>,
 }
 

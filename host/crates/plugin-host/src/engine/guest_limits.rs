@@ -1,10 +1,10 @@
 //! What one store may use: memory, tables and instances, and CPU.
 //!
 //! CPU is counted in epoch ticks that find the guest running. At each tick the guest yields, so that other tasks get
-//! their turn, and the count starts anew when the store's task is polled without a guest having been cut short: that is,
+//! their turn, and the count starts again when the store's task is polled without a guest having been cut short: that is,
 //! when all guest code had returned to the host and something arrived. So an actor does not die of age, and a
 //! guest that spins, also one that calls cheap host functions in its loop, does. (A call hook would start the
-//! count anew at each host call, and let exactly that guest live.) What a guest uses over time is
+//! count again at each host call, and let exactly that guest live.) What a guest uses over time is
 //! [`CpuShare`]'s to say.
 
 use crate::cpu_share::CpuShare;

@@ -150,7 +150,7 @@ impl Outline<'_> {
             ))
         };
         let manifest = Manifest::parse(text).map_err(|e| invalid(&e))?;
-        // Where a key of the configuration stands in it, the configuration's reader checks the whole.
+        // Where a key of the configuration is in it, the configuration's reader checks the whole.
         for request in manifest.capabilities.http.iter().filter(|r| !r.url.contains('{')) {
             HttpGrant::of_url(&request.url)
                 .map_err(|why| invalid(&format!("capabilities.http, url = \"{}\": {why}", request.url)))?;

@@ -3,7 +3,7 @@
 use super::*;
 
 const MANIFEST: &str =
-    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn with_manifest(wat: &str, manifest: &str) -> Vec<u8> {
     nexus_testkit::components::component(wat, manifest)
@@ -108,7 +108,7 @@ fn what_is_not_offered_is_refused() {
     for (import, words) in [
         ("wasi:sockets/tcp@0.3.0", "WASI 0.2"),
         ("wasi:http/outgoing-handler@0.2.3", "nexus:plugin/http"),
-        ("nexus:plugin/root-shell@0.1.0", "offers no `root-shell`"),
+        ("nexus:plugin/root-shell@0.1.0", "has no `root-shell`"),
         ("evil:corp/backdoor@1.0.0", "does not have it"),
     ] {
         let text = refusal(&with_manifest(

@@ -3,7 +3,7 @@
 use super::guest_limits::{self, CpuMeter, Limiter};
 use super::guest_stdio::LogStream;
 use crate::capabilities::{Capabilities, Context};
-use crate::truncate as clip;
+use crate::truncate;
 use nexus_model::limits;
 use nexus_plugin_api::text;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl WasiView for InstanceState {
     }
 }
 
-/// A store with all limits in force, and the meter that must drive it.
+/// A store with all limits applied, and the meter that must drive it.
 pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceState>, CpuMeter) {
     let limits = context.gate.limits();
     // No arguments, no environment, no directory, no network: only where its words go.
@@ -84,7 +84,7 @@ pub(crate) fn crash_cause(error: &wasmtime::Error, refused: Option<&str>, contex
         String::new()
     };
     // Whatever the plugin said: what to do stands at the end.
-    let text = clip::text(text, limits::SENTENCE_BYTES.saturating_sub(fix.len()));
+    let text = truncate::text(text, limits::SENTENCE_BYTES.saturating_sub(fix.len()));
     format!("{text}{fix}")
 }
 
@@ -122,7 +122,7 @@ fn trace(error: &wasmtime::Error) -> Option<String> {
     });
     let own: Vec<String> = own
         .take(limits::TRACE_FRAMES)
-        .map(|name| clip::text(text::line(name).into_owned(), limits::TRACE_NAME_BYTES))
+        .map(|name| truncate::text(text::line(name).into_owned(), limits::TRACE_NAME_BYTES))
         .collect();
     match (contract, own.is_empty()) {
         (None, true) => None,

@@ -42,7 +42,7 @@
 use crate::capabilities::{Context, Mask};
 use crate::engine::instance_state::{self, InstanceState};
 use crate::plugin_stats::Counters;
-use crate::truncate as clip;
+use crate::truncate;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -223,7 +223,7 @@ impl<E: Exports> Handle<E> {
 /// An error of the plugin, as the services see it.
 pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
     context.counters.error();
-    let reason = |text| clip::reason(context.mask.said(text));
+    let reason = |text| truncate::reason(context.mask.hide_in(text));
     match error {
         types::Error::Denied(t) => CallError::Denied(reason(t)),
         types::Error::Invalid(t) => CallError::Invalid(reason(t)),

@@ -2,7 +2,7 @@
 //! into one sentence for whoever sees only that the plugin does not run.
 
 use crate::capabilities::Mask;
-use crate::truncate as clip;
+use crate::truncate;
 use nexus_model::limits;
 use nexus_model::plugin::Refusal;
 use nexus_model::trouble::Trouble;
@@ -16,11 +16,11 @@ pub(crate) fn read(ext: &[Ext], mask: &Mask) -> Vec<Refusal> {
         .and_then(|ext| serde_json::from_str(&ext.value).ok())
         .unwrap_or_default();
     let refusals = refused.into_iter().take(limits::LIST_ENTRIES).map(|refused| Refusal {
-        key: refused.key.map(|key| clip::literal(key, limits::TITLE_BYTES)),
-        why: clip::reason(mask.said(refused.why)),
+        key: refused.key.map(|key| truncate::literal(key, limits::TITLE_BYTES)),
+        why: truncate::reason(mask.hide_in(refused.why)),
         hint: refused
             .hint
-            .map(|hint| clip::sentence(mask.said(hint)))
+            .map(|hint| truncate::sentence(mask.hide_in(hint)))
             .filter(|hint| !hint.trim().is_empty()),
     });
     refusals.collect()
@@ -34,8 +34,8 @@ pub(super) fn trouble(plugin: &str, refused: &[Refusal]) -> Trouble {
     hints.push("To see the lines in the file: nexus config check");
     Trouble::new(
         format!("plugin {plugin}"),
-        clip::sentence(why.join(" ")),
-        clip::sentence(hints.join("\n")),
+        truncate::sentence(why.join(" ")),
+        truncate::sentence(hints.join("\n")),
     )
 }
 

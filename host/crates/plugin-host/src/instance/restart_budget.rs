@@ -12,7 +12,7 @@ pub(crate) struct RestartBudget {
 }
 
 impl RestartBudget {
-    /// The pause before the next start, or none if it crashed too often.
+    /// The pause before the next start, or none if it reached its restart limit.
     pub(crate) fn crashed(&mut self, now: Instant) -> Option<Duration> {
         while self
             .crashes

@@ -168,7 +168,7 @@ impl<E: Exports> Supervisor<E> {
         })
     }
 
-    /// Ends the instance as if it had fallen, if it is still this one: whoever finds it too slow has waited for it, and
+    /// Ends the instance as if it had crashed, if it is still this one: whoever finds it too slow has waited for it, and
     /// another one may run by now.
     pub(crate) fn restart(&self, slow: &Handle<E>, cause: &str) {
         if let Some(commands) = self.commands.get() {

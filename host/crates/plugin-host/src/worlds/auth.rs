@@ -117,7 +117,7 @@ impl WasmAuth {
             let place = Arc::clone(&self.instances).acquire_owned().await;
             let place = place.map_err(|e| CallError::Unavailable(e.to_string()))?;
             let recipe = self.recipe.clone();
-            // Dropped with this future: a caller that gives up ends the instance, even one that spins.
+            // Dropped with this future: a caller that cancels ends the instance, even one that spins.
             let task = AbortOnDropHandle::new(threads.spawn(async move {
                 let _place = place;
                 once(recipe, call).await
@@ -234,7 +234,7 @@ impl AuthProvider for WasmAuth {
         })
     }
 
-    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
         Box::pin(async {
             let fields = self
                 .manage("enroll accounts", |a, m| Box::pin(m.call_fields(a)))
@@ -243,10 +243,10 @@ impl AuthProvider for WasmAuth {
         })
     }
 
-    fn enrol<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
+    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
-            let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
+            let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enroll(a, account, input)));
             convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }

@@ -5,7 +5,7 @@ use super::chat_exports::ChatExports;
 use super::{convert, request_paths};
 use crate::engine::instance_state::InstanceState;
 use crate::instance::{Supervisor, refused as error_of};
-use crate::truncate as clip;
+use crate::truncate;
 use futures::future::BoxFuture;
 use nexus_model::limits;
 use nexus_model::trouble::Trouble;
@@ -120,11 +120,11 @@ impl ChatBackend for WasmChat {
         self.facts(|f| f.example).unwrap_or(false)
     }
 
-    fn probe(&self) -> Call<'_, plugin::Availability> {
+    fn check_availability(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
             let answer = self
                 .supervisor
-                .call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a)))
+                .call(|a, e: &ChatExports| Box::pin(e.chat.call_check_availability(a)))
                 .await?;
             Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
@@ -157,9 +157,13 @@ impl ChatBackend for WasmChat {
         Box::pin(self.ask(|a, e| Box::pin(e.chat.call_cancel(a, session))))
     }
 
-    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, ask: &'a str, answer: chat::Answer) -> Call<'a, ()> {
-        let (session, ask, answer) = (convert::session_ref(session), ask.to_owned(), convert::answer(answer));
-        Box::pin(self.ask(|a, e| Box::pin(e.chat.call_reply(a, session, ask, answer))))
+    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()> {
+        let (session, request, answer) = (
+            convert::session_ref(session),
+            request.to_owned(),
+            convert::answer(answer),
+        );
+        Box::pin(self.ask(|a, e| Box::pin(e.chat.call_reply(a, session, request, answer))))
     }
 
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
@@ -168,7 +172,7 @@ impl ChatBackend for WasmChat {
             let mut answer = self
                 .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
                 .await?;
-            request_paths::add(&mut answer.asks, &self.workspace).await;
+            request_paths::add(&mut answer.requests, &self.workspace).await;
             Ok(convert::snapshot(answer, &self.supervisor.context().mask))
         })
     }
@@ -178,8 +182,10 @@ impl ChatBackend for WasmChat {
         Box::pin(async move {
             let answer = self.ask_sessions("list sessions", move |a, s| Box::pin(s.call_list(a, workspace, limit)));
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
-            let listed = clip::list(answer.await?, most).into_iter().map(convert::session_info);
-            Ok(listed.filter(clip::is_session).collect())
+            let listed = truncate::list(answer.await?, most)
+                .into_iter()
+                .map(convert::session_info);
+            Ok(listed.filter(truncate::is_session).collect())
         })
     }
 
@@ -188,12 +194,12 @@ impl ChatBackend for WasmChat {
         Box::pin(async {
             let answer = self.ask_sessions("create sessions", |a, s| Box::pin(s.call_create(a, workspace, title)));
             let made = convert::session_info(answer.await?);
-            if clip::is_session(&made) {
+            if truncate::is_session(&made) {
                 return Ok(made);
             }
             Err(CallError::Other(format!(
                 "the chat plugin created a session whose ids are {}. This is a bug of the plugin",
-                clip::NO_ID
+                truncate::NO_ID
             )))
         })
     }

@@ -6,7 +6,7 @@ use super::convert::{self, Dropped};
 use super::request_paths;
 use crate::engine::stream_bridge::{self, LongCall};
 use crate::instance::{Ended, Supervisor, pause};
-use crate::truncate as clip;
+use crate::truncate;
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
@@ -202,7 +202,7 @@ impl ChatEvents {
                 Level::Warn,
                 &format!(
                     "skipped an event `{what}`: its ids are {}. This is a bug of the plugin",
-                    clip::NO_ID
+                    truncate::NO_ID
                 ),
             ),
             Dropped::Unknown(name) => {

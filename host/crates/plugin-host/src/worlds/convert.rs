@@ -1,9 +1,9 @@
 //! Words of the contract to words of the host, and back. No decision is made here, but that nothing is kept that is
-//! longer than its place needs, or could act on whoever is shown it ([`clip`]).
+//! longer than its place needs, or could act on whoever is shown it ([`truncate`]).
 
 use super::{request_paths, terminal_text};
 use crate::capabilities::Mask;
-use crate::truncate as clip;
+use crate::truncate;
 use nexus_model::limits;
 use nexus_model::{chat, plugin, tunnel};
 use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, DETAILS, QUESTIONS, REJECTED_TOOL};
@@ -14,9 +14,9 @@ use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel
 
 pub(crate) fn availability(a: types::Availability, mask: &Mask) -> plugin::Availability {
     match a {
-        types::Availability::Ready(t) => plugin::Availability::Ready(clip::title(mask.said(t))),
-        types::Availability::Missing(t) => plugin::Availability::Missing(clip::sentence(mask.said(t))),
-        types::Availability::Unsuitable(t) => plugin::Availability::Unsuitable(clip::sentence(mask.said(t))),
+        types::Availability::Ready(t) => plugin::Availability::Ready(truncate::title(mask.hide_in(t))),
+        types::Availability::Missing(t) => plugin::Availability::Missing(truncate::sentence(mask.hide_in(t))),
+        types::Availability::Unsuitable(t) => plugin::Availability::Unsuitable(truncate::sentence(mask.hide_in(t))),
     }
 }
 
@@ -28,10 +28,10 @@ pub(crate) fn failure(f: types::Failure, mask: &Mask) -> nexus_plugin_traits::Ru
     };
     nexus_plugin_traits::RunFailure {
         kind,
-        message: clip::reason(mask.said(f.message)),
+        message: truncate::reason(mask.hide_in(f.message)),
         hint: f
             .hint
-            .map(|hint| clip::sentence(mask.said(hint)))
+            .map(|hint| truncate::sentence(mask.hide_in(hint)))
             .filter(|hint| !hint.trim().is_empty()),
     }
 }
@@ -46,11 +46,11 @@ pub(crate) fn session_ref(s: &chat::SessionInfo) -> wit::SessionRef {
 pub(crate) fn session_info(s: wit::SessionInfo) -> chat::SessionInfo {
     chat::SessionInfo {
         id: s.ref_.id,
-        workspace: clip::sentence(s.ref_.workspace),
+        workspace: truncate::sentence(s.ref_.workspace),
         parent: s.parent,
-        title: clip::title(s.title),
-        created_at: clip::time(s.created_at),
-        updated_at: clip::time(s.updated_at),
+        title: truncate::title(s.title),
+        created_at: truncate::time(s.created_at),
+        updated_at: truncate::time(s.updated_at),
         archived: ext(&s.ext, ARCHIVED) == Some("true"),
     }
 }
@@ -67,10 +67,10 @@ fn message(m: wit::Message) -> chat::Message {
             wit::Role::User => chat::Role::User,
             wit::Role::Assistant => chat::Role::Assistant,
         },
-        created_at: clip::time(m.created_at),
-        completed_at: m.completed_at.map(clip::time),
-        error: m.error.map(clip::sentence),
-        model: m.model.map(clip::title),
+        created_at: truncate::time(m.created_at),
+        completed_at: m.completed_at.map(truncate::time),
+        error: m.error.map(truncate::sentence),
+        model: m.model.map(truncate::title),
         client_id: m.client_id,
         interrupted: false,
         waiting: None,
@@ -78,7 +78,7 @@ fn message(m: wit::Message) -> chat::Message {
 }
 
 fn content(c: wit::Content) -> chat::Content {
-    let long = clip::prose;
+    let long = truncate::prose;
     match c {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
@@ -92,14 +92,14 @@ fn content(c: wit::Content) -> chat::Content {
             chat::Content::Tool(tool(t, state))
         }
         wit::Content::Attachment(a) => chat::Content::Attachment {
-            mime: clip::title(a.mime),
-            name: a.name.map(clip::title),
-            url: clip::literal(a.url, limits::PART_BYTES),
+            mime: truncate::title(a.mime),
+            name: a.name.map(truncate::title),
+            url: truncate::literal(a.url, limits::PART_BYTES),
         },
         wit::Content::Other(e) => match rejected(&e) {
             Some(t) => chat::Content::Tool(tool(t, chat::ToolState::Rejected)),
             None => chat::Content::Other {
-                name: clip::title(e.name),
+                name: truncate::title(e.name),
                 value: long(e.value),
             },
         },
@@ -108,16 +108,16 @@ fn content(c: wit::Content) -> chat::Content {
 
 fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
     // As a terminal shows it; what is left of controls is no more than text.
-    let shown = |t: String| clip::prose(terminal_text::text(&t).into_owned());
+    let shown = |t: String| truncate::prose(terminal_text::text(&t).into_owned());
     chat::Tool {
-        name: clip::title(t.name),
-        title: t.title.map(|title| clip::literal(title, limits::SENTENCE_BYTES)),
+        name: truncate::title(t.name),
+        title: t.title.map(|title| truncate::literal(title, limits::SENTENCE_BYTES)),
         state,
-        input: clip::literal(t.input, limits::PART_BYTES),
+        input: truncate::literal(t.input, limits::PART_BYTES),
         output: t.output.map(shown),
         error: t.error.map(shown),
-        started_at: t.started_at.map(clip::time),
-        ended_at: t.ended_at.map(clip::time),
+        started_at: t.started_at.map(truncate::time),
+        ended_at: t.ended_at.map(truncate::time),
     }
 }
 
@@ -129,7 +129,7 @@ fn rejected(e: &types::Ext) -> Option<wit::Tool> {
         title: Option<String>,
         #[serde(default)]
         input: String,
-        words: Option<String>,
+        message: Option<String>,
         started_at: Option<u64>,
         ended_at: Option<u64>,
     }
@@ -142,7 +142,7 @@ fn rejected(e: &types::Ext) -> Option<wit::Tool> {
         state: wit::ToolState::Failed,
         input: call.input,
         output: None,
-        error: call.words,
+        error: call.message,
         started_at: call.started_at,
         ended_at: call.ended_at,
     })
@@ -152,33 +152,33 @@ fn part(p: wit::Part) -> chat::Part {
     chat::Part {
         id: p.id,
         message: p.message,
-        revision: clip::revision(p.revision),
+        revision: truncate::revision(p.revision),
         closed: p.closed,
         content: content(p.content),
     }
 }
 
-fn ask(a: wit::Ask) -> chat::Ask {
+fn request(a: wit::AgentRequest) -> chat::AgentRequest {
     let change = ext(&a.ext, CHANGE).and_then(|json| serde_json::from_str::<String>(json).ok());
-    let change = change.map(|c| clip::counted(c, limits::ASK_CHANGE));
+    let change = change.map(|c| truncate::counted(c, limits::REQUEST_CHANGE));
     let questions = ext(&a.ext, QUESTIONS).map(questions).unwrap_or_default();
     let details = ext(&a.ext, DETAILS).map(request_paths::shown).unwrap_or_default();
-    chat::Ask {
+    chat::AgentRequest {
         id: a.id,
-        asked_by: a.asked_by,
-        permission: a.kind == wit::AskKind::Permission,
-        subject: clip::literal(a.subject, limits::TITLE_BYTES),
-        detail: clip::counted(a.detail, limits::ASK_DETAIL),
-        always: clip::list(a.always, limits::LIST_ENTRIES)
+        requested_by: a.requested_by,
+        permission: a.kind == wit::RequestKind::Permission,
+        subject: truncate::literal(a.subject, limits::TITLE_BYTES),
+        detail: truncate::counted(a.detail, limits::REQUEST_DETAIL),
+        always: truncate::list(a.always, limits::LIST_ENTRIES)
             .into_iter()
-            .map(|pattern| clip::literal(pattern, limits::SENTENCE_BYTES))
+            .map(|pattern| truncate::literal(pattern, limits::SENTENCE_BYTES))
             .collect(),
         details,
         change,
         questions,
-        message: a.message.map(clip::sentence),
+        message: a.message.map(truncate::sentence),
         part: a.part,
-        created_at: clip::time(a.created_at),
+        created_at: truncate::time(a.created_at),
     }
 }
 
@@ -186,15 +186,15 @@ fn ask(a: wit::Ask) -> chat::Ask {
 fn questions(json: &str) -> Vec<chat::Question> {
     let questions: Vec<chat::Question> = serde_json::from_str(json).unwrap_or_default();
     let choice = |c: chat::Choice| chat::Choice {
-        label: clip::title(c.label),
-        description: clip::sentence(c.description),
+        label: truncate::title(c.label),
+        description: truncate::sentence(c.description),
     };
-    clip::list(questions, limits::ASK_QUESTIONS)
+    truncate::list(questions, limits::REQUEST_QUESTIONS)
         .into_iter()
         .map(|q| chat::Question {
-            header: clip::title(q.header),
-            text: clip::sentence(q.text),
-            choices: clip::list(q.choices, limits::ASK_CHOICES)
+            header: truncate::title(q.header),
+            text: truncate::sentence(q.text),
+            choices: truncate::list(q.choices, limits::REQUEST_CHOICES)
                 .into_iter()
                 .map(choice)
                 .collect(),
@@ -209,24 +209,27 @@ fn turn(t: wit::Turn, mask: &Mask) -> chat::Turn {
         wit::Turn::Running => chat::Turn::Running,
         wit::Turn::Retrying(r) => chat::Turn::Retrying {
             attempt: r.attempt,
-            message: clip::sentence(mask.said(r.message)),
-            next_at: r.next_at.map(clip::time),
+            message: truncate::sentence(mask.hide_in(r.message)),
+            next_at: r.next_at.map(truncate::time),
         },
     }
 }
 
-fn epoch(e: wit::Epoch, mask: &Mask) -> chat::Epoch {
-    let running = clip::list(e.running, limits::OPEN_SESSIONS).into_iter();
-    let asks = clip::list(e.asks, limits::OPEN_SESSIONS).into_iter();
-    let proper = |(session, a): &(String, chat::Ask)| clip::is_id(session) && clip::is_ask(a);
-    chat::Epoch {
-        id: clip::title(e.id),
-        version: clip::title(e.version),
+fn connection(e: wit::BackendConnection, mask: &Mask) -> chat::BackendConnection {
+    let running = truncate::list(e.running, limits::OPEN_SESSIONS).into_iter();
+    let requests = truncate::list(e.requests, limits::OPEN_SESSIONS).into_iter();
+    let proper = |(session, a): &(String, chat::AgentRequest)| truncate::is_id(session) && truncate::is_request(a);
+    chat::BackendConnection {
+        id: truncate::title(e.id),
+        version: truncate::title(e.version),
         running: running
             .map(|t| (t.session, turn(t.turn, mask)))
-            .filter(|(session, _)| clip::is_id(session))
+            .filter(|(session, _)| truncate::is_id(session))
             .collect(),
-        asks: asks.map(|a| (a.session.clone(), ask(a))).filter(proper).collect(),
+        requests: requests
+            .map(|a| (a.session.clone(), request(a)))
+            .filter(proper)
+            .collect(),
     }
 }
 
@@ -248,9 +251,13 @@ pub(crate) enum Dropped {
 pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Feed, Dropped> {
     use chat::Event as E;
     let (session, event) = match e {
-        wit::Event::Starting(text) => return Ok(nexus_plugin_traits::Feed::Starting(clip::sentence(mask.said(text)))),
-        wit::Event::Opened(e) => return Ok(nexus_plugin_traits::Feed::Opened(epoch(e, mask))),
-        wit::Event::Other(e) => return Err(Dropped::Unknown(clip::title(e.name))),
+        wit::Event::Starting(text) => {
+            return Ok(nexus_plugin_traits::Feed::Starting(truncate::sentence(
+                mask.hide_in(text),
+            )));
+        }
+        wit::Event::Opened(e) => return Ok(nexus_plugin_traits::Feed::Opened(connection(e, mask))),
+        wit::Event::Other(e) => return Err(Dropped::Unknown(truncate::title(e.name))),
         wit::Event::Session(s) => {
             let info = session_info(s);
             (info.id.clone(), E::Session { info })
@@ -264,29 +271,29 @@ pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Fe
             E::Delta {
                 part: d.part,
                 message: d.message,
-                revision: clip::revision(d.revision),
-                text: clip::text(d.text, limits::PART_BYTES),
+                revision: truncate::revision(d.revision),
+                text: truncate::text(d.text, limits::PART_BYTES),
             },
         ),
         wit::Event::PartRemoved((session, message, part)) => (session, E::PartRemoved { message, part }),
-        wit::Event::Asked(a) => (a.session.clone(), E::Asked { ask: ask(a) }),
-        wit::Event::AskClosed((session, ask)) => (session, E::AskClosed { ask }),
+        wit::Event::Request(a) => (a.session.clone(), E::Request { request: request(a) }),
+        wit::Event::RequestClosed((session, request)) => (session, E::RequestClosed { request }),
         wit::Event::Turn(t) => (
             t.session,
             E::Turn {
                 turn: turn(t.turn, mask),
             },
         ),
-        wit::Event::Error((None, text)) => return Err(Dropped::Error(clip::sentence(mask.said(text)))),
+        wit::Event::Error((None, text)) => return Err(Dropped::Error(truncate::sentence(mask.hide_in(text)))),
         wit::Event::Error((Some(session), text)) => (
             session,
             E::Error {
                 message: None,
-                text: clip::sentence(mask.said(text)),
+                text: truncate::sentence(mask.hide_in(text)),
             },
         ),
     };
-    if clip::is_id(&session) && clip::is_event(&event) {
+    if truncate::is_id(&session) && truncate::is_event(&event) {
         return Ok(nexus_plugin_traits::Feed::Event(chat::SessionEvent { session, event }));
     }
     Err(Dropped::NoId(match event {
@@ -294,7 +301,7 @@ pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Fe
         E::Message { .. } | E::MessageRemoved { .. } => "message",
         E::Part { .. } | E::PartRemoved { .. } => "part",
         E::Delta { .. } => "delta",
-        E::Asked { .. } | E::AskClosed { .. } => "ask",
+        E::Request { .. } | E::RequestClosed { .. } => "request",
         E::Turn { .. } => "turn",
         E::Error { .. } => "error",
     }))
@@ -302,13 +309,13 @@ pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Fe
 
 pub(crate) fn snapshot(s: wit::SessionSnapshot, mask: &Mask) -> chat::Snapshot {
     let messages = s.messages.into_iter();
-    clip::snapshot(chat::Snapshot {
+    truncate::snapshot(chat::Snapshot {
         info: session_info(s.info),
         messages: messages
             .map(|m| (message(m.message), m.parts.into_iter().map(part).collect()))
             .collect(),
         turn: turn(s.turn, mask),
-        asks: s.asks.into_iter().map(ask).collect(),
+        requests: s.requests.into_iter().map(request).collect(),
         before: s.before,
     })
 }
@@ -339,11 +346,11 @@ pub(crate) fn admission(a: wit_chat::Admission, mask: &Mask) -> chat::Admission 
     match a {
         wit_chat::Admission::Admitted => chat::Admission::Admitted,
         wit_chat::Admission::Duplicate => chat::Admission::Duplicate,
-        wit_chat::Admission::Unknown(t) => chat::Admission::Unknown(clip::sentence(mask.said(t))),
-        wit_chat::Admission::Refused(t) => chat::Admission::Refused(clip::sentence(mask.said(t))),
+        wit_chat::Admission::Unknown(t) => chat::Admission::Unknown(truncate::sentence(mask.hide_in(t))),
+        wit_chat::Admission::Refused(t) => chat::Admission::Refused(truncate::sentence(mask.hide_in(t))),
         wit_chat::Admission::ConsentNeeded(c) => chat::Admission::ConsentNeeded {
-            id: clip::title(c.id),
-            text: clip::sentence(mask.said(c.text)),
+            id: truncate::title(c.id),
+            text: truncate::sentence(mask.hide_in(c.text)),
         },
     }
 }
@@ -393,7 +400,7 @@ pub(crate) fn tunnel_descriptor(
 
 /// What a plugin calls itself; one that says nothing is called by its name.
 pub(crate) fn titled(title: String, name: &str) -> String {
-    let title = clip::title(title);
+    let title = truncate::title(title);
     if title.trim().is_empty() {
         name.to_owned()
     } else {
@@ -403,7 +410,7 @@ pub(crate) fn titled(title: String, name: &str) -> String {
 
 fn address_header(header: String) -> Result<String, nexus_plugin_traits::CallError> {
     let refused = |why: &str, header: String| {
-        let header = clip::literal(header, limits::TITLE_BYTES);
+        let header = truncate::literal(header, limits::TITLE_BYTES);
         Err(nexus_plugin_traits::CallError::Invalid(format!(
             "the plugin reports client addresses in the header `{header}`, {why}. This is a bug of the plugin"
         )))
@@ -423,21 +430,21 @@ fn address_header(header: String) -> Result<String, nexus_plugin_traits::CallErr
 /// None for what a later version of the contract may add.
 pub(crate) fn tunnel_event(e: wit_tunnel::Event, mask: &Mask) -> Option<tunnel::Event> {
     Some(match e {
-        wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(clip::sentence(mask.said(t))),
+        wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(truncate::sentence(mask.hide_in(t))),
         // One that is none is refused by who publishes it, in words that show it.
         wit_tunnel::Event::Url(t) => {
-            let t = clip::text(t, limits::URL_BYTES);
-            tunnel::Event::Url(tunnel::public_address(&t).unwrap_or_else(|_| clip::literal(t, limits::URL_BYTES)))
+            let t = truncate::text(t, limits::URL_BYTES);
+            tunnel::Event::Url(tunnel::public_address(&t).unwrap_or_else(|_| truncate::literal(t, limits::URL_BYTES)))
         }
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
-        wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(mask.said(t))),
-        wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(mask.said(t))),
-        wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Figures {
+        wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(truncate::sentence(mask.hide_in(t))),
+        wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(truncate::sentence(mask.hide_in(t))),
+        wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Statistics {
             requests: f.requests,
             errors: f.errors,
-            locations: clip::list(f.locations, limits::LIST_ENTRIES)
+            locations: truncate::list(f.locations, limits::LIST_ENTRIES)
                 .into_iter()
-                .map(clip::title)
+                .map(truncate::title)
                 .collect(),
         }),
         wit_tunnel::Event::Other(_) => return None,
@@ -447,7 +454,7 @@ pub(crate) fn tunnel_event(e: wit_tunnel::Event, mask: &Mask) -> Option<tunnel::
 /// Between the words of `auth`, `manage` and the port.
 pub(crate) mod auth {
     use crate::capabilities::Mask;
-    use crate::truncate as clip;
+    use crate::truncate;
     use nexus_model::limits;
     use nexus_plugin_api::host::auth::exports::nexus::plugin::auth as wit;
     use nexus_plugin_api::host::auth::nexus::plugin::auth_types as types;
@@ -477,22 +484,22 @@ pub(crate) mod auth {
             types::FieldKind::Text => port::FieldKind::Text,
         };
         port::Field {
-            name: clip::title(f.name),
+            name: truncate::title(f.name),
             kind,
-            title: clip::title(f.title),
-            help: f.help.map(clip::sentence),
+            title: truncate::title(f.title),
+            help: f.help.map(truncate::sentence),
         }
     }
 
     pub(crate) fn fields(fields: Vec<types::Field>) -> Vec<port::Field> {
-        clip::list(fields, limits::LIST_ENTRIES)
+        truncate::list(fields, limits::LIST_ENTRIES)
             .into_iter()
             .map(field)
             .collect()
     }
 
     pub(crate) fn methods(methods: Vec<wit::Method>) -> Vec<port::Method> {
-        clip::list(methods, limits::LIST_ENTRIES)
+        truncate::list(methods, limits::LIST_ENTRIES)
             .into_iter()
             .map(method)
             .collect()
@@ -507,9 +514,9 @@ pub(crate) mod auth {
             wit::MethodKind::Bearer => port::MethodKind::Bearer,
         };
         port::Method {
-            id: clip::title(m.id),
+            id: truncate::title(m.id),
             kind,
-            title: clip::title(m.title),
+            title: truncate::title(m.title),
         }
     }
 
@@ -531,7 +538,7 @@ pub(crate) mod auth {
             ));
         }
         let subject = whole("a subject", subject, limits::ID_BYTES)?;
-        if !clip::is_id(&subject) {
+        if !truncate::is_id(&subject) {
             return Err(CallError::Other(
                 "the auth plugin returned a subject with invisible characters. This is a bug of the plugin".into(),
             ));
@@ -563,7 +570,7 @@ pub(crate) mod auth {
                     wit::Denial::Policy => port::Denial::Policy,
                     wit::Denial::Unavailable => port::Denial::Unavailable,
                 },
-                message: d.message.map(|message| clip::sentence(mask.said(message))),
+                message: d.message.map(|message| truncate::sentence(mask.hide_in(message))),
             },
         })
     }
@@ -574,8 +581,8 @@ pub(crate) mod auth {
         Ok(match o {
             manage::Outcome::Done(s) => port::Outcome::Done { subject: subject(s)? },
             manage::Outcome::Rejected((field, why)) => port::Outcome::Rejected {
-                field: clip::title(field),
-                why: clip::sentence(mask.said(why)),
+                field: truncate::title(field),
+                why: truncate::sentence(mask.hide_in(why)),
             },
             manage::Outcome::BadCredential => port::Outcome::BadCredential,
         })

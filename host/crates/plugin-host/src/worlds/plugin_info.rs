@@ -5,7 +5,7 @@ use crate::engine::Inspection;
 use crate::plugin_stats::Counters;
 use nexus_config::resolved::{Plugin, Source};
 use nexus_config::{Permission, show_duration, show_size};
-use nexus_model::plugin::{self, Facts, Figures};
+use nexus_model::plugin::{self, Facts, Statistics};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::PluginRecord;
@@ -48,13 +48,13 @@ impl PluginInfo {
             digest: self.digest.clone(),
             description: self.manifest.description.clone(),
             authors: self.manifest.authors.clone(),
-            licence: self.manifest.licence.clone(),
+            license: self.manifest.license.clone(),
             source: match &self.source {
                 Source::Builtin => plugin::Source::Builtin,
                 Source::File(path) => plugin::Source::File(path.display().to_string()),
             },
             grants: self.grants(),
-            lacks: missing(&self.gate).iter().map(ToString::to_string).collect(),
+            missing_permissions: missing(&self.gate).iter().map(ToString::to_string).collect(),
             limits: self.limits(),
         }
     }
@@ -107,8 +107,8 @@ impl PluginRecord for PluginInfo {
     fn owner(&self) -> &str {
         &self.owner
     }
-    fn figures(&self) -> Figures {
-        self.counters.figures(self.clock.now())
+    fn statistics(&self) -> Statistics {
+        self.counters.statistics(self.clock.now())
     }
     fn facts(&self) -> Facts {
         self.grants_and_facts()

@@ -78,9 +78,12 @@ impl TunnelProvider for WasmTunnel {
         })
     }
 
-    fn probe(&self) -> Call<'_, plugin::Availability> {
+    fn check_availability(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
-            let answer = self.supervisor.call(|a, e| Box::pin(e.0.call_probe(a))).await?;
+            let answer = self
+                .supervisor
+                .call(|a, e| Box::pin(e.0.call_check_availability(a)))
+                .await?;
             Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
@@ -179,7 +182,7 @@ impl RunForwarder {
                 // Whoever asked for the run may have gone.
                 let _ = told.send(outcome.map_err(|failure| convert::failure(failure, &supervisor.context().mask)));
             }
-            // As a rule it crashed, or was stopped by us, which is no error of its.
+            // Usually it crashed, or was stopped by us, which is no error of its.
             None => {
                 drop(told);
                 let ended = tokio::time::timeout(limits::RESTART_FIRST, handle.ended()).await;

@@ -53,7 +53,7 @@ fn said(result: anyhow::Result<Restored>) -> String {
 #[test]
 fn what_matters_goes_there_and_back_and_no_login_does() {
     let (dir, data, file) = world();
-    // Longer than a header's field: it stands in an entry of its own.
+    // Longer than a header's field: it is in an entry of its own.
     let long = format!("extra/{}/note", "a".repeat(200));
     fs::create_dir(data.join(&long).parent().unwrap()).unwrap();
     fs::write(data.join(&long), "kept too").unwrap();
@@ -361,7 +361,7 @@ fn what_a_strangers_backup_says_of_itself_moves_no_terminal() {
         ],
     );
     let why = said(restore(&file, &dir.path().join("other"), false));
-    assert!(why.contains("a⟨U+001B⟩[2J does not have the digest"), "{why}");
+    assert!(why.contains("the digest of a⟨U+001B⟩[2J does not match"), "{why}");
 }
 
 #[test]

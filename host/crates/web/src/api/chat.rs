@@ -220,10 +220,10 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
 pub(super) async fn reply(
     State(state): State<WebState>,
     who: Option<Extension<Who>>,
-    Path((session, ask)): Path<(String, String)>,
+    Path((session, request)): Path<(String, String)>,
     Body(answer): Body<Answer>,
 ) -> Result<StatusCode, Problem> {
     let who = who.map_or_else(Who::operator, |Extension(who)| who);
-    answers::give(&state, &who, &session, &ask, answer).await?;
+    answers::give(&state, &who, &session, &request, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

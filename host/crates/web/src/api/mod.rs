@@ -74,7 +74,7 @@ fn routes() -> Router<WebState> {
         )
         .route("/api/v1/sessions/{session}/continue", post(chat::go_on))
         .route("/api/v1/sessions/{session}/cancel", post(chat::cancel))
-        .route("/api/v1/sessions/{session}/asks/{ask}", post(chat::reply))
+        .route("/api/v1/sessions/{session}/requests/{request}", post(chat::reply))
         .route("/api/v1/tunnels", get(tunnels::list))
         .route("/api/v1/tunnels/{name}", get(tunnels::one))
         .route("/api/v1/tunnels/{name}/start", post(tunnels::start))
@@ -152,7 +152,7 @@ struct Status {
     starting: Option<String>,
     /// What does not work, besides plugins and tunnels, which say it themselves.
     troubles: Vec<Trouble>,
-    /// What the configuration's file says that does not count yet.
+    /// What the configuration's file has that is not applied yet.
     pending: Option<Pending>,
     workspace: String,
     backend: Backend,

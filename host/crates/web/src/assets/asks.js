@@ -85,7 +85,7 @@ export class Dock {
     this.changed();
   }
 
-  // The focus would fall off a button that is switched off.
+  // The focus would leave a button that is switched off.
   leave() {
     if (!this.card || this.home.visible()) this.home();
     else this.card.read.focus({ preventScroll: true });
@@ -106,7 +106,7 @@ class Card {
     this.more = el('p', { className: 'meta', hidden: true });
     this.read = el('div', { className: 'ask-read', tabIndex: 0, role: 'region', 'aria-label': 'Request' },
       el('div', { className: 'ask-head' }, head, this.more),
-      data.asked_by !== dock.session() ? el('p', { className: 'meta', textContent: 'Requested by a sub-agent.' }) : null);
+      data.requested_by !== dock.session() ? el('p', { className: 'meta', textContent: 'Requested by a sub-agent.' }) : null);
     // What is done comes first, and then what is said of it.
     const words = data.message ? literal(el('p', { className: 'lines', dir: 'auto' }, data.permission ? 'Note: ' : ''), data.message) : null;
     if (question) this.questions(words);

@@ -26,8 +26,7 @@ pub(super) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {
     }
     if text.len() > PROMPT_BYTES {
         return Err(format!(
-            "This message is {} KiB long; the limit is {} KiB.",
-            text.len() / 1024,
+            "This message is longer than the limit of {} KiB.",
             PROMPT_BYTES / 1024
         ));
     }

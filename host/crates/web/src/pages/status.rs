@@ -37,7 +37,7 @@ struct Body {
     starting: Option<String>,
     /// What does not work, besides plugins and tunnels.
     troubles: Vec<Trouble>,
-    /// What the configuration's file says that does not count yet.
+    /// What the configuration's file has that is not applied yet.
     pending: Option<Pending>,
     /// The tunnel that whoever looks came through.
     through: Option<String>,
@@ -92,9 +92,9 @@ struct TunnelRow {
     history: Vec<NoteRow>,
     measured: Option<Measured>,
     reconnects: u32,
-    reach: Option<(Millis, String, bool)>,
+    public_check: Option<(Millis, String, bool)>,
     swap: Option<SwapRow>,
-    /// Plugins that could take over.
+    /// Plugins that could replace it.
     others: Vec<String>,
     plaintext: bool,
     can_start: bool,
@@ -139,7 +139,7 @@ fn qr(url: &str) -> Option<String> {
     svg.find("<svg").and_then(|at| svg.get(at..)).map(str::to_owned)
 }
 
-/// A plugin that takes over, in words.
+/// A plugin that replaces another, in words.
 struct SwapRow {
     text: String,
     hint: Option<String>,
@@ -149,11 +149,11 @@ struct SwapRow {
 
 impl SwapRow {
     fn new(swap: &tunnel::Swap) -> Self {
-        use tunnel::Step::{Draining, Failed, Opening, Probing};
+        use tunnel::Step::{Checking, Draining, Failed, Opening};
         let plugin = &swap.plugin;
         let (text, hint) = match &swap.step {
             Opening { what } => (format!("{plugin} is replacing it: {what}"), None),
-            Probing { url } => (format!("{plugin} is open at {url}; running the public check"), None),
+            Checking { url } => (format!("{plugin} is open at {url}; running the public check"), None),
             Draining { url: Some(url) } => (
                 format!("{plugin} is the provider now, at {url}; the old address closes in a moment"),
                 None,
@@ -180,15 +180,15 @@ struct Measured {
 }
 
 impl Measured {
-    fn new((at, figures): &(Millis, tunnel::Figures)) -> Option<Self> {
+    fn new((at, statistics): &(Millis, tunnel::Statistics)) -> Option<Self> {
         let counted = |count: Option<u64>, one: &str, many: &str| {
             count.map(|count| format!("{count} {}", if count == 1 { one } else { many }))
         };
-        let words: Vec<String> = Some(figures.locations.join(", "))
+        let words: Vec<String> = Some(statistics.locations.join(", "))
             .filter(|places| !places.is_empty())
             .into_iter()
-            .chain(counted(figures.requests, "request", "requests"))
-            .chain(counted(figures.errors, "failed", "failed"))
+            .chain(counted(statistics.requests, "request", "requests"))
+            .chain(counted(statistics.errors, "failed", "failed"))
             .collect();
         let text = words.join(" · ");
         (!text.is_empty()).then_some(Self { text, at: *at })
@@ -249,11 +249,13 @@ impl TunnelRow {
                 .cloned()
                 .collect(),
             url,
-            measured: status.figures.as_ref().and_then(Measured::new),
+            measured: status.statistics.as_ref().and_then(Measured::new),
             reconnects: status.reconnects,
-            reach: status.reach.as_ref().map(|reach| match &reach.result {
-                tunnel::Reached::Yes { latency } => (reach.at, format!("public check OK in {latency} ms"), true),
-                tunnel::Reached::No { why } => (reach.at, format!("public check failed: {why}"), false),
+            public_check: status.public_check.as_ref().map(|check| match &check.result {
+                tunnel::PublicCheckResult::Passed { latency } => {
+                    (check.at, format!("public check OK in {latency} ms"), true)
+                }
+                tunnel::PublicCheckResult::Failed { why } => (check.at, format!("public check failed: {why}"), false),
             }),
             others: if swapping {
                 Vec::new()
@@ -274,7 +276,7 @@ impl TunnelRow {
     }
 }
 
-/// Milliseconds for which a plugin that could not take over is shown.
+/// Milliseconds for which a failed swap is shown.
 const FAILED_SWAP: Millis = 15 * 60 * 1000;
 
 /// What the plugins are and did. Asks the system about their processes, which is no work for a thread of the runtime.
@@ -500,7 +502,7 @@ mod tests {
         assert_eq!(questions("start", "", 3, true), None);
         for action in ["restart", "stop", "swap"] {
             let asked = questions(action, "chat-mine", 1, false).unwrap();
-            assert!(asked[0].contains("30 s to finish"), "{asked:?}");
+            assert!(asked[0].contains("waits 30 s"), "{asked:?}");
         }
         let asked = questions("swap", "chat-echo", 2, true).unwrap();
         assert!(

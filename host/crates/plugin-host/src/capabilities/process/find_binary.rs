@@ -78,7 +78,7 @@ fn find_on(
     })
 }
 
-/// Where programs are installed: a service manager's PATH often lacks these. Nobody but an administrator writes there,
+/// Where programs are installed: a service manager's PATH often misses these. Nobody but an administrator writes there,
 /// save Homebrew's own folder, which belongs to whoever installed it.
 fn installed(binary: &str) -> Vec<PathBuf> {
     if cfg!(windows) {

@@ -35,7 +35,7 @@ impl Mask {
     }
 
     /// The same for a text that a plugin hands over. Before it is cut: half a secret would no longer be one to us.
-    pub(crate) fn said(&self, text: String) -> String {
+    pub(crate) fn hide_in(&self, text: String) -> String {
         let hidden = match self.hide(&text) {
             Cow::Borrowed(_) => None,
             Cow::Owned(shown) => Some(shown),
