@@ -72,7 +72,7 @@ pub(crate) fn crash_cause(error: &wasmtime::Error, refused: Option<&str>, contex
     if let Some(at) = trace(error) {
         text = format!("{text}, in {at}");
     }
-    if let Some(words) = context.log.take_last_words() {
+    if let Some(words) = context.log.take_last_lines() {
         text = format!("{text}; its last log line: {words}");
     }
     let memory = refused.is_some_and(|refused| refused.contains(guest_limits::OF_MEMORY));

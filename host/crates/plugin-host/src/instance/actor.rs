@@ -246,7 +246,7 @@ pub(crate) async fn run<E: Exports>(
     up: Up<E>,
 ) -> String {
     // What an earlier instance said is not the cause of this one's end.
-    let _ = context.log.take_last_words();
+    let _ = context.log.take_last_lines();
     let (mut store, meter) = instance_state::store(&engine, &context);
     let counters = &context.counters;
     let result = meter

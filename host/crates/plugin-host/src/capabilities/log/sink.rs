@@ -25,7 +25,7 @@ struct SinkState {
     second: Millis,
     written: u32,
     dropped: u64,
-    last_words: VecDeque<String>,
+    last_lines: VecDeque<String>,
 }
 
 impl LogSink {
@@ -102,15 +102,15 @@ impl LogSink {
     fn keep(&self, line: &str) {
         let line = clean(&self.mask.hide(line));
         let mut state = self.state();
-        if state.last_words.len() == limits::PLUGIN_LAST_LINES {
-            state.last_words.pop_front();
+        if state.last_lines.len() == limits::PLUGIN_LAST_LINES {
+            state.last_lines.pop_front();
         }
-        state.last_words.push_back(line);
+        state.last_lines.push_back(line);
     }
 
     /// The last lines of standard error, and forgets them.
-    pub(crate) fn take_last_words(&self) -> Option<String> {
-        let lines = std::mem::take(&mut self.state().last_words);
+    pub(crate) fn take_last_lines(&self) -> Option<String> {
+        let lines = std::mem::take(&mut self.state().last_lines);
         let text = lines
             .iter()
             .map(|l| l.trim())
@@ -168,17 +168,17 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_survive_a_flood() {
+    fn the_last_lines_survive_a_flood() {
         let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 1, Arc::default());
         for n in 0..50 {
             sink.stream_line(true, &format!("line {n}"));
         }
         sink.stream_line(true, "thread panicked at src/lib.rs:1:");
         sink.stream_line(true, "no cheese");
-        assert_eq!(sink.state().last_words.len(), limits::PLUGIN_LAST_LINES);
-        let words = sink.take_last_words().unwrap();
+        assert_eq!(sink.state().last_lines.len(), limits::PLUGIN_LAST_LINES);
+        let words = sink.take_last_lines().unwrap();
         assert!(words.ends_with("thread panicked at src/lib.rs:1: no cheese"), "{words}");
-        assert_eq!(sink.take_last_words(), None);
+        assert_eq!(sink.take_last_lines(), None);
     }
 
     #[test]
@@ -191,6 +191,6 @@ mod tests {
         let mask = Arc::new(Mask::of(&given, &Arc::default(), "p"));
         let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 10, Arc::default()).hiding(mask);
         sink.stream_line(true, "panicked at: hunter2 hunter2");
-        assert_eq!(sink.take_last_words().unwrap(), "panicked at: [secret token]");
+        assert_eq!(sink.take_last_lines().unwrap(), "panicked at: [secret token]");
     }
 }
