@@ -370,7 +370,7 @@ fn plugins_are_listed_described_and_checked_for_scripts() {
     }
     let (code, out, _) = nexus(&["plugin", "info", "chat-opencode"]);
     assert_eq!(code, Some(0));
-    assert!(out.contains("run `opencode`"), "{out}");
+    assert!(out.contains("run opencode"), "{out}");
     let (code, _, err) = nexus(&["plugin", "info", "chat-opencod"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("chat-opencode"), "{err}");

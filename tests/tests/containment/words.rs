@@ -103,7 +103,7 @@ async fn no_word_of_a_plugin_acts_on_who_reads_it() {
         "{said}"
     );
     assert!(
-        said.lines().any(|line| line.starts_with("  run `denied-tool`: ")),
+        said.lines().any(|line| line.starts_with("  run denied-tool: ")),
         "{said}"
     );
 }

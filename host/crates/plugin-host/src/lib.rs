@@ -26,7 +26,7 @@ mod worlds;
 
 pub use capabilities::find_binary;
 pub use engine::{CacheState, Inspection, LoadError, cache_state, check, digest, inspect, manifest};
-pub use instance::{Late, unloaded};
+pub use instance::{Late, Load, unloaded};
 pub use runtime::{Loaded, Runtime, RuntimeOptions};
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ fn info_with_a_configuration_says_what_is_granted() {
     )
     .unwrap();
     let bore = info("tunnel-bore", &with_config(&file)).unwrap();
-    let line = format!("run `bore` ({})", path.display());
+    let line = format!("run bore ({})", path.display());
     assert!(
         bore.text.contains(&format!("configuration:\n  {line}")),
         "{}",

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 /// Loads a plugin that shows its state in this place. Blocks.
-pub(crate) type Load<P> = Box<dyn Fn(watch::Sender<Status>) -> Result<Arc<P>, Trouble> + Send + Sync>;
+pub type Load<P> = Box<dyn Fn(watch::Sender<Status>) -> Result<Arc<P>, Trouble> + Send + Sync>;
 
 /// A plugin that is loaded by its first start; see the module.
 pub struct Late<P: ?Sized>(Arc<Inner<P>>);

@@ -9,7 +9,7 @@ mod restart_budget;
 mod supervisor;
 
 pub use initial_status::unloaded;
-pub use late_loading::Late;
+pub use late_loading::{Late, Load};
 
 pub(crate) use actor::{Ended, Exports, Handle, refused};
 pub(crate) use initial_status::identify;
