@@ -285,7 +285,7 @@ impl Runtime {
         .hiding(Arc::clone(&mask));
         let gate = Gate::new(plugin, loaded.manifest(), &self.data_dir).counting(Arc::clone(&counters));
         let gate = Arc::new(gate);
-        let measured = PluginInfo::new(
+        let record = PluginInfo::new(
             owner.clone(),
             loaded.inspection(),
             plugin,
@@ -316,7 +316,7 @@ impl Runtime {
             engine: self.engine.clone(),
             pre: loaded.pre,
             context: Arc::new(context),
-            measured: Arc::new(measured),
+            record: Arc::new(record),
         }
     }
 

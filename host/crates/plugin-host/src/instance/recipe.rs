@@ -13,5 +13,5 @@ pub(crate) struct Recipe {
     pub(crate) engine: Engine,
     pub(crate) pre: InstancePre<InstanceState>,
     pub(crate) context: Arc<Context>,
-    pub(crate) measured: Arc<dyn PluginRecord>,
+    pub(crate) record: Arc<dyn PluginRecord>,
 }

@@ -112,8 +112,8 @@ impl<E: Exports> Supervisor<E> {
         &self.recipe.context
     }
 
-    pub(crate) fn measured(&self) -> Arc<dyn PluginRecord> {
-        Arc::clone(&self.recipe.measured)
+    pub(crate) fn record(&self) -> Arc<dyn PluginRecord> {
+        Arc::clone(&self.recipe.record)
     }
 
     /// A call that had no answer in time.

@@ -8,7 +8,7 @@
 //! how much CPU it takes from the rest of the host. [`limits::AUTH_INSTANCES`] is memory: the login page asks for methods and
 //! fields without any of those permits, and a provider may wait for a server in each of its calls.
 
-use super::convert::auth as convert;
+use super::convert_auth as convert;
 use crate::engine::instance_state::{self, InstanceState};
 use crate::instance::{Recipe, refused};
 use futures::future::BoxFuture;
@@ -208,7 +208,7 @@ impl AuthProvider for WasmAuth {
     }
 
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
-        Some(Arc::clone(&self.recipe.measured))
+        Some(Arc::clone(&self.recipe.record))
     }
 
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {

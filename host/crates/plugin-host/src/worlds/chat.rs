@@ -94,7 +94,7 @@ impl Supervised for WasmChat {
         self.supervisor.status()
     }
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
-        Some(self.supervisor.measured())
+        Some(self.supervisor.record())
     }
     fn broken(&self) -> Option<Trouble> {
         self.supervisor.broken()

@@ -343,27 +343,3 @@ fn what_a_connection_opens_with_has_an_end() {
     assert_eq!(opened.running.len(), limits::OPEN_SESSIONS);
     assert_eq!(opened.requests.len(), limits::OPEN_SESSIONS);
 }
-
-#[test]
-fn a_login_that_says_too_much_fails() {
-    use nexus_plugin_api::host::auth::exports::nexus::plugin::auth as wit;
-    let form = |length: usize| {
-        auth::step(
-            wit::Step::Form(wit::Form {
-                fields: Vec::new(),
-                state: vec![0; length],
-            }),
-            &Mask::default(),
-        )
-    };
-    assert!(form(limits::LOGIN_STATE_BYTES).is_ok());
-    let refused = form(limits::LOGIN_STATE_BYTES + 1).err().unwrap().to_string();
-    assert!(
-        refused.contains("a state of 65537 bytes, but at most 65536"),
-        "{refused}"
-    );
-    assert!(auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES)), &Mask::default()).is_ok());
-    let refused = auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES + 1)), &Mask::default());
-    let refused = refused.err().unwrap().to_string();
-    assert!(refused.contains("a subject of 513 bytes"), "{refused}");
-}

@@ -7,6 +7,7 @@ mod chat_deltas;
 mod chat_events;
 mod chat_exports;
 mod convert;
+mod convert_auth;
 mod plugin_info;
 mod request_paths;
 mod terminal_text;

@@ -54,7 +54,7 @@ impl Supervised for WasmTunnel {
         self.supervisor.status()
     }
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
-        Some(self.supervisor.measured())
+        Some(self.supervisor.record())
     }
     fn broken(&self) -> Option<Trouble> {
         self.supervisor.broken()
