@@ -67,7 +67,7 @@ fn all_is_well_before_a_start_while_it_runs_and_after_and_nothing_is_changed() {
         running.starts_with("ok") && running.contains(&nexus.url) && running.contains(&nexus.pid().to_string()),
         "{running}"
     );
-    assert!(of(&report, "database").contains("whole"), "{report:#}");
+    assert!(of(&report, "database").contains("intact"), "{report:#}");
     assert!(of(&report, "plugin.auth-local").starts_with("ok"), "{report:#}");
     assert!(of(&report, "cache").contains("compiled plugins"), "{report:#}");
     stop(nexus);

@@ -148,7 +148,7 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     });
     let answer = answer.await.unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 403") && answer.contains("login of the last five minutes"),
+        answer.starts_with("HTTP/1.1 403") && answer.contains("login from the last five minutes"),
         "{answer}"
     );
     edit(&start, &before.replace("chat-echo", "chat-nowhere"));

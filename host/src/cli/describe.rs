@@ -16,6 +16,7 @@ powershell:  nexus completions powershell >> $PROFILE";
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
+    /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

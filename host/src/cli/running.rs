@@ -33,15 +33,24 @@ pub(super) enum TunnelCommand {
     List(Shown),
     /// Open a tunnel and wait until it is open
     Start {
+        /// The name of the tunnel
         name: String,
         /// Return immediately, without waiting
         #[arg(long)]
         no_wait: bool,
     },
     /// Close a tunnel
-    Stop { name: String },
+    Stop {
+        /// The name of the tunnel
+        name: String,
+    },
     /// Replace the provider of a tunnel. An open tunnel stays reachable; if the new plugin fails, nothing changes
-    Swap { name: String, plugin: String },
+    Swap {
+        /// The name of the tunnel
+        name: String,
+        /// The name of the new plugin
+        plugin: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,7 +62,10 @@ pub(super) enum ChatCommand {
     /// Restart the backend after running answers had time to finish
     Restart,
     /// Replace the backend with another plugin; chats of the old one stay readable
-    Swap { plugin: String },
+    Swap {
+        /// The name of the new plugin
+        plugin: String,
+    },
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use std::io::{BufRead as _, IsTerminal, Write};
 pub enum UserCommand {
     /// Add an account
     Add {
+        /// The name of the account
         account: String,
         /// Read the password from the first line of stdin
         #[arg(long)]
@@ -22,6 +23,7 @@ pub enum UserCommand {
     },
     /// Set a new password and end all logins of the account
     Passwd {
+        /// The name of the account
         account: String,
         /// Read the password from the first line of stdin
         #[arg(long)]
@@ -29,13 +31,17 @@ pub enum UserCommand {
     },
     /// Remove an account, end its logins and forget its devices
     Remove {
+        /// The name of the account
         account: String,
         /// Remove even the last account; nobody can log in then until `nexus user add`
         #[arg(long)]
         force: bool,
     },
     /// Unlock an account that is locked after too many wrong passwords
-    Unlock { account: String },
+    Unlock {
+        /// The name of the account
+        account: String,
+    },
     /// List the accounts
     List {
         /// Print JSON

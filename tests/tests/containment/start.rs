@@ -62,7 +62,7 @@ async fn a_login_that_falls_at_every_start_is_said_and_who_is_in_stays_in() {
     let answer = Browser::new(&nexus.url).get("/login").await;
     let status = answer.status();
     let text = answer.text().await.unwrap();
-    assert!(status.is_server_error() && text.contains("fell"), "{status} {text}");
+    assert!(status.is_server_error() && text.contains("crashed"), "{status} {text}");
     until_card(&nexus, &browser, AUTH, &["Running", "trap"]).await;
     stream(&nexus, &browser, 10).await;
 }

@@ -464,10 +464,10 @@ fn every_problem_is_said_in_the_order_of_the_file() {
 #[test]
 fn the_version_is_asked_for() {
     for (text, part) in [
-        ("", "does not say its version"),
-        ("config_version = 2", "newer Nexus"),
-        ("config_version = 0", "no such version"),
-        ("config_version = \"1\"", "does not fit"),
+        ("", "has no version"),
+        ("config_version = 2", "newer version of Nexus"),
+        ("config_version = 0", "does not exist"),
+        ("config_version = \"1\"", "invalid value"),
     ] {
         let said = resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
         assert_eq!(said.diagnostics.len(), 1, "{said}");
