@@ -1,8 +1,10 @@
 //! What the operator does at the machine: `nexus user …`. Whoever can run it can read the database anyway; no
 //! credential is asked for.
 
-use super::setup::taken;
-use super::{Account, AuthError, AuthService};
+use crate::account_name::Account;
+use crate::error::AuthError;
+use crate::first_account::taken;
+use crate::service::AuthService;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Input, Outcome};
 use nexus_store::accounts::User;

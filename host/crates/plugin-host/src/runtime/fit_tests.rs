@@ -47,7 +47,7 @@ fn as_it_is(text: &str) -> String {
     text.to_owned()
 }
 
-/// Made again by: `NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file`
+/// Made again by: `NEXUS_CONTRACT=write cargo test -p nexus-plugin-host --lib the_contract_beside_this_file`
 #[test]
 fn the_contract_beside_this_file_is_that_of_the_wit() {
     let made = component("everything", as_it_is);
@@ -58,7 +58,7 @@ fn the_contract_beside_this_file_is_that_of_the_wit() {
     let kept = std::fs::read(&file).unwrap();
     assert!(
         kept == made,
-        "the WIT is another one. Write the file again: NEXUS_CONTRACT=write cargo test -p nexus --lib \
+        "the WIT is another one. Write the file again: NEXUS_CONTRACT=write cargo test -p nexus-plugin-host --lib \
          the_contract_beside_this_file"
     );
 }

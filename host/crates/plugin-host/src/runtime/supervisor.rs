@@ -265,7 +265,7 @@ struct Task<E: Exports> {
 
 /// Why a span of running or waiting came to its end.
 enum Next {
-    Fell(String),
+    Crashed(String),
     /// It cannot use its settings, which are the same at each start.
     Refused(Vec<Refusal>),
     Stop(oneshot::Sender<()>),

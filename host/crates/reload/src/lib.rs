@@ -135,7 +135,8 @@ impl ReloadService {
         self.pending.clone()
     }
 
-    /// Applies what waits for a confirmation, as it was shown under `id`. Returns when that is done.
+    /// Applies what waits for a confirmation, as it was shown under `id`. Returns when that is done; it is done whether or
+    /// not anybody waits for it.
     ///
     /// # Errors
     /// The file says something else by now, or a part could not be applied: that part is as before.
