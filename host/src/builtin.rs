@@ -27,7 +27,7 @@ pub fn builtin(name: &str) -> Option<&'static [u8]> {
 mod tests {
     use super::*;
     use nexus_config::{Machine, Overrides, load};
-    use nexus_plugin_host::runtime::inspect;
+    use nexus_plugin_host::inspect;
     use std::path::Path;
 
     #[test]

@@ -6,7 +6,7 @@
 use nexus_model::plugin::{Failure, Kind, State, Status};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
-use nexus_plugin_host::runtime::unloaded;
+use nexus_plugin_host::unloaded;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 
 /// For strangers too, so without the reason.

@@ -6,9 +6,10 @@
 //! pasted. Limits: a permission of a built-in plugin that the operator took away is meant so and is not listed; a name that
 //! leads to a private address is not looked up.
 
-use crate::grant_words;
+use crate::permission::Permission;
 use crate::plugins::expand;
 use crate::resolved::{HttpGrant, Plugin, Source};
+use crate::toml_text::key;
 use nexus_plugin_api::manifest::Manifest;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingPermissions {
     pub plugin: String,
-    /// `run node`, `send requests to https://api.example.org`.
+    /// `run node`, `send requests to https://api.example.org`: see [`Permission`].
     pub asks: Vec<String>,
     /// What to do with the lines.
     pub how: String,
@@ -72,7 +73,7 @@ pub fn missing_permissions(
     };
     Some(MissingPermissions {
         plugin: name.clone(),
-        asks,
+        asks: asks.iter().map(ToString::to_string).collect(),
         how,
         lines: lines.trim_start().to_owned(),
     })
@@ -91,7 +92,7 @@ fn grant<'a>(written: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
     written.get("grants")?.as_table()?.get(key)
 }
 
-fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut Vec<String>, table: &mut String) {
+fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut Vec<Permission>, table: &mut String) {
     let there = grant(written, "http")
         .and_then(toml::Value::as_array)
         .cloned()
@@ -104,17 +105,15 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
         };
         let Ok(wanted) = HttpGrant::of_url(&url) else { continue };
         let private = is_private(&wanted.host);
-        let same =
-            |grant: &HttpGrant| (&grant.scheme, &grant.host, grant.port) == (&wanted.scheme, &wanted.host, wanted.port);
         if plugin
             .grants
             .http
             .iter()
-            .any(|grant| same(grant) && (grant.private || !private))
+            .any(|grant| grant.same_server(&wanted) && (grant.private || !private))
         {
             continue;
         }
-        let address = grant_words::address(&wanted);
+        let address = wanted.to_string();
         let quoted = toml::Value::String(address.clone());
         let entry = if private {
             format!("{{ url = {quoted}, private = true }}")
@@ -124,21 +123,16 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
         if entries.contains(&entry) {
             continue;
         }
-        asks.push(format!(
-            "{}{}",
-            grant_words::request(&address),
-            if private {
-                ", an address of this machine or its network"
-            } else {
-                ""
-            }
-        ));
+        asks.push(Permission::Http {
+            server: address,
+            private,
+        });
         changed = true;
         // The one that is there has no `private`.
         let at = there.iter().position(|entry| {
             let url = entry.as_str().or_else(|| entry.get("url")?.as_str());
             url.and_then(|url| HttpGrant::parse(url).ok())
-                .is_some_and(|grant| same(&grant))
+                .is_some_and(|grant| grant.same_server(&wanted))
         });
         match at.and_then(|at| entries.get_mut(at)) {
             Some(known) => *known = entry,
@@ -155,11 +149,13 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
     }
 }
 
-fn store(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut Vec<String>, table: &mut String) {
+fn store(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut Vec<Permission>, table: &mut String) {
     let there = grant(written, "store_quota");
     match &manifest.capabilities.store {
         Some(request) if plugin.grants.store_quota == 0 => {
-            asks.push(grant_words::store(request.quota));
+            asks.push(Permission::Store {
+                quota: Some(request.quota),
+            });
             let _ = writeln!(table, "store_quota = {}{}", request.quota, note(true, there));
         }
         _ => {
@@ -175,7 +171,7 @@ fn processes(
     manifest: &Manifest,
     written: &toml::Table,
     find: &dyn Fn(&str) -> Option<PathBuf>,
-    asks: &mut Vec<String>,
+    asks: &mut Vec<Permission>,
     lines: &mut String,
 ) {
     let there = grant(written, "process")
@@ -192,7 +188,7 @@ fn processes(
                 // That it is false is meant.
                 let environment = request.inherit_env && !granted.inherit_env && !own.contains_key("inherit_env");
                 if environment {
-                    asks.push(grant_words::run(binary, None, true));
+                    asks.push(Permission::run(binary, true));
                     own.remove("inherit_env");
                 }
                 for (name, value) in &own {
@@ -203,7 +199,7 @@ fn processes(
                 }
             }
             (None, _) => {
-                asks.push(grant_words::run(binary, None, request.inherit_env));
+                asks.push(Permission::run(binary, request.inherit_env));
                 let _ = writeln!(lines, "{header}{}", note(true, None));
                 match find(binary) {
                     Some(path) => {
@@ -265,15 +261,6 @@ fn is_private(host: &str) -> bool {
         || bare
             .parse::<IpAddr>()
             .is_ok_and(|ip| !nexus_model::address::is_global(ip))
-}
-
-fn key(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.chars().all(bare) {
-        name.to_owned()
-    } else {
-        toml::Value::String(name.to_owned()).to_string()
-    }
 }
 
 #[cfg(test)]
@@ -364,7 +351,7 @@ reason = "r"
             all.asks,
             [
                 "send requests to https://api.example.org",
-                "send requests to http://127.0.0.1:8000, an address of this machine or its network",
+                "send requests to http://127.0.0.1:8000, including private addresses",
                 "store up to 4 KiB",
                 "run g++",
                 "run node with your environment"

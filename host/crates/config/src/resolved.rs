@@ -146,7 +146,7 @@ pub struct Says {
     pub version: String,
     /// The range of nexus:plugin versions.
     pub api: String,
-    /// `run node`, `send requests to https://api.example.org`.
+    /// `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
     pub asks: BTreeSet<String>,
 }
 

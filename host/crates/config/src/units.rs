@@ -182,6 +182,11 @@ impl HttpGrant {
         })
     }
 
+    /// Whether both name the same scheme, host and port.
+    pub fn same_server(&self, other: &Self) -> bool {
+        (&self.scheme, &self.host, self.port) == (&other.scheme, &other.host, other.port)
+    }
+
     /// What both allow, with this one's `private`.
     pub fn intersect(&self, other: &Self) -> Option<Self> {
         let under = |name: &str, pattern: &str| {
@@ -201,6 +206,17 @@ impl HttpGrant {
             host: host.clone(),
             ..self.clone()
         })
+    }
+}
+
+/// As the configuration takes it.
+impl std::fmt::Display for HttpGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -129,9 +129,9 @@ pub struct Facts {
     pub authors: Vec<String>,
     pub license: String,
     pub source: Source,
-    /// `runs opencode (/usr/bin/opencode) with your environment`; none: it may do nothing but answer.
+    /// `run opencode (/usr/bin/opencode) with your environment`; none: it may do nothing but answer.
     pub grants: Vec<String>,
-    /// What it asks for and was not granted: `to keep up to 1 MiB`.
+    /// What it asks for and was not granted: `store up to 1 MiB`.
     pub missing_permissions: Vec<String>,
     /// `at most 64 MiB of memory`.
     pub limits: Vec<String>,

@@ -1,6 +1,6 @@
 //! Manifests, as the configuration wants them: out of the components themselves.
 
-use crate::runtime::component::{digest, manifest};
+use crate::engine::{digest, manifest};
 use nexus_config::resolved::Source;
 use nexus_config::{Found, PluginSource};
 use nexus_files::bounded;

@@ -1,5 +1,5 @@
-//! What the services see of a plugin, whatever runs it. Services are tested against fakes of these traits; the
-//! runtime implements them for components.
+//! What the services see of a plugin, whatever runs it. Services are tested against fakes of these traits
+//! (`nexus-testkit`); `nexus-plugin-host` implements them for components.
 
 use futures::future::BoxFuture;
 use nexus_model::trouble::Trouble;
@@ -11,18 +11,22 @@ use tokio::sync::{mpsc, watch};
 /// Why a call into a plugin gave no answer. The text is a sentence fit to be shown to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
+    /// The plugin refuses it by its own rules.
     #[error("{0}")]
     Denied(String),
+    /// What it was given cannot be used.
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for is not there.
     #[error("{0}")]
     NotFound(String),
+    /// There was no answer within the plugin's limit. Whether the call had an effect is not known.
     #[error("{0}")]
     Timeout(String),
-    /// Not up now; may be tried again.
+    /// The plugin, or what it needs, is not up now; the call may be tried again.
     #[error("{0}")]
     Unavailable(String),
-    /// The plugin crashed during the call. Whether it had an effect is not known.
+    /// The plugin crashed during the call. Whether the call had an effect is not known.
     #[error("the plugin crashed during the call: {0}")]
     Crashed(String),
     /// The plugin has no such optional interface.
@@ -32,6 +36,7 @@ pub enum CallError {
     Other(String),
 }
 
+/// One call into a plugin, which ends within the plugin's own limit of time.
 pub type Call<'a, T> = BoxFuture<'a, Result<T, CallError>>;
 
 /// What a plugin at its place is and may do, and what was counted of it. It outlives the instances that the plugin has there.
@@ -116,6 +121,7 @@ pub trait ChatBackend: Supervised {
     fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
 }
 
+/// A prompt of the user, as a backend gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Chosen by the client, `[A-Za-z0-9_-]{1,128}`; admitted once.
@@ -144,7 +150,7 @@ pub struct TunnelRun {
     pub cancel: tokio::sync::oneshot::Sender<()>,
 }
 
-/// As WIT `types.failure`.
+/// Why a run or a connection ended, as WIT `types.failure`; the texts are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFailure {
     pub kind: FailureKind,
@@ -154,8 +160,11 @@ pub struct RunFailure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
+    /// Tried again at once, with pauses that grow.
     Retry,
+    /// Tried again after a long pause: the other side asks for that.
     RetryLater,
+    /// Not tried again before somebody asks for a start.
     Permanent,
 }
 

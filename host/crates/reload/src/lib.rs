@@ -9,7 +9,7 @@
 //! does not matter.
 
 mod components;
-mod gains;
+mod new_permissions;
 mod parts;
 mod stamps;
 #[cfg(test)]
@@ -421,7 +421,7 @@ impl Watcher {
                 seen_at: latest.seen_at,
                 what: What::Changed {
                     effects: parted.effects(&self.host.serving(), &latest.config),
-                    new_permissions: gains::new_permissions(&self.plugins, &candidate),
+                    new_permissions: new_permissions::new_permissions(&self.plugins, &candidate),
                     components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,

@@ -16,9 +16,9 @@ use nexus_model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use nexus_plugin_traits::StopProcesses;
 use nexus_plugin_traits::{CallError, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub(super) struct Actor {

@@ -10,7 +10,6 @@ use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::time::{Clock, Millis};
 use nexus_model::tunnel::{State, Status};
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};

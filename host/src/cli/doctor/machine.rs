@@ -4,7 +4,7 @@ use super::Finding;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
 use nexus_config::resolved::Config;
 use nexus_config::{default_place, ownership};
-use nexus_plugin_host::runtime::cache_state;
+use nexus_plugin_host::cache_state;
 use nexus_store::lock::Holder;
 use nexus_store::{Store, StoreError, snapshot};
 use std::io::{Read as _, Write as _};

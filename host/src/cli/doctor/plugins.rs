@@ -9,7 +9,7 @@ use nexus_config::refused;
 use nexus_config::resolved::Config;
 use nexus_model::plugin::{Availability, State};
 use nexus_model::time::SystemClock;
-use nexus_plugin_host::capabilities::{Gate, Requests};
+use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, Supervised};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -211,9 +211,10 @@ fn programs(config: &Config, name: &str) -> Vec<String> {
     let Some(plugin) = config.plugins.get(name) else {
         return Vec::new();
     };
-    let gate = Gate::new(plugin, Requests::default(), &config.data_dir);
-    let names = plugin.grants.processes.keys();
-    let found = names.filter_map(|program| gate.find(program).ok()?.ok());
+    let granted = plugin.grants.processes.iter();
+    let found = granted.filter_map(|(program, grant)| {
+        find_binary(&plugin.name, program, grant.path.as_deref(), &config.data_dir).ok()
+    });
     found.map(|path| path.display().to_string()).collect()
 }
 

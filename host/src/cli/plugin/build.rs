@@ -5,7 +5,7 @@ use crate::cli::complain;
 use anyhow::{Context as _, bail};
 use nexus_plugin_api::MANIFEST_SECTION;
 use nexus_plugin_api::manifest::Manifest;
-use nexus_plugin_host::runtime::component::{Inspection, inspect};
+use nexus_plugin_host::{Inspection, inspect};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use wasm_encoder::{ComponentSection as _, CustomSection};

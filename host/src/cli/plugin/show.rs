@@ -5,12 +5,11 @@ use super::Answer;
 use crate::builtin;
 use crate::cli::{Where, load_config, permissions};
 use anyhow::Context as _;
-use nexus_config::grant_words;
-use nexus_config::resolved::{Config, Grants, Source};
+use nexus_config::Permission;
+use nexus_config::resolved::{Config, Source};
 use nexus_files::bounded;
 use nexus_plugin_api::text;
-use nexus_plugin_host::runtime;
-use nexus_plugin_host::runtime::component::{Inspection, inspect};
+use nexus_plugin_host::{Inspection, inspect};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,7 +31,7 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
 /// As [`load`], and compiled and linked as a start would.
 pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyhow::Result<Inspection> {
     match source {
-        Source::Builtin => Ok(runtime::check(
+        Source::Builtin => Ok(nexus_plugin_host::check(
             builtin::builtin(name).context("there is no such built-in plugin")?,
             name,
             memory,
@@ -40,7 +39,8 @@ pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyho
         Source::File(path) => {
             let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
-            runtime::check(&bytes, name, memory).with_context(|| format!("{} cannot be loaded", path.display()))
+            nexus_plugin_host::check(&bytes, name, memory)
+                .with_context(|| format!("{} cannot be loaded", path.display()))
         }
     }
 }
@@ -128,7 +128,8 @@ pub(super) fn info(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
         json: facts(&found),
     };
     if let Some(own) = config.as_ref().and_then(|config| config.plugins.get(plugin)) {
-        let granted = granted(&own.grants);
+        // Manifest ∩ operator. Of secrets only the names.
+        let granted: Vec<String> = own.grants.permissions().iter().map(ToString::to_string).collect();
         writeln!(answer.text, "\nGranted by this configuration:")?;
         if granted.is_empty() {
             writeln!(answer.text, "  nothing")?;
@@ -163,12 +164,6 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
         answer.json = with(std::mem::take(&mut answer.json), [("missing_permissions", missing)]);
     }
     Ok(())
-}
-
-/// A line for each thing that it may do: manifest ∩ operator. Of secrets only the names.
-fn granted(grants: &Grants) -> Vec<String> {
-    let place = |name: &str| Some(grants.processes.get(name)?.path.as_ref()?.display().to_string());
-    grant_words::all(grants, &place)
 }
 
 pub(super) fn facts(found: &Inspection) -> Value {
@@ -208,17 +203,19 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
     writeln!(out, "\nRequested permissions:")?;
     let asked = &m.capabilities;
     for (binary, request) in &asked.process {
-        let run = grant_words::run(binary, None, request.inherit_env);
-        writeln!(out, "  {run}: {}", request.reason)?;
+        let permission = Permission::run(binary, request.inherit_env);
+        writeln!(out, "  {permission}: {}", request.reason)?;
         if !request.env.is_empty() {
             writeln!(out, "    with the environment variables {}", request.env.join(", "))?;
         }
     }
     for request in &asked.http {
-        writeln!(out, "  {}: {}", grant_words::request(&request.url), request.reason)?;
+        let (server, private) = (request.url.clone(), false);
+        writeln!(out, "  {}: {}", Permission::Http { server, private }, request.reason)?;
     }
     if let Some(request) = &asked.store {
-        writeln!(out, "  {}: {}", grant_words::store(request.quota), request.reason)?;
+        let quota = Some(request.quota);
+        writeln!(out, "  {}: {}", Permission::Store { quota }, request.reason)?;
     }
     if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
         writeln!(out, "  nothing")?;

@@ -68,7 +68,6 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
         (vec!["run sh".to_owned()], vec!["run node".to_owned()])
     );
     assert!(shown.strange[0].contains("name is tunnel-evil"), "{:?}", shown.strange);
-    assert!(shown.strange[0].contains("name is tunnel-evil"), "{:?}", shown.strange);
     assert_eq!(lists(&pending).0, ["plugin.tunnel-x.(component)"]);
 }
 

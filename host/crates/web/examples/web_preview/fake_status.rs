@@ -127,7 +127,7 @@ fn details(status: &plugin::Status) -> plugin::Details {
         plugin::Kind::Chat => (
             "Chat with opencode, which runs on this machine",
             &[
-                "runs opencode (/usr/local/bin/opencode) with your environment",
+                "run opencode (/usr/local/bin/opencode) with your environment",
                 "store up to 4 MiB",
             ],
             vec![plugin::Process {
@@ -141,7 +141,7 @@ fn details(status: &plugin::Status) -> plugin::Details {
         ),
         plugin::Kind::Tunnel => (
             "A tunnel over a bore server",
-            &["runs bore (not found on this machine)", "read the secret secret"],
+            &["run bore (not found on this machine)", "read the secret secret"],
             // As on a machine that does not say what processes use.
             vec![plugin::Process {
                 name: "bore".into(),
@@ -216,7 +216,7 @@ impl FakeConfig {
                     tunnel: Some("main".into()),
                     closes: false,
                 }],
-                new_permissions: vec!["tunnel-bore may run bore".into()],
+                new_permissions: vec!["tunnel-bore: run bore".into()],
                 components: Vec::new(),
                 restart: vec![change("web.listen", None, Some("\"127.0.0.1:8080\""))],
                 applying: false,
