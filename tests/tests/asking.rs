@@ -172,7 +172,7 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     let failed = phase(&browser, "failed").await;
     let why = failed["why"].as_str().unwrap();
     let file = project.join(".opencode/plugin/x.js");
-    for words in [file.to_str().unwrap(), "remove it", "project_config = true"] {
+    for words in [file.to_str().unwrap(), "delete or move it", "project_config = true"] {
         assert!(why.contains(words), "{words}: {why}");
     }
     let page = browser.get("/status").await.text().await.unwrap();
