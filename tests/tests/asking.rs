@@ -176,7 +176,7 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
         assert!(why.contains(words), "{words}: {why}");
     }
     let page = browser.get("/status").await.text().await.unwrap();
-    assert!(page.contains("/.opencode/plugin/x.js is there"), "{page}");
+    assert!(page.contains("/.opencode/plugin/x.js exists"), "{page}");
 
     // A key of the configuration does the same, however it is written.
     fs::remove_file(&file).unwrap();
