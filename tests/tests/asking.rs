@@ -200,7 +200,7 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     chat.socket.send(&prompt).await;
     let refused = chat.frames_until(|frame| frame["type"] == "refused").await;
     assert!(
-        refused.to_string().contains(".opencode/plugin/x.js is there"),
+        refused.to_string().contains(".opencode/plugin/x.js exists"),
         "{refused}"
     );
     fs::remove_file(&file).unwrap();
