@@ -140,7 +140,7 @@ pub mod tunnel {
 
     /// Runs `binary argument` and lets `version` read what it writes, on stderr where nothing is on stdout: the version, or
     /// why it will not do.
-    pub async fn probe(
+    pub async fn check_availability(
         binary: &str,
         argument: &str,
         install: &str,

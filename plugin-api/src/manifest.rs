@@ -13,19 +13,19 @@
 //! api = "0.1"                         # the range of nexus:plugin versions it was written for
 //! description = "…"
 //! authors = ["…"]
-//! licence = "MIT OR Apache-2.0"       # or `license`
+//! license = "MIT OR Apache-2.0"       # SPDX
 //!
 //! [config.server]                     # one table per key of [plugin.NAME.config]
 //! type = "string"                     # string | integer | boolean | list (of strings) | table (of strings)
 //! default = "bore.pub"                # none and not required: absent
 //! required = false
-//! one-of = ["…"]                      # for a string: only these
+//! one_of = ["…"]                      # for a string: only these
 //! secret = false                      # true: not in `config.get`; read as {secret:server}
 //! description = "…"
 //!
 //! [capabilities.process.bore]         # a binary by its file name
 //! reason = "…"
-//! inherit-env = false                 # true: with the operator's environment
+//! inherit_env = false                 # true: with the operator's environment
 //! env = ["BORE_SECRET", "BORE_*"]     # the environment variables it sets; {config:KEY}: those named in that table
 //!
 //! [[capabilities.http]]
@@ -40,6 +40,7 @@
 //! memory = 67108864                   # bytes
 //! ```
 
+use crate::renamed::{OldKey, Renamed, current};
 use crate::text;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ use toml::Spanned;
 pub const MANIFEST_BYTES: usize = 64 * 1024;
 /// Bytes of a description, or of a reason.
 pub const MANIFEST_SENTENCE: usize = 1024;
-/// Bytes of a name, a version, a licence, an author, an address.
+/// Bytes of a name, a version, a license, an author, an address.
 pub const MANIFEST_WORD: usize = 256;
 /// Entries of each list and table: authors, keys, their values, binaries, addresses.
 pub const MANIFEST_ENTRIES: usize = 64;
@@ -67,12 +68,22 @@ pub struct Manifest {
     pub api: VersionReq,
     pub description: String,
     pub authors: Vec<String>,
-    pub licence: String,
+    pub license: String,
     /// The keys of `[plugin.NAME.config]`.
     pub config: BTreeMap<String, ConfigKey>,
     pub capabilities: Capabilities,
     pub limits: Limits,
+    /// Keys that are written by their names of the version before.
+    #[serde(skip)]
+    pub old_keys: Vec<OldKey>,
 }
+
+/// The keys that have a new name, the old one of which this version still reads.
+const RENAMED: [Renamed; 3] = [
+    Renamed::key("", "licence", "license"),
+    Renamed::key("config.*", "one-of", "one_of"),
+    Renamed::key("capabilities.process.*", "inherit-env", "inherit_env"),
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -158,7 +169,7 @@ pub struct ConfigKey {
     #[serde(default)]
     pub secret: bool,
     /// Only these values, for a string.
-    #[serde(default, rename = "one-of", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub one_of: Vec<String>,
     pub description: String,
 }
@@ -171,9 +182,9 @@ impl ConfigKey {
         if self.secret && self.kind != ValueType::String {
             return Err(format!("a secret is a string, this says {}", self.kind));
         }
-        few("one-of", self.one_of.len())?;
+        few("one_of", self.one_of.len())?;
         if !self.one_of.is_empty() && self.kind != ValueType::String {
-            return Err(format!("`one-of` is for strings, this is {}", self.kind));
+            return Err(format!("`one_of` is for strings, this is {}", self.kind));
         }
         if let Some(hides) = self
             .one_of
@@ -181,7 +192,7 @@ impl ConfigKey {
             .find(|value| value.len() > MANIFEST_WORD || !seen(value))
         {
             return Err(format!(
-                "`one-of` has \"{}\": expected at most {MANIFEST_WORD} bytes that are all seen",
+                "`one_of` has \"{}\": expected at most {MANIFEST_WORD} bytes that are all seen",
                 shown(hides)
             ));
         }
@@ -195,7 +206,7 @@ impl ConfigKey {
         let allowed = |value: &str| self.one_of.is_empty() || self.one_of.iter().any(|one| one == value);
         if let Some(value) = default.as_str().filter(|value| !allowed(value)) {
             return Err(format!(
-                "the default \"{}\" is none of `one-of`: {}",
+                "the default \"{}\" is none of `one_of`: {}",
                 shown(value),
                 self.one_of.join(", ")
             ));
@@ -276,7 +287,7 @@ pub struct Capabilities {
 pub struct ProcessRequest {
     pub reason: String,
     /// Wants to start with the operator's environment.
-    #[serde(default, rename = "inherit-env")]
+    #[serde(default)]
     pub inherit_env: bool,
     /// The environment variables that it sets: `NAME`; `PREFIX_*`; `{config:KEY}` for the names that the operator wrote into
     /// that table. It may set no other.
@@ -392,8 +403,7 @@ struct Authored {
     description: String,
     #[serde(default)]
     authors: Vec<String>,
-    #[serde(alias = "license")]
-    licence: String,
+    license: String,
     #[serde(default)]
     config: BTreeMap<String, ConfigKey>,
     #[serde(default)]
@@ -415,6 +425,14 @@ impl Manifest {
                 text.len()
             )));
         }
+        let renamed = current(text, &RENAMED);
+        if let Some(both) = renamed.old.iter().find(|key| key.both) {
+            return Err(ManifestError {
+                line: Some(both.line),
+                message: both.to_string(),
+            });
+        }
+        let text = renamed.text.as_ref();
         let line = |at: usize| Some(1 + text.get(..at).unwrap_or(text).matches('\n').count());
         let a: Authored = toml::from_str(text).map_err(|e| ManifestError {
             line: e.span().and_then(|span| line(span.start)),
@@ -445,10 +463,11 @@ impl Manifest {
             api,
             description: a.description,
             authors: a.authors,
-            licence: a.licence,
+            license: a.license,
             config: a.config,
             capabilities: a.capabilities,
             limits: a.limits,
+            old_keys: renamed.old,
         };
         manifest.check().map_err(nowhere)?;
         manifest.clean().map_err(nowhere)?;
@@ -552,7 +571,7 @@ impl Manifest {
             )?;
         }
         one_line(&mut self.description, "the description", MANIFEST_SENTENCE)?;
-        one_line(&mut self.licence, "the licence", MANIFEST_WORD)?;
+        one_line(&mut self.license, "the license", MANIFEST_WORD)?;
         for author in &mut self.authors {
             one_line(author, "an author", MANIFEST_WORD)?;
         }

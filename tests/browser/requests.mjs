@@ -42,7 +42,7 @@ async function notAtOnce(page, text, what) {
 /** A chat that two requests wait in. */
 async function two(page, host) {
   host.replies = [];
-  for (const { id } of [...host.asks]) host.close(id);
+  for (const { id } of [...host.requests]) host.close(id);
   host.ask({ id: 'harmless', detail: 'ls' });
   host.ask({ id: 'danger', detail: 'rm -rf ~' });
   await page.getByText('1 more waits').waitFor();
@@ -117,7 +117,7 @@ await run(async (browser) => {
   assert.deepEqual(host.replies.map(([id]) => id), ['harmless']);
   host.closes = true;
   // The same id with another text is another request.
-  for (const { id } of [...host.asks]) host.close(id);
+  for (const { id } of [...host.requests]) host.close(id);
   host.ask({ id: 'turned', detail: 'ls' });
   await notAtOnce(page, 'ls', 'a request can be allowed in the moment it appears');
   await enabled(page, allow(page));
@@ -203,7 +203,7 @@ await run(async (browser) => {
     await page.setViewportSize({ width, height });
     for (const [name, detail] of Object.entries(cases)) {
       const what = `${name} at ${width}×${height}`;
-      for (const { id } of [...host.asks]) host.close(id);
+      for (const { id } of [...host.requests]) host.close(id);
       host.ask({ id: name + width, detail, always: ['rm *'] });
       // Opened anew, as from a notification.
       await page.reload();
@@ -238,7 +238,7 @@ await run(async (browser) => {
   }
   await page.setViewportSize({ width: 1280, height: 800 });
   // What the host had to cut cannot be seen, so it cannot be allowed.
-  for (const { id } of [...host.asks]) host.close(id);
+  for (const { id } of [...host.requests]) host.close(id);
   host.ask({ id: 'cut', detail: 'ls\n⟨99 more bytes are not shown here⟩' });
   await enabled(page, page.getByRole('button', { name: 'Reject…' }));
   assert.ok(await allow(page).isDisabled());

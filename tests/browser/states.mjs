@@ -58,7 +58,7 @@ await run(async (browser) => {
   assert.deepEqual(await page.locator('.message .body').allInnerTexts(), ['Second question', 'Begin.', 'An answer.']);
   // a new state with an error, older, cut
   host.messages = [{ message: { id: 'm9', role: 'user', created_at: host.now - 100_000 }, parts: [{ id: 'm9p', message: 'm9', revision: 1, closed: true, content: text('unanswered') }] }];
-  host.send({ type: 'state', session: SESSION, seq: ++host.seq, info: { id: SESSION, title: 'Requests' }, messages: host.messages, turn: { type: 'idle' }, asks: [], before: '1.m9' });
+  host.send({ type: 'state', session: SESSION, seq: ++host.seq, info: { id: SESSION, title: 'Requests' }, messages: host.messages, turn: { type: 'idle' }, requests: [], before: '1.m9' });
   await page.getByText('opencode did not answer this message.').waitFor();
   await page.getByRole('button', { name: 'Show older messages' }).click();
   await until('older', () => host.heard.some((f) => f.type === 'older' && f.before === '1.m9'));

@@ -137,7 +137,7 @@ async fn the_document_describes_every_path_and_the_pages_need_a_login() {
         let path = path
             .replace("{session}", "none")
             .replace("{name}", "none")
-            .replace("{ask}", "none");
+            .replace("{request}", "none");
         for (method, operation) in operations.as_object().unwrap() {
             let (status, answer) = operator(&start.data_dir(), &method.to_uppercase(), &path, "{}");
             let documented = operation["responses"].as_object().unwrap();
@@ -240,11 +240,11 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     ))
     .await;
     chat.until("it asks", |c| {
-        !c.asks.is_empty() || c.turn == "idle" && !c.tools.is_empty()
+        !c.requests.is_empty() || c.turn == "idle" && !c.tools.is_empty()
     })
     .await;
-    if let Some(ask) = chat.asks.keys().next().cloned() {
-        chat.request("reply", json!({ "ask": ask, "answer": { "type": "once" } }))
+    if let Some(ask) = chat.requests.keys().next().cloned() {
+        chat.request("reply", json!({ "request": ask, "answer": { "type": "once" } }))
             .await;
     }
     chat.until("the tool has run", |c| {

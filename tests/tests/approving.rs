@@ -59,13 +59,13 @@ impl Asking {
     async fn asked(&self, tool: &str, input: &Value) -> (Conversation, Value) {
         let mut chat = Conversation::create(&self.browser, &self.nexus).await;
         chat.prompt(&format!("[[tool name={tool} args={input}]]")).await;
-        chat.until("it is asked", |c| !c.asks.is_empty()).await;
-        let ask = chat.asks.values().next().unwrap().clone();
+        chat.until("it is asked", |c| !c.requests.is_empty()).await;
+        let ask = chat.requests.values().next().unwrap().clone();
         (chat, ask)
     }
 
     async fn allow(&self, mut chat: Conversation, ask: &Value) {
-        let answer = json!({"ask": ask["id"], "answer": {"type": "once"}});
+        let answer = json!({"request": ask["id"], "answer": {"type": "once"}});
         assert_eq!(chat.request("reply", answer).await["type"], "done");
         chat.until_idle().await;
     }
@@ -223,13 +223,18 @@ async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
         ask.to_string().contains(target.parent().unwrap().to_str().unwrap()),
         "{ask}"
     );
-    let answer = json!({"ask": ask["id"], "answer": {"type": "once"}});
+    let answer = json!({"request": ask["id"], "answer": {"type": "once"}});
     assert_eq!(chat.request("reply", answer).await["type"], "done");
     chat.until("the edit is asked", |c| {
-        c.asks.values().any(|next| next["id"] != ask["id"])
+        c.requests.values().any(|next| next["id"] != ask["id"])
     })
     .await;
-    let ask = chat.asks.values().find(|next| next["id"] != ask["id"]).unwrap().clone();
+    let ask = chat
+        .requests
+        .values()
+        .find(|next| next["id"] != ask["id"])
+        .unwrap()
+        .clone();
     let file = target.to_str().unwrap().trim_start_matches('/');
     assert!(ask.to_string().contains(file), "{ask}");
     world.allow(chat, &ask).await;
@@ -285,7 +290,7 @@ async fn what_opencode_would_not_ask_about_is_refused_or_asked() {
     ] {
         let (mut chat, ask) = world.asked(tool, &input).await;
         assert!(ask.to_string().contains("/outside"), "{tool}: {ask}");
-        let answer = json!({"ask": ask["id"], "answer": {"type": "reject"}});
+        let answer = json!({"request": ask["id"], "answer": {"type": "reject"}});
         assert_eq!(chat.request("reply", answer).await["type"], "done");
         chat.until_idle().await;
         let tools: Vec<String> = chat.tools.values().map(Value::to_string).collect();

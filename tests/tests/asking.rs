@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 async fn asked(chat: &mut Conversation, what: &str) -> Value {
-    chat.until("it is asked", |c| c.asks.values().any(|a| a["subject"] == what))
+    chat.until("it is asked", |c| c.requests.values().any(|a| a["subject"] == what))
         .await;
-    chat.asks.values().find(|a| a["subject"] == what).unwrap().clone()
+    chat.requests.values().find(|a| a["subject"] == what).unwrap().clone()
 }
 
 fn touch(file: &str) -> String {
@@ -60,7 +60,7 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
         (ask["permission"].as_bool(), ask["detail"].as_str()),
         (Some(true), Some("touch ran"))
     );
-    let answer = json!({"ask": ask["id"], "answer": {"type": "reject", "message": "not today"}});
+    let answer = json!({"request": ask["id"], "answer": {"type": "reject", "message": "not today"}});
     assert_eq!(chat.request("reply", answer).await["type"], "done");
     chat.until("the call is called rejected, with the owner's words", |c| {
         c.tools
@@ -83,7 +83,7 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     assert!(ask["change"].as_str().unwrap().contains("+one line"), "{ask}");
     assert!(!project.join("a.txt").exists());
     assert_eq!(
-        chat.request("reply", json!({"ask": ask["id"], "answer": {"type": "once"}}))
+        chat.request("reply", json!({"request": ask["id"], "answer": {"type": "once"}}))
             .await["type"],
         "done"
     );
@@ -147,7 +147,7 @@ fn plugin(mark: &Path) -> String {
 
 async fn phase(browser: &nexus_tests::browser::Browser, phase: &str) -> Value {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     let wanted = |frame: &Value| frame["type"] == "backend" && frame["backend"]["phase"] == phase;
     socket.until(wanted).await.last().unwrap()["backend"].clone()
 }
@@ -271,7 +271,7 @@ async fn a_question_is_answered_with_choices_and_own_words() {
         (&json!(true), &json!(true))
     );
     // A permission's answer is none to a question, and too many are refused.
-    let reply = |answer: Value| json!({"ask": ask["id"], "answer": answer});
+    let reply = |answer: Value| json!({"request": ask["id"], "answer": answer});
     assert_eq!(
         chat.request("reply", reply(json!({"type": "once"}))).await["type"],
         "failed"

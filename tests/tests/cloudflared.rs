@@ -26,7 +26,7 @@ fn prepare(start: &Start) -> Cloudflared {
 /// `tunnel`: more keys of its table; `plugin`: more tables of the plugin.
 fn config(cloudflared: &Cloudflared, tunnel: &str, plugin: &str) -> String {
     format!(
-        "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.away]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n{tunnel}\n\
+        "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.away]\nplugin = \"tunnel-cloudflared\"\npublic_check = \"off\"\n{tunnel}\n\
          [plugin.tunnel-cloudflared.grants.process.cloudflared]\npath = {:?}\n{plugin}\n",
         cloudflared.binary()
     )
@@ -102,8 +102,11 @@ async fn a_quick_tunnel_leads_to_the_login_and_the_chat_and_is_drained_at_its_en
     assert!(log.contains(CLIENT) && !log.contains(PASSWORD), "{log}");
     assert!(owner.get("/status").await.text().await.unwrap().contains(&url));
 
-    let measured = tunnel(&owner, |t| t["figures"][1]["requests"].as_u64().is_some_and(|n| n > 0)).await;
-    assert_eq!(measured["figures"][1]["locations"], json!(["fra03"]), "{measured}");
+    let measured = tunnel(&owner, |t| {
+        t["statistics"][1]["requests"].as_u64().is_some_and(|n| n > 0)
+    })
+    .await;
+    assert_eq!(measured["statistics"][1]["locations"], json!(["fra03"]), "{measured}");
     let page = owner.get("/status").await.text().await.unwrap();
     assert!(page.contains("fra03") && page.contains("requests"), "{page}");
 

@@ -176,9 +176,9 @@ async fn the_keeper_is_killed_in_the_middle_of_an_answer() {
 async fn with_a_stray(world: &mut World, chat: &mut Conversation) -> u32 {
     let call = r#"[[tool name=bash args={"command":"setsid sleep 4321 & sleep 600","description":"Waits"}]]"#;
     chat.prompt(call).await;
-    chat.until("the tool asks", |c| !c.asks.is_empty()).await;
-    let ask = chat.asks.values().next().unwrap()["id"].clone();
-    chat.request("reply", json!({"ask": ask, "answer": {"type": "once"}}))
+    chat.until("the tool asks", |c| !c.requests.is_empty()).await;
+    let ask = chat.requests.values().next().unwrap()["id"].clone();
+    chat.request("reply", json!({"request": ask, "answer": {"type": "once"}}))
         .await;
     let mut stray = None;
     assert!(wait_until(Duration::from_secs(20), || {

@@ -15,7 +15,7 @@ use std::time::Duration;
 const BOUND: Duration = Duration::from_secs(30);
 
 fn edit(start: &Start, text: &str) {
-    fs::write(start.folder().join("nexus.toml"), format!("config-version = 1\n{text}")).unwrap();
+    fs::write(start.folder().join("nexus.toml"), format!("config_version = 1\n{text}")).unwrap();
 }
 
 /// What the file says that does not count, once it is as `takes` wants it.
@@ -53,7 +53,7 @@ async fn a_tunnel_moves_to_a_plugin_that_the_file_did_not_have_once_that_is_conf
     let server = Server::start(None);
     let before = format!(
         "{}[plugin.chat-echo.config]\npause = 1\n",
-        server.config("probe = \"off\"")
+        server.config("public_check = \"off\"")
     );
     let start = Start::new().config(&before);
     let nexus = start.up();

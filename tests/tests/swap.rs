@@ -43,7 +43,7 @@ impl Stage {
             ..Behaviour::default()
         });
         let config = server
-            .config(&format!("probe = \"127.0.0.1:{edge}\"\n{more}"))
+            .config(&format!("public_check = \"127.0.0.1:{edge}\"\n{more}"))
             .replace("plugin = \"tunnel-bore\"", &format!("plugin = \"{first}\""));
         let bore = nexus_tests::part("NEXUS_TEST_BORE");
         let config = format!(
@@ -74,7 +74,10 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     let mut nexus = stage.start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    let old = tunnel(&owner, |t| t["state"] == "up" && t["reach"]["reach"] == "yes").await;
+    let old = tunnel(&owner, |t| {
+        t["state"] == "up" && t["public_check"]["result"] == "passed"
+    })
+    .await;
     let old = old["url"].as_str().unwrap().to_owned();
     let phone = Browser::through(&old, stage.edge);
     assert!(phone.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());

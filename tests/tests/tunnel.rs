@@ -203,7 +203,10 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    tunnel(&owner, |t| t["state"] == "up" && t["reach"]["reach"] == "yes").await;
+    tunnel(&owner, |t| {
+        t["state"] == "up" && t["public_check"]["result"] == "passed"
+    })
+    .await;
     let bore = nexus.find_process("bore local").unwrap();
     // bore itself is frozen, so it does not notice that its server ends; another one takes the server's place.
     assert!(signal(bore, libc::SIGSTOP));

@@ -154,7 +154,7 @@ async fn prometheus_is_served_where_the_configuration_says_and_nowhere_without()
     assert_eq!(listeners(off.pid()), 1, "the page alone");
     let http = nexus_tests::http().build().unwrap();
     let page = http.get(format!("{}/metrics", off.url)).send().await.unwrap();
-    assert_ne!(page.status(), 200, "the page has no figures");
+    assert_ne!(page.status(), 200, "the page has no statistics");
     stop(off);
 
     let config =

@@ -7,7 +7,7 @@ pub mod conversation;
 use conversation::Session;
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
-    Answer, Content, Delta, Epoch, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
+    Answer, BackendConnection, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
     SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
@@ -55,7 +55,7 @@ impl chat::Guest for Echo {
         }
     }
 
-    async fn probe() -> Availability {
+    async fn check_availability() -> Availability {
         Availability::Ready(env!("CARGO_PKG_VERSION").to_owned())
     }
 
@@ -103,9 +103,9 @@ impl chat::Guest for Echo {
         Ok(())
     }
 
-    async fn reply(_: SessionRef, ask: String, _: Answer) -> Result<(), Error> {
+    async fn reply(_: SessionRef, request: String, _: Answer) -> Result<(), Error> {
         Err(Error::NotFound(format!(
-            "An echo asks nothing, so nothing waits for an answer to {ask:?}."
+            "An echo asks nothing, so nothing waits for an answer to {request:?}."
         )))
     }
 
@@ -124,7 +124,7 @@ impl chat::Guest for Echo {
             info: info(&session),
             messages,
             turn,
-            asks: Vec::new(),
+            requests: Vec::new(),
             before: None,
         })
     }
@@ -182,15 +182,15 @@ nexus_plugin_api::export_chat_with_sessions!(Echo);
 async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
     let config: Config = config().map_err(|e| retry(format!("{e:?}")))?;
     let started = clock::now();
-    let epoch = Epoch {
+    let connection = BackendConnection {
         // Nothing of the last instance goes on in this one.
         id: started.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: Vec::new(),
-        asks: Vec::new(),
+        requests: Vec::new(),
     };
     let work = async {
-        events.send(Event::Opened(epoch)).await?;
+        events.send(Event::Opened(connection)).await?;
         shared(|shared| shared.connected = true);
         loop {
             let (news, next) = shared(|s| (std::mem::take(&mut s.news), s.queue.pop_front()));

@@ -128,7 +128,7 @@ impl AuthApi for AuthAdapter {
     }
 
     fn setup_fields(&self) -> Reply<'_, Vec<Field>> {
-        async move { Ok(self.auth.enrol_fields().await?) }.boxed()
+        async move { Ok(self.auth.enroll_fields().await?) }.boxed()
     }
 
     fn setup<'a>(
@@ -223,7 +223,7 @@ impl AuthApi for AuthAdapter {
                 title: "Present password".to_owned(),
                 help: None,
             }];
-            fields.extend(self.auth.enrol_fields().await?);
+            fields.extend(self.auth.enroll_fields().await?);
             Ok(fields)
         }
         .boxed()

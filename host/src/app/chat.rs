@@ -8,7 +8,7 @@ use nexus_chat::journal::state::SessionState as Folded;
 use nexus_chat::journal::{Item, Journal, Listed};
 use nexus_chat::{ChatService, ChatStatus, Phase};
 use nexus_config::with_file;
-use nexus_model::chat::{Admission, Answer, Ask, Root, SessionInfo, Turn};
+use nexus_model::chat::{Admission, AgentRequest, Answer, Root, SessionInfo, Turn};
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_plugin_traits::Prompt as BackendPrompt;
@@ -186,7 +186,7 @@ fn state(folded: Folded) -> Option<SessionState> {
         info: folded.info?,
         messages: folded.messages.into_iter().map(|m| (m.message, m.parts)).collect(),
         turn: folded.turn,
-        asks: folded.asks,
+        requests: folded.requests,
         error: folded.error,
     })
 }
@@ -399,16 +399,16 @@ impl ChatApi for ChatAdapter {
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.chat.cancel(session).await?) }.boxed()
     }
-    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>> {
+    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>> {
         async move {
-            let find = |state: &Folded| state.asks.iter().find(|waiting| waiting.id == ask).cloned();
+            let find = |state: &Folded| state.requests.iter().find(|waiting| waiting.id == request).cloned();
             let found = self.journal.look(session, find).await;
             found.map_err(|error| ApiError::Unavailable(error.to_string()))
         }
         .boxed()
     }
-    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
-        async move { Ok(self.chat.reply(session, ask, answer).await?) }.boxed()
+    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()> {
+        async move { Ok(self.chat.reply(session, request, answer).await?) }.boxed()
     }
 
     fn install(&self) -> Reply<'_, ()> {

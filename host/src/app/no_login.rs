@@ -51,10 +51,10 @@ impl AuthProvider for NoLogin {
     fn proceed(&self, _: Vec<u8>, _: auth::Input) -> Call<'_, auth::Step> {
         no()
     }
-    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
         no()
     }
-    fn enrol<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+    fn enroll<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
         no()
     }
     fn change<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {

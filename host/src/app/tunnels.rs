@@ -26,10 +26,10 @@ pub(super) fn resolved_with(tunnel: &resolved::Tunnel, plugin: String) -> resolv
 #[derive(Default)]
 pub(super) struct Looking(Probe);
 
-fn target<'a>(how: &resolved::Probe, url: &'a str) -> Target<'a> {
+fn target<'a>(how: &resolved::PublicCheckMode, url: &'a str) -> Target<'a> {
     let at = match how {
-        resolved::Probe::At(at) => Some(*at),
-        resolved::Probe::Public | resolved::Probe::Off => None,
+        resolved::PublicCheckMode::At(at) => Some(*at),
+        resolved::PublicCheckMode::On | resolved::PublicCheckMode::Off => None,
     };
     Target { url, at }
 }
@@ -43,7 +43,7 @@ fn challenge(proof: &Proof) -> Result<Challenge, String> {
 impl Prober for Looking {
     fn plain<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<Duration, Unreached>> {
@@ -59,7 +59,7 @@ impl Prober for Looking {
     }
     fn whole<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<(), Unreached>> {

@@ -94,6 +94,9 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             notify.events.len()
         ));
     }
+    for notice in &config.notices {
+        complain(&format!("warning: {notice}"));
+    }
     for (plugin, program, path) in missing_programs(&config) {
         complain(&format!(
             "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this machine has no such program. Correct \

@@ -208,6 +208,9 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
     config.file.as_deref().map_or(Ok(()), up::refuse_a_file_of_others)?;
     nexus_store::lock::refuse_a_second(&config.data_dir)?;
     let (filter, logs) = logging::start(&config.log, &config.data_dir)?;
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
     let named = place.clone();
     let rereading = Rereading {
         file: config

@@ -340,15 +340,15 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
 
 /// What the configuration's file says that does not count yet.
 fn of_file(what: &What) -> String {
-    let (confirm, restart, gains, components) = match what {
+    let (confirm, restart, new_permissions, components) = match what {
         What::Invalid { why } => return format!("  changed, and cannot be used; nothing of it counts:\n{why}\n"),
         What::Changed {
             confirm,
             restart,
-            gains,
+            new_permissions,
             components,
             ..
-        } => (confirm, restart, gains, components),
+        } => (confirm, restart, new_permissions, components),
     };
     let mut text = String::new();
     let parts = [
@@ -376,8 +376,8 @@ fn of_file(what: &What) -> String {
             let _ = writeln!(text, "    {line}");
         }
     }
-    for gain in gains {
-        let _ = writeln!(text, "  then {gain}");
+    for permission in new_permissions {
+        let _ = writeln!(text, "  then {permission}");
     }
     text
 }
@@ -432,10 +432,10 @@ fn line(status: &tunnel::Status) -> String {
         Stopping => "closing".to_owned(),
     };
     let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
-    let reach = match status.reach.as_ref().map(|reach| &reach.result) {
-        Some(tunnel::Reached::Yes { latency }) => format!(", reached in {latency} ms"),
-        Some(tunnel::Reached::No { why }) => format!(", NOT reached from its public side: {why}"),
+    let check = match status.public_check.as_ref().map(|check| &check.result) {
+        Some(tunnel::PublicCheckResult::Passed { latency }) => format!(", reached in {latency} ms"),
+        Some(tunnel::PublicCheckResult::Failed { why }) => format!(", NOT reached from its public side: {why}"),
         None => String::new(),
     };
-    format!("{} by {}, {state}{at}{reach}", status.name, status.plugin)
+    format!("{} by {}, {state}{at}{check}", status.name, status.plugin)
 }

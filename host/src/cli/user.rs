@@ -183,7 +183,7 @@ pub async fn run(
 
 async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Input> {
     let mut input = Input::default();
-    let fields = auth.enrol_fields().await.map_err(said)?;
+    let fields = auth.enroll_fields().await.map_err(said)?;
     let confirm = fields.iter().filter(|f| f.kind == FieldKind::Password).count() == 1;
     for field in fields {
         let value = source.ask(&field, confirm)?;

@@ -5,7 +5,7 @@ use nexus_model::limits::NOTIFY_OUTAGE;
 use nexus_model::notice::{Kind, Notice};
 use nexus_model::plugin;
 use nexus_model::time::Millis;
-use nexus_model::tunnel::{Reached, State, Status};
+use nexus_model::tunnel::{PublicCheckResult, State, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
@@ -45,9 +45,9 @@ impl Tunnels {
                 url,
                 at: now,
             };
-            let unreached = match tunnel.reach.as_ref().map(|reach| &reach.result) {
-                Some(Reached::No { why }) => Some(why),
-                Some(Reached::Yes { .. }) | None => None,
+            let unreached = match tunnel.public_check.as_ref().map(|check| &check.result) {
+                Some(PublicCheckResult::Failed { why }) => Some(why),
+                Some(PublicCheckResult::Passed { .. }) | None => None,
             };
             let out = match (&tunnel.state, unreached) {
                 (State::Up { .. } | State::Degraded { .. }, Some(why)) => {
@@ -168,9 +168,9 @@ mod tests {
             fresh: false,
             fixed_listen: false,
             since: 0,
-            figures: None,
+            statistics: None,
             reconnects: 0,
-            reach: None,
+            public_check: None,
             swap: None,
         }
     }
@@ -211,13 +211,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_told_once_it_has_lasted_and_the_end_of_it_with_the_address() {
-        use nexus_model::tunnel::Reach;
+        use nexus_model::tunnel::PublicCheck;
         let lost = State::Reconnecting { why: "no route".into() };
         let unreached = |why: &str| {
             let mut status = tunnel(State::Up { connections: 1 }, Some("http://a"));
-            status.reach = Some(Reach {
+            status.public_check = Some(PublicCheck {
                 at: 1,
-                result: Reached::No { why: why.into() },
+                result: PublicCheckResult::Failed { why: why.into() },
             });
             status
         };

@@ -45,8 +45,8 @@ pub(super) fn components(
             plugin: plugin.name.clone(),
             was: before.map(said),
             now: said(plugin),
-            asks: plugin.says.asks.difference(&asked).cloned().collect(),
-            asks_no_more: asked.difference(&plugin.says.asks).cloned().collect(),
+            new_permissions: plugin.says.asks.difference(&asked).cloned().collect(),
+            removed_permissions: asked.difference(&plugin.says.asks).cloned().collect(),
             strange,
             unfit: unfit.get(&plugin.name).cloned(),
         }

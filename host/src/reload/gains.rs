@@ -4,8 +4,8 @@
 use nexus_config::resolved::{Grants, Plugin};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A sentence for each plugin that gains something.
-pub(super) fn gains(before: &BTreeMap<String, Plugin>, now: &BTreeMap<String, Plugin>) -> Vec<String> {
+/// A sentence for each plugin that has new permissions.
+pub(super) fn new_permissions(before: &BTreeMap<String, Plugin>, now: &BTreeMap<String, Plugin>) -> Vec<String> {
     let all = now.values().filter_map(|plugin| {
         let had = before
             .get(&plugin.name)

@@ -288,6 +288,9 @@ impl Watcher {
                 let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
                 if !same {
                     self.errors.clear();
+                    for notice in &latest.config.notices {
+                        tracing::warn!("{notice}");
+                    }
                 }
                 if files != self.files {
                     self.files = files;
@@ -414,7 +417,7 @@ impl Watcher {
                 seen_at: latest.seen_at,
                 what: What::Changed {
                     effects: parted.effects(&self.host.serving(), &latest.config),
-                    gains: gains::gains(&self.plugins, &candidate),
+                    new_permissions: gains::new_permissions(&self.plugins, &candidate),
                     components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,

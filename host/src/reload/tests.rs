@@ -93,7 +93,7 @@ struct Rig {
     _dir: tempfile::TempDir,
 }
 
-const BEGUN: &str = "config-version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\n\
+const BEGUN: &str = "config_version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\n\
                      [tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \"one.example\"\n";
 
 fn rig() -> Rig {
@@ -427,13 +427,19 @@ async fn what_cannot_be_shown_whole_or_must_not_be_is_not() {
     let hosts: Vec<String> = (0..60).map(|n| format!("\"host-{n}.example\"")).collect();
     let text = BEGUN.replace(
         "[tunnel.spare]\n",
-        &format!("[tunnel.spare]\nprobe = \"off\"\nhosts = [{}]\n", hosts.join(", ")),
+        &format!(
+            "[tunnel.spare]\npublic_check = \"off\"\nhosts = [{}]\n",
+            hosts.join(", ")
+        ),
     );
     let text = format!("{text}[notify]\nwebhook = \"http://127.0.0.1:1/T0KEN\"\n");
     let pending = rig.write(&text).await.unwrap();
     let (confirm, restart) = lists(&pending);
     assert_eq!(confirm, Vec::<String>::new(), "not a part of the tunnel either");
-    assert_eq!(restart, ["notify.webhook", "tunnel.spare.hosts", "tunnel.spare.probe"]);
+    assert_eq!(
+        restart,
+        ["notify.webhook", "tunnel.spare.hosts", "tunnel.spare.public_check"]
+    );
     assert!(!format!("{pending:?}").contains("T0KEN"), "{pending:?}");
 }
 
@@ -521,8 +527,11 @@ async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
     let pending = rig.write(&format!("{BEGUN}{narrow}")).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
     let pending = rig.write(BEGUN).await.unwrap();
-    let What::Changed { gains, .. } = &pending.what else {
+    let What::Changed { new_permissions, .. } = &pending.what else {
         panic!()
     };
-    assert_eq!(gains, &["chat-opencode may run opencode with your environment"]);
+    assert_eq!(
+        new_permissions,
+        &["chat-opencode may run opencode with your environment"]
+    );
 }

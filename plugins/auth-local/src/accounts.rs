@@ -1,7 +1,7 @@
 //! Accounts and their credentials, over the store.
 //!
 //! Two kinds of keys: `account/NAME` holds a subject, `subject/ID` holds the credential. The credential is written first
-//! and the account's key last, with compare-and-set: of two enrolments at the same time one wins, and a crash between
+//! and the account's key last, with compare-and-set: of two enrollments at the same time one wins, and a crash between
 //! the two writes leaves a credential that no name leads to. The subject is random and not the name,
 //! so that a name that is given away later does not inherit what belonged to somebody else.
 
@@ -81,7 +81,7 @@ impl<S: Store> Accounts<S> {
         }
     }
 
-    pub(crate) async fn enrol(&self, account: &str, input: &[Value]) -> Result<Outcome, Error> {
+    pub(crate) async fn enroll(&self, account: &str, input: &[Value]) -> Result<Outcome, Error> {
         if account.is_empty() || account.len() > ACCOUNT_MAX_BYTES {
             return Ok(rejected(
                 ACCOUNT,

@@ -111,11 +111,11 @@ impl manage::Guest for Plugin {
         ])
     }
 
-    async fn enrol(account: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
-        accounts().enrol(&account, &input).await
+    async fn enroll(account: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
+        accounts().enroll(&account, &input).await
     }
 
-    /// Field `current`, and the fields of an enrolment.
+    /// Field `current`, and the fields of an enrollment.
     async fn change(subject: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
         accounts().change(&subject, &input).await
     }

@@ -6,7 +6,7 @@ use crate::settings::{self, Settings};
 use crate::state::{self, Connection};
 use crate::{convert, permission, prompts, wire};
 use nexus_plugin_api::caps::{clock, process as raw, types::Error};
-use nexus_plugin_api::chat::types::{Epoch, Event};
+use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
 use nexus_plugin_api::http::Response;
 use nexus_plugin_api::job::{Events, Gone, permanent, race, retry, within};
@@ -87,10 +87,10 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     normaliser.watch(&directory);
     state::set(None);
     let mut fresh = Some(normaliser);
-    let epoch = format!("{}-{}", running.pid, running.started_at);
+    let connection = format!("{}-{}", running.pid, running.started_at);
     let mut failures = 0;
     loop {
-        match stream(events, &epoch, &version, &mut fresh, &mut failures).await {
+        match stream(events, &connection, &version, &mut fresh, &mut failures).await {
             Err(Ended::Gone) => return Err(Ended::Gone),
             Err(Ended::Failed(failure)) if failure.kind == FailureKind::Permanent => return Err(failure.into()),
             Err(Ended::Failed(failure)) => {
@@ -265,7 +265,7 @@ pub fn words(error: &Error) -> String {
 /// One connection: first the stream, then the state, so that nothing falls between.
 async fn stream(
     events: &mut Events<Event>,
-    epoch: &str,
+    connection: &str,
     version: &str,
     fresh: &mut Option<Normaliser>,
     failures: &mut u32,
@@ -297,14 +297,14 @@ async fn stream(
     }
     learn_calls(&permissions).await;
     let now = clock::now();
-    let (running, asks) =
+    let (running, requests) =
         state::with(|c| c.normaliser.opened(&statuses, &permissions, &questions, now)).map_err(|e| retry(words(&e)))?;
     events
-        .send(Event::Opened(Epoch {
-            id: epoch.to_owned(),
+        .send(Event::Opened(BackendConnection {
+            id: connection.to_owned(),
             version: version.to_owned(),
             running,
-            asks,
+            requests,
         }))
         .await?;
     loop {
@@ -367,7 +367,7 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
                 }
             }
             // It may have been answered in between.
-            Action::Reject { ask } => drop(reject(&ask, "").await),
+            Action::Reject { request } => drop(reject(&request, "").await),
             Action::Fetch { session, message } => match client::message(&session, &message, "").await {
                 Ok(Some(whole)) => {
                     let Ok(output) = state::with(|c| c.normaliser.restore(&whole)) else {
@@ -383,11 +383,11 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
     Ok(())
 }
 
-pub async fn reject(ask: &str, workspace: &str) -> Result<(), Trouble> {
-    if ask.starts_with("que") {
-        client::reply_question(ask, workspace, None).await
+pub async fn reject(request: &str, workspace: &str) -> Result<(), Trouble> {
+    if request.starts_with("que") {
+        client::reply_question(request, workspace, None).await
     } else {
-        client::reply_permission(ask, workspace, "reject", None).await
+        client::reply_permission(request, workspace, "reject", None).await
     }
 }
 

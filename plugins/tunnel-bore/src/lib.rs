@@ -125,8 +125,8 @@ impl Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
-        tunnel::probe(BINARY, "--version", INSTALL, settings::version).await
+    async fn check_availability() -> Availability {
+        tunnel::check_availability(BINARY, "--version", INSTALL, settings::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {

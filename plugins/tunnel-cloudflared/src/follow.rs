@@ -190,7 +190,7 @@ pub(crate) async fn follow(run: &Run<'_>, words: &RefCell<Words>, events: &mut E
             told.measured = Some(seen.now);
             if let Some(counted) = pages::counted().await {
                 words.borrow_mut().refusals_before = counted.refused;
-                if events.send(Event::Measured(counted.figures)).await.is_err() {
+                if events.send(Event::Measured(counted.statistics)).await.is_err() {
                     return End::Gone;
                 }
             }

@@ -3,7 +3,7 @@
 use crate::settings::{METRICS, Mode, PROCESS};
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::http::Request;
-use nexus_plugin_api::tunnel::{Figures, Origin};
+use nexus_plugin_api::tunnel::{Origin, Statistics};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -152,7 +152,7 @@ fn leads_to(service: &str, origin: &Origin) -> bool {
 
 /// What cloudflared counts.
 pub(crate) struct Counted {
-    pub(crate) figures: Figures,
+    pub(crate) statistics: Statistics,
     /// Registrations that Cloudflare refused or did not answer, since the start. Over QUIC nothing else tells of them.
     pub(crate) refused: u64,
     /// Requests that run now.
@@ -193,7 +193,7 @@ fn count(text: &str) -> Counted {
         .map(str::to_owned)
         .collect();
     Counted {
-        figures: Figures {
+        statistics: Statistics {
             requests: sum("cloudflared_tunnel_total_requests"),
             errors: sum("cloudflared_tunnel_request_errors"),
             locations: locations.into_iter().collect(),
@@ -323,14 +323,14 @@ mod tests {
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"ams01\"} 1\n\
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"lhr01\"} 0\n";
         let Counted {
-            figures,
+            statistics,
             refused,
             running,
         } = count(text);
         assert_eq!((refused, running), (0, 0));
-        assert_eq!((figures.requests, figures.errors), (Some(17), Some(2)));
-        assert_eq!(figures.locations, ["ams01", "fra03"]);
-        assert_eq!(count("").figures.requests, None, "not used yet, or not there");
+        assert_eq!((statistics.requests, statistics.errors), (Some(17), Some(2)));
+        assert_eq!(statistics.locations, ["ams01", "fra03"]);
+        assert_eq!(count("").statistics.requests, None, "not used yet, or not there");
         let refused = "cloudflared_tunnel_tunnel_register_fail{error=\"dup_edge_conn\",rpcName=\"registerConnection\"} 5\n\
                        cloudflared_tunnel_tunnel_register_fail{error=\"server_error\",rpcName=\"registerConnection\"} 3\n\
                        cloudflared_tunnel_tunnel_register_success{rpcName=\"registerConnection\"} 1\n\

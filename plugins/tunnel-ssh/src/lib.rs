@@ -359,7 +359,7 @@ async fn follow(
         let Some(line) = line else {
             return Ok(End::Exited);
         };
-        let session = line.origin == process::Origin::StandardOutput;
+        let session = line.stream == process::OutputStream::Stdout;
         match words.read(settings, session, &line.text) {
             Meaning::Open(url) => {
                 if let Err(gone) = life.opened(url, origin, running, events).await {
@@ -397,8 +397,8 @@ impl Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
-        tunnel::probe(BINARY, "-V", INSTALL, command::version).await
+    async fn check_availability() -> Availability {
+        tunnel::check_availability(BINARY, "-V", INSTALL, command::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {

@@ -121,7 +121,7 @@ async fn a_flood_is_held_back_and_can_be_stopped() {
     println!("flood: {before} KiB before, {most} KiB at most");
     assert!(most < before + 64 * 1024, "{before} KiB before, {most} KiB at most");
     let mut other = browser.socket("/live").await.unwrap();
-    other.send(&json!({"type": "hello", "protocol": 1})).await;
+    other.send(&json!({"type": "hello", "protocol": 2})).await;
     other
         .send(&json!({"type": "cancel", "request": "x", "session": chat.session}))
         .await;

@@ -172,9 +172,9 @@ pub(crate) async fn answer(nexus: &Nexus, browser: &Browser, prompt: &str) -> St
 
 /// How long something took, many times.
 #[derive(Debug)]
-pub(crate) struct Figures(Vec<Duration>);
+pub(crate) struct Statistics(Vec<Duration>);
 
-impl Figures {
+impl Statistics {
     pub(crate) fn new(mut all: Vec<Duration>) -> Self {
         assert!(!all.is_empty());
         all.sort();
@@ -188,7 +188,7 @@ impl Figures {
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -207,7 +207,7 @@ fn now() -> Duration {
 
 /// Lets the hostile chat answer in earnest with `count` events, one every 20 ms, and says how late each came: milliseconds,
 /// as the plugin's clock counts. All of them have to come.
-pub(crate) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Figures {
+pub(crate) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Statistics {
     let mut chat = Conversation::create(browser, nexus).await;
     chat.prompt(&format!("stream {count}")).await;
     let mut late = Vec::new();
@@ -233,11 +233,11 @@ pub(crate) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Fi
         }
     }
     assert_eq!(seen, count, "events were lost or doubled\n{}", nexus.output());
-    Figures::new(late)
+    Statistics::new(late)
 }
 
 /// Asks a page again and again while `work` runs, and says how long each answer took.
-pub(crate) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Output = T>) -> (T, Figures) {
+pub(crate) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Output = T>) -> (T, Statistics) {
     let mut took = Vec::new();
     let asking = async {
         loop {
@@ -252,5 +252,5 @@ pub(crate) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Ou
         () = asking => unreachable!(),
         done = work => done,
     };
-    (done, Figures::new(took))
+    (done, Statistics::new(took))
 }

@@ -98,8 +98,8 @@ pub struct AuthService {
     setup: setup::SetUp,
     revoked: broadcast::Sender<LoginId>,
     lockouts: broadcast::Sender<Lockout>,
-    /// Enrolment is two steps (the plugin's credential, the host's user): one at a time.
-    enrolment: tokio::sync::Mutex<()>,
+    /// Enrollment is two steps (the plugin's credential, the host's user): one at a time.
+    enrollment: tokio::sync::Mutex<()>,
 }
 
 impl AuthService {
@@ -122,7 +122,7 @@ impl AuthService {
             setup: setup::SetUp::default(),
             revoked: broadcast::Sender::new(64),
             lockouts: broadcast::Sender::new(16),
-            enrolment: tokio::sync::Mutex::default(),
+            enrollment: tokio::sync::Mutex::default(),
         })
     }
 

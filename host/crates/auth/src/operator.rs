@@ -47,11 +47,11 @@ impl AuthService {
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
     pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {
         let account = Account::parse(account, "account")?;
-        let _one = self.enrolment.lock().await;
+        let _one = self.enrollment.lock().await;
         if self.store.user_by_account(account.as_str()).await?.is_some() {
             return Err(taken());
         }
-        self.enrol(&account, input, false).await?;
+        self.enroll(&account, input, false).await?;
         tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "command line");
         Ok(())
     }
@@ -67,7 +67,7 @@ impl AuthService {
         let subject = self.store.subject(user.id, plugin).await?;
         let outcome = match &subject {
             Some(subject) => self.provider.reset(subject, input).await?,
-            None => self.provider.enrol(&user.account, input).await?,
+            None => self.provider.enroll(&user.account, input).await?,
         };
         match outcome {
             Outcome::Done { subject: new } => {

@@ -85,8 +85,8 @@ impl AuthService {
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
-    pub async fn enrol_fields(&self) -> Result<Vec<Field>, AuthError> {
-        Ok(self.provider.enrol_fields().await?)
+    pub async fn enroll_fields(&self) -> Result<Vec<Field>, AuthError> {
+        Ok(self.provider.enroll_fields().await?)
     }
 
     /// Makes the owner's account and logs it in. The link stays good while what was typed is rejected.
@@ -105,7 +105,7 @@ impl AuthService {
             return Err(error);
         }
         let account = Account::parse(account, "account")?;
-        let _one = self.enrolment.lock().await;
+        let _one = self.enrollment.lock().await;
         self.setup_check(token).await?; // somebody else may have been first
         let who = Who {
             place: client.place.clone(),
@@ -114,15 +114,15 @@ impl AuthService {
             known: true,
         };
         let _permit = self.hashing.permit(who).await?;
-        let user = self.enrol(&account, input, true).await?;
+        let user = self.enroll(&account, input, true).await?;
         self.setup.replace(None);
         tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);
         self.new_login(user, None, client).await
     }
 
     /// The plugin's credential, then the host's user.
-    pub(super) async fn enrol(&self, account: &Account, input: Input, first: bool) -> Result<User, AuthError> {
-        let subject = match self.provider.enrol(account.as_str(), input).await? {
+    pub(super) async fn enroll(&self, account: &Account, input: Input, first: bool) -> Result<User, AuthError> {
+        let subject = match self.provider.enroll(account.as_str(), input).await? {
             Outcome::Done { subject } => subject,
             Outcome::Rejected { field, why } => return Err(AuthError::Rejected { field, why }),
             Outcome::BadCredential => return Err(AuthError::BadCredential),

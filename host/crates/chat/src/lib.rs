@@ -286,13 +286,18 @@ impl ChatService {
     ///
     /// # Errors
     /// `NotFound` then; otherwise as [`Self::prompt`].
-    pub async fn reply(&self, session: &str, ask: &str, answer: Answer) -> Result<(), ChatError> {
+    pub async fn reply(&self, session: &str, request: &str, answer: Answer) -> Result<(), ChatError> {
         answer.check().map_err(ChatError::Refused)?;
         let (backend, info) = self.shared.target(session)?;
-        let result = backend.reply(&info, ask, answer).await;
+        let result = backend.reply(&info, request, answer).await;
         if matches!(result, Err(CallError::NotFound(_))) {
-            self.write(session, vec![Event::AskClosed { ask: ask.to_owned() }])
-                .await?;
+            self.write(
+                session,
+                vec![Event::RequestClosed {
+                    request: request.to_owned(),
+                }],
+            )
+            .await?;
             return Err(ChatError::NotFound(
                 "It does not wait for an answer any more.".to_owned(),
             ));

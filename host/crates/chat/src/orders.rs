@@ -119,7 +119,7 @@ async fn fit(next: &Backend) -> Result<(), ChatError> {
     let refused =
         |why: String| ChatError::Refused(format!("{} cannot take over; all is as before: {why}", next.plugin));
     up(&*next.backend).await.map_err(|failure| refused(failure.message))?;
-    match next.backend.probe().await {
+    match next.backend.check_availability().await {
         Ok(Availability::Ready(_)) => Ok(()),
         Ok(Availability::Missing(hint) | Availability::Unsuitable(hint)) => {
             next.backend.stop().await;

@@ -64,7 +64,7 @@ impl Switch {
     async fn serve(&self) -> Infallible {
         self.show(&self.shared.primary());
         loop {
-            match self.probe().await {
+            match self.check_availability().await {
                 Ok(Availability::Ready(version)) => self.run_primary(version).await,
                 Ok(Availability::Missing(hint)) => self.stand_in(hint, false).await,
                 Ok(Availability::Unsuitable(hint)) => self.stand_in(hint, true).await,
@@ -112,7 +112,7 @@ impl Switch {
             if self.changed(FAILED_LOOK).await {
                 return;
             }
-            match primary.backend.probe().await {
+            match primary.backend.check_availability().await {
                 Ok(Availability::Ready(now)) if now == found => {}
                 Ok(_) => return,
                 Err(_) => {}
@@ -197,7 +197,7 @@ impl Switch {
     async fn found(&self, every: Duration) {
         loop {
             self.changed(every).await;
-            let (hint, unsuitable) = match self.probe().await {
+            let (hint, unsuitable) = match self.check_availability().await {
                 Ok(Availability::Ready(_)) => return,
                 Ok(Availability::Missing(hint)) => (hint, false),
                 Ok(Availability::Unsuitable(hint)) => (hint, true),
@@ -210,7 +210,7 @@ impl Switch {
         }
     }
 
-    async fn probe(&self) -> Result<Availability, Failure> {
+    async fn check_availability(&self) -> Result<Availability, Failure> {
         let primary = self.shared.primary();
         up(&*primary.backend).await?;
         let temporary = |message| Failure {
@@ -221,7 +221,7 @@ impl Switch {
         };
         primary
             .backend
-            .probe()
+            .check_availability()
             .await
             .map_err(|error| temporary(error.to_string()))
     }

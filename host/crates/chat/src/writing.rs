@@ -6,7 +6,7 @@ use super::port::{JournalPort, StoreError};
 use super::queue;
 use super::shared::Shared;
 use futures::future::BoxFuture;
-use nexus_model::chat::{Epoch, Event, SessionEvent};
+use nexus_model::chat::{BackendConnection, Event, SessionEvent};
 use nexus_model::limits;
 use std::time::Duration;
 
@@ -48,11 +48,11 @@ pub(super) async fn settle_all(shared: &Shared, journal: &dyn JournalPort, plugi
 }
 
 async fn settle_each(shared: &Shared, journal: &dyn JournalPort, plugin: &str) {
-    let nothing = Epoch {
+    let nothing = BackendConnection {
         id: String::new(),
         version: String::new(),
         running: Vec::new(),
-        asks: Vec::new(),
+        requests: Vec::new(),
     };
     for session in journal.unfinished() {
         if shared.listed(&session).is_some_and(|listed| listed.backend == plugin) {

@@ -6,12 +6,22 @@ use super::resolved::HttpGrant;
 use super::units;
 use super::watch::{AuthoredMetrics, AuthoredNotify};
 use nexus_model::limits;
+use nexus_plugin_api::renamed::Renamed;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 /// The version of the file's format that this program reads.
 pub const CONFIG_VERSION: i64 = 1;
+
+/// The keys that have a new name, the old one of which this version still reads.
+pub(super) const RENAMED: [Renamed; 2] = [
+    Renamed::key("", "config-version", "config_version"),
+    Renamed {
+        values: &[("public", "on")],
+        ..Renamed::key("tunnel.*", "probe", "public_check")
+    },
+];
 
 #[derive(Debug, Default)]
 pub(super) struct Authored {
@@ -56,7 +66,7 @@ pub(super) struct Tunnel {
     pub allow_plaintext: Option<Located<bool>>,
     pub listen: Option<Located<SocketAddr>>,
     pub hosts: Vec<Located<String>>,
-    pub probe: Option<Located<String>>,
+    pub public_check: Option<Located<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -129,7 +139,7 @@ impl Authored {
             return Self::default();
         }
         let mut top = Table::root(root.get_ref(), root.span());
-        let version = top.get("config-version", "config-version = 1", findings, |v| {
+        let version = top.get("config_version", "config_version = 1", findings, |v| {
             integer(v).ok_or(Unfit::PLAIN)
         });
         match version {
@@ -143,14 +153,14 @@ impl Authored {
                 v.problem("there is no such version of the configuration")
                     .found(v.value.to_string())
                     .expected(CONFIG_VERSION.to_string())
-                    .fix("write config-version = 1"),
+                    .fix("write config_version = 1"),
             ),
             Some(_) => {}
-            None if root.get_ref().keys().any(|k| k.get_ref() == "config-version") => {}
+            None if root.get_ref().keys().any(|k| k.get_ref() == "config_version") => {}
             None => findings.push(
-                Diagnostic::new(Place::At(0..0), "config-version", "the file does not say its version")
-                    .expected("config-version = 1")
-                    .fix("write this as the first line: config-version = 1"),
+                Diagnostic::new(Place::At(0..0), "config_version", "the file does not say its version")
+                    .expected("config_version = 1")
+                    .fix("write this as the first line: config_version = 1"),
             ),
         }
         let read = Self {
@@ -253,7 +263,7 @@ impl Tunnel {
             allow_plaintext: t.boolean("allow_plaintext", findings),
             listen: address(&mut t, findings),
             hosts: hosts(&mut t, findings),
-            probe: t.string("probe", super::prepared::PROBE, findings),
+            public_check: t.string("public_check", super::prepared::PUBLIC_CHECK, findings),
         };
         if tunnel.plugin.is_none()
             && !findings

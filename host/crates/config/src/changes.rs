@@ -152,8 +152,8 @@ mod tests {
 
     #[test]
     fn each_key_that_differs_is_named_with_both_values() {
-        let before = "config-version = 1\n[tunnel.main]\nplugin = \"tunnel-bore\"\nhosts = [\"a\"]\n[metrics]\n";
-        let now = "config-version = 1\n# another line\n[tunnel.main]\nhosts = [\"a\", \"b\"]\nplugin = \"tunnel-ssh\"\n\
+        let before = "config_version = 1\n[tunnel.main]\nplugin = \"tunnel-bore\"\nhosts = [\"a\"]\n[metrics]\n";
+        let now = "config_version = 1\n# another line\n[tunnel.main]\nhosts = [\"a\", \"b\"]\nplugin = \"tunnel-ssh\"\n\
                    [plugin.\"x.y\".secrets]\ntoken = { file = \"t\" }\n";
         assert_eq!(
             lines(before, now),

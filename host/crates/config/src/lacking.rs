@@ -297,7 +297,7 @@ kind = "chat"
 version = "0.1.0"
 api = "0.1"
 description = "d"
-licence = "MIT"
+license = "MIT"
 [config.api]
 type = "string"
 default = "http://127.0.0.1:8000"
@@ -308,7 +308,7 @@ secret = true
 description = "what it wants"
 [capabilities.process.node]
 reason = "r"
-inherit-env = true
+inherit_env = true
 [capabilities.process."g++"]
 reason = "r"
 [[capabilities.http]]
@@ -328,7 +328,7 @@ reason = "r"
         fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
             let text = match name {
                 "auth-y" => {
-                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
                 }
                 _ => ASKS,
             };
@@ -342,7 +342,7 @@ reason = "r"
 
     fn lacks(own: &str) -> Option<Lacking> {
         let text = format!(
-            "config-version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
+            "config_version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
         let machine = Machine {
             cwd: std::env::temp_dir(),

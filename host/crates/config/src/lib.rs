@@ -113,7 +113,7 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
     let first = if file.exists() {
         String::new()
     } else {
-        format!(", which is not there yet: its first line is config-version = {CONFIG_VERSION}")
+        format!(", which is not there yet: its first line is config_version = {CONFIG_VERSION}")
     };
     format!("{}\nThese lines belong into {}{first}", text.trim_end(), file.display())
 }
@@ -132,7 +132,7 @@ pub fn default_file() -> Option<PathBuf> {
 /// Every problem, each with its place.
 pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
     let Some(file) = file else {
-        return resolve::resolve("config-version = 1\n", None, overrides, machine);
+        return resolve::resolve("config_version = 1\n", None, overrides, machine);
     };
     let fail = |problem: String, fix: &str| {
         let d = Diagnostic::new(diagnostic::Place::At(0..0), "", problem).fix(fix);

@@ -4,7 +4,7 @@
 use super::authored::{self, Authored};
 use super::diagnostic::{Diagnostic, Place, Span};
 use super::read::{Findings, Located};
-use super::resolved::{Auth, Metrics, Probe};
+use super::resolved::{Auth, Metrics, PublicCheckMode};
 use super::units::show_duration;
 use super::watch::AuthoredNotify;
 use nexus_model::limits;
@@ -17,9 +17,9 @@ pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
 /// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
 const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
-/// What `probe` of a tunnel may be.
-pub(super) const PROBE: &str =
-    "\"public\", \"off\", or the address where this machine finds the public side: \"192.0.2.1:443\"";
+/// What `public_check` of a tunnel may be.
+pub(super) const PUBLIC_CHECK: &str =
+    "\"on\", \"off\", or the address where this machine finds the public side: \"192.0.2.1:443\"";
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7860);
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(super) struct Tunnel {
     pub allow_plaintext: bool,
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
-    pub probe: Probe,
+    pub public_check: PublicCheckMode,
 }
 
 #[derive(Debug)]
@@ -301,27 +301,27 @@ fn prepare_tunnels(
             allow_plaintext: t.allow_plaintext.is_some_and(|a| a.value),
             listen,
             hosts: t.hosts.into_iter().map(|h| h.value).collect(),
-            probe: t
-                .probe
-                .map_or(Probe::Public, |written| prepare_probe(&written, findings)),
+            public_check: t
+                .public_check
+                .map_or(PublicCheckMode::On, |written| prepare_public_check(&written, findings)),
         });
     }
     tunnels
 }
 
-fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
+fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> PublicCheckMode {
     match (written.value.as_str(), written.value.parse()) {
-        ("public", _) => Probe::Public,
-        ("off", _) => Probe::Off,
-        (_, Ok(at)) => Probe::At(at),
+        ("on", _) => PublicCheckMode::On,
+        ("off", _) => PublicCheckMode::Off,
+        (_, Ok(at)) => PublicCheckMode::At(at),
         _ => {
             findings.push(
                 written
-                    .problem("this is no way to look at a tunnel from its public side")
+                    .problem("this is no way to check a tunnel by its public address")
                     .found(format!("{:?}", written.value))
-                    .expected(PROBE),
+                    .expected(PUBLIC_CHECK),
             );
-            Probe::Public
+            PublicCheckMode::On
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Stage three: what this machine makes of the configuration.
 
-use super::authored::{Authored, SecretSource};
+use super::authored::{Authored, RENAMED, SecretSource};
 use super::diagnostic::{Diagnostic, Place, Report};
 use super::plugins;
 use super::prepared::{Listen, Prepared};
@@ -8,6 +8,7 @@ use super::read::{Findings, Located};
 use super::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
 use super::{Machine, Overrides};
 use nexus_model::trouble::Trouble;
+use nexus_plugin_api::renamed;
 use std::path::{Component, Path, PathBuf};
 
 /// # Errors
@@ -19,9 +20,25 @@ pub(super) fn resolve(
     machine: &Machine<'_>,
 ) -> Result<Config, Report> {
     let mut findings = Findings::default();
+    let renamed = renamed::current(text, &RENAMED);
+    let text = renamed.text.as_ref();
+    let (both, old): (Vec<_>, Vec<_>) = renamed.old.into_iter().partition(|key| key.both);
     let config = resolve_noting(text, file, overrides, machine, &mut findings);
+    for key in &both {
+        let at = Place::At(key.span.clone());
+        // To the reader it is an unknown key.
+        findings.diagnostics.retain(|found| found.place != at);
+        let twice = format!(
+            "`{}` and `{}` are two names of one key, and both are given",
+            key.was, key.now
+        );
+        let fix = format!("delete `{}` in line {}", key.was, key.line);
+        findings.push(Diagnostic::new(at, key.was, twice).fix(fix));
+    }
+    let name = file.map_or_else(|| "config".to_owned(), |file| file.display().to_string());
+    let notices = old.iter().map(|key| format!("{name}:{}: {key}", key.line)).collect();
     match config {
-        Some(config) if findings.diagnostics.is_empty() => Ok(config),
+        Some(config) if findings.diagnostics.is_empty() => Ok(Config { notices, ..config }),
         _ => Err(Report::new(
             file.map(Path::to_owned),
             text.to_owned(),
@@ -128,6 +145,7 @@ pub(super) fn resolve_noting(
         data_dir,
         file,
         text: text.to_owned(),
+        notices: Vec::new(),
         files,
         web: Web {
             listen,
@@ -151,7 +169,7 @@ pub(super) fn resolve_noting(
                     allow_plaintext: t.allow_plaintext,
                     listen: t.listen,
                     hosts: t.hosts,
-                    probe: t.probe,
+                    public_check: t.public_check,
                 };
                 (t.name, tunnel)
             })

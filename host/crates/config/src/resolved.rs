@@ -15,8 +15,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The file it came from, if any.
     pub file: Option<PathBuf>,
-    /// What it said.
+    /// What it said, with the new names of keys that it has by their old ones.
     pub text: String,
+    /// Its keys with old names: a sentence each, with the line to write.
+    pub notices: Vec<String>,
     /// What else was read for it: components, and secret files.
     pub files: BTreeSet<PathBuf>,
     pub web: Web,
@@ -96,14 +98,14 @@ pub struct Tunnel {
     pub listen: SocketAddr,
     /// Host names that may arrive through it, besides that of its URL.
     pub hosts: Vec<String>,
-    pub probe: Probe,
+    pub public_check: PublicCheckMode,
 }
 
-/// How the host looks at a tunnel from its public side.
+/// How the host checks a tunnel by its public address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
+pub enum PublicCheckMode {
     /// By the address that the provider reports.
-    Public,
+    On,
     /// The public name is found here: where this machine does not find it by itself.
     At(SocketAddr),
     /// Not at all.

@@ -16,7 +16,7 @@ struct Fake;
 fn manifest(name: &str, rest: &str) -> Manifest {
     let kind = name.split('-').next().unwrap();
     let head = format!(
-        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
     );
     Manifest::parse(&(head + rest)).unwrap()
 }
@@ -28,7 +28,7 @@ default = "bore.pub"
 description = "the server"
 [config.mode]
 type = "string"
-one-of = ["fast", "slow"]
+one_of = ["fast", "slow"]
 description = "how"
 [config.api]
 type = "string"
@@ -39,7 +39,7 @@ secret = true
 description = "what the server wants"
 [capabilities.process.bore]
 reason = "it is the tunnel"
-inherit-env = true
+inherit_env = true
 [[capabilities.http]]
 url = "https://api.example.org"
 reason = "to ask"
@@ -64,7 +64,7 @@ impl PluginSource for Fake {
             Source::Builtin if name == "tunnel-bore" => manifest(name, BORE),
             Source::Builtin => manifest(
                 name,
-                "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit-env = true\n",
+                "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit_env = true\n",
             ),
         };
         Ok(Found { manifest, digest: None })
@@ -90,7 +90,7 @@ fn no_env(_: &str) -> Option<String> {
 }
 
 fn read_with(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
-    let text = format!("config-version = 1\n{text}");
+    let text = format!("config_version = 1\n{text}");
     resolve::resolve(
         &text,
         Some(&std::env::temp_dir().join("nexus.toml")),
@@ -464,14 +464,53 @@ fn every_problem_is_said_in_the_order_of_the_file() {
 fn the_version_is_asked_for() {
     for (text, part) in [
         ("", "does not say its version"),
-        ("config-version = 2", "newer Nexus"),
-        ("config-version = 0", "no such version"),
-        ("config-version = \"1\"", "does not fit"),
+        ("config_version = 2", "newer Nexus"),
+        ("config_version = 0", "no such version"),
+        ("config_version = \"1\"", "does not fit"),
     ] {
         let said = resolve::resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
         assert_eq!(said.diagnostics.len(), 1, "{said}");
         assert!(said.to_string().contains(part), "{said}");
     }
+}
+
+#[test]
+fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_write() {
+    let text = "config-version = 1\n[tunnel.home]\nplugin = \"tunnel-bore\"\nprobe = \"public\" # by itself\n";
+    let file = std::env::temp_dir().join("nexus.toml");
+    let read = |text: &str| resolve::resolve(text, Some(&file), &Overrides::default(), &machine(&no_env));
+    let config = read(text).unwrap();
+    assert_eq!(config.tunnels["home"].public_check, resolved::PublicCheckMode::On);
+    let name = file.display();
+    assert_eq!(
+        config.notices,
+        [
+            format!(
+                "{name}:1: the key `config-version` is now `config_version`; only this version still reads the old name. To \
+                 fix: write line 1 as: config_version = 1"
+            ),
+            format!(
+                "{name}:4: the key `probe` is now `public_check`; only this version still reads the old name. To fix: write \
+                 line 4 as: public_check = \"on\" # by itself"
+            )
+        ]
+    );
+    // What an operator does then changes nothing.
+    let now = text.replace("config-version", "config_version");
+    let now = now.replace("probe = \"public\"", "public_check = \"on\"");
+    let again = read(&now).unwrap();
+    assert_eq!((again.notices.len(), &again.text), (0, &config.text));
+
+    let both = format!("{text}public_check = \"off\"\n");
+    let report = read(&both).unwrap_err().to_string();
+    assert!(
+        report.starts_with("error: `probe` and `public_check` are two names of one key, and both are given\n")
+            && report.contains("nexus.toml:4:1")
+            && report.contains("fix: delete `probe` in line 4"),
+        "{report}"
+    );
+    // The new name does not take the old value.
+    assert!(read(&now.replace("\"on\"", "\"public\"")).is_err());
 }
 
 #[test]
@@ -484,7 +523,7 @@ fn a_file_that_is_missing_or_not_text_is_said_with_its_name() {
             .to_string()
     };
     assert!(load().contains("cannot be read") && load().contains("n.toml"));
-    fs::write(&path, b"config-version = 1\n\xff").unwrap();
+    fs::write(&path, b"config_version = 1\n\xff").unwrap();
     assert!(load().contains("not UTF-8, from byte 19 on"), "{}", load());
 }
 

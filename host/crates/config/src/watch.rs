@@ -49,7 +49,7 @@ impl AuthoredMetrics {
         if !at.ip().is_loopback() && !self.insecure_listen.is_some_and(|insists| insists.value) {
             findings.push(
                 listen
-                    .problem("this address is open to the network, and the figures have neither TLS nor a login")
+                    .problem("this address is open to the network, and the statistics have neither TLS nor a login")
                     .found(at.to_string())
                     .expected("a loopback address, such as 127.0.0.1 or [::1]")
                     .fix(format!(
@@ -278,7 +278,7 @@ mod tests {
 
     /// What a file means, and what is wrong with it.
     fn read(text: &str) -> (Option<Notify>, String) {
-        let text = format!("config-version = 1\n{text}");
+        let text = format!("config_version = 1\n{text}");
         let mut findings = Findings::default();
         let notify = Authored::read(&text, &mut findings).notify;
         let env = |name: &str| (name == "HOOK").then(|| "https://hooks.example.org/t0ken".to_owned());

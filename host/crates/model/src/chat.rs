@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{Array, Object, Type};
 pub type SessionId = String;
 pub type MessageId = String;
 pub type PartId = String;
-pub type AskId = String;
+pub type RequestId = String;
 
 /// A session: a conversation with the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -198,10 +198,10 @@ pub struct Part {
 /// A request of the agent, which waits for the answer: a permission request (answered by `once`, `always` or `reject`),
 /// or questions (by `answers` or `reject`).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-pub struct Ask {
-    pub id: AskId,
-    /// The session that made the request: a sub-agent's is not the one in which it is shown.
-    pub asked_by: SessionId,
+pub struct AgentRequest {
+    pub id: RequestId,
+    /// `requested_by` is the session that made the request: a sub-agent's is not the one in which it is shown.
+    pub requested_by: SessionId,
     /// `permission`: it is a permission request, and not questions.
     pub permission: bool,
     /// `subject` is the tool, or what it is about.
@@ -236,7 +236,7 @@ pub struct Ask {
 
 /// What belongs to a request of the agent: a name and a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = AskDetail)]
+#[schema(as = RequestDetail)]
 #[serde(default)]
 pub struct Detail {
     #[schema(required)]
@@ -301,10 +301,12 @@ fn answers() -> Array {
     let text = Object::builder()
         .schema_type(Type::String)
         .max_length(Some(limits::ANSWER_WORDS));
-    let chosen = Array::builder().items(text).max_items(Some(limits::ASK_CHOICES + 1));
+    let chosen = Array::builder()
+        .items(text)
+        .max_items(Some(limits::REQUEST_CHOICES + 1));
     Array::builder()
         .items(chosen)
-        .max_items(Some(limits::ASK_QUESTIONS))
+        .max_items(Some(limits::REQUEST_QUESTIONS))
         .description(Some(
             "`answers` has for each question the labels that were chosen, and what the owner wrote: at most 64 KiB each.",
         ))
@@ -330,9 +332,9 @@ impl Answer {
             Self::Once | Self::Always => Ok(()),
             Self::Reject { message } => message.iter().try_for_each(words),
             Self::Answers { answers } => {
-                few("answers", answers.len(), limits::ASK_QUESTIONS)?;
+                few("answers", answers.len(), limits::REQUEST_QUESTIONS)?;
                 answers.iter().try_for_each(|chosen| {
-                    few("choices of one question", chosen.len(), limits::ASK_CHOICES + 1)?;
+                    few("choices of one question", chosen.len(), limits::REQUEST_CHOICES + 1)?;
                     chosen.iter().try_for_each(words)
                 })
             }
@@ -399,11 +401,11 @@ pub enum Event {
         part: PartId,
     },
     /// The agent waits for an answer.
-    Asked { ask: Ask },
+    Request { request: AgentRequest },
     /// The agent does not wait for this answer any more.
-    AskClosed {
-        /// `ask` is the id of the request.
-        ask: AskId,
+    RequestClosed {
+        /// `request` is its id.
+        request: RequestId,
     },
     /// The turn began, changed or ended.
     Turn { turn: Turn },
@@ -432,7 +434,7 @@ impl Content {
     }
 }
 
-impl Ask {
+impl AgentRequest {
     /// Bytes of text in it, nearly.
     pub fn size(&self) -> usize {
         let choices = |q: &Question| {
@@ -456,14 +458,14 @@ impl Event {
             Self::Message { message } => optional(&message.error) + optional(&message.model),
             Self::Part { part } => part.content.size(),
             Self::Delta { text, .. } | Self::Error { text, .. } => text.len(),
-            Self::Asked { ask } => ask.size(),
+            Self::Request { request } => request.size(),
             Self::Turn {
                 turn: Turn::Retrying { message, .. },
             } => message.len(),
             Self::SessionRemoved
             | Self::MessageRemoved { .. }
             | Self::PartRemoved { .. }
-            | Self::AskClosed { .. }
+            | Self::RequestClosed { .. }
             | Self::Turn { .. } => 0,
         }
     }
@@ -483,17 +485,18 @@ pub struct Snapshot {
     /// The oldest first.
     pub messages: Vec<(Message, Vec<Part>)>,
     pub turn: Turn,
-    pub asks: Vec<Ask>,
+    pub requests: Vec<AgentRequest>,
     pub before: Option<String>,
 }
 
-/// What holds when the connection to a backend opens.
+/// The state of a backend when the connection to it opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Epoch {
+pub struct BackendConnection {
+    /// The connection id: another one when the backend may have forgotten something.
     pub id: String,
     pub version: String,
     pub running: Vec<(SessionId, Turn)>,
-    pub asks: Vec<(SessionId, Ask)>,
+    pub requests: Vec<(SessionId, AgentRequest)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -511,13 +514,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_journal_of_0_1_0_holds_is_still_read() {
-        let ask = r#"{"type":"asked","ask":{"id":"a","asked_by":"s","permission":true,"subject":"bash","detail":"ls","always":[],"created_at":3}}"#;
-        let Event::Asked { ask: read } = serde_json::from_str(ask).unwrap() else {
+    fn what_is_left_out_of_a_request_and_a_session_is_read_and_not_written() {
+        let request = r#"{"type":"request","request":{"id":"a","requested_by":"s","permission":true,"subject":"bash","detail":"ls","always":[],"created_at":3}}"#;
+        let Event::Request { request: read } = serde_json::from_str(request).unwrap() else {
             panic!("another event");
         };
         assert_eq!((read.change.as_ref(), read.questions.len()), (None, 0));
-        assert_eq!(serde_json::to_string(&Event::Asked { ask: read }).unwrap(), ask);
+        assert_eq!(
+            serde_json::to_string(&Event::Request { request: read }).unwrap(),
+            request
+        );
         let info = r#"{"id":"s","workspace":"/w","title":"t","created_at":1,"updated_at":2}"#;
         let read: SessionInfo = serde_json::from_str(info).unwrap();
         assert!(!read.archived);
@@ -529,11 +535,11 @@ mod tests {
         let answers = |answers| Answer::Answers { answers }.check();
         assert_eq!(answers(vec![vec!["Blue".to_owned()], vec![]]), Ok(()));
         assert!(
-            answers(vec![vec![]; limits::ASK_QUESTIONS + 1])
+            answers(vec![vec![]; limits::REQUEST_QUESTIONS + 1])
                 .unwrap_err()
                 .contains("answers")
         );
-        let many = vec![String::new(); limits::ASK_CHOICES + 2];
+        let many = vec![String::new(); limits::REQUEST_CHOICES + 2];
         assert!(answers(vec![many]).unwrap_err().contains("choices"));
         let long = "x".repeat(limits::ANSWER_WORDS + 1);
         assert!(answers(vec![vec![long.clone()]]).unwrap_err().contains("too long"));

@@ -201,10 +201,10 @@ pub const SESSION_BYTES: usize = 256 << 20;
 pub const SESSION_ROW: usize = 512;
 pub const HELD_BYTES: usize = 256 << 20;
 /// Requests of one conversation that wait for an answer, and bytes of all of them.
-pub const ASKS: usize = 64;
-pub const ASKS_BYTES: usize = 4 << 20;
+pub const AGENT_REQUESTS: usize = 64;
+pub const AGENT_REQUESTS_BYTES: usize = 4 << 20;
 /// Bytes of waiting requests in the first frame of a conversation, at least one of them; the others follow, one a frame.
-pub const ASKS_FRAME: usize = 64 * 1024;
+pub const AGENT_REQUESTS_FRAME: usize = 64 * 1024;
 /// Bytes of the database from which on no more of conversations is taken.
 pub const JOURNAL_BYTES: u64 = 8 << 30;
 /// Bytes that a chat backend may say within [`EVENTS_WINDOW`], each event counted with [`SESSION_ROW`] on top. What is more is
@@ -291,17 +291,17 @@ pub const LOGIN_STATE_BYTES: usize = 64 << 10;
 
 /// Bytes of an ask's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
 /// in the last line of what is shown.
-pub const ASK_DETAIL: usize = 64 * 1024;
-pub const ASK_CHANGE: usize = 256 * 1024;
+pub const REQUEST_DETAIL: usize = 64 * 1024;
+pub const REQUEST_CHANGE: usize = 256 * 1024;
 /// Details of one ask (the folder of a command, a file of a patch), and bytes of their texts. What is beyond is counted, and
 /// the page does not let it be allowed.
-pub const ASK_DETAILS: usize = 256;
-pub const ASK_DETAILS_BYTES: usize = 256 * 1024;
+pub const REQUEST_DETAILS: usize = 256;
+pub const REQUEST_DETAILS_BYTES: usize = 256 * 1024;
 /// Paths of one ask that are followed to where they really lead.
-pub const ASK_PATHS: usize = 256;
+pub const REQUEST_PATHS: usize = 256;
 /// Questions in one ask, and choices of one question.
-pub const ASK_QUESTIONS: usize = 16;
-pub const ASK_CHOICES: usize = 64;
+pub const REQUEST_QUESTIONS: usize = 16;
+pub const REQUEST_CHOICES: usize = 64;
 /// Bytes of one answer's own words, and of the words to a rejection.
 pub const ANSWER_WORDS: usize = 64 * 1024;
 

@@ -113,8 +113,8 @@ pub struct Failure {
 /// What the runtime counted since the host started, over all restarts of the plugin. Only numbers: nothing of what was
 /// said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginFigures)]
-pub struct Figures {
+#[schema(as = PluginStatistics)]
+pub struct Statistics {
     /// `at` is when they were read, in milliseconds since the Unix epoch.
     pub at: Millis,
     /// `calls` counts the calls of the host into the plugin, the first one of each instance among them. A run of a
@@ -153,15 +153,15 @@ pub struct Facts {
     pub digest: String,
     pub description: String,
     pub authors: Vec<String>,
-    /// `licence` is an SPDX expression.
+    /// `license` is an SPDX expression.
     #[schema(examples("MIT OR Apache-2.0"))]
-    pub licence: String,
+    pub license: String,
     pub source: Source,
     /// `grants` are what it may do: `runs opencode (/usr/bin/opencode) with your environment`. Empty: it may do nothing
     /// but answer.
     pub grants: Vec<String>,
-    /// `lacks` are what it asks for and was not granted: `to keep up to 1 MiB`.
-    pub lacks: Vec<String>,
+    /// `missing_permissions` are what it asks for and was not granted: `to keep up to 1 MiB`.
+    pub missing_permissions: Vec<String>,
     /// `limits` are what it may use at most: `at most 64 MiB of memory`.
     pub limits: Vec<String>,
 }
@@ -208,7 +208,7 @@ pub struct Details {
     #[schema(required)]
     pub tunnel: Option<String>,
     pub facts: Facts,
-    pub figures: Figures,
+    pub statistics: Statistics,
     pub processes: Vec<Process>,
 }
 

@@ -32,8 +32,8 @@ pub enum What {
         confirm: Vec<Change>,
         /// `effects` are what a confirmation does.
         effects: Vec<Effect>,
-        /// `gains` are what plugins may do then that they may not do now: a sentence each.
-        gains: Vec<String>,
+        /// `new_permissions` are what plugins may do then that they may not do now: a sentence each.
+        new_permissions: Vec<String>,
         /// `components` are what the components in files say of themselves that are others than those in force.
         components: Vec<Component>,
         /// `restart` are the changes that count from the next start of Nexus on.
@@ -70,10 +70,10 @@ pub struct Component {
     pub was: Option<Said>,
     /// `now` is the component in the file.
     pub now: Said,
-    /// `asks` are what it asks to be allowed and did not ask before.
-    pub asks: Vec<String>,
-    /// `asks_no_more` are what it asked to be allowed before, and does not ask any more.
-    pub asks_no_more: Vec<String>,
+    /// `new_permissions` are those that it requests and did not request before.
+    pub new_permissions: Vec<String>,
+    /// `removed_permissions` are those that it requested before and does not request any more.
+    pub removed_permissions: Vec<String>,
     /// `strange` says where it calls itself otherwise, or is of another kind: sentences.
     pub strange: Vec<String>,
     /// `unfit` is why it would not load, so that it cannot be confirmed.
@@ -96,18 +96,18 @@ impl Component {
             .unfit
             .iter()
             .map(|why| format!("It would not load, so that it cannot be applied: {why}"));
-        let asks = list(
+        let requested = list(
             if self.was.is_some() {
                 "It asks in addition"
             } else {
                 "It asks"
             },
-            &self.asks,
+            &self.new_permissions,
         );
         unfit
             .chain(self.strange.iter().cloned())
-            .chain(asks)
-            .chain(list("It does not ask any more", &self.asks_no_more))
+            .chain(requested)
+            .chain(list("It does not ask any more", &self.removed_permissions))
             .collect()
     }
 }

@@ -56,13 +56,13 @@ pub enum Event {
     Ready(u32),
     Degraded(String),
     Reconnecting(String),
-    Measured(Figures),
+    Measured(Statistics),
 }
 
 /// What a provider's program counts since its start. Null: it does not count that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelFigures)]
-pub struct Figures {
+#[schema(as = TunnelStatistics)]
+pub struct Statistics {
     #[schema(required)]
     pub requests: Option<u64>,
     /// `errors` counts the requests that did not reach this machine.
@@ -144,42 +144,40 @@ pub struct Status {
     pub fixed_listen: bool,
     /// `since` is when `state` began, in milliseconds since the Unix epoch.
     pub since: Millis,
-    /// `figures` are the last ones of the present run, behind the time they were taken at, in milliseconds since the
+    /// `statistics` are the last ones of the present run, behind the time they were taken at, in milliseconds since the
     /// Unix epoch.
     #[schema(required)]
-    pub figures: Option<(Millis, Figures)>,
+    pub statistics: Option<(Millis, Statistics)>,
     /// `reconnects` counts how often it was open again after it had been lost, since it was opened.
     pub reconnects: u32,
-    /// `reach` is the last check of it by its public address.
+    /// `public_check` is the last check of it by its public address.
     #[schema(required)]
-    pub reach: Option<Reach>,
+    pub public_check: Option<PublicCheck>,
     /// `swap` is another plugin that is taking its place, or the last one that could not.
     #[schema(required)]
     pub swap: Option<Swap>,
 }
 
-/// A request of this host to itself, by the tunnel's public address.
+/// A public check: a request of this host to itself, by the tunnel's public address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelReach)]
-pub struct Reach {
+pub struct PublicCheck {
     /// `at` is when it was made, in milliseconds since the Unix epoch.
     pub at: Millis,
     #[serde(flatten)]
-    pub result: Reached,
+    pub result: PublicCheckResult,
 }
 
-/// What came of a request of this host to itself.
+/// What came of a public check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelReached)]
-#[serde(tag = "reach", rename_all = "snake_case")]
-pub enum Reached {
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum PublicCheckResult {
     /// The request arrived.
-    Yes {
+    Passed {
         /// `latency` is the time there and back, in milliseconds.
         latency: u64,
     },
     /// The request did not arrive.
-    No {
+    Failed {
         /// `why` is a sentence.
         why: String,
     },
@@ -213,8 +211,8 @@ pub enum Step {
         /// `what` is what takes the time.
         what: String,
     },
-    /// The new one is open; whether it really leads here is being tried, from its public side.
-    Probing { url: String },
+    /// The new one is open; whether it really leads here is being checked, by its public address.
+    Checking { url: String },
     /// The new one serves; clients of the old one are told, and it closes.
     Draining {
         /// `url` is the address of the new one.

@@ -208,7 +208,7 @@ impl Registered {
             kind: status.kind,
             tunnel: self.tunnel.clone(),
             facts: measured.facts(),
-            figures: measured.figures(),
+            statistics: measured.statistics(),
             processes: own.collect(),
         })
     }

@@ -37,7 +37,7 @@ impl PluginSource for Builtins {
 /// for the data.
 pub fn config(dir: &Path, text: &str) -> Config {
     let file = dir.join("nexus.toml");
-    std::fs::write(&file, format!("config-version = 1\n{text}")).unwrap();
+    std::fs::write(&file, format!("config_version = 1\n{text}")).unwrap();
     let machine = Machine {
         cwd: dir.to_owned(),
         data_home: Some(dir.to_owned()),

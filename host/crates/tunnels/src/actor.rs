@@ -270,7 +270,7 @@ impl Actor {
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
         }
-        match self.provider.probe().await? {
+        match self.provider.check_availability().await? {
             Availability::Ready(version) => {
                 tracing::debug!(tunnel = self.tunnel.name, version, "the provider is there")
             }
@@ -441,9 +441,9 @@ impl Actor {
                 }
                 self.set(State::Reconnecting { why });
             }
-            Event::Measured(figures) => {
+            Event::Measured(statistics) => {
                 let now = self.clock.now();
-                self.update(|status| status.figures = Some((now, figures)));
+                self.update(|status| status.statistics = Some((now, statistics)));
             }
         }
         Ok(())

@@ -69,7 +69,7 @@ pub trait Prober: Send + Sync + 'static {
     /// A plain request; how long it took there and back.
     fn plain<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<Duration, Unreached>>;
@@ -78,7 +78,7 @@ pub trait Prober: Send + Sync + 'static {
     /// A plain request, an answer that streams, and a WebSocket.
     fn whole<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<(), Unreached>>;

@@ -126,9 +126,9 @@ mod tests {
             fresh,
             fixed_listen: false,
             since: 0,
-            figures: None,
+            statistics: None,
             reconnects: 0,
-            reach: None,
+            public_check: None,
             swap: None,
         }
     }

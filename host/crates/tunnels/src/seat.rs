@@ -2,7 +2,7 @@
 //! which nobody sees as the tunnel's until it is.
 
 use nexus_model::activity::{Activity, Tone};
-use nexus_model::tunnel::{Reach, State, Status, Swap};
+use nexus_model::tunnel::{PublicCheck, State, Status, Swap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -42,8 +42,8 @@ impl Board {
         self.change(tunnel, |status| status.swap = swap);
     }
 
-    pub(super) fn reach(&self, tunnel: &str, reach: Option<Reach>) {
-        self.change(tunnel, |status| status.reach = reach);
+    pub(super) fn public_check(&self, tunnel: &str, check: Option<PublicCheck>) {
+        self.change(tunnel, |status| status.public_check = check);
     }
 
     pub(super) fn note(&self, tunnel: &str, tone: Tone, text: &str) {
@@ -209,12 +209,12 @@ impl Seat {
             if !self.is_shown() {
                 return;
             }
-            let (swap, reach) = (status.swap.take(), status.reach.take());
+            let (swap, check) = (status.swap.take(), status.public_check.take());
             status.clone_from(&self.own.borrow());
             status.swap = swap;
             // What was seen while it was open says nothing of one that reconnects.
             let open = matches!(status.state, State::Up { .. } | State::Degraded { .. });
-            status.reach = reach.filter(|_| open && status.url.is_some());
+            status.public_check = check.filter(|_| open && status.url.is_some());
         });
     }
 }

@@ -181,9 +181,9 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
         fresh: false,
         fixed_listen: tunnel.listen.port() != 0,
         since: now,
-        figures: None,
+        statistics: None,
         reconnects: 0,
-        reach: None,
+        public_check: None,
         swap: None,
     }
 }

@@ -13,7 +13,7 @@ use super::opening::{Opening, Outcome, Refused};
 use super::seat::Board;
 use super::slot::{OPENING, Serving, Slot};
 use super::{Parts, Spec, Swapped, TunnelError};
-use nexus_config::resolved::{Probe, Tunnel};
+use nexus_config::resolved::{PublicCheckMode, Tunnel};
 use nexus_model::activity::Tone;
 use nexus_model::limits;
 use nexus_model::tunnel::{Network, Step, Swap, Unreached};
@@ -150,13 +150,13 @@ impl Swapping {
                     hint: None,
                 });
             };
-            if next.config.probe == Probe::Off {
+            if next.config.public_check == PublicCheckMode::Off {
                 return Ok(url);
             }
-            self.step(Step::Probing { url: url.clone() });
+            self.step(Step::Checking { url: url.clone() });
             let tried = timeout(
                 limits::PROBE * 3,
-                self.parts.prober.whole(&next.config.probe, &url, &next.proof),
+                self.parts.prober.whole(&next.config.public_check, &url, &next.proof),
             );
             let (why, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),
@@ -176,7 +176,7 @@ impl Swapping {
                     why: format!("it is open, but {url} does not lead here: {why}"),
                     hint: Some(format!(
                         "If this machine cannot reach its own public address, say where it can, or do without:\n\
-                         [tunnel.{}]\nprobe = \"off\"",
+                         [tunnel.{}]\npublic_check = \"off\"",
                         self.slot.name
                     )),
                 });
@@ -189,7 +189,7 @@ impl Swapping {
     async fn settle(&self, old: Serving, next: Serving) -> bool {
         old.hide();
         next.show();
-        self.board.reach(&self.slot.name, None);
+        self.board.public_check(&self.slot.name, None);
         self.slot.replace(next.clone());
         self.slot.between.store(false, Ordering::SeqCst);
         // Somebody may have opened or closed the tunnel in this moment, and told the old one.

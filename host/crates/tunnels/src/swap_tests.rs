@@ -48,7 +48,7 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
         .await;
     new.up("http://new.example").await;
     let probing = rig
-        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Probing { .. }))
+        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Checking { .. }))
         .await;
     assert_eq!(
         (probing.plugin.as_str(), probing.url.as_deref()),
@@ -132,7 +132,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
     closed.await.unwrap();
     assert!(
         refused.contains("http://elsewhere.example does not lead here: something else answers there")
-            && refused.contains("[tunnel.main]\nprobe = \"off\""),
+            && refused.contains("[tunnel.main]\npublic_check = \"off\""),
         "{refused}"
     );
     assert!(

@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 pub use nexus_auth::{Access, End};
 pub use nexus_chat::Phase;
 use nexus_model::activity::Note;
-use nexus_model::chat::{Admission, Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::chat::{Admission, AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::log::{About, LogLine};
 pub use nexus_model::reload::Pending;
 use nexus_model::time::Millis;
@@ -294,7 +294,7 @@ pub struct SessionState {
     /// The oldest first.
     pub messages: Vec<(Message, Vec<Part>)>,
     pub turn: Turn,
-    pub asks: Vec<Ask>,
+    pub requests: Vec<AgentRequest>,
     /// What went wrong last, and still holds.
     pub error: Option<LastError>,
 }
@@ -344,7 +344,7 @@ pub trait ChatApi: Send + Sync + 'static {
     /// Goes on where an interrupted answer ended; twice for the same answer makes one turn.
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
-    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
+    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()>;
     /// How many chats of the backend are being answered just now.
     fn busy(&self) -> usize {
         0
@@ -354,7 +354,7 @@ pub trait ChatApi: Send + Sync + 'static {
         false
     }
     /// What waits for this answer, if it still does.
-    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>>;
+    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>>;
     /// Plugins that can be the backend.
     fn plugins(&self) -> Vec<String>;
     /// Stops the backend once turns that run had time to finish; returns when that is done.

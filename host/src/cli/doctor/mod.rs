@@ -150,6 +150,10 @@ fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
                 Some(file) => Finding::ok("config", format!("{} is valid", file.display())),
                 None => Finding::ok("config", format!("there is none, and none is needed{}", would_lie())),
             });
+            findings.extend(config.notices.iter().map(|notice| {
+                let (found, fix) = notice.split_once(" To fix: ").unwrap_or((notice, ""));
+                Finding::warn("config.old_key", found, fix)
+            }));
             return Some(config);
         }
         Err(LoadError::Config(report)) => findings.push(Finding::fail(

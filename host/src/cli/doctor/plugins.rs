@@ -84,7 +84,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
-            let probed = running(&*chat, || chat.probe()).await;
+            let probed = running(&*chat, || chat.check_availability()).await;
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
                 None => available(config, name, probed, stands_in, findings),
@@ -110,7 +110,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                         bare = plaintext_refused(tunnel, &*provider).await;
                         // Asked once for each plugin: its program is the same.
                         if first {
-                            provider.probe().await.map(Some)
+                            provider.check_availability().await.map(Some)
                         } else {
                             Ok(None)
                         }

@@ -156,8 +156,8 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
     }
     if config.is_some_and(|config| config.plugins.contains_key(plugin)) {
         let (asks, lines) = lacks.map(|lacks| (lacks.asks, lacks.lines)).unwrap_or_default();
-        let lacking = json!({ "asks": asks, "toml": lines });
-        answer.json = with(std::mem::take(&mut answer.json), [("lacking", lacking)]);
+        let missing = json!({ "permissions": asks, "toml": lines });
+        answer.json = with(std::mem::take(&mut answer.json), [("missing_permissions", missing)]);
     }
     Ok(())
 }
@@ -227,8 +227,8 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
     }
     writeln!(
         out,
-        "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}",
-        m.licence, m.api, found.size, found.digest
+        "license   {}\napi       {}\nsize      {} bytes\nsha256    {}",
+        m.license, m.api, found.size, found.digest
     )?;
     writeln!(out, "\nIt asks to be allowed:")?;
     let asked = &m.capabilities;
@@ -273,6 +273,12 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
             "  {name} ({}{default}{required}{secret}): {}",
             key.kind, key.description
         )?;
+    }
+    if !m.old_keys.is_empty() {
+        writeln!(out, "\nIts manifest has old names of keys:")?;
+    }
+    for key in &m.old_keys {
+        writeln!(out, "  plugin.toml:{}: {key}", key.line)?;
     }
     Ok(out)
 }

@@ -3,14 +3,14 @@ use crate::builtin;
 use wasm_encoder::{Component, ComponentSection as _, CustomSection};
 
 const MANIFEST: &str =
-    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn folder_with(component: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("x.wasm"), component).unwrap();
     std::fs::write(
         folder.path().join("nexus.toml"),
-        "config-version = 1\n[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n",
+        "config_version = 1\n[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n",
     )
     .unwrap();
     folder
@@ -123,7 +123,7 @@ fn info_with_a_configuration_says_what_is_granted() {
     std::fs::write(
         &file,
         format!(
-            "config-version = 1\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
+            "config_version = 1\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
             path.to_str().unwrap()
         ),
     )
@@ -138,7 +138,7 @@ fn info_with_a_configuration_says_what_is_granted() {
 fn a_configuration_with_a_problem_is_answered_with_the_problem() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nexus.toml");
-    std::fs::write(&file, "config-version = 1\n[plugin.x-y]\nsorce = \"x.wasm\"\n").unwrap();
+    std::fs::write(&file, "config_version = 1\n[plugin.x-y]\nsorce = \"x.wasm\"\n").unwrap();
     let error = list(&with_config(&file)).err().unwrap();
     assert!(error.to_string().contains("sorce"), "{error}");
     assert!(matches!(error.downcast_ref::<LoadError>(), Some(LoadError::Config(_))));

@@ -8,7 +8,7 @@ fn component(manifest: &str) -> Vec<u8> {
 }
 
 const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\n\
-                    licence = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
+                    license = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
 
 async fn with_a_component(rig: &mut Rig) -> PathBuf {
     let file = rig.told.dir.join("x.wasm");
@@ -64,7 +64,7 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
         ("tunnel-evil", "1.0.0")
     );
     assert_eq!(
-        (shown.asks, shown.asks_no_more),
+        (shown.new_permissions, shown.removed_permissions),
         (vec!["to run sh".to_owned()], vec!["to run node".to_owned()])
     );
     assert!(

@@ -16,7 +16,7 @@ mod garbage;
 
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
-    Answer, Content, Delta, Epoch, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
+    Answer, BackendConnection, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
     SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
@@ -88,7 +88,7 @@ impl chat::Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
+    async fn check_availability() -> Availability {
         Availability::Ready("0.1.0".to_owned())
     }
 
@@ -140,8 +140,8 @@ impl chat::Guest for Plugin {
         Ok(())
     }
 
-    async fn reply(_: SessionRef, ask: String, _: Answer) -> Result<(), Error> {
-        Err(Error::NotFound(ask))
+    async fn reply(_: SessionRef, request: String, _: Answer) -> Result<(), Error> {
+        Err(Error::NotFound(request))
     }
 
     async fn snapshot(s: SessionRef, _before: Option<String>) -> Result<SessionSnapshot, Error> {
@@ -157,7 +157,7 @@ impl chat::Guest for Plugin {
                 })
                 .collect(),
             turn: if busy { Turn::Running } else { Turn::Idle },
-            asks: Vec::new(),
+            requests: Vec::new(),
             before: None,
         })
     }
@@ -200,14 +200,14 @@ impl sessions::Guest for Plugin {
 nexus_plugin_api::export_chat_with_sessions!(Plugin);
 
 async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
-    let epoch = Epoch {
+    let connection = BackendConnection {
         id: clock::now().to_string(),
         version: "0.1.0".to_owned(),
         running: Vec::new(),
-        asks: Vec::new(),
+        requests: Vec::new(),
     };
     let work = async {
-        events.send(Event::Opened(epoch)).await?;
+        events.send(Event::Opened(connection)).await?;
         shared(|shared| shared.connected = true);
         loop {
             match shared(|shared| shared.queue.pop_front()) {

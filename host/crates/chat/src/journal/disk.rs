@@ -17,7 +17,7 @@ pub(super) struct Row {
     pub backend: String,
     pub info: Option<SessionInfo>,
     pub turn: Turn,
-    pub asks: u32,
+    pub requests: u32,
     pub activity: Millis,
 }
 
@@ -28,7 +28,7 @@ impl Row {
             backend: backend.to_owned(),
             info: state.info.clone(),
             turn: state.turn.clone(),
-            asks: u32::try_from(state.asks.len()).unwrap_or(u32::MAX),
+            requests: u32::try_from(state.requests.len()).unwrap_or(u32::MAX),
             activity,
         }
     }
@@ -140,7 +140,7 @@ pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<V
 pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
     store
         .read(|db| {
-            db.prepare("SELECT id, backend, info, turn, asks, activity FROM session")?
+            db.prepare("SELECT id, backend, info, turn, requests, activity FROM session")?
                 .query_map([], |row| {
                     let id: String = row.get(0)?;
                     let info: Option<String> = row.get(2)?;
@@ -158,7 +158,7 @@ pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
                         id,
                         backend: row.get(1)?,
                         turn,
-                        asks: row.get(4)?,
+                        requests: row.get(4)?,
                         activity: unsigned(row.get(5)?),
                     })
                 })?
@@ -289,8 +289,8 @@ fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
     db.prepare_cached("DELETE FROM removed WHERE id = ?1")?
         .execute([&row.id])?;
     db.prepare_cached(
-        "INSERT INTO session(id, backend, info, turn, asks, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, asks = ?5, activity = ?6 RETURNING key",
+        "INSERT INTO session(id, backend, info, turn, requests, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, requests = ?5, activity = ?6 RETURNING key",
     )?
     .query_row(
         params![
@@ -298,7 +298,7 @@ fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
             row.backend,
             row.info.as_ref().map(text).transpose()?,
             text(&row.turn)?,
-            row.asks,
+            row.requests,
             signed(row.activity)
         ],
         |row| row.get(0),

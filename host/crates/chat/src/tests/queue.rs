@@ -172,7 +172,7 @@ async fn a_chat_without_a_title_is_called_by_its_first_words() {
     let mut nameless = snapshot("s", Turn::Idle);
     nameless.info.title = String::new();
     rig.backend.has(nameless.clone());
-    feed.send(epoch("e1", &[])).await.unwrap();
+    feed.send(connection("e1", &[])).await.unwrap();
     feed.send(event("s", Event::Session { info: nameless.info }))
         .await
         .unwrap();
@@ -225,7 +225,7 @@ async fn a_new_chat_waits_for_a_backend_that_is_being_started() {
     assert!(refused.contains("is not up yet"), "{refused}");
     let opens = async {
         tokio::time::sleep(limits::CREATE_WAITS / 2).await;
-        feed.send(epoch("e1", &[])).await.unwrap();
+        feed.send(connection("e1", &[])).await.unwrap();
     };
     let (made, ()) = tokio::join!(rig.service.create(None, None), opens);
     made.unwrap();

@@ -67,7 +67,7 @@ fn lines_to_paste_say_into_which_file() {
     let said = with_file(text, Some(&file));
     let named = format!("path = \"/x\"\nThese lines belong into {}", file.display());
     assert!(
-        said.contains(&named) && said.ends_with("its first line is config-version = 1"),
+        said.contains(&named) && said.ends_with("its first line is config_version = 1"),
         "{said}"
     );
     std::fs::write(&file, "").unwrap();

@@ -198,7 +198,7 @@ kind = "chat"
 version = "1.0.0"
 api = "0.1"
 description = "d"
-licence = "MIT"
+license = "MIT"
 [config.extra]
 type = "table"
 description = "d"

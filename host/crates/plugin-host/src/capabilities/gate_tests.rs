@@ -32,14 +32,14 @@ kind = "chat"
 version = "1.0.0"
 api = "0.1"
 description = "d"
-licence = "MIT"
+license = "MIT"
 [config.token]
 type = "string"
 secret = true
 description = "d"
 [capabilities.process.tool]
 reason = "r"
-inherit-env = true
+inherit_env = true
 env = ["TOOL_*"]
 [[capabilities.http]]
 url = "https://other.example:8443"
@@ -383,7 +383,7 @@ impl nexus_config::PluginSource for Demo {
         let text = match name {
             "demo" => MANIFEST.to_owned(),
             _ => format!(
-                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
+                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\""
             ),
         };
         let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
@@ -401,7 +401,7 @@ fn configured(pasted: Option<&Denial>) -> Gate {
     let file = dir.path().join("nexus.toml");
     std::fs::write(
         &file,
-        format!("config-version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{toml}\n"),
+        format!("config_version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{toml}\n"),
     )
     .unwrap();
     let machine = nexus_config::Machine {

@@ -162,7 +162,7 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         assert_eq!(sink.admit(), Some(7));
         assert_eq!(sink.admit(), Some(0));
-        assert_eq!(sink.counters.figures(0).log_dropped, 7);
+        assert_eq!(sink.counters.statistics(0).log_dropped, 7);
     }
 
     #[test]

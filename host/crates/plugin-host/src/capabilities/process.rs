@@ -228,13 +228,13 @@ fn exit(exit: port::Exit) -> wit::Exit {
 }
 
 fn line(line: port::Line) -> wit::Line {
-    let origin = if line.stderr {
-        wit::Origin::StandardError
+    let stream = if line.stderr {
+        wit::OutputStream::Stderr
     } else {
-        wit::Origin::StandardOutput
+        wit::OutputStream::Stdout
     };
     wit::Line {
-        origin,
+        stream,
         text: line.text,
         dropped: line.dropped,
     }
@@ -324,11 +324,11 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
     }
 
-    fn output(mut host: Access<'_, T, Self>, name: String, origin: wit::Origin) -> Answer<StreamReader<u8>> {
+    fn output(mut host: Access<'_, T, Self>, name: String, stream: wit::OutputStream) -> Answer<StreamReader<u8>> {
         let opened = {
             let caps = host.get();
             caps.admit().and_then(|place| {
-                let stderr = origin == wit::Origin::StandardError;
+                let stderr = stream == wit::OutputStream::Stderr;
                 let source = caps
                     .ctx
                     .ports

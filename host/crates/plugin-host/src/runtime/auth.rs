@@ -223,17 +223,19 @@ impl AuthProvider for WasmAuth {
         })
     }
 
-    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
         Box::pin(async {
-            let fields = self.manage("enrol accounts", |a, m| Box::pin(m.call_fields(a))).await?;
+            let fields = self
+                .manage("enroll accounts", |a, m| Box::pin(m.call_fields(a)))
+                .await?;
             Ok(convert::fields(fields))
         })
     }
 
-    fn enrol<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
+    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
-            let call = self.manage("enrol accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
+            let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enroll(a, account, input)));
             convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }

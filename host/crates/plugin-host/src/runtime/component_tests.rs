@@ -3,7 +3,7 @@
 use super::*;
 
 const MANIFEST: &str =
-    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn with_manifest(wat: &str, manifest: &str) -> Vec<u8> {
     nexus_testkit::components::component(wat, manifest)

@@ -3,7 +3,7 @@
 use crate::capabilities::{Counters, Gate, Requests};
 use nexus_config::resolved::{Grants, HttpGrant, Plugin, Source};
 use nexus_config::{show_duration, show_size};
-use nexus_model::plugin::{self, Facts, Figures};
+use nexus_model::plugin::{self, Facts, Statistics};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::PluginRecord;
@@ -46,13 +46,13 @@ impl Measured {
             digest: self.digest.clone(),
             description: self.manifest.description.clone(),
             authors: self.manifest.authors.clone(),
-            licence: self.manifest.licence.clone(),
+            license: self.manifest.license.clone(),
             source: match &self.source {
                 Source::Builtin => plugin::Source::Builtin,
                 Source::File(path) => plugin::Source::File(path.display().to_string()),
             },
             grants: self.grants(),
-            lacks: lacks(self.gate.requests(), self.gate.grants()),
+            missing_permissions: missing_permissions(self.gate.requests(), self.gate.grants()),
             limits: self.limits(),
         }
     }
@@ -106,8 +106,8 @@ impl PluginRecord for Measured {
     fn owner(&self) -> &str {
         &self.owner
     }
-    fn figures(&self) -> Figures {
-        self.counters.figures(self.clock.now())
+    fn statistics(&self) -> Statistics {
+        self.counters.statistics(self.clock.now())
     }
     fn facts(&self) -> Facts {
         self.grants_and_facts()
@@ -115,7 +115,7 @@ impl PluginRecord for Measured {
 }
 
 /// Secrets are not among it: one that is not set is a setting that is not used.
-fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
+fn missing_permissions(asked: &Requests, granted: &Grants) -> Vec<String> {
     let programs = asked
         .processes
         .keys()
@@ -202,12 +202,15 @@ mod tests {
             "to ask https://two.example",
             "to keep up to 1 MiB",
         ];
-        assert_eq!(lacks(&asked, &Grants::default()), all);
+        assert_eq!(missing_permissions(&asked, &Grants::default()), all);
         let some = Grants {
             http: vec![grant("two.example")],
             store_quota: 2 << 20,
             ..Grants::default()
         };
-        assert_eq!(lacks(&asked, &some), ["to run ssh", "to ask https://one.example"]);
+        assert_eq!(
+            missing_permissions(&asked, &some),
+            ["to run ssh", "to ask https://one.example"]
+        );
     }
 }

@@ -37,7 +37,7 @@ fn encode(folder: &Path, world: &str) -> Vec<u8> {
 
 fn plugin(kind: &str, world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
     );
     nexus_testkit::components::seal(component(world, change), &manifest)
 }
@@ -124,9 +124,9 @@ fn what_differs_is_named_with_both_sides_in_words() {
         (
             "auth",
             "auth-provider-full",
-            "enrol: async func(",
-            "enrol: async func(place: string, ",
-            "the function `enrol` of its nexus:plugin/manage@0.1.0 is another one: its parameters are place, ",
+            "enroll: async func(",
+            "enroll: async func(place: string, ",
+            "the function `enroll` of its nexus:plugin/manage@0.1.0 is another one: its parameters are place, ",
         ),
         (
             "chat",
@@ -148,7 +148,7 @@ fn what_differs_is_named_with_both_sides_in_words() {
 
 #[test]
 fn an_interface_without_a_function_and_one_that_is_none_are_refused() {
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
     let empty = r#"(component (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#;
     let why = inspect(&nexus_testkit::components::component(empty, manifest))
         .unwrap_err()
@@ -169,7 +169,7 @@ fn types_that_grow_without_end_are_not_followed() {
             (type $t0 (tuple string string)) {doubled}
             (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#
     );
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
     let why = inspect(&nexus_testkit::components::component(&wat, manifest))
         .unwrap_err()
         .to_string();

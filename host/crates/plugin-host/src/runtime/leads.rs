@@ -16,7 +16,7 @@ use nexus_model::chat;
 use nexus_model::limits;
 use nexus_plugin_api::chat_ext::{DETAILS, PATHS, obeyed};
 use nexus_plugin_api::host::caps::types::Ext;
-use nexus_plugin_api::host::chat::nexus::plugin::chat_types::{Ask, Event};
+use nexus_plugin_api::host::chat::nexus::plugin::chat_types::{AgentRequest, Event};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -50,18 +50,18 @@ struct Touched {
 
 pub(crate) async fn event(event: &mut Event, workspace: &Path) {
     match event {
-        Event::Asked(ask) => add(std::slice::from_mut(ask), workspace).await,
-        Event::Opened(epoch) => {
-            let most = epoch.asks.len().min(limits::OPEN_SESSIONS);
-            add(epoch.asks.get_mut(..most).unwrap_or_default(), workspace).await;
+        Event::Request(request) => add(std::slice::from_mut(request), workspace).await,
+        Event::Opened(connection) => {
+            let most = connection.requests.len().min(limits::OPEN_SESSIONS);
+            add(connection.requests.get_mut(..most).unwrap_or_default(), workspace).await;
         }
         _ => {}
     }
 }
 
 /// Adds what is found to the details of these.
-pub(crate) async fn add(asks: &mut [Ask], workspace: &Path) {
-    let named: Vec<Option<Named>> = asks.iter().map(named).collect();
+pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
+    let named: Vec<Option<Named>> = requests.iter().map(named).collect();
     if named.iter().all(Option::is_none) {
         return;
     }
@@ -77,7 +77,7 @@ pub(crate) async fn add(asks: &mut [Ask], workspace: &Path) {
         look.await.ok()
     };
     let found = tokio::time::timeout(limits::PATHS_LOOK, look).await.ok().flatten();
-    for (at, ask) in asks.iter_mut().enumerate() {
+    for (at, request) in requests.iter_mut().enumerate() {
         let details = match &found {
             Some(found) => found.get(at).cloned().flatten(),
             None => named.get(at).cloned().flatten().map(|named| {
@@ -86,21 +86,21 @@ pub(crate) async fn add(asks: &mut [Ask], workspace: &Path) {
                 certain.map(unknown).collect()
             }),
         };
-        append(ask, details.unwrap_or_default());
+        append(request, details.unwrap_or_default());
     }
 }
 
-fn named(ask: &Ask) -> Option<Named> {
-    let ext = ask.ext.iter().find(|e| e.name == PATHS)?;
+fn named(request: &AgentRequest) -> Option<Named> {
+    let ext = request.ext.iter().find(|e| e.name == PATHS)?;
     // One that cannot be read names nothing that could be looked at; the request stands as it is.
     serde_json::from_str(&ext.value).ok()
 }
 
-fn append(ask: &mut Ask, details: Vec<Value>) {
+fn append(request: &mut AgentRequest, details: Vec<Value>) {
     if details.is_empty() {
         return;
     }
-    if let Some(ext) = ask.ext.iter_mut().find(|e| e.name == DETAILS) {
+    if let Some(ext) = request.ext.iter_mut().find(|e| e.name == DETAILS) {
         // What is no list stays what it is, and is told as that.
         if let Ok(mut all) = serde_json::from_str::<Vec<Value>>(&ext.value) {
             all.extend(details);
@@ -108,7 +108,7 @@ fn append(ask: &mut Ask, details: Vec<Value>) {
         }
         return;
     }
-    ask.ext.push(Ext {
+    request.ext.push(Ext {
         name: DETAILS.to_owned(),
         value: Value::from(details).to_string(),
     });
@@ -125,9 +125,9 @@ pub(crate) fn shown(json: &str) -> Vec<chat::Detail> {
             "⟨{DETAILS} of the plugin cannot be read and is not shown here⟩"
         ))];
     };
-    let more = all.len().saturating_sub(limits::ASK_DETAILS);
-    let mut left = limits::ASK_DETAILS_BYTES;
-    let mut shown: Vec<_> = clip::list(all, limits::ASK_DETAILS)
+    let more = all.len().saturating_sub(limits::REQUEST_DETAILS);
+    let mut left = limits::REQUEST_DETAILS_BYTES;
+    let mut shown: Vec<_> = clip::list(all, limits::REQUEST_DETAILS)
         .into_iter()
         .map(|d| {
             let text = clip::counted(d.text, left);
@@ -158,7 +158,7 @@ fn not_known(path: &str, why: &str) -> Value {
 /// `base`: the workspace without links.
 fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
     let mut all = Vec::new();
-    for touched in named.paths.iter().take(limits::ASK_PATHS) {
+    for touched in named.paths.iter().take(limits::REQUEST_PATHS) {
         // As it stands: `..` after a link is not what it looks like.
         let path = workspace.join(&touched.path);
         let looks = lexical(&path);
@@ -199,7 +199,7 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
     let left = named
         .paths
         .iter()
-        .skip(limits::ASK_PATHS)
+        .skip(limits::REQUEST_PATHS)
         .filter(|touched| !touched.guessed);
     match left.count() {
         0 => {}
@@ -286,17 +286,17 @@ fn lexical(path: &Path) -> PathBuf {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use nexus_plugin_api::host::chat::nexus::plugin::chat_types::AskKind;
+    use nexus_plugin_api::host::chat::nexus::plugin::chat_types::RequestKind;
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    fn asked(paths: Value) -> Ask {
+    fn asked(paths: Value) -> AgentRequest {
         let named = json!({"paths": paths, "obeyed": [".opencode", ".git", ".config/opencode"]});
-        Ask {
+        AgentRequest {
             id: "a".to_owned(),
             session: "s".to_owned(),
-            asked_by: "s".to_owned(),
-            kind: AskKind::Permission,
+            requested_by: "s".to_owned(),
+            kind: RequestKind::Permission,
             subject: "edit".to_owned(),
             detail: "d".to_owned(),
             always: Vec::new(),
@@ -311,9 +311,9 @@ mod tests {
     }
 
     async fn told(paths: Value, workspace: &Path) -> Vec<(String, String)> {
-        let mut ask = asked(paths);
-        add(std::slice::from_mut(&mut ask), workspace).await;
-        let ext = ask.ext.iter().find(|e| e.name == DETAILS);
+        let mut request = asked(paths);
+        add(std::slice::from_mut(&mut request), workspace).await;
+        let ext = request.ext.iter().find(|e| e.name == DETAILS);
         let all: Vec<Value> = ext.map(|e| serde_json::from_str(&e.value).unwrap()).unwrap_or_default();
         all.iter()
             .map(|d| {
@@ -385,12 +385,12 @@ mod tests {
     async fn many_paths_and_long_ways_have_an_end() {
         let root = tempfile::tempdir().unwrap();
         let real = root.path().canonicalize().unwrap();
-        let paths: Vec<Value> = (0..limits::ASK_PATHS + 7)
+        let paths: Vec<Value> = (0..limits::REQUEST_PATHS + 7)
             .map(|n| json!({"path": format!("f{n}")}))
             .collect();
         let told_all = told(paths.into(), &real).await;
         assert_eq!(told_all[0].1, "⟨where 7 more paths lead is not shown here⟩");
-        let deep = "x/".repeat(limits::ASK_DETAIL);
+        let deep = "x/".repeat(limits::REQUEST_DETAIL);
         assert!(told(json!([{"path": deep}]), &real).await[0].1.contains("too long"));
         // Nothing is opened: a FIFO would hold it up for ever.
         let fifo = real.join("fifo");
@@ -406,13 +406,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_plugin_said_stays() {
-        let mut ask = asked(json!([{"path": "/proc/self/cwd/x"}]));
-        ask.ext.push(Ext {
+        let mut request = asked(json!([{"path": "/proc/self/cwd/x"}]));
+        request.ext.push(Ext {
             name: DETAILS.to_owned(),
             value: json!([{"name": "Moves", "text": "a"}]).to_string(),
         });
-        add(std::slice::from_mut(&mut ask), Path::new("/w")).await;
-        let all: Vec<Value> = serde_json::from_str(&ask.ext[1].value).unwrap();
+        add(std::slice::from_mut(&mut request), Path::new("/w")).await;
+        let all: Vec<Value> = serde_json::from_str(&request.ext[1].value).unwrap();
         assert_eq!((all[0]["name"].as_str(), all.len()), (Some("Moves"), 3));
     }
 }

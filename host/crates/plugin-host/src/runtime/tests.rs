@@ -171,14 +171,17 @@ const BOMB: &str = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32
 async fn a_plugin_answers() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", READY));
-    assert_eq!(tunnel.probe().await, Ok(Availability::Ready(String::new())));
+    assert_eq!(
+        tunnel.check_availability().await,
+        Ok(Availability::Ready(String::new()))
+    );
     assert!(!tunnel.describe().await.unwrap().stable_url);
     assert_eq!(tunnel.status().borrow().state, PluginState::Running);
     tunnel.stop().await;
     assert_eq!(tunnel.status().borrow().state, PluginState::Stopped);
-    assert!(matches!(tunnel.probe().await, Err(CallError::Unavailable(why)) if why.contains("stopped")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("stopped")));
     tunnel.start();
-    assert!(tunnel.probe().await.is_ok());
+    assert!(tunnel.check_availability().await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +191,7 @@ async fn a_plugin_that_falls_is_started_again_until_it_falls_too_often() {
     let mut status = tunnel.status();
     for fall in 1..=limits::RESTART_BUDGET {
         status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
-        let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+        let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
             panic!("it should have fallen")
         };
         assert!(cause.contains("trap"), "{cause}");
@@ -197,9 +200,9 @@ async fn a_plugin_that_falls_is_started_again_until_it_falls_too_often() {
         assert_eq!(seen.last_failure.unwrap().message, cause);
     }
     status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
-    assert!(matches!(tunnel.probe().await, Err(CallError::Crashed(_))));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(_))));
     assert!(matches!(&tunnel.status().borrow().state, PluginState::Failed { cause } if cause.contains("trap")));
-    assert!(matches!(tunnel.probe().await, Err(CallError::Unavailable(why)) if why.contains("too often")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("too often")));
     tunnel.start();
     status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
 }
@@ -209,16 +212,16 @@ async fn a_plugin_that_spins_is_ended_and_holds_nobody_up() {
     let world = World::new();
     let spins = world.tunnel(&fixtures::tunnel("", SPIN));
     let other = world.tunnel(&fixtures::tunnel("", READY));
-    other.probe().await.unwrap();
+    other.check_availability().await.unwrap();
     let spinning = tokio::spawn({
         let spins = Arc::clone(&spins);
-        async move { spins.probe().await }
+        async move { spins.check_availability().await }
     });
     // In a task: what tokio is given to block on gets its turn only after 61 of those, the tasks are equal.
     let calling = tokio::spawn(async move {
         let mut calls = 0;
         while !spinning.is_finished() {
-            other.probe().await.unwrap();
+            other.check_availability().await.unwrap();
             calls += 1;
             tokio::task::yield_now().await;
         }
@@ -244,7 +247,7 @@ async fn calling_the_host_gives_no_new_budget() {
         import,
         "(loop $l (drop (call $now)) (br $l)) unreachable",
     ));
-    assert!(matches!(tunnel.probe().await, Err(CallError::Crashed(cause)) if cause.contains("CPU")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(cause)) if cause.contains("CPU")));
 }
 
 #[tokio::test]
@@ -261,7 +264,7 @@ async fn a_plugin_does_not_die_of_age() {
     );
     let tunnel = world.tunnel(&tunnel);
     for _ in 0..20 {
-        tunnel.probe().await.unwrap();
+        tunnel.check_availability().await.unwrap();
     }
     assert_eq!(tunnel.status().borrow().restarts, 0);
 }
@@ -273,7 +276,7 @@ async fn a_spinning_plugin_is_stopped_from_outside() {
     let tunnel = world.tunnel(&fixtures::tunnel("", SPIN));
     let call = tokio::spawn({
         let tunnel = Arc::clone(&tunnel);
-        async move { tunnel.probe().await }
+        async move { tunnel.check_availability().await }
     });
     tunnel
         .status()
@@ -291,7 +294,7 @@ async fn a_spinning_plugin_is_stopped_from_outside() {
 async fn memory_has_an_end() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", BOMB));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
         panic!("it should have fallen")
     };
     assert!(
@@ -308,7 +311,7 @@ async fn a_call_that_hangs_ends_and_the_instance_lives() {
         import,
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
     ));
-    assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(why)) if why.contains("30000 ms")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(why)) if why.contains("30000 ms")));
     assert!(tunnel.describe().await.is_ok());
     assert_eq!(tunnel.status().borrow().restarts, 0);
 }
@@ -322,10 +325,10 @@ async fn a_plugin_that_answers_nothing_is_started_again() {
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
     ));
     for _ in 0..15 {
-        assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(_))));
+        assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(_))));
     }
     assert_eq!(tunnel.status().borrow().restarts, 0);
-    assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(_))));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(_))));
     let mut status = tunnel.status();
     let fell = status.wait_for(|s| s.restarts == 1).await.unwrap();
     let why = &fell.last_failure.as_ref().unwrap().message;
@@ -340,7 +343,7 @@ async fn handles_have_an_end() {
         import,
         "(loop $l (drop (call $set_new)) (br $l)) unreachable",
     ));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
         panic!("it should have fallen")
     };
     assert!(
@@ -406,7 +409,7 @@ async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
         ),
     ] {
         let tunnel = world.tunnel(&plugin);
-        match tunnel.probe().await {
+        match tunnel.check_availability().await {
             Ok(Availability::Unsuitable(why)) => assert!(why.contains(fix), "{name}: {why}"),
             other => panic!("{name}: {other:?}"),
         }
@@ -424,7 +427,10 @@ async fn a_granted_store_is_there() {
         "i32 i32 i32",
         "(i32.const 64) (i32.const 4)",
     ));
-    assert_eq!(tunnel.probe().await, Ok(Availability::Ready(String::new())));
+    assert_eq!(
+        tunnel.check_availability().await,
+        Ok(Availability::Ready(String::new()))
+    );
 }
 
 async fn texts(feed: &mut tokio::sync::mpsc::Receiver<Feed>, count: u32) {
@@ -502,7 +508,10 @@ async fn each_login_has_an_instance_of_its_own() {
     for _ in 0..3 {
         assert_eq!(auth.methods().await, Ok(Vec::new()));
     }
-    assert_eq!(auth.enrol_fields().await, Err(CallError::Unsupported("enrol accounts")));
+    assert_eq!(
+        auth.enroll_fields().await,
+        Err(CallError::Unsupported("enroll accounts"))
+    );
     assert!(auth.status().last_failure.is_none());
 
     let auth = world.runtime.auth(world.load(&fixtures::auth(SPIN))).unwrap();
@@ -519,7 +528,7 @@ fn types_that_do_not_fit_are_refused_in_words() {
         (func $f (canon lift (core func $i "f")))
         (instance $e (export "describe" (func $f)))
         (export "nexus:plugin/tunnel@0.1.0" (instance $e)))"#;
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
     let bytes: &'static [u8] = Box::leak(fixtures::component(wat, manifest).into_boxed_slice());
     let error = world
         .runtime

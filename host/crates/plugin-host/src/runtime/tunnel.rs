@@ -78,9 +78,12 @@ impl TunnelProvider for WasmTunnel {
         })
     }
 
-    fn probe(&self) -> Call<'_, plugin::Availability> {
+    fn check_availability(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
-            let answer = self.supervisor.call(|a, e| Box::pin(e.0.call_probe(a))).await?;
+            let answer = self
+                .supervisor
+                .call(|a, e| Box::pin(e.0.call_check_availability(a)))
+                .await?;
             Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }

@@ -108,7 +108,7 @@ impl Actor {
             let host = uri.host()?.trim_matches(['[', ']']).to_owned();
             (uri.port().is_none() && host.parse::<std::net::IpAddr>().is_err()).then_some(host)
         });
-        ephemeral && name.is_some() && !matches!(self.tunnel.probe, resolved::Probe::At(_))
+        ephemeral && name.is_some() && !matches!(self.tunnel.public_check, resolved::PublicCheckMode::At(_))
     }
 
     /// An address that was made just now is old enough to be given out.
@@ -141,7 +141,7 @@ impl Actor {
 
     pub(super) fn forget_url(&mut self) {
         self.settles = None;
-        self.update(|status| (status.url, status.figures, status.fresh) = (None, None, false));
+        self.update(|status| (status.url, status.statistics, status.fresh) = (None, None, false));
         if let Some(door) = &self.door {
             door.hosts.send_replace(self.tunnel.hosts.clone());
         }

@@ -19,9 +19,9 @@ impl FakeTunnels {
             fresh: false,
             fixed_listen: false,
             since: now(),
-            figures: None,
+            statistics: None,
             reconnects: 0,
-            reach: None,
+            public_check: None,
             swap: None,
         };
         let hint = Some("Is the server's address right, and its port open?".to_owned());
@@ -162,20 +162,20 @@ fn details(status: &plugin::Status) -> plugin::Details {
             digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
             description: description.into(),
             authors: vec!["The Nexus authors".into()],
-            licence: "MIT OR Apache-2.0".into(),
+            license: "MIT OR Apache-2.0".into(),
             source: if tunnel {
                 plugin::Source::File("/opt/plugins/tunnel-bore.wasm".into())
             } else {
                 plugin::Source::Builtin
             },
             grants: grants.iter().map(|words| (*words).to_owned()).collect(),
-            lacks: Vec::new(),
+            missing_permissions: Vec::new(),
             limits: vec![
                 "at most 64 MiB of memory".into(),
                 "at most 2s of CPU without a pause".into(),
             ],
         },
-        figures: plugin::Figures {
+        statistics: plugin::Statistics {
             at: now(),
             calls: 1_280,
             errors: 3,
@@ -216,7 +216,7 @@ impl FakeConfig {
                     tunnel: Some("main".into()),
                     closes: false,
                 }],
-                gains: vec!["tunnel-bore may run bore".into()],
+                new_permissions: vec!["tunnel-bore may run bore".into()],
                 components: Vec::new(),
                 restart: vec![change("web.listen", None, Some("\"127.0.0.1:8080\""))],
                 applying: false,

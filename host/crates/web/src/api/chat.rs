@@ -511,12 +511,12 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
 /// Answer a request of the agent
 #[utoipa::path(
     post,
-    path = "/api/v1/sessions/{session}/asks/{ask}",
+    path = "/api/v1/sessions/{session}/requests/{request}",
     operation_id = "reply",
     tag = "chat",
     params(
         ("session" = String, Path, description = SESSION),
-        ("ask" = String, Path, description = "The id of the request"),
+        ("request" = String, Path, description = "The id of the request"),
     ),
     request_body = Answer,
     responses(
@@ -535,10 +535,10 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
 pub(super) async fn reply(
     State(state): State<WebState>,
     who: Option<Extension<Who>>,
-    Path((session, ask)): Path<(String, String)>,
+    Path((session, request)): Path<(String, String)>,
     Body(answer): Body<Answer>,
 ) -> Result<StatusCode, Problem> {
     let who = who.map_or_else(Who::operator, |Extension(who)| who);
-    answers::give(&state, &who, &session, &ask, answer).await?;
+    answers::give(&state, &who, &session, &request, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -106,7 +106,7 @@ class Card {
     this.more = el('p', { className: 'meta', hidden: true });
     this.read = el('div', { className: 'ask-read', tabIndex: 0, role: 'region', 'aria-label': 'What is asked' },
       el('div', { className: 'ask-head' }, head, this.more),
-      data.asked_by !== dock.session() ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null);
+      data.requested_by !== dock.session() ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null);
     // What is done comes first, and then what is said of it.
     const words = data.message ? literal(el('p', { className: 'lines', dir: 'auto' }, data.permission ? 'Note: ' : ''), data.message) : null;
     if (question) this.questions(words);

@@ -71,10 +71,10 @@ export function start() {
 
   // Sends a request and calls back with its answer; says so where it cannot be sent.
   function ask(frame, then, failed) {
-    const request = frame.request ?? uuid();
-    requests.set(request, { then, failed });
-    if (!live.send({ ...frame, request })) {
-      requests.delete(request);
+    const id = frame.id ?? uuid();
+    requests.set(id, { then, failed });
+    if (!live.send({ ...frame, id })) {
+      requests.delete(id);
       tell('Not connected. Try again in a moment.');
       failed?.();
     }
@@ -214,7 +214,7 @@ export function start() {
 
   const dock = new Dock({
     app, place: $('dock'), session: () => session, home,
-    answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
+    answer: (id, answer, failed) => ask({ type: 'reply', session, request: id, answer }, null, failed),
     changed() {
       for (const part of parts.values()) {
         if (part.kind !== 'tool' || part.data.content.state !== 'running') continue;
@@ -389,8 +389,8 @@ export function start() {
     part: ({ part }, html, cut) => putPart(part, html, cut),
     delta: addDelta,
     part_removed: ({ part }) => removePart(part),
-    asked: ({ ask: data }) => { putAsk(data); drawTail(); },
-    ask_closed: ({ ask: id }) => { dock.close(id); drawTail(); },
+    request: ({ request: data }) => { putAsk(data); drawTail(); },
+    request_closed: ({ request: id }) => { dock.close(id); drawTail(); },
     turn: ({ turn: next }) => setTurn(next),
     error: ({ message, text }) => {
       const known = messages.get(message);
@@ -414,7 +414,7 @@ export function start() {
       admitted.forEach((item) => outbox.forget(item));
       put(state.messages);
       setBefore(state.before);
-      dock.sync(state.asks);
+      dock.sync(state.requests);
       turn = state.turn;
       continuing = false;
       error = state.error?.text ?? null;
@@ -432,7 +432,7 @@ export function start() {
     part({ session: of, part: { html, ...part } }) {
       if (of === session) putPart(part, html, 0, true);
     },
-    asked({ session: of, ask }) { if (of === session) dock.put(ask); },
+    request({ session: of, request }) { if (of === session) dock.put(request); },
     invalid: ({ reason }) => { more.disabled = false; tell(reason); },
     event(frame) {
       if (frame.session !== session || (last !== null && frame.seq <= last)) return;
@@ -470,8 +470,8 @@ export function start() {
     created: (frame) => settle(frame, frame.session),
     done: (frame) => settle(frame),
     failed(frame) {
-      const request = requests.get(frame.request);
-      requests.delete(frame.request);
+      const request = requests.get(frame.id);
+      requests.delete(frame.id);
       tell(frame.reason, false, phase !== 'up');
       request?.failed?.(frame.reason);
     },
@@ -487,9 +487,9 @@ export function start() {
     drawTail();
   }
 
-  function settle({ request }, value) {
-    requests.get(request)?.then?.(value);
-    requests.delete(request);
+  function settle({ id }, value) {
+    requests.get(id)?.then?.(value);
+    requests.delete(id);
   }
 
   function ended(reason) {
@@ -557,7 +557,7 @@ export function start() {
       return tell('It is sent as soon as the backend is ready.', true);
     }
     $('send').disabled = true;
-    ask({ type: 'create', title: null, request: creating ??= uuid() }, (info) => {
+    ask({ type: 'create', title: null, id: creating ??= uuid() }, (info) => {
       creating = null;
       write('');
       $('send').disabled = false;

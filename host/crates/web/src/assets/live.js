@@ -3,7 +3,7 @@
 
 import { $ } from './dom.js';
 
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 const PING_EVERY = 20_000;
 const WAKE_PATIENCE = 2_500;
 // A connection that lived this long was a good one: the next break is tried again at once.

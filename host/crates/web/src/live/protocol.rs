@@ -1,4 +1,4 @@
-//! The live protocol, version 1. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
+//! The live protocol, version 2. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
 //! milliseconds since the Unix epoch.
 //!
 //! A client connects to `GET /live` with the login's cookie and an `Origin` of this site, and sends [`Client::Hello`]
@@ -23,22 +23,24 @@
 //! **A long conversation.** A `state` holds the newest messages, as many as fit into one frame of a bounded size, and
 //! `before` where there are older ones: `older` with it gives the next `older` frame. Long outputs of tools, and long texts,
 //! are cut; `cut` says how many bytes are missing, and `part` asks for the whole. Requests that wait and have no room in the
-//! `state` follow it, each in an `asked`.
+//! `state` follow it, each in a `request`.
 //!
 //! **A frame that cannot be read** costs nothing but itself: it is answered by `refused` where it has a `client_id`, by
-//! `failed` where it has a `request`, and by `invalid` otherwise. Only before `hello` it ends the connection.
+//! `failed` where it has an `id`, and by `invalid` otherwise. Only before `hello` it ends the connection.
+//!
+//! **What a client orders** has an `id` that the client chooses; the answer has the same one.
 //!
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
 use crate::port::Backend;
-use nexus_model::chat::{Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::time::Millis;
 use nexus_model::{plugin, tunnel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Of this file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Why the server closes a socket.
 pub mod close {
@@ -103,7 +105,7 @@ pub enum Client {
     },
     /// Takes a prompt back that waits. Answered by `done` or `failed`.
     TakeBack {
-        request: String,
+        id: String,
         session: String,
         client_id: String,
     },
@@ -125,20 +127,20 @@ pub enum Client {
         count: usize,
     },
     /// Go on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
-    Continue { request: String, session: String },
+    Continue { id: String, session: String },
     /// Stop the running turn. Answered by `done` or `failed`, as the next ones.
-    Cancel { request: String, session: String },
+    Cancel { id: String, session: String },
     /// Answers a request of the agent.
     Reply {
-        request: String,
+        id: String,
         session: String,
-        /// `ask` is the id of the request.
-        ask: String,
+        /// `request` is the id of the request.
+        request: String,
         answer: Answer,
     },
-    /// Answered by `created` or `failed`. The same `request` makes one session, also on another connection.
+    /// Answered by `created` or `failed`. The same `id` makes one session, also on another connection.
     Create {
-        request: String,
+        id: String,
         #[serde(default)]
         title: Option<String>,
     },
@@ -166,8 +168,8 @@ pub enum Server {
     },
     /// A session as it is: it replaces all that the client knows of it.
     State(Box<State>),
-    /// One more request that waits, behind a `state` whose `asks` had no room for it.
-    Asked { session: String, ask: Ask },
+    /// One more request of the agent that waits: the `requests` of the `state` before had no room for it.
+    Request { session: String, request: AgentRequest },
     /// What happened in the session that is subscribed to.
     Event {
         session: String,
@@ -242,7 +244,7 @@ pub enum Server {
         text: String,
     },
     /// The session was made.
-    Created { request: String, session: SessionInfo },
+    Created { id: String, session: SessionInfo },
     /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon. Null: another
     /// plugin has to have this one's port before it has an address, which is not known yet.
     Moved {
@@ -250,9 +252,9 @@ pub enum Server {
         url: Option<String>,
     },
     /// What was ordered is done.
-    Done { request: String },
+    Done { id: String },
     /// What was ordered was not done.
-    Failed { request: String, reason: String },
+    Failed { id: String, reason: String },
     /// A frame that cannot be read, or is of a type that this Nexus does not know.
     Invalid { reason: String },
     /// The answer to `ping`.
@@ -275,8 +277,8 @@ pub struct State {
     /// `messages` are in order, the oldest first.
     pub messages: Vec<Entry>,
     pub turn: Turn,
-    /// `asks` are the requests of the agent that wait.
-    pub asks: Vec<Ask>,
+    /// `requests` are those of the agent that wait.
+    pub requests: Vec<AgentRequest>,
     /// `error` is what went wrong last, and still holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -322,14 +324,14 @@ pub(super) fn read(text: &str) -> Result<Client, Box<Server>> {
     #[serde(default)]
     struct Sender {
         client_id: Option<serde_json::Value>,
-        request: Option<serde_json::Value>,
+        id: Option<serde_json::Value>,
     }
     let reason = format!("This Nexus does not understand what the page sent ({error}). To fix: reload the page.");
     let sender: Sender = serde_json::from_str(&text).unwrap_or_default();
     let name = |value: Option<serde_json::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
-    Err(Box::new(match (name(sender.client_id), name(sender.request)) {
+    Err(Box::new(match (name(sender.client_id), name(sender.id)) {
         (Some(client_id), _) => Server::Refused { client_id, reason },
-        (None, Some(request)) => Server::Failed { request, reason },
+        (None, Some(id)) => Server::Failed { id, reason },
         (None, None) => Server::Invalid { reason },
     }))
 }
@@ -349,7 +351,7 @@ mod tests {
     #[test]
     fn frames_survive_the_way_there_and_back() {
         same(&Client::Hello {
-            protocol: 1,
+            protocol: VERSION,
             session: Some("s".into()),
             from: Some(7),
             status: true,
@@ -358,9 +360,9 @@ mod tests {
             message: Some("no".into()),
         };
         same(&Client::Reply {
-            request: "1".into(),
+            id: "1".into(),
             session: "s".into(),
-            ask: "a".into(),
+            request: "a".into(),
             answer: reply,
         });
         let content = Content::Text { text: "hi".into() };
@@ -404,15 +406,15 @@ mod tests {
                 "{refused}"
             );
         }
-        let reply = r#"{"type":"reply","request":"r","session":"s","ask":"a","answer":{"type":"later"}}"#;
-        assert!(matches!(answer(reply), Server::Failed { request, .. } if request == "r"));
+        let reply = r#"{"type":"reply","id":"r","session":"s","request":"a","answer":{"type":"later"}}"#;
+        assert!(matches!(answer(reply), Server::Failed { id, .. } if id == "r"));
         for nonsense in [
             "",
             "{}",
             "[1]",
             "nonsense",
             r#"{"type":"later"}"#,
-            r#"{"type":1,"request":{}}"#,
+            r#"{"type":1,"id":{}}"#,
         ] {
             assert!(matches!(answer(nonsense), Server::Invalid { .. }), "{nonsense}");
         }
@@ -420,11 +422,11 @@ mod tests {
 
     #[test]
     fn a_short_hello_is_enough_and_unknown_fields_are_ignored() {
-        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":1,"later":true}"#).unwrap();
+        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":2,"later":true}"#).unwrap();
         assert_eq!(
             hello,
             Client::Hello {
-                protocol: 1,
+                protocol: 2,
                 session: None,
                 from: None,
                 status: false

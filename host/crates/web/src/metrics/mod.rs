@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use nexus_model::limits;
 use nexus_model::plugin::Details;
-use nexus_model::tunnel::{Reached, State, Status};
+use nexus_model::tunnel::{PublicCheckResult, State, Status};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ fn page(source: &Source, details: &[Details]) -> String {
     page.family(
         "nexus_chat_backend_up",
         Kind::Gauge,
-        "Whether the chat backend that is wanted answers; 0 while an example stands in for it.",
+        "Whether the configured chat backend answers; 0 while the fallback is used.",
         [(vec![("plugin", backend.plugin.as_str())], flag(up))],
     );
     let sessions = services.chat.sessions().borrow().len();
@@ -160,55 +160,55 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
         "nexus_plugin_calls_total",
         Counter,
         "Calls of Nexus into the plugin.",
-        &|d| d.figures.calls as f64,
+        &|d| d.statistics.calls as f64,
     );
     each(
         "nexus_plugin_errors_total",
         Counter,
         "Calls that ended in a trap, in no answer within the time, or in an error of the plugin.",
-        &|d| d.figures.errors as f64,
+        &|d| d.statistics.errors as f64,
     );
     each(
         "nexus_plugin_traps_total",
         Counter,
         "Instances that ended by a trap.",
-        &|d| d.figures.traps as f64,
+        &|d| d.statistics.traps as f64,
     );
     each(
         "nexus_plugin_events_total",
         Counter,
         "Events that the plugin reported.",
-        &|d| d.figures.events as f64,
+        &|d| d.statistics.events as f64,
     );
     each(
         "nexus_plugin_cpu_paused_seconds_total",
         Counter,
         "How long the plugin was paused because it had used its share of CPU.",
-        &|d| d.figures.cpu_paused_ms as f64 / 1000.0,
+        &|d| d.statistics.cpu_paused_ms as f64 / 1000.0,
     );
     each(
         "nexus_plugin_denied_total",
         Counter,
         "Calls of the plugin into Nexus that were refused.",
-        &|d| d.figures.denied as f64,
+        &|d| d.statistics.denied as f64,
     );
     each(
         "nexus_plugin_log_dropped_total",
         Counter,
         "Lines for the log beyond the allowed number a second.",
-        &|d| d.figures.log_dropped as f64,
+        &|d| d.statistics.log_dropped as f64,
     );
     each(
         "nexus_plugin_memory_peak_bytes",
         Gauge,
         "The most linear memory that one instance of the plugin had.",
-        &|d| d.figures.memory_peak as f64,
+        &|d| d.statistics.memory_peak as f64,
     );
     each(
         "nexus_plugin_cpu_seconds_total",
         Counter,
         "CPU time of Nexus while it ran the plugin's instances.",
-        &|d| d.figures.cpu_ms as f64 / 1000.0,
+        &|d| d.statistics.cpu_ms as f64 / 1000.0,
     );
     let processes = || all.iter().flat_map(|d| d.processes.iter().map(move |p| (d, p)));
     let of = |d, process| -> Labels<'_> {
@@ -248,7 +248,7 @@ fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
     page.family(
         "nexus_plugin_restarts_total",
         Kind::Counter,
-        "Starts of the plugin after it fell.",
+        "Restarts of the plugin after a crash.",
         both().map(|(d, state)| (labels(d), f64::from(state.restarts))),
     );
     let running = |state: &nexus_model::plugin::Status| state.state == nexus_model::plugin::State::Running;
@@ -273,34 +273,34 @@ fn tunnels(page: &mut Page, all: &[Status]) {
             (labels(t), flag(open))
         }),
     );
-    let reach = || all.iter().filter_map(|t| Some((t, &t.reach.as_ref()?.result)));
+    let checks = || all.iter().filter_map(|t| Some((t, &t.public_check.as_ref()?.result)));
     page.family(
-        "nexus_tunnel_reachable",
+        "nexus_tunnel_public_check_success",
         Kind::Gauge,
-        "Whether the last look at the tunnel from its public side led here.",
-        reach().map(|(t, result)| (labels(t), flag(matches!(result, Reached::Yes { .. })))),
+        "Whether the last public check of the tunnel passed: a request by its public address that led here.",
+        checks().map(|(t, result)| (labels(t), flag(matches!(result, PublicCheckResult::Passed { .. })))),
     );
     page.family(
-        "nexus_tunnel_reach_seconds",
+        "nexus_tunnel_public_check_seconds",
         Kind::Gauge,
-        "How long the last look at the tunnel from its public side took, there and back.",
-        reach().filter_map(|(t, result)| match result {
-            Reached::Yes { latency } => Some((labels(t), *latency as f64 / 1000.0)),
-            Reached::No { .. } => None,
+        "How long the last public check of the tunnel took, there and back.",
+        checks().filter_map(|(t, result)| match result {
+            PublicCheckResult::Passed { latency } => Some((labels(t), *latency as f64 / 1000.0)),
+            PublicCheckResult::Failed { .. } => None,
         }),
     );
-    let figures = || all.iter().filter_map(|t| Some((t, &t.figures.as_ref()?.1)));
+    let statistics = || all.iter().filter_map(|t| Some((t, &t.statistics.as_ref()?.1)));
     page.family(
         "nexus_tunnel_requests_total",
         Kind::Counter,
         "Requests through the tunnel since its program started, where the program counts them.",
-        figures().filter_map(|(t, f)| Some((labels(t), f.requests? as f64))),
+        statistics().filter_map(|(t, f)| Some((labels(t), f.requests? as f64))),
     );
     page.family(
         "nexus_tunnel_errors_total",
         Kind::Counter,
         "Requests that did not reach this machine, where the tunnel's program counts them.",
-        figures().filter_map(|(t, f)| Some((labels(t), f.errors? as f64))),
+        statistics().filter_map(|(t, f)| Some((labels(t), f.errors? as f64))),
     );
 }
 

@@ -92,7 +92,7 @@ struct TunnelRow {
     history: Vec<NoteRow>,
     measured: Option<Measured>,
     reconnects: u32,
-    reach: Option<(Millis, String, bool)>,
+    public_check: Option<(Millis, String, bool)>,
     swap: Option<SwapRow>,
     /// Plugins that could take over.
     others: Vec<String>,
@@ -149,11 +149,11 @@ struct SwapRow {
 
 impl SwapRow {
     fn new(swap: &tunnel::Swap) -> Self {
-        use tunnel::Step::{Draining, Failed, Opening, Probing};
+        use tunnel::Step::{Checking, Draining, Failed, Opening};
         let plugin = &swap.plugin;
         let (text, hint) = match &swap.step {
             Opening { what } => (format!("{plugin} is to take over: {what}"), None),
-            Probing { url } => (
+            Checking { url } => (
                 format!("{plugin} is open at {url}; trying whether that leads here"),
                 None,
             ),
@@ -183,15 +183,15 @@ struct Measured {
 }
 
 impl Measured {
-    fn new((at, figures): &(Millis, tunnel::Figures)) -> Option<Self> {
+    fn new((at, statistics): &(Millis, tunnel::Statistics)) -> Option<Self> {
         let counted = |count: Option<u64>, one: &str, many: &str| {
             count.map(|count| format!("{count} {}", if count == 1 { one } else { many }))
         };
-        let words: Vec<String> = Some(figures.locations.join(", "))
+        let words: Vec<String> = Some(statistics.locations.join(", "))
             .filter(|places| !places.is_empty())
             .into_iter()
-            .chain(counted(figures.requests, "request", "requests"))
-            .chain(counted(figures.errors, "failed", "failed"))
+            .chain(counted(statistics.requests, "request", "requests"))
+            .chain(counted(statistics.errors, "failed", "failed"))
             .collect();
         let text = words.join(" · ");
         (!text.is_empty()).then_some(Self { text, at: *at })
@@ -252,13 +252,15 @@ impl TunnelRow {
                 .cloned()
                 .collect(),
             url,
-            measured: status.figures.as_ref().and_then(Measured::new),
+            measured: status.statistics.as_ref().and_then(Measured::new),
             reconnects: status.reconnects,
-            reach: status.reach.as_ref().map(|reach| match &reach.result {
-                tunnel::Reached::Yes { latency } => {
-                    (reach.at, format!("reached from its public side in {latency} ms"), true)
+            public_check: status.public_check.as_ref().map(|check| match &check.result {
+                tunnel::PublicCheckResult::Passed { latency } => {
+                    (check.at, format!("reached from its public side in {latency} ms"), true)
                 }
-                tunnel::Reached::No { why } => (reach.at, format!("not reached from its public side: {why}"), false),
+                tunnel::PublicCheckResult::Failed { why } => {
+                    (check.at, format!("not reached from its public side: {why}"), false)
+                }
             }),
             others: if swapping {
                 Vec::new()

@@ -54,7 +54,7 @@ impl Live {
         send(
             &mut socket,
             &Client::Hello {
-                protocol: 1,
+                protocol: 2,
                 session,
                 from,
                 status: false,
@@ -109,7 +109,7 @@ async fn each_event_arrives_once_across_a_reconnect() {
     let (mut socket, _) = live.hello(Some("s"), None).await;
     assert!(matches!(
         next(&mut socket).await,
-        Ok(Server::Welcome { protocol: 1, .. })
+        Ok(Server::Welcome { protocol: 2, .. })
     ));
     let Server::State(state) = chat(&mut socket).await else {
         panic!("first the state")
@@ -232,7 +232,7 @@ async fn prompts_are_answered_by_what_became_of_them() {
     send(
         &mut socket,
         &Client::Create {
-            request: "r".into(),
+            id: "r".into(),
             title: Some("T".into()),
         },
     )
@@ -244,12 +244,12 @@ async fn prompts_are_answered_by_what_became_of_them() {
     send(
         &mut socket,
         &Client::Continue {
-            request: "k".into(),
+            id: "k".into(),
             session: "s".into(),
         },
     )
     .await;
-    assert_eq!(chat(&mut socket).await, Server::Done { request: "k".into() });
+    assert_eq!(chat(&mut socket).await, Server::Done { id: "k".into() });
     assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 3);
     send(&mut socket, &Client::Ping).await;
     assert_eq!(chat(&mut socket).await, Server::Pong);
@@ -298,18 +298,18 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     let live = Live::start().await;
     live.fakes.chat.add("ses_1", "one");
     for id in ["ask_1", "ask_2"] {
-        let ask = serde_json::json!({
-            "id": id, "asked_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
+        let request = serde_json::json!({
+            "id": id, "requested_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
             "details": [{"name": "In the folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
         });
-        let ask = serde_json::from_value(ask).unwrap();
-        live.fakes.chat.push("ses_1", Event::Asked { ask });
+        let request = serde_json::from_value(request).unwrap();
+        live.fakes.chat.push("ses_1", Event::Request { request });
     }
     let (mut socket, _) = live.hello(Some("ses_1"), None).await;
     let reply = Client::Reply {
-        request: "r".into(),
+        id: "r".into(),
         session: "ses_1".into(),
-        ask: "ask_1".into(),
+        request: "ask_1".into(),
         answer: nexus_model::chat::Answer::Once,
     };
     send(&mut socket, &reply).await;
@@ -320,7 +320,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         ingress: local(),
     };
     let (cookie, _) = web.cookie();
-    let request = Request::post("/api/v1/sessions/ses_1/asks/ask_2")
+    let request = Request::post("/api/v1/sessions/ses_1/requests/ask_2")
         .header("host", HOST)
         .header("origin", SITE)
         .header("cookie", cookie)
@@ -331,7 +331,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     assert_eq!(answer.status, 204, "{}", answer.text);
     // One that is gone is refused here: it reaches no backend, and the audit says so.
     let (cookie, _) = web.cookie();
-    let request = Request::post("/api/v1/sessions/ses_1/asks/ask_3")
+    let request = Request::post("/api/v1/sessions/ses_1/requests/ask_3")
         .header("host", HOST)
         .header("origin", SITE)
         .header("cookie", cookie)
@@ -402,7 +402,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
         .unwrap();
     assert!(matches!(chat(&mut socket).await, Server::Refused { client_id, .. } if client_id == "bad"));
     socket
-        .send(Message::text(r#"{"type":"of-tomorrow","request":"r"}"#))
+        .send(Message::text(r#"{"type":"of-tomorrow","id":"r"}"#))
         .await
         .unwrap();
     assert!(matches!(chat(&mut socket).await, Server::Failed { request, .. } if request == "r"));
@@ -417,7 +417,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     send(
         &mut socket,
         &Client::Hello {
-            protocol: 1,
+            protocol: 2,
             session: None,
             from: None,
             status: false,
@@ -488,7 +488,7 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
     send(
         &mut socket,
         &Client::Hello {
-            protocol: 1,
+            protocol: 2,
             session,
             from: None,
             status: false,

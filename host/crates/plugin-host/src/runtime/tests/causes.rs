@@ -13,13 +13,16 @@ async fn a_trap_says_which_function_of_the_contract_it_was_and_where_in_the_plug
         (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
         (func $acme::inner unreachable)
         (func $acme::outer (call $acme::inner))
-        (func $nexus:plugin/tunnel@0.1.0#probe (export "nexus:plugin/tunnel@0.1.0#probe") (result i32)
+        (func $nexus:plugin/tunnel@0.1.0#check-availability (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
             (call $acme::outer) unreachable)"#,
     ));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
         panic!("it should have fallen")
     };
-    assert!(cause.contains("in tunnel.probe (acme::inner < acme::outer)"), "{cause}");
+    assert!(
+        cause.contains("in tunnel.check-availability (acme::inner < acme::outer)"),
+        "{cause}"
+    );
 }
 
 #[tokio::test]
@@ -30,7 +33,7 @@ async fn a_limit_that_can_be_raised_says_how() {
         (SPIN, "[plugin.demo.limits]\ncpu = \"400ms\""),
     ] {
         let tunnel = world.tunnel(&fixtures::tunnel("", body));
-        let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+        let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
             panic!("it should have fallen")
         };
         assert!(cause.ends_with(fix), "{cause}");
@@ -72,12 +75,12 @@ async fn a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name
         (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
         (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
         {deep}
-        (func $nexus:plugin/tunnel@0.1.0#probe (export "nexus:plugin/tunnel@0.1.0#probe") (result i32)
+        (func $nexus:plugin/tunnel@0.1.0#check-availability (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
             (call {}) unreachable)"#,
             name(49)
         ),
     ));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
         panic!("it should have fallen")
     };
     assert_eq!(cause.matches("acme::f").count(), limits::TRACE_FRAMES, "{cause}");
