@@ -136,7 +136,7 @@ impl TryFrom<String> for Name {
             Ok(Self(text))
         } else {
             Err(format!(
-                "`{}` is not a plugin name: 2 to 64 of a-z, 0-9 and -, a letter first",
+                "`{}` is not a plugin name: 2 to 64 characters of a-z, 0-9 and -, starting with a letter",
                 shown(&text)
             ))
         }
@@ -177,10 +177,10 @@ pub struct ConfigKey {
 impl ConfigKey {
     fn check(&self) -> Result<(), String> {
         if self.secret && self.default.is_some() {
-            return Err("a secret has no default".to_owned());
+            return Err("a secret cannot have a default".to_owned());
         }
         if self.secret && self.kind != ValueType::String {
-            return Err(format!("a secret is a string, this says {}", self.kind));
+            return Err(format!("a secret must be a string, but this is {}", self.kind));
         }
         few("one_of", self.one_of.len())?;
         if !self.one_of.is_empty() && self.kind != ValueType::String {
@@ -192,13 +192,13 @@ impl ConfigKey {
             .find(|value| value.len() > MANIFEST_WORD || !seen(value))
         {
             return Err(format!(
-                "`one_of` has \"{}\": expected at most {MANIFEST_WORD} bytes that are all seen",
+                "`one_of` has \"{}\": expected at most {MANIFEST_WORD} bytes without invisible characters",
                 shown(hides)
             ));
         }
         let Some(default) = &self.default else { return Ok(()) };
         if self.required {
-            return Err("a required key has no default; leave out one of the two".to_owned());
+            return Err("a required key cannot have a default; remove one of the two".to_owned());
         }
         if !self.kind.admits(default) {
             return Err(format!("the default is {}, expected {}", default.type_str(), self.kind));
@@ -221,10 +221,7 @@ impl ConfigKey {
             other => other.as_str().into_iter().collect(),
         };
         match texts.iter().find(|value| text::prose(value) != **value) {
-            Some(hides) => Err(format!(
-                "the default holds a character that is not seen: \"{}\"",
-                shown(hides)
-            )),
+            Some(hides) => Err(format!("the default has an invisible character: \"{}\"", shown(hides))),
             None => Ok(()),
         }
     }
@@ -353,21 +350,24 @@ fn seen(value: &str) -> bool {
 
 fn few(what: &str, count: usize) -> Result<(), String> {
     if count > MANIFEST_ENTRIES {
-        return Err(format!("{what} has {count} entries; at most {MANIFEST_ENTRIES}"));
+        return Err(format!("{what} has {count} entries; the limit is {MANIFEST_ENTRIES}"));
     }
     Ok(())
 }
 
 fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
     if value.len() > MANIFEST_WORD {
-        return Err(format!("{what} has {} bytes; at most {MANIFEST_WORD}", value.len()));
+        return Err(format!(
+            "{what} has {} bytes; the limit is {MANIFEST_WORD}",
+            value.len()
+        ));
     }
     Ok(value)
 }
 
 fn one_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
     if value.len() > most {
-        return Err(format!("{what} has {} bytes; at most {most}", value.len()));
+        return Err(format!("{what} has {} bytes; the limit is {most}", value.len()));
     }
     if let std::borrow::Cow::Owned(clean) = text::line(value) {
         *value = clean;
@@ -421,7 +421,7 @@ impl Manifest {
         let nowhere = |message: String| ManifestError { line: None, message };
         if text.len() > MANIFEST_BYTES {
             return Err(nowhere(format!(
-                "it has {} bytes; at most {MANIFEST_BYTES}",
+                "it has {} bytes; the limit is {MANIFEST_BYTES}",
                 text.len()
             )));
         }
@@ -481,7 +481,7 @@ impl Manifest {
             let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if name.is_empty() || name.len() > MANIFEST_WORD || !name.chars().all(bare) {
                 return Err(format!(
-                    "config.{}: a key has letters of a-z and A-Z, digits, - and _",
+                    "config.{}: a key can only have the characters a-z, A-Z, 0-9, - and _",
                     shown(name)
                 ));
             }
@@ -497,7 +497,8 @@ impl Manifest {
                 || binary.starts_with(['.', '-'])
             {
                 return Err(format!(
-                    "capabilities.process.\"{}\": expected a binary's file name, without a path: letters, digits and . _ + -",
+                    "capabilities.process.\"{}\": expected the file name of a binary, without a path: letters, digits \
+                     and . _ + -",
                     shown(binary)
                 ));
             }
@@ -508,11 +509,11 @@ impl Manifest {
                 .map_err(|why| format!("capabilities.http, url = \"{}\": {why}", shown(&request.url)))?;
         }
         if asked.store.as_ref().is_some_and(|store| store.quota == 0) {
-            return Err("capabilities.store: a quota of 0 bytes keeps nothing; leave the table out".to_owned());
+            return Err("capabilities.store: a quota of 0 bytes stores nothing; remove the table".to_owned());
         }
         match self.limits.memory {
             Some(memory) if memory == 0 || memory > MANIFEST_MEMORY => Err(format!(
-                "limits.memory: {memory} bytes; expected 1 to {MANIFEST_MEMORY}, which is all that a component can address"
+                "limits.memory: {memory} bytes; expected 1 to {MANIFEST_MEMORY}, the most that a component can address"
             )),
             _ => Ok(()),
         }
@@ -521,22 +522,22 @@ impl Manifest {
     /// Its form, and that what it names is there. What a host takes for an address is checked by the host.
     fn check_address(&self, url: &str) -> Result<(), String> {
         if !seen(word("it", url)?) {
-            return Err("it holds a character that is not seen".to_owned());
+            return Err("it has an invisible character".to_owned());
         }
         let mut rest = url;
         while let Some((_, after)) = rest.split_once('{') {
             let (name, after) = after
                 .strip_prefix("config:")
                 .and_then(|after| after.split_once('}'))
-                .ok_or("only {config:KEY} can stand for something")?;
+                .ok_or("the only placeholder is {config:KEY}")?;
             rest = after;
             match self.config.get(name) {
-                Some(key) if key.secret => return Err(format!("{{config:{name}}} is a secret, and no address")),
+                Some(key) if key.secret => return Err(format!("{{config:{name}}} is a secret, not an address")),
                 Some(key) if key.kind != ValueType::String => {
                     return Err(format!("{{config:{name}}} is {}, expected a string", key.kind));
                 }
                 Some(_) => {}
-                None => return Err(format!("there is no [config.{name}]; give it, or correct the name")),
+                None => return Err(format!("there is no [config.{name}]; add it, or correct the name")),
             }
         }
         let http = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
@@ -559,7 +560,7 @@ impl Manifest {
             one_line(reason, &format!("the reason of {what}"), MANIFEST_SENTENCE)?;
             if reason.trim().is_empty() {
                 return Err(format!(
-                    "{what}: the reason is empty; the operator reads it before granting"
+                    "{what}: the reason is empty; the operator reads it before granting the permission"
                 ));
             }
         }

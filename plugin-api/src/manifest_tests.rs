@@ -53,7 +53,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "secret = true",
             "secret = true\ndefault = \"x\"",
-            "config.token: a secret has no default",
+            "config.token: a secret cannot have a default",
         ),
         (
             "reason = \"It is the tunnel.\"",
@@ -79,13 +79,13 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "default = \"x.example\"",
             "default = \"x\\u202Ey\"",
-            "config.server: the default holds a character that is not seen: \"x⟨U+202E⟩y\"",
+            "config.server: the default has an invisible character: \"x⟨U+202E⟩y\"",
         ),
-        ("[config.server]", "[config.\"a b\"]", "config.a b: a key has letters"),
+        ("[config.server]", "[config.\"a b\"]", "config.a b: a key can only have"),
         (
             "[capabilities.process.x]",
             "[capabilities.process.\"../../bin/sh\"]",
-            "capabilities.process.\"../../bin/sh\": expected a binary's file name",
+            "capabilities.process.\"../../bin/sh\": expected the file name of a binary",
         ),
         (
             "[capabilities.process.x]",
@@ -110,7 +110,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "[capabilities.process.x]",
             "[[capabilities.http]]\nurl = \"https://\\u0430pple.com\"",
-            "a character that is not seen",
+            "an invisible character",
         ),
     ] {
         let text = BORE.replace(from, to);
@@ -143,7 +143,7 @@ fn the_names_of_the_version_before_are_read_with_a_notice() {
     let both = Manifest::parse(&BORE.replace("license = \"MIT\"", "licence = \"MIT\"\nlicense = \"MIT\"")).unwrap_err();
     assert!(
         both.to_string()
-            .starts_with("plugin.toml, line 7: `licence` and `license` are two names of one key"),
+            .starts_with("plugin.toml, line 7: `licence` and `license` are the old and the new name of the same key"),
         "{both}"
     );
     assert!(
@@ -222,6 +222,6 @@ fn it_has_an_end() {
         format!("{BORE}#{}", "x".repeat(MANIFEST_BYTES)),
     ] {
         let error = Manifest::parse(&text).unwrap_err().to_string();
-        assert!(error.contains("at most"), "{error}");
+        assert!(error.contains("the limit is"), "{error}");
     }
 }

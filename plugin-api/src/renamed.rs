@@ -41,7 +41,7 @@ impl Renamed {
 pub struct OldKey {
     /// Starts at 1.
     pub line: usize,
-    /// Where the key stands in the file, in bytes.
+    /// Where the key is in the file, in bytes.
     pub span: Range<usize>,
     pub was: &'static str,
     pub now: &'static str,
@@ -57,12 +57,14 @@ impl std::fmt::Display for OldKey {
         if self.both {
             return write!(
                 f,
-                "`{was}` and `{now}` are two names of one key, and both are given. To fix: delete `{was}` in line {line}"
+                "`{was}` and `{now}` are the old and the new name of the same key, but both are set. To fix: delete \
+                 `{was}` in line {line}"
             );
         }
         write!(
             f,
-            "the key `{was}` is now `{now}`; only this version still reads the old name. To fix: write line {line} as: {}",
+            "the key `{was}` has been renamed to `{now}`; the old name is only read by this version. To fix: write \
+             line {line} as: {}",
             self.new_line
         )
     }
@@ -183,7 +185,8 @@ mod tests {
         let found = current(text, RENAMED);
         assert_eq!(
             found.text,
-            "file_version = 1 # old\n[door.a]\npublic_check = \"on\"\n[door.b]\npublic_check = \"off\"\n[wall.a]\nprobe = 1\n"
+            "file_version = 1 # old\n[door.a]\npublic_check = \"on\"\n[door.b]\npublic_check = \
+             \"off\"\n[wall.a]\nprobe = 1\n"
         );
         let lines: Vec<_> = found.old.iter().map(|key| (key.line, key.new_line.as_str())).collect();
         assert_eq!(
@@ -196,8 +199,8 @@ mod tests {
         );
         assert_eq!(
             found.old[1].to_string(),
-            "the key `probe` is now `public_check`; only this version still reads the old name. To fix: write line 3 as: \
-             public_check = \"on\""
+            "the key `probe` has been renamed to `public_check`; the old name is only read by this version. To fix: \
+             write line 3 as: public_check = \"on\""
         );
         assert_eq!(&text[found.old[1].span.clone()], "probe");
     }
@@ -220,7 +223,8 @@ mod tests {
         assert!(found.old[0].both);
         assert_eq!(
             found.old[0].to_string(),
-            "`file-version` and `file_version` are two names of one key, and both are given. To fix: delete `file-version` in line 1"
+            "`file-version` and `file_version` are the old and the new name of the same key, but both are set. To \
+             fix: delete `file-version` in line 1"
         );
     }
 

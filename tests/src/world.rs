@@ -59,7 +59,7 @@ impl World {
         self.browser = self.browser.at(&self.nexus.url);
     }
 
-    /// The running `opencode serve` itself, neither its keeper nor a wrapper.
+    /// The running `opencode serve` itself, neither its shim nor a wrapper.
     pub fn opencode_pid(&mut self) -> u32 {
         let all = self.nexus.descendants();
         let found = all

@@ -99,7 +99,7 @@ async fn where_and_how_a_command_runs_is_read_before_it_is_allowed() {
     let (chat, ask) = world.asked("bash", &input).await;
     assert_eq!(ask["detail"], "./run.sh");
     for (name, text) in [
-        ("In the folder", "vendor/evil"),
+        ("Working folder", "vendor/evil"),
         ("timeout", "60000"),
         ("description", "Run the tests"),
     ] {
@@ -142,7 +142,7 @@ async fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
         ("to", ".opencode/plugin/notes.js"),
         ("Deletes", "old.txt"),
         ("Adds", "there.txt"),
-        ("Replaces", "there.txt, which is there already"),
+        ("Replaces", "there.txt, which already exists"),
     ] {
         assert!(has(&ask, name, text), "{name}: {ask}");
     }
@@ -159,7 +159,7 @@ async fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
     }
     let message = ask["message"].as_str().unwrap();
     assert!(
-        message.contains(".opencode/plugin/notes.js") && message.contains("without a question"),
+        message.contains(".opencode/plugin/notes.js") && message.contains("without a permission request"),
         "{message}"
     );
     world.allow(chat, &ask).await;
@@ -244,7 +244,10 @@ async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
         .asked("write", &json!({"filePath": "assets/logo.js", "content": "1\n"}))
         .await;
     assert!(has(&ask, "leads to", ".opencode/plugins/logo.js"), "{ask}");
-    assert!(ask["details"].to_string().contains("without a question"), "{ask}");
+    assert!(
+        ask["details"].to_string().contains("without a permission request"),
+        "{ask}"
+    );
     chat.request("cancel", json!({})).await;
 
     let (mut chat, ask) = world
@@ -339,10 +342,7 @@ async fn a_chat_with_rules_of_its_own_is_not_prompted() {
         .frames_until(|frame| frame["type"] == "refused" || frame["type"] == "admitted")
         .await;
     assert!(
-        refused["reason"]
-            .as_str()
-            .unwrap_or_default()
-            .contains("a rule of its own"),
+        refused["reason"].as_str().unwrap_or_default().contains("its own rule"),
         "{refused}"
     );
     assert!(!world.path("ran").exists());

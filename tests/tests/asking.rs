@@ -95,7 +95,13 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     chat.prompt(r#"[[tool name=write args={"filePath":".opencode/plugin/x.js","content":"1"}]]"#)
         .await;
     let ask = asked(&mut chat, "edit").await;
-    assert!(ask["message"].as_str().unwrap().contains("without a question"), "{ask}");
+    assert!(
+        ask["message"]
+            .as_str()
+            .unwrap()
+            .contains("without a permission request"),
+        "{ask}"
+    );
     chat.request("cancel", json!({})).await;
 
     assert!(!project.join("ran").exists() && !project.join("mcp-ran").exists());
@@ -120,7 +126,7 @@ async fn an_agent_that_does_not_ask_is_refused_with_words_and_a_key_lets_one_too
     );
     let nexus = start.up();
     for words in [
-        "agent `build` has a rule of its own that lets commands through",
+        "agent `build` has its own rule that allows commands without a permission request",
         "permission = { bash = \"allow\" }",
     ] {
         let said = nexus.wait_for_line(Duration::from_secs(90), |line| line.contains(words).then_some(()));

@@ -262,7 +262,7 @@ async fn the_operator_makes_accounts_and_passwords_beside_the_running_host() {
         (
             &["add", "ann", "--password-stdin"][..],
             format!("{OTHER}\n"),
-            "exists already",
+            "already exists",
         ),
         (&["add", "bob", "--password-stdin"], "short\n".to_owned(), "password"),
         (

@@ -68,7 +68,7 @@ async fn a_stream_that_ends_without_a_reason_does_not_go_on_for_ever() {
     let mut chat = world.conversation().await;
     let begin = Instant::now();
     chat.prompt("[[cut after=3 how=eof]]").await;
-    chat.until("it is stopped, in words", |c| c.errors().contains("without saying why"))
+    chat.until("it is stopped, in words", |c| c.errors().contains("without a reason"))
         .await;
     chat.until_idle().await;
     let (requests, took) = (world.llm.requests(), begin.elapsed());

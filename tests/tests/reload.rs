@@ -89,7 +89,7 @@ async fn a_tunnel_moves_to_a_plugin_that_the_file_did_not_have_once_that_is_conf
     let status = start.run(&["status"], &[], "");
     let said = String::from_utf8_lossy(&status.stdout);
     assert!(
-        said.contains("tunnel.home.plugin: \"tunnel-bore\" → \"bore-too\"") && said.contains("from the next start on"),
+        said.contains("tunnel.home.plugin: \"tunnel-bore\" → \"bore-too\"") && said.contains("at the next start"),
         "{said}"
     );
 
@@ -148,7 +148,7 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     });
     let answer = answer.await.unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 403") && answer.contains("login of the last five minutes"),
+        answer.starts_with("HTTP/1.1 403") && answer.contains("login from the last five minutes"),
         "{answer}"
     );
     edit(&start, &before.replace("chat-echo", "chat-nowhere"));
@@ -157,7 +157,7 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     assert!(why.contains("nexus.toml:3:") && why.contains("chat-nowhere"), "{why}");
     let page = owner.get("/status").await.text().await.unwrap();
     assert!(
-        page.contains("Cannot be used") && !page.contains("/status/config/apply"),
+        page.contains(">Invalid<") && !page.contains("/status/config/apply"),
         "{page}"
     );
     edit(&start, before);

@@ -144,10 +144,10 @@ async fn the_log_is_kept_in_a_private_file_that_holds_no_set_up_link() {
     }
     let listening = text.lines().filter(|line| line.contains("listening on http://"));
     assert_eq!(listening.count(), 1, "{text}");
-    // What stands on stderr stands in the file.
+    // What stands on stderr is in the file.
     let shown = logs(&start, &["--lines", "all"]);
     assert!(
-        output.contains("stopping in order") && shown.contains("stopping in order"),
+        output.contains("shutting down") && shown.contains("shutting down"),
         "{shown}"
     );
     assert_eq!(logs(&start, &["-n", "all", "--json"]), text);
@@ -248,7 +248,7 @@ fn two_nexus_never_share_a_log() {
     let one = first.up();
     let two = second.up();
     assert!(
-        two.wait_for_line(BOUND, |l| l.contains("another nexus writes it").then_some(()))
+        two.wait_for_line(BOUND, |l| l.contains("another nexus is writing to it").then_some(()))
             .is_some(),
         "{}",
         two.output()
@@ -280,7 +280,7 @@ fn the_set_up_link_is_not_written_where_the_journal_keeps_it() {
             .spawn()
             .unwrap();
         let said = || fs::read_to_string(&journal).unwrap();
-        let told = processes::wait_until(BOUND, || said().contains("Nobody has an account yet"));
+        let told = processes::wait_until(BOUND, || said().contains("There is no account yet"));
         assert!(told, "{}", said());
         assert_eq!(said().contains("/setup#"), !kept, "{}", said());
         assert_eq!(said().contains("nexus user add NAME"), kept, "{}", said());

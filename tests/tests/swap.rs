@@ -125,7 +125,7 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     let kept = tunnel(&owner, |t| t["state"] == "up").await;
     assert_eq!(kept["plugin"], "tunnel-bore", "{kept}");
     assert!(
-        nexus.output().contains("took over before the restart"),
+        nexus.output().contains("was selected before the restart"),
         "{}",
         nexus.output()
     );
@@ -173,7 +173,10 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
         (&json!("tunnel-bore"), &before["url"])
     );
     let page = owner.get("/status").await.text().await.unwrap();
-    assert!(page.contains("did not take over; all is as before"), "{page}");
+    assert!(
+        page.contains("could not replace the current plugin; nothing has changed"),
+        "{page}"
+    );
     assert_eq!(nexus.find_process("bore local"), Some(bore));
     live.send(&json!({"type": "ping"})).await;
     live.until(|f| f["type"] == "pong").await;

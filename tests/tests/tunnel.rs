@@ -190,7 +190,7 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
 async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut server = Server::start(None);
     let address = server.address;
-    // A fixed port: opening it anew costs no address.
+    // A fixed port: opening it again costs no address.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -228,5 +228,5 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     assert!(answers(mended["url"].as_str().unwrap()));
     let log = stop(nexus);
     assert!(log.contains("the connection of the tunnel is dead"), "{log}");
-    assert!(log.contains("the tunnel is back after"), "{log}");
+    assert!(log.contains("the tunnel has recovered after"), "{log}");
 }

@@ -376,11 +376,9 @@ async fn a_program_that_does_not_end_is_ended_with_all_that_it_started() {
     let nexus = start.config(format!("{ECHO}{notify}")).up();
     Browser::set_up(&nexus).await;
     lock_the_login(&nexus).await;
-    let warned = nexus.wait_for_line(BOUND, |line| {
-        line.contains("could not be told").then(|| line.to_owned())
-    });
+    let warned = nexus.wait_for_line(BOUND, |line| line.contains("cannot notify").then(|| line.to_owned()));
     let warned = warned.unwrap_or_else(|| panic!("{}", nexus.output()));
-    assert!(warned.contains("did not end within 10000 ms"), "{warned}");
+    assert!(warned.contains("did not exit within 10000 ms"), "{warned}");
     let started = std::fs::read_to_string(&pids).unwrap();
     assert_eq!(started.lines().count(), 2, "{started}");
     let alive = |pid: &str| Path::new("/proc").join(pid).exists();

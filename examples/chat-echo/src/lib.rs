@@ -73,7 +73,12 @@ impl chat::Guest for Echo {
         for part in parts {
             match part {
                 Input::Text(more) => text.push_str(&more),
-                Input::Other(ext) => return Ok(Admission::Refused(format!("An echo cannot repeat {:?}.", ext.name))),
+                Input::Other(ext) => {
+                    return Ok(Admission::Refused(format!(
+                        "The echo backend cannot repeat {:?}.",
+                        ext.name
+                    )));
+                }
             }
         }
         // Kept first: after a restart the host finds the prompt here, and does not send it again.
@@ -271,7 +276,7 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) ->
         // It was deleted while it spoke.
         Err(Error::NotFound(_)) => {}
         Err(e) => {
-            let words = format!("The answer could not be kept: {e:?}");
+            let words = format!("Cannot store the answer: {e:?}");
             events.send(Event::Error((Some(id.to_owned()), words))).await?;
         }
     }
@@ -345,7 +350,7 @@ fn connected() -> Result<(), Error> {
     if shared(|shared| shared.connected) {
         return Ok(());
     }
-    Err(Error::Unavailable("The echo is not connected yet.".to_owned()))
+    Err(Error::Unavailable("The echo backend is not connected yet.".to_owned()))
 }
 
 fn key(session: &str) -> String {
@@ -360,7 +365,7 @@ async fn save(session: &Session) -> Result<(), Error> {
     store::set(key(&session.id), encode(session)?).await
 }
 
-/// Changes a session. Another function may do so at the same time, wherever one waits: then it is tried anew.
+/// Changes a session. Another function may do so at the same time, wherever one waits: then it is retried.
 async fn update<T>(id: &str, change: impl Fn(&mut Session) -> T) -> Result<T, Error> {
     loop {
         let before = read(id).await?;

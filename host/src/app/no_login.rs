@@ -10,8 +10,8 @@ use nexus_plugin_host::runtime::unloaded;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 
 /// For strangers too, so without the reason.
-const SAID: &str = "Nobody can log in now: the login plugin of this Nexus cannot be used. Whoever runs it finds the reason \
-                    and what to do with `nexus status` or `nexus doctor` on its machine.";
+const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If you run this Nexus, `nexus status` or \
+    `nexus doctor` on its machine shows the reason and the fix.";
 
 pub(super) struct NoLogin(Status);
 

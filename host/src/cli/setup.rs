@@ -1,19 +1,19 @@
 //! `nexus setup …`
 
-use super::{Components, Where, caller, complain, load_config, say};
+use super::{Where, caller, complain, load_config, say};
 use crate::install::{self, Progress};
 use clap::Subcommand;
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SetupCommand {
-    /// Install the opencode that this version was tested with into the data directory (needs npm)
+    /// Install the version of opencode that Nexus was tested with into the data directory (needs npm)
     Opencode,
 }
 
 pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitCode> {
     let SetupCommand::Opencode = command;
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -33,7 +33,7 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
         };
         tokio::select! {
             done = install::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),
-            stop = stops.next() => Err(anyhow::anyhow!("stopped by {stop}; nothing was changed")),
+            stop = stops.next() => Err(anyhow::anyhow!("interrupted by {stop}; nothing was changed")),
         }
     })?;
     tracing::info!(target: "audit", event = "setup", what = "opencode", path = %path.display(), by = "command line");

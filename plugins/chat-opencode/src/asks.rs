@@ -71,7 +71,7 @@ const PATH_KEYS: [&str; 11] = [
 ];
 /// Words of a command that are looked at, as paths.
 const WORDS: usize = 64;
-const UNKNOWN: &str = "⟨what it is called with is not shown here⟩";
+const UNKNOWN: &str = "⟨the input is not shown here⟩";
 
 struct Shown {
     details: Vec<Value>,
@@ -186,7 +186,7 @@ fn touched(shown: &mut Shown, p: &wire::Permission, files: &[File], folder: &str
         .flatten()
     {
         if let Some(directory) = directory.as_str() {
-            shown.detail("Reaches into", directory);
+            shown.detail("Accesses", directory);
             shown.path(directory, false);
         }
     }
@@ -219,7 +219,7 @@ fn rest(shown: &mut Shown, p: &wire::Permission, call: &Call, detail: &str, chan
             .as_str()
             .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
         if !in_change && !in_detail {
-            shown.detail(if key == "workdir" { "In the folder" } else { key }, plain(value));
+            shown.detail(if key == "workdir" { "Working folder" } else { key }, plain(value));
         }
     }
     for (key, value) in p.metadata.as_object().unwrap_or(&empty) {
@@ -234,7 +234,7 @@ fn rest(shown: &mut Shown, p: &wire::Permission, call: &Call, detail: &str, chan
     // A request that is about no call says all by itself, or nothing.
     let says = p.metadata.as_object().is_some_and(|m| !m.is_empty());
     if call.input.is_none() && (p.tool.is_some() || !says) {
-        shown.detail("Not known", UNKNOWN);
+        shown.detail("Unknown", UNKNOWN);
     }
 }
 
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(request.detail, "./run.sh");
         let details = details(&request);
         for wanted in [
-            pair("In the folder", "vendor/../vendor/evil"),
+            pair("Working folder", "vendor/../vendor/evil"),
             pair("timeout", "5"),
             pair("description", "Tests"),
         ] {
@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(ext(&request, PATHS)["paths"][0]["path"], "/w/docs/x");
         for (permission, metadata) in [("mail_send_mail", json!({})), ("bash", json!({"command": "ls"}))] {
             let blind = asked(permission, json!(["*"]), metadata, None);
-            assert_eq!(details(&blind), [pair("Not known", UNKNOWN)], "{permission}");
+            assert_eq!(details(&blind), [pair("Unknown", UNKNOWN)], "{permission}");
         }
         // Nothing is known to be nothing.
         assert_eq!(details(&asked("x_y", json!(["*"]), json!({}), Some(json!({})))), []);

@@ -78,7 +78,7 @@ fn stopped(message: &wire::Message) -> Option<String> {
 fn cut_off(message: &wire::Message) -> Option<String> {
     let cut = message.finish.as_deref() == Some("length") && message.time.completed.is_some();
     cut.then(|| {
-        "This answer was cut off: it reached the longest that the model may write at once. To fix: ask it to go on."
+        "This answer was truncated because it reached the output limit of the model. To fix: ask the model to continue."
             .to_owned()
     })
 }
@@ -147,7 +147,7 @@ fn tool(part: &wire::Part) -> Tool {
         output: output.map(|text| tail(&text, MAX_OUTPUT).to_owned()),
         error: state
             .error
-            .or_else(|| code.map(|code| format!("It ended with exit code {code}."))),
+            .or_else(|| code.map(|code| format!("The command exited with code {code}."))),
         started_at: wire::millis(state.time.start),
         ended_at: wire::millis(state.time.end),
     }
@@ -338,7 +338,7 @@ mod tests {
         };
         assert_eq!(of(0.into()), (ToolState::Completed, None));
         assert_eq!(of(Value::Null), (ToolState::Completed, None));
-        let three = Some("It ended with exit code 3.".to_owned());
+        let three = Some("The command exited with code 3.".to_owned());
         assert_eq!(of(3.into()), (ToolState::Failed, three));
     }
 
@@ -350,7 +350,7 @@ mod tests {
             );
             message(&serde_json::from_str(&json).unwrap(), None).error
         };
-        assert!(of("length", "").unwrap().contains("was cut off"));
+        assert!(of("length", "").unwrap().contains("was truncated"));
         assert_eq!(of("stop", ""), None);
         let error = r#","error":{"name":"X","data":{"message":"its own"}}"#;
         assert_eq!(of("length", error).as_deref(), Some("its own"));

@@ -80,18 +80,20 @@ impl chat::Guest for Plugin {
             Answer::Reject(_) if question => client::reply_question(&request, &s.workspace, None).await?,
             Answer::Other(ext) if question && ext.name == ANSWERS => {
                 let answers: Vec<Vec<String>> = serde_json::from_str(&ext.value).map_err(|e| {
-                    Error::Invalid(format!("{ANSWERS} is not one list of texts for each question: {e}"))
+                    Error::Invalid(format!("{ANSWERS} must be one list of texts for each question: {e}"))
                 })?;
                 client::reply_question(&request, &s.workspace, Some(answers.into())).await?;
             }
             Answer::Once | Answer::Always if question => {
                 return Err(Error::Invalid(
-                    "A question is answered by one list of choices for each of its parts, or rejected. It cannot be allowed.".to_owned(),
+                    "A question must be answered with one list of choices for each of its parts, or rejected. It \
+                     cannot be allowed."
+                        .to_owned(),
                 ));
             }
             Answer::Other(ext) if ext.name == ANSWERS => {
                 return Err(Error::Invalid(
-                    "A permission is allowed or rejected; it has no choices.".to_owned(),
+                    "A permission request must be allowed or rejected; it has no choices.".to_owned(),
                 ));
             }
             Answer::Once => client::reply_permission(&request, &s.workspace, "once", None).await?,
@@ -163,8 +165,8 @@ fn elsewhere(workspace: &str) -> Result<Option<String>, Error> {
         let here = workspace.is_empty() || c.normaliser.watches(workspace);
         (!here).then(|| {
             format!(
-                "This chat belongs to the folder {workspace}, and this Nexus works in {}. To fix: start a Nexus with that \
-                 workspace, or begin a new chat here.",
+                "This chat belongs to the workspace {workspace}, but this Nexus uses {}. To fix: start Nexus with \
+                 that workspace, or start a new chat here.",
                 c.normaliser.folder()
             )
         })
@@ -184,7 +186,7 @@ fn unfit() -> Vec<Failure> {
     };
     let failed = |why: String| match why.split_once(" To fix: ") {
         Some((why, fix)) => permanent(why, fix),
-        None => permanent(why, "Correct it, or leave it out."),
+        None => permanent(why, "Correct it, or remove it."),
     };
     wrong.into_iter().map(failed).collect()
 }
@@ -202,7 +204,7 @@ async fn check_availability() -> Result<Availability, Error> {
             None => Availability::Ready(format!("{version}; {}", settings.words())),
         },
         None => Availability::Unsuitable(format!(
-            "`{path} --version` did not print a version (it ended with {}, and said: {}). {}",
+            "`{path} --version` did not print a version (it exited with {} and printed: {}). {}",
             nexus_plugin_api::process::describe(&output.exit),
             format!("{} {}", output.stdout, output.stderr)
                 .trim()

@@ -115,7 +115,7 @@ impl Normaliser {
         &self.folder
     }
 
-    /// The connection was lost for a while: what is open has a gap. Which sessions run and which asks wait is read anew.
+    /// The connection was lost for a while: what is open has a gap. Which sessions run and which asks wait is read again.
     pub fn interrupted(&mut self) {
         self.open.values_mut().for_each(|open| open.gap = true);
         self.turns.clear();

@@ -118,13 +118,13 @@ fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
     }
     let here = format!("http://{}:{}", origin.host, origin.port);
     let fix = format!(
-        "In Cloudflare's dashboard, set the service of this tunnel's public hostname to {here}, and let the port stay the \
-         same with `listen = \"{}:{}\"` in this tunnel's table.",
+        "In Cloudflare's dashboard, set the service of this tunnel's public hostname to {here}, and keep the port \
+         fixed with `listen = \"{}:{}\"` in this tunnel's table.",
         origin.host, origin.port
     );
     Address::Elsewhere(match (named, wanted) {
-        (Some(route), Some(wanted)) => format!("{wanted} leads to {}, not here. {fix}", route.service),
-        (Some(route), None) => format!("{} leads to {}, not here. {fix}", route.hostname, route.service),
+        (Some(route), Some(wanted)) => format!("{wanted} is routed to {}, not to Nexus. {fix}", route.service),
+        (Some(route), None) => format!("{} is routed to {}, not to Nexus. {fix}", route.hostname, route.service),
         (None, Some(wanted)) => format!("The dashboard has no route for {wanted}. {fix}"),
         (None, None) => format!("The dashboard has no public hostname for this tunnel. {fix}"),
     })
@@ -258,17 +258,17 @@ mod tests {
             (
                 r#"{"hostname":"chat.example.org","service":"http://localhost:80"},"#,
                 None,
-                "chat.example.org leads to http://localhost:80",
+                "chat.example.org is routed to http://localhost:80",
             ),
             (
                 r#"{"hostname":"chat.example.org","service":"https://localhost:7861"},"#,
                 None,
-                "leads to https://",
+                "is routed to https://",
             ),
             (
                 r#"{"hostname":"x.example.org","service":"http://localhost:7861"},"#,
                 Some("chat.example.org"),
-                "chat.example.org leads to http_status:404",
+                "chat.example.org is routed to http_status:404",
             ),
             ("", None, "no public hostname"),
         ] {

@@ -196,7 +196,8 @@ fn component(world: &str, kind: &str, imports: &str, core: &str) -> anyhow::Resu
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     let mut bytes = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let manifest = format!(
-        "name = \"bench\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
+        "name = \"bench\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n"
     );
     seal(&mut bytes, &manifest);
     Ok(bytes)

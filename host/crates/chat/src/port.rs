@@ -31,7 +31,7 @@ pub struct Listed {
 pub trait JournalPort: Send + Sync + 'static {
     /// The same journal; sessions that are new belong to this chat plugin.
     fn of_backend(&self, plugin: &str) -> Arc<dyn JournalPort>;
-    /// A connection to the backend opened: revisions may be counted anew.
+    /// A connection to the backend opened: revisions may be counted again.
     fn open_connection(&self);
     /// A session that was made just now.
     fn create(&self, info: SessionInfo) -> Journaled<'_, ()>;

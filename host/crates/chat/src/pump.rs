@@ -181,7 +181,7 @@ impl Pump {
                 session = event.session,
                 owner = listed.backend,
                 plugin = self.plugin,
-                "an event for a conversation of another plugin is dropped"
+                "dropped an event for a conversation of another plugin"
             );
             return None;
         }
@@ -215,7 +215,7 @@ impl Pump {
         let (backend, info) = (Arc::clone(&self.backend), info.clone());
         tokio::spawn(async move {
             if let Err(error) = backend.rename(&info, &info.title).await {
-                tracing::warn!(session = info.id, %error, "a title that was chosen could not be given again");
+                tracing::warn!(session = info.id, %error, "cannot restore a title that the user chose");
             }
         });
     }
@@ -286,7 +286,7 @@ impl Pump {
         self.jobs.spawn(async move {
             let listed = backend.sessions(limits::LISTED_SESSIONS).await;
             Done::Listed(listed.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the backend does not list its conversations");
+                tracing::warn!(%error, "cannot list the conversations of the backend");
                 Vec::new()
             }))
         });
@@ -372,7 +372,7 @@ impl Pump {
             // It was deleted, here or elsewhere: what was still said of it is of no use to anybody.
             Err(NoSnapshot::Backend(CallError::NotFound(_))) => self.settle(&session).await,
             Err(NoSnapshot::Backend(error)) => {
-                tracing::warn!(session, %error, "the backend does not show the conversation");
+                tracing::warn!(session, %error, "cannot read a conversation from the backend");
                 if known {
                     self.live(&session);
                     self.settle(&session).await;
@@ -521,7 +521,7 @@ impl Pump {
     /// Nothing more of it is taken; the others go on.
     fn damaged(&mut self, session: &str, error: &StoreError) {
         if *error != StoreError::Closed && self.damaged.insert(session.to_owned()) {
-            tracing::error!(session, %error, "a conversation cannot be kept up to date");
+            tracing::error!(session, %error, "cannot keep a conversation up to date");
         }
         if let Some(Sync::Pending(events, _)) = self.sessions.remove(session) {
             self.waiting -= events.iter().map(weight).sum::<usize>();

@@ -39,7 +39,7 @@ pub enum Phase {
     Stopped,
     /// It is unavailable, and comes back by itself.
     Reconnecting { why: String },
-    /// It stays unavailable until somebody does something.
+    /// It stays unavailable until someone does something.
     Failed {
         why: String,
         /// `hint` is what to do.

@@ -367,12 +367,12 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_id() {
 async fn a_prompt_during_which_the_plugin_fell_is_sent_twice_and_no_more() {
     let mut rig = rig();
     let _feed = rig.up().await;
-    let fell = || Err(CallError::Crashed("trap".to_owned()));
-    *rig.backend.admissions.lock().unwrap() = std::iter::repeat_with(fell).take(20).collect();
+    let crashed = || Err(CallError::Crashed("trap".to_owned()));
+    *rig.backend.admissions.lock().unwrap() = std::iter::repeat_with(crashed).take(20).collect();
     let Err(ChatError::GivenUp(why)) = rig.service.prompt("s", prompt("c"), false).await else {
         panic!("it is not to be sent again");
     };
-    assert!(why.contains("trap") && why.contains("not sent again"), "{why}");
+    assert!(why.contains("trap") && why.contains("does not send it again"), "{why}");
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 2);
     assert!(rig.journal.now("s").messages.last().unwrap().0.error.is_some());
 }

@@ -320,13 +320,14 @@ impl Answer {
         let words = |text: &String| match text.len() {
             n if n <= limits::ANSWER_WORDS => Ok(()),
             n => Err(format!(
-                "An answer of {n} bytes is too long: {} are possible. To fix: answer in fewer words, and send the rest as a message.",
+                "The answer is too long: {n} bytes, the limit is {}. To fix: shorten the answer and send the rest as \
+                 a message.",
                 limits::ANSWER_WORDS
             )),
         };
         let few = |what: &str, n: usize, most: usize| match n {
             n if n <= most => Ok(()),
-            n => Err(format!("These are {n} {what}, and at most {most} are possible.")),
+            n => Err(format!("There are {n} {what}, but at most {most} are allowed.")),
         };
         match self {
             Self::Once | Self::Always => Ok(()),

@@ -190,7 +190,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "a_body_that_nobody_takes_is_held_back_at_its_sender",
     ),
     (
-        "PROBE_ANSWER_BYTES",
+        "PUBLIC_CHECK_ANSWER_BYTES",
         "an_answer_without_an_end_is_read_no_further_than_its_bound",
     ),
     (
@@ -206,6 +206,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("PROCESS_WORD_BYTES", "each_size_has_an_end"),
     ("PROCESS_STOP_STEPS", "each_amount_has_an_end"),
     ("PROCESS_STOP_BYTES", "each_size_has_an_end"),
+    ("PROCESS_STOP_HEADER", "a_header_that_grows_too_long_is_refused"),
     ("PATH_BYTES", "each_size_has_an_end"),
     (
         "PROCESS_ENDED",
@@ -276,7 +277,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("MARKDOWN_CACHE", "what_is_kept_of_rendered_texts_has_an_end"),
     ("MARKDOWN_DEPTH", "nesting_without_end_stays_text_and_costs_nothing"),
     ("API_BODY_BYTES", "what_is_sent_to_the_api_has_an_end"),
-    ("PROBE_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
+    ("PUBLIC_CHECK_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
     (
         "METRICS_CONNECTIONS",
         "the_one_that_is_idle_the_longest_makes_room_and_no_other",
@@ -374,7 +375,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
     ),
     (
-        "PRESENT_WORDS",
+        "PRESENT_HINT_BYTES",
         "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
     ),
     ("PRESENT_FILE", "what_cannot_be_looked_through_counts_as_there"),
@@ -407,7 +408,7 @@ pub(super) const OWN: &[(&str, &str)] = &[
         "how the same is told: one by one, or as the present state",
     ),
     (
-        "AUDIT_LOOKED_AT",
+        "AUDIT_SEARCHED",
         "how far a command looks back for what AUDIT_REFUSALS bounds",
     ),
     ("LINES_BATCH", "a piece of what PROCESS_LINES bounds"),

@@ -58,7 +58,7 @@ pub enum State {
         /// `at` is when it is started again, in milliseconds since the Unix epoch.
         at: Millis,
     },
-    /// It crashed too often, or refuses its settings. Only the operator starts it again.
+    /// It reached its restart limit, or refuses its settings. Only the operator starts it again.
     Failed {
         /// `cause` is why it crashed last, or what it refuses.
         cause: String,
@@ -106,7 +106,7 @@ pub struct Failure {
     /// `hint` is what to do.
     #[schema(required)]
     pub hint: Option<String>,
-    /// `permanent`: trying again cannot help until somebody changes something.
+    /// `permanent`: trying again cannot help until someone changes something.
     pub permanent: bool,
 }
 
@@ -140,7 +140,7 @@ pub struct Statistics {
     /// `denied` counts the calls of the plugin that the gate refused: what was not granted, and limits that were
     /// reached.
     pub denied: u64,
-    /// `log_dropped` counts the lines for the log beyond the allowed number a second.
+    /// `log_dropped` counts the log lines that were dropped because they exceeded the rate limit.
     pub log_dropped: u64,
 }
 

@@ -1,11 +1,11 @@
-//! What the configuration's file says besides what counts.
+//! What the configuration's file has that is not applied yet.
 
 use crate::plugin::Kind;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What the configuration's file says and is not in force.
+/// What the configuration's file says and is not active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
     /// `id` names what was read: what is confirmed must be what was shown.
@@ -21,24 +21,24 @@ pub struct Pending {
 #[schema(as = PendingState)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum What {
-    /// The file cannot be used, and nothing of it counts.
+    /// The file cannot be used, and none of it takes effect.
     Invalid {
         /// `why` is the errors, as `nexus config check` prints them.
         why: String,
     },
-    /// The file says something else than what is in force.
+    /// The file says something else than what is active.
     Changed {
-        /// `confirm` are the changes that can be put into force while Nexus runs, and wait for a confirmation.
+        /// `confirm` are the changes that can be applied while Nexus runs, and wait for a confirmation.
         confirm: Vec<Change>,
         /// `effects` are what a confirmation does.
         effects: Vec<Effect>,
         /// `new_permissions` are what plugins may do then that they may not do now: a sentence each.
         new_permissions: Vec<String>,
-        /// `components` are what the components in files say of themselves that are others than those in force.
+        /// `components` are what the components in files say of themselves that are others than the active ones.
         components: Vec<Component>,
-        /// `restart` are the changes that count from the next start of Nexus on.
+        /// `restart` are the changes that take effect at the next start of Nexus.
         restart: Vec<Change>,
-        /// `applying`: what is in `confirm` is being put into force.
+        /// `applying`: what is in `confirm` is being applied.
         applying: bool,
     },
 }
@@ -59,13 +59,13 @@ impl What {
     }
 }
 
-/// A component in a file that is another one than the one in force, or new.
+/// A component in a file that is another one than the active one, or new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigComponent)]
 pub struct Component {
     /// `plugin` is the `NAME` of `[plugin.NAME]`.
     pub plugin: String,
-    /// `was` is the component in force. Null: there is none.
+    /// `was` is the active component. Null: there is none.
     #[schema(required)]
     pub was: Option<Said>,
     /// `now` is the component in the file.
@@ -86,7 +86,7 @@ impl Component {
     pub fn sentence(&self) -> String {
         let was = self.was.as_ref();
         let was = was.map_or_else(|| "is new".to_owned(), |was| format!("was {was}"));
-        format!("the component of {} is {}, and {was}", self.plugin, self.now)
+        format!("the component of {} is {} and {was}", self.plugin, self.now)
     }
 
     /// What a person has to know besides; the worst first.
@@ -95,19 +95,19 @@ impl Component {
         let unfit = self
             .unfit
             .iter()
-            .map(|why| format!("It would not load, so that it cannot be applied: {why}"));
+            .map(|why| format!("It cannot be loaded, so it cannot be applied: {why}"));
         let requested = list(
             if self.was.is_some() {
-                "It asks in addition"
+                "New permission requests"
             } else {
-                "It asks"
+                "Permission requests"
             },
             &self.new_permissions,
         );
         unfit
             .chain(self.strange.iter().cloned())
             .chain(requested)
-            .chain(list("It does not ask any more", &self.removed_permissions))
+            .chain(list("Dropped permission requests", &self.removed_permissions))
             .collect()
     }
 }
@@ -134,21 +134,21 @@ pub struct Said {
     pub api: String,
 }
 
-/// A key of the file with another value than the one in force.
+/// A key of the file with another value than the active one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigChange)]
 pub struct Change {
     /// `key` is the key with the tables it is in.
     #[schema(examples("tunnel.main.plugin"))]
     pub key: String,
-    /// `was` is the value in force as TOML; `…` where it must not be shown, or cannot be shown whole. Null: there is
+    /// `was` is the active value as TOML; `…` where it must not be shown, or cannot be shown whole. Null: there is
     /// none.
     #[schema(required)]
     pub was: Option<String>,
     /// `now` is the value in the file, as `was`. Null: the key is gone.
     #[schema(required)]
     pub now: Option<String>,
-    /// `error` is why it could not be put into force.
+    /// `error` is why it could not be applied.
     #[schema(required)]
     pub error: Option<String>,
 }
@@ -162,6 +162,6 @@ pub struct Effect {
     /// `tunnel` is the name of the tunnel that it happens to, if any.
     #[schema(required)]
     pub tunnel: Option<String>,
-    /// `closes`: whoever came through that tunnel is cut off.
+    /// `closes`: a client that came through that tunnel is cut off.
     pub closes: bool,
 }

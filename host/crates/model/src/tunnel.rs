@@ -35,7 +35,7 @@ pub struct Descriptor {
 /// Why it is none, to be read after the address.
 pub fn public_address(text: &str) -> Result<String, &'static str> {
     const EXPECTED: &str = "expected http://… or https://…";
-    let url = reqwest::Url::parse(text).map_err(|_| EXPECTED)?;
+    let url = url::Url::parse(text).map_err(|_| EXPECTED)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(EXPECTED);
     }
@@ -44,7 +44,7 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
         return Err("expected an address without a user name or a password");
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("expected a whole host, with nothing after its name");
+        return Err("expected a host name with nothing after it");
     }
     Ok(url.origin().ascii_serialization())
 }
@@ -104,7 +104,7 @@ pub enum State {
         /// `at` is when it is tried again, in milliseconds since the Unix epoch.
         at: Millis,
     },
-    /// It did not open, and is not tried again before somebody does something.
+    /// It did not open, and is not tried again before someone does something.
     Failed {
         why: String,
         /// `hint` is what to do.
@@ -136,11 +136,11 @@ pub struct Status {
     /// yet.
     #[schema(required, format = "uri", examples("https://a.example.org"))]
     pub url: Option<String>,
-    /// `fresh`: the address was made just now and may not be known everywhere. Whoever asks for it too early makes
+    /// `fresh`: the address was made just now and may not be known everywhere. A client that asks for it too early makes
     /// resolvers keep that there is no such name: do not open it, and do not give it out, before this is false.
     pub fresh: bool,
     /// `fixed_listen`: `listen` has a fixed port, so that one plugin has to close before another can open the tunnel. A
-    /// swap cuts off whoever came through it.
+    /// swap cuts off a client that came through it.
     pub fixed_listen: bool,
     /// `since` is when `state` began, in milliseconds since the Unix epoch.
     pub since: Millis,
@@ -183,11 +183,11 @@ pub enum PublicCheckResult {
     },
 }
 
-/// A plugin on its way to take over a tunnel.
+/// A plugin that is replacing the provider of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TunnelSwap)]
 pub struct Swap {
-    /// `plugin` is the name of the plugin that takes over.
+    /// `plugin` is the name of the plugin that replaces it.
     pub plugin: String,
     /// `since` is when it began, in milliseconds since the Unix epoch.
     pub since: Millis,
@@ -219,7 +219,7 @@ pub enum Step {
         #[schema(required)]
         url: Option<String>,
     },
-    /// The new one could not take over, and everything is as it was before.
+    /// The new one could not replace it, and everything is as it was before.
     Failed {
         why: String,
         /// `hint` is what to do.
@@ -269,9 +269,9 @@ mod tests {
             ("https://", "http"),
             ("https://user:pw@a.example.org", "user name"),
             ("https://good.example.org@evil.example", "user name"),
-            ("https://a.example.org/path", "whole host"),
-            ("https://a.example.org/?q", "whole host"),
-            ("https://a.example.org/#f", "whole host"),
+            ("https://a.example.org/path", "nothing after it"),
+            ("https://a.example.org/?q", "nothing after it"),
+            ("https://a.example.org/#f", "nothing after it"),
         ] {
             assert!(
                 public_address(reported).is_err_and(|said| said.contains(why)),

@@ -22,8 +22,8 @@ pub enum CallError {
     /// Not up now; may be tried again.
     #[error("{0}")]
     Unavailable(String),
-    /// The plugin fell during the call. Whether it had an effect is not known.
-    #[error("the plugin fell during the call: {0}")]
+    /// The plugin crashed during the call. Whether it had an effect is not known.
+    #[error("the plugin crashed during the call: {0}")]
     Crashed(String),
     /// The plugin has no such optional interface.
     #[error("the plugin cannot {0}")]
@@ -138,7 +138,7 @@ pub trait TunnelProvider: Supervised {
 #[derive(Debug)]
 pub struct TunnelRun {
     pub events: mpsc::Receiver<tunnel::Event>,
-    /// `Err` of the receiver: the plugin fell.
+    /// `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
     /// Send or drop it to close the tunnel.
     pub cancel: tokio::sync::oneshot::Sender<()>,

@@ -1,7 +1,7 @@
 //! The schema, as a list of steps: `user_version` is how many of them a database has. A step is never changed once
 //! released; a new one is added at the end.
 
-use super::StoreError;
+use crate::error::StoreError;
 use rusqlite::Connection;
 use std::path::Path;
 

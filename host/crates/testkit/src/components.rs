@@ -43,7 +43,7 @@ quota = 100
 reason = "r"
 "#;
 
-/// A plugin of a world of the contract: `core` is what stands inside `(module …)`, beside a memory and an allocator.
+/// A plugin of a world of the contract: `core` is what is inside `(module …)`, beside a memory and an allocator.
 pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     let (package, _) = resolve
@@ -72,7 +72,8 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         .encode()
         .unwrap();
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n{REQUESTS}"
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n{REQUESTS}"
     );
     seal(bytes, &manifest)
 }

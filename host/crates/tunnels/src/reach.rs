@@ -4,7 +4,7 @@
 //! A failed check alone proves nothing: this machine may have no network, no way to its own public address, or no time. It is
 //! proof when somebody answered there (so the network is there), the address was reached before in this run (so the check
 //! can work at all), this host's own listener answers now (so it is not this host that is slow), and all that several times
-//! in a row. Then the provider is started anew, with a pause that grows, so that a check that is wrong costs little.
+//! in a row. Then the provider is restarted, with a pause that grows, so that a check that is wrong costs little.
 
 use super::Parts;
 use super::seat::{Board, By};
@@ -46,7 +46,7 @@ impl Seen {
     fn reached(&mut self) {
         *self = Self {
             ever: true,
-            next: Instant::now() + limits::PROBE_EVERY,
+            next: Instant::now() + limits::PUBLIC_CHECK_EVERY,
             ..Self::new(std::mem::take(&mut self.url))
         };
     }
@@ -62,7 +62,7 @@ impl Seen {
                 // Each question may renew what the resolver keeps.
                 Network::Unresolved => {
                     let pause = self.unresolved;
-                    self.unresolved = (pause * 2).min(limits::PROBE_UNRESOLVED);
+                    self.unresolved = (pause * 2).min(limits::PUBLIC_CHECK_UNRESOLVED);
                     pause
                 }
                 Network::Answered | Network::Unknown => SOON,
@@ -174,9 +174,9 @@ async fn check(
         .prober
         .plain(&serving.config.public_check, &seen.url, &serving.proof);
     // It bounds itself; this is for one that does not.
-    let looked = timeout(limits::PROBE * 2, look).await.unwrap_or_else(|_| {
+    let looked = timeout(limits::PUBLIC_CHECK * 2, look).await.unwrap_or_else(|_| {
         Err(Unreached {
-            why: format!("no answer within {} s", limits::PROBE.as_secs()),
+            why: format!("no answer within {} s", limits::PUBLIC_CHECK.as_secs()),
             network: Network::Unknown,
         })
     });
@@ -213,7 +213,9 @@ async fn check(
         PublicCheckResult::Passed { .. } => serving.seat().back(By::Check),
         PublicCheckResult::Failed { why } => {
             if open && seen.failed >= limits::OUTAGE_CHECKS {
-                serving.seat().lost(By::Check, &format!("{url} is not reached: {why}"));
+                serving
+                    .seat()
+                    .lost(By::Check, &format!("{url} cannot be reached: {why}"));
             }
             if seen.is_dead(patience) && repairs.due() {
                 repairs.done();

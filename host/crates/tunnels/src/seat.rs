@@ -1,4 +1,4 @@
-//! Where the state of a tunnel is shown, and from when on: a plugin that is to take over reports into a seat of its own,
+//! Where the state of a tunnel is shown, and from when on: a plugin that is to replace another reports into a seat of its own,
 //! which nobody sees as the tunnel's until it is.
 
 use nexus_model::activity::{Activity, Tone};
@@ -85,7 +85,7 @@ struct Outage {
 /// Who noticed an outage, and so who says when it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum By {
-    /// This host's own look from the public side, while the provider says that all is well.
+    /// This host's own look from the public side, while the provider says that it works.
     Check,
     Provider,
 }
@@ -131,7 +131,7 @@ impl Seat {
             tracing::warn!(
                 tunnel = self.own.borrow().name,
                 why,
-                "the tunnel does not let requests through"
+                "the tunnel does not pass requests"
             );
         }
     }
@@ -144,7 +144,10 @@ impl Seat {
         };
         if let Some(outage) = over.filter(|_| self.is_shown()) {
             let after = outage.since.elapsed().as_secs();
-            tracing::info!(tunnel = self.own.borrow().name, "the tunnel is back after {after} s");
+            tracing::info!(
+                tunnel = self.own.borrow().name,
+                "the tunnel has recovered after {after} s"
+            );
         }
     }
 
@@ -230,7 +233,7 @@ fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
         State::Off => (Tone::Off, "closed".to_owned()),
         State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
         State::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
-        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next try: {why}")),
+        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next attempt: {why}")),
         State::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
         State::Up { .. } | State::WaitingForAccount | State::Starting { .. } | State::Stopping => return None,
     })

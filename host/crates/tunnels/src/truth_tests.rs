@@ -52,7 +52,7 @@ async fn an_order_is_never_answered_with_what_came_of_an_earlier_one() {
         rig.run().await.end(Err(failure(kind, "no key")));
         rig.until(|s| matches!(s.state, State::Failed { .. } | State::Waiting { .. }))
             .await;
-        // Mended, and ordered again: from here on nothing says "no key" any more.
+        // Fixed, and ordered again: from here on nothing says "no key" any more.
         let mut all = rig.service.statuses();
         rig.service.open("main").await.unwrap();
         let now = state(&rig);
@@ -205,7 +205,7 @@ async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_fo
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(!run.events.is_closed(), "its program could come back");
     // The network is back, and its program is not.
-    *rig.eye.0.lock().unwrap() = Err("the answer was 530".to_owned());
+    *rig.eye.0.lock().unwrap() = Err("the response was 530".to_owned());
     *rig.eye.2.lock().unwrap() = (Network::Answered, true);
     let since = Instant::now();
     obey(run).await.unwrap();

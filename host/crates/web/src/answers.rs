@@ -3,7 +3,7 @@
 
 use super::WebState;
 use super::identity::Who;
-use super::port::ApiError;
+use crate::error::ApiError;
 use nexus_model::chat::{AgentRequest, Answer};
 use sha2::{Digest as _, Sha256};
 
@@ -39,7 +39,7 @@ pub(super) async fn give(
     // A backend may take an answer to what it asked long ago, or to what another asked.
     let result = match gone {
         true => Err(ApiError::NotFound(
-            "This request does not wait for an answer any more, so nothing was answered.".to_owned(),
+            "This request is no longer open, so your answer was not sent.".to_owned(),
         )),
         false => chat.reply(session, request, answer).await,
     };

@@ -22,8 +22,8 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
     let failed = |why: String| {
         Finding::fail(
             "plugins",
-            format!("the plugins cannot be looked at: {why}"),
-            "make room in the folder for temporary files, or name another one in TMPDIR",
+            format!("cannot check the plugins: {why}"),
+            "free up space in the folder for temporary files, or set TMPDIR to another one",
         )
     };
     let scratch = match Scratch::make() {
@@ -154,7 +154,7 @@ fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> 
         Finding::fail(
             format!("plugin.{name}"),
             format!("it cannot use its settings:\n{}", refused(config, name, &refusals)),
-            "correct each place as it says",
+            "correct each line as described",
         )
     })
 }
@@ -201,7 +201,7 @@ fn available(
             },
         ),
         Ok(Availability::Missing(hint)) => missing("its program is missing".to_owned(), hint),
-        Ok(Availability::Unsuitable(hint)) => missing("its program will not do".to_owned(), hint),
+        Ok(Availability::Unsuitable(hint)) => missing("its program cannot be used".to_owned(), hint),
         Err(error) => missing(format!("it does not answer: {error}"), "nexus logs".to_owned()),
     });
 }

@@ -31,15 +31,15 @@ fn slowed(details: &[Details], share: impl Fn(&str) -> Option<u32>) -> Vec<Findi
         };
         let share = share(name).unwrap_or_default();
         let found = format!(
-            "the plugin {name} used more than its share of CPU, {share} % of a core over {} s, and was slowed down for \
-             {seconds} s in all since Nexus is up",
+            "the plugin {name} used more than its share of CPU, {share} % of a core over {} s, and was throttled for \
+             {seconds} s in total since Nexus started",
             CPU_WINDOW.as_secs()
         );
         let more = share.saturating_mul(2).clamp(1, PLUGIN_CPU_SHARE_MOST);
         let fix = if share < PLUGIN_CPU_SHARE_MOST {
-            format!("[plugin.{name}.limits]\ncpu_share = {more}   # if it is meant to work that much")
+            format!("[plugin.{name}.limits]\ncpu_share = {more}   # if this load is intended")
         } else {
-            format!("nexus logs --plugin {name}   # what it works at")
+            format!("nexus logs --plugin {name}   # what it is doing")
         };
         Finding::warn(check, found, fix)
     };

@@ -93,7 +93,7 @@ fn the_list_has_the_builtin_ones_and_says_what_is_wrong_with_a_configured_one() 
 #[test]
 fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
     let answer = info("auth-local", &nowhere()).unwrap();
-    assert!(answer.text.contains("a store of 1 MiB"), "{}", answer.text);
+    assert!(answer.text.contains("store up to 1 MiB"), "{}", answer.text);
     assert_eq!(answer.json["kind"], "auth");
     let bore = info("tunnel-bore", &nowhere()).unwrap();
     assert!(
@@ -104,7 +104,7 @@ fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
     );
     let why = info("auth-lokal", &nowhere()).err().unwrap().to_string();
     assert!(why.contains("auth-local"), "{why}");
-    assert!(!bore.text.contains("This configuration allows"), "{}", bore.text);
+    assert!(!bore.text.contains("Granted by this configuration"), "{}", bore.text);
     let folder = folder_with(&no_exports());
     let why = format!(
         "{:#}",
@@ -129,8 +129,12 @@ fn info_with_a_configuration_says_what_is_granted() {
     )
     .unwrap();
     let bore = info("tunnel-bore", &with_config(&file)).unwrap();
-    let line = format!("to run `bore` ({})", path.display());
-    assert!(bore.text.contains(&format!("allows it:\n  {line}")), "{}", bore.text);
+    let line = format!("run bore ({})", path.display());
+    assert!(
+        bore.text.contains(&format!("configuration:\n  {line}")),
+        "{}",
+        bore.text
+    );
     assert_eq!(bore.json["granted"][0], line);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! * the name of an [`attack`]: admitted, begins to answer, and then does that; what it survives, it tells. `call trap` and
 //!   so on: within the call of `prompt` itself, before it is admitted.
-//! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `stream N`: N pieces, one every
+//! * `flood`, `delta-flood`: events without an end, of one part again or of one that grows. `stream N`: N pieces, one every
 //!   20 ms, each with the time of its sending. `fast N`: N numbered words, without a pause.
 //! * `garbage`: all that the contract says no plugin does, within its own session. `forge SESSION`: events for that one.
 //! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`; `other-process`: the

@@ -19,7 +19,7 @@ use nexus_plugin_api::{FutureReader, config, job::Job, log};
 
 /// Moves a cursor, sets a title, forges a line, reorders, hides.
 const WORDS: &str =
-    "hidden\u{1b}[2K\u{1b}[1A\u{1b}]0;forged\u{7}\u{9b}2J\u{202e}\u{2066}\u{200b}\nIt asks to be allowed:\n  nothing";
+    "hidden\u{1b}[2K\u{1b}[1A\u{1b}]0;forged\u{7}\u{9b}2J\u{202e}\u{2066}\u{200b}\nRequested permissions:\n  nothing";
 
 #[derive(serde::Deserialize)]
 struct Settings {

@@ -49,7 +49,7 @@ fn key_of(db: &Connection, session: &str) -> rusqlite::Result<Option<i64>> {
         .optional()
 }
 
-/// After the writer's queue: a write that was given up half way is done by then, or will never be.
+/// After the writer's queue: a write that was abandoned half way is done by then, or will never be.
 pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreError> {
     let (session, name) = (session.to_owned(), session.to_owned());
     // Only this empty job goes through the queue: reading a long session there would hold up streamed tokens. Where
@@ -82,7 +82,7 @@ pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreEr
 fn damaged(session: &str, error: StoreError) -> StoreError {
     match error {
         StoreError::Database(why) => StoreError::Database(format!(
-            "the record of the chat {session} cannot be read ({why}): restore a backup, or delete the chat"
+            "cannot read the stored chat {session} ({why}). To fix: restore a backup, or delete the chat"
         )),
         other => other,
     }
@@ -168,7 +168,7 @@ pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
 }
 
 fn unreadable(session: &str, error: &rusqlite::Error) {
-    tracing::error!(session, %error, "the line of a chat in the list cannot be read");
+    tracing::error!(session, %error, "cannot read the entry of a chat in the list");
 }
 
 /// Listed under this, it can be opened or deleted.
@@ -177,7 +177,7 @@ fn nameless(session: &str) -> SessionInfo {
         id: session.to_owned(),
         workspace: String::new(),
         parent: None,
-        title: "Chat whose name cannot be read".to_owned(),
+        title: "Chat with an unreadable name".to_owned(),
         created_at: 0,
         updated_at: 0,
         archived: false,
@@ -249,7 +249,7 @@ pub(super) async fn write(
         .await?;
     written.ok_or_else(|| {
         StoreError::ReadOnly(format!(
-            "the conversations that are kept take {} MiB, which is the most: nothing more can be saved until some are deleted",
+            "the stored conversations take {} MiB, the limit: nothing more can be saved until some are deleted",
             most >> 20
         ))
     })

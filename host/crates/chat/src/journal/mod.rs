@@ -3,12 +3,12 @@
 //! **Numbers.** Each session counts from 1, strictly upwards, never twice. An event that changes nothing (a part whose
 //! revision is known already) gets no number. Once a
 //! part is closed, the deltas and intermediate states between its first event and the closing one are deleted, because
-//! the closing one holds all of it; so it is with a part that was given up. The first event stays, so that folding what
+//! the closing one holds all of it; so it is with a part that was dropped. The first event stays, so that folding what
 //! is left gives the same state with the parts in the same order. The same happens now and then to a part that stays open
-//! and is told anew as a whole again and again: a disk would not hold that. A client that resumes from inside such a range gets
+//! and is sent again as a whole again and again: a disk would not hold that. A client that resumes from inside such a range gets
 //! the present state; any other gets each event that it missed. Nobody sees a hole.
 //!
-//! **Revisions.** A backend counts the revisions of a part anew in each connection. [`Journal::ingest`] lifts them above
+//! **Revisions.** A backend counts the revisions of a part again in each connection. [`Journal::ingest`] lifts them above
 //! what the session has, doubled, so that the host's own corrections ([`reconcile`]) lie between two of the backend.
 //!
 //! **Deletion.** A session that was deleted leaves its id and its last number behind. Nothing that a backend still says of
@@ -19,7 +19,7 @@
 //! until something is deleted, as where the disk is full.
 //!
 //! **Memory.** The folded state of a session in use is held; otherwise it is folded again from its rows. If a write fails
-//! or is given up half way, the held state is thrown away and read again: the database is right.
+//! or is abandoned half way, the held state is thrown away and read again: the database is right.
 
 mod disk;
 pub mod list;
@@ -161,7 +161,7 @@ impl Journal {
         }
     }
 
-    /// A connection to the backend opened: it may count revisions anew. Call it before anything of the new connection is
+    /// A connection to the backend opened: it may count revisions again. Call it before anything of the new connection is
     /// ingested or reconciled.
     pub fn open_connection(&self) {
         self.inner.generation.fetch_add(1, Ordering::SeqCst);
@@ -431,7 +431,7 @@ impl Journal {
                 }
             }
             let json = serde_json::to_string(&event)
-                .map_err(|e| StoreError::Database(format!("an event is no JSON: {e}")))?
+                .map_err(|e| StoreError::Database(format!("an event is not JSON: {e}")))?
                 .into_boxed_str();
             entries.push(Arc::new(Entry { seq, event, json }));
         }

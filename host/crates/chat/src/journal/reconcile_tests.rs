@@ -30,7 +30,7 @@ async fn a_new_connection_may_count_revisions_anew() {
             text: "Hello world".into()
         }
     );
-    // the answer was given up: a correction of ours, and then the backend knows better after all
+    // the answer was dropped: a correction of ours, and then the backend knows better after all
     let theirs = (message("m", Role::Assistant, 0), vec![text("p", "m", 2, false, "")]);
     journal.reconcile(snapshot(vec![theirs], Turn::Idle)).await.unwrap();
     let state = journal.state("s").await.unwrap();

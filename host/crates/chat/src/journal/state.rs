@@ -6,11 +6,11 @@ use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYT
 use serde::Serialize;
 
 /// What a conversation says that takes no more.
-pub(super) const FULL: &str = "This conversation has reached the most that Nexus keeps of one. What follows is not kept. \
-                               To go on: start a new conversation.";
+pub(super) const FULL: &str = "This conversation has reached the maximum size that Nexus stores. Anything after this \
+    is not saved. To fix: start a new conversation.";
 /// What one says in which too much waits.
-pub(super) const TOO_MANY_REQUESTS: &str = "More requests wait for an answer than Nexus keeps of one conversation; the others \
-                                        are not shown. Answer those that are, or stop the turn.";
+pub(super) const TOO_MANY_REQUESTS: &str = "More requests are open than Nexus shows for one conversation. To fix: \
+    answer the ones that are shown, or stop the answer.";
 
 /// A session as of event number `seq`. JSON as in [`nexus_model::chat`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -275,7 +275,7 @@ impl SessionState {
             return false;
         }
         match &mut known.content {
-            // A part that grows without an end is given up: nothing of it is shown or kept from there on, but the whole that
+            // A part that grows without an end is dropped: nothing of it is shown or kept from there on, but the whole that
             // closes it.
             Content::Text { text: held } | Content::Reasoning { text: held }
                 if held.len() + text.len() > JOURNAL_PART_BYTES =>

@@ -8,7 +8,7 @@ use nexus_model::time::Millis;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// See [`Figures`] for what each of them means.
+/// See [`Statistics`] for what each of them means.
 #[derive(Debug, Default)]
 pub struct Counters {
     calls: AtomicU64,

@@ -77,7 +77,7 @@ impl LogSink {
         if dropped > 0 {
             tracing::warn!(
                 plugin,
-                "{dropped} lines of this plugin were dropped: more than {} a second",
+                "dropped {dropped} log lines of this plugin: more than {} lines a second",
                 self.rate
             );
         }

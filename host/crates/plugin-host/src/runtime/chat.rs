@@ -219,7 +219,7 @@ impl ChatBackend for WasmChat {
                 return Ok(made);
             }
             Err(CallError::Other(format!(
-                "the chat plugin made a session whose ids are {}. This is a fault of the plugin",
+                "the chat plugin created a session whose ids are {}. This is a bug of the plugin",
                 clip::NO_ID
             )))
         })

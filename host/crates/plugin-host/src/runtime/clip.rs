@@ -13,7 +13,7 @@ use nexus_plugin_api::text as safe;
 use std::borrow::Cow;
 
 /// What an id is that is none.
-pub(crate) const NO_ID: &str = "empty, longer than 512 bytes, or hold characters that are not seen";
+pub(crate) const NO_ID: &str = "empty, longer than 512 bytes or with invisible characters";
 
 /// The last millisecond of the year 9999: databases and browsers count no further than some date.
 const LAST: Millis = 253_402_300_799_999;
@@ -36,7 +36,7 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
     text
 }
 
-/// What an owner agrees to, to the letter: how much is not shown stands in a last line of its own.
+/// What an owner agrees to, to the letter: how much is not shown is in a last line of its own.
 pub(crate) fn counted(t: String, most: usize) -> String {
     let clean = match safe::literal(&t) {
         Cow::Borrowed(_) => None,
@@ -81,7 +81,7 @@ pub(crate) fn title(t: String) -> String {
 pub(crate) fn reason(text: String) -> String {
     let text = sentence(text);
     if text.trim().is_empty() {
-        "the plugin gave no reason".to_owned()
+        "the plugin did not report a reason".to_owned()
     } else {
         text
     }
@@ -166,7 +166,8 @@ pub(crate) fn snapshot(mut snapshot: Snapshot) -> Snapshot {
     let left_out = before - all(&snapshot);
     if left_out > 0 {
         tracing::warn!(
-            "{left_out} messages, parts and requests of a chat are left out: their ids are {NO_ID}. This is a fault of the plugin"
+            "skipped {left_out} messages, parts and requests of a chat: their ids are {NO_ID}. This is a bug of the \
+             plugin"
         );
     }
     snapshot

@@ -407,16 +407,16 @@ fn address_header(header: String) -> Result<String, nexus_plugin_traits::CallErr
     let refused = |why: &str, header: String| {
         let header = clip::literal(header, limits::TITLE_BYTES);
         Err(nexus_plugin_traits::CallError::Invalid(format!(
-            "the plugin says that clients' addresses are in the header `{header}`, {why}. This is a fault of the plugin"
+            "the plugin reports client addresses in the header `{header}`, {why}. This is a bug of the plugin"
         )))
     };
     if header.len() > limits::ADDRESS_HEADER {
-        return refused("which is longer than a header's name", header);
+        return refused("which is too long for a header name", header);
     }
     match http::HeaderName::from_bytes(header.as_bytes()) {
-        Err(_) => refused("which is no name of a header", header),
+        Err(_) => refused("which is not a header name", header),
         Ok(name) if NO_ADDRESS.contains(&name.as_str()) || name.as_str().starts_with("sec-") => {
-            refused("which says something else", header)
+            refused("which has another meaning", header)
         }
         Ok(name) => Ok(name.as_str().to_owned()),
     }
@@ -520,7 +520,8 @@ pub(crate) mod auth {
         match value.as_ref().len() {
             length if length <= most => Ok(value),
             length => Err(CallError::Other(format!(
-                "the auth plugin gave {what} of {length} bytes; at most {most} can be used. This is a fault of the plugin"
+                "the auth plugin returned {what} of {length} bytes, but at most {most} are allowed. This is a bug of \
+                 the plugin"
             ))),
         }
     }
@@ -528,14 +529,13 @@ pub(crate) mod auth {
     fn subject(subject: String) -> Result<String, CallError> {
         if subject.is_empty() {
             return Err(CallError::Other(
-                "the auth plugin gave an empty subject. This is a fault of the plugin".into(),
+                "the auth plugin returned an empty subject. This is a bug of the plugin".into(),
             ));
         }
         let subject = whole("a subject", subject, limits::ID_BYTES)?;
         if !clip::is_id(&subject) {
             return Err(CallError::Other(
-                "the auth plugin gave a subject with characters that are not seen. This is a fault of the plugin"
-                    .into(),
+                "the auth plugin returned a subject with invisible characters. This is a bug of the plugin".into(),
             ));
         }
         Ok(subject)

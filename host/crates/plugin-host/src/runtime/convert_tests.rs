@@ -188,7 +188,7 @@ fn a_descriptor_is_checked() {
     ] {
         let said = described("t", Some(header)).unwrap_err().to_string();
         assert!(
-            said.contains("a fault of the plugin") && said.len() < 1000 && !said.contains('\r'),
+            said.contains("a bug of the plugin") && said.len() < 1000 && !said.contains('\r'),
             "{said}"
         );
     }
@@ -358,7 +358,10 @@ fn a_login_that_says_too_much_fails() {
     };
     assert!(form(limits::LOGIN_STATE_BYTES).is_ok());
     let refused = form(limits::LOGIN_STATE_BYTES + 1).err().unwrap().to_string();
-    assert!(refused.contains("a state of 65537 bytes; at most 65536"), "{refused}");
+    assert!(
+        refused.contains("a state of 65537 bytes, but at most 65536"),
+        "{refused}"
+    );
     assert!(auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES)), &Mask::default()).is_ok());
     let refused = auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES + 1)), &Mask::default());
     let refused = refused.err().unwrap().to_string();

@@ -2,7 +2,7 @@
 
 use crate::capabilities::{Counters, Gate, Requests};
 use nexus_config::resolved::{Grants, HttpGrant, Plugin, Source};
-use nexus_config::{show_duration, show_size};
+use nexus_config::{grant_words, show_duration, show_size};
 use nexus_model::plugin::{self, Facts, Statistics};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
@@ -58,34 +58,19 @@ impl Measured {
     }
 
     fn grants(&self) -> Vec<String> {
-        let grants = self.gate.grants();
-        let mut words = Vec::new();
-        for (binary, grant) in &grants.processes {
-            // Only granted names are asked for here, so nothing is refused and counted.
-            let place = match self.gate.find(binary) {
-                Ok(Ok(path)) => path.display().to_string(),
-                Ok(Err(_)) | Err(_) => "not found on this machine".to_owned(),
-            };
-            let environment = if grant.inherit_env {
-                " with your environment"
-            } else {
-                ""
-            };
-            words.push(format!("runs {binary} ({place}){environment}"));
-        }
-        words.extend(grants.http.iter().map(asks));
-        if grants.store_quota > 0 {
-            words.push(format!("keeps up to {} of data", show_size(grants.store_quota)));
-        }
-        words.extend(grants.secrets.keys().map(|name| format!("reads the secret {name}")));
-        words
+        // Only granted names are asked for here, so nothing is refused and counted.
+        let place = |binary: &str| match self.gate.find(binary) {
+            Ok(Ok(path)) => Some(path.display().to_string()),
+            Ok(Err(_)) | Err(_) => Some("not found on this machine".to_owned()),
+        };
+        grant_words::all(self.gate.grants(), &place)
     }
 
     fn limits(&self) -> Vec<String> {
         let limits = self.gate.limits();
         vec![
             format!("at most {} of memory", show_size(limits.memory)),
-            format!("at most {} of CPU without a pause", show_duration(limits.cpu)),
+            format!("at most {} of CPU time without a pause", show_duration(limits.cpu)),
             format!("at most {} % of a core over a minute", limits.cpu_share),
             format!("at most {} a minute into its store", show_size(limits.store_writes)),
             format!("an answer within {}", show_duration(limits.call)),
@@ -120,31 +105,17 @@ fn missing_permissions(asked: &Requests, granted: &Grants) -> Vec<String> {
         .processes
         .keys()
         .filter(|name| !granted.processes.contains_key(*name));
-    let mut words: Vec<String> = programs.map(|name| format!("to run {name}")).collect();
+    let mut words: Vec<String> = programs.map(|name| grant_words::run(name, None, false)).collect();
     let http = asked.http.iter().filter(|wanted| {
         let same =
             |grant: &HttpGrant| (&grant.scheme, &grant.host, grant.port) == (&wanted.scheme, &wanted.host, wanted.port);
         !granted.http.iter().any(same)
     });
-    words.extend(http.map(|grant| format!("to ask {}", server(grant))));
+    words.extend(http.map(|grant| grant_words::request(&grant_words::address(grant))));
     if let Some(quota) = asked.store.filter(|quota| *quota > granted.store_quota) {
-        words.push(format!("to keep up to {}", show_size(quota)));
+        words.push(grant_words::store(quota));
     }
     words
-}
-
-fn asks(grant: &HttpGrant) -> String {
-    let private = if grant.private {
-        ", also on this machine or its network"
-    } else {
-        ""
-    };
-    format!("asks {}{private}", server(grant))
-}
-
-fn server(grant: &HttpGrant) -> String {
-    let port = grant.port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", grant.scheme, grant.host)
 }
 
 fn many(count: u32, one: &str, more: &str) -> String {
@@ -155,31 +126,6 @@ fn many(count: u32, one: &str, more: &str) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-
-    #[test]
-    fn words_are_those_of_the_configuration() {
-        assert_eq!(
-            [
-                show_size(64 << 20),
-                show_size(1 << 30),
-                show_size(1536 << 10),
-                show_size(1000)
-            ],
-            ["64 MiB", "1 GiB", "1536 KiB", "1000 B"]
-        );
-        let grant = |host: &str, port, private| HttpGrant {
-            scheme: "https".into(),
-            host: host.into(),
-            port,
-            private,
-        };
-        assert_eq!(asks(&grant("*.example.org", None, false)), "asks https://*.example.org");
-        assert_eq!(
-            asks(&grant("nas", Some(8443), true)),
-            "asks https://nas:8443, also on this machine or its network"
-        );
-        assert_eq!(many(1, "process", "processes"), "1 process");
-    }
 
     #[test]
     fn what_is_asked_for_and_not_granted_is_said() {
@@ -197,10 +143,10 @@ mod tests {
             secrets: ["token".to_owned()].into(),
         };
         let all = [
-            "to run ssh",
-            "to ask https://one.example",
-            "to ask https://two.example",
-            "to keep up to 1 MiB",
+            "run ssh",
+            "send requests to https://one.example",
+            "send requests to https://two.example",
+            "store up to 1 MiB",
         ];
         assert_eq!(missing_permissions(&asked, &Grants::default()), all);
         let some = Grants {
@@ -210,7 +156,7 @@ mod tests {
         };
         assert_eq!(
             missing_permissions(&asked, &some),
-            ["to run ssh", "to ask https://one.example"]
+            ["run ssh", "send requests to https://one.example"]
         );
     }
 }

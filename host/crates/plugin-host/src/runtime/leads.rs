@@ -76,13 +76,13 @@ pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
         });
         look.await.ok()
     };
-    let found = tokio::time::timeout(limits::PATHS_LOOK, look).await.ok().flatten();
+    let found = tokio::time::timeout(limits::PATHS_CHECK, look).await.ok().flatten();
     for (at, request) in requests.iter_mut().enumerate() {
         let details = match &found {
             Some(found) => found.get(at).cloned().flatten(),
             None => named.get(at).cloned().flatten().map(|named| {
                 let certain = named.paths.iter().filter(|touched| !touched.guessed);
-                let unknown = |touched: &Touched| not_known(&touched.path, "the disk did not answer in time");
+                let unknown = |touched: &Touched| not_known(&touched.path, "the disk did not respond in time");
                 certain.map(unknown).collect()
             }),
         };
@@ -117,13 +117,11 @@ fn append(request: &mut AgentRequest, details: Vec<Value>) {
 /// What is left out, or cannot be read, is told: what is not seen is not agreed to.
 pub(crate) fn shown(json: &str) -> Vec<chat::Detail> {
     let told = |text: String| chat::Detail {
-        name: "Not known".to_owned(),
+        name: "Unknown".to_owned(),
         text,
     };
     let Ok(all) = serde_json::from_str::<Vec<chat::Detail>>(json) else {
-        return vec![told(format!(
-            "⟨{DETAILS} of the plugin cannot be read and is not shown here⟩"
-        ))];
+        return vec![told(format!("⟨{DETAILS} of the plugin is invalid and not shown here⟩"))];
     };
     let more = all.len().saturating_sub(limits::REQUEST_DETAILS);
     let mut left = limits::REQUEST_DETAILS_BYTES;
@@ -150,8 +148,8 @@ fn detail(name: &str, text: impl Into<String>) -> Value {
 
 fn not_known(path: &str, why: &str) -> Value {
     detail(
-        "Not known",
-        format!("where {path} leads: {why}. ⟨it is not shown here⟩"),
+        "Unknown",
+        format!("where {path} leads: {why}. ⟨the target is not shown here⟩"),
     )
 }
 
@@ -178,7 +176,7 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
         };
         if real.links > 0 && real.path != expected {
             let within = real.path.strip_prefix(base);
-            all.push(detail("By a link", shown.clone()));
+            all.push(detail("Through a link", shown.clone()));
             match within {
                 Ok(within) => all.push(detail("leads to", within.display().to_string())),
                 Err(_) => all.push(detail(
@@ -188,12 +186,13 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
             }
             let place = within.unwrap_or(&real.path).display().to_string();
             if !touched.guessed && obeyed(&place, &named.obeyed) {
-                let words = "is a file that the agent's program, or git, obeys. What stands in it may run later, without a question.";
+                let words = "is a file that configures the agent's program or git. Its content may run later without \
+                    a permission request.";
                 all.push(detail("Careful", format!("{place} {words}")));
             }
         }
         if touched.new && real.there {
-            all.push(detail("Replaces", format!("{shown}, which is there already")));
+            all.push(detail("Replaces", format!("{shown}, which already exists")));
         }
     }
     let left = named
@@ -204,7 +203,7 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
     match left.count() {
         0 => {}
         more => all.push(detail(
-            "Not known",
+            "Unknown",
             format!("⟨where {more} more paths lead is not shown here⟩"),
         )),
     }
@@ -239,7 +238,7 @@ fn follow(path: &Path) -> Result<Real, String> {
     while let Some(name) = left.pop() {
         walked += 1;
         if walked > NAMES || left.len() > NAMES {
-            return Err("the way is too long".to_owned());
+            return Err("the path is too long".to_owned());
         }
         if name == ".." {
             real.path.pop();
@@ -250,7 +249,7 @@ fn follow(path: &Path) -> Result<Real, String> {
             Ok(found) if found.file_type().is_symlink() => {
                 real.links += 1;
                 if real.links > LINKS {
-                    return Err("its links lead in a circle".to_owned());
+                    return Err("its links form a loop".to_owned());
                 }
                 let target = std::fs::read_link(&next).map_err(|e| e.to_string())?;
                 left.extend(names(&target));
@@ -348,13 +347,13 @@ mod tests {
         for workspace in [&project, &by_link] {
             let at = |path: &str| json!([{"path": workspace.join(path)}]);
             let out = told(at("docs/.ssh/id_rsa"), workspace).await;
-            assert_eq!(names(&out), ["By a link", "leads out of the workspace, to"]);
+            assert_eq!(names(&out), ["Through a link", "leads out of the workspace, to"]);
             assert_eq!(
                 (out[0].1.as_str(), Path::new(&out[1].1)),
                 ("docs/.ssh/id_rsa", &*outside.join(".ssh/id_rsa"))
             );
             let obeyed = told(at("assets/logo.js"), workspace).await;
-            assert_eq!(names(&obeyed), ["By a link", "leads to", "Careful"]);
+            assert_eq!(names(&obeyed), ["Through a link", "leads to", "Careful"]);
             assert_eq!(obeyed[1].1, ".opencode/plugins/logo.js");
             assert_eq!(told(at("same/a"), workspace).await[1].1, "src/a");
             assert_eq!(told(at("src/new/file"), workspace).await, []);
@@ -364,7 +363,7 @@ mod tests {
             assert_eq!(Path::new(&up[1].1), real.join("x"));
             let circle = told(at("loop/x"), workspace).await;
             assert!(
-                names(&circle) == ["Not known"] && circle[0].1.ends_with("not shown here⟩"),
+                names(&circle) == ["Unknown"] && circle[0].1.ends_with("not shown here⟩"),
                 "{circle:?}"
             );
             assert_eq!(told(json!([{"path": "loop/x", "guessed": true}]), workspace).await, []);
@@ -373,10 +372,7 @@ mod tests {
                 workspace,
             )
             .await;
-            assert_eq!(
-                new,
-                [("Replaces".to_owned(), "src/a, which is there already".to_owned())]
-            );
+            assert_eq!(new, [("Replaces".to_owned(), "src/a, which already exists".to_owned())]);
         }
         assert_eq!(told(json!([{"path": outside.join("x")}]), &project).await, []);
     }

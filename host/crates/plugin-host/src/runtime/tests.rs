@@ -8,13 +8,13 @@ mod figures;
 use super::*;
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Grants, Limits};
-use nexus_egress::port::{OutgoingError, Request, Response};
+use nexus_egress::{OutgoingError, Request, Response};
 use nexus_model::limits;
 use nexus_model::plugin::Availability;
 use nexus_model::time::SystemClock;
 use nexus_plugin_traits::{CallError, Feed, TunnelProvider};
-use nexus_process::port as process;
-use nexus_store::port::KvError;
+use nexus_process as process;
+use nexus_store::Store;
 use nexus_testkit::components as fixtures;
 use std::time::{Duration, Instant};
 
@@ -24,30 +24,6 @@ struct Closed;
 impl Outgoing for Closed {
     fn fetch(&self, _: Request) -> BoxFuture<'_, Result<Response, OutgoingError>> {
         panic!("the gate let a request through")
-    }
-}
-impl KeyValue for Closed {
-    fn get(&self, _: &str, _: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, KvError>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn set(&self, _: &str, _: &str, _: Vec<u8>, _: u64) -> BoxFuture<'_, Result<(), KvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn delete(&self, _: &str, _: &str) -> BoxFuture<'_, Result<(), KvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn keys(&self, _: &str, _: &str, _: Option<&str>, _: u32) -> BoxFuture<'_, Result<Vec<String>, KvError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-    fn compare_and_set(
-        &self,
-        _: &str,
-        _: &str,
-        _: Option<Vec<u8>>,
-        _: Vec<u8>,
-        _: u64,
-    ) -> BoxFuture<'_, Result<bool, KvError>> {
-        Box::pin(async { Ok(true) })
     }
 }
 impl Processes for Closed {
@@ -113,8 +89,8 @@ impl World {
             cache_in: dir.path().to_path_buf(),
             clock: Arc::new(SystemClock),
             processes: closed.clone(),
-            outgoing: closed.clone(),
-            kv: closed,
+            outgoing: closed,
+            kv: Store::in_memory().unwrap().into(),
         });
         let plugin = Plugin {
             name: "demo".into(),
@@ -164,7 +140,7 @@ impl World {
 const READY: &str = "(i32.const 1100)";
 const TRAP: &str = "unreachable";
 const SPIN: &str = "(loop $l (br $l)) unreachable";
-/// Takes memory until it is refused, and then gives up.
+/// Takes memory until it is refused, and then aborts.
 const BOMB: &str = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
 
 #[tokio::test]
@@ -189,20 +165,22 @@ async fn a_plugin_that_falls_is_started_again_until_it_falls_too_often() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", TRAP));
     let mut status = tunnel.status();
-    for fall in 1..=limits::RESTART_BUDGET {
+    for crash in 1..=limits::RESTART_BUDGET {
         status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
         let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
-            panic!("it should have fallen")
+            panic!("it should have crashed")
         };
         assert!(cause.contains("trap"), "{cause}");
         let seen = tunnel.status().borrow().clone();
-        assert_eq!(seen.restarts, fall);
+        assert_eq!(seen.restarts, crash);
         assert_eq!(seen.last_failure.unwrap().message, cause);
     }
     status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
     assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(_))));
     assert!(matches!(&tunnel.status().borrow().state, PluginState::Failed { cause } if cause.contains("trap")));
-    assert!(matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("too often")));
+    assert!(
+        matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("restart limit"))
+    );
     tunnel.start();
     status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
 }
@@ -295,7 +273,7 @@ async fn memory_has_an_end() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", BOMB));
     let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert!(
         cause.contains("bytes of memory") && cause.contains("8388608"),
@@ -330,9 +308,12 @@ async fn a_plugin_that_answers_nothing_is_started_again() {
     assert_eq!(tunnel.status().borrow().restarts, 0);
     assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(_))));
     let mut status = tunnel.status();
-    let fell = status.wait_for(|s| s.restarts == 1).await.unwrap();
-    let why = &fell.last_failure.as_ref().unwrap().message;
-    assert!(why.contains("too many calls got no answer within 30000 ms"), "{why}");
+    let crashed = status.wait_for(|s| s.restarts == 1).await.unwrap();
+    let why = &crashed.last_failure.as_ref().unwrap().message;
+    assert!(
+        why.contains("too many calls were not answered within 30000 ms"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
@@ -344,7 +325,7 @@ async fn handles_have_an_end() {
         "(loop $l (drop (call $set_new)) (br $l)) unreachable",
     ));
     let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert!(
         cause.contains("holds too many streams, futures and calls at once: more than 4128, its limit")
@@ -374,9 +355,9 @@ async fn the_same_bytes_cannot_be_handed_over_again_and_again() {
         )))
         .unwrap();
     let Err(CallError::Crashed(cause)) = provider.methods().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
-    assert!(cause.contains("handed over more than 8388608 bytes at once"), "{cause}");
+    assert!(cause.contains("passed more than 8388608 bytes at once"), "{cause}");
 }
 
 #[tokio::test]
@@ -475,13 +456,13 @@ async fn events_survive_a_fall() {
         .unwrap();
     chat.start();
     let mut feed = chat.events();
-    for fall in 0..=limits::RESTART_BUDGET {
+    for crash in 0..=limits::RESTART_BUDGET {
         texts(&mut feed, 30).await;
         let Some(Feed::Closed(failure)) = feed.recv().await else {
             panic!("closed expected")
         };
         assert!(failure.message.contains("trap"), "{}", failure.message);
-        assert_eq!(failure.permanent, fall == limits::RESTART_BUDGET);
+        assert_eq!(failure.permanent, crash == limits::RESTART_BUDGET);
     }
     chat.start();
     texts(&mut feed, 30).await;
@@ -528,7 +509,8 @@ fn types_that_do_not_fit_are_refused_in_words() {
         (func $f (canon lift (core func $i "f")))
         (instance $e (export "describe" (func $f)))
         (export "nexus:plugin/tunnel@0.1.0" (instance $e)))"#;
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
+        \"d\"\nlicense = \"MIT\"\n";
     let bytes: &'static [u8] = Box::leak(fixtures::component(wat, manifest).into_boxed_slice());
     let error = world
         .runtime
@@ -536,7 +518,7 @@ fn types_that_do_not_fit_are_refused_in_words() {
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("does not fit nexus:plugin 0.1.0"), "{error}");
+    assert!(error.contains("does not match nexus:plugin 0.1.0"), "{error}");
     assert!(
         world
             .runtime

@@ -121,14 +121,14 @@ fn details(status: &plugin::Status) -> plugin::Details {
     let (description, grants, processes): (&str, &[&str], Vec<plugin::Process>) = match status.kind {
         plugin::Kind::Auth => (
             "Accounts with a password, kept on this machine",
-            &["keeps up to 1 MiB"],
+            &["store up to 1 MiB"],
             Vec::new(),
         ),
         plugin::Kind::Chat => (
             "Chat with opencode, which runs on this machine",
             &[
                 "runs opencode (/usr/local/bin/opencode) with your environment",
-                "keeps up to 4 MiB",
+                "store up to 4 MiB",
             ],
             vec![plugin::Process {
                 name: "server".into(),
@@ -141,7 +141,7 @@ fn details(status: &plugin::Status) -> plugin::Details {
         ),
         plugin::Kind::Tunnel => (
             "A tunnel over a bore server",
-            &["runs bore (not found on this machine)", "reads the secret secret"],
+            &["runs bore (not found on this machine)", "read the secret secret"],
             // As on a machine that does not say what processes use.
             vec![plugin::Process {
                 name: "bore".into(),
@@ -255,7 +255,7 @@ impl StatusApi for FakeStatus {
         let plugin = about.plugin.unwrap_or_else(|| "host".into());
         let lines = vec![
             line("INFO", &format!("<b>said</b> by plugin={plugin}")),
-            line("WARN", "the plugin fell: trap"),
+            line("WARN", "the plugin crashed: trap"),
         ];
         async move { Ok(lines) }.boxed()
     }

@@ -2,10 +2,11 @@
 
 use super::problem::{Body, Guarded, KIND, Problem, UnreadableBody};
 use crate::WebState;
-use crate::port::{Login, Pending};
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use nexus_auth::Session;
+use nexus_model::reload::Pending;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 pub(super) struct File {
     /// `file` is its path.
     file: String,
-    /// `pending` is what it says and is not in force.
+    /// `pending` is what it says and is not active.
     #[schema(required)]
     pending: Option<Pending>,
 }
@@ -29,7 +30,7 @@ pub(super) struct Apply {
     id: String,
 }
 
-/// What the configuration's file says that is not in force
+/// What the configuration's file says that is not active
 #[utoipa::path(
     get,
     path = "/api/v1/config",
@@ -43,12 +44,12 @@ pub(super) struct Apply {
 pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
     let services = &state.services;
     Json(File {
-        file: services.status.config_file().to_owned(),
-        pending: services.config.pending().borrow().clone(),
+        file: services.host.config_file.clone(),
+        pending: services.reload.pending().borrow().clone(),
     })
 }
 
-/// Put into force what waits for a confirmation
+/// Apply what waits for a confirmation
 ///
 /// It needs a login of the last five minutes, and is refused on the control socket. It is answered when it is done.
 #[utoipa::path(
@@ -58,10 +59,10 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
     tag = "configuration",
     request_body = Apply,
     responses(
-        (status = 200, description = "It is in force.", body = File),
+        (status = 200, description = "It is active.", body = File),
         (
             status = 409,
-            description = "The file says something else by now, or a part could not be put into force: that part is as before.",
+            description = "The file says something else by now, or a part could not be applied: that part is as before.",
             body = Problem,
             content_type = KIND,
         ),
@@ -77,21 +78,21 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
 )]
 pub(super) async fn apply(
     State(state): State<WebState>,
-    login: Option<Extension<Login>>,
+    login: Option<Extension<Session>>,
     Body(apply): Body<Apply>,
 ) -> Result<Json<File>, Problem> {
     let fresh = match &login {
-        Some(Extension(login)) => state.services.auth.fresh(login).await?,
+        Some(Extension(login)) => state.services.auth.recently_checked(&login.login),
         // Whoever runs on this machine can open the socket and edit the file: this is not a confirmation.
         None => false,
     };
     if !fresh {
         return Err(Problem::of(
             StatusCode::FORBIDDEN,
-            "This needs a login of the last five minutes: apply it on the status page, which asks for one, or start Nexus \
-             again.",
+            "This needs a login from the last five minutes. To fix: apply the change on the status page, which asks \
+             for one, or restart Nexus.",
         ));
     }
-    state.services.config.apply(&apply.id).await?;
+    state.services.reload.apply(&apply.id).await?;
     Ok(show(State(state)).await)
 }

@@ -3,7 +3,7 @@
 //! head, and what no derive can say.
 //!
 //! `openapi.json` beside it is what comes out, so that a change of the API shows in review; a test compares the two. To
-//! write it anew: `NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in`.
+//! write it again: `NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in`.
 
 use super::problem::Problem;
 use crate::live::protocol::{Client, Server};

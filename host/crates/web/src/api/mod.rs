@@ -16,7 +16,7 @@ mod tunnels;
 use super::WebState;
 use super::identity::{MaybeLogin, Who};
 use super::pages;
-use super::port::{Backend, Pending};
+use crate::port::Backend;
 use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -26,6 +26,7 @@ use http::{Method, StatusCode, header};
 use nexus_model::activity::Note;
 use nexus_model::limits;
 use nexus_model::log::{About, LogLine};
+use nexus_model::reload::Pending;
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
 use problem::{Guarded, KIND, Problem, Query, Unreadable};
@@ -86,7 +87,7 @@ fn guarded() -> Router<WebState> {
     Router::from(routes.fold(OpenApiRouter::default(), OpenApiRouter::routes))
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(audited))
-        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
 }
 
 /// What the guard of all listeners turns away, as the rest of the API says it.
@@ -134,11 +135,7 @@ async fn need_login(State(state): State<WebState>, request: Request, next: Next)
             }
             next.run(Request::from_parts(parts, body)).await
         }
-        Ok(_) => Problem::of(
-            StatusCode::UNAUTHORIZED,
-            "Log in first; the cookie of a login is needed.",
-        )
-        .into_response(),
+        Ok(_) => Problem::of(StatusCode::UNAUTHORIZED, "Log in first: a login cookie is required.").into_response(),
         // What is said of it is a page.
         Err(refusal) => Problem::of(refusal.status(), refused(refusal.status())).into_response(),
     }
@@ -187,14 +184,14 @@ struct Status {
     version: String,
     /// `at` is when this answer was made, in milliseconds since the Unix epoch.
     at: u64,
-    /// `config_file` is the path of the configuration that counts, or of the one that would if it were there.
+    /// `config_file` is the path of the active configuration, or of the one that would be active if it existed.
     config_file: String,
     /// `starting` is what is being compiled, while all the rest works.
     #[schema(required)]
     starting: Option<String>,
     /// `troubles` are what does not work, besides plugins and tunnels, which say it themselves.
     troubles: Vec<Trouble>,
-    /// `pending` is what the configuration's file says and is not in force.
+    /// `pending` is what the configuration's file says and is not active.
     #[schema(required)]
     pending: Option<Pending>,
     /// `workspace` is the path of the agent's project directory.
@@ -218,16 +215,16 @@ struct Status {
 async fn status(State(state): State<WebState>) -> Json<Status> {
     let services = &state.services;
     Json(Status {
-        version: services.status.version().to_owned(),
+        version: services.host.version.clone(),
         at: state.clock.now(),
-        config_file: services.status.config_file().to_owned(),
-        starting: services.status.starting(),
-        troubles: services.status.troubles(),
-        pending: services.config.pending().borrow().clone(),
-        workspace: services.status.workspace().to_owned(),
+        config_file: services.host.config_file.clone(),
+        starting: services.plugins.progress.text(),
+        troubles: services.plugins.statuses.troubles(),
+        pending: services.reload.pending().borrow().clone(),
+        workspace: services.host.workspace.clone(),
         backend: services.chat.backend().borrow().clone(),
-        tunnels: services.tunnels.tunnels().borrow().clone(),
-        plugins: services.status.plugins().borrow().clone(),
+        tunnels: services.tunnels.statuses().borrow().clone(),
+        plugins: services.plugins.statuses.subscribe().borrow().clone(),
     })
 }
 
@@ -247,7 +244,7 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
     )
 )]
 async fn plugins(State(state): State<WebState>) -> Json<Vec<plugin::Status>> {
-    Json(state.services.status.plugins().borrow().clone())
+    Json(state.services.plugins.statuses.subscribe().borrow().clone())
 }
 
 /// What each plugin is, may do and did
@@ -297,7 +294,7 @@ async fn log(
     Query(Lines { plugin, tunnel, lines }): Query<Lines>,
 ) -> Result<Json<Vec<LogLine>>, Problem> {
     let count = lines.map_or(pages::log::LINES, |lines| usize::from(lines).min(limits::API_LOG_LINES));
-    Ok(Json(state.services.status.log(About { plugin, tunnel }, count).await?))
+    Ok(Json(state.services.log.latest(About { plugin, tunnel }, count).await?))
 }
 
 /// What happened last, the newest first
@@ -312,5 +309,5 @@ async fn log(
     )
 )]
 async fn activity(State(state): State<WebState>) -> Json<Vec<Note>> {
-    Json(state.services.status.activity().borrow().iter().cloned().collect())
+    Json(state.services.activity.recent().borrow().iter().cloned().collect())
 }

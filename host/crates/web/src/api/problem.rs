@@ -1,6 +1,6 @@
 //! Errors, and the readers of paths, queries and bodies that answer with one.
 
-use crate::port::ApiError;
+use crate::error::ApiError;
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
@@ -90,7 +90,7 @@ impl Problem {
     pub(super) fn starting(what: Option<&str>) -> Self {
         let doing = what.map(|what| format!(": {what}")).unwrap_or_default();
         Self {
-            starting: Some(what.unwrap_or("it will be here in a moment").to_owned()),
+            starting: Some(what.unwrap_or("it will be ready in a moment").to_owned()),
             ..Self::of(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("Nexus is starting{doing}. Try again in a moment."),
@@ -106,8 +106,9 @@ impl Problem {
     }
 }
 
-impl From<ApiError> for Problem {
-    fn from(error: ApiError) -> Self {
+impl<E: Into<ApiError>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let error: ApiError = error.into();
         let status = match error {
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::Refused(_) => StatusCode::CONFLICT,
@@ -165,7 +166,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Problem::of(
                 StatusCode::BAD_REQUEST,
-                format!("The body is not what is expected here: {error}. See /api/v1/openapi.json."),
+                format!("The body is not valid: {error}. See /api/v1/openapi.json."),
             )),
         }
     }

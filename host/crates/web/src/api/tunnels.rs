@@ -1,7 +1,7 @@
 //! Tunnels.
 
 use super::problem::{Body, Guarded, KIND, Path, Problem, REFUSED, Unreadable, UnreadableBody};
-use crate::port::ApiError;
+use crate::error::ApiError;
 use crate::{WebState, unknown_tunnel};
 use axum::Json;
 use axum::extract::State;
@@ -32,7 +32,7 @@ pub(super) struct Swapped {
     took: u64,
     /// `kept`: it holds after a restart too.
     kept: bool,
-    /// `cut`: whoever came through the old one lost the connection. The listener has a fixed port, so it had to close first.
+    /// `cut`: a client that came through the old one lost the connection. The listener has a fixed port, so it had to close first.
     cut: bool,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Swapped {
     )
 )]
 pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Status>> {
-    Json(state.services.tunnels.tunnels().borrow().clone())
+    Json(state.services.tunnels.statuses().borrow().clone())
 }
 
 /// A tunnel
@@ -79,7 +79,7 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Status>> {
     )
 )]
 pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>) -> Result<Json<Status>, Problem> {
-    let tunnels = state.services.tunnels.tunnels();
+    let tunnels = state.services.tunnels.statuses();
     let found = tunnels.borrow().iter().find(|tunnel| tunnel.name == name).cloned();
     found.map(Json).ok_or_else(|| {
         let all: Vec<_> = tunnels.borrow().iter().map(|tunnel| tunnel.name.clone()).collect();
@@ -90,7 +90,7 @@ pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>)
         };
         Problem::of(
             StatusCode::NOT_FOUND,
-            format!("There is no tunnel `{name}`; there is: {all}."),
+            format!("There is no tunnel `{name}`. Configured tunnels: {all}."),
         )
     })
 }
@@ -115,8 +115,8 @@ pub(super) async fn start(
     State(state): State<WebState>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Status>), Problem> {
-    let started = state.services.tunnels.start(&name).await;
-    started.map_err(|error| unknown_tunnel(&state, &name, error))?;
+    let started = state.services.tunnels.open(&name).await;
+    started.map_err(|error| unknown_tunnel(&state, &name, error.into()))?;
     Ok((StatusCode::ACCEPTED, one(State(state), Path(name)).await?))
 }
 
@@ -135,8 +135,8 @@ pub(super) async fn start(
     )
 )]
 pub(super) async fn stop(State(state): State<WebState>, Path(name): Path<String>) -> Result<Json<Status>, Problem> {
-    let stopped = state.services.tunnels.stop(&name).await;
-    stopped.map_err(|error| unknown_tunnel(&state, &name, error))?;
+    let stopped = state.services.tunnels.close(&name).await;
+    stopped.map_err(|error| unknown_tunnel(&state, &name, error.into()))?;
     one(State(state), Path(name)).await
 }
 
@@ -164,8 +164,8 @@ pub(super) async fn swap(
     Body(swap): Body<Swap>,
 ) -> Result<Json<Swapped>, Problem> {
     let swapped = state.services.tunnels.swap(&name, &swap.plugin).await;
-    let swapped = swapped.map_err(|error| match error {
-        ApiError::NotFound(_) => unknown_tunnel(&state, &name, error),
+    let swapped = swapped.map_err(|error| match ApiError::from(error) {
+        error @ ApiError::NotFound(_) => unknown_tunnel(&state, &name, error),
         error => state.not_swapped(error),
     })?;
     Ok(Json(Swapped {

@@ -326,7 +326,7 @@ pub(super) fn read(text: &str) -> Result<Client, Box<Server>> {
         client_id: Option<serde_json::Value>,
         id: Option<serde_json::Value>,
     }
-    let reason = format!("This Nexus does not understand what the page sent ({error}). To fix: reload the page.");
+    let reason = format!("Nexus does not understand this message from the page ({error}). To fix: reload the page.");
     let sender: Sender = serde_json::from_str(&text).unwrap_or_default();
     let name = |value: Option<serde_json::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
     Err(Box::new(match (name(sender.client_id), name(sender.id)) {

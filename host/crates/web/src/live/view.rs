@@ -86,10 +86,7 @@ fn middle(text: &mut String, most: usize) -> usize {
         text.ceil_char_boundary(text.len() - most / 2),
     );
     let missing = to - from;
-    text.replace_range(
-        from..to,
-        &format!("\n… {} KB are left out here …\n", missing.div_ceil(1024)),
-    );
+    text.replace_range(from..to, &format!("\n… {} KB omitted …\n", missing.div_ceil(1024)));
     missing
 }
 

@@ -300,7 +300,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     for id in ["ask_1", "ask_2"] {
         let request = serde_json::json!({
             "id": id, "requested_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
-            "details": [{"name": "In the folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
+            "details": [{"name": "Working folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
         });
         let request = serde_json::from_value(request).unwrap();
         live.fakes.chat.push("ses_1", Event::Request { request });
@@ -340,7 +340,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .send(request.body(Body::from(r#"{"type":"always"}"#)).unwrap())
         .await;
     assert_eq!(answer.status, 404, "{}", answer.text);
-    assert!(answer.text.contains("nothing was answered"), "{}", answer.text);
+    assert!(answer.text.contains("your answer was not sent"), "{}", answer.text);
     let [owners, _] = nexus_logging::audit::paths(dir.path());
     let text = std::fs::read_to_string(owners).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -351,7 +351,10 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .collect();
     assert_eq!(answers.len(), 3, "{text}");
     assert!(
-        answers[2]["result"].as_str().unwrap().contains("nothing was answered"),
+        answers[2]["result"]
+            .as_str()
+            .unwrap()
+            .contains("your answer was not sent"),
         "{text}"
     );
     assert_ne!(answers[0]["sha256"], answers[1]["sha256"], "{text}");
@@ -441,7 +444,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     assert_eq!(chat(&mut socket).await, Server::Pong);
 }
 
-/// A link that carries little is no reason to give up, and one that carries nothing is.
+/// A link that carries little is no reason to close it, and one that carries nothing is.
 #[tokio::test]
 async fn a_slow_reader_gets_all_of_a_long_conversation() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,4 +1,4 @@
-//! What is said when a plugin falls, or cannot run at all.
+//! What is said when a plugin crashes, or cannot run at all.
 
 use super::*;
 
@@ -17,7 +17,7 @@ async fn a_trap_says_which_function_of_the_contract_it_was_and_where_in_the_plug
             (call $acme::outer) unreachable)"#,
     ));
     let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert!(
         cause.contains("in tunnel.check-availability (acme::inner < acme::outer)"),
@@ -34,7 +34,7 @@ async fn a_limit_that_can_be_raised_says_how() {
     ] {
         let tunnel = world.tunnel(&fixtures::tunnel("", body));
         let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
-            panic!("it should have fallen")
+            panic!("it should have crashed")
         };
         assert!(cause.ends_with(fix), "{cause}");
     }
@@ -48,9 +48,9 @@ fn a_component_that_begins_with_more_memory_than_it_may_have_is_refused_when_it_
     std::fs::write(&file, fixtures::tunnel("", READY)).unwrap();
     world.plugin.source = Source::File(file);
     let refused = world.runtime.load(&world.plugin, None).err().unwrap().to_string();
-    let (why, fix) = refused.split_once("To fix: write into the configuration\n").unwrap();
+    let (why, fix) = refused.split_once("To fix: add to the configuration\n").unwrap();
     assert!(
-        why.contains("131072 bytes of memory from the beginning, and its limit is 65536"),
+        why.contains("131072 bytes of memory, but its limit is 65536"),
         "{refused}"
     );
     let fix: toml::Table = toml::from_str(fix).unwrap();
@@ -81,7 +81,7 @@ async fn a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name
         ),
     ));
     let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
     assert_eq!(cause.matches("acme::f").count(), limits::TRACE_FRAMES, "{cause}");
     assert!(cause.contains("acme::f0_x"), "{cause}");

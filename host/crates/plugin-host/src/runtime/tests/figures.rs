@@ -43,25 +43,25 @@ async fn waiting_uses_no_cpu_and_no_answer_in_time_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn falls_are_counted_over_restarts_and_over_a_swap_away_and_back() {
     let world = World::new();
-    let falls = fixtures::tunnel("", TRAP);
-    let tunnel = world.tunnel(&falls);
+    let crashes = fixtures::tunnel("", TRAP);
+    let tunnel = world.tunnel(&crashes);
     let mut status = tunnel.status();
-    for fall in 1..=2 {
+    for count in 1..=2 {
         status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
         assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(_))));
         let seen = statistics(&*tunnel);
         // Each instance was asked what it is, and then what traps.
-        assert_eq!((seen.calls, seen.errors, seen.traps), (fall * 2, fall, fall));
+        assert_eq!((seen.calls, seen.errors, seen.traps), (count * 2, count, count));
     }
     tunnel.stop().await;
     drop(tunnel);
-    let again = world.tunnel(&falls);
+    let again = world.tunnel(&crashes);
     again.describe().await.unwrap();
     assert_eq!((statistics(&*again).traps, statistics(&*again).calls), (2, 5));
     // Another place counts for itself.
     let elsewhere = world
         .runtime
-        .tunnel(world.load(&falls), "demo.office".to_owned())
+        .tunnel(world.load(&crashes), "demo.office".to_owned())
         .unwrap();
     assert_eq!(statistics(&*elsewhere).calls, 0);
 }
@@ -160,14 +160,14 @@ async fn facts_say_in_words_what_is_granted() {
     let tunnel = world.tunnel(&bytes);
     let measured = tunnel.measured().unwrap();
     let facts = measured.facts();
-    let runs = format!("runs demo ({}) with your environment", program.display());
+    let runs = format!("run demo ({}) with your environment", program.display());
     assert_eq!(
         facts.grants,
         [
             runs.as_str(),
-            "asks https://evil.dev",
-            "keeps up to 1 MiB of data",
-            "reads the secret demo"
+            "send requests to https://evil.dev",
+            "store up to 1 MiB",
+            "read the secret demo"
         ]
     );
     assert!(!format!("{facts:?}").contains("hush"));
@@ -181,7 +181,7 @@ async fn facts_say_in_words_what_is_granted() {
     std::fs::remove_file(&program).unwrap();
     assert_eq!(
         measured.facts().grants[0],
-        "runs demo (not found on this machine) with your environment"
+        "run demo (not found on this machine) with your environment"
     );
     assert_eq!(measured.statistics().denied, 0, "looking is no attempt of the plugin");
 }

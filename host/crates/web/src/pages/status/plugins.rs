@@ -71,7 +71,7 @@ fn row(id: usize, status: &Status, details: Option<&Details>, now: Millis) -> Pl
         State::Restarting { cause, at } => (
             "busy",
             "Restarting",
-            Some(format!("It fell and starts again {}: {cause}", until(*at, now))),
+            Some(format!("The plugin crashed and restarts {}: {cause}", until(*at, now))),
         ),
         State::Failed { cause } => ("bad", "Failed", Some(cause.clone())),
     };
@@ -118,7 +118,7 @@ fn more(details: &Details, now: Millis) -> More {
                 words.extend(process.cpu_ms.map(|ms| format!("{} of CPU", span(ms))));
                 words.extend(process.resident_bytes.map(|bytes| format!("{} of memory", size(bytes))));
                 if process.restarts > 0 {
-                    words.push(format!("started again {} times", process.restarts));
+                    words.push(format!("restarted {} times", process.restarts));
                 }
                 words.join(" · ")
             })
@@ -137,11 +137,11 @@ fn did(statistics: &Statistics) -> String {
     ];
     // Of one that never grew its memory nothing is known.
     if statistics.memory_peak > 0 {
-        words.push(format!("{} of memory at most", size(statistics.memory_peak)));
+        words.push(format!("{} of memory at peak", size(statistics.memory_peak)));
     }
     words.push(format!("{} of CPU", span(statistics.cpu_ms)));
     let noted = [
-        (statistics.traps, "falls"),
+        (statistics.traps, "crashes"),
         (statistics.denied, "denied"),
         (statistics.log_dropped, "log lines dropped"),
     ];
@@ -152,7 +152,7 @@ fn did(statistics: &Statistics) -> String {
             .map(|(count, what)| format!("{count} {what}")),
     );
     if statistics.cpu_paused_ms > 0 {
-        words.push(format!("slowed down for {}", span(statistics.cpu_paused_ms)));
+        words.push(format!("throttled for {}", span(statistics.cpu_paused_ms)));
     }
     words.join(" · ")
 }
