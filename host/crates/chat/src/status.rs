@@ -1,6 +1,7 @@
 //! The backend as people see it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatStatus {
@@ -22,22 +23,27 @@ pub struct ChatStatus {
     pub missing: Option<Missing>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether the chat backend answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = BackendPhase)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Phase {
+    /// It is coming up.
     Starting {
+        /// `what` is what takes the time.
         what: String,
     },
+    /// It answers.
     Up,
     /// The operator stopped it.
     Stopped,
-    /// It comes back by itself.
-    Reconnecting {
-        why: String,
-    },
-    /// It stays away until somebody does something.
+    /// It is unavailable, and comes back by itself.
+    Reconnecting { why: String },
+    /// It stays unavailable until someone does something.
     Failed {
         why: String,
+        /// `hint` is what to do.
+        #[schema(required)]
         hint: Option<String>,
     },
 }

@@ -10,7 +10,7 @@ pub enum NoticeKind {
     TunnelUrl,
     /// A tunnel failed, or waits before it is tried again.
     TunnelFailed,
-    /// The chat backend stays away until somebody does something.
+    /// The chat backend stays away until someone does something.
     BackendFailed,
     /// A plugin reached its restart limit and waits for the operator.
     PluginFailed,

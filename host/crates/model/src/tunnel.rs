@@ -2,12 +2,18 @@
 
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the encryption of a tunnel ends: at the provider's `edge`, at Nexus (`passthrough`), or there is `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelEncryption)]
 #[serde(rename_all = "snake_case")]
 pub enum Encryption {
+    /// The provider ends TLS, and sees what passes.
     Edge,
+    /// TLS ends at Nexus, and the provider sees nothing.
     Passthrough,
+    /// There is no TLS.
     None,
 }
 
@@ -53,98 +59,137 @@ pub enum Event {
     Measured(Statistics),
 }
 
-/// What a provider's program counts since its start, as far as it does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a provider's program counts since its start. Null: it does not count that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelStatistics)]
 pub struct Statistics {
+    #[schema(required)]
     pub requests: Option<u64>,
-    /// Requests that did not reach this machine.
+    /// `errors` counts the requests that did not reach this machine.
+    #[schema(required)]
     pub errors: Option<u64>,
+    /// `locations` are the data centers that it is connected to.
     pub locations: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether a tunnel is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelState)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
+    /// It is closed.
     Off,
-    /// Wanted, but not before an owner account exists.
+    /// It opens as soon as an owner account exists.
     WaitingForAccount,
+    /// It is opening.
     Starting {
+        /// `what` is what takes the time.
         what: String,
     },
+    /// It is open.
     Up {
+        /// `connections` counts those of the provider's program to its servers.
         connections: u32,
     },
-    Degraded {
-        why: String,
-    },
-    Reconnecting {
-        why: String,
-    },
-    /// Tried again at `at`.
+    /// It is open, and something is wrong with it.
+    Degraded { why: String },
+    /// It was open, and comes back by itself.
+    Reconnecting { why: String },
+    /// It did not open, and is tried again at `at`.
     Waiting {
         why: String,
+        /// `hint` is what to do.
+        #[schema(required)]
         hint: Option<String>,
+        /// `at` is when it is tried again, in milliseconds since the Unix epoch.
         at: Millis,
     },
+    /// It did not open, and is not tried again before someone does something.
     Failed {
         why: String,
+        /// `hint` is what to do.
+        #[schema(required)]
         hint: Option<String>,
     },
+    /// It is closing.
     Stopping,
 }
 
-/// For the status page and programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A tunnel and how it is, for the status page and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelStatus)]
 pub struct Status {
-    /// `main` in `[tunnel.main]`.
+    /// `name` is the `NAME` of `[tunnel.NAME]`.
+    #[schema(examples("main"))]
     pub name: String,
+    /// `plugin` is the name of the plugin that serves it.
+    #[schema(examples("tunnel-cloudflared"))]
     pub plugin: String,
+    /// `title` is the provider's name, for people.
     pub title: String,
-    /// None: the plugin has not said it yet.
+    /// `encryption` is null while the plugin has not said it yet.
+    #[schema(required)]
     pub encryption: Option<Encryption>,
     #[serde(flatten)]
     pub state: State,
+    /// `url` is the public address: scheme, host, and the port where it is not the scheme's own. Null: there is none
+    /// yet.
+    #[schema(required, format = "uri", examples("https://a.example.org"))]
     pub url: Option<String>,
-    /// The address was made just now and may not be known everywhere: whoever asks for it too early makes resolvers keep
-    /// that there is no such name. Not to be given out yet.
+    /// `fresh`: the address was made just now and may not be known everywhere. A client that asks for it too early makes
+    /// resolvers keep that there is no such name: do not open it, and do not give it out, before this is false.
     pub fresh: bool,
-    /// `listen` has a fixed port: one plugin has to close before another can open the tunnel.
+    /// `fixed_listen`: `listen` has a fixed port, so that one plugin has to close before another can open the tunnel. A
+    /// swap cuts off a client that came through it.
     pub fixed_listen: bool,
+    /// `since` is when `state` began, in milliseconds since the Unix epoch.
     pub since: Millis,
-    /// The last ones of the present run, and when they were taken.
+    /// `statistics` are the last ones of the present run, behind the time they were taken at, in milliseconds since the
+    /// Unix epoch.
+    #[schema(required)]
     pub statistics: Option<(Millis, Statistics)>,
-    /// How often it was open again after it had been lost, since it was opened.
+    /// `reconnects` counts how often it was open again after it had been lost, since it was opened.
     pub reconnects: u32,
-    /// The last check of it by its public address.
+    /// `public_check` is the last check of it by its public address.
+    #[schema(required)]
     pub public_check: Option<PublicCheck>,
-    /// Another plugin that is taking its place, or the last one that could not.
+    /// `swap` is another plugin that is taking its place, or the last one that could not.
+    #[schema(required)]
     pub swap: Option<Swap>,
 }
 
 /// A public check: a request of this host to itself, by the tunnel's public address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PublicCheck {
+    /// `at` is when it was made, in milliseconds since the Unix epoch.
     pub at: Millis,
     #[serde(flatten)]
     pub result: PublicCheckResult,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What came of a public check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum PublicCheckResult {
-    /// There and back, in milliseconds.
+    /// The request arrived.
     Passed {
+        /// `latency` is the time there and back, in milliseconds.
         latency: u64,
     },
+    /// The request did not arrive.
     Failed {
+        /// `why` is a sentence.
         why: String,
     },
 }
 
 /// A plugin that is replacing the provider of a tunnel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelSwap)]
 pub struct Swap {
+    /// `plugin` is the name of the plugin that replaces it.
     pub plugin: String,
+    /// `since` is when it began, in milliseconds since the Unix epoch.
     pub since: Millis,
     #[serde(flatten)]
     pub step: Step,
@@ -156,17 +201,31 @@ impl Swap {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a swap is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelSwapStep)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// The old one still serves.
-    Opening { what: String },
-    /// It is open; whether it really leads here is being tried, from its public side.
+    /// The new one is opening, and the old one still serves.
+    Opening {
+        /// `what` is what takes the time.
+        what: String,
+    },
+    /// The new one is open; whether it really leads here is being checked, by its public address.
     Checking { url: String },
     /// The new one serves; clients of the old one are told, and it closes.
-    Draining { url: Option<String> },
-    /// Everything is as it was before.
-    Failed { why: String, hint: Option<String> },
+    Draining {
+        /// `url` is the address of the new one.
+        #[schema(required)]
+        url: Option<String>,
+    },
+    /// The new one could not replace it, and everything is as it was before.
+    Failed {
+        why: String,
+        /// `hint` is what to do.
+        #[schema(required)]
+        hint: Option<String>,
+    },
 }
 
 /// A public check that failed.
