@@ -8,4 +8,3 @@ pub mod builtin;
 pub mod cli;
 pub mod install;
 pub mod notify;
-pub mod reload;

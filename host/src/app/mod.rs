@@ -1,19 +1,16 @@
 //! The composition root: makes every room once and connects them. The only place that knows all of them; no policy
 //! lives here, only adapters from the services to what the web wants ([`nexus_web::port`]).
 
-mod auth;
 mod chat;
 mod foundation;
 mod no_login;
 mod notify;
 mod reload;
 mod tunnels;
-mod web_status;
 
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
-use crate::reload::ReloadService;
 use anyhow::Context as _;
 use nexus_auth::AuthService;
 use nexus_chat::{Backend, ChatService, ChatStatus};
@@ -29,11 +26,11 @@ use nexus_plugin_traits::StopProcesses;
 use nexus_registry::{
     LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, chat_place, counted, tunnel_place,
 };
+use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::{Provided, TunnelService};
-use nexus_web::port::Services;
 use nexus_web::starting::Front;
-use nexus_web::{Ingress, WebState, serve_app};
+use nexus_web::{HostInfo, Ingress, Services, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -41,13 +38,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How often this host looks whether an account was made by `nexus user add`, while there is none.
-const ACCOUNT_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
 /// How often a listener for the metrics whose address is taken is tried again.
 const METRICS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
-/// How often expired logins are swept out.
-const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
-
 /// A running Nexus.
 pub struct App {
     behind: Behind,
@@ -136,6 +128,7 @@ impl App {
         front.doing(move || doing.text().unwrap_or_else(|| "loading the plugins".to_owned()));
         loads.expect(2 + config.tunnels.len() + usize::from(config.chat.fallback.is_some()));
 
+        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
         let (provider, no_login) = login(&foundation).await?;
         loads.one_more();
         let auth = AuthService::open(
@@ -143,10 +136,10 @@ impl App {
             foundation.store.clone(),
             Arc::clone(&clock),
             config.auth.clone(),
+            Arc::<ActivityLog>::clone(&activity),
         )
         .await?;
         let auth = Arc::new(auth);
-        let setup_open = auth.setup_open().await?;
         let setup_token = if no_login.is_some() {
             None
         } else {
@@ -156,7 +149,6 @@ impl App {
         let overrides = Arc::new(PluginOverrides::new(foundation.store.clone(), config));
         let place = chat_place(&config.chat.name);
         let chat_plugin = overrides.plugin(&place, Kind::Chat, &foundation.catalog).await;
-        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
         let statuses = Arc::new(PluginStatuses::new(
             Arc::<ActivityLog>::clone(&activity),
             Arc::clone(&foundation.processes),
@@ -209,13 +201,11 @@ impl App {
         };
         let chat = Arc::new(ChatService::start(primary, fallback, parts));
 
-        let (has_account, account_seen) = watch::channel(!setup_open);
-        let has_account = Arc::new(has_account);
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let (web_made, web_cell) = watch::channel(None);
         let parts = nexus_tunnels::Parts {
             ingress: Arc::new(tunnels::PageIngress::new(web_cell)),
-            has_account: account_seen,
+            has_account: auth.has_account(),
             store: foundation.store.clone(),
             plugins: plugins.clone(),
             barred,
@@ -269,25 +259,18 @@ impl App {
         )?;
         let config_file = config.file.clone().or_else(default_place);
         let services = Services {
-            auth: Arc::new(auth::AuthAdapter::new(
-                Arc::clone(&auth),
-                config.auth.clone(),
-                Arc::clone(&has_account),
-                Arc::<ActivityLog>::clone(&activity),
-            )),
+            auth: Arc::clone(&auth),
             chat: chats,
-            tunnels: Arc::new(web_status::TunnelAdapter {
-                service: Arc::clone(&tunnels),
-                plugins: plugins.clone(),
-            }),
-            status: Arc::new(web_status::HostStatus {
-                log: LogReader::new(config.log.file.as_ref().map(|file| file.path.clone())),
+            tunnels: Arc::clone(&tunnels),
+            plugins,
+            reload: Arc::new(reloads),
+            activity: Arc::clone(&activity),
+            log: Arc::new(LogReader::new(config.log.file.as_ref().map(|file| file.path.clone()))),
+            host: Arc::new(HostInfo {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
                 config_file: config_file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
                 workspace: config.chat.workspace.display().to_string(),
-                activity: Arc::clone(&activity),
-                plugins,
             }),
-            config: Arc::new(reload::ConfigAdapter(Arc::new(reloads))),
         };
         let web = WebState::new(services, Arc::clone(&clock));
         web_made.send_replace(Some(web.clone()));
@@ -296,10 +279,7 @@ impl App {
             let closing = doors.closing.clone();
             tasks.push(tokio::spawn(metrics_page(metrics.listen, web, statuses, closing)));
         }
-        tasks.extend([
-            tokio::spawn(look_for_account(Arc::clone(&auth), has_account)),
-            tokio::spawn(sweep(auth)),
-        ]);
+        tasks.extend(auth.background());
         Ok(Behind {
             setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(doors.address))),
             foundation,
@@ -443,25 +423,5 @@ fn local_name(address: SocketAddr) -> SocketAddr {
         SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
     } else {
         address
-    }
-}
-
-/// `nexus user add` makes accounts in another process; tunnels wait for the first one.
-async fn look_for_account(auth: Arc<AuthService>, has_account: Arc<watch::Sender<bool>>) {
-    while !*has_account.borrow() {
-        if matches!(auth.setup_open().await, Ok(false)) {
-            has_account.send_replace(true);
-            return;
-        }
-        tokio::time::sleep(ACCOUNT_LOOK).await;
-    }
-}
-
-async fn sweep(auth: Arc<AuthService>) {
-    loop {
-        if let Err(error) = auth.sweep().await {
-            tracing::warn!(%error, "expired logins are not removed");
-        }
-        tokio::time::sleep(SWEEP).await;
     }
 }

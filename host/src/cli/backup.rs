@@ -1,6 +1,6 @@
 //! `nexus backup`, `nexus restore`.
 
-use super::{Components, Where, caller, complain, load_config, say};
+use super::{Where, caller, complain, load_config, say};
 use clap::Args;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile;
@@ -26,7 +26,7 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -70,7 +70,7 @@ fn not_in_it(config: &Config) -> Vec<String> {
 }
 
 pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };

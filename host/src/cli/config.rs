@@ -1,7 +1,7 @@
 //! `nexus config …`
 
 use super::doctor::{unloadable, would_lie};
-use super::{Components, EXIT_USAGE, Where, complain, load_config, permissions, say};
+use super::{EXIT_USAGE, Where, complain, load_config, permissions, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
 use nexus_config::show_duration;
@@ -31,7 +31,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
         ));
         return ExitCode::from(EXIT_USAGE);
     }
-    let config = match load_config(&place, None, &Components::shipped()) {
+    let config = match load_config(&place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => {
             complain(&e.to_string());

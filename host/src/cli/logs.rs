@@ -1,6 +1,6 @@
 //! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
 
-use super::{Components, Where, complain, load_config};
+use super::{Where, complain, load_config};
 use clap::Args;
 use nexus_logging::logfile::{Filter, Line, Tail, last, plain};
 use nexus_model::log::About;
@@ -61,7 +61,7 @@ fn level(text: &str) -> Result<Level, String> {
 }
 
 pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };

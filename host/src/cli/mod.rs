@@ -14,12 +14,10 @@ pub mod plugin;
 mod running;
 mod setup;
 mod signals;
-mod source;
 mod up;
 pub mod user;
 
 pub use signals::{Stop, Stops};
-pub use source::Components;
 
 use crate::app::{Again, Foundation, Rereading};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -201,7 +199,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, listen, &Components::shipped()) {
+    let config = match load_config(place, listen, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -216,7 +214,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
             .or_else(|| place.config.clone())
             .or_else(default_place),
         read: Box::new(move || {
-            let read = load_config(&named, listen, &Components::shipped());
+            let read = load_config(&named, listen, &crate::builtin::components());
             read.map_err(|error| error.to_string())
         }),
         again: again(&config, place, listen),
@@ -239,7 +237,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
 fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
     let (config, data_dir) = (config.clone(), place.data_dir.clone());
     Arc::new(move || {
-        let plugins = Components::shipped();
+        let plugins = crate::builtin::components();
         let machine = Machine::this(&plugins).map_err(|error| LoadError::Machine(error).to_string())?;
         let overrides = Overrides {
             data_dir: data_dir.clone(),
@@ -251,7 +249,7 @@ fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
 
 /// Beside a running host or without one: both read the same database at each check.
 fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -274,7 +272,14 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     runtime.block_on(async {
         let foundation = Foundation::open(config, Arc::clone(&clock), None, None)?;
         let auth = foundation.config.auth.clone();
-        let service = AuthService::open(foundation.auth()?, foundation.store.clone(), clock, auth).await?;
+        let service = AuthService::open(
+            foundation.auth()?,
+            foundation.store.clone(),
+            clock,
+            auth,
+            Arc::new(nexus_model::activity::Unkept),
+        )
+        .await?;
         let mut source = user::source(&command);
         user::run(command, &service, source.as_mut(), &mut std::io::stdout()).await?;
         Ok(ExitCode::SUCCESS)

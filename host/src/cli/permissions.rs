@@ -1,6 +1,5 @@
 //! What the plugins of a configuration ask for and are not granted, for the commands that look at a configuration.
 
-use super::Components;
 use nexus_config::resolved::{Config, Plugin, ProcessGrant};
 use nexus_config::{Lacking, PluginSource as _, lacking};
 use nexus_plugin_host::capabilities::{Gate, Requests};
@@ -10,7 +9,7 @@ use std::path::PathBuf;
 /// Of one plugin; none where it lacks nothing, or cannot be read, which is said elsewhere.
 pub(super) fn of(config: &Config, name: &str) -> Option<Lacking> {
     let plugin = config.plugins.get(name)?;
-    let found = Components::shipped().manifest(name, &plugin.source).ok()?;
+    let found = crate::builtin::components().manifest(name, &plugin.source).ok()?;
     lacking(plugin, &found.manifest, &config.text, &|binary| {
         place(config, plugin, binary)
     })

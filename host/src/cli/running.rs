@@ -78,7 +78,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Runs a job against the host of this data directory.
 fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
     // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
-    let plugins = super::Components::shipped();
+    let plugins = crate::builtin::components();
     let machine = Machine::this(&plugins).context("the current directory cannot be read")?;
     let overrides = Overrides {
         data_dir: place.data_dir.clone(),

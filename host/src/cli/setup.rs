@@ -1,6 +1,6 @@
 //! `nexus setup …`
 
-use super::{Components, Where, caller, complain, load_config, say};
+use super::{Where, caller, complain, load_config, say};
 use crate::install::{self, Progress};
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ pub(super) enum SetupCommand {
 
 pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitCode> {
     let SetupCommand::Opencode = command;
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };

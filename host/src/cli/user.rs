@@ -367,6 +367,7 @@ mod tests {
             Store::open(dir.path()).unwrap(),
             Arc::new(ManualClock::at(1_700_000_000_000)),
             nexus_testkit::auth_config(),
+            Arc::new(nexus_model::activity::Unkept),
         )
         .await
         .unwrap();

@@ -1,6 +1,6 @@
 //! The key of this installation, from which everything that is signed is derived.
 
-use super::AuthError;
+use crate::error::AuthError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -1,8 +1,10 @@
 //! What the operator does at the machine: `nexus user …`. Whoever can run it can read the database anyway; no
 //! credential is asked for.
 
-use super::setup::taken;
-use super::{Account, AuthError, AuthService};
+use crate::account_name::Account;
+use crate::error::AuthError;
+use crate::first_account::taken;
+use crate::service::AuthService;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Input, Outcome};
 use nexus_store::accounts::User;
@@ -47,7 +49,7 @@ impl AuthService {
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
     pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {
         let account = Account::parse(account, "account")?;
-        let _one = self.enrolment.lock().await;
+        let _one = self.enrollment.lock().await;
         if self.store.user_by_account(account.as_str()).await?.is_some() {
             return Err(taken());
         }

@@ -27,3 +27,11 @@ pub struct Note {
 pub trait Activity: Send + Sync + 'static {
     fn note(&self, subject: &str, tone: Tone, text: &str);
 }
+
+/// Keeps no note: for commands that run beside a host, whose list is in memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unkept;
+
+impl Activity for Unkept {
+    fn note(&self, _: &str, _: Tone, _: &str) {}
+}

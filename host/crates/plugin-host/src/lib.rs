@@ -2,4 +2,7 @@
 //! else. It offers them to the rest of the host as the traits of `nexus-plugin-traits`.
 
 pub mod capabilities;
+mod component_source;
 pub mod runtime;
+
+pub use component_source::Components;

@@ -3,7 +3,7 @@
 
 use super::WebState;
 use super::identity::Who;
-use super::port::ApiError;
+use crate::error::ApiError;
 use nexus_model::chat::{Answer, Ask};
 use sha2::{Digest as _, Sha256};
 

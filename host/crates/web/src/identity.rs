@@ -2,13 +2,14 @@
 //! without a valid login, [`OwnerForm`] not without its CSRF token, [`VisitorForm`] not from another browser.
 
 use super::ingress::Place;
-use super::port::{ApiError, Login, NewLogin, Visitor};
 use super::{Connection, Site, WebState, pages};
+use crate::error::ApiError;
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use nexus_auth::{Client, NewLogin, Session};
 use nexus_model::limits::{HTTP_READ, KNOWN_DEVICE};
 use nexus_model::time;
 use nexus_plugin_traits::auth::Input;
@@ -78,11 +79,9 @@ impl Cookie {
 }
 
 /// Puts the tokens of a new login into cookies.
-pub(super) fn welcome(response: &mut Response, site: &Site, login: &NewLogin) {
-    Cookie::Login.set(site, &login.token, Some(login.max_age), response.headers_mut());
-    if let Some(device) = &login.device {
-        Cookie::Device.set(site, device, Some(KNOWN_DEVICE), response.headers_mut());
-    }
+pub(super) fn welcome(response: &mut Response, site: &Site, login: &NewLogin, lifetime: Duration) {
+    Cookie::Login.set(site, &login.token, Some(lifetime), response.headers_mut());
+    Cookie::Device.set(site, &login.device, Some(KNOWN_DEVICE), response.headers_mut());
 }
 
 /// Takes the login's cookie away.
@@ -116,7 +115,7 @@ fn site(parts: &Parts) -> Result<Site, StatusCode> {
 
 /// The login of this request, if it has a valid one.
 pub(super) struct MaybeLogin {
-    pub login: Option<Login>,
+    pub login: Option<Session>,
     pub site: Site,
     pub peer: IpAddr,
 }
@@ -134,9 +133,9 @@ impl FromRequestParts<WebState> for MaybeLogin {
             Some(token) if !token.is_empty() => state
                 .services
                 .auth
-                .lookup(&place, &held(connection, &site).await?, &token)
+                .session(&place, &held(connection, &site).await?, &token)
                 .await
-                .map_err(|error| pages::failure(&error))?,
+                .map_err(|error| pages::failure(&error.into()))?,
             _ => None,
         };
         Ok(Self { login, site, peer })
@@ -152,9 +151,9 @@ pub(super) struct Who {
 }
 
 impl Who {
-    fn of(login: &Login, site: &Site, peer: IpAddr) -> Self {
+    fn of(login: &Session, site: &Site, peer: IpAddr) -> Self {
         Self {
-            account: login.account.clone(),
+            account: login.account().to_owned(),
             place: site.place.to_string(),
             peer: peer.to_string(),
         }
@@ -181,7 +180,7 @@ impl MaybeLogin {
 
 /// A valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
 pub(super) struct LoggedIn {
-    pub login: Login,
+    pub login: Session,
     pub site: Site,
     pub peer: IpAddr,
 }
@@ -206,7 +205,7 @@ impl FromRequestParts<WebState> for LoggedIn {
 
 /// Somebody without a login, as the auth service wants to know them.
 pub(super) struct Guest {
-    pub visitor: Visitor,
+    pub client: Client,
     pub site: Site,
     /// The browser had no cookie yet: the answer must set it.
     fresh: bool,
@@ -218,14 +217,14 @@ impl Guest {
         use base64::Engine as _;
         let digest = Sha256::new()
             .chain_update(b"nexus form\0")
-            .chain_update(&self.visitor.browser)
+            .chain_update(&self.client.browser)
             .finalize();
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
     }
     /// Sets the browser's cookie where it is new.
     pub(super) fn remember(&self, mut response: Response) -> Response {
         if self.fresh {
-            Cookie::Browser.set(&self.site, &self.visitor.browser, None, response.headers_mut());
+            Cookie::Browser.set(&self.site, &self.client.browser, None, response.headers_mut());
         }
         response
     }
@@ -246,9 +245,9 @@ impl FromRequestParts<WebState> for Guest {
             Some(browser) => browser,
             None => time::random_token().map_err(|error| pages::failure(&ApiError::Unavailable(error.to_string())))?,
         };
-        let visitor = Visitor {
+        let client = Client {
             origin: site.origin.clone(),
-            address: connection.client_address(&parts.headers),
+            peer: connection.client_address(&parts.headers).to_string(),
             place: site.place.to_string(),
             holder: held(connection, &site).await?,
             browser,
@@ -259,7 +258,7 @@ impl FromRequestParts<WebState> for Guest {
                 .and_then(|agent| agent.to_str().ok())
                 .map_or(String::new(), |agent| agent.chars().take(200).collect()),
         };
-        Ok(Self { visitor, site, fresh })
+        Ok(Self { client, site, fresh })
     }
 }
 
@@ -331,7 +330,7 @@ const STALE: &str = "This form is out of date. Go back, reload the page, and sen
 
 /// A form of a valid login, its CSRF token checked.
 pub(super) struct OwnerForm {
-    pub login: Login,
+    pub login: Session,
     pub site: Site,
     pub fields: Fields,
 }

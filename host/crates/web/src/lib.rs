@@ -21,6 +21,7 @@ mod api;
 mod assets;
 #[cfg(unix)]
 pub mod control;
+mod error;
 pub mod files;
 mod guard;
 mod health;
@@ -34,12 +35,14 @@ pub mod port;
 mod probe;
 mod refusal;
 mod serve;
+mod services;
 mod slots;
 pub mod starting;
 
+pub use error::ApiError;
 pub use ingress::{Connection, Ingress, Site};
-pub use port::Services;
 pub use serve::{serve, serve_app};
+pub use services::{HostInfo, Services};
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -68,10 +71,9 @@ impl WebState {
 
     /// Why a plugin could not take over; where the configuration's file says something that nobody has applied, that too:
     /// it may be what is missing.
-    fn not_swapped(&self, mut error: port::ApiError) -> port::ApiError {
-        if self.services.config.pending().borrow().is_some() {
-            let (port::ApiError::NotFound(text) | port::ApiError::Refused(text) | port::ApiError::Unavailable(text)) =
-                &mut error;
+    fn not_swapped(&self, mut error: ApiError) -> ApiError {
+        if self.services.reload.pending().borrow().is_some() {
+            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
             text.push_str("\nThe configuration's file says more than counts: apply it on the status page first.");
         }
         error
@@ -80,17 +82,17 @@ impl WebState {
 
 /// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it does not
 /// count yet.
-fn unknown_tunnel(state: &WebState, name: &str, error: port::ApiError) -> port::ApiError {
-    let port::ApiError::NotFound(why) = error else {
+fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> ApiError {
+    let ApiError::NotFound(why) = error else {
         return error;
     };
-    let file = state.services.status.config_file();
-    let pending = state.services.config.pending();
+    let file = &state.services.host.config_file;
+    let pending = state.services.reload.pending();
     let waits = pending
         .borrow()
         .as_ref()
         .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
-    port::ApiError::NotFound(if waits {
+    ApiError::NotFound(if waits {
         format!("The tunnel `{name}` stands in {file}, and does not count yet. To fix: apply it on the status page.")
     } else {
         format!("{why}. To make one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")

@@ -8,7 +8,7 @@ mod slowed;
 
 pub(super) use loads::unloadable;
 
-use super::{Components, LoadError, Where, as_it_is, complain, load_config, say};
+use super::{LoadError, Where, as_it_is, complain, load_config, say};
 use clap::Args;
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, default_place, load, with_file};
@@ -143,7 +143,7 @@ pub(super) fn would_lie() -> String {
 
 /// The configuration, or the defaults where it is broken: the rest of the machine is looked at all the same.
 fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
-    let plugins = Components::shipped();
+    let plugins = crate::builtin::components();
     match load_config(place, None, &plugins) {
         Ok(config) => {
             findings.push(match &config.file {

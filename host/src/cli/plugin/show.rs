@@ -3,7 +3,7 @@
 
 use super::Answer;
 use crate::builtin;
-use crate::cli::{Components, Where, load_config, permissions};
+use crate::cli::{Where, load_config, permissions};
 use anyhow::Context as _;
 use nexus_config::resolved::{Config, Grants, Source};
 use nexus_config::{file, show_size};
@@ -47,7 +47,7 @@ pub(super) fn resolved(place: &Where) -> anyhow::Result<Option<Config>> {
     if place.config.is_none() {
         return Ok(None);
     }
-    Ok(Some(load_config(place, None, &Components::shipped())?))
+    Ok(Some(load_config(place, None, &crate::builtin::components())?))
 }
 
 /// Built-in ones first; a configured file of the same name takes the place of a built-in one.

@@ -2,10 +2,11 @@
 
 use super::problem::{Body, Problem};
 use crate::WebState;
-use crate::port::{Login, Pending};
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use nexus_auth::Session;
+use nexus_model::reload::Pending;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
@@ -23,19 +24,19 @@ pub(super) struct Apply {
 pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
     let services = &state.services;
     Json(File {
-        file: services.status.config_file().to_owned(),
-        pending: services.config.pending().borrow().clone(),
+        file: services.host.config_file.clone(),
+        pending: services.reload.pending().borrow().clone(),
     })
 }
 
 /// Returns when it is done.
 pub(super) async fn apply(
     State(state): State<WebState>,
-    login: Option<Extension<Login>>,
+    login: Option<Extension<Session>>,
     Body(apply): Body<Apply>,
 ) -> Result<Json<File>, Problem> {
     let fresh = match &login {
-        Some(Extension(login)) => state.services.auth.fresh(login).await?,
+        Some(Extension(login)) => state.services.auth.recently_checked(&login.login),
         // Whoever runs on this machine can open the socket and edit the file: this is not a confirmation.
         None => false,
     };
@@ -46,6 +47,6 @@ pub(super) async fn apply(
              again.",
         ));
     }
-    state.services.config.apply(&apply.id).await?;
+    state.services.reload.apply(&apply.id).await?;
     Ok(show(State(state)).await)
 }

@@ -15,7 +15,7 @@ mod tunnels;
 use super::WebState;
 use super::identity::{MaybeLogin, Who};
 use super::pages;
-use super::port::{Backend, Pending};
+use crate::port::Backend;
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -27,6 +27,7 @@ use http::{Method, StatusCode, header};
 use nexus_model::activity::Note;
 use nexus_model::limits;
 use nexus_model::log::{About, LogLine};
+use nexus_model::reload::Pending;
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
 use problem::Problem;
@@ -167,21 +168,21 @@ struct Status {
 async fn status(State(state): State<WebState>) -> Json<Status> {
     let services = &state.services;
     Json(Status {
-        version: services.status.version().to_owned(),
+        version: services.host.version.clone(),
         at: state.clock.now(),
-        config_file: services.status.config_file().to_owned(),
-        starting: services.status.starting(),
-        troubles: services.status.troubles(),
-        pending: services.config.pending().borrow().clone(),
-        workspace: services.status.workspace().to_owned(),
+        config_file: services.host.config_file.clone(),
+        starting: services.plugins.progress.text(),
+        troubles: services.plugins.statuses.troubles(),
+        pending: services.reload.pending().borrow().clone(),
+        workspace: services.host.workspace.clone(),
         backend: services.chat.backend().borrow().clone(),
-        tunnels: services.tunnels.tunnels().borrow().clone(),
-        plugins: services.status.plugins().borrow().clone(),
+        tunnels: services.tunnels.statuses().borrow().clone(),
+        plugins: services.plugins.statuses.subscribe().borrow().clone(),
     })
 }
 
 async fn plugins(State(state): State<WebState>) -> Json<Vec<plugin::Status>> {
-    Json(state.services.status.plugins().borrow().clone())
+    Json(state.services.plugins.statuses.subscribe().borrow().clone())
 }
 
 /// In the order of the plugins.
@@ -204,9 +205,9 @@ async fn log(
     let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
     let Lines { plugin, tunnel, lines } = wanted;
     let count = lines.map_or(pages::log::LINES, |lines| usize::from(lines).min(limits::API_LOG_LINES));
-    Ok(Json(state.services.status.log(About { plugin, tunnel }, count).await?))
+    Ok(Json(state.services.log.latest(About { plugin, tunnel }, count).await?))
 }
 
 async fn activity(State(state): State<WebState>) -> Json<Vec<Note>> {
-    Json(state.services.status.activity().borrow().iter().cloned().collect())
+    Json(state.services.activity.recent().borrow().iter().cloned().collect())
 }

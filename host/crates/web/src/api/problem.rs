@@ -1,6 +1,6 @@
 //! Errors, and bodies that are not what was expected.
 
-use crate::port::ApiError;
+use crate::error::ApiError;
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
@@ -48,8 +48,9 @@ impl Problem {
     }
 }
 
-impl From<ApiError> for Problem {
-    fn from(error: ApiError) -> Self {
+impl<E: Into<ApiError>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let error: ApiError = error.into();
         let status = match error {
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::Refused(_) => StatusCode::CONFLICT,

@@ -1,7 +1,7 @@
 //! Tunnels.
 
 use super::problem::{Body, Problem};
-use crate::port::ApiError;
+use crate::error::ApiError;
 use crate::{WebState, unknown_tunnel};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -26,11 +26,11 @@ pub(super) struct Swapped {
 }
 
 pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Status>> {
-    Json(state.services.tunnels.tunnels().borrow().clone())
+    Json(state.services.tunnels.statuses().borrow().clone())
 }
 
 pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>) -> Result<Json<Status>, Problem> {
-    let tunnels = state.services.tunnels.tunnels();
+    let tunnels = state.services.tunnels.statuses();
     let found = tunnels.borrow().iter().find(|tunnel| tunnel.name == name).cloned();
     found.map(Json).ok_or_else(|| {
         let all: Vec<_> = tunnels.borrow().iter().map(|tunnel| tunnel.name.clone()).collect();
@@ -51,14 +51,14 @@ pub(super) async fn start(
     State(state): State<WebState>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Status>), Problem> {
-    let started = state.services.tunnels.start(&name).await;
-    started.map_err(|error| unknown_tunnel(&state, &name, error))?;
+    let started = state.services.tunnels.open(&name).await;
+    started.map_err(|error| unknown_tunnel(&state, &name, error.into()))?;
     Ok((StatusCode::ACCEPTED, one(State(state), Path(name)).await?))
 }
 
 pub(super) async fn stop(State(state): State<WebState>, Path(name): Path<String>) -> Result<Json<Status>, Problem> {
-    let stopped = state.services.tunnels.stop(&name).await;
-    stopped.map_err(|error| unknown_tunnel(&state, &name, error))?;
+    let stopped = state.services.tunnels.close(&name).await;
+    stopped.map_err(|error| unknown_tunnel(&state, &name, error.into()))?;
     one(State(state), Path(name)).await
 }
 
@@ -68,8 +68,8 @@ pub(super) async fn swap(
     Body(swap): Body<Swap>,
 ) -> Result<Json<Swapped>, Problem> {
     let swapped = state.services.tunnels.swap(&name, &swap.plugin).await;
-    let swapped = swapped.map_err(|error| match error {
-        ApiError::NotFound(_) => unknown_tunnel(&state, &name, error),
+    let swapped = swapped.map_err(|error| match ApiError::from(error) {
+        error @ ApiError::NotFound(_) => unknown_tunnel(&state, &name, error),
         error => state.not_swapped(error),
     })?;
     Ok(Json(Swapped {

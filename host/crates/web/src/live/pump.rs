@@ -5,8 +5,9 @@
 
 use super::protocol::{Client, Server, VERSION};
 use super::view;
+use crate::error::ApiError;
 use crate::identity::{LoggedIn, Who};
-use crate::port::{ApiError, Frame, Prompt};
+use crate::port::{Frame, Prompt};
 use crate::{WebState, answers, assets, pages};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -95,10 +96,10 @@ impl Pump {
         let services = self.state.services.clone();
         let mut list = services.chat.sessions();
         let mut backend = services.chat.backend();
-        let mut plugins = services.status.plugins();
-        let mut tunnels = services.tunnels.tunnels();
-        let mut activity = services.status.activity();
-        let mut config = services.config.pending();
+        let mut plugins = services.plugins.statuses.subscribe();
+        let mut tunnels = services.tunnels.statuses();
+        let mut activity = services.activity.recent();
+        let mut config = services.reload.pending();
         let mut measure = tokio::time::interval(MEASURE);
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
@@ -166,8 +167,8 @@ impl Pump {
         self.status = status;
         self.send(Server::Welcome {
             protocol: VERSION,
-            version: self.state.services.status.version().to_owned(),
-            account: self.viewer.login.account.clone(),
+            version: self.state.services.host.version.clone(),
+            account: self.viewer.login.account().to_owned(),
             assets: assets::base(),
             now: self.state.clock.now(),
         })

@@ -55,7 +55,11 @@ async fn serve(socket: WebSocket, state: WebState, connection: Connection, viewe
         return bye(&mut sink, close::BUSY, "too many live connections").await;
     };
     let _counted = connection.count_socket();
-    let revoked = state.services.auth.revoked(&viewer.login.id);
+    let (auth, login) = (
+        std::sync::Arc::clone(&state.services.auth),
+        viewer.login.id().to_owned(),
+    );
+    let revoked = async move { auth.revoked(&login).await };
     let (code, reason) = tokio::select! {
         biased;
         () = revoked => (close::LOGGED_OUT, "logged out".to_owned()),

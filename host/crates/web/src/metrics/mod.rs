@@ -6,10 +6,11 @@
 
 mod text;
 
-use super::port::{Phase, Services};
 use super::serve::{accept, converse};
 use super::slots::Patient;
 use super::{WebState, live};
+use crate::port::Phase;
+use crate::services::Services;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -64,7 +65,7 @@ async fn answer<B>(source: &Source, request: &Request<B>) -> Response<Full<Bytes
         refused.headers_mut().insert(header::ALLOW, allowed);
         return refused;
     }
-    let status = Arc::clone(&source.services.status);
+    let status = Arc::clone(&source.services.plugins.statuses);
     // It looks at the disk and at all processes.
     let Ok(details) = tokio::task::spawn_blocking(move || status.details()).await else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "Nexus is stopping.\n");
@@ -103,7 +104,7 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 fn page(source: &Source, details: &[Details]) -> String {
     let mut page = Page::default();
     let services = &source.services;
-    let version = services.status.version().to_owned();
+    let version = services.host.version.clone();
     page.family(
         "nexus_build_info",
         Kind::Gauge,
@@ -112,7 +113,7 @@ fn page(source: &Source, details: &[Details]) -> String {
     );
     page.one("nexus_up", Kind::Gauge, "Whether Nexus runs: always 1.", 1.0);
     plugins(&mut page, source, details);
-    let tunnels = services.tunnels.tunnels().borrow().clone();
+    let tunnels = services.tunnels.statuses().borrow().clone();
     self::tunnels(&mut page, &tunnels);
     let backend = services.chat.backend().borrow().clone();
     let up = backend.phase == Phase::Up && backend.missing.is_none();
@@ -239,7 +240,7 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
 
 /// From the list of states, which has the plugins in the same order.
 fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
-    let states = source.services.status.plugins().borrow().clone();
+    let states = source.services.plugins.statuses.subscribe().borrow().clone();
     // A swap between the two looks: rather a scrape without these two than a wrong number.
     if states.len() != all.len() || states.iter().zip(all).any(|(state, d)| state.name != d.name) {
         return;

@@ -2,12 +2,13 @@
 
 use super::{Frame, failure, show};
 use crate::WebState;
+use crate::error::ApiError;
 use crate::identity::{Guest, LoggedIn, OwnerForm};
-use crate::port::{Access, ApiError, End, Login};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{Access, End, Session};
 use nexus_auth::{Device, Listed};
 use nexus_model::time::Millis;
 use serde::Deserialize;
@@ -73,10 +74,8 @@ pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>
 
 /// Only with a fresh login, as for the configuration.
 pub(crate) async fn end(State(state): State<WebState>, guest: Guest, owner: OwnerForm) -> Response {
-    match state.services.auth.fresh(&owner.login).await {
-        Ok(true) => {}
-        Ok(false) => return super::login::again("/account/access"),
-        Err(error) => return failure(&error),
+    if !state.services.auth.recently_checked(&owner.login.login) {
+        return super::login::again("/account/access");
     }
     let id = owner.fields.get("id").to_owned();
     let what = match owner.fields.get("kind") {
@@ -85,7 +84,8 @@ pub(crate) async fn end(State(state): State<WebState>, guest: Guest, owner: Owne
         "account" => End::Account(id),
         _ => return failure(&ApiError::NotFound("There is nothing of this kind to end.".to_owned())),
     };
-    match state.services.auth.end(&guest.visitor, &owner.login, &what).await {
+    let ended = state.services.auth.end(&owner.login.login, &guest.client, &what).await;
+    match ended.map_err(ApiError::from) {
         // Where it was the own one, the login page follows.
         Ok(()) => Redirect::to("/account/access?ended=1").into_response(),
         Err(error @ ApiError::Refused(_)) => render(&state, owner.login, None, Some(error.to_string())).await,
@@ -93,11 +93,11 @@ pub(crate) async fn end(State(state): State<WebState>, guest: Guest, owner: Owne
     }
 }
 
-async fn render(state: &WebState, login: Login, done: Option<String>, error: Option<String>) -> Response {
-    let (access, fresh) = tokio::join!(state.services.auth.access(), state.services.auth.fresh(&login));
-    let access = match access {
+async fn render(state: &WebState, login: Session, done: Option<String>, error: Option<String>) -> Response {
+    let fresh = state.services.auth.recently_checked(&login.login);
+    let access = match state.services.auth.access().await {
         Ok(access) => access,
-        Err(error) => return failure(&error),
+        Err(error) => return failure(&error.into()),
     };
     let groups = groups(access, &login);
     let status = if error.is_some() {
@@ -109,18 +109,17 @@ async fn render(state: &WebState, login: Login, done: Option<String>, error: Opt
     let page = AccessPage {
         frame: Frame::of("account", "Who can come in", login, backend),
         groups,
-        fresh: fresh.unwrap_or(false),
+        fresh,
         done,
         error,
     };
     (status, show(&page)).into_response()
 }
 
-fn groups(access: Access, own: &Login) -> Vec<Group> {
-    let this = access.logins.iter().find(|login| login.id == own.id);
-    let device = this.map(|login| login.device.clone()).unwrap_or_default();
+fn groups(access: Access, own: &Session) -> Vec<Group> {
+    let device = own.login.device.clone();
     let logins = access.logins.into_iter().map(|login| Row {
-        own: login.id == own.id,
+        own: login.id == own.id(),
         label: format!(
             "{} at {}, since {}",
             login.user.account,
@@ -144,7 +143,7 @@ fn groups(access: Access, own: &Login) -> Vec<Group> {
         id: known.id,
     });
     let accounts = access.accounts.into_iter().map(|listed: Listed| Row {
-        own: listed.account == own.account,
+        own: listed.account == own.account(),
         label: listed.account.clone(),
         facts: [
             Some(Fact::at("Made", listed.created_at)),

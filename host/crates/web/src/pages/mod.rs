@@ -9,10 +9,12 @@ pub(super) mod setup;
 pub(super) mod status;
 
 use super::assets;
-use super::port::{ApiError, Backend, Install, Login, Phase};
+use crate::error::ApiError;
+use crate::port::{Backend, Install, Phase};
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
+use nexus_auth::Session;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
@@ -22,7 +24,7 @@ pub(super) struct Frame {
     pub assets: String,
     /// Which script runs: `data-page` of the body.
     pub page: &'static str,
-    pub login: Option<Login>,
+    pub login: Option<Session>,
     pub backend: Option<Backend>,
 }
 
@@ -36,7 +38,7 @@ impl Frame {
             backend: None,
         }
     }
-    fn of(page: &'static str, title: &str, login: Login, backend: Backend) -> Self {
+    fn of(page: &'static str, title: &str, login: Session, backend: Backend) -> Self {
         Self {
             login: Some(login),
             backend: Some(backend),
@@ -44,7 +46,7 @@ impl Frame {
         }
     }
     fn account(&self) -> &str {
-        self.login.as_ref().map_or("", |login| &login.account)
+        self.login.as_ref().map_or("", Session::account)
     }
     fn banners(&self) -> String {
         self.backend

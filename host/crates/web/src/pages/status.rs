@@ -284,7 +284,7 @@ const FAILED_SWAP: Millis = 15 * 60 * 1000;
 
 /// What the plugins are and did. Asks the system about their processes, which is no work for a thread of the runtime.
 pub(crate) async fn details(state: &WebState) -> Vec<Details> {
-    let status = std::sync::Arc::clone(&state.services.status);
+    let status = std::sync::Arc::clone(&state.services.plugins.statuses);
     tokio::task::spawn_blocking(move || status.details())
         .await
         .unwrap_or_default()
@@ -293,25 +293,25 @@ pub(crate) async fn details(state: &WebState) -> Vec<Details> {
 fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Body {
     let now = state.clock.now();
     let services = &state.services;
-    let activity = services.status.activity();
+    let activity = services.activity.recent();
     let notes: Vec<NoteRow> = activity.borrow().iter().map(NoteRow::new).collect();
     let backend = services.chat.backend().borrow().clone();
     let mut chats = services.chat.plugins();
     chats.retain(|name| *name != backend.plugin);
     let plugin = backend.plugin.clone();
-    let plugins = services.tunnels.plugins();
-    let pending = services.config.pending().borrow().clone();
-    let file = std::path::Path::new(services.status.config_file());
+    let plugins = services.plugins.catalog.of_kind(nexus_model::plugin::Kind::Tunnel);
+    let pending = services.reload.pending().borrow().clone();
+    let file = std::path::Path::new(&services.host.config_file);
     Body {
         pending,
-        starting: services.status.starting(),
-        troubles: services.status.troubles(),
+        starting: services.plugins.progress.text(),
+        troubles: services.plugins.statuses.troubles(),
         through: match place {
             Place::Tunnel(name) => Some(name.clone()),
             Place::Loopback | Place::Host(_) => None,
         },
         csrf: csrf.to_owned(),
-        version: services.status.version().to_owned(),
+        version: services.host.version.clone(),
         resting: matches!(backend.phase, Phase::Stopped | Phase::Failed { .. }),
         backend,
         chats,
@@ -320,10 +320,10 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
             .iter()
             .find(|details| details.name == plugin)
             .and_then(|details| Machine::new(details, now)),
-        plugins: plugins::rows(&services.status.plugins().borrow(), details, now),
+        plugins: plugins::rows(&services.plugins.statuses.subscribe().borrow(), details, now),
         tunnels: services
             .tunnels
-            .tunnels()
+            .statuses()
             .borrow()
             .iter()
             .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
@@ -333,8 +333,8 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
             })
             .collect(),
         activity: notes.into_iter().take(limits::STATUS_ACTIVITY).collect(),
-        config_file: services.status.config_file().to_owned(),
-        workspace: services.status.workspace().to_owned(),
+        config_file: services.host.config_file.clone(),
+        workspace: services.host.workspace.clone(),
     }
 }
 
@@ -436,13 +436,11 @@ fn confirm(owner: OwnerForm, action: &str, questions: Vec<String>) -> Response {
 
 /// Only with a fresh login: whoever finds an open session, or is the agent on this machine, grants nobody anything.
 pub(crate) async fn apply(State(state): State<WebState>, owner: OwnerForm) -> Response {
-    match state.services.auth.fresh(&owner.login).await {
-        Ok(true) => {}
-        Ok(false) => return super::login::again("/status"),
-        Err(error) => return failure(&error),
+    if !state.services.auth.recently_checked(&owner.login.login) {
+        return super::login::again("/status");
     }
     let id = owner.fields.get("id").to_owned();
-    let config = std::sync::Arc::clone(&state.services.config);
+    let config = std::sync::Arc::clone(&state.services.reload);
     if config
         .pending()
         .borrow()
@@ -466,8 +464,8 @@ pub(crate) async fn tunnel(
     owner: OwnerForm,
 ) -> Response {
     let done = match action.as_str() {
-        "start" => state.services.tunnels.start(&name).await,
-        "stop" => state.services.tunnels.stop(&name).await,
+        "start" => state.services.tunnels.open(&name).await,
+        "stop" => state.services.tunnels.close(&name).await,
         "swap" => {
             // It takes a while, and the page shows how it goes: nobody waits for it here.
             let (tunnels, plugin) = (
@@ -487,7 +485,7 @@ pub(crate) async fn tunnel(
     };
     match done {
         Ok(()) => Redirect::to("/status").into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 

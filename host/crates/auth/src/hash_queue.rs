@@ -10,14 +10,14 @@
 //!
 //! Limits: through a tunnel that does not say the peer's address all strangers are one network, and share its turns.
 
-use super::AuthError;
+use crate::error::AuthError;
 use nexus_model::limits::{HASH_AT_ONCE, HASH_KNOWN, HASH_WAITING};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 #[derive(Default)]
-pub(super) struct Hashing(Arc<Shared>);
+pub(super) struct HashQueue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared(Mutex<State>);
@@ -151,7 +151,7 @@ impl State {
     }
 }
 
-impl Hashing {
+impl HashQueue {
     /// # Errors
     /// [`AuthError::Busy`] where too many wait at the same place.
     pub(super) async fn permit(&self, who: Who) -> Result<Permit, AuthError> {
@@ -184,7 +184,7 @@ mod tests {
     /// The attack of the review: a flood at a tunnel kept the owner out everywhere.
     #[tokio::test]
     async fn a_flood_at_one_place_holds_up_neither_a_known_device_nor_another_place() {
-        let hashing = Hashing::default();
+        let hashing = HashQueue::default();
         let mut flood: Vec<_> = (0..64)
             .map(|_| Box::pin(hashing.permit(who("tunnel main", "n", false))))
             .collect();
@@ -208,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn networks_at_one_place_take_turns_and_the_one_with_most_gives_way() {
-        let hashing = Hashing::default();
+        let hashing = HashQueue::default();
         let running = hashing.permit(who("t", "x", false)).await.unwrap();
         let mut flood: Vec<_> = (0..HASH_WAITING)
             .map(|_| Box::pin(hashing.permit(who("t", "flood", false))))
@@ -231,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_goes_away_gives_the_place_back() {
-        let hashing = Hashing::default();
+        let hashing = HashQueue::default();
         let running = hashing.permit(who("t", "x", false)).await.unwrap();
         for _ in 0..1000 {
             let gone = hashing.permit(who("t", "y", false)).now_or_never();

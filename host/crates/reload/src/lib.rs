@@ -135,7 +135,8 @@ impl ReloadService {
         self.pending.clone()
     }
 
-    /// Puts into force what waits for a confirmation, as it was shown under `id`. Returns when that is done.
+    /// Puts into force what waits for a confirmation, as it was shown under `id`. Returns when that is done; it is done whether or
+    /// not anybody waits for it.
     ///
     /// # Errors
     /// The file says something else by now, or a part could not be put into force: that part is as before.

@@ -1,6 +1,6 @@
 //! An account's name in the one form it is stored, compared and counted in.
 
-use super::AuthError;
+use crate::error::AuthError;
 
 const LONGEST: usize = 64;
 

@@ -7,11 +7,12 @@
 //! place begins a new generation, and the forms that are open there begin again. A step is used when its password is about
 //! to be checked, so no stranger fills this faster than passwords are checked.
 
-use super::{AuthError, millis, sha256};
+use crate::digest::sha256;
+use crate::error::AuthError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus_model::limits::{LOGIN_STEP, LOGIN_STEPS_USED};
-use nexus_model::time::Millis;
+use nexus_model::time::{Millis, millis};
 use nexus_plugin_traits::auth::{Field, FieldKind};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ pub(super) struct Sealed {
     generation: u64,
 }
 
-/// An opened step, for [`Seal::use_up`].
+/// An opened step, for [`FormTokens::use_up`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Opened {
     pub(super) step: Sealed,
@@ -71,13 +72,13 @@ impl Sealed {
     }
 }
 
-pub(super) struct Seal {
+pub(super) struct FormTokens {
     key: LessSafeKey,
     /// By place: the configuration bounds how many there are.
     used: Mutex<HashMap<String, Used>>,
 }
 
-impl Seal {
+impl FormTokens {
     pub(super) fn new() -> Result<Self, AuthError> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, &nexus_model::time::random::<32>()?)
             .map_err(|_| AuthError::Unavailable("no key for login steps".into()))?;
@@ -166,7 +167,7 @@ mod tests {
         Sealed::new("local", b"pkce-verifier", None, &[], now)
     }
 
-    fn open_once(seal: &Seal, text: &str, browser: &str, place: &str, now: Millis) -> Result<Sealed, AuthError> {
+    fn open_once(seal: &FormTokens, text: &str, browser: &str, place: &str, now: Millis) -> Result<Sealed, AuthError> {
         let opened = seal.open(text, browser, place, now)?;
         seal.use_up(&opened, place, now)?;
         Ok(opened.step)
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn opens_once_in_its_browser_at_its_place_in_time() {
-        let seal = Seal::new().unwrap();
+        let seal = FormTokens::new().unwrap();
         let open = |text: &str, browser: &str, now: Millis| open_once(&seal, text, browser, PLACE, now);
         let text = seal.seal(step(1000), "browser", PLACE).unwrap();
         assert!(!URL_SAFE_NO_PAD.decode(&text).unwrap().windows(4).any(|w| w == b"pkce"));
@@ -199,14 +200,14 @@ mod tests {
         let forged = std::str::from_utf8(&forged).unwrap();
         assert_eq!(open(forged, "browser", 1000), Err(AuthError::Expired));
         assert_eq!(
-            open_once(&Seal::new().unwrap(), &late, "browser", PLACE, 1000),
+            open_once(&FormTokens::new().unwrap(), &late, "browser", PLACE, 1000),
             Err(AuthError::Expired)
         );
     }
 
     #[test]
     fn what_was_used_is_bounded_and_nothing_of_it_can_be_used_again() {
-        let seal = Seal::new().unwrap();
+        let seal = FormTokens::new().unwrap();
         let first = seal.seal(step(1000), "browser", PLACE).unwrap();
         let other = seal.seal(step(1000), "browser", "tunnel main").unwrap();
         open_once(&seal, &first, "browser", PLACE, 1000).unwrap();

@@ -1,40 +1,28 @@
 //! The first account. Open only while no user *ever* existed, and only to who reads the terminal: a token of 256 bits,
 //! of which only the hash is kept, for 15 minutes, for one use.
 
-use super::hashing::Who;
-use super::{Account, AuthError, AuthService, Client, NewLogin, sha256};
+use crate::account_name::Account;
+use crate::client::Client;
+use crate::error::AuthError;
+use crate::hash_queue::Who;
+use crate::service::AuthService;
+use crate::sessions::NewLogin;
+use crate::whole::whole;
+use nexus_model::activity::Tone;
 use nexus_model::limits::SETUP_LINK;
-use nexus_model::time::Millis;
+use nexus_model::time::millis;
 use nexus_plugin_traits::auth::{Field, Input, Outcome};
 use nexus_store::accounts::{Taken, User};
-use std::sync::{Mutex, PoisonError};
-use subtle::ConstantTimeEq as _;
+use std::sync::Arc;
 
-#[derive(Default)]
-pub(super) struct SetUp(Mutex<Option<Link>>);
-
-struct Link {
-    hash: [u8; 32],
-    expires: Millis,
-}
-
-impl SetUp {
-    fn check(&self, token: &str, now: Millis) -> Result<(), AuthError> {
-        let link = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = link.as_ref().ok_or(AuthError::SetUpWrong)?;
-        if !bool::from(link.hash.ct_eq(&sha256(token.as_bytes()))) {
-            return Err(AuthError::SetUpWrong);
-        }
-        if link.expires <= now {
-            Err(AuthError::SetUpExpired)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn replace(&self, link: Option<Link>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = link;
-    }
+/// Whether somebody can log in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Present,
+    /// No user ever existed. `link_open`: a set-up link that was printed is still good.
+    Missing {
+        link_open: bool,
+    },
 }
 
 impl AuthService {
@@ -56,18 +44,14 @@ impl AuthService {
             return Ok(None);
         }
         let token = nexus_model::time::random_token()?;
-        let expires = self.clock.now().saturating_add(super::millis(SETUP_LINK));
-        self.setup.replace(Some(Link {
-            hash: sha256(token.as_bytes()),
-            expires,
-        }));
+        let expires = self.clock.now().saturating_add(millis(SETUP_LINK));
+        self.setup_link.set(&token, expires);
         Ok(Some(token))
     }
 
     /// Whether a set-up link that was printed is still good.
     pub fn setup_link_open(&self) -> bool {
-        let link = self.setup.0.lock().unwrap_or_else(PoisonError::into_inner);
-        link.as_ref().is_some_and(|link| link.expires > self.clock.now())
+        self.setup_link.is_open(self.clock.now())
     }
 
     /// Whether the link may be used now; using it is [`AuthService::setup`].
@@ -78,7 +62,7 @@ impl AuthService {
         if !self.setup_open().await? {
             return Err(AuthError::SetUpClosed);
         }
-        self.setup.check(token, self.clock.now())
+        self.setup_link.check(token, self.clock.now())
     }
 
     /// The fields of the form that makes an account, its name not among them.
@@ -89,11 +73,38 @@ impl AuthService {
         Ok(self.provider.enrol_fields().await?)
     }
 
-    /// Makes the owner's account and logs it in. The link stays good while what was typed is rejected.
+    /// Whether an owner's account was made, and whether it can be.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn owner(&self) -> Result<Owner, AuthError> {
+        Ok(if self.setup_open().await? {
+            Owner::Missing {
+                link_open: self.setup_link_open(),
+            }
+        } else {
+            Owner::Present
+        })
+    }
+
+    /// Makes the owner's account and logs it in. The link stays good while what was typed is rejected. Runs to its end even
+    /// if the browser goes away.
     ///
     /// # Errors
     /// As [`AuthService::setup_check`]; [`AuthError::Rejected`].
     pub async fn setup(
+        self: &Arc<Self>,
+        token: &str,
+        account: &str,
+        input: Input,
+        client: &Client,
+    ) -> Result<NewLogin, AuthError> {
+        let (auth, client) = (Arc::clone(self), client.clone());
+        let (token, account) = (token.to_owned(), account.to_owned());
+        whole(async move { auth.make_owner(&token, &account, input, &client).await }).await
+    }
+
+    async fn make_owner(
         &self,
         token: &str,
         account: &str,
@@ -105,7 +116,7 @@ impl AuthService {
             return Err(error);
         }
         let account = Account::parse(account, "account")?;
-        let _one = self.enrolment.lock().await;
+        let _one = self.enrollment.lock().await;
         self.setup_check(token).await?; // somebody else may have been first
         let who = Who {
             place: client.place.clone(),
@@ -115,8 +126,10 @@ impl AuthService {
         };
         let _permit = self.hashing.permit(who).await?;
         let user = self.enrol(&account, input, true).await?;
-        self.setup.replace(None);
+        self.setup_link.clear();
         tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);
+        self.has_account.send_replace(true);
+        self.note(client, Tone::Good, "the owner's account was made");
         self.new_login(user, None, client).await
     }
 

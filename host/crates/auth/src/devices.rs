@@ -1,13 +1,18 @@
 //! Known devices: a browser that logged in once gets a signed cookie, and a counter of wrong attempts of its own. So a
 //! stranger who guesses cannot lock the owner out, and a lost device locks nobody but itself.
 
-use super::sessions::AGENT;
-use super::{Account, AuthError, AuthService, Client, millis};
+use crate::account_name::Account;
+use crate::client::Client;
+use crate::error::AuthError;
+use crate::service::AuthService;
 use nexus_model::limits::KNOWN_DEVICE;
+use nexus_model::time::millis;
 use nexus_store::accounts::User;
 use nexus_store::logins::Device;
 
 const PURPOSE: &str = "device";
+/// Characters of what a browser calls itself.
+pub(super) const AGENT: usize = 200;
 
 /// Whose wrong attempts are counted together.
 pub(super) struct Counter {

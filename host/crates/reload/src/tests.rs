@@ -4,7 +4,6 @@
 mod updates;
 
 use super::*;
-use crate::cli::Components;
 use nexus_config::{Machine, Overrides, load};
 use nexus_model::time::ManualClock;
 use std::path::Path;
@@ -21,12 +20,32 @@ struct Told {
     serving: Mutex<Serving>,
 }
 
+/// A component that ships.
+fn builtin(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../builtin");
+    std::fs::read(format!("{folder}/{name}.wasm")).unwrap()
+}
+
+fn components() -> nexus_plugin_host::Components {
+    const NAMES: [&str; 6] = [
+        "auth-local",
+        "chat-echo",
+        "chat-opencode",
+        "tunnel-bore",
+        "tunnel-cloudflared",
+        "tunnel-ssh",
+    ];
+    static ALL: std::sync::LazyLock<Vec<(&str, &[u8])>> =
+        std::sync::LazyLock::new(|| NAMES.map(|name| (name, &*builtin(name).leak())).to_vec());
+    nexus_plugin_host::Components::new(&ALL)
+}
+
 fn read(file: &Path, dir: &Path) -> Result<Config, String> {
     let machine = Machine {
         cwd: dir.to_owned(),
         data_home: Some(dir.to_owned()),
         env: &|name| (name == "TOKEN").then(|| "s3cret".to_owned()),
-        plugins: &Components::shipped(),
+        plugins: &components(),
     };
     load(Some(file), &Overrides::default(), &machine).map_err(|report| report.to_string())
 }
@@ -441,7 +460,7 @@ async fn what_cannot_be_shown_whole_or_must_not_be_is_not() {
 async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
     let mut rig = rig();
     let (component, secret) = (rig.told.dir.join("bore.wasm"), rig.told.dir.join("secret"));
-    std::fs::write(&component, crate::builtin::builtin("tunnel-bore").unwrap()).unwrap();
+    std::fs::write(&component, builtin("tunnel-bore")).unwrap();
     let keep = |text: &str| {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::write(&secret, text).unwrap();
@@ -458,10 +477,10 @@ async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
         "{confirm:?}"
     );
     // Exchanged between the look and the confirmation.
-    std::fs::write(&component, crate::builtin::builtin("tunnel-ssh").unwrap()).unwrap();
+    std::fs::write(&component, builtin("tunnel-ssh")).unwrap();
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
     assert!(error.contains("something else by now"), "{error}");
-    std::fs::write(&component, crate::builtin::builtin("tunnel-bore").unwrap()).unwrap();
+    std::fs::write(&component, builtin("tunnel-bore")).unwrap();
     rig.pending
         .wait_for(|now| now.as_ref().is_some_and(|now| now.id == pending.id))
         .await
