@@ -6,7 +6,7 @@
 //! and of npm's own configuration only the registry and the proxy count. It goes into a folder of its own, is run once,
 //! and only then takes its final name: a half install is never picked up.
 //!
-//! Limits: machines for which no hash stands in [`PACKAGES`] install opencode themselves. A registry that wants a login
+//! Limits: machines for which no hash is in [`PACKAGES`] install opencode themselves. A registry that wants a login
 //! cannot be used.
 //!
 //! Rejected: a download of our own, for npm knows the operator's proxy and registry; and the package `opencode-ai`, whose
@@ -57,28 +57,29 @@ pub enum Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     #[error(
-        "npm is not on the PATH; install Node.js with npm (Debian: apt install npm), or install opencode yourself: https://opencode.ai"
+        "npm is not on the PATH. To fix: install Node.js with npm (Debian: apt install npm), or install opencode \
+         yourself: https://opencode.ai"
     )]
     NoNpm,
-    #[error("another installation into {0} is under way; wait for it, or end it")]
+    #[error("another installation into {0} is running; wait for it or stop it")]
     Busy(PathBuf),
     #[error("{path}: {error}")]
     Disk { path: PathBuf, error: std::io::Error },
     #[error(
-        "this nexus knows no checksum of opencode {version} for {0}, so it does not install it. To fix: install it yourself with \
-         `npm install -g opencode-ai@{version}`",
+        "this version of nexus has no checksum of opencode {version} for {0}, so it does not install it. To fix: \
+         install it yourself with `npm install -g opencode-ai@{version}`",
         version = OPENCODE_VERSION
     )]
     NoChecksum(String),
     #[error(
-        "the registry {0} gave something else than opencode {version}: its SHA-512 is not the one that this nexus knows. Nothing was \
-         installed. To fix: find out who set that registry (`npm config get registry` says what holds), and set the right one",
+        "the package from the registry {0} is not opencode {version}: its SHA-512 does not match. Nothing was \
+         installed. To fix: check the configured registry (`npm config get registry` shows it) and set the right one",
         version = OPENCODE_VERSION
     )]
     Forged(String),
-    #[error("npm could not install opencode ({how}); its last words:\n{output}")]
+    #[error("npm could not install opencode ({how}). Its last output:\n{output}")]
     Npm { how: String, output: String },
-    #[error("what npm installed does not run: {0}; nothing was changed")]
+    #[error("the installed program does not run: {0}; nothing was changed")]
     Unfit(String),
 }
 
@@ -132,7 +133,7 @@ pub async fn install_opencode(
             "installing opencode {OPENCODE_VERSION} with npm"
         )));
         run_npm(&npm, &staging.0, package, integrity, progress).await?;
-        progress(Progress::Step("trying it".to_owned()));
+        progress(Progress::Step("testing it".to_owned()));
         let program = Path::new("node_modules").join(package).join("bin/opencode");
         result = check_version(&staging.0.join(&program), &staging.0).await;
         if result.is_ok() {
@@ -345,7 +346,7 @@ async fn run_npm(
         Ok(Ok(status)) if status.success() => return Ok(()),
         Ok(Ok(status)) => status.to_string(),
         Ok(Err(e)) => e.to_string(),
-        Err(_) => format!("no end after {} minutes", INSTALL.as_secs() / 60),
+        Err(_) => format!("not finished after {} minutes", INSTALL.as_secs() / 60),
     };
     let output = Vec::from(last).join("\n");
     if output.contains("EINTEGRITY") {
@@ -365,7 +366,7 @@ async fn check_version(program: &Path, cwd: &Path) -> Result<(), SetupError> {
         Ok(Err(e)) => return Err(SetupError::Unfit(format!("{}: {e}", program.display()))),
         Err(_) => {
             return Err(SetupError::Unfit(
-                "it did not tell its version within a minute".to_owned(),
+                "it did not print its version within a minute".to_owned(),
             ));
         }
     };

@@ -61,7 +61,7 @@ impl Start {
     pub fn new() -> Self {
         Self::default()
     }
-    /// What follows `config-version = 1` in its file.
+    /// What follows `config_version = 1` in its file.
     #[must_use]
     pub fn config(mut self, toml: impl Into<String>) -> Self {
         self.config = toml.into();
@@ -101,7 +101,7 @@ impl Start {
 
     fn command(&self, before: &[&str], after: &[&str]) -> Command {
         let file = self.folder().join("nexus.toml");
-        fs::write(&file, format!("config-version = 1\n{}", self.config)).unwrap();
+        fs::write(&file, format!("config_version = 1\n{}", self.config)).unwrap();
         let home = self.folder().join("nexus-home");
         let work = self.cwd.clone().unwrap_or_else(|| self.folder().join("work"));
         for dir in [&home, &work] {

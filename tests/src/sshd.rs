@@ -66,7 +66,7 @@ impl Sshd {
         keygen(&path);
     }
 
-    /// Type and key, as they stand in a known_hosts file.
+    /// Type and key, as they are in a known_hosts file.
     pub fn host_key(&self) -> String {
         let line = fs::read_to_string(self.path("host.pub")).unwrap();
         line.split(' ').take(2).collect::<Vec<_>>().join(" ")

@@ -66,7 +66,7 @@ try orphan env -i $N user add $AT --password-stdin mate3
 echo end >> results
 END
 (setsid sh -c 'sh orphan $$ &' &)
-# What outlives this program is ended by its keeper.
+# What outlives this program is ended by its shim.
 while ! grep -q end results; do sleep 0.05; done
 exit 0
 "#

@@ -80,7 +80,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     );
 
     for (method, path, body, expected, words) in [
-        ("POST", "/sessions", "{", 400, "not what is expected here"),
+        ("POST", "/sessions", "{", 400, "The body is not valid"),
         ("POST", "/sessions", "{\"tittle\": \"x\"}", 400, "tittle"),
         ("POST", "/sessions/none/cancel", "{}", 404, "no such conversation"),
         ("PATCH", "/sessions/none", "{\"title\": \" \"}", 409, "title"),
@@ -127,7 +127,7 @@ async fn the_document_describes_every_path_and_the_pages_need_a_login() {
         let path = path
             .replace("{session}", "none")
             .replace("{name}", "none")
-            .replace("{ask}", "none");
+            .replace("{request}", "none");
         for (method, operation) in operations.as_object().unwrap() {
             let (status, answer) = operator(&start.data_dir(), &method.to_uppercase(), &path, "{}");
             let documented = operation["responses"].as_object().unwrap();
@@ -166,7 +166,7 @@ async fn the_command_line_starts_swaps_and_stops_a_tunnel_and_the_backend() {
     let (code, _, words) = run(&start, &["status"]);
     assert_eq!(code, Some(1));
     assert!(
-        words.contains("no nexus runs on") && words.contains("nexus up"),
+        words.contains("nexus is not running with") && words.contains("nexus up"),
         "{words}"
     );
     let nexus = start.up();
@@ -225,11 +225,11 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     ))
     .await;
     chat.until("it asks", |c| {
-        !c.asks.is_empty() || c.turn == "idle" && !c.tools.is_empty()
+        !c.requests.is_empty() || c.turn == "idle" && !c.tools.is_empty()
     })
     .await;
-    if let Some(ask) = chat.asks.keys().next().cloned() {
-        chat.request("reply", json!({ "ask": ask, "answer": { "type": "once" } }))
+    if let Some(ask) = chat.requests.keys().next().cloned() {
+        chat.request("reply", json!({ "request": ask, "answer": { "type": "once" } }))
             .await;
     }
     chat.until("the tool has run", |c| {
@@ -239,13 +239,13 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     let output = chat.tools.values().next().unwrap()["output"].to_string();
     assert!(
         output.contains("ended with 1")
-            && output.contains("what the agent runs does not act for the operator")
-            && !output.contains("working in"),
+            && output.contains("processes of the agent must not act for the operator")
+            && !output.contains("workspace"),
         "{output}"
     );
     let log = world.nexus.output();
     assert!(
-        log.contains("what the agent runs does not act for the operator"),
+        log.contains("processes of the agent must not act for the operator"),
         "{log}"
     );
     ready(&world.browser).await;

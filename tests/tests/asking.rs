@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 
 async fn asked(chat: &mut Conversation, what: &str) -> Value {
-    chat.until("it is asked", |c| c.asks.values().any(|a| a["subject"] == what))
+    chat.until("it is asked", |c| c.requests.values().any(|a| a["subject"] == what))
         .await;
-    chat.asks.values().find(|a| a["subject"] == what).unwrap().clone()
+    chat.requests.values().find(|a| a["subject"] == what).unwrap().clone()
 }
 
 fn touch(file: &str) -> String {
@@ -59,7 +59,7 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
         (ask["permission"].as_bool(), ask["detail"].as_str()),
         (Some(true), Some("touch ran"))
     );
-    let answer = json!({"ask": ask["id"], "answer": {"type": "reject", "message": "not today"}});
+    let answer = json!({"request": ask["id"], "answer": {"type": "reject", "message": "not today"}});
     assert_eq!(chat.request("reply", answer).await["type"], "done");
     chat.until("the call is called rejected, with the owner's words", |c| {
         c.tools
@@ -82,7 +82,7 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     assert!(ask["change"].as_str().unwrap().contains("+one line"), "{ask}");
     assert!(!project.join("a.txt").exists());
     assert_eq!(
-        chat.request("reply", json!({"ask": ask["id"], "answer": {"type": "once"}}))
+        chat.request("reply", json!({"request": ask["id"], "answer": {"type": "once"}}))
             .await["type"],
         "done"
     );
@@ -94,7 +94,13 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     chat.prompt(r#"[[tool name=write args={"filePath":".opencode/plugin/x.js","content":"1"}]]"#)
         .await;
     let ask = asked(&mut chat, "edit").await;
-    assert!(ask["message"].as_str().unwrap().contains("without a question"), "{ask}");
+    assert!(
+        ask["message"]
+            .as_str()
+            .unwrap()
+            .contains("without a permission request"),
+        "{ask}"
+    );
     chat.request("cancel", json!({})).await;
 
     assert!(!project.join("ran").exists() && !project.join("mcp-ran").exists());
@@ -119,7 +125,7 @@ async fn an_agent_that_does_not_ask_is_refused_with_words_and_a_key_lets_one_too
     );
     let nexus = start.up();
     for words in [
-        "agent `build` has a rule of its own that lets commands through",
+        "agent `build` has its own rule that allows commands without a permission request",
         "permission = { bash = \"allow\" }",
     ] {
         nexus.line(words, |line| line.contains(words).then_some(()));
@@ -145,7 +151,7 @@ fn plugin(mark: &Path) -> String {
 
 async fn phase(browser: &nexus_tests::browser::Browser, phase: &str) -> Value {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     let wanted = |frame: &Value| frame["type"] == "backend" && frame["backend"]["phase"] == phase;
     socket.until(wanted).await.last().unwrap()["backend"].clone()
 }
@@ -262,7 +268,7 @@ async fn a_question_is_answered_with_choices_and_own_words() {
         (&json!(true), &json!(true))
     );
     // A permission's answer is none to a question, and too many are refused.
-    let reply = |answer: Value| json!({"ask": ask["id"], "answer": answer});
+    let reply = |answer: Value| json!({"request": ask["id"], "answer": answer});
     assert_eq!(
         chat.request("reply", reply(json!({"type": "once"}))).await["type"],
         "failed"

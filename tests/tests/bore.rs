@@ -187,7 +187,7 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
 async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut server = Server::start(None);
     let address = server.address;
-    // A fixed port: opening it anew costs no address.
+    // A fixed port: opening it again costs no address.
     let fixed = Port::reserve();
     let config = server
         .config("")
@@ -196,7 +196,10 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    tunnel(&owner, |t| t["state"] == "up" && t["reach"]["reach"] == "yes").await;
+    tunnel(&owner, |t| {
+        t["state"] == "up" && t["public_check"]["result"] == "passed"
+    })
+    .await;
     let bore = nexus.find_process("bore local").unwrap();
     // bore itself is frozen, so it does not notice that its server ends; another one takes the server's place.
     assert!(signal(bore, libc::SIGSTOP));
@@ -215,5 +218,5 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     assert!(answers(mended["url"].as_str().unwrap()));
     let log = stop(nexus);
     assert!(log.contains("the connection of the tunnel is dead"), "{log}");
-    assert!(log.contains("the tunnel is back after"), "{log}");
+    assert!(log.contains("the tunnel has recovered after"), "{log}");
 }

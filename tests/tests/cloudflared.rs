@@ -26,8 +26,8 @@ fn prepare(start: &Start) -> Cloudflared {
 /// `tunnel`: more keys of its table; `plugin`: more tables of the plugin.
 fn config(cloudflared: &Cloudflared, tunnel: &str, plugin: &str) -> String {
     format!(
-        "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.away]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n{tunnel}\n\
-         [plugin.tunnel-cloudflared.grants.process.cloudflared]\npath = {:?}\n{plugin}\n",
+        "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.away]\nplugin = \"tunnel-cloudflared\"\npublic_check = \
+         \"off\"\n{tunnel}\n[plugin.tunnel-cloudflared.grants.process.cloudflared]\npath = {:?}\n{plugin}\n",
         cloudflared.binary()
     )
 }
@@ -102,8 +102,11 @@ async fn a_quick_tunnel_leads_to_the_login_and_the_chat_and_is_drained_at_its_en
     assert!(log.contains(CLIENT) && !log.contains(PASSWORD), "{log}");
     assert!(owner.get("/status").await.text().await.unwrap().contains(&url));
 
-    let measured = tunnel(&owner, |t| t["figures"][1]["requests"].as_u64().is_some_and(|n| n > 0)).await;
-    assert_eq!(measured["figures"][1]["locations"], json!(["fra03"]), "{measured}");
+    let measured = tunnel(&owner, |t| {
+        t["statistics"][1]["requests"].as_u64().is_some_and(|n| n > 0)
+    })
+    .await;
+    assert_eq!(measured["statistics"][1]["locations"], json!(["fra03"]), "{measured}");
     let page = owner.get("/status").await.text().await.unwrap();
     assert!(page.contains("fra03") && page.contains("requests"), "{page}");
 
@@ -343,7 +346,7 @@ async fn an_order_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_
     assert_ne!(code, Some(0));
     let last = text.lines().collect::<Vec<_>>().join(" ");
     assert!(
-        last.contains("500 Internal Server Error") && last.contains("tried again in"),
+        last.contains("500 Internal Server Error") && last.contains("Nexus retries in"),
         "{text}"
     );
     lap.assert_within("refusing it", BOUND);
@@ -351,13 +354,13 @@ async fn an_order_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_
     assert_eq!(cloudflared.asked(), 3);
     tunnel(&owner, |t| t["state"] == "waiting").await;
 
-    // Mended, and ordered again: the answer is that of this order.
+    // Fixed, and ordered again: the answer is that of this order.
     cloudflared.behave(&Behaviour::default());
     let (code, text) = commanded(&start, &["tunnel", "start", "away"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("away is open at https://stand-in-"), "{text}");
     assert!(
-        text.contains("is told when it is known everywhere"),
+        text.contains("is shown when it is known everywhere"),
         "given out too early: {text}"
     );
     stop(nexus);
@@ -435,6 +438,6 @@ async fn an_outage_is_in_the_log_and_so_is_its_end_and_an_idle_tunnel_closes_soo
         .stop()
         .assert_within("closing it over QUIC", Duration::from_secs(4));
     let log = stop(nexus);
-    assert!(log.contains("the tunnel does not let requests through"), "{log}");
-    assert!(log.contains("the tunnel is back after"), "{log}");
+    assert!(log.contains("the tunnel does not pass requests"), "{log}");
+    assert!(log.contains("the tunnel has recovered after"), "{log}");
 }

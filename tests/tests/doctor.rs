@@ -59,13 +59,13 @@ fn all_is_well_before_a_start_while_it_runs_and_after_and_nothing_is_changed() {
         running.starts_with("ok") && running.contains(&nexus.url) && running.contains(&nexus.pid().to_string()),
         "{running}"
     );
-    assert!(of(&report, "database").contains("whole"), "{report:#}");
+    assert!(of(&report, "database").contains("intact"), "{report:#}");
     assert!(of(&report, "plugin.auth-local").starts_with("ok"), "{report:#}");
     assert!(of(&report, "cache").contains("compiled plugins"), "{report:#}");
     stop(nexus);
     let (code, report) = doctor(&start);
     assert_eq!(
-        (code, of(&report, "running").contains("no nexus runs")),
+        (code, of(&report, "running").contains("nexus is not running")),
         (0, true),
         "{report:#}"
     );
@@ -147,7 +147,7 @@ fn a_port_that_another_nexus_has_is_told_from_one_of_a_stranger() {
     let (code, report) = doctor(&second);
     let listen = of(&report, "listen");
     assert_eq!(
-        (code, listen.contains("of another data directory")),
+        (code, listen.contains("with another data directory")),
         (1, true),
         "{listen}"
     );
@@ -178,16 +178,16 @@ async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
     assert_eq!(check.status.code(), Some(1), "{said}");
     let fine = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert!(!fine.contains("is fine"), "{fine}");
+    assert!(!fine.contains("is valid"), "{fine}");
     for words in [
         // The lines of the file, and all that is wrong in each.
         "permission = { bash = \"maybe\", foo = \"ask\" }",
         "bash = \"maybe\": expected \"ask\", \"allow\" or \"deny\"",
-        "the key \"foo\", and known are mcp, bash",
+        "the unknown key \"foo\"; known keys are mcp, bash",
         "server = \"https://bore.example.org\"",
-        "Give only the name, as in `bore.example.org`",
+        "Use only the name, such as `bore.example.org`",
         "port = 99999999",
-        "Give 1 to 65535",
+        "Use 1 to 65535",
         "remote_bind = \"foo\"",
     ] {
         assert!(said.contains(words), "{words:?} is missing: {said}");
@@ -253,7 +253,7 @@ fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
     );
 }
 
-/// An example stands in: whoever looks only at the terminal learns so too, and what to do.
+/// An example is in: whoever looks only at the terminal learns so too, and what to do.
 #[test]
 fn a_backend_that_is_missing_is_told_by_status_and_log() {
     let start = Start::new().config(
@@ -308,7 +308,7 @@ async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_bac
         let what = format!("that the database was moved away is on the page: {wanted}");
         let page = async || owner.get("/status").await.text().await.unwrap();
         wait::seen_async(&what, page, |page| {
-            page.contains("moved away while nexus runs") == wanted
+            page.contains("was deleted or moved while nexus is running") == wanted
         })
         .await;
     };
@@ -321,7 +321,7 @@ async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_bac
     );
     let status = start.run(&["status"], &[], "");
     let said = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(said.contains("nothing is saved now"), "{said}");
+    assert!(said.contains("changes are not being saved"), "{said}");
     fs::rename(&away, &here).unwrap();
     banner(false).await;
     assert_eq!(of(&doctor(&start).1, "database").split(':').next(), Some("ok"));

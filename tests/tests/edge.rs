@@ -60,8 +60,11 @@ async fn cloudflared_itself_carries_the_login_the_chat_and_the_live_socket() {
     assert_eq!(phone.get("/").await.status(), 200);
     chats(&phone).await;
     assert!(nexus.output().contains(CLIENT), "{}", nexus.output());
-    let measured = tunnel(&owner, |t| t["figures"][1]["requests"].as_u64().is_some_and(|n| n > 0)).await;
-    assert_eq!(measured["figures"][1]["locations"], json!(["fra03"]), "{measured}");
+    let measured = tunnel(&owner, |t| {
+        t["statistics"][1]["requests"].as_u64().is_some_and(|n| n > 0)
+    })
+    .await;
+    assert_eq!(measured["statistics"][1]["locations"], json!(["fra03"]), "{measured}");
 
     // Its connection is cut: cloudflared reconnects, and the address stays.
     edge.drop_connections();

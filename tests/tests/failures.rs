@@ -414,7 +414,7 @@ async fn a_port_a_program_and_a_secret_that_are_missing_cost_metrics_and_notices
     );
     let page = browser.get("/status").await.text().await.unwrap();
     assert!(
-        page.contains("What does not work") && page.contains(&address.to_string()),
+        page.contains(">Problems<") && page.contains(&address.to_string()),
         "{page}"
     );
     // They come by themselves once the port is free.
@@ -437,8 +437,8 @@ async fn a_log_and_a_cache_that_cannot_be_written_cost_themselves() {
     let browser = Browser::set_up(&nexus).await;
     nexus_tests::world::ready_example(&browser).await;
     let said = stop(nexus);
-    assert!(said.contains("the log goes to stderr alone"), "{said}");
-    assert!(said.contains("could not be cached"), "{said}");
+    assert!(said.contains("the log is written to stderr only"), "{said}");
+    assert!(said.contains("cannot cache compiled code"), "{said}");
 }
 
 /// A database of a person's own making: rows that say nothing, between others.
@@ -464,7 +464,7 @@ async fn a_row_that_cannot_be_read_costs_itself() {
     // Listed it can be opened, or deleted.
     assert!(sessions.contains(&lost.session), "{sessions}");
     let said = stop(nexus);
-    assert!(said.contains("cannot be read"), "{said}");
+    assert!(said.contains("cannot read the stored chat"), "{said}");
 }
 
 /// By the sqlite3 of Python, which every machine of the tests has: the product's own code writes no such rows.
@@ -502,7 +502,7 @@ async fn a_swap_to_an_example_asks_first_and_the_plugins_are_listed_once_each() 
     let asked = browser.submit_on("/status", path, &[("plugin", "chat-echo")]).await;
     let asked = asked.text().await.unwrap();
     assert!(
-        asked.contains("no model answers") && asked.contains("Swap to chat-echo"),
+        asked.contains("without a model") && asked.contains("Use chat-echo"),
         "{asked}"
     );
     let (_, status) = run(&start, &["status", "--json"]);

@@ -1,4 +1,4 @@
-//! What breaks while the real opencode answers: the backend, the keeper, Nexus itself. Nothing that was seen is lost,
+//! What breaks while the real opencode answers: the backend, the shim, Nexus itself. Nothing that was seen is lost,
 //! and nothing is left behind.
 
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
@@ -49,11 +49,11 @@ fn assistants(chat: &Conversation) -> usize {
     chat.messages.values().filter(|m| m["role"] == "assistant").count()
 }
 
-/// The keepers of this Nexus, its guardian not among them.
-fn keepers(world: &mut World) -> Vec<u32> {
+/// The shims of this Nexus, its reaper not among them.
+fn shims(world: &mut World) -> Vec<u32> {
     let all = world.nexus.descendants();
     all.into_iter()
-        .filter(|pid| command_line(*pid).contains("__keeper --control"))
+        .filter(|pid| command_line(*pid).contains("__shim --control"))
         .collect()
 }
 
@@ -132,15 +132,15 @@ async fn nexus_is_killed_in_the_middle_of_an_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
-async fn the_keeper_is_killed_in_the_middle_of_an_answer() {
+async fn the_shim_is_killed_in_the_middle_of_an_answer() {
     let mut world = World::up("").await;
     let mut chat = answering(&world).await;
     let seen = chat.answer();
     let opencode = world.opencode_pid();
-    for keeper in keepers(&mut world) {
-        assert!(signal(keeper, libc::SIGKILL));
+    for shim in shims(&mut world) {
+        assert!(signal(shim, libc::SIGKILL));
     }
-    wait::until("opencode ends with its keeper", || !alive(opencode));
+    wait::until("opencode ends with its shim", || !alive(opencode));
     chat.until("the answer is marked as interrupted", Conversation::interrupted)
         .await;
     world.ready().await;
@@ -154,9 +154,9 @@ async fn the_keeper_is_killed_in_the_middle_of_an_answer() {
 async fn with_a_stray(world: &mut World, chat: &mut Conversation) -> u32 {
     let call = r#"[[tool name=bash args={"command":"setsid sleep 4321 & sleep 600","description":"Waits"}]]"#;
     chat.prompt(call).await;
-    chat.until("the tool asks", |c| !c.asks.is_empty()).await;
-    let ask = chat.asks.values().next().unwrap()["id"].clone();
-    chat.request("reply", json!({"ask": ask, "answer": {"type": "once"}}))
+    chat.until("the tool asks", |c| !c.requests.is_empty()).await;
+    let ask = chat.requests.values().next().unwrap()["id"].clone();
+    chat.request("reply", json!({"request": ask, "answer": {"type": "once"}}))
         .await;
     let stray = || world.nexus.find_process("sleep 4321");
     wait::seen("the tool's child runs", stray, Option::is_some).unwrap()
@@ -164,19 +164,19 @@ async fn with_a_stray(world: &mut World, chat: &mut Conversation) -> u32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
-async fn nexus_and_the_keepers_are_killed_together_and_nothing_survives() {
+async fn nexus_and_the_shims_are_killed_together_and_nothing_survives() {
     let mut world = World::up("").await;
     let mut chat = world.conversation().await;
     let stray = with_a_stray(&mut world, &mut chat).await;
-    let keepers = keepers(&mut world);
-    assert!(!keepers.is_empty());
+    let shims = shims(&mut world);
+    assert!(!shims.is_empty());
     // Neither can act on the death of the other.
-    for keeper in &keepers {
-        signal(*keeper, libc::SIGSTOP);
+    for shim in &shims {
+        signal(*shim, libc::SIGSTOP);
     }
     signal(world.nexus.pid(), libc::SIGSTOP);
-    for keeper in &keepers {
-        signal(*keeper, libc::SIGKILL);
+    for shim in &shims {
+        signal(*shim, libc::SIGKILL);
     }
     let begin = Instant::now();
     world.nexus.kill();

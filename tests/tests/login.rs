@@ -76,7 +76,7 @@ async fn lock(browser: &Browser) {
 
 async fn live(browser: &Browser) -> Socket {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     socket.until(|frame| frame["type"] == "list").await;
     socket
 }
@@ -249,7 +249,7 @@ async fn the_operator_makes_accounts_and_passwords_beside_the_running_host() {
         (
             &["add", "ann", "--password-stdin"][..],
             format!("{OTHER}\n"),
-            "exists already",
+            "already exists",
         ),
         (&["add", "bob", "--password-stdin"], "short\n".to_owned(), "password"),
         (

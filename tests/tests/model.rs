@@ -75,7 +75,7 @@ async fn a_stream_that_ends_without_a_reason_does_not_go_on_for_ever() {
     let mut chat = world.conversation().await;
     let begin = Instant::now();
     chat.prompt("[[cut after=3 how=eof]]").await;
-    chat.until("it is stopped, in words", |c| c.errors().contains("without saying why"))
+    chat.until("it is stopped, in words", |c| c.errors().contains("without a reason"))
         .await;
     chat.until_idle().await;
     let (requests, took) = (world.llm.requests(), begin.elapsed());
@@ -126,9 +126,9 @@ const CALL: &str = r#"[[tool name=bash args={"command":"echo from-the-tool","des
 /// Asks for a tool and answers the question.
 async fn ask(chat: &mut Conversation, answer: serde_json::Value) {
     chat.prompt(CALL).await;
-    chat.until("the tool asks", |c| !c.asks.is_empty()).await;
-    let ask = chat.asks.values().next().unwrap()["id"].clone();
-    let done = chat.request("reply", json!({"ask": ask, "answer": answer})).await;
+    chat.until("the tool asks", |c| !c.requests.is_empty()).await;
+    let ask = chat.requests.values().next().unwrap()["id"].clone();
+    let done = chat.request("reply", json!({"request": ask, "answer": answer})).await;
     assert_eq!(done["type"], "done", "{done}");
 }
 
@@ -139,7 +139,7 @@ async fn a_tool_that_is_rejected_does_not_run_and_one_that_is_allowed_always_ask
     let mut chat = world.conversation().await;
     ask(&mut chat, json!({"type": "reject", "message": null})).await;
     chat.until_idle().await;
-    assert!(chat.asks.is_empty());
+    assert!(chat.requests.is_empty());
     assert!(
         chat.tools.values().all(|t| t["state"] == "rejected"),
         "{:?}",
@@ -162,7 +162,7 @@ async fn a_tool_that_is_rejected_does_not_run_and_one_that_is_allowed_always_ask
     .await;
     chat.prompt(CALL).await;
     chat.until("the second ran", |c| {
-        assert!(c.asks.is_empty(), "it asks again: {:?}", c.asks);
+        assert!(c.requests.is_empty(), "it asks again: {:?}", c.requests);
         c.turn == "idle" && c.tools.values().filter(|t| t["state"] == "completed").count() == 2
     })
     .await;

@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 
 fn edit(start: &Start, text: &str) {
-    fs::write(start.folder().join("nexus.toml"), format!("config-version = 1\n{text}")).unwrap();
+    fs::write(start.folder().join("nexus.toml"), format!("config_version = 1\n{text}")).unwrap();
 }
 
 /// What the file says that does not count, once it is as `takes` wants it.
@@ -44,7 +44,7 @@ async fn a_tunnel_moves_to_a_plugin_that_the_file_did_not_have_once_that_is_conf
     let server = Server::start(None);
     let before = format!(
         "{}[plugin.chat-echo.config]\npause = 1\n",
-        server.config("probe = \"off\"")
+        server.config("public_check = \"off\"")
     );
     let start = Start::new().config(&before);
     let nexus = start.up();
@@ -80,7 +80,7 @@ async fn a_tunnel_moves_to_a_plugin_that_the_file_did_not_have_once_that_is_conf
     let status = start.run(&["status"], &[], "");
     let said = String::from_utf8_lossy(&status.stdout);
     assert!(
-        said.contains("tunnel.home.plugin: \"tunnel-bore\" → \"bore-too\"") && said.contains("from the next start on"),
+        said.contains("tunnel.home.plugin: \"tunnel-bore\" → \"bore-too\"") && said.contains("at the next start"),
         "{said}"
     );
 
@@ -139,7 +139,7 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     });
     let answer = answer.await.unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 403") && answer.contains("login of the last five minutes"),
+        answer.starts_with("HTTP/1.1 403") && answer.contains("login from the last five minutes"),
         "{answer}"
     );
     edit(&start, &before.replace("chat-echo", "chat-nowhere"));
@@ -148,7 +148,7 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     assert!(why.contains("nexus.toml:3:") && why.contains("chat-nowhere"), "{why}");
     let page = owner.get("/status").await.text().await.unwrap();
     assert!(
-        page.contains("Cannot be used") && !page.contains("/status/config/apply"),
+        page.contains(">Invalid<") && !page.contains("/status/config/apply"),
         "{page}"
     );
     edit(&start, before);

@@ -135,10 +135,10 @@ async fn the_log_is_kept_in_a_private_file_that_holds_no_set_up_link() {
     }
     let listening = text.lines().filter(|line| line.contains("listening on http://"));
     assert_eq!(listening.count(), 1, "{text}");
-    // What stands on stderr stands in the file.
+    // What stands on stderr is in the file.
     let shown = logs(&start, &["--lines", "all"]);
     assert!(
-        output.contains("stopping in order") && shown.contains("stopping in order"),
+        output.contains("shutting down") && shown.contains("shutting down"),
         "{shown}"
     );
     assert_eq!(logs(&start, &["-n", "all", "--json"]), text);
@@ -239,7 +239,7 @@ fn two_nexus_never_share_a_log() {
     let one = first.up();
     let two = second.up();
     two.line("who writes the log", |l| {
-        l.contains("another nexus writes it").then_some(())
+        l.contains("another nexus is writing to it").then_some(())
     });
     stop(two);
     stop(one);
@@ -269,7 +269,7 @@ fn the_set_up_link_is_not_written_where_the_journal_keeps_it() {
             .unwrap();
         let said = || fs::read_to_string(&journal).unwrap();
         wait::seen("it says that nobody has an account", said, |said| {
-            said.contains("Nobody has an account yet")
+            said.contains("There is no account yet")
         });
         assert_eq!(said().contains("/setup#"), !kept, "{}", said());
         assert_eq!(said().contains("nexus user add NAME"), kept, "{}", said());

@@ -133,7 +133,7 @@ async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes
     wait::until("the port is free", || TcpListener::bind(("127.0.0.1", port)).is_ok());
     let log = stop(nexus);
     assert!(
-        !log.contains("PRIVATE") && !log.contains("the tunnel is tried again"),
+        !log.contains("PRIVATE") && !log.contains("retrying the tunnel"),
         "{log}"
     );
 }
@@ -181,7 +181,7 @@ async fn what_is_killed_or_falls_silent_comes_back_at_the_same_address() {
     for pid in &silent {
         assert!(signal(*pid, libc::SIGSTOP));
     }
-    reconnecting(&owner, "does not answer any more").await;
+    reconnecting(&owner, "stopped answering").await;
     reconnecting(&owner, &format!("does not listen on 127.0.0.1:{port}")).await;
     for pid in silent {
         signal(pid, libc::SIGKILL);
@@ -204,7 +204,7 @@ async fn a_server_that_nobody_knows_is_refused_with_the_lines_that_take_it() {
     let (nexus, owner) = opened(&start).await;
     let (why, hint) = failed(&owner).await;
     assert!(
-        why.contains("nobody has confirmed") && why.contains(&sshd.fingerprint("host")),
+        why.contains("is not confirmed") && why.contains(&sshd.fingerprint("host")),
         "{why}"
     );
     let (_, toml) = hint.split_once("[plugin.tunnel-ssh.config]\n").unwrap();
@@ -235,7 +235,7 @@ async fn a_server_that_nobody_knows_is_refused_with_the_lines_that_take_it() {
     let owner = owner.at(&nexus.url);
     let (why, hint) = failed(&owner).await;
     assert!(
-        why.contains("another host key") && why.contains(&sshd.fingerprint("host")),
+        why.contains("different host key") && why.contains(&sshd.fingerprint("host")),
         "{why}"
     );
     assert!(hint.contains(&sshd.host_key()), "{hint}");
@@ -255,20 +255,20 @@ async fn the_first_key_is_remembered_only_where_the_operator_says_so_and_no_othe
     up(&owner).await;
     let log = stop(nexus);
     assert!(
-        log.contains("for the first time") && log.contains(&sshd.fingerprint("host")),
+        log.contains("at the first connection") && log.contains(&sshd.fingerprint("host")),
         "{log}"
     );
     let nexus = start.up();
     let owner = owner.at(&nexus.url);
     up(&owner).await;
-    assert!(!stop(nexus).contains("for the first time"), "it is remembered");
+    assert!(!stop(nexus).contains("at the first connection"), "it is remembered");
     sshd.down();
     sshd.new_host_key();
     sshd.up();
     let nexus = start.up();
     let owner = owner.at(&nexus.url);
     let (why, _) = failed(&owner).await;
-    assert!(why.contains("another host key"), "{why}");
+    assert!(why.contains("different host key"), "{why}");
     stop(nexus);
 }
 

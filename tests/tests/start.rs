@@ -27,7 +27,7 @@ fn nexus(words: &[&str]) -> (Option<i32>, String, String) {
 /// The first state of the backend that `takes` it.
 async fn backend(browser: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     let frames = socket
         .until(|frame| frame["type"] == "backend" && takes(&frame["backend"]))
         .await;
@@ -139,7 +139,7 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
     for page in ["/", "/status"] {
         let html = browser.get(page).await.text().await.unwrap();
         assert!(
-            html.contains("no model answers"),
+            html.contains("without a model"),
             "{page} does not say that it is an example:\n{html}"
         );
     }
@@ -162,7 +162,7 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
 async fn an_opencode_that_is_too_old_or_something_else_is_said() {
     for (prints, said) in [
         ("echo 1.0.0", "opencode 1.0.0 is too old: 1.2.1 or newer is needed"),
-        ("echo 2.0.0", "speaks another interface"),
+        ("echo 2.0.0", "has another interface"),
         ("echo a game called opencode", "opencode"),
         ("exit 3", "opencode"),
     ] {
@@ -190,24 +190,24 @@ fn a_broken_configuration_is_refused_with_file_line_and_what_to_write() {
     let path = file.to_str().unwrap();
     for (text, place, words) in [
         (
-            "config-version = 1\n[web]\nlisten = 7860\n",
+            "config_version = 1\n[web]\nlisten = 7860\n",
             ":3:",
             &["listen", "127.0.0.1:7860"][..],
         ),
         (
-            "config-version = 1\n[chat.main]\nplugin = \"chat-opencod\"\n",
+            "config_version = 1\n[chat.main]\nplugin = \"chat-opencod\"\n",
             ":3:",
             &["chat-opencode"],
         ),
         (
-            "config-version = 1\n[web]\nlistn = \"127.0.0.1:1\"\n",
+            "config_version = 1\n[web]\nlistn = \"127.0.0.1:1\"\n",
             ":3:",
             &["`listn`", "listen"],
         ),
-        ("config-version = 1\n[web\n", ":2:", &[]),
-        ("config-version = 9\n", ":1:", &["9", "1"]),
+        ("config_version = 1\n[web\n", ":2:", &[]),
+        ("config_version = 9\n", ":1:", &["9", "1"]),
         (
-            "config-version = 1\n[tunnel.a]\nplugin = \"auth-local\"\n",
+            "config_version = 1\n[tunnel.a]\nplugin = \"auth-local\"\n",
             ":3:",
             &["auth", "tunnel"],
         ),
@@ -224,10 +224,10 @@ fn a_broken_configuration_is_refused_with_file_line_and_what_to_write() {
         let (code, _, up) = nexus(&["up", "--config", path, "--data-dir", folder.path().to_str().unwrap()]);
         assert_eq!((code, up.as_str()), (Some(2), err.as_str()));
     }
-    fs::write(&file, "config-version = 1\n").unwrap();
+    fs::write(&file, "config_version = 1\n").unwrap();
     let (code, out, err) = nexus(&["config", "check", path]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("is fine"), "{out}");
+    assert!(out.contains("is valid"), "{out}");
     let (code, _, err) = nexus(&["config", "check", "/nowhere/nexus.toml"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("/nowhere/nexus.toml"), "{err}");
@@ -357,7 +357,7 @@ fn plugins_are_listed_described_and_checked_for_scripts() {
     }
     let (code, out, _) = nexus(&["plugin", "info", "chat-opencode"]);
     assert_eq!(code, Some(0));
-    assert!(out.contains("to run `opencode`"), "{out}");
+    assert!(out.contains("run opencode"), "{out}");
     let (code, _, err) = nexus(&["plugin", "info", "chat-opencod"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("chat-opencode"), "{err}");
@@ -384,7 +384,7 @@ async fn a_start_that_takes_long_says_what_it_may_be() {
     let nexus = start.config(config).envs(&opencode.env).up();
     let browser = Browser::set_up(&nexus).await;
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     let what = |frame: &Value| frame["backend"]["what"].as_str().unwrap_or_default().to_owned();
     let said = socket.until(|frame| what(frame).contains("is not ready")).await;
     let said = what(said.last().unwrap());

@@ -36,7 +36,7 @@ impl Stage {
             ..Behaviour::default()
         });
         let config = server
-            .config(&format!("probe = \"127.0.0.1:{}\"\n{more}", edge.number))
+            .config(&format!("public_check = \"127.0.0.1:{}\"\n{more}", edge.number))
             .replace("plugin = \"tunnel-bore\"", &format!("plugin = \"{first}\""));
         let bore = nexus_tests::part("NEXUS_TEST_BORE");
         let config = format!(
@@ -67,7 +67,10 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     let mut nexus = stage.start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    let old = tunnel(&owner, |t| t["state"] == "up" && t["reach"]["reach"] == "yes").await;
+    let old = tunnel(&owner, |t| {
+        t["state"] == "up" && t["public_check"]["result"] == "passed"
+    })
+    .await;
     let old = old["url"].as_str().unwrap().to_owned();
     let phone = Browser::through(&old, stage.edge.number);
     assert!(phone.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());
@@ -113,7 +116,7 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     let kept = tunnel(&owner, |t| t["state"] == "up").await;
     assert_eq!(kept["plugin"], "tunnel-bore", "{kept}");
     assert!(
-        nexus.output().contains("took over before the restart"),
+        nexus.output().contains("was selected before the restart"),
         "{}",
         nexus.output()
     );
@@ -161,7 +164,10 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
         (&json!("tunnel-bore"), &before["url"])
     );
     let page = owner.get("/status").await.text().await.unwrap();
-    assert!(page.contains("did not take over; all is as before"), "{page}");
+    assert!(
+        page.contains("could not replace the current plugin; nothing has changed"),
+        "{page}"
+    );
     assert_eq!(nexus.find_process("bore local"), Some(bore));
     live.send(&json!({"type": "ping"})).await;
     live.until(|f| f["type"] == "pong").await;

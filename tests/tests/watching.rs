@@ -151,7 +151,7 @@ async fn prometheus_is_served_where_the_configuration_says_and_nowhere_without()
     assert_eq!(listeners(off.pid()), 1, "the page alone");
     let http = nexus_tests::http().build().unwrap();
     let page = http.get(format!("{}/metrics", off.url)).send().await.unwrap();
-    assert_ne!(page.status(), 200, "the page has no figures");
+    assert_ne!(page.status(), 200, "the page has no statistics");
     stop(off);
 
     let config =
@@ -363,10 +363,10 @@ async fn a_program_that_does_not_end_is_ended_with_all_that_it_started() {
     let nexus = start.config(format!("{ECHO}{notify}")).up();
     Browser::set_up(&nexus).await;
     lock_the_login(&nexus).await;
-    let warned = nexus.line("who could not be told", |line| {
-        line.contains("could not be told").then(|| line.to_owned())
+    let warned = nexus.line("who could not be notified", |line| {
+        line.contains("cannot notify").then(|| line.to_owned())
     });
-    assert!(warned.contains("did not end within 10000 ms"), "{warned}");
+    assert!(warned.contains("did not exit within 10000 ms"), "{warned}");
     let started = std::fs::read_to_string(&pids).unwrap();
     assert_eq!(started.lines().count(), 2, "{started}");
     let alive = |pid: &str| Path::new("/proc").join(pid).exists();

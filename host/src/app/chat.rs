@@ -8,7 +8,7 @@ use nexus_chat::journal::state::SessionState as Folded;
 use nexus_chat::journal::{Item, Journal, Listed};
 use nexus_chat::{ChatService, ChatStatus, Phase};
 use nexus_config::with_file;
-use nexus_model::chat::{Admission, Answer, Ask, Root, SessionInfo, Turn};
+use nexus_model::chat::{Admission, AgentRequest, Answer, Root, SessionInfo, Turn};
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_plugin_traits::Prompt as BackendPrompt;
@@ -112,11 +112,11 @@ impl ChatAdapter {
         }
     }
 
-    /// Lets `plugin`, loaded anew, be the backend, also where it is that already: with other settings then.
+    /// Lets `plugin`, reloaded, be the backend, also where it is that already: with other settings then.
     pub(super) async fn replace(&self, plugin: &str) -> Result<(), ApiError> {
         let Ok(alone) = Arc::clone(&self.shown).try_lock_owned() else {
             return Err(ApiError::Refused(
-                "Another plugin is taking over the chat just now; try again when that is done.".to_owned(),
+                "The chat backend is being replaced. Try again when that is done.".to_owned(),
             ));
         };
         let swapping = Swapping {
@@ -145,7 +145,7 @@ fn backend(
     let phase = match &status.phase {
         // It takes long, and once.
         Phase::Starting { .. } if compiling.contains(&status.plugin) => Phase::Starting {
-            what: format!("Compiling {}: the first start with this version of it", status.plugin),
+            what: format!("Compiling {}: this is the first start of this version", status.plugin),
         },
         Phase::Failed { why, hint } => Phase::Failed {
             why: why.clone(),
@@ -187,12 +187,12 @@ fn state(folded: Folded) -> Option<SessionState> {
         info: folded.info?,
         messages: folded.messages.into_iter().map(|m| (m.message, m.parts)).collect(),
         turn: folded.turn,
-        asks: folded.asks,
+        requests: folded.requests,
         error: folded.error,
     })
 }
 
-/// Another plugin takes over the chat, or the same one with other settings.
+/// Another plugin becomes the chat backend, or the same one with other settings.
 struct Swapping {
     chat: Arc<ChatService>,
     foundation: Arc<Foundation>,
@@ -205,7 +205,7 @@ impl Swapping {
     async fn run(mut self) -> Result<(), ApiError> {
         let plugin = self.plugin.as_str();
         let known = self.plugins.catalog.check(plugin, Kind::Chat);
-        known.map_err(|why| ApiError::Refused(format!("{plugin} cannot take over the chat: {why}")))?;
+        known.map_err(|why| ApiError::Refused(format!("{plugin} cannot become the chat backend: {why}")))?;
         let backend = self.plugins.loader.load_chat(plugin).await.map_err(ApiError::Refused)?;
         let ticket = self.plugins.statuses.add(Registered::of(&backend));
         let next = nexus_chat::Backend {
@@ -229,7 +229,7 @@ impl Swapping {
         }
         let chat = &self.foundation.config.chat;
         if let Err(error) = self.plugins.overrides.keep(&chat_place(&chat.name), plugin).await {
-            tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
+            tracing::warn!(error, "cannot save which plugin is the chat backend");
         }
         Ok(())
     }
@@ -326,7 +326,7 @@ impl ChatApi for ChatAdapter {
                     let backend = self.backend.borrow();
                     return Err(match &backend.phase {
                         Phase::Starting { .. } | Phase::Reconnecting { .. } => ApiError::Unavailable(format!(
-                            "{} is not up yet: whether it has this conversation is not known.",
+                            "{} is not ready yet, so it is unknown whether it has this conversation.",
                             backend.title
                         )),
                         _ => ApiError::NotFound("There is no such conversation.".to_owned()),
@@ -400,16 +400,16 @@ impl ChatApi for ChatAdapter {
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
         async move { Ok(self.chat.cancel(session).await?) }.boxed()
     }
-    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>> {
+    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>> {
         async move {
-            let find = |state: &Folded| state.asks.iter().find(|waiting| waiting.id == ask).cloned();
+            let find = |state: &Folded| state.requests.iter().find(|waiting| waiting.id == request).cloned();
             let found = self.journal.look(session, find).await;
             found.map_err(|error| ApiError::Unavailable(error.to_string()))
         }
         .boxed()
     }
-    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
-        async move { Ok(self.chat.reply(session, ask, answer).await?) }.boxed()
+    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()> {
+        async move { Ok(self.chat.reply(session, request, answer).await?) }.boxed()
     }
 
     fn install(&self) -> Reply<'_, ()> {
@@ -417,7 +417,7 @@ impl ChatApi for ChatAdapter {
             match &*self.install.borrow() {
                 Install::No => {
                     return Err(ApiError::Refused(
-                        "Nexus cannot install this backend; see its hint for how to do it.".to_owned(),
+                        "Nexus cannot install this backend. Its details say how to install it.".to_owned(),
                     ));
                 }
                 Install::Running { .. } => return Ok(()),
@@ -442,7 +442,7 @@ impl ChatApi for ChatAdapter {
                     Ok(program) => {
                         tracing::info!(program = %program.display(), "opencode is installed");
                         // Not to be offered again while it is looked for.
-                        let what = "installed; opencode is being started".to_owned();
+                        let what = "installed; starting opencode".to_owned();
                         install.send_replace(Install::Running { what });
                         chat.look_again();
                         let mut status = chat.status();
@@ -452,7 +452,7 @@ impl ChatApi for ChatAdapter {
                         install.send_replace(if found {
                             Install::Offered { label }
                         } else {
-                            let why = "It was installed, and is not found all the same: what was looked for says more.";
+                            let why = "It was installed but still cannot be found. See the details.";
                             Install::Failed {
                                 why: why.to_owned(),
                                 label,
@@ -460,7 +460,7 @@ impl ChatApi for ChatAdapter {
                         });
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "opencode could not be installed");
+                        tracing::warn!(%error, "cannot install opencode");
                         let (why, label) = (error.to_string(), offer());
                         install.send_replace(Install::Failed { why, label });
                     }

@@ -12,8 +12,7 @@ use nexus_model::trouble::Trouble;
 use nexus_plugin_host::runtime::late::Late;
 use nexus_plugin_host::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
 use nexus_plugin_traits::{AuthProvider, ChatBackend, PluginLoader, TunnelProvider};
-use nexus_process::port::Processes;
-use nexus_process::{Refusing, TableOptions};
+use nexus_process::{Processes, Refusing, TableOptions};
 use nexus_registry::Catalog;
 use nexus_store::Store;
 use nexus_store::lock::Lock;
@@ -39,7 +38,7 @@ impl Held {
     }
 }
 
-/// What this machine makes of the configuration now that counts already. `Err`: a sentence for the operator.
+/// What this machine makes of the active configuration now. `Err`: a sentence for the operator.
 pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 pub struct Foundation {
@@ -70,15 +69,12 @@ impl Foundation {
         let processes: Arc<dyn Processes> = if held.is_some() {
             nexus_process::open(TableOptions {
                 data_dir: config.data_dir.clone(),
-                marker: random_token()?,
-                keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
-                clock: Arc::clone(&clock),
+                instance_id: random_token()?,
+                shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
                 hidden_env: config.secret_variables.clone(),
             })?
         } else {
-            Arc::new(Refusing::new(
-                "Processes are started by `nexus up` alone, not by this command.",
-            ))
+            Arc::new(Refusing::new("Only `nexus up` starts processes, not this command."))
         };
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
@@ -86,7 +82,7 @@ impl Foundation {
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: Arc::new(store.clone()),
+            kv: store.clone().into(),
         })?;
         Ok(Self {
             catalog: Arc::new(Catalog::new(&config)),
@@ -109,9 +105,8 @@ impl Foundation {
         let store = Store::open(scratch)?;
         let processes = nexus_process::open(TableOptions {
             data_dir: scratch.to_owned(),
-            marker: random_token()?,
-            keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
-            clock: Arc::clone(&clock),
+            instance_id: random_token()?,
+            shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
             hidden_env: config.secret_variables.clone(),
         })?;
         // Looking must not make a data directory where there is none.
@@ -126,7 +121,7 @@ impl Foundation {
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: Arc::new(store.clone()),
+            kv: store.clone().into(),
         })?;
         Ok(Self {
             catalog: Arc::new(Catalog::new(&config)),
@@ -225,10 +220,11 @@ impl Foundation {
         let fix = known.and_then(|broken| broken.trouble.fix.clone());
         let fix = fix.unwrap_or_else(|| match self.catalog.get(name).map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
-                "put a component that this nexus can load at {} (nexus plugin check says why one is none)",
+                "put a component that this version of nexus can load at {} (nexus plugin check shows what is wrong \
+                 with it)",
                 path.display()
             ),
-            _ => "install this nexus again".to_owned(),
+            _ => "reinstall nexus".to_owned(),
         });
         Trouble {
             part: format!("plugin {name}"),
@@ -279,7 +275,7 @@ impl Foundation {
             event = "plugin-found",
             plugin = name,
             digest = plugin.digest,
-            "a plugin that was not fit at the start is fit now, and is loaded"
+            "a plugin that could not be loaded at the start is loaded now"
         );
         self.catalog.insert(plugin.clone());
         Ok(plugin.clone())

@@ -174,7 +174,7 @@ impl App {
         if let Some(fallback) = &fallback {
             statuses.add(Registered::of(&fallback.backend));
         }
-        let barred = no_login.map(|trouble| format!("no tunnel opens while nobody can log in: the {trouble}"));
+        let barred = no_login.map(|trouble| format!("no tunnel is opened because nobody can log in: the {trouble}"));
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
             let place = tunnel_place(&tunnel.name);
@@ -229,7 +229,7 @@ impl App {
                 Err(error) => statuses.trouble(Trouble::new(
                     "notify",
                     format!("{error:#}"),
-                    "correct [notify], and start Nexus again",
+                    "correct [notify], then restart Nexus",
                 )),
             }
         }
@@ -324,7 +324,7 @@ impl App {
             behind.activity.flush().await;
         };
         if tokio::time::timeout(limits::SHUTDOWN, orderly).await.is_err() {
-            tracing::warn!("not everything stopped in time; what is left is killed");
+            tracing::warn!("not everything stopped in time; killing the rest");
         }
         behind.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -341,7 +341,8 @@ fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToke
             closing.clone(),
         ))),
         Err(error) => {
-            tracing::warn!(%error, "there is no control socket: `nexus status` and `nexus tunnel` cannot ask this host");
+            tracing::warn!(%error, "cannot create the control socket: `nexus status` and `nexus tunnel` cannot reach \
+                this host");
             None
         }
     }
@@ -355,8 +356,8 @@ fn control(_: &std::path::Path, _: &Front, _: &CancellationToken) -> Option<Join
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
-            "cannot listen on {address}: is another program (or another nexus) there? Choose another address with \
-             --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
+            "cannot listen on {address}; is another program (or another nexus) using it? To fix: choose another \
+             address with --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
         )
     })
 }
@@ -370,7 +371,7 @@ async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProv
         Err(error) => error,
     };
     let name = &foundation.config.auth.plugin;
-    let trouble = foundation.unloadable(name, "start Nexus again", &error);
+    let trouble = foundation.unloadable(name, "restart Nexus", &error);
     tracing::error!(plugin = name, "nobody can log in: {trouble}");
     let nobody = no_login::NoLogin::new(name, &trouble, SystemClock.now());
     Ok((Arc::new(nobody), Some(trouble)))
@@ -385,7 +386,7 @@ fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin:
     }
 }
 
-/// Figures for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
+/// Metrics for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
 async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<PluginStatuses>, closing: CancellationToken) {
     const PART: &str = "metrics";
     let mut said = false;
@@ -396,10 +397,11 @@ async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<PluginSt
                 let trouble = Trouble::new(
                     PART,
                     format!(
-                        "cannot listen on {address}: {error}. It is tried again every {} s.",
+                        "cannot listen on {address}: {error}. Nexus retries every {} s.",
                         METRICS_AGAIN.as_secs()
                     ),
-                    "stop the program that is there, choose another address with `listen` in [metrics], or leave [metrics] out",
+                    "stop the program that uses this address, choose another address with `listen` in [metrics], or \
+                     remove [metrics]",
                 );
                 if !std::mem::replace(&mut said, true) {
                     tracing::warn!("{trouble}");

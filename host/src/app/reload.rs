@@ -1,4 +1,4 @@
-//! The configuration's file, read again and put into force.
+//! The configuration's file, read again and applied.
 
 use super::chat::ChatAdapter;
 use super::foundation::{Again, Foundation};

@@ -3,7 +3,7 @@
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_config::resolved;
-use nexus_egress::probe::{self, Challenge, Probe, Target};
+use nexus_egress::public_check::{self, Challenge, CheckTarget, PublicCheck};
 use nexus_model::limits;
 use nexus_model::tunnel::{Network, Unreached};
 use nexus_tunnels::{Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof};
@@ -24,14 +24,14 @@ pub(super) fn resolved_with(tunnel: &resolved::Tunnel, plugin: String) -> resolv
 
 /// This host's look at itself.
 #[derive(Default)]
-pub(super) struct Looking(Probe);
+pub(super) struct Looking(PublicCheck);
 
-fn target<'a>(how: &resolved::Probe, url: &'a str) -> Target<'a> {
+fn target<'a>(how: &resolved::PublicCheckMode, url: &'a str) -> CheckTarget<'a> {
     let at = match how {
-        resolved::Probe::At(at) => Some(*at),
-        resolved::Probe::Public | resolved::Probe::Off => None,
+        resolved::PublicCheckMode::At(at) => Some(*at),
+        resolved::PublicCheckMode::On | resolved::PublicCheckMode::Off => None,
     };
-    Target { url, at }
+    CheckTarget { url, at }
 }
 
 fn challenge(proof: &Proof) -> Result<Challenge, String> {
@@ -43,7 +43,7 @@ fn challenge(proof: &Proof) -> Result<Challenge, String> {
 impl Prober for Looking {
     fn plain<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<Duration, Unreached>> {
@@ -52,14 +52,14 @@ impl Prober for Looking {
     fn own<'a>(&'a self, listener: SocketAddr, url: &'a str, proof: &'a Proof) -> BoxFuture<'a, bool> {
         async move {
             let challenges = || challenge(proof);
-            let answers = probe::own(listener, url, &challenges);
-            timeout(limits::PROBE / 2, answers).await.unwrap_or(false)
+            let answers = public_check::own(listener, url, &challenges);
+            timeout(limits::PUBLIC_CHECK / 2, answers).await.unwrap_or(false)
         }
         .boxed()
     }
     fn whole<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<(), Unreached>> {
@@ -95,7 +95,7 @@ impl TunnelIngress for PageIngress {
             let mut made = self.0.clone();
             let made = made.wait_for(Option::is_some).await;
             let web = made.ok().and_then(|web| web.clone());
-            let web = web.ok_or("Nexus did not start, so there is no page")?;
+            let web = web.ok_or("Nexus did not start, so the page is not available")?;
             let ingress = Ingress::Tunnel {
                 name: tunnel.to_owned(),
                 hosts: info.hosts,

@@ -17,7 +17,7 @@ impl Manager {
     /// The one that started this process. Where it cannot be reached, the log says so, and nothing is sent.
     pub(super) fn of_this_process() -> Self {
         Self::of(&|name| std::env::var_os(name), std::process::id()).unwrap_or_else(|why| {
-            tracing::warn!("the service manager is not told anything: {why}");
+            tracing::warn!("cannot notify the service manager: {why}");
             Self::default()
         })
     }
@@ -68,7 +68,7 @@ impl Manager {
     }
 
     pub(super) fn stopping(&self) {
-        self.send("STOPPING=1\nSTATUS=Stopping: tunnels first, then the page, then the programs");
+        self.send("STOPPING=1\nSTATUS=Stopping the tunnels, then the page, then the programs");
     }
 
     /// Says again and again that this process is alive, as long as it is: a timer fires, a task runs, and the pool that
@@ -92,7 +92,7 @@ impl Manager {
         if let Some((socket, address)) = &self.to
             && let Err(error) = socket.send_to_addr(words.as_bytes(), address)
         {
-            tracing::debug!(%error, "the service manager does not listen");
+            tracing::debug!(%error, "the service manager is not listening");
         }
     }
 
@@ -112,7 +112,7 @@ fn address(name: &std::ffi::OsStr) -> Result<std::os::unix::net::SocketAddr, Str
             let rest = bytes.strip_prefix(b"@").unwrap_or_default();
             SocketAddr::from_abstract_name(rest).map_err(|e| e.to_string())
         }
-        _ => Err("expected the absolute path of a socket, or @ and an abstract name".to_owned()),
+        _ => Err("expected the absolute path of a socket, or @ followed by an abstract name".to_owned()),
     }
 }
 

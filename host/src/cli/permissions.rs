@@ -1,22 +1,22 @@
 //! What the plugins of a configuration ask for and are not granted, for the commands that look at a configuration.
 
 use nexus_config::resolved::{Config, Plugin, ProcessGrant};
-use nexus_config::{Lacking, PluginSource as _, lacking};
+use nexus_config::{MissingPermissions, PluginSource as _, missing_permissions};
 use nexus_plugin_host::capabilities::{Gate, Requests};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Of one plugin; none where it lacks nothing, or cannot be read, which is said elsewhere.
-pub(super) fn of(config: &Config, name: &str) -> Option<Lacking> {
+/// Of one plugin; none where nothing is missing, or cannot be read, which is said elsewhere.
+pub(super) fn of(config: &Config, name: &str) -> Option<MissingPermissions> {
     let plugin = config.plugins.get(name)?;
     let found = crate::builtin::components().manifest(name, &plugin.source).ok()?;
-    lacking(plugin, &found.manifest, &config.text, &|binary| {
+    missing_permissions(plugin, &found.manifest, &config.text, &|binary| {
         place(config, plugin, binary)
     })
 }
 
 /// Of each plugin that serves somewhere.
-pub(super) fn of_selected(config: &Config) -> Vec<Lacking> {
+pub(super) fn of_selected(config: &Config) -> Vec<MissingPermissions> {
     let tunnels = config.tunnels.values().map(|tunnel| &tunnel.plugin);
     let chats = std::iter::once(&config.chat.plugin).chain(&config.chat.fallback);
     let names: BTreeSet<&String> = std::iter::once(&config.auth.plugin)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SetupCommand {
-    /// Install the opencode that this version was tested with into the data directory (needs npm)
+    /// Install the version of opencode that Nexus was tested with into the data directory (needs npm)
     Opencode,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
         };
         tokio::select! {
             done = install::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),
-            stop = stops.next() => Err(anyhow::anyhow!("stopped by {stop}; nothing was changed")),
+            stop = stops.next() => Err(anyhow::anyhow!("interrupted by {stop}; nothing was changed")),
         }
     })?;
     tracing::info!(target: "audit", event = "setup", what = "opencode", path = %path.display(), by = "command line");

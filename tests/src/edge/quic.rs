@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_with_its_headers() {
-        // The same layout, but for the word of data that it lacks.
+        // The same layout, but for the word of data that is missing.
         let pairs = [(STATUS, "200"), ("HttpHeader:Content-Type", "text/plain")];
         let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let mut bytes = request("", false, &pairs).split_off(8);

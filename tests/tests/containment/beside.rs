@@ -84,7 +84,7 @@ async fn ten_thousand_streams_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_sleeping_tasks_at_once() {
-    let fell = ["has too many tasks asleep at once: more than 1024"];
+    let fell = ["has too many sleeping tasks at once: more than 1024"];
     others_do_not_notice(
         "sleeps",
         "sleeps",
@@ -137,7 +137,7 @@ async fn a_flood_of_log_lines_from_a_tunnel_and_a_login() {
     let lines = output.lines().filter(|l| l.contains("flood ")).count();
     println!("log-flood: {lines} lines of 120,000 came through");
     assert!((1..3_000).contains(&lines), "{lines} lines of 120,000");
-    assert!(output.contains("lines of this plugin were dropped: more than 100 a second"));
+    assert!(output.contains("log lines of this plugin: more than 100 lines a second"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,9 +164,9 @@ async fn calls_that_never_return() {
         "call-hang",
         "hang",
         Traces {
-            tunnel: &["it did not begin to open the tunnel", "Failed"],
-            tunnel_plugin: &["it did not begin to open the tunnel", "Failed"],
-            login: &["gave no answer within 2000 ms"],
+            tunnel: &["it did not start to open the tunnel", "Failed"],
+            tunnel_plugin: &["it did not start to open the tunnel", "Failed"],
+            login: &["did not answer within 2000 ms"],
             login_plugin: &["Running"],
         },
     )
@@ -199,7 +199,8 @@ async fn what_is_denied_to_a_tunnel_and_a_login_is_said_with_what_would_allow_it
             format!("[plugin.{plugin}.grants]\nhttp = [&#34;https://denied.example&#34;]"),
             format!("[plugin.{plugin}.grants.process.denied-tool]\npath = "),
             format!("[plugin.{plugin}.secrets]\ntoken = {{ env = &#34;VARIABLE&#34; }}"),
-            "https://unasked.example. Its manifest does not ask for that, so nothing can allow it.".to_owned(),
+            "https://unasked.example. Its manifest does not request this permission, so it cannot be granted."
+                .to_owned(),
         ]
     };
     let (tunnel, login) = (words(TUNNEL), words(AUTH));
@@ -245,7 +246,7 @@ async fn an_address_that_is_none_and_a_state_that_nobody_can_carry() {
                 "the provider reported `no address at all` as the public address",
             ],
             tunnel_plugin: &["Running"],
-            login: &["gave a state of 8388608 bytes; at most 65536 can be used"],
+            login: &["returned a state of 8388608 bytes, but at most 65536 are allowed"],
             login_plugin: &["Running"],
         },
     )
@@ -291,7 +292,7 @@ async fn a_subject_that_is_empty_lets_nobody_in() {
         Traces {
             tunnel: &["Open"],
             tunnel_plugin: &["Running"],
-            login: &["gave an empty subject"],
+            login: &["returned an empty subject"],
             login_plugin: &["Running"],
         },
     )

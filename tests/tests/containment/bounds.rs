@@ -28,7 +28,7 @@ async fn work_without_an_end_makes_only_itself_slow() {
     let (burnt, asked) = pulse(&browser, "/status", answer(&nexus, &browser, "burn")).await;
     assert_eq!(burnt.trim(), "burnt");
     asked.assert_within("burn: the status page", Duration::from_secs(2));
-    until_card(&browser, CHAT, &["Running", "slowed down for"]).await;
+    until_card(&browser, CHAT, &["Running", "throttled for"]).await;
     let output = nexus.output();
     assert!(output.contains("cpu_share = 10"), "{output}");
     stop(nexus);
@@ -40,10 +40,10 @@ async fn a_process_that_asks_for_too_much_is_refused_in_words() {
     let refused = answer(&nexus, &browser, "greedy").await;
     let answers: Vec<&str> = refused.split("\n---\n").collect();
     for (answer, says) in answers.iter().zip([
-        "a process has at most 16 ports, and this one asks for 2000",
-        "a process has at most 256 arguments",
-        "it would run code that you did not allow",
-        "its manifest does not name it",
+        "a process can have at most 16 ports, but this one has 2000",
+        "a process can have at most 256 arguments",
+        "it can make the program run other code",
+        "its manifest does not list it",
     ]) {
         assert!(answer.contains(says), "{answer}");
     }

@@ -70,7 +70,7 @@ async fn a_prompt_that_fells_the_plugin_is_not_sent_for_ever() {
     let refused = chat.frames_until(|f| f["client_id"] == "poison-1").await;
     assert_eq!(refused["type"], "refused", "{refused}");
     chat.until("the prompt is marked", |c| {
-        c.errors().contains("It is not sent again by itself")
+        c.errors().contains("Nexus does not send it again")
     })
     .await;
     until_health(&nexus, CHAT, "it runs again", |p| {
@@ -91,7 +91,7 @@ async fn what_is_denied_is_said_with_what_would_allow_it() {
         "[plugin.hostile-chat.grants]\nhttp = [\"https://denied.example\"]",
         "[plugin.hostile-chat.grants.process.denied-tool]\npath = ",
         "[plugin.hostile-chat.secrets]\ntoken = { env = \"VARIABLE\" }",
-        "https://unasked.example. Its manifest does not ask for that, so nothing can allow it.",
+        "https://unasked.example. Its manifest does not request this permission, so it cannot be granted.",
     ] {
         assert!(said.contains(toml), "{toml}\nis not in\n{said}");
     }
@@ -120,7 +120,7 @@ async fn a_flood_is_held_back_and_can_be_stopped() {
     println!("flood: {before} KiB before, {most} KiB at most");
     assert!(most < before + 64 * 1024, "{before} KiB before, {most} KiB at most");
     let mut other = browser.socket("/live").await.unwrap();
-    other.send(&json!({"type": "hello", "protocol": 1})).await;
+    other.send(&json!({"type": "hello", "protocol": 2})).await;
     other
         .send(&json!({"type": "cancel", "request": "x", "session": chat.session}))
         .await;
@@ -172,7 +172,7 @@ async fn a_chat_that_opens_ten_thousand_of_everything() {
     let work = async {
         for (round, (attack, words)) in [
             ("streams", "[plugin.hostile-chat.limits]\nstreams = 128"),
-            ("sleeps", "has too many tasks asleep at once: more than 1024"),
+            ("sleeps", "has too many sleeping tasks at once: more than 1024"),
         ]
         .into_iter()
         .enumerate()
@@ -235,5 +235,8 @@ async fn a_chat_whose_calls_never_return_is_started_again() {
     .await;
     took.assert_within("call hang: /healthz", LATE);
     let page = browser.get("/status").await.text().await.unwrap();
-    assert!(page.contains("too many calls got no answer within 1000 ms"), "{page}");
+    assert!(
+        page.contains("too many calls were not answered within 1000 ms"),
+        "{page}"
+    );
 }

@@ -157,12 +157,12 @@ pub(super) async fn answer(nexus: &Nexus, browser: &Browser, prompt: &str) -> St
 
 /// How long something took, many times, and how busy the machine was meanwhile.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(super) struct Statistics {
     all: Vec<Duration>,
     lap: Lap,
 }
 
-impl Figures {
+impl Statistics {
     fn new(mut all: Vec<Duration>, lap: Lap) -> Self {
         assert!(!all.is_empty());
         all.sort();
@@ -179,7 +179,7 @@ impl Figures {
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -198,7 +198,7 @@ fn now() -> Duration {
 
 /// Lets the hostile chat answer in earnest with `count` events, one every 20 ms, and says how late each came: milliseconds,
 /// as the plugin's clock counts. All of them have to come.
-pub(super) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Figures {
+pub(super) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Statistics {
     let mut chat = Conversation::create(browser, nexus).await;
     chat.prompt(&format!("stream {count}")).await;
     let mut late = Vec::new();
@@ -225,11 +225,11 @@ pub(super) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Fi
         }
     }
     assert_eq!(seen, count, "events were lost or doubled\n{}", nexus.output());
-    Figures::new(late, watch.stop())
+    Statistics::new(late, watch.stop())
 }
 
 /// Asks a page again and again while `work` runs, and says how long each answer took.
-pub(super) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Output = T>) -> (T, Figures) {
+pub(super) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Output = T>) -> (T, Statistics) {
     let mut took = Vec::new();
     let watch = Stopwatch::start();
     let asking = async {
@@ -245,5 +245,5 @@ pub(super) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Ou
         () = asking => unreachable!(),
         done = work => done,
     };
-    (done, Figures::new(took, watch.stop()))
+    (done, Statistics::new(took, watch.stop()))
 }

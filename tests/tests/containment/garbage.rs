@@ -8,7 +8,7 @@ use serde_json::json;
 /// All that a client sees of a session.
 async fn look(browser: &Browser, session: &str) -> serde_json::Value {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     socket
         .send(&json!({"type": "subscribe", "session": session, "from": null}))
         .await;
@@ -42,7 +42,7 @@ async fn garbage_in_its_own_session_harms_nothing_else() {
     let text = chat.answer();
     assert!(text.contains("[in order]") && text.contains("[last]"), "{text}");
     assert!(!text.contains("WRONG"), "{text}");
-    assert!(chat.asks.is_empty(), "{:?}", chat.asks);
+    assert!(chat.requests.is_empty(), "{:?}", chat.requests);
     let tool = &chat.tools["zz-tool"];
     assert_eq!(tool["name"].as_str().unwrap().len(), 512);
     // The beginning of it; the rest is asked for.
@@ -79,7 +79,7 @@ async fn a_session_of_another_plugin_is_not_touched() {
     let mut nexus = example.up();
     let browser = Browser::set_up(&nexus).await;
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     socket
         .until(|f| f["type"] == "backend" && f["backend"]["phase"] == "up")
         .await;

@@ -30,7 +30,7 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
             assert!(!answer.status().is_redirection(), "{}", answer.status());
             let text = answer.text().await.unwrap();
             assert!(
-                text.contains("could not") || text.contains("not available") || text.contains("fell"),
+                text.contains("cannot") || text.contains("not available") || text.contains("crashed"),
                 "{text}"
             );
         }

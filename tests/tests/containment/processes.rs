@@ -11,7 +11,7 @@ use nexus_tests::world::{Conversation, ready};
 
 const SLEEP: &str = "sleep 3600";
 
-/// How many of the plugins' processes run, their keepers not counted.
+/// How many of the plugins' processes run, their shims not counted.
 fn running(nexus: &mut Nexus) -> usize {
     let all = nexus.descendants();
     all.into_iter()

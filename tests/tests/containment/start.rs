@@ -19,11 +19,11 @@ async fn a_tunnel_that_falls_at_every_start_waits_for_the_operator_who_can_start
     ready(&browser).await;
     for round in 1..=2 {
         action(&browser, "hostile", "start").await;
-        until_health(&nexus, TUNNEL, "it fell too often", |p| {
+        until_health(&nexus, TUNNEL, "it restart limit", |p| {
             p["state"] == "failed" && p["restarts"] == 5 * round
         })
         .await;
-        until_card(&browser, "hostile", &["Failed", "fell too often", "Start"]).await;
+        until_card(&browser, "hostile", &["Failed", "restart limit", "Start"]).await;
         until_card(&browser, TUNNEL, &["Failed", "trap"]).await;
     }
     assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
@@ -38,7 +38,7 @@ async fn a_chat_that_falls_at_every_start_leaves_the_page_and_the_tunnels() {
     )
     .up();
     let browser = Browser::set_up(&nexus).await;
-    let failed = until_health(&nexus, CHAT, "it fell too often", |p| p["state"] == "failed").await;
+    let failed = until_health(&nexus, CHAT, "it restart limit", |p| p["state"] == "failed").await;
     assert_eq!(failed["restarts"], 5, "{failed}");
     until_card(&browser, CHAT, &["Failed", "trap", "restarted 5 times"]).await;
     let page = status_page(&browser).await;
@@ -59,7 +59,7 @@ async fn a_login_that_falls_at_every_start_is_said_and_who_is_in_stays_in() {
     let answer = Browser::new(&nexus.url).get("/login").await;
     let status = answer.status();
     let text = answer.text().await.unwrap();
-    assert!(status.is_server_error() && text.contains("fell"), "{status} {text}");
+    assert!(status.is_server_error() && text.contains("crashed"), "{status} {text}");
     until_card(&browser, AUTH, &["Running", "trap"]).await;
     stream(&nexus, &browser, 10).await;
 }
@@ -77,7 +77,7 @@ async fn a_hundred_megabytes_of_a_name_are_not_taken() {
     let why = "it handed over more than 67108864 bytes at once, its limit";
     memory_comes_back(&nexus, "a name of 100 MB", async {
         action(&browser, "hostile", "start").await;
-        until_health(&nexus, TUNNEL, "it fell too often", |p| p["state"] == "failed").await;
+        until_health(&nexus, TUNNEL, "it restart limit", |p| p["state"] == "failed").await;
         Browser::new(&nexus.url).get("/login").await;
     })
     .await;

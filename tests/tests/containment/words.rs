@@ -96,13 +96,13 @@ async fn no_word_of_a_plugin_acts_on_who_reads_it() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
         said.lines()
-            .filter(|line| line.trim() == "It asks to be allowed:")
+            .filter(|line| line.trim() == "Requested permissions:")
             .count(),
         1,
         "{said}"
     );
     assert!(
-        said.lines().any(|line| line.starts_with("  to run `denied-tool`: ")),
+        said.lines().any(|line| line.starts_with("  run denied-tool: ")),
         "{said}"
     );
 }

@@ -53,7 +53,7 @@ impl AuthService {
     pub async fn end(self: &Arc<Self>, by: &Login, client: &Client, what: &End) -> Result<(), AuthError> {
         if !self.recently_checked(by) {
             return Err(AuthError::Denied(
-                "This needs a login of the last five minutes. Log in again.".to_owned(),
+                "This needs a login from the last five minutes. Log in again.".to_owned(),
             ));
         }
         let (auth, by, client, what) = (Arc::clone(self), by.clone(), client.clone(), what.clone());

@@ -17,12 +17,12 @@ impl Account {
         let why = if name.is_empty() {
             "Type an account name.".to_owned()
         } else if name.len() > LONGEST {
-            format!("An account name has at most {LONGEST} characters.")
+            format!("An account name can have at most {LONGEST} characters.")
         } else if let Some(odd) = name
             .chars()
             .find(|c| !c.is_ascii_alphanumeric() && !"._-@".contains(*c))
         {
-            format!("An account name has letters a to z, digits and . _ - @ only, not {odd:?}.")
+            format!("An account name can only have the letters a to z, digits and . _ - @, not {odd:?}.")
         } else {
             return Ok(Self(name));
         };

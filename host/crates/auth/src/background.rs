@@ -34,7 +34,7 @@ async fn await_account(auth: Arc<AuthService>) {
 async fn sweep(auth: Arc<AuthService>) {
     loop {
         if let Err(error) = auth.sweep().await {
-            tracing::warn!(%error, "expired logins are not removed");
+            tracing::warn!(%error, "cannot remove expired logins");
         }
         tokio::time::sleep(SWEEP).await;
     }

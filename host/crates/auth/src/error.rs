@@ -9,8 +9,8 @@ use nexus_store::StoreError;
 pub enum AuthError {
     #[error("The account or the password is wrong.")]
     BadCredential,
-    /// Too many wrong ones; milliseconds since the epoch.
-    #[error("Too many wrong attempts. Wait until the lock is over, or run `nexus user unlock ACCOUNT` on the machine.")]
+    /// Too many wrong ones; milliseconds since the Unix epoch.
+    #[error("Too many wrong attempts. Wait until the lock ends, or run `nexus user unlock ACCOUNT` on the machine.")]
     Locked { until: Millis },
     #[error("{0}")]
     Denied(String),
@@ -18,16 +18,19 @@ pub enum AuthError {
     #[error("{why}")]
     Rejected { field: String, why: String },
     /// A login step that is too old, was used already, or belongs to another browser.
-    #[error("This page is too old. Start again.")]
+    #[error("This page has expired. Start again.")]
     Expired,
     /// More attempts at once than are worked on.
-    #[error("Too many people log in at this moment. Try again in a few seconds.")]
+    #[error("Too many people are logging in at the moment. Try again in a few seconds.")]
     Busy,
-    #[error("An owner exists already. Log in; `nexus user add` on the machine adds another account.")]
+    #[error(
+        "An owner account already exists. Log in with it; to add another account, run `nexus user add` on the \
+        machine."
+    )]
     SetUpClosed,
-    #[error("This set-up link is not valid: use the newest one that the terminal shows.")]
+    #[error("This set-up link is not valid. Use the newest link that the terminal shows.")]
     SetUpWrong,
-    #[error("This set-up link is older than 15 minutes. Start nexus again for a new one.")]
+    #[error("This set-up link has expired after 15 minutes. To get a new one, restart nexus.")]
     SetUpExpired,
     /// For the operator as well.
     #[error("{0}")]
@@ -48,6 +51,6 @@ impl From<CallError> for AuthError {
 
 impl From<getrandom::Error> for AuthError {
     fn from(e: getrandom::Error) -> Self {
-        Self::Unavailable(format!("this machine gives no random numbers: {e}"))
+        Self::Unavailable(format!("this machine does not provide random numbers: {e}"))
     }
 }

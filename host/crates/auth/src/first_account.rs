@@ -69,8 +69,8 @@ impl AuthService {
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
-    pub async fn enrol_fields(&self) -> Result<Vec<Field>, AuthError> {
-        Ok(self.provider.enrol_fields().await?)
+    pub async fn enroll_fields(&self) -> Result<Vec<Field>, AuthError> {
+        Ok(self.provider.enroll_fields().await?)
     }
 
     /// Whether an owner's account was made, and whether it can be.
@@ -125,17 +125,17 @@ impl AuthService {
             known: true,
         };
         let _permit = self.hashing.permit(who).await?;
-        let user = self.enrol(&account, input, true).await?;
+        let user = self.enroll(&account, input, true).await?;
         self.setup_link.clear();
         tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);
         self.has_account.send_replace(true);
-        self.note(client, Tone::Good, "the owner's account was made");
+        self.note(client, Tone::Good, "the owner account was created");
         self.new_login(user, None, client).await
     }
 
     /// The plugin's credential, then the host's user.
-    pub(super) async fn enrol(&self, account: &Account, input: Input, first: bool) -> Result<User, AuthError> {
-        let subject = match self.provider.enrol(account.as_str(), input).await? {
+    pub(super) async fn enroll(&self, account: &Account, input: Input, first: bool) -> Result<User, AuthError> {
+        let subject = match self.provider.enroll(account.as_str(), input).await? {
             Outcome::Done { subject } => subject,
             Outcome::Rejected { field, why } => return Err(AuthError::Rejected { field, why }),
             Outcome::BadCredential => return Err(AuthError::BadCredential),
@@ -152,7 +152,7 @@ impl AuthService {
                 if self.store.user_by_identity(plugin, &subject).await?.is_none()
                     && let Err(e) = self.provider.remove(&subject).await
                 {
-                    tracing::warn!(error = %e, "a credential without a user is left in the auth plugin's store");
+                    tracing::warn!(error = %e, "a credential without a user remains in the auth plugin's store");
                 }
                 match refused? {
                     Err(Taken::SetUp) => Err(AuthError::SetUpClosed),
@@ -166,6 +166,6 @@ impl AuthService {
 pub(super) fn taken() -> AuthError {
     AuthError::Rejected {
         field: "account".into(),
-        why: "This account exists already.".into(),
+        why: "This account already exists.".into(),
     }
 }

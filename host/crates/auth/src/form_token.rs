@@ -81,7 +81,7 @@ pub(super) struct FormTokens {
 impl FormTokens {
     pub(super) fn new() -> Result<Self, AuthError> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, &nexus_model::time::random::<32>()?)
-            .map_err(|_| AuthError::Unavailable("no key for login steps".into()))?;
+            .map_err(|_| AuthError::Unavailable("there is no key for login steps".into()))?;
         Ok(Self {
             key: LessSafeKey::new(key),
             used: Mutex::default(),
@@ -89,7 +89,7 @@ impl FormTokens {
     }
 
     pub(super) fn seal(&self, mut sealed: Sealed, browser: &str, place: &str) -> Result<String, AuthError> {
-        let broken = |_| AuthError::Unavailable("the login step cannot be sealed".into());
+        let broken = |_| AuthError::Unavailable("cannot sign the login step".into());
         let nonce = nexus_model::time::random::<NONCE_LEN>()?;
         sealed.generation = self.used().get(place).map_or(0, |used| used.generation);
         let mut text = serde_json::to_vec(&sealed).map_err(|e| AuthError::Unavailable(e.to_string()))?;
@@ -101,7 +101,7 @@ impl FormTokens {
         Ok(URL_SAFE_NO_PAD.encode(whole))
     }
 
-    /// Opens it. It counts as used after [`Self::use_up`] alone.
+    /// Opens it. It is used after [`Self::use_up`] alone.
     pub(super) fn open(&self, text: &str, browser: &str, place: &str, now: Millis) -> Result<Opened, AuthError> {
         let mut whole = URL_SAFE_NO_PAD.decode(text).map_err(|_| AuthError::Expired)?;
         let (nonce, text) = whole.split_first_chunk_mut::<NONCE_LEN>().ok_or(AuthError::Expired)?;

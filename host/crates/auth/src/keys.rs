@@ -19,7 +19,7 @@ impl Keys {
             return Ok(Self(key));
         }
         // With a short one, or none, anybody could sign.
-        tracing::error!("the key in the database is damaged: a new one is made, and known devices are no more");
+        tracing::error!("the key in the database is damaged: created a new one; all known devices are forgotten");
         store.set_setting(SETTING, fresh.clone()).await?;
         Ok(Self(fresh))
     }

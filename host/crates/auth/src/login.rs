@@ -39,7 +39,7 @@ impl AuthService {
             .find(|m| shown(m.kind) && method.is_none_or(|id| m.id == id))
             .ok_or_else(|| {
                 AuthError::Unavailable(format!(
-                    "the auth plugin {} has no such way to log in",
+                    "the auth plugin {} does not have this login method",
                     self.provider.name()
                 ))
             })?;
@@ -49,7 +49,7 @@ impl AuthService {
         };
         match self.provider.begin(&chosen.id, context).await? {
             Step::Identity { .. } => Err(AuthError::Unavailable(format!(
-                "the auth plugin {} let somebody in who showed nothing; that is refused",
+                "the auth plugin {} accepted a login without any proof; Nexus rejects it",
                 self.provider.name()
             ))),
             Step::Deny { reason, message } => Err(denied(reason, message)),
@@ -210,7 +210,7 @@ impl AuthService {
             self.store.refund(&counter.key).await?;
             tracing::info!(target: "audit", event = "login-unknown", subject, place = client.place, peer = client.peer);
             return Err(AuthError::Denied(
-                "You are known to the login provider, but have no account here.".into(),
+                "The login provider knows you, but you have no account here.".into(),
             ));
         };
         self.store.clear(&counter.key).await?;
@@ -248,8 +248,8 @@ fn denied(reason: Denial, message: Option<String>) -> AuthError {
     match reason {
         Denial::BadCredential => AuthError::BadCredential,
         Denial::Policy => AuthError::Denied(message.unwrap_or_else(|| "You may not log in here.".into())),
-        Denial::Unavailable => {
-            AuthError::Unavailable(message.unwrap_or_else(|| "It cannot be checked now. Try again later.".into()))
-        }
+        Denial::Unavailable => AuthError::Unavailable(
+            message.unwrap_or_else(|| "The login cannot be checked now. Try again later.".into()),
+        ),
     }
 }

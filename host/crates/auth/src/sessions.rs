@@ -119,7 +119,7 @@ impl AuthService {
             && let Err(e) = self.store.touch_login(&login.id, now).await
         {
             // A full disk does not throw the owner out.
-            tracing::warn!(error = %e, "the use of a login session cannot be written down");
+            tracing::warn!(error = %e, "cannot save the last use of a login");
         }
         Ok(Some(login))
     }
@@ -271,10 +271,10 @@ impl AuthService {
         let mut fields = vec![Field {
             name: "current".to_owned(),
             kind: FieldKind::Password,
-            title: "Present password".to_owned(),
+            title: "Current password".to_owned(),
             help: None,
         }];
-        fields.extend(self.enrol_fields().await?);
+        fields.extend(self.enroll_fields().await?);
         Ok(fields)
     }
 

@@ -3,7 +3,9 @@
 
 use super::port::{JournalPort, Journaled, Listed, State, StoreError};
 use futures::future::BoxFuture;
-use nexus_model::chat::{Admission, Answer, Epoch, Event, LastError, SessionId, SessionInfo, Snapshot, Turn};
+use nexus_model::chat::{
+    Admission, Answer, BackendConnection, Event, LastError, SessionId, SessionInfo, Snapshot, Turn,
+};
 use nexus_model::plugin::{self, Availability, Kind};
 use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,7 +29,7 @@ pub(super) fn snapshot(id: &str, turn: Turn) -> Snapshot {
         info: info(id),
         messages: Vec::new(),
         turn,
-        asks: Vec::new(),
+        requests: Vec::new(),
         before: None,
     }
 }
@@ -181,7 +183,7 @@ impl JournalPort for FakeJournal {
             ..self.clone()
         })
     }
-    fn open_epoch(&self) {}
+    fn open_connection(&self) {}
     fn create(&self, info: SessionInfo) -> Journaled<'_, ()> {
         self.book.lock().unwrap().removed.remove(&info.id);
         let done = self.write(&info.id.clone(), vec![Event::Session { info }]);
@@ -224,8 +226,8 @@ impl JournalPort for FakeJournal {
         self.put_info(snapshot.info);
         Box::pin(async { Ok(()) })
     }
-    fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()> {
-        let running = epoch
+    fn settle<'a>(&'a self, session: &'a str, connection: &'a BackendConnection) -> Journaled<'a, ()> {
+        let running = connection
             .running
             .iter()
             .find(|(id, _)| id == session)
@@ -349,7 +351,7 @@ impl ChatBackend for FakeBackend {
     fn is_example(&self) -> bool {
         self.title == "echo"
     }
-    fn probe(&self) -> Call<'_, Availability> {
+    fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
     }
     fn events(&self) -> mpsc::Receiver<Feed> {

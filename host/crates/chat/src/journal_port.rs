@@ -3,7 +3,7 @@
 use super::port::{JournalPort, Journaled, Listed, State};
 use crate::journal::Journal;
 use crate::journal::list::Listed as Row;
-use nexus_model::chat::{Epoch, Event, SessionId, SessionInfo, Snapshot};
+use nexus_model::chat::{BackendConnection, Event, SessionId, SessionInfo, Snapshot};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -11,8 +11,8 @@ impl JournalPort for Journal {
     fn of_backend(&self, plugin: &str) -> Arc<dyn JournalPort> {
         Arc::new(Journal::of_backend(self, plugin))
     }
-    fn open_epoch(&self) {
-        Journal::open_epoch(self);
+    fn open_connection(&self) {
+        Journal::open_connection(self);
     }
     fn create(&self, info: SessionInfo) -> Journaled<'_, ()> {
         Box::pin(async move { Journal::create(self, info).await.map(|_| ()) })
@@ -32,8 +32,8 @@ impl JournalPort for Journal {
     fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()> {
         Box::pin(async move { Journal::reconcile(self, snapshot).await.map(|_| ()) })
     }
-    fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()> {
-        Box::pin(async move { Journal::settle(self, session, epoch).await.map(|_| ()) })
+    fn settle<'a>(&'a self, session: &'a str, connection: &'a BackendConnection) -> Journaled<'a, ()> {
+        Box::pin(async move { Journal::settle(self, session, connection).await.map(|_| ()) })
     }
     fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State> {
         Box::pin(self.look(session, |state| {

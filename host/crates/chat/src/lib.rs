@@ -77,7 +77,7 @@ impl ChatService {
             rules: None,
             example: primary.backend.is_example(),
             phase: Phase::Starting {
-                what: format!("Looking for {}", primary.backend.title()),
+                what: format!("Checking for {}", primary.backend.title()),
             },
             pending: None,
             missing: None,
@@ -148,7 +148,7 @@ impl ChatService {
         self.shared.listed(session).is_some()
     }
 
-    /// Looks for the backend's program now, as after an installation; starts a plugin again that fell too often.
+    /// Looks for the backend's program now, as after an installation; starts a plugin again that reached its restart limit.
     pub fn look_again(&self) {
         let primary = self.shared.primary().backend;
         if matches!(primary.status().borrow().state, plugin::State::Failed { .. }) {
@@ -178,7 +178,7 @@ impl ChatService {
         self.shared.status.send_if_modified(|status| {
             let failed = matches!(status.phase, Phase::Failed { .. });
             if failed {
-                let what = format!("Looking for {}", status.title);
+                let what = format!("Checking for {}", status.title);
                 status.phase = Phase::Starting { what };
             }
             failed
@@ -195,7 +195,7 @@ impl ChatService {
         self.order(Order::Restart).await
     }
 
-    /// Lets another backend take the place of this one, or the same one, loaded anew: prompts are held and turns have time
+    /// Lets another backend take the place of this one, or the same one, reloaded: prompts are held and turns have time
     /// to finish, as with [`Self::stop`]. Sessions of the old one stay readable.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ impl ChatService {
         let job = prompt::run(Arc::clone(&self.shared), session.to_owned(), prompt, now);
         tokio::spawn(job).await.unwrap_or_else(|_| {
             Err(ChatError::Unavailable(
-                "The prompt was given up: Nexus is stopping.".to_owned(),
+                "The message was not sent: Nexus is stopping.".to_owned(),
             ))
         })
     }
@@ -276,7 +276,7 @@ impl ChatService {
         queue::leave(
             &self.shared,
             session,
-            "The answer before it was stopped, so this was not sent.",
+            "The previous answer was stopped, so this message was not sent.",
         )
         .await;
         backend.cancel(&info).await.map_err(failed)
@@ -286,16 +286,19 @@ impl ChatService {
     ///
     /// # Errors
     /// `NotFound` then; otherwise as [`Self::prompt`].
-    pub async fn reply(&self, session: &str, ask: &str, answer: Answer) -> Result<(), ChatError> {
+    pub async fn reply(&self, session: &str, request: &str, answer: Answer) -> Result<(), ChatError> {
         answer.check().map_err(ChatError::Refused)?;
         let (backend, info) = self.shared.target(session)?;
-        let result = backend.reply(&info, ask, answer).await;
+        let result = backend.reply(&info, request, answer).await;
         if matches!(result, Err(CallError::NotFound(_))) {
-            self.write(session, vec![Event::AskClosed { ask: ask.to_owned() }])
-                .await?;
-            return Err(ChatError::NotFound(
-                "It does not wait for an answer any more.".to_owned(),
-            ));
+            self.write(
+                session,
+                vec![Event::RequestClosed {
+                    request: request.to_owned(),
+                }],
+            )
+            .await?;
+            return Err(ChatError::NotFound("This request is no longer open.".to_owned()));
         }
         result.map_err(failed)
     }

@@ -98,7 +98,7 @@ pub(super) fn keep(snapshot: &mut Snapshot, known: &State, local: &mut Local) ->
         let owned = matches!(message.waiting, Some(Waiting::Owner { .. }));
         if !local.contains(&key) && message.completed_at.is_none() && message.error.is_none() && !owned {
             message.waiting = Some(Waiting::Owner {
-                reason: "Nexus ended before this was sent.".to_owned(),
+                reason: "Nexus stopped before this message was sent.".to_owned(),
             });
         }
         let at = snapshot

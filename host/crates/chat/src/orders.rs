@@ -35,11 +35,11 @@ impl<'a> Held<'a> {
         shared.held.send_replace(true);
         let what = match order {
             Order::Stop => "stops".to_owned(),
-            Order::Start | Order::Restart => "is started again".to_owned(),
-            Order::Swap(next) => format!("makes room for {}", next.plugin),
+            Order::Start | Order::Restart => "restarts".to_owned(),
+            Order::Swap(next) => format!("is replaced with {}", next.plugin),
         };
         let limit = limits::CHAT_DRAIN.as_secs();
-        let pending = format!("It {what} as soon as no answer runs, in {limit} s at the latest.");
+        let pending = format!("The backend {what} when no answer is running, in {limit} s at the latest.");
         shared.status.send_modify(|status| status.pending = Some(pending));
         Self(shared)
     }
@@ -92,7 +92,7 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
     }
     match order {
         Order::Start | Order::Restart => {
-            shared.note(Tone::Busy, &format!("{title} is started again"));
+            shared.note(Tone::Busy, &format!("{title} is restarting"));
             false
         }
         Order::Swap(next) => {
@@ -114,12 +114,16 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
     }
 }
 
-/// Its program is there: nobody is asked to give up a backend for one that cannot be.
+/// Its program is there: no backend is stopped for one that cannot be.
 async fn fit(next: &Backend) -> Result<(), ChatError> {
-    let refused =
-        |why: String| ChatError::Refused(format!("{} cannot take over; all is as before: {why}", next.plugin));
+    let refused = |why: String| {
+        ChatError::Refused(format!(
+            "{} cannot replace the current backend; nothing has changed: {why}",
+            next.plugin
+        ))
+    };
     up(&*next.backend).await.map_err(|failure| refused(failure.message))?;
-    match next.backend.probe().await {
+    match next.backend.check_availability().await {
         Ok(Availability::Ready(_)) => Ok(()),
         Ok(Availability::Missing(hint) | Availability::Unsuitable(hint)) => {
             next.backend.stop().await;

@@ -2,7 +2,7 @@
 //! own threads would upset.
 
 use futures::future::BoxFuture;
-use nexus_model::chat::{Epoch, Event, LastError, Message, Part, SessionId, SessionInfo, Snapshot, Turn};
+use nexus_model::chat::{BackendConnection, Event, LastError, Message, Part, SessionId, SessionInfo, Snapshot, Turn};
 pub use nexus_store::StoreError;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -31,8 +31,8 @@ pub struct Listed {
 pub trait JournalPort: Send + Sync + 'static {
     /// The same journal; sessions that are new belong to this chat plugin.
     fn of_backend(&self, plugin: &str) -> Arc<dyn JournalPort>;
-    /// A connection to the backend opened: revisions may be counted anew.
-    fn open_epoch(&self);
+    /// A connection to the backend opened: revisions may be counted again.
+    fn open_connection(&self);
     /// A session that was made just now.
     fn create(&self, info: SessionInfo) -> Journaled<'_, ()>;
     /// Removes all of a session.
@@ -46,7 +46,7 @@ pub trait JournalPort: Send + Sync + 'static {
     /// Brings a session to what the backend says it is, keeping what only the journal has; marks what was interrupted.
     fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()>;
     /// As `reconcile`, where there is no snapshot: turn and asks as of the opening of the connection.
-    fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()>;
+    fn settle<'a>(&'a self, session: &'a str, connection: &'a BackendConnection) -> Journaled<'a, ()>;
     /// Empty where nobody wrote of it.
     fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State>;
     /// All sessions of all backends, those of sub-agents among them; the most recently active first.

@@ -19,9 +19,9 @@ use std::time::Duration;
 
 /// How often the backend is asked again where its answer got lost.
 const TRIES: u32 = 6;
-/// A prompt that was on its way when the plugin fell may be what felled it. After so many falls it is not sent again by
+/// A prompt that was on its way when the plugin crashed may be what made it crash. After so many crashes it is not sent again by
 /// itself, so that one prompt cannot use up the plugin's restarts.
-const FALLS: u32 = 2;
+const CRASHES: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 /// For a backend that went away in between.
 const BACK: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub(super) async fn run(
 ) -> Result<Admission, ChatError> {
     if !is_client_id(&prompt.client_id) {
         return Err(ChatError::Refused(
-            "A client id is 1 to 128 of A-Z, a-z, 0-9, `_` and `-`.".to_owned(),
+            "A client id must be 1 to 128 characters of A-Z, a-z, 0-9, `_` and `-`.".to_owned(),
         ));
     }
     let gate = shared.prompt_gate(&session, &prompt.client_id);
@@ -78,7 +78,7 @@ async fn wait(shared: &Arc<Shared>, session: &str, prompt: Prompt, state: &State
     if !shared.queue.push(session, prompt) {
         withdraw(shared, session, &client_id).await;
         return Err(ChatError::Refused(format!(
-            "{} messages wait for the answer that runs already. Send this one when it has ended.",
+            "{} messages are already queued behind the running answer. Send this one when the answer is finished.",
             limits::QUEUED_PROMPTS
         )));
     }
@@ -124,7 +124,7 @@ async fn hand_over(
         queue::leave(
             shared,
             session,
-            "The message before it was not sent, so this was not either.",
+            "The previous message was not sent, so this one was not sent either.",
         )
         .await;
     } else {
@@ -138,7 +138,7 @@ pub(super) async fn take_back(shared: &Shared, session: &str, client_id: &str) -
     let gate = shared.prompt_gate(session, client_id);
     let Ok(_alone) = gate.try_lock() else {
         return Err(ChatError::Refused(
-            "It is being sent just now, and cannot be taken back any more.".to_owned(),
+            "The message is already being sent and can no longer be withdrawn.".to_owned(),
         ));
     };
     let state = shared.journal.state(session).await.map_err(unwritten)?;
@@ -146,7 +146,7 @@ pub(super) async fn take_back(shared: &Shared, session: &str, client_id: &str) -
     let mut messages = state.messages.iter().map(|(message, _)| message);
     if !messages.any(|message| message.id == id && waiting(message).is_some()) {
         return Err(ChatError::NotFound(
-            "There is no such message that waits: it was sent, or taken back.".to_owned(),
+            "This message is not queued: it was sent or withdrawn.".to_owned(),
         ));
     }
     shared.queue.remove(session, client_id);
@@ -164,7 +164,7 @@ pub(super) async fn leave(shared: &Shared, session: &str, client_id: &str, reaso
 }
 
 async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admission, ChatError> {
-    let (mut tries, mut falls) = (0, 0);
+    let (mut tries, mut crashes) = (0, 0);
     loop {
         wait_while_held(shared).await;
         let (backend, info) = match shared.target(session) {
@@ -177,11 +177,11 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
             Ok(Admission::Unknown(why)) => why,
             Ok(admission) => return Ok(admission),
             Err(error @ CallError::Crashed(_)) => {
-                falls += 1;
-                if falls >= FALLS {
+                crashes += 1;
+                if crashes >= CRASHES {
                     return Err(ChatError::GivenUp(format!(
-                        "It was sent {FALLS} times, and each time {error}. It is not sent again by itself; it may have \
-                         arrived all the same."
+                        "The message was sent {CRASHES} times, and each time {error}. Nexus does not send it again; the \
+                         backend may have received it."
                     )));
                 }
                 error.to_string()
@@ -193,11 +193,7 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
         if tries >= TRIES {
             return Ok(Admission::Unknown(lost));
         }
-        tracing::info!(
-            session,
-            why = lost,
-            "asking the backend again whether it has the prompt"
-        );
+        tracing::info!(session, why = lost, "checking again whether the backend has the prompt");
         tokio::time::sleep(FIRST_PAUSE * 2u32.pow(tries - 1)).await;
         wait_until_open(shared).await;
     }
@@ -273,7 +269,7 @@ async fn mark(shared: &Shared, session: &str, prompt: &Prompt, arrived: Result<(
         message.waiting = None;
         match arrived {
             Ok(()) => (message.completed_at, message.error) = (Some(now), None),
-            Err(why) => message.error = Some(format!("It is not known whether the backend has this. {why}")),
+            Err(why) => message.error = Some(format!("It is unknown whether the backend has this message. {why}")),
         }
     })
     .await;
@@ -310,7 +306,7 @@ async fn withdraw(shared: &Shared, session: &str, client_id: &str) {
 
 pub(super) fn log(result: Result<(), StoreError>) {
     if let Err(error) = result {
-        tracing::error!(%error, "the journal could not be written");
+        tracing::error!(%error, "cannot write the journal");
     }
 }
 

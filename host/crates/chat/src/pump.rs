@@ -17,7 +17,7 @@ use super::queue;
 use super::shared::{Active, Shared, Wake};
 use super::status::Phase;
 use super::writing::{insist, settle_all, write_one};
-use nexus_model::chat::{Ask, Epoch, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
+use nexus_model::chat::{AgentRequest, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
 use nexus_plugin_traits::{CallError, ChatBackend, Feed};
@@ -74,7 +74,7 @@ pub(super) struct Pump {
     /// When the list was read last.
     listed: Option<Instant>,
     /// Of the connection that is open.
-    epoch: Option<Epoch>,
+    connection: Option<BackendConnection>,
     jobs: JoinSet<Done>,
     snapshots: Arc<Semaphore>,
 }
@@ -102,7 +102,7 @@ impl Pump {
             foreign: BTreeSet::new(),
             damaged: BTreeSet::new(),
             listed: None,
-            epoch: None,
+            connection: None,
             jobs: JoinSet::new(),
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE)),
         }
@@ -144,7 +144,7 @@ impl Pump {
             match feed {
                 Feed::Event(_) => {}
                 Feed::Starting(what) => self.shared.phase(Phase::Starting { what }),
-                Feed::Opened(epoch) => self.opened(epoch).await,
+                Feed::Opened(connection) => self.opened(connection).await,
                 Feed::Closed(failure) => {
                     self.closed().await;
                     if failure.permanent {
@@ -181,7 +181,7 @@ impl Pump {
                 session = event.session,
                 owner = listed.backend,
                 plugin = self.plugin,
-                "an event for a conversation of another plugin is dropped"
+                "dropped an event for a conversation of another plugin"
             );
             return None;
         }
@@ -215,7 +215,7 @@ impl Pump {
         let (backend, info) = (Arc::clone(&self.backend), info.clone());
         tokio::spawn(async move {
             if let Err(error) = backend.rename(&info, &info.title).await {
-                tracing::warn!(session = info.id, %error, "a title that was chosen could not be given again");
+                tracing::warn!(session = info.id, %error, "cannot restore a title that the user chose");
             }
         });
     }
@@ -227,7 +227,7 @@ impl Pump {
             // An address may hold anything; only what could be a name is asked for.
             None => session.is_empty() || session.len() > NAME,
         };
-        if foreign || self.epoch.is_none() || self.journal.is_removed(&session) {
+        if foreign || self.connection.is_none() || self.journal.is_removed(&session) {
             return; // `opened` reads what is looked at
         }
         match self.sessions.get_mut(&session) {
@@ -252,7 +252,7 @@ impl Pump {
         waiting: Vec<oneshot::Sender<()>>,
     ) {
         self.sessions.insert(session.clone(), Sync::Pending(events, waiting));
-        if self.epoch.is_none() {
+        if self.connection.is_none() {
             return; // `opened` does it.
         }
         let info = info.or_else(|| self.shared.listed(&session).map(|listed| listed.info));
@@ -278,7 +278,7 @@ impl Pump {
     /// Reads the backend's list, unless that was just done.
     fn list(&mut self) {
         let fresh = self.listed.is_some_and(|at| at.elapsed() < limits::READ_AGAIN);
-        if fresh || self.epoch.is_none() {
+        if fresh || self.connection.is_none() {
             return;
         }
         self.listed = Some(Instant::now());
@@ -286,27 +286,27 @@ impl Pump {
         self.jobs.spawn(async move {
             let listed = backend.sessions(limits::LISTED_SESSIONS).await;
             Done::Listed(listed.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the backend does not list its conversations");
+                tracing::warn!(%error, "cannot list the conversations of the backend");
                 Vec::new()
             }))
         });
     }
 
-    async fn opened(&mut self, epoch: Epoch) {
+    async fn opened(&mut self, connection: BackendConnection) {
         let unread = self.release().await;
-        self.journal.open_epoch();
+        self.journal.open_connection();
         self.damaged.clear();
         let mut sessions: BTreeSet<SessionId> = unread.into_iter().collect();
-        sessions.extend(epoch.running.iter().map(|(session, _)| session.clone()));
-        sessions.extend(epoch.asks.iter().map(|(session, _)| session.clone()));
+        sessions.extend(connection.running.iter().map(|(session, _)| session.clone()));
+        sessions.extend(connection.requests.iter().map(|(session, _)| session.clone()));
         sessions.extend(self.journal.unfinished());
         sessions.extend(self.journal.watched());
         let ours = |session: &SessionId| {
             !self.journal.is_removed(session) && self.shared.listed(session).is_none_or(|l| l.backend == self.plugin)
         };
         sessions.retain(ours);
-        let version = epoch.version.clone();
-        self.epoch = Some(epoch);
+        let version = connection.version.clone();
+        self.connection = Some(connection);
         for session in sessions {
             self.fetch(session, None, Vec::new(), Vec::new());
         }
@@ -327,7 +327,7 @@ impl Pump {
         for session in self.release().await {
             self.sessions.insert(session, Sync::Pending(Vec::new(), Vec::new()));
         }
-        self.epoch = None;
+        self.connection = None;
     }
 
     /// Writes what waits for a snapshot that will not come. Gives the sessions that were not read yet.
@@ -372,7 +372,7 @@ impl Pump {
             // It was deleted, here or elsewhere: what was still said of it is of no use to anybody.
             Err(NoSnapshot::Backend(CallError::NotFound(_))) => self.settle(&session).await,
             Err(NoSnapshot::Backend(error)) => {
-                tracing::warn!(session, %error, "the backend does not show the conversation");
+                tracing::warn!(session, %error, "cannot read a conversation from the backend");
                 if known {
                     self.live(&session);
                     self.settle(&session).await;
@@ -426,13 +426,13 @@ impl Pump {
         }
         self.keep_title(&mut snapshot.info);
         // A sub-agent's ask is shown at the root. Those answered since are closed by the events that wait.
-        for ask in self.asks(session) {
-            if !snapshot.asks.iter().any(|a| a.id == ask.id) {
-                snapshot.asks.push(ask);
+        for request in self.requests(session) {
+            if !snapshot.requests.iter().any(|a| a.id == request.id) {
+                snapshot.requests.push(request);
             }
         }
-        if let Some(epoch) = &mut self.epoch {
-            epoch.asks.retain(|(name, _)| name != session); // true at the opening only
+        if let Some(connection) = &mut self.connection {
+            connection.requests.retain(|(name, _)| name != session); // true at the opening only
         }
         let turn = snapshot.turn.clone();
         let (shared, journal) = (&self.shared, &self.journal);
@@ -459,10 +459,11 @@ impl Pump {
         }
     }
 
-    fn asks(&self, session: &str) -> Vec<Ask> {
-        let asks = self.epoch.iter().flat_map(|epoch| &epoch.asks);
-        asks.filter(|(name, _)| name == session)
-            .map(|(_, ask)| ask.clone())
+    fn requests(&self, session: &str) -> Vec<AgentRequest> {
+        let requests = self.connection.iter().flat_map(|connection| &connection.requests);
+        requests
+            .filter(|(name, _)| name == session)
+            .map(|(_, request)| request.clone())
             .collect()
     }
 
@@ -471,8 +472,8 @@ impl Pump {
         if self.shared.listed(session).is_none() {
             return;
         }
-        if let Some(epoch) = &self.epoch
-            && let Err(error) = insist(|| self.journal.settle(session, epoch)).await
+        if let Some(connection) = &self.connection
+            && let Err(error) = insist(|| self.journal.settle(session, connection)).await
         {
             self.damaged(session, &error);
         }
@@ -520,7 +521,7 @@ impl Pump {
     /// Nothing more of it is taken; the others go on.
     fn damaged(&mut self, session: &str, error: &StoreError) {
         if *error != StoreError::Closed && self.damaged.insert(session.to_owned()) {
-            tracing::error!(session, %error, "a conversation cannot be kept up to date");
+            tracing::error!(session, %error, "cannot keep a conversation up to date");
         }
         if let Some(Sync::Pending(events, _)) = self.sessions.remove(session) {
             self.waiting -= events.iter().map(weight).sum::<usize>();

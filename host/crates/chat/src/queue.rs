@@ -139,7 +139,7 @@ pub(super) fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'sta
         match state.turn {
             Turn::Running | Turn::Retrying { .. } => {}
             Turn::Interrupted => {
-                let reason = "The answer before it was interrupted, so this was not sent.";
+                let reason = "The previous answer was interrupted, so this message was not sent.";
                 leave(&shared, &session, reason).await;
             }
             Turn::Idle => {
@@ -175,8 +175,8 @@ pub(super) async fn watch(shared: Arc<Shared>, session: String, token: u64, befo
     }
     let title = shared.status.borrow().title.clone();
     let text = format!(
-        "{title} took this message and did not begin to answer it within {} s. Send it again; if that does not help, start \
-         a new chat.",
+        "{title} accepted this message but did not start to answer within {} s. Send it again; if that does not help, \
+         start a new chat.",
         limits::UNANSWERED.as_secs()
     );
     tracing::warn!(session, "{text}");
@@ -189,7 +189,7 @@ pub(super) async fn watch(shared: Arc<Shared>, session: String, token: u64, befo
     leave(
         &shared,
         &session,
-        "The message before it got no answer, so this was not sent.",
+        "The previous message was not answered, so this message was not sent.",
     )
     .await;
 }

@@ -117,7 +117,7 @@ impl Shared {
         self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The one that is connected: the primary, or the example that stands in for it.
+    /// The one that is connected: the primary, or its fallback.
     pub(super) fn shown(&self) -> Backend {
         let active = self.active.borrow().clone();
         active.map_or_else(
@@ -167,9 +167,11 @@ impl Shared {
             changed
         });
         match happened {
-            Some((title, Phase::Reconnecting { why })) => self.note(Tone::Busy, &format!("{title} is away: {why}")),
-            Some((title, Phase::Up)) => self.note(Tone::Good, &format!("{title} is up")),
-            Some((title, Phase::Failed { why, .. })) => self.note(Tone::Bad, &format!("{title} does not run: {why}")),
+            Some((title, Phase::Reconnecting { why })) => {
+                self.note(Tone::Busy, &format!("{title} is unavailable: {why}"))
+            }
+            Some((title, Phase::Up)) => self.note(Tone::Good, &format!("{title} is ready")),
+            Some((title, Phase::Failed { why, .. })) => self.note(Tone::Bad, &format!("{title} is not running: {why}")),
             _ => {}
         }
     }
@@ -187,7 +189,7 @@ impl Shared {
         let active = self.active.borrow().clone();
         match (active, owner) {
             (Some(active), Some(owner)) if active.plugin != owner => Err(ChatError::Refused(format!(
-                "This conversation belongs to {owner}, and {} is running now: it can be read, but not continued.",
+                "This conversation belongs to {owner}, but {} is active. It can be read but not continued.",
                 active.plugin
             ))),
             (Some(active), _) if active.open => Ok((active.plugin, active.backend)),
@@ -199,10 +201,10 @@ impl Shared {
         let status = self.status.borrow();
         let title = &status.title;
         match &status.phase {
-            Phase::Starting { what } => format!("{title} is not up yet: {what}"),
-            Phase::Up => format!("{title} is not up yet."),
-            Phase::Stopped => format!("{title} was stopped, and can be started on the status page."),
-            Phase::Reconnecting { why } => format!("{title} is away and will be back: {why}"),
+            Phase::Starting { what } => format!("{title} is not ready yet: {what}"),
+            Phase::Up => format!("{title} is not ready yet."),
+            Phase::Stopped => format!("{title} is stopped. You can start it on the status page."),
+            Phase::Reconnecting { why } => format!("{title} is unavailable and reconnecting: {why}"),
             Phase::Failed { why, hint } => {
                 format!(
                     "{title} is not running: {why}{}",

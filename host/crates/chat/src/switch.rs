@@ -64,7 +64,7 @@ impl Switch {
     async fn serve(&self) -> Infallible {
         self.show(&self.shared.primary());
         loop {
-            match self.probe().await {
+            match self.check_availability().await {
                 Ok(Availability::Ready(version)) => self.run_primary(version).await,
                 Ok(Availability::Missing(hint)) => self.stand_in(hint, false).await,
                 Ok(Availability::Unsuitable(hint)) => self.stand_in(hint, true).await,
@@ -77,7 +77,7 @@ impl Switch {
                 }
                 Err(failure) => {
                     self.shared.phase(Phase::Reconnecting { why: failure.message });
-                    self.changed(limits::LOOK_AGAIN).await;
+                    self.changed(limits::BACKEND_CHECK).await;
                 }
             }
         }
@@ -100,7 +100,7 @@ impl Switch {
             self.shared.phase(Phase::Reconnecting {
                 why: "the plugin ended its connection".to_owned(),
             });
-            self.changed(limits::LOOK_AGAIN).await;
+            self.changed(limits::BACKEND_CHECK).await;
             return;
         };
         self.shared.phase(Phase::Failed {
@@ -112,7 +112,7 @@ impl Switch {
             if self.changed(FAILED_LOOK).await {
                 return;
             }
-            match primary.backend.probe().await {
+            match primary.backend.check_availability().await {
                 Ok(Availability::Ready(now)) if now == found => {}
                 Ok(_) => return,
                 Err(_) => {}
@@ -125,7 +125,7 @@ impl Switch {
         self.miss(hint.clone(), unsuitable);
         let Some(fallback) = &self.fallback else {
             self.absent(&hint, unsuitable);
-            self.found(limits::LOOK_AGAIN).await;
+            self.found(limits::BACKEND_CHECK).await;
             return;
         };
         self.show(fallback);
@@ -156,7 +156,7 @@ impl Switch {
         };
         tokio::select! {
             () = example => {}
-            () = self.found(limits::LOOK_AGAIN) => {}
+            () = self.found(limits::BACKEND_CHECK) => {}
         }
         self.shared.active.send_replace(None);
         fallback.backend.stop().await;
@@ -171,7 +171,7 @@ impl Switch {
         };
         let what = if unsuitable { UNFIT } else { ABSENT };
         let meanwhile = match &self.fallback {
-            Some(fallback) => format!(" Until it is there, {} stands in.", fallback.plugin),
+            Some(fallback) => format!(" Until then, {} is the fallback.", fallback.plugin),
             None => String::new(),
         };
         let said = format!("{} {what}. {}{meanwhile}", missing.title, missing.hint.trim_end());
@@ -185,7 +185,7 @@ impl Switch {
         }
     }
 
-    /// Its program is not there, and nothing stands in.
+    /// Its program is not there, and there is no fallback.
     fn absent(&self, hint: &str, unsuitable: bool) {
         let what = if unsuitable { UNFIT } else { ABSENT };
         self.shared.phase(Phase::Failed {
@@ -197,7 +197,7 @@ impl Switch {
     async fn found(&self, every: Duration) {
         loop {
             self.changed(every).await;
-            let (hint, unsuitable) = match self.probe().await {
+            let (hint, unsuitable) = match self.check_availability().await {
                 Ok(Availability::Ready(_)) => return,
                 Ok(Availability::Missing(hint)) => (hint, false),
                 Ok(Availability::Unsuitable(hint)) => (hint, true),
@@ -210,7 +210,7 @@ impl Switch {
         }
     }
 
-    async fn probe(&self) -> Result<Availability, Failure> {
+    async fn check_availability(&self) -> Result<Availability, Failure> {
         let primary = self.shared.primary();
         up(&*primary.backend).await?;
         let temporary = |message| Failure {
@@ -221,12 +221,12 @@ impl Switch {
         };
         primary
             .backend
-            .probe()
+            .check_availability()
             .await
             .map_err(|error| temporary(error.to_string()))
     }
 
-    /// After a pause; true: at once, because somebody asked for it or the plugin was started anew.
+    /// After a pause; true: at once, because somebody asked for it or the plugin was restarted.
     async fn changed(&self, pause: Duration) -> bool {
         let mut status = self.shared.primary().backend.status();
         let failed = matches!(status.borrow().state, plugin::State::Failed { .. });
@@ -255,7 +255,7 @@ impl Switch {
             status.version = None;
             status.rules = None;
             status.phase = Phase::Starting {
-                what: format!("Looking for {}", status.title),
+                what: format!("Checking for {}", status.title),
             };
         });
     }
@@ -299,6 +299,6 @@ pub(super) async fn up(backend: &dyn ChatBackend) -> Result<(), Failure> {
             },
         )),
         Ok(_) => Ok(()),
-        Err(_) => Err(gone("the plugin is gone".to_owned())),
+        Err(_) => Err(gone("the plugin has ended".to_owned())),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fakes::{FakeBackend, FakeJournal, Silent, Write, info, snapshot};
 use super::*;
-use nexus_model::chat::{Epoch, Message, Role, SessionEvent, Turn, Waiting};
+use nexus_model::chat::{BackendConnection, Message, Role, SessionEvent, Turn, Waiting};
 use nexus_model::plugin::{Availability, Failure};
 use nexus_model::time::ManualClock;
 use nexus_plugin_traits::Feed;
@@ -64,16 +64,16 @@ fn rig() -> Rig {
     rig_with(FakeJournal::new(), Availability::Ready("1.18.33".to_owned()))
 }
 
-fn epoch(id: &str, running: &[&str]) -> Feed {
+fn connection(id: &str, running: &[&str]) -> Feed {
     let running = running
         .iter()
         .map(|session| ((*session).to_owned(), Turn::Running))
         .collect();
-    Feed::Opened(Epoch {
+    Feed::Opened(BackendConnection {
         id: id.to_owned(),
         version: "1.18.33".to_owned(),
         running,
-        asks: Vec::new(),
+        requests: Vec::new(),
     })
 }
 
@@ -136,7 +136,7 @@ impl Rig {
     async fn up(&mut self) -> mpsc::Sender<Feed> {
         let feed = self.feed().await;
         self.backend.has(snapshot("s", Turn::Idle));
-        feed.send(epoch("e1", &[])).await.unwrap();
+        feed.send(connection("e1", &[])).await.unwrap();
         feed.send(event("s", Event::Session { info: info("s") })).await.unwrap();
         settle().await;
         feed
@@ -171,7 +171,7 @@ async fn events_that_come_during_a_snapshot_are_written_after_it_in_order() {
     let feed = rig.feed().await;
     rig.backend.gate.forget_permits(1000);
     rig.backend.has(snapshot("s", Turn::Running));
-    feed.send(epoch("e1", &["s"])).await.unwrap();
+    feed.send(connection("e1", &["s"])).await.unwrap();
     feed.send(event("s", delta(1, "a"))).await.unwrap();
     feed.send(event("s", delta(2, "b"))).await.unwrap();
     settle().await;
@@ -209,7 +209,7 @@ async fn a_lost_connection_loses_no_event_and_all_sessions_in_use_are_read_again
     assert!(matches!(refused, Err(ChatError::Unavailable(text)) if text.contains("gone")));
 
     rig.backend.gate.add_permits(10);
-    feed.send(epoch("e1", &["t"])).await.unwrap();
+    feed.send(connection("e1", &["t"])).await.unwrap();
     settle().await;
     let again: Vec<_> = rig.journal.writes().split_off(before);
     for session in [snapshot("s", Turn::Idle), snapshot("t", Turn::Running)] {
@@ -227,7 +227,7 @@ async fn what_ran_when_the_host_died_is_reconciled_at_the_start() {
     let mut rig = rig_with(journal, Availability::Ready("1.18.33".to_owned()));
     rig.backend.has(snapshot("cut", Turn::Idle));
     let feed = rig.feed().await;
-    feed.send(epoch("e2", &[])).await.unwrap();
+    feed.send(connection("e2", &[])).await.unwrap();
     settle().await;
     let expected = [
         Write::Snapshot(snapshot("cut", Turn::Idle)),
@@ -261,7 +261,7 @@ async fn a_backend_that_fails_for_good_leaves_no_running_turn() {
     assert!(matches!(rig.phase(), Phase::Failed { .. }));
     rig.service.look_again();
     let feed = rig.feed().await;
-    feed.send(epoch("e2", &[])).await.unwrap();
+    feed.send(connection("e2", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.phase(), Phase::Up);
 }
@@ -367,12 +367,12 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_id() {
 async fn a_prompt_during_which_the_plugin_fell_is_sent_twice_and_no_more() {
     let mut rig = rig();
     let _feed = rig.up().await;
-    let fell = || Err(CallError::Crashed("trap".to_owned()));
-    *rig.backend.admissions.lock().unwrap() = std::iter::repeat_with(fell).take(20).collect();
+    let crashed = || Err(CallError::Crashed("trap".to_owned()));
+    *rig.backend.admissions.lock().unwrap() = std::iter::repeat_with(crashed).take(20).collect();
     let Err(ChatError::GivenUp(why)) = rig.service.prompt("s", prompt("c"), false).await else {
         panic!("it is not to be sent again");
     };
-    assert!(why.contains("trap") && why.contains("not sent again"), "{why}");
+    assert!(why.contains("trap") && why.contains("does not send it again"), "{why}");
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 2);
     assert!(rig.journal.now("s").messages.last().unwrap().0.error.is_some());
 }
@@ -406,7 +406,7 @@ async fn a_prompt_that_was_on_its_way_when_the_host_died_stays_and_says_so() {
     let mut rig = rig_with(journal, Availability::Ready("1.18.33".to_owned()));
     rig.backend.has(snapshot("s", Turn::Idle));
     let feed = rig.feed().await;
-    feed.send(epoch("e2", &[])).await.unwrap();
+    feed.send(connection("e2", &[])).await.unwrap();
     settle().await;
     let (message, _) = rig.journal.now("s").messages[0].clone();
     assert!(message.id == "local-c" && matches!(message.waiting, Some(Waiting::Owner { .. })));
@@ -418,7 +418,7 @@ async fn a_prompt_that_was_on_its_way_when_the_host_died_stays_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ask_that_is_gone_is_closed_for_everybody() {
+async fn a_request_that_is_gone_is_closed_for_everybody() {
     let mut rig = rig();
     let _feed = rig.up().await;
     *rig.backend.replies.lock().unwrap() = Some(CallError::NotFound("no".to_owned()));
@@ -426,7 +426,12 @@ async fn an_ask_that_is_gone_is_closed_for_everybody() {
         rig.service.reply("s", "a", Answer::Once).await,
         Err(ChatError::NotFound(_))
     ));
-    let closed = Write::Event("s".to_owned(), Event::AskClosed { ask: "a".to_owned() });
+    let closed = Write::Event(
+        "s".to_owned(),
+        Event::RequestClosed {
+            request: "a".to_owned(),
+        },
+    );
     assert_eq!(rig.journal.writes().last(), Some(&closed));
 }
 
@@ -467,7 +472,7 @@ async fn the_example_stands_in_until_the_program_is_there() {
     let mut rig = rig_with(FakeJournal::new(), Availability::Missing("npm install".to_owned()));
     let echo = rig.echo_feeds.recv().await.unwrap();
     rig.echo.has(snapshot("s", Turn::Idle));
-    echo.send(epoch("x", &[])).await.unwrap();
+    echo.send(connection("x", &[])).await.unwrap();
     echo.send(event("s", Event::Session { info: info("s") })).await.unwrap();
     settle().await;
     let status = rig.service.status().borrow().clone();
@@ -485,7 +490,7 @@ async fn the_example_stands_in_until_the_program_is_there() {
 
     *rig.backend.availability.lock().unwrap() = Availability::Ready("1.18.33; Asks before: commands".to_owned());
     let feed = rig.feed().await;
-    feed.send(epoch("e1", &[])).await.unwrap();
+    feed.send(connection("e1", &[])).await.unwrap();
     settle().await;
     let status = rig.service.status().borrow().clone();
     assert!(!status.example && status.missing.is_none() && status.plugin == "chat-opencode");

@@ -6,7 +6,7 @@ use super::port::{JournalPort, StoreError};
 use super::queue;
 use super::shared::Shared;
 use futures::future::BoxFuture;
-use nexus_model::chat::{Epoch, Event, SessionEvent};
+use nexus_model::chat::{BackendConnection, Event, SessionEvent};
 use nexus_model::limits;
 use std::time::Duration;
 
@@ -42,24 +42,29 @@ pub(super) async fn settle_all(shared: &Shared, journal: &dyn JournalPort, plugi
     if settled.is_err() {
         tracing::error!(
             plugin,
-            "answers that were cut could not be marked; they are when {plugin} is back"
+            "cannot mark interrupted answers; they are marked when {plugin} reconnects"
         );
     }
 }
 
 async fn settle_each(shared: &Shared, journal: &dyn JournalPort, plugin: &str) {
-    let nothing = Epoch {
+    let nothing = BackendConnection {
         id: String::new(),
         version: String::new(),
         running: Vec::new(),
-        asks: Vec::new(),
+        requests: Vec::new(),
     };
     for session in journal.unfinished() {
         if shared.listed(&session).is_some_and(|listed| listed.backend == plugin) {
             if let Err(error) = insist(|| journal.settle(&session, &nothing)).await {
-                tracing::error!(session, %error, "an answer that was cut could not be marked");
+                tracing::error!(session, %error, "cannot mark an interrupted answer");
             }
-            queue::leave(shared, &session, "The answer before it was cut, so this was not sent.").await;
+            queue::leave(
+                shared,
+                &session,
+                "The previous answer was interrupted, so this message was not sent.",
+            )
+            .await;
         }
     }
 }
@@ -72,7 +77,7 @@ pub(super) async fn insist<'a, T>(job: impl Fn() -> BoxFuture<'a, Result<T, Stor
         match job().await {
             Err(StoreError::ReadOnly(why)) => {
                 if !std::mem::replace(&mut said, true) {
-                    tracing::error!(why, "the conversation is held back until it can be saved again");
+                    tracing::error!(why, "the conversation is paused until it can be saved again");
                 }
                 tokio::time::sleep(JOURNAL_RETRY).await;
             }

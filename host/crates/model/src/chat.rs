@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub type SessionId = String;
 pub type MessageId = String;
 pub type PartId = String;
-pub type AskId = String;
+pub type RequestId = String;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionInfo {
@@ -141,11 +141,13 @@ pub struct Part {
     pub content: Content,
 }
 
-/// The agent waits for its owner: a permission (answered by once, always or reject), or questions (by answers or reject).
+/// A request of the agent, which waits for the answer: a permission request (answered by once, always or reject), or questions
+/// (by answers or reject).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Ask {
-    pub id: AskId,
-    pub asked_by: SessionId,
+pub struct AgentRequest {
+    pub id: RequestId,
+    /// The session that made the request: a sub-agent's is not the one in which it is shown.
+    pub requested_by: SessionId,
     pub permission: bool,
     pub subject: String,
     pub detail: String,
@@ -214,21 +216,22 @@ impl Answer {
         let words = |text: &String| match text.len() {
             n if n <= limits::ANSWER_WORDS => Ok(()),
             n => Err(format!(
-                "An answer of {n} bytes is too long: {} are possible. To fix: answer in fewer words, and send the rest as a message.",
+                "The answer is too long: {n} bytes, the limit is {}. To fix: shorten the answer and send the rest as \
+                 a message.",
                 limits::ANSWER_WORDS
             )),
         };
         let few = |what: &str, n: usize, most: usize| match n {
             n if n <= most => Ok(()),
-            n => Err(format!("These are {n} {what}, and at most {most} are possible.")),
+            n => Err(format!("There are {n} {what}, but at most {most} are allowed.")),
         };
         match self {
             Self::Once | Self::Always => Ok(()),
             Self::Reject { message } => message.iter().try_for_each(words),
             Self::Answers { answers } => {
-                few("answers", answers.len(), limits::ASK_QUESTIONS)?;
+                few("answers", answers.len(), limits::REQUEST_QUESTIONS)?;
                 answers.iter().try_for_each(|chosen| {
-                    few("choices of one question", chosen.len(), limits::ASK_CHOICES + 1)?;
+                    few("choices of one question", chosen.len(), limits::REQUEST_CHOICES + 1)?;
                     chosen.iter().try_for_each(words)
                 })
             }
@@ -278,11 +281,11 @@ pub enum Event {
         message: MessageId,
         part: PartId,
     },
-    Asked {
-        ask: Ask,
+    Request {
+        request: AgentRequest,
     },
-    AskClosed {
-        ask: AskId,
+    RequestClosed {
+        request: RequestId,
     },
     Turn {
         turn: Turn,
@@ -309,7 +312,7 @@ impl Content {
     }
 }
 
-impl Ask {
+impl AgentRequest {
     /// Bytes of text in it, nearly.
     pub fn size(&self) -> usize {
         let choices = |q: &Question| {
@@ -333,14 +336,14 @@ impl Event {
             Self::Message { message } => optional(&message.error) + optional(&message.model),
             Self::Part { part } => part.content.size(),
             Self::Delta { text, .. } | Self::Error { text, .. } => text.len(),
-            Self::Asked { ask } => ask.size(),
+            Self::Request { request } => request.size(),
             Self::Turn {
                 turn: Turn::Retrying { message, .. },
             } => message.len(),
             Self::SessionRemoved
             | Self::MessageRemoved { .. }
             | Self::PartRemoved { .. }
-            | Self::AskClosed { .. }
+            | Self::RequestClosed { .. }
             | Self::Turn { .. } => 0,
         }
     }
@@ -360,17 +363,18 @@ pub struct Snapshot {
     /// The oldest first.
     pub messages: Vec<(Message, Vec<Part>)>,
     pub turn: Turn,
-    pub asks: Vec<Ask>,
+    pub requests: Vec<AgentRequest>,
     pub before: Option<String>,
 }
 
-/// What holds when the connection to a backend opens.
+/// The state of a backend when the connection to it opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Epoch {
+pub struct BackendConnection {
+    /// The connection id: another one when the backend may have forgotten something.
     pub id: String,
     pub version: String,
     pub running: Vec<(SessionId, Turn)>,
-    pub asks: Vec<(SessionId, Ask)>,
+    pub requests: Vec<(SessionId, AgentRequest)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -388,13 +392,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_journal_of_0_1_0_holds_is_still_read() {
-        let ask = r#"{"type":"asked","ask":{"id":"a","asked_by":"s","permission":true,"subject":"bash","detail":"ls","always":[],"created_at":3}}"#;
-        let Event::Asked { ask: read } = serde_json::from_str(ask).unwrap() else {
+    fn what_is_left_out_of_a_request_and_a_session_is_read_and_not_written() {
+        let request = r#"{"type":"request","request":{"id":"a","requested_by":"s","permission":true,"subject":"bash","detail":"ls","always":[],"created_at":3}}"#;
+        let Event::Request { request: read } = serde_json::from_str(request).unwrap() else {
             panic!("another event");
         };
         assert_eq!((read.change.as_ref(), read.questions.len()), (None, 0));
-        assert_eq!(serde_json::to_string(&Event::Asked { ask: read }).unwrap(), ask);
+        assert_eq!(
+            serde_json::to_string(&Event::Request { request: read }).unwrap(),
+            request
+        );
         let info = r#"{"id":"s","workspace":"/w","title":"t","created_at":1,"updated_at":2}"#;
         let read: SessionInfo = serde_json::from_str(info).unwrap();
         assert!(!read.archived);
@@ -406,11 +413,11 @@ mod tests {
         let answers = |answers| Answer::Answers { answers }.check();
         assert_eq!(answers(vec![vec!["Blue".to_owned()], vec![]]), Ok(()));
         assert!(
-            answers(vec![vec![]; limits::ASK_QUESTIONS + 1])
+            answers(vec![vec![]; limits::REQUEST_QUESTIONS + 1])
                 .unwrap_err()
                 .contains("answers")
         );
-        let many = vec![String::new(); limits::ASK_CHOICES + 2];
+        let many = vec![String::new(); limits::REQUEST_CHOICES + 2];
         assert!(answers(vec![many]).unwrap_err().contains("choices"));
         let long = "x".repeat(limits::ANSWER_WORDS + 1);
         assert!(answers(vec![vec![long.clone()]]).unwrap_err().contains("too long"));

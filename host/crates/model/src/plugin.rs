@@ -47,12 +47,12 @@ pub enum State {
     Stopped,
     Starting,
     Running,
-    /// It fell; it is started again at `at`.
+    /// It crashed; it is started again at `at`.
     Restarting {
         cause: String,
         at: Millis,
     },
-    /// It fell too often, or refuses its settings. Only the operator starts it again.
+    /// It reached its restart limit, or refuses its settings. Only the operator starts it again.
     Failed {
         cause: String,
     },
@@ -84,7 +84,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub at: Millis,
-    /// What fell and why: `trap: out of bounds memory access`.
+    /// What crashed and why: `trap: out of bounds memory access`.
     pub message: String,
     pub hint: Option<String>,
     /// Trying again cannot help until somebody changes something.
@@ -94,7 +94,7 @@ pub struct Failure {
 /// What the runtime counted since the host started, over all restarts of the plugin. Only numbers: nothing of what was
 /// said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct Statistics {
     /// When they were read.
     pub at: Millis,
     /// Calls of the host into the plugin, the first one of each instance among them. A run of a tunnel, or a connection
@@ -116,7 +116,7 @@ pub struct Figures {
     pub cpu_paused_ms: u64,
     /// Calls of the plugin that the gate refused: what was not granted, and limits that were reached.
     pub denied: u64,
-    /// Lines for the log beyond the allowed number a second.
+    /// Log lines that were dropped because they exceeded the rate limit.
     pub log_dropped: u64,
 }
 
@@ -127,12 +127,12 @@ pub struct Facts {
     pub digest: String,
     pub description: String,
     pub authors: Vec<String>,
-    pub licence: String,
+    pub license: String,
     pub source: Source,
     /// `runs opencode (/usr/bin/opencode) with your environment`; none: it may do nothing but answer.
     pub grants: Vec<String>,
     /// What it asks for and was not granted: `to keep up to 1 MiB`.
-    pub lacks: Vec<String>,
+    pub missing_permissions: Vec<String>,
     /// `at most 64 MiB of memory`.
     pub limits: Vec<String>,
 }
@@ -166,7 +166,7 @@ pub struct Details {
     /// The tunnel that it serves.
     pub tunnel: Option<String>,
     pub facts: Facts,
-    pub figures: Figures,
+    pub statistics: Statistics,
     pub processes: Vec<Process>,
 }
 

@@ -1,10 +1,10 @@
-//! What the configuration's file says besides what counts.
+//! What the configuration's file has that is not applied yet.
 
 use crate::plugin::Kind;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
-/// Seen in the file, and not in force.
+/// Seen in the file, and not applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// Of what was read: what is confirmed must be what was shown.
@@ -18,20 +18,20 @@ pub struct Pending {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum What {
-    /// It cannot be used, and nothing of it counts.
+    /// It cannot be used, and none of it takes effect.
     Invalid { why: String },
     Changed {
-        /// Can be put into force while Nexus runs, and wait for a confirmation.
+        /// Can be applied while Nexus runs, and wait for a confirmation.
         confirm: Vec<Change>,
         /// What a confirmation does.
         effects: Vec<Effect>,
-        /// What plugins may do then that they may not now: a sentence each.
-        gains: Vec<String>,
-        /// What the components in files say of themselves that are others than those in force.
+        /// What plugins may do then that they may not do now: a sentence each.
+        new_permissions: Vec<String>,
+        /// What the components in files say of themselves that are others than the active ones.
         components: Vec<Component>,
         /// Count from the next start of Nexus on.
         restart: Vec<Change>,
-        /// The first list is being put into force.
+        /// The first list is being applied.
         applying: bool,
     },
 }
@@ -60,9 +60,10 @@ pub struct Component {
     /// None: there was none.
     pub was: Option<Said>,
     pub now: Said,
-    /// What it asks to be allowed and did not ask before.
-    pub asks: Vec<String>,
-    pub asks_no_more: Vec<String>,
+    /// The permissions that it requests and did not request before.
+    pub new_permissions: Vec<String>,
+    /// The permissions that it requested before and does not request any more.
+    pub removed_permissions: Vec<String>,
     /// It calls itself otherwise, or is of another kind: sentences.
     pub strange: Vec<String>,
     /// Why it would not load: it cannot be confirmed.
@@ -74,7 +75,7 @@ impl Component {
     pub fn sentence(&self) -> String {
         let was = self.was.as_ref();
         let was = was.map_or_else(|| "is new".to_owned(), |was| format!("was {was}"));
-        format!("the component of {} is {}, and {was}", self.plugin, self.now)
+        format!("the component of {} is {} and {was}", self.plugin, self.now)
     }
 
     /// What a person has to know besides; the worst first.
@@ -83,19 +84,19 @@ impl Component {
         let unfit = self
             .unfit
             .iter()
-            .map(|why| format!("It would not load, so that it cannot be applied: {why}"));
-        let asks = list(
+            .map(|why| format!("It cannot be loaded, so it cannot be applied: {why}"));
+        let requested = list(
             if self.was.is_some() {
-                "It asks in addition"
+                "New permission requests"
             } else {
-                "It asks"
+                "Permission requests"
             },
-            &self.asks,
+            &self.new_permissions,
         );
         unfit
             .chain(self.strange.iter().cloned())
-            .chain(asks)
-            .chain(list("It does not ask any more", &self.asks_no_more))
+            .chain(requested)
+            .chain(list("Dropped permission requests", &self.removed_permissions))
             .collect()
     }
 }
@@ -128,7 +129,7 @@ pub struct Change {
     /// As TOML; `…` where it must not be shown, or cannot be shown whole.
     pub was: Option<String>,
     pub now: Option<String>,
-    /// Why it could not be put into force.
+    /// Why it could not be applied.
     pub error: Option<String>,
 }
 

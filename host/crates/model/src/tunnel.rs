@@ -29,7 +29,7 @@ pub struct Descriptor {
 /// Why it is none, to be read after the address.
 pub fn public_address(text: &str) -> Result<String, &'static str> {
     const EXPECTED: &str = "expected http://… or https://…";
-    let url = reqwest::Url::parse(text).map_err(|_| EXPECTED)?;
+    let url = url::Url::parse(text).map_err(|_| EXPECTED)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(EXPECTED);
     }
@@ -38,7 +38,7 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
         return Err("expected an address without a user name or a password");
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("expected a whole host, with nothing after its name");
+        return Err("expected a host name with nothing after it");
     }
     Ok(url.origin().ascii_serialization())
 }
@@ -50,12 +50,12 @@ pub enum Event {
     Ready(u32),
     Degraded(String),
     Reconnecting(String),
-    Measured(Figures),
+    Measured(Statistics),
 }
 
 /// What a provider's program counts since its start, as far as it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct Statistics {
     pub requests: Option<u64>,
     /// Requests that did not reach this machine.
     pub errors: Option<u64>,
@@ -112,36 +112,36 @@ pub struct Status {
     pub fixed_listen: bool,
     pub since: Millis,
     /// The last ones of the present run, and when they were taken.
-    pub figures: Option<(Millis, Figures)>,
+    pub statistics: Option<(Millis, Statistics)>,
     /// How often it was open again after it had been lost, since it was opened.
     pub reconnects: u32,
-    /// The last look at it from its public side.
-    pub reach: Option<Reach>,
+    /// The last check of it by its public address.
+    pub public_check: Option<PublicCheck>,
     /// Another plugin that is taking its place, or the last one that could not.
     pub swap: Option<Swap>,
 }
 
-/// A request of this host to itself, by the tunnel's public address.
+/// A public check: a request of this host to itself, by the tunnel's public address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
+pub struct PublicCheck {
     pub at: Millis,
     #[serde(flatten)]
-    pub result: Reached,
+    pub result: PublicCheckResult,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reach", rename_all = "snake_case")]
-pub enum Reached {
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum PublicCheckResult {
     /// There and back, in milliseconds.
-    Yes {
+    Passed {
         latency: u64,
     },
-    No {
+    Failed {
         why: String,
     },
 }
 
-/// A plugin on its way to take over a tunnel.
+/// A plugin that is replacing the provider of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Swap {
     pub plugin: String,
@@ -162,7 +162,7 @@ pub enum Step {
     /// The old one still serves.
     Opening { what: String },
     /// It is open; whether it really leads here is being tried, from its public side.
-    Probing { url: String },
+    Checking { url: String },
     /// The new one serves; clients of the old one are told, and it closes.
     Draining { url: Option<String> },
     /// Everything is as it was before.
@@ -210,9 +210,9 @@ mod tests {
             ("https://", "http"),
             ("https://user:pw@a.example.org", "user name"),
             ("https://good.example.org@evil.example", "user name"),
-            ("https://a.example.org/path", "whole host"),
-            ("https://a.example.org/?q", "whole host"),
-            ("https://a.example.org/#f", "whole host"),
+            ("https://a.example.org/path", "nothing after it"),
+            ("https://a.example.org/?q", "nothing after it"),
+            ("https://a.example.org/#f", "nothing after it"),
         ] {
             assert!(
                 public_address(reported).is_err_and(|said| said.contains(why)),

@@ -2,7 +2,8 @@
 
 use crate::runtime::component::{digest, manifest};
 use nexus_config::resolved::Source;
-use nexus_config::{Found, PluginSource, file};
+use nexus_config::{Found, PluginSource};
+use nexus_files::bounded;
 use nexus_model::limits;
 
 /// The components inside this binary, and those in files.
@@ -26,12 +27,12 @@ impl PluginSource for Components {
                     .builtin
                     .iter()
                     .find(|(builtin, _)| *builtin == name)
-                    .ok_or_else(|| format!("no built-in plugin is called `{name}`"))?;
+                    .ok_or_else(|| format!("there is no built-in plugin `{name}`"))?;
                 let manifest = manifest(bytes).map_err(|why| why.to_string())?;
                 Ok(Found { manifest, digest: None })
             }
             Source::File(path) => {
-                let bytes = file::read(path, limits::COMPONENT_BYTES);
+                let bytes = bounded::read(path, limits::COMPONENT_BYTES);
                 let bytes = bytes.map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
                 let manifest = manifest(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
                 let digest = Some(digest(&bytes));

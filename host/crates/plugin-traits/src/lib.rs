@@ -22,8 +22,8 @@ pub enum CallError {
     /// Not up now; may be tried again.
     #[error("{0}")]
     Unavailable(String),
-    /// The plugin fell during the call. Whether it had an effect is not known.
-    #[error("the plugin fell during the call: {0}")]
+    /// The plugin crashed during the call. Whether it had an effect is not known.
+    #[error("the plugin crashed during the call: {0}")]
     Crashed(String),
     /// The plugin has no such optional interface.
     #[error("the plugin cannot {0}")]
@@ -38,7 +38,7 @@ pub type Call<'a, T> = BoxFuture<'a, Result<T, CallError>>;
 pub trait PluginRecord: Send + Sync + 'static {
     /// The owner of its processes in the process table.
     fn owner(&self) -> &str;
-    fn figures(&self) -> plugin::Figures;
+    fn statistics(&self) -> plugin::Statistics;
     /// It looks where the granted programs are now, so it asks the disk.
     fn facts(&self) -> plugin::Facts;
 }
@@ -89,7 +89,7 @@ pub enum Feed {
     /// What is being done before the backend is up.
     Starting(String),
     /// The connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
-    Opened(chat::Epoch),
+    Opened(chat::BackendConnection),
     Event(chat::SessionEvent),
     /// The connection is gone; `Starting` or `Opened` follow, unless it is permanent.
     Closed(plugin::Failure),
@@ -101,13 +101,13 @@ pub trait ChatBackend: Supervised {
     fn title(&self) -> String;
     /// An example in which no model answers.
     fn is_example(&self) -> bool;
-    fn probe(&self) -> Call<'_, plugin::Availability>;
+    fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
     fn events(&self) -> mpsc::Receiver<Feed>;
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission>;
     fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
-    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, ask: &'a str, answer: chat::Answer) -> Call<'a, ()>;
+    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()>;
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot>;
     /// Root sessions, the most recently changed first.
     fn sessions(&self, limit: u32) -> Call<'_, Vec<chat::SessionInfo>>;
@@ -129,7 +129,7 @@ pub struct Prompt {
 /// A tunnel provider (WIT interface `tunnel`).
 pub trait TunnelProvider: Supervised {
     fn describe(&self) -> Call<'_, tunnel::Descriptor>;
-    fn probe(&self) -> Call<'_, plugin::Availability>;
+    fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// One run. Dropping the returned handle's `cancel` cancels it; `outcome` follows the last event.
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun>;
 }
@@ -138,7 +138,7 @@ pub trait TunnelProvider: Supervised {
 #[derive(Debug)]
 pub struct TunnelRun {
     pub events: mpsc::Receiver<tunnel::Event>,
-    /// `Err` of the receiver: the plugin fell.
+    /// `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
     /// Send or drop it to close the tunnel.
     pub cancel: tokio::sync::oneshot::Sender<()>,
@@ -175,8 +175,8 @@ pub trait AuthProvider: Send + Sync + 'static {
     fn methods(&self) -> Call<'_, Vec<auth::Method>>;
     fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step>;
     fn proceed(&self, state: Vec<u8>, input: auth::Input) -> Call<'_, auth::Step>;
-    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>>;
-    fn enrol<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>>;
+    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
     fn change<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
     fn reset<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
     fn remove<'a>(&'a self, subject: &'a str) -> Call<'a, ()>;

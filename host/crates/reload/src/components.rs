@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// By plugin: why its component would not load.
 pub(super) type Unfit = BTreeMap<String, String>;
 
-/// The plugins whose component is another one than that in force, or new.
+/// The plugins whose component is another one than the active one, or new.
 pub(super) fn changed<'a>(
     before: &'a BTreeMap<String, Plugin>,
     now: &'a BTreeMap<String, Plugin>,
@@ -30,13 +30,13 @@ pub(super) fn components(
         if let Some(before) = before {
             if before.says.name != plugin.says.name {
                 strange.push(format!(
-                    "It calls itself {}; what was confirmed before calls itself {}.",
+                    "Its name is {}; the name of the confirmed component is {}.",
                     plugin.says.name, before.says.name
                 ));
             }
             if before.kind != plugin.kind {
                 strange.push(format!(
-                    "It is a {} plugin, and was a {} plugin.",
+                    "It is a {} plugin; the confirmed component is a {} plugin.",
                     plugin.kind, before.kind
                 ));
             }
@@ -45,8 +45,8 @@ pub(super) fn components(
             plugin: plugin.name.clone(),
             was: before.map(said),
             now: said(plugin),
-            asks: plugin.says.asks.difference(&asked).cloned().collect(),
-            asks_no_more: asked.difference(&plugin.says.asks).cloned().collect(),
+            new_permissions: plugin.says.asks.difference(&asked).cloned().collect(),
+            removed_permissions: asked.difference(&plugin.says.asks).cloned().collect(),
             strange,
             unfit: unfit.get(&plugin.name).cloned(),
         }

@@ -1,5 +1,5 @@
-//! The configuration's file while Nexus runs: what changes in it is put into force at once where it is harmless, is shown
-//! and waits for a confirmation where it can be put into force, and is said to wait for the next start otherwise.
+//! The configuration's file while Nexus runs: what changes in it is applied at once where it is harmless, is shown
+//! and waits for a confirmation where it can be applied, and is said to wait for the next start otherwise.
 //!
 //! A confirmation, because the agent on this machine can write files too: an edit alone must not open a tunnel or grant a
 //! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
@@ -53,20 +53,20 @@ pub trait Host: Send + Sync + 'static {
     fn read(&self) -> Result<Config, String>;
     /// Whether the component of this plugin would load, without running it. Blocks. `Err`: why not.
     fn would_load(&self, plugin: &Plugin) -> Result<(), String>;
-    /// The file says this from now on, whether or not it counts.
+    /// The file says this from now on, whether or not it is applied.
     fn file_says(&self, config: &Config);
     fn serving(&self) -> Serving;
     fn log_filter(&self, filter: &str) -> Result<(), String>;
     /// What is loaded from now on.
     fn plugins(&self, plugins: BTreeMap<String, Plugin>);
-    /// Opens a tunnel anew as it is described; one that is not there is made.
+    /// Opens a tunnel again as it is described; one that is not there is made.
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>>;
     fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>>;
-    /// Lets a plugin, loaded anew, be the chat backend.
+    /// Lets a plugin, reloaded, be the chat backend.
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>>;
 }
 
-/// Why nothing, or not all, was put into force. A sentence for the operator.
+/// Why nothing, or not all, was applied. A sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotApplied(pub String);
@@ -94,7 +94,7 @@ const WHY: usize = 8_000;
 const LOGGED: usize = 20;
 
 impl ReloadService {
-    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: what counts.
+    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: the active one.
     ///
     /// # Errors
     /// The machine gives no randomness: what is shown of secrets could then be guessed.
@@ -130,16 +130,16 @@ impl ReloadService {
         Ok(Self { pending, orders, task })
     }
 
-    /// What the file says and does not count yet; changes are seen at once.
+    /// What the file has that is not applied yet; changes are seen at once.
     pub fn pending(&self) -> watch::Receiver<Option<Pending>> {
         self.pending.clone()
     }
 
-    /// Puts into force what waits for a confirmation, as it was shown under `id`. Returns when that is done; it is done whether or
+    /// Applies what waits for a confirmation, as it was shown under `id`. Returns when that is done; it is done whether or
     /// not anybody waits for it.
     ///
     /// # Errors
-    /// The file says something else by now, or a part could not be put into force: that part is as before.
+    /// The file says something else by now, or a part could not be applied: that part is as before.
     pub async fn apply(&self, id: &str) -> Result<(), NotApplied> {
         let gone = || NotApplied("Nexus is stopping.".to_owned());
         let (done, answer) = oneshot::channel();
@@ -165,11 +165,11 @@ struct Watcher {
     activity: Arc<dyn Activity>,
     clock: Arc<dyn Clock>,
     pending: watch::Sender<Option<Pending>>,
-    /// The keys that are in force.
+    /// The keys that are active.
     counts: Values,
-    /// Those of which only a part could be put into force: they differ from the file whatever it says.
+    /// Those of which only a part could be applied: they differ from the file whatever it says.
     mixed: BTreeSet<Key>,
-    /// The plugins that are in force.
+    /// The plugins that are active.
     plugins: BTreeMap<String, Plugin>,
     /// Variables of the environment that no child process gets: settled at the start.
     hidden: BTreeSet<String>,
@@ -179,7 +179,7 @@ struct Watcher {
     existed: bool,
     seen: Option<Seen>,
     latest: Option<Latest>,
-    /// What could not be put into force.
+    /// What could not be applied.
     errors: BTreeMap<Part, String>,
     /// By plugin and digest: why a changed component would not load.
     looked_at: BTreeMap<(String, String), Option<String>>,
@@ -187,7 +187,7 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let mut look = tokio::time::interval(limits::CONFIG_LOOK);
+        let mut look = tokio::time::interval(limits::CONFIG_CHECK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -265,11 +265,11 @@ impl Watcher {
             let read = tokio::task::spawn_blocking(move || host.read());
             let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
             read.map_or_else(
-                |_| Err("it could not be read in time".to_owned()),
+                |_| Err("the file could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
             )
         } else {
-            Err("the file is gone; what it said counts until the next start".to_owned())
+            Err("the file was deleted; its settings stay active until the next start".to_owned())
         };
         let seen_at = self.clock.now();
         let before = self.pending.borrow().as_ref().map(|pending| pending.id.clone());
@@ -289,6 +289,9 @@ impl Watcher {
                 let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
                 if !same {
                     self.errors.clear();
+                    for notice in &latest.config.notices {
+                        tracing::warn!("{notice}");
+                    }
                 }
                 if files != self.files {
                     self.files = files;
@@ -311,8 +314,11 @@ impl Watcher {
                 let id = id([why.as_str()]);
                 if before.as_ref() != Some(&id) {
                     let first = why.lines().next().unwrap_or_default();
-                    tracing::warn!("the configuration changed and cannot be used; nothing of it counts: {first}");
-                    self.note(Tone::Bad, "changed and cannot be used; nothing of it counts");
+                    tracing::warn!(
+                        "the configuration changed but is invalid, so none of its changes take effect: \
+                        {first}"
+                    );
+                    self.note(Tone::Bad, "changed but is invalid, so none of its changes take effect");
                 }
                 let what = What::Invalid { why };
                 self.pending.send_replace(Some(Pending { id, seen_at, what }));
@@ -329,11 +335,11 @@ impl Watcher {
         let Some(change) = change.filter(|_| verbosity::shows_all_of(new, &old)) else {
             return;
         };
-        tracing::info!("the filter of the log changes");
+        tracing::info!("changing the log filter");
         match self.host.log_filter(new) {
             Ok(()) => {
                 self.counts.take(change);
-                self.note(Tone::Good, "the filter of the log is another one");
+                self.note(Tone::Good, "the log filter has changed");
             }
             Err(why) => {
                 self.errors.insert(Part::Filter, why);
@@ -348,7 +354,7 @@ impl Watcher {
                 let parts: Vec<&str> = key.iter().map(String::as_str).collect();
                 changes.push(Change {
                     key: key.clone(),
-                    was: Some(toml::Value::String("in force in part".to_owned())),
+                    was: Some(toml::Value::String("applied in part".to_owned())),
                     now: latest.file.get(&parts).cloned(),
                 });
             }
@@ -400,7 +406,7 @@ impl Watcher {
             let confirm: Vec<_> = confirm.map(|(change, parts)| shown(change, failed(parts))).collect();
             let unfit = |change: &Change| match path(change).as_slice() {
                 ["plugin", name, "(component)"] => {
-                    latest.unfit.get(*name).map(|why| format!("it would not load: {why}"))
+                    latest.unfit.get(*name).map(|why| format!("it cannot be loaded: {why}"))
                 }
                 _ => None,
             };
@@ -415,7 +421,7 @@ impl Watcher {
                 seen_at: latest.seen_at,
                 what: What::Changed {
                     effects: parted.effects(&self.host.serving(), &latest.config),
-                    gains: gains::gains(&self.plugins, &candidate),
+                    new_permissions: gains::new_permissions(&self.plugins, &candidate),
                     components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,
@@ -435,20 +441,20 @@ impl Watcher {
             Some(What::Changed { confirm, restart, .. }) => {
                 let count = |n: usize, what: &str| (n > 0).then(|| format!("{n} {what}"));
                 let parts = [
-                    count(confirm.len(), "to be confirmed on the status page"),
-                    count(restart.len(), "for the next start"),
+                    count(confirm.len(), "waiting for confirmation on the status page"),
+                    count(restart.len(), "taking effect at the next start"),
                 ];
                 parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
             }
             // It was otherwise a moment ago.
             _ => {
-                tracing::info!("the configuration is again what counts");
-                return self.note(Tone::Good, "is again what counts");
+                tracing::info!("the configuration is the same as the active one again");
+                return self.note(Tone::Good, "is the same as the active configuration again");
             }
         };
         let keys = self.latest.iter().flat_map(|latest| self.changes(latest));
         for key in keys.filter_map(|change| change.name()).take(LOGGED) {
-            tracing::info!(key, "the configuration changed here");
+            tracing::info!(key, "the configuration changed");
         }
         tracing::info!("the configuration changed: {said}");
         self.note(Tone::Busy, &format!("changed: {said}"));
@@ -459,7 +465,7 @@ impl Watcher {
         self.read().await;
         let Some(latest) = self.latest.take_if(|latest| latest.id == id) else {
             return Err(NotApplied(
-                "The configuration says something else by now: look at it and confirm that.".to_owned(),
+                "The configuration has changed again. Review the changes and confirm them.".to_owned(),
             ));
         };
         self.errors.clear();
@@ -477,7 +483,7 @@ impl Watcher {
         }
     }
 
-    /// The plugins once all that can be is in force.
+    /// The plugins once all that can be is applied.
     fn candidate(&self, latest: &Latest, parted: &Parted) -> BTreeMap<String, Plugin> {
         let stays = |name: &String| parted.held.contains(name);
         let new = latest.config.plugins.iter().filter(|(name, _)| !stays(name));
@@ -501,7 +507,7 @@ impl Watcher {
                 Part::Filter => self.host.log_filter(&latest.config.log.filter),
             };
             if let Err(why) = done {
-                tracing::warn!(%part, why, "a change of the configuration is not in force");
+                tracing::warn!(%part, why, "a configuration change was not applied");
                 self.errors.insert(part.clone(), why);
             }
         }
@@ -537,11 +543,11 @@ impl Watcher {
         tracing::info!(
             taken,
             failed = self.errors.len(),
-            "changes of the configuration were confirmed"
+            "configuration changes were confirmed"
         );
         if taken > 0 {
-            let plural = if taken == 1 { "change is" } else { "changes are" };
-            self.note(Tone::Good, &format!("{taken} confirmed {plural} in force"));
+            let plural = if taken == 1 { "change was" } else { "changes were" };
+            self.note(Tone::Good, &format!("{taken} confirmed {plural} applied"));
         }
     }
 

@@ -10,7 +10,7 @@ use nexus_model::reload::Effect;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What can be put into force while Nexus runs.
+/// What can be applied while Nexus runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Filter,
@@ -31,14 +31,14 @@ impl fmt::Display for Part {
 /// The changes of a file, by what has to be done for them.
 #[derive(Debug, Default)]
 pub(super) struct Parted {
-    /// Can be put into force now, by these parts; none: only what is loaded later is another.
+    /// Can be applied now, by these parts; none: only what is loaded later is another.
     pub(super) confirm: Vec<(Change, BTreeSet<Part>)>,
     pub(super) restart: Vec<Change>,
     /// Plugins that stay as they are until the next start.
     pub(super) held: BTreeSet<String>,
     /// And tunnels.
     held_tunnels: BTreeSet<String>,
-    /// The plugin of each tunnel, and of the chat, once what can be is in force.
+    /// The plugin of each tunnel, and of the chat, once what can be is applied.
     tunnels: BTreeMap<String, String>,
     pub(super) chat: String,
 }
@@ -72,7 +72,7 @@ impl Parted {
             tunnels: serving.tunnels.clone(),
             ..Self::default()
         };
-        // What the file names counts where it names another one than before, and can take over now; elsewhere whoever
+        // What the file names is used where it names another one than before that can be used now; elsewhere what
         // serves goes on.
         for change in &changes {
             match path(change).as_slice() {
@@ -106,7 +106,7 @@ impl Parted {
     fn parts(&self, change: &Change, counts: &Values, config: &Config, serving: &Serving) -> Option<BTreeSet<Part>> {
         match path(change).as_slice() {
             ["log", "filter"] => Some([Part::Filter].into()),
-            // It serves already, by a swap or as what counts where nothing is said.
+            // It serves already, by a swap or as the default.
             ["tunnel", name, "plugin"] if serves(serving.tunnels.get(*name), config.tunnels.get(*name)) => {
                 Some(BTreeSet::new())
             }
@@ -153,16 +153,15 @@ impl Parted {
             Part::Tunnel(name) => {
                 let (now, then) = (serving.tunnels.get(name), self.tunnels.get(name));
                 let (what, closes) = match (now, then) {
-                    (_, None) => ("is closed, and is there no more".to_owned(), true),
+                    (_, None) => ("is closed and removed".to_owned(), true),
                     (None, Some(_)) if config.tunnels.get(name).is_some_and(|tunnel| tunnel.autostart) => {
-                        ("is new, and opens".to_owned(), false)
+                        ("is new and opens".to_owned(), false)
                     }
                     (None, Some(_)) => ("is new".to_owned(), false),
-                    (Some(now), Some(then)) if now == then => (
-                        "is closed and opened again, perhaps at another address".to_owned(),
-                        true,
-                    ),
-                    (Some(_), Some(then)) => (format!("is given to {then}, at another address"), false),
+                    (Some(now), Some(then)) if now == then => {
+                        ("is closed and reopened, possibly at another address".to_owned(), true)
+                    }
+                    (Some(_), Some(then)) => (format!("gets the provider {then}, at another address"), false),
                 };
                 Some(Effect {
                     tunnel: Some(name.clone()),
@@ -173,13 +172,13 @@ impl Parted {
             Part::Chat => {
                 let limit = limits::CHAT_DRAIN.as_secs();
                 let what = if self.chat == serving.chat {
-                    "is restarted".to_owned()
+                    "restarts".to_owned()
                 } else {
-                    format!("is given to {}", self.chat)
+                    format!("is replaced with {}", self.chat)
                 };
                 Some(Effect {
                     tunnel: None,
-                    what: format!("The chat {what} as soon as no answer runs, in {limit} s at the latest."),
+                    what: format!("The chat backend {what} when no answer is running, in {limit} s at the latest."),
                     closes: false,
                 })
             }
@@ -202,7 +201,7 @@ fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
     names.collect()
 }
 
-/// What is fixed can be named anew, but not be changed. A secret from a variable that child processes get until the next
+/// What is fixed can be named again, but not be changed. A secret from a variable that child processes get until the next
 /// start is none; and what runs a chat's programs in another workspace is another chat.
 fn held(changes: &[Change], config: &Config, serving: &Serving, hidden: &BTreeSet<String>) -> BTreeSet<String> {
     let changed = changes.iter().filter_map(|change| match path(change).as_slice() {

@@ -112,8 +112,9 @@ struct Rig {
     _dir: tempfile::TempDir,
 }
 
-const BEGUN: &str = "config-version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\n\
-                     [tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \"one.example\"\n";
+const BEGUN: &str = "config_version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \
+                     \"tunnel-bore\"\n[tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \
+                     \"one.example\"\n";
 
 fn rig() -> Rig {
     let dir = tempfile::tempdir().unwrap();
@@ -323,7 +324,7 @@ async fn what_fails_is_as_before_and_says_why() {
     assert_eq!(
         (confirm.len(), applying),
         (1, &false),
-        "the rest of it is in force: {confirm:?}"
+        "the rest of it is applied: {confirm:?}"
     );
     assert_eq!(confirm[0].error.as_deref(), Some("no such program"));
     *rig.told.fails.lock().unwrap() = None;
@@ -375,7 +376,7 @@ async fn only_what_was_shown_is_confirmed() {
     // Not seen by the service yet.
     std::fs::write(&rig.told.file, BEGUN.replacen("one.example", "evil.example", 1)).unwrap();
     let error = rig.service.apply(&one.id).await.unwrap_err().to_string();
-    assert!(error.contains("says something else by now"), "{error}");
+    assert!(error.contains("has changed again"), "{error}");
     assert_eq!(rig.done(), Vec::<String>::new());
 }
 
@@ -398,7 +399,7 @@ async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_mended() {
     let why = invalid(&rig.pending.borrow()).unwrap();
     assert!(why.contains("nobody") && why.contains("nexus.toml"), "{why}");
     std::fs::remove_file(&rig.told.file).unwrap();
-    let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file is gone"));
+    let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file was deleted"));
     rig.pending.wait_for(gone).await.unwrap();
     std::fs::write(&rig.told.file, BEGUN).unwrap();
     rig.pending.wait_for(Option::is_none).await.unwrap();
@@ -446,13 +447,19 @@ async fn what_cannot_be_shown_whole_or_must_not_be_is_not() {
     let hosts: Vec<String> = (0..60).map(|n| format!("\"host-{n}.example\"")).collect();
     let text = BEGUN.replace(
         "[tunnel.spare]\n",
-        &format!("[tunnel.spare]\nprobe = \"off\"\nhosts = [{}]\n", hosts.join(", ")),
+        &format!(
+            "[tunnel.spare]\npublic_check = \"off\"\nhosts = [{}]\n",
+            hosts.join(", ")
+        ),
     );
     let text = format!("{text}[notify]\nwebhook = \"http://127.0.0.1:1/T0KEN\"\n");
     let pending = rig.write(&text).await.unwrap();
     let (confirm, restart) = lists(&pending);
     assert_eq!(confirm, Vec::<String>::new(), "not a part of the tunnel either");
-    assert_eq!(restart, ["notify.webhook", "tunnel.spare.hosts", "tunnel.spare.probe"]);
+    assert_eq!(
+        restart,
+        ["notify.webhook", "tunnel.spare.hosts", "tunnel.spare.public_check"]
+    );
     assert!(!format!("{pending:?}").contains("T0KEN"), "{pending:?}");
 }
 
@@ -479,7 +486,7 @@ async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
     // Exchanged between the look and the confirmation.
     std::fs::write(&component, builtin("tunnel-ssh")).unwrap();
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
-    assert!(error.contains("something else by now"), "{error}");
+    assert!(error.contains("has changed again"), "{error}");
     std::fs::write(&component, builtin("tunnel-bore")).unwrap();
     rig.pending
         .wait_for(|now| now.as_ref().is_some_and(|now| now.id == pending.id))
@@ -512,7 +519,7 @@ async fn who_waits_for_the_next_start_takes_over_nothing_now() {
     assert_eq!(
         rig.done(),
         ["tunnel main by tunnel-bore []", "tunnel spare by tunnel-bore []"],
-        "whoever serves until then has its new settings"
+        "the active plugin has its new settings until then"
     );
 }
 
@@ -540,8 +547,8 @@ async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
     let pending = rig.write(&format!("{BEGUN}{narrow}")).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
     let pending = rig.write(BEGUN).await.unwrap();
-    let What::Changed { gains, .. } = &pending.what else {
+    let What::Changed { new_permissions, .. } = &pending.what else {
         panic!()
     };
-    assert_eq!(gains, &["chat-opencode may run opencode with your environment"]);
+    assert_eq!(new_permissions, &["chat-opencode: run opencode with your environment"]);
 }

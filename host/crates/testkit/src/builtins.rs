@@ -23,7 +23,7 @@ impl PluginSource for Builtins {
     fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
         let kind = name.split('-').next().unwrap();
         let text = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
         );
         let manifest = Manifest::parse(&text).unwrap();
         Ok(Found { manifest, digest: None })
@@ -37,7 +37,7 @@ impl PluginSource for Builtins {
 /// for the data.
 pub fn config(dir: &Path, text: &str) -> Config {
     let file = dir.join("nexus.toml");
-    std::fs::write(&file, format!("config-version = 1\n{text}")).unwrap();
+    std::fs::write(&file, format!("config_version = 1\n{text}")).unwrap();
     let machine = Machine {
         cwd: dir.to_owned(),
         data_home: Some(dir.to_owned()),

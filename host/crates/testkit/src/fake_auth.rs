@@ -130,10 +130,10 @@ impl AuthProvider for FakeAuth {
         }
         .boxed()
     }
-    fn enrol_fields(&self) -> Call<'_, Vec<Field>> {
+    fn enroll_fields(&self) -> Call<'_, Vec<Field>> {
         async { Ok(vec![field("password", FieldKind::Password)]) }.boxed()
     }
-    fn enrol<'a>(&'a self, account: &'a str, input: Input) -> Call<'a, Outcome> {
+    fn enroll<'a>(&'a self, account: &'a str, input: Input) -> Call<'a, Outcome> {
         async move { Ok(self.put(&format!("sub-{account}"), &input)) }.boxed()
     }
     fn change<'a>(&'a self, subject: &'a str, input: Input) -> Call<'a, Outcome> {

@@ -55,7 +55,7 @@ pub(super) struct Actor {
     visitors: Visitors,
     descriptor: Option<Descriptor>,
     door: Option<Door>,
-    /// The operator has just said "now": a plugin that gave up is started again.
+    /// The operator has just said "now": a plugin that failed is started again.
     revive: bool,
     /// A process of the provider may be there.
     process: bool,
@@ -175,7 +175,7 @@ impl Actor {
                 End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
                 End::Never { why, hint } => {
                     tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
-                    // One that was only to take over decides nothing about the tunnel.
+                    // One that was only to replace another decides nothing about the tunnel.
                     if std::mem::take(&mut self.refused) && self.seat.is_shown() {
                         forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
@@ -186,8 +186,8 @@ impl Actor {
             }
             self.revive = self.desired.borrow().kicks != before.kicks;
             if self.revive {
-                // A new beginning: pauses that grew before it would stretch the plugin's falls over more time than its budget
-                // counts, and one that falls each time would never be given up again.
+                // A new beginning: pauses that grew before it would stretch the plugin's crashes over more time than its budget
+                // counts, and one that crashes each time would never reach the restart limit.
                 self.backoff = limits::RESTART_FIRST;
             }
             if self.desired.has_changed().is_err() {
@@ -204,7 +204,7 @@ impl Actor {
         }
         // What is looked for every few seconds is said once.
         if self.said.replace(why.clone()).as_ref() != Some(&why) {
-            tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+            tracing::warn!(tunnel = self.tunnel.name, why, "retrying the tunnel");
         }
         if self
             .up_since
@@ -215,7 +215,7 @@ impl Actor {
         }
         let length = match pause {
             Pause::Long => limits::RETRY_LATER,
-            Pause::Look => limits::LOOK_AGAIN,
+            Pause::Look => limits::BACKEND_CHECK,
             Pause::Backoff | Pause::Adopt => {
                 let length = self.backoff;
                 self.backoff = (self.backoff * 2).min(limits::RESTART_MAX);
@@ -253,7 +253,7 @@ impl Actor {
                 what: OPENING.to_owned(),
             });
         }
-        // Not given up in the middle: what it started has to be closed again.
+        // Not abandoned in the middle: what it started has to be closed again.
         self.process = true;
         // The provider has a limit of its own for this, which the operator may raise (`limits.call`).
         match self.provider.run(address).await {
@@ -270,12 +270,12 @@ impl Actor {
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
         }
-        match self.provider.probe().await? {
+        match self.provider.check_availability().await? {
             Availability::Ready(version) => {
-                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is there")
+                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is available")
             }
             Availability::Missing(hint) => {
-                let why = format!("The program behind {} is missing.", descriptor.title);
+                let why = format!("The program of {} is missing.", descriptor.title);
                 return Err(End::Again {
                     why,
                     hint: Some(hint),
@@ -283,7 +283,7 @@ impl Actor {
                 });
             }
             Availability::Unsuitable(hint) => {
-                let why = format!("The program behind {} cannot be used.", descriptor.title);
+                let why = format!("The program of {} cannot be used.", descriptor.title);
                 return Err(End::Again {
                     why,
                     hint: Some(hint),
@@ -319,25 +319,28 @@ impl Actor {
                     });
                 }
                 plugin::State::Failed { cause } => {
-                    let why = format!("the plugin {} fell too often: {cause}", self.tunnel.plugin);
+                    let why = format!(
+                        "the plugin {} crashed and reached its restart limit: {cause}",
+                        self.tunnel.plugin
+                    );
                     return Err(End::Never {
                         why,
-                        hint: Some("Open the tunnel again to start the plugin anew.".to_owned()),
+                        hint: Some("Open the tunnel again to restart the plugin.".to_owned()),
                     });
                 }
-                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin fell: {cause}")),
-                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is being started"),
+                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin crashed: {cause}")),
+                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is starting"),
             }
             if status.changed().await.is_err() {
                 return Err(End::Never {
-                    why: format!("the plugin {} is gone", self.tunnel.plugin),
+                    why: format!("the plugin {} has ended", self.tunnel.plugin),
                     hint: None,
                 });
             }
         }
     }
 
-    /// While the process of a fallen plugin may still be serving, that is what is shown.
+    /// While the process of a crashed plugin may still be serving, that is what is shown.
     fn show_plugin(&self, what: &str) {
         self.set(if self.door.is_some() {
             State::Reconnecting { why: what.to_owned() }
@@ -377,7 +380,7 @@ impl Actor {
         match timeout(limits::PLUGIN_CANCEL, &mut run.outcome).await {
             Ok(Ok(Ok(()))) => {
                 let why = format!(
-                    "the plugin {} ended the tunnel by itself and gave no reason",
+                    "the plugin {} ended the tunnel without reporting a reason",
                     self.tunnel.plugin
                 );
                 End::Again {
@@ -390,19 +393,19 @@ impl Actor {
             Ok(Err(_)) => CallError::Crashed(self.cause()).into(),
             Err(_) => {
                 self.cancel(run).await;
-                CallError::Timeout("the plugin reported nothing more, and no outcome".to_owned()).into()
+                CallError::Timeout("the plugin stopped reporting before the tunnel had ended".to_owned()).into()
             }
         }
     }
 
-    /// The provider says that all is well, or that it reconnects, and it is proved that nobody gets through: it is started
-    /// anew, since one whose program cannot know that its connection is dead waits for ever.
+    /// The provider says that it works, or that it reconnects, and it is proved that nobody gets through: it is started
+    /// again, since one whose program cannot know that its connection is dead waits for ever.
     async fn repair(&mut self, run: TunnelRun, why: String) -> End {
-        let why = format!("Nobody gets through by the public address: {why}");
+        let why = format!("The public address does not reach Nexus: {why}");
         tracing::warn!(
             tunnel = self.tunnel.name,
             why,
-            "the connection of the tunnel is dead; its provider is started anew"
+            "the connection of the tunnel is dead; restarting its provider"
         );
         self.seat.outage_began();
         self.set(State::Reconnecting { why: why.clone() });
@@ -441,9 +444,9 @@ impl Actor {
                 }
                 self.set(State::Reconnecting { why });
             }
-            Event::Measured(figures) => {
+            Event::Measured(statistics) => {
                 let now = self.clock.now();
-                self.update(|status| status.figures = Some((now, figures)));
+                self.update(|status| status.statistics = Some((now, statistics)));
             }
         }
         Ok(())
@@ -468,11 +471,14 @@ impl Actor {
                 failure.message,
                 "the tunnel did not close cleanly"
             ),
-            Ok(Err(_)) => tracing::warn!(tunnel = self.tunnel.name, "the plugin fell while it closed the tunnel"),
+            Ok(Err(_)) => tracing::warn!(
+                tunnel = self.tunnel.name,
+                "the plugin crashed while it closed the tunnel"
+            ),
             Err(_) => {
                 tracing::warn!(
                     tunnel = self.tunnel.name,
-                    "the plugin did not close the tunnel in time; it is ended"
+                    "the plugin did not close the tunnel in time; stopping the plugin"
                 );
                 self.provider.stop().await;
             }
@@ -492,14 +498,14 @@ impl Actor {
             tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
         }
         if let Some(door) = self.door.take() {
-            let _ = timeout(limits::PROCESS_GRACE, door.handle.close()).await;
+            let _ = timeout(limits::LISTENER_CLOSE, door.handle.close()).await;
         }
     }
 
     fn cause(&self) -> String {
         let status = self.provider.status();
         let failure = status.borrow().last_failure.clone();
-        failure.map_or_else(|| "no cause is known yet".to_owned(), |failure| failure.message)
+        failure.map_or_else(|| "the cause is unknown".to_owned(), |failure| failure.message)
     }
 
     fn learn(&mut self, descriptor: Descriptor) {
@@ -550,7 +556,7 @@ impl Actor {
 /// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
 async fn forget(wanted: Wanted, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
-        tracing::warn!(tunnel, error, "it cannot be remembered that the tunnel stays closed");
+        tracing::warn!(tunnel, error, "cannot save that the tunnel stays closed");
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Pause {
     Long,
     /// A program is missing and somebody may be installing it.
     Look,
-    /// The plugin fell and its process may live on: the page keeps showing the address.
+    /// The plugin crashed and its process may live on: the page keeps showing the address.
     Adopt,
 }
 
@@ -74,12 +74,13 @@ impl From<RunFailure> for End {
 
 /// Why a tunnel of this provider is not opened, where its owner has not agreed that it has no TLS.
 pub fn no_tls(tunnel: &str, title: &str) -> Trouble {
-    let why = format!("{title} has no TLS: passwords and cookies would cross the network in the clear");
+    let why = format!("{title} has no TLS: passwords and cookies would be sent unencrypted");
     Trouble::new(format!("tunnel {tunnel}"), why, accept_plaintext(tunnel))
 }
 
 pub(super) fn accept_plaintext(tunnel: &str) -> String {
     format!(
-        "If you accept that, add the last of these lines to the table in the configuration:\n[tunnel.{tunnel}]\nallow_plaintext = true"
+        "If you accept that, add the last of these lines to its table in the \
+         configuration:\n[tunnel.{tunnel}]\nallow_plaintext = true"
     )
 }

@@ -89,7 +89,7 @@ impl TunnelProvider for Provider {
     fn describe(&self) -> Call<'_, Descriptor> {
         Box::pin(async { Ok(self.descriptor.clone()) })
     }
-    fn probe(&self) -> Call<'_, Availability> {
+    fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
     }
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
@@ -183,7 +183,7 @@ impl Eye {
 impl Prober for Eye {
     fn plain<'a>(
         &'a self,
-        _: &'a resolved::Probe,
+        _: &'a resolved::PublicCheckMode,
         _: &'a str,
         _: &'a Proof,
     ) -> BoxFuture<'a, Result<Duration, Unreached>> {
@@ -195,7 +195,12 @@ impl Prober for Eye {
         let answers = self.2.lock().unwrap().1;
         Box::pin(async move { answers })
     }
-    fn whole<'a>(&'a self, _: &'a resolved::Probe, _: &'a str, _: &'a Proof) -> BoxFuture<'a, Result<(), Unreached>> {
+    fn whole<'a>(
+        &'a self,
+        _: &'a resolved::PublicCheckMode,
+        _: &'a str,
+        _: &'a Proof,
+    ) -> BoxFuture<'a, Result<(), Unreached>> {
         self.1.fetch_add(1, Ordering::SeqCst);
         let said = self.said();
         Box::pin(async move { said })
@@ -279,7 +284,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         allow_plaintext: setup.allow_plaintext,
         listen: setup.listen,
         hosts: vec!["own.example".to_owned()],
-        probe: resolved::Probe::Public,
+        public_check: resolved::PublicCheckMode::On,
     };
     let (account, has_account) = watch::channel(setup.account);
     let doors = Arc::new(Doors::default());
@@ -369,7 +374,7 @@ impl Rig {
             allow_plaintext: true,
             listen: "127.0.0.1:0".parse().unwrap(),
             hosts: Vec::new(),
-            probe: resolved::Probe::Off,
+            public_check: resolved::PublicCheckMode::Off,
         }
     }
     pub(super) async fn until(&mut self, is: impl Fn(&Status) -> bool) -> Status {

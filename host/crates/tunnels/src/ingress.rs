@@ -23,7 +23,7 @@ pub struct IngressInfo {
     pub https: bool,
     /// What a probe through the public side has to be answered with.
     pub proof: Proof,
-    /// This listener closes soon, because another plugin takes over.
+    /// This listener closes soon, because another plugin replaces this one.
     pub moved: watch::Receiver<Option<Leaving>>,
     /// Live sockets that are open through this listener.
     pub sockets: Arc<watch::Sender<usize>>,
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Proof {
     }
 }
 
-/// Where the web layer takes over.
+/// What the web layer offers.
 pub trait Ingress: Send + Sync + 'static {
     /// Serves the listener until the handle is closed or dropped. `Err`: a sentence for the operator.
     fn open<'a>(&'a self, tunnel: &'a str, ingress: IngressInfo) -> BoxFuture<'a, Result<IngressHandle, String>>;

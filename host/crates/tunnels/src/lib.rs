@@ -69,7 +69,7 @@ pub trait Prober: Send + Sync + 'static {
     /// A plain request; how long it took there and back.
     fn plain<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<Duration, Unreached>>;
@@ -78,7 +78,7 @@ pub trait Prober: Send + Sync + 'static {
     /// A plain request, an answer that streams, and a WebSocket.
     fn whole<'a>(
         &'a self,
-        how: &'a resolved::Probe,
+        how: &'a resolved::PublicCheckMode,
         url: &'a str,
         proof: &'a Proof,
     ) -> BoxFuture<'a, Result<(), Unreached>>;
@@ -99,7 +99,7 @@ pub struct Parts {
     pub has_account: watch::Receiver<bool>,
     /// Keeps which tunnels are wanted.
     pub store: Store,
-    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that fell has left behind.
+    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that crashed has left behind.
     pub stop_processes: StopProcesses,
     pub plugins: Plugins,
     /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
@@ -138,7 +138,7 @@ impl Parts {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TunnelError {
-    #[error("there is no tunnel `{0}`; the configuration has: {1}")]
+    #[error("there is no tunnel `{0}`; configured tunnels: {1}")]
     Unknown(String, String),
     #[error("{0}")]
     Store(String),
@@ -228,7 +228,7 @@ impl TunnelService {
         Ok(())
     }
 
-    /// Closes a tunnel; returns when it is closed. A plugin that was about to take over gives up.
+    /// Closes a tunnel; returns when it is closed. A swap that is under way is canceled.
     ///
     /// # Errors
     /// An unknown name. Where it cannot be remembered that it is to stay closed, it is closed all the same.
@@ -246,12 +246,12 @@ impl TunnelService {
     /// plugin is gone, and goes on to its end if the caller does not wait for that.
     ///
     /// # Errors
-    /// An unknown name, a swap that is under way, or a plugin that cannot take over: then all is as before.
+    /// An unknown name, a swap that is under way, or a plugin that cannot replace the current one: then nothing has changed.
     pub async fn swap(&self, name: &str, plugin: &str) -> Result<Swapped, TunnelError> {
         self.take_over(name, |now| {
             if now.plugin == plugin {
                 return Err(TunnelError::Refused(format!(
-                    "The tunnel {name} is served by {plugin} already."
+                    "{plugin} is already the provider of the tunnel {name}."
                 )));
             }
             Ok(resolved::Tunnel {
@@ -262,7 +262,7 @@ impl TunnelService {
         .await
     }
 
-    /// Opens a tunnel anew as `config` has it, with its plugin loaded anew: that one, or its settings, may be others than
+    /// Opens a tunnel again as `config` has it, with its plugin reloaded: that one, or its settings, may be others than
     /// before. Where the plugin stays the same the old instance closes first, since both would lead the same processes.
     ///
     /// # Errors
@@ -279,7 +279,7 @@ impl TunnelService {
     pub async fn add(&self, config: resolved::Tunnel) -> Result<(), TunnelError> {
         let name = config.name.clone();
         if self.slots().contains_key(&name) {
-            return Err(TunnelError::Refused(format!("There is a tunnel {name} already.")));
+            return Err(TunnelError::Refused(format!("The tunnel {name} already exists.")));
         }
         let provided = self.parts.load(&config).await;
         let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
@@ -301,7 +301,7 @@ impl TunnelService {
     /// Closes a tunnel, and it is there no more. Returns when that is done.
     ///
     /// # Errors
-    /// An unknown name, or a plugin that is taking over just now.
+    /// An unknown name, or a swap that is under way.
     pub async fn remove(&self, name: &str) -> Result<(), TunnelError> {
         let slot = self.slot(name)?;
         let Ok(alone) = Arc::clone(&slot.gate).try_lock_owned() else {
@@ -312,11 +312,7 @@ impl TunnelService {
         serving.unwant();
         self.slots().remove(name);
         if let Err(error) = self.parts.wanted().save(name, false).await {
-            tracing::warn!(
-                tunnel = name,
-                error,
-                "it cannot be remembered that the tunnel stays closed"
-            );
+            tracing::warn!(tunnel = name, error, "cannot save that the tunnel stays closed");
         }
         let ticket = serving.provided.ticket;
         serving.end().await;
@@ -398,7 +394,7 @@ impl TunnelService {
 
 fn busy(name: &str) -> TunnelError {
     TunnelError::Refused(format!(
-        "Another plugin is taking over the tunnel {name} just now; try again when that is done."
+        "The provider of the tunnel {name} is being replaced. Try again when that is done."
     ))
 }
 
@@ -407,7 +403,7 @@ async fn off(slot: &Arc<Slot>) {
     let mut wanted = slot.wanted.subscribe();
     let closed = async {
         slot.serving().off().await;
-        // A swap that was under way has ended, and with it the plugin that was to take over.
+        // A swap that was under way has ended, and with it the new plugin.
         drop(slot.gate.lock().await);
         slot.serving().off().await;
     };

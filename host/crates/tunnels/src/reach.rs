@@ -4,14 +4,14 @@
 //! A failed check alone proves nothing: this machine may have no network, no way to its own public address, or no time. It is
 //! proof when somebody answered there (so the network is there), the address was reached before in this run (so the check
 //! can work at all), this host's own listener answers now (so it is not this host that is slow), and all that several times
-//! in a row. Then the provider is started anew, with a pause that grows, so that a check that is wrong costs little.
+//! in a row. Then the provider is restarted, with a pause that grows, so that a check that is wrong costs little.
 
 use super::Parts;
 use super::seat::{Board, By};
 use super::slot::{Serving, Slot};
-use nexus_config::resolved::Probe;
+use nexus_config::resolved::PublicCheckMode;
 use nexus_model::limits;
-use nexus_model::tunnel::{Network, Reach, Reached, State, Unreached};
+use nexus_model::tunnel::{Network, PublicCheck, PublicCheckResult, State, Unreached};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -46,7 +46,7 @@ impl Seen {
     fn reached(&mut self) {
         *self = Self {
             ever: true,
-            next: Instant::now() + limits::PROBE_EVERY,
+            next: Instant::now() + limits::PUBLIC_CHECK_EVERY,
             ..Self::new(std::mem::take(&mut self.url))
         };
     }
@@ -62,7 +62,7 @@ impl Seen {
                 // Each question may renew what the resolver keeps.
                 Network::Unresolved => {
                     let pause = self.unresolved;
-                    self.unresolved = (pause * 2).min(limits::PROBE_UNRESOLVED);
+                    self.unresolved = (pause * 2).min(limits::PUBLIC_CHECK_UNRESOLVED);
                     pause
                 }
                 Network::Answered | Network::Unknown => SOON,
@@ -140,7 +140,9 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
         };
         statuses.borrow_and_update();
         // Its own word, which belongs to its own proof: the board may show another one by now.
-        if let Some((url, _)) = subject(&serving, seen.as_ref()).filter(|_| serving.config.probe != Probe::Off) {
+        if let Some((url, _)) =
+            subject(&serving, seen.as_ref()).filter(|_| serving.config.public_check != PublicCheckMode::Off)
+        {
             let mut now = seen
                 .take()
                 .filter(|seen| seen.url == url)
@@ -168,18 +170,20 @@ async fn check(
     parts: &Parts,
     board: &Board,
 ) {
-    let look = parts.prober.plain(&serving.config.probe, &seen.url, &serving.proof);
+    let look = parts
+        .prober
+        .plain(&serving.config.public_check, &seen.url, &serving.proof);
     // It bounds itself; this is for one that does not.
-    let looked = timeout(limits::PROBE * 2, look).await.unwrap_or_else(|_| {
+    let looked = timeout(limits::PUBLIC_CHECK * 2, look).await.unwrap_or_else(|_| {
         Err(Unreached {
-            why: format!("no answer within {} s", limits::PROBE.as_secs()),
+            why: format!("no answer within {} s", limits::PUBLIC_CHECK.as_secs()),
             network: Network::Unknown,
         })
     });
     let result = match looked {
         Ok(latency) => {
             seen.reached();
-            Reached::Yes {
+            PublicCheckResult::Passed {
                 latency: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
             }
         }
@@ -192,7 +196,7 @@ async fn check(
                 _ => false,
             };
             seen.failed(network, here);
-            Reached::No { why }
+            PublicCheckResult::Failed { why }
         }
     };
     // Replaced or moved meanwhile, it says nothing of what is there now.
@@ -200,16 +204,18 @@ async fn check(
     let Some((url, patience)) = subject(serving, Some(seen)).filter(|(url, _)| still && *url == seen.url) else {
         return;
     };
-    repairs.checked(matches!(result, Reached::Yes { .. }));
+    repairs.checked(matches!(result, PublicCheckResult::Passed { .. }));
     let open = matches!(
         serving.status().borrow().state,
         State::Up { .. } | State::Degraded { .. }
     );
     match &result {
-        Reached::Yes { .. } => serving.seat().back(By::Check),
-        Reached::No { why } => {
+        PublicCheckResult::Passed { .. } => serving.seat().back(By::Check),
+        PublicCheckResult::Failed { why } => {
             if open && seen.failed >= limits::OUTAGE_CHECKS {
-                serving.seat().lost(By::Check, &format!("{url} is not reached: {why}"));
+                serving
+                    .seat()
+                    .lost(By::Check, &format!("{url} cannot be reached: {why}"));
             }
             if seen.is_dead(patience) && repairs.due() {
                 repairs.done();
@@ -219,6 +225,6 @@ async fn check(
     }
     if open {
         let at = parts.clock.now();
-        board.reach(&serving.config.name, Some(Reach { at, result }));
+        board.public_check(&serving.config.name, Some(PublicCheck { at, result }));
     }
 }

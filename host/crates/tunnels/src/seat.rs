@@ -1,8 +1,8 @@
-//! Where the state of a tunnel is shown, and from when on: a plugin that is to take over reports into a seat of its own,
+//! Where the state of a tunnel is shown, and from when on: a plugin that is to replace another reports into a seat of its own,
 //! which nobody sees as the tunnel's until it is.
 
 use nexus_model::activity::{Activity, Tone};
-use nexus_model::tunnel::{Reach, State, Status, Swap};
+use nexus_model::tunnel::{PublicCheck, State, Status, Swap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -42,8 +42,8 @@ impl Board {
         self.change(tunnel, |status| status.swap = swap);
     }
 
-    pub(super) fn reach(&self, tunnel: &str, reach: Option<Reach>) {
-        self.change(tunnel, |status| status.reach = reach);
+    pub(super) fn public_check(&self, tunnel: &str, check: Option<PublicCheck>) {
+        self.change(tunnel, |status| status.public_check = check);
     }
 
     pub(super) fn note(&self, tunnel: &str, tone: Tone, text: &str) {
@@ -85,7 +85,7 @@ struct Outage {
 /// Who noticed an outage, and so who says when it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum By {
-    /// This host's own look from the public side, while the provider says that all is well.
+    /// This host's own look from the public side, while the provider says that it works.
     Check,
     Provider,
 }
@@ -131,7 +131,7 @@ impl Seat {
             tracing::warn!(
                 tunnel = self.own.borrow().name,
                 why,
-                "the tunnel does not let requests through"
+                "the tunnel does not pass requests"
             );
         }
     }
@@ -144,7 +144,10 @@ impl Seat {
         };
         if let Some(outage) = over.filter(|_| self.is_shown()) {
             let after = outage.since.elapsed().as_secs();
-            tracing::info!(tunnel = self.own.borrow().name, "the tunnel is back after {after} s");
+            tracing::info!(
+                tunnel = self.own.borrow().name,
+                "the tunnel has recovered after {after} s"
+            );
         }
     }
 
@@ -209,12 +212,12 @@ impl Seat {
             if !self.is_shown() {
                 return;
             }
-            let (swap, reach) = (status.swap.take(), status.reach.take());
+            let (swap, check) = (status.swap.take(), status.public_check.take());
             status.clone_from(&self.own.borrow());
             status.swap = swap;
             // What was seen while it was open says nothing of one that reconnects.
             let open = matches!(status.state, State::Up { .. } | State::Degraded { .. });
-            status.reach = reach.filter(|_| open && status.url.is_some());
+            status.public_check = check.filter(|_| open && status.url.is_some());
         });
     }
 }
@@ -230,7 +233,7 @@ fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
         State::Off => (Tone::Off, "closed".to_owned()),
         State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
         State::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
-        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next try: {why}")),
+        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next attempt: {why}")),
         State::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
         State::Up { .. } | State::WaitingForAccount | State::Starting { .. } | State::Stopping => return None,
     })

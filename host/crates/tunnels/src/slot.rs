@@ -28,7 +28,7 @@ pub(super) struct Serving {
     moved: Arc<watch::Sender<Option<Leaving>>>,
     /// Live sockets that came through it.
     sockets: Arc<watch::Sender<usize>>,
-    /// Why its connection is dead: the actor starts the provider anew.
+    /// Why its connection is dead: the actor restarts the provider.
     repairs: mpsc::Sender<String>,
     pub(super) door: Arc<Mutex<Option<Opened>>>,
     clock: Arc<dyn Clock>,
@@ -181,9 +181,9 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
         fresh: false,
         fixed_listen: tunnel.listen.port() != 0,
         since: now,
-        figures: None,
+        statistics: None,
         reconnects: 0,
-        reach: None,
+        public_check: None,
         swap: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Another plugin takes over a tunnel while the host runs.
+//! Another plugin becomes the provider of a tunnel while the host runs.
 //!
 //! The new one opens beside the old one and is looked at from its public side; only when it has answered does the old one
 //! drain. So a plugin that cannot open, or whose address leads elsewhere, costs nothing. A tunnel whose listener has a
@@ -13,7 +13,7 @@ use super::opening::{Opening, Outcome, Refused};
 use super::seat::Board;
 use super::slot::{OPENING, Serving, Slot};
 use super::{Parts, Spec, Swapped, TunnelError};
-use nexus_config::resolved::{Probe, Tunnel};
+use nexus_config::resolved::{PublicCheckMode, Tunnel};
 use nexus_model::activity::Tone;
 use nexus_model::limits;
 use nexus_model::tunnel::{Network, Step, Swap, Unreached};
@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 /// How often an opening tunnel is looked at while nothing changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why the plugin did not take over.
+/// Why the plugin could not replace the current one.
 struct Refusal {
     why: String,
     hint: Option<String>,
@@ -88,7 +88,7 @@ impl Swapping {
         let opened = tokio::select! {
             biased;
             _ = wanted.wait_for(|wanted| !wanted) => Err(Refusal {
-                why: "the tunnel was closed meanwhile".to_owned(),
+                why: "the tunnel was closed in the meantime".to_owned(),
                 hint: None,
             }),
             opened = self.open(&next) => opened,
@@ -128,7 +128,7 @@ impl Swapping {
                 Ok(Ok(())) | Err(_) => {}
                 Ok(Err(_)) => {
                     return Err(Refusal {
-                        why: "the plugin is gone".to_owned(),
+                        why: "the plugin has ended".to_owned(),
                         hint: None,
                     });
                 }
@@ -141,22 +141,22 @@ impl Swapping {
         let mut status = next.status();
         // A name that was made just now is not asked for at once: resolvers would keep that it is not there.
         let _ = status.wait_for(|status| !status.fresh).await;
-        let end = Instant::now() + limits::SWAP_PROBE;
+        let end = Instant::now() + limits::SWAP_CHECK;
         let mut unresolved = limits::NAME_SETTLES;
         loop {
             let Some(url) = status.borrow().url.clone() else {
                 return Err(Refusal {
-                    why: "it lost its address while it was tried".to_owned(),
+                    why: "it lost its address during the public check".to_owned(),
                     hint: None,
                 });
             };
-            if next.config.probe == Probe::Off {
+            if next.config.public_check == PublicCheckMode::Off {
                 return Ok(url);
             }
-            self.step(Step::Probing { url: url.clone() });
+            self.step(Step::Checking { url: url.clone() });
             let tried = timeout(
-                limits::PROBE * 3,
-                self.parts.prober.whole(&next.config.probe, &url, &next.proof),
+                limits::PUBLIC_CHECK * 3,
+                self.parts.prober.whole(&next.config.public_check, &url, &next.proof),
             );
             let (why, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),
@@ -168,15 +168,15 @@ impl Swapping {
                     unresolved *= 2;
                     (why, pause)
                 }
-                Ok(Err(Unreached { why, .. })) => (why, limits::PROBE_AGAIN),
-                Err(_) => ("no answer in time".to_owned(), limits::PROBE_AGAIN),
+                Ok(Err(Unreached { why, .. })) => (why, limits::PUBLIC_CHECK_AGAIN),
+                Err(_) => ("no answer in time".to_owned(), limits::PUBLIC_CHECK_AGAIN),
             };
             if Instant::now() + pause > end {
                 return Err(Refusal {
-                    why: format!("it is open, but {url} does not lead here: {why}"),
+                    why: format!("it is open, but the public check of {url} failed: {why}"),
                     hint: Some(format!(
-                        "If this machine cannot reach its own public address, say where it can, or do without:\n\
-                         [tunnel.{}]\nprobe = \"off\"",
+                        "If this machine cannot reach its own public address, set an address for the check, or turn \
+                         the check off:\n[tunnel.{}]\npublic_check = \"off\"",
                         self.slot.name
                     )),
                 });
@@ -189,7 +189,7 @@ impl Swapping {
     async fn settle(&self, old: Serving, next: Serving) -> bool {
         old.hide();
         next.show();
-        self.board.reach(&self.slot.name, None);
+        self.board.public_check(&self.slot.name, None);
         self.slot.replace(next.clone());
         self.slot.between.store(false, Ordering::SeqCst);
         // Somebody may have opened or closed the tunnel in this moment, and told the old one.
@@ -226,7 +226,7 @@ impl Swapping {
             tracing::warn!(
                 tunnel = self.slot.name,
                 error,
-                "it cannot be remembered which plugin serves the tunnel; the configuration decides at the next start"
+                "cannot save the new provider of the tunnel; the configuration decides at the next start"
             );
         }
         saved.is_ok()
@@ -234,7 +234,11 @@ impl Swapping {
 
     fn report(&self, url: Option<&str>, took: Duration, same: bool) {
         let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
-        let done = if same { "has its new settings" } else { "serves it now" };
+        let done = if same {
+            "has its new settings"
+        } else {
+            "is the provider now"
+        };
         tracing::info!(tunnel, plugin, url, ?took, "the plugin {done}");
         let at = url.map(|url| format!(", at {url}")).unwrap_or_default();
         self.board.note(tunnel, Tone::Good, &format!("{plugin} {done}{at}"));
@@ -244,9 +248,12 @@ impl Swapping {
         let Refusal { why, hint } = refusal;
         let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
         let (failed, now) = if same {
-            ("did not open with its new settings", "it has the old ones again")
+            (
+                "did not open with its new settings",
+                "the old settings are active again",
+            )
         } else {
-            ("did not take over", "all is as before")
+            ("could not replace the current plugin", "nothing has changed")
         };
         tracing::warn!(tunnel, plugin, why, "the plugin {failed}");
         let text = format!("{plugin} {failed}; {now}: {why}");

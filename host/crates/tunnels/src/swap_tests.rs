@@ -1,4 +1,4 @@
-//! Another plugin takes over, or fails to, on paused time.
+//! Another plugin replaces the current one, or fails to, on paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::fakes::{Rig, Run, Setup, obey, rig};
@@ -48,7 +48,7 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
         .await;
     new.up("http://new.example").await;
     let probing = rig
-        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Probing { .. }))
+        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Checking { .. }))
         .await;
     assert_eq!(
         (probing.plugin.as_str(), probing.url.as_deref()),
@@ -131,12 +131,12 @@ async fn one_that_leads_elsewhere_changes_nothing() {
     let refused = swapping.await.unwrap().unwrap_err().to_string();
     closed.await.unwrap();
     assert!(
-        refused.contains("http://elsewhere.example does not lead here: something else answers there")
-            && refused.contains("[tunnel.main]\nprobe = \"off\""),
+        refused.contains("the public check of http://elsewhere.example failed: something else answers there")
+            && refused.contains("[tunnel.main]\npublic_check = \"off\""),
         "{refused}"
     );
     assert!(
-        begun.elapsed() >= nexus_model::limits::SWAP_PROBE,
+        begun.elapsed() >= nexus_model::limits::SWAP_CHECK,
         "a new name takes its time"
     );
     assert!(rig.eye.1.load(Ordering::SeqCst) > 10);
@@ -184,7 +184,7 @@ async fn a_stop_in_the_middle_ends_both() {
             .unwrap()
             .unwrap_err()
             .to_string()
-            .contains("closed meanwhile")
+            .contains("closed in the meantime")
     );
     for closed in closed {
         closed.await.unwrap();
@@ -198,7 +198,7 @@ async fn one_swap_at_a_time() {
     let _swapping = swap(&rig, "tunnel-y");
     rig.run().await;
     let busy = rig.service.swap("main", "tunnel-z").await.unwrap_err().to_string();
-    assert!(busy.contains("just now"), "{busy}");
+    assert!(busy.contains("is being replaced"), "{busy}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,7 +254,7 @@ async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_lea
     }));
     let error = reopening.await.unwrap().unwrap_err().to_string();
     assert!(
-        error.contains("did not open with its new settings; it has the old ones again: no such server"),
+        error.contains("did not open with its new settings; the old settings are active again: no such server"),
         "{error}"
     );
     let again = rig.run().await;

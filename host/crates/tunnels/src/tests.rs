@@ -200,7 +200,7 @@ async fn a_long_pause_and_an_end_without_cause_are_waits_and_the_operator_ends_t
     rig.run().await.end(Ok(()));
     assert_eq!(since.elapsed(), limits::RETRY_LATER);
     let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
-    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("by itself")));
+    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("without reporting a reason")));
 
     rig.run().await.end(Err(failure(FailureKind::RetryLater)));
     rig.until(|s| matches!(&s.state, State::Waiting { why, .. } if why == "refused"))
@@ -262,7 +262,7 @@ async fn a_fallen_plugin_adopts_and_the_address_stays() {
     assert_eq!(run.origin, origin);
     assert_eq!(rig.reaped.load(Ordering::SeqCst), 0);
 
-    // It falls for good: nothing stays behind.
+    // It crashes for good: nothing stays behind.
     rig.provider.state(plugin::State::Failed {
         cause: "trap".to_owned(),
     });
@@ -274,7 +274,7 @@ async fn a_fallen_plugin_adopts_and_the_address_stays() {
     assert_eq!(
         rig.provider.starts.load(Ordering::SeqCst),
         1,
-        "the operator starts it anew"
+        "the operator restarts it"
     );
 }
 
@@ -342,7 +342,7 @@ async fn a_missing_program_is_looked_for_again() {
     *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
     let since = Instant::now();
     let _run = rig.run().await;
-    assert!(since.elapsed() <= limits::LOOK_AGAIN);
+    assert!(since.elapsed() <= limits::BACKEND_CHECK);
 }
 
 #[tokio::test(start_paused = true)]

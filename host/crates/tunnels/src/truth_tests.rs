@@ -4,7 +4,7 @@
 use super::fakes::{Rig, Run, Setup, obey, rig};
 use super::*;
 use nexus_model::limits;
-use nexus_model::tunnel::{Encryption, Event, Network, Reached, State};
+use nexus_model::tunnel::{Encryption, Event, Network, PublicCheckResult, State};
 use nexus_plugin_traits::{FailureKind, RunFailure};
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
@@ -35,8 +35,13 @@ async fn up(url: &str) -> (Rig, Run) {
 }
 
 async fn reached(rig: &mut Rig) {
-    rig.until(|s| matches!(s.reach.as_ref().map(|r| &r.result), Some(Reached::Yes { .. })))
-        .await;
+    rig.until(|s| {
+        matches!(
+            s.public_check.as_ref().map(|r| &r.result),
+            Some(PublicCheckResult::Passed { .. })
+        )
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,7 +52,7 @@ async fn an_order_is_never_answered_with_what_came_of_an_earlier_one() {
         rig.run().await.end(Err(failure(kind, "no key")));
         rig.until(|s| matches!(s.state, State::Failed { .. } | State::Waiting { .. }))
             .await;
-        // Mended, and ordered again: from here on nothing says "no key" any more.
+        // Fixed, and ordered again: from here on nothing says "no key" any more.
         let mut all = rig.service.statuses();
         rig.service.open("main").await.unwrap();
         let now = state(&rig);
@@ -179,7 +184,10 @@ async fn what_proves_nothing_restarts_nothing() {
         assert_eq!(state(&rig), State::Up { connections: 1 }, "{network:?} {own} {ever}");
         assert!(!run.events.is_closed());
         let status = rig.service.statuses().borrow()[0].clone();
-        assert!(matches!(status.reach.unwrap().result, Reached::No { .. }), "it is said");
+        assert!(
+            matches!(status.public_check.unwrap().result, PublicCheckResult::Failed { .. }),
+            "it is said"
+        );
     }
 }
 
@@ -197,7 +205,7 @@ async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_fo
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(!run.events.is_closed(), "its program could come back");
     // The network is back, and its program is not.
-    *rig.eye.0.lock().unwrap() = Err("the answer was 530".to_owned());
+    *rig.eye.0.lock().unwrap() = Err("the response was 530".to_owned());
     *rig.eye.2.lock().unwrap() = (Network::Answered, true);
     let since = Instant::now();
     obey(run).await.unwrap();
@@ -220,7 +228,7 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
     let status = rig
         .until(|s| s.url.is_some() && s.state == State::Up { connections: 1 })
         .await;
-    assert!(status.fresh && status.reach.is_none());
+    assert!(status.fresh && status.public_check.is_none());
     let status = rig.until(|s| !s.fresh).await;
     assert_eq!(begun.elapsed().as_secs(), limits::NAME_SETTLES.as_secs());
     assert_eq!(status.url.as_deref(), Some(URL));

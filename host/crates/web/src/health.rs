@@ -1,5 +1,5 @@
 //! `GET /healthz`: `{"status":"ok"}` to anybody; on loopback also what runs, for scripts on this machine. Not why a plugin
-//! fell: its last words are for who is logged in.
+//! crashed: its last words are for who is logged in.
 
 use super::{Site, WebState};
 use axum::extract::State;

@@ -73,7 +73,7 @@ impl Cookie {
             Ok(cookie) => {
                 headers.append(SET_COOKIE, cookie);
             }
-            Err(_) => tracing::error!("a cookie's value has characters that no header may have"),
+            Err(_) => tracing::error!("a cookie's value has characters that are not allowed in a header"),
         }
     }
 }
@@ -100,10 +100,10 @@ async fn held(connection: &Connection, site: &Site) -> Result<String, Response> 
     if let Some(why) = holder.ours {
         tracing::warn!(target: "audit", event = "refused", what = "page", why);
         let text = format!(
-            "This page is for you, and the connection comes from what Nexus runs itself: {why}. Open the page in a browser \
-             that you started, and not the agent."
+            "This page is not available to the agent. The connection comes from a process that Nexus started: {why}. \
+             To fix: open the page in a browser that you started yourself."
         );
-        return Err(pages::message(StatusCode::FORBIDDEN, "Not for the agent", &text));
+        return Err(pages::message(StatusCode::FORBIDDEN, "Access denied", &text));
     }
     Ok(holder.user.map_or_else(String::new, |user| format!("user {user}")))
 }
@@ -326,7 +326,7 @@ fn percent_decode(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-const STALE: &str = "This form is out of date. Go back, reload the page, and send it again.";
+const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
 
 /// A form of a valid login, its CSRF token checked.
 pub(super) struct OwnerForm {
@@ -344,7 +344,7 @@ impl FromRequest<WebState> for OwnerForm {
         let LoggedIn { login, site, .. } = owner;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
         if !fields.csrf_is(&login.csrf) {
-            return Err(pages::message(StatusCode::FORBIDDEN, "Out of date", STALE));
+            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
         // One place for all forms of an owner.
         who.orders(&path, fields.get("plugin"), "");
@@ -365,7 +365,7 @@ impl FromRequest<WebState> for VisitorForm {
         let guest = Guest::from_request_parts(&mut parts, state).await?;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
         if guest.fresh || !fields.csrf_is(&guest.csrf()) {
-            return Err(pages::message(StatusCode::FORBIDDEN, "Out of date", STALE));
+            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
         Ok(Self { guest, fields })
     }

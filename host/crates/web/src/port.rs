@@ -4,7 +4,7 @@ use crate::error::ApiError;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 pub use nexus_chat::Phase;
-use nexus_model::chat::{Admission, Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::chat::{Admission, AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -71,7 +71,7 @@ pub struct SessionState {
     /// The oldest first.
     pub messages: Vec<(Message, Vec<Part>)>,
     pub turn: Turn,
-    pub asks: Vec<Ask>,
+    pub requests: Vec<AgentRequest>,
     /// What went wrong last, and still holds.
     pub error: Option<LastError>,
 }
@@ -121,7 +121,7 @@ pub trait ChatApi: Send + Sync + 'static {
     /// Goes on where an interrupted answer ended; twice for the same answer makes one turn.
     fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission>;
     fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()>;
-    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()>;
+    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()>;
     /// How many chats of the backend are being answered just now.
     fn busy(&self) -> usize {
         0
@@ -131,7 +131,7 @@ pub trait ChatApi: Send + Sync + 'static {
         false
     }
     /// What waits for this answer, if it still does.
-    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>>;
+    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>>;
     /// Plugins that can be the backend.
     fn plugins(&self) -> Vec<String>;
     /// Stops the backend once turns that run had time to finish; returns when that is done.

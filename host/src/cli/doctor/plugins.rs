@@ -22,8 +22,8 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
     let failed = |why: String| {
         Finding::fail(
             "plugins",
-            format!("the plugins cannot be looked at: {why}"),
-            "make room in the folder for temporary files, or name another one in TMPDIR",
+            format!("cannot check the plugins: {why}"),
+            "free up space in the folder for temporary files, or set TMPDIR to another one",
         )
     };
     let scratch = match Scratch::make() {
@@ -84,7 +84,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
-            let probed = running(&*chat, || chat.probe()).await;
+            let probed = running(&*chat, || chat.check_availability()).await;
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
                 None => available(config, name, probed, stands_in, findings),
@@ -110,7 +110,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                         bare = plaintext_refused(tunnel, &*provider).await;
                         // Asked once for each plugin: its program is the same.
                         if first {
-                            provider.probe().await.map(Some)
+                            provider.check_availability().await.map(Some)
                         } else {
                             Ok(None)
                         }
@@ -154,7 +154,7 @@ fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> 
         Finding::fail(
             format!("plugin.{name}"),
             format!("it cannot use its settings:\n{}", refused(config, name, &refusals)),
-            "correct each place as it says",
+            "correct each line as described",
         )
     })
 }
@@ -201,7 +201,7 @@ fn available(
             },
         ),
         Ok(Availability::Missing(hint)) => missing("its program is missing".to_owned(), hint),
-        Ok(Availability::Unsuitable(hint)) => missing("its program will not do".to_owned(), hint),
+        Ok(Availability::Unsuitable(hint)) => missing("its program cannot be used".to_owned(), hint),
         Err(error) => missing(format!("it does not answer: {error}"), "nexus logs".to_owned()),
     });
 }

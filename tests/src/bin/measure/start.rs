@@ -31,7 +31,7 @@ pub(crate) fn measure() {
         }
     }
     println!(
-        "| start until the page answers, compiled code cached / compiled anew | {:.0} ms / {:.2} s |",
+        "| start until the page answers, compiled code cached / compiled again | {:.0} ms / {:.2} s |",
         median(warm),
         median(cold) / 1e3
     );

@@ -1,10 +1,10 @@
 //! A backend that says too much.
 #![allow(clippy::unwrap_used)]
 
-use super::state::{FULL, TOO_MANY_ASKS};
+use super::state::{FULL, TOO_MANY_REQUESTS};
 use super::*;
-use nexus_model::chat::{Ask, Content, Message, Part, Role};
-use nexus_model::limits::{ASKS, ASKS_BYTES, SESSION_BYTES, SESSION_ROW};
+use nexus_model::chat::{AgentRequest, Content, Message, Part, Role};
+use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, SESSION_BYTES, SESSION_ROW};
 use nexus_model::time::ManualClock;
 
 const MIB: usize = 1 << 20;
@@ -43,12 +43,12 @@ fn part(id: &str, message: &str, revision: u64, bytes: usize) -> Event {
 }
 
 fn asked(id: usize, bytes: usize) -> Event {
-    let ask = Ask {
+    let request = AgentRequest {
         id: id.to_string(),
         detail: "x".repeat(bytes),
-        ..Ask::default()
+        ..AgentRequest::default()
     };
-    Event::Asked { ask }
+    Event::Request { request }
 }
 
 const WIDE: Most = Most {
@@ -123,26 +123,32 @@ async fn a_session_that_is_full_says_so_once_and_others_go_on() {
 async fn requests_that_wait_have_a_number_and_a_size() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path(), WIDE).await;
-    for n in 0..ASKS + 20 {
+    for n in 0..AGENT_REQUESTS + 20 {
         journal.append("many", vec![asked(n, 1)]).await.unwrap();
     }
     let many = journal.state("many").await.unwrap();
     assert_eq!(
-        (many.asks.len(), many.error.unwrap().text.as_str()),
-        (ASKS, TOO_MANY_ASKS)
+        (many.requests.len(), many.error.unwrap().text.as_str()),
+        (AGENT_REQUESTS, TOO_MANY_REQUESTS)
     );
     // One that is answered makes room.
     journal
-        .append("many", vec![Event::AskClosed { ask: "0".into() }, asked(999, 1)])
+        .append(
+            "many",
+            vec![Event::RequestClosed { request: "0".into() }, asked(999, 1)],
+        )
         .await
         .unwrap();
     let many = journal.state("many").await.unwrap();
-    assert!(many.asks.iter().any(|ask| ask.id == "999"));
+    assert!(many.requests.iter().any(|request| request.id == "999"));
     for n in 0..40 {
         journal.append("large", vec![asked(n, 300_000)]).await.unwrap();
     }
     let large = journal.state("large").await.unwrap();
-    assert!(large.asks.iter().map(Ask::size).sum::<usize>() <= ASKS_BYTES && large.asks.len() > 10);
+    assert!(
+        large.requests.iter().map(AgentRequest::size).sum::<usize>() <= AGENT_REQUESTS_BYTES
+            && large.requests.len() > 10
+    );
 }
 
 #[tokio::test]

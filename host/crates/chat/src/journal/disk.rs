@@ -17,7 +17,7 @@ pub(super) struct Row {
     pub backend: String,
     pub info: Option<SessionInfo>,
     pub turn: Turn,
-    pub asks: u32,
+    pub requests: u32,
     pub activity: Millis,
 }
 
@@ -28,7 +28,7 @@ impl Row {
             backend: backend.to_owned(),
             info: state.info.clone(),
             turn: state.turn.clone(),
-            asks: u32::try_from(state.asks.len()).unwrap_or(u32::MAX),
+            requests: u32::try_from(state.requests.len()).unwrap_or(u32::MAX),
             activity,
         }
     }
@@ -49,7 +49,7 @@ fn key_of(db: &Connection, session: &str) -> rusqlite::Result<Option<i64>> {
         .optional()
 }
 
-/// After the writer's queue: a write that was given up half way is done by then, or will never be.
+/// After the writer's queue: a write that was abandoned half way is done by then, or will never be.
 pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreError> {
     let (session, name) = (session.to_owned(), session.to_owned());
     // Only this empty job goes through the queue: reading a long session there would hold up streamed tokens. Where
@@ -82,7 +82,7 @@ pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreEr
 fn damaged(session: &str, error: StoreError) -> StoreError {
     match error {
         StoreError::Database(why) => StoreError::Database(format!(
-            "the record of the chat {session} cannot be read ({why}): restore a backup, or delete the chat"
+            "cannot read the stored chat {session} ({why}). To fix: restore a backup, or delete the chat"
         )),
         other => other,
     }
@@ -140,7 +140,7 @@ pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<V
 pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
     store
         .read(|db| {
-            db.prepare("SELECT id, backend, info, turn, asks, activity FROM session")?
+            db.prepare("SELECT id, backend, info, turn, requests, activity FROM session")?
                 .query_map([], |row| {
                     let id: String = row.get(0)?;
                     let info: Option<String> = row.get(2)?;
@@ -158,7 +158,7 @@ pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
                         id,
                         backend: row.get(1)?,
                         turn,
-                        asks: row.get(4)?,
+                        requests: row.get(4)?,
                         activity: unsigned(row.get(5)?),
                     })
                 })?
@@ -168,7 +168,7 @@ pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
 }
 
 fn unreadable(session: &str, error: &rusqlite::Error) {
-    tracing::error!(session, %error, "the line of a chat in the list cannot be read");
+    tracing::error!(session, %error, "cannot read the entry of a chat in the list");
 }
 
 /// Listed under this, it can be opened or deleted.
@@ -177,7 +177,7 @@ fn nameless(session: &str) -> SessionInfo {
         id: session.to_owned(),
         workspace: String::new(),
         parent: None,
-        title: "Chat whose name cannot be read".to_owned(),
+        title: "Chat with an unreadable name".to_owned(),
         created_at: 0,
         updated_at: 0,
         archived: false,
@@ -249,7 +249,7 @@ pub(super) async fn write(
         .await?;
     written.ok_or_else(|| {
         StoreError::ReadOnly(format!(
-            "the conversations that are kept take {} MiB, which is the most: nothing more can be saved until some are deleted",
+            "the stored conversations take {} MiB, the limit: nothing more can be saved until some are deleted",
             most >> 20
         ))
     })
@@ -289,8 +289,8 @@ fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
     db.prepare_cached("DELETE FROM removed WHERE id = ?1")?
         .execute([&row.id])?;
     db.prepare_cached(
-        "INSERT INTO session(id, backend, info, turn, asks, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, asks = ?5, activity = ?6 RETURNING key",
+        "INSERT INTO session(id, backend, info, turn, requests, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, requests = ?5, activity = ?6 RETURNING key",
     )?
     .query_row(
         params![
@@ -298,7 +298,7 @@ fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
             row.backend,
             row.info.as_ref().map(text).transpose()?,
             text(&row.turn)?,
-            row.asks,
+            row.requests,
             signed(row.activity)
         ],
         |row| row.get(0),

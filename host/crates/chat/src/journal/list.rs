@@ -18,7 +18,7 @@ pub struct Listed {
     pub backend: String,
     pub turn: Turn,
     /// How many asks wait for an answer.
-    pub asks: u32,
+    pub requests: u32,
     pub activity: Millis,
 }
 
@@ -50,8 +50,8 @@ impl List {
             Event::Session { .. }
             | Event::SessionRemoved
             | Event::Turn { .. }
-            | Event::Asked { .. }
-            | Event::AskClosed { .. }
+            | Event::Request { .. }
+            | Event::RequestClosed { .. }
             | Event::Message { .. } => true,
             Event::MessageRemoved { .. }
             | Event::Part { .. }
@@ -112,7 +112,7 @@ impl List {
 
     pub(super) fn unfinished(&self) -> Vec<SessionId> {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = |row: &&Row| matches!(row.turn, Turn::Running | Turn::Retrying { .. }) || row.asks > 0;
+        let open = |row: &&Row| matches!(row.turn, Turn::Running | Turn::Retrying { .. }) || row.requests > 0;
         rows.values().filter(open).map(|row| row.id.clone()).collect()
     }
 }
@@ -125,7 +125,7 @@ fn sorted(rows: &HashMap<SessionId, Row>) -> Vec<Listed> {
                 info: row.info.clone()?,
                 backend: row.backend.clone(),
                 turn: row.turn.clone(),
-                asks: row.asks,
+                requests: row.requests,
                 activity: row.activity,
             })
         })

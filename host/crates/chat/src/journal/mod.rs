@@ -3,12 +3,12 @@
 //! **Numbers.** Each session counts from 1, strictly upwards, never twice. An event that changes nothing (a part whose
 //! revision is known already) gets no number. Once a
 //! part is closed, the deltas and intermediate states between its first event and the closing one are deleted, because
-//! the closing one holds all of it; so it is with a part that was given up. The first event stays, so that folding what
+//! the closing one holds all of it; so it is with a part that was dropped. The first event stays, so that folding what
 //! is left gives the same state with the parts in the same order. The same happens now and then to a part that stays open
-//! and is told anew as a whole again and again: a disk would not hold that. A client that resumes from inside such a range gets
+//! and is sent again as a whole again and again: a disk would not hold that. A client that resumes from inside such a range gets
 //! the present state; any other gets each event that it missed. Nobody sees a hole.
 //!
-//! **Revisions.** A backend counts the revisions of a part anew in each epoch. [`Journal::ingest`] lifts them above
+//! **Revisions.** A backend counts the revisions of a part again in each connection. [`Journal::ingest`] lifts them above
 //! what the session has, doubled, so that the host's own corrections ([`reconcile`]) lie between two of the backend.
 //!
 //! **Deletion.** A session that was deleted leaves its id and its last number behind. Nothing that a backend still says of
@@ -19,7 +19,7 @@
 //! until something is deleted, as where the disk is full.
 //!
 //! **Memory.** The folded state of a session in use is held; otherwise it is folded again from its rows. If a write fails
-//! or is given up half way, the held state is thrown away and read again: the database is right.
+//! or is abandoned half way, the held state is thrown away and read again: the database is right.
 
 mod disk;
 pub mod list;
@@ -30,7 +30,7 @@ pub mod subscription;
 use disk::Row;
 use list::List;
 pub use list::Listed;
-use nexus_model::chat::{Epoch, Event, SessionId, SessionInfo, Snapshot};
+use nexus_model::chat::{BackendConnection, Event, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits::{HELD_BYTES, JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_HELD};
 use nexus_model::time::Clock;
 use nexus_store::{Store, StoreError};
@@ -77,7 +77,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     sessions: Mutex<HashMap<SessionId, Arc<Live>>>,
     list: List,
-    /// Counts the openings of a backend; see [`Journal::open_epoch`].
+    /// Counts the openings of a backend; see [`Journal::open_connection`].
     generation: AtomicU64,
     uses: AtomicU64,
     most: Most,
@@ -161,9 +161,9 @@ impl Journal {
         }
     }
 
-    /// A connection to the backend opened: it may count revisions anew. Call it before anything of the new epoch is
+    /// A connection to the backend opened: it may count revisions again. Call it before anything of the new connection is
     /// ingested or reconciled.
-    pub fn open_epoch(&self) {
+    pub fn open_connection(&self) {
         self.inner.generation.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -253,10 +253,10 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::append`].
-    pub async fn settle(&self, session: &str, epoch: &Epoch) -> Result<Option<Appended>, StoreError> {
+    pub async fn settle(&self, session: &str, connection: &BackendConnection) -> Result<Option<Appended>, StoreError> {
         let live = self.live(session);
         let mut held = self.hold(&live).await?;
-        let events = reconcile::settle(&held.state, session, epoch);
+        let events = reconcile::settle(&held.state, session, connection);
         self.write(&live, &mut held, events).await
     }
 
@@ -365,7 +365,7 @@ impl Journal {
         }
     }
 
-    /// What the revisions of this epoch are lifted by.
+    /// What the revisions of this connection are lifted by.
     fn base(&self, held: &mut Held) -> u64 {
         let generation = self.inner.generation.load(Ordering::SeqCst);
         if held.generation != generation {
@@ -431,7 +431,7 @@ impl Journal {
                 }
             }
             let json = serde_json::to_string(&event)
-                .map_err(|e| StoreError::Database(format!("an event is no JSON: {e}")))?
+                .map_err(|e| StoreError::Database(format!("an event is not JSON: {e}")))?
                 .into_boxed_str();
             entries.push(Arc::new(Entry { seq, event, json }));
         }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_new_epoch_may_count_revisions_anew() {
+async fn a_new_connection_may_count_revisions_anew() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path()).await;
     journal
@@ -18,7 +18,7 @@ async fn a_new_epoch_may_count_revisions_anew() {
         None,
         "known"
     );
-    journal.open_epoch();
+    journal.open_connection();
     // the backend is up again and has less; the answer is still running
     let theirs = (message("m", Role::Assistant, 0), vec![text("p", "m", 1, false, "")]);
     journal.reconcile(snapshot(vec![theirs], Turn::Running)).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_new_epoch_may_count_revisions_anew() {
             text: "Hello world".into()
         }
     );
-    // the answer was given up: a correction of ours, and then the backend knows better after all
+    // the answer was dropped: a correction of ours, and then the backend knows better after all
     let theirs = (message("m", Role::Assistant, 0), vec![text("p", "m", 2, false, "")]);
     journal.reconcile(snapshot(vec![theirs], Turn::Idle)).await.unwrap();
     let state = journal.state("s").await.unwrap();
@@ -61,14 +61,14 @@ async fn an_answer_that_the_backend_lost_is_kept_and_marked() {
             part(text("t", "a", 1, false, "")),
             delta("t", "a", 2, "The answer is"),
             part(tool("r", "a", 1, ToolState::Running)),
-            Event::Asked { ask: ask("k") },
+            Event::Request { request: request("k") },
             Event::Turn { turn: Turn::Running },
         ];
         journal.ingest("s", events).await.unwrap();
     } // nexus dies
     let journal = journal(dir.path()).await;
     assert_eq!(journal.unfinished(), ["s"]);
-    journal.open_epoch();
+    journal.open_connection();
     let lost = || {
         let user = (message("u", Role::User, 1), vec![]);
         let parts = vec![text("t", "a", 1, false, ""), tool("r", "a", 1, ToolState::Running)];
@@ -92,7 +92,7 @@ async fn an_answer_that_the_backend_lost_is_kept_and_marked() {
         (ended.state, ended.error.as_deref()),
         (ToolState::Failed, Some("interrupted"))
     );
-    assert!(state.asks.is_empty());
+    assert!(state.requests.is_empty());
     assert_eq!(state.turn, Turn::Interrupted);
     assert!(journal.unfinished().is_empty());
     assert_eq!(
@@ -112,22 +112,22 @@ async fn a_turn_that_still_runs_is_not_interrupted() {
         Event::Turn { turn: Turn::Running },
     ];
     journal.ingest("s", events).await.unwrap();
-    journal.open_epoch();
+    journal.open_connection();
     let theirs = vec![(message("a", Role::Assistant, 2), vec![text("t", "a", 1, false, "")])];
     journal.reconcile(snapshot(theirs, Turn::Running)).await.unwrap();
     let state = journal.state("s").await.unwrap();
     assert_eq!(state.turn, Turn::Running);
     assert!(!state.messages[0].message.interrupted && !state.messages[0].parts[0].closed);
-    let epoch = Epoch {
+    let connection = BackendConnection {
         id: "e".into(),
         version: "1".into(),
         running: vec![("s".into(), Turn::Running)],
-        asks: vec![],
+        requests: vec![],
     };
-    assert_eq!(journal.settle("s", &epoch).await.unwrap(), None);
-    let idle = Epoch {
+    assert_eq!(journal.settle("s", &connection).await.unwrap(), None);
+    let idle = BackendConnection {
         running: vec![],
-        ..epoch
+        ..connection
     };
     journal.settle("s", &idle).await.unwrap();
     let state = journal.state("s").await.unwrap();
@@ -148,7 +148,7 @@ async fn what_ended_while_we_were_away_is_as_the_backend_has_it() {
         Event::Turn { turn: Turn::Running },
     ];
     journal.ingest("s", events).await.unwrap();
-    journal.open_epoch();
+    journal.open_connection();
     let theirs = vec![
         (message("u", Role::User, 1), vec![]),
         (completed("a", 2), vec![text("t", "a", 1, true, "Partial no more")]),

@@ -151,7 +151,10 @@ async fn a_row_that_cannot_be_read_costs_its_session_which_can_still_be_deleted(
             .unwrap();
     }
     let spoil = |db: &rusqlite::Connection| {
-        db.execute("UPDATE event SET body = '{\"type\":\"of_tomorrow\"}' WHERE session = (SELECT key FROM session WHERE id = 'bad')", [])?;
+        db.execute(
+            "UPDATE event SET body = '{\"type\":\"of_tomorrow\"}' WHERE session = (SELECT key FROM session WHERE id = 'bad')",
+            [],
+        )?;
         db.execute("UPDATE session SET info = '{}', turn = '{}' WHERE id = 'bad'", [])
     };
     journal

@@ -2,12 +2,14 @@
 
 use super::subscription::Ended;
 use super::*;
-use nexus_model::chat::{Ask, Content, Message, Part, Role, SessionInfo, Tool, ToolState, Turn};
+use nexus_model::chat::{AgentRequest, Content, Message, Part, Role, SessionInfo, Tool, ToolState, Turn};
 use nexus_model::time::ManualClock;
 use proptest::prelude::*;
 
 #[path = "reconcile_tests.rs"]
 mod after_a_pause;
+#[path = "migration_tests.rs"]
+mod migration;
 #[path = "sessions_tests.rs"]
 mod sessions;
 
@@ -83,15 +85,15 @@ fn delta(part: &str, message: &str, revision: u64, text: &str) -> Event {
     }
 }
 
-fn ask(id: &str) -> Ask {
-    Ask {
+fn request(id: &str) -> AgentRequest {
+    AgentRequest {
         id: id.into(),
-        asked_by: "s".into(),
+        requested_by: "s".into(),
         permission: true,
         subject: "bash".into(),
         detail: "ls".into(),
         created_at: 3,
-        ..Ask::default()
+        ..AgentRequest::default()
     }
 }
 
@@ -108,7 +110,7 @@ fn snapshot(messages: Vec<(Message, Vec<Part>)>, turn: Turn) -> Snapshot {
         info: info("s", 1),
         messages,
         turn,
-        asks: vec![],
+        requests: vec![],
         before: None,
     }
 }
@@ -177,8 +179,8 @@ fn backend_events() -> impl Strategy<Value = Vec<Event>> {
                     closed.retain(|part| !part.starts_with(&m));
                     events.push(Event::MessageRemoved { message: m });
                 }
-                6 => events.push(Event::Asked { ask: ask(&p) }),
-                7 => events.push(Event::AskClosed { ask: p }),
+                6 => events.push(Event::Request { request: request(&p) }),
+                7 => events.push(Event::RequestClosed { request: p }),
                 8 => events.push(Event::Turn {
                     turn: if m == "m0" { Turn::Idle } else { Turn::Running },
                 }),

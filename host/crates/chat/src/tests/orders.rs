@@ -24,7 +24,7 @@ async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_pr
     assert_eq!(*rig.stopped.lock().unwrap(), ["chat-opencode"]);
     assert_eq!(rig.journal.now("s").turn, Turn::Idle, "nothing was cut");
     let feed = rig.feeds.recv().await.unwrap();
-    feed.send(epoch("second", &[])).await.unwrap();
+    feed.send(connection("second", &[])).await.unwrap();
     assert_eq!(prompting.await.unwrap(), Ok(Admission::Admitted), "by the fresh one");
 }
 
@@ -43,7 +43,7 @@ async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
     assert!(rig.feeds.try_recv().is_err(), "it stays stopped");
     rig.service.start_again().await.unwrap();
     let feed = rig.feeds.recv().await.unwrap();
-    feed.send(epoch("second", &[])).await.unwrap();
+    feed.send(connection("second", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.service.status().borrow().phase, Phase::Up);
 }
@@ -61,7 +61,7 @@ async fn an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later
     rig.backend.has(snapshot("s", Turn::Idle));
     rig.service.start_again().await.unwrap();
     let feed = rig.feeds.recv().await.unwrap();
-    feed.send(epoch("second", &[])).await.unwrap();
+    feed.send(connection("second", &[])).await.unwrap();
     settle().await;
     assert_ne!(rig.journal.now("s").turn, Turn::Running);
 }
@@ -78,7 +78,7 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
     *other.availability.lock().unwrap() = Availability::Missing("install it".to_owned());
     let refused = rig.service.swap(next()).await.unwrap_err().to_string();
     assert!(
-        refused.contains("install it") && refused.contains("as before"),
+        refused.contains("install it") && refused.contains("nothing has changed"),
         "{refused}"
     );
     assert_eq!(rig.service.status().borrow().phase, Phase::Up);
@@ -87,7 +87,7 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
     *other.availability.lock().unwrap() = Availability::Ready("2".to_owned());
     rig.service.swap(next()).await.unwrap();
     let feed = feeds.recv().await.unwrap();
-    feed.send(epoch("first", &[])).await.unwrap();
+    feed.send(connection("first", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.service.status().borrow().phase, Phase::Up);
     assert_eq!(rig.service.status().borrow().plugin, "chat-other");
@@ -104,7 +104,7 @@ async fn a_stop_ends_the_example_that_stands_in_too() {
     let mut rig = rig_with(FakeJournal::new(), Availability::Missing("install it".to_owned()));
     let feed = rig.echo_feeds.recv().await.unwrap();
     rig.echo.has(snapshot("e", Turn::Running));
-    feed.send(epoch("e1", &["e"])).await.unwrap();
+    feed.send(connection("e1", &["e"])).await.unwrap();
     feed.send(event("e", Event::Turn { turn: Turn::Running }))
         .await
         .unwrap();

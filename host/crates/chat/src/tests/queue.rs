@@ -128,7 +128,7 @@ async fn a_prompt_that_was_taken_and_is_not_answered_says_so() {
     rig.service.prompt("s", prompt("b"), false).await.unwrap();
     tokio::time::sleep(limits::UNANSWERED * 2).await;
     let error = rig.journal.now("s").error.unwrap().text;
-    assert!(error.contains("did not begin to answer"), "{error}");
+    assert!(error.contains("did not start to answer"), "{error}");
     assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { .. })));
     // One whose turn begins says nothing.
     let before = rig.journal.writes().len();
@@ -172,7 +172,7 @@ async fn a_chat_without_a_title_is_called_by_its_first_words() {
     let mut nameless = snapshot("s", Turn::Idle);
     nameless.info.title = String::new();
     rig.backend.has(nameless.clone());
-    feed.send(epoch("e1", &[])).await.unwrap();
+    feed.send(connection("e1", &[])).await.unwrap();
     feed.send(event("s", Event::Session { info: nameless.info }))
         .await
         .unwrap();
@@ -222,10 +222,10 @@ async fn a_new_chat_waits_for_a_backend_that_is_being_started() {
     let before = tokio::time::Instant::now();
     let refused = rig.service.create(None, None).await.unwrap_err().to_string();
     assert_eq!(before.elapsed(), limits::CREATE_WAITS);
-    assert!(refused.contains("is not up yet"), "{refused}");
+    assert!(refused.contains("is not ready yet"), "{refused}");
     let opens = async {
         tokio::time::sleep(limits::CREATE_WAITS / 2).await;
-        feed.send(epoch("e1", &[])).await.unwrap();
+        feed.send(connection("e1", &[])).await.unwrap();
     };
     let (made, ()) = tokio::join!(rig.service.create(None, None), opens);
     made.unwrap();

@@ -20,7 +20,7 @@ async fn a_deleted_chat_stays_deleted_whatever_is_still_said_of_it() {
     feed.send(event("s", Event::Session { info: info("s") })).await.unwrap();
     rig.backend.listed.lock().unwrap().push(info("s"));
     feed.send(failure(false)).await.unwrap();
-    feed.send(epoch("e2", &["s"])).await.unwrap();
+    feed.send(connection("e2", &["s"])).await.unwrap();
     settle().await;
     drop(rig.service.opened("s"));
     settle().await;
@@ -154,7 +154,7 @@ async fn what_is_out_of_use_is_not_kept_up_to_date_for_ever() {
     }
     let before = rig.backend.reads.lock().unwrap().len();
     feed.send(failure(false)).await.unwrap();
-    feed.send(epoch("e2", &[])).await.unwrap();
+    feed.send(connection("e2", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.backend.reads.lock().unwrap().len(), before, "nobody looks at them");
 }

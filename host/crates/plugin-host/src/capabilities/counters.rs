@@ -3,12 +3,12 @@
 //! They belong to the plugin at its place (the owner of its processes) and not to an instance, so that they go on over
 //! restarts, and over a swap away and back.
 
-use nexus_model::plugin::Figures;
+use nexus_model::plugin::Statistics;
 use nexus_model::time::Millis;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// See [`Figures`] for what each of them means.
+/// See [`Statistics`] for what each of them means.
 #[derive(Debug, Default)]
 pub struct Counters {
     calls: AtomicU64,
@@ -60,8 +60,8 @@ impl Counters {
             .fetch_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), ORDER);
     }
 
-    pub fn figures(&self, at: Millis) -> Figures {
-        Figures {
+    pub fn statistics(&self, at: Millis) -> Statistics {
+        Statistics {
             at,
             calls: self.calls.load(ORDER),
             errors: self.errors.load(ORDER),

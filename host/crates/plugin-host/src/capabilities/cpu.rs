@@ -52,7 +52,7 @@ impl CpuShare {
 
     fn say(&self) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_some_and(|at| at.elapsed() < limits::CPU_SAID) {
+        if said.is_some_and(|at| at.elapsed() < limits::CPU_LOGGED) {
             return;
         }
         *said = Some(Instant::now());
@@ -67,7 +67,7 @@ impl CpuShare {
         };
         tracing::warn!(
             plugin,
-            "the plugin used more than its share of CPU, {share} % of a core over {window} s, and is slowed down.{more}"
+            "the plugin used more than its share of CPU, {share} % of a core over {window} s, and is throttled.{more}"
         );
     }
 }

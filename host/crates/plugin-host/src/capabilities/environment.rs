@@ -2,7 +2,7 @@
 //!
 //! A program does what its own code says, but its environment says where more code is, which file it reads first, what it
 //! starts and through whom it speaks: with such a variable a grant for `git` is one for everything. A list of what is
-//! forbidden always lacks one (`GIT_SSH_COMMAND`, `OPENSSL_CONF`, …), so a plugin may set only what its manifest names, which
+//! forbidden always misses one (`GIT_SSH_COMMAND`, `OPENSSL_CONF`, …), so a plugin may set only what its manifest names, which
 //! the operator reads before the grant. Of these, none of the two lists here:
 //!
 //! | | a manifest | a built-in plugin's manifest, by its whole name | the operator, in a table that the manifest names |
@@ -198,7 +198,7 @@ kind = "chat"
 version = "1.0.0"
 api = "0.1"
 description = "d"
-licence = "MIT"
+license = "MIT"
 [config.extra]
 type = "table"
 description = "d"

@@ -106,7 +106,7 @@ impl Gate {
     pub fn store(&self) -> Result<u64, Denial> {
         match self.grants.store_quota {
             0 => Err(self.deny_or(
-                "may not keep data",
+                "may not store data",
                 self.requests
                     .store
                     .map(|quota| format!("[plugin.{}.grants]\nstore_quota = {quota}", self.plugin)),
@@ -122,7 +122,7 @@ impl Gate {
                 "{full}. To allow more:\n[plugin.{}.grants]\nstore_quota = {most}",
                 self.plugin
             ),
-            _ => format!("{full}. Its manifest asks for no more: it has to delete something."),
+            _ => format!("{full}. Its manifest does not request more, so it must delete something."),
         })
     }
 
@@ -135,7 +135,7 @@ impl Gate {
             self.plugin
         );
         self.grants.secrets.get(name).ok_or_else(|| {
-            let what = format!("was given no secret `{name}`");
+            let what = format!("has no secret `{name}`");
             match self.requests.secrets.contains(name) {
                 // Looking for a secret that may be left out is no attempt at anything.
                 true => self.explain(&what, Some(fix)),
@@ -235,15 +235,15 @@ impl Gate {
             };
             let why = match refused {
                 Refused::Loads => {
-                    "it would run code that you did not allow. No grant allows this; a wrapper script of your own as the binary's \
-                     `path` can set it."
+                    "it can make the program run other code. No grant allows this; to set it anyway, use a wrapper \
+                     script of your own as the binary's `path`."
                 }
                 Refused::Leads => {
-                    "it would lead the program elsewhere. No grant allows this; a wrapper script of your own as the binary's \
-                     `path` can set it."
+                    "it can redirect the program to other files or servers. No grant allows this; to set it anyway, \
+                     use a wrapper script of your own as the binary's `path`."
                 }
                 Refused::NotNamed => {
-                    "its manifest does not name it. The plugin's author has to add it to `env` in \
+                    "its manifest does not list it. The plugin's author must add it to `env` in \
                      `[capabilities.process.NAME]` of plugin.toml."
                 }
             };
@@ -281,11 +281,11 @@ impl Gate {
                 ))),
             },
             Some(home) => Err(self.deny_or(
-                &format!("may not run `{binary}` in {wanted}; it may in {}", home.display()),
+                &format!("may not run `{binary}` in {wanted}, only in {}", home.display()),
                 (path.is_absolute() && plain).then(|| format!("[chat.main]\nworkspace = {}", toml_text(wanted))),
             )),
             None => Err(self.deny_or(
-                &format!("may not run `{binary}` in {wanted}; it may in its private directory"),
+                &format!("may not run `{binary}` in {wanted}, only in its private directory"),
                 None,
             )),
         }
@@ -312,8 +312,8 @@ impl Gate {
                 Ok(path.clone())
             } else {
                 Err(format!(
-                    "{} is not a file that can be executed. It is the `path` in [plugin.{}.grants.process.{}]; correct it, \
-                     or leave it out to look on the PATH.",
+                    "{} is not an executable file. It is the `path` in [plugin.{}.grants.process.{}]. To fix: correct \
+                     it, or leave it out to search the PATH.",
                     path.display(),
                     self.plugin,
                     key(binary)
@@ -347,9 +347,8 @@ impl Gate {
             .find(|p| executable(p));
         Ok(found.ok_or_else(|| {
             format!(
-                "`{binary}` was not found in {}, on the PATH of nexus, or where this system installs programs. If it is \
-                 elsewhere, say where:\n\
-                 [plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"\n",
+                "`{binary}` was not found in {}, on the PATH of nexus or in the usual folders for programs. If it is \
+                 elsewhere, set its path:\n[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"\n",
                 self.tools.display(),
                 self.plugin,
                 key(binary)
@@ -361,7 +360,7 @@ impl Gate {
         self.limit("waits for", "streams", self.limits.streams, limits::PLUGIN_STREAMS_MOST)
     }
 
-    /// For what the plugin does by itself, where no call can be refused: the cause of its fall. `most`: what follows from the
+    /// For what the plugin does by itself, where no call can be refused: the cause of its crash. `most`: what follows from the
     /// limit of streams.
     pub fn too_many_own(&self, what: &str, most: usize) -> Denial {
         let more = self
@@ -416,8 +415,8 @@ impl Gate {
         let Some(wait) = started.wait(1.0) else { return Ok(()) };
         let (name, most) = (&self.plugin, limits::PROCESS_STARTS);
         Err(self.refuse(format!(
-            "The plugin {name} started more than {most} processes within {} s, and no configuration can allow more. It can go \
-             on in {} s.",
+            "The plugin {name} started more than {most} processes within {} s, the fixed limit. It can start more in \
+             {} s.",
             limits::PROCESS_STARTS_WINDOW.as_secs(),
             wait.as_secs() + 1
         )))
@@ -435,8 +434,8 @@ impl Gate {
         let (name, most) = (&self.plugin, self.limits.store_writes);
         let more = most.max(cost as u64).saturating_mul(2);
         Err(self.refuse(format!(
-            "The plugin {name} writes more than {} a minute into its store, its limit. It can go on in {} s. To allow \
-             more:\n[plugin.{name}.limits]\nstore_writes = \"{}\"",
+            "The plugin {name} writes more than {} a minute into its store, its limit. It can write again in {} s. To \
+             allow more:\n[plugin.{name}.limits]\nstore_writes = \"{}\"",
             show_size(most),
             wait.as_secs().saturating_add(1),
             show_size(more)
@@ -447,7 +446,7 @@ impl Gate {
         let name = &self.plugin;
         if most >= ceiling {
             return self.refuse(format!(
-                "The plugin {name} {verb} {most} {what} at once, and no configuration can allow more."
+                "The plugin {name} {verb} {most} {what} at once, the fixed limit."
             ));
         }
         let more = most.saturating_mul(2).clamp(1, ceiling);
@@ -466,7 +465,10 @@ impl Gate {
         let plugin = &self.plugin;
         Denial(match toml {
             Some(toml) => format!("The plugin {plugin} {what}. To allow it:\n{toml}"),
-            None => format!("The plugin {plugin} {what}. Its manifest does not ask for that, so nothing can allow it."),
+            None => format!(
+                "The plugin {plugin} {what}. Its manifest does not request this permission, so it cannot \
+                be granted."
+            ),
         })
     }
 
@@ -496,7 +498,7 @@ fn real(path: &Path, home: &Path) -> Result<PathBuf, String> {
     ))
 }
 
-/// Where programs are installed: a service manager's PATH often lacks these. Nobody but an administrator writes there,
+/// Where programs are installed: a service manager's PATH often misses these. Nobody but an administrator writes there,
 /// save Homebrew's own folder, which belongs to whoever installed it.
 fn installed(binary: &str) -> Vec<PathBuf> {
     if cfg!(windows) {

@@ -32,14 +32,14 @@ kind = "chat"
 version = "1.0.0"
 api = "0.1"
 description = "d"
-licence = "MIT"
+license = "MIT"
 [config.token]
 type = "string"
 secret = true
 description = "d"
 [capabilities.process.tool]
 reason = "r"
-inherit-env = true
+inherit_env = true
 env = ["TOOL_*"]
 [[capabilities.http]]
 url = "https://other.example:8443"
@@ -252,10 +252,10 @@ fn a_variable_that_may_not_be_set_is_refused_in_words() {
     let run = |name: &str| gate(program(PLAIN)).run("tool", false, &[(name.into(), "{file:x}".into())]);
     assert_eq!(run("TOOL_X"), Ok(()));
     for (name, why) in [
-        ("LD_PRELOAD", "would run code"),
-        ("A\nLD_PRELOAD", "does not name it"),
-        ("PATH", "would lead the program elsewhere"),
-        ("OTHER", "its manifest does not name it"),
+        ("LD_PRELOAD", "can make the program run other code"),
+        ("A\nLD_PRELOAD", "does not list it"),
+        ("PATH", "can redirect the program"),
+        ("OTHER", "its manifest does not list it"),
     ] {
         let denial = run(name).unwrap_err().0;
         assert!(denial.contains(why) && !denial.contains('\n'), "{denial}");
@@ -357,7 +357,7 @@ fn a_binary_is_looked_for_in_order_and_by_name_only() {
         g.find_on("tool", Some(&path), &[])
             .unwrap()
             .unwrap_err()
-            .contains("not a file that can be executed")
+            .contains("not an executable file")
     );
     make(&given, 0o755);
     assert_eq!(g.find_on("tool", Some(&path), &[]).unwrap().unwrap(), given);
@@ -383,7 +383,8 @@ impl nexus_config::PluginSource for Demo {
         let text = match name {
             "demo" => MANIFEST.to_owned(),
             _ => format!(
-                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
+                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \
+                 \"d\"\nlicense = \"MIT\""
             ),
         };
         let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
@@ -401,7 +402,7 @@ fn configured(pasted: Option<&Denial>) -> Gate {
     let file = dir.path().join("nexus.toml");
     std::fs::write(
         &file,
-        format!("config-version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{toml}\n"),
+        format!("config_version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{toml}\n"),
     )
     .unwrap();
     let machine = nexus_config::Machine {
@@ -477,7 +478,7 @@ fn what_the_manifest_does_not_ask_for_is_offered_to_nobody() {
         g.http("https", "other.example", None).unwrap_err(),
     ] {
         assert!(
-            denial.0.contains("nothing can allow it") && !denial.0.contains('['),
+            denial.0.contains("it cannot be granted") && !denial.0.contains('['),
             "{}",
             denial.0
         );
@@ -486,5 +487,5 @@ fn what_the_manifest_does_not_ask_for_is_offered_to_nobody() {
         store_quota: 4096,
         ..Grants::default()
     });
-    assert!(full.store_full("full").0.contains("asks for no more"));
+    assert!(full.store_full("full").0.contains("does not request more"));
 }

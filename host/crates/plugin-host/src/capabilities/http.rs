@@ -5,12 +5,12 @@ use super::secrets::PluginReferences;
 use super::streams::{Body, ByteProducer};
 use super::{Capabilities, Context, Granted, enter};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use nexus_egress::port::{OutgoingError, Request as Outgoing, Target};
+use nexus_egress::{OutgoingError, Request as Outgoing, Target};
 use nexus_model::limits;
 use nexus_plugin_api::host::caps::http::{Header, Host, HostWithStore, Request, Response};
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_process::port::{Key, References};
 use nexus_process::references::{HeaderError, fill_header};
+use nexus_process::{Key, References};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -92,11 +92,11 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
     let method = match request.method.as_str() {
         "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => {
             Method::from_bytes(request.method.as_bytes())
-                .map_err(|e| Error::Invalid(format!("`{}` is no method: {e}", request.method)))?
+                .map_err(|e| Error::Invalid(format!("`{}` is not a method: {e}", request.method)))?
         }
         other => {
             return Err(Error::Invalid(format!(
-                "`{}` is not a method that can be sent; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are",
+                "`{}` is not a supported method; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are",
                 other.chars().take(20).collect::<String>()
             )));
         }
@@ -121,7 +121,7 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
 fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> {
     if list.len() > limits::HTTP_HEADER_COUNT {
         return Err(Error::Invalid(format!(
-            "a request has at most {} headers, and this one has {}",
+            "a request can have at most {} headers, but this one has {}",
             limits::HTTP_HEADER_COUNT,
             list.len()
         )));
@@ -134,7 +134,7 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
         if HOST_HEADERS.contains(&key.as_str()) {
             return Err(bad("the host sets it".into()));
         }
-        let filled = fill_header(&value, refs).map_err(|e| match e {
+        let filled = fill_header(&value, refs, limits::HTTP_HEADER_BYTES).map_err(|e| match e {
             HeaderError::Template(why) => bad(why),
             HeaderError::Refused(why) => Error::Denied(why),
         })?;
@@ -148,7 +148,7 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
         }
         // The value may hold a secret: it is never part of the text of an error.
         let mut value = HeaderValue::from_str(&filled)
-            .map_err(|_| bad("its value has characters that no header may have".into()))?;
+            .map_err(|_| bad("its value has characters that are not allowed in a header".into()))?;
         value.set_sensitive(secret);
         headers.append(key, value);
     }
@@ -156,12 +156,12 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
 }
 
 fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
-    let invalid = |why: &str| Error::Invalid(format!("`{url}` is not a URL for a request: {why}"));
+    let invalid = |why: &str| Error::Invalid(format!("`{url}` is not a valid URL for a request: {why}"));
     if let Some(rest) = url.strip_prefix("process://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let (name, port) = authority
             .split_once(':')
-            .ok_or_else(|| invalid("process://NAME:PORT-NAME/… is expected"))?;
+            .ok_or_else(|| invalid("expected process://NAME:PORT-NAME/…"))?;
         let key = Key {
             plugin: ctx.owner.clone(),
             name: name.to_owned(),
@@ -178,10 +178,10 @@ fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
         .parse()
         .map_err(|e: ::http::uri::InvalidUri| invalid(&e.to_string()))?;
     let scheme = uri.scheme_str().filter(|s| matches!(*s, "http" | "https"));
-    let scheme = scheme.ok_or_else(|| invalid("http://, https:// or process:// is expected"))?;
-    let authority = uri.authority().ok_or_else(|| invalid("it names no host"))?;
+    let scheme = scheme.ok_or_else(|| invalid("expected http://, https:// or process://"))?;
+    let authority = uri.authority().ok_or_else(|| invalid("it has no host"))?;
     if authority.as_str().contains('@') {
-        return Err(invalid("a user in it would end up in logs; send a header"));
+        return Err(invalid("a user name in it would appear in logs; send a header instead"));
     }
     let grant = ctx
         .gate

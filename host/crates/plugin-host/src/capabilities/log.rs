@@ -77,7 +77,7 @@ impl LogSink {
         if dropped > 0 {
             tracing::warn!(
                 plugin,
-                "{dropped} lines of this plugin were dropped: more than {} a second",
+                "dropped {dropped} log lines of this plugin: more than {} lines a second",
                 self.rate
             );
         }
@@ -162,7 +162,7 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         assert_eq!(sink.admit(), Some(7));
         assert_eq!(sink.admit(), Some(0));
-        assert_eq!(sink.counters.figures(0).log_dropped, 7);
+        assert_eq!(sink.counters.statistics(0).log_dropped, 7);
     }
 
     #[test]

@@ -27,11 +27,11 @@ pub use process::Starts;
 pub use secrets::GeneratedSecrets;
 
 use log::LogSink;
-use nexus_egress::port::Outgoing;
+use nexus_egress::Outgoing;
 use nexus_model::time::Clock;
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_process::port::Processes;
-use nexus_store::port::KeyValue;
+use nexus_process::Processes;
+use nexus_store::KeyValue;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,7 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     pub processes: Arc<dyn Processes>,
     pub outgoing: Arc<dyn Outgoing>,
-    pub kv: Arc<dyn KeyValue>,
+    pub kv: KeyValue,
     pub generated: Arc<GeneratedSecrets>,
 }
 
@@ -117,7 +117,7 @@ impl Capabilities {
     fn too_many_asleep(&self) -> String {
         self.ctx
             .gate
-            .too_many_own("has too many tasks asleep", self.most_asleep())
+            .too_many_own("has too many sleeping tasks", self.most_asleep())
             .0
     }
 

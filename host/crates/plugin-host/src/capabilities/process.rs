@@ -7,7 +7,7 @@ use nexus_model::limits;
 use nexus_plugin_api::host::caps::process as wit;
 use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::process_ext::UNLESS_PRESENT;
-use nexus_process::port::{self, ProcessError, References};
+use nexus_process::{ProcessError, References};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,8 +28,8 @@ fn failed(e: ProcessError) -> Error {
 }
 
 impl Context {
-    fn key(&self, name: &str) -> port::Key {
-        port::Key {
+    fn key(&self, name: &str) -> nexus_process::Key {
+        nexus_process::Key {
             plugin: self.owner.clone(),
             name: name.to_owned(),
         }
@@ -43,7 +43,7 @@ impl Context {
     }
 
     /// A place for one more process with a name. Held until it is listed, also where the plugin does not wait for that.
-    fn place(self: &Arc<Self>, key: &port::Key) -> Result<Starting, Error> {
+    fn place(self: &Arc<Self>, key: &nexus_process::Key) -> Result<Starting, Error> {
         // Locked before the list is taken: what is started meanwhile is in one of the two.
         let mut starts = lock(&self.starts);
         let listed = self.ports.processes.list();
@@ -87,7 +87,7 @@ impl Context {
         let gate = Arc::clone(&self.gate);
         let found = tokio::task::spawn_blocking(move || gate.find(&name)).await;
         found
-            .map_err(|e| Error::Other(format!("looking for the binary failed: {e}")))??
+            .map_err(|e| Error::Other(format!("cannot search for the binary: {e}")))??
             .map_err(Error::NotFound)
     }
 
@@ -96,16 +96,16 @@ impl Context {
         let (gate, workspace, name) = (Arc::clone(&self.gate), self.workspace.clone(), binary.clone());
         let directory =
             tokio::task::spawn_blocking(move || gate.directory(&name, cwd.as_deref(), workspace.as_deref())).await;
-        let directory = directory.map_err(|e| Error::Other(format!("looking for the directory failed: {e}")))??;
+        let directory = directory.map_err(|e| Error::Other(format!("cannot search for the directory: {e}")))??;
         Ok((self.binary(binary).await?, directory))
     }
 
-    async fn spec(&self, spec: wit::Spec) -> Result<port::Spec, Error> {
+    async fn spec(&self, spec: wit::Spec) -> Result<nexus_process::Spec, Error> {
         for text in [Some(&spec.binary), spec.cwd.as_ref()].into_iter().flatten() {
-            if text.len() > limits::PATH_BYTES {
-                let (most, found) = (limits::PATH_BYTES, text.len());
+            if text.len() > nexus_process::limits::PATH_BYTES {
+                let (most, found) = (nexus_process::limits::PATH_BYTES, text.len());
                 return Err(Error::Invalid(format!(
-                    "a path has at most {most} bytes, this one has {found}"
+                    "a path can have at most {most} bytes, but this one has {found}"
                 )));
             }
         }
@@ -116,13 +116,13 @@ impl Context {
         let unless = spec.ext.iter().find(|ext| ext.name == UNLESS_PRESENT);
         let unless = unless.map(|ext| serde_json::from_str(&ext.value)).transpose();
         let unless = unless.map_err(|e| Error::Invalid(format!("{UNLESS_PRESENT}: {e}")))?;
-        Ok(port::Spec {
+        Ok(nexus_process::Spec {
             binary,
             args: spec.args,
             base: if inherit {
-                port::EnvironmentBase::Inherit
+                nexus_process::EnvironmentBase::Inherit
             } else {
-                port::EnvironmentBase::Clean
+                nexus_process::EnvironmentBase::Clean
             },
             env: spec.env,
             ports: spec.ports,
@@ -170,7 +170,7 @@ impl Drop for Starting {
     }
 }
 
-/// Runs to its end with its place, though the plugin may give up the call: a start that was begun goes on.
+/// Runs to its end with its place, though the plugin may cancel the call: a start that was begun goes on.
 async fn holding<T: Send + 'static>(
     place: Starting,
     work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,
@@ -181,45 +181,45 @@ async fn holding<T: Send + 'static>(
         done
     });
     let done = done.await;
-    done.map_err(|e| Error::Other(format!("starting the process failed: {e}")))?
+    done.map_err(|e| Error::Other(format!("cannot start the process: {e}")))?
         .map_err(failed)
 }
 
-fn output_mode(mode: wit::OutputMode) -> port::OutputMode {
+fn output_mode(mode: wit::OutputMode) -> nexus_process::OutputMode {
     match mode {
-        wit::OutputMode::Log => port::OutputMode::Log,
-        wit::OutputMode::Pipe => port::OutputMode::Pipe,
-        wit::OutputMode::Discard => port::OutputMode::Discard,
+        wit::OutputMode::Log => nexus_process::OutputMode::Log,
+        wit::OutputMode::Pipe => nexus_process::OutputMode::Pipe,
+        wit::OutputMode::Discard => nexus_process::OutputMode::Discard,
     }
 }
 
-fn stop_step(step: wit::StopStep) -> Result<port::StopStep, Error> {
+fn stop_step(step: wit::StopStep) -> Result<nexus_process::StopStep, Error> {
     Ok(match step {
         wit::StopStep::Http(http) => {
             if !http.url.starts_with("process://") {
                 return Err(Error::Invalid(format!(
-                    "a stop step goes to process://…, not to `{}`",
+                    "a stop step must use process://…, not `{}`",
                     http.url
                 )));
             }
-            port::StopStep::Http {
+            nexus_process::StopStep::Http {
                 method: http.method,
                 url: http.url,
                 headers: http.headers,
                 timeout: Duration::from_millis(http.timeout),
             }
         }
-        wit::StopStep::Signal(signal) => port::StopStep::Signal(match signal {
-            wit::Signal::Terminate => port::Signal::Terminate,
-            wit::Signal::Interrupt => port::Signal::Interrupt,
-            wit::Signal::HangUp => port::Signal::HangUp,
-            wit::Signal::Kill => port::Signal::Kill,
+        wit::StopStep::Signal(signal) => nexus_process::StopStep::Signal(match signal {
+            wit::Signal::Terminate => nexus_process::Signal::Terminate,
+            wit::Signal::Interrupt => nexus_process::Signal::Interrupt,
+            wit::Signal::HangUp => nexus_process::Signal::HangUp,
+            wit::Signal::Kill => nexus_process::Signal::Kill,
         }),
-        wit::StopStep::Wait(ms) => port::StopStep::Wait(Duration::from_millis(ms)),
+        wit::StopStep::Wait(ms) => nexus_process::StopStep::Wait(Duration::from_millis(ms)),
     })
 }
 
-fn exit(exit: port::Exit) -> wit::Exit {
+fn exit(exit: nexus_process::Exit) -> wit::Exit {
     wit::Exit {
         code: exit.code,
         signal: exit.signal,
@@ -227,14 +227,14 @@ fn exit(exit: port::Exit) -> wit::Exit {
     }
 }
 
-fn line(line: port::Line) -> wit::Line {
-    let origin = if line.stderr {
-        wit::Origin::StandardError
+fn line(line: nexus_process::Line) -> wit::Line {
+    let stream = if line.stderr {
+        wit::OutputStream::Stderr
     } else {
-        wit::Origin::StandardOutput
+        wit::OutputStream::Stdout
     };
     wit::Line {
-        origin,
+        stream,
         text: line.text,
         dropped: line.dropped,
     }
@@ -279,7 +279,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             // One that is adopted, or refused before anything was done for it, costs nothing.
             if !matches!(
                 &running,
-                Ok(port::Running { adopted: true, .. }) | Err(Error::Invalid(_))
+                Ok(nexus_process::Running { adopted: true, .. }) | Err(Error::Invalid(_))
             ) {
                 ctx.started.used(1.0);
             }
@@ -324,11 +324,11 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
     }
 
-    fn output(mut host: Access<'_, T, Self>, name: String, origin: wit::Origin) -> Answer<StreamReader<u8>> {
+    fn output(mut host: Access<'_, T, Self>, name: String, stream: wit::OutputStream) -> Answer<StreamReader<u8>> {
         let opened = {
             let caps = host.get();
             caps.admit().and_then(|place| {
-                let stderr = origin == wit::Origin::StandardError;
+                let stderr = stream == wit::OutputStream::Stderr;
                 let source = caps
                     .ctx
                     .ports

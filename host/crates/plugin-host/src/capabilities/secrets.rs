@@ -4,7 +4,7 @@ use super::{Capabilities, Gate};
 use nexus_model::limits;
 use nexus_plugin_api::host::caps::secrets::Host;
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_process::port::References;
+use nexus_process::References;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +28,7 @@ impl GeneratedSecrets {
     pub fn get(&self, plugin: &str, name: &str) -> Result<String, String> {
         if name.is_empty() || name.len() > 64 {
             return Err(format!(
-                "the name of a generated secret has 1 to 64 bytes, this one has {}",
+                "the name of a generated secret must have 1 to 64 bytes, but this one has {}",
                 name.len()
             ));
         }
@@ -39,12 +39,12 @@ impl GeneratedSecrets {
         }
         if own.len() >= limits::GENERATED_SECRETS {
             return Err(format!(
-                "the plugin {plugin} has {} generated secrets already; use their names again",
+                "the plugin {plugin} already has {} generated secrets; reuse their names",
                 limits::GENERATED_SECRETS
             ));
         }
-        let value =
-            nexus_model::time::random_token().map_err(|e| format!("the operating system gave no randomness: {e}"))?;
+        let value = nexus_model::time::random_token()
+            .map_err(|e| format!("the operating system provides no randomness: {e}"))?;
         own.insert(name.to_owned(), value.clone());
         Ok(value)
     }
@@ -101,12 +101,7 @@ mod tests {
         for n in 0..limits::GENERATED_SECRETS {
             secrets.get("a", &n.to_string()).unwrap();
         }
-        assert!(
-            secrets
-                .get("a", "one more")
-                .unwrap_err()
-                .contains("use their names again")
-        );
+        assert!(secrets.get("a", "one more").unwrap_err().contains("reuse their names"));
         assert!(secrets.get("a", "0").is_ok());
         assert!(secrets.get("a", "").is_err());
     }

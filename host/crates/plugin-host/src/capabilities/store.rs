@@ -4,7 +4,7 @@ use super::{Capabilities, Context, Granted, enter};
 use nexus_model::limits;
 use nexus_plugin_api::host::caps::store::{Host, HostWithStore};
 use nexus_plugin_api::host::caps::types::Error;
-use nexus_store::port::KvError;
+use nexus_store::KvError;
 use wasmtime::component::Accessor;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
@@ -20,7 +20,7 @@ fn outcome<T>(ctx: &Context, result: Result<T, KvError>) -> Result<T, Error> {
 fn check_key(key: &str) -> Result<(), Error> {
     if key.is_empty() || key.len() > limits::STORE_KEY_BYTES {
         return Err(Error::Invalid(format!(
-            "a key of the store has 1 to {} bytes, this one has {}",
+            "a key of the store must have 1 to {} bytes, but this one has {}",
             limits::STORE_KEY_BYTES,
             key.len()
         )));
@@ -31,7 +31,7 @@ fn check_key(key: &str) -> Result<(), Error> {
 fn check_value(value: &[u8]) -> Result<(), Error> {
     if value.len() > limits::STORE_VALUE_BYTES {
         return Err(Error::Invalid(format!(
-            "a value of the store has at most {} bytes, this one has {}",
+            "a value of the store can have at most {} bytes, but this one has {}",
             limits::STORE_VALUE_BYTES,
             value.len()
         )));
@@ -127,7 +127,7 @@ mod tests {
         for (refused, says) in [
             (
                 check_key(&"k".repeat(limits::STORE_KEY_BYTES + 1)),
-                "1 to 256 bytes, this one has 257",
+                "1 to 256 bytes, but this one has 257",
             ),
             (
                 check_value(&vec![0; limits::STORE_VALUE_BYTES + 1]),

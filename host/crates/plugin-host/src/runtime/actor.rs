@@ -191,7 +191,7 @@ pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
         types::Error::NotFound(t) => CallError::NotFound(reason(t)),
         types::Error::Timeout(t) => CallError::Timeout(reason(t)),
         types::Error::Unavailable(t) => CallError::Unavailable(reason(t)),
-        types::Error::Cancelled => CallError::Unavailable("the plugin gave the call up".into()),
+        types::Error::Cancelled => CallError::Unavailable("the plugin canceled the call".into()),
         types::Error::Other(t) => CallError::Other(reason(t)),
     }
 }
@@ -199,7 +199,7 @@ pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
 /// Receives the jobs of a running instance, and its facts, as soon as it is up.
 pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::Facts)>;
 
-/// Runs an instance until it falls; the result is the cause. Ending it early is up to whoever drops this future.
+/// Runs an instance until it crashes; the result is the cause. Ending it early is up to whoever drops this future.
 pub(crate) async fn run<E: Exports>(
     engine: Engine,
     pre: InstancePre<State>,
@@ -220,7 +220,7 @@ pub(crate) async fn run<E: Exports>(
         })
         .await;
     match result {
-        Ok(()) => "the host let go of it".into(),
+        Ok(()) => "the host canceled it".into(),
         Err(e) => {
             counters.trap();
             state::cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context)

@@ -38,7 +38,7 @@ impl AuthThreads {
             .thread_name("auth")
             .enable_all()
             .build();
-        let made = made.map_err(|e| CallError::Unavailable(format!("no threads for logins could be made: {e}")))?;
+        let made = made.map_err(|e| CallError::Unavailable(format!("cannot create threads for logins: {e}")))?;
         // Two first logins at once: one of the two is not needed.
         if let Err(spare) = self.0.set(made) {
             spare.shutdown_background();
@@ -81,7 +81,7 @@ impl WasmAuth {
     }
 
     fn note_fall(&self, cause: &str) {
-        tracing::warn!(plugin = self.name(), "the plugin fell: {cause}");
+        tracing::warn!(plugin = self.name(), "the plugin crashed: {cause}");
         let at = self.recipe.context.ports.clock.now();
         self.status.send_modify(|status| {
             status.last_failure = Some(Failure {
@@ -110,7 +110,7 @@ impl WasmAuth {
             let place = Arc::clone(&self.instances).acquire_owned().await;
             let place = place.map_err(|e| CallError::Unavailable(e.to_string()))?;
             let recipe = self.recipe.clone();
-            // Dropped with this future: a caller that gives up ends the instance, even one that spins.
+            // Dropped with this future: a caller that cancels ends the instance, even one that spins.
             let task = AbortOnDropHandle::new(threads.spawn(async move {
                 let _place = place;
                 once(recipe, call).await
@@ -123,7 +123,7 @@ impl WasmAuth {
         let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             counters.error();
             Err(CallError::Timeout(format!(
-                "the plugin {} gave no answer within {} ms",
+                "the plugin {} did not answer within {} ms",
                 self.name(),
                 limit.as_millis()
             )))
@@ -154,7 +154,7 @@ impl WasmAuth {
     }
 }
 
-/// `Err`: the cause of the fall.
+/// `Err`: the cause of the crash.
 async fn once<T, F>(recipe: Recipe, call: F) -> Result<Result<T, Error>, String>
 where
     T: Send + 'static,
@@ -223,17 +223,19 @@ impl AuthProvider for WasmAuth {
         })
     }
 
-    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
         Box::pin(async {
-            let fields = self.manage("enrol accounts", |a, m| Box::pin(m.call_fields(a))).await?;
+            let fields = self
+                .manage("enroll accounts", |a, m| Box::pin(m.call_fields(a)))
+                .await?;
             Ok(convert::fields(fields))
         })
     }
 
-    fn enrol<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
+    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
-            let call = self.manage("enrol accounts", |a, m| Box::pin(m.call_enrol(a, account, input)));
+            let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enroll(a, account, input)));
             convert::outcome(call.await?, &self.recipe.context.mask)
         })
     }

@@ -1,29 +1,29 @@
-//! How often a plugin that falls is started again, and after which pause.
+//! How often a plugin that crashes is started again, and after which pause.
 
 use nexus_model::limits;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Counts the falls of the last [`limits::RESTART_WINDOW`]; older ones are forgiven.
+/// Counts the crashes of the last [`limits::RESTART_WINDOW`]; older ones are forgiven.
 #[derive(Debug, Default)]
 pub(crate) struct RestartBudget {
-    falls: VecDeque<Instant>,
+    crashes: VecDeque<Instant>,
 }
 
 impl RestartBudget {
-    /// The pause before the next start, or none if it fell too often.
-    pub(crate) fn fell(&mut self, now: Instant) -> Option<Duration> {
+    /// The pause before the next start, or none if it reached its restart limit.
+    pub(crate) fn crashed(&mut self, now: Instant) -> Option<Duration> {
         while self
-            .falls
+            .crashes
             .front()
             .is_some_and(|at| now.duration_since(*at) >= limits::RESTART_WINDOW)
         {
-            self.falls.pop_front();
+            self.crashes.pop_front();
         }
-        self.falls.push_back(now);
-        let falls = u32::try_from(self.falls.len()).unwrap_or(u32::MAX);
-        (falls <= limits::RESTART_BUDGET).then(|| pause(falls))
+        self.crashes.push_back(now);
+        let crashes = u32::try_from(self.crashes.len()).unwrap_or(u32::MAX);
+        (crashes <= limits::RESTART_BUDGET).then(|| pause(crashes))
     }
 }
 
@@ -50,9 +50,9 @@ mod tests {
         let mut budget = RestartBudget::default();
         let start = Instant::now();
         for n in 1..=limits::RESTART_BUDGET {
-            assert_eq!(budget.fell(start), Some(pause(n)));
+            assert_eq!(budget.crashed(start), Some(pause(n)));
         }
-        assert_eq!(budget.fell(start), None);
-        assert_eq!(budget.fell(start + limits::RESTART_WINDOW), Some(pause(1)));
+        assert_eq!(budget.crashed(start), None);
+        assert_eq!(budget.crashed(start + limits::RESTART_WINDOW), Some(pause(1)));
     }
 }

@@ -98,7 +98,7 @@ impl CodeCache {
             Ok(None) => {}
             Err(why) => {
                 tracing::warn!(
-                    "the file {} of the cache is refused: {why}. The plugin is compiled again.",
+                    "cannot use the cached file {}: {why}. The plugin is compiled again.",
                     file.display()
                 );
             }
@@ -109,7 +109,7 @@ impl CodeCache {
         self.keep(&file);
         if let Err(e) = self.write(&file, &belongs, &component) {
             tracing::warn!(
-                "compiled code could not be cached in {}: {e}. The next start compiles again.",
+                "cannot cache compiled code in {}: {e}. The next start compiles it again.",
                 file.display()
             );
         }
@@ -128,7 +128,7 @@ impl CodeCache {
         };
         let (found, code) = checked(&bytes)?;
         if found != *belongs {
-            return Err("it is the code of another component, or of another version of Nexus".into());
+            return Err("it belongs to another component or another version of Nexus".into());
         }
         // SAFETY: `deserialize` trusts the bytes to come from `Component::serialize`. They lie in a file and a directory
         // that only this user can write (checked above), were written by `write` below for this component and an engine
@@ -218,7 +218,10 @@ fn content(dir: &Path, file: &Path) -> Result<Option<Vec<u8>>, String> {
     }
     private(file, &meta)?;
     if meta.len() > limits::CODE_CACHE_BYTES {
-        return Err(format!("it holds {} bytes, more than the whole cache may", meta.len()));
+        return Err(format!(
+            "it has {} bytes, more than the limit of the whole cache",
+            meta.len()
+        ));
     }
     // Which one was not used for the longest time is known by this. That it cannot be said costs a compilation.
     let _ = open.set_modified(SystemTime::now());
@@ -235,7 +238,7 @@ fn own_directory(dir: &Path) -> Result<(), String> {
         let meta = std::fs::symlink_metadata(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         if !meta.is_dir() {
             return Err(format!(
-                "{0} is a symbolic link or no folder: what lies there is not this cache's; run: rm '{0}'",
+                "{0} is a symbolic link or not a folder, so it does not belong to the cache. To fix: rm '{0}'",
                 dir.display()
             ));
         }
@@ -249,7 +252,7 @@ fn own_directory(dir: &Path) -> Result<(), String> {
 pub struct CacheState {
     pub files: usize,
     pub bytes: u64,
-    /// Why files or the folder are refused; they are compiled anew.
+    /// Why files or the folder are refused; they are compiled again.
     pub trouble: Vec<String>,
 }
 
@@ -267,10 +270,10 @@ pub fn cache_state(data_dir: &Path) -> CacheState {
         }
         state.files += 1;
         let whole = || -> Result<u64, String> {
-            let bytes = content(&cache.dir, &path)?.ok_or("it is gone")?;
+            let bytes = content(&cache.dir, &path)?.ok_or("the file was deleted")?;
             let (belongs, _) = checked(&bytes)?;
             if path.file_name() != Some(std::ffi::OsStr::new(&belongs.name())) {
-                return Err("it is the code of another component, or of another version of Nexus".into());
+                return Err("it belongs to another component or another version of Nexus".into());
             }
             Ok(bytes.len() as u64)
         };
@@ -287,11 +290,11 @@ fn checked(bytes: &[u8]) -> Result<(Belongs, &[u8]), String> {
     let rest = bytes
         .strip_prefix(MAGIC)
         .ok_or("it is not a file of this version of nexus")?;
-    let (engine, rest) = rest.split_first_chunk().ok_or("it is cut off")?;
-    let (component, rest) = rest.split_first_chunk().ok_or("it is cut off")?;
-    let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is cut off")?;
+    let (engine, rest) = rest.split_first_chunk().ok_or("it is truncated")?;
+    let (component, rest) = rest.split_first_chunk().ok_or("it is truncated")?;
+    let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is truncated")?;
     if Sha256::digest(code).as_slice() != digest {
-        return Err("it is damaged: its content does not have the digest it was written with".into());
+        return Err("it is damaged: its digest does not match".into());
     }
     let belongs = Belongs {
         engine: *engine,
@@ -315,12 +318,15 @@ fn create_private(dir: &Path) -> std::io::Result<()> {
 fn private(path: &Path, meta: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt as _;
     if meta.mode() & 0o022 != 0 {
-        return Err(format!("others can write to {}; run: chmod go-w '{0}'", path.display()));
+        return Err(format!(
+            "other users can write to {}. To fix: chmod go-w '{0}'",
+            path.display()
+        ));
     }
     let me = rustix::process::geteuid().as_raw();
     if meta.uid() != me {
         return Err(format!(
-            "{} belongs to user {}, nexus runs as {me}",
+            "{} belongs to user {}, but nexus runs as {me}",
             path.display(),
             meta.uid()
         ));

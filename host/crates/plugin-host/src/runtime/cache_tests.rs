@@ -60,9 +60,9 @@ fn damage_is_refused_in_words_and_repaired() {
     for (bytes, why) in [
         (&flipped[..], "damaged"),
         (&good[..good.len() / 2], "damaged"),
-        (&good[..20], "cut off"),
-        (&good[..60], "cut off"),
-        (&good[..100], "cut off"),
+        (&good[..20], "truncated"),
+        (&good[..60], "truncated"),
+        (&good[..100], "truncated"),
         (&other[..], "version"),
         (b"", "version"),
     ] {

@@ -143,11 +143,11 @@ impl ChatBackend for WasmChat {
         self.facts(|f| f.example).unwrap_or(false)
     }
 
-    fn probe(&self) -> Call<'_, plugin::Availability> {
+    fn check_availability(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
             let answer = self
                 .supervisor
-                .call(|a, e: &ChatExports| Box::pin(e.chat.call_probe(a)))
+                .call(|a, e: &ChatExports| Box::pin(e.chat.call_check_availability(a)))
                 .await?;
             Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
@@ -180,9 +180,13 @@ impl ChatBackend for WasmChat {
         Box::pin(self.ask(|a, e| Box::pin(e.chat.call_cancel(a, session))))
     }
 
-    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, ask: &'a str, answer: chat::Answer) -> Call<'a, ()> {
-        let (session, ask, answer) = (convert::session_ref(session), ask.to_owned(), convert::answer(answer));
-        Box::pin(self.ask(|a, e| Box::pin(e.chat.call_reply(a, session, ask, answer))))
+    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()> {
+        let (session, request, answer) = (
+            convert::session_ref(session),
+            request.to_owned(),
+            convert::answer(answer),
+        );
+        Box::pin(self.ask(|a, e| Box::pin(e.chat.call_reply(a, session, request, answer))))
     }
 
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
@@ -191,7 +195,7 @@ impl ChatBackend for WasmChat {
             let mut answer = self
                 .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
                 .await?;
-            leads::add(&mut answer.asks, &self.workspace).await;
+            leads::add(&mut answer.requests, &self.workspace).await;
             Ok(convert::snapshot(answer, &self.supervisor.context().mask))
         })
     }
@@ -215,7 +219,7 @@ impl ChatBackend for WasmChat {
                 return Ok(made);
             }
             Err(CallError::Other(format!(
-                "the chat plugin made a session whose ids are {}. This is a fault of the plugin",
+                "the chat plugin created a session whose ids are {}. This is a bug of the plugin",
                 clip::NO_ID
             )))
         })

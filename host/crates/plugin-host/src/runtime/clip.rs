@@ -6,14 +6,14 @@
 //! too long to be one makes the whole of it worthless. Refusing a long text instead was left out: a tool's output that
 //! is too long is no fault of anybody, and losing its beginning helps nobody.
 
-use nexus_model::chat::{Ask, Event, Message, Part, SessionInfo, Snapshot};
+use nexus_model::chat::{AgentRequest, Event, Message, Part, SessionInfo, Snapshot};
 use nexus_model::limits;
 use nexus_model::time::Millis;
 use nexus_plugin_api::text as safe;
 use std::borrow::Cow;
 
 /// What an id is that is none.
-pub(crate) const NO_ID: &str = "empty, longer than 512 bytes, or hold characters that are not seen";
+pub(crate) const NO_ID: &str = "empty, longer than 512 bytes or with invisible characters";
 
 /// The last millisecond of the year 9999: databases and browsers count no further than some date.
 const LAST: Millis = 253_402_300_799_999;
@@ -36,7 +36,7 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
     text
 }
 
-/// What an owner agrees to, to the letter: how much is not shown stands in a last line of its own.
+/// What an owner agrees to, to the letter: how much is not shown is in a last line of its own.
 pub(crate) fn counted(t: String, most: usize) -> String {
     let clean = match safe::literal(&t) {
         Cow::Borrowed(_) => None,
@@ -81,7 +81,7 @@ pub(crate) fn title(t: String) -> String {
 pub(crate) fn reason(text: String) -> String {
     let text = sentence(text);
     if text.trim().is_empty() {
-        "the plugin gave no reason".to_owned()
+        "the plugin did not report a reason".to_owned()
     } else {
         text
     }
@@ -135,8 +135,8 @@ fn is_part(part: &Part) -> bool {
     is_id(&part.id) && is_id(&part.message)
 }
 
-pub(crate) fn is_ask(ask: &Ask) -> bool {
-    is_id(&ask.id) && is_id(&ask.asked_by) && ask.part.as_deref().is_none_or(is_id)
+pub(crate) fn is_request(request: &AgentRequest) -> bool {
+    is_id(&request.id) && is_id(&request.requested_by) && request.part.as_deref().is_none_or(is_id)
 }
 
 /// Whether every id in it is one.
@@ -148,25 +148,26 @@ pub(crate) fn is_event(event: &Event) -> bool {
         Event::MessageRemoved { message } => is_id(message),
         Event::Part { part } => is_part(part),
         Event::Delta { part, message, .. } | Event::PartRemoved { part, message } => is_id(part) && is_id(message),
-        Event::Asked { ask } => is_ask(ask),
-        Event::AskClosed { ask } => is_id(ask),
+        Event::Request { request } => is_request(request),
+        Event::RequestClosed { request } => is_id(request),
         Event::Error { message, .. } => message.as_deref().is_none_or(is_id),
     }
 }
 
 /// Without what has no proper id.
 pub(crate) fn snapshot(mut snapshot: Snapshot) -> Snapshot {
-    let all = |s: &Snapshot| s.asks.len() + s.messages.iter().map(|(_, parts)| 1 + parts.len()).sum::<usize>();
+    let all = |s: &Snapshot| s.requests.len() + s.messages.iter().map(|(_, parts)| 1 + parts.len()).sum::<usize>();
     let before = all(&snapshot);
     for (_, parts) in &mut snapshot.messages {
         parts.retain(is_part);
     }
     snapshot.messages.retain(|(message, _)| is_message(message));
-    snapshot.asks.retain(is_ask);
+    snapshot.requests.retain(is_request);
     let left_out = before - all(&snapshot);
     if left_out > 0 {
         tracing::warn!(
-            "{left_out} messages, parts and requests of a chat are left out: their ids are {NO_ID}. This is a fault of the plugin"
+            "skipped {left_out} messages, parts and requests of a chat: their ids are {NO_ID}. This is a bug of the \
+             plugin"
         );
     }
     snapshot

@@ -19,7 +19,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 /// Why a component is refused. Each is a sentence that says what was found, what was expected and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    #[error("{0} cannot be read: {1}. Check the `source` of the plugin in the configuration.")]
+    #[error("cannot read {0}: {1}. To fix: check the `source` of the plugin in the configuration.")]
     Unreadable(String, String),
     #[error("{0}")]
     NotComponent(String),
@@ -120,7 +120,7 @@ fn damaged(why: &dyn std::fmt::Display) -> LoadError {
     let why = why.lines().next().unwrap_or_default();
     let why = why.split(" - expected=").next().unwrap_or_default();
     LoadError::NotComponent(format!(
-        "The file is not a WebAssembly component, or is damaged: {why}. Copy or build it again."
+        "The file is not a WebAssembly component, or it is damaged: {why}. To fix: copy or build it again."
     ))
 }
 
@@ -138,28 +138,31 @@ impl Outline<'_> {
     fn manifest(&self) -> Result<Manifest, LoadError> {
         let text = self.manifest.ok_or_else(|| {
             LoadError::Manifest(format!(
-                "The component has no manifest: the custom section `{MANIFEST_SECTION}` is missing. Build it with \
-                 `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component drop it."
+                "The component has no manifest: the custom section `{MANIFEST_SECTION}` is missing. To fix: build it \
+                 with `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component \
+                 remove it."
             ))
         })?;
         if self.manifests > 1 {
             return Err(LoadError::Manifest(format!(
-                "The component has {} manifests: the custom section `{MANIFEST_SECTION}` may be there once. Build it anew.",
+                "The component has {} manifests, but the custom section `{MANIFEST_SECTION}` must exist only once. To \
+                 fix: build it again.",
                 self.manifests
             )));
         }
         let text = std::str::from_utf8(text).map_err(|e| {
             LoadError::Manifest(format!(
-                "The manifest in the component is not UTF-8 ({e}). Build it anew."
+                "The manifest in the component is not UTF-8 ({e}). To fix: build it again."
             ))
         })?;
         let invalid = |why: &dyn std::fmt::Display| {
             LoadError::Manifest(format!(
-                "The manifest in the component is not valid: {why}. Correct it and build anew."
+                "The manifest in the component is not valid: {why}. To fix: correct plugin.toml and build the \
+                 component again."
             ))
         };
         let manifest = Manifest::parse(text).map_err(|e| invalid(&e))?;
-        // Where a key of the configuration stands in it, the configuration's reader checks the whole.
+        // Where a key of the configuration is in it, the configuration's reader checks the whole.
         for request in manifest.capabilities.http.iter().filter(|r| !r.url.contains('{')) {
             HttpGrant::of_url(&request.url)
                 .map_err(|why| invalid(&format!("capabilities.http, url = \"{}\": {why}", request.url)))?;
@@ -172,7 +175,7 @@ impl Outline<'_> {
 fn name(text: &str) -> Result<String, LoadError> {
     let plain = |c: char| c.is_ascii_graphic();
     if text.len() > limits::IMPORT_NAME || !text.chars().all(plain) {
-        return Err(damaged(&"an import or an export has no proper name"));
+        return Err(damaged(&"an import or an export has no valid name"));
     }
     Ok(text.to_owned())
 }
@@ -188,8 +191,8 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
                 ..
             } if depth == 0 => {
                 return Err(LoadError::NotComponent(
-                    "The file is a core WebAssembly module, not a component. Build it for the target wasm32-wasip2, or \
-                     turn it into one with `nexus plugin build`."
+                    "The file is a core WebAssembly module, not a component. To fix: build it for the target \
+                     wasm32-wasip2, or with `nexus plugin build`."
                         .into(),
                 ));
             }
@@ -262,8 +265,8 @@ fn check_api(manifest: &Manifest) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(LoadError::Api(format!(
-        "The plugin {} was written for nexus:plugin {}; this host speaks {API_VERSION}. Use a version of the plugin for {}, or \
-         another version of nexus.",
+        "The plugin {} was written for nexus:plugin {}, but this host supports {API_VERSION}. To fix: use a version \
+         of the plugin for {}, or another version of nexus.",
         manifest.name,
         manifest.api,
         spoken_range()
@@ -297,41 +300,43 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
     for import in imports {
         let refuse = |why: String| Err(LoadError::Api(format!("The plugin imports {import}: {why}")));
         let Some(i) = interface(import) else {
-            return refuse("only interfaces of nexus:plugin and WASI 0.2 are offered. Remove the import.".into());
+            return refuse(
+                "only interfaces of nexus:plugin and WASI 0.2 are available. To fix: remove the import.".into(),
+            );
         };
         let of_wasi_02 = i.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2));
         let found = i.version.as_ref().map_or("no version".to_owned(), Version::to_string);
         match i.package {
             "nexus:plugin" if !i.spoken() => {
                 return refuse(format!(
-                    "its version is {found}, this host speaks {}. Build the plugin for that.",
+                    "its version is {found}, but this host supports {}. To fix: build the plugin for that version.",
                     spoken_range()
                 ));
             }
             "nexus:plugin" if CAPABILITIES.contains(&i.name) => {}
             "nexus:plugin" => {
                 return refuse(format!(
-                    "this host offers no `{}`. A newer nexus may; else remove the import.",
+                    "this host has no `{}`. To fix: use a newer nexus, or remove the import.",
                     i.name
                 ));
             }
             "wasi:http" => {
                 return refuse(
-                    "not offered to plugins, whatever is granted. Use nexus:plugin/http for requests and nexus:plugin/process \
-                     for programs that open connections."
+                    "it is not available to plugins, regardless of grants. To fix: use nexus:plugin/http for requests \
+                     and nexus:plugin/process for programs that open connections."
                         .into(),
                 );
             }
             package if WASI.contains(&package) && of_wasi_02 => {}
             package if WASI.contains(&package) => {
                 return refuse(format!(
-                    "its version is {found}, this host offers WASI 0.2 for the standard libraries of languages. Build for \
-                     wasm32-wasip2, or use nexus:plugin/clock and nexus:plugin/log."
+                    "its version is {found}, but this host supports WASI 0.2 for the standard libraries of languages. \
+                     To fix: build for wasm32-wasip2, or use nexus:plugin/clock and nexus:plugin/log."
                 ));
             }
             _ => {
                 return refuse(format!(
-                    "this host does not know it. Offered are nexus:plugin {} ({}) and WASI 0.2 without http.",
+                    "this host does not have it. Available are nexus:plugin {} ({}) and WASI 0.2 without http.",
                     spoken_range(),
                     CAPABILITIES.join(", ")
                 ));
@@ -351,8 +356,8 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
     let kind = manifest.kind;
     Err(LoadError::Api(match all().find(|(_, i)| named(i)) {
         Some((export, _)) => format!(
-            "The plugin {} exports {export}; this host speaks {wanted} {}. Use a version of the plugin for that, or another \
-             version of nexus.",
+            "The plugin {} exports {export}, but this host supports {wanted} {}. To fix: use a version of the plugin \
+             for that, or another version of nexus.",
             manifest.name,
             spoken_range()
         ),
@@ -363,8 +368,8 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
                 exports.join(", ")
             };
             format!(
-                "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. Correct `kind` in \
-                 plugin.toml, or export the interface.",
+                "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. To fix: correct \
+                 `kind` in plugin.toml, or export the interface.",
                 manifest.name,
                 spoken_range()
             )

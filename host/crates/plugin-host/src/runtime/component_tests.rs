@@ -3,7 +3,7 @@
 use super::*;
 
 const MANIFEST: &str =
-    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn with_manifest(wat: &str, manifest: &str) -> Vec<u8> {
     nexus_testkit::components::component(wat, manifest)
@@ -43,7 +43,7 @@ fn what_is_no_component_is_refused_in_words() {
     assert!(refusal(&wat::parse_str("(module)").unwrap()).contains("core WebAssembly module"));
     for bytes in [&b""[..], b"hello", b"\0asm", b"\0asm\x0d\0\x01\0\xff\xff"] {
         assert!(
-            refusal(bytes).contains("Copy or build it again") || refusal(bytes).contains("no manifest"),
+            refusal(bytes).contains("copy or build it again") || refusal(bytes).contains("no manifest"),
             "{}",
             refusal(bytes)
         );
@@ -108,8 +108,8 @@ fn what_is_not_offered_is_refused() {
     for (import, words) in [
         ("wasi:sockets/tcp@0.3.0", "WASI 0.2"),
         ("wasi:http/outgoing-handler@0.2.3", "nexus:plugin/http"),
-        ("nexus:plugin/root-shell@0.1.0", "offers no `root-shell`"),
-        ("evil:corp/backdoor@1.0.0", "does not know it"),
+        ("nexus:plugin/root-shell@0.1.0", "has no `root-shell`"),
+        ("evil:corp/backdoor@1.0.0", "does not have it"),
     ] {
         let text = refusal(&with_manifest(
             &TUNNEL.replace("nexus:plugin/log@0.1.7", import),
@@ -159,5 +159,5 @@ fn the_name_of_an_import_has_an_end() {
         &TUNNEL.replace("nexus:plugin/log@0.1.7", &long),
         MANIFEST,
     ));
-    assert!(text.contains("has no proper name") && text.len() < 1000, "{text}");
+    assert!(text.contains("has no valid name") && text.len() < 1000, "{text}");
 }

@@ -128,7 +128,7 @@ fn rejected(e: &types::Ext) -> Option<wit::Tool> {
         title: Option<String>,
         #[serde(default)]
         input: String,
-        words: Option<String>,
+        message: Option<String>,
         started_at: Option<u64>,
         ended_at: Option<u64>,
     }
@@ -141,7 +141,7 @@ fn rejected(e: &types::Ext) -> Option<wit::Tool> {
         state: wit::ToolState::Failed,
         input: call.input,
         output: None,
-        error: call.words,
+        error: call.message,
         started_at: call.started_at,
         ended_at: call.ended_at,
     })
@@ -157,17 +157,17 @@ fn part(p: wit::Part) -> chat::Part {
     }
 }
 
-fn ask(a: wit::Ask) -> chat::Ask {
+fn request(a: wit::AgentRequest) -> chat::AgentRequest {
     let change = ext(&a.ext, CHANGE).and_then(|json| serde_json::from_str::<String>(json).ok());
-    let change = change.map(|c| clip::counted(c, limits::ASK_CHANGE));
+    let change = change.map(|c| clip::counted(c, limits::REQUEST_CHANGE));
     let questions = ext(&a.ext, QUESTIONS).map(questions).unwrap_or_default();
     let details = ext(&a.ext, DETAILS).map(leads::shown).unwrap_or_default();
-    chat::Ask {
+    chat::AgentRequest {
         id: a.id,
-        asked_by: a.asked_by,
-        permission: a.kind == wit::AskKind::Permission,
+        requested_by: a.requested_by,
+        permission: a.kind == wit::RequestKind::Permission,
         subject: clip::literal(a.subject, limits::TITLE_BYTES),
-        detail: clip::counted(a.detail, limits::ASK_DETAIL),
+        detail: clip::counted(a.detail, limits::REQUEST_DETAIL),
         always: clip::list(a.always, limits::LIST_ENTRIES)
             .into_iter()
             .map(|pattern| clip::literal(pattern, limits::SENTENCE_BYTES))
@@ -188,12 +188,12 @@ fn questions(json: &str) -> Vec<chat::Question> {
         label: clip::title(c.label),
         description: clip::sentence(c.description),
     };
-    clip::list(questions, limits::ASK_QUESTIONS)
+    clip::list(questions, limits::REQUEST_QUESTIONS)
         .into_iter()
         .map(|q| chat::Question {
             header: clip::title(q.header),
             text: clip::sentence(q.text),
-            choices: clip::list(q.choices, limits::ASK_CHOICES)
+            choices: clip::list(q.choices, limits::REQUEST_CHOICES)
                 .into_iter()
                 .map(choice)
                 .collect(),
@@ -214,18 +214,21 @@ fn turn(t: wit::Turn, mask: &Mask) -> chat::Turn {
     }
 }
 
-fn epoch(e: wit::Epoch, mask: &Mask) -> chat::Epoch {
+fn connection(e: wit::BackendConnection, mask: &Mask) -> chat::BackendConnection {
     let running = clip::list(e.running, limits::OPEN_SESSIONS).into_iter();
-    let asks = clip::list(e.asks, limits::OPEN_SESSIONS).into_iter();
-    let proper = |(session, a): &(String, chat::Ask)| clip::is_id(session) && clip::is_ask(a);
-    chat::Epoch {
+    let requests = clip::list(e.requests, limits::OPEN_SESSIONS).into_iter();
+    let proper = |(session, a): &(String, chat::AgentRequest)| clip::is_id(session) && clip::is_request(a);
+    chat::BackendConnection {
         id: clip::title(e.id),
         version: clip::title(e.version),
         running: running
             .map(|t| (t.session, turn(t.turn, mask)))
             .filter(|(session, _)| clip::is_id(session))
             .collect(),
-        asks: asks.map(|a| (a.session.clone(), ask(a))).filter(proper).collect(),
+        requests: requests
+            .map(|a| (a.session.clone(), request(a)))
+            .filter(proper)
+            .collect(),
     }
 }
 
@@ -248,7 +251,7 @@ pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Fe
     use chat::Event as E;
     let (session, event) = match e {
         wit::Event::Starting(text) => return Ok(nexus_plugin_traits::Feed::Starting(clip::sentence(mask.said(text)))),
-        wit::Event::Opened(e) => return Ok(nexus_plugin_traits::Feed::Opened(epoch(e, mask))),
+        wit::Event::Opened(e) => return Ok(nexus_plugin_traits::Feed::Opened(connection(e, mask))),
         wit::Event::Other(e) => return Err(Dropped::Unknown(clip::title(e.name))),
         wit::Event::Session(s) => {
             let info = session_info(s);
@@ -268,8 +271,8 @@ pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Fe
             },
         ),
         wit::Event::PartRemoved((session, message, part)) => (session, E::PartRemoved { message, part }),
-        wit::Event::Asked(a) => (a.session.clone(), E::Asked { ask: ask(a) }),
-        wit::Event::AskClosed((session, ask)) => (session, E::AskClosed { ask }),
+        wit::Event::Request(a) => (a.session.clone(), E::Request { request: request(a) }),
+        wit::Event::RequestClosed((session, request)) => (session, E::RequestClosed { request }),
         wit::Event::Turn(t) => (
             t.session,
             E::Turn {
@@ -293,7 +296,7 @@ pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Fe
         E::Message { .. } | E::MessageRemoved { .. } => "message",
         E::Part { .. } | E::PartRemoved { .. } => "part",
         E::Delta { .. } => "delta",
-        E::Asked { .. } | E::AskClosed { .. } => "ask",
+        E::Request { .. } | E::RequestClosed { .. } => "request",
         E::Turn { .. } => "turn",
         E::Error { .. } => "error",
     }))
@@ -307,7 +310,7 @@ pub(crate) fn snapshot(s: wit::SessionSnapshot, mask: &Mask) -> chat::Snapshot {
             .map(|m| (message(m.message), m.parts.into_iter().map(part).collect()))
             .collect(),
         turn: turn(s.turn, mask),
-        asks: s.asks.into_iter().map(ask).collect(),
+        requests: s.requests.into_iter().map(request).collect(),
         before: s.before,
     })
 }
@@ -404,16 +407,16 @@ fn address_header(header: String) -> Result<String, nexus_plugin_traits::CallErr
     let refused = |why: &str, header: String| {
         let header = clip::literal(header, limits::TITLE_BYTES);
         Err(nexus_plugin_traits::CallError::Invalid(format!(
-            "the plugin says that clients' addresses are in the header `{header}`, {why}. This is a fault of the plugin"
+            "the plugin reports client addresses in the header `{header}`, {why}. This is a bug of the plugin"
         )))
     };
     if header.len() > limits::ADDRESS_HEADER {
-        return refused("which is longer than a header's name", header);
+        return refused("which is too long for a header name", header);
     }
     match http::HeaderName::from_bytes(header.as_bytes()) {
-        Err(_) => refused("which is no name of a header", header),
+        Err(_) => refused("which is not a header name", header),
         Ok(name) if NO_ADDRESS.contains(&name.as_str()) || name.as_str().starts_with("sec-") => {
-            refused("which says something else", header)
+            refused("which has another meaning", header)
         }
         Ok(name) => Ok(name.as_str().to_owned()),
     }
@@ -431,7 +434,7 @@ pub(crate) fn tunnel_event(e: wit_tunnel::Event, mask: &Mask) -> Option<tunnel::
         wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
         wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(clip::sentence(mask.said(t))),
         wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(clip::sentence(mask.said(t))),
-        wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Figures {
+        wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Statistics {
             requests: f.requests,
             errors: f.errors,
             locations: clip::list(f.locations, limits::LIST_ENTRIES)
@@ -517,7 +520,8 @@ pub(crate) mod auth {
         match value.as_ref().len() {
             length if length <= most => Ok(value),
             length => Err(CallError::Other(format!(
-                "the auth plugin gave {what} of {length} bytes; at most {most} can be used. This is a fault of the plugin"
+                "the auth plugin returned {what} of {length} bytes, but at most {most} are allowed. This is a bug of \
+                 the plugin"
             ))),
         }
     }
@@ -525,14 +529,13 @@ pub(crate) mod auth {
     fn subject(subject: String) -> Result<String, CallError> {
         if subject.is_empty() {
             return Err(CallError::Other(
-                "the auth plugin gave an empty subject. This is a fault of the plugin".into(),
+                "the auth plugin returned an empty subject. This is a bug of the plugin".into(),
             ));
         }
         let subject = whole("a subject", subject, limits::ID_BYTES)?;
         if !clip::is_id(&subject) {
             return Err(CallError::Other(
-                "the auth plugin gave a subject with characters that are not seen. This is a fault of the plugin"
-                    .into(),
+                "the auth plugin returned a subject with invisible characters. This is a bug of the plugin".into(),
             ));
         }
         Ok(subject)

@@ -11,12 +11,12 @@ fn text() -> String {
     HOSTILE.to_owned()
 }
 
-fn asked(detail: &str) -> wit::Ask {
-    wit::Ask {
+fn asked(detail: &str) -> wit::AgentRequest {
+    wit::AgentRequest {
         id: "a".to_owned(),
         session: "s".to_owned(),
-        asked_by: "s".to_owned(),
-        kind: wit::AskKind::Permission,
+        requested_by: "s".to_owned(),
+        kind: wit::RequestKind::Permission,
         subject: text(),
         detail: detail.to_owned(),
         always: vec![text()],
@@ -29,7 +29,7 @@ fn asked(detail: &str) -> wit::Ask {
 
 #[test]
 fn what_is_asked_is_shown_to_the_letter() {
-    let shown = ask(asked("ls \u{202e}#; fr- mr\u{202c}; echo a\u{200b}b\u{a0}c; \u{440}m"));
+    let shown = request(asked("ls \u{202e}#; fr- mr\u{202c}; echo a\u{200b}b\u{a0}c; \u{440}m"));
     assert_eq!(
         shown.detail,
         "ls ⟨U+202E⟩#; fr- mr⟨U+202C⟩; echo a⟨U+200B⟩b⟨U+00A0⟩c; ⟨U+0440⟩m"
@@ -38,7 +38,7 @@ fn what_is_asked_is_shown_to_the_letter() {
     assert_eq!(shown.always, [PROSE]);
     assert_eq!(shown.message.as_deref(), Some(PROSE));
     assert_eq!(
-        ask(asked("git commit -m '修复（测试）👩\u{200d}💻'")).detail,
+        request(asked("git commit -m '修复（测试）👩\u{200d}💻'")).detail,
         "git commit -m '修复（测试）👩\u{200d}💻'"
     );
 }
@@ -188,22 +188,22 @@ fn a_descriptor_is_checked() {
     ] {
         let said = described("t", Some(header)).unwrap_err().to_string();
         assert!(
-            said.contains("a fault of the plugin") && said.len() < 1000 && !said.contains('\r'),
+            said.contains("a bug of the plugin") && said.len() < 1000 && !said.contains('\r'),
             "{said}"
         );
     }
 }
 
-fn asked_with(detail: &str, ext: &[(&str, String)]) -> chat::Ask {
+fn asked_with(detail: &str, ext: &[(&str, String)]) -> chat::AgentRequest {
     let ext = ext.iter().map(|(name, value)| types::Ext {
         name: (*name).to_owned(),
         value: value.clone(),
     });
-    ask(wit::Ask {
+    request(wit::AgentRequest {
         id: "a".to_owned(),
         session: "s".to_owned(),
-        asked_by: "s".to_owned(),
-        kind: wit::AskKind::Permission,
+        requested_by: "s".to_owned(),
+        kind: wit::RequestKind::Permission,
         subject: "edit".to_owned(),
         detail: detail.to_owned(),
         always: vec!["*\u{202e}".to_owned()],
@@ -222,12 +222,12 @@ fn what_is_agreed_to_is_seen_as_it_is_and_has_a_bound() {
     assert_eq!(seen.always, ["*⟨U+202E⟩"]);
     assert_eq!(seen.change.as_deref(), Some("-a\n+⟨U+200B⟩b\n"));
     let seen = asked_with(
-        &"x".repeat(limits::ASK_DETAIL + 5),
-        &[change(&"y".repeat(limits::ASK_CHANGE + 5))],
+        &"x".repeat(limits::REQUEST_DETAIL + 5),
+        &[change(&"y".repeat(limits::REQUEST_CHANGE + 5))],
     );
     for (shown, most) in [
-        (seen.detail, limits::ASK_DETAIL),
-        (seen.change.unwrap(), limits::ASK_CHANGE),
+        (seen.detail, limits::REQUEST_DETAIL),
+        (seen.change.unwrap(), limits::REQUEST_CHANGE),
     ] {
         assert!(shown.len() < most + 100 && shown.ends_with("more bytes are not shown here⟩"));
     }
@@ -243,14 +243,14 @@ fn details_come_clean_and_what_is_left_out_of_them_is_told() {
         (one[0].name.as_str(), one[0].text.as_str()),
         ("In the folder⟨U+202E⟩", "a⟨U+000D⟩\nb")
     );
-    let long = "x".repeat(limits::ASK_DETAILS_BYTES);
+    let long = "x".repeat(limits::REQUEST_DETAILS_BYTES);
     let cut = details(serde_json::json!([{"name": "a", "text": long}, {"name": "b", "text": "more"}]).to_string());
     assert!(cut[1].text.ends_with("more bytes are not shown here⟩"), "{:?}", cut[1]);
-    assert!(cut.iter().map(|d| d.text.len()).sum::<usize>() < limits::ASK_DETAILS_BYTES + 100);
-    let many = vec![r#"{"name":"n","text":"t"}"#; limits::ASK_DETAILS + 2].join(",");
+    assert!(cut.iter().map(|d| d.text.len()).sum::<usize>() < limits::REQUEST_DETAILS_BYTES + 100);
+    let many = vec![r#"{"name":"n","text":"t"}"#; limits::REQUEST_DETAILS + 2].join(",");
     let many = details(format!("[{many}]"));
-    assert_eq!(many.len(), limits::ASK_DETAILS + 1);
-    assert!(many[limits::ASK_DETAILS].text.ends_with("not shown here⟩"));
+    assert_eq!(many.len(), limits::REQUEST_DETAILS + 1);
+    assert!(many[limits::REQUEST_DETAILS].text.ends_with("not shown here⟩"));
     assert!(details("{}".to_owned())[0].text.ends_with("not shown here⟩"));
     assert!(asked_with("x", &[]).details.is_empty());
 }
@@ -264,14 +264,14 @@ fn questions_come_typed_and_within_bounds() {
         (seen[0].choices[0].label.as_str(), seen[0].multiple, seen[0].own),
         ("A⟨U+202E⟩", true, false)
     );
-    let many = format!("[{}]", vec![one; limits::ASK_QUESTIONS + 3].join(","));
+    let many = format!("[{}]", vec![one; limits::REQUEST_QUESTIONS + 3].join(","));
     assert_eq!(
         asked_with("x", &[(QUESTIONS, many)]).questions.len(),
-        limits::ASK_QUESTIONS
+        limits::REQUEST_QUESTIONS
     );
-    let choices = vec![r#"{"label":"A"}"#; limits::ASK_CHOICES + 3].join(",");
+    let choices = vec![r#"{"label":"A"}"#; limits::REQUEST_CHOICES + 3].join(",");
     let wide = asked_with("x", &[(QUESTIONS, format!(r#"[{{"choices":[{choices}]}}]"#))]).questions;
-    assert_eq!(wide[0].choices.len(), limits::ASK_CHOICES);
+    assert_eq!(wide[0].choices.len(), limits::REQUEST_CHOICES);
     assert!(asked_with("x", &[(QUESTIONS, "{}".to_owned())]).questions.is_empty());
     let answers = answer(chat::Answer::Answers {
         answers: vec![vec!["A".to_owned()], vec![]],
@@ -290,7 +290,8 @@ fn a_call_that_was_not_allowed_is_rejected() {
             value: value.to_owned(),
         }))
     };
-    let call = other(r#"{"name":"bash","title":"ls","input":"{\"command\":\"ls\"}","words":"use find","ended_at":2}"#);
+    let call =
+        other(r#"{"name":"bash","title":"ls","input":"{\"command\":\"ls\"}","message":"use find","ended_at":2}"#);
     let chat::Content::Tool(call) = call else {
         panic!("{call:?}");
     };
@@ -304,7 +305,7 @@ fn a_call_that_was_not_allowed_is_rejected() {
 #[test]
 fn lists_and_texts_of_a_plugin_have_ends() {
     let long = || "x".repeat(2 * limits::PART_BYTES);
-    let seen = ask(wit::Ask {
+    let seen = request(wit::AgentRequest {
         always: vec!["x".repeat(2 * limits::SENTENCE_BYTES); 2 * limits::LIST_ENTRIES],
         ..asked("x")
     });
@@ -330,17 +331,17 @@ fn what_a_connection_opens_with_has_an_end() {
         turn: wit::Turn::Running,
     };
     let many = 2 * limits::OPEN_SESSIONS;
-    let opened = epoch(
-        wit::Epoch {
+    let opened = connection(
+        wit::BackendConnection {
             id: "e".to_owned(),
             version: "1".to_owned(),
             running: (0..many).map(turn).collect(),
-            asks: (0..many).map(|_| asked("x")).collect(),
+            requests: (0..many).map(|_| asked("x")).collect(),
         },
         &Mask::default(),
     );
     assert_eq!(opened.running.len(), limits::OPEN_SESSIONS);
-    assert_eq!(opened.asks.len(), limits::OPEN_SESSIONS);
+    assert_eq!(opened.requests.len(), limits::OPEN_SESSIONS);
 }
 
 #[test]
@@ -357,7 +358,10 @@ fn a_login_that_says_too_much_fails() {
     };
     assert!(form(limits::LOGIN_STATE_BYTES).is_ok());
     let refused = form(limits::LOGIN_STATE_BYTES + 1).err().unwrap().to_string();
-    assert!(refused.contains("a state of 65537 bytes; at most 65536"), "{refused}");
+    assert!(
+        refused.contains("a state of 65537 bytes, but at most 65536"),
+        "{refused}"
+    );
     assert!(auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES)), &Mask::default()).is_ok());
     let refused = auth::step(wit::Step::Identity("s".repeat(limits::ID_BYTES + 1)), &Mask::default());
     let refused = refused.err().unwrap().to_string();

@@ -3,7 +3,7 @@
 //! Problem: whether a joiner, a carriage return or a mark of direction does its ordinary work depends on its neighbours, and
 //! a piece ends anywhere. Mechanism: of each part that grows is kept what its last piece ended with
 //! ([`nexus_plugin_api::text::Pieces`]); what cannot be judged yet waits for the next piece. Limits: of more parts than
-//! [`limits::GROWING_PARTS`] that grow at once, the one that grew longest ago is judged from then on as if it began anew;
+//! [`limits::GROWING_PARTS`] that grow at once, the one that grew longest ago is judged from then on as if it started again;
 //! what waits when a part ends without its whole is lost, and was not to be seen anyway.
 
 use crate::runtime::clip;

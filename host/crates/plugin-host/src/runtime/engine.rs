@@ -1,7 +1,7 @@
 //! The one engine of the host, and the thread that makes its time pass.
 //!
 //! The pooling allocator was left out: it costs 3 ms at the start and its address space is refused on small machines, for
-//! a gain of 11 µs an instance.
+//! an advantage of 11 µs an instance.
 
 use nexus_model::limits;
 use wasmtime::{Config, Engine};

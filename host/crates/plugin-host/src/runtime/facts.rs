@@ -2,8 +2,8 @@
 
 use crate::capabilities::{Counters, Gate, Requests};
 use nexus_config::resolved::{Grants, HttpGrant, Plugin, Source};
-use nexus_config::{show_duration, show_size};
-use nexus_model::plugin::{self, Facts, Figures};
+use nexus_config::{grant_words, show_duration, show_size};
+use nexus_model::plugin::{self, Facts, Statistics};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::PluginRecord;
@@ -46,46 +46,31 @@ impl Measured {
             digest: self.digest.clone(),
             description: self.manifest.description.clone(),
             authors: self.manifest.authors.clone(),
-            licence: self.manifest.licence.clone(),
+            license: self.manifest.license.clone(),
             source: match &self.source {
                 Source::Builtin => plugin::Source::Builtin,
                 Source::File(path) => plugin::Source::File(path.display().to_string()),
             },
             grants: self.grants(),
-            lacks: lacks(self.gate.requests(), self.gate.grants()),
+            missing_permissions: missing_permissions(self.gate.requests(), self.gate.grants()),
             limits: self.limits(),
         }
     }
 
     fn grants(&self) -> Vec<String> {
-        let grants = self.gate.grants();
-        let mut words = Vec::new();
-        for (binary, grant) in &grants.processes {
-            // Only granted names are asked for here, so nothing is refused and counted.
-            let place = match self.gate.find(binary) {
-                Ok(Ok(path)) => path.display().to_string(),
-                Ok(Err(_)) | Err(_) => "not found on this machine".to_owned(),
-            };
-            let environment = if grant.inherit_env {
-                " with your environment"
-            } else {
-                ""
-            };
-            words.push(format!("runs {binary} ({place}){environment}"));
-        }
-        words.extend(grants.http.iter().map(asks));
-        if grants.store_quota > 0 {
-            words.push(format!("keeps up to {} of data", show_size(grants.store_quota)));
-        }
-        words.extend(grants.secrets.keys().map(|name| format!("reads the secret {name}")));
-        words
+        // Only granted names are asked for here, so nothing is refused and counted.
+        let place = |binary: &str| match self.gate.find(binary) {
+            Ok(Ok(path)) => Some(path.display().to_string()),
+            Ok(Err(_)) | Err(_) => Some("not found on this machine".to_owned()),
+        };
+        grant_words::all(self.gate.grants(), &place)
     }
 
     fn limits(&self) -> Vec<String> {
         let limits = self.gate.limits();
         vec![
             format!("at most {} of memory", show_size(limits.memory)),
-            format!("at most {} of CPU without a pause", show_duration(limits.cpu)),
+            format!("at most {} of CPU time without a pause", show_duration(limits.cpu)),
             format!("at most {} % of a core over a minute", limits.cpu_share),
             format!("at most {} a minute into its store", show_size(limits.store_writes)),
             format!("an answer within {}", show_duration(limits.call)),
@@ -106,8 +91,8 @@ impl PluginRecord for Measured {
     fn owner(&self) -> &str {
         &self.owner
     }
-    fn figures(&self) -> Figures {
-        self.counters.figures(self.clock.now())
+    fn statistics(&self) -> Statistics {
+        self.counters.statistics(self.clock.now())
     }
     fn facts(&self) -> Facts {
         self.grants_and_facts()
@@ -115,36 +100,22 @@ impl PluginRecord for Measured {
 }
 
 /// Secrets are not among it: one that is not set is a setting that is not used.
-fn lacks(asked: &Requests, granted: &Grants) -> Vec<String> {
+fn missing_permissions(asked: &Requests, granted: &Grants) -> Vec<String> {
     let programs = asked
         .processes
         .keys()
         .filter(|name| !granted.processes.contains_key(*name));
-    let mut words: Vec<String> = programs.map(|name| format!("to run {name}")).collect();
+    let mut words: Vec<String> = programs.map(|name| grant_words::run(name, None, false)).collect();
     let http = asked.http.iter().filter(|wanted| {
         let same =
             |grant: &HttpGrant| (&grant.scheme, &grant.host, grant.port) == (&wanted.scheme, &wanted.host, wanted.port);
         !granted.http.iter().any(same)
     });
-    words.extend(http.map(|grant| format!("to ask {}", server(grant))));
+    words.extend(http.map(|grant| grant_words::request(&grant_words::address(grant))));
     if let Some(quota) = asked.store.filter(|quota| *quota > granted.store_quota) {
-        words.push(format!("to keep up to {}", show_size(quota)));
+        words.push(grant_words::store(quota));
     }
     words
-}
-
-fn asks(grant: &HttpGrant) -> String {
-    let private = if grant.private {
-        ", also on this machine or its network"
-    } else {
-        ""
-    };
-    format!("asks {}{private}", server(grant))
-}
-
-fn server(grant: &HttpGrant) -> String {
-    let port = grant.port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", grant.scheme, grant.host)
 }
 
 fn many(count: u32, one: &str, more: &str) -> String {
@@ -155,31 +126,6 @@ fn many(count: u32, one: &str, more: &str) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-
-    #[test]
-    fn words_are_those_of_the_configuration() {
-        assert_eq!(
-            [
-                show_size(64 << 20),
-                show_size(1 << 30),
-                show_size(1536 << 10),
-                show_size(1000)
-            ],
-            ["64 MiB", "1 GiB", "1536 KiB", "1000 B"]
-        );
-        let grant = |host: &str, port, private| HttpGrant {
-            scheme: "https".into(),
-            host: host.into(),
-            port,
-            private,
-        };
-        assert_eq!(asks(&grant("*.example.org", None, false)), "asks https://*.example.org");
-        assert_eq!(
-            asks(&grant("nas", Some(8443), true)),
-            "asks https://nas:8443, also on this machine or its network"
-        );
-        assert_eq!(many(1, "process", "processes"), "1 process");
-    }
 
     #[test]
     fn what_is_asked_for_and_not_granted_is_said() {
@@ -197,17 +143,20 @@ mod tests {
             secrets: ["token".to_owned()].into(),
         };
         let all = [
-            "to run ssh",
-            "to ask https://one.example",
-            "to ask https://two.example",
-            "to keep up to 1 MiB",
+            "run ssh",
+            "send requests to https://one.example",
+            "send requests to https://two.example",
+            "store up to 1 MiB",
         ];
-        assert_eq!(lacks(&asked, &Grants::default()), all);
+        assert_eq!(missing_permissions(&asked, &Grants::default()), all);
         let some = Grants {
             http: vec![grant("two.example")],
             store_quota: 2 << 20,
             ..Grants::default()
         };
-        assert_eq!(lacks(&asked, &some), ["to run ssh", "to ask https://one.example"]);
+        assert_eq!(
+            missing_permissions(&asked, &some),
+            ["run ssh", "send requests to https://one.example"]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The events of a chat backend, over all falls of its plugin and of the backend itself. In order; nothing dropped.
+//! The events of a chat backend, over all crashes of its plugin and of the backend itself. In order; nothing dropped.
 
 use crate::runtime::actor::Ended;
 use crate::runtime::budget::pause;
@@ -32,7 +32,7 @@ enum End {
     /// The receiver is gone.
     Left,
     Failed(RunFailure),
-    /// The plugin fell. Its supervisor starts it again, after its own pause.
+    /// The plugin crashed. Its supervisor starts it again, after its own pause.
     Fell {
         cause: String,
         given_up: bool,
@@ -66,7 +66,7 @@ impl Feeder {
             }
             let (message, hint, permanent, wait) = match end {
                 End::Left => return,
-                End::Fell { cause, given_up } => (format!("the plugin fell: {cause}"), None, given_up, None),
+                End::Fell { cause, given_up } => (format!("the plugin crashed: {cause}"), None, given_up, None),
                 End::Stopped => ("the plugin was stopped".to_owned(), None, true, None),
                 End::Failed(f) => {
                     self.failures = self.failures.saturating_add(1);
@@ -121,7 +121,7 @@ impl Feeder {
             Ok(Err(e)) => return failed(e.to_string()),
             Err(_) => {
                 self.supervisor.context().counters.error();
-                self.supervisor.restart(handle, "it did not begin to report events");
+                self.supervisor.restart(handle, "it did not start to report events");
                 return ended(handle).await;
             }
         };
@@ -136,11 +136,12 @@ impl Feeder {
                 counters.error();
                 End::Failed(convert::failure(failure, &self.supervisor.context().mask))
             }
-            // No outcome: as a rule the plugin fell.
+            // No outcome: as a rule the plugin crashed.
             Err(_) => {
                 let end = tokio::select! {
                     end = ended(handle) => end,
-                    () = tokio::time::sleep(limits::RESTART_FIRST) => failed("the plugin stopped reporting events without saying why".into()),
+                    () = tokio::time::sleep(limits::RESTART_FIRST) => failed("the plugin stopped reporting events \
+                        without a reason".into()),
                 };
                 if !matches!(end, End::Stopped) {
                     counters.error();
@@ -188,15 +189,17 @@ impl Feeder {
     fn say(&self, dropped: &Dropped) {
         let log = &self.supervisor.context().log;
         match dropped {
-            Dropped::Error(text) => log.write(Level::Warn, &format!("the chat backend reports an error: {text}")),
+            Dropped::Error(text) => log.write(Level::Warn, &format!("the chat backend reported an error: {text}")),
             Dropped::NoId(what) => log.write(
                 Level::Warn,
                 &format!(
-                    "an event `{what}` is left out: its ids are {}. This is a fault of the plugin",
+                    "skipped an event `{what}`: its ids are {}. This is a bug of the plugin",
                     clip::NO_ID
                 ),
             ),
-            Dropped::Unknown(name) => log.write(Level::Debug, &format!("an event `other`, named {name}, is left out")),
+            Dropped::Unknown(name) => {
+                log.write(Level::Debug, &format!("skipped an event `other` with the name {name}"))
+            }
         }
     }
 
@@ -233,7 +236,7 @@ impl Feeder {
         };
         if tokio::time::timeout(limits::PLUGIN_CANCEL, closed).await.is_err() {
             let seconds = limits::PLUGIN_CANCEL.as_secs();
-            let why = format!("it went on reporting events {seconds} s after it was told to stop");
+            let why = format!("it still reported events {seconds} s after it was asked to stop");
             self.supervisor.restart(handle, &why);
         }
         End::Left

@@ -67,14 +67,14 @@ pub(super) fn check(
 ) -> Result<(), LoadError> {
     let Some(contract) = contract() else {
         return Err(LoadError::Unfit(
-            "This nexus is damaged: its contract cannot be read. Install it again.".into(),
+            "This nexus is damaged: cannot read its contract. To fix: reinstall nexus.".into(),
         ));
     };
     let (found, contract) = (found.as_ref(), contract.as_ref());
     let unfit = |why: String| {
         LoadError::Api(format!(
-            "The plugin {plugin} does not fit nexus:plugin {API_VERSION}, the contract of this host: {why}. Use a version of the \
-             plugin that was built against nexus:plugin {}, or another version of nexus.",
+            "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {why}. To fix: \
+             use a version of the plugin that was built against nexus:plugin {}, or another version of nexus.",
             spoken_range()
         ))
     };
@@ -97,13 +97,13 @@ pub(super) fn check(
                 .map(|(_, own)| own)
             else {
                 return Err(unfit(format!(
-                    "it wants the function `{function}` of {import}, which is not in it"
+                    "it imports the function `{function}` of {import}, which does not exist"
                 )));
             };
             let same = compare((found, theirs), (contract, own));
             same.map_err(|why| {
                 unfit(format!(
-                    "it wants the function `{function}` of {import} otherwise than it is: {why}"
+                    "it imports the function `{function}` of {import} with another signature: {why}"
                 ))
             })?;
         }
@@ -118,19 +118,19 @@ pub(super) fn check(
         let own = instance(contract, contract.component_item_for_export(&name).map(|item| item.ty));
         let Some(own) = own else { continue };
         let Some(theirs) = theirs else {
-            return Err(unfit(format!("its export {export} is no interface")));
+            return Err(unfit(format!("its export {export} is not an interface")));
         };
         for (function, own) in functions(contract, own) {
             let Some(theirs) = functions(found, theirs)
                 .find(|(name, _)| *name == function)
                 .map(|(_, theirs)| theirs)
             else {
-                return Err(unfit(format!("its {export} is without the function `{function}`")));
+                return Err(unfit(format!("its {export} has no function `{function}`")));
             };
             let same = compare((found, theirs), (contract, own));
             same.map_err(|why| {
                 unfit(format!(
-                    "the function `{function}` of its {export} is another one: {why}"
+                    "the function `{function}` of its {export} has another signature: {why}"
                 ))
             })?;
         }
@@ -183,8 +183,8 @@ fn maybe(found: Side<'_, Option<&ComponentValType>>, own: Side<'_, Option<&Compo
     match (found, own) {
         ((_, None), (_, None)) => Ok(()),
         ((found, Some(f)), (own, Some(o))) => values((found, f), (own, o)),
-        ((found, Some(f)), (_, None)) => Err(format!("there is {}, expected nothing", kind((found, f)))),
-        ((_, None), (own, Some(o))) => Err(format!("there is nothing, expected {}", kind((own, o)))),
+        ((found, Some(f)), (_, None)) => Err(format!("found {}, expected nothing", kind((found, f)))),
+        ((_, None), (own, Some(o))) => Err(format!("found nothing, expected {}", kind((own, o)))),
     }
 }
 
@@ -194,7 +194,7 @@ fn defined<'a>(types: TypesRef<'a>, id: ComponentDefinedTypeId) -> Option<&'a Co
 
 fn values(found: Side<'_, &ComponentValType>, own: Side<'_, &ComponentValType>) -> Result<(), String> {
     use ComponentDefinedType as T;
-    let differs = || Err(format!("there is {}, expected {}", kind(found), kind(own)));
+    let differs = || Err(format!("found {}, expected {}", kind(found), kind(own)));
     let (f, o) = match (found, own) {
         ((_, ComponentValType::Primitive(f)), (_, ComponentValType::Primitive(o))) => {
             return if f == o { Ok(()) } else { differs() };

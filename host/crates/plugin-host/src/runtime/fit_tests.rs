@@ -37,7 +37,8 @@ fn encode(folder: &Path, world: &str) -> Vec<u8> {
 
 fn plugin(kind: &str, world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n"
     );
     nexus_testkit::components::seal(component(world, change), &manifest)
 }
@@ -46,7 +47,7 @@ fn as_it_is(text: &str) -> String {
     text.to_owned()
 }
 
-/// Made anew by: `NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file`
+/// Made again by: `NEXUS_CONTRACT=write cargo test -p nexus-plugin-host --lib the_contract_beside_this_file`
 #[test]
 fn the_contract_beside_this_file_is_that_of_the_wit() {
     let made = component("everything", as_it_is);
@@ -57,7 +58,8 @@ fn the_contract_beside_this_file_is_that_of_the_wit() {
     let kept = std::fs::read(&file).unwrap();
     assert!(
         kept == made,
-        "the WIT is another one. Make the file anew: NEXUS_CONTRACT=write cargo test -p nexus --lib the_contract_beside_this_file"
+        "the WIT is another one. Write the file again: NEXUS_CONTRACT=write cargo test -p nexus-plugin-host --lib \
+         the_contract_beside_this_file"
     );
 }
 
@@ -91,49 +93,51 @@ fn what_differs_is_named_with_both_sides_in_words() {
             "tunnel-provider",
             "record descriptor {",
             "record descriptor {\n    colour: string,",
-            "the function `describe` of its nexus:plugin/tunnel@0.1.0 is another one: in its result, the record has the fields colour, title, url",
+            "the function `describe` of its nexus:plugin/tunnel@0.1.0 has another signature: in its result, the \
+             record has the fields colour, title, url",
         ),
         (
             "chat",
             "chat-backend",
             "variant event {",
             "variant event {\n    sneezed,",
-            "the function `events` of its nexus:plugin/chat@0.1.0 is another one: in its result, in the stream, the variant has the cases sneezed, starting",
+            "the function `events` of its nexus:plugin/chat@0.1.0 has another signature: in its result, in the \
+             stream, the variant has the cases sneezed, starting",
         ),
         (
             "tunnel",
             "tunnel-provider",
             "sleep: async func",
             "sleep: func",
-            "the function `sleep` of nexus:plugin/clock@0.1.0 otherwise than it is: it is not async, expected async",
+            "the function `sleep` of nexus:plugin/clock@0.1.0 with another signature: it is not async, expected async",
         ),
         (
             "auth",
             "auth-provider",
             "now: func() -> u64;",
             "now: func() -> u64;\n  zone: func() -> string;",
-            "it wants the function `zone` of nexus:plugin/clock@0.1.0, which is not in it",
+            "it imports the function `zone` of nexus:plugin/clock@0.1.0, which does not exist",
         ),
         (
             "tunnel",
             "tunnel-provider",
             "now: func() -> u64;",
             "now: func() -> s64;",
-            "`now` of nexus:plugin/clock@0.1.0 otherwise than it is: in its result, there is s64, expected u64",
+            "`now` of nexus:plugin/clock@0.1.0 with another signature: in its result, found s64, expected u64",
         ),
         (
             "auth",
             "auth-provider-full",
-            "enrol: async func(",
-            "enrol: async func(place: string, ",
-            "the function `enrol` of its nexus:plugin/manage@0.1.0 is another one: its parameters are place, ",
+            "enroll: async func(",
+            "enroll: async func(place: string, ",
+            "the function `enroll` of its nexus:plugin/manage@0.1.0 has another signature: its parameters are place, ",
         ),
         (
             "chat",
             "chat-backend-full",
             "rename: async func",
             "rename-it: async func",
-            "its nexus:plugin/sessions@0.1.0 is without the function `rename`",
+            "its nexus:plugin/sessions@0.1.0 has no function `rename`",
         ),
     ] {
         let bytes = plugin(kind, world, |text| text.replace(from, to));
@@ -148,12 +152,13 @@ fn what_differs_is_named_with_both_sides_in_words() {
 
 #[test]
 fn an_interface_without_a_function_and_one_that_is_none_are_refused() {
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
+        \"d\"\nlicense = \"MIT\"\n";
     let empty = r#"(component (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#;
     let why = inspect(&nexus_testkit::components::component(empty, manifest))
         .unwrap_err()
         .to_string();
-    assert!(why.contains("is without the function `"), "{why}");
+    assert!(why.contains("has no function `"), "{why}");
 }
 
 #[test]
@@ -169,9 +174,10 @@ fn types_that_grow_without_end_are_not_followed() {
             (type $t0 (tuple string string)) {doubled}
             (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#
     );
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
+        \"d\"\nlicense = \"MIT\"\n";
     let why = inspect(&nexus_testkit::components::component(&wat, manifest))
         .unwrap_err()
         .to_string();
-    assert!(why.contains("there is string, expected u64"), "{why}");
+    assert!(why.contains("found string, expected u64"), "{why}");
 }

@@ -1,10 +1,10 @@
 //! What one store may use: memory, tables and instances, and CPU.
 //!
 //! CPU is counted in epoch ticks that find the guest running. At each tick the guest yields, so that other tasks get
-//! their turn, and the count starts anew when the store's task is polled without a guest having been cut short: that is,
+//! their turn, and the count starts again when the store's task is polled without a guest having been cut short: that is,
 //! when all guest code had returned to the host and something arrived. So an actor does not die of age, and a
 //! guest that spins, also one that calls cheap host functions in its loop, does. (A call hook would start the
-//! count anew at each host call, and let exactly that guest live.) What a guest uses over time is
+//! count again at each host call, and let exactly that guest live.) What a guest uses over time is
 //! [`CpuShare`]'s to say.
 
 use crate::capabilities::{Counters, CpuShare};
@@ -67,7 +67,10 @@ impl ResourceLimiter for Limiter {
         let growth = desired.saturating_sub(current);
         let wanted = self.used.saturating_add(growth);
         if wanted > self.memory {
-            self.refused = Some(format!("it wanted {wanted} {OF_MEMORY}, its limit is {}", self.memory));
+            self.refused = Some(format!(
+                "it requested {wanted} {OF_MEMORY}, but its limit is {}",
+                self.memory
+            ));
             return Ok(false);
         }
         self.used = wanted;
@@ -85,7 +88,7 @@ impl ResourceLimiter for Limiter {
         let wanted = self.elements.saturating_add(desired.saturating_sub(current));
         if wanted > limits::PLUGIN_TABLE_ELEMENTS {
             self.refused = Some(format!(
-                "it wanted {wanted} table elements, the limit is {}",
+                "it requested {wanted} table elements, but the limit is {}",
                 limits::PLUGIN_TABLE_ELEMENTS
             ));
             return Ok(false);

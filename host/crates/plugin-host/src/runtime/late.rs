@@ -209,8 +209,8 @@ impl ChatBackend for Late<dyn ChatBackend> {
     fn is_example(&self) -> bool {
         self.plugin().is_ok_and(|plugin| plugin.is_example())
     }
-    fn probe(&self) -> Call<'_, Availability> {
-        Box::pin(async { self.plugin()?.probe().await })
+    fn check_availability(&self) -> Call<'_, Availability> {
+        Box::pin(async { self.plugin()?.check_availability().await })
     }
     fn events(&self) -> mpsc::Receiver<Feed> {
         // One that is not loaded reports nothing, and so that its connection ended.
@@ -223,8 +223,8 @@ impl ChatBackend for Late<dyn ChatBackend> {
     fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
         Box::pin(async move { self.plugin()?.cancel(session).await })
     }
-    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, ask: &'a str, answer: chat::Answer) -> Call<'a, ()> {
-        Box::pin(async move { self.plugin()?.reply(session, ask, answer).await })
+    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()> {
+        Box::pin(async move { self.plugin()?.reply(session, request, answer).await })
     }
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
         Box::pin(async move { self.plugin()?.snapshot(session, before).await })
@@ -247,8 +247,8 @@ impl TunnelProvider for Late<dyn TunnelProvider> {
     fn describe(&self) -> Call<'_, tunnel::Descriptor> {
         Box::pin(async { self.plugin()?.describe().await })
     }
-    fn probe(&self) -> Call<'_, Availability> {
-        Box::pin(async { self.plugin()?.probe().await })
+    fn check_availability(&self) -> Call<'_, Availability> {
+        Box::pin(async { self.plugin()?.check_availability().await })
     }
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
         Box::pin(async move { self.plugin()?.run(origin).await })

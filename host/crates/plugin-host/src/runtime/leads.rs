@@ -16,7 +16,7 @@ use nexus_model::chat;
 use nexus_model::limits;
 use nexus_plugin_api::chat_ext::{DETAILS, PATHS, obeyed};
 use nexus_plugin_api::host::caps::types::Ext;
-use nexus_plugin_api::host::chat::nexus::plugin::chat_types::{Ask, Event};
+use nexus_plugin_api::host::chat::nexus::plugin::chat_types::{AgentRequest, Event};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -50,18 +50,18 @@ struct Touched {
 
 pub(crate) async fn event(event: &mut Event, workspace: &Path) {
     match event {
-        Event::Asked(ask) => add(std::slice::from_mut(ask), workspace).await,
-        Event::Opened(epoch) => {
-            let most = epoch.asks.len().min(limits::OPEN_SESSIONS);
-            add(epoch.asks.get_mut(..most).unwrap_or_default(), workspace).await;
+        Event::Request(request) => add(std::slice::from_mut(request), workspace).await,
+        Event::Opened(connection) => {
+            let most = connection.requests.len().min(limits::OPEN_SESSIONS);
+            add(connection.requests.get_mut(..most).unwrap_or_default(), workspace).await;
         }
         _ => {}
     }
 }
 
 /// Adds what is found to the details of these.
-pub(crate) async fn add(asks: &mut [Ask], workspace: &Path) {
-    let named: Vec<Option<Named>> = asks.iter().map(named).collect();
+pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
+    let named: Vec<Option<Named>> = requests.iter().map(named).collect();
     if named.iter().all(Option::is_none) {
         return;
     }
@@ -76,31 +76,31 @@ pub(crate) async fn add(asks: &mut [Ask], workspace: &Path) {
         });
         look.await.ok()
     };
-    let found = tokio::time::timeout(limits::PATHS_LOOK, look).await.ok().flatten();
-    for (at, ask) in asks.iter_mut().enumerate() {
+    let found = tokio::time::timeout(limits::PATHS_CHECK, look).await.ok().flatten();
+    for (at, request) in requests.iter_mut().enumerate() {
         let details = match &found {
             Some(found) => found.get(at).cloned().flatten(),
             None => named.get(at).cloned().flatten().map(|named| {
                 let certain = named.paths.iter().filter(|touched| !touched.guessed);
-                let unknown = |touched: &Touched| not_known(&touched.path, "the disk did not answer in time");
+                let unknown = |touched: &Touched| not_known(&touched.path, "the disk did not respond in time");
                 certain.map(unknown).collect()
             }),
         };
-        append(ask, details.unwrap_or_default());
+        append(request, details.unwrap_or_default());
     }
 }
 
-fn named(ask: &Ask) -> Option<Named> {
-    let ext = ask.ext.iter().find(|e| e.name == PATHS)?;
+fn named(request: &AgentRequest) -> Option<Named> {
+    let ext = request.ext.iter().find(|e| e.name == PATHS)?;
     // One that cannot be read names nothing that could be looked at; the request stands as it is.
     serde_json::from_str(&ext.value).ok()
 }
 
-fn append(ask: &mut Ask, details: Vec<Value>) {
+fn append(request: &mut AgentRequest, details: Vec<Value>) {
     if details.is_empty() {
         return;
     }
-    if let Some(ext) = ask.ext.iter_mut().find(|e| e.name == DETAILS) {
+    if let Some(ext) = request.ext.iter_mut().find(|e| e.name == DETAILS) {
         // What is no list stays what it is, and is told as that.
         if let Ok(mut all) = serde_json::from_str::<Vec<Value>>(&ext.value) {
             all.extend(details);
@@ -108,7 +108,7 @@ fn append(ask: &mut Ask, details: Vec<Value>) {
         }
         return;
     }
-    ask.ext.push(Ext {
+    request.ext.push(Ext {
         name: DETAILS.to_owned(),
         value: Value::from(details).to_string(),
     });
@@ -117,17 +117,15 @@ fn append(ask: &mut Ask, details: Vec<Value>) {
 /// What is left out, or cannot be read, is told: what is not seen is not agreed to.
 pub(crate) fn shown(json: &str) -> Vec<chat::Detail> {
     let told = |text: String| chat::Detail {
-        name: "Not known".to_owned(),
+        name: "Unknown".to_owned(),
         text,
     };
     let Ok(all) = serde_json::from_str::<Vec<chat::Detail>>(json) else {
-        return vec![told(format!(
-            "⟨{DETAILS} of the plugin cannot be read and is not shown here⟩"
-        ))];
+        return vec![told(format!("⟨{DETAILS} of the plugin is invalid and not shown here⟩"))];
     };
-    let more = all.len().saturating_sub(limits::ASK_DETAILS);
-    let mut left = limits::ASK_DETAILS_BYTES;
-    let mut shown: Vec<_> = clip::list(all, limits::ASK_DETAILS)
+    let more = all.len().saturating_sub(limits::REQUEST_DETAILS);
+    let mut left = limits::REQUEST_DETAILS_BYTES;
+    let mut shown: Vec<_> = clip::list(all, limits::REQUEST_DETAILS)
         .into_iter()
         .map(|d| {
             let text = clip::counted(d.text, left);
@@ -150,15 +148,15 @@ fn detail(name: &str, text: impl Into<String>) -> Value {
 
 fn not_known(path: &str, why: &str) -> Value {
     detail(
-        "Not known",
-        format!("where {path} leads: {why}. ⟨it is not shown here⟩"),
+        "Unknown",
+        format!("where {path} leads: {why}. ⟨the target is not shown here⟩"),
     )
 }
 
 /// `base`: the workspace without links.
 fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
     let mut all = Vec::new();
-    for touched in named.paths.iter().take(limits::ASK_PATHS) {
+    for touched in named.paths.iter().take(limits::REQUEST_PATHS) {
         // As it stands: `..` after a link is not what it looks like.
         let path = workspace.join(&touched.path);
         let looks = lexical(&path);
@@ -178,7 +176,7 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
         };
         if real.links > 0 && real.path != expected {
             let within = real.path.strip_prefix(base);
-            all.push(detail("By a link", shown.clone()));
+            all.push(detail("Through a link", shown.clone()));
             match within {
                 Ok(within) => all.push(detail("leads to", within.display().to_string())),
                 Err(_) => all.push(detail(
@@ -188,23 +186,24 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
             }
             let place = within.unwrap_or(&real.path).display().to_string();
             if !touched.guessed && obeyed(&place, &named.obeyed) {
-                let words = "is a file that the agent's program, or git, obeys. What stands in it may run later, without a question.";
+                let words = "is a file that configures the agent's program or git. Its content may run later without \
+                    a permission request.";
                 all.push(detail("Careful", format!("{place} {words}")));
             }
         }
         if touched.new && real.there {
-            all.push(detail("Replaces", format!("{shown}, which is there already")));
+            all.push(detail("Replaces", format!("{shown}, which already exists")));
         }
     }
     let left = named
         .paths
         .iter()
-        .skip(limits::ASK_PATHS)
+        .skip(limits::REQUEST_PATHS)
         .filter(|touched| !touched.guessed);
     match left.count() {
         0 => {}
         more => all.push(detail(
-            "Not known",
+            "Unknown",
             format!("⟨where {more} more paths lead is not shown here⟩"),
         )),
     }
@@ -239,7 +238,7 @@ fn follow(path: &Path) -> Result<Real, String> {
     while let Some(name) = left.pop() {
         walked += 1;
         if walked > NAMES || left.len() > NAMES {
-            return Err("the way is too long".to_owned());
+            return Err("the path is too long".to_owned());
         }
         if name == ".." {
             real.path.pop();
@@ -250,7 +249,7 @@ fn follow(path: &Path) -> Result<Real, String> {
             Ok(found) if found.file_type().is_symlink() => {
                 real.links += 1;
                 if real.links > LINKS {
-                    return Err("its links lead in a circle".to_owned());
+                    return Err("its links form a loop".to_owned());
                 }
                 let target = std::fs::read_link(&next).map_err(|e| e.to_string())?;
                 left.extend(names(&target));
@@ -286,17 +285,17 @@ fn lexical(path: &Path) -> PathBuf {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use nexus_plugin_api::host::chat::nexus::plugin::chat_types::AskKind;
+    use nexus_plugin_api::host::chat::nexus::plugin::chat_types::RequestKind;
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    fn asked(paths: Value) -> Ask {
+    fn asked(paths: Value) -> AgentRequest {
         let named = json!({"paths": paths, "obeyed": [".opencode", ".git", ".config/opencode"]});
-        Ask {
+        AgentRequest {
             id: "a".to_owned(),
             session: "s".to_owned(),
-            asked_by: "s".to_owned(),
-            kind: AskKind::Permission,
+            requested_by: "s".to_owned(),
+            kind: RequestKind::Permission,
             subject: "edit".to_owned(),
             detail: "d".to_owned(),
             always: Vec::new(),
@@ -311,9 +310,9 @@ mod tests {
     }
 
     async fn told(paths: Value, workspace: &Path) -> Vec<(String, String)> {
-        let mut ask = asked(paths);
-        add(std::slice::from_mut(&mut ask), workspace).await;
-        let ext = ask.ext.iter().find(|e| e.name == DETAILS);
+        let mut request = asked(paths);
+        add(std::slice::from_mut(&mut request), workspace).await;
+        let ext = request.ext.iter().find(|e| e.name == DETAILS);
         let all: Vec<Value> = ext.map(|e| serde_json::from_str(&e.value).unwrap()).unwrap_or_default();
         all.iter()
             .map(|d| {
@@ -348,13 +347,13 @@ mod tests {
         for workspace in [&project, &by_link] {
             let at = |path: &str| json!([{"path": workspace.join(path)}]);
             let out = told(at("docs/.ssh/id_rsa"), workspace).await;
-            assert_eq!(names(&out), ["By a link", "leads out of the workspace, to"]);
+            assert_eq!(names(&out), ["Through a link", "leads out of the workspace, to"]);
             assert_eq!(
                 (out[0].1.as_str(), Path::new(&out[1].1)),
                 ("docs/.ssh/id_rsa", &*outside.join(".ssh/id_rsa"))
             );
             let obeyed = told(at("assets/logo.js"), workspace).await;
-            assert_eq!(names(&obeyed), ["By a link", "leads to", "Careful"]);
+            assert_eq!(names(&obeyed), ["Through a link", "leads to", "Careful"]);
             assert_eq!(obeyed[1].1, ".opencode/plugins/logo.js");
             assert_eq!(told(at("same/a"), workspace).await[1].1, "src/a");
             assert_eq!(told(at("src/new/file"), workspace).await, []);
@@ -364,7 +363,7 @@ mod tests {
             assert_eq!(Path::new(&up[1].1), real.join("x"));
             let circle = told(at("loop/x"), workspace).await;
             assert!(
-                names(&circle) == ["Not known"] && circle[0].1.ends_with("not shown here⟩"),
+                names(&circle) == ["Unknown"] && circle[0].1.ends_with("not shown here⟩"),
                 "{circle:?}"
             );
             assert_eq!(told(json!([{"path": "loop/x", "guessed": true}]), workspace).await, []);
@@ -373,10 +372,7 @@ mod tests {
                 workspace,
             )
             .await;
-            assert_eq!(
-                new,
-                [("Replaces".to_owned(), "src/a, which is there already".to_owned())]
-            );
+            assert_eq!(new, [("Replaces".to_owned(), "src/a, which already exists".to_owned())]);
         }
         assert_eq!(told(json!([{"path": outside.join("x")}]), &project).await, []);
     }
@@ -385,12 +381,12 @@ mod tests {
     async fn many_paths_and_long_ways_have_an_end() {
         let root = tempfile::tempdir().unwrap();
         let real = root.path().canonicalize().unwrap();
-        let paths: Vec<Value> = (0..limits::ASK_PATHS + 7)
+        let paths: Vec<Value> = (0..limits::REQUEST_PATHS + 7)
             .map(|n| json!({"path": format!("f{n}")}))
             .collect();
         let told_all = told(paths.into(), &real).await;
         assert_eq!(told_all[0].1, "⟨where 7 more paths lead is not shown here⟩");
-        let deep = "x/".repeat(limits::ASK_DETAIL);
+        let deep = "x/".repeat(limits::REQUEST_DETAIL);
         assert!(told(json!([{"path": deep}]), &real).await[0].1.contains("too long"));
         // Nothing is opened: a FIFO would hold it up for ever.
         let fifo = real.join("fifo");
@@ -406,13 +402,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_plugin_said_stays() {
-        let mut ask = asked(json!([{"path": "/proc/self/cwd/x"}]));
-        ask.ext.push(Ext {
+        let mut request = asked(json!([{"path": "/proc/self/cwd/x"}]));
+        request.ext.push(Ext {
             name: DETAILS.to_owned(),
             value: json!([{"name": "Moves", "text": "a"}]).to_string(),
         });
-        add(std::slice::from_mut(&mut ask), Path::new("/w")).await;
-        let all: Vec<Value> = serde_json::from_str(&ask.ext[1].value).unwrap();
+        add(std::slice::from_mut(&mut request), Path::new("/w")).await;
+        let all: Vec<Value> = serde_json::from_str(&request.ext[1].value).unwrap();
         assert_eq!((all[0]["name"].as_str(), all.len()), (Some("Moves"), 3));
     }
 }

@@ -39,16 +39,16 @@ use auth::{AuthThreads, WasmAuth};
 use cache::CodeCache;
 use chat::WasmChat;
 use facts::Measured;
-use nexus_config::file;
 use nexus_config::resolved::{Plugin, Source};
-use nexus_egress::port::Outgoing;
+use nexus_egress::Outgoing;
+use nexus_files::bounded;
 use nexus_model::limits;
 use nexus_model::plugin::{Kind, State as PluginState, Status};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
-use nexus_process::port::Processes;
-use nexus_store::port::KeyValue;
+use nexus_process::Processes;
+use nexus_store::KeyValue;
 use state::State;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub struct RuntimeOptions {
     pub clock: Arc<dyn Clock>,
     pub processes: Arc<dyn Processes>,
     pub outgoing: Arc<dyn Outgoing>,
-    pub kv: Arc<dyn KeyValue>,
+    pub kv: KeyValue,
 }
 
 /// One for the whole host.
@@ -156,12 +156,13 @@ impl Runtime {
             (Source::Builtin, Some(bytes)) => bytes,
             (Source::Builtin, None) => {
                 return Err(LoadError::Unfit(format!(
-                    "No plugin named {0} is built in. Give the component's file: [plugin.{0}] source = \"/path/to/{0}.wasm\"",
+                    "There is no built-in plugin {0}. To fix: give the path of its component: [plugin.{0}] source = \
+                     \"/path/to/{0}.wasm\"",
                     plugin.name
                 )));
             }
             (Source::File(path), _) => {
-                read = file::read(path, limits::COMPONENT_BYTES)
+                read = bounded::read(path, limits::COMPONENT_BYTES)
                     .map_err(|e| LoadError::Unreadable(path.display().to_string(), e))?;
                 &read
             }
@@ -174,8 +175,8 @@ impl Runtime {
             .is_some_and(|confirmed| *confirmed != inspection.digest)
         {
             return Err(LoadError::Unfit(format!(
-                "The component of {} is another one than when the configuration was read, and was not granted anything. \
-                 Confirm it on the status page, or start Nexus again.",
+                "The component of {} has changed since the configuration was read, so its grants do not apply. To \
+                 fix: confirm the component on the status page, or restart Nexus.",
                 plugin.name
             )));
         }
@@ -194,8 +195,9 @@ impl Runtime {
         if inspection.wants_sockets() {
             tracing::info!(
                 plugin = plugin.name,
-                "the plugin imports wasi:sockets, as standard libraries of languages do: each of its sockets is denied. It \
-                 reaches others by nexus:plugin/http, and by programs that it starts with nexus:plugin/process"
+                "the plugin imports wasi:sockets, as standard libraries of languages do; Nexus denies each of its \
+                 sockets. Plugins use the network through nexus:plugin/http and through programs started with \
+                 nexus:plugin/process"
             );
         }
         Ok(Loaded {
@@ -214,7 +216,7 @@ impl Runtime {
             return Ok(());
         };
         let unreadable = |e| LoadError::Unreadable(path.display().to_string(), e);
-        let bytes = file::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
+        let bytes = bounded::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
         fits(
             &self.engine,
             &self.linker,
@@ -376,14 +378,16 @@ fn fits(
 }
 
 fn not_compiled(e: &wasmtime::Error) -> LoadError {
-    LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again."))
+    LoadError::NotComponent(format!(
+        "The component does not compile: {e:#}. To fix: build it again."
+    ))
 }
 
 /// The contract was compared before: it is something of WASI.
 fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
     LoadError::Api(format!(
-        "The plugin {} wants something of WASI that this host does not offer: {}. Offered is WASI 0.2 without http (its \
-         sockets are all denied). Build it for wasm32-wasip2, or with tools for WASI 0.2.",
+        "The plugin {} imports a part of WASI that this host does not have: {}. Available is WASI 0.2 without http \
+         (all sockets are denied). To fix: build it for wasm32-wasip2, or with tools for WASI 0.2.",
         inspection.manifest.name,
         nexus_plugin_api::text::line(&format!("{e:#}"))
     ))
@@ -395,7 +399,7 @@ fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> Result<(), 
     }
     let needed = inspection.memory.div_ceil(1 << 20);
     Err(LoadError::Unfit(format!(
-        "The plugin {} has {} bytes of memory from the beginning, and its limit is {limit}. To fix: write into the configuration\n\
+        "The plugin {} starts with {} bytes of memory, but its limit is {limit}. To fix: add to the configuration\n\
          [plugin.{name}.limits]\nmemory = \"{needed} MiB\"",
         inspection.manifest.name, inspection.memory
     )))
@@ -477,7 +481,8 @@ fn of_kind(loaded: &Loaded, wanted: Kind) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(LoadError::Unfit(format!(
-        "The plugin {} is a {} plugin and cannot be used as a {wanted} plugin. Name another one in the configuration.",
+        "The plugin {} is a {} plugin and cannot be used as a {wanted} plugin. To fix: use another plugin in the \
+         configuration.",
         loaded.plugin.name,
         loaded.manifest().kind
     )))

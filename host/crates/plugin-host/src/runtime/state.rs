@@ -27,7 +27,7 @@ impl WasiView for State {
     }
 }
 
-/// A store with all limits in force, and the meter that must drive it.
+/// A store with all limits applied, and the meter that must drive it.
 pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<State>, CpuMeter) {
     let limits = context.gate.limits();
     // No arguments, no environment, no directory, no network: only where its words go.
@@ -58,11 +58,11 @@ pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&str>, context: &Co
     let mut text = if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap {
             // The guest's own abort: what it said before is the cause.
-            Trap::UnreachableCodeReached => "trap: it gave up".to_owned(),
+            Trap::UnreachableCodeReached => "trap: it aborted".to_owned(),
             trap => format!("trap: {}", trap.to_string().trim_start_matches("wasm trap: ")),
         }
     } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        format!("it ended itself with exit code {}", exit.0)
+        format!("it exited with code {}", exit.0)
     } else {
         limit_of(&error.root_cause().to_string(), context)
     };
@@ -73,7 +73,7 @@ pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&str>, context: &Co
         text = format!("{text}, in {at}");
     }
     if let Some(words) = context.log.take_last_words() {
-        text = format!("{text}; its last words: {words}");
+        text = format!("{text}; its last log line: {words}");
     }
     let memory = refused.is_some_and(|refused| refused.contains(guest_limits::OF_MEMORY));
     let fix = if memory {
@@ -148,7 +148,7 @@ fn limit_of(words: &str, context: &Context) -> String {
     }
     if words.contains("fuel allocated for hostcalls") {
         let most = guest_limits::handed_over(limits);
-        return format!("trap: it handed over more than {most} bytes at once, its limit");
+        return format!("trap: it passed more than {most} bytes at once, its limit");
     }
     format!("trap: {words}")
 }

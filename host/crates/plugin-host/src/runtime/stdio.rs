@@ -44,7 +44,7 @@ impl LogStream {
 
 impl Drop for LogStream {
     fn drop(&mut self) {
-        // The last words of a guest may lack the end of their line.
+        // The last words of a guest may miss the end of their line.
         if Arc::strong_count(&self.line) == 1 {
             self.take(b"\n");
         }

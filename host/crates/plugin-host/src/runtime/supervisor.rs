@@ -1,4 +1,4 @@
-//! Keeps one instance of a plugin running: starts it, starts it again when it falls, gives up when it falls too
+//! Keeps one instance of a plugin running: starts it, starts it again when it crashes, stops when it crashes too
 //! often, and ends it from outside (a guest that spins cannot be asked).
 //!
 //! One task holds all of this state and takes commands in order, so no two starts or stops can cross.
@@ -139,7 +139,7 @@ impl<E: Exports> Supervisor<E> {
         })
     }
 
-    /// Ends the instance as if it had fallen, if it is still this one: whoever finds it too slow has waited for it, and
+    /// Ends the instance as if it had crashed, if it is still this one: whoever finds it too slow has waited for it, and
     /// another one may run by now.
     pub(crate) fn restart(&self, slow: &Handle<E>, cause: &str) {
         if let Some(commands) = self.commands.get() {
@@ -208,12 +208,14 @@ impl<E: Exports> Supervisor<E> {
         match &self.status.borrow().state {
             PluginState::Stopped => format!("the plugin {name} is stopped"),
             PluginState::Starting | PluginState::Running => format!("the plugin {name} is still starting"),
-            PluginState::Restarting { cause, .. } => format!("the plugin {name} fell and is started again: {cause}"),
+            PluginState::Restarting { cause, .. } => {
+                format!("the plugin {name} crashed and is being restarted: {cause}")
+            }
             PluginState::Failed { cause } if !self.refused().is_empty() => {
                 format!("the plugin {name} cannot use its settings: {cause}")
             }
             PluginState::Failed { cause } => {
-                format!("the plugin {name} fell too often and waits for you to start it: {cause}")
+                format!("the plugin {name} crashed and reached its restart limit; start it manually: {cause}")
             }
         }
     }
@@ -233,7 +235,7 @@ impl<E: Exports> Supervisor<E> {
             Ok(answer) => answer,
             Err(_) => {
                 let why = format!(
-                    "the plugin {} gave no answer within {} ms, its limit.{}",
+                    "the plugin {} did not answer within {} ms, its limit.{}",
                     self.name(),
                     limit.as_millis(),
                     self.recipe.context.gate.more_time()
@@ -242,7 +244,7 @@ impl<E: Exports> Supervisor<E> {
                 if handle.hangs() {
                     self.restart(
                         &handle,
-                        &format!("too many calls got no answer within {} ms", limit.as_millis()),
+                        &format!("too many calls were not answered within {} ms", limit.as_millis()),
                     );
                 }
                 Err(self.late(why))
@@ -263,7 +265,7 @@ struct Task<E: Exports> {
 
 /// Why a span of running or waiting came to its end.
 enum Next {
-    Fell(String),
+    Crashed(String),
     /// It cannot use its settings, which are the same at each start.
     Refused(Vec<Refusal>),
     Stop(oneshot::Sender<()>),
@@ -308,7 +310,7 @@ impl<E: Exports> Task<E> {
             // Until this returns, the old instance may still hold what the new one wants.
             self.instances.shutdown().await;
             let cause = match next {
-                Next::Fell(cause) => cause,
+                Next::Crashed(cause) => cause,
                 Next::Refused(refused) => {
                     let cause = self.note_refusal(refused);
                     ended.send_replace(Some(Ended::Fell { cause, given_up: true }));
@@ -320,8 +322,8 @@ impl<E: Exports> Task<E> {
                 }
                 Next::Gone => return None,
             };
-            let pause = budget.fell(Instant::now());
-            self.note_fall(&cause, pause);
+            let pause = budget.crashed(Instant::now());
+            self.note_crash(&cause, pause);
             ended.send_replace(Some(Ended::Fell {
                 cause,
                 given_up: pause.is_none(),
@@ -363,15 +365,15 @@ impl<E: Exports> Task<E> {
                             self.current.send_replace(Some(Handle::new(jobs, watched.clone(), facts, counters)));
                             self.set(PluginState::Running);
                         }
-                        // It fell: the task says why.
+                        // It crashed: the task says why.
                         Ok(Err(_)) => {}
-                        Err(_) => return Next::Fell(format!("it was not up within {} s", limits::PLUGIN_START.as_secs())),
+                        Err(_) => return Next::Crashed(format!("it did not start within {} s", limits::PLUGIN_START.as_secs())),
                     }
                 }
-                ended = self.instances.join_next() => return Next::Fell(match ended {
+                ended = self.instances.join_next() => return Next::Crashed(match ended {
                     Some(Ok(cause)) => cause,
                     Some(Err(e)) => format!("an error in the host: {e}"),
-                    None => "its task is gone".into(),
+                    None => "its task has ended".into(),
                 }),
                 command = self.commands.recv() => match command {
                     None => return Next::Gone,
@@ -380,7 +382,7 @@ impl<E: Exports> Task<E> {
                     Some(Command::Restart(slow, cause)) => {
                         let current = self.current.borrow().as_ref().is_some_and(|current| current.is(&slow));
                         if current {
-                            return Next::Fell(cause);
+                            return Next::Crashed(cause);
                         }
                     }
                 },
@@ -419,14 +421,14 @@ impl<E: Exports> Task<E> {
         trouble.why
     }
 
-    fn note_fall(&self, cause: &str, pause: Option<Duration>) {
+    fn note_crash(&self, cause: &str, pause: Option<Duration>) {
         let at = self.recipe.context.ports.clock.now();
         let plugin = self.recipe.context.gate.plugin();
         let state = match pause {
             Some(pause) => {
                 tracing::warn!(
                     plugin,
-                    "the plugin fell: {cause}. It is started again in {} ms.",
+                    "the plugin crashed: {cause}. Restarting in {} ms.",
                     pause.as_millis()
                 );
                 let at = at.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
@@ -438,7 +440,7 @@ impl<E: Exports> Task<E> {
             None => {
                 tracing::error!(
                     plugin,
-                    "the plugin fell: {cause}. That was too often; it waits for you to start it."
+                    "the plugin crashed: {cause}. Its restart limit is reached; start it manually."
                 );
                 PluginState::Failed {
                     cause: cause.to_owned(),

@@ -8,13 +8,13 @@ mod figures;
 use super::*;
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Grants, Limits};
-use nexus_egress::port::{OutgoingError, Request, Response};
+use nexus_egress::{OutgoingError, Request, Response};
 use nexus_model::limits;
 use nexus_model::plugin::Availability;
 use nexus_model::time::SystemClock;
 use nexus_plugin_traits::{CallError, Feed, TunnelProvider};
-use nexus_process::port as process;
-use nexus_store::port::KvError;
+use nexus_process as process;
+use nexus_store::Store;
 use nexus_testkit::components as fixtures;
 use std::time::Duration;
 
@@ -24,30 +24,6 @@ struct Closed;
 impl Outgoing for Closed {
     fn fetch(&self, _: Request) -> BoxFuture<'_, Result<Response, OutgoingError>> {
         panic!("the gate let a request through")
-    }
-}
-impl KeyValue for Closed {
-    fn get(&self, _: &str, _: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, KvError>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn set(&self, _: &str, _: &str, _: Vec<u8>, _: u64) -> BoxFuture<'_, Result<(), KvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn delete(&self, _: &str, _: &str) -> BoxFuture<'_, Result<(), KvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn keys(&self, _: &str, _: &str, _: Option<&str>, _: u32) -> BoxFuture<'_, Result<Vec<String>, KvError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-    fn compare_and_set(
-        &self,
-        _: &str,
-        _: &str,
-        _: Option<Vec<u8>>,
-        _: Vec<u8>,
-        _: u64,
-    ) -> BoxFuture<'_, Result<bool, KvError>> {
-        Box::pin(async { Ok(true) })
     }
 }
 impl Processes for Closed {
@@ -113,8 +89,8 @@ impl World {
             cache_in: dir.path().to_path_buf(),
             clock: Arc::new(SystemClock),
             processes: closed.clone(),
-            outgoing: closed.clone(),
-            kv: closed,
+            outgoing: closed,
+            kv: Store::in_memory().unwrap().into(),
         });
         let plugin = Plugin {
             name: "demo".into(),
@@ -164,21 +140,24 @@ impl World {
 const READY: &str = "(i32.const 1100)";
 const TRAP: &str = "unreachable";
 const SPIN: &str = "(loop $l (br $l)) unreachable";
-/// Takes memory until it is refused, and then gives up.
+/// Takes memory until it is refused, and then aborts.
 const BOMB: &str = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
 
 #[tokio::test]
 async fn a_plugin_answers() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", READY));
-    assert_eq!(tunnel.probe().await, Ok(Availability::Ready(String::new())));
+    assert_eq!(
+        tunnel.check_availability().await,
+        Ok(Availability::Ready(String::new()))
+    );
     assert!(!tunnel.describe().await.unwrap().stable_url);
     assert_eq!(tunnel.status().borrow().state, PluginState::Running);
     tunnel.stop().await;
     assert_eq!(tunnel.status().borrow().state, PluginState::Stopped);
-    assert!(matches!(tunnel.probe().await, Err(CallError::Unavailable(why)) if why.contains("stopped")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("stopped")));
     tunnel.start();
-    assert!(tunnel.probe().await.is_ok());
+    assert!(tunnel.check_availability().await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,20 +165,22 @@ async fn a_plugin_that_falls_is_started_again_until_it_falls_too_often() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", TRAP));
     let mut status = tunnel.status();
-    for fall in 1..=limits::RESTART_BUDGET {
+    for crash in 1..=limits::RESTART_BUDGET {
         status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
-        let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-            panic!("it should have fallen")
+        let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
+            panic!("it should have crashed")
         };
         assert!(cause.contains("trap"), "{cause}");
         let seen = tunnel.status().borrow().clone();
-        assert_eq!(seen.restarts, fall);
+        assert_eq!(seen.restarts, crash);
         assert_eq!(seen.last_failure.unwrap().message, cause);
     }
     status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
-    assert!(matches!(tunnel.probe().await, Err(CallError::Crashed(_))));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(_))));
     assert!(matches!(&tunnel.status().borrow().state, PluginState::Failed { cause } if cause.contains("trap")));
-    assert!(matches!(tunnel.probe().await, Err(CallError::Unavailable(why)) if why.contains("too often")));
+    assert!(
+        matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("restart limit"))
+    );
     tunnel.start();
     status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
 }
@@ -209,16 +190,16 @@ async fn a_plugin_that_spins_is_ended_and_holds_nobody_up() {
     let world = World::new();
     let spins = world.tunnel(&fixtures::tunnel("", SPIN));
     let other = world.tunnel(&fixtures::tunnel("", READY));
-    other.probe().await.unwrap();
+    other.check_availability().await.unwrap();
     let spinning = tokio::spawn({
         let spins = Arc::clone(&spins);
-        async move { spins.probe().await }
+        async move { spins.check_availability().await }
     });
     // In a task: what tokio is given to block on gets its turn only after 61 of those, the tasks are equal.
     let calling = tokio::spawn(async move {
         let mut calls = 0;
         while !spinning.is_finished() {
-            other.probe().await.unwrap();
+            other.check_availability().await.unwrap();
             calls += 1;
             tokio::task::yield_now().await;
         }
@@ -244,7 +225,7 @@ async fn calling_the_host_gives_no_new_budget() {
         import,
         "(loop $l (drop (call $now)) (br $l)) unreachable",
     ));
-    assert!(matches!(tunnel.probe().await, Err(CallError::Crashed(cause)) if cause.contains("CPU")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(cause)) if cause.contains("CPU")));
 }
 
 #[tokio::test]
@@ -261,7 +242,7 @@ async fn a_plugin_does_not_die_of_age() {
     );
     let tunnel = world.tunnel(&tunnel);
     for _ in 0..20 {
-        tunnel.probe().await.unwrap();
+        tunnel.check_availability().await.unwrap();
     }
     assert_eq!(tunnel.status().borrow().restarts, 0);
 }
@@ -273,7 +254,7 @@ async fn a_spinning_plugin_is_stopped_from_outside() {
     let tunnel = world.tunnel(&fixtures::tunnel("", SPIN));
     let call = tokio::spawn({
         let tunnel = Arc::clone(&tunnel);
-        async move { tunnel.probe().await }
+        async move { tunnel.check_availability().await }
     });
     tunnel
         .status()
@@ -292,8 +273,8 @@ async fn a_spinning_plugin_is_stopped_from_outside() {
 async fn memory_has_an_end() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", BOMB));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
+        panic!("it should have crashed")
     };
     assert!(
         cause.contains("bytes of memory") && cause.contains("8388608"),
@@ -309,7 +290,7 @@ async fn a_call_that_hangs_ends_and_the_instance_lives() {
         import,
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
     ));
-    assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(why)) if why.contains("30000 ms")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(why)) if why.contains("30000 ms")));
     assert!(tunnel.describe().await.is_ok());
     assert_eq!(tunnel.status().borrow().restarts, 0);
 }
@@ -323,14 +304,17 @@ async fn a_plugin_that_answers_nothing_is_started_again() {
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
     ));
     for _ in 0..15 {
-        assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(_))));
+        assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(_))));
     }
     assert_eq!(tunnel.status().borrow().restarts, 0);
-    assert!(matches!(tunnel.probe().await, Err(CallError::Timeout(_))));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(_))));
     let mut status = tunnel.status();
-    let fell = status.wait_for(|s| s.restarts == 1).await.unwrap();
-    let why = &fell.last_failure.as_ref().unwrap().message;
-    assert!(why.contains("too many calls got no answer within 30000 ms"), "{why}");
+    let crashed = status.wait_for(|s| s.restarts == 1).await.unwrap();
+    let why = &crashed.last_failure.as_ref().unwrap().message;
+    assert!(
+        why.contains("too many calls were not answered within 30000 ms"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
@@ -341,8 +325,8 @@ async fn handles_have_an_end() {
         import,
         "(loop $l (drop (call $set_new)) (br $l)) unreachable",
     ));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
+        panic!("it should have crashed")
     };
     assert!(
         cause.contains("holds too many streams, futures and calls at once: more than 4128, its limit")
@@ -372,9 +356,9 @@ async fn the_same_bytes_cannot_be_handed_over_again_and_again() {
         )))
         .unwrap();
     let Err(CallError::Crashed(cause)) = provider.methods().await else {
-        panic!("it should have fallen")
+        panic!("it should have crashed")
     };
-    assert!(cause.contains("handed over more than 8388608 bytes at once"), "{cause}");
+    assert!(cause.contains("passed more than 8388608 bytes at once"), "{cause}");
 }
 
 #[tokio::test]
@@ -407,7 +391,7 @@ async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
         ),
     ] {
         let tunnel = world.tunnel(&plugin);
-        match tunnel.probe().await {
+        match tunnel.check_availability().await {
             Ok(Availability::Unsuitable(why)) => assert!(why.contains(fix), "{name}: {why}"),
             other => panic!("{name}: {other:?}"),
         }
@@ -425,7 +409,10 @@ async fn a_granted_store_is_there() {
         "i32 i32 i32",
         "(i32.const 64) (i32.const 4)",
     ));
-    assert_eq!(tunnel.probe().await, Ok(Availability::Ready(String::new())));
+    assert_eq!(
+        tunnel.check_availability().await,
+        Ok(Availability::Ready(String::new()))
+    );
 }
 
 async fn texts(feed: &mut tokio::sync::mpsc::Receiver<Feed>, count: u32) {
@@ -470,13 +457,13 @@ async fn events_survive_a_fall() {
         .unwrap();
     chat.start();
     let mut feed = chat.events();
-    for fall in 0..=limits::RESTART_BUDGET {
+    for crash in 0..=limits::RESTART_BUDGET {
         texts(&mut feed, 30).await;
         let Some(Feed::Closed(failure)) = feed.recv().await else {
             panic!("closed expected")
         };
         assert!(failure.message.contains("trap"), "{}", failure.message);
-        assert_eq!(failure.permanent, fall == limits::RESTART_BUDGET);
+        assert_eq!(failure.permanent, crash == limits::RESTART_BUDGET);
     }
     chat.start();
     texts(&mut feed, 30).await;
@@ -503,7 +490,10 @@ async fn each_login_has_an_instance_of_its_own() {
     for _ in 0..3 {
         assert_eq!(auth.methods().await, Ok(Vec::new()));
     }
-    assert_eq!(auth.enrol_fields().await, Err(CallError::Unsupported("enrol accounts")));
+    assert_eq!(
+        auth.enroll_fields().await,
+        Err(CallError::Unsupported("enroll accounts"))
+    );
     assert!(auth.status().last_failure.is_none());
 
     let auth = world.runtime.auth(world.load(&fixtures::auth(SPIN))).unwrap();
@@ -520,7 +510,8 @@ fn types_that_do_not_fit_are_refused_in_words() {
         (func $f (canon lift (core func $i "f")))
         (instance $e (export "describe" (func $f)))
         (export "nexus:plugin/tunnel@0.1.0" (instance $e)))"#;
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
+        \"d\"\nlicense = \"MIT\"\n";
     let bytes: &'static [u8] = Box::leak(fixtures::component(wat, manifest).into_boxed_slice());
     let error = world
         .runtime
@@ -528,7 +519,7 @@ fn types_that_do_not_fit_are_refused_in_words() {
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("does not fit nexus:plugin 0.1.0"), "{error}");
+    assert!(error.contains("does not match nexus:plugin 0.1.0"), "{error}");
     assert!(
         world
             .runtime

@@ -78,9 +78,12 @@ impl TunnelProvider for WasmTunnel {
         })
     }
 
-    fn probe(&self) -> Call<'_, plugin::Availability> {
+    fn check_availability(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
-            let answer = self.supervisor.call(|a, e| Box::pin(e.0.call_probe(a))).await?;
+            let answer = self
+                .supervisor
+                .call(|a, e| Box::pin(e.0.call_check_availability(a)))
+                .await?;
             Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
@@ -107,9 +110,9 @@ impl TunnelProvider for WasmTunnel {
                 cancel: plugin_cancel,
             } = opened.map_err(|_| {
                 // One run at a time: as long as this one hangs, no other may be asked for.
-                self.supervisor.restart(&handle, "it did not begin to open the tunnel");
+                self.supervisor.restart(&handle, "it did not start to open the tunnel");
                 self.supervisor.late(format!(
-                    "the plugin {} did not begin to open the tunnel",
+                    "the plugin {} did not start to open the tunnel",
                     self.supervisor.name()
                 ))
             })??;
@@ -164,7 +167,7 @@ impl Pump {
             () = patience => {
                 let seconds = limits::PLUGIN_CANCEL.as_secs();
                 counters.error();
-                let why = format!("it did not close the tunnel within {seconds} s after it was told to");
+                let why = format!("it did not close the tunnel within {seconds} s of being asked to");
                 supervisor.restart(&handle, &why);
                 return;
             }
@@ -179,7 +182,7 @@ impl Pump {
                 // Whoever asked for the run may have gone.
                 let _ = told.send(outcome.map_err(|failure| convert::failure(failure, &supervisor.context().mask)));
             }
-            // As a rule it fell, or was stopped by us, which is no error of its.
+            // Usually it crashed, or was stopped by us, which is no error of its.
             None => {
                 drop(told);
                 let ended = tokio::time::timeout(limits::RESTART_FIRST, handle.ended()).await;

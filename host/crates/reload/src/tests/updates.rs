@@ -7,8 +7,8 @@ fn component(manifest: &str) -> Vec<u8> {
     nexus_testkit::components::component("(component)", manifest)
 }
 
-const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\n\
-                    licence = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
+const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+                    \"d\"\nlicense = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
 
 async fn with_a_component(rig: &mut Rig) -> PathBuf {
     let file = rig.told.dir.join("x.wasm");
@@ -64,14 +64,11 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
         ("tunnel-evil", "1.0.0")
     );
     assert_eq!(
-        (shown.asks, shown.asks_no_more),
-        (vec!["to run sh".to_owned()], vec!["to run node".to_owned()])
+        (shown.new_permissions, shown.removed_permissions),
+        (vec!["run sh".to_owned()], vec!["run node".to_owned()])
     );
-    assert!(
-        shown.strange[0].contains("calls itself tunnel-evil"),
-        "{:?}",
-        shown.strange
-    );
+    assert!(shown.strange[0].contains("name is tunnel-evil"), "{:?}", shown.strange);
+    assert!(shown.strange[0].contains("name is tunnel-evil"), "{:?}", shown.strange);
     assert_eq!(lists(&pending).0, ["plugin.tunnel-x.(component)"]);
 }
 
@@ -91,7 +88,7 @@ async fn a_component_that_would_not_load_cannot_be_confirmed() {
     assert_eq!(confirm.len(), 0, "{confirm:?}");
     assert_eq!(
         restart[0].error.as_deref(),
-        Some("it would not load: it wants another contract")
+        Some("it cannot be loaded: it wants another contract")
     );
     rig.service.apply(&pending.id).await.unwrap();
     assert_eq!(rig.done(), Vec::<String>::new());

@@ -1,3 +1,5 @@
+use super::format::*;
+use super::staging::hex;
 use super::*;
 use crate::{Durability, Store, snapshot};
 use flate2::Compression;
@@ -5,7 +7,7 @@ use flate2::write::GzEncoder;
 use nexus_model::limits;
 use sha2::Digest as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn nothing(_: &Path) -> bool {
     false
@@ -53,7 +55,7 @@ fn said(result: anyhow::Result<Restored>) -> String {
 #[test]
 fn what_matters_goes_there_and_back_and_no_login_does() {
     let (dir, data, file) = world();
-    // Longer than a header's field: it stands in an entry of its own.
+    // Longer than a header's field: it is in an entry of its own.
     let long = format!("extra/{}/note", "a".repeat(200));
     fs::create_dir(data.join(&long).parent().unwrap()).unwrap();
     fs::write(data.join(&long), "kept too").unwrap();
@@ -92,10 +94,10 @@ fn what_matters_goes_there_and_back_and_no_login_does() {
 fn a_backup_takes_the_place_of_no_file_and_lies_not_in_what_it_backs_up() {
     let (dir, data, file) = world();
     fs::write(&file, "mine").unwrap();
-    assert!(format!("{:#}", write(&data, &file, &nothing).unwrap_err()).contains("is there already"));
+    assert!(format!("{:#}", write(&data, &file, &nothing).unwrap_err()).contains("already exists"));
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     let inside = data.join("b.tar.gz");
-    assert!(format!("{:#}", write(&data, &inside, &nothing).unwrap_err()).contains("lies in the data directory"));
+    assert!(format!("{:#}", write(&data, &inside, &nothing).unwrap_err()).contains("is in the data directory"));
     let none = dir.path().join("none");
     assert!(format!("{:#}", write(&none, &dir.path().join("c"), &nothing).unwrap_err()).contains("never run"));
     assert!(!none.exists());
@@ -220,9 +222,9 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
                 (path, b"x", Regular),
             ],
             if path.starts_with(['l', 'c', 'n']) {
-                "never belongs"
+                "is never part"
             } else {
-                "no plain path"
+                "not a plain path"
             },
         );
     }
@@ -230,7 +232,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     let plain = manifest_of(&[db], 1);
     check(
         &[(MANIFEST, &plain, Regular), ("../escaped", b"x", Regular)],
-        "no plain path",
+        "not a plain path",
     );
     check(
         &[(MANIFEST, &plain, Regular), ("more", b"x", Regular)],
@@ -242,11 +244,11 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
             ("nexus.db", good, Regular),
             ("nexus.db", good, Regular),
         ],
-        "stands in it twice",
+        "is listed twice",
     );
     check(
         &[(MANIFEST, &plain, Regular), ("nexus.db", b"", Symlink)],
-        "no regular file",
+        "not a regular file",
     );
     check(
         &[(MANIFEST, &plain, Regular), ("nexus.db", b"other", Regular)],
@@ -254,7 +256,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     );
     check(&[(MANIFEST, &plain, Regular)], "nexus.db is missing");
     check(&[(MANIFEST, &manifest_of(&[], 1), Regular)], "no database");
-    check(&[("nexus.db", good, Regular)], "does not come first");
+    check(&[("nexus.db", good, Regular)], "is not the first file");
     check(&[(MANIFEST, b"{}", Regular)], "manifest is damaged");
     check(
         &[(MANIFEST, &manifest_of(&[db], 7), Regular), ("nexus.db", good, Regular)],
@@ -294,11 +296,11 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     ] {
         check(
             &[("././@LongLink", &long, kind), (MANIFEST, &plain, Regular)],
-            "does not come first",
+            "is not the first file",
         );
         let why = match kind {
             tar::EntryType::GNULongName => "a path in it has 4096 bytes or more",
-            _ => "no regular file",
+            _ => "not a regular file",
         };
         check(
             &[
@@ -316,14 +318,14 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
             ("x", b"nexus.db", tar::EntryType::GNULongName),
             ("x", good, Regular),
         ],
-        "no regular file",
+        "not a regular file",
     );
     // Cut off, and no archive at all.
     let whole = fs::read(&file).unwrap();
     fs::write(&forged, &whole[..whole.len() / 2]).unwrap();
     said(restore(&forged, &dir.path().join("target"), false));
     fs::write(&forged, "a letter").unwrap();
-    assert!(said(restore(&forged, &dir.path().join("target"), false)).contains("no backup of nexus"));
+    assert!(said(restore(&forged, &dir.path().join("target"), false)).contains("not a backup of nexus"));
 }
 
 #[test]
@@ -361,7 +363,7 @@ fn what_a_strangers_backup_says_of_itself_moves_no_terminal() {
         ],
     );
     let why = said(restore(&file, &dir.path().join("other"), false));
-    assert!(why.contains("a⟨U+001B⟩[2J does not have the digest"), "{why}");
+    assert!(why.contains("the digest of a⟨U+001B⟩[2J does not match"), "{why}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
-/// the plugin fell and a fresh instance adopts it.
+/// the plugin crashed and a fresh instance adopts it.
 pub(super) struct Door {
     pub(super) address: SocketAddr,
     pub(super) hosts: watch::Sender<Vec<String>>,
@@ -26,14 +26,14 @@ impl Actor {
         let wanted = self.tunnel.listen;
         if !wanted.ip().is_loopback() {
             return Err(End::Never {
-                why: format!("the tunnel's own listener has to be on loopback, not on {wanted}"),
+                why: format!("the listener of the tunnel must be on a loopback address, not {wanted}"),
                 hint: Some(format!("[tunnel.{}]\nlisten = \"127.0.0.1:0\"", self.tunnel.name)),
             });
         }
         let failed = |error: std::io::Error| End::Again {
             why: format!("cannot listen on {wanted}: {error}"),
             hint: Some(format!(
-                "Stop what has that port, or take any:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
+                "Stop the program that uses the port, or use any free port:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
                 self.tunnel.name
             )),
             pause: Pause::Backoff,
@@ -69,7 +69,7 @@ impl Actor {
 
     pub(super) fn publish(&mut self, url: String) -> Result<(), End> {
         let refused = |why: &str| End::Never {
-            why: format!("the provider reported `{url}` as the public address; {why}"),
+            why: format!("the provider reported `{url}` as the public address, but {why}"),
             hint: None,
         };
         let url = public_address(&url).map_err(refused)?;
@@ -108,7 +108,7 @@ impl Actor {
             let host = uri.host()?.trim_matches(['[', ']']).to_owned();
             (uri.port().is_none() && host.parse::<std::net::IpAddr>().is_err()).then_some(host)
         });
-        ephemeral && name.is_some() && !matches!(self.tunnel.probe, resolved::Probe::At(_))
+        ephemeral && name.is_some() && !matches!(self.tunnel.public_check, resolved::PublicCheckMode::At(_))
     }
 
     /// An address that was made just now is old enough to be given out.
@@ -141,7 +141,7 @@ impl Actor {
 
     pub(super) fn forget_url(&mut self) {
         self.settles = None;
-        self.update(|status| (status.url, status.figures, status.fresh) = (None, None, false));
+        self.update(|status| (status.url, status.statistics, status.fresh) = (None, None, false));
         if let Some(door) = &self.door {
             door.hosts.send_replace(self.tunnel.hosts.clone());
         }

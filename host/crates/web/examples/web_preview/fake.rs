@@ -19,7 +19,7 @@ use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use nexus_model::chat::{
-    Admission, Answer, Ask, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
+    Admission, AgentRequest, Answer, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
 };
 use nexus_model::time::{Clock as _, SystemClock};
 use nexus_model::{plugin, tunnel};
@@ -163,7 +163,7 @@ impl FakeChat {
 
 fn fold(events: &[Event]) -> SessionState {
     let mut messages: Vec<(Message, Vec<Part>)> = Vec::new();
-    let (mut info, mut turn, mut asks) = (None, Turn::Idle, Vec::<Ask>::new());
+    let (mut info, mut turn, mut requests) = (None, Turn::Idle, Vec::<AgentRequest>::new());
     for event in events.iter().cloned() {
         match event {
             Event::Session { info: new } => info = Some(new),
@@ -196,8 +196,8 @@ fn fold(events: &[Event]) -> SessionState {
                     part.revision = revision;
                 }
             }
-            Event::Asked { ask } => asks.push(ask),
-            Event::AskClosed { ask } => asks.retain(|old| old.id != ask),
+            Event::Request { request } => requests.push(request),
+            Event::RequestClosed { request } => requests.retain(|old| old.id != request),
             Event::Turn { turn: new } => turn = new,
             _ => {}
         }
@@ -207,7 +207,7 @@ fn fold(events: &[Event]) -> SessionState {
         info: info.expect("a session starts with its info"),
         messages,
         turn,
-        asks,
+        requests,
         error: None,
     }
 }
@@ -332,13 +332,18 @@ impl ChatApi for FakeChat {
         self.push(session, Event::Turn { turn: Turn::Idle });
         async move { Ok(()) }.boxed()
     }
-    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
-        self.answers.lock().unwrap().push((ask.into(), answer));
-        self.push(session, Event::AskClosed { ask: ask.into() });
+    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()> {
+        self.answers.lock().unwrap().push((request.into(), answer));
+        self.push(
+            session,
+            Event::RequestClosed {
+                request: request.into(),
+            },
+        );
         self.push(session, Event::Turn { turn: Turn::Idle });
         async move { Ok(()) }.boxed()
     }
-    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>> {
+    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>> {
         let state = self
             .shared
             .sessions
@@ -346,7 +351,7 @@ impl ChatApi for FakeChat {
             .unwrap()
             .get(session)
             .map(|events| fold(events));
-        let asked = state.and_then(|state| state.asks.into_iter().find(|asked| asked.id == ask));
+        let asked = state.and_then(|state| state.requests.into_iter().find(|asked| asked.id == request));
         async move { Ok(asked) }.boxed()
     }
     fn plugins(&self) -> Vec<String> {
@@ -422,16 +427,16 @@ pub fn tool(state: ToolState, output: Option<&str>) -> Content {
 }
 
 pub fn permission(id: &str, session: &str) -> Event {
-    Event::Asked {
-        ask: Ask {
+    Event::Request {
+        request: AgentRequest {
             id: id.into(),
-            asked_by: session.into(),
+            requested_by: session.into(),
             permission: true,
             subject: "bash".into(),
             detail: "git push origin main".into(),
             always: vec!["git push *".into()],
             created_at: now(),
-            ..Ask::default()
+            ..AgentRequest::default()
         },
     }
 }

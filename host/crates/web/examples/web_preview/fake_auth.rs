@@ -165,7 +165,7 @@ impl AuthApi for FakeAuth {
     }
     fn change_fields(&self) -> Reply<'_, Vec<Field>> {
         let fields = vec![
-            field("current", FieldKind::Password, "Present password", None),
+            field("current", FieldKind::Password, "Current password", None),
             field(
                 "password",
                 FieldKind::Password,

@@ -19,9 +19,9 @@ impl FakeTunnels {
             fresh: false,
             fixed_listen: false,
             since: now(),
-            figures: None,
+            statistics: None,
             reconnects: 0,
-            reach: None,
+            public_check: None,
             swap: None,
         };
         let hint = Some("Is the server's address right, and its port open?".to_owned());
@@ -121,14 +121,14 @@ fn details(status: &plugin::Status) -> plugin::Details {
     let (description, grants, processes): (&str, &[&str], Vec<plugin::Process>) = match status.kind {
         plugin::Kind::Auth => (
             "Accounts with a password, kept on this machine",
-            &["keeps up to 1 MiB"],
+            &["store up to 1 MiB"],
             Vec::new(),
         ),
         plugin::Kind::Chat => (
             "Chat with opencode, which runs on this machine",
             &[
                 "runs opencode (/usr/local/bin/opencode) with your environment",
-                "keeps up to 4 MiB",
+                "store up to 4 MiB",
             ],
             vec![plugin::Process {
                 name: "server".into(),
@@ -141,7 +141,7 @@ fn details(status: &plugin::Status) -> plugin::Details {
         ),
         plugin::Kind::Tunnel => (
             "A tunnel over a bore server",
-            &["runs bore (not found on this machine)", "reads the secret secret"],
+            &["runs bore (not found on this machine)", "read the secret secret"],
             // As on a machine that does not say what processes use.
             vec![plugin::Process {
                 name: "bore".into(),
@@ -162,20 +162,20 @@ fn details(status: &plugin::Status) -> plugin::Details {
             digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
             description: description.into(),
             authors: vec!["The Nexus authors".into()],
-            licence: "MIT OR Apache-2.0".into(),
+            license: "MIT OR Apache-2.0".into(),
             source: if tunnel {
                 plugin::Source::File("/opt/plugins/tunnel-bore.wasm".into())
             } else {
                 plugin::Source::Builtin
             },
             grants: grants.iter().map(|words| (*words).to_owned()).collect(),
-            lacks: Vec::new(),
+            missing_permissions: Vec::new(),
             limits: vec![
                 "at most 64 MiB of memory".into(),
                 "at most 2s of CPU without a pause".into(),
             ],
         },
-        figures: plugin::Figures {
+        statistics: plugin::Statistics {
             at: now(),
             calls: 1_280,
             errors: 3,
@@ -216,7 +216,7 @@ impl FakeConfig {
                     tunnel: Some("main".into()),
                     closes: false,
                 }],
-                gains: vec!["tunnel-bore may run bore".into()],
+                new_permissions: vec!["tunnel-bore may run bore".into()],
                 components: Vec::new(),
                 restart: vec![change("web.listen", None, Some("\"127.0.0.1:8080\""))],
                 applying: false,
@@ -255,7 +255,7 @@ impl StatusApi for FakeStatus {
         let plugin = about.plugin.unwrap_or_else(|| "host".into());
         let lines = vec![
             line("INFO", &format!("<b>said</b> by plugin={plugin}")),
-            line("WARN", "the plugin fell: trap"),
+            line("WARN", "the plugin crashed: trap"),
         ];
         async move { Ok(lines) }.boxed()
     }

@@ -85,7 +85,7 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Root>> {
 }
 
 fn title(title: &str) -> Result<(), Problem> {
-    let why = format!("A title has 1 to {TITLE} characters, and not blanks alone.");
+    let why = format!("A title must have 1 to {TITLE} characters and must not be blank.");
     if title.chars().count() > TITLE {
         return Err(Problem::of(StatusCode::BAD_REQUEST, why));
     }
@@ -116,7 +116,7 @@ pub(super) async fn session(
         Some(Frame::State(folded)) => Ok(Json(view::state(&session, *folded, &state.renderer).await)),
         _ => Err(Problem::of(
             StatusCode::SERVICE_UNAVAILABLE,
-            "It is being written just now; try again.",
+            "This part is being written; try again.",
         )),
     }
 }
@@ -151,7 +151,7 @@ pub(super) async fn part(
         Some(part) => Ok(Json(view::whole(part, &state.renderer))),
         None => Err(Problem::of(
             StatusCode::NOT_FOUND,
-            "There is no such part of this conversation.",
+            "This conversation has no such part.",
         )),
     }
 }
@@ -220,10 +220,10 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
 pub(super) async fn reply(
     State(state): State<WebState>,
     who: Option<Extension<Who>>,
-    Path((session, ask)): Path<(String, String)>,
+    Path((session, request)): Path<(String, String)>,
     Body(answer): Body<Answer>,
 ) -> Result<StatusCode, Problem> {
     let who = who.map_or_else(Who::operator, |Extension(who)| who);
-    answers::give(&state, &who, &session, &ask, answer).await?;
+    answers::give(&state, &who, &session, &request, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

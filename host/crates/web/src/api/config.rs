@@ -43,8 +43,8 @@ pub(super) async fn apply(
     if !fresh {
         return Err(Problem::of(
             StatusCode::FORBIDDEN,
-            "This needs a login of the last five minutes: apply it on the status page, which asks for one, or start Nexus \
-             again.",
+            "This needs a login from the last five minutes. To fix: apply the change on the status page, which asks \
+             for one, or restart Nexus.",
         ));
     }
     state.services.reload.apply(&apply.id).await?;

@@ -75,7 +75,7 @@ fn routes() -> Router<WebState> {
         )
         .route("/api/v1/sessions/{session}/continue", post(chat::go_on))
         .route("/api/v1/sessions/{session}/cancel", post(chat::cancel))
-        .route("/api/v1/sessions/{session}/asks/{ask}", post(chat::reply))
+        .route("/api/v1/sessions/{session}/requests/{request}", post(chat::reply))
         .route("/api/v1/tunnels", get(tunnels::list))
         .route("/api/v1/tunnels/{name}", get(tunnels::one))
         .route("/api/v1/tunnels/{name}/start", post(tunnels::start))
@@ -85,7 +85,7 @@ fn routes() -> Router<WebState> {
         .route("/api/v1/config/apply", post(config::apply))
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(audited))
-        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
 }
 
 /// What the guard of all listeners turns away, as the rest of the API says it.
@@ -133,11 +133,7 @@ async fn need_login(State(state): State<WebState>, request: Request, next: Next)
             }
             next.run(Request::from_parts(parts, body)).await
         }
-        Ok(_) => Problem::of(
-            StatusCode::UNAUTHORIZED,
-            "Log in first; the cookie of a login is needed.",
-        )
-        .into_response(),
+        Ok(_) => Problem::of(StatusCode::UNAUTHORIZED, "Log in first: a login cookie is required.").into_response(),
         Err(refusal) => refusal,
     }
 }
@@ -157,7 +153,7 @@ struct Status {
     starting: Option<String>,
     /// What does not work, besides plugins and tunnels, which say it themselves.
     troubles: Vec<Trouble>,
-    /// What the configuration's file says that does not count yet.
+    /// What the configuration's file has that is not applied yet.
     pending: Option<Pending>,
     workspace: String,
     backend: Backend,

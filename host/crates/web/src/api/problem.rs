@@ -32,7 +32,7 @@ impl Problem {
     pub(super) fn starting(what: Option<&str>) -> Self {
         let doing = what.map(|what| format!(": {what}")).unwrap_or_default();
         Self {
-            starting: Some(what.unwrap_or("it will be here in a moment").to_owned()),
+            starting: Some(what.unwrap_or("it will be ready in a moment").to_owned()),
             ..Self::of(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("Nexus is starting{doing}. Try again in a moment."),
@@ -92,7 +92,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Problem::of(
                 StatusCode::BAD_REQUEST,
-                format!("The body is not what is expected here: {error}. See /api/v1/openapi.json."),
+                format!("The body is not valid: {error}. See /api/v1/openapi.json."),
             )),
         }
     }

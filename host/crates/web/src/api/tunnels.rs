@@ -41,7 +41,7 @@ pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>)
         };
         Problem::of(
             StatusCode::NOT_FOUND,
-            format!("There is no tunnel `{name}`; there is: {all}."),
+            format!("There is no tunnel `{name}`. Configured tunnels: {all}."),
         )
     })
 }

@@ -1,4 +1,4 @@
-//! The live protocol, version 1. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
+//! The live protocol, version 2. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
 //! milliseconds since the Unix epoch.
 //!
 //! A client connects to `GET /live` with the login's cookie and an `Origin` of this site, and sends [`Client::Hello`]
@@ -23,21 +23,23 @@
 //! **A long conversation.** A `state` holds the newest messages, as many as fit into one frame of a bounded size, and
 //! `before` where there are older ones: `older` with it gives the next `older` frame. Long outputs of tools, and long texts,
 //! are cut; `cut` says how many bytes are missing, and `part` asks for the whole. Requests that wait and have no room in the
-//! `state` follow it, each in an `asked`.
+//! `state` follow it, each in a `request`.
 //!
 //! **A frame that cannot be read** costs nothing but itself: it is answered by `refused` where it has a `client_id`, by
-//! `failed` where it has a `request`, and by `invalid` otherwise. Only before `hello` it ends the connection.
+//! `failed` where it has an `id`, and by `invalid` otherwise. Only before `hello` it ends the connection.
+//!
+//! **What a client orders** has an `id` that the client chooses; the answer has the same one.
 //!
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
 use crate::port::Backend;
-use nexus_model::chat::{Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::time::Millis;
 use nexus_model::{plugin, tunnel};
 use serde::{Deserialize, Serialize};
 
 /// Of this file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Why the server closes a socket.
 pub mod close {
@@ -94,7 +96,7 @@ pub enum Client {
     },
     /// Takes a prompt back that waits. Answered by `done` or `failed`.
     TakeBack {
-        request: String,
+        id: String,
         session: String,
         client_id: String,
     },
@@ -114,23 +116,24 @@ pub enum Client {
     },
     /// Go on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
     Continue {
-        request: String,
+        id: String,
         session: String,
     },
     /// Stop the running turn. Answered by `done` or `failed`, as the next ones.
     Cancel {
-        request: String,
+        id: String,
         session: String,
     },
+    /// Answers a request of the agent.
     Reply {
-        request: String,
+        id: String,
         session: String,
-        ask: String,
+        request: String,
         answer: Answer,
     },
-    /// Answered by `created` or `failed`. The same `request` makes one session, also on another connection.
+    /// Answered by `created` or `failed`. The same `id` makes one session, also on another connection.
     Create {
-        request: String,
+        id: String,
         #[serde(default)]
         title: Option<String>,
     },
@@ -153,10 +156,10 @@ pub enum Server {
         now: Millis,
     },
     State(Box<State>),
-    /// One more request that waits, behind a `state` whose `asks` had no room for it.
-    Asked {
+    /// One more request of the agent that waits: the `requests` of the `state` before had no room for it.
+    Request {
         session: String,
-        ask: Ask,
+        request: AgentRequest,
     },
     Event {
         session: String,
@@ -183,7 +186,7 @@ pub enum Server {
         session: String,
         part: Rendered,
     },
-    /// The subscription ended: the session is not there, or (`again`) it has to be subscribed anew.
+    /// The subscription ended: the session is not there, or (`again`) it has to be subscribed again.
     Ended {
         session: String,
         again: bool,
@@ -229,7 +232,7 @@ pub enum Server {
         text: String,
     },
     Created {
-        request: String,
+        id: String,
         session: SessionInfo,
     },
     /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon. Null: another
@@ -238,10 +241,10 @@ pub enum Server {
         url: Option<String>,
     },
     Done {
-        request: String,
+        id: String,
     },
     Failed {
-        request: String,
+        id: String,
         reason: String,
     },
     /// A frame that cannot be read, or is of a type that this Nexus does not know.
@@ -264,7 +267,7 @@ pub struct State {
     /// The oldest first.
     pub messages: Vec<Entry>,
     pub turn: Turn,
-    pub asks: Vec<Ask>,
+    pub requests: Vec<AgentRequest>,
     /// What went wrong last, and still holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<LastError>,
@@ -303,14 +306,14 @@ pub(super) fn read(text: &str) -> Result<Client, Box<Server>> {
     #[serde(default)]
     struct Sender {
         client_id: Option<serde_json::Value>,
-        request: Option<serde_json::Value>,
+        id: Option<serde_json::Value>,
     }
-    let reason = format!("This Nexus does not understand what the page sent ({error}). To fix: reload the page.");
+    let reason = format!("Nexus does not understand this message from the page ({error}). To fix: reload the page.");
     let sender: Sender = serde_json::from_str(&text).unwrap_or_default();
     let name = |value: Option<serde_json::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
-    Err(Box::new(match (name(sender.client_id), name(sender.request)) {
+    Err(Box::new(match (name(sender.client_id), name(sender.id)) {
         (Some(client_id), _) => Server::Refused { client_id, reason },
-        (None, Some(request)) => Server::Failed { request, reason },
+        (None, Some(id)) => Server::Failed { id, reason },
         (None, None) => Server::Invalid { reason },
     }))
 }
@@ -330,7 +333,7 @@ mod tests {
     #[test]
     fn frames_survive_the_way_there_and_back() {
         same(&Client::Hello {
-            protocol: 1,
+            protocol: VERSION,
             session: Some("s".into()),
             from: Some(7),
             status: true,
@@ -339,9 +342,9 @@ mod tests {
             message: Some("no".into()),
         };
         same(&Client::Reply {
-            request: "1".into(),
+            id: "1".into(),
             session: "s".into(),
-            ask: "a".into(),
+            request: "a".into(),
             answer: reply,
         });
         let content = Content::Text { text: "hi".into() };
@@ -385,15 +388,15 @@ mod tests {
                 "{refused}"
             );
         }
-        let reply = r#"{"type":"reply","request":"r","session":"s","ask":"a","answer":{"type":"later"}}"#;
-        assert!(matches!(answer(reply), Server::Failed { request, .. } if request == "r"));
+        let reply = r#"{"type":"reply","id":"r","session":"s","request":"a","answer":{"type":"later"}}"#;
+        assert!(matches!(answer(reply), Server::Failed { id, .. } if id == "r"));
         for nonsense in [
             "",
             "{}",
             "[1]",
             "nonsense",
             r#"{"type":"later"}"#,
-            r#"{"type":1,"request":{}}"#,
+            r#"{"type":1,"id":{}}"#,
         ] {
             assert!(matches!(answer(nonsense), Server::Invalid { .. }), "{nonsense}");
         }
@@ -401,11 +404,11 @@ mod tests {
 
     #[test]
     fn a_short_hello_is_enough_and_unknown_fields_are_ignored() {
-        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":1,"later":true}"#).unwrap();
+        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":2,"later":true}"#).unwrap();
         assert_eq!(
             hello,
             Client::Hello {
-                protocol: 1,
+                protocol: 2,
                 session: None,
                 from: None,
                 status: false

@@ -68,7 +68,7 @@ pub(crate) struct Done {
 }
 
 pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, owner: LoggedIn) -> Response {
-    let done = done.ended.map(|_| "Done. What was open with it is closed.".to_owned());
+    let done = done.ended.map(|_| "Done. Its open connections are closed.".to_owned());
     render(&state, owner.login, done, None).await
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn end(State(state): State<WebState>, guest: Guest, owner: Owne
         "login" => End::Login(id),
         "device" => End::Device(id),
         "account" => End::Account(id),
-        _ => return failure(&ApiError::NotFound("There is nothing of this kind to end.".to_owned())),
+        _ => return failure(&ApiError::NotFound("There is no such entry.".to_owned())),
     };
     let ended = state.services.auth.end(&owner.login.login, &guest.client, &what).await;
     match ended.map_err(ApiError::from) {
@@ -107,7 +107,7 @@ async fn render(state: &WebState, login: Session, done: Option<String>, error: O
     };
     let backend = state.services.chat.backend().borrow().clone();
     let page = AccessPage {
-        frame: Frame::of("account", "Who can come in", login, backend),
+        frame: Frame::of("account", "Access", login, backend),
         groups,
         fresh,
         done,
@@ -146,9 +146,9 @@ fn groups(access: Access, own: &Session) -> Vec<Group> {
         own: listed.account == own.account(),
         label: listed.account.clone(),
         facts: [
-            Some(Fact::at("Made", listed.created_at)),
+            Some(Fact::at("Created", listed.created_at)),
             Some(listed.last_used_at.map_or_else(
-                || Fact::new("Last used", "no login is good now".to_owned()),
+                || Fact::new("Last used", "no active login".to_owned()),
                 |at| Fact::at("Last used", at),
             )),
             Some(Fact::new("Logins", listed.logins.to_string())),
@@ -164,22 +164,22 @@ fn groups(access: Access, own: &Session) -> Vec<Group> {
         Group {
             kind: "login",
             title: "Logins",
-            help: "Browsers that are inside now. A login is good only where it was made.",
+            help: "Browsers that are logged in. A login is valid only at the address where it was made.",
             verb: "End",
             rows: logins.collect(),
         },
         Group {
             kind: "device",
             title: "Known devices",
-            help: "Browsers that have logged in before. Each has its own five wrong passwords, so that a stranger cannot lock \
-                   it out. To forget one ends its logins too.",
+            help: "Browsers that have logged in before. Each has its own limit of five wrong passwords, so strangers \
+                cannot lock it out. Forgetting a device also ends its logins.",
             verb: "Forget",
             rows: devices.collect(),
         },
         Group {
             kind: "account",
             title: "Accounts",
-            help: "Another one is made on the machine: nexus user add NAME",
+            help: "To add an account, run on the machine: nexus user add NAME",
             verb: "Remove",
             rows: accounts.collect(),
         },
@@ -189,7 +189,7 @@ fn groups(access: Access, own: &Session) -> Vec<Group> {
 fn facts(place: &str, peer: &str, agent: &str, since: Millis, seen: Millis) -> Vec<Fact> {
     let unknown = |text: &str| {
         if text.is_empty() {
-            "not known".to_owned()
+            "unknown".to_owned()
         } else {
             nexus_plugin_api::text::line(text).into_owned()
         }
@@ -235,7 +235,7 @@ fn browser(agent: &str) -> Option<String> {
 
 fn somewhere(place: &str) -> String {
     match place {
-        "" => "not known".to_owned(),
+        "" => "unknown".to_owned(),
         "loopback" => "this machine".to_owned(),
         place => place.to_owned(),
     }
@@ -246,7 +246,7 @@ fn time(at: Millis) -> String {
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     at.map_or_else(
-        || "not known".to_owned(),
+        || "unknown".to_owned(),
         |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
     )
 }

@@ -27,10 +27,10 @@ pub(crate) struct Done {
 
 pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, owner: LoggedIn) -> Response {
     let done = match (done.changed, done.others) {
-        (Some(_), _) => Some("Changed. All other logins of this account were ended.".to_owned()),
+        (Some(_), _) => Some("Password changed. All other logins of this account have ended.".to_owned()),
         (_, Some(0)) => Some("There were no other logins.".to_owned()),
-        (_, Some(1)) => Some("One other login was ended.".to_owned()),
-        (_, Some(n)) => Some(format!("{n} other logins were ended.")),
+        (_, Some(1)) => Some("One other login has ended.".to_owned()),
+        (_, Some(n)) => Some(format!("{n} other logins have ended.")),
         _ => None,
     };
     form(&state, owner.login, done, None, None).await
@@ -47,7 +47,7 @@ pub(crate) async fn change(State(state): State<WebState>, guest: Guest, owner: O
                 owner.login,
                 None,
                 None,
-                Some(("current", "This is not the present password.")),
+                Some(("current", "This is not the current password.")),
             )
             .await
         }

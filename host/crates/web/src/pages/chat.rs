@@ -109,7 +109,7 @@ pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<St
         return message(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Not renamed",
-            "A title has 1 to 200 characters.",
+            "A title must have 1 to 200 characters.",
         );
     }
     match state.services.chat.rename(&session, title).await {

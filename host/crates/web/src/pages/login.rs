@@ -83,7 +83,7 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
             if let Some(old) = known.login
                 && let Err(error) = auth.logout(&old.login).await
             {
-                tracing::warn!(%error, "a login that was replaced could not be ended");
+                tracing::warn!(%error, "cannot end a login that was replaced");
             }
             let mut response = Redirect::to(safe(&next)).into_response();
             welcome(&mut response, &guest.site, &login, auth.session_lifetime());
@@ -91,7 +91,7 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
         }
         Ok(Progress::Next(page)) => return show_page(&guest, page, &next, again, None, None),
         Err(AuthError::Locked { until }) => locked(until, state.clock.now()),
-        Err(AuthError::Expired) => "This form was open for too long. Please log in again.".to_owned(),
+        Err(AuthError::Expired) => "This form has expired. Please log in again.".to_owned(),
         Err(error) => error.to_string(),
     };
     begin(&state, &guest, &next, again, Some(&fields), Some(error)).await
@@ -122,8 +122,8 @@ fn show_page(
     let Page::Form { fields, state } = page else {
         // Said instead of a form that cannot work.
         return failure(&ApiError::Unavailable(
-            "The auth plugin asks for a way to log in that this version of Nexus cannot show yet (redirect or passkey). Select \
-             another one in [auth]."
+            "The auth plugin needs a login method that this version of Nexus does not support yet (redirect or passkey). To \
+             fix: select another plugin in [auth]."
                 .to_owned(),
         ));
     };

@@ -46,8 +46,8 @@ pub(crate) async fn submit(State(state): State<WebState>, posted: VisitorForm) -
         }
         Err(AuthError::SetUpClosed) => Redirect::to("/login").into_response(),
         Err(AuthError::SetUpWrong | AuthError::SetUpExpired) => {
-            let error = "This set-up code is not valid, or not any more: a link works once, for 15 minutes. Start `nexus` \
-                         again for a new one.";
+            let error = "This set-up code is not valid or has expired: a link works once and expires after 15 \
+                minutes. To get a new one, restart `nexus`.";
             form(&state, &guest, Some(&fields), Some(error), None).await
         }
         Err(AuthError::Rejected { field, why }) => {
@@ -67,7 +67,7 @@ async fn form(
     error: Option<&str>,
     rejected: Option<(&str, &str)>,
 ) -> Response {
-    let mut fields = match state.services.auth.enrol_fields().await {
+    let mut fields = match state.services.auth.enroll_fields().await {
         Ok(fields) => fields,
         Err(error) => return failure(&error.into()),
     };
@@ -77,7 +77,9 @@ async fn form(
             name: "account".into(),
             kind: FieldKind::Account,
             title: "Account name".into(),
-            help: Some("What you log in with: letters a to z, digits and . _ - @, at most 64 of them.".into()),
+            help: Some(
+                "You log in with this name. Use the letters a to z, digits and . _ - @, at most 64 characters.".into(),
+            ),
         },
     );
     let known = fields

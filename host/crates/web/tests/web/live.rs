@@ -55,7 +55,7 @@ impl Live {
         send(
             &mut socket,
             &Client::Hello {
-                protocol: 1,
+                protocol: 2,
                 session,
                 from,
                 status: false,
@@ -110,7 +110,7 @@ async fn each_event_arrives_once_across_a_reconnect() {
     let (mut socket, _) = live.hello(Some("s"), None).await;
     assert!(matches!(
         next(&mut socket).await,
-        Ok(Server::Welcome { protocol: 1, .. })
+        Ok(Server::Welcome { protocol: 2, .. })
     ));
     let Server::State(state) = chat(&mut socket).await else {
         panic!("first the state")
@@ -233,7 +233,7 @@ async fn prompts_are_answered_by_what_became_of_them() {
     send(
         &mut socket,
         &Client::Create {
-            request: "r".into(),
+            id: "r".into(),
             title: Some("T".into()),
         },
     )
@@ -245,12 +245,12 @@ async fn prompts_are_answered_by_what_became_of_them() {
     send(
         &mut socket,
         &Client::Continue {
-            request: "k".into(),
+            id: "k".into(),
             session: "s".into(),
         },
     )
     .await;
-    assert_eq!(chat(&mut socket).await, Server::Done { request: "k".into() });
+    assert_eq!(chat(&mut socket).await, Server::Done { id: "k".into() });
     assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 3);
     send(&mut socket, &Client::Ping).await;
     assert_eq!(chat(&mut socket).await, Server::Pong);
@@ -299,18 +299,18 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     let live = Live::start().await;
     live.fakes.chat.add("ses_1", "one");
     for id in ["ask_1", "ask_2"] {
-        let ask = serde_json::json!({
-            "id": id, "asked_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
-            "details": [{"name": "In the folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
+        let request = serde_json::json!({
+            "id": id, "requested_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
+            "details": [{"name": "Working folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
         });
-        let ask = serde_json::from_value(ask).unwrap();
-        live.fakes.chat.push("ses_1", Event::Asked { ask });
+        let request = serde_json::from_value(request).unwrap();
+        live.fakes.chat.push("ses_1", Event::Request { request });
     }
     let (mut socket, _) = live.hello(Some("ses_1"), None).await;
     let reply = Client::Reply {
-        request: "r".into(),
+        id: "r".into(),
         session: "ses_1".into(),
-        ask: "ask_1".into(),
+        request: "ask_1".into(),
         answer: nexus_model::chat::Answer::Once,
     };
     send(&mut socket, &reply).await;
@@ -321,7 +321,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         ingress: local(),
     };
     let (cookie, _) = web.cookie();
-    let request = Request::post("/api/v1/sessions/ses_1/asks/ask_2")
+    let request = Request::post("/api/v1/sessions/ses_1/requests/ask_2")
         .header("host", HOST)
         .header("origin", SITE)
         .header("cookie", cookie)
@@ -332,7 +332,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     assert_eq!(answer.status, 204, "{}", answer.text);
     // One that is gone is refused here: it reaches no backend, and the audit says so.
     let (cookie, _) = web.cookie();
-    let request = Request::post("/api/v1/sessions/ses_1/asks/ask_3")
+    let request = Request::post("/api/v1/sessions/ses_1/requests/ask_3")
         .header("host", HOST)
         .header("origin", SITE)
         .header("cookie", cookie)
@@ -341,7 +341,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .send(request.body(Body::from(r#"{"type":"always"}"#)).unwrap())
         .await;
     assert_eq!(answer.status, 404, "{}", answer.text);
-    assert!(answer.text.contains("nothing was answered"), "{}", answer.text);
+    assert!(answer.text.contains("your answer was not sent"), "{}", answer.text);
     let [owners, _] = nexus_logging::audit::paths(dir.path());
     let text = std::fs::read_to_string(owners).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -352,7 +352,10 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .collect();
     assert_eq!(answers.len(), 3, "{text}");
     assert!(
-        answers[2]["result"].as_str().unwrap().contains("nothing was answered"),
+        answers[2]["result"]
+            .as_str()
+            .unwrap()
+            .contains("your answer was not sent"),
         "{text}"
     );
     assert_ne!(answers[0]["sha256"], answers[1]["sha256"], "{text}");
@@ -403,7 +406,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
         .unwrap();
     assert!(matches!(chat(&mut socket).await, Server::Refused { client_id, .. } if client_id == "bad"));
     socket
-        .send(Message::text(r#"{"type":"of-tomorrow","request":"r"}"#))
+        .send(Message::text(r#"{"type":"of-tomorrow","id":"r"}"#))
         .await
         .unwrap();
     assert!(matches!(chat(&mut socket).await, Server::Failed { request, .. } if request == "r"));
@@ -418,7 +421,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     send(
         &mut socket,
         &Client::Hello {
-            protocol: 1,
+            protocol: 2,
             session: None,
             from: None,
             status: false,
@@ -442,7 +445,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     assert_eq!(chat(&mut socket).await, Server::Pong);
 }
 
-/// A link that carries little is no reason to give up, and one that carries nothing is.
+/// A link that carries little is no reason to close it, and one that carries nothing is.
 #[tokio::test]
 async fn a_slow_reader_gets_all_of_a_long_conversation() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -491,7 +494,7 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
     send(
         &mut socket,
         &Client::Hello {
-            protocol: 1,
+            protocol: 2,
             session,
             from: None,
             status: false,

@@ -442,7 +442,7 @@ async fn an_example_says_so_on_every_page() {
     let (cookie, login) = web.cookie();
     for path in ["/", "/status", "/account", "/s/x"] {
         let text = web.get(path, &cookie).await.text;
-        assert!(text.contains("This is an example: no model answers."), "{path}");
+        assert!(text.contains("This is an example backend without a model."), "{path}");
         assert!(
             text.contains("npm install -g") && text.contains("Install opencode 1.18.33"),
             "{path}"

@@ -46,7 +46,7 @@ async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
     let fresh = done.jar();
     let csrf = web.get("/status", &fresh).await.hidden("csrf");
     let other = web.post("/status/config/apply", &fresh, apply("another", &csrf)).await;
-    assert!(other.status == 409 && other.text.contains("something else by now"));
+    assert!(other.status == 409 && other.text.contains("has changed again"));
     let sent = web.post("/status/config/apply", &fresh, apply(&id, &csrf)).await;
     assert_eq!(sent.location(), "/status");
     let mut pending = web.fakes.config.pending();
@@ -95,7 +95,7 @@ async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
         "tunnel home",
         "203.0.113.9",
         "2026-01-01 00:00 UTC",
-        "full owner",
+        "full owner rights",
     ] {
         assert!(page.text.contains(shown), "{shown}: {}", page.text);
     }

@@ -11,7 +11,8 @@ impl PluginSource for Builtins {
     fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
         let kind = name.split('-').next().unwrap();
         let text = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
+            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+             \"MIT\""
         );
         let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
         Ok(Found { manifest, digest: None })
@@ -27,7 +28,7 @@ impl PluginSource for Builtins {
 fn configured(lines: &str) -> Config {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("nexus.toml");
-    std::fs::write(&file, format!("config-version = 1\n{lines}")).unwrap();
+    std::fs::write(&file, format!("config_version = 1\n{lines}")).unwrap();
     let machine = Machine {
         cwd: dir.path().to_owned(),
         data_home: Some(dir.path().to_owned()),
@@ -143,7 +144,7 @@ async fn a_proxy_that_speaks_tls_needs_the_public_url() {
     for site in [None, Some("same-origin")] {
         let answer = login(&web, host, origin, site).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.text.contains("speaks HTTPS"), "{}", answer.text);
+        assert!(answer.text.contains("handles HTTPS"), "{}", answer.text);
         let [lines] = &cures(&answer.text)[..] else {
             panic!("{}", answer.text)
         };

@@ -1,4 +1,4 @@
-//! What is said when a plugin falls, or cannot run at all.
+//! What is said when a plugin crashes, or cannot run at all.
 
 use super::*;
 
@@ -13,13 +13,16 @@ async fn a_trap_says_which_function_of_the_contract_it_was_and_where_in_the_plug
         (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
         (func $acme::inner unreachable)
         (func $acme::outer (call $acme::inner))
-        (func $nexus:plugin/tunnel@0.1.0#probe (export "nexus:plugin/tunnel@0.1.0#probe") (result i32)
+        (func $nexus:plugin/tunnel@0.1.0#check-availability (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
             (call $acme::outer) unreachable)"#,
     ));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
+        panic!("it should have crashed")
     };
-    assert!(cause.contains("in tunnel.probe (acme::inner < acme::outer)"), "{cause}");
+    assert!(
+        cause.contains("in tunnel.check-availability (acme::inner < acme::outer)"),
+        "{cause}"
+    );
 }
 
 #[tokio::test]
@@ -30,8 +33,8 @@ async fn a_limit_that_can_be_raised_says_how() {
         (SPIN, "[plugin.demo.limits]\ncpu = \"400ms\""),
     ] {
         let tunnel = world.tunnel(&fixtures::tunnel("", body));
-        let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-            panic!("it should have fallen")
+        let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
+            panic!("it should have crashed")
         };
         assert!(cause.ends_with(fix), "{cause}");
     }
@@ -45,9 +48,9 @@ fn a_component_that_begins_with_more_memory_than_it_may_have_is_refused_when_it_
     std::fs::write(&file, fixtures::tunnel("", READY)).unwrap();
     world.plugin.source = Source::File(file);
     let refused = world.runtime.load(&world.plugin, None).err().unwrap().to_string();
-    let (why, fix) = refused.split_once("To fix: write into the configuration\n").unwrap();
+    let (why, fix) = refused.split_once("To fix: add to the configuration\n").unwrap();
     assert!(
-        why.contains("131072 bytes of memory from the beginning, and its limit is 65536"),
+        why.contains("131072 bytes of memory, but its limit is 65536"),
         "{refused}"
     );
     let fix: toml::Table = toml::from_str(fix).unwrap();
@@ -72,13 +75,13 @@ async fn a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name
         (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
         (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
         {deep}
-        (func $nexus:plugin/tunnel@0.1.0#probe (export "nexus:plugin/tunnel@0.1.0#probe") (result i32)
+        (func $nexus:plugin/tunnel@0.1.0#check-availability (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
             (call {}) unreachable)"#,
             name(49)
         ),
     ));
-    let Err(CallError::Crashed(cause)) = tunnel.probe().await else {
-        panic!("it should have fallen")
+    let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
+        panic!("it should have crashed")
     };
     assert_eq!(cause.matches("acme::f").count(), limits::TRACE_FRAMES, "{cause}");
     assert!(cause.contains("acme::f0_x"), "{cause}");
