@@ -53,8 +53,11 @@ async fn a_stream_that_is_cut_is_tried_again_and_its_dead_text_goes_away() {
         let mut chat = world.conversation().await;
         chat.prompt(&format!("[[cut after=20 how={how} times=1]] [[say whole at last]]"))
             .await;
-        chat.until("text of the first try came", |c| c.ever.contains("alder"))
-            .await;
+        // A reset takes with it what was not read yet, and a busy opencode may have read nothing.
+        if how == "chunk" {
+            chat.until("text of the first try came", |c| c.ever.contains("alder"))
+                .await;
+        }
         chat.until("it is seen that it is tried again", |c| {
             c.turns.iter().any(|t| t == "retrying")
         })

@@ -22,9 +22,12 @@ struct Traces<'a> {
 const NOTHING: &[&str] = &[];
 
 async fn others_do_not_notice(tunnel: &str, password: &str, traces: Traces<'_>) -> (Nexus, Browser) {
-    let attack = format!("config.attack = \"{tunnel}\"\nlimits.call = \"2s\"\n");
+    // A busy machine needs longer for so many lines; what hangs is to be ended soon.
+    let call = if password == "log-flood" { "60s" } else { "2s" };
+    let call = format!("limits.call = \"{call}\"\n");
+    let attack = format!("config.attack = \"{tunnel}\"\n{call}");
     let nexus = hostile(
-        &[(CHAT, ""), (TUNNEL, &attack), (AUTH, "limits.call = \"2s\"\n")],
+        &[(CHAT, ""), (TUNNEL, &attack), (AUTH, &call)],
         &format!("{LOGIN}{MAIN}{WAY}"),
     )
     .up();
