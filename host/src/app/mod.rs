@@ -6,7 +6,6 @@ mod foundation;
 mod no_login;
 mod notify;
 mod reload;
-mod tunnels;
 
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
@@ -15,7 +14,7 @@ use anyhow::Context as _;
 use nexus_auth::AuthService;
 use nexus_chat::{Backend, ChatService, ChatStatus};
 use nexus_config::default_place;
-use nexus_config::resolved::Config;
+use nexus_config::resolved::{Config, Tunnel};
 use nexus_logging::logfile::LogReader;
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
@@ -28,9 +27,9 @@ use nexus_registry::{
 };
 use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
-use nexus_tunnels::{Provided, TunnelService};
+use nexus_tunnels::{Provided, PublicProber, TunnelService};
 use nexus_web::starting::Front;
-use nexus_web::{HostInfo, Ingress, Services, WebState, serve_app};
+use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -179,7 +178,10 @@ impl App {
         for tunnel in config.tunnels.values() {
             let place = tunnel_place(&tunnel.name);
             let plugin = plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await;
-            let config = tunnels::resolved_with(tunnel, plugin);
+            let config = Tunnel {
+                plugin,
+                ..tunnel.clone()
+            };
             let why = barred.clone();
             let provider = foundation.late_tunnel(&config, move || why.clone());
             provider.prepare(loads.begin());
@@ -204,12 +206,12 @@ impl App {
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let (web_made, web_cell) = watch::channel(None);
         let parts = nexus_tunnels::Parts {
-            ingress: Arc::new(tunnels::PageIngress::new(web_cell)),
+            listener_server: Arc::new(TunnelPages::new(web_cell)),
             has_account: auth.has_account(),
             store: foundation.store.clone(),
             plugins: plugins.clone(),
             barred,
-            prober: Arc::new(tunnels::Looking::default()),
+            prober: Arc::new(PublicProber::default()),
             activity: Arc::<ActivityLog>::clone(&activity),
             stop_processes,
             clock: Arc::clone(&clock),

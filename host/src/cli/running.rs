@@ -10,7 +10,7 @@ use nexus_model::reload::{Pending, What};
 use nexus_model::time::{Clock as _, Millis, SystemClock};
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
-use nexus_tunnels::opening::{Opening, Outcome, Refused};
+use nexus_tunnels::{Opening, Outcome, Refused};
 use nexus_web::port::{Backend, Phase};
 use serde::Deserialize;
 use serde_json::{Value, json};

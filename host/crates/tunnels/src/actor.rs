@@ -2,13 +2,12 @@
 
 mod address;
 
-use super::end::{End, Pause, no_tls};
-use super::ingress::{Ingress, Leaving, Proof};
-use super::seat::{By, Seat};
-use super::slot::{OPENING, Opened};
-use super::wanted::Wanted;
-use super::{Parts, Spec};
-use address::Door;
+use crate::origin_listener::{ListenerServer, OpenListener};
+use crate::outcome::{AttemptEnd, Pause, no_tls};
+use crate::parts::{Parts, Spec};
+use crate::signals::{Desired, OPENING, Signals};
+use crate::status_board::{NoticedBy, StatusPublisher};
+use crate::wanted::Wanted;
 use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability};
@@ -22,39 +21,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-/// What the operator wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Desired {
-    pub(super) wanted: bool,
-    /// Grows when the operator says "now": ends a pause and a failure, and tells the attempts of one order from those of
-    /// the next.
-    pub(super) kicks: u64,
-}
-
-/// What the listener, the public checks and the rest of the service tell each other about who comes through.
-pub(super) struct Visitors {
-    pub(super) proof: Proof,
-    /// Where they are to go instead.
-    pub(super) moved: watch::Receiver<Option<Leaving>>,
-    /// Live sockets.
-    pub(super) sockets: Arc<watch::Sender<usize>>,
-    /// Why nobody gets through by the public address, where that is proved and the provider does not know it.
-    pub(super) repairs: mpsc::Receiver<String>,
-    pub(super) door: Arc<Mutex<Option<Opened>>>,
-}
-
 pub(super) struct Actor {
     tunnel: resolved::Tunnel,
     provider: Arc<dyn TunnelProvider>,
-    ingress: Arc<dyn Ingress>,
+    listener_server: Arc<dyn ListenerServer>,
     stop_processes: StopProcesses,
     clock: Arc<dyn Clock>,
     account: watch::Receiver<bool>,
     desired: watch::Receiver<Desired>,
-    seat: Arc<Seat>,
-    visitors: Visitors,
+    publisher: Arc<StatusPublisher>,
+    signals: Signals,
     descriptor: Option<Descriptor>,
-    door: Option<Door>,
+    listener: Option<OpenListener>,
     /// The operator has just said "now": a plugin that failed is started again.
     revive: bool,
     /// A process of the provider may be there.
@@ -77,21 +55,21 @@ impl Actor {
         spec: Spec,
         parts: &Parts,
         desired: watch::Receiver<Desired>,
-        seat: Arc<Seat>,
-        visitors: Visitors,
+        publisher: Arc<StatusPublisher>,
+        signals: Signals,
     ) -> Self {
         Self {
             tunnel: spec.config,
             provider: spec.provided.provider,
-            ingress: Arc::clone(&parts.ingress),
+            listener_server: Arc::clone(&parts.listener_server),
             stop_processes: Arc::clone(&parts.stop_processes),
             clock: Arc::clone(&parts.clock),
             account: parts.has_account.clone(),
             desired,
-            seat,
-            visitors,
+            publisher,
+            signals,
             descriptor: None,
-            door: None,
+            listener: None,
             revive: true,
             process: false,
             backoff: limits::RESTART_FIRST,
@@ -171,12 +149,12 @@ impl Actor {
                 break;
             }
             match self.attempt().await {
-                End::Unwanted => break,
-                End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
-                End::Never { why, hint } => {
+                AttemptEnd::Unwanted => break,
+                AttemptEnd::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
+                AttemptEnd::Never { why, hint } => {
                     tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
                     // One that was only to replace another decides nothing about the tunnel.
-                    if std::mem::take(&mut self.refused) && self.seat.is_shown() {
+                    if std::mem::take(&mut self.refused) && self.publisher.is_shown() {
                         forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
@@ -184,7 +162,7 @@ impl Actor {
                     let _ = self.desired.wait_for(|now| *now != before).await;
                 }
             }
-            self.revive = self.desired.borrow().kicks != before.kicks;
+            self.revive = self.desired.borrow().starts != before.starts;
             if self.revive {
                 // A new beginning: pauses that grew before it would stretch the plugin's crashes over more time than its budget
                 // counts, and one that crashes each time would never reach the restart limit.
@@ -200,7 +178,7 @@ impl Actor {
 
     async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
         if self.up_since.is_some() && !matches!(pause, Pause::Adopt) {
-            self.seat.outage_began();
+            self.publisher.outage_began();
         }
         // What is looked for every few seconds is said once.
         if self.said.replace(why.clone()).as_ref() != Some(&why) {
@@ -237,18 +215,18 @@ impl Actor {
     }
 
     /// From nothing, or from what the last attempt left, to the end of one run.
-    async fn attempt(&mut self) -> End {
+    async fn attempt(&mut self) -> AttemptEnd {
         let mut desired = self.desired.clone();
         let prepared = tokio::select! {
             prepared = self.prepare() => prepared,
-            () = unwanted(&mut desired) => Err(End::Unwanted),
+            () = unwanted(&mut desired) => Err(AttemptEnd::Unwanted),
         };
         let address = match prepared {
             Ok(address) => address,
             Err(end) => return end,
         };
         // A process that is adopted may be serving all the time.
-        if self.seat.status().borrow().url.is_none() {
+        if self.publisher.status().borrow().url.is_none() {
             self.set(State::Starting {
                 what: OPENING.to_owned(),
             });
@@ -263,7 +241,7 @@ impl Actor {
     }
 
     /// Everything before the run. Gives the listener's address.
-    async fn prepare(&mut self) -> Result<SocketAddr, End> {
+    async fn prepare(&mut self) -> Result<SocketAddr, AttemptEnd> {
         self.plugin_up().await?;
         let descriptor = self.provider.describe().await?;
         self.learn(descriptor.clone());
@@ -276,7 +254,7 @@ impl Actor {
             }
             Availability::Missing(hint) => {
                 let why = format!("The program of {} is missing.", descriptor.title);
-                return Err(End::Again {
+                return Err(AttemptEnd::Again {
                     why,
                     hint: Some(hint),
                     pause: Pause::Look,
@@ -284,20 +262,20 @@ impl Actor {
             }
             Availability::Unsuitable(hint) => {
                 let why = format!("The program of {} cannot be used.", descriptor.title);
-                return Err(End::Again {
+                return Err(AttemptEnd::Again {
                     why,
                     hint: Some(hint),
                     pause: Pause::Look,
                 });
             }
         }
-        match &self.door {
-            Some(door) => Ok(door.address),
+        match &self.listener {
+            Some(listener) => Ok(listener.address),
             None => self.listen(&descriptor).await,
         }
     }
 
-    async fn plugin_up(&mut self) -> Result<(), End> {
+    async fn plugin_up(&mut self) -> Result<(), AttemptEnd> {
         let mut status = self.provider.status();
         let mut started = false;
         loop {
@@ -313,7 +291,7 @@ impl Actor {
                     self.provider.start();
                 }
                 plugin::State::Failed { .. } if let Some(trouble) = self.provider.broken() => {
-                    return Err(End::Never {
+                    return Err(AttemptEnd::Never {
                         why: trouble.why,
                         hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
                     });
@@ -323,7 +301,7 @@ impl Actor {
                         "the plugin {} crashed and reached its restart limit: {cause}",
                         self.tunnel.plugin
                     );
-                    return Err(End::Never {
+                    return Err(AttemptEnd::Never {
                         why,
                         hint: Some("Open the tunnel again to restart the plugin.".to_owned()),
                     });
@@ -332,7 +310,7 @@ impl Actor {
                 plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is starting"),
             }
             if status.changed().await.is_err() {
-                return Err(End::Never {
+                return Err(AttemptEnd::Never {
                     why: format!("the plugin {} has ended", self.tunnel.plugin),
                     hint: None,
                 });
@@ -342,7 +320,7 @@ impl Actor {
 
     /// While the process of a crashed plugin may still be serving, that is what is shown.
     fn show_plugin(&self, what: &str) {
-        self.set(if self.door.is_some() {
+        self.set(if self.listener.is_some() {
             State::Reconnecting { why: what.to_owned() }
         } else {
             State::Starting { what: what.to_owned() }
@@ -350,10 +328,10 @@ impl Actor {
     }
 
     /// One run, to its outcome.
-    async fn follow(&mut self, mut run: TunnelRun) -> End {
+    async fn follow(&mut self, mut run: TunnelRun) -> AttemptEnd {
         let mut desired = self.desired.clone();
         // What was found before this run says nothing of it.
-        while self.visitors.repairs.try_recv().is_ok() {}
+        while self.signals.repairs.try_recv().is_ok() {}
         loop {
             let settles = self.settles;
             let event = tokio::select! {
@@ -361,14 +339,14 @@ impl Actor {
                 () = unwanted(&mut desired) => {
                     self.set(State::Stopping);
                     self.cancel(run).await;
-                    return End::Unwanted;
+                    return AttemptEnd::Unwanted;
                 }
                 event = run.events.recv() => event,
                 () = at(settles) => {
                     self.settled();
                     continue;
                 }
-                Some(why) = self.visitors.repairs.recv() => return self.repair(run, why).await,
+                Some(why) = self.signals.repairs.recv() => return self.repair(run, why).await,
             };
             let Some(event) = event else { break };
             if let Err(end) = self.apply(event) {
@@ -383,7 +361,7 @@ impl Actor {
                     "the plugin {} ended the tunnel without reporting a reason",
                     self.tunnel.plugin
                 );
-                End::Again {
+                AttemptEnd::Again {
                     why,
                     hint: None,
                     pause: Pause::Backoff,
@@ -400,27 +378,27 @@ impl Actor {
 
     /// The provider says that it works, or that it reconnects, and it is proved that nobody gets through: it is started
     /// again, since one whose program cannot know that its connection is dead waits for ever.
-    async fn repair(&mut self, run: TunnelRun, why: String) -> End {
+    async fn repair(&mut self, run: TunnelRun, why: String) -> AttemptEnd {
         let why = format!("The public address does not reach Nexus: {why}");
         tracing::warn!(
             tunnel = self.tunnel.name,
             why,
             "the connection of the tunnel is dead; restarting its provider"
         );
-        self.seat.outage_began();
+        self.publisher.outage_began();
         self.set(State::Reconnecting { why: why.clone() });
         self.cancel(run).await;
         // The log has it.
         self.said = Some(why.clone());
         self.backoff = limits::RESTART_FIRST;
-        End::Again {
+        AttemptEnd::Again {
             why,
             hint: None,
             pause: Pause::Backoff,
         }
     }
 
-    fn apply(&mut self, event: Event) -> Result<(), End> {
+    fn apply(&mut self, event: Event) -> Result<(), AttemptEnd> {
         match event {
             Event::Starting(what) => self.set(State::Starting { what }),
             Event::Url(url) => {
@@ -430,17 +408,17 @@ impl Actor {
             Event::Ready(connections) => {
                 self.up_since.get_or_insert_with(Instant::now);
                 self.set(State::Up { connections });
-                self.seat.back(By::Provider);
+                self.publisher.back(NoticedBy::Provider);
                 self.log_open();
             }
             Event::Degraded(why) => {
                 self.set(State::Degraded { why });
-                self.seat.back(By::Provider);
+                self.publisher.back(NoticedBy::Provider);
             }
             Event::Reconnecting(why) => {
                 // One that never was open is not lost.
                 if self.up_since.is_some() {
-                    self.seat.lost(By::Provider, &why);
+                    self.publisher.lost(NoticedBy::Provider, &why);
                 }
                 self.set(State::Reconnecting { why });
             }
@@ -490,15 +468,15 @@ impl Actor {
         if std::mem::take(&mut self.process) {
             (self.stop_processes)(self.tunnel.process_owner()).await;
         }
-        self.seat.closed();
+        self.publisher.closed();
         self.up_since = None;
         self.opened(None);
         self.forget_url();
         if self.logged.take().is_some() {
             tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
         }
-        if let Some(door) = self.door.take() {
-            let _ = timeout(limits::LISTENER_CLOSE, door.handle.close()).await;
+        if let Some(listener) = self.listener.take() {
+            let _ = timeout(limits::LISTENER_CLOSE, listener.handle.close()).await;
         }
     }
 
@@ -549,7 +527,7 @@ impl Actor {
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {
-        self.seat.update(change);
+        self.publisher.update(change);
     }
 }
 

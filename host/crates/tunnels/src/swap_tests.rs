@@ -39,7 +39,7 @@ fn swap(rig: &Rig, plugin: &str) -> JoinHandle<Result<Swapped, TunnelError>> {
 #[tokio::test(start_paused = true)]
 async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     let (mut rig, old) = open().await;
-    *rig.eye.0.lock().unwrap() = Err("nobody there".to_owned());
+    *rig.prober.0.lock().unwrap() = Err("nobody there".to_owned());
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
     assert_eq!(new.plugin, "tunnel-y");
@@ -54,9 +54,9 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
         (probing.plugin.as_str(), probing.url.as_deref()),
         ("tunnel-x", Some("http://old.example"))
     );
-    assert_eq!(rig.doors(), 2);
+    assert_eq!(rig.listeners(), 2);
 
-    *rig.eye.0.lock().unwrap() = Ok(());
+    *rig.prober.0.lock().unwrap() = Ok(());
     let draining = rig
         .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Draining { .. }))
         .await;
@@ -73,13 +73,13 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     );
     let status = rig.service.statuses().borrow()[0].clone();
     assert_eq!((status.state, status.swap), (State::Up { connections: 1 }, None));
-    assert_eq!(rig.doors(), 1);
+    assert_eq!(rig.listeners(), 1);
     assert_eq!(rig.serving(), ["tunnel-y"]);
     assert_eq!(rig.chosen().await, "tunnel-y");
 
     obey(new);
     rig.service.close("main").await.unwrap();
-    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.listeners(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +106,7 @@ async fn one_that_cannot_open_changes_nothing() {
         "and the page says so"
     );
     assert_eq!(rig.serving(), ["tunnel-x"]);
-    assert_eq!((rig.doors(), old.events.is_closed()), (1, false));
+    assert_eq!((rig.listeners(), old.events.is_closed()), (1, false));
     assert_eq!(rig.chosen().await, "tunnel-x");
 
     let refused = rig.service.swap("main", "tunnel-none").await.unwrap_err().to_string();
@@ -122,7 +122,7 @@ async fn one_that_cannot_open_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn one_that_leads_elsewhere_changes_nothing() {
     let (mut rig, old) = open().await;
-    *rig.eye.0.lock().unwrap() = Err("something else answers there".to_owned());
+    *rig.prober.0.lock().unwrap() = Err("something else answers there".to_owned());
     let begun = Instant::now();
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
@@ -139,8 +139,8 @@ async fn one_that_leads_elsewhere_changes_nothing() {
         begun.elapsed() >= nexus_model::limits::SWAP_CHECK,
         "a new name takes its time"
     );
-    assert!(rig.eye.1.load(Ordering::SeqCst) > 10);
-    assert_eq!((rig.doors(), old.events.is_closed()), (1, false));
+    assert!(rig.prober.1.load(Ordering::SeqCst) > 10);
+    assert_eq!((rig.listeners(), old.events.is_closed()), (1, false));
     assert_eq!(
         rig.service.statuses().borrow()[0].url.as_deref(),
         Some("http://old.example")
@@ -189,7 +189,7 @@ async fn a_stop_in_the_middle_ends_both() {
     for closed in closed {
         closed.await.unwrap();
     }
-    assert_eq!((rig.doors(), rig.until(|_| true).await.state), (0, State::Off));
+    assert_eq!((rig.listeners(), rig.until(|_| true).await.state), (0, State::Off));
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,13 +294,13 @@ async fn one_that_is_refused_for_want_of_tls_leaves_the_tunnel_wanted() {
 
 #[test]
 fn only_this_hosts_own_nonces_are_answered() {
-    let (proof, other) = (Proof::random(), Proof::random());
-    let nonce = proof.nonce().unwrap();
-    assert_eq!(proof.answer(&nonce), proof.answer(&nonce));
-    assert!(proof.answer(&nonce).is_some_and(|answer| answer.len() == 64));
+    let (secret, other) = (OriginSecret::random(), OriginSecret::random());
+    let nonce = secret.nonce().unwrap();
+    assert_eq!(secret.answer(&nonce), secret.answer(&nonce));
+    assert!(secret.answer(&nonce).is_some_and(|answer| answer.len() == 64));
     assert_eq!(other.answer(&nonce), None, "another listener does not answer for it");
     for foreign in ["", ".", "x", &nonce[1..], &format!("{nonce}0")] {
-        assert_eq!(proof.answer(foreign), None, "{foreign}");
+        assert_eq!(secret.answer(foreign), None, "{foreign}");
     }
 }
 
@@ -319,5 +319,5 @@ async fn a_start_while_the_old_one_is_closed_for_the_new_one_opens_no_second_one
     new.up("http://again.example").await;
     reopening.await.unwrap().unwrap();
     rig.until(|s| s.url.as_deref() == Some("http://again.example")).await;
-    assert_eq!(rig.doors(), 1);
+    assert_eq!(rig.listeners(), 1);
 }

@@ -135,7 +135,7 @@ async fn a_connection_that_is_proved_dead_is_opened_anew_and_no_wrong_check_loop
     let mut pauses = Vec::new();
     for _ in 0..4 {
         reached(&mut rig).await;
-        *rig.eye.0.lock().unwrap() = Err("Connection refused".to_owned());
+        *rig.prober.0.lock().unwrap() = Err("Connection refused".to_owned());
         let since = Instant::now();
         let closed = obey(run);
         let repaired = rig.until(|s| !matches!(s.state, State::Up { .. })).await;
@@ -145,7 +145,7 @@ async fn a_connection_that_is_proved_dead_is_opened_anew_and_no_wrong_check_loop
         );
         pauses.push(since.elapsed());
         closed.await.unwrap();
-        *rig.eye.0.lock().unwrap() = Ok(());
+        *rig.prober.0.lock().unwrap() = Ok(());
         run = rig.run().await;
         run.up(SERVER).await;
         rig.until(|s| s.state == State::Up { connections: 1 }).await;
@@ -170,7 +170,7 @@ async fn what_proves_nothing_restarts_nothing() {
     ] {
         let mut rig = rig(Setup::default()).await;
         if !ever {
-            *rig.eye.0.lock().unwrap() = Err("refused".to_owned());
+            *rig.prober.0.lock().unwrap() = Err("refused".to_owned());
         }
         rig.service.open("main").await.unwrap();
         let run = rig.run().await;
@@ -178,8 +178,8 @@ async fn what_proves_nothing_restarts_nothing() {
         if ever {
             reached(&mut rig).await;
         }
-        *rig.eye.0.lock().unwrap() = Err("refused".to_owned());
-        *rig.eye.2.lock().unwrap() = (network, own);
+        *rig.prober.0.lock().unwrap() = Err("refused".to_owned());
+        *rig.prober.2.lock().unwrap() = (network, own);
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert_eq!(state(&rig), State::Up { connections: 1 }, "{network:?} {own} {ever}");
         assert!(!run.events.is_closed());
@@ -195,8 +195,8 @@ async fn what_proves_nothing_restarts_nothing() {
 async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_for_ever_where_it_is_there() {
     let (mut rig, run) = up(URL).await;
     reached(&mut rig).await;
-    *rig.eye.0.lock().unwrap() = Err("no route".to_owned());
-    *rig.eye.2.lock().unwrap() = (Network::Unknown, true);
+    *rig.prober.0.lock().unwrap() = Err("no route".to_owned());
+    *rig.prober.2.lock().unwrap() = (Network::Unknown, true);
     run.events
         .send(Event::Reconnecting("no route".to_owned()))
         .await
@@ -205,8 +205,8 @@ async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_fo
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(!run.events.is_closed(), "its program could come back");
     // The network is back, and its program is not.
-    *rig.eye.0.lock().unwrap() = Err("the response was 530".to_owned());
-    *rig.eye.2.lock().unwrap() = (Network::Answered, true);
+    *rig.prober.0.lock().unwrap() = Err("the response was 530".to_owned());
+    *rig.prober.2.lock().unwrap() = (Network::Answered, true);
     let since = Instant::now();
     obey(run).await.unwrap();
     assert!(since.elapsed() >= limits::DEAD_RECONNECTING, "{:?}", since.elapsed());
@@ -233,7 +233,7 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
     assert_eq!(begun.elapsed().as_secs(), limits::NAME_SETTLES.as_secs());
     assert_eq!(status.url.as_deref(), Some(URL));
     reached(&mut rig).await;
-    assert!(rig.eye.3.lock().unwrap()[0] - begun >= limits::NAME_SETTLES);
+    assert!(rig.prober.3.lock().unwrap()[0] - begun >= limits::NAME_SETTLES);
     // The same name again is known by now.
     run.events.send(Event::Url(URL.to_owned())).await.unwrap();
     run.events.send(Event::Ready(2)).await.unwrap();
@@ -251,13 +251,13 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_not_found_is_asked_for_ever_more_rarely() {
     let mut rig = rig(Setup::default()).await;
-    *rig.eye.0.lock().unwrap() = Err("failed to lookup address information".to_owned());
-    *rig.eye.2.lock().unwrap() = (Network::Unresolved, true);
+    *rig.prober.0.lock().unwrap() = Err("failed to lookup address information".to_owned());
+    *rig.prober.2.lock().unwrap() = (Network::Unresolved, true);
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     run.up(URL).await;
     tokio::time::sleep(Duration::from_secs(1800)).await;
-    let asked = rig.eye.3.lock().unwrap().len();
+    let asked = rig.prober.3.lock().unwrap().len();
     assert!((5..=12).contains(&asked), "{asked} times in half an hour");
     drop(run);
 }
@@ -273,7 +273,7 @@ async fn a_swap_does_not_ask_for_a_fresh_name_either() {
     obey(old);
     swapping.await.unwrap().unwrap();
     assert!(begun.elapsed() >= limits::NAME_SETTLES);
-    assert_eq!(rig.eye.1.load(Ordering::SeqCst), 1);
+    assert_eq!(rig.prober.1.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,7 +294,7 @@ async fn clients_of_a_tunnel_with_a_fixed_port_are_told_before_it_closes() {
     old.up(SERVER).await;
     let status = rig.until(|s| s.state == State::Up { connections: 1 }).await;
     assert!(status.fixed_listen);
-    let info = rig.doors.moved.lock().unwrap().last().unwrap().clone();
+    let info = rig.listeners.moved.lock().unwrap().last().unwrap().clone();
     let service = Arc::clone(&rig.service);
     let swapping = tokio::spawn(async move { service.swap("main", "tunnel-y").await });
     let told = info.clone().wait_for(Option::is_some).await.unwrap().clone();

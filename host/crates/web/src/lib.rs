@@ -38,11 +38,13 @@ mod serve;
 mod services;
 mod slots;
 pub mod starting;
+mod tunnel_pages;
 
 pub use error::ApiError;
 pub use ingress::{Connection, Ingress, Site};
 pub use serve::{serve, serve_app};
 pub use services::{HostInfo, Services};
+pub use tunnel_pages::TunnelPages;
 
 use axum::Router;
 use axum::routing::{any, get, post};

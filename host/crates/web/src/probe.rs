@@ -18,14 +18,14 @@ use futures::{StreamExt as _, stream};
 use http::{StatusCode, header};
 use nexus_model::limits;
 use nexus_model::limits::PUBLIC_CHECK;
-use nexus_tunnels::Proof;
+use nexus_tunnels::OriginSecret;
 
 type Refused = (StatusCode, &'static str);
 
 const NOTHING: Refused = (StatusCode::NOT_FOUND, "Nothing is here.\n");
 
 fn proof(connection: &Connection, nonce: &str) -> Result<String, Refused> {
-    let proof: &Proof = match connection.ingress.as_ref() {
+    let proof: &OriginSecret = match connection.ingress.as_ref() {
         Ingress::Tunnel { proof, .. } if nonce.len() <= limits::PUBLIC_CHECK_NONCE_BYTES => proof,
         _ => return Err(NOTHING),
     };

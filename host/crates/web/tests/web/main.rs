@@ -84,7 +84,7 @@ fn tunnel() -> Ingress {
         hosts,
         client_address_header: Some("x-client".into()),
         https: true,
-        proof: nexus_tunnels::Proof::random(),
+        proof: nexus_tunnels::OriginSecret::random(),
         moved: watch::Sender::new(None).subscribe(),
         sockets: Arc::default(),
     }

@@ -4,7 +4,7 @@ use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{CallError, FailureKind, RunFailure};
 
 /// Why an attempt is over.
-pub(super) enum End {
+pub(super) enum AttemptEnd {
     Unwanted,
     Again {
         why: String,
@@ -28,7 +28,7 @@ pub(super) enum Pause {
     Adopt,
 }
 
-impl From<CallError> for End {
+impl From<CallError> for AttemptEnd {
     fn from(error: CallError) -> Self {
         let why = error.to_string();
         match error {
@@ -49,7 +49,7 @@ impl From<CallError> for End {
     }
 }
 
-impl From<RunFailure> for End {
+impl From<RunFailure> for AttemptEnd {
     fn from(failure: RunFailure) -> Self {
         let RunFailure {
             kind,

@@ -1,4 +1,4 @@
-//! Where the state of a tunnel is shown, and from when on: a plugin that is to replace another reports into a seat of its own,
+//! Where the state of a tunnel is shown, and from when on: a plugin that is to replace another reports into a publisher of its own,
 //! which nobody sees as the tunnel's until it is.
 
 use nexus_model::activity::{Activity, Tone};
@@ -9,12 +9,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// All tunnels, in the order of the configuration.
-pub(super) struct Board {
+pub(super) struct StatusBoard {
     list: watch::Sender<Vec<Status>>,
     activity: Arc<dyn Activity>,
 }
 
-impl Board {
+impl StatusBoard {
     pub(super) fn new(list: Vec<Status>, activity: Arc<dyn Activity>) -> Self {
         Self {
             list: watch::Sender::new(list),
@@ -67,8 +67,8 @@ fn subject(tunnel: &str) -> String {
 }
 
 /// One plugin's place at a tunnel.
-pub(super) struct Seat {
-    board: Arc<Board>,
+pub(super) struct StatusPublisher {
+    board: Arc<StatusBoard>,
     own: watch::Sender<Status>,
     shown: AtomicBool,
     losses: Mutex<Losses>,
@@ -79,12 +79,12 @@ pub(super) struct Seat {
 #[derive(Debug, Clone, Copy)]
 struct Outage {
     since: Instant,
-    seen: By,
+    seen: NoticedBy,
 }
 
 /// Who noticed an outage, and so who says when it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum By {
+pub(super) enum NoticedBy {
     /// This host's own look from the public side, while the provider says that it works.
     Check,
     Provider,
@@ -98,8 +98,8 @@ struct Losses {
     came_back: u32,
 }
 
-impl Seat {
-    pub(super) fn new(board: Arc<Board>, status: Status, shown: bool) -> Self {
+impl StatusPublisher {
+    pub(super) fn new(board: Arc<StatusBoard>, status: Status, shown: bool) -> Self {
         Self {
             board,
             own: watch::Sender::new(status),
@@ -115,12 +115,12 @@ impl Seat {
         let since = outage.map_or_else(Instant::now, |outage| outage.since);
         *outage = Some(Outage {
             since,
-            seen: By::Provider,
+            seen: NoticedBy::Provider,
         });
     }
 
     /// No request gets through. One outage is one line of the log, however often its reason changes.
-    pub(super) fn lost(&self, seen: By, why: &str) {
+    pub(super) fn lost(&self, seen: NoticedBy, why: &str) {
         let new = {
             let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
             let since = outage.map_or_else(Instant::now, |outage| outage.since);
@@ -137,7 +137,7 @@ impl Seat {
     }
 
     /// Requests get through again, says the one who noticed that they did not.
-    pub(super) fn back(&self, seen: By) {
+    pub(super) fn back(&self, seen: NoticedBy) {
         let over = {
             let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
             outage.take_if(|outage| outage.seen == seen)

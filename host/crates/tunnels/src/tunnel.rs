@@ -1,9 +1,11 @@
 //! A tunnel of the configuration: which plugin serves it now, and what the operator wants of it.
 
-use super::actor::{Actor, Desired};
-use super::ingress::{Leaving, Proof};
-use super::seat::{Board, Seat};
-use super::{Parts, Provided, Spec};
+use crate::actor::Actor;
+use crate::origin_listener::Leaving;
+use crate::origin_secret::OriginSecret;
+use crate::parts::{Parts, Provided, Spec};
+use crate::signals::{Desired, ListenerAddress, OPENING, Signals};
+use crate::status_board::{StatusBoard, StatusPublisher};
 use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::time::{Clock, Millis};
@@ -13,71 +15,60 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// What is being done while nothing else is known.
-pub(super) const OPENING: &str = "opening the tunnel";
-
 /// A plugin at work for a tunnel. Its task ends when the last clone is dropped.
 #[derive(Clone)]
-pub(super) struct Serving {
+pub(super) struct RunningTunnel {
     pub(super) config: resolved::Tunnel,
     pub(super) provided: Provided,
-    pub(super) proof: Proof,
+    pub(super) secret: OriginSecret,
     desired: Arc<watch::Sender<Desired>>,
-    seat: Arc<Seat>,
+    publisher: Arc<StatusPublisher>,
     /// Where its clients are to go.
     moved: Arc<watch::Sender<Option<Leaving>>>,
     /// Live sockets that came through it.
     sockets: Arc<watch::Sender<usize>>,
     /// Why its connection is dead: the actor restarts the provider.
     repairs: mpsc::Sender<String>,
-    pub(super) door: Arc<Mutex<Option<Opened>>>,
+    pub(super) listener: Arc<Mutex<Option<ListenerAddress>>>,
     clock: Arc<dyn Clock>,
 }
 
-/// The tunnel's own listener while it is open.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Opened {
-    pub(super) address: SocketAddr,
-    /// A restart of the provider costs the public address.
-    pub(super) ephemeral: bool,
-}
-
-impl Serving {
-    pub(super) fn start(spec: Spec, parts: &Parts, board: &Arc<Board>, wanted: bool, shown: bool) -> Self {
-        let (desired, wants) = watch::channel(Desired { wanted, kicks: 0 });
+impl RunningTunnel {
+    pub(super) fn start(spec: Spec, parts: &Parts, board: &Arc<StatusBoard>, wanted: bool, shown: bool) -> Self {
+        let (desired, wants) = watch::channel(Desired { wanted, starts: 0 });
         let status = unknown(&spec.config, parts.clock.now());
-        let seat = Arc::new(Seat::new(Arc::clone(board), status, shown));
+        let publisher = Arc::new(StatusPublisher::new(Arc::clone(board), status, shown));
         let (repairs, dead) = mpsc::channel(1);
         let serving = Self {
             config: spec.config.clone(),
             provided: spec.provided.clone(),
-            proof: Proof::random(),
+            secret: OriginSecret::random(),
             desired: Arc::new(desired),
-            seat: Arc::clone(&seat),
+            publisher: Arc::clone(&publisher),
             moved: Arc::new(watch::Sender::new(None)),
             sockets: Arc::new(watch::Sender::new(0)),
             repairs,
-            door: Arc::default(),
+            listener: Arc::default(),
             clock: Arc::clone(&parts.clock),
         };
-        let visitors = super::actor::Visitors {
-            proof: serving.proof.clone(),
+        let signals = Signals {
+            secret: serving.secret.clone(),
             moved: serving.moved.subscribe(),
             sockets: Arc::clone(&serving.sockets),
             repairs: dead,
-            door: Arc::clone(&serving.door),
+            listener: Arc::clone(&serving.listener),
         };
-        tokio::spawn(Actor::new(spec, parts, wants, seat, visitors).run());
+        tokio::spawn(Actor::new(spec, parts, wants, publisher, signals).run());
         serving
     }
 
     /// The same instance.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.seat, &other.seat)
+        Arc::ptr_eq(&self.publisher, &other.publisher)
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {
-        self.seat.status()
+        self.publisher.status()
     }
 
     /// From here on the status tells of this order: what came of an earlier one is gone, and the actor publishes the end
@@ -87,11 +78,11 @@ impl Serving {
         self.desired.send_modify(|desired| {
             *desired = Desired {
                 wanted: true,
-                kicks: desired.kicks + 1,
+                starts: desired.starts + 1,
             }
         });
         let now = self.clock.now();
-        self.seat.update(|status| {
+        self.publisher.update(|status| {
             if matches!(status.state, State::Off | State::Failed { .. } | State::Waiting { .. }) {
                 status.state = State::Starting {
                     what: OPENING.to_owned(),
@@ -107,8 +98,8 @@ impl Serving {
         let _ = self.repairs.try_send(why.to_owned());
     }
 
-    pub(super) fn seat(&self) -> &Seat {
-        &self.seat
+    pub(super) fn publisher(&self) -> &StatusPublisher {
+        &self.publisher
     }
 
     /// As [`Self::want`], where it is not wanted yet.
@@ -124,7 +115,7 @@ impl Serving {
 
     /// Until it is off, or wanted again.
     pub(super) async fn off(&self) {
-        let (mut status, mut desired) = (self.seat.status(), self.desired.subscribe());
+        let (mut status, mut desired) = (self.publisher.status(), self.desired.subscribe());
         // The actor bounds each of its own steps; this is for a task that is gone.
         let _ = tokio::time::timeout(limits::PLUGIN_CANCEL * 3, async {
             tokio::select! {
@@ -138,11 +129,11 @@ impl Serving {
 
     /// It is the tunnel's own from now on.
     pub(super) fn show(&self) {
-        self.seat.show();
+        self.publisher.show();
     }
 
     pub(super) fn hide(&self) {
-        self.seat.hide();
+        self.publisher.hide();
     }
 
     /// Tells its clients where the tunnel leads from now on and gives them time to go there.
@@ -188,9 +179,9 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
     }
 }
 
-pub(super) struct Slot {
+pub(super) struct Tunnel {
     pub(super) name: String,
-    serving: Mutex<Serving>,
+    serving: Mutex<RunningTunnel>,
     /// What the operator wants, whoever serves.
     pub(super) wanted: watch::Sender<bool>,
     /// One swap at a time.
@@ -199,8 +190,8 @@ pub(super) struct Slot {
     pub(super) between: AtomicBool,
 }
 
-impl Slot {
-    pub(super) fn new(name: String, serving: Serving, wanted: bool) -> Self {
+impl Tunnel {
+    pub(super) fn new(name: String, serving: RunningTunnel, wanted: bool) -> Self {
         Self {
             name,
             serving: Mutex::new(serving),
@@ -210,11 +201,11 @@ impl Slot {
         }
     }
 
-    pub(super) fn serving(&self) -> Serving {
+    pub(super) fn running(&self) -> RunningTunnel {
         self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn replace(&self, next: Serving) {
+    pub(super) fn replace(&self, next: RunningTunnel) {
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 }

@@ -2,13 +2,13 @@
 //! connection died silently (a new address of the machine, a frozen program) may never notice.
 //!
 //! A failed check alone proves nothing: this machine may have no network, no way to its own public address, or no time. It is
-//! proof when somebody answered there (so the network is there), the address was reached before in this run (so the check
+//! secret when somebody answered there (so the network is there), the address was reached before in this run (so the check
 //! can work at all), this host's own listener answers now (so it is not this host that is slow), and all that several times
 //! in a row. Then the provider is restarted, with a pause that grows, so that a check that is wrong costs little.
 
-use super::Parts;
-use super::seat::{Board, By};
-use super::slot::{Serving, Slot};
+use crate::parts::Parts;
+use crate::status_board::{NoticedBy, StatusBoard};
+use crate::tunnel::{RunningTunnel, Tunnel};
 use nexus_config::resolved::PublicCheckMode;
 use nexus_model::limits;
 use nexus_model::tunnel::{Network, PublicCheck, PublicCheckResult, State, Unreached};
@@ -109,14 +109,16 @@ impl Repairs {
 }
 
 /// What is to be checked now: the address, and how long it may be dead.
-fn subject(serving: &Serving, seen: Option<&Seen>) -> Option<(String, Duration)> {
+fn subject(serving: &RunningTunnel, seen: Option<&Seen>) -> Option<(String, Duration)> {
     let status = serving.status();
     let status = status.borrow();
     let url = status.url.clone().filter(|_| !status.fresh)?;
     let reached = seen.is_some_and(|seen| seen.ever && seen.url == url);
-    let door = *serving.door.lock().unwrap_or_else(PoisonError::into_inner);
+    let listener = *serving.listener.lock().unwrap_or_else(PoisonError::into_inner);
     let patience = match status.state {
-        State::Up { .. } | State::Degraded { .. } if door.is_some_and(|door| door.ephemeral) => limits::DEAD_EPHEMERAL,
+        State::Up { .. } | State::Degraded { .. } if listener.is_some_and(|listener| listener.ephemeral) => {
+            limits::DEAD_EPHEMERAL
+        }
         State::Up { .. } | State::Degraded { .. } => limits::DEAD,
         // Its program tries by itself, and keeps its name by that.
         State::Reconnecting { .. } if reached => limits::DEAD_RECONNECTING,
@@ -126,7 +128,7 @@ fn subject(serving: &Serving, seen: Option<&Seen>) -> Option<(String, Duration)>
 }
 
 /// Until the service is gone.
-pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<Board>) {
+pub(super) async fn watch(tunnel: std::sync::Weak<Tunnel>, parts: Parts, board: Arc<StatusBoard>) {
     let mut statuses = board.subscribe();
     let mut seen: Option<Seen> = None;
     let mut repairs = Repairs {
@@ -135,11 +137,11 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
         well: None,
     };
     loop {
-        let Some(serving) = slot.upgrade().map(|slot| slot.serving()) else {
+        let Some(serving) = tunnel.upgrade().map(|tunnel| tunnel.running()) else {
             return;
         };
         statuses.borrow_and_update();
-        // Its own word, which belongs to its own proof: the board may show another one by now.
+        // Its own word, which belongs to its own secret: the board may show another one by now.
         if let Some((url, _)) =
             subject(&serving, seen.as_ref()).filter(|_| serving.config.public_check != PublicCheckMode::Off)
         {
@@ -148,7 +150,7 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
                 .filter(|seen| seen.url == url)
                 .unwrap_or_else(|| Seen::new(url));
             if Instant::now() >= now.next {
-                check(&slot, &serving, &mut now, &mut repairs, &parts, &board).await;
+                check(&tunnel, &serving, &mut now, &mut repairs, &parts, &board).await;
             }
             seen = Some(now);
         }
@@ -163,16 +165,16 @@ pub(super) async fn watch(slot: std::sync::Weak<Slot>, parts: Parts, board: Arc<
 }
 
 async fn check(
-    slot: &std::sync::Weak<Slot>,
-    serving: &Serving,
+    tunnel: &std::sync::Weak<Tunnel>,
+    serving: &RunningTunnel,
     seen: &mut Seen,
     repairs: &mut Repairs,
     parts: &Parts,
-    board: &Board,
+    board: &StatusBoard,
 ) {
     let look = parts
         .prober
-        .plain(&serving.config.public_check, &seen.url, &serving.proof);
+        .plain(&serving.config.public_check, &seen.url, &serving.secret);
     // It bounds itself; this is for one that does not.
     let looked = timeout(limits::PUBLIC_CHECK * 2, look).await.unwrap_or_else(|_| {
         Err(Unreached {
@@ -188,10 +190,10 @@ async fn check(
             }
         }
         Err(Unreached { why, network }) => {
-            let door = *serving.door.lock().unwrap_or_else(PoisonError::into_inner);
-            let here = match door {
-                Some(door) if network == Network::Answered => {
-                    parts.prober.own(door.address, &seen.url, &serving.proof).await
+            let listener = *serving.listener.lock().unwrap_or_else(PoisonError::into_inner);
+            let here = match listener {
+                Some(listener) if network == Network::Answered => {
+                    parts.prober.own(listener.address, &seen.url, &serving.secret).await
                 }
                 _ => false,
             };
@@ -200,7 +202,7 @@ async fn check(
         }
     };
     // Replaced or moved meanwhile, it says nothing of what is there now.
-    let still = slot.upgrade().is_some_and(|slot| slot.serving().is(serving));
+    let still = tunnel.upgrade().is_some_and(|tunnel| tunnel.running().is(serving));
     let Some((url, patience)) = subject(serving, Some(seen)).filter(|(url, _)| still && *url == seen.url) else {
         return;
     };
@@ -210,12 +212,12 @@ async fn check(
         State::Up { .. } | State::Degraded { .. }
     );
     match &result {
-        PublicCheckResult::Passed { .. } => serving.seat().back(By::Check),
+        PublicCheckResult::Passed { .. } => serving.publisher().back(NoticedBy::Check),
         PublicCheckResult::Failed { why } => {
             if open && seen.failed >= limits::OUTAGE_CHECKS {
                 serving
-                    .seat()
-                    .lost(By::Check, &format!("{url} cannot be reached: {why}"));
+                    .publisher()
+                    .lost(NoticedBy::Check, &format!("{url} cannot be reached: {why}"));
             }
             if seen.is_dead(patience) && repairs.due() {
                 repairs.done();
