@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The variable that every child of a Nexus carries.
 pub const INSTANCE_VARIABLE: &str = "NEXUS_INSTANCE";
@@ -101,18 +101,6 @@ pub fn marked(marks: &BTreeSet<String>, folder: &Path) -> Vec<u32> {
             })
         })
         .collect()
-}
-
-/// Waits until `done`, looking often. False: it was not within `limit`.
-pub fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + limit;
-    while !done() {
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    true
 }
 
 /// Sends a signal (`libc::SIGKILL`, …). False: there is no such process.

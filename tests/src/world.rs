@@ -4,11 +4,10 @@ use crate::browser::{Browser, Socket};
 use crate::llm::Llm;
 use crate::nexus::{Nexus, Start};
 use crate::opencode::Opencode;
-use crate::processes;
+use crate::{processes, wait};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 /// Everything that runs.
 pub struct World {
@@ -116,6 +115,10 @@ pub struct Conversation {
     pub tools: BTreeMap<String, Value>,
     pub requests: BTreeMap<String, Value>,
     pub turn: String,
+    /// All that the turn was, the present last: what is short is over before a busy machine looks.
+    pub turns: Vec<String>,
+    /// All text of the assistant that ever came, that of parts that are gone too.
+    pub ever: String,
     /// Texts of `error` events.
     pub errors: Vec<String>,
     prompts: u32,
@@ -163,6 +166,8 @@ impl Conversation {
             tools: BTreeMap::new(),
             requests: BTreeMap::new(),
             turn: "idle".to_owned(),
+            turns: Vec::new(),
+            ever: String::new(),
             errors: Vec::new(),
             prompts: 0,
         }
@@ -223,7 +228,7 @@ impl Conversation {
 
     /// Applies frames until one satisfies `last`, and returns that one.
     pub async fn frames_until(&mut self, last: impl Fn(&Value) -> bool) -> Value {
-        tokio::time::timeout(Duration::from_secs(90), async {
+        wait::within("the frame came", async {
             loop {
                 let frame = self.socket.next().await.expect("the socket was closed");
                 self.apply(&frame);
@@ -233,12 +238,11 @@ impl Conversation {
             }
         })
         .await
-        .expect("the frame did not come in time")
     }
 
     /// Applies frames until what is known satisfies `done`.
     pub async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
-        let waited = tokio::time::timeout(Duration::from_secs(90), async {
+        let waited = tokio::time::timeout(wait::LONG, async {
             while !done(self) {
                 let frame = self.socket.next().await.expect("the socket was closed");
                 self.apply(&frame);
@@ -325,6 +329,7 @@ impl Conversation {
                 let role = self.messages.get(&text(&part["message"])).map(|m| m["role"].clone());
                 match part["content"]["type"].as_str() {
                     Some("text") if role == Some(json!("assistant")) => {
+                        self.ever.push_str(&text(&part["content"]["text"]));
                         self.texts.insert(id, (revision, text(&part["content"]["text"])));
                     }
                     Some("tool") => {
@@ -340,6 +345,7 @@ impl Conversation {
                 {
                     *known = revision;
                     whole.push_str(event["text"].as_str().unwrap());
+                    self.ever.push_str(event["text"].as_str().unwrap());
                 }
             }
             "part_removed" => {
@@ -353,7 +359,10 @@ impl Conversation {
                 self.requests.remove(&text(&event["request"]));
             }
             "error" => self.errors.push(text(&event["text"])),
-            "turn" => self.turn = text(&event["turn"]["type"]),
+            "turn" => {
+                self.turn = text(&event["turn"]["type"]);
+                self.turns.push(self.turn.clone());
+            }
             _ => {}
         }
     }

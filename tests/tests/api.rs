@@ -1,10 +1,10 @@
 //! `/api/v1` and the commands that use it, against the real Nexus.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::bore::Server;
 use nexus_tests::browser::Browser;
 use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::tunnels::stop;
+use nexus_tests::wait;
 use nexus_tests::world::{World, ready};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -51,12 +51,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     let ask =
         |method: &str, path: &str, body: Value| operator(&data, method, &format!("/api/v1{path}"), &body.to_string());
     let get = |path: &str| operator(&data, "GET", &format!("/api/v1{path}"), "");
-    for _ in 0..200 {
-        if get("/backend").1["phase"] == "up" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait::seen("the backend is up", || get("/backend").1, |b| b["phase"] == "up");
     let (status, session) = ask("POST", "/sessions", json!({ "title": "from a script" }));
     assert_eq!(status, 201, "{session}");
     let id = session["id"].as_str().unwrap();
@@ -69,25 +64,20 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
         (202, &json!(true)),
         "the same id is admitted once"
     );
-    let whole = loop {
-        let (status, state) = get(&format!("/sessions/{id}"));
-        assert_eq!(status, 200, "{state}");
-        if state["turn"]["type"] == "idle" && state["messages"].as_array().unwrap().len() == 2 {
-            break state;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+    let state = || get(&format!("/sessions/{id}"));
+    let (status, whole) = wait::seen("the turn is over", state, |(status, state)| {
+        *status != 200 || state["turn"]["type"] == "idle" && state["messages"].as_array().unwrap().len() == 2
+    });
+    assert_eq!(status, 200, "{whole}");
     assert!(whole["messages"][1].to_string().contains("one two three"), "{whole}");
     let (status, _) = ask("PATCH", &format!("/sessions/{id}"), json!({ "title": "renamed" }));
     assert_eq!(status, 204);
     // The list follows what is written.
-    for _ in 0..200 {
-        if get("/sessions").1[0]["title"] == "renamed" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert_eq!(get("/sessions").1[0]["title"], "renamed");
+    wait::seen(
+        "it has its new name",
+        || get("/sessions").1,
+        |list| list[0]["title"] == "renamed",
+    );
 
     for (method, path, body, expected, words) in [
         ("POST", "/sessions", "{", 400, "The body is not valid"),
@@ -296,12 +286,7 @@ async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is
     world.kill_and_start_again().await;
     // It is loaded while the page is there already.
     let status = || run(&world.start, &["status"]).1;
-    let is_echo = || status().contains("Echo");
-    assert!(
-        nexus_tests::processes::wait_until(std::time::Duration::from_secs(60), is_echo),
-        "{}",
-        status()
-    );
+    wait::seen("the example answers", status, |said| said.contains("Echo"));
     let (code, said, words) = run(&world.start, &["chat", "swap", "chat-opencode"]);
     assert!(code == Some(0) && said.contains("opencode"), "{said}{words}");
     world.ready().await;

@@ -1,5 +1,4 @@
 //! What is approved is what was read: with the real opencode, what it does is what its request says.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::Browser;
 use nexus_tests::llm::Llm;

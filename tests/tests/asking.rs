@@ -1,12 +1,11 @@
 //! The agent asks before it acts: with the real opencode, and nothing configured that a user does not have.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::llm::Llm;
+use nexus_tests::wait;
 use nexus_tests::world::{Conversation, World, start};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 async fn asked(chat: &mut Conversation, what: &str) -> Value {
     chat.until("it is asked", |c| c.requests.values().any(|a| a["subject"] == what))
@@ -129,8 +128,7 @@ async fn an_agent_that_does_not_ask_is_refused_with_words_and_a_key_lets_one_too
         "agent `build` has its own rule that allows commands without a permission request",
         "permission = { bash = \"allow\" }",
     ] {
-        let said = nexus.wait_for_line(Duration::from_secs(90), |line| line.contains(words).then_some(()));
-        assert!(said.is_some(), "{words}\n{}", nexus.output());
+        nexus.line(words, |line| line.contains(words).then_some(()));
     }
     drop(nexus);
 
@@ -184,10 +182,9 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     write(start.folder(), "k.js", &plugin(&key_mark));
     write(project, "opencode.jsonc", &plugins.replace("plugins", "\\u0070lugins"));
     browser.submit_on("/status", "/status/backend/start", &[]).await;
-    let said = nexus.wait_for_line(Duration::from_secs(60), |line| {
+    nexus.line("what opencode.jsonc has", |line| {
         line.contains("opencode.jsonc has an escape").then_some(())
     });
-    assert!(said.is_some(), "{}", nexus.output());
 
     // It recovers once it is gone, and finds what comes later before opencode does.
     phase(&browser, "failed").await;
@@ -216,14 +213,8 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     let mut chat = world.conversation().await;
     chat.prompt("hello").await;
     chat.until_idle().await;
-    let end = std::time::Instant::now() + Duration::from_secs(20);
-    while !mark.exists() && std::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(
-        mark.exists(),
-        "this plugin is not what opencode loads, so the test shows nothing"
-    );
+    // Otherwise this plugin is not what opencode loads, and the test shows nothing.
+    wait::until("opencode has run the plugin", || mark.exists());
 }
 
 /// What the page, the command line and the API say of the rules that hold.

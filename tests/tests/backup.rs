@@ -1,5 +1,4 @@
 //! Backups of the real binary: taken while it runs, put back elsewhere.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::nexus::{Nexus, Start};

@@ -1,18 +1,15 @@
 //! The configuration's file is edited while Nexus runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::bore::Server;
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::guests::builtin;
 use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
+use nexus_tests::wait;
 use nexus_tests::world::World;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
-
-const BOUND: Duration = Duration::from_secs(30);
 
 fn edit(start: &Start, text: &str) {
     fs::write(start.folder().join("nexus.toml"), format!("config_version = 1\n{text}")).unwrap();
@@ -20,16 +17,11 @@ fn edit(start: &Start, text: &str) {
 
 /// What the file says that does not count, once it is as `takes` wants it.
 async fn pending(owner: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
-    let end = std::time::Instant::now() + BOUND;
-    loop {
-        let answer = owner.get("/api/v1/config").await;
-        let file: Value = answer.json().await.unwrap();
-        if takes(&file["pending"]) {
-            return file["pending"].clone();
-        }
-        assert!(std::time::Instant::now() < end, "{file}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let pending = async || {
+        let file: Value = owner.get("/api/v1/config").await.json().await.unwrap();
+        file["pending"].clone()
+    };
+    wait::seen_async("the file is read", pending, takes).await
 }
 
 async fn apply(owner: &Browser) {
@@ -43,8 +35,7 @@ fn keys(changes: &Value) -> Vec<&str> {
 }
 
 async fn lines_until(nexus: &Nexus, text: &str) {
-    let found = nexus.wait_for_line(BOUND, |line| line.contains(text).then_some(()));
-    assert!(found.is_some(), "no line with {text:?}: {}", nexus.output());
+    nexus.line(text, |line| line.contains(text).then_some(()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

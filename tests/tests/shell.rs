@@ -1,5 +1,4 @@
 //! What shells and `man` are told of the command line.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::nexus::binary;
 use std::fs;

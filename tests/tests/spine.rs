@@ -1,5 +1,4 @@
 //! The first use, end to end, with the real binary and the real opencode.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::world::World;
 use serde_json::json;

@@ -1,27 +1,20 @@
 //! What keeps Nexus from starting, or the backend from being used, is said in words; and the names that scripts use.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::Browser;
-use nexus_tests::nexus::{Nexus, Start, binary};
+use nexus_tests::nexus::{Start, binary};
+use nexus_tests::tunnels::stop;
+use nexus_tests::wait;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const ECHO: &str = "[chat.main]\nplugin = \"chat-echo\"\n";
-const BOUND: Duration = Duration::from_secs(25);
 
 fn start() -> Start {
     Start::new().config(ECHO)
-}
-
-fn stop(mut nexus: Nexus) -> String {
-    let exit = nexus.terminate(BOUND);
-    assert_eq!(exit.and_then(|e| e.code()), Some(0), "{}", nexus.output());
-    assert!(nexus.survivors().is_empty());
-    nexus.output()
 }
 
 /// `nexus …` on its own: (exit code, stdout, stderr).
@@ -253,11 +246,7 @@ fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run_and_costs_its_
     ));
     // The tunnel's plugin is loaded while the page is there already.
     let nexus = start.up();
-    nexus
-        .wait_for_line(std::time::Duration::from_secs(120), |line| {
-            line.contains("chmod 600").then_some(())
-        })
-        .unwrap_or_else(|| panic!("{}", nexus.output()));
+    nexus.line("what to run", |line| line.contains("chmod 600").then_some(()));
     let said = stop(nexus);
     assert!(said.contains("bore.secret"), "{said}");
     assert!(!said.contains("the-secret-value"), "{said}");
@@ -297,7 +286,7 @@ fn a_component_that_is_damaged_is_said_in_words_by_each_check() {
 
 #[test]
 fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
-    let start = start();
+    let start = start().cold();
     let cache = start.data_dir().join("cache/wasm");
     // The chat's plugin is compiled while the page is there already.
     let cached = || -> Vec<std::path::PathBuf> {
@@ -305,8 +294,7 @@ fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
         files.filter(|f| f.extension().is_some_and(|e| e == "cwasm")).collect()
     };
     let nexus = start.up();
-    let all = nexus_tests::processes::wait_until(std::time::Duration::from_secs(120), || cached().len() >= 2);
-    assert!(all, "{:?}", cached());
+    wait::seen("both plugins are cached", cached, |files| files.len() >= 2);
     stop(nexus);
     let files = cached();
     let before: Vec<_> = files.iter().map(|f| fs::read(f).unwrap()).collect();
@@ -321,11 +309,10 @@ fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
         fs::write(file, bytes).unwrap();
     }
     let nexus = start.up();
-    let made = nexus_tests::processes::wait_until(std::time::Duration::from_secs(120), || {
+    wait::until("both files are made anew", || {
         let now = |file| fs::read(file).unwrap_or_default();
         files.iter().zip(&damaged).all(|(file, bytes)| now(file) != *bytes)
     });
-    assert!(made, "{}", stop(nexus));
     let said = stop(nexus);
     assert!(said.contains("damaged"), "{said}");
     for (file, bytes) in files.iter().zip(&before) {

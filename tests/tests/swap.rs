@@ -1,49 +1,42 @@
 //! Another plugin takes over a tunnel of the running Nexus: the real bore, and the stand-in for cloudflared.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::bore::Server;
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::cloudflared::{Behaviour, Cloudflared, Register};
 use nexus_tests::guests::builtin;
 use nexus_tests::nexus::Start;
+use nexus_tests::port::Port;
 use nexus_tests::processes;
 use nexus_tests::tunnels::{action, chats, stop, swap, tunnel, watch};
 use nexus_tests::world::Conversation;
 use serde_json::json;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A port that nobody has now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// A tunnel `home` by `first`; cloudflared, bore, and bore under a second name stand ready.
 struct Stage {
     start: Start,
     cloudflared: Cloudflared,
-    edge: u16,
+    edge: Port,
     server: Server,
     config: String,
 }
 
 impl Stage {
     fn new(first: &str, more: &str) -> Self {
-        let (start, server, edge) = (Start::new(), Server::start(None), free_port());
+        let (start, server, edge) = (Start::new(), Server::start(None), Port::reserve());
         let cloudflared = Cloudflared::prepare(
             &start.folder().join("cloudflared"),
             Path::new(env!("CARGO_BIN_EXE_cloudflared-stand-in")),
         );
         cloudflared.behave(&Behaviour {
-            public: edge,
+            public: edge.number,
             ..Behaviour::default()
         });
         let config = server
-            .config(&format!("public_check = \"127.0.0.1:{edge}\"\n{more}"))
+            .config(&format!("public_check = \"127.0.0.1:{}\"\n{more}", edge.number))
             .replace("plugin = \"tunnel-bore\"", &format!("plugin = \"{first}\""));
         let bore = nexus_tests::part("NEXUS_TEST_BORE");
         let config = format!(
@@ -79,7 +72,7 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     })
     .await;
     let old = old["url"].as_str().unwrap().to_owned();
-    let phone = Browser::through(&old, stage.edge);
+    let phone = Browser::through(&old, stage.edge.number);
     assert!(phone.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());
     let mut live = watch(&phone).await;
     live.until(|f| f["type"] == "list").await;
@@ -96,12 +89,10 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
         let moved = live.until(|f| f["type"] == "moved").await.last().unwrap()["url"].clone();
         // As long as the old address lives it sends pages to the new one.
         let sent = phone.get("/status").await.headers()["location"].clone();
-        while live.next().await.is_some() {}
+        live.closed().await;
         (moved, sent)
     };
-    let (url, (moved, sent)) = tokio::join!(form, async {
-        tokio::time::timeout(Duration::from_secs(60), told).await.unwrap()
-    });
+    let (url, (moved, sent)) = tokio::join!(form, told);
     assert!(url.starts_with(&format!("http://{}:", stage.server.address)), "{url}");
     assert_eq!(
         (moved, sent.to_str().unwrap()),

@@ -75,7 +75,7 @@ impl Tunnels {
              [{:?}]\nidentity_file = {:?}\nremote_bind = \
              \"127.0.0.1:0\"\n[plugin.tunnel-cloudflared.config]\nprotocol = \"http2\"\n{}{}{}{}",
             self.bore.address,
-            self.sshd.port,
+            self.sshd.port.number,
             account(),
             self.sshd.host_key(),
             self.sshd.key("user"),

@@ -1,16 +1,15 @@
 //! A tunnel with the real bore, client and server, on the loopback.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::bore::Server;
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::nexus::Start;
-use nexus_tests::processes::{signal, wait_until};
+use nexus_tests::port::Port;
+use nexus_tests::processes::signal;
 use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
+use nexus_tests::wait;
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-
-const BOUND: Duration = Duration::from_secs(30);
 
 async fn up(browser: &Browser) -> String {
     let status = tunnel(browser, |t| t["state"] == "up" && !t["url"].is_null()).await;
@@ -70,9 +69,9 @@ async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes
     live.until(|f| f["type"] == "list").await;
     action(&owner, "home", "stop").await;
     tunnel(&owner, |t| t["state"] == "off" && t["url"].is_null()).await;
-    while live.next().await.is_some() {}
+    live.closed().await;
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the listener is open");
-    assert!(wait_until(BOUND, || !answers(&url)));
+    wait::until("the address is closed", || !answers(&url));
     assert_eq!(nexus.find_process("bore local"), None);
     assert_eq!(owner.get("/").await.status(), 200);
     stop(nexus);
@@ -89,7 +88,7 @@ async fn a_tunnel_of_the_configuration_waits_for_the_account_and_comes_back_when
     let start = Start::new().config(config).env("THE_BORE_SECRET", "between the two");
     let mut nexus = start.up();
     // Nobody could log in: nothing opens, however long it is wanted.
-    assert!(!wait_until(Duration::from_secs(3), || nexus
+    assert!(!wait::happens(Duration::from_secs(3), || nexus
         .find_process("bore local")
         .is_some()));
     let owner = Browser::set_up(&nexus).await;
@@ -99,19 +98,17 @@ async fn a_tunnel_of_the_configuration_waits_for_the_account_and_comes_back_when
     assert!(!nexus_tests::processes::command_line(bore).contains("between"));
     assert!(signal(bore, libc::SIGKILL));
     let begin = Instant::now();
-    let again = loop {
-        let now = up(&owner).await;
-        if nexus.find_process("bore local").is_some_and(|pid| pid != bore) && answers(&now) {
-            break now;
-        }
-        assert!(begin.elapsed() < BOUND, "{}", nexus.output());
-    };
+    let open = async || (nexus.find_process("bore local"), up(&owner).await);
+    let (_, again) = wait::seen_async("another bore is open", open, |(pid, url)| {
+        pid.is_some_and(|pid| pid != bore) && answers(url)
+    })
+    .await;
     println!("open again after {:.2} s", begin.elapsed().as_secs_f64());
     assert_eq!(Browser::new(&again).get("/login").await.status(), 200);
     // Nor does it survive a Nexus that is killed.
     nexus.kill();
     assert_eq!(nexus.survivors(), []);
-    assert!(wait_until(BOUND, || !answers(&again)));
+    wait::until("the address is closed", || !answers(&again));
     assert!(!nexus.output().contains("between the two"), "{}", nexus.output());
 }
 
@@ -134,7 +131,7 @@ async fn what_was_wanted_open_is_open_again_after_a_restart_and_what_was_closed_
     let mut nexus = start.up();
     let owner = owner.at(&nexus.url);
     tunnel(&owner, |t| t["state"] == "off").await;
-    assert!(!wait_until(Duration::from_secs(2), || nexus
+    assert!(!wait::happens(Duration::from_secs(2), || nexus
         .find_process("bore local")
         .is_some()));
     stop(nexus);
@@ -191,14 +188,10 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut server = Server::start(None);
     let address = server.address;
     // A fixed port: opening it again costs no address.
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let fixed = Port::reserve();
     let config = server
         .config("")
-        .replace("server = ", &format!("port = {free}\nserver = "));
+        .replace("server = ", &format!("port = {}\nserver = ", fixed.number));
     let start = Start::new().config(config);
     let mut nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
@@ -213,17 +206,14 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     server.kill();
     let _again = Server::at(address);
     let begun = Instant::now();
-    let mended = tokio::time::timeout(Duration::from_secs(180), async {
-        loop {
-            let now = tunnel(&owner, |t| t["state"] != "off").await;
-            if now["state"] == "up" && nexus.find_process("bore local").is_some_and(|pid| pid != bore) {
-                return now;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+    let look = async || {
+        let now = tunnel(&owner, |t| t["state"] != "off").await;
+        (nexus.find_process("bore local"), now)
+    };
+    let (_, mended) = wait::seen_async("another bore is up", look, |(pid, now)| {
+        now["state"] == "up" && pid.is_some_and(|pid| pid != bore)
     })
-    .await
-    .unwrap_or_else(|_| panic!("{}", nexus.output()));
+    .await;
     println!("open again after {:.1} s", begun.elapsed().as_secs_f64());
     assert!(answers(mended["url"].as_str().unwrap()));
     let log = stop(nexus);

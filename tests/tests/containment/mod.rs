@@ -2,7 +2,6 @@
 //!
 //! How much others notice is measured: the time from the sending of an event to its arrival at a client, before and
 //! while somebody misbehaves, in the same run. The bounds leave room for two busy cores; the figures are printed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod beside;
 mod bounds;
