@@ -330,7 +330,7 @@ reason = "r"
             env: &|_| Some("secret".to_owned()),
             plugins: &One,
         };
-        let mut findings = crate::read::Findings::default();
+        let mut findings = crate::toml_reader::Findings::default();
         let config = resolve::resolve_noting(&text, None, &Overrides::default(), &machine, &mut findings).unwrap();
         let others = crate::Report::new(None, text.clone(), findings.diagnostics).to_string();
         assert!(

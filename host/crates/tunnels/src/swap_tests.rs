@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::fakes::{Rig, Run, Setup, obey, rig};
-use super::*;
+use crate::{OriginSecret, Swapped, TunnelError};
+use nexus_config::resolved;
+use nexus_model::tunnel::Step;
 use nexus_model::tunnel::{Encryption, Event, State};
 use nexus_plugin_traits::{FailureKind, RunFailure};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

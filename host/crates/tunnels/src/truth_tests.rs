@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::fakes::{Rig, Run, Setup, obey, rig};
-use super::*;
+use crate::Leaving;
 use nexus_model::limits;
 use nexus_model::tunnel::{Encryption, Event, Network, PublicCheckResult, State};
 use nexus_plugin_traits::{FailureKind, RunFailure};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::time::Instant;
 
 const URL: &str = "https://quiet-river.example";

@@ -8,12 +8,14 @@
     clippy::panic
 )]
 
-#[path = "fake_auth.rs"]
-mod auth;
-#[path = "fake_status.rs"]
-mod status;
-pub use auth::FakeAuth;
-pub use status::{FakeConfig, FakeStatus, FakeTunnels};
+#[path = "fake_tunnel.rs"]
+mod fake_tunnel;
+#[path = "records.rs"]
+mod records;
+#[path = "world.rs"]
+mod world;
+#[allow(unused_imports)] // the preview needs fewer of them than the tests
+pub use world::{ACCOUNT, PASSWORD, World};
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
@@ -22,18 +24,12 @@ use nexus_model::chat::{
     Admission, AgentRequest, Answer, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
 };
 use nexus_model::time::{Clock as _, SystemClock};
-use nexus_model::{plugin, tunnel};
-use nexus_web::port::{
-    ApiError, Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, Services, SessionState, StatusApi,
-    TunnelApi,
-};
+use nexus_web::port::{Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, SessionState};
+use nexus_web::{ApiError, Services};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
-
-pub const PASSWORD: &str = "correct horse battery";
-pub const TOKEN: &str = "set-up-token";
 
 pub fn now() -> u64 {
     SystemClock.now()
@@ -41,31 +37,29 @@ pub fn now() -> u64 {
 
 #[derive(Clone)]
 pub struct Fakes {
-    pub auth: Arc<FakeAuth>,
+    pub world: Arc<World>,
     pub chat: Arc<FakeChat>,
-    pub tunnels: Arc<FakeTunnels>,
-    pub status: Arc<FakeStatus>,
-    pub config: Arc<FakeConfig>,
 }
 
 impl Fakes {
     /// `owner`: an account exists. `pace`: between two scripted events; none: prompts are taken and not answered.
-    pub fn new(owner: bool, pace: Option<Duration>) -> Self {
+    pub async fn new(owner: bool, pace: Option<Duration>) -> Self {
         Self {
-            auth: Arc::new(FakeAuth::new(owner)),
+            world: Arc::new(World::new(owner).await),
             chat: Arc::new(FakeChat::new(pace)),
-            tunnels: Arc::new(FakeTunnels::new()),
-            status: Arc::new(FakeStatus::new()),
-            config: Arc::new(FakeConfig::new()),
         }
     }
     pub fn services(&self) -> Services {
+        let world = &self.world;
         Services {
-            auth: self.auth.clone(),
-            chat: self.chat.clone(),
-            tunnels: self.tunnels.clone(),
-            status: self.status.clone(),
-            config: self.config.clone(),
+            auth: Arc::clone(&world.auth),
+            chat: Arc::<FakeChat>::clone(&self.chat),
+            tunnels: Arc::clone(&world.tunnels),
+            plugins: world.plugins.clone(),
+            reload: Arc::clone(&world.reload),
+            activity: Arc::clone(&world.activity),
+            log: Arc::clone(&world.log),
+            host: Arc::clone(&world.host),
         }
     }
 }

@@ -16,6 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) type Stream = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
 
+/// Whose program a browser on this machine is: the tests' own user.
+fn holder() -> String {
+    if cfg!(target_os = "linux") {
+        format!("user {}", rustix::process::getuid().as_raw())
+    } else {
+        String::new()
+    }
+}
+
 pub(crate) struct Live {
     pub(crate) fakes: Fakes,
     pub(crate) address: SocketAddr,
@@ -24,7 +33,7 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) async fn start() -> Self {
-        let fakes = Fakes::new(true, None);
+        let fakes = Fakes::new(true, None).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -48,8 +57,8 @@ impl Live {
         let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
         Ok(tokio_tungstenite::client_async(request, stream).await?.0)
     }
-    pub(crate) async fn hello(&self, session: Option<&str>, from: Option<u64>) -> (Stream, nexus_web::port::Login) {
-        let (new, login) = self.fakes.auth.login();
+    pub(crate) async fn hello(&self, session: Option<&str>, from: Option<u64>) -> (Stream, nexus_auth::Session) {
+        let (new, login) = self.fakes.world.login(&holder()).await;
         let mut socket = self.connect(&self.cookie(&new.token)).await.unwrap();
         let session = session.map(str::to_owned);
         send(
@@ -238,7 +247,7 @@ async fn prompts_are_answered_by_what_became_of_them() {
         },
     )
     .await;
-    let Server::Created { request, session } = chat(&mut socket).await else {
+    let Server::Created { id: request, session } = chat(&mut socket).await else {
         panic!("created")
     };
     assert_eq!((request.as_str(), session.title.as_str()), ("r", "T"));
@@ -265,7 +274,7 @@ async fn a_revoked_login_closes_its_sockets_at_once_and_no_others() {
         next(&mut mine).await.unwrap();
         next(&mut other).await.unwrap();
     }
-    live.fakes.auth.revoke(&login.id);
+    live.fakes.world.auth.logout(&login.login).await.unwrap();
     assert_eq!(next(&mut mine).await, Err(close::LOGGED_OUT));
     send(&mut other, &Client::Ping).await;
     assert_eq!(next(&mut other).await, Ok(Server::Pong));
@@ -282,7 +291,7 @@ async fn strangers_and_nonsense_are_turned_away() {
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     for nonsense in ["{}", "x", r#"{"type":"ping"}"#, r#"{"type":"hello","protocol":9}"#] {
         // Before the first frame was read nothing is known of the page.
-        let (new, _) = live.fakes.auth.login();
+        let (new, _) = live.fakes.world.login(&holder()).await;
         let mut socket = live.connect(&live.cookie(&new.token)).await.unwrap();
         socket.send(Message::text(nonsense)).await.unwrap();
         assert_eq!(next(&mut socket).await, Err(close::PROTOCOL), "{nonsense}");
@@ -320,7 +329,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         fakes: live.fakes,
         ingress: local(),
     };
-    let (cookie, _) = web.cookie();
+    let (cookie, _) = web.cookie().await;
     let request = Request::post("/api/v1/sessions/ses_1/requests/ask_2")
         .header("host", HOST)
         .header("origin", SITE)
@@ -331,7 +340,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
         .await;
     assert_eq!(answer.status, 204, "{}", answer.text);
     // One that is gone is refused here: it reaches no backend, and the audit says so.
-    let (cookie, _) = web.cookie();
+    let (cookie, _) = web.cookie().await;
     let request = Request::post("/api/v1/sessions/ses_1/requests/ask_3")
         .header("host", HOST)
         .header("origin", SITE)
@@ -409,7 +418,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
         .send(Message::text(r#"{"type":"of-tomorrow","id":"r"}"#))
         .await
         .unwrap();
-    assert!(matches!(chat(&mut socket).await, Server::Failed { request, .. } if request == "r"));
+    assert!(matches!(chat(&mut socket).await, Server::Failed { id, .. } if id == "r"));
     for nonsense in [
         Message::text("nonsense"),
         Message::text(r#"{"type":"of-tomorrow"}"#),
@@ -480,7 +489,7 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    let (new, _) = live.fakes.auth.login();
+    let (new, _) = live.fakes.world.login(&holder()).await;
     let mut request = format!("ws://{slow}/live").into_client_request().unwrap();
     let headers = request.headers_mut();
     headers.insert("origin", format!("http://{slow}").parse().unwrap());
