@@ -54,6 +54,7 @@ impl AuthService {
             return Err(taken());
         }
         self.enroll(&account, input, false).await?;
+        self.has_account.send_replace(true);
         tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "command line");
         Ok(())
     }

@@ -112,7 +112,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("PLUGIN_LOG_LINES", "a_flood_of_log_lines_is_cut"),
     ("PLUGIN_LOG_LINES_MOST", "what_a_limit_may_say_has_an_end"),
     ("PLUGIN_LINE_BYTES", "a_line_is_cut_and_cannot_forge_another"),
-    ("PLUGIN_LAST_LINES", "the_last_words_survive_a_flood"),
+    ("PLUGIN_LAST_LINES", "the_last_lines_survive_a_flood"),
     (
         "TRACE_FRAMES",
         "a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name",

@@ -382,7 +382,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
             ("place", "loopback"),
             ("peer", "127.0.0.1"),
             ("subject", "bash"),
-            ("more", "In the folder: vendor"),
+            ("more", "Working folder: vendor"),
             ("change", "+new"),
             ("result", "done"),
         ] {

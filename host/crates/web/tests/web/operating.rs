@@ -23,18 +23,19 @@ async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
     let form = web.get(sent.location(), &cookie).await;
     assert!(form.text.contains("<h1>Log in again</h1>"), "{}", form.text);
     let jar = format!("{cookie}; {}", form.jar());
-    let body = |password: &str| {
+    // A step is used once: the answer has the form of the next one.
+    let body = |page: &Answer, password: &str| {
         format!(
             "csrf={}&state={}&next=/status&field-account=ada&field-password={}",
             form.hidden("csrf"),
-            form.hidden("state"),
+            page.hidden("state"),
             password.replace(' ', "+")
         )
     };
-    let wrong = web.post("/login", &jar, body("wrong")).await;
+    let wrong = web.post("/login", &jar, body(&form, "wrong")).await;
     assert!(wrong.text.contains("<h1>Log in again</h1>"));
     assert_eq!(web.get("/status", &cookie).await.status, 200, "the session stays");
-    let done = web.post("/login", &jar, body(PASSWORD)).await;
+    let done = web.post("/login", &jar, body(&wrong, PASSWORD)).await;
     assert_eq!(done.location(), "/status");
     assert_eq!(
         web.get("/status", &cookie).await.location(),
