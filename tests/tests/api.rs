@@ -93,7 +93,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
             "[plugin.chat-none]",
         ),
         ("POST", "/backend/swap", "{\"plugin\": \"chat-echo\"}", 409, "already"),
-        ("DELETE", "/status", "", 405, "method"),
+        ("DELETE", "/status", "", 405, "Method not allowed"),
         ("GET", "/nowhere", "", 404, "openapi.json"),
     ] {
         let (status, problem) = operator(&data, method, &format!("/api/v1{path}"), body);

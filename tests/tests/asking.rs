@@ -183,7 +183,7 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     write(project, "opencode.jsonc", &plugins.replace("plugins", "\\u0070lugins"));
     browser.submit_on("/status", "/status/backend/start", &[]).await;
     nexus.line("what opencode.jsonc has", |line| {
-        line.contains("opencode.jsonc has an escape").then_some(())
+        line.contains("opencode.jsonc contains an escape").then_some(())
     });
 
     // It recovers once it is gone, and finds what comes later before opencode does.

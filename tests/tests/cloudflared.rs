@@ -200,7 +200,10 @@ async fn a_token_is_never_seen_and_its_routes_are_told() {
     let (mut nexus, owner) = opened(&start).await;
     let elsewhere = tunnel(&owner, |t| t["state"] == "reconnecting").await;
     let why = elsewhere["why"].as_str().unwrap();
-    assert!(why.contains("chat.example.org leads to http://localhost:80"), "{why}");
+    assert!(
+        why.contains("chat.example.org is routed to http://localhost:80"),
+        "{why}"
+    );
     let here = why.split("to http://127.0.0.1:").nth(1).unwrap();
     let port: u16 = here.split(',').next().unwrap().parse().unwrap();
 
