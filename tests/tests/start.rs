@@ -161,7 +161,7 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_opencode_that_is_too_old_or_something_else_is_said() {
     for (prints, said) in [
-        ("echo 1.0.0", "opencode 1.0.0 is too old: 1.2.1 or newer is needed"),
+        ("echo 1.0.0", "opencode 1.0.0 is too old: 1.2.1 or newer is required"),
         ("echo 2.0.0", "has another interface"),
         ("echo a game called opencode", "opencode"),
         ("exit 3", "opencode"),
