@@ -7,5 +7,5 @@ mod builtins;
 pub mod components;
 mod fake_auth;
 
-pub use builtins::{Builtins, config};
+pub use builtins::{Builtins, config, read_config};
 pub use fake_auth::{FakeAuth, auth_config};

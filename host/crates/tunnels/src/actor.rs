@@ -11,7 +11,7 @@ use crate::wanted::Wanted;
 use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability};
-use nexus_model::time::{Clock, Millis};
+use nexus_model::time::{Clock, millis};
 use nexus_model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use nexus_plugin_traits::StopProcesses;
 use nexus_plugin_traits::{CallError, TunnelProvider, TunnelRun};
@@ -549,8 +549,4 @@ async fn at(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }

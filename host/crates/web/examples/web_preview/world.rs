@@ -17,13 +17,13 @@ use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plu
 use nexus_reload::{Host, ReloadService, Serving};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
-use nexus_testkit::{FakeAuth, auth_config, config};
+use nexus_testkit::{FakeAuth, auth_config, config, read_config};
 use nexus_tunnels::{
     ListenerHandle, ListenerServer, Parts, Provided, PublicProber, Spec, TunnelListener, TunnelService,
 };
 use nexus_web::HostInfo;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
@@ -271,7 +271,7 @@ struct Applied {
 
 impl Host for Applied {
     fn read(&self) -> Result<Config, String> {
-        read(&self.dir)
+        read_config(&self.dir).map_err(|report| report.to_string())
     }
     fn would_load(&self, _: &Plugin) -> Result<(), String> {
         Ok(())
@@ -300,15 +300,4 @@ impl Host for Applied {
     fn chat(&self, _: String) -> BoxFuture<'_, Result<(), String>> {
         async { Ok(()) }.boxed()
     }
-}
-
-fn read(dir: &Path) -> Result<Config, String> {
-    use nexus_config::{Machine, Overrides, load};
-    let machine = Machine {
-        cwd: dir.to_owned(),
-        data_home: Some(dir.to_owned()),
-        env: &|_| None,
-        plugins: &nexus_testkit::Builtins,
-    };
-    load(Some(&dir.join("nexus.toml")), &Overrides::default(), &machine).map_err(|report| report.to_string())
 }

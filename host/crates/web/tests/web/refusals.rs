@@ -1,41 +1,11 @@
 //! Behind reverse proxies of every kind: what is refused names its cure, and the cure works.
 
 use super::*;
-use nexus_config::resolved::{Config, Source};
-use nexus_config::{Found, Machine, Overrides, PluginSource, load};
-use nexus_plugin_api::manifest::Manifest;
-
-struct Builtins;
-
-impl PluginSource for Builtins {
-    fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
-        let kind = name.split('-').next().unwrap();
-        let text = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
-             \"MIT\""
-        );
-        let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
-        Ok(Found { manifest, digest: None })
-    }
-    fn builtins(&self) -> Vec<String> {
-        ["auth-local", "chat-opencode", "chat-echo", "tunnel-bore"]
-            .map(str::to_owned)
-            .to_vec()
-    }
-}
+use nexus_config::resolved::Config;
 
 /// The configuration that somebody has who pastes the lines into a file.
 fn configured(lines: &str) -> Config {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("nexus.toml");
-    std::fs::write(&file, format!("config_version = 1\n{lines}")).unwrap();
-    let machine = Machine {
-        cwd: dir.path().to_owned(),
-        data_home: Some(dir.path().to_owned()),
-        env: &|_| None,
-        plugins: &Builtins,
-    };
-    load(Some(&file), &Overrides::default(), &machine).unwrap_or_else(|report| panic!("{report}\n{lines}"))
+    nexus_testkit::config(tempfile::tempdir().unwrap().path(), lines)
 }
 
 /// The lines to paste that a message holds: each block begins with its table.
