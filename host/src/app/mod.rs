@@ -12,7 +12,7 @@ pub use reload::{Rereading, SetFilter};
 
 use anyhow::Context as _;
 use nexus_auth::AuthService;
-use nexus_chat::{Backend, ChatService, ChatStatus};
+use nexus_chat::{BackendStatus, ChatService, NamedBackend};
 use nexus_config::default_place;
 use nexus_config::resolved::{Config, Tunnel};
 use nexus_logging::logfile::LogReader;
@@ -166,13 +166,25 @@ impl App {
             loader: Arc::new(foundation::Loader(Arc::clone(&foundation))),
         };
         let primary = chat_backend(&foundation, &loads, &chat_plugin);
-        let chat_shown = statuses.add(Registered::of(&primary.backend));
         let fallback = config.chat.fallback.as_deref().filter(|name| *name != chat_plugin);
         loads.expect(2 + config.tunnels.len() + usize::from(fallback.is_some()));
         let fallback = fallback.map(|name| chat_backend(&foundation, &loads, name));
-        if let Some(fallback) = &fallback {
-            statuses.add(Registered::of(&fallback.backend));
-        }
+        let processes = Arc::clone(&foundation.processes);
+        let stop_processes: StopProcesses = Arc::new(move |owner: String| {
+            let processes = Arc::clone(&processes);
+            Box::pin(async move { processes.stop_all(Some(&owner)).await })
+        });
+        let parts = nexus_chat::Parts {
+            journal: nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?,
+            plugins: plugins.clone(),
+            stop_processes: Arc::clone(&stop_processes),
+            activity: Arc::<ActivityLog>::clone(&activity),
+            clock: Arc::clone(&clock),
+            config: config.chat.clone(),
+            config_file: config.file.clone(),
+            data_dir: config.data_dir.clone(),
+        };
+        let chat = Arc::new(ChatService::spawn(primary, fallback, parts));
         let barred = no_login.map(|trouble| format!("no tunnel is opened because nobody can log in: the {trouble}"));
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
@@ -188,20 +200,6 @@ impl App {
             let provided = Provided::register(&plugins, &config.name, provider);
             specs.push(nexus_tunnels::Spec { config, provided });
         }
-
-        let journal = nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
-        let processes = Arc::clone(&foundation.processes);
-        let stop_processes: StopProcesses = Arc::new(move |owner: String| {
-            let processes = Arc::clone(&processes);
-            Box::pin(async move { processes.stop_all(Some(&owner)).await })
-        });
-        let parts = nexus_chat::Parts {
-            journal: Arc::new(journal.clone()),
-            stop_processes: Arc::clone(&stop_processes),
-            activity: Arc::<ActivityLog>::clone(&activity),
-            clock: Arc::clone(&clock),
-        };
-        let chat = Arc::new(ChatService::start(primary, fallback, parts));
 
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let (web_made, web_cell) = watch::channel(None);
@@ -222,7 +220,7 @@ impl App {
         if let Some(wanted) = &config.notify {
             let watched = notify::Watched {
                 tunnels: tunnels.statuses(),
-                chat: chat.status(),
+                chat: chat.backend(),
                 plugins: statuses.subscribe(),
                 lockouts: auth.lockouts(),
             };
@@ -236,13 +234,6 @@ impl App {
             }
         }
 
-        let chats = Arc::new(chat::ChatAdapter::start(
-            Arc::clone(&chat),
-            journal,
-            Arc::clone(&foundation),
-            plugins.clone(),
-            chat_shown,
-        ));
         let file = rereading.file.clone();
         let running = reload::Running {
             rereading,
@@ -250,7 +241,6 @@ impl App {
             plugins: plugins.clone(),
             tunnels: Arc::clone(&tunnels),
             chat: Arc::clone(&chat),
-            chats: Arc::clone(&chats),
         };
         let reloads = ReloadService::start(
             file,
@@ -262,7 +252,7 @@ impl App {
         let config_file = config.file.clone().or_else(default_place);
         let services = Services {
             auth: Arc::clone(&auth),
-            chat: chats,
+            chat: Arc::new(chat::ChatAdapter(Arc::clone(&chat))),
             tunnels: Arc::clone(&tunnels),
             plugins,
             reload: Arc::new(reloads),
@@ -302,8 +292,8 @@ impl App {
     }
 
     /// The chat backend as people see it; changes are seen at once.
-    pub fn chat_status(&self) -> watch::Receiver<ChatStatus> {
-        self.behind.chat.status()
+    pub fn chat_status(&self) -> watch::Receiver<BackendStatus> {
+        self.behind.chat.backend()
     }
 
     /// The tunnels as people see them; changes are seen at once.
@@ -379,10 +369,10 @@ async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProv
     Ok((Arc::new(nobody), Some(trouble)))
 }
 
-fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin: &str) -> Backend {
+fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin: &str) -> NamedBackend {
     let backend = foundation.late_chat(plugin);
     backend.prepare(loads.begin());
-    Backend {
+    NamedBackend {
         plugin: plugin.to_owned(),
         backend,
     }

@@ -4,7 +4,7 @@ use crate::notify::{Notifier, Way, look};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_auth::Lockout;
-use nexus_chat::ChatStatus;
+use nexus_chat::BackendStatus;
 use nexus_config::resolved::Notify;
 use nexus_egress::Webhook;
 use nexus_model::limits;
@@ -104,7 +104,7 @@ impl Way for Webhook {
 /// What is watched.
 pub(super) struct Watched {
     pub(super) tunnels: watch::Receiver<Vec<tunnel::Status>>,
-    pub(super) chat: watch::Receiver<ChatStatus>,
+    pub(super) chat: watch::Receiver<BackendStatus>,
     pub(super) plugins: watch::Receiver<Vec<plugin::Status>>,
     pub(super) lockouts: broadcast::Receiver<Lockout>,
 }

@@ -1,6 +1,5 @@
 //! The configuration's file, read again and applied.
 
-use super::chat::ChatAdapter;
 use super::foundation::{Again, Foundation};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -33,7 +32,6 @@ pub(super) struct Running {
     pub(super) plugins: Plugins,
     pub(super) tunnels: Arc<TunnelService>,
     pub(super) chat: Arc<ChatService>,
-    pub(super) chats: Arc<ChatAdapter>,
 }
 
 impl Host for Running {
@@ -95,7 +93,7 @@ impl Host for Running {
         async move {
             let place = chat_place(&self.foundation.config.chat.name);
             let before = self.plugins.overrides.confirmed(&place, &plugin);
-            self.chats.replace(&plugin).await.map_err(|error| {
+            self.chat.replace(&plugin).await.map_err(|error| {
                 self.plugins.overrides.restore(&place, before);
                 error.to_string()
             })

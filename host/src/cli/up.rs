@@ -3,7 +3,7 @@
 use super::notify::Manager;
 use super::{Stops, logging, say};
 use crate::app::{App, Rereading};
-use nexus_chat::{ChatStatus, Phase};
+use nexus_chat::{BackendStatus, Phase};
 use nexus_config::ownership;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile::Background;
@@ -113,7 +113,7 @@ fn tell_the_manager(manager: &Arc<Manager>, app: &App) -> JoinHandle<()> {
 }
 
 /// One line, without a secret: every user of the machine may read it.
-fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -> String {
+fn summary(address: SocketAddr, chat: &BackendStatus, tunnels: &[tunnel::Status]) -> String {
     let phase = match &chat.phase {
         Phase::Starting { .. } => "starts",
         Phase::Up if chat.example => "is not available, the fallback is active",
@@ -135,7 +135,11 @@ fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -
 }
 
 /// Once when the backend's program is found missing, and once when it is there after all.
-async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir: PathBuf, terminal: Arc<Background>) {
+async fn tell_what_is_missing(
+    mut status: watch::Receiver<BackendStatus>,
+    data_dir: PathBuf,
+    terminal: Arc<Background>,
+) {
     let mut was_missing = false;
     loop {
         let missing = status.borrow_and_update().missing.clone();

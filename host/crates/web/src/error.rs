@@ -33,7 +33,7 @@ impl From<ChatError> for ApiError {
     fn from(error: ChatError) -> Self {
         match error {
             ChatError::NotFound(text) => Self::NotFound(text),
-            ChatError::Refused(text) | ChatError::GivenUp(text) => Self::Refused(text),
+            ChatError::Refused(text) | ChatError::Unconfirmed(text) => Self::Refused(text),
             ChatError::Unavailable(text) => Self::Unavailable(text),
         }
     }

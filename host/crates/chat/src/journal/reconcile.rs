@@ -10,7 +10,7 @@ use nexus_model::chat::{BackendConnection, Content, Event, Message, Part, Role, 
 const INTERRUPTED: &str = "interrupted";
 
 /// The events that bring `state` to `snapshot`, whose revisions are lifted already. None: it is there.
-pub fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
+pub(super) fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
     let running = snapshot.turn != Turn::Idle;
     let mut events = Vec::new();
     if state.info.as_ref() != Some(&snapshot.info) {
@@ -47,8 +47,8 @@ pub fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
     events
 }
 
-/// As [`reconcile`], for turn and asks only, from what the backend said when the connection opened.
-pub fn settle(state: &SessionState, session: &str, connection: &BackendConnection) -> Vec<Event> {
+/// As [`reconcile`], for turn and requests only, from what the backend said when the connection opened.
+pub(super) fn settle(state: &SessionState, session: &str, connection: &BackendConnection) -> Vec<Event> {
     let mut events = Vec::new();
     let requests = || {
         connection

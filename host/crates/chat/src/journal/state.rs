@@ -1,6 +1,6 @@
 //! The fold: what a session is after a number of events. Pure; the page and programs can do the same.
 
-use super::Seq;
+use super::entry::Seq;
 use nexus_model::chat::{AgentRequest, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
 use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
 use serde::Serialize;

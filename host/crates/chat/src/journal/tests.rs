@@ -1,16 +1,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::subscription::Ended;
+use super::handle::{Most, OPEN_ROWS};
 use super::*;
-use nexus_model::chat::{AgentRequest, Content, Message, Part, Role, SessionInfo, Tool, ToolState, Turn};
+use nexus_model::chat::{
+    AgentRequest, BackendConnection, Content, Event, Message, Part, Role, SessionInfo, Snapshot, Tool, ToolState, Turn,
+};
+use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_HELD};
 use nexus_model::time::ManualClock;
+use nexus_store::{Store, StoreError};
 use proptest::prelude::*;
+use std::sync::Arc;
 
-#[path = "reconcile_tests.rs"]
 mod after_a_pause;
-#[path = "migration_tests.rs"]
+mod bounds;
 mod migration;
-#[path = "sessions_tests.rs"]
 mod sessions;
 
 fn info(id: &str, updated_at: u64) -> SessionInfo {

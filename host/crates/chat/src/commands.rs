@@ -1,12 +1,13 @@
-//! What the operator says of the backend: stop, start, restart, or let another plugin take its place.
+//! What the operator commands: stop the backend, start it, restart it, or let another plugin take its place.
 //!
-//! Prompts that come meanwhile are held, and turns that run get time to finish; what had to be cut is marked as
+//! Prompts that come meanwhile are paused, and turns that run get time to finish; what had to be cut is marked as
 //! interrupted and can be continued. Sessions of the plugin that went stay readable.
 
-use super::shared::Shared;
-use super::status::{ChatError, Phase};
-use super::switch::{Backend, up};
-use super::writing::settle_all;
+use crate::backend_status::Phase;
+use crate::error::ChatError;
+use crate::named_backend::NamedBackend;
+use crate::shared::Shared;
+use crate::writing::settle_all;
 use nexus_model::activity::Tone;
 use nexus_model::chat::SessionId;
 use nexus_model::limits;
@@ -15,28 +16,48 @@ use nexus_plugin_traits::StopProcesses;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-pub(super) enum Order {
+pub(crate) enum Command {
     Stop,
     Start,
     Restart,
-    Swap(Backend),
+    Swap(NamedBackend),
 }
 
-/// An order, and who waits for it to be done.
-pub(super) type Ordered = (Order, oneshot::Sender<Result<(), ChatError>>);
+/// A command, and who waits for it to be done.
+pub(crate) type Commanded = (Command, oneshot::Sender<Result<(), ChatError>>);
 
+/// Gives commands to the backend's task.
+#[derive(Clone)]
+pub(crate) struct Commander(mpsc::Sender<Commanded>);
+
+impl Commander {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Commanded>) {
+        let (sender, receiver) = mpsc::channel(1);
+        (Self(sender), receiver)
+    }
+
+    /// Returns when the command is done, or why it was not.
+    pub(crate) async fn give(&self, command: Command) -> Result<(), ChatError> {
+        let gone = || ChatError::Unavailable("Nexus is stopping.".to_owned());
+        let (done, answer) = oneshot::channel();
+        self.0.send((command, done)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// The pause between two looks whether turns still run.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Holds prompts as long as it lives.
-pub(super) struct Held<'a>(&'a Shared);
+/// Pauses prompts for as long as it lives.
+pub(crate) struct Pause<'a>(&'a Shared);
 
-impl<'a> Held<'a> {
-    pub(super) fn new(shared: &'a Shared, order: &Order) -> Self {
-        shared.held.send_replace(true);
-        let what = match order {
-            Order::Stop => "stops".to_owned(),
-            Order::Start | Order::Restart => "restarts".to_owned(),
-            Order::Swap(next) => format!("is replaced with {}", next.plugin),
+impl<'a> Pause<'a> {
+    pub(crate) fn new(shared: &'a Shared, command: &Command) -> Self {
+        shared.paused.send_replace(true);
+        let what = match command {
+            Command::Stop => "stops".to_owned(),
+            Command::Start | Command::Restart => "restarts".to_owned(),
+            Command::Swap(next) => format!("is replaced with {}", next.plugin),
         };
         let limit = limits::CHAT_DRAIN.as_secs();
         let pending = format!("The backend {what} when no answer is running, in {limit} s at the latest.");
@@ -45,15 +66,15 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Pause<'_> {
     fn drop(&mut self) {
         self.0.status.send_modify(|status| status.pending = None);
-        self.0.held.send_replace(false);
+        self.0.paused.send_replace(false);
     }
 }
 
-/// Until no turn of the backend runs, or for as long as that may take.
-pub(super) async fn quiet(shared: &Shared) {
+/// Returns when no turn of the backend runs, after [`limits::CHAT_DRAIN`] at the latest.
+pub(crate) async fn quiet(shared: &Shared) {
     let running = || running(shared).next().is_some();
     let _ = tokio::time::timeout(limits::CHAT_DRAIN, async {
         while running() {
@@ -72,30 +93,30 @@ fn running(shared: &Shared) -> impl Iterator<Item = SessionId> {
     ours.into_iter()
 }
 
-/// Whether an order can be carried out at all. The backend goes on meanwhile.
-pub(super) async fn check(order: &Order) -> Result<(), ChatError> {
-    let Order::Swap(next) = order else { return Ok(()) };
+/// Checks whether a command can be carried out at all. The backend goes on meanwhile.
+pub(crate) async fn check(command: &Command) -> Result<(), ChatError> {
+    let Command::Swap(next) = command else { return Ok(()) };
     fit(next).await
 }
 
-/// Ends the backend and what belongs to it, and makes room for what is ordered. True: nothing is to run.
-pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, order: Order) -> bool {
+/// Ends the backend and what belongs to it, and does what is commanded. True: nothing is to run.
+pub(crate) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, command: Command) -> bool {
     let now = shared.primary();
     let title = shared.status.borrow().title.clone();
-    // The example may be standing in: it ends too.
+    // The fallback may be active: it ends too.
     let shown = Some(shared.shown()).filter(|shown| shown.plugin != now.plugin);
     shared.active.send_replace(None);
     for backend in shown.iter().chain([&now]) {
         backend.backend.stop().await;
         stop_processes(backend.plugin.clone()).await;
-        settle_all(shared, &*shared.journal, &backend.plugin).await;
+        settle_all(shared, &shared.journal, &backend.plugin).await;
     }
-    match order {
-        Order::Start | Order::Restart => {
+    match command {
+        Command::Start | Command::Restart => {
             shared.note(Tone::Busy, &format!("{title} is restarting"));
             false
         }
-        Order::Swap(next) => {
+        Command::Swap(next) => {
             let what = if next.plugin == now.plugin {
                 "has its new settings"
             } else {
@@ -106,7 +127,7 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
             shared.note(Tone::Good, &text);
             false
         }
-        Order::Stop => {
+        Command::Stop => {
             shared.note(Tone::Off, &format!("{title} was stopped"));
             shared.phase(Phase::Stopped);
             true
@@ -114,15 +135,15 @@ pub(super) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, o
     }
 }
 
-/// Its program is there: no backend is stopped for one that cannot be.
-async fn fit(next: &Backend) -> Result<(), ChatError> {
+/// Checks that the program of the next backend is there: none is stopped for one that cannot run.
+async fn fit(next: &NamedBackend) -> Result<(), ChatError> {
     let refused = |why: String| {
         ChatError::Refused(format!(
             "{} cannot replace the current backend; nothing has changed: {why}",
             next.plugin
         ))
     };
-    up(&*next.backend).await.map_err(|failure| refused(failure.message))?;
+    next.running().await.map_err(|failure| refused(failure.message))?;
     match next.backend.check_availability().await {
         Ok(Availability::Ready(_)) => Ok(()),
         Ok(Availability::Missing(hint) | Availability::Unsuitable(hint)) => {
@@ -136,16 +157,16 @@ async fn fit(next: &Backend) -> Result<(), ChatError> {
     }
 }
 
-/// Other orders have nothing to act on meanwhile, but a swap is one to start.
-pub(super) async fn wait_for_start(shared: &Shared, orders: &mut mpsc::Receiver<Ordered>) {
-    while let Some((order, done)) = orders.recv().await {
-        let answer = match order {
-            Order::Stop => Ok(()),
-            Order::Start | Order::Restart => {
+/// Waits, while the backend is stopped, for a command that starts one: a start, or a swap to another plugin.
+pub(crate) async fn wait_for_start(shared: &Shared, commands: &mut mpsc::Receiver<Commanded>) {
+    while let Some((command, done)) = commands.recv().await {
+        let answer = match command {
+            Command::Stop => Ok(()),
+            Command::Start | Command::Restart => {
                 let _ = done.send(Ok(()));
                 return;
             }
-            Order::Swap(next) => match fit(&next).await {
+            Command::Swap(next) => match fit(&next).await {
                 // Other settings are no reason to start what was stopped.
                 Ok(()) if next.plugin == shared.primary().plugin => {
                     next.backend.stop().await;

@@ -1,33 +1,61 @@
-//! From the feed of one backend to the journal.
+//! From the event stream of one backend to the journal.
 //!
-//! One task takes the feed, so events of a session keep their order. Before the first event of a session in a connection
-//! is written, the session is brought up to date by a snapshot; its events wait meanwhile and are written after it. What
-//! the snapshot already had is then applied a second time, which revisions and whole-state events make harmless.
-//! Browsers are not in this path: they read from the journal, and a slow one holds up nobody.
+//! # Problem
+//! A backend reports what happens as it happens, and forgets: whatever it says while nobody listens is lost, it repeats or
+//! skips events when a connection opens again, and what another program does with it comes by no event at all. Browsers
+//! are the same on the other side: they come late, they are slow, and they lose the network.
 //!
-//! What another program does with the same backend comes by no event. So a session is read again whenever somebody opens
-//! it while no turn of it runs here, and the list whenever somebody opens a page.
+//! # Mechanism
+//! One task takes the stream of the connected backend, so events of a session keep their order. A session is in one of three
+//! states here:
+//! - *unknown*: nothing of it was written in this connection. Its first event begins a reading.
+//! - *pending*: a snapshot of it is on its way ([`SyncState::Pending`]). Its events wait, and are written after the snapshot.
+//!   What the snapshot already had is then applied a second time, which revisions and whole-state events make harmless.
+//! - *live*: events are written as they come ([`SyncState::Live`]).
 //!
-//! No session is made up: one that nobody introduced is written once the backend shows it, and what is said of one that the
-//! backend does not show is dropped. A record that cannot be read costs the session it is of, and no other.
+//! When a connection opens, all sessions that run, wait for an answer, did not end, or are looked at are read; when it closes,
+//! all of them are unknown again. While a turn of it runs, a live session needs no reading. Otherwise it is read again when
+//! somebody opens it, and the list when somebody opens a page: that is how work of other programs is seen.
+//! Events that are there at the same time are written together: sessions in parallel, mostly in one commit. Browsers are not
+//! in this path. They read from the journal, so a slow one delays nobody.
+//!
+//! # Limits
+//! - No session is made up. One that nobody introduced is written once the backend shows it; what is said of one that the
+//!   backend does not show, that was deleted, or that belongs to another plugin is dropped.
+//! - A record that cannot be read costs the session it is of, until the next connection, and no other.
+//! - A full disk stops the stream ([`insist`]), and through its bounded channel the plugin; nothing is lost.
+//! - [`WAITING`] events wait for snapshots at most; then the stream is not read until a snapshot comes. [`SNAPSHOTS_AT_ONCE`]
+//!   are read at a time, [`limits::LIVE_SESSIONS`] are live.
+//!
+//! # Cost
+//! For an event of a live session: one look into a map, and its share of the commit. For a session in each connection: one
+//! snapshot, and all pages of older messages where the journal has none of them.
+//!
+//! # Rejected
+//! Writing events as they come and reading the session afterwards. Between the two, everybody would see text without its
+//! beginning, and a part that ended while the connection was lost would stay open. A task for each session: the order of a
+//! session's creation, deletion and list entry would need locks between them, and commits could not be shared.
 
-use super::local;
-use super::port::{JournalPort, StoreError};
-use super::queue;
-use super::shared::{Active, Shared, Wake};
-use super::status::Phase;
-use super::writing::{insist, settle_all, write_one};
+use crate::backend_status::Phase;
+use crate::journal::Journal;
+use crate::named_backend::NamedBackend;
+use crate::pending_prompts::{self, is_local};
+use crate::prompts::turned;
+use crate::shared::{Active, Shared, Wake};
+use crate::snapshots::{read_session, unknown};
+use crate::writing::{insist, settle_all, write_one};
 use nexus_model::chat::{AgentRequest, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
 use nexus_plugin_traits::{CallError, ChatBackend, Feed};
+use nexus_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Taken from the feed at once, and written at once.
+/// How many events are taken from the feed and written together.
 const BATCH: usize = 256;
 /// Events that may wait for snapshots before the feed is held back.
 const WAITING: usize = 20_000;
@@ -37,11 +65,8 @@ const MOST_FOREIGN: usize = 100;
 /// Bytes of a session's name that the backend is asked for.
 const NAME: usize = 256;
 const SNAPSHOTS_AT_ONCE: usize = 4;
-const SNAPSHOT_TRIES: u32 = 4;
-/// Pages of older messages.
-const PAGES: usize = 500;
 
-enum Sync {
+enum SyncState {
     /// A snapshot is on its way; these came meanwhile, and these wait for it.
     Pending(Vec<SessionEvent>, Vec<oneshot::Sender<()>>),
     /// When it was read.
@@ -58,14 +83,15 @@ enum NoSnapshot {
     Journal(StoreError),
 }
 
-pub(super) struct Pump {
+/// Writes what one backend reports to the journal; see above.
+pub(crate) struct EventPump {
     shared: Arc<Shared>,
-    journal: Arc<dyn JournalPort>,
+    journal: Journal,
     plugin: String,
     backend: Arc<dyn ChatBackend>,
     feed: mpsc::Receiver<Feed>,
     wake: mpsc::UnboundedReceiver<Wake>,
-    sessions: BTreeMap<SessionId, Sync>,
+    sessions: BTreeMap<SessionId, SyncState>,
     waiting: usize,
     /// Sessions of another plugin that this one has sent events of: said once, however many there are.
     foreign: BTreeSet<SessionId>,
@@ -79,21 +105,22 @@ pub(super) struct Pump {
     snapshots: Arc<Semaphore>,
 }
 
-impl Pump {
+impl EventPump {
     /// Opens the backend's feed and makes it the active one.
-    pub(super) fn new(shared: Arc<Shared>, plugin: &str, backend: Arc<dyn ChatBackend>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, named: NamedBackend) -> Self {
+        let NamedBackend { plugin, backend } = named;
         let (wake, woken) = mpsc::unbounded_channel();
         let active = Active {
-            plugin: plugin.to_owned(),
+            plugin: plugin.clone(),
             backend: Arc::clone(&backend),
             open: false,
             wake,
         };
         shared.active.send_replace(Some(active));
         Self {
-            journal: shared.journal.of_backend(plugin),
+            journal: shared.journal.of_backend(&plugin),
             shared,
-            plugin: plugin.to_owned(),
+            plugin,
             feed: backend.events(),
             backend,
             wake: woken,
@@ -108,8 +135,8 @@ impl Pump {
         }
     }
 
-    /// Until the feed ends (none), or fails for good.
-    pub(super) async fn run(&mut self) -> Option<Failure> {
+    /// Runs until the feed ends (none), or the backend fails for good.
+    pub(crate) async fn run(&mut self) -> Option<Failure> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
@@ -148,7 +175,7 @@ impl Pump {
                 Feed::Closed(failure) => {
                     self.closed().await;
                     if failure.permanent {
-                        settle_all(&self.shared, &*self.journal, &self.plugin).await;
+                        settle_all(&self.shared, &self.journal, &self.plugin).await;
                         return Some(failure);
                     }
                     self.shared.phase(Phase::Reconnecting { why: failure.message });
@@ -159,7 +186,7 @@ impl Pump {
         None
     }
 
-    /// An event that may be written now.
+    /// Returns the event if it may be written now; otherwise it waits, or is dropped.
     fn route(&mut self, mut event: SessionEvent) -> Option<SessionEvent> {
         if self.damaged.contains(&event.session) || self.journal.is_removed(&event.session) {
             return None;
@@ -167,7 +194,8 @@ impl Pump {
         if let Event::Session { info } = &mut event.event {
             self.keep_title(info);
         }
-        if matches!(self.sessions.get(&event.session), Some(Sync::Live(_))) && event.event != Event::SessionRemoved {
+        if matches!(self.sessions.get(&event.session), Some(SyncState::Live(_))) && event.event != Event::SessionRemoved
+        {
             return Some(event);
         }
         let listed = self.shared.listed(&event.session);
@@ -186,15 +214,15 @@ impl Pump {
             return None;
         }
         if event.event == Event::SessionRemoved {
-            if let Some(Sync::Pending(before, _)) = self.sessions.remove(&event.session) {
+            if let Some(SyncState::Pending(before, _)) = self.sessions.remove(&event.session) {
                 self.waiting -= before.iter().map(weight).sum::<usize>();
             }
             return listed.map(|_| event);
         }
         self.waiting += weight(&event);
         match self.sessions.get_mut(&event.session) {
-            Some(Sync::Pending(before, _)) => before.push(event),
-            Some(Sync::Live(_)) | None => {
+            Some(SyncState::Pending(before, _)) => before.push(event),
+            Some(SyncState::Live(_)) | None => {
                 let info = if let Event::Session { info } = &event.event {
                     Some(info.clone())
                 } else {
@@ -206,7 +234,7 @@ impl Pump {
         None
     }
 
-    /// A title that a person chose is not lost to one that was made up meanwhile.
+    /// Keeps a title that a person chose against one that the backend made up meanwhile.
     fn keep_title(&self, info: &mut SessionInfo) {
         let Some(title) = self.shared.chosen_title(info) else {
             return;
@@ -220,7 +248,7 @@ impl Pump {
         });
     }
 
-    /// Somebody looks at a session.
+    /// Reads a session that somebody looks at, where that is due. `read` is dropped when it was read.
     fn open(&mut self, session: SessionId, read: oneshot::Sender<()>) {
         let foreign = match self.shared.listed(&session) {
             Some(listed) => listed.backend != self.plugin,
@@ -231,14 +259,12 @@ impl Pump {
             return; // `opened` reads what is looked at
         }
         match self.sessions.get_mut(&session) {
-            Some(Sync::Pending(_, waiting)) => return waiting.push(read),
+            Some(SyncState::Pending(_, waiting)) => return waiting.push(read),
             // What happens in a turn comes by events, and must not wait for this.
-            Some(Sync::Live(at))
-                if at.elapsed() < limits::READ_AGAIN || self.journal.unfinished().contains(&session) =>
-            {
+            Some(SyncState::Live(at)) if at.elapsed() < limits::READ_AGAIN || self.journal.is_unfinished(&session) => {
                 return;
             }
-            Some(Sync::Live(_)) | None => {}
+            Some(SyncState::Live(_)) | None => {}
         }
         self.damaged.remove(&session);
         self.fetch(session, None, Vec::new(), vec![read]);
@@ -251,24 +277,25 @@ impl Pump {
         events: Vec<SessionEvent>,
         waiting: Vec<oneshot::Sender<()>>,
     ) {
-        self.sessions.insert(session.clone(), Sync::Pending(events, waiting));
+        self.sessions
+            .insert(session.clone(), SyncState::Pending(events, waiting));
         if self.connection.is_none() {
             return; // `opened` does it.
         }
         let info = info.or_else(|| self.shared.listed(&session).map(|listed| listed.info));
         let info = info.unwrap_or_else(|| unknown(&session));
         let (journal, backend, permits) = (
-            Arc::clone(&self.journal),
+            self.journal.clone(),
             Arc::clone(&self.backend),
             Arc::clone(&self.snapshots),
         );
         self.jobs.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            let result = match journal.state(&session).await {
-                Ok(state) => {
-                    let whole = state.messages.iter().all(|(message, _)| local::is_local(message));
-                    snapshot(&*backend, &info, whole).await.map_err(NoSnapshot::Backend)
-                }
+            let unread = journal.look(&session, |state| {
+                state.messages.iter().all(|known| is_local(&known.message))
+            });
+            let result = match unread.await {
+                Ok(whole) => read_session(&*backend, &info, whole).await.map_err(NoSnapshot::Backend),
                 Err(error) => Err(NoSnapshot::Journal(error)),
             };
             Done::Snapshot(session, Box::new(result))
@@ -325,18 +352,19 @@ impl Pump {
     async fn closed(&mut self) {
         self.set_open(false);
         for session in self.release().await {
-            self.sessions.insert(session, Sync::Pending(Vec::new(), Vec::new()));
+            self.sessions
+                .insert(session, SyncState::Pending(Vec::new(), Vec::new()));
         }
         self.connection = None;
     }
 
-    /// Writes what waits for a snapshot that will not come. Gives the sessions that were not read yet.
+    /// Writes what waits for a snapshot that will not come. Returns the sessions that were not read yet.
     async fn release(&mut self) -> Vec<SessionId> {
         self.jobs = JoinSet::new();
         self.waiting = 0;
         let mut names = Vec::new();
         for (session, sync) in std::mem::take(&mut self.sessions) {
-            if let Sync::Pending(events, _) = sync {
+            if let SyncState::Pending(events, _) = sync {
                 self.write_unsynced(&session, events).await;
                 names.push(session);
             }
@@ -357,7 +385,7 @@ impl Pump {
             Done::Snapshot(session, result) => (session, *result),
             Done::Listed(infos) => return self.listed(infos).await,
         };
-        let Some(Sync::Pending(events, waiting)) = self.sessions.remove(&session) else {
+        let Some(SyncState::Pending(events, waiting)) = self.sessions.remove(&session) else {
             return; // deleted while the snapshot was taken
         };
         self.waiting -= events.iter().map(weight).sum::<usize>();
@@ -378,7 +406,7 @@ impl Pump {
                     self.settle(&session).await;
                     self.write_unsynced(&session, events).await;
                 }
-                // Otherwise the next event of it asks for it again.
+                // Otherwise the next event of it requests for it again.
             }
         }
         drop(waiting);
@@ -404,15 +432,17 @@ impl Pump {
         self.write(events).await;
     }
 
-    /// It is up to date. Those that nobody looks at and in which nothing happens are forgotten where there are too many.
+    /// Marks a session as up to date. Those that nobody looks at and in which nothing happens are forgotten where there are
+    /// too many.
     fn live(&mut self, session: &str) {
         if self.sessions.len() >= limits::LIVE_SESSIONS {
             let (unfinished, watched) = (self.journal.unfinished(), self.journal.watched());
             self.sessions.retain(|session, sync| {
-                matches!(sync, Sync::Pending(..)) || unfinished.contains(session) || watched.contains(session)
+                matches!(sync, SyncState::Pending(..)) || unfinished.contains(session) || watched.contains(session)
             });
         }
-        self.sessions.insert(session.to_owned(), Sync::Live(Instant::now()));
+        self.sessions
+            .insert(session.to_owned(), SyncState::Live(Instant::now()));
     }
 
     async fn reconcile(&mut self, session: &str, mut snapshot: Snapshot) {
@@ -425,7 +455,7 @@ impl Pump {
             return self.settle(session).await;
         }
         self.keep_title(&mut snapshot.info);
-        // A sub-agent's ask is shown at the root. Those answered since are closed by the events that wait.
+        // A sub-agent's request is shown at the root. Those answered since are closed by the events that wait.
         for request in self.requests(session) {
             if !snapshot.requests.iter().any(|a| a.id == request.id) {
                 snapshot.requests.push(request);
@@ -438,23 +468,24 @@ impl Pump {
         let (shared, journal) = (&self.shared, &self.journal);
         let written = insist(|| {
             let mut snapshot = snapshot.clone();
-            Box::pin(async move {
-                // Held for one try: whoever has a prompt to show must hear that the disk is full, not wait for it.
-                let mut local = shared.local.lock().await;
-                let known = journal.state(session).await?;
-                let mut left = local.clone();
-                let superseded = local::keep(&mut snapshot, &known, &mut left);
+            async move {
+                // Locked for one try: whoever has a prompt to show must hear that the disk is full, not wait for it.
+                let mut pending = shared.pending_prompts.lock().await;
+                let mut left = pending.clone();
+                let superseded = journal
+                    .look(session, |known| pending_prompts::keep(&mut snapshot, known, &mut left))
+                    .await?;
                 journal.reconcile(snapshot).await?;
                 if !superseded.is_empty() {
                     journal.append(session, superseded).await?;
                 }
-                *local = left;
+                *pending = left;
                 Ok(())
-            })
+            }
         })
         .await;
         match written {
-            Ok(()) => queue::turned(&self.shared, session, &turn),
+            Ok(()) => turned(&self.shared, session, &turn),
             Err(error) => self.damaged(session, &error),
         }
     }
@@ -467,7 +498,7 @@ impl Pump {
             .collect()
     }
 
-    /// What the connection said when it opened is all there is.
+    /// Brings a session without a snapshot to what the connection said when it opened.
     async fn settle(&mut self, session: &str) {
         if self.shared.listed(session).is_none() {
             return;
@@ -489,7 +520,7 @@ impl Pump {
         }
     }
 
-    /// Sessions are written at the same time, and mostly in one commit.
+    /// Writes events: sessions at the same time, and mostly in one commit.
     async fn write(&mut self, events: Vec<SessionEvent>) {
         let mut by_session: Vec<(SessionId, Vec<SessionEvent>)> = Vec::new();
         for event in events {
@@ -500,11 +531,11 @@ impl Pump {
         }
         let (shared, journal) = (&self.shared, &self.journal);
         let writes = by_session.into_iter().map(|(session, events)| async move {
-            let written = insist(|| Box::pin(write_one(shared, &**journal, &session, &events))).await;
+            let written = insist(|| write_one(shared, journal, &session, &events)).await;
             if written.is_ok() {
                 for event in &events {
                     if let Event::Turn { turn } = &event.event {
-                        queue::turned(shared, &session, turn);
+                        turned(shared, &session, turn);
                     }
                 }
             }
@@ -518,62 +549,18 @@ impl Pump {
         }
     }
 
-    /// Nothing more of it is taken; the others go on.
+    /// Takes nothing more of a session whose record cannot be read or written.
     fn damaged(&mut self, session: &str, error: &StoreError) {
         if *error != StoreError::Closed && self.damaged.insert(session.to_owned()) {
             tracing::error!(session, %error, "cannot keep a conversation up to date");
         }
-        if let Some(Sync::Pending(events, _)) = self.sessions.remove(session) {
+        if let Some(SyncState::Pending(events, _)) = self.sessions.remove(session) {
             self.waiting -= events.iter().map(weight).sum::<usize>();
         }
     }
 }
 
-/// What an event counts while it waits: a long text takes the place of many short ones.
+/// The weight of an event while it waits: a long text is as much as many short ones.
 fn weight(event: &SessionEvent) -> usize {
     1 + event.event.size() / WEIGHT
-}
-
-async fn snapshot(backend: &dyn ChatBackend, info: &SessionInfo, whole: bool) -> Result<Snapshot, CallError> {
-    let mut tries = 0;
-    let mut snapshot = loop {
-        let error = match backend.snapshot(info, None).await {
-            Ok(snapshot) => break snapshot,
-            Err(error) => error,
-        };
-        tries += 1;
-        let passes = matches!(
-            error,
-            CallError::Unavailable(_) | CallError::Timeout(_) | CallError::Crashed(_) | CallError::Other(_)
-        );
-        if !passes || tries >= SNAPSHOT_TRIES {
-            return Err(error);
-        }
-        tokio::time::sleep(limits::RESTART_FIRST * 2u32.pow(tries)).await;
-    };
-    if whole {
-        for _ in 0..PAGES {
-            let Some(before) = snapshot.before.clone() else { break };
-            let Ok(mut page) = backend.snapshot(info, Some(before)).await else {
-                break;
-            };
-            page.messages.append(&mut snapshot.messages);
-            snapshot.messages = page.messages;
-            snapshot.before = page.before;
-        }
-    }
-    Ok(snapshot)
-}
-
-/// For a session that nobody has introduced. The empty workspace means the configured one.
-fn unknown(session: &str) -> SessionInfo {
-    SessionInfo {
-        id: session.to_owned(),
-        workspace: String::new(),
-        parent: None,
-        title: String::new(),
-        created_at: 0,
-        updated_at: 0,
-        archived: false,
-    }
 }

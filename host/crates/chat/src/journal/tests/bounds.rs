@@ -1,11 +1,12 @@
 //! A backend that says too much.
 #![allow(clippy::unwrap_used)]
 
-use super::state::{FULL, TOO_MANY_REQUESTS};
 use super::*;
+use crate::journal::state::{FULL, TOO_MANY_REQUESTS};
 use nexus_model::chat::{AgentRequest, Content, Message, Part, Role};
 use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, SESSION_BYTES, SESSION_ROW};
 use nexus_model::time::ManualClock;
+use std::sync::atomic::Ordering;
 
 const MIB: usize = 1 << 20;
 

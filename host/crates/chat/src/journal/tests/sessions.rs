@@ -15,7 +15,7 @@ async fn deleting_a_session_reaches_the_journal() {
         .unwrap();
     let mut there = journal.subscribe("s", Some(2)).await.unwrap();
     let mut far_behind = journal.subscribe("s", Some(1)).await.unwrap();
-    let list = journal.subscribe_list();
+    let list = journal.roots();
     assert_eq!(list.borrow().len(), 1);
     journal.append("s", vec![Event::SessionRemoved]).await.unwrap();
     assert!(matches!(there.next().await, Ok(Item::Event(entry)) if entry.event == Event::SessionRemoved));
@@ -36,7 +36,7 @@ async fn the_list_is_in_order_of_activity_and_survives() {
     let dir = tempfile::tempdir().unwrap();
     let order = |journal: &Journal| -> Vec<String> {
         journal
-            .subscribe_list()
+            .roots()
             .borrow()
             .iter()
             .map(|row| format!("{}@{}", row.info.id, row.backend))
@@ -61,7 +61,7 @@ async fn the_list_is_in_order_of_activity_and_survives() {
             .await
             .unwrap();
         assert_eq!(order(&journal), ["b@opencode", "c@opencode", "a@opencode", "d@echo"]);
-        let mut changes = journal.subscribe_list();
+        let mut changes = journal.roots();
         changes.mark_unchanged();
         journal.ingest("a", vec![delta("p", "m", 1, "x")]).await.unwrap();
         assert!(!changes.has_changed().unwrap(), "not for each token");
@@ -73,7 +73,7 @@ async fn the_list_is_in_order_of_activity_and_survives() {
     }
     let journal = journal(dir.path()).await;
     assert_eq!(order(&journal), ["a@opencode", "b@opencode", "c@opencode", "d@echo"]);
-    assert_eq!(journal.subscribe_list().borrow()[0].turn, Turn::Running);
+    assert_eq!((journal.running("opencode"), journal.is_unfinished("a")), (1, true));
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_deleted_session_is_not_brought_back_and_its_numbers_go_on_when_it_is_
             journal.reconcile(snapshot(Vec::new(), Turn::Running)).await.unwrap(),
             None
         );
-        assert!(journal.subscribe_list().borrow().is_empty());
+        assert!(journal.roots().borrow().is_empty());
     };
     late(journal.clone()).await;
     // Also for the next run of the host.
@@ -128,7 +128,7 @@ async fn a_deleted_session_is_not_brought_back_and_its_numbers_go_on_when_it_is_
     late(journal.clone()).await;
     let made = journal.create(info("s", 5)).await.unwrap().unwrap();
     assert!(made.first > last + 1, "{made:?} after {last}");
-    assert!(!journal.is_removed("s") && journal.subscribe_list().borrow().len() == 1);
+    assert!(!journal.is_removed("s") && journal.roots().borrow().len() == 1);
     journal
         .append("s", vec![msg(message("o", Role::User, 6))])
         .await
@@ -165,7 +165,7 @@ async fn a_row_that_cannot_be_read_costs_its_session_which_can_still_be_deleted(
         .unwrap();
     drop(journal);
     let journal = self::journal(dir.path()).await;
-    assert_eq!(journal.subscribe_list().borrow().len(), 2, "it is listed");
+    assert_eq!(journal.roots().borrow().len(), 2, "it is listed");
     let error = journal.state("bad").await.unwrap_err();
     assert!(
         matches!(&error, StoreError::Database(why) if why.contains("bad")),
@@ -173,7 +173,7 @@ async fn a_row_that_cannot_be_read_costs_its_session_which_can_still_be_deleted(
     );
     assert_eq!(journal.state("good").await.unwrap().messages.len(), 1);
     journal.remove("bad").await.unwrap();
-    assert!(journal.is_removed("bad") && journal.subscribe_list().borrow().len() == 1);
+    assert!(journal.is_removed("bad") && journal.roots().borrow().len() == 1);
     assert_eq!(
         journal
             .append("bad", vec![Event::Turn { turn: Turn::Running }])

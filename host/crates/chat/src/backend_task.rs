@@ -1,73 +1,67 @@
 //! Which backend is shown: the configured one where its program is there, otherwise the example, until it is.
 
-use super::orders::{self, Held, Ordered};
-use super::pump::Pump;
-use super::shared::Shared;
-use super::status::{Missing, Phase};
+use crate::backend_status::{Missing, Phase};
+use crate::commands::{self, Commanded, Pause};
+use crate::event_pump::EventPump;
+use crate::named_backend::NamedBackend;
+use crate::shared::Shared;
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability, Failure};
-use nexus_plugin_traits::ChatBackend;
 use nexus_plugin_traits::StopProcesses;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A backend and the name of its plugin.
-#[derive(Clone)]
-pub struct Backend {
-    pub plugin: String,
-    pub backend: Arc<dyn ChatBackend>,
-}
-
-/// How often a backend that failed for good is looked at: somebody may have replaced its program.
+/// The pause between two checks of a backend that failed for good: somebody may have replaced its program.
 const FAILED_LOOK: Duration = Duration::from_secs(30);
 
 const UNFIT: &str = "cannot be used";
 const ABSENT: &str = "is not installed";
 
-pub(super) struct Switch {
-    pub(super) shared: Arc<Shared>,
-    pub(super) fallback: Option<Backend>,
-    pub(super) stop_processes: StopProcesses,
+/// The task that runs the backend: the configured one, or its fallback.
+pub(crate) struct BackendTask {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) fallback: Option<NamedBackend>,
+    pub(crate) stop_processes: StopProcesses,
 }
 
-impl Switch {
-    /// Until the service is gone.
-    pub(super) async fn run(self, mut orders: mpsc::Receiver<Ordered>) {
+impl BackendTask {
+    /// Serves and carries out commands until the service is gone.
+    pub(crate) async fn run(self, mut commands: mpsc::Receiver<Commanded>) {
         let shared = &*self.shared;
         loop {
-            let (order, done, held) = {
+            let (command, done, pause) = {
                 let mut serving = std::pin::pin!(self.serve());
                 loop {
-                    let Some((order, done)) = beside(serving.as_mut(), orders.recv()).await else {
+                    let Some((command, done)) = beside(serving.as_mut(), commands.recv()).await else {
                         return;
                     };
-                    if let Err(error) = beside(serving.as_mut(), orders::check(&order)).await {
+                    if let Err(error) = beside(serving.as_mut(), commands::check(&command)).await {
                         let _ = done.send(Err(error));
                         continue;
                     }
-                    let held = Held::new(shared, &order);
-                    beside(serving.as_mut(), orders::quiet(shared)).await;
-                    break (order, done, held);
+                    let pause = Pause::new(shared, &command);
+                    beside(serving.as_mut(), commands::quiet(shared)).await;
+                    break (command, done, pause);
                 }
             };
-            let stopped = orders::carry_out(shared, &self.stop_processes, order).await;
-            drop(held);
+            let stopped = commands::carry_out(shared, &self.stop_processes, command).await;
+            drop(pause);
             let _ = done.send(Ok(()));
             if stopped {
-                orders::wait_for_start(shared, &mut orders).await;
+                commands::wait_for_start(shared, &mut commands).await;
             }
         }
     }
 
     async fn serve(&self) -> Infallible {
-        self.show(&self.shared.primary());
+        self.shared.show(&self.shared.primary());
         loop {
             match self.check_availability().await {
                 Ok(Availability::Ready(version)) => self.run_primary(version).await,
-                Ok(Availability::Missing(hint)) => self.stand_in(hint, false).await,
-                Ok(Availability::Unsuitable(hint)) => self.stand_in(hint, true).await,
+                Ok(Availability::Missing(hint)) => self.run_fallback(hint, false).await,
+                Ok(Availability::Unsuitable(hint)) => self.run_fallback(hint, true).await,
                 Err(failure) if failure.permanent => {
                     self.shared.phase(Phase::Failed {
                         why: failure.message,
@@ -83,17 +77,17 @@ impl Switch {
         }
     }
 
-    /// Until it fails for good.
+    /// Runs the configured backend until it fails for good. `found`: what its program said of itself.
     async fn run_primary(&self, found: String) {
         let primary = self.shared.primary();
-        self.show(&primary);
+        self.shared.show(&primary);
         let (version, rules) = found.split_once("; ").map_or((&*found, None), |(v, r)| (v, Some(r)));
         self.shared.status.send_modify(|status| {
             status.missing = None;
             status.version = Some(version.to_owned());
             status.rules = rules.map(str::to_owned);
         });
-        let mut pump = Pump::new(Arc::clone(&self.shared), &primary.plugin, Arc::clone(&primary.backend));
+        let mut pump = EventPump::new(Arc::clone(&self.shared), primary.clone());
         let failure = pump.run().await;
         drop(pump);
         let Some(failure) = failure else {
@@ -120,30 +114,26 @@ impl Switch {
         }
     }
 
-    /// The example, until the configured backend is there.
-    async fn stand_in(&self, hint: String, unsuitable: bool) {
-        self.miss(hint.clone(), unsuitable);
+    /// Runs the fallback until the configured backend is there.
+    async fn run_fallback(&self, hint: String, unsuitable: bool) {
+        self.miss(&hint, unsuitable);
         let Some(fallback) = &self.fallback else {
             self.absent(&hint, unsuitable);
             self.found(limits::BACKEND_CHECK).await;
             return;
         };
-        self.show(fallback);
+        self.shared.show(fallback);
         let example = async {
             loop {
-                if let Err(failure) = up(&*fallback.backend).await {
+                if let Err(failure) = fallback.running().await {
                     self.shared.phase(Phase::Failed {
                         why: failure.message,
                         hint: failure.hint,
                     });
                 } else {
                     // Only a running instance has said that it is an example.
-                    self.show(fallback);
-                    let mut pump = Pump::new(
-                        Arc::clone(&self.shared),
-                        &fallback.plugin,
-                        Arc::clone(&fallback.backend),
-                    );
+                    self.shared.show(fallback);
+                    let mut pump = EventPump::new(Arc::clone(&self.shared), fallback.clone());
                     if let Some(failure) = pump.run().await {
                         self.shared.phase(Phase::Failed {
                             why: failure.message,
@@ -162,30 +152,33 @@ impl Switch {
         fallback.backend.stop().await;
     }
 
-    /// What is configured is not there, or not fit. Shown, and in the log once for each reason.
-    fn miss(&self, hint: String, unsuitable: bool) {
-        let missing = Missing {
-            title: self.shared.primary().backend.title(),
-            hint,
-            unsuitable,
-        };
+    /// Shows that the configured backend is not there or not fit; the log has it once for each reason.
+    fn miss(&self, hint: &str, unsuitable: bool) {
+        let shared = &self.shared;
+        let title = shared.primary().backend.title();
         let what = if unsuitable { UNFIT } else { ABSENT };
         let meanwhile = match &self.fallback {
             Some(fallback) => format!(" Until then, {} is the fallback.", fallback.plugin),
             None => String::new(),
         };
-        let said = format!("{} {what}. {}{meanwhile}", missing.title, missing.hint.trim_end());
-        let changed = self.shared.status.send_if_modified(|status| {
-            let changed = status.missing.as_ref() != Some(&missing);
-            status.missing = Some(missing);
+        let said = format!("{title} {what}. {}{meanwhile}", hint.trim_end());
+        let hint = shared.with_file(hint);
+        let changed = shared.status.send_if_modified(|status| {
+            let known = status.missing.as_ref();
+            let changed = known.is_none_or(|known| known.title != title || known.hint != hint);
+            status.missing = Some(Missing {
+                title,
+                hint,
+                install: shared.install(),
+            });
             changed
         });
         if changed {
-            tracing::warn!(plugin = self.shared.primary().plugin, "{said}");
+            tracing::warn!(plugin = shared.primary().plugin, "{said}");
         }
     }
 
-    /// Its program is not there, and there is no fallback.
+    /// Shows that there is nothing to run: neither the program nor a fallback.
     fn absent(&self, hint: &str, unsuitable: bool) {
         let what = if unsuitable { UNFIT } else { ABSENT };
         self.shared.phase(Phase::Failed {
@@ -194,6 +187,7 @@ impl Switch {
         });
     }
 
+    /// Returns when the configured backend's program is there.
     async fn found(&self, every: Duration) {
         loop {
             self.changed(every).await;
@@ -203,7 +197,7 @@ impl Switch {
                 Ok(Availability::Unsuitable(hint)) => (hint, true),
                 Err(failure) => (failure.message, true),
             };
-            self.miss(hint.clone(), unsuitable);
+            self.miss(&hint, unsuitable);
             if self.fallback.is_none() {
                 self.absent(&hint, unsuitable);
             }
@@ -212,7 +206,7 @@ impl Switch {
 
     async fn check_availability(&self) -> Result<Availability, Failure> {
         let primary = self.shared.primary();
-        up(&*primary.backend).await?;
+        primary.running().await?;
         let temporary = |message| Failure {
             at: self.shared.clock.now(),
             message,
@@ -226,7 +220,7 @@ impl Switch {
             .map_err(|error| temporary(error.to_string()))
     }
 
-    /// After a pause; true: at once, because somebody asked for it or the plugin was restarted.
+    /// Returns after a pause; true: earlier, because somebody asked for it or the plugin was restarted.
     async fn changed(&self, pause: Duration) -> bool {
         let mut status = self.shared.primary().backend.status();
         let failed = matches!(status.borrow().state, plugin::State::Failed { .. });
@@ -246,59 +240,13 @@ impl Switch {
             () = revived => true,
         }
     }
-
-    fn show(&self, backend: &Backend) {
-        self.shared.status.send_modify(|status| {
-            status.plugin.clone_from(&backend.plugin);
-            status.title = backend.backend.title();
-            status.example = backend.backend.is_example();
-            status.version = None;
-            status.rules = None;
-            status.phase = Phase::Starting {
-                what: format!("Checking for {}", status.title),
-            };
-        });
-    }
 }
 
-/// A job, while the backend goes on.
+/// Does a job while the backend goes on.
 async fn beside<T>(serving: std::pin::Pin<&mut impl Future<Output = Infallible>>, job: impl Future<Output = T>) -> T {
     tokio::select! {
         biased;
         done = job => done,
         never = serving => match never {},
-    }
-}
-
-/// Until the plugin's instance runs.
-pub(super) async fn up(backend: &dyn ChatBackend) -> Result<(), Failure> {
-    let mut status = backend.status();
-    if status.borrow().state == plugin::State::Stopped {
-        backend.start();
-    }
-    let settled = status
-        .wait_for(|s| matches!(s.state, plugin::State::Running | plugin::State::Failed { .. }))
-        .await
-        .map(|status| status.clone());
-    let gone = |message: String| Failure {
-        at: 0,
-        message,
-        hint: None,
-        permanent: true,
-    };
-    match settled {
-        Ok(plugin::Status {
-            state: plugin::State::Failed { cause },
-            last_failure,
-            ..
-        }) => Err(last_failure.map_or_else(
-            || gone(cause),
-            |failure| Failure {
-                permanent: true,
-                ..failure
-            },
-        )),
-        Ok(_) => Ok(()),
-        Err(_) => Err(gone("the plugin has ended".to_owned())),
     }
 }

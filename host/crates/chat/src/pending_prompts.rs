@@ -1,19 +1,19 @@
 //! A prompt is shown at once, as a message that only the journal has. When the backend shows the same prompt (known by
 //! its client id) under an id of its own, that one takes its place.
 
-use super::port::State;
+use crate::journal::SessionState;
 use nexus_model::chat::{Content, Event, Message, Part, Role, SessionEvent, SessionId, Snapshot, Waiting};
 use nexus_model::time::Millis;
 use std::collections::HashSet;
 
 /// Prompts (session, client id) of this run of the host that the backend has not shown yet.
-pub(super) type Local = HashSet<(SessionId, String)>;
+pub(crate) type PendingPrompts = HashSet<(SessionId, String)>;
 
-pub(super) fn message_id(client_id: &str) -> String {
+pub(crate) fn message_id(client_id: &str) -> String {
     format!("local-{client_id}")
 }
 
-pub(super) fn is_local(message: &Message) -> bool {
+pub(crate) fn is_local(message: &Message) -> bool {
     message.role == Role::User
         && message
             .client_id
@@ -22,7 +22,7 @@ pub(super) fn is_local(message: &Message) -> bool {
 }
 
 /// `completed_at`: the backend has it.
-pub(super) fn message(client_id: &str, now: Millis) -> Message {
+pub(crate) fn message(client_id: &str, now: Millis) -> Message {
     Message {
         id: message_id(client_id),
         role: Role::User,
@@ -36,7 +36,7 @@ pub(super) fn message(client_id: &str, now: Millis) -> Message {
     }
 }
 
-pub(super) fn part(client_id: &str, text: &str) -> Part {
+pub(crate) fn part(client_id: &str, text: &str) -> Part {
     let message = message_id(client_id);
     let content = Content::Text { text: text.to_owned() };
     Part {
@@ -49,12 +49,12 @@ pub(super) fn part(client_id: &str, text: &str) -> Part {
 }
 
 /// Puts the removal of a local message before the message that takes its place.
-pub(super) fn supersede(events: Vec<SessionEvent>, local: &mut Local) -> Vec<SessionEvent> {
+pub(crate) fn supersede(events: Vec<SessionEvent>, pending: &mut PendingPrompts) -> Vec<SessionEvent> {
     let mut out = Vec::with_capacity(events.len());
     for event in events {
         if let Event::Message { message } = &event.event
             && let Some(client_id) = shown_prompt(message)
-            && local.remove(&(event.session.clone(), client_id.to_owned()))
+            && pending.remove(&(event.session.clone(), client_id.to_owned()))
         {
             let removed = Event::MessageRemoved {
                 message: message_id(client_id),
@@ -70,7 +70,7 @@ pub(super) fn supersede(events: Vec<SessionEvent>, local: &mut Local) -> Vec<Ses
 }
 
 /// Whether an event could be such a message.
-pub(super) fn concerns(event: &SessionEvent) -> bool {
+pub(crate) fn concerns(event: &SessionEvent) -> bool {
     matches!(&event.event, Event::Message { message } if shown_prompt(message).is_some())
 }
 
@@ -82,13 +82,14 @@ fn shown_prompt(message: &Message) -> Option<&str> {
 }
 
 /// Local messages stay in the snapshot; gives the events for those that it has under another id.
-pub(super) fn keep(snapshot: &mut Snapshot, known: &State, local: &mut Local) -> Vec<Event> {
+pub(crate) fn keep(snapshot: &mut Snapshot, known: &SessionState, pending: &mut PendingPrompts) -> Vec<Event> {
     let mut superseded = Vec::new();
     let session = snapshot.info.id.clone();
-    for (message, parts) in known.messages.iter().filter(|(message, _)| is_local(message)) {
+    for known in known.messages.iter().filter(|known| is_local(&known.message)) {
+        let (message, parts) = (&known.message, &known.parts);
         let key = (session.clone(), message.client_id.clone().unwrap_or_default());
         if snapshot.messages.iter().any(|(m, _)| m.client_id == message.client_id) {
-            local.remove(&key);
+            pending.remove(&key);
             superseded.push(Event::MessageRemoved {
                 message: message.id.clone(),
             });
@@ -96,7 +97,7 @@ pub(super) fn keep(snapshot: &mut Snapshot, known: &State, local: &mut Local) ->
         }
         let mut message = message.clone();
         let owned = matches!(message.waiting, Some(Waiting::Owner { .. }));
-        if !local.contains(&key) && message.completed_at.is_none() && message.error.is_none() && !owned {
+        if !pending.contains(&key) && message.completed_at.is_none() && message.error.is_none() && !owned {
             message.waiting = Some(Waiting::Owner {
                 reason: "Nexus stopped before this message was sent.".to_owned(),
             });
