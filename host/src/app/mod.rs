@@ -1,7 +1,6 @@
 //! The composition root: makes every room once and connects them. The only place that knows all of them; no policy
-//! lives here, only adapters from the services to what the web wants ([`nexus_web::port`]).
+//! lives here.
 
-mod chat;
 mod foundation;
 mod no_login;
 mod notify;
@@ -183,6 +182,7 @@ impl App {
             config: config.chat.clone(),
             config_file: config.file.clone(),
             data_dir: config.data_dir.clone(),
+            path: std::env::var_os("PATH"),
         };
         let chat = Arc::new(ChatService::spawn(primary, fallback, parts));
         let barred = no_login.map(|trouble| format!("no tunnel is opened because nobody can log in: the {trouble}"));
@@ -252,7 +252,7 @@ impl App {
         let config_file = config.file.clone().or_else(default_place);
         let services = Services {
             auth: Arc::clone(&auth),
-            chat: Arc::new(chat::ChatAdapter(Arc::clone(&chat))),
+            chat: Arc::clone(&chat),
             tunnels: Arc::clone(&tunnels),
             plugins,
             reload: Arc::new(reloads),

@@ -2,7 +2,6 @@
 //!
 //! | where | what |
 //! | --- | --- |
-//! | [`port`] | what the web wants of the services |
 //! | [`ingress`], [`guard`] | which listener a request came through, and what holds for all of them |
 //! | [`identity`] | cookies, logins, CSRF: extractors that a handler cannot go around |
 //! | [`pages`] | set-up, login, chat, status, account |
@@ -31,7 +30,6 @@ pub mod live;
 pub mod markdown;
 pub mod metrics;
 mod pages;
-pub mod port;
 mod probe;
 mod refusal;
 mod serve;

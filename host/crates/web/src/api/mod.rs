@@ -16,13 +16,13 @@ mod tunnels;
 use super::WebState;
 use super::identity::{MaybeLogin, Who};
 use super::pages;
-use crate::port::Backend;
 use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
+use nexus_chat::BackendStatus;
 use nexus_model::activity::Note;
 use nexus_model::limits;
 use nexus_model::log::{About, LogLine};
@@ -196,7 +196,7 @@ struct Status {
     pending: Option<Pending>,
     /// `workspace` is the path of the agent's project directory.
     workspace: String,
-    backend: Backend,
+    backend: BackendStatus,
     tunnels: Vec<tunnel::Status>,
     plugins: Vec<plugin::Status>,
 }

@@ -1,15 +1,15 @@
 //! `/` and `/s/ID`: the frame of the chat. What is in a conversation comes over the live socket, so that there is one
 //! way for it to arrive, not two that have to agree.
 
-use super::{Backend, Frame, Install, failure, message, show};
+use super::{BackendStatus, Frame, Install, failure, message, show};
 use crate::WebState;
-use crate::error::ApiError;
 use crate::identity::{LoggedIn, MaybeLogin, OwnerForm};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use nexus_auth::{Owner, Session};
+use nexus_chat::ChatError;
 use nexus_model::limits;
 use nexus_model::limits::PROMPT_BYTES;
 
@@ -17,7 +17,7 @@ use nexus_model::limits::PROMPT_BYTES;
 #[template(path = "chat.html")]
 struct ChatPage {
     frame: Frame,
-    backend: Backend,
+    backend: BackendStatus,
     /// Empty: a new chat.
     session: String,
     heading: String,
@@ -59,7 +59,7 @@ pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<S
     let chats = &state.services.chat;
     let listed = chats.sessions().borrow().iter().any(|root| root.info.id == session);
     // The page says so too, by the answer on its own connection; a status is for what has no eyes.
-    let missing = !listed && matches!(chats.subscribe(&session, None).await, Err(ApiError::NotFound(_)));
+    let missing = !listed && matches!(chats.subscribe(&session, None).await, Err(ChatError::NotFound(_)));
     let mut response = chat(&state, owner.login, session, missing);
     if missing && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -114,21 +114,21 @@ pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<St
     }
     match state.services.chat.rename(&session, title).await {
         Ok(()) => Redirect::to(&format!("/s/{session}")).into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
 pub(crate) async fn delete(State(state): State<WebState>, Path(session): Path<String>, _owner: OwnerForm) -> Response {
     match state.services.chat.delete(&session).await {
         Ok(()) => Redirect::to("/").into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
 pub(crate) async fn install(State(state): State<WebState>, _owner: OwnerForm) -> Response {
-    match state.services.chat.install().await {
+    match state.services.chat.install() {
         Ok(()) => Redirect::to("/install").into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 

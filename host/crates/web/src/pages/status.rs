@@ -3,7 +3,7 @@
 
 mod plugins;
 
-use super::{Backend, Frame, Phase, failure, message, show, until};
+use super::{BackendStatus, Frame, Phase, failure, message, show, until};
 use crate::WebState;
 use crate::identity::{LoggedIn, OwnerForm};
 use crate::ingress::Place;
@@ -41,7 +41,7 @@ struct Body {
     pending: Option<Pending>,
     /// The tunnel that whoever looks came through.
     through: Option<String>,
-    backend: Backend,
+    backend: BackendStatus,
     /// The backend does not run, and does not come by itself.
     resting: bool,
     /// Plugins that could be the backend.
@@ -364,7 +364,7 @@ pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<St
         "swap" => {
             // Refused at once where it can be seen at once.
             if let Err(error) = chat.swap(owner.fields.get("plugin")).await {
-                return failure(&state.not_swapped(error));
+                return failure(&state.not_swapped(error.into()));
             }
         }
         _ => {
