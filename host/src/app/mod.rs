@@ -27,7 +27,7 @@ use nexus_registry::{
 use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::{Provided, PublicProber, TunnelService};
-use nexus_web::starting::Front;
+use nexus_web::http::starting::Front;
 use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -325,8 +325,8 @@ impl App {
 /// The way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
 fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
-    match nexus_web::control::bind(data_dir) {
-        Ok((listener, path)) => Some(tokio::spawn(nexus_web::control::serve_control(
+    match nexus_web::http::control::bind(data_dir) {
+        Ok((listener, path)) => Some(tokio::spawn(nexus_web::http::control::serve_control(
             listener,
             path,
             front.operator(),

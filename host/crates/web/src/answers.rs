@@ -2,8 +2,8 @@
 //! gave it, from where, to what, and what came of it.
 
 use super::WebState;
-use super::identity::Who;
 use crate::error::ApiError;
+use crate::http::identity::Who;
 use nexus_model::chat::{AgentRequest, Answer};
 use sha2::{Digest as _, Sha256};
 

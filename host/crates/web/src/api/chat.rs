@@ -1,7 +1,7 @@
 //! The backend and its sessions.
 
 use super::problem::{Body, Guarded, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
-use crate::identity::Who;
+use crate::http::identity::Who;
 use crate::live::protocol::{Rendered, Server};
 use crate::live::view;
 use crate::{WebState, answers};

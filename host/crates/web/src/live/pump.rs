@@ -5,8 +5,9 @@
 
 use super::protocol::{Client, Server, VERSION};
 use super::view;
-use crate::identity::{LoggedIn, Who};
-use crate::{WebState, answers, assets, pages};
+use crate::http::assets;
+use crate::http::identity::{LoggedIn, Who};
+use crate::{WebState, answers, pages};
 use nexus_chat::journal::{Ended, Item, Subscription};
 use nexus_chat::{BackendStatus, ChatError, Prompt};
 use nexus_model::chat::Admission;

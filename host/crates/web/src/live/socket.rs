@@ -6,7 +6,7 @@
 
 use super::protocol::{self, Server, close};
 use super::pump::{self, End};
-use crate::identity::{LoggedIn, MaybeLogin};
+use crate::http::identity::{LoggedIn, MaybeLogin};
 use crate::{Connection, WebState};
 use axum::Extension;
 use axum::extract::State;

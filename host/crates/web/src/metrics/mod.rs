@@ -6,9 +6,9 @@
 
 mod text;
 
-use super::serve::{accept, converse};
-use super::slots::Patient;
 use super::{WebState, live};
+use crate::http::serve::{accept, converse};
+use crate::http::slots::Patient;
 use crate::services::Services;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};

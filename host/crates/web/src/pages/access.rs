@@ -3,7 +3,7 @@
 use super::{Frame, failure, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::identity::{Guest, LoggedIn, OwnerForm};
+use crate::http::identity::{Guest, LoggedIn, OwnerForm};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};

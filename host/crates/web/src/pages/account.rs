@@ -2,7 +2,7 @@
 
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
-use crate::identity::{Guest, LoggedIn, OwnerForm, farewell};
+use crate::http::identity::{Guest, LoggedIn, OwnerForm, farewell};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};

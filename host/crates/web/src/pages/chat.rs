@@ -3,7 +3,7 @@
 
 use super::{BackendStatus, Frame, Install, failure, message, show};
 use crate::WebState;
-use crate::identity::{LoggedIn, MaybeLogin, OwnerForm};
+use crate::http::identity::{LoggedIn, MaybeLogin, OwnerForm};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};

@@ -2,7 +2,7 @@
 
 use super::{Frame, failure, show};
 use crate::WebState;
-use crate::identity::LoggedIn;
+use crate::http::identity::LoggedIn;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};

@@ -3,7 +3,7 @@
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
+use crate::http::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};

@@ -8,8 +8,8 @@ pub(super) mod login;
 pub(super) mod setup;
 pub(super) mod status;
 
-use super::assets;
 use crate::error::ApiError;
+use crate::http::assets;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;

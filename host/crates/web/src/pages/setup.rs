@@ -4,7 +4,7 @@
 use super::{Frame, Input, failure, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::identity::{Fields, Guest, VisitorForm, welcome};
+use crate::http::identity::{Fields, Guest, VisitorForm, welcome};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};

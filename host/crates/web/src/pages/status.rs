@@ -5,8 +5,8 @@ mod plugins;
 
 use super::{BackendStatus, Frame, Phase, failure, message, show, until};
 use crate::WebState;
-use crate::identity::{LoggedIn, OwnerForm};
-use crate::ingress::Place;
+use crate::http::identity::{LoggedIn, OwnerForm};
+use crate::http::ingress::Place;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
