@@ -26,7 +26,7 @@ pub use access::{Access, End};
 pub use account_name::Account;
 pub use client::Client;
 pub use error::AuthError;
-pub use first_account::Owner;
+pub use first_account::FirstAccount;
 pub use login::{Page, Progress};
 pub use nexus_store::logins::{Device, Login, LoginId};
 pub use operator::{Listed, Removed};

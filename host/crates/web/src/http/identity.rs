@@ -1,5 +1,5 @@
-//! Who a request is from. Handlers take these extractors, so that none can forget a check: [`LoggedIn`] cannot be had
-//! without a valid login, [`OwnerForm`] not without its CSRF token, [`VisitorForm`] not from another browser.
+//! Who a request is from. Handlers take these extractors, so that none can forget a check: [`User`] cannot be had
+//! without a valid login, [`UserForm`] not without its CSRF token, [`AnonymousForm`] not from another browser.
 
 use super::ingress::Place;
 use crate::error::ApiError;
@@ -178,20 +178,20 @@ impl MaybeLogin {
     }
 }
 
-/// A valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
-pub(crate) struct LoggedIn {
+/// The user of a valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
+pub(crate) struct User {
     pub login: Session,
     pub site: Site,
     pub peer: IpAddr,
 }
 
-impl LoggedIn {
+impl User {
     pub(crate) fn who(&self) -> Who {
         Who::of(&self.login, &self.site, self.peer)
     }
 }
 
-impl FromRequestParts<WebState> for LoggedIn {
+impl FromRequestParts<WebState> for User {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
         let MaybeLogin { login, site, peer } = MaybeLogin::from_request_parts(parts, state).await?;
@@ -203,15 +203,15 @@ impl FromRequestParts<WebState> for LoggedIn {
     }
 }
 
-/// Somebody without a login, as the auth service wants to know them.
-pub(crate) struct Guest {
+/// Whoever uses the browser, login or not, as the auth service wants to know them.
+pub(crate) struct Anonymous {
     pub client: Client,
     pub site: Site,
     /// The browser had no cookie yet: the answer must set it.
     fresh: bool,
 }
 
-impl Guest {
+impl Anonymous {
     /// For a hidden field. Bound to a cookie that no other page can read or set.
     pub(crate) fn csrf(&self) -> String {
         use base64::Engine as _;
@@ -230,7 +230,7 @@ impl Guest {
     }
 }
 
-impl FromRequestParts<WebState> for Guest {
+impl FromRequestParts<WebState> for Anonymous {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Response> {
         let site = site(parts).map_err(IntoResponse::into_response)?;
@@ -329,45 +329,45 @@ fn percent_decode(bytes: &[u8]) -> String {
 const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
 
 /// A form of a valid login, its CSRF token checked.
-pub(crate) struct OwnerForm {
+pub(crate) struct UserForm {
     pub login: Session,
     pub site: Site,
     pub fields: Fields,
 }
 
-impl FromRequest<WebState> for OwnerForm {
+impl FromRequest<WebState> for UserForm {
     type Rejection = Response;
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let owner = LoggedIn::from_request_parts(&mut parts, state).await?;
-        let (who, path) = (owner.who(), parts.uri.path().to_owned());
-        let LoggedIn { login, site, .. } = owner;
+        let user = User::from_request_parts(&mut parts, state).await?;
+        let (who, path) = (user.who(), parts.uri.path().to_owned());
+        let User { login, site, .. } = user;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
         if !fields.csrf_is(&login.csrf) {
             return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
-        // One place for all forms of an owner.
+        // One place for all forms of a user.
         who.orders(&path, fields.get("plugin"), "");
         Ok(Self { login, site, fields })
     }
 }
 
 /// A form of somebody without a login, from the browser that it was made for.
-pub(crate) struct VisitorForm {
-    pub guest: Guest,
+pub(crate) struct AnonymousForm {
+    pub anonymous: Anonymous,
     pub fields: Fields,
 }
 
-impl FromRequest<WebState> for VisitorForm {
+impl FromRequest<WebState> for AnonymousForm {
     type Rejection = Response;
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let guest = Guest::from_request_parts(&mut parts, state).await?;
+        let anonymous = Anonymous::from_request_parts(&mut parts, state).await?;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
-        if guest.fresh || !fields.csrf_is(&guest.csrf()) {
+        if anonymous.fresh || !fields.csrf_is(&anonymous.csrf()) {
             return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
-        Ok(Self { guest, fields })
+        Ok(Self { anonymous, fields })
     }
 }
 

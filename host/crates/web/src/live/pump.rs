@@ -1,20 +1,23 @@
 //! One live conversation, whatever carries it: client frames in, server frames out.
 //!
-//! Streaming never waits for a request: requests run as tasks of their own, which also means that a prompt whose
-//! client goes away is still brought to its end.
+//! Streaming never waits for a request: requests run as tasks of their own, which also means that one whose client goes
+//! away is still brought to its end. A prompt is the chat service's own task.
 
 use super::protocol::{Client, Server, VERSION};
 use super::view;
 use crate::http::assets;
-use crate::http::identity::{LoggedIn, Who};
+use crate::http::identity::{User, Who};
 use crate::{WebState, answers, pages};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use nexus_chat::journal::{Ended, Item, Subscription};
 use nexus_chat::{BackendStatus, ChatError, Prompt};
 use nexus_model::chat::Admission;
 use nexus_model::limits;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Requests of one client that run at a time.
@@ -50,10 +53,12 @@ struct Shown {
 
 pub(super) struct Pump {
     state: WebState,
-    viewer: LoggedIn,
+    user: User,
     out: mpsc::Sender<Server>,
     shown: Option<Shown>,
     requests: Arc<Semaphore>,
+    /// Prompts that were sent, each with its place among the requests.
+    prompts: FuturesUnordered<BoxFuture<'static, (Server, OwnedSemaphorePermit)>>,
     /// Lines of the list that are shown.
     lines: usize,
     /// From when on the list may be sent again.
@@ -69,17 +74,18 @@ pub(super) struct Pump {
 /// more is taken from the services.
 pub(super) async fn run(
     state: WebState,
-    viewer: LoggedIn,
+    user: User,
     mut inputs: mpsc::Receiver<Input>,
     out: mpsc::Sender<Server>,
 ) -> End {
     let requests = Arc::new(Semaphore::new(REQUESTS));
     let mut pump = Pump {
         state,
-        viewer,
+        user,
         out,
         shown: None,
         requests,
+        prompts: FuturesUnordered::new(),
         lines: limits::LIST_SHOWN,
         list_at: Instant::now(),
         status: false,
@@ -121,6 +127,10 @@ impl Pump {
                     }
                     input => self.input(input).await?,
                 },
+                Some((answer, slot)) = self.prompts.next() => {
+                    self.send(answer).await?;
+                    drop(slot);
+                }
                 item = next(&mut self.shown) => self.item(item).await?,
                 Ok(()) = async {
                     list_again.await;
@@ -169,7 +179,7 @@ impl Pump {
         self.send(Server::Welcome {
             protocol: VERSION,
             version: self.state.services.host.version.clone(),
-            account: self.viewer.login.account().to_owned(),
+            account: self.user.login.account().to_owned(),
             assets: assets::base(),
             now: self.state.clock.now(),
         })
@@ -195,7 +205,7 @@ impl Pump {
 
     async fn send_backend(&mut self, backend: &mut watch::Receiver<BackendStatus>) -> Result<(), End> {
         let backend = backend.borrow_and_update().clone();
-        let html = pages::banners(&backend, &self.viewer.login.csrf);
+        let html = pages::banners(&backend, &self.user.login.csrf);
         self.send(Server::Backend { backend, html }).await
     }
 
@@ -206,7 +216,7 @@ impl Pump {
     ) -> Result<(), End> {
         let plugins = plugins.borrow_and_update().clone();
         let tunnels = tunnels.borrow_and_update().clone();
-        let html = pages::status::fragment(&self.state, &self.viewer.login.csrf, &self.viewer.site.place)
+        let html = pages::status::fragment(&self.state, &self.user.login.csrf, &self.user.site.place)
             .await
             .unwrap_or_default();
         self.stale = false;
@@ -300,7 +310,29 @@ impl Pump {
         let Ok(slot) = Arc::clone(&self.requests).try_acquire_owned() else {
             return self.send(too_many(request)).await;
         };
-        let (state, out, who) = (self.state.clone(), self.out.clone(), self.viewer.who());
+        if let Client::Prompt {
+            session,
+            client_id,
+            text,
+            consent,
+            now,
+        } = request
+        {
+            if let Err(reason) = super::acceptable(&client_id, &text) {
+                return self.send(Server::Refused { client_id, reason }).await;
+            }
+            let prompt = Prompt {
+                client_id: client_id.clone(),
+                text,
+                model: None,
+                consent,
+            };
+            let admission = self.state.services.chat.prompt(&session, prompt, now);
+            let answer = admission.map(|admission| (admitted(client_id, admission), slot));
+            self.prompts.push(answer.boxed());
+            return Ok(());
+        }
+        let (state, out, who) = (self.state.clone(), self.out.clone(), self.user.who());
         tokio::spawn(async move {
             let answer = answer(&state, &who, request).await;
             // Nobody there any more: the client asks again after its reconnect.
@@ -339,21 +371,6 @@ fn too_many(request: Client) -> Server {
 async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
     let chat = &state.services.chat;
     match request {
-        Client::Prompt {
-            session,
-            client_id,
-            text,
-            consent,
-            now,
-        } => {
-            let prompt = Prompt {
-                client_id,
-                text,
-                model: None,
-                consent,
-            };
-            send_prompt(state, session, prompt, now).await
-        }
         Client::TakeBack { id, session, client_id } => settle(id, chat.take_back(&session, &client_id).await),
         Client::Older { session, before } => match chat.state(&session).await {
             Ok(whole) => view::older(&session, whole, &before, &state.renderer).await,
@@ -402,9 +419,13 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
                 reason: error.to_string(),
             },
         },
-        Client::Hello { .. } | Client::Subscribe { .. } | Client::Unsubscribe | Client::List { .. } | Client::Ping => {
-            Server::Pong
-        }
+        // None of these comes here.
+        Client::Hello { .. }
+        | Client::Subscribe { .. }
+        | Client::Unsubscribe
+        | Client::List { .. }
+        | Client::Ping
+        | Client::Prompt { .. } => Server::Pong,
     }
 }
 
@@ -419,12 +440,9 @@ fn settle<E: std::fmt::Display>(id: String, result: Result<(), E>) -> Server {
     }
 }
 
-async fn send_prompt(state: &WebState, session: String, prompt: Prompt, now: bool) -> Server {
-    let client_id = prompt.client_id.clone();
-    if let Err(reason) = super::acceptable(&client_id, &prompt.text) {
-        return Server::Refused { client_id, reason };
-    }
-    match state.services.chat.prompt(&session, prompt, now).await {
+/// What a prompt is answered.
+fn admitted(client_id: String, admission: Result<Admission, ChatError>) -> Server {
+    match admission {
         Ok(Admission::Admitted) => Server::Admitted {
             client_id,
             duplicate: false,
