@@ -151,15 +151,18 @@ impl ChatService {
         if self.plugin() == plugin {
             return Err(ChatError::Refused(format!("{plugin} is the chat backend already.")));
         }
-        self.replace(plugin).await
+        self.swaps.replace(plugin).await
     }
 
-    /// As [`Self::swap`], also where the plugin is the backend already: with other settings then.
+    /// As [`Self::swap`], for what the operator has confirmed of the configuration's file; also where the plugin is the
+    /// backend already: with other settings then.
     ///
     /// # Errors
     /// As [`Self::swap`].
-    pub async fn replace(&self, plugin: &str) -> Result<(), ChatError> {
-        self.swaps.replace(plugin).await
+    pub async fn apply(&self, plugin: &str) -> Result<(), ChatError> {
+        let place = chat_place(&self.config.name);
+        let change = self.swaps.replace(plugin);
+        self.plugins.overrides.confirm(&place, plugin, change).await
     }
 
     /// Begins to install the missing program; how it goes is seen in [`Missing::install`](crate::Missing::install). An
