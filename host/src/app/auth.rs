@@ -199,7 +199,7 @@ impl AuthApi for AuthAdapter {
                 return Ok(None);
             };
             Ok(Some(Login {
-                csrf: self.auth.csrf_token(&stored)?,
+                csrf: self.auth.csrf_token(&stored),
                 id: stored.id,
                 user: stored.user.id.to_string(),
                 account: stored.user.account,

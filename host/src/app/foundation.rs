@@ -67,13 +67,7 @@ impl Foundation {
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
         let processes: Arc<dyn Processes> = if held.is_some() {
-            process::open(TableOptions {
-                data_dir: config.data_dir.clone(),
-                marker: random_token()?,
-                keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
-                clock: Arc::clone(&clock),
-                hidden_env: config.secret_variables.clone(),
-            })?
+            processes(&config, &config.data_dir, &clock)?
         } else {
             Arc::new(Refusing::new(
                 "Processes are started by `nexus up` alone, not by this command.",
@@ -106,13 +100,7 @@ impl Foundation {
     /// `scratch` cannot be written, or the machine cannot run plugins.
     pub fn beside(config: Config, clock: Arc<dyn Clock>, scratch: &Path) -> anyhow::Result<Self> {
         let store = Store::open(scratch)?;
-        let processes = process::open(TableOptions {
-            data_dir: scratch.to_owned(),
-            marker: random_token()?,
-            keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
-            clock: Arc::clone(&clock),
-            hidden_env: config.secret_variables.clone(),
-        })?;
+        let processes = processes(&config, scratch, &clock)?;
         // Looking must not make a data directory where there is none.
         let cache_in = if config.data_dir.exists() {
             &config.data_dir
@@ -285,6 +273,17 @@ impl Foundation {
         self.plugins.insert(plugin.clone());
         Ok(plugin.clone())
     }
+}
+
+/// The table of child processes, whose files lie in `data_dir`.
+fn processes(config: &Config, data_dir: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Processes>> {
+    Ok(process::open(TableOptions {
+        data_dir: data_dir.to_owned(),
+        marker: random_token()?,
+        keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
+        clock: Arc::clone(clock),
+        hidden_env: config.secret_variables.clone(),
+    })?)
 }
 
 /// It is no matter of the plugin itself.

@@ -9,6 +9,8 @@ mod write;
 pub use read::{Restored, restore};
 pub use write::{Written, write};
 
+use crate::model::digest::hex;
+use crate::model::private;
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path};
 
@@ -84,17 +86,6 @@ fn check_path(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
 /// A folder that is gone when its work is done or has failed.
 struct Staging(std::path::PathBuf);
 
@@ -116,22 +107,12 @@ impl Drop for Staging {
 /// Made with all above it; what is made is for its owner alone.
 fn private_dir(path: &Path) -> anyhow::Result<()> {
     use anyhow::Context as _;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .with_context(|| format!("{} cannot be made", path.display()))
+    private::make_dir(path).with_context(|| format!("{} cannot be made", path.display()))
 }
 
 /// A new file for its owner alone.
 fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    private::options().write(true).create_new(true).open(path)
 }
 
 /// Names that were made or changed are there after a power cut.

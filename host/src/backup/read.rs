@@ -2,7 +2,8 @@
 
 use super::write::Hashed;
 use super::{
-    BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, Staging, check_path, left_out, private_dir, private_file, sync_dir,
+    BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, Staging, check_path, hex, left_out, private_dir, private_file,
+    sync_dir,
 };
 use crate::limits;
 use crate::store::lock::Lock;
@@ -238,7 +239,7 @@ fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathB
     }
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let token: [u8; 3] = crate::time::random()?;
-    let aside = data_dir.join(format!("{BEFORE}{stamp}-{}", super::hex(&token)));
+    let aside = data_dir.join(format!("{BEFORE}{stamp}-{}", hex(&token)));
     private_dir(&aside)?;
     for name in there {
         let (from, to) = (data_dir.join(name), aside.join(name));

@@ -3,7 +3,6 @@ use crate::limits;
 use crate::store::{Durability, Store, snapshot};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sha2::Digest as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -157,7 +156,7 @@ fn manifest_of(files: &[(&str, &[u8])], schema: i64) -> Vec<u8> {
     let files = files.iter().map(|(path, content)| Entry {
         path: (*path).to_owned(),
         bytes: content.len() as u64,
-        sha256: hex(&sha2::Sha256::digest(content)),
+        sha256: hex(&crate::model::digest::sha256(&[content])),
     });
     let manifest = Manifest {
         format: FORMAT,

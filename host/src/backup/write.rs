@@ -6,7 +6,7 @@ use crate::store::{Store, snapshot};
 use anyhow::{Context as _, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context as Digest, SHA256};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -137,7 +137,7 @@ fn entry(name: &str, path: &Path) -> anyhow::Result<Entry> {
 pub(super) struct Hashed<R> {
     inner: R,
     bytes: u64,
-    hasher: Sha256,
+    digest: Digest,
 }
 
 impl<R> Hashed<R> {
@@ -145,13 +145,13 @@ impl<R> Hashed<R> {
         Self {
             inner,
             bytes: 0,
-            hasher: Sha256::new(),
+            digest: Digest::new(&SHA256),
         }
     }
 
     /// Bytes, and their SHA-256 in hex.
     pub(super) fn end(self) -> (u64, String) {
-        (self.bytes, hex(&self.hasher.finalize()))
+        (self.bytes, hex(self.digest.finish().as_ref()))
     }
 }
 
@@ -159,7 +159,7 @@ impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.bytes += count as u64;
-        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        self.digest.update(buffer.get(..count).unwrap_or_default());
         Ok(count)
     }
 }

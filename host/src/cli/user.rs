@@ -9,7 +9,7 @@ use crate::time::Millis;
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
-use std::io::{BufRead as _, IsTerminal, Write};
+use std::io::{BufRead as _, ErrorKind, IsTerminal, Write};
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum UserCommand {
@@ -271,48 +271,16 @@ fn say(text: &str) -> std::io::Result<()> {
     err.flush()
 }
 
-/// Reads a line without showing it. Ctrl-C is read as a key, so that giving up leaves the terminal as it was.
-#[cfg(unix)]
+/// Reads a line without showing it.
 fn hidden(prompt: &str) -> anyhow::Result<String> {
-    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-    use std::io::Read as _;
-
-    struct Restore(Termios);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0); // the terminal is gone
-            let _ = say("\n");
-        }
-    }
-
-    say(prompt)?;
-    let before = tcgetattr(std::io::stdin()).context("cannot switch the terminal's echo off")?;
-    let mut quiet = before.clone();
-    quiet
-        .local_modes
-        .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
-    tcsetattr(std::io::stdin(), OptionalActions::Flush, &quiet).context("cannot switch the terminal's echo off")?;
-    let _restore = Restore(before);
-
-    let mut typed = Vec::new();
-    for byte in std::io::stdin().lock().bytes() {
-        match byte? {
-            b'\r' | b'\n' => return String::from_utf8(typed).context("the password is no UTF-8"),
-            3 | 4 => bail!("given up"),
-            8 | 127 => {
-                // One character back, however many bytes it has.
-                while typed.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {}
-            }
-            21 => typed.clear(),
-            byte => typed.push(byte),
-        }
-    }
-    bail!("the terminal is gone")
-}
-
-#[cfg(not(unix))]
-fn hidden(_prompt: &str) -> anyhow::Result<String> {
-    bail!("this system's terminal cannot hide a password yet: give --password-stdin and the password on stdin")
+    // rpassword reads Ctrl-C as a key and raises the signal for it: unheeded, it would end the process before the terminal
+    // is as it was.
+    #[cfg(unix)]
+    let _interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
+        ErrorKind::Interrupted | ErrorKind::UnexpectedEof => anyhow::anyhow!("given up"),
+        _ => anyhow::Error::from(error).context("cannot read the password from the terminal"),
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub use reader::{Filter, Line, last, plain};
 pub use recent::recent;
 pub use tail::Tail;
 pub use writer::{Writer, missing};
-pub(crate) use writer::{ends_with_a_line, make_room, open, private, private_folder};
+pub(crate) use writer::{appending, ends_with_a_line, make_room, open};
 
 use crate::config::file::open_at_once;
 use std::borrow::Cow;

@@ -2,6 +2,7 @@
 
 use super::{numbers, older};
 use crate::config::resolved::LogFile;
+use crate::model::private;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ impl Writer {
     pub fn open(config: &LogFile, complain: Complain) -> Result<Self, String> {
         let path = config.path.clone();
         let folder = path.parent().ok_or("it has no folder")?;
-        private_folder(folder).map_err(|e| format!("its folder cannot be made: {e}"))?;
+        private::make_dir(folder).map_err(|e| format!("its folder cannot be made: {e}"))?;
         let lock = lock(&path)?;
         // Of a configuration that kept more.
         for number in numbers(&path).map_err(|e| e.to_string())? {
@@ -153,40 +154,21 @@ pub fn missing(many: u64) -> String {
     format!("{note}\n")
 }
 
-pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-pub(crate) fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
+pub(crate) fn appending() -> OpenOptions {
+    let mut options = private::options();
     options.read(true).append(true).create(true);
+    // In a folder of others, a link could lead our lines into any file of ours.
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        // In a folder of others, a link could lead our lines into any file of ours.
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    }
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
     options
 }
 
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = private().open(path)?;
+    let file = appending().open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mut permissions = file.metadata()?.permissions();
-        if permissions.mode() & 0o177 != 0 {
-            permissions.set_mode(0o600);
-            file.set_permissions(permissions)?;
-        }
-    }
+    private::tighten(&file)?;
     Ok(file)
 }
 
@@ -194,7 +176,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 fn lock(path: &Path) -> Result<File, String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file = private().open(&name).map_err(|e| e.to_string())?;
+    let file = appending().open(&name).map_err(|e| e.to_string())?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err("another nexus writes it".to_owned()),

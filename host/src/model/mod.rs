@@ -5,9 +5,11 @@
 
 pub mod activity;
 pub mod chat;
+pub mod digest;
 pub mod log;
 pub mod notice;
 pub mod plugin;
+pub mod private;
 pub mod reload;
 pub mod trouble;
 pub mod tunnel;

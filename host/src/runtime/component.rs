@@ -7,13 +7,12 @@
 
 use crate::config::resolved::HttpGrant;
 use crate::limits;
+use crate::model::digest::{hex, sha256};
 use crate::model::plugin::Kind;
-use crate::runtime::cache::hex;
 use crate::runtime::fit;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_api::{API_VERSION, MANIFEST_SECTION};
 use semver::Version;
-use sha2::{Digest as _, Sha256};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 /// Why a component is refused. Each is a sentence that says what was found, what was expected and what to do.
@@ -103,7 +102,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
 
 /// SHA-256, in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(&sha256(&[bytes]))
 }
 
 /// Only what the component says about itself: the configuration needs it of plugins that this host may be unable to run.

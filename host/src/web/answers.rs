@@ -5,7 +5,7 @@ use super::WebState;
 use super::identity::Who;
 use super::port::ApiError;
 use crate::model::chat::{Answer, Ask};
-use sha2::{Digest as _, Sha256};
+use crate::model::digest::{hex, sha256};
 
 /// Gives the answer and writes it down.
 ///
@@ -75,7 +75,7 @@ impl Asked {
         let all = [ask.detail.as_str(), &more, &change].join("\0");
         Self {
             subject: ask.subject,
-            sha256: Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&sha256(&[all.as_bytes()])),
             detail: ask.detail,
             more,
             change,

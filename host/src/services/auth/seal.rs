@@ -7,8 +7,9 @@
 //! place begins a new generation, and the forms that are open there begin again. A step is used when its password is about
 //! to be checked, so no stranger fills this faster than passwords are checked.
 
-use super::{AuthError, millis, sha256};
+use super::{AuthError, millis};
 use crate::limits::{LOGIN_STEP, LOGIN_STEPS_USED};
+use crate::model::digest::sha256;
 use crate::runtime::port::auth::{Field, FieldKind};
 use crate::time::Millis;
 use base64::Engine as _;
@@ -152,7 +153,7 @@ impl Opened {
 
 fn bound(browser: &str, place: &str) -> Aad<[u8; 32]> {
     let length = u64::try_from(place.len()).unwrap_or(u64::MAX).to_le_bytes();
-    Aad::from(sha256(&[&length[..], place.as_bytes(), browser.as_bytes()].concat()))
+    Aad::from(sha256(&[&length[..], place.as_bytes(), browser.as_bytes()]))
 }
 
 #[cfg(test)]

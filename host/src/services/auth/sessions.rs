@@ -3,10 +3,10 @@
 
 use super::{AuthError, AuthService, Client, Login, LoginId, millis};
 use crate::limits::KNOWN_DEVICE;
+use crate::model::digest::sha256;
 use crate::runtime::port::auth::{Input, Outcome};
 use crate::store::accounts::User;
 use crate::store::logins::Which;
-use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -39,16 +39,15 @@ impl std::fmt::Debug for NewLogin {
 /// at another, or for others.
 fn key(place: &str, holder: &str, token: &str) -> [u8; 32] {
     let length = u64::try_from(place.len()).unwrap_or(u64::MAX);
-    let mut digest = Sha256::new()
-        .chain_update(length.to_le_bytes())
-        .chain_update(place)
-        .chain_update(token);
-    if !holder.is_empty() {
-        // No token has a zero byte, so this is never taken for the end of one.
-        digest.update(b"\0");
-        digest.update(holder);
-    }
-    digest.finalize().into()
+    // No token has a zero byte, so this is never taken for the end of one.
+    let between: &[u8] = if holder.is_empty() { b"" } else { b"\0" };
+    sha256(&[
+        &length.to_le_bytes(),
+        place.as_bytes(),
+        token.as_bytes(),
+        between,
+        holder.as_bytes(),
+    ])
 }
 
 impl AuthService {
@@ -120,10 +119,7 @@ impl AuthService {
     }
 
     /// The token that forms and scripts of this session send.
-    ///
-    /// # Errors
-    /// [`AuthError::Unavailable`].
-    pub fn csrf_token(&self, login: &Login) -> Result<String, AuthError> {
+    pub fn csrf_token(&self, login: &Login) -> String {
         self.keys.sign(CSRF, &login.id)
     }
 

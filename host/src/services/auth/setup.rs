@@ -2,8 +2,9 @@
 //! of which only the hash is kept, for 15 minutes, for one use.
 
 use super::hashing::Who;
-use super::{Account, AuthError, AuthService, Client, NewLogin, sha256};
+use super::{Account, AuthError, AuthService, Client, NewLogin};
 use crate::limits::SETUP_LINK;
+use crate::model::digest::sha256;
 use crate::runtime::port::auth::{Field, Input, Outcome};
 use crate::store::accounts::{Taken, User};
 use crate::time::Millis;
@@ -22,7 +23,7 @@ impl SetUp {
     fn check(&self, token: &str, now: Millis) -> Result<(), AuthError> {
         let link = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let link = link.as_ref().ok_or(AuthError::SetUpWrong)?;
-        if !bool::from(link.hash.ct_eq(&sha256(token.as_bytes()))) {
+        if !bool::from(link.hash.ct_eq(&sha256(&[token.as_bytes()]))) {
             return Err(AuthError::SetUpWrong);
         }
         if link.expires <= now {
@@ -58,7 +59,7 @@ impl AuthService {
         let token = crate::time::random_token()?;
         let expires = self.clock.now().saturating_add(super::millis(SETUP_LINK));
         self.setup.replace(Some(Link {
-            hash: sha256(token.as_bytes()),
+            hash: sha256(&[token.as_bytes()]),
             expires,
         }));
         Ok(Some(token))

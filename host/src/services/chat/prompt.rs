@@ -12,7 +12,8 @@ use super::queue::{self, waiting};
 use super::shared::Shared;
 use super::status::{ChatError, Phase};
 use crate::limits;
-use crate::model::chat::{Admission, Content, Event, Message, Turn, Waiting};
+use crate::model::chat::{Admission, Content, Event, Message, Turn, Waiting, is_client_id};
+use crate::model::digest::{hex, sha256};
 use crate::runtime::port::{CallError, Prompt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -323,14 +324,9 @@ pub(super) fn unwritten(error: StoreError) -> ChatError {
     }
 }
 
-fn is_client_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
 /// The same for the same interrupted message.
 pub(super) fn continue_id(message: &str) -> String {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(message.as_bytes());
-    let digest = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-    format!("continue-{}", digest.collect::<String>())
+    let mut digest = hex(&sha256(&[message.as_bytes()]));
+    digest.truncate(32);
+    format!("continue-{digest}")
 }

@@ -20,12 +20,12 @@ use crate::config::changes::{Change, Key, Values, show};
 use crate::config::resolved::{Config, Plugin, Tunnel};
 use crate::limits;
 use crate::model::activity::{Activity, Tone};
+use crate::model::digest::{hex, sha256};
 use crate::model::reload::{self, Pending, What};
 use crate::time::{Clock, Millis};
 use components::Unfit;
 use futures::future::BoxFuture;
 use parts::{Part, Parted, path};
-use sha2::{Digest as _, Sha256};
 use stamps::{Seen, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -571,15 +571,12 @@ fn shown(change: &Change, error: Option<String>) -> reload::Change {
 }
 
 fn id<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    use std::fmt::Write as _;
-    let mut digest = Sha256::new();
+    let mut text = Vec::new();
     for part in parts {
-        digest.update(part.len().to_le_bytes());
-        digest.update(part);
+        text.extend_from_slice(&part.len().to_le_bytes());
+        text.extend_from_slice(part.as_bytes());
     }
-    let digest = digest.finalize();
-    digest.iter().take(16).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let mut id = hex(&sha256(&[&text]));
+    id.truncate(32);
+    id
 }

@@ -9,16 +9,13 @@ pub(super) mod socket;
 pub(super) mod view;
 
 use crate::limits::{LIVE_SOCKETS, PROMPT_BYTES};
+use crate::model::chat::is_client_id;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Whether a prompt can be sent at all. `Err`: a sentence for the person.
 pub(super) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {
-    let named = (1..=128).contains(&client_id.len())
-        && client_id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if !named {
+    if !is_client_id(client_id) {
         return Err("client_id must be 1 to 128 of A-Z a-z 0-9 _ -".into());
     }
     if text.trim().is_empty() {
