@@ -1,17 +1,17 @@
 //! Logins, as the web wants them.
 
-use crate::config::resolved;
-use crate::limits;
-use crate::model::activity::{Activity, Tone};
-use crate::runtime::port::auth::{Field, FieldKind, Input};
-use crate::services::auth::{AuthError, AuthService, Client, Lockout, NewLogin as Made, Page, Progress};
-use crate::store::logins::{Login as Stored, Which};
-use crate::web::port::{
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use nexus_auth::{AuthError, AuthService, Client, Lockout, NewLogin as Made, Page, Progress};
+use nexus_config::resolved;
+use nexus_model::activity::{Activity, Tone};
+use nexus_model::limits;
+use nexus_plugin_traits::auth::{Field, FieldKind, Input};
+use nexus_store::logins::{Login as Stored, Which};
+use nexus_web::port::{
     Access, ApiError, AuthApi, ChangeOutcome, End, Login, LoginForm, LoginOutcome, NewLogin, Owner, Reply,
     SetupOutcome, Visitor,
 };
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
@@ -111,16 +111,6 @@ async fn whole<T: Send + 'static>(
 ) -> Result<T, AuthError> {
     let ended = tokio::spawn(work).await;
     ended.unwrap_or_else(|_| Err(AuthError::Unavailable("Nexus is stopping.".to_owned())))
-}
-
-impl From<AuthError> for ApiError {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Unavailable(text) => Self::Unavailable(text),
-            AuthError::Busy => Self::Unavailable(error.to_string()),
-            other => Self::Refused(other.to_string()),
-        }
-    }
 }
 
 impl AuthApi for AuthAdapter {

@@ -1,7 +1,7 @@
 //! The plugins that can be loaded: those of the configuration that counts now.
 
-use crate::config::resolved::{Config, Plugin};
-use crate::model::plugin::Kind;
+use nexus_config::resolved::{Config, Plugin};
+use nexus_model::plugin::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

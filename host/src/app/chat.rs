@@ -3,20 +3,20 @@
 use super::chosen::Chosen;
 use super::foundation::Foundation;
 use super::status::{Registered, Statuses};
-use crate::config::with_file;
-use crate::journal::state::SessionState as Folded;
-use crate::journal::{Item, Journal, Listed};
-use crate::limits;
-use crate::model::chat::{Admission, Answer, Ask, Root, SessionInfo, Turn};
-use crate::model::plugin::Kind;
-use crate::runtime::port::Prompt as BackendPrompt;
-use crate::services::chat::{ChatError, ChatService, ChatStatus, Phase};
-use crate::services::setup::{self, Progress};
-use crate::services::tunnel::Ticket;
-use crate::store::{Health, StoreError};
-use crate::web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
+use crate::install::{self, Progress};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
+use nexus_chat::journal::state::SessionState as Folded;
+use nexus_chat::journal::{Item, Journal, Listed};
+use nexus_chat::{ChatService, ChatStatus, Phase};
+use nexus_config::with_file;
+use nexus_model::chat::{Admission, Answer, Ask, Root, SessionInfo, Turn};
+use nexus_model::limits;
+use nexus_model::plugin::Kind;
+use nexus_plugin_traits::Prompt as BackendPrompt;
+use nexus_store::{Health, StoreError};
+use nexus_tunnels::Ticket;
+use nexus_web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub(super) fn place_of(chat: &str) -> String {
 }
 
 fn offer() -> String {
-    format!("Install opencode {}", setup::OPENCODE_VERSION)
+    format!("Install opencode {}", install::OPENCODE_VERSION)
 }
 
 impl ChatAdapter {
@@ -70,7 +70,7 @@ impl ChatAdapter {
     ) -> Self {
         let path = std::env::var_os("PATH");
         // The one program that can be installed by this one.
-        let offered = if chat.plugin() == "chat-opencode" && setup::find_npm(path.as_deref()).is_some() {
+        let offered = if chat.plugin() == "chat-opencode" && install::find_npm(path.as_deref()).is_some() {
             Install::Offered { label: offer() }
         } else {
             Install::No
@@ -183,16 +183,6 @@ fn backend(
     }
 }
 
-impl From<ChatError> for ApiError {
-    fn from(error: ChatError) -> Self {
-        match error {
-            ChatError::NotFound(text) => Self::NotFound(text),
-            ChatError::Refused(text) | ChatError::GivenUp(text) => Self::Refused(text),
-            ChatError::Unavailable(text) => Self::Unavailable(text),
-        }
-    }
-}
-
 /// A record that cannot be read is so the next time too.
 fn unread(error: StoreError) -> ApiError {
     match error {
@@ -233,7 +223,7 @@ impl Swapping {
             .map_err(|e| ApiError::Unavailable(e.to_string()))?
             .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
         let ticket = self.statuses.add(Registered::of(&backend));
-        let next = crate::services::chat::Backend {
+        let next = nexus_chat::Backend {
             plugin: plugin.to_owned(),
             backend,
         };
@@ -463,7 +453,7 @@ impl ChatApi for ChatAdapter {
                     }
                 };
                 let path = std::env::var_os("PATH");
-                match setup::install_opencode(&data_dir, path.as_deref(), &mut show).await {
+                match install::install_opencode(&data_dir, path.as_deref(), &mut show).await {
                     Ok(program) => {
                         tracing::info!(program = %program.display(), "opencode is installed");
                         // Not to be offered again while it is looked for.

@@ -7,9 +7,9 @@
 
 use super::catalog::Catalog;
 use super::{chat, tunnels};
-use crate::config::resolved::Config;
-use crate::model::plugin::Kind;
-use crate::store::Store;
+use nexus_config::resolved::Config;
+use nexus_model::plugin::Kind;
+use nexus_store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -122,7 +122,7 @@ impl Chosen {
 mod tests {
     use super::*;
     use crate::cli::Components;
-    use crate::config::{Machine, Overrides, load};
+    use nexus_config::{Machine, Overrides, load};
 
     fn config(dir: &std::path::Path, plugin: &str) -> Config {
         let file = dir.join("nexus.toml");

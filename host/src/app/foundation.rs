@@ -3,19 +3,18 @@
 
 use super::catalog::Catalog;
 use crate::builtin;
-use crate::config::resolved::{Config, Plugin, Source, Tunnel};
-use crate::model::plugin::{Kind, Status};
-use crate::model::trouble::Trouble;
-use crate::outgoing;
-use crate::process::port::Processes;
-use crate::process::{self, Refusing, TableOptions};
-use crate::runtime::late::Late;
-use crate::runtime::port::{AuthProvider, ChatBackend, TunnelProvider};
-use crate::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
-use crate::store::Store;
-use crate::store::lock::Lock;
-use crate::time::{Clock, random_token};
 use anyhow::Context as _;
+use nexus_config::resolved::{Config, Plugin, Source, Tunnel};
+use nexus_model::plugin::{Kind, Status};
+use nexus_model::time::{Clock, random_token};
+use nexus_model::trouble::Trouble;
+use nexus_plugin_host::runtime::late::Late;
+use nexus_plugin_host::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
+use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
+use nexus_process::port::Processes;
+use nexus_process::{Refusing, TableOptions};
+use nexus_store::Store;
+use nexus_store::lock::Lock;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,7 +77,7 @@ impl Foundation {
             cache_in: config.data_dir.clone(),
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
-            outgoing: Arc::new(outgoing::Client::new()),
+            outgoing: Arc::new(nexus_egress::Client::new()),
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
@@ -112,7 +111,7 @@ impl Foundation {
             cache_in: cache_in.to_owned(),
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
-            outgoing: Arc::new(outgoing::Client::new()),
+            outgoing: Arc::new(nexus_egress::Client::new()),
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
@@ -189,7 +188,7 @@ impl Foundation {
     }
 
     /// `order`: what starts it, once the cause is gone.
-    fn late<P: crate::runtime::port::Supervised + ?Sized>(
+    fn late<P: nexus_plugin_traits::Supervised + ?Sized>(
         self: &Arc<Self>,
         name: &str,
         kind: Kind,
@@ -277,7 +276,7 @@ impl Foundation {
 
 /// The table of child processes, whose files lie in `data_dir`.
 fn processes(config: &Config, data_dir: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Processes>> {
-    Ok(process::open(TableOptions {
+    Ok(nexus_process::open(TableOptions {
         data_dir: data_dir.to_owned(),
         marker: random_token()?,
         keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,

@@ -1,5 +1,5 @@
 //! The composition root: makes every room once and connects them. The only place that knows all of them; no policy
-//! lives here, only adapters from the services to what the web wants ([`crate::web::port`]).
+//! lives here, only adapters from the services to what the web wants ([`nexus_web::port`]).
 
 mod auth;
 mod catalog;
@@ -16,23 +16,23 @@ mod tunnels;
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
-use crate::config::resolved::Config;
-use crate::limits;
-use crate::model::plugin::Kind;
-use crate::model::trouble::Trouble;
-use crate::runtime::port::AuthProvider;
-use crate::services::activity::ActivityLog;
-use crate::services::auth::AuthService;
-use crate::services::chat::{Backend, ChatService, ChatStatus};
-use crate::services::reload::ReloadService;
-use crate::services::tunnel::{self, TunnelService};
-use crate::services::{self, StopProcesses};
-use crate::time::{Clock, SystemClock};
-use crate::web::port::Services;
-use crate::web::starting::Front;
-use crate::web::{Ingress, WebState, serve_app};
+use crate::reload::ReloadService;
 use anyhow::Context as _;
 use loads::Loads;
+use nexus_auth::AuthService;
+use nexus_chat::{Backend, ChatService, ChatStatus};
+use nexus_config::resolved::Config;
+use nexus_model::limits;
+use nexus_model::plugin::Kind;
+use nexus_model::time::{Clock, SystemClock};
+use nexus_model::trouble::Trouble;
+use nexus_plugin_traits::AuthProvider;
+use nexus_plugin_traits::StopProcesses;
+use nexus_store::activity_log::ActivityLog;
+use nexus_tunnels::TunnelService;
+use nexus_web::port::Services;
+use nexus_web::starting::Front;
+use nexus_web::{Ingress, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -191,16 +191,16 @@ impl App {
             let plugin = chosen.plugin(&place, Kind::Tunnel, &foundation.plugins).await;
             let config = tunnels::resolved_with(tunnel, plugin);
             let provided = loading.late(&config, &loads);
-            specs.push(tunnel::Spec { config, provided });
+            specs.push(nexus_tunnels::Spec { config, provided });
         }
 
-        let journal = crate::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
+        let journal = nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
         let processes = Arc::clone(&foundation.processes);
         let stop_processes: StopProcesses = Arc::new(move |owner: String| {
             let processes = Arc::clone(&processes);
             Box::pin(async move { processes.stop_all(Some(&owner)).await })
         });
-        let parts = services::chat::Parts {
+        let parts = nexus_chat::Parts {
             journal: Arc::new(journal.clone()),
             stop_processes: Arc::clone(&stop_processes),
             activity: Arc::<ActivityLog>::clone(&activity),
@@ -212,7 +212,7 @@ impl App {
         let has_account = Arc::new(has_account);
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let (web_made, web_cell) = watch::channel(None);
-        let parts = tunnel::Parts {
+        let parts = nexus_tunnels::Parts {
             ingress: Arc::new(tunnels::PageIngress::new(web_cell)),
             has_account: account_seen,
             wanted: Arc::new(wanted),
@@ -229,7 +229,7 @@ impl App {
             let watched = notify::Watched {
                 tunnels: tunnels.statuses(),
                 chat: chat.status(),
-                plugins: crate::web::port::StatusApi::plugins(&*statuses),
+                plugins: nexus_web::port::StatusApi::plugins(&*statuses),
                 lockouts: auth.lockouts(),
             };
             match notify::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
@@ -317,7 +317,7 @@ impl App {
     }
 
     /// The tunnels as people see them; changes are seen at once.
-    pub fn tunnel_statuses(&self) -> watch::Receiver<Vec<crate::model::tunnel::Status>> {
+    pub fn tunnel_statuses(&self) -> watch::Receiver<Vec<nexus_model::tunnel::Status>> {
         self.behind.tunnels.statuses()
     }
 
@@ -345,8 +345,8 @@ impl App {
 /// The way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
 fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
-    match crate::web::control::bind(data_dir) {
-        Ok((listener, path)) => Some(tokio::spawn(crate::web::control::serve_control(
+    match nexus_web::control::bind(data_dir) {
+        Ok((listener, path)) => Some(tokio::spawn(nexus_web::control::serve_control(
             listener,
             path,
             front.operator(),
@@ -426,7 +426,7 @@ async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<status::
     };
     statuses.no_trouble(PART);
     tracing::info!("metrics on http://{}/metrics", listener.local_addr().unwrap_or(address));
-    crate::web::metrics::serve(listener, web, closing).await;
+    nexus_web::metrics::serve(listener, web, closing).await;
 }
 
 /// How a browser on this machine reaches an address, which may be `0.0.0.0`.

@@ -3,11 +3,11 @@
 //!
 //! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
 
-use crate::model::plugin::{Failure, Kind, State, Status};
-use crate::model::trouble::Trouble;
-use crate::runtime::port::{AuthProvider, Call, CallError, auth};
-use crate::runtime::unloaded;
-use crate::time::Millis;
+use nexus_model::plugin::{Failure, Kind, State, Status};
+use nexus_model::time::Millis;
+use nexus_model::trouble::Trouble;
+use nexus_plugin_host::runtime::unloaded;
+use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 
 /// For strangers too, so without the reason.
 const SAID: &str = "Nobody can log in now: the login plugin of this Nexus cannot be used. Whoever runs it finds the reason \

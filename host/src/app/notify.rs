@@ -1,17 +1,17 @@
 //! Who is told, and of what: the ways of `[notify]`, and the services that are watched for it.
 
-use crate::config::resolved::Notify;
-use crate::limits;
-use crate::model::notice::{Kind, Notice};
-use crate::model::{plugin, tunnel};
-use crate::outgoing::webhook::Webhook;
-use crate::process::port::{EnvironmentBase, OutputMode, Processes, References, Spec};
-use crate::services::auth::Lockout;
-use crate::services::chat::ChatStatus;
-use crate::services::notify::{Notifier, Way, look};
-use crate::time::Clock;
+use crate::notify::{Notifier, Way, look};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use nexus_auth::Lockout;
+use nexus_chat::ChatStatus;
+use nexus_config::resolved::Notify;
+use nexus_egress::webhook::Webhook;
+use nexus_model::limits;
+use nexus_model::notice::{Kind, Notice};
+use nexus_model::time::Clock;
+use nexus_model::{plugin, tunnel};
+use nexus_process::port::{EnvironmentBase, OutputMode, Processes, References, Spec};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};

@@ -1,19 +1,19 @@
 //! The plugins' states, as one list.
 
 use super::loads::Loads;
-use crate::config::default_place;
-use crate::config::resolved::Config;
-use crate::logfile::{Filter, Line, plain, recent};
-use crate::model::activity::{Activity as _, Tone};
-use crate::model::log::{About, LogLine};
-use crate::model::plugin::{Details, Kind, Process, State, Status};
-use crate::model::trouble::Trouble;
-use crate::process::port::{Info, Processes, Usage};
-use crate::runtime::port::{Measured, Supervised};
-use crate::services::activity::{ActivityLog, Recent};
-use crate::services::tunnel::Ticket;
-use crate::web::port::{ApiError, Reply, StatusApi};
 use futures::FutureExt as _;
+use nexus_config::default_place;
+use nexus_config::resolved::Config;
+use nexus_logging::logfile::{Filter, Line, plain, recent};
+use nexus_model::activity::{Activity as _, Tone};
+use nexus_model::log::{About, LogLine};
+use nexus_model::plugin::{Details, Kind, Process, State, Status};
+use nexus_model::trouble::Trouble;
+use nexus_plugin_traits::{PluginRecord, Supervised};
+use nexus_process::port::{Info, Processes, Usage};
+use nexus_store::activity_log::{ActivityLog, Recent};
+use nexus_tunnels::Ticket;
+use nexus_web::port::{ApiError, Reply, StatusApi};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,9 +69,9 @@ pub(super) struct Registered {
 }
 
 /// What was counted of a plugin, once it is loaded.
-pub(super) type Count = Arc<dyn Fn() -> Option<Arc<Measured>> + Send + Sync>;
+pub(super) type Count = Arc<dyn Fn() -> Option<Arc<dyn PluginRecord>> + Send + Sync>;
 
-pub(super) fn counted(measured: Option<Arc<Measured>>) -> Count {
+pub(super) fn counted(measured: Option<Arc<dyn PluginRecord>>) -> Count {
     Arc::new(move || measured.clone())
 }
 
@@ -212,7 +212,7 @@ impl Registered {
     /// None: whatever runs it counts nothing.
     fn details(&self, processes: &[(Info, Option<Usage>)]) -> Option<Details> {
         let measured = (self.measured)()?;
-        let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner);
+        let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner());
         let own = own.map(|(info, usage)| Process {
             name: info.key.name.clone(),
             pid: info.pid,

@@ -4,21 +4,21 @@ use super::chosen::Chosen;
 use super::foundation::Foundation;
 use super::loads::Loads;
 use super::status::{Registered, Statuses};
-use crate::config::resolved;
-use crate::limits;
-use crate::model::plugin::Kind;
-use crate::model::tunnel::{Network, Status, Unreached};
-use crate::outgoing::probe::{self, Challenge, Probe, Target};
-use crate::runtime::port::TunnelProvider;
-use crate::services::tunnel::{
-    Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Provided, Providers, Swapped, Ticket,
-    TunnelError, TunnelService, WantedStore,
-};
-use crate::store::Store;
-use crate::web::port::{ApiError, Reply, TunnelApi};
-use crate::web::{Ingress, WebState, serve};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use nexus_config::resolved;
+use nexus_egress::probe::{self, Challenge, Probe, Target};
+use nexus_model::limits;
+use nexus_model::plugin::Kind;
+use nexus_model::tunnel::{Network, Status, Unreached};
+use nexus_plugin_traits::TunnelProvider;
+use nexus_store::Store;
+use nexus_tunnels::{
+    Ingress as TunnelIngress, IngressHandle, IngressInfo, Prober, Proof, Provided, Providers, Swapped, Ticket,
+    TunnelService, WantedStore,
+};
+use nexus_web::port::{Reply, TunnelApi};
+use nexus_web::{Ingress, WebState, serve};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,16 +30,6 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct TunnelAdapter {
     pub(super) service: Arc<TunnelService>,
     pub(super) foundation: Arc<Foundation>,
-}
-
-impl From<TunnelError> for ApiError {
-    fn from(error: TunnelError) -> Self {
-        match error {
-            TunnelError::Unknown(..) => Self::NotFound(error.to_string()),
-            TunnelError::Store(text) => Self::Unavailable(text),
-            TunnelError::Refused(text) => Self::Refused(text),
-        }
-    }
 }
 
 impl TunnelApi for TunnelAdapter {

@@ -1,10 +1,10 @@
 //! `nexus backup`, `nexus restore`.
 
 use super::{Components, Where, caller, complain, load_config, say};
-use crate::backup::{self, Manifest};
-use crate::config::resolved::Config;
-use crate::logfile;
 use clap::Args;
+use nexus_config::resolved::Config;
+use nexus_logging::logfile;
+use nexus_store::backup::{self, Manifest};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -1,10 +1,10 @@
 //! Who calls a command that acts for the operator: whatever descends from a Nexus is turned away, since that is the agent,
 //! and leaves a line in the audit. One place for all such commands; the control socket asks the same question
-//! ([`crate::process::descent`]) for itself.
+//! ([`nexus_process::descent`]) for itself.
 
 use super::complain;
-use crate::audit::{Audit, TARGET};
-use crate::process::descent;
+use nexus_logging::audit::{Audit, TARGET};
+use nexus_process::descent;
 use std::path::Path;
 use std::process::ExitCode;
 use tracing_subscriber::Layer as _;
@@ -42,7 +42,7 @@ fn of_the_host(data_dir: &Path) -> Option<String> {
         .enable_all()
         .build()
         .ok()?;
-    let asked = async { tokio::time::timeout(crate::limits::SOCKET_SEND, ask(data_dir, "/healthz", None)).await };
+    let asked = async { tokio::time::timeout(nexus_model::limits::SOCKET_SEND, ask(data_dir, "/healthz", None)).await };
     match runtime.block_on(asked) {
         Ok(Err(Refusal::Forbidden(why))) => Some(why),
         _ => None,

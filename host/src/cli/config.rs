@@ -2,9 +2,9 @@
 
 use super::doctor::{unloadable, would_lie};
 use super::{Components, EXIT_USAGE, Where, complain, load_config, permissions, say};
-use crate::config::resolved::Config;
-use crate::config::show_duration;
 use clap::Subcommand;
+use nexus_config::resolved::Config;
+use nexus_config::show_duration;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -1,10 +1,10 @@
 //! Asks the running host, on its control socket.
 
 #[cfg(unix)]
-use crate::limits;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
+use nexus_model::limits;
 use serde_json::Value;
 use std::path::Path;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,8 +32,8 @@ pub(super) enum Refusal {
 /// No host runs on the data directory, or it refuses.
 #[cfg(unix)]
 pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Result<Value, Refusal> {
-    use crate::web::control::FILE;
     use http_body_util::BodyExt as _;
+    use nexus_web::control::FILE;
     use tokio::net::UnixStream;
 
     let socket = data_dir.join(FILE);
@@ -98,7 +98,7 @@ pub(super) async fn send(
 fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusal {
     use std::io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
     let data = data_dir.display();
-    Refusal::Unreachable(match (error.kind(), crate::store::lock::holder(data_dir)) {
+    Refusal::Unreachable(match (error.kind(), nexus_store::lock::holder(data_dir)) {
         (NotFound | ConnectionRefused, None) => format!(
             "no nexus runs on {data}. Start one with `nexus up`; one that runs elsewhere is named with --data-dir DIR"
         ),

@@ -1,10 +1,10 @@
 //! The log of this process: on stderr, since stdout carries the lines that programs read, and in a file; and the audit, in
 //! files of its own.
 
-use crate::audit::{Audit, TARGET};
-use crate::config::resolved::Log;
-use crate::logfile::{self, Background, Writer};
 use anyhow::Context as _;
+use nexus_config::resolved::Log;
+use nexus_logging::audit::{Audit, TARGET};
+use nexus_logging::logfile::{self, Background, Writer};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;

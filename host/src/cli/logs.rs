@@ -1,9 +1,9 @@
 //! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
 
 use super::{Components, Where, complain, load_config};
-use crate::logfile::{Filter, Line, Tail, last, plain};
-use crate::model::log::About;
 use clap::Args;
+use nexus_logging::logfile::{Filter, Line, Tail, last, plain};
+use nexus_model::log::About;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
     };
     if args.audit {
         return ended(
-            show(args, &crate::audit::paths(&config.data_dir)),
+            show(args, &nexus_logging::audit::paths(&config.data_dir)),
             &config.data_dir.join("logs/audit.log"),
         );
     }

@@ -22,13 +22,13 @@ pub use signals::{Stop, Stops};
 pub use source::Components;
 
 use crate::app::{Again, Foundation, Rereading};
-use crate::config::resolved::Config;
-use crate::config::{Machine, Overrides, PluginSource, Report, default_file, default_place, load};
-use crate::services::auth::AuthService;
-use crate::store::Store;
-use crate::time::{Clock, SystemClock};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use nexus_auth::AuthService;
+use nexus_config::resolved::Config;
+use nexus_config::{Machine, Overrides, PluginSource, Report, default_file, default_place, load};
+use nexus_model::time::{Clock, SystemClock};
 use nexus_plugin_api::text;
+use nexus_store::Store;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -160,7 +160,7 @@ impl LoadError {
 
 /// The program. `args` begin with its name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    crate::process::hide_from_other_programs();
+    nexus_process::hide_from_other_programs();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {
@@ -206,7 +206,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
         Err(e) => return Ok(e.show()),
     };
     config.file.as_deref().map_or(Ok(()), up::refuse_a_file_of_others)?;
-    crate::store::lock::refuse_a_second(&config.data_dir)?;
+    nexus_store::lock::refuse_a_second(&config.data_dir)?;
     let (filter, logs) = logging::start(&config.log, &config.data_dir)?;
     let named = place.clone();
     let rereading = Rereading {
@@ -245,7 +245,7 @@ fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
             data_dir: data_dir.clone(),
             listen,
         };
-        crate::config::again(&config, &overrides, &machine).map_err(|report| report.to_string())
+        nexus_config::again(&config, &overrides, &machine).map_err(|report| report.to_string())
     })
 }
 

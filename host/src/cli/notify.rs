@@ -1,6 +1,6 @@
 //! What the service manager is told: systemd's protocol, sd_notify(3). Without `NOTIFY_SOCKET` nothing is sent. (The
 //! variables stay in our environment, since taking one out is unsafe once a thread lives; no child gets them:
-//! [`crate::process::is_our_own`].)
+//! [`nexus_process::is_our_own`].)
 
 #[cfg(unix)]
 use sd_notify::NotifyState;
@@ -154,7 +154,7 @@ mod tests {
     fn an_abstract_socket_is_reached() {
         use std::os::linux::net::SocketAddrExt as _;
         use std::os::unix::net::{SocketAddr, UnixDatagram};
-        let name = format!("nexus-test-{}", crate::time::random_token().unwrap());
+        let name = format!("nexus-test-{}", nexus_model::time::random_token().unwrap());
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         notify_abstract(name.as_bytes(), &[NotifyState::Ready, NotifyState::Status("here")]).unwrap();
         let mut heard = [0; 64];

@@ -1,9 +1,9 @@
 //! What the plugins of a configuration ask for and are not granted, for the commands that look at a configuration.
 
 use super::Components;
-use crate::capabilities::{Gate, Requests};
-use crate::config::resolved::{Config, Plugin, ProcessGrant};
-use crate::config::{Lacking, PluginSource as _, lacking};
+use nexus_config::resolved::{Config, Plugin, ProcessGrant};
+use nexus_config::{Lacking, PluginSource as _, lacking};
+use nexus_plugin_host::capabilities::{Gate, Requests};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

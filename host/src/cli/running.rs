@@ -2,16 +2,16 @@
 
 use super::control::{Refusal, ask};
 use super::{Where, as_it_is, complain, say};
-use crate::config::{Machine, Overrides, data_dir};
-use crate::limits;
-use crate::model::reload::{Pending, What};
-use crate::model::trouble::Trouble;
-use crate::model::{plugin, tunnel};
-use crate::services::tunnel::opening::{Opening, Outcome, Refused};
-use crate::time::{Clock as _, Millis, SystemClock};
-use crate::web::port::{Backend, Phase};
 use anyhow::Context as _;
 use clap::Subcommand;
+use nexus_config::{Machine, Overrides, data_dir};
+use nexus_model::limits;
+use nexus_model::reload::{Pending, What};
+use nexus_model::time::{Clock as _, Millis, SystemClock};
+use nexus_model::trouble::Trouble;
+use nexus_model::{plugin, tunnel};
+use nexus_tunnels::opening::{Opening, Outcome, Refused};
+use nexus_web::port::{Backend, Phase};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;

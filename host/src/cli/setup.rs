@@ -1,7 +1,7 @@
 //! `nexus setup …`
 
 use super::{Components, Where, caller, complain, load_config, say};
-use crate::services::setup::{self, Progress};
+use crate::install::{self, Progress};
 use clap::Subcommand;
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let path = runtime.block_on(async {
-        if let Some(there) = setup::installed(&config.data_dir).await {
+        if let Some(there) = install::installed(&config.data_dir).await {
             return Ok(there);
         }
         let mut stops = super::Stops::catch()?;
@@ -32,14 +32,14 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
             Progress::Output(line) => complain(&format!("  {line}")),
         };
         tokio::select! {
-            done = setup::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),
+            done = install::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),
             stop = stops.next() => Err(anyhow::anyhow!("stopped by {stop}; nothing was changed")),
         }
     })?;
     tracing::info!(target: "audit", event = "setup", what = "opencode", path = %path.display(), by = "command line");
     say(&format!(
         "opencode {} is installed: {}",
-        setup::OPENCODE_VERSION,
+        install::OPENCODE_VERSION,
         path.display()
     ));
     Ok(ExitCode::SUCCESS)

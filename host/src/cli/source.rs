@@ -1,9 +1,9 @@
 //! Manifests, as the configuration wants them: out of the components themselves.
 
-use crate::config::resolved::Source;
-use crate::config::{Found, PluginSource, file};
-use crate::limits;
-use crate::runtime::component::{digest, manifest};
+use nexus_config::resolved::Source;
+use nexus_config::{Found, PluginSource, file};
+use nexus_model::limits;
+use nexus_plugin_host::runtime::component::{digest, manifest};
 
 /// The components inside this binary, and those in files.
 #[derive(Debug, Clone, Copy)]
@@ -47,5 +47,36 @@ impl PluginSource for Components {
 
     fn builtins(&self) -> Vec<String> {
         self.builtin.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use nexus_config::{Machine, Overrides, load};
+    use nexus_plugin_host::runtime::inspect;
+    use std::path::Path;
+
+    #[test]
+    fn each_component_inside_loads_and_is_the_one_of_its_name() {
+        for (name, bytes) in crate::builtin::all() {
+            let found = inspect(bytes).unwrap_or_else(|why| panic!("{name}: {why}"));
+            assert_eq!(found.manifest.name.as_str(), *name);
+        }
+    }
+
+    #[test]
+    fn the_example_is_valid_with_the_components_that_ship() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nexus.toml");
+        let plugins = Components::shipped();
+        let machine = Machine {
+            cwd: std::env::temp_dir(),
+            data_home: Some("/data-home".into()),
+            env: &|_| None,
+            plugins: &plugins,
+        };
+        let read = load(Some(&file), &Overrides::default(), &machine).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(read.tunnels["home"].plugin, "tunnel-bore");
     }
 }

@@ -2,12 +2,12 @@
 //! database at each check. A password comes from the terminal without echo or from stdin, never from the arguments,
 //! where every process of this machine can read it.
 
-use crate::config::AUTH_PLUGIN;
-use crate::runtime::port::auth::{Field, FieldKind, Input};
-use crate::services::auth::{AuthError, AuthService};
-use crate::time::Millis;
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use nexus_auth::{AuthError, AuthService};
+use nexus_config::AUTH_PLUGIN;
+use nexus_model::time::Millis;
+use nexus_plugin_traits::auth::{Field, FieldKind, Input};
 
 use std::io::{BufRead as _, ErrorKind, IsTerminal, Write};
 
@@ -287,7 +287,10 @@ fn hidden(prompt: &str) -> anyhow::Result<String> {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::services::auth::testing::{Fake, service};
+    use nexus_model::time::ManualClock;
+    use nexus_store::Store;
+    use nexus_testkit::FakeAuth;
+    use std::sync::Arc;
 
     #[test]
     fn who_cannot_be_asked_is_told_so_before_anything_is_loaded() {
@@ -327,7 +330,14 @@ mod tests {
     #[tokio::test]
     async fn accounts_from_the_machine() {
         let dir = tempfile::tempdir().unwrap();
-        let (auth, _clock) = service(dir.path(), Fake::default()).await;
+        let auth = AuthService::open(
+            Arc::new(FakeAuth::default()),
+            Store::open(dir.path()).unwrap(),
+            Arc::new(ManualClock::at(1_700_000_000_000)),
+            nexus_testkit::auth_config(),
+        )
+        .await
+        .unwrap();
         let add = |account: &str| UserCommand::Add {
             account: account.into(),
             password_stdin: false,

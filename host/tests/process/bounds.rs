@@ -1,8 +1,8 @@
 //! What a plugin can make the table hold, and how long it can make others wait.
 
 use super::world::*;
-use nexus::limits;
-use nexus::process::port::{ProcessError, References, StopStep};
+use nexus_model::limits;
+use nexus_process::port::{ProcessError, References, StopStep};
 use std::sync::Arc;
 use std::time::Duration;
 

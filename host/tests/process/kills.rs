@@ -39,7 +39,7 @@ struct Host {
 
 async fn host() -> Host {
     let dir = TempDir::new().unwrap();
-    let marker = nexus::time::random_token().unwrap();
+    let marker = nexus_model::time::random_token().unwrap();
     let process = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "kills::a_host", "--nocapture"])
         .env("NEXUS_TEST_HOST", dir.path())

@@ -6,7 +6,7 @@ mod bounds;
 mod kills;
 mod world;
 
-use nexus::process::port::{OutputMode, ProcessError, Signal, Spec, StopStep};
+use nexus_process::port::{OutputMode, ProcessError, Signal, Spec, StopStep};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;

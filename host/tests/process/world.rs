@@ -1,8 +1,8 @@
 //! A table in a directory of its own, and a look at the machine's processes.
 
-use nexus::process::port::{EnvironmentBase, Key, OutputMode, Processes, References, Spec};
-use nexus::process::{self, TableOptions};
-use nexus::time::SystemClock;
+use nexus_model::time::SystemClock;
+use nexus_process::TableOptions;
+use nexus_process::port::{EnvironmentBase, Key, OutputMode, Processes, References, Spec};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn table(dir: &Path, marker: &str) -> Arc<dyn Processes> {
-    process::open(TableOptions {
+    nexus_process::open(TableOptions {
         data_dir: dir.to_owned(),
         marker: marker.to_owned(),
         keeper_exe: PathBuf::from(env!("CARGO_BIN_EXE_nexus")),
@@ -40,7 +40,7 @@ pub(crate) fn table(dir: &Path, marker: &str) -> Arc<dyn Processes> {
 
 pub(crate) fn world() -> World {
     let dir = TempDir::new().unwrap();
-    let marker = nexus::time::random_token().unwrap();
+    let marker = nexus_model::time::random_token().unwrap();
     World {
         table: table(dir.path(), &marker),
         dir,

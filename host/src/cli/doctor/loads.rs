@@ -3,15 +3,15 @@
 
 use super::plugins::Scratch;
 use crate::app::Foundation;
-use crate::config::resolved::{Config, Tunnel};
-use crate::config::{Report, refused};
-use crate::limits;
-use crate::model::plugin::{Refusal, State};
-use crate::model::trouble::Trouble;
-use crate::model::tunnel::Encryption;
-use crate::runtime::port::{Supervised, TunnelProvider};
-use crate::services::tunnel::no_tls;
-use crate::time::SystemClock;
+use nexus_config::resolved::{Config, Tunnel};
+use nexus_config::{Report, refused};
+use nexus_model::limits;
+use nexus_model::plugin::{Refusal, State};
+use nexus_model::time::SystemClock;
+use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::Encryption;
+use nexus_plugin_traits::{Supervised, TunnelProvider};
+use nexus_tunnels::no_tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

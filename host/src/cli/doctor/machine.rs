@@ -3,12 +3,12 @@
 use super::Finding;
 use crate::cli::control::send;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
-use crate::config::resolved::Config;
-use crate::config::{default_place, others};
-use crate::runtime::cache_state;
-use crate::store::lock::Holder;
-use crate::store::{Store, StoreError, snapshot};
 use http_body_util::{BodyExt as _, Full, Limited};
+use nexus_config::resolved::Config;
+use nexus_config::{default_place, others};
+use nexus_plugin_host::runtime::cache_state;
+use nexus_store::lock::Holder;
+use nexus_store::{Store, StoreError, snapshot};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
@@ -114,7 +114,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
 /// Whether the commands reach the host.
 #[cfg(unix)]
 fn control(config: &Config, pid: u32) -> Option<Finding> {
-    let socket = config.data_dir.join(crate::web::control::FILE);
+    let socket = config.data_dir.join(nexus_web::control::FILE);
     let error = std::os::unix::net::UnixStream::connect(&socket).err()?;
     Some(Finding::fail(
         "control",

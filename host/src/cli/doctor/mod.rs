@@ -9,10 +9,10 @@ mod slowed;
 pub(super) use loads::unloadable;
 
 use super::{Components, LoadError, Where, as_it_is, complain, load_config, say};
-use crate::config::resolved::Config;
-use crate::config::{Machine, Overrides, default_place, load, with_file};
-use crate::store::lock;
 use clap::Args;
+use nexus_config::resolved::Config;
+use nexus_config::{Machine, Overrides, default_place, load, with_file};
+use nexus_store::lock;
 use serde::Serialize;
 use std::process::ExitCode;
 

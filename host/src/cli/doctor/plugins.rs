@@ -4,13 +4,13 @@
 use super::Finding;
 use super::loads::plaintext_refused;
 use crate::app::Foundation;
-use crate::capabilities::{Gate, Requests};
 use crate::cli::permissions;
-use crate::config::refused;
-use crate::config::resolved::Config;
-use crate::model::plugin::{Availability, State};
-use crate::runtime::port::{Call, CallError, Supervised};
-use crate::time::SystemClock;
+use nexus_config::refused;
+use nexus_config::resolved::Config;
+use nexus_model::plugin::{Availability, State};
+use nexus_model::time::SystemClock;
+use nexus_plugin_host::capabilities::{Gate, Requests};
+use nexus_plugin_traits::{Call, CallError, Supervised};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,7 +223,7 @@ pub(super) struct Scratch(pub(super) PathBuf);
 impl Scratch {
     pub(super) fn make() -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let path = std::env::temp_dir().join(format!("nexus-doctor-{}", crate::time::random_token()?));
+        let path = std::env::temp_dir().join(format!("nexus-doctor-{}", nexus_model::time::random_token()?));
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -2,9 +2,9 @@
 
 use super::Finding;
 use crate::cli::control::ask;
-use crate::config::resolved::Config;
-use crate::limits::{CPU_WINDOW, PLUGIN_CPU_SHARE_MOST};
-use crate::model::plugin::Details;
+use nexus_config::resolved::Config;
+use nexus_model::limits::{CPU_WINDOW, PLUGIN_CPU_SHARE_MOST};
+use nexus_model::plugin::Details;
 
 /// Nothing where the host does not answer: that is another finding.
 pub(super) fn look(config: &Config, findings: &mut Vec<Finding>) {

@@ -1,10 +1,10 @@
 //! Builds one crate into one file: the component with its manifest.
 
 use super::toolchain::{TARGET, Toolchain, Workspace, cargo};
-use crate::runtime::component::{Inspection, inspect};
 use anyhow::{Context as _, bail};
 use nexus_plugin_api::MANIFEST_SECTION;
 use nexus_plugin_api::manifest::Manifest;
+use nexus_plugin_host::runtime::component::{Inspection, inspect};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use wasm_encoder::{ComponentSection as _, CustomSection};

@@ -149,7 +149,7 @@ mod tests {
                 lock.plugin[*name].component,
                 "{name}.wasm is not what the lock says: run `{COMMAND}`"
             );
-            let inspection = crate::runtime::component::inspect(bytes).unwrap();
+            let inspection = nexus_plugin_host::runtime::component::inspect(bytes).unwrap();
             assert_eq!(inspection.manifest.name.as_str(), *name);
         }
     }

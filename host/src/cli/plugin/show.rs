@@ -4,12 +4,12 @@
 use super::Answer;
 use crate::builtin;
 use crate::cli::{Components, Where, load_config, permissions};
-use crate::config::resolved::{Config, Grants, Source};
-use crate::config::{file, show_size};
-use crate::runtime;
-use crate::runtime::component::{Inspection, inspect};
 use anyhow::Context as _;
+use nexus_config::resolved::{Config, Grants, Source};
+use nexus_config::{file, show_size};
 use nexus_plugin_api::text;
+use nexus_plugin_host::runtime;
+use nexus_plugin_host::runtime::component::{Inspection, inspect};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
     match source {
         Source::Builtin => Ok(inspect(builtin::builtin(name).context("it is not built in")?)?),
         Source::File(path) => {
-            let bytes = file::read(path, crate::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = file::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
             inspect(&bytes).with_context(|| format!("{} cannot be loaded", path.display()))
         }
@@ -35,7 +35,7 @@ pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyho
             memory,
         )?),
         Source::File(path) => {
-            let bytes = file::read(path, crate::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = file::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
             runtime::check(&bytes, name, memory).with_context(|| format!("{} cannot be loaded", path.display()))
         }

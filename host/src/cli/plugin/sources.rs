@@ -5,8 +5,8 @@
 //! count too, which costs a needless rebuild now and then and never misses one.
 
 use super::toolchain::TARGET;
-use crate::model::digest;
 use anyhow::{Context as _, bail};
+use nexus_model::digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};

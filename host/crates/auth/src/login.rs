@@ -1,0 +1,273 @@
+//! Logging in, step by step. Lockout is checked and charged before the plugin sees a credential.
+
+use super::device::Counter;
+use super::hashing::{Permit, Who};
+use super::seal::Sealed;
+use super::{Account, AuthError, AuthService, Lockout, NewLogin};
+use nexus_plugin_traits::auth::{Context, Denial, Field, Input, MethodKind, Step};
+use nexus_store::lockout::Charge;
+
+/// Who asks.
+#[derive(Debug, Clone, Default)]
+pub struct Client {
+    /// The pre-login cookie, from [`AuthService::new_browser`].
+    pub browser: String,
+    /// The device cookie, as it came.
+    pub device: Option<String>,
+    /// The address, for the audit trail and the list of logins.
+    pub peer: String,
+    /// The browser, as it calls itself.
+    pub agent: String,
+    /// Where it came in: the login that it makes is good there alone.
+    pub place: String,
+    /// Whose program it is, empty where that is not known: the login is good for those alone.
+    pub holder: String,
+}
+
+/// What to show next. `state` comes back with the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    Form { fields: Vec<Field>, state: String },
+    Redirect { url: String, state: String },
+    Webauthn { json: String, state: String },
+}
+
+#[derive(Debug)]
+pub enum Progress {
+    Next(Page),
+    Done(NewLogin),
+}
+
+impl AuthService {
+    /// A value for the pre-login cookie.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub fn new_browser(&self) -> Result<String, AuthError> {
+        Ok(nexus_model::time::random_token()?)
+    }
+
+    /// The first page of a login; without a `method`, of the first one that a person can use.
+    /// `origin`: the address the page is loaded from.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`], [`AuthError::Denied`].
+    pub async fn begin_login(&self, method: Option<&str>, origin: &str, client: &Client) -> Result<Page, AuthError> {
+        let methods = self.provider.methods().await?;
+        let shown = |kind| matches!(kind, MethodKind::Form | MethodKind::Redirect | MethodKind::Webauthn);
+        let chosen = methods
+            .iter()
+            .find(|m| shown(m.kind) && method.is_none_or(|id| m.id == id))
+            .ok_or_else(|| {
+                AuthError::Unavailable(format!(
+                    "the auth plugin {} has no such way to log in",
+                    self.provider.name()
+                ))
+            })?;
+        let context = Context {
+            account: None,
+            origin: origin.to_owned(),
+        };
+        match self.provider.begin(&chosen.id, context).await? {
+            Step::Identity { .. } => Err(AuthError::Unavailable(format!(
+                "the auth plugin {} let somebody in who showed nothing; that is refused",
+                self.provider.name()
+            ))),
+            Step::Deny { reason, message } => Err(denied(reason, message)),
+            step => self.page(step, None, client),
+        }
+    }
+
+    /// The answer to a page. A step is used once, whatever comes of it: after an error the login begins again.
+    ///
+    /// # Errors
+    /// All of [`AuthError`] but those of the set-up.
+    pub async fn login(&self, state: &str, mut input: Input, client: &Client) -> Result<Progress, AuthError> {
+        let opened = self
+            .seal
+            .open(state, &client.browser, &client.place, self.clock.now())?;
+        let step = &opened.step;
+        if step.plugin != self.provider.name() {
+            return Err(AuthError::Expired); // it was swapped in between
+        }
+        input
+            .0
+            .retain(|name, _| step.fields.is_empty() || step.fields.contains(name));
+        let account = match (&step.account_field, &step.account) {
+            (Some(field), _) => {
+                let account = Account::parse(input.0.get(field).map_or("", String::as_str), field)?;
+                input.0.insert(field.clone(), account.as_str().to_owned());
+                Some(account)
+            }
+            (None, Some(account)) => Some(Account::parse(account, "account")?),
+            (None, None) => None,
+        };
+        let counter = match &account {
+            Some(account) => self.counter(account, client).await?,
+            // A way that names nobody before it names a subject: its wrong attempts count for the address.
+            None => Counter {
+                key: format!("peer:{}:{}", client.place, client.peer),
+                device: None,
+            },
+        };
+        let name = account.as_ref().map_or("", Account::as_str);
+        // Nothing is written for one who is locked or has to wait: that costs a read.
+        let permit = self.admit(&counter.key, name, counter.device.is_some(), client).await?;
+        self.seal.use_up(&opened, &client.place, self.clock.now())?;
+        let left = self.charge(&counter.key, name, client).await?;
+        let answer = self.provider.proceed(step.state()?, input).await;
+        drop(permit);
+        match answer.map_err(AuthError::from) {
+            Ok(Step::Identity { subject }) => self.let_in(&subject, counter, client).await.map(Progress::Done),
+            Ok(Step::Deny {
+                reason: Denial::BadCredential,
+                message,
+            }) => Err(match (self.wrong(&counter.key, left, name, client).await, message) {
+                // The plugin knows what was wrong: a code is no password.
+                (AuthError::BadCredential, Some(message)) => AuthError::Denied(message),
+                (refused, _) => refused,
+            }),
+            Ok(Step::Deny { reason, message }) => {
+                self.store.refund(&counter.key).await?;
+                let account = self.named(name).await;
+                tracing::info!(target: "audit", event = "login-denied", account, place = client.place, peer = client.peer, ?reason);
+                Err(denied(reason, message))
+            }
+            Ok(next) => {
+                self.store.refund(&counter.key).await?;
+                Ok(Progress::Next(self.page(next, account, client)?))
+            }
+            Err(e) => {
+                self.store.refund(&counter.key).await?;
+                self.unchecked(&e, name, client).await;
+                Err(e)
+            }
+        }
+    }
+
+    /// Whether a credential of this counter may be checked, and the turn to do it.
+    pub(super) async fn admit(
+        &self,
+        key: &str,
+        account: &str,
+        known: bool,
+        client: &Client,
+    ) -> Result<Permit, AuthError> {
+        if let Some(until) = self.store.counter_locked(key, self.clock.now()).await? {
+            return Err(self.locked(until, account, client).await);
+        }
+        let who = Who {
+            place: client.place.clone(),
+            network: nexus_logging::audit::network(&client.peer),
+            known,
+        };
+        match self.hashing.permit(who).await {
+            Ok(permit) => Ok(permit),
+            Err(busy) => {
+                self.unchecked(&busy, account, client).await;
+                Err(busy)
+            }
+        }
+    }
+
+    async fn locked(&self, until: nexus_model::time::Millis, account: &str, client: &Client) -> AuthError {
+        let account = self.named(account).await;
+        tracing::warn!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until);
+        AuthError::Locked { until }
+    }
+
+    /// In the audit, where a flood of these is folded.
+    async fn unchecked(&self, error: &AuthError, account: &str, client: &Client) {
+        let account = self.named(account).await;
+        tracing::warn!(target: "audit", event = "login-unchecked", account, place = client.place, peer = client.peer, %error);
+    }
+
+    /// As the audit has it: what was typed may be a password, where there is no such account.
+    async fn named<'a>(&self, account: &'a str) -> &'a str {
+        match self.store.user_by_account(account).await {
+            Ok(None) => "(no such account)",
+            _ => account,
+        }
+    }
+
+    /// Counts an attempt as wrong until it is known better. How many are left after it.
+    pub(super) async fn charge(&self, key: &str, account: &str, client: &Client) -> Result<u32, AuthError> {
+        match self
+            .store
+            .charge(key, account, self.lockout(), self.clock.now())
+            .await?
+        {
+            Charge::Allowed { left } => Ok(left),
+            Charge::LockedUntil(until) => Err(self.locked(until, account, client).await),
+        }
+    }
+
+    /// A wrong credential; the last one that was allowed says that it locked.
+    pub(super) async fn wrong(&self, key: &str, left: u32, account: &str, client: &Client) -> AuthError {
+        let named = self.named(account).await;
+        tracing::info!(target: "audit", event = "login-failed", account = named, place = client.place, peer = client.peer, left);
+        if left > 0 {
+            return AuthError::BadCredential;
+        }
+        // One that was refunded at the same time may have opened it again.
+        let Ok(Some(until)) = self.store.counter_locked(key, self.clock.now()).await else {
+            return AuthError::BadCredential;
+        };
+        // The owner hears of their own account alone: names at random would fill every list.
+        if account.is_empty() || named == account {
+            // Nobody may listen.
+            let _ = self.lockouts.send(Lockout {
+                place: client.place.clone(),
+                peer: client.peer.clone(),
+                until,
+            });
+        }
+        AuthError::Locked { until }
+    }
+
+    async fn let_in(&self, subject: &str, counter: Counter, client: &Client) -> Result<NewLogin, AuthError> {
+        let Some(user) = self.store.user_by_identity(self.provider.name(), subject).await? else {
+            self.store.refund(&counter.key).await?;
+            tracing::info!(target: "audit", event = "login-unknown", subject, place = client.place, peer = client.peer);
+            return Err(AuthError::Denied(
+                "You are known to the login provider, but have no account here.".into(),
+            ));
+        };
+        self.store.clear(&counter.key).await?;
+        tracing::info!(target: "audit", event = "login", account = user.account, place = client.place, peer = client.peer);
+        self.new_login(user, counter.device, client).await
+    }
+
+    fn page(&self, step: Step, account: Option<Account>, client: &Client) -> Result<Page, AuthError> {
+        let account = account.map(|account| account.as_str().to_owned());
+        let seal = |state: &[u8], fields: &[Field]| {
+            let sealed = Sealed::new(self.provider.name(), state, account.clone(), fields, self.clock.now());
+            self.seal.seal(sealed, &client.browser, &client.place)
+        };
+        match step {
+            Step::Form { fields, state } => Ok(Page::Form {
+                state: seal(&state, &fields)?,
+                fields,
+            }),
+            Step::Redirect { url, state } => Ok(Page::Redirect {
+                url,
+                state: seal(&state, &[])?,
+            }),
+            Step::Webauthn { json, state } => Ok(Page::Webauthn {
+                json,
+                state: seal(&state, &[])?,
+            }),
+            Step::Identity { .. } | Step::Deny { .. } => Err(AuthError::Expired),
+        }
+    }
+}
+
+fn denied(reason: Denial, message: Option<String>) -> AuthError {
+    match reason {
+        Denial::BadCredential => AuthError::BadCredential,
+        Denial::Policy => AuthError::Denied(message.unwrap_or_else(|| "You may not log in here.".into())),
+        Denial::Unavailable => {
+            AuthError::Unavailable(message.unwrap_or_else(|| "It cannot be checked now. Try again later.".into()))
+        }
+    }
+}

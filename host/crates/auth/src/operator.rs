@@ -1,0 +1,170 @@
+//! What the operator does at the machine: `nexus user …`. Whoever can run it can read the database anyway; no
+//! credential is asked for.
+
+use super::setup::taken;
+use super::{Account, AuthError, AuthService};
+use nexus_model::time::Millis;
+use nexus_plugin_traits::auth::{Input, Outcome};
+use nexus_store::accounts::User;
+use nexus_store::logins::Which;
+
+/// What ended with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    pub logins: usize,
+    pub devices: usize,
+}
+
+/// An account for `nexus user list`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    pub account: String,
+    pub created_at: Millis,
+    /// The last use of a login that is still good.
+    pub last_used_at: Option<Millis>,
+    pub logins: usize,
+    /// For strangers or one of its devices, whichever lasts longer.
+    pub locked_until: Option<Millis>,
+}
+
+impl AuthService {
+    /// Whether a new account may have this name (`fresh`), or there is one of it: to be asked before anybody types a password.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
+    pub async fn check_name(&self, account: &str, fresh: bool) -> Result<(), AuthError> {
+        if !fresh {
+            return self.existing(account).await.map(drop);
+        }
+        let account = Account::parse(account, "account")?;
+        match self.store.user_by_account(account.as_str()).await? {
+            Some(_) => Err(taken()),
+            None => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
+    pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {
+        let account = Account::parse(account, "account")?;
+        let _one = self.enrolment.lock().await;
+        if self.store.user_by_account(account.as_str()).await?.is_some() {
+            return Err(taken());
+        }
+        self.enrol(&account, input, false).await?;
+        tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "command line");
+        Ok(())
+    }
+
+    /// Gives the account a new credential (its first in this auth plugin, if need be), ends all its logins, and forgets
+    /// its devices.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
+    pub async fn reset_password(&self, account: &str, input: Input) -> Result<(), AuthError> {
+        let user = self.existing(account).await?;
+        let plugin = self.provider.name();
+        let subject = self.store.subject(user.id, plugin).await?;
+        let outcome = match &subject {
+            Some(subject) => self.provider.reset(subject, input).await?,
+            None => self.provider.enrol(&user.account, input).await?,
+        };
+        match outcome {
+            Outcome::Done { subject: new } => {
+                if subject.as_ref() != Some(&new) {
+                    self.store.add_identity(user.id, plugin, &new).await?;
+                }
+            }
+            Outcome::Rejected { field, why } => return Err(AuthError::Rejected { field, why }),
+            Outcome::BadCredential => return Err(AuthError::BadCredential),
+        }
+        self.store.unlock(&user.account, self.clock.now()).await?;
+        tracing::info!(target: "audit", event = "password-reset", account = user.account, by = "command line");
+        self.store.forget_devices(user.id, Which::All).await?;
+        self.revoke_of(&user, Which::All).await
+    }
+
+    /// Whether it was locked.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] for an account that does not exist.
+    pub async fn unlock_account(&self, account: &str) -> Result<bool, AuthError> {
+        let user = self.existing(account).await?;
+        let locked = self.store.unlock(&user.account, self.clock.now()).await? > 0;
+        tracing::info!(target: "audit", event = "account-unlocked", account = user.account, by = "command line");
+        Ok(locked)
+    }
+
+    /// Ends the account with its logins and devices. `force`: also the last one, after which only `nexus user add` makes
+    /// another.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] for an account that does not exist or is the last one.
+    pub async fn remove_account(&self, account: &str, force: bool) -> Result<Removed, AuthError> {
+        let user = self.existing(account).await?;
+        let removed = self.remove(&user, force).await?;
+        tracing::info!(
+            target: "audit", event = "account-removed", account = user.account, logins = removed.logins,
+            devices = removed.devices, by = "command line"
+        );
+        Ok(removed)
+    }
+
+    pub(super) async fn remove(&self, user: &User, force: bool) -> Result<Removed, AuthError> {
+        let plugin = self.provider.name();
+        let subject = self.store.subject(user.id, plugin).await?;
+        let Some(gone) = self.store.remove_user(user.id, force).await? else {
+            return Err(AuthError::Rejected {
+                field: "account".into(),
+                why: format!(
+                    "{} is the last account: without it nobody can log in. To fix: make another one first (nexus user add \
+                     NAME), or remove it on the machine with: nexus user remove {} --force",
+                    user.account, user.account
+                ),
+            });
+        };
+        // Without a user it opens nothing; the name is free for another.
+        if let Some(subject) = subject
+            && let Err(error) = self.provider.remove(&subject).await
+        {
+            tracing::warn!(%error, "a credential without a user is left in the auth plugin's store");
+        }
+        let removed = Removed {
+            logins: gone.logins.len(),
+            devices: gone.devices,
+        };
+        self.ended(&user.account, gone.logins);
+        Ok(removed)
+    }
+
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn accounts(&self) -> Result<Vec<Listed>, AuthError> {
+        let mut list = Vec::new();
+        for user in self.store.users().await? {
+            let logins = self.store.logins(user.id).await?;
+            list.push(Listed {
+                created_at: user.created_at,
+                last_used_at: logins.iter().map(|login| login.used_at).max(),
+                logins: logins.len(),
+                locked_until: self.store.locked_until(&user.account, self.clock.now()).await?,
+                account: user.account,
+            });
+        }
+        Ok(list)
+    }
+
+    pub(super) async fn existing(&self, account: &str) -> Result<User, AuthError> {
+        let account = Account::parse(account, "account")?;
+        self.store
+            .user_by_account(account.as_str())
+            .await?
+            .ok_or_else(|| AuthError::Rejected {
+                field: "account".into(),
+                why: format!(
+                    "There is no account {}: `nexus user list` shows those there are, `nexus user add` makes one.",
+                    account.as_str()
+                ),
+            })
+    }
+}

@@ -1,0 +1,261 @@
+//! Login sessions: made, checked, listed, revoked. Whoever holds something open for a login waits for
+//! [`AuthService::revoked`] beside it.
+
+use super::{AuthError, AuthService, Client, Login, LoginId, millis};
+use nexus_model::digest::sha256;
+use nexus_model::limits::KNOWN_DEVICE;
+use nexus_plugin_traits::auth::{Input, Outcome};
+use nexus_store::accounts::User;
+use nexus_store::logins::Which;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Uses of a session closer together than this are not written down.
+const TOUCH: Duration = Duration::from_secs(60);
+/// How often an open connection's login is looked up: for what another process (`nexus user passwd`) or the time did.
+const LOOK: Duration = Duration::from_secs(2);
+const CSRF: &str = "csrf";
+/// Characters of what a browser calls itself.
+pub(super) const AGENT: usize = 200;
+
+/// What a browser gets after a login. `Debug` shows the login only.
+pub struct NewLogin {
+    /// For the session's cookie. It is nowhere else.
+    pub token: String,
+    /// For the device's cookie.
+    pub device: String,
+    pub login: Login,
+}
+
+impl std::fmt::Debug for NewLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewLogin")
+            .field("login", &self.login)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the store knows of a token: with the place where it was made and whose program made it, so that it is worth nothing
+/// at another, or for others.
+fn key(place: &str, holder: &str, token: &str) -> [u8; 32] {
+    let length = u64::try_from(place.len()).unwrap_or(u64::MAX);
+    // No token has a zero byte, so this is never taken for the end of one.
+    let between: &[u8] = if holder.is_empty() { b"" } else { b"\0" };
+    sha256(&[
+        &length.to_le_bytes(),
+        place.as_bytes(),
+        token.as_bytes(),
+        between,
+        holder.as_bytes(),
+    ])
+}
+
+impl AuthService {
+    pub(super) async fn new_login(
+        &self,
+        user: User,
+        device: Option<String>,
+        client: &Client,
+    ) -> Result<NewLogin, AuthError> {
+        let now = self.clock.now();
+        let token = nexus_model::time::random_token()?;
+        let (id, device) = self.device(&user, device, client).await?;
+        let login = Login {
+            id: nexus_model::time::random_token()?,
+            user,
+            created_at: now,
+            used_at: now,
+            checked_at: now,
+            peer: client.peer.clone(),
+            agent: client.agent.chars().take(AGENT).collect(),
+            place: client.place.clone(),
+            device: id,
+        };
+        let key = key(&client.place, &client.holder, &token);
+        self.store.add_login(key, login.clone()).await?;
+        Ok(NewLogin { token, device, login })
+    }
+
+    /// Whose session the cookie's token is; none: nobody's any more, of another place, or of others' programs. Counts as a
+    /// use.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`]: nobody may be let in.
+    pub async fn authenticate(&self, place: &str, holder: &str, token: &str) -> Result<Option<Login>, AuthError> {
+        let Some(login) = self.store.login(key(place, holder, token)).await? else {
+            return Ok(None);
+        };
+        if self.expired(&login) {
+            self.revoke(&login, Which::One(login.id.clone())).await?;
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        if now.saturating_sub(login.used_at) >= millis(TOUCH)
+            && let Err(e) = self.store.touch_login(&login.id, now).await
+        {
+            // A full disk does not throw the owner out.
+            tracing::warn!(error = %e, "the use of a login session cannot be written down");
+        }
+        Ok(Some(login))
+    }
+
+    /// The login with this id, if it is still good. No use of it.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn login_by_id(&self, id: &str) -> Result<Option<Login>, AuthError> {
+        Ok(self.store.login_by_id(id).await?.filter(|login| !self.expired(login)))
+    }
+
+    pub(super) fn expired(&self, login: &Login) -> bool {
+        let now = self.clock.now();
+        now.saturating_sub(login.used_at) >= millis(self.config.session_idle)
+            || now.saturating_sub(login.created_at) >= millis(self.config.session_absolute)
+    }
+
+    /// Whether the user showed a credential within the last `within`: for what needs a fresh login.
+    pub fn is_fresh(&self, login: &Login, within: Duration) -> bool {
+        self.clock.now().saturating_sub(login.checked_at) < millis(within)
+    }
+
+    /// The token that forms and scripts of this session send.
+    pub fn csrf_token(&self, login: &Login) -> String {
+        self.keys.sign(CSRF, &login.id)
+    }
+
+    pub fn csrf_valid(&self, login: &Login, token: &str) -> bool {
+        self.keys.signed(CSRF, &login.id, token)
+    }
+
+    /// The user's logins, the most recently used first.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn logins(&self, login: &Login) -> Result<Vec<Login>, AuthError> {
+        Ok(self
+            .store
+            .logins(login.user.id)
+            .await?
+            .into_iter()
+            .filter(|login| !self.expired(login))
+            .collect())
+    }
+
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn logout(&self, login: &Login) -> Result<(), AuthError> {
+        tracing::info!(target: "audit", event = "logout", account = login.user.account);
+        self.revoke(login, Which::One(login.id.clone())).await
+    }
+
+    /// Ends logins of the same user; connections that hang on them end at once.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn revoke(&self, login: &Login, which: Which) -> Result<(), AuthError> {
+        self.revoke_of(&login.user, which).await
+    }
+
+    pub(super) async fn revoke_of(&self, user: &User, which: Which) -> Result<(), AuthError> {
+        self.ended(&user.account, self.store.remove_logins(user.id, which).await?);
+        Ok(())
+    }
+
+    /// Closes what is open for logins that are gone.
+    pub(super) fn ended(&self, account: &str, logins: Vec<LoginId>) {
+        for id in logins {
+            tracing::info!(target: "audit", event = "login-revoked", account, login = id);
+            let _ = self.revoked.send(id); // nothing is open
+        }
+    }
+
+    /// Waits until the login is over: revoked, logged out or expired, here or by another process.
+    pub async fn revoked(&self, id: &str) {
+        let mut revoked = self.revoked.subscribe();
+        loop {
+            // A database that cannot be read now decides nothing about a connection that was let in.
+            if let Ok(found) = self.store.login_by_id(id).await
+                && found.is_none_or(|login| self.expired(&login))
+            {
+                return;
+            }
+            let look = tokio::time::sleep(LOOK);
+            tokio::pin!(look);
+            loop {
+                tokio::select! {
+                    () = &mut look => break,
+                    ended = revoked.recv() => match ended {
+                        Ok(ended) if ended == id => return,
+                        Ok(_) => {}
+                        Err(RecvError::Lagged(_) | RecvError::Closed) => break,
+                    },
+                }
+            }
+        }
+    }
+
+    /// Removes what expired. For now and then.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn sweep(&self) -> Result<(), AuthError> {
+        let now = self.clock.now();
+        let idle = now.saturating_sub(millis(self.config.session_idle));
+        let absolute = now.saturating_sub(millis(self.config.session_absolute));
+        self.store
+            .expire_devices(now.saturating_sub(millis(KNOWN_DEVICE)))
+            .await?;
+        for id in self.store.expire_logins(idle, absolute).await? {
+            let _ = self.revoked.send(id); // nothing is open
+        }
+        Ok(())
+    }
+
+    /// The user changes their password, and shows the present one in `input`. All their other logins end, and no other
+    /// device of theirs is known any more.
+    ///
+    /// # Errors
+    /// [`AuthError::BadCredential`], [`AuthError::Locked`], [`AuthError::Rejected`], [`AuthError::Busy`].
+    pub async fn change_password(&self, login: &Login, input: Input, client: &Client) -> Result<(), AuthError> {
+        let user = &login.user;
+        let subject = self
+            .store
+            .subject(user.id, self.provider.name())
+            .await?
+            .ok_or_else(|| {
+                AuthError::Denied(format!(
+                    "Your account has no credential in the auth plugin {}.",
+                    self.provider.name()
+                ))
+            })?;
+        // Of its own, so that who found an open session can neither guess on nor lock the login page.
+        let key = format!("change:{}", user.id);
+        let permit = self.admit(&key, &user.account, true, client).await?;
+        let left = self.charge(&key, &user.account, client).await?;
+        let outcome = self.provider.change(&subject, input).await;
+        drop(permit);
+        match outcome.map_err(AuthError::from) {
+            Ok(Outcome::Done { subject: new }) => {
+                if new != subject {
+                    self.store.add_identity(user.id, self.provider.name(), &new).await?;
+                }
+                self.store.clear(&key).await?;
+                self.store.checked_login(&login.id, self.clock.now()).await?;
+                tracing::info!(target: "audit", event = "password-changed", account = user.account, place = client.place, peer = client.peer);
+                self.store
+                    .forget_devices(user.id, Which::AllBut(login.device.clone()))
+                    .await?;
+                self.revoke(login, Which::AllBut(login.id.clone())).await
+            }
+            Ok(Outcome::BadCredential) => Err(self.wrong(&key, left, &user.account, client).await),
+            Ok(Outcome::Rejected { field, why }) => {
+                self.store.refund(&key).await?;
+                Err(AuthError::Rejected { field, why })
+            }
+            Err(e) => {
+                self.store.refund(&key).await?;
+                Err(e)
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! A service on a fake provider, in a directory of a test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use super::AuthService;
+use nexus_model::time::ManualClock;
+use nexus_store::Store;
+pub(crate) use nexus_testkit::{FakeAuth as Fake, auth_config as config};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) async fn service(dir: &Path, fake: Fake) -> (AuthService, ManualClock) {
+    let clock = ManualClock::at(1_700_000_000_000);
+    (reopen(dir, fake, &clock).await, clock)
+}
+
+pub(crate) async fn reopen(dir: &Path, fake: Fake, clock: &ManualClock) -> AuthService {
+    let store = Store::open(dir).unwrap();
+    AuthService::open(Arc::new(fake), store, Arc::new(clock.clone()), config())
+        .await
+        .unwrap()
+}

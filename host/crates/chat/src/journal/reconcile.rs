@@ -1,0 +1,238 @@
+//! Bringing our record of a session to what the backend says after a connection opened.
+//!
+//! The backend owns its history, with one exception: what was streaming when it died is not in its database (seen with
+//! opencode). So an answer that neither ended nor runs any more is *interrupted*: our text of it is kept, and its tools
+//! that ran have failed. Everything else is as the backend has it.
+
+use super::state::{MessageState, SessionState};
+use nexus_model::chat::{Content, Epoch, Event, Message, Part, Role, Snapshot, ToolState, Turn};
+
+const INTERRUPTED: &str = "interrupted";
+
+/// The events that bring `state` to `snapshot`, whose revisions are lifted already. None: it is there.
+pub fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
+    let running = snapshot.turn != Turn::Idle;
+    let mut events = Vec::new();
+    if state.info.as_ref() != Some(&snapshot.info) {
+        events.push(Event::Session {
+            info: snapshot.info.clone(),
+        });
+    }
+    let last = snapshot.messages.iter().map(|(m, _)| m.id.as_str()).next_back();
+    for (message, parts) in &snapshot.messages {
+        let live = running && last == Some(message.id.as_str());
+        known(state.message(&message.id), message, parts, live, &mut events);
+    }
+    absent(state, snapshot, running, &mut events);
+    for ask in &state.asks {
+        if !snapshot.asks.iter().any(|a| a.id == ask.id) {
+            events.push(Event::AskClosed { ask: ask.id.clone() });
+        }
+    }
+    for ask in &snapshot.asks {
+        if !state.asks.contains(ask) {
+            events.push(Event::Asked { ask: ask.clone() });
+        }
+    }
+    // How it ended is seen from the last message as it is after all that.
+    let mut after = state.clone();
+    for event in &events {
+        after.apply(event);
+    }
+    turn(&after, &snapshot.turn, &mut events);
+    events
+}
+
+/// As [`reconcile`], for turn and asks only, from what the backend said when the connection opened.
+pub fn settle(state: &SessionState, session: &str, epoch: &Epoch) -> Vec<Event> {
+    let mut events = Vec::new();
+    let asks = || epoch.asks.iter().filter(|(id, _)| id == session).map(|(_, ask)| ask);
+    for ask in &state.asks {
+        if !asks().any(|a| a.id == ask.id) {
+            events.push(Event::AskClosed { ask: ask.id.clone() });
+        }
+    }
+    for ask in asks() {
+        if !state.asks.contains(ask) {
+            events.push(Event::Asked { ask: ask.clone() });
+        }
+    }
+    let theirs = epoch
+        .running
+        .iter()
+        .find(|(id, _)| id == session)
+        .map_or(Turn::Idle, |(_, turn)| turn.clone());
+    let mut after = state.clone();
+    if theirs == Turn::Idle {
+        for message in &state.messages {
+            if ours_alone(message) {
+                interrupt(message, &mut events);
+            }
+        }
+        for event in &events {
+            after.apply(event);
+        }
+    }
+    turn(&after, &theirs, &mut events);
+    events
+}
+
+fn ended(message: &Message) -> bool {
+    message.completed_at.is_some() || message.error.is_some()
+}
+
+/// An answer that did not end as far as we know.
+fn ours_alone(message: &MessageState) -> bool {
+    message.message.role == Role::Assistant && !ended(&message.message)
+}
+
+fn turn(state: &SessionState, theirs: &Turn, events: &mut Vec<Event>) {
+    let was_open = state.turn != Turn::Idle;
+    let wanted = if *theirs == Turn::Idle {
+        match state.messages.last().map(|m| &m.message) {
+            Some(m) if m.role == Role::Assistant && !ended(m) => Turn::Interrupted,
+            Some(m) if m.role == Role::User && was_open => Turn::Interrupted, // asked, and never answered
+            _ => Turn::Idle,
+        }
+    } else {
+        theirs.clone()
+    };
+    if state.turn != wanted {
+        events.push(Event::Turn { turn: wanted });
+    }
+}
+
+/// A message that the backend has; `live`: it is being written.
+fn known(ours: Option<&MessageState>, theirs: &Message, parts: &[Part], live: bool, events: &mut Vec<Event>) {
+    let dead = theirs.role == Role::Assistant && !ended(theirs) && !live;
+    let mut message = theirs.clone();
+    message.interrupted = dead;
+    if let Some(ours) = ours {
+        message.client_id = message.client_id.or_else(|| ours.message.client_id.clone());
+    }
+    if ours.map(|m| &m.message) != Some(&message) {
+        events.push(Event::Message { message });
+    }
+    for part in parts {
+        let ours = ours.and_then(|m| m.parts.iter().find(|p| p.id == part.id));
+        if let Some(part) = merge(ours, part, dead) {
+            events.push(Event::Part { part });
+        }
+    }
+    let Some(ours) = ours else { return };
+    for part in ours
+        .parts
+        .iter()
+        .filter(|p| !parts.iter().any(|theirs| theirs.id == p.id))
+    {
+        if dead {
+            events.extend(closed(part).map(|part| Event::Part { part }));
+        } else if theirs.completed_at.is_some() {
+            events.push(Event::PartRemoved {
+                message: part.message.clone(),
+                part: part.id.clone(),
+            });
+        }
+    }
+}
+
+/// What one part shall be; none: as it is.
+fn merge(ours: Option<&Part>, theirs: &Part, dead: bool) -> Option<Part> {
+    let Some(ours) = ours else {
+        return if dead {
+            Some(closed(theirs).unwrap_or_else(|| theirs.clone()))
+        } else {
+            Some(theirs.clone())
+        };
+    };
+    // Of this epoch, and newer: the snapshot was on its way while we heard more.
+    let stale = theirs.revision <= ours.revision;
+    let keep = stale || ours.content == theirs.content || loses(&ours.content, theirs, dead);
+    let mut part = if keep { ours.clone() } else { theirs.clone() };
+    part.revision = part.revision.max(ours.revision + 1);
+    if dead && let Some(closed) = closed(&part) {
+        part = Part {
+            revision: part.revision,
+            ..closed
+        };
+    } else if keep && !stale && theirs.closed && ours.content == theirs.content {
+        part.closed = true;
+    }
+    ((&part.content, part.closed) != (&ours.content, ours.closed)).then_some(part)
+}
+
+/// Whether taking theirs would lose something that only we have.
+fn loses(ours: &Content, theirs: &Part, dead: bool) -> bool {
+    match (ours, &theirs.content) {
+        (Content::Text { text: ours }, Content::Text { text })
+        | (Content::Reasoning { text: ours }, Content::Reasoning { text }) => {
+            // A part that is closed in an answer that goes on or has ended is the backend's last word.
+            let open = dead || !theirs.closed;
+            open && ours.len() >= text.len()
+        }
+        (Content::Tool(ours), Content::Tool(tool)) => stage(ours.state) > stage(tool.state),
+        _ => false,
+    }
+}
+
+fn stage(state: ToolState) -> u8 {
+    match state {
+        ToolState::Pending => 0,
+        ToolState::Running => 1,
+        ToolState::Completed | ToolState::Failed | ToolState::Rejected => 2,
+    }
+}
+
+/// The part as it ends when its answer was interrupted; none: it is so already.
+fn closed(part: &Part) -> Option<Part> {
+    let mut ended = part.clone();
+    ended.closed = true;
+    if let Content::Tool(tool) = &mut ended.content
+        && stage(tool.state) < 2
+    {
+        tool.state = ToolState::Failed;
+        tool.error = Some(INTERRUPTED.into());
+    }
+    ended.revision += 1;
+    ((&ended.content, ended.closed) != (&part.content, part.closed)).then_some(ended)
+}
+
+/// Our messages that the backend does not have.
+fn absent(state: &SessionState, snapshot: &Snapshot, running: bool, events: &mut Vec<Event>) {
+    let times = || snapshot.messages.iter().map(|(m, _)| m.created_at);
+    // Without `before` the snapshot reaches back to the beginning.
+    let from = if snapshot.before.is_some() {
+        times().min()
+    } else {
+        Some(0)
+    };
+    let newest = times().max();
+    for ours in &state.messages {
+        let at = ours.message.created_at;
+        if snapshot.messages.iter().any(|(m, _)| m.id == ours.message.id) || from.is_none_or(|from| at < from) {
+            continue;
+        }
+        if ours_alone(ours) {
+            if !running {
+                interrupt(ours, events); // the backend lost it, we did not
+            }
+        } else if newest.is_some_and(|newest| at < newest) && !ours.message.interrupted {
+            events.push(Event::MessageRemoved {
+                message: ours.message.id.clone(),
+            });
+        }
+        // Newer than all it has: it lost it, or the snapshot is older than what we heard. Either way it stays.
+    }
+}
+
+fn interrupt(ours: &MessageState, events: &mut Vec<Event>) {
+    if !ours.message.interrupted {
+        events.push(Event::Message {
+            message: Message {
+                interrupted: true,
+                ..ours.message.clone()
+            },
+        });
+    }
+    events.extend(ours.parts.iter().filter_map(closed).map(|part| Event::Part { part }));
+}

@@ -1,0 +1,200 @@
+//! Prompts that wait for a turn to end.
+//!
+//! Problem: what becomes of a prompt that comes while a turn runs is every backend's own matter. opencode takes it, cannot
+//! give it back, and forgets it where the turn is stopped: it stands there, unanswered and unmarked.
+//!
+//! Mechanism: the host keeps it, as a message of the journal that says what it waits for ([`Waiting`]), so that everybody
+//! sees it and it outlives the page. When the turn has ended, the first one is handed over; the next after the turn that
+//! it begins. A stop, a turn that was interrupted, and a backend that refuses leave what waits to its owner, who sends it
+//! or takes it back. The same record says that a prompt was handed over and its turn has not begun yet: what comes in that
+//! moment waits as well, and a turn that never begins is said.
+//!
+//! Limits: [`limits::QUEUED_PROMPTS`] for each session. After a restart of the host nothing is sent by itself: what waited
+//! is its owner's.
+//!
+//! Rejected: the backend's own queue, for the reasons above.
+
+use super::local;
+use super::prompt;
+use super::shared::Shared;
+use futures::future::BoxFuture;
+use nexus_model::chat::{Event, Message, Role, SessionId, Turn, Waiting};
+use nexus_model::limits;
+use nexus_plugin_traits::Prompt;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[derive(Default)]
+pub(super) struct Queue(Mutex<HashMap<SessionId, Line>>);
+
+#[derive(Default)]
+struct Line {
+    prompts: VecDeque<Prompt>,
+    /// Of a prompt that was handed over, and whose turn has not begun.
+    expected: Option<u64>,
+    handed: u64,
+}
+
+impl Queue {
+    fn lines(&self) -> MutexGuard<'_, HashMap<SessionId, Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something waits already, or a turn is about to begin.
+    pub(super) fn busy(&self, session: &str) -> bool {
+        let lines = self.lines();
+        lines
+            .get(session)
+            .is_some_and(|line| line.expected.is_some() || !line.prompts.is_empty())
+    }
+
+    pub(super) fn holds(&self, session: &str, client_id: &str) -> bool {
+        let lines = self.lines();
+        let line = lines.get(session);
+        line.is_some_and(|line| line.prompts.iter().any(|prompt| prompt.client_id == client_id))
+    }
+
+    /// False: too many wait.
+    pub(super) fn push(&self, session: &str, prompt: Prompt) -> bool {
+        let mut lines = self.lines();
+        let line = lines.entry(session.to_owned()).or_default();
+        let room = line.prompts.len() < limits::QUEUED_PROMPTS;
+        if room {
+            line.prompts.push_back(prompt);
+        }
+        room
+    }
+
+    pub(super) fn remove(&self, session: &str, client_id: &str) {
+        self.change(session, |line| {
+            line.prompts.retain(|prompt| prompt.client_id != client_id)
+        });
+    }
+
+    /// The first that waits, unless a turn is about to begin.
+    fn next(&self, session: &str) -> Option<Prompt> {
+        self.change(session, |line| match line.expected {
+            Some(_) => None,
+            None => line.prompts.pop_front(),
+        })
+        .flatten()
+    }
+
+    /// A prompt is handed over: its turn is expected. Gives the token of this expectation.
+    pub(super) fn expect(&self, session: &str) -> u64 {
+        let mut lines = self.lines();
+        let line = lines.entry(session.to_owned()).or_default();
+        line.handed += 1;
+        line.expected = Some(line.handed);
+        line.handed
+    }
+
+    /// The turn began, or will not. True: it was still expected.
+    pub(super) fn met(&self, session: &str, token: Option<u64>) -> bool {
+        self.change(session, |line| {
+            let met = line.expected.is_some() && (token.is_none() || line.expected == token);
+            if met {
+                line.expected = None;
+            }
+            met
+        })
+        .unwrap_or(false)
+    }
+
+    fn change<T>(&self, session: &str, change: impl FnOnce(&mut Line) -> T) -> Option<T> {
+        let mut lines = self.lines();
+        let line = lines.get_mut(session)?;
+        let result = change(line);
+        if line.prompts.is_empty() && line.expected.is_none() {
+            lines.remove(session);
+        }
+        Some(result)
+    }
+
+    fn drain(&self, session: &str) -> Vec<Prompt> {
+        self.change(session, |line| line.prompts.drain(..).collect())
+            .unwrap_or_default()
+    }
+}
+
+/// A turn changed, and that is written down.
+pub(super) fn turned(shared: &Arc<Shared>, session: &str, turn: &Turn) {
+    match turn {
+        Turn::Running | Turn::Retrying { .. } => {
+            shared.queue.met(session, None);
+        }
+        Turn::Idle | Turn::Interrupted if shared.queue.busy(session) => {
+            tokio::spawn(advance(Arc::clone(shared), session.to_owned()));
+        }
+        Turn::Idle | Turn::Interrupted => {}
+    }
+}
+
+/// Hands over what waits, where no turn runs.
+pub(super) fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let Ok(state) = shared.journal.state(&session).await else {
+            return;
+        };
+        match state.turn {
+            Turn::Running | Turn::Retrying { .. } => {}
+            Turn::Interrupted => {
+                let reason = "The answer before it was interrupted, so this was not sent.";
+                leave(&shared, &session, reason).await;
+            }
+            Turn::Idle => {
+                if let Some(prompt) = shared.queue.next(&session) {
+                    // What became of it is on its message.
+                    let _ = prompt::run(shared, session, prompt, true).await;
+                }
+            }
+        }
+    })
+}
+
+/// What waits is its owner's from now on.
+pub(super) async fn leave(shared: &Shared, session: &str, reason: &str) {
+    for waiting in shared.queue.drain(session) {
+        prompt::leave(shared, session, &waiting.client_id, reason).await;
+    }
+}
+
+/// Says so where the turn of a prompt that was handed over does not begin.
+pub(super) async fn watch(shared: Arc<Shared>, session: String, token: u64, before: Vec<Message>) {
+    tokio::time::sleep(limits::UNANSWERED).await;
+    if !shared.queue.met(&session, Some(token)) {
+        return;
+    }
+    let Ok(state) = shared.journal.state(&session).await else {
+        return;
+    };
+    let new = |message: &Message| message.role == Role::Assistant && before.iter().all(|old| old.id != message.id);
+    let answered = state.turn != Turn::Idle || state.messages.iter().any(|(message, _)| new(message));
+    if answered || state.error.is_some() {
+        return advance(shared, session).await;
+    }
+    let title = shared.status.borrow().title.clone();
+    let text = format!(
+        "{title} took this message and did not begin to answer it within {} s. Send it again; if that does not help, start \
+         a new chat.",
+        limits::UNANSWERED.as_secs()
+    );
+    tracing::warn!(session, "{text}");
+    prompt::log(
+        shared
+            .journal
+            .append(&session, vec![Event::Error { message: None, text }])
+            .await,
+    );
+    leave(
+        &shared,
+        &session,
+        "The message before it got no answer, so this was not sent.",
+    )
+    .await;
+}
+
+/// What a message of the host waits for.
+pub(super) fn waiting(message: &Message) -> Option<&Waiting> {
+    message.waiting.as_ref().filter(|_| local::is_local(message))
+}

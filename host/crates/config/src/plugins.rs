@@ -1,0 +1,556 @@
+//! What a plugin may do: its manifest ∩ the operator's grants.
+//!
+//! A plugin from a file gets only what `[plugin.NAME.grants]` names. A built-in one gets what its manifest asks for,
+//! because its manifest was reviewed with this program; a grants table narrows that.
+//!
+//! `NAME` in `[plugin.NAME]` is the operator's: accounts, data, processes and log lines belong to it, not to the name in
+//! the manifest, so that one component can serve under two names. Only a built-in plugin's name is its own: another
+//! component under it would inherit what belongs to that.
+
+use super::authored::Plugin as AuthoredPlugin;
+use super::diagnostic::{Diagnostic, Place};
+use super::prepared::Prepared;
+use super::read::{Findings, Located};
+use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
+use super::{Machine, others, secret};
+use nexus_model::limits;
+use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What a component says of itself.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub manifest: Manifest,
+    /// Of one in a file: SHA-256 of its bytes, in hexadecimal.
+    pub digest: Option<String>,
+}
+
+/// Where manifests come from.
+pub trait PluginSource {
+    /// The manifest of the plugin `name`: of the component in the file, or of the built-in one of that name.
+    ///
+    /// # Errors
+    /// A sentence for the operator: no such file, no component, no manifest.
+    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String>;
+    /// The names of the built-in plugins.
+    fn builtins(&self) -> Vec<String>;
+}
+
+/// What became of the plugins that are named.
+#[derive(Default)]
+pub(super) struct Resolved {
+    pub(super) plugins: BTreeMap<String, Plugin>,
+    /// What this machine does not give them, and the digest of each component that could be read. No mistake of the file.
+    pub(super) broken: BTreeMap<String, (Option<String>, Vec<Diagnostic>)>,
+}
+
+/// Where the agent works; `Err`: why it cannot.
+pub(super) type Workspace<'a> = Result<&'a Path, Diagnostic>;
+
+/// Every plugin that has a table or is selected, and the built-in ones that need neither.
+pub(super) fn resolve(
+    prepared: &Prepared,
+    machine: &Machine<'_>,
+    absolute: &dyn Fn(&str) -> PathBuf,
+    workspace: &Workspace<'_>,
+    findings: &mut Findings,
+) -> Resolved {
+    let builtins = machine.plugins.builtins();
+    let with_table: BTreeSet<&str> = prepared.plugins.iter().map(|(name, _)| name.value.as_str()).collect();
+    let names = || builtins.iter().map(String::as_str).chain(with_table.iter().copied());
+    let empty = AuthoredPlugin::default();
+    let mut todo: BTreeMap<&str, (&AuthoredPlugin, Place, String)> = BTreeMap::new();
+    for (name, table) in &prepared.plugins {
+        todo.insert(&name.value, (table, Place::At(name.span.clone()), name.key.clone()));
+    }
+    for s in &prepared.selected {
+        if !with_table.contains(s.plugin.as_str()) && !builtins.contains(&s.plugin) {
+            let mut d = Diagnostic::new(
+                s.place.clone(),
+                s.key.clone(),
+                format!("there is no plugin `{}`", s.plugin),
+            )
+            .expected(format!(
+                "a built-in plugin ({}), or one with a table of its own",
+                builtins.join(", ")
+            ))
+            .nearest(&s.plugin, names());
+            d.fix = Some(match &d.nearest {
+                Some(near) => format!("write \"{near}\""),
+                None => format!(
+                    "say where it lies:\n[plugin.{}]\nsource = \"path/to/component.wasm\"",
+                    s.plugin
+                ),
+            });
+            findings.push(d);
+            continue;
+        }
+        todo.entry(&s.plugin)
+            .or_insert_with(|| (&empty, s.place.clone(), s.key.clone()));
+    }
+    // A built-in plugin that needs no word of the operator can take another's place while the host runs.
+    for name in &builtins {
+        let ready = |found: Found| {
+            !found
+                .manifest
+                .config
+                .values()
+                .any(|key| key.required && key.default.is_none())
+        };
+        if !todo.contains_key(name.as_str()) && machine.plugins.manifest(name, &Source::Builtin).is_ok_and(ready) {
+            todo.insert(name, (&empty, Place::Default, format!("plugin.{name}")));
+        }
+    }
+    let mut resolved = Resolved::default();
+    for (name, (table, place, key)) in todo {
+        let source = match &table.source {
+            Some(path) => Source::File(absolute(&path.value)),
+            None if builtins.iter().any(|b| b == name) => Source::Builtin,
+            None => {
+                findings.push(
+                    Diagnostic::new(place, key.clone(), format!("no built-in plugin is called `{name}`"))
+                        .expected(format!("source = \"path.wasm\", or one of {}", builtins.join(", ")))
+                        .nearest(name, builtins.iter().map(String::as_str))
+                        .fix(format!("add to [{key}]: source = \"path/to/component.wasm\"")),
+                );
+                continue;
+            }
+        };
+        let Found { manifest, digest } = match machine.plugins.manifest(name, &source) {
+            Ok(found) => found,
+            Err(why) => {
+                let (place, key) = match &table.source {
+                    Some(s) => (Place::At(s.span.clone()), s.key.clone()),
+                    None => (place, key),
+                };
+                let file = table.source.as_ref().map(|s| absolute(&s.value).display().to_string());
+                let unusable = Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
+                    .found(why)
+                    .expected("a component with its manifest, as `nexus plugin build` makes it")
+                    .fix(format!(
+                        "put a component of this plugin at {}",
+                        file.unwrap_or_default()
+                    ));
+                resolved.broken.insert(name.to_owned(), (None, vec![unusable]));
+                continue;
+            }
+        };
+        // Of a built-in one it is a mistake of the file; a component in a file may have been replaced.
+        let mut unfit = Vec::new();
+        let mut theirs = |at: &Located<String>, file: &Path, does: &str| {
+            if let Some(who) = others::can_write(file) {
+                unfit.push(
+                    at.problem(format!("{who} can write {}, and {does}", file.display()))
+                        .fix(format!("chmod go-w {}", file.display())),
+                );
+            }
+        };
+        if let (Some(at), Source::File(file)) = (&table.source, &source) {
+            theirs(at, file, "it runs as this plugin, with all that it is granted");
+        }
+        for written in table
+            .grants
+            .processes
+            .iter()
+            .filter_map(|(_, grant)| grant.path.as_ref())
+        {
+            theirs(written, &absolute(&written.value), "this plugin starts it, as you");
+        }
+        if builtins.iter().any(|b| b == name) && manifest.name.as_str() != name {
+            unfit.push(
+                Diagnostic::new(
+                    place.clone(),
+                    key.clone(),
+                    format!("`{name}` is the name of a built-in plugin, and this component is another one"),
+                )
+                .found(format!("its manifest says name = \"{}\"", manifest.name))
+                .expected(format!(
+                    "a component of that name: what belongs to `{name}` (accounts, data) would be its own"
+                ))
+                .fix(format!("give it a table of its own: [plugin.{}]", manifest.name)),
+            );
+        }
+        let selected = || prepared.selected.iter().filter(|s| s.plugin == name);
+        let somewhere_right = selected().any(|s| s.kind == manifest.kind);
+        for s in selected().filter(|s| s.kind != manifest.kind) {
+            let other = Diagnostic::new(
+                s.place.clone(),
+                s.key.clone(),
+                format!("`{name}` is not a plugin for this place"),
+            )
+            .found(format!("its manifest says kind = \"{}\"", manifest.kind))
+            .expected(format!("a plugin of kind \"{}\"", s.kind));
+            if source == Source::Builtin {
+                findings.push(other);
+            } else if !somewhere_right {
+                // Where it serves as what it is too, it does so: the other place's load says what is wrong there.
+                unfit.push(other.fix("name another plugin there, or put the right component into its file"));
+            }
+        }
+        let one = One {
+            name,
+            table,
+            manifest: &manifest,
+            place,
+            builtin: source == Source::Builtin,
+        };
+        // The same: the file may have fitted the component that lay there before.
+        let mut of_a_file = Findings::default();
+        let findings = if source == Source::Builtin {
+            &mut *findings
+        } else {
+            &mut of_a_file
+        };
+        let config = one.config(findings);
+        let cwd = match workspace {
+            Ok(workspace) if manifest.kind == Kind::Chat => Some((*workspace).to_owned()),
+            Err(why) if manifest.kind == Kind::Chat => {
+                unfit.push(why.clone());
+                None
+            }
+            _ => None,
+        };
+        let grants = Grants {
+            processes: one.processes(absolute, cwd, findings),
+            http: one.http(&config, findings),
+            store_quota: one.store_quota(findings),
+            secrets: one.secrets(absolute, machine.env, &mut unfit, findings),
+        };
+        let limits = one.limits();
+        unfit.append(&mut of_a_file.diagnostics);
+        if !unfit.is_empty() {
+            resolved.broken.insert(name.to_owned(), (digest, unfit));
+            continue;
+        }
+        resolved.plugins.insert(
+            name.to_owned(),
+            Plugin {
+                name: name.to_owned(),
+                kind: manifest.kind.into(),
+                source,
+                digest,
+                says: Says::of(&manifest),
+                config,
+                grants,
+                limits,
+            },
+        );
+    }
+    resolved
+}
+
+struct One<'a> {
+    name: &'a str,
+    table: &'a AuthoredPlugin,
+    manifest: &'a Manifest,
+    place: Place,
+    builtin: bool,
+}
+
+impl One<'_> {
+    fn missing(&self, key: &str, spec: &ConfigKey, fix: String) -> Diagnostic {
+        Diagnostic::new(
+            self.place.clone(),
+            format!("plugin.{}.{key}", self.name),
+            format!("the plugin `{}` cannot run without `{key}`", self.name),
+        )
+        .found("nothing")
+        .expected(format!("{}: {}", spec.kind, spec.description))
+        .fix(fix)
+    }
+
+    /// Checked against the schema, defaults filled in.
+    fn config(&self, findings: &mut Findings) -> serde_json::Map<String, serde_json::Value> {
+        let schema = &self.manifest.config;
+        let readable = || schema.iter().filter(|(_, k)| !k.secret).map(|(name, _)| name.as_str());
+        let mut values = serde_json::Map::new();
+        for (name, value) in &self.table.config {
+            let found = || shown(&value.value);
+            match schema.get(name) {
+                None => {
+                    let list = readable().collect::<Vec<_>>().join(", ");
+                    let mut d = value
+                        .problem(format!("the plugin `{}` knows no key `{name}`", self.name))
+                        .expected(if list.is_empty() {
+                            "no key at all".to_owned()
+                        } else {
+                            format!("one of {list}")
+                        })
+                        .nearest(name, readable());
+                    d.fix = Some(match &d.nearest {
+                        Some(near) => format!("write `{near}`, or delete it"),
+                        None => "delete it".to_owned(),
+                    });
+                    findings.push(d);
+                }
+                // What it holds is not shown.
+                Some(key) if key.secret => findings.push(
+                    value
+                        .problem(format!("`{name}` is a secret and does not stand among the plain keys"))
+                        .hide_value()
+                        .fix(format!(
+                            "delete it here and write:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}",
+                            self.name
+                        )),
+                ),
+                Some(key) if !key.kind.admits(&value.value) => findings.push(
+                    value
+                        .problem(format!("`{}` does not fit", value.key))
+                        .found(found())
+                        .expected(format!("{}: {}", key.kind, key.description)),
+                ),
+                Some(key) if !one_of(key, &value.value) => findings.push(
+                    value
+                        .problem(format!("`{}` does not fit", value.key))
+                        .found(found())
+                        .expected(format!("one of {}", key.one_of.join(", ")))
+                        .nearest(
+                            value.value.as_str().unwrap_or(""),
+                            key.one_of.iter().map(String::as_str),
+                        ),
+                ),
+                Some(_) => {
+                    values.insert(name.clone(), json(&value.value));
+                }
+            }
+        }
+        for (name, key) in schema.iter().filter(|(_, k)| !k.secret) {
+            if self.table.config.iter().any(|(written, _)| written == name) {
+                continue;
+            }
+            match &key.default {
+                Some(default) => {
+                    values.insert(name.clone(), json(default));
+                }
+                None if key.required => {
+                    let fix = format!("write:\n[plugin.{}.config]\n{name} = …", self.name);
+                    findings.push(self.missing(&format!("config.{name}"), key, fix));
+                }
+                None => {}
+            }
+        }
+        values
+    }
+
+    fn secrets(
+        &self,
+        absolute: &dyn Fn(&str) -> PathBuf,
+        env: &dyn Fn(&str) -> Option<String>,
+        unfit: &mut Vec<Diagnostic>,
+        findings: &mut Findings,
+    ) -> BTreeMap<String, Secret> {
+        let mut secrets = BTreeMap::new();
+        for (name, source) in &self.table.secrets {
+            if !self.manifest.secrets().any(|s| s == name) {
+                let list = self.manifest.secrets().collect::<Vec<_>>().join(", ");
+                findings.push(
+                    source
+                        .problem(format!("the plugin `{}` asks for no secret `{name}`", self.name))
+                        .expected(if list.is_empty() {
+                            "no secret at all".to_owned()
+                        } else {
+                            format!("one of {list}")
+                        })
+                        .nearest(name, self.manifest.secrets()),
+                );
+                continue;
+            }
+            match secret::read(source, absolute, env) {
+                Ok(secret) => {
+                    secrets.insert(name.clone(), secret);
+                }
+                Err(problem) => unfit.push(*problem),
+            }
+        }
+        for (name, key) in self.manifest.config.iter().filter(|(_, k)| k.secret && k.required) {
+            if !self.table.secrets.iter().any(|(written, _)| written == name) {
+                let fix = format!("write:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}", self.name);
+                findings.push(self.missing(&format!("secrets.{name}"), key, fix));
+            }
+        }
+        secrets
+    }
+
+    fn processes(
+        &self,
+        absolute: &dyn Fn(&str) -> PathBuf,
+        cwd: Option<PathBuf>,
+        findings: &mut Findings,
+    ) -> BTreeMap<String, ProcessGrant> {
+        let requests = &self.manifest.capabilities.process;
+        let mut grants = BTreeMap::new();
+        if self.builtin {
+            for (name, request) in requests {
+                let grant = ProcessGrant {
+                    path: None,
+                    inherit_env: request.inherit_env,
+                    cwd: cwd.clone(),
+                };
+                grants.insert(name.clone(), grant);
+            }
+        }
+        for (binary, written) in &self.table.grants.processes {
+            let Some(request) = requests.get(&binary.value) else {
+                findings.push(self.not_asked(binary, &binary.value, requests.keys().map(String::as_str)));
+                continue;
+            };
+            let inherit = written.inherit_env.as_ref();
+            if let Some(at) = inherit.filter(|i| i.value && !request.inherit_env) {
+                findings.push(
+                    at.problem(format!("the plugin `{}` does not ask for the environment", self.name))
+                        .expected("nothing, or false")
+                        .fix("delete the line"),
+                );
+            }
+            let grant = ProcessGrant {
+                path: written.path.as_ref().map(|p| absolute(&p.value)),
+                inherit_env: request.inherit_env && inherit.map_or(self.builtin, |i| i.value),
+                cwd: cwd.clone(),
+            };
+            grants.insert(binary.value.clone(), grant);
+        }
+        grants
+    }
+
+    fn not_asked<'n, T>(
+        &self,
+        at: &Located<T>,
+        what: &str,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Diagnostic {
+        let list = names.clone().collect::<Vec<_>>().join(", ");
+        at.problem(format!("the plugin `{}` does not ask for `{what}`", self.name))
+            .expected(if list.is_empty() {
+                "no such grant at all".to_owned()
+            } else {
+                format!("one of {list}")
+            })
+            .nearest(what, names)
+            .fix("delete it, or name what the manifest asks for (`nexus plugin info` shows it)")
+    }
+
+    fn http(&self, config: &serde_json::Map<String, serde_json::Value>, findings: &mut Findings) -> Vec<HttpGrant> {
+        let mut requests = Vec::new();
+        for request in &self.manifest.capabilities.http {
+            let Some(url) = expand(&request.url, config) else {
+                continue;
+            };
+            match HttpGrant::of_url(&url) {
+                Ok(grant) => requests.push((url, grant)),
+                Err(why) => findings.push(
+                    Diagnostic::new(
+                        self.place.clone(),
+                        format!("plugin.{}", self.name),
+                        format!("the plugin `{}` asks for an address that is none", self.name),
+                    )
+                    .found(format!("{:?} (from {:?} in its manifest): {why}", url, request.url))
+                    .expected("https://HOST"),
+                ),
+            }
+        }
+        let Some(written) = &self.table.grants.http else {
+            return if self.builtin {
+                requests.into_iter().map(|(_, grant)| grant).collect()
+            } else {
+                Vec::new()
+            };
+        };
+        let mut grants = Vec::new();
+        for grant in written {
+            let before = grants.len();
+            grants.extend(
+                requests
+                    .iter()
+                    .filter_map(|(_, request)| grant.value.intersect(request)),
+            );
+            if grants.len() == before {
+                let shown = format!("{}://{}", grant.value.scheme, grant.value.host);
+                findings.push(self.not_asked(grant, &shown, requests.iter().map(|(url, _)| url.as_str())));
+            }
+        }
+        grants
+    }
+
+    fn store_quota(&self, findings: &mut Findings) -> u64 {
+        match (&self.manifest.capabilities.store, &self.table.grants.store_quota) {
+            (None, Some(quota)) if quota.value > 0 => {
+                findings.push(self.not_asked(quota, "store", std::iter::empty()));
+                0
+            }
+            (Some(request), Some(quota)) => request.quota.min(quota.value),
+            (Some(request), None) if self.builtin => request.quota,
+            _ => 0,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let l = &self.table.limits;
+        let or = |n: &Option<Located<u32>>, default| n.as_ref().map_or(default, |n| n.value);
+        Limits {
+            memory: l
+                .memory
+                .as_ref()
+                .map_or(self.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY), |m| {
+                    m.value
+                }),
+            cpu: l.cpu.as_ref().map_or(limits::GUEST_CPU, |d| d.value),
+            cpu_share: or(
+                &l.cpu_share,
+                match self.manifest.kind {
+                    // It has threads of its own, and runs only when somebody logs in.
+                    Kind::Auth => limits::AUTH_CPU_SHARE,
+                    Kind::Chat | Kind::Tunnel => limits::PLUGIN_CPU_SHARE,
+                },
+            ),
+            store_writes: l.store_writes.as_ref().map_or(limits::STORE_WRITES, |b| b.value),
+            call: l.call.as_ref().map_or(limits::PLUGIN_CALL, |d| d.value),
+            streams: or(&l.streams, limits::PLUGIN_STREAMS),
+            processes: or(&l.processes, limits::PLUGIN_PROCESSES),
+            log_lines: or(&l.log_lines, limits::PLUGIN_LOG_LINES),
+        }
+    }
+}
+
+/// The hosts that a manifest asks for, as far as they are addresses (a configuration with others is refused).
+pub fn requested_http(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Vec<HttpGrant> {
+    let urls = manifest.capabilities.http.iter();
+    urls.filter_map(|request| HttpGrant::of_url(&expand(&request.url, config)?).ok())
+        .collect()
+}
+
+fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
+    key.one_of.is_empty() || value.as_str().is_some_and(|s| key.one_of.iter().any(|o| o == s))
+}
+
+/// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
+pub(super) fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+    let Some((before, rest)) = url.split_once("{config:") else {
+        return Some(url.to_owned());
+    };
+    let (key, after) = rest.split_once('}')?;
+    let value = config.get(key)?.as_str().filter(|v| !v.is_empty())?;
+    Some(format!("{before}{value}{}", expand(after, config)?))
+}
+
+fn shown(value: &toml::Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > 80 {
+        text.chars().take(79).chain(['…']).collect()
+    } else {
+        text
+    }
+}
+
+fn json(value: &toml::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        toml::Value::String(s) => Value::from(s.as_str()),
+        toml::Value::Integer(n) => Value::from(*n),
+        toml::Value::Float(n) => Value::from(*n),
+        toml::Value::Boolean(b) => Value::from(*b),
+        toml::Value::Datetime(d) => Value::from(d.to_string()),
+        toml::Value::Array(items) => items.iter().map(json).collect(),
+        toml::Value::Table(items) => items.iter().map(|(k, v)| (k.clone(), json(v))).collect(),
+    }
+}

@@ -1,0 +1,354 @@
+//! Stage two: what the file means, with every default filled in and everything checked that needs no machine. Paths
+//! are still as written, secrets not read, plugins not looked at.
+
+use super::authored::{self, Authored};
+use super::diagnostic::{Diagnostic, Place, Span};
+use super::read::{Findings, Located};
+use super::resolved::{Auth, Metrics, Probe};
+use super::units::show_duration;
+use super::watch::AuthoredNotify;
+use nexus_model::limits;
+use nexus_plugin_api::manifest::{Kind, Name};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+pub const AUTH_PLUGIN: &str = "auth-local";
+pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
+pub(super) const CHAT_FALLBACK: &str = "chat-echo";
+/// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
+const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
+/// What `probe` of a tunnel may be.
+pub(super) const PROBE: &str =
+    "\"public\", \"off\", or the address where this machine finds the public side: \"192.0.2.1:443\"";
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7860);
+
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub listen: SocketAddr,
+    pub hosts: Vec<String>,
+    pub public_url: Option<String>,
+    pub auth: Auth,
+    pub chat: Chat,
+    pub tunnels: Vec<Tunnel>,
+    pub plugins: Vec<(Located<String>, authored::Plugin)>,
+    /// Where each plugin is selected, and as what.
+    pub selected: Vec<Selection>,
+    pub log: Log,
+    pub metrics: Option<Metrics>,
+    pub notify: AuthoredNotify,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    pub filter: String,
+    pub json: bool,
+    /// As written; empty: none. Left out: the place in the data directory.
+    pub file: Option<String>,
+    pub max_size: u64,
+    pub max_files: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Chat {
+    pub name: String,
+    pub plugin: String,
+    pub fallback: Option<String>,
+    pub workspace: Option<Located<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    pub name: String,
+    pub plugin: String,
+    pub autostart: bool,
+    pub allow_plaintext: bool,
+    pub listen: SocketAddr,
+    pub hosts: Vec<String>,
+    pub probe: Probe,
+}
+
+#[derive(Debug)]
+pub(super) struct Selection {
+    pub plugin: String,
+    pub kind: Kind,
+    pub place: Place,
+    pub key: String,
+}
+
+/// What the command line says in place of the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Listen {
+    pub flag: Option<SocketAddr>,
+}
+
+impl Prepared {
+    pub(super) fn of(authored: Authored, listen: &Listen, findings: &mut Findings) -> Self {
+        let Authored {
+            web,
+            auth,
+            chats,
+            tunnels,
+            plugins,
+            log,
+            metrics,
+            notify,
+        } = authored;
+        let mut selected = Vec::new();
+        for (name, _) in plugins.iter() {
+            check_name(name, "plugin", findings);
+        }
+        let auth = prepare_auth(auth, &mut selected, findings);
+        let chat = prepare_chat(chats, &mut selected, findings);
+        let bound = check_listen(&web, listen, findings);
+        let tunnels = prepare_tunnels(tunnels, bound, &mut selected, findings);
+        let mut taken = vec![(bound, "the web page".to_owned())];
+        taken.extend(tunnels.iter().map(|t| (t.listen, format!("tunnel `{}`", t.name))));
+        Self {
+            listen: bound,
+            hosts: web.hosts.into_iter().map(|h| h.value).collect(),
+            public_url: web.public_url.map(|u| u.value),
+            auth,
+            chat,
+            tunnels,
+            plugins,
+            selected,
+            log: prepare_log(log, findings),
+            metrics: metrics.prepare(&taken, findings),
+            notify,
+        }
+    }
+}
+
+fn prepare_log(log: authored::Log, findings: &mut Findings) -> Log {
+    if let Some(size) = log.max_size.as_ref().filter(|s| !LOG_SIZES.contains(&s.value)) {
+        findings.push(
+            size.problem("a file of the log cannot have this size")
+                .found(format!("{} bytes", size.value))
+                .expected("from \"64 KiB\" to \"4 GiB\"")
+                .fix("leave it out for \"10 MiB\""),
+        );
+    }
+    Log {
+        filter: log.filter.map_or_else(|| "info".to_owned(), |f| f.value),
+        json: log.json.is_some_and(|j| j.value),
+        file: log.file.map(|f| f.value),
+        max_size: log.max_size.map_or(limits::LOG_SIZE, |s| s.value),
+        max_files: log.max_files.map_or(limits::LOG_FILES, |n| n.value),
+    }
+}
+
+fn select(
+    written: Option<&Located<String>>,
+    default: &str,
+    key: &str,
+    kind: Kind,
+    selected: &mut Vec<Selection>,
+) -> String {
+    let plugin = written.map_or_else(|| default.to_owned(), |w| w.value.clone());
+    let place = written.map_or(Place::Default, |w| Place::At(w.span.clone()));
+    selected.push(Selection {
+        plugin: plugin.clone(),
+        kind,
+        place,
+        key: key.to_owned(),
+    });
+    plugin
+}
+
+/// A name that the operator chose: it becomes part of file names, URLs and log lines.
+fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
+    if Name::try_from(name.value.clone()).is_err() {
+        findings.push(
+            name.problem(format!("`{}` is not a name for a {what}", name.value))
+                .expected("2 to 64 of a-z, 0-9 and -, a letter first"),
+        );
+    }
+}
+
+fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &mut Findings) -> Auth {
+    let or = |d: &Option<Located<Duration>>, default| d.as_ref().map_or(default, |d| d.value);
+    let (idle, absolute) = (
+        or(&auth.session_idle, limits::SESSION_IDLE),
+        or(&auth.session_absolute, limits::SESSION_ABSOLUTE),
+    );
+    if idle > absolute
+        && let Some(at) = auth.session_idle.as_ref().or(auth.session_absolute.as_ref())
+    {
+        findings.push(
+            at.problem("a login would end before it counts as idle")
+                .found(format!(
+                    "session_idle = \"{}\", session_absolute = \"{}\"",
+                    show_duration(idle),
+                    show_duration(absolute)
+                ))
+                .expected("session_idle of at most session_absolute")
+                .fix(format!(
+                    "set session_absolute = \"{}\" or more, or a shorter session_idle",
+                    show_duration(idle)
+                )),
+        );
+    }
+    if let Some(short) = auth.session_idle.as_ref().filter(|d| d.value < Duration::from_secs(60)) {
+        findings.push(
+            short
+                .problem("nobody could stay logged in")
+                .found(show_duration(short.value))
+                .expected("at least \"1m\""),
+        );
+    }
+    Auth {
+        plugin: select(auth.plugin.as_ref(), AUTH_PLUGIN, "auth.plugin", Kind::Auth, selected),
+        lockout_failures: auth.lockout_failures.map_or(limits::LOCKOUT_FAILURES, |n| n.value),
+        lockout: or(&auth.lockout, limits::LOCKOUT),
+        session_idle: idle,
+        session_absolute: absolute,
+    }
+}
+
+fn prepare_chat(
+    mut chats: Vec<(Located<String>, authored::Chat)>,
+    selected: &mut Vec<Selection>,
+    findings: &mut Findings,
+) -> Chat {
+    for (name, _) in chats.iter() {
+        check_name(name, "chat", findings);
+    }
+    for (second, _) in chats.iter().skip(1) {
+        let first = chats.first().map_or("", |(n, _)| n.value.as_str());
+        findings.push(
+            second
+                .problem("more than one chat is not possible yet")
+                .found(format!("[chat.{}] after [chat.{first}]", second.value))
+                .expected("one [chat.NAME] table")
+                .fix("keep one; a [plugin.NAME] table stays valid while no chat selects it"),
+        );
+    }
+    let (name, chat) = if chats.is_empty() {
+        ("main".to_owned(), authored::Chat::default())
+    } else {
+        let (name, chat) = chats.swap_remove(0);
+        (name.value, chat)
+    };
+    let key = |k| format!("chat.{name}.{k}");
+    let plugin = select(chat.plugin.as_ref(), CHAT_PLUGIN, &key("plugin"), Kind::Chat, selected);
+    // The example in place of a backend that the operator chose himself would only confuse.
+    let fallback = match &chat.fallback {
+        Some(none) if none.value.is_empty() => None,
+        None if plugin != CHAT_PLUGIN => None,
+        written => Some(select(
+            written.as_ref(),
+            CHAT_FALLBACK,
+            &key("fallback"),
+            Kind::Chat,
+            selected,
+        )),
+    };
+    if let Some(written) = chat.fallback.as_ref().filter(|f| f.value == plugin) {
+        findings.push(
+            written
+                .problem("a chat cannot fall back to itself")
+                .found(format!("{:?}", written.value))
+                .expected("another plugin, or \"\" for none"),
+        );
+    }
+    Chat {
+        name,
+        plugin,
+        fallback,
+        workspace: chat.workspace,
+    }
+}
+
+fn prepare_tunnels(
+    authored: Vec<(Located<String>, authored::Tunnel)>,
+    web: SocketAddr,
+    selected: &mut Vec<Selection>,
+    findings: &mut Findings,
+) -> Vec<Tunnel> {
+    let mut taken = vec![(web, "the web page".to_owned())];
+    let mut tunnels = Vec::new();
+    for (name, t) in authored {
+        check_name(&name, "tunnel", findings);
+        let listen = t
+            .listen
+            .as_ref()
+            .map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |l| l.value);
+        if let Some(l) = t.listen.as_ref().filter(|l| !l.value.ip().is_loopback()) {
+            findings.push(
+                l.problem("a tunnel's own listener is for this machine only")
+                    .found(l.value.to_string())
+                    .expected("a loopback address")
+                    .fix(format!("write \"127.0.0.1:{}\"", l.value.port())),
+            );
+        }
+        if let (Some(l), Some((_, other))) = (
+            &t.listen,
+            taken.iter().find(|(a, _)| *a == listen && listen.port() != 0),
+        ) {
+            findings.push(
+                l.problem("two listeners cannot share a port")
+                    .found(format!("{listen}, which {other} has"))
+                    .expected("a port of its own, or 0 for any"),
+            );
+        }
+        taken.push((listen, format!("tunnel `{}`", name.value)));
+        let Some(plugin) = t.plugin else { continue };
+        let key = format!("tunnel.{}.plugin", name.value);
+        tunnels.push(Tunnel {
+            plugin: select(Some(&plugin), "", &key, Kind::Tunnel, selected),
+            name: name.value,
+            autostart: t.autostart.is_some_and(|a| a.value),
+            allow_plaintext: t.allow_plaintext.is_some_and(|a| a.value),
+            listen,
+            hosts: t.hosts.into_iter().map(|h| h.value).collect(),
+            probe: t
+                .probe
+                .map_or(Probe::Public, |written| prepare_probe(&written, findings)),
+        });
+    }
+    tunnels
+}
+
+fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
+    match (written.value.as_str(), written.value.parse()) {
+        ("public", _) => Probe::Public,
+        ("off", _) => Probe::Off,
+        (_, Ok(at)) => Probe::At(at),
+        _ => {
+            findings.push(
+                written
+                    .problem("this is no way to look at a tunnel from its public side")
+                    .found(format!("{:?}", written.value))
+                    .expected(PROBE),
+            );
+            Probe::Public
+        }
+    }
+}
+
+/// Passwords and the agent's output would cross the network in the clear.
+fn check_listen(web: &authored::Web, over: &Listen, findings: &mut Findings) -> SocketAddr {
+    let insists = web.insecure_listen.as_ref().is_some_and(|i| i.value);
+    let (listen, place): (SocketAddr, Place) = match (over.flag, &web.listen) {
+        (Some(flag), _) => (flag, Place::Flag("--listen")),
+        (None, Some(l)) => (l.value, Place::At(Span::clone(&l.span))),
+        (None, None) => (LISTEN, Place::Default),
+    };
+    if !listen.ip().is_loopback() && !insists {
+        findings.push(
+            Diagnostic::new(
+                place,
+                "web.listen",
+                "this address is open to the network, and the page has no TLS",
+            )
+            .found(listen.to_string())
+            .expected("a loopback address, such as 127.0.0.1 or [::1]")
+            .fix(format!(
+                "listen on 127.0.0.1:{} behind a tunnel or a reverse proxy;\n\
+                     if something else protects this network, write in [web]: insecure_listen = true",
+                listen.port()
+            )),
+        );
+    }
+    listen
+}

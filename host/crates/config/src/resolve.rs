@@ -1,0 +1,218 @@
+//! Stage three: what this machine makes of the configuration.
+
+use super::authored::{Authored, SecretSource};
+use super::diagnostic::{Diagnostic, Place, Report};
+use super::plugins;
+use super::prepared::{Listen, Prepared};
+use super::read::{Findings, Located};
+use super::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
+use super::{Machine, Overrides};
+use nexus_model::trouble::Trouble;
+use std::path::{Component, Path, PathBuf};
+
+/// # Errors
+/// Every problem of every stage, each with its place.
+pub(super) fn resolve(
+    text: &str,
+    file: Option<&Path>,
+    overrides: &Overrides,
+    machine: &Machine<'_>,
+) -> Result<Config, Report> {
+    let mut findings = Findings::default();
+    let config = resolve_noting(text, file, overrides, machine, &mut findings);
+    match config {
+        Some(config) if findings.diagnostics.is_empty() => Ok(config),
+        _ => Err(Report::new(
+            file.map(Path::to_owned),
+            text.to_owned(),
+            findings.diagnostics,
+        )),
+    }
+}
+
+/// None only where something was noted.
+pub(super) fn resolve_noting(
+    text: &str,
+    file: Option<&Path>,
+    overrides: &Overrides,
+    machine: &Machine<'_>,
+    findings: &mut Findings,
+) -> Option<Config> {
+    let authored = Authored::read(text, findings);
+    let prepared = Prepared::of(authored, &Listen { flag: overrides.listen }, findings);
+    let file = file.map(|f| absolute(&machine.cwd, f));
+    let folder = file
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(&machine.cwd)
+        .to_owned();
+    let from_folder = |written: &str| absolute(&folder, Path::new(written));
+
+    let written = prepared.chat.workspace.as_ref();
+    let workspace = written.map_or_else(|| machine.cwd.clone(), |written| from_folder(&written.value));
+    let usable = match written {
+        Some(written) if !workspace.is_dir() => Err(no_workspace(written, &workspace)),
+        _ => Ok(workspace.as_path()),
+    };
+    let plugins::Resolved { plugins, broken } = plugins::resolve(&prepared, machine, &from_folder, &usable, findings);
+    let in_file = file.clone();
+    let report = |found: Vec<Diagnostic>| Report::new(in_file.clone(), text.to_owned(), found).to_string();
+    let broken = broken.into_iter().map(|(name, (digest, found))| {
+        let trouble = trouble(format!("plugin {name}"), &found);
+        let report = report(found);
+        (
+            name,
+            Broken {
+                digest,
+                trouble,
+                report,
+            },
+        )
+    });
+    let broken = broken.collect();
+    let secret_variables: std::collections::BTreeSet<String> = prepared
+        .plugins
+        .iter()
+        .flat_map(|(_, plugin)| &plugin.secrets)
+        .filter_map(|(_, source)| match &source.value {
+            SecretSource::Env(name) => Some(name.clone()),
+            SecretSource::File(_) => None,
+        })
+        .chain(prepared.notify.variable().map(str::to_owned))
+        .collect();
+    let Some(data_dir) = data_dir(overrides, machine) else {
+        let nowhere = Diagnostic::new(Place::Default, "", super::NO_DATA_DIR);
+        findings.push(nowhere.fix("say one: --data-dir DIR"));
+        return None;
+    };
+    let written = prepared.plugins.iter().flat_map(|(_, plugin)| {
+        let secrets = plugin.secrets.iter().filter_map(|(_, source)| match &source.value {
+            SecretSource::File(path) => Some(path.as_str()),
+            SecretSource::Env(_) => None,
+        });
+        plugin.source.iter().map(|source| source.value.as_str()).chain(secrets)
+    });
+    let files = written.map(from_folder).collect();
+    let Prepared {
+        listen,
+        hosts,
+        public_url,
+        auth,
+        chat,
+        tunnels,
+        log,
+        metrics,
+        notify,
+        ..
+    } = prepared;
+    let mut untold = Vec::new();
+    let notify = notify.resolve(&from_folder, machine.env, &mut untold, findings);
+    let troubles = (!untold.is_empty()).then(|| trouble("notify".to_owned(), &untold));
+    let secret_variables = secret_variables.into_iter().collect();
+    let log_path = match log.file.as_deref() {
+        None => Some(data_dir.join("logs/nexus.log")),
+        Some("") => None,
+        Some(written) => Some(from_folder(written)),
+    };
+    let log = Log {
+        filter: log.filter,
+        json: log.json,
+        file: log_path.map(|path| LogFile {
+            path,
+            max_size: log.max_size,
+            max_files: log.max_files,
+        }),
+    };
+    Some(Config {
+        secret_variables,
+        data_dir,
+        file,
+        text: text.to_owned(),
+        files,
+        web: Web {
+            listen,
+            hosts,
+            public_url,
+        },
+        auth,
+        chat: Chat {
+            name: chat.name,
+            plugin: chat.plugin,
+            fallback: chat.fallback,
+            workspace,
+        },
+        tunnels: tunnels
+            .into_iter()
+            .map(|t| {
+                let tunnel = Tunnel {
+                    name: t.name.clone(),
+                    plugin: t.plugin,
+                    autostart: t.autostart,
+                    allow_plaintext: t.allow_plaintext,
+                    listen: t.listen,
+                    hosts: t.hosts,
+                    probe: t.probe,
+                };
+                (t.name, tunnel)
+            })
+            .collect(),
+        plugins,
+        broken,
+        troubles: troubles.into_iter().collect(),
+        log,
+        metrics,
+        notify,
+    })
+}
+
+fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
+    let what = if path.exists() {
+        "not a folder"
+    } else {
+        "which does not exist"
+    };
+    written
+        .problem("the workspace is not there")
+        .found(format!("{}, {what}", path.display()))
+        .expected("a folder that exists; a relative path starts at this file's folder")
+        .fix(format!("run: mkdir -p {}", path.display()))
+}
+
+/// What keeps one part from working, as a sentence; all that there is to do.
+fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
+    let sentences = found.iter().map(|diagnostic| match &diagnostic.found {
+        Some(found) => format!("{}: {}.", diagnostic.problem, found.trim_end_matches('.')),
+        None => format!("{}.", diagnostic.problem),
+    });
+    let fixes: Vec<&str> = found
+        .iter()
+        .filter_map(|diagnostic| diagnostic.fix.as_deref())
+        .collect();
+    Trouble {
+        part,
+        why: sentences.collect::<Vec<_>>().join(" "),
+        fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
+    }
+}
+
+pub(super) fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Option<PathBuf> {
+    match (&overrides.data_dir, &machine.data_home) {
+        (Some(named), _) => Some(absolute(&machine.cwd, named)),
+        (None, home) => Some(home.as_ref()?.join("nexus")),
+    }
+}
+
+/// Without `.` and `..`, and without asking the disk: a path that does not exist yet has one too.
+fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}

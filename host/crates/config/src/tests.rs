@@ -1,0 +1,586 @@
+//! The configuration as a whole: the example, what broken files say, and that no text makes the reader fall.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use super::diagnostic::Place;
+use super::read::Findings;
+use super::resolved::{Config, HttpGrant, Source};
+use super::*;
+use nexus_plugin_api::manifest::Manifest;
+use std::fs;
+use std::time::Duration;
+
+mod broken;
+
+struct Fake;
+fn manifest(name: &str, rest: &str) -> Manifest {
+    let kind = name.split('-').next().unwrap();
+    let head = format!(
+        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+    );
+    Manifest::parse(&(head + rest)).unwrap()
+}
+
+const BORE: &str = r#"
+[config.server]
+type = "string"
+default = "bore.pub"
+description = "the server"
+[config.mode]
+type = "string"
+one-of = ["fast", "slow"]
+description = "how"
+[config.api]
+type = "string"
+description = "where its API is"
+[config.secret]
+type = "string"
+secret = true
+description = "what the server wants"
+[capabilities.process.bore]
+reason = "it is the tunnel"
+inherit-env = true
+[[capabilities.http]]
+url = "https://api.example.org"
+reason = "to ask"
+[[capabilities.http]]
+url = "{config:api}"
+reason = "to ask there"
+[[capabilities.http]]
+url = "http://192.168.1.5:8080"
+reason = "an appliance"
+[capabilities.store]
+quota = 4096
+reason = "to keep"
+[limits]
+memory = 1000000
+"#;
+
+impl PluginSource for Fake {
+    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
+        let manifest = match source {
+            Source::File(path) if !path.to_string_lossy().contains("there") => return Err("no such file".to_owned()),
+            Source::File(_) => manifest("tunnel-file", BORE),
+            Source::Builtin if name == "tunnel-bore" => manifest(name, BORE),
+            Source::Builtin => manifest(
+                name,
+                "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit-env = true\n",
+            ),
+        };
+        Ok(Found { manifest, digest: None })
+    }
+    fn builtins(&self) -> Vec<String> {
+        ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+}
+
+fn machine(env: &dyn Fn(&str) -> Option<String>) -> Machine<'_> {
+    Machine {
+        cwd: std::env::temp_dir(),
+        data_home: Some("/data-home".into()),
+        env,
+        plugins: &Fake,
+    }
+}
+
+fn no_env(_: &str) -> Option<String> {
+    None
+}
+
+fn read_with(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
+    let text = format!("config-version = 1\n{text}");
+    resolve::resolve(
+        &text,
+        Some(&std::env::temp_dir().join("nexus.toml")),
+        &Overrides::default(),
+        &machine(env),
+    )
+}
+
+fn read(text: &str) -> Result<Config, Report> {
+    read_with(text, &no_env)
+}
+
+fn good(text: &str) -> Config {
+    let config = read(text).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(said_of_parts(&config), "");
+    config
+}
+
+/// What is said of parts that this machine does not give; the rest of such a configuration counts.
+fn said_of_parts(config: &Config) -> String {
+    let reports = config.broken.values().map(|broken| broken.report.clone());
+    reports.chain(config.troubles.iter().map(ToString::to_string)).collect()
+}
+
+fn said(text: &str) -> String {
+    match read(text) {
+        Ok(config) => said_of_parts(&config),
+        Err(report) => report.to_string(),
+    }
+}
+
+#[test]
+fn without_a_file_everything_has_a_default() {
+    let c = load(None, &Overrides::default(), &machine(&no_env)).unwrap();
+    assert_eq!(c.web.listen.to_string(), "127.0.0.1:7860");
+    assert_eq!(
+        (c.auth.plugin.as_str(), c.auth.lockout_failures, c.auth.lockout),
+        ("auth-local", 5, Duration::from_secs(1800))
+    );
+    assert_eq!(
+        (c.chat.name.as_str(), c.chat.plugin.as_str(), c.chat.fallback.as_deref()),
+        ("main", "chat-opencode", Some("chat-echo"))
+    );
+    assert_eq!(c.chat.workspace, std::env::temp_dir());
+    assert_eq!(c.data_dir, PathBuf::from("/data-home/nexus"));
+    assert!(c.tunnels.is_empty() && c.file.is_none());
+    let log = c.log.file.unwrap();
+    assert_eq!(log.path, PathBuf::from("/data-home/nexus/logs/nexus.log"));
+    assert_eq!((log.max_size, log.max_files), (10 << 20, 5));
+    assert_eq!(
+        c.plugins.keys().collect::<Vec<_>>(),
+        ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"],
+        "and the built-in ones that could take over"
+    );
+    let opencode = &c.plugins["chat-opencode"].grants.processes["opencode"];
+    assert!(opencode.inherit_env && opencode.cwd == Some(c.chat.workspace.clone()));
+}
+
+#[test]
+fn the_command_line_wins_over_the_file() {
+    let over = Overrides {
+        data_dir: Some("data".into()),
+        listen: Some("127.0.0.1:1".parse().unwrap()),
+    };
+    let c = load(None, &over, &machine(&no_env)).unwrap();
+    assert_eq!(
+        (c.web.listen.port(), c.data_dir),
+        (1, std::env::temp_dir().join("data"))
+    );
+    let open = Overrides {
+        listen: Some("0.0.0.0:1".parse().unwrap()),
+        ..Overrides::default()
+    };
+    let said = load(None, &open, &machine(&no_env)).unwrap_err().to_string();
+    assert!(
+        said.contains("--listen on the command line") && said.contains("open to the network"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_log_lies_where_it_is_said() {
+    let file = |text: &str| good(&format!("[log]\n{text}")).log.file;
+    let there = file("file = \"logs/own.log\"\nmax_size = \"1 MiB\"\nmax_files = 3").unwrap();
+    assert_eq!(there.path, std::env::temp_dir().join("logs/own.log"));
+    assert_eq!((there.max_size, there.max_files), (1 << 20, 3));
+    assert_eq!(file("file = \"\""), None);
+}
+
+#[test]
+fn a_builtin_plugin_has_what_it_asks_for_until_the_operator_names_less() {
+    let grants = |table: &str| {
+        let text = format!("[tunnel.home]\nplugin = \"tunnel-bore\"\n{table}");
+        good(&text).plugins["tunnel-bore"].clone()
+    };
+    let all = grants("");
+    assert_eq!(all.config["server"], "bore.pub");
+    assert_eq!(
+        all.grants.http.len(),
+        2,
+        "the key `api` has no value, so it asks for nothing there"
+    );
+    assert!(all.grants.processes["bore"].inherit_env && all.grants.processes["bore"].cwd.is_none());
+    assert_eq!((all.grants.store_quota, all.limits.memory), (4096, 1_000_000));
+    let less = grants(
+        "[plugin.tunnel-bore.grants]\nhttp = []\nstore_quota = 100\n[plugin.tunnel-bore.grants.process.bore]\ninherit_env = false\npath = \"x/../bin/bore\"",
+    );
+    assert!(less.grants.http.is_empty() && !less.grants.processes["bore"].inherit_env);
+    assert_eq!(
+        less.grants.processes["bore"].path,
+        Some(std::env::temp_dir().join("bin/bore"))
+    );
+    assert_eq!(less.grants.store_quota, 100);
+    let more =
+        grants("[plugin.tunnel-bore.grants]\nstore_quota = \"1 GiB\"\n[plugin.tunnel-bore.limits]\nmemory = \"2 MiB\"");
+    assert_eq!(
+        (more.grants.store_quota, more.limits.memory),
+        (4096, 2 << 20),
+        "never more than the manifest asks for"
+    );
+}
+
+#[test]
+fn a_plugin_from_a_file_has_only_what_is_granted() {
+    let none = good("[plugin.mine]\nsource = \"there.wasm\"").plugins["mine"].clone();
+    assert_eq!(none.source, Source::File(std::env::temp_dir().join("there.wasm")));
+    assert!(none.grants.http.is_empty() && none.grants.processes.is_empty() && none.grants.store_quota == 0);
+    let some = good(
+        "[plugin.mine]\nsource = \"there.wasm\"\nconfig.api = \"https://own.example.net/v1\"\n[plugin.mine.grants]\nstore_quota = \"1 KiB\"\n\
+         http = [\"https://*.example.net\", { url = \"http://192.168.1.5:8080\", private = true }]\n[plugin.mine.grants.process.bore]",
+    )
+    .plugins["mine"]
+    .clone();
+    assert!(!some.grants.processes["bore"].inherit_env, "asked for, not granted");
+    assert_eq!(some.grants.store_quota, 1024);
+    let appliance = HttpGrant {
+        private: true,
+        ..HttpGrant::parse("http://192.168.1.5:8080").unwrap()
+    };
+    assert_eq!(
+        some.grants.http,
+        [HttpGrant::parse("https://own.example.net").unwrap(), appliance]
+    );
+}
+
+#[test]
+fn secrets_come_from_the_environment_or_a_private_file() {
+    let text = "[plugin.tunnel-bore.secrets]\nsecret = { env = \"BORE\" }";
+    let c = read_with(text, &|name| (name == "BORE").then(|| "s3cret".to_owned())).unwrap();
+    assert_eq!(c.plugins["tunnel-bore"].grants.secrets["secret"].reveal(), "s3cret");
+    assert!(!format!("{c:?}").contains("s3cret"));
+    assert!(!c.plugins["tunnel-bore"].config.contains_key("secret"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    fs::write(&file, "from-a-file\n").unwrap();
+    let text = format!("[plugin.tunnel-bore.secrets]\nsecret = {{ file = {file:?} }}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o644);
+        let said = said(&text);
+        assert!(
+            said.contains("mode 644: every user of this machine has access")
+                && said.contains(&format!("chmod 600 {}", file.display())),
+            "{said}"
+        );
+        assert!(!said.contains("from-a-file"), "{said}");
+        mode(0o600);
+    }
+    assert_eq!(
+        good(&text).plugins["tunnel-bore"].grants.secrets["secret"].reveal(),
+        "from-a-file"
+    );
+    fs::write(&file, "\n").unwrap();
+    assert!(said(&text).contains("it is empty"));
+}
+
+/// (what is written after the version line, what the report must say). Line 1 is the version.
+const BROKEN: &[(&str, &[&str])] = &[
+    (
+        "[web]\nlistn = \"127.0.0.1:1\"",
+        &[
+            "nexus.toml:3:1",
+            "`listn` is not a key in [web]",
+            "nearest: listen",
+            "^^^^^",
+        ],
+    ),
+    (
+        "[wep]\n",
+        &[":2:2", "`wep` is not a key at the top of the file", "nearest: web"],
+    ),
+    (
+        "[web]\nlisten = 7860",
+        &[":3:10", "found: the integer 7860", "write \"127.0.0.1:7860\""],
+    ),
+    ("[web]\nlisten = \"localhost:80\"", &["write \"127.0.0.1:80\""]),
+    (
+        "[web]\nlisten = \"0.0.0.0:80\"",
+        &[":3:10", "open to the network", "insecure_listen = true"],
+    ),
+    (
+        "[web]\ninsecure_listen = \"true\"",
+        &["expected: true or false", "leave out the quotation marks"],
+    ),
+    (
+        "[web]\npublic_url = \"https://x.org/chat\"",
+        &["`/chat` follows the host"],
+    ),
+    ("[web]\nhosts = \"x.org\"", &["put it into brackets: hosts = [ … ]"]),
+    (
+        "[web]\nhosts = [\"x.org\", \"http://y\"]",
+        &[":3:19", "an item of `web.hosts` does not fit"],
+    ),
+    (
+        "[log]\nmax_size = \"1 KiB\"",
+        &[":3:12", "found: 1024 bytes", "from \"64 KiB\" to \"4 GiB\""],
+    ),
+    ("[log]\nmax_files = 1", &["a whole number from 2 to 1000"]),
+    ("[log]\nfile = \"~/nexus.log\"", &["`~` is not expanded"]),
+    ("[log]\nfile = false", &["a path, or \"\" for none"]),
+    (
+        "[metrics]\nlisten = \"0.0.0.0:9464\"",
+        &[":3:10", "neither TLS nor a login", "insecure_listen = true"],
+    ),
+    (
+        "[metrics]\nlisten = \"127.0.0.1:7860\"",
+        &["two listeners cannot share a port", "which the web page has"],
+    ),
+    (
+        "[notify]\nevents = [\"tunnel-up\"]",
+        &["an item of `notify.events`", "\"tunnel-url\""],
+    ),
+    ("[notify]\ncommand = \"/bin/cat\"", &["put it into brackets"]),
+    ("[notify]\ncommand = []", &["names no program"]),
+    ("[notify]\ncommand = [\"notify-send\"]", &["not a whole path"]),
+    ("[notify]\ncommand = [\"/nowhere/x\"]", &["which is not there"]),
+    (
+        "[notify]\nwebhook = { env = \"UNSET_HOOK\" }",
+        &["UNSET_HOOK", "it is not set"],
+    ),
+    ("[auth]\nlockout = 30", &["write the unit: \"30s\" for seconds"]),
+    ("[auth]\nlockout = \"30 min\"", &["units are ms, s, m, h and d"]),
+    ("[auth]\nlockout_failures = 0", &["a whole number from 1 to 1000"]),
+    (
+        "[auth]\nplugin = \"auth-locl\"",
+        &[":3:10", "there is no plugin `auth-locl`", "nearest: auth-local"],
+    ),
+    (
+        "[auth]\nplugin = \"tunnel-bore\"",
+        &["its manifest says kind = \"tunnel\"", "a plugin of kind \"auth\""],
+    ),
+    (
+        "[auth]\nsession_idle = \"100d\"",
+        &["session_idle = \"100d\", session_absolute = \"90d\""],
+    ),
+    (
+        "[chat.main]\n[chat.other]\n",
+        &[
+            ":3:7",
+            "more than one chat is not possible yet",
+            "[chat.other] after [chat.main]",
+        ],
+    ),
+    (
+        "[chat.main]\nworkspace = \"/none/such\"",
+        &["the workspace is not there", "mkdir -p /none/such"],
+    ),
+    ("[chat.main]\nworkspace = \"~/code\"", &["`~` is not expanded here"]),
+    (
+        "[tunnel.home]\nautostart = true",
+        &["[tunnel.home] does not say which plugin opens it"],
+    ),
+    (
+        "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"0.0.0.0:1\"",
+        &["for this machine only"],
+    ),
+    (
+        "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"127.0.0.1:7860\"",
+        &["which the web page has"],
+    ),
+    (
+        "[tunnel.\"../x\"]\nplugin = \"tunnel-bore\"",
+        &["not a name for a tunnel"],
+    ),
+    ("[plugin.mine]\n", &["no built-in plugin is called `mine`", "source = "]),
+    (
+        "[plugin.mine]\nsource = \"gone.wasm\"",
+        &[":3:10", "the plugin `mine` cannot be used", "no such file"],
+    ),
+    (
+        "[plugin.tunnel-bore.config]\nsrver = \"x\"",
+        &["knows no key `srver`", "nearest: server"],
+    ),
+    (
+        "[plugin.tunnel-bore.config]\nserver = 7",
+        &[":3:10", "expected: a string: the server"],
+    ),
+    (
+        "[plugin.tunnel-bore.config]\nmode = \"fst\"",
+        &["one of fast, slow", "nearest: fast"],
+    ),
+    (
+        "[plugin.tunnel-bore.config]\nsecret = \"hush\"",
+        &["is a secret", "[plugin.tunnel-bore.secrets]"],
+    ),
+    (
+        "[plugin.tunnel-bore.secrets]\nsecret = \"hush\"",
+        &["does not say where the secret lies", "found: a string"],
+    ),
+    (
+        "[plugin.tunnel-bore.secrets]\nsecret = { env = \"NOPE\" }",
+        &["the variable NOPE holds no secret", "it is not set"],
+    ),
+    (
+        "[plugin.tunnel-bore.secrets]\ntoken = { env = \"X\" }",
+        &["asks for no secret `token`", "one of secret"],
+    ),
+    (
+        "[plugin.tunnel-bore.grants]\nhttp = [\"https://evil.example\"]",
+        &["does not ask for `https://evil.example`"],
+    ),
+    (
+        "[plugin.tunnel-bore.grants]\nhttp = [\"https://*\"]",
+        &["an item of", "only at the front"],
+    ),
+    (
+        "[plugin.tunnel-bore.grants.process.boer]\n",
+        &["does not ask for `boer`", "nearest: bore"],
+    ),
+    (
+        "[plugin.tunnel-bore.limits]\nmemory = \"64 MB\"",
+        &["units are B, KiB, MiB and GiB"],
+    ),
+    ("[log]\nfilter = \"nexus=loud\"", &["`log.filter` does not fit"]),
+    ("[web\nlisten = 1", &[":2:", "not valid TOML"]),
+    ("a = 1\na = 2", &["not valid TOML", ":3:1"]),
+];
+
+#[test]
+fn a_broken_file_says_where_and_how_to_mend_it() {
+    for (text, expected) in BROKEN {
+        let said = said(text);
+        for part in *expected {
+            assert!(
+                said.contains(part),
+                "not said: {part}\n--- of\n{text}\n--- said\n{said}"
+            );
+        }
+        assert!(!said.contains("hush"), "a secret is shown: {said}");
+    }
+}
+
+#[test]
+fn every_problem_is_said_in_the_order_of_the_file() {
+    let report = read("[web]\nlistn = 1\n[auth]\nlockout = 3\nplugin = \"no\"\n[plugin.x9]\n[nope]").unwrap_err();
+    let lines: Vec<_> = report
+        .diagnostics
+        .iter()
+        .map(|d| match &d.place {
+            Place::At(span) => report.locate(span.start).line,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(lines, [3, 5, 6, 7, 8]);
+    assert!(report.to_string().ends_with("5 problems in the configuration"));
+}
+
+#[test]
+fn the_version_is_asked_for() {
+    for (text, part) in [
+        ("", "does not say its version"),
+        ("config-version = 2", "newer Nexus"),
+        ("config-version = 0", "no such version"),
+        ("config-version = \"1\"", "does not fit"),
+    ] {
+        let said = resolve::resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
+        assert_eq!(said.diagnostics.len(), 1, "{said}");
+        assert!(said.to_string().contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_not_text_is_said_with_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n.toml");
+    let load = || {
+        load(Some(&path), &Overrides::default(), &machine(&no_env))
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(load().contains("cannot be read") && load().contains("n.toml"));
+    fs::write(&path, b"config-version = 1\n\xff").unwrap();
+    assert!(load().contains("not UTF-8, from byte 19 on"), "{}", load());
+}
+
+fn example() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples/nexus.toml")).unwrap()
+}
+
+#[test]
+fn the_example_shows_every_key_and_nothing_else() {
+    let set: String = example()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let mut findings = Findings::default();
+    authored::Authored::read(&set, &mut findings);
+    assert!(
+        findings.diagnostics.is_empty(),
+        "{}",
+        Report::new(None, set, findings.diagnostics)
+    );
+    let value: toml::Table = toml::from_str(&set).unwrap();
+    for asked in &findings.asked {
+        let mut here = vec![&toml::Value::Table(value.clone())]
+            .into_iter()
+            .cloned()
+            .collect::<Vec<_>>();
+        for part in asked.split('.') {
+            here = here
+                .iter()
+                .filter_map(toml::Value::as_table)
+                .flat_map(|t| match part {
+                    "*" => t.values().cloned().collect::<Vec<_>>(),
+                    name => t.get(name).cloned().into_iter().collect(),
+                })
+                .collect();
+        }
+        assert!(!here.is_empty(), "examples/nexus.toml does not show `{asked}`");
+    }
+    assert!(
+        findings.asked.len() > 40,
+        "the example must have every table, or its keys are not asked for"
+    );
+}
+
+mod any_text {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Pieces of real files, in any order and cut anywhere: nearer to what people write than random bytes.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<String>().prop_map(|s| s.chars().take(12).collect()),
+            proptest::sample::select(
+                example()
+                    .lines()
+                    .map(|l| format!("{}\n", l.trim_start_matches('#')))
+                    .collect::<Vec<_>>()
+            ),
+            proptest::sample::select(BROKEN.iter().map(|(text, _)| format!("{text}\n")).collect::<Vec<_>>()),
+            proptest::sample::select(vec![
+                "[",
+                "]",
+                "{",
+                "}",
+                "=",
+                "\"",
+                "'''",
+                "99999999999999999999",
+                "0x",
+                "\t",
+                "\r\n",
+                "ä"
+            ])
+            .prop_map(str::to_owned),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn is_accepted_or_refused_with_places(text in pieces()) {
+            let result = resolve::resolve(&text, None, &Overrides::default(), &machine(&no_env));
+            if let Err(report) = result {
+                prop_assert!(!report.diagnostics.is_empty());
+                for d in &report.diagnostics {
+                    if let Place::At(span) = &d.place {
+                        prop_assert!(span.start <= text.len(), "{:?} in {:?}", span, text);
+                    }
+                    prop_assert!(!d.problem.is_empty());
+                }
+                prop_assert!(report.to_string().contains("problem"));
+            }
+        }
+    }
+}

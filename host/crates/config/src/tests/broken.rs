@@ -1,0 +1,134 @@
+//! What lies outside the file, and what is too much.
+
+use super::{fs, load, machine, no_env, read, said};
+use crate::{Overrides, with_file};
+
+/// What lies outside the file and is not fit costs one part, and says which with its place.
+#[test]
+fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
+    for (text, plugin, fix) in [
+        (
+            "[plugin.mine]\nsource = \"gone.wasm\"",
+            "mine",
+            "put a component of this plugin at ",
+        ),
+        (
+            "[plugin.tunnel-bore.secrets]\nsecret = { env = \"NOPE\" }",
+            "tunnel-bore",
+            "set it where Nexus is started",
+        ),
+        (
+            "[plugin.tunnel-bore.secrets]\nsecret = { file = \"/none/such\" }",
+            "tunnel-bore",
+            "chmod 600 /none/such",
+        ),
+        (
+            "[tunnel.home]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore]\nsource = \"there.wasm\"",
+            "tunnel-bore",
+            "give it a table of its own",
+        ),
+        (
+            "[chat.main]\nplugin = \"mine\"\n[plugin.mine]\nsource = \"there.wasm\"",
+            "mine",
+            "put the right component",
+        ),
+    ] {
+        let config = read(text).unwrap_or_else(|report| panic!("{text}: {report}"));
+        let broken = &config.broken[plugin];
+        assert!(!config.plugins.contains_key(plugin), "{text}");
+        assert!(config.plugins.contains_key("auth-local"), "{text}");
+        let trouble = &broken.trouble;
+        assert_eq!(trouble.part, format!("plugin {plugin}"));
+        assert!(trouble.fix.as_ref().unwrap().contains(fix), "{text}: {trouble}");
+        assert!(broken.report.contains("nexus.toml:"), "{}", broken.report);
+    }
+    // At the wrong place it costs that place, and not the one where it belongs.
+    let twice =
+        "[chat.main]\nplugin = \"mine\"\n[tunnel.home]\nplugin = \"mine\"\n[plugin.mine]\nsource = \"there.wasm\"";
+    let config = read(twice).unwrap();
+    assert!(config.plugins.contains_key("mine") && config.broken.is_empty());
+    let config = read("[chat.main]\nworkspace = \"/none/such\"").unwrap();
+    let names: Vec<_> = config.broken.keys().map(String::as_str).collect();
+    assert_eq!(names, ["chat-echo", "chat-opencode"]);
+    let config = read("[notify]\ncommand = [\"/none/such\"]\nwebhook = \"https://hooks.example.org\"").unwrap();
+    assert!(config.notify.unwrap().webhook.is_some());
+    assert!(
+        config.troubles[0].to_string().contains("notify failed"),
+        "{}",
+        config.troubles[0]
+    );
+}
+
+#[test]
+fn lines_to_paste_say_into_which_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nexus.toml");
+    let text = "say where:\n[plugin.x.grants.process.x]\npath = \"/x\"\n";
+    let said = with_file(text, Some(&file));
+    let named = format!("path = \"/x\"\nThese lines belong into {}", file.display());
+    assert!(
+        said.contains(&named) && said.ends_with("its first line is config-version = 1"),
+        "{said}"
+    );
+    std::fs::write(&file, "").unwrap();
+    assert!(with_file(text, Some(&file)).ends_with("nexus.toml"));
+    assert_eq!(with_file(&said, Some(&file)), said, "once");
+    assert_eq!(
+        with_file("run: nexus setup [NAME]", Some(&file)),
+        "run: nexus setup [NAME]"
+    );
+}
+
+#[test]
+fn what_a_limit_may_say_has_an_end() {
+    for (key, most) in [
+        ("streams", 10_000),
+        ("processes", 1_000),
+        ("cpu_share", 400),
+        ("log_lines", 100_000),
+    ] {
+        let with = |value: u32| format!("[plugin.tunnel-bore.limits]\n{key} = {value}");
+        assert!(!said(&with(most)).contains(key), "{}", said(&with(most)));
+        let refused = said(&with(most + 1));
+        assert!(
+            refused.contains(key) && refused.contains(&most.to_string()),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn the_file_and_a_secret_have_an_end() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n.toml");
+    fs::write(&path, "#".repeat(2 << 20)).unwrap();
+    let refused = load(Some(&path), &Overrides::default(), &machine(&no_env)).unwrap_err();
+    assert!(refused.to_string().contains("more than 1048576 bytes"), "{refused}");
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "s".repeat(70_000)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let said = said(&format!(
+        "[plugin.tunnel-bore.secrets]\nsecret = {{ file = {secret:?} }}"
+    ));
+    assert!(said.contains("more than 65536 bytes") && said.len() < 2_000, "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn what_others_can_write_is_not_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("bore");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    let text = format!("[plugin.tunnel-bore.grants.process.bore]\npath = {program:?}");
+    for (mode, fits) in [(0o755, true), (0o775, false), (0o757, false), (0o777, false)] {
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+        let config = read(&text).unwrap();
+        assert_eq!(config.plugins.contains_key("tunnel-bore"), fits, "{mode:o}");
+        if let Some(broken) = config.broken.get("tunnel-bore") {
+            let fix = broken.trouble.fix.as_ref().unwrap();
+            assert!(fix.contains("chmod go-w"), "{fix}");
+        }
+    }
+}

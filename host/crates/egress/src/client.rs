@@ -1,0 +1,275 @@
+//! The one HTTP client of all plugins.
+//!
+//! Three pools, because a pooled connection must never be lent to a request with fewer rights: own processes (plain
+//! HTTP on loopback), granted hosts, and granted hosts that may be private addresses. Names are resolved by
+//! [`Resolver`], whose answer is what gets connected to: there is no second look-up for a rebinding name to answer
+//! differently. Each pool is made at its first request; reading the machine's certificates takes longer than the start
+//! of the host may.
+
+use super::allow;
+use super::port::{Outgoing, OutgoingError, Request, Response, Target};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use nexus_model::address::is_global;
+use nexus_model::limits;
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What the client itself sets; a plugin that could would speak for another host or cut the framing.
+const HOST_HEADERS: [&str; 10] = [
+    "host",
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+#[derive(Debug, Default)]
+pub struct Client {
+    own: OnceLock<reqwest::Client>,
+    global: OnceLock<reqwest::Client>,
+    private: OnceLock<reqwest::Client>,
+}
+
+impl Client {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn pool(&self, target: &Target) -> Result<reqwest::Client, OutgoingError> {
+        let slot = match target {
+            Target::OwnProcess(_) => &self.own,
+            Target::Granted(grant) if grant.private => &self.private,
+            Target::Granted(_) => &self.global,
+        };
+        if let Some(client) = slot.get() {
+            return Ok(client.clone());
+        }
+        let base = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .tcp_nodelay(true)
+            .connect_timeout(limits::HTTP_CONNECT);
+        let builder = match target {
+            // Never used for TLS: an empty trust store spares reading the machine's.
+            Target::OwnProcess(_) => base.http1_only().tls_backend_preconfigured(no_tls()?),
+            Target::Granted(grant) => {
+                install_provider();
+                base.dns_resolver(Arc::new(Resolver { private: grant.private }))
+            }
+        };
+        let client = builder
+            .build()
+            .map_err(|e| OutgoingError::Unavailable(format!("the HTTP client cannot start: {}", chain(&e))))?;
+        Ok(slot.get_or_init(|| client).clone())
+    }
+}
+
+impl Outgoing for Client {
+    fn fetch(&self, request: Request) -> BoxFuture<'_, Result<Response, OutgoingError>> {
+        Box::pin(async move {
+            let url = checked_url(&request)?;
+            if let Some(name) = HOST_HEADERS.iter().find(|name| request.headers.contains_key(**name)) {
+                return Err(OutgoingError::Invalid(format!(
+                    "the header `{name}` is set by the host; leave it out of the request"
+                )));
+            }
+            let shown = shown(&url);
+            let sending = self
+                .pool(&request.target)?
+                .request(request.method, url)
+                .headers(request.headers)
+                .body(request.body)
+                .send();
+            let response = tokio::time::timeout(request.timeout, sending)
+                .await
+                .map_err(|_| {
+                    OutgoingError::Timeout(format!(
+                        "{shown} sent no response within {} ms",
+                        request.timeout.as_millis()
+                    ))
+                })?
+                .map_err(|e| classify(&shown, &e))?;
+            let status = response.status().as_u16();
+            let headers = response.headers().clone();
+            let (sender, body) = mpsc::channel(limits::HTTP_BODY_CHUNKS);
+            tokio::spawn(pump(response, sender, request.idle_timeout, shown));
+            Ok(Response { status, headers, body })
+        })
+    }
+}
+
+/// The URL to ask, where the target allows it.
+fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
+    match &request.target {
+        Target::OwnProcess(port) => {
+            let url = format!("http://127.0.0.1:{port}{}", path_and_query(&request.url));
+            Url::parse(&url).map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)))
+        }
+        Target::Granted(grant) => {
+            let url = Url::parse(&request.url)
+                .map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)))?;
+            if !allow::matches(grant, &url) {
+                return Err(OutgoingError::Denied(format!(
+                    "{} is not a host that was granted",
+                    shown(&url)
+                )));
+            }
+            match allow::literal(&url) {
+                Some(address) if !grant.private && !is_global(address) => Err(not_global(&address.to_string())),
+                _ => Ok(url),
+            }
+        }
+    }
+}
+
+/// From `process://name:port/a?b#c` the `/a?b`.
+fn path_and_query(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+    match rest.find(['/', '?']).and_then(|at| rest.get(at..)) {
+        Some(query) if query.starts_with('?') => format!("/{query}"),
+        Some(path) => path.to_owned(),
+        None => "/".to_owned(),
+    }
+}
+
+/// Without path and query: they may hold what nobody should read in a log.
+fn shown(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+fn not_global(what: &str) -> OutgoingError {
+    OutgoingError::Private(format!(
+        "{what} is an address of this machine or its private network, and the grant does not say `private = true`"
+    ))
+}
+
+/// Hands the body over chunk by chunk until it ends, fails, stays silent too long, or nobody wants it any more.
+async fn pump(
+    mut response: reqwest::Response,
+    sender: mpsc::Sender<Result<Bytes, OutgoingError>>,
+    idle: Option<Duration>,
+    shown: String,
+) {
+    loop {
+        let next = async {
+            match idle {
+                Some(limit) => tokio::time::timeout(limit, response.chunk()).await.map_err(|_| limit),
+                None => Ok(response.chunk().await),
+            }
+        };
+        let item = tokio::select! {
+            () = sender.closed() => return,
+            item = next => item,
+        };
+        let last = match item {
+            Ok(Ok(Some(chunk))) => {
+                if sender.send(Ok(chunk)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => {
+                OutgoingError::Unavailable(format!("the response of {shown} broke off: {}", chain(&error)))
+            }
+            Err(limit) => OutgoingError::Timeout(format!("{shown} sent nothing for {} ms", limit.as_millis())),
+        };
+        // The connection goes first: a reader that sees the error may count on it.
+        drop(response);
+        let _ = sender.send(Err(last)).await;
+        return;
+    }
+}
+
+/// Resolves a name once, and refuses it where no address is left that the grant covers.
+#[derive(Debug)]
+struct Resolver {
+    private: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(OutgoingError);
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let private = self.private;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(covered(name.as_str(), found, private)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn covered(name: &str, found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, Refused> {
+    let refused = found.iter().map(|a| a.ip()).find(|ip| !private && !is_global(*ip));
+    let left: Vec<_> = found.into_iter().filter(|a| private || is_global(a.ip())).collect();
+    match refused {
+        Some(ip) if left.is_empty() => Err(Refused(not_global(&format!("{name} ({ip})")))),
+        _ => Ok(left),
+    }
+}
+
+fn classify(shown: &str, error: &reqwest::Error) -> OutgoingError {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(inner) = cause {
+        if let Some(Refused(denied)) = inner.downcast_ref() {
+            return denied.clone();
+        }
+        cause = inner.source();
+    }
+    if error.is_builder() {
+        return OutgoingError::Invalid(format!("not a valid request to {shown}: {}", chain(error)));
+    }
+    if error.is_timeout() {
+        return OutgoingError::Timeout(format!("no connection to {shown} in time: {}", chain(error)));
+    }
+    OutgoingError::Unavailable(format!("no response from {shown}: {}", chain(error)))
+}
+
+/// The innermost reason is the one that helps; reqwest's own line repeats the whole URL.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    let mut last = String::new();
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(inner) = cause {
+        last = inner.to_string();
+        cause = inner.source();
+    }
+    if last.is_empty() {
+        "unknown reason".to_owned()
+    } else {
+        last
+    }
+}
+
+pub(super) fn install_provider() {
+    // Err: one is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+pub(super) fn no_tls() -> Result<rustls::ClientConfig, OutgoingError> {
+    Ok(
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| OutgoingError::Unavailable(format!("the HTTP client cannot start: {e}")))?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth(),
+    )
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

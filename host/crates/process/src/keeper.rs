@@ -1,0 +1,362 @@
+//! The parent of one child process: `nexus __keeper`, the same binary, small and with one thread.
+//!
+//! It owns the child's pid until it has reaped it, so a signal cannot hit a stranger; it is a subreaper, so whatever the
+//! child's tree does, its members are descendants of the keeper; and "no child left" means "nothing left". One thread
+//! matters: PDEATHSIG fires when the *thread* that forked ends.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The hidden first argument.
+pub const ARGUMENT: &str = "__keeper";
+/// The second one, of a guardian.
+#[cfg(target_os = "linux")]
+pub(super) const GUARDIAN: &str = "--guardian";
+
+/// Runs a keeper or guardian where the arguments (the program's name first) ask for one; `main` calls this before
+/// anything else, above all before there is a second thread.
+pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut args = args.into_iter().skip(1);
+    if args.next()? != ARGUMENT {
+        return None;
+    }
+    let words: Vec<String> = args.map(|a| a.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Some(match words.as_slice() {
+        #[cfg(target_os = "linux")]
+        ["--control", fd] => linux::main(fd),
+        #[cfg(target_os = "linux")]
+        [GUARDIAN, marker] => super::guardian::main(marker),
+        _ => ExitCode::from(2),
+    })
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::Signals;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use crate::protocol::{FromKeeper, Launch, ToKeeper, line};
+    use crate::tree;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+    use std::fs::File;
+    use std::io::{self, Read, Write};
+    use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, ExitCode};
+    use std::time::{Duration, Instant};
+
+    /// Between two rounds of SIGKILL, in case something forked in between.
+    const AGAIN: Duration = Duration::from_millis(20);
+
+    pub(crate) fn main(fd: &str) -> ExitCode {
+        let Some(control) = fd.parse().ok().and_then(adopt) else {
+            return ExitCode::from(2);
+        };
+        match keep(UnixStream::from(control)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// Takes the descriptor that the host left open for us, and keeps it from the child.
+    #[allow(unsafe_code)]
+    fn adopt(fd: RawFd) -> Option<OwnedFd> {
+        // SAFETY: fcntl only looks at the number; it fails where the descriptor is not open.
+        if fd < 3 || unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
+            return None;
+        }
+        // SAFETY: it is open (just seen), and nothing else in this one-threaded process knows of it yet.
+        Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    fn keep(control: UnixStream) -> io::Result<()> {
+        let signals = Signals::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
+        // Away from the terminal: Ctrl-C is the host's to handle, and no tool may type into the operator's shell.
+        let _ = rustix::process::setsid();
+        let reaper = crate::become_subreaper();
+        let mut keeper = Keeper {
+            control: Some(control),
+            read: Vec::new(),
+            child: None,
+            grace: Duration::ZERO,
+            ending: None,
+        };
+        let launch: Launch = match keeper.next_line()? {
+            Some(line) => serde_json::from_slice(&line)?,
+            None => return Ok(()),
+        };
+        keeper.grace = Duration::from_millis(launch.grace_ms);
+        match reaper.and_then(|()| start(&launch)) {
+            Ok(pid) => {
+                keeper.child = Some(pid);
+                keeper.say(&FromKeeper::Started {
+                    pid: pid.as_raw_nonzero().get().unsigned_abs(),
+                });
+            }
+            Err(error) => {
+                keeper.say(&FromKeeper::Failed {
+                    reason: error.to_string(),
+                });
+                return Ok(());
+            }
+        }
+        drop(launch);
+        release_streams()?;
+        keeper.run(&signals)
+    }
+
+    #[allow(unsafe_code)]
+    fn start(launch: &Launch) -> io::Result<Pid> {
+        let mut command = Command::new(&launch.binary);
+        command
+            .args(&launch.args)
+            .env_clear()
+            .envs(launch.env.iter().map(|(k, v)| (k, v)))
+            .current_dir(&launch.cwd)
+            .process_group(0);
+        let keeper = rustix::process::getpid();
+        let dies_with_keeper = move || {
+            hear_signals()?;
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            // Killed before the line above took hold? Then nobody would tell us.
+            if rustix::process::getppid() == Some(keeper) {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        };
+        // SAFETY: between fork and exec only system calls are made; nothing allocates or locks.
+        unsafe { command.pre_exec(dies_with_keeper) };
+        let child = command.spawn()?;
+        Ok(i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .unwrap_or(Pid::INIT))
+    }
+
+    /// The child would inherit our mask and be deaf to SIGTERM; and under `nohup`, or in the background of a script, be
+    /// deaf for ever to SIGHUP and SIGINT, which are steps of a stop sequence.
+    #[allow(unsafe_code)]
+    fn hear_signals() -> io::Result<()> {
+        for signal in [
+            libc::SIGHUP,
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGTERM,
+            libc::SIGUSR1,
+            libc::SIGUSR2,
+        ] {
+            // SAFETY: async-signal-safe, and no handler of ours is there to be lost.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        // SAFETY: the set is a plain value, initialised by sigemptyset before it is read. Both calls are
+        // async-signal-safe.
+        let failed = unsafe {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+        };
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(failed))
+        }
+    }
+
+    /// The child has its own copies; ours would keep readers and writers from seeing its end.
+    #[allow(unsafe_code)]
+    fn release_streams() -> io::Result<()> {
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        for stream in 0..3 {
+            // SAFETY: both descriptors are open; nothing here uses the old meaning of 0, 1 and 2 afterwards.
+            if unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), stream) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    struct Keeper {
+        /// None: the host is gone.
+        control: Option<UnixStream>,
+        read: Vec<u8>,
+        /// Until it is reaped.
+        child: Option<Pid>,
+        grace: Duration,
+        /// SIGTERM was sent to all; the time for SIGKILL.
+        ending: Option<Instant>,
+    }
+
+    impl Keeper {
+        fn run(&mut self, signals: &Signals) -> io::Result<()> {
+            loop {
+                if self.reap() {
+                    self.say(&FromKeeper::Done);
+                    return Ok(());
+                }
+                let pause = self.kill_if_due();
+                let (readable, signalled) = wait(self.control.as_ref(), signals, pause)?;
+                if signalled && signals.take().iter().any(|s| *s != libc::SIGCHLD) {
+                    self.end(self.grace);
+                }
+                if readable {
+                    self.listen();
+                }
+            }
+        }
+
+        /// Whether nothing is left: a subreaper without children has no descendants.
+        fn reap(&mut self) -> bool {
+            loop {
+                match rustix::process::wait(WaitOptions::NOHANG) {
+                    Ok(Some((pid, status))) if Some(pid) == self.child => self.report(status),
+                    Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                    Ok(None) => return false,
+                    Err(_) => return true,
+                }
+            }
+        }
+
+        fn report(&mut self, status: WaitStatus) {
+            self.child = None;
+            self.say(&FromKeeper::Exit {
+                code: status.exit_status(),
+                signal: status.terminating_signal(),
+            });
+            self.end(self.grace);
+        }
+
+        fn end(&mut self, grace: Duration) {
+            let due = Instant::now() + grace;
+            let first = self.ending.is_none();
+            self.ending = Some(self.ending.map_or(due, |earlier| earlier.min(due)));
+            if first && !grace.is_zero() {
+                signal_all(Signal::TERM);
+            }
+        }
+
+        /// How long to sleep at most.
+        fn kill_if_due(&self) -> Option<Duration> {
+            let left = self.ending?.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                return Some(left);
+            }
+            signal_all(Signal::KILL);
+            Some(AGAIN)
+        }
+
+        fn listen(&mut self) {
+            match self.next_line() {
+                Ok(Some(line)) => match serde_json::from_slice(&line) {
+                    Ok(ToKeeper::Signal(number)) => self.signal_child(number),
+                    Ok(ToKeeper::End { grace_ms }) => self.end(Duration::from_millis(grace_ms)),
+                    Err(_) => self.end(self.grace),
+                },
+                Ok(None) | Err(_) => {
+                    self.control = None;
+                    self.end(self.grace);
+                }
+            }
+        }
+
+        fn signal_child(&self, number: i32) {
+            if let (Some(pid), Some(signal)) = (self.child, Signal::from_named_raw(number)) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+
+        /// Byte by byte: what follows the line stays in the socket, for `poll` to see.
+        fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+            let Some(control) = &mut self.control else {
+                return Ok(None);
+            };
+            let mut byte = [0];
+            loop {
+                match control.read(&mut byte) {
+                    Ok(0) => return Ok(None),
+                    Ok(_) if byte == *b"\n" => return Ok(Some(std::mem::take(&mut self.read))),
+                    Ok(_) => self.read.extend(byte),
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+
+        fn say(&mut self, message: &FromKeeper) {
+            // A host that is gone is noticed where its socket is read.
+            if let (Some(control), Ok(line)) = (&mut self.control, line(message)) {
+                let _ = control.write_all(&line);
+            }
+        }
+    }
+
+    fn signal_all(signal: Signal) {
+        let all = tree::snapshot();
+        for entry in tree::descendants([rustix::process::getpid().as_raw_nonzero().get()], &all) {
+            tree::signal(entry, signal);
+        }
+    }
+
+    /// Whether the host said something or closed, and whether a signal came.
+    fn wait(control: Option<&UnixStream>, signals: &Signals, pause: Option<Duration>) -> io::Result<(bool, bool)> {
+        let mut fds = vec![PollFd::new(signals, PollFlags::IN)];
+        fds.extend(control.map(|c| PollFd::new(c, PollFlags::IN)));
+        let pause = pause.and_then(|p| Timespec::try_from(p).ok());
+        match poll(&mut fds, pause.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        Ok((ready(1), ready(0)))
+    }
+
+    /// Signals as something to poll. A child inherits the block; see [`unblock_signals`].
+    pub(crate) struct Signals(File);
+
+    impl Signals {
+        #[allow(unsafe_code)]
+        pub(crate) fn block(numbers: &[i32]) -> io::Result<Self> {
+            // SAFETY: the set is a plain value, initialised by sigemptyset before it is read; signalfd gives a new
+            // descriptor that nobody else owns.
+            unsafe {
+                let mut set: libc::sigset_t = std::mem::zeroed();
+                libc::sigemptyset(&raw mut set);
+                for number in numbers {
+                    libc::sigaddset(&raw mut set, *number);
+                }
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+                let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+                if fd < 0 {
+                    Err(io::Error::last_os_error())
+                } else {
+                    Ok(Self(File::from_raw_fd(fd)))
+                }
+            }
+        }
+
+        /// Those that came since the last time.
+        fn take(&self) -> Vec<i32> {
+            const SIZE: usize = size_of::<libc::signalfd_siginfo>();
+            let mut seen = Vec::new();
+            let mut info = [0; SIZE];
+            while matches!((&self.0).read(&mut info), Ok(SIZE)) {
+                // `ssi_signo` comes first.
+                if let Some(number) = info.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)) {
+                    seen.push(i32::try_from(number).unwrap_or_default());
+                }
+            }
+            seen
+        }
+    }
+
+    impl AsFd for Signals {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+}

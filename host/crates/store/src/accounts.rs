@@ -1,0 +1,186 @@
+//! Users, and which plugin's subject is which user. They belong to the host: swapping the auth plugin changes neither
+//! who exists nor whether set-up is open.
+
+use super::logins::LoginId;
+use super::{Durability, Store, StoreError, settings, signed, unsigned};
+use nexus_model::time::Millis;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+pub type UserId = i64;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub id: UserId,
+    /// Canonical.
+    pub account: String,
+    pub created_at: Millis,
+}
+
+/// Why there is no new user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The account's name is.
+    Account,
+    /// A user exists or existed, and this was the set-up of the first one.
+    SetUp,
+}
+
+/// What ended with a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    pub logins: Vec<LoginId>,
+    pub devices: usize,
+}
+
+/// Set for ever by the first user.
+const EVER: &str = "auth.user-ever";
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get(0)?,
+        account: row.get(1)?,
+        created_at: unsigned(row.get(2)?),
+    })
+}
+
+fn by_account(db: &Connection, account: &str) -> rusqlite::Result<Option<User>> {
+    db.prepare_cached("SELECT id, account, created_at FROM user WHERE account = ?1")?
+        .query_row([account], user)
+        .optional()
+}
+
+impl Store {
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn any_user_ever(&self) -> Result<bool, StoreError> {
+        self.read(|db| Ok(settings::get(db, EVER)?.is_some())).await
+    }
+
+    /// Makes a user with one identity. `first`: only while no user ever existed.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn add_user(
+        &self,
+        account: &str,
+        plugin: &str,
+        subject: &str,
+        first: bool,
+        now: Millis,
+    ) -> Result<Result<User, Taken>, StoreError> {
+        let (account, plugin, subject) = (account.to_owned(), plugin.to_owned(), subject.to_owned());
+        self.write(Durability::Synced, move |db| {
+            if first && settings::get(db, EVER)?.is_some() {
+                return Ok(Err(Taken::SetUp));
+            }
+            if by_account(db, &account)?.is_some() {
+                return Ok(Err(Taken::Account));
+            }
+            db.execute(
+                "INSERT INTO user(account, created_at) VALUES (?1, ?2)",
+                params![account, signed(now)],
+            )?;
+            let id = db.last_insert_rowid();
+            db.execute(
+                "INSERT OR REPLACE INTO identity(plugin, subject, user) VALUES (?1, ?2, ?3)",
+                params![plugin, subject, id],
+            )?;
+            settings::set(db, EVER, b"1")?;
+            Ok(Ok(User {
+                id,
+                account,
+                created_at: now,
+            }))
+        })
+        .await
+    }
+
+    /// Ends a user, with identities, logins, devices and counters of wrong attempts. None: it is the last one, and `force`
+    /// was not given.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn remove_user(&self, user: UserId, force: bool) -> Result<Option<Gone>, StoreError> {
+        self.write(Durability::Synced, move |db| {
+            let others: i64 = db.query_row("SELECT count(*) FROM user WHERE id <> ?1", [user], |row| row.get(0))?;
+            if others == 0 && !force {
+                return Ok(None);
+            }
+            let logins = db
+                .prepare_cached("DELETE FROM login WHERE user = ?1 RETURNING id")?
+                .query_map([user], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let devices = db.execute("DELETE FROM device WHERE user = ?1", [user])?;
+            db.execute(
+                "DELETE FROM lockout WHERE account = (SELECT account FROM user WHERE id = ?1)",
+                [user],
+            )?;
+            db.execute("DELETE FROM user WHERE id = ?1", [user])?;
+            Ok(Some(Gone { logins, devices }))
+        })
+        .await
+    }
+
+    /// Another identity of a user, as after a swap of the auth plugin.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub async fn add_identity(&self, user: UserId, plugin: &str, subject: &str) -> Result<(), StoreError> {
+        let (plugin, subject) = (plugin.to_owned(), subject.to_owned());
+        self.write(Durability::Synced, move |db| {
+            db.execute(
+                "INSERT OR REPLACE INTO identity(plugin, subject, user) VALUES (?1, ?2, ?3)",
+                params![plugin, subject, user],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn users(&self) -> Result<Vec<User>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached("SELECT id, account, created_at FROM user ORDER BY id")?
+                .query_map([], user)?
+                .collect()
+        })
+        .await
+    }
+
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn user_by_account(&self, account: &str) -> Result<Option<User>, StoreError> {
+        let account = account.to_owned();
+        self.read(move |db| by_account(db, &account)).await
+    }
+
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn user_by_identity(&self, plugin: &str, subject: &str) -> Result<Option<User>, StoreError> {
+        let (plugin, subject) = (plugin.to_owned(), subject.to_owned());
+        self.read(move |db| {
+            db.prepare_cached(
+                "SELECT user.id, account, created_at FROM identity JOIN user ON user.id = identity.user
+                 WHERE plugin = ?1 AND subject = ?2",
+            )?
+            .query_row([plugin, subject], user)
+            .optional()
+        })
+        .await
+    }
+
+    /// The subject that `plugin` knows the user by.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn subject(&self, user: UserId, plugin: &str) -> Result<Option<String>, StoreError> {
+        let plugin = plugin.to_owned();
+        self.read(move |db| {
+            db.prepare_cached("SELECT subject FROM identity WHERE user = ?1 AND plugin = ?2")?
+                .query_row(params![user, plugin], |row| row.get(0))
+                .optional()
+        })
+        .await
+    }
+}

@@ -1,0 +1,195 @@
+//! What happened: the last of it in memory for whoever looks, all of it (within limits) in the database.
+
+use crate::Store;
+use nexus_model::activity::{Activity, Note, Tone};
+use nexus_model::allowance::Allowance;
+use nexus_model::limits;
+use nexus_model::time::Clock;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub type Recent = Arc<VecDeque<Note>>;
+
+/// For the writer.
+enum Line {
+    Note(Note),
+    Flush(oneshot::Sender<()>),
+}
+
+pub struct ActivityLog {
+    /// The newest first.
+    recent: watch::Sender<Recent>,
+    writer: mpsc::Sender<Line>,
+    /// By subject: what a plugin reports, with other words each time, must not write to the disk without an end.
+    writes: Mutex<BTreeMap<String, Allowance>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ActivityLog {
+    /// With what the database has of it.
+    pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let kept = store.notes(limits::ACTIVITY_SHOWN).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what happened before cannot be read");
+            Vec::new()
+        });
+        let (writer, mut notes) = mpsc::channel(limits::ACTIVITY_QUEUE);
+        tokio::spawn(async move {
+            let mut batch = Vec::new();
+            while notes.recv_many(&mut batch, limits::ACTIVITY_QUEUE).await > 0 {
+                let (mut lines, mut waiting) = (Vec::new(), Vec::new());
+                for line in batch.drain(..) {
+                    match line {
+                        Line::Note(note) => lines.push(note),
+                        Line::Flush(done) => waiting.push(done),
+                    }
+                }
+                if let Err(error) = store.add_notes(lines).await {
+                    tracing::warn!(%error, "what happened cannot be written down");
+                }
+                for done in waiting {
+                    let _ = done.send(());
+                }
+            }
+        });
+        Self {
+            recent: watch::Sender::new(Arc::new(kept.into())),
+            writer,
+            writes: Mutex::default(),
+            clock,
+        }
+    }
+
+    /// Whether one more note about this may be kept.
+    fn admit(&self, subject: &str) -> bool {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Subjects are names of the configuration; should there ever be more, they begin again.
+        if writes.len() >= limits::ACTIVITY_SUBJECTS && !writes.contains_key(subject) {
+            writes.clear();
+        }
+        let new = || Allowance::new(f64::from(limits::ACTIVITY_NOTES), limits::ACTIVITY_WINDOW);
+        writes.entry(subject.to_owned()).or_insert_with(new).take(1.0).is_ok()
+    }
+
+    /// Returns when what was noted so far is written: for the end of the host.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.writer.send(Line::Flush(done)).await.is_ok() {
+            let _ = written.await;
+        }
+    }
+
+    /// The newest first; changes are seen at once.
+    pub fn recent(&self) -> watch::Receiver<Recent> {
+        self.recent.subscribe()
+    }
+}
+
+impl Activity for ActivityLog {
+    fn note(&self, subject: &str, tone: Tone, text: &str) {
+        let note = Note {
+            at: self.clock.now(),
+            subject: subject.to_owned(),
+            tone,
+            text: text.chars().take(limits::ACTIVITY_CHARS).collect(),
+        };
+        let mut again = false;
+        self.recent.send_modify(|recent| {
+            let recent = Arc::make_mut(recent);
+            // The same thing again and again is one note: a stranger at the login must not push out all the others.
+            let last = recent.iter().position(|old| old.subject == note.subject);
+            let again_within = |old: &Note| {
+                let since = Duration::from_millis(note.at.saturating_sub(old.at));
+                since < limits::ACTIVITY_AGAIN
+            };
+            let same = |old: &Note| (old.tone, &old.text) == (note.tone, &note.text) && again_within(old);
+            if let Some(at) = last.filter(|at| recent.get(*at).is_some_and(same)) {
+                again = recent.remove(at).is_some();
+            }
+            recent.push_front(note.clone());
+            recent.truncate(limits::ACTIVITY_SHOWN as usize);
+        });
+        if !again && self.admit(subject) {
+            let _ = self.writer.try_send(Line::Note(note));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use nexus_model::time::ManualClock;
+
+    #[tokio::test]
+    async fn the_same_note_again_is_one_note() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let log = ActivityLog::open(store, Arc::new(ManualClock::at(7))).await;
+        for text in ["open", "closed", "open"] {
+            log.note("tunnel main", Tone::Good, text);
+        }
+        for _ in 0..500 {
+            log.note("login", Tone::Bad, "refused");
+        }
+        let texts: Vec<_> = log.recent().borrow().iter().map(|note| note.text.clone()).collect();
+        assert_eq!(
+            texts,
+            ["refused", "open", "closed", "open"],
+            "a stranger does not push out the rest"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reports_without_an_end_does_not_write_without_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let log = ActivityLog::open(store, Arc::new(ManualClock::at(7))).await;
+        let kept = |subject: &str, count: u32| (0..count).filter(|_| log.admit(subject)).count();
+        assert_eq!(kept("tunnel hostile", 100_000), limits::ACTIVITY_NOTES as usize);
+        assert_eq!(kept("tunnel other", 3), 3, "nobody else is cut short");
+        tokio::time::advance(limits::ACTIVITY_WINDOW).await;
+        assert_eq!(kept("tunnel hostile", 1), 1);
+        for n in 0..10_000 {
+            log.admit(&format!("made up {n}"));
+        }
+        assert!(log.writes.lock().unwrap().len() <= limits::ACTIVITY_SUBJECTS);
+    }
+
+    #[tokio::test]
+    async fn what_happened_is_there_after_a_restart_the_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let clock: Arc<ManualClock> = Arc::new(ManualClock::at(7));
+        let log = ActivityLog::open(store.clone(), Arc::<ManualClock>::clone(&clock)).await;
+        for n in 0..2_100 {
+            log.note("tunnel main", Tone::Bad, &format!("failed: {n}"));
+            // The writer has its turns, as it does among other tasks.
+            while log.writer.capacity() < limits::ACTIVITY_QUEUE / 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        log.note("chat", Tone::Good, &"x".repeat(9_999));
+        let seen = log.recent().borrow().clone();
+        assert_eq!((seen.len(), seen[0].text.len()), (100, 500));
+        assert_eq!(
+            (seen[1].text.as_str(), seen[1].at, seen[1].tone),
+            ("failed: 2099", 7, Tone::Bad)
+        );
+        drop(log);
+        let written = async {
+            loop {
+                let kept = store.notes(5_000).await.unwrap();
+                if kept.first() == seen.front() {
+                    return kept;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let kept = tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+        assert!((1..=2_000).contains(&kept.len()), "{}", kept.len());
+        let again = ActivityLog::open(store, clock).await;
+        assert_eq!(again.recent().borrow()[0], seen[0]);
+    }
+}

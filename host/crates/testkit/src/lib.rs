@@ -1,0 +1,9 @@
+//! What the tests of the host's crates share: fakes of what is outside (plugins), and small components to load.
+//!
+//! It must not depend on a crate whose own unit tests use it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+pub mod components;
+mod fake_auth;
+
+pub use fake_auth::{FakeAuth, auth_config};

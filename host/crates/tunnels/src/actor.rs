@@ -1,0 +1,571 @@
+//! The life of one tunnel.
+
+mod address;
+
+use super::end::{End, Pause, no_tls};
+use super::ingress::{Ingress, Leaving, Proof};
+use super::seat::{By, Seat};
+use super::slot::{OPENING, Opened};
+use super::{Parts, Spec, WantedStore};
+use address::Door;
+use nexus_config::resolved;
+use nexus_model::limits;
+use nexus_model::plugin::{self, Availability};
+use nexus_model::time::{Clock, Millis};
+use nexus_model::tunnel::{Descriptor, Encryption, Event, State, Status};
+use nexus_plugin_traits::StopProcesses;
+use nexus_plugin_traits::{CallError, TunnelProvider, TunnelRun};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+
+/// What the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Desired {
+    pub(super) wanted: bool,
+    /// Grows when the operator says "now": ends a pause and a failure, and tells the attempts of one order from those of
+    /// the next.
+    pub(super) kicks: u64,
+}
+
+/// What the listener, the public checks and the rest of the service tell each other about who comes through.
+pub(super) struct Visitors {
+    pub(super) proof: Proof,
+    /// Where they are to go instead.
+    pub(super) moved: watch::Receiver<Option<Leaving>>,
+    /// Live sockets.
+    pub(super) sockets: Arc<watch::Sender<usize>>,
+    /// Why nobody gets through by the public address, where that is proved and the provider does not know it.
+    pub(super) repairs: mpsc::Receiver<String>,
+    pub(super) door: Arc<Mutex<Option<Opened>>>,
+}
+
+pub(super) struct Actor {
+    tunnel: resolved::Tunnel,
+    provider: Arc<dyn TunnelProvider>,
+    ingress: Arc<dyn Ingress>,
+    stop_processes: StopProcesses,
+    clock: Arc<dyn Clock>,
+    account: watch::Receiver<bool>,
+    desired: watch::Receiver<Desired>,
+    seat: Arc<Seat>,
+    visitors: Visitors,
+    descriptor: Option<Descriptor>,
+    door: Option<Door>,
+    /// The operator has just said "now": a plugin that gave up is started again.
+    revive: bool,
+    /// A process of the provider may be there.
+    process: bool,
+    backoff: Duration,
+    up_since: Option<Instant>,
+    /// Why it was last tried again.
+    said: Option<String>,
+    /// It was not opened for want of TLS.
+    refused: bool,
+    /// The address that the log has.
+    logged: Option<String>,
+    /// When an address that was made just now is given out.
+    settles: Option<Instant>,
+    wanted: Arc<dyn WantedStore>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        spec: Spec,
+        parts: &Parts,
+        desired: watch::Receiver<Desired>,
+        seat: Arc<Seat>,
+        visitors: Visitors,
+    ) -> Self {
+        Self {
+            tunnel: spec.config,
+            provider: spec.provided.provider,
+            ingress: Arc::clone(&parts.ingress),
+            stop_processes: Arc::clone(&parts.stop_processes),
+            clock: Arc::clone(&parts.clock),
+            account: parts.has_account.clone(),
+            desired,
+            seat,
+            visitors,
+            descriptor: None,
+            door: None,
+            revive: true,
+            process: false,
+            backoff: limits::RESTART_FIRST,
+            up_since: None,
+            said: None,
+            refused: false,
+            logged: None,
+            settles: None,
+            wanted: Arc::clone(&parts.wanted),
+        }
+    }
+
+    /// Until the service is dropped.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.set_off();
+            if !self.idle().await {
+                return;
+            }
+            if !*self.account.borrow() {
+                self.set(State::WaitingForAccount);
+                let mut desired = self.desired.clone();
+                tokio::select! {
+                    () = unwanted(&mut desired) => continue,
+                    account = self.account.wait_for(|account| *account) => if account.is_err() {
+                        return;
+                    },
+                }
+            }
+            self.serve().await;
+        }
+    }
+
+    /// Off, until it is wanted. False: the service is gone.
+    async fn idle(&mut self) -> bool {
+        if self.descriptor.is_none() {
+            let mut desired = self.desired.clone();
+            let (provider, mut plugin) = (Arc::clone(&self.provider), self.provider.status());
+            let (unloaded, mut loading) = (Arc::clone(&self.provider), self.provider.status());
+            let broken = async move {
+                let failed = |status: &plugin::Status| matches!(status.state, plugin::State::Failed { .. });
+                loading
+                    .wait_for(failed)
+                    .await
+                    .is_ok()
+                    .then(|| unloaded.broken())
+                    .flatten()
+            };
+            let described = async move {
+                let up = plugin
+                    .wait_for(|status| status.state == plugin::State::Running)
+                    .await
+                    .is_ok();
+                if up { provider.describe().await.ok() } else { None }
+            };
+            tokio::select! {
+                biased;
+                wanted = desired.wait_for(|desired| desired.wanted) => return wanted.is_ok(),
+                Some(descriptor) = described => self.learn(descriptor),
+                // Nobody has to open it to learn that it cannot be opened.
+                Some(trouble) = broken => self.set(State::Failed {
+                    why: trouble.why,
+                    hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
+                }),
+            }
+        }
+        self.desired.wait_for(|desired| desired.wanted).await.is_ok()
+    }
+
+    /// Keeps it open until it is not wanted any more, then closes it.
+    async fn serve(&mut self) {
+        self.backoff = limits::RESTART_FIRST;
+        self.revive = true;
+        loop {
+            let before = *self.desired.borrow_and_update();
+            if !before.wanted {
+                break;
+            }
+            match self.attempt().await {
+                End::Unwanted => break,
+                End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
+                End::Never { why, hint } => {
+                    tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
+                    // One that was only to take over decides nothing about the tunnel.
+                    if std::mem::take(&mut self.refused) && self.seat.is_shown() {
+                        forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
+                    }
+                    self.shut().await;
+                    self.settle(before, State::Failed { why, hint });
+                    let _ = self.desired.wait_for(|now| *now != before).await;
+                }
+            }
+            self.revive = self.desired.borrow().kicks != before.kicks;
+            if self.revive {
+                // A new beginning: pauses that grew before it would stretch the plugin's falls over more time than its budget
+                // counts, and one that falls each time would never be given up again.
+                self.backoff = limits::RESTART_FIRST;
+            }
+            if self.desired.has_changed().is_err() {
+                break;
+            }
+        }
+        self.set(State::Stopping);
+        self.shut().await;
+    }
+
+    async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
+        if self.up_since.is_some() && !matches!(pause, Pause::Adopt) {
+            self.seat.outage_began();
+        }
+        // What is looked for every few seconds is said once.
+        if self.said.replace(why.clone()).as_ref() != Some(&why) {
+            tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+        }
+        if self
+            .up_since
+            .take()
+            .is_some_and(|since| since.elapsed() >= limits::RESTART_WINDOW)
+        {
+            self.backoff = limits::RESTART_FIRST;
+        }
+        let length = match pause {
+            Pause::Long => limits::RETRY_LATER,
+            Pause::Look => limits::LOOK_AGAIN,
+            Pause::Backoff | Pause::Adopt => {
+                let length = self.backoff;
+                self.backoff = (self.backoff * 2).min(limits::RESTART_MAX);
+                length
+            }
+        };
+        if matches!(pause, Pause::Adopt) {
+            self.settle(before, State::Reconnecting { why });
+        } else {
+            self.forget_url();
+            self.logged = None;
+            let at = self.clock.now() + millis(length);
+            self.settle(before, State::Waiting { why, hint, at });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            _ = self.desired.wait_for(|now| *now != before) => {}
+        }
+    }
+
+    /// From nothing, or from what the last attempt left, to the end of one run.
+    async fn attempt(&mut self) -> End {
+        let mut desired = self.desired.clone();
+        let prepared = tokio::select! {
+            prepared = self.prepare() => prepared,
+            () = unwanted(&mut desired) => Err(End::Unwanted),
+        };
+        let address = match prepared {
+            Ok(address) => address,
+            Err(end) => return end,
+        };
+        // A process that is adopted may be serving all the time.
+        if self.seat.status().borrow().url.is_none() {
+            self.set(State::Starting {
+                what: OPENING.to_owned(),
+            });
+        }
+        // Not given up in the middle: what it started has to be closed again.
+        self.process = true;
+        // The provider has a limit of its own for this, which the operator may raise (`limits.call`).
+        match self.provider.run(address).await {
+            Ok(run) => self.follow(run).await,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Everything before the run. Gives the listener's address.
+    async fn prepare(&mut self) -> Result<SocketAddr, End> {
+        self.plugin_up().await?;
+        let descriptor = self.provider.describe().await?;
+        self.learn(descriptor.clone());
+        if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
+            return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
+        }
+        match self.provider.probe().await? {
+            Availability::Ready(version) => {
+                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is there")
+            }
+            Availability::Missing(hint) => {
+                let why = format!("The program behind {} is missing.", descriptor.title);
+                return Err(End::Again {
+                    why,
+                    hint: Some(hint),
+                    pause: Pause::Look,
+                });
+            }
+            Availability::Unsuitable(hint) => {
+                let why = format!("The program behind {} cannot be used.", descriptor.title);
+                return Err(End::Again {
+                    why,
+                    hint: Some(hint),
+                    pause: Pause::Look,
+                });
+            }
+        }
+        match &self.door {
+            Some(door) => Ok(door.address),
+            None => self.listen(&descriptor).await,
+        }
+    }
+
+    async fn plugin_up(&mut self) -> Result<(), End> {
+        let mut status = self.provider.status();
+        let mut started = false;
+        loop {
+            let state = status.borrow_and_update().state.clone();
+            match state {
+                plugin::State::Running => return Ok(()),
+                plugin::State::Stopped if !started => {
+                    started = true;
+                    self.provider.start();
+                }
+                plugin::State::Failed { .. } if self.revive && !started => {
+                    started = true;
+                    self.provider.start();
+                }
+                plugin::State::Failed { .. } if let Some(trouble) = self.provider.broken() => {
+                    return Err(End::Never {
+                        why: trouble.why,
+                        hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
+                    });
+                }
+                plugin::State::Failed { cause } => {
+                    let why = format!("the plugin {} fell too often: {cause}", self.tunnel.plugin);
+                    return Err(End::Never {
+                        why,
+                        hint: Some("Open the tunnel again to start the plugin anew.".to_owned()),
+                    });
+                }
+                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin fell: {cause}")),
+                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is being started"),
+            }
+            if status.changed().await.is_err() {
+                return Err(End::Never {
+                    why: format!("the plugin {} is gone", self.tunnel.plugin),
+                    hint: None,
+                });
+            }
+        }
+    }
+
+    /// While the process of a fallen plugin may still be serving, that is what is shown.
+    fn show_plugin(&self, what: &str) {
+        self.set(if self.door.is_some() {
+            State::Reconnecting { why: what.to_owned() }
+        } else {
+            State::Starting { what: what.to_owned() }
+        });
+    }
+
+    /// One run, to its outcome.
+    async fn follow(&mut self, mut run: TunnelRun) -> End {
+        let mut desired = self.desired.clone();
+        // What was found before this run says nothing of it.
+        while self.visitors.repairs.try_recv().is_ok() {}
+        loop {
+            let settles = self.settles;
+            let event = tokio::select! {
+                biased;
+                () = unwanted(&mut desired) => {
+                    self.set(State::Stopping);
+                    self.cancel(run).await;
+                    return End::Unwanted;
+                }
+                event = run.events.recv() => event,
+                () = at(settles) => {
+                    self.settled();
+                    continue;
+                }
+                Some(why) = self.visitors.repairs.recv() => return self.repair(run, why).await,
+            };
+            let Some(event) = event else { break };
+            if let Err(end) = self.apply(event) {
+                self.cancel(run).await;
+                return end;
+            }
+        }
+        // `outcome` follows the last event.
+        match timeout(limits::PLUGIN_CANCEL, &mut run.outcome).await {
+            Ok(Ok(Ok(()))) => {
+                let why = format!(
+                    "the plugin {} ended the tunnel by itself and gave no reason",
+                    self.tunnel.plugin
+                );
+                End::Again {
+                    why,
+                    hint: None,
+                    pause: Pause::Backoff,
+                }
+            }
+            Ok(Ok(Err(failure))) => failure.into(),
+            Ok(Err(_)) => CallError::Crashed(self.cause()).into(),
+            Err(_) => {
+                self.cancel(run).await;
+                CallError::Timeout("the plugin reported nothing more, and no outcome".to_owned()).into()
+            }
+        }
+    }
+
+    /// The provider says that all is well, or that it reconnects, and it is proved that nobody gets through: it is started
+    /// anew, since one whose program cannot know that its connection is dead waits for ever.
+    async fn repair(&mut self, run: TunnelRun, why: String) -> End {
+        let why = format!("Nobody gets through by the public address: {why}");
+        tracing::warn!(
+            tunnel = self.tunnel.name,
+            why,
+            "the connection of the tunnel is dead; its provider is started anew"
+        );
+        self.seat.outage_began();
+        self.set(State::Reconnecting { why: why.clone() });
+        self.cancel(run).await;
+        // The log has it.
+        self.said = Some(why.clone());
+        self.backoff = limits::RESTART_FIRST;
+        End::Again {
+            why,
+            hint: None,
+            pause: Pause::Backoff,
+        }
+    }
+
+    fn apply(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Starting(what) => self.set(State::Starting { what }),
+            Event::Url(url) => {
+                self.publish(url)?;
+                self.log_open();
+            }
+            Event::Ready(connections) => {
+                self.up_since.get_or_insert_with(Instant::now);
+                self.set(State::Up { connections });
+                self.seat.back(By::Provider);
+                self.log_open();
+            }
+            Event::Degraded(why) => {
+                self.set(State::Degraded { why });
+                self.seat.back(By::Provider);
+            }
+            Event::Reconnecting(why) => {
+                // One that never was open is not lost.
+                if self.up_since.is_some() {
+                    self.seat.lost(By::Provider, &why);
+                }
+                self.set(State::Reconnecting { why });
+            }
+            Event::Measured(figures) => {
+                let now = self.clock.now();
+                self.update(|status| status.figures = Some((now, figures)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Cancels a run and waits for its end; a plugin that does not end is ended from outside.
+    async fn cancel(&mut self, run: TunnelRun) {
+        let TunnelRun {
+            mut events,
+            mut outcome,
+            cancel,
+        } = run;
+        let _ = cancel.send(());
+        let end = async {
+            while events.recv().await.is_some() {}
+            (&mut outcome).await
+        };
+        match timeout(limits::PLUGIN_CANCEL, end).await {
+            Ok(Ok(Ok(()))) => self.process = false,
+            Ok(Ok(Err(failure))) => tracing::warn!(
+                tunnel = self.tunnel.name,
+                failure.message,
+                "the tunnel did not close cleanly"
+            ),
+            Ok(Err(_)) => tracing::warn!(tunnel = self.tunnel.name, "the plugin fell while it closed the tunnel"),
+            Err(_) => {
+                tracing::warn!(
+                    tunnel = self.tunnel.name,
+                    "the plugin did not close the tunnel in time; it is ended"
+                );
+                self.provider.stop().await;
+            }
+        }
+    }
+
+    /// Nothing is left: no process, no listener, no address.
+    async fn shut(&mut self) {
+        if std::mem::take(&mut self.process) {
+            (self.stop_processes)(self.tunnel.process_owner()).await;
+        }
+        self.seat.closed();
+        self.up_since = None;
+        self.opened(None);
+        self.forget_url();
+        if self.logged.take().is_some() {
+            tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
+        }
+        if let Some(door) = self.door.take() {
+            let _ = timeout(limits::PROCESS_GRACE, door.handle.close()).await;
+        }
+    }
+
+    fn cause(&self) -> String {
+        let status = self.provider.status();
+        let failure = status.borrow().last_failure.clone();
+        failure.map_or_else(|| "no cause is known yet".to_owned(), |failure| failure.message)
+    }
+
+    fn learn(&mut self, descriptor: Descriptor) {
+        self.update(|status| {
+            status.title.clone_from(&descriptor.title);
+            status.encryption = Some(descriptor.encryption);
+        });
+        self.descriptor = Some(descriptor);
+    }
+
+    fn set(&self, state: State) {
+        let now = self.clock.now();
+        self.update(|status| {
+            if status.state != state {
+                status.state = state;
+                status.since = now;
+            }
+        });
+    }
+
+    /// What came of an order. Nothing where a newer one waits: its own result is what is asked for.
+    fn settle(&self, order: Desired, state: State) {
+        let now = self.clock.now();
+        self.update(|status| {
+            if *self.desired.borrow() == order && status.state != state {
+                status.state = state;
+                status.since = now;
+            }
+        });
+    }
+
+    /// Off, where nobody has said "open" meanwhile.
+    fn set_off(&self) {
+        let now = self.clock.now();
+        self.update(|status| {
+            if !self.desired.borrow().wanted && status.state != State::Off {
+                status.state = State::Off;
+                status.since = now;
+            }
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.seat.update(change);
+    }
+}
+
+/// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
+async fn forget(wanted: Arc<dyn WantedStore>, tunnel: String) {
+    if let Err(error) = wanted.save(&tunnel, false).await {
+        tracing::warn!(tunnel, error, "it cannot be remembered that the tunnel stays closed");
+    }
+}
+
+/// Until it is not wanted any more, or the service is gone.
+async fn unwanted(desired: &mut watch::Receiver<Desired>) {
+    let _ = desired.wait_for(|desired| !desired.wanted).await;
+}
+
+/// At this time, or never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}

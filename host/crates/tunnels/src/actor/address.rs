@@ -1,0 +1,153 @@
+//! The two ends of a tunnel: the listener behind it, and the public address in front of it.
+
+use super::super::end::{End, Pause, accept_plaintext};
+use super::super::ingress::{IngressHandle, IngressInfo};
+use super::super::slot::Opened;
+use super::Actor;
+use nexus_config::resolved;
+use nexus_model::limits;
+use nexus_model::tunnel::{Descriptor, Encryption, State, public_address};
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
+/// the plugin fell and a fresh instance adopts it.
+pub(super) struct Door {
+    pub(super) address: SocketAddr,
+    pub(super) hosts: watch::Sender<Vec<String>>,
+    pub(super) handle: IngressHandle,
+}
+
+impl Actor {
+    pub(super) async fn listen(&mut self, descriptor: &Descriptor) -> Result<SocketAddr, End> {
+        let wanted = self.tunnel.listen;
+        if !wanted.ip().is_loopback() {
+            return Err(End::Never {
+                why: format!("the tunnel's own listener has to be on loopback, not on {wanted}"),
+                hint: Some(format!("[tunnel.{}]\nlisten = \"127.0.0.1:0\"", self.tunnel.name)),
+            });
+        }
+        let failed = |error: std::io::Error| End::Again {
+            why: format!("cannot listen on {wanted}: {error}"),
+            hint: Some(format!(
+                "Stop what has that port, or take any:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
+                self.tunnel.name
+            )),
+            pause: Pause::Backoff,
+        };
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (hosts, receiver) = watch::channel(self.tunnel.hosts.clone());
+        let info = IngressInfo {
+            listener,
+            hosts: receiver,
+            client_address_header: descriptor
+                .client_address_header
+                .as_ref()
+                .map(|name| name.to_ascii_lowercase()),
+            https: descriptor.encryption != Encryption::None,
+            proof: self.visitors.proof.clone(),
+            moved: self.visitors.moved.clone(),
+            sockets: Arc::clone(&self.visitors.sockets),
+        };
+        let handle = self.ingress.open(&self.tunnel.name, info).await;
+        let handle = handle.map_err(|why| End::Again {
+            why,
+            hint: None,
+            pause: Pause::Backoff,
+        })?;
+        self.door = Some(Door { address, hosts, handle });
+        self.opened(Some(Opened {
+            address,
+            ephemeral: !descriptor.stable_url,
+        }));
+        Ok(address)
+    }
+
+    pub(super) fn publish(&mut self, url: String) -> Result<(), End> {
+        let refused = |why: &str| End::Never {
+            why: format!("the provider reported `{url}` as the public address; {why}"),
+            hint: None,
+        };
+        let url = public_address(&url).map_err(refused)?;
+        let (scheme, host) = url.split_once("://").unwrap_or_default();
+        let host = host.to_owned();
+        if scheme == "http" && !self.tunnel.allow_plaintext {
+            return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
+        }
+        if let Some(door) = &self.door {
+            let mut hosts = self.tunnel.hosts.clone();
+            hosts.push(host);
+            door.hosts.send_replace(hosts);
+        }
+        let known = self.seat.status().borrow().url.as_ref() == Some(&url);
+        let fresh = if known {
+            self.settles.is_some()
+        } else {
+            self.is_made(&url)
+        };
+        if !known {
+            self.settles = fresh.then(|| Instant::now() + limits::NAME_SETTLES);
+        }
+        self.update(|status| (status.url, status.fresh) = (Some(url), fresh));
+        Ok(())
+    }
+
+    /// Whether the name in an address was made for this run alone. A provider that makes names serves them on the usual
+    /// port; with a port of its own, or digits, it is a server's lasting name. Who says where this machine finds the name
+    /// (`probe`) asks no resolver.
+    pub(super) fn is_made(&self, url: &str) -> bool {
+        let ephemeral = self
+            .descriptor
+            .as_ref()
+            .is_some_and(|descriptor| !descriptor.stable_url);
+        let name = url.parse::<http::Uri>().ok().and_then(|uri| {
+            let host = uri.host()?.trim_matches(['[', ']']).to_owned();
+            (uri.port().is_none() && host.parse::<std::net::IpAddr>().is_err()).then_some(host)
+        });
+        ephemeral && name.is_some() && !matches!(self.tunnel.probe, resolved::Probe::At(_))
+    }
+
+    /// An address that was made just now is old enough to be given out.
+    pub(super) fn settled(&mut self) {
+        self.settles = None;
+        self.update(|status| status.fresh = false);
+        self.log_open();
+    }
+
+    /// Once for each address: whoever has only the terminal learns it there.
+    pub(super) fn log_open(&mut self) {
+        let status = self.seat.status().borrow().clone();
+        let (State::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {
+            return;
+        };
+        self.said = None;
+        if self.logged.as_ref() != Some(&url) {
+            tracing::info!(tunnel = self.tunnel.name, url, "the tunnel is open");
+            self.logged = Some(url);
+        }
+    }
+
+    pub(super) fn plaintext(&mut self, why: String) -> End {
+        self.refused = true;
+        End::Never {
+            why,
+            hint: Some(accept_plaintext(&self.tunnel.name)),
+        }
+    }
+
+    pub(super) fn forget_url(&mut self) {
+        self.settles = None;
+        self.update(|status| (status.url, status.figures, status.fresh) = (None, None, false));
+        if let Some(door) = &self.door {
+            door.hosts.send_replace(self.tunnel.hosts.clone());
+        }
+    }
+
+    pub(super) fn opened(&self, door: Option<Opened>) {
+        *self.visitors.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+}

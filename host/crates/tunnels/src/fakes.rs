@@ -1,0 +1,389 @@
+//! A provider, a web layer and a store in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use super::*;
+use nexus_model::plugin::{self, Availability, Kind};
+use nexus_model::time::ManualClock;
+use nexus_model::tunnel::{Descriptor, Encryption, Event, Network, Unreached};
+use nexus_plugin_traits::{Call, CallError, RunFailure, Supervised, TunnelRun};
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+pub(super) struct Run {
+    /// Which plugin runs.
+    pub(super) plugin: String,
+    pub(super) origin: SocketAddr,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) outcome: oneshot::Sender<Result<(), RunFailure>>,
+    pub(super) cancel: oneshot::Receiver<()>,
+}
+
+impl Run {
+    pub(super) async fn up(&self, url: &str) {
+        self.events.send(Event::Url(url.to_owned())).await.unwrap();
+        self.events.send(Event::Ready(1)).await.unwrap();
+    }
+    pub(super) fn end(self, outcome: Result<(), RunFailure>) {
+        let Self {
+            events,
+            outcome: sender,
+            ..
+        } = self;
+        drop(events);
+        sender.send(outcome).unwrap();
+    }
+}
+
+/// Answers the cancel of a run as a plugin does; true once that is done.
+pub(super) fn obey(run: Run) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let Run {
+            cancel,
+            outcome,
+            events,
+            ..
+        } = run;
+        let _ = cancel.await;
+        drop(events);
+        let _ = outcome.send(Ok(()));
+    })
+}
+
+pub(super) struct Provider {
+    pub(super) status: watch::Sender<plugin::Status>,
+    pub(super) descriptor: Descriptor,
+    pub(super) availability: Mutex<Availability>,
+    pub(super) runs: mpsc::UnboundedSender<Run>,
+    pub(super) starts: AtomicU32,
+    pub(super) stops: AtomicU32,
+}
+
+impl Provider {
+    pub(super) fn state(&self, state: plugin::State) {
+        self.status.send_modify(|status| status.state = state);
+    }
+}
+
+impl Supervised for Provider {
+    fn status(&self) -> watch::Receiver<plugin::Status> {
+        self.status.subscribe()
+    }
+    fn start(&self) {
+        self.starts.fetch_add(1, Ordering::SeqCst);
+        self.state(plugin::State::Running);
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.stops.fetch_add(1, Ordering::SeqCst);
+        self.state(plugin::State::Stopped);
+        Box::pin(async {})
+    }
+}
+
+impl TunnelProvider for Provider {
+    fn describe(&self) -> Call<'_, Descriptor> {
+        Box::pin(async { Ok(self.descriptor.clone()) })
+    }
+    fn probe(&self) -> Call<'_, Availability> {
+        Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
+    }
+    fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
+        Box::pin(async move {
+            if self.status.borrow().state != plugin::State::Running {
+                return Err(CallError::Unavailable("the plugin does not run".to_owned()));
+            }
+            let (events_in, events) = mpsc::channel(16);
+            let (outcome_in, outcome) = oneshot::channel();
+            let (cancel, cancelled) = oneshot::channel();
+            self.runs
+                .send(Run {
+                    plugin: self.status.borrow().name.clone(),
+                    origin,
+                    events: events_in,
+                    outcome: outcome_in,
+                    cancel: cancelled,
+                })
+                .unwrap();
+            Ok(TunnelRun {
+                events,
+                outcome,
+                cancel,
+            })
+        })
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Doors {
+    pub(super) hosts: Mutex<Vec<watch::Receiver<Vec<String>>>>,
+    pub(super) moved: Mutex<Vec<watch::Receiver<Option<Leaving>>>>,
+    pub(super) open: Arc<AtomicU32>,
+}
+
+impl Ingress for Doors {
+    fn open<'a>(&'a self, _: &'a str, ingress: IngressInfo) -> BoxFuture<'a, Result<IngressHandle, String>> {
+        Box::pin(async move {
+            self.hosts.lock().unwrap().push(ingress.hosts.clone());
+            self.moved.lock().unwrap().push(ingress.moved.clone());
+            self.open.fetch_add(1, Ordering::SeqCst);
+            let (stop, stopped) = oneshot::channel::<()>();
+            let open = Arc::clone(&self.open);
+            let served = tokio::spawn(async move {
+                let _ = stopped.await;
+                drop(ingress);
+                open.fetch_sub(1, Ordering::SeqCst);
+            });
+            Ok(IngressHandle::new(stop, Box::pin(async move { served.await.unwrap() })))
+        })
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Memory(
+    pub(super) Mutex<BTreeMap<String, bool>>,
+    pub(super) Mutex<Option<String>>,
+);
+
+/// Every plugin but `tunnel-none` is there.
+pub(super) struct Shelf {
+    runs: mpsc::UnboundedSender<Run>,
+    pub(super) retired: Mutex<Vec<(String, Ticket)>>,
+}
+
+impl Providers for Shelf {
+    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Provided, String>> {
+        Box::pin(async move {
+            if tunnel.plugin == "tunnel-none" {
+                return Err("there is no such plugin".to_owned());
+            }
+            Ok(Provided {
+                provider: provider(&tunnel.plugin, Encryption::None, self.runs.clone()),
+                ticket: 1,
+            })
+        })
+    }
+    fn retire(&self, tunnel: &resolved::Tunnel, ticket: Ticket) {
+        self.retired.lock().unwrap().push((tunnel.plugin.clone(), ticket));
+    }
+}
+
+/// Says what it is told to say of the public side.
+pub(super) struct Eye(
+    pub(super) Mutex<Result<(), String>>,
+    pub(super) AtomicU32,
+    /// What a failure proves, and whether the own listener answers.
+    pub(super) Mutex<(Network, bool)>,
+    /// Plain looks, and when.
+    pub(super) Mutex<Vec<Instant>>,
+);
+
+impl Eye {
+    fn said(&self) -> Result<(), Unreached> {
+        let network = self.2.lock().unwrap().0;
+        self.0.lock().unwrap().clone().map_err(|why| Unreached { why, network })
+    }
+}
+
+impl Prober for Eye {
+    fn plain<'a>(
+        &'a self,
+        _: &'a resolved::Probe,
+        _: &'a str,
+        _: &'a Proof,
+    ) -> BoxFuture<'a, Result<Duration, Unreached>> {
+        self.3.lock().unwrap().push(Instant::now());
+        let said = self.said();
+        Box::pin(async move { said.map(|()| Duration::from_millis(42)) })
+    }
+    fn own<'a>(&'a self, _: SocketAddr, _: &'a str, _: &'a Proof) -> BoxFuture<'a, bool> {
+        let answers = self.2.lock().unwrap().1;
+        Box::pin(async move { answers })
+    }
+    fn whole<'a>(&'a self, _: &'a resolved::Probe, _: &'a str, _: &'a Proof) -> BoxFuture<'a, Result<(), Unreached>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        let said = self.said();
+        Box::pin(async move { said })
+    }
+}
+
+pub(super) struct Silent;
+
+impl Activity for Silent {
+    fn note(&self, _: &str, _: nexus_model::activity::Tone, _: &str) {}
+}
+
+impl WantedStore for Memory {
+    fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>> {
+        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    }
+    fn choose<'a>(&'a self, _: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        *self.1.lock().unwrap() = Some(plugin.to_owned());
+        Box::pin(async { Ok(()) })
+    }
+    fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
+        self.0.lock().unwrap().insert(tunnel.to_owned(), wanted);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+pub(super) struct Rig {
+    pub(super) service: Arc<TunnelService>,
+    pub(super) statuses: watch::Receiver<Vec<Status>>,
+    pub(super) provider: Arc<Provider>,
+    pub(super) runs: mpsc::UnboundedReceiver<Run>,
+    pub(super) doors: Arc<Doors>,
+    pub(super) account: watch::Sender<bool>,
+    pub(super) wanted: Arc<Memory>,
+    pub(super) reaped: Arc<AtomicU32>,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) eye: Arc<Eye>,
+}
+
+pub(super) struct Setup {
+    pub(super) encryption: Encryption,
+    pub(super) allow_plaintext: bool,
+    pub(super) autostart: bool,
+    pub(super) account: bool,
+    pub(super) listen: SocketAddr,
+    pub(super) wanted: BTreeMap<String, bool>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            encryption: Encryption::None,
+            allow_plaintext: true,
+            autostart: false,
+            account: true,
+            listen: "127.0.0.1:0".parse().unwrap(),
+            wanted: BTreeMap::new(),
+        }
+    }
+}
+
+pub(super) fn provider(name: &str, encryption: Encryption, runs: mpsc::UnboundedSender<Run>) -> Arc<Provider> {
+    let status = plugin::Status {
+        name: name.to_owned(),
+        kind: Kind::Tunnel,
+        version: "1.0.0".to_owned(),
+        state: plugin::State::Running,
+        restarts: 0,
+        last_failure: None,
+    };
+    Arc::new(Provider {
+        status: watch::Sender::new(status),
+        descriptor: Descriptor {
+            title: "X".to_owned(),
+            stable_url: false,
+            encryption,
+            event_streams: true,
+            client_address_header: None,
+        },
+        availability: Mutex::new(Availability::Ready("1".to_owned())),
+        runs,
+        starts: AtomicU32::new(0),
+        stops: AtomicU32::new(0),
+    })
+}
+
+pub(super) async fn rig(setup: Setup) -> Rig {
+    let (runs_in, runs) = mpsc::unbounded_channel();
+    let provider = provider("tunnel-x", setup.encryption, runs_in.clone());
+    let config = resolved::Tunnel {
+        name: "main".to_owned(),
+        plugin: "tunnel-x".to_owned(),
+        autostart: setup.autostart,
+        allow_plaintext: setup.allow_plaintext,
+        listen: setup.listen,
+        hosts: vec!["own.example".to_owned()],
+        probe: resolved::Probe::Public,
+    };
+    let (account, has_account) = watch::channel(setup.account);
+    let (doors, wanted) = (
+        Arc::new(Doors::default()),
+        Arc::new(Memory(Mutex::new(setup.wanted), Mutex::default())),
+    );
+    let shelf = Arc::new(Shelf {
+        runs: runs_in,
+        retired: Mutex::default(),
+    });
+    let eye = Arc::new(Eye(
+        Mutex::new(Ok(())),
+        AtomicU32::new(0),
+        Mutex::new((Network::Answered, true)),
+        Mutex::default(),
+    ));
+    let reaped = Arc::new(AtomicU32::new(0));
+    let reaper = Arc::clone(&reaped);
+    let parts = Parts {
+        ingress: Arc::<Doors>::clone(&doors),
+        has_account,
+        wanted: Arc::<Memory>::clone(&wanted),
+        stop_processes: Arc::new(move |_| {
+            reaper.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {})
+        }),
+        providers: Arc::<Shelf>::clone(&shelf),
+        prober: Arc::<Eye>::clone(&eye),
+        activity: Arc::new(Silent),
+        clock: Arc::new(ManualClock::at(1_000)),
+    };
+    let spec = Spec {
+        config,
+        provided: Provided {
+            provider: Arc::<Provider>::clone(&provider),
+            ticket: 0,
+        },
+    };
+    let service = Arc::new(TunnelService::start(vec![spec], parts).await.unwrap());
+    let statuses = service.statuses();
+    Rig {
+        service,
+        statuses,
+        provider,
+        runs,
+        doors,
+        account,
+        wanted,
+        reaped,
+        shelf,
+        eye,
+    }
+}
+
+impl Rig {
+    /// A description of the tunnel `main`.
+    pub(super) fn config(&self) -> resolved::Tunnel {
+        resolved::Tunnel {
+            name: "main".to_owned(),
+            plugin: "tunnel-x".to_owned(),
+            autostart: false,
+            allow_plaintext: true,
+            listen: "127.0.0.1:0".parse().unwrap(),
+            hosts: Vec::new(),
+            probe: resolved::Probe::Off,
+        }
+    }
+    pub(super) async fn until(&mut self, is: impl Fn(&Status) -> bool) -> Status {
+        let found = tokio::time::timeout(Duration::from_secs(3600), self.statuses.wait_for(|all| is(&all[0]))).await;
+        found
+            .unwrap_or_else(|_| panic!("still {:?}", self.service.statuses().borrow()))
+            .unwrap()[0]
+            .clone()
+    }
+    pub(super) async fn run(&mut self) -> Run {
+        tokio::time::timeout(Duration::from_secs(3600), self.runs.recv())
+            .await
+            .expect("a run")
+            .unwrap()
+    }
+    pub(super) fn hosts(&self) -> Vec<String> {
+        self.doors.hosts.lock().unwrap().last().unwrap().borrow().clone()
+    }
+    pub(super) fn doors(&self) -> u32 {
+        self.doors.open.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,204 @@
+//! When the outcome of an order to open a tunnel is known. The command, and a swap, wait no longer than that, and say why.
+//!
+//! A plugin tells of its state, not of its end: a provider that tries again for ever never fails. So an order is also refused
+//! where somebody has to do something (there is a hint), where the next try comes too late for it, and where the same reason
+//! has stood for a while. The tunnel itself goes on trying.
+
+use nexus_model::limits;
+use nexus_model::time::Millis;
+use nexus_model::tunnel::{State, Status};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What became of an order so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// At this address.
+    Open(String),
+    /// It is open; its name was made just now, and is not to be asked for yet.
+    Fresh,
+    NoAccount,
+    Off,
+    /// It does not open in time, and why.
+    Refused(Refused),
+    /// What is being done, or what hinders it.
+    Pending(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub why: String,
+    pub hint: Option<String>,
+    /// It is tried again by itself, at this time where that is known.
+    pub again: Option<Option<Millis>>,
+}
+
+/// One order, from its beginning.
+#[derive(Debug)]
+pub struct Opening {
+    end: Instant,
+    /// The reason why no request gets through, and since when it is the same.
+    stuck: Option<(String, Instant)>,
+}
+
+impl Opening {
+    /// It may take `patience`.
+    pub fn begin(patience: Duration) -> Self {
+        Self {
+            end: Instant::now() + patience,
+            stuck: None,
+        }
+    }
+
+    pub fn see(&mut self, status: &Status, now: Millis) -> Outcome {
+        let left = self.end.saturating_duration_since(Instant::now());
+        let (what, again) = match &status.state {
+            State::Up { .. } | State::Degraded { .. } => match &status.url {
+                Some(_) if status.fresh => return Outcome::Fresh,
+                Some(url) => return Outcome::Open(url.clone()),
+                None => ("it has no address yet".to_owned(), None),
+            },
+            State::Failed { why, hint } => {
+                return Outcome::Refused(Refused {
+                    why: why.clone(),
+                    hint: hint.clone(),
+                    again: None,
+                });
+            }
+            State::Waiting { why, hint, at } => {
+                let pause = Duration::from_millis(at.saturating_sub(now));
+                if hint.is_some() || pause > left {
+                    return Outcome::Refused(Refused {
+                        why: why.clone(),
+                        hint: hint.clone(),
+                        again: Some(Some(*at)),
+                    });
+                }
+                (why.clone(), Some(*at))
+            }
+            State::Reconnecting { why } => {
+                let since = match self.stuck.take() {
+                    Some((same, since)) if same == *why => since,
+                    _ => Instant::now(),
+                };
+                self.stuck = Some((why.clone(), since));
+                if since.elapsed() >= limits::ORDER_STUCK {
+                    return Outcome::Refused(Refused {
+                        why: why.clone(),
+                        hint: None,
+                        again: Some(None),
+                    });
+                }
+                (why.clone(), None)
+            }
+            State::Starting { what } => (what.clone(), None),
+            State::Stopping => ("it is being closed first".to_owned(), None),
+            State::WaitingForAccount => return Outcome::NoAccount,
+            State::Off => return Outcome::Off,
+        };
+        if !matches!(status.state, State::Reconnecting { .. }) {
+            self.stuck = None;
+        }
+        if left.is_zero() {
+            return Outcome::Refused(Refused {
+                why: what,
+                hint: None,
+                again: Some(again),
+            });
+        }
+        Outcome::Pending(what)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn status(state: State, url: Option<&str>, fresh: bool) -> Status {
+        Status {
+            name: "home".to_owned(),
+            plugin: "tunnel-x".to_owned(),
+            title: "X".to_owned(),
+            encryption: None,
+            state,
+            url: url.map(str::to_owned),
+            fresh,
+            fixed_listen: false,
+            since: 0,
+            figures: None,
+            reconnects: 0,
+            reach: None,
+            swap: None,
+        }
+    }
+
+    fn waiting(hint: Option<&str>, at: Millis) -> Status {
+        let state = State::Waiting {
+            why: "the service answered 500.".to_owned(),
+            hint: hint.map(str::to_owned),
+            at,
+        };
+        status(state, None, false)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_is_longer_than_what_is_left_is_the_answer() {
+        let mut opening = Opening::begin(Duration::from_secs(120));
+        assert!(matches!(
+            opening.see(&waiting(None, 1_000 + 119_000), 1_000),
+            Outcome::Pending(_)
+        ));
+        let Outcome::Refused(refused) = opening.see(&waiting(None, 1_000 + 300_000), 1_000) else {
+            panic!("it waits for what cannot come")
+        };
+        assert_eq!(
+            (refused.why.as_str(), refused.again),
+            ("the service answered 500.", Some(Some(301_000)))
+        );
+        tokio::time::advance(Duration::from_secs(118)).await;
+        assert!(matches!(opening.see(&waiting(None, 4_000), 1_000), Outcome::Refused(_)));
+        // Somebody has to do something: no pause is short enough.
+        assert!(matches!(
+            Opening::begin(Duration::from_secs(120)).see(&waiting(Some("install it"), 1_200), 1_000),
+            Outcome::Refused(_)
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reason_that_stays_is_the_answer_and_the_last_line_has_the_last_one() {
+        let mut opening = Opening::begin(Duration::from_secs(120));
+        let state = |why: &str| status(State::Reconnecting { why: why.to_owned() }, None, false);
+        assert!(matches!(opening.see(&state("a"), 0), Outcome::Pending(_)));
+        tokio::time::advance(limits::ORDER_STUCK / 2).await;
+        assert!(
+            matches!(opening.see(&state("b"), 0), Outcome::Pending(_)),
+            "another one"
+        );
+        tokio::time::advance(limits::ORDER_STUCK / 2).await;
+        assert!(matches!(opening.see(&state("b"), 0), Outcome::Pending(_)));
+        tokio::time::advance(limits::ORDER_STUCK / 2).await;
+        assert!(matches!(opening.see(&state("b"), 0), Outcome::Refused(refused) if refused.why == "b"));
+        let starting = status(
+            State::Starting {
+                what: "dialling".to_owned(),
+            },
+            None,
+            false,
+        );
+        assert_eq!(opening.see(&starting, 0), Outcome::Pending("dialling".to_owned()));
+        tokio::time::advance(Duration::from_secs(120)).await;
+        assert!(matches!(opening.see(&starting, 0), Outcome::Refused(refused) if refused.why == "dialling"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_was_made_just_now_is_not_given_out() {
+        let mut opening = Opening::begin(Duration::from_secs(120));
+        let up = |fresh| status(State::Up { connections: 1 }, Some("https://a-b.example"), fresh);
+        assert_eq!(opening.see(&up(true), 0), Outcome::Fresh);
+        assert_eq!(
+            opening.see(&up(false), 0),
+            Outcome::Open("https://a-b.example".to_owned())
+        );
+    }
+}

@@ -1,0 +1,448 @@
+//! Every transition and fault, on paused time: pauses pass at once, and how long they were is measured.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use super::fakes::{Setup, obey, rig};
+use nexus_model::limits;
+use nexus_model::plugin::{self, Availability};
+use nexus_model::tunnel::{Encryption, Event, State};
+use nexus_plugin_traits::{FailureKind, RunFailure};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn failure(kind: FailureKind) -> RunFailure {
+    RunFailure {
+        kind,
+        message: "refused".to_owned(),
+        hint: Some("look there".to_owned()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_opens_shows_its_address_and_closes() {
+    let mut rig = rig(Setup::default()).await;
+    assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    assert!(run.origin.ip().is_loopback() && run.origin.port() != 0);
+    assert_eq!(rig.hosts(), ["own.example"]);
+    run.up("http://bore.example:4711").await;
+    let status = rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    assert_eq!(status.url.as_deref(), Some("http://bore.example:4711"));
+    assert_eq!(rig.hosts(), ["own.example", "bore.example:4711"]);
+    run.events.send(Event::Reconnecting("net".to_owned())).await.unwrap();
+    rig.until(|s| s.state == State::Reconnecting { why: "net".to_owned() })
+        .await;
+    run.events
+        .send(Event::Degraded("one of four".to_owned()))
+        .await
+        .unwrap();
+    rig.until(|s| {
+        s.state
+            == State::Degraded {
+                why: "one of four".to_owned(),
+            }
+    })
+    .await;
+
+    drop(obey(run));
+    rig.service.close("main").await.unwrap();
+    let status = rig.service.statuses().borrow()[0].clone();
+    assert_eq!((status.state, status.url), (State::Off, None));
+    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.reaped.load(Ordering::SeqCst), 0, "the plugin closed it itself");
+    assert_eq!(rig.wanted.0.lock().unwrap().get("main"), Some(&false));
+    assert!(
+        rig.service
+            .open("other")
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("`other`")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_before_an_account_exists() {
+    let mut rig = rig(Setup {
+        account: false,
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.until(|s| s.state == State::WaitingForAccount).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(rig.runs.try_recv().is_err());
+    assert_eq!(rig.doors(), 0);
+    rig.service.close("main").await.unwrap();
+    rig.until(|s| s.state == State::Off).await;
+    rig.service.open("main").await.unwrap();
+    rig.until(|s| s.state == State::WaitingForAccount).await;
+    rig.account.send_replace(true);
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn plaintext_is_refused_with_the_toml() {
+    let mut rig = rig(Setup {
+        allow_plaintext: false,
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    let State::Failed { hint, .. } = status.state else {
+        panic!()
+    };
+    assert!(hint.unwrap().contains("[tunnel.main]\nallow_plaintext = true"));
+    assert!(rig.runs.try_recv().is_err() && rig.doors() == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_promised_tls_may_not_give_an_address_without() {
+    let setup = Setup {
+        encryption: Encryption::Edge,
+        allow_plaintext: false,
+        autostart: true,
+        ..Setup::default()
+    };
+    let mut rig = rig(setup).await;
+    let run = rig.run().await;
+    run.events
+        .send(Event::Url("http://plain.example".to_owned()))
+        .await
+        .unwrap();
+    drop(obey(run));
+    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert_eq!(status.url, None);
+    assert_eq!(rig.doors(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_open_opens_again_after_a_restart() {
+    let mut again = rig(Setup {
+        wanted: [("main".to_owned(), true)].into(),
+        ..Setup::default()
+    })
+    .await;
+    let run = again.run().await;
+    run.up("http://bore.example:1").await;
+    again.until(|s| s.state == State::Up { connections: 1 }).await;
+    drop(obey(run));
+    again.service.shutdown().await;
+    again.until(|s| s.state == State::Off).await;
+    assert_eq!(
+        again.wanted.0.lock().unwrap().get("main"),
+        Some(&true),
+        "a shutdown forgets nothing"
+    );
+
+    let mut never = rig(Setup {
+        wanted: [("main".to_owned(), false)].into(),
+        ..Setup::default()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(never.runs.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_tried_again_with_a_growing_pause() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let mut pauses = Vec::new();
+    let port = rig.run().await;
+    let origin = port.origin;
+    port.end(Err(failure(FailureKind::Retry)));
+    for _ in 0..12 {
+        let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+        let State::Waiting { hint, at, .. } = status.state else {
+            panic!()
+        };
+        assert_eq!(hint.as_deref(), Some("look there"));
+        assert!(at > 1_000);
+        let since = Instant::now();
+        let run = rig.run().await;
+        pauses.push(since.elapsed());
+        assert_eq!(run.origin, origin, "a process that lives on keeps leading here");
+        run.events.send(Event::Starting("again".to_owned())).await.unwrap();
+        rig.until(|s| matches!(s.state, State::Starting { .. })).await;
+        run.end(Err(failure(FailureKind::Retry)));
+    }
+    assert_eq!(pauses[0].as_millis(), limits::RESTART_FIRST.as_millis());
+    assert!(
+        pauses
+            .windows(2)
+            .all(|p| p[1] == p[0] * 2 || p[1] == limits::RESTART_MAX),
+        "{pauses:?}"
+    );
+    assert_eq!(pauses.last(), Some(&limits::RESTART_MAX));
+
+    // The operator says "now": that is a new beginning.
+    rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    rig.service.open("main").await.unwrap();
+    rig.run().await.end(Err(failure(FailureKind::Retry)));
+    let since = Instant::now();
+    let _run = rig.run().await;
+    assert_eq!(since.elapsed(), limits::RESTART_FIRST);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_pause_and_an_end_without_cause_are_waits_and_the_operator_ends_them() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.run().await.end(Err(failure(FailureKind::RetryLater)));
+    let since = Instant::now();
+    rig.run().await.end(Ok(()));
+    assert_eq!(since.elapsed(), limits::RETRY_LATER);
+    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("by itself")));
+
+    rig.run().await.end(Err(failure(FailureKind::RetryLater)));
+    rig.until(|s| matches!(&s.state, State::Waiting { why, .. } if why == "refused"))
+        .await;
+    let since = Instant::now();
+    rig.service.open("main").await.unwrap();
+    let _run = rig.run().await;
+    assert_eq!(since.elapsed(), Duration::ZERO, "`open` means now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_failure_waits_for_the_operator() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.run().await.end(Err(failure(FailureKind::Permanent)));
+    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert_eq!(
+        status.state,
+        State::Failed {
+            why: "refused".to_owned(),
+            hint: Some("look there".to_owned())
+        }
+    );
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    assert!(rig.runs.try_recv().is_err());
+    assert_eq!(rig.doors(), 0);
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallen_plugin_adopts_and_the_address_stays() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    let origin = run.origin;
+    rig.provider.state(plugin::State::Restarting {
+        cause: "trap".to_owned(),
+        at: 2_000,
+    });
+    drop(run);
+    let status = rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
+    assert_eq!(status.url.as_deref(), Some("http://bore.example:1"));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(rig.runs.try_recv().is_err(), "not before the plugin is back");
+    assert_eq!(rig.hosts(), ["own.example", "bore.example:1"]);
+    rig.provider.state(plugin::State::Running);
+    let run = rig.run().await;
+    assert_eq!(run.origin, origin);
+    assert_eq!(rig.reaped.load(Ordering::SeqCst), 0);
+
+    // It falls for good: nothing stays behind.
+    rig.provider.state(plugin::State::Failed {
+        cause: "trap".to_owned(),
+    });
+    drop(run);
+    rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.doors()), (1, 0));
+    rig.service.open("main").await.unwrap();
+    let _run = rig.run().await;
+    assert_eq!(
+        rig.provider.starts.load(Ordering::SeqCst),
+        1,
+        "the operator starts it anew"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_does_not_close_is_ended_from_outside() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    let since = Instant::now();
+    let (closed, ()) = tokio::join!(rig.service.close("main"), async {
+        let mut statuses = rig.service.statuses();
+        statuses.wait_for(|all| all[0].state == State::Stopping).await.unwrap();
+    });
+    closed.unwrap();
+    assert_eq!(since.elapsed(), limits::PLUGIN_CANCEL);
+    assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
+    assert_eq!(
+        (
+            rig.provider.stops.load(Ordering::SeqCst),
+            rig.reaped.load(Ordering::SeqCst)
+        ),
+        (1, 1)
+    );
+    assert_eq!(rig.doors(), 0);
+    drop(run);
+    rig.service.open("main").await.unwrap();
+    let _run = rig.run().await;
+    assert_eq!(rig.provider.starts.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_while_a_fallen_plugin_is_away_ends_its_process() {
+    let mut rig = rig(Setup {
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let run = rig.run().await;
+    run.up("http://bore.example:1").await;
+    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    rig.provider.state(plugin::State::Restarting {
+        cause: "trap".to_owned(),
+        at: 2_000,
+    });
+    drop(run);
+    rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
+    rig.service.close("main").await.unwrap();
+    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.doors()), (1, 0));
+    assert_eq!(rig.service.statuses().borrow()[0].url, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_program_is_looked_for_again() {
+    let mut rig = rig(Setup::default()).await;
+    *rig.provider.availability.lock().unwrap() = Availability::Missing("cargo install bore-cli".to_owned());
+    rig.service.open("main").await.unwrap();
+    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    assert!(matches!(status.state, State::Waiting { hint: Some(hint), .. } if hint == "cargo install bore-cli"));
+    assert!(rig.runs.try_recv().is_err());
+    *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
+    let since = Instant::now();
+    let _run = rig.run().await;
+    assert!(since.elapsed() <= limits::LOOK_AGAIN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_is_taken_is_said_and_tried_again() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap();
+    let mut rig = rig(Setup {
+        listen,
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains(&listen.to_string())));
+    drop(taken);
+    assert_eq!(rig.run().await.origin, listen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_outside_loopback_is_refused() {
+    let mut rig = rig(Setup {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        autostart: true,
+        ..Setup::default()
+    })
+    .await;
+    rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    assert!(rig.runs.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
+    let mut rig = rig(Setup::default()).await;
+    rig.service.open("main").await.unwrap();
+    let first = rig.run().await;
+    first.up("http://main.example").await;
+    rig.until(|s| s.url.is_some()).await;
+    // One of this name was open before it was taken out of the file.
+    rig.wanted.0.lock().unwrap().insert("another".to_owned(), true);
+    let config = nexus_config::resolved::Tunnel {
+        name: "another".to_owned(),
+        plugin: "tunnel-y".to_owned(),
+        autostart: true,
+        ..rig.config()
+    };
+    rig.service.add(config.clone()).await.unwrap();
+    assert!(!rig.wanted.0.lock().unwrap()["another"], "nobody has opened this one");
+    let again = rig.service.add(config.clone()).await.unwrap_err().to_string();
+    assert!(again.contains("already"), "{again}");
+    let none = nexus_config::resolved::Tunnel {
+        name: "none".to_owned(),
+        plugin: "tunnel-none".to_owned(),
+        ..config
+    };
+    assert!(rig.service.add(none).await.is_err(), "and leaves no trace");
+    let run = rig.run().await;
+    assert_eq!(run.plugin, "tunnel-y");
+    run.up("http://another.example").await;
+    let names = |all: &Vec<nexus_model::tunnel::Status>| all.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let both = rig
+        .statuses
+        .wait_for(|all| all[0].url.is_some() && all[1].url.is_some());
+    assert_eq!(names(&both.await.unwrap()), ["another", "main"]);
+
+    let closed = obey(run);
+    rig.service.remove("another").await.unwrap();
+    closed.await.unwrap();
+    assert_eq!(names(&rig.service.statuses().borrow()), ["main"]);
+    assert_eq!((rig.doors(), first.events.is_closed()), (1, false));
+    assert!(
+        !rig.wanted.0.lock().unwrap()["another"],
+        "one of that name does not open by itself"
+    );
+    assert!(rig.service.remove("another").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_and_came_back_is_counted_until_it_is_closed() {
+    let mut rig = rig(Setup::default()).await;
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    run.up("http://a.example").await;
+    rig.until(|s| s.url.is_some() && s.reconnects == 0).await;
+    for lost in 1..=2 {
+        run.events
+            .send(Event::Reconnecting("no answer".to_owned()))
+            .await
+            .unwrap();
+        run.events.send(Event::Ready(1)).await.unwrap();
+        rig.until(|s| s.reconnects == lost).await;
+    }
+    run.end(Err(failure(FailureKind::Retry)));
+    let run = rig.run().await;
+    run.up("http://b.example").await;
+    rig.until(|s| s.reconnects == 3).await;
+    drop(obey(run));
+    rig.service.close("main").await.unwrap();
+    assert_eq!(rig.until(|s| s.state == State::Off).await.reconnects, 0);
+}

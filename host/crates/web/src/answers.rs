@@ -1,0 +1,84 @@
+//! The one way of an answer to a permission request, from the live socket and from the API: each is in the audit, with who
+//! gave it, from where, to what, and what came of it.
+
+use super::WebState;
+use super::identity::Who;
+use super::port::ApiError;
+use nexus_model::chat::{Answer, Ask};
+use nexus_model::digest::{hex, sha256};
+
+/// Gives the answer and writes it down.
+///
+/// # Errors
+/// As [`super::port::ChatApi::reply`].
+pub(super) async fn give(
+    state: &WebState,
+    who: &Who,
+    session: &str,
+    ask: &str,
+    answer: Answer,
+) -> Result<(), ApiError> {
+    let chat = &state.services.chat;
+    // What the owner saw; it is gone once it is answered.
+    let asked = chat.asked(session, ask).await;
+    let gone = matches!(asked, Ok(None));
+    let asked = asked.ok().flatten();
+    let Asked {
+        subject,
+        detail,
+        more,
+        change,
+        sha256,
+    } = asked.map(Asked::of).unwrap_or_default();
+    let given = serde_json::to_value(&answer).unwrap_or_default();
+    let given = given
+        .get("type")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    // A backend may take an answer to what it asked long ago, or to what another asked.
+    let result = match gone {
+        true => Err(ApiError::NotFound(
+            "This request does not wait for an answer any more, so nothing was answered.".to_owned(),
+        )),
+        false => chat.reply(session, ask, answer).await,
+    };
+    let came = result.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned());
+    tracing::info!(
+        target: "audit", event = "answer", account = who.account, answer = given, subject, detail, more, change, sha256,
+        session, ask, place = who.place, peer = who.peer, result = came
+    );
+    result
+}
+
+/// What was asked, as the audit has it. Each text is cut there; by the digest of all of it one can tell what was answered
+/// from what only begins like it.
+#[derive(Default)]
+struct Asked {
+    subject: String,
+    detail: String,
+    /// The folder, and what else the call is made with.
+    more: String,
+    change: String,
+    /// Of `detail`, `more` and `change`, a NUL between them.
+    sha256: String,
+}
+
+impl Asked {
+    fn of(ask: Ask) -> Self {
+        let more = ask
+            .details
+            .iter()
+            .map(|detail| format!("{}: {}", detail.name, detail.text));
+        let more = more.collect::<Vec<_>>().join("\n");
+        let change = ask.change.unwrap_or_default();
+        let all = [ask.detail.as_str(), &more, &change].join("\0");
+        Self {
+            subject: ask.subject,
+            sha256: hex(&sha256(&[all.as_bytes()])),
+            detail: ask.detail,
+            more,
+            change,
+        }
+    }
+}

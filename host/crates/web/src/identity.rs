@@ -1,0 +1,408 @@
+//! Who a request is from. Handlers take these extractors, so that none can forget a check: [`LoggedIn`] cannot be had
+//! without a valid login, [`OwnerForm`] not without its CSRF token, [`VisitorForm`] not from another browser.
+
+use super::ingress::Place;
+use super::port::{ApiError, Login, NewLogin, Visitor};
+use super::{Connection, Site, WebState, pages};
+use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use nexus_model::digest::sha256;
+use nexus_model::limits::{HTTP_READ, KNOWN_DEVICE};
+use nexus_model::time;
+use nexus_plugin_traits::auth::Input;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+use subtle::ConstantTimeEq as _;
+
+/// The cookies. On TLS their names start with `__Host-`, so that no other host and no plain connection can set
+/// them; on plain HTTP each place has names of its own, since such a cookie reaches every port of its host: two tunnels
+/// of one provider, or two Nexus of one machine, must not take each other's. Nor does it help who catches one there: what a
+/// login on loopback counts for, see [`held`].
+#[derive(Clone, Copy)]
+pub(super) enum Cookie {
+    Login,
+    Device,
+    Browser,
+}
+
+impl Cookie {
+    fn name(self, site: &Site) -> String {
+        let base = match (&site.place, site.secure) {
+            (_, true) => "__Host-nexus".to_owned(),
+            (Place::Loopback, false) => {
+                match site.origin.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()) {
+                    Some(port) => format!("nexus-local-{port}"),
+                    None => "nexus-local".to_owned(),
+                }
+            }
+            (Place::Host(_), false) => "nexus-host".to_owned(),
+            (Place::Tunnel(name), false) => format!("nexus-tunnel-{name}"),
+        };
+        match self {
+            Self::Login => base,
+            Self::Device => base + "-device",
+            Self::Browser => base + "-browser",
+        }
+    }
+
+    fn read(self, headers: &HeaderMap, site: &Site) -> Option<String> {
+        let name = self.name(site);
+        headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(cookie::Cookie::split_parse)
+            .flatten()
+            .find(|cookie| cookie.name() == name)
+            .map(|cookie| cookie.value().to_owned())
+    }
+
+    /// `max_age` none: until the browser closes; zero: forget it.
+    fn set(self, site: &Site, value: &str, max_age: Option<Duration>, headers: &mut HeaderMap) {
+        let mut cookie = cookie::Cookie::new(self.name(site), value);
+        cookie.set_path("/");
+        cookie.set_http_only(true);
+        cookie.set_same_site(cookie::SameSite::Strict);
+        cookie.set_secure(site.secure);
+        cookie.set_max_age(max_age.and_then(|age| age.try_into().ok()));
+        match HeaderValue::from_str(&cookie.to_string()) {
+            Ok(cookie) => {
+                headers.append(SET_COOKIE, cookie);
+            }
+            Err(_) => tracing::error!("a cookie's value has characters that no header may have"),
+        }
+    }
+}
+
+/// Puts the tokens of a new login into cookies.
+pub(super) fn welcome(response: &mut Response, site: &Site, login: &NewLogin) {
+    Cookie::Login.set(site, &login.token, Some(login.max_age), response.headers_mut());
+    if let Some(device) = &login.device {
+        Cookie::Device.set(site, device, Some(KNOWN_DEVICE), response.headers_mut());
+    }
+}
+
+/// Takes the login's cookie away.
+pub(super) fn farewell(response: &mut Response, site: &Site) {
+    Cookie::Login.set(site, "", Some(Duration::ZERO), response.headers_mut());
+}
+
+/// Whose program asks, where that can be told: on this machine's own loopback, where a login is good for those alone. What
+/// Nexus runs itself is turned away, with whatever cookie: the agent does not answer its own requests, and nobody types a
+/// password into a browser that the agent started.
+async fn held(connection: &Connection, site: &Site) -> Result<String, Response> {
+    if site.place != Place::Loopback {
+        return Ok(String::new());
+    }
+    let holder = connection.holder().await;
+    if let Some(why) = holder.ours {
+        tracing::warn!(target: "audit", event = "refused", what = "page", why);
+        let text = format!(
+            "This page is for you, and the connection comes from what Nexus runs itself: {why}. Open the page in a browser \
+             that you started, and not the agent."
+        );
+        return Err(pages::message(StatusCode::FORBIDDEN, "Not for the agent", &text));
+    }
+    Ok(holder.user.map_or_else(String::new, |user| format!("user {user}")))
+}
+
+fn site(parts: &Parts) -> Result<Site, StatusCode> {
+    let site = parts.extensions.get::<Site>();
+    site.cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The login of this request, if it has a valid one.
+pub(super) struct MaybeLogin {
+    pub login: Option<Login>,
+    pub site: Site,
+    pub peer: IpAddr,
+}
+
+impl FromRequestParts<WebState> for MaybeLogin {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
+        let site = site(parts).map_err(IntoResponse::into_response)?;
+        let Some(connection) = parts.extensions.get::<Connection>() else {
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let peer = connection.client_address(&parts.headers);
+        let place = site.place.to_string();
+        let login = match Cookie::Login.read(&parts.headers, &site) {
+            Some(token) if !token.is_empty() => state
+                .services
+                .auth
+                .lookup(&place, &held(connection, &site).await?, &token)
+                .await
+                .map_err(|error| pages::failure(&error))?,
+            _ => None,
+        };
+        Ok(Self { login, site, peer })
+    }
+}
+
+/// Who did something, for the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Who {
+    pub account: String,
+    pub place: String,
+    pub peer: String,
+}
+
+impl Who {
+    fn of(login: &Login, site: &Site, peer: IpAddr) -> Self {
+        Self {
+            account: login.account.clone(),
+            place: site.place.to_string(),
+            peer: peer.to_string(),
+        }
+    }
+    /// By the control socket: whoever can open it, and is not of the agent.
+    pub(super) fn operator() -> Self {
+        Self {
+            account: "(operator)".to_owned(),
+            place: "control socket".to_owned(),
+            peer: String::new(),
+        }
+    }
+    /// What changes the host itself.
+    pub(super) fn orders(&self, what: &str, plugin: &str, result: &str) {
+        tracing::info!(target: "audit", event = "order", account = self.account, what, plugin, place = self.place, peer = self.peer, result);
+    }
+}
+
+impl MaybeLogin {
+    pub(super) fn who(&self) -> Option<Who> {
+        self.login.as_ref().map(|login| Who::of(login, &self.site, self.peer))
+    }
+}
+
+/// A valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
+pub(super) struct LoggedIn {
+    pub login: Login,
+    pub site: Site,
+    pub peer: IpAddr,
+}
+
+impl LoggedIn {
+    pub(super) fn who(&self) -> Who {
+        Who::of(&self.login, &self.site, self.peer)
+    }
+}
+
+impl FromRequestParts<WebState> for LoggedIn {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
+        let MaybeLogin { login, site, peer } = MaybeLogin::from_request_parts(parts, state).await?;
+        match login {
+            Some(login) => Ok(Self { login, site, peer }),
+            None if parts.method == Method::GET => Err(pages::login::redirect_to(parts.uri.path())),
+            None => Err(Redirect::to("/login").into_response()),
+        }
+    }
+}
+
+/// Somebody without a login, as the auth service wants to know them.
+pub(super) struct Guest {
+    pub visitor: Visitor,
+    pub site: Site,
+    /// The browser had no cookie yet: the answer must set it.
+    fresh: bool,
+}
+
+impl Guest {
+    /// For a hidden field. Bound to a cookie that no other page can read or set.
+    pub(super) fn csrf(&self) -> String {
+        use base64::Engine as _;
+        let digest = sha256(&[b"nexus form\0", self.visitor.browser.as_bytes()]);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
+    }
+    /// Sets the browser's cookie where it is new.
+    pub(super) fn remember(&self, mut response: Response) -> Response {
+        if self.fresh {
+            Cookie::Browser.set(&self.site, &self.visitor.browser, None, response.headers_mut());
+        }
+        response
+    }
+}
+
+impl FromRequestParts<WebState> for Guest {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Response> {
+        let site = site(parts).map_err(IntoResponse::into_response)?;
+        let Some(connection) = parts.extensions.get::<Connection>() else {
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let known = Cookie::Browser
+            .read(&parts.headers, &site)
+            .filter(|value| (16..=128).contains(&value.len()));
+        let fresh = known.is_none();
+        let browser = match known {
+            Some(browser) => browser,
+            None => time::random_token().map_err(|error| pages::failure(&ApiError::Unavailable(error.to_string())))?,
+        };
+        let visitor = Visitor {
+            origin: site.origin.clone(),
+            address: connection.client_address(&parts.headers),
+            place: site.place.to_string(),
+            holder: held(connection, &site).await?,
+            browser,
+            device: Cookie::Device.read(&parts.headers, &site),
+            agent: parts
+                .headers
+                .get(USER_AGENT)
+                .and_then(|agent| agent.to_str().ok())
+                .map_or(String::new(), |agent| agent.chars().take(200).collect()),
+        };
+        Ok(Self { visitor, site, fresh })
+    }
+}
+
+/// The fields of a posted form.
+#[derive(Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+    /// What goes to the login plugin: the fields whose names start with `field-`, less that prefix.
+    pub(super) fn input(&self) -> Input {
+        let fields = self.0.iter();
+        Input(
+            fields
+                .filter_map(|(k, v)| Some((k.strip_prefix("field-")?.to_owned(), v.clone())))
+                .collect(),
+        )
+    }
+    async fn read(request: Request) -> Result<Self, Response> {
+        let body = tokio::time::timeout(HTTP_READ, RawForm::from_request(request, &())).await;
+        match body {
+            Ok(Ok(RawForm(bytes))) => Ok(Self::parse(&bytes)),
+            Ok(Err(rejection)) => Err(rejection.into_response()),
+            Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The form took too long to arrive.\n").into_response()),
+        }
+    }
+    fn parse(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+    fn csrf_is(&self, expected: &str) -> bool {
+        self.get("csrf").as_bytes().ct_eq(expected.as_bytes()).into()
+    }
+}
+
+const STALE: &str = "This form is out of date. Go back, reload the page, and send it again.";
+
+/// A form of a valid login, its CSRF token checked.
+pub(super) struct OwnerForm {
+    pub login: Login,
+    pub site: Site,
+    pub fields: Fields,
+}
+
+impl FromRequest<WebState> for OwnerForm {
+    type Rejection = Response;
+    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let owner = LoggedIn::from_request_parts(&mut parts, state).await?;
+        let (who, path) = (owner.who(), parts.uri.path().to_owned());
+        let LoggedIn { login, site, .. } = owner;
+        let fields = Fields::read(Request::from_parts(parts, body)).await?;
+        if !fields.csrf_is(&login.csrf) {
+            return Err(pages::message(StatusCode::FORBIDDEN, "Out of date", STALE));
+        }
+        // One place for all forms of an owner.
+        who.orders(&path, fields.get("plugin"), "");
+        Ok(Self { login, site, fields })
+    }
+}
+
+/// A form of somebody without a login, from the browser that it was made for.
+pub(super) struct VisitorForm {
+    pub guest: Guest,
+    pub fields: Fields,
+}
+
+impl FromRequest<WebState> for VisitorForm {
+    type Rejection = Response;
+    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let guest = Guest::from_request_parts(&mut parts, state).await?;
+        let fields = Fields::read(Request::from_parts(parts, body)).await?;
+        if guest.fresh || !fields.csrf_is(&guest.csrf()) {
+            return Err(pages::message(StatusCode::FORBIDDEN, "Out of date", STALE));
+        }
+        Ok(Self { guest, fields })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_decoded_as_browsers_send_them() {
+        let fields = Fields::parse(b"a=1+2&b=%C3%A4%26%3D&c&=d&e=%zz%2&field-x=%2B&&f=%FF&a=1+2");
+        assert_eq!((fields.get("a"), fields.get("b"), fields.get("c")), ("1 2", "ä&=", ""));
+        assert_eq!((fields.get("e"), fields.get("f")), ("%zz%2", "\u{fffd}"));
+        assert_eq!(
+            fields.input().0.into_iter().collect::<Vec<_>>(),
+            [("x".to_owned(), "+".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_cookie_of_the_other_kind_is_not_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            COOKIE,
+            "a=b; nexus-local=old; nexus-local-7861=other; nexus-local-7860=plain; nexus-tunnel-a=one; __Host-nexus=tls"
+                .parse()
+                .unwrap(),
+        );
+        let site = |secure, place| Site {
+            origin: "http://127.0.0.1:7860".to_owned(),
+            secure,
+            loopback: false,
+            place,
+        };
+        let tunnel = |name: &str| Place::Tunnel(name.to_owned());
+        assert_eq!(Cookie::Login.read(&headers, &site(true, tunnel("a"))).unwrap(), "tls");
+        assert_eq!(
+            Cookie::Login.read(&headers, &site(false, Place::Loopback)).unwrap(),
+            "plain"
+        );
+        assert_eq!(Cookie::Login.read(&headers, &site(false, tunnel("a"))).unwrap(), "one");
+        assert_eq!(Cookie::Login.read(&headers, &site(false, tunnel("b"))), None);
+        assert_eq!(Cookie::Device.read(&headers, &site(false, Place::Loopback)), None);
+    }
+
+    #[test]
+    fn a_cookie_that_is_none_hides_no_other() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_bytes(b"__Host-nexus=\xff").unwrap());
+        headers.append(
+            COOKIE,
+            "; =x; nexus; __Host-nexus-device = a=b ;;__Host-nexus=first; __Host-nexus=second"
+                .parse()
+                .unwrap(),
+        );
+        let site = Site {
+            origin: "https://a.example".to_owned(),
+            secure: true,
+            loopback: false,
+            place: Place::Tunnel("a".to_owned()),
+        };
+        assert_eq!(Cookie::Login.read(&headers, &site).unwrap(), "first");
+        assert_eq!(Cookie::Device.read(&headers, &site).unwrap(), "a=b");
+        Cookie::Login.set(&site, "token", Some(Duration::from_secs(60)), &mut headers);
+        assert_eq!(
+            headers.get(SET_COOKIE).unwrap(),
+            "__Host-nexus=token; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=60"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! The page: server-rendered HTML, one small script for the live chat, and nothing from elsewhere.
+//!
+//! | where | what |
+//! | --- | --- |
+//! | [`port`] | what the web wants of the services |
+//! | [`ingress`], [`guard`] | which listener a request came through, and what holds for all of them |
+//! | [`identity`] | cookies, logins, CSRF: extractors that a handler cannot go around |
+//! | [`pages`] | set-up, login, chat, status, account |
+//! | [`live`] | the live socket and its protocol |
+//! | [`api`], [`control`] | the same for scripts, with a login or on the control socket |
+//! | [`metrics`] | figures for Prometheus, on a listener of their own |
+//! | [`starting`] | what is served before all that is there |
+//! | [`probe`] | this host, looking at itself through a tunnel |
+//! | [`markdown`], [`assets`], [`health`] | the rest |
+//!
+//! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
+//! the whole client is small enough to read.
+
+mod answers;
+mod api;
+mod assets;
+#[cfg(unix)]
+pub mod control;
+pub mod files;
+mod guard;
+mod health;
+mod identity;
+pub mod ingress;
+pub mod live;
+pub mod markdown;
+pub mod metrics;
+mod pages;
+pub mod port;
+mod probe;
+mod refusal;
+mod serve;
+mod slots;
+pub mod starting;
+
+pub use ingress::{Connection, Ingress, Site};
+pub use port::Services;
+pub use serve::{serve, serve_app};
+
+use axum::Router;
+use axum::routing::{any, get, post};
+use nexus_model::time::Clock;
+use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
+
+/// What every handler shares.
+#[derive(Clone)]
+pub struct WebState {
+    pub services: Services,
+    pub clock: Arc<dyn Clock>,
+    renderer: markdown::Renderer,
+    live: live::Connections,
+}
+
+impl WebState {
+    pub fn new(services: Services, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            services,
+            clock,
+            renderer: markdown::Renderer::default(),
+            live: live::Connections::default(),
+        }
+    }
+
+    /// Why a plugin could not take over; where the configuration's file says something that nobody has applied, that too:
+    /// it may be what is missing.
+    fn not_swapped(&self, mut error: port::ApiError) -> port::ApiError {
+        if self.services.config.pending().borrow().is_some() {
+            let (port::ApiError::NotFound(text) | port::ApiError::Refused(text) | port::ApiError::Unavailable(text)) =
+                &mut error;
+            text.push_str("\nThe configuration's file says more than counts: apply it on the status page first.");
+        }
+        error
+    }
+}
+
+/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it does not
+/// count yet.
+fn unknown_tunnel(state: &WebState, name: &str, error: port::ApiError) -> port::ApiError {
+    let port::ApiError::NotFound(why) = error else {
+        return error;
+    };
+    let file = state.services.status.config_file();
+    let pending = state.services.config.pending();
+    let waits = pending
+        .borrow()
+        .as_ref()
+        .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
+    port::ApiError::NotFound(if waits {
+        format!("The tunnel `{name}` stands in {file}, and does not count yet. To fix: apply it on the status page.")
+    } else {
+        format!("{why}. To make one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
+    })
+}
+
+/// Every request must carry a [`Connection`] in its extensions, as [`serve`] puts it there.
+pub fn router(state: WebState) -> Router {
+    // Pages are not compressed: they hold tokens beside text that others can influence (BREACH).
+    let assets = Router::new()
+        .route("/assets/{digest}/{name}", get(assets::asset))
+        .layer(CompressionLayer::new());
+    Router::new()
+        .route("/", get(pages::chat::fresh))
+        .route("/s/{session}", get(pages::chat::session))
+        .route("/s/{session}/rename", post(pages::chat::rename))
+        .route("/s/{session}/delete", post(pages::chat::delete))
+        .route("/install", get(pages::chat::installing).post(pages::chat::install))
+        .route("/setup", get(pages::setup::page).post(pages::setup::submit))
+        .route("/login", get(pages::login::page).post(pages::login::submit))
+        .route("/logout", post(pages::account::logout))
+        .route("/account", get(pages::account::page).post(pages::account::change))
+        .route("/account/access", get(pages::access::page).post(pages::access::end))
+        .route("/account/logout-others", post(pages::account::logout_others))
+        .route("/status", get(pages::status::page))
+        .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))
+        .route("/status/config/apply", post(pages::status::apply))
+        .route("/status/backend/{action}", post(pages::status::backend))
+        .route("/log", get(pages::log::page))
+        .route("/healthz", get(health::healthz))
+        .route("/live", get(live::socket::upgrade))
+        .route("/probe/{nonce}", get(probe::plain))
+        .route("/probe/{nonce}/stream", post(probe::stream))
+        .route("/probe/{nonce}/socket", get(probe::socket))
+        .route("/api/{*rest}", any(api::nothing))
+        .fallback(pages::not_found)
+        .merge(api::with_login(&state))
+        .merge(assets)
+        .layer(axum::extract::DefaultBodyLimit::max(nexus_model::limits::FORM_BYTES))
+        .layer(axum::middleware::from_fn(guard::guard))
+        .with_state(state)
+}

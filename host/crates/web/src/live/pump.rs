@@ -1,0 +1,436 @@
+//! One live conversation, whatever carries it: client frames in, server frames out.
+//!
+//! Streaming never waits for a request: requests run as tasks of their own, which also means that a prompt whose
+//! client goes away is still brought to its end.
+
+use super::protocol::{Client, Server, VERSION};
+use super::view;
+use crate::identity::{LoggedIn, Who};
+use crate::port::{ApiError, Frame, Prompt};
+use crate::{WebState, answers, assets, pages};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use nexus_model::chat::Admission;
+use nexus_model::limits;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// Requests of one client that run at a time.
+const REQUESTS: usize = 16;
+/// How often what is measured is sent to whoever looks at the status.
+const MEASURE: Duration = Duration::from_secs(5);
+
+/// Between two looks at the status, however much happens: each asks the system about all processes.
+const STATUS_PAUSE: Duration = Duration::from_millis(200);
+
+/// Between two lists, so much for each hundred of its lines: it comes with every turn of every chat.
+const LIST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The other side is gone.
+    Gone,
+    /// It began with what is not of this protocol.
+    Protocol(String),
+}
+
+/// What the socket read.
+pub(super) type Input = Result<Client, Box<Server>>;
+
+struct Subscription {
+    session: String,
+    last: u64,
+    frames: BoxStream<'static, Frame>,
+}
+
+pub(super) struct Pump {
+    state: WebState,
+    viewer: LoggedIn,
+    out: mpsc::Sender<Server>,
+    subscription: Option<Subscription>,
+    requests: Arc<Semaphore>,
+    /// Lines of the list that are shown.
+    lines: usize,
+    /// From when on the list may be sent again.
+    list_at: Instant,
+    status: bool,
+    /// Something of the status changed since it was sent.
+    stale: bool,
+    /// When it was sent last.
+    sent: Instant,
+}
+
+/// Runs until the client is gone or breaks the protocol. Backpressure: `out` is bounded, and while it is full nothing
+/// more is taken from the services.
+pub(super) async fn run(
+    state: WebState,
+    viewer: LoggedIn,
+    mut inputs: mpsc::Receiver<Input>,
+    out: mpsc::Sender<Server>,
+) -> End {
+    let requests = Arc::new(Semaphore::new(REQUESTS));
+    let mut pump = Pump {
+        state,
+        viewer,
+        out,
+        subscription: None,
+        requests,
+        lines: limits::LIST_SHOWN,
+        list_at: Instant::now(),
+        status: false,
+        stale: false,
+        sent: Instant::now(),
+    };
+    match pump.converse(&mut inputs).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+impl Pump {
+    async fn converse(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Result<std::convert::Infallible, End> {
+        let services = self.state.services.clone();
+        let mut list = services.chat.sessions();
+        let mut backend = services.chat.backend();
+        let mut plugins = services.status.plugins();
+        let mut tunnels = services.tunnels.tunnels();
+        let mut activity = services.status.activity();
+        let mut config = services.config.pending();
+        let mut measure = tokio::time::interval(MEASURE);
+        measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
+        services.chat.list_opened();
+        self.send_backend(&mut backend).await?;
+        self.send_list(&mut list).await?;
+        if self.status {
+            self.send_status(&mut plugins, &mut tunnels).await?;
+        }
+        loop {
+            let soon = tokio::time::sleep_until(self.sent + STATUS_PAUSE);
+            let list_again = tokio::time::sleep_until(self.list_at);
+            tokio::select! {
+                input = inputs.recv() => match input.ok_or(End::Gone)? {
+                    Ok(Client::List { count }) => {
+                        self.lines = count.max(limits::LIST_SHOWN);
+                        self.send_list(&mut list).await?;
+                    }
+                    input => self.input(input).await?,
+                },
+                frame = next(&mut self.subscription) => self.frame(frame).await?,
+                Ok(()) = async {
+                    list_again.await;
+                    list.changed().await
+                } => self.send_list(&mut list).await?,
+                Ok(()) = backend.changed() => {
+                    self.send_backend(&mut backend).await?;
+                    self.stale = true;
+                }
+                () = soon, if self.stale && self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+                _ = measure.tick(), if self.status => self.stale = true,
+                Ok(()) = plugins.changed(), if self.status => self.stale = true,
+                Ok(()) = tunnels.changed(), if self.status => self.stale = true,
+                Ok(()) = activity.changed(), if self.status => {
+                    activity.borrow_and_update();
+                    self.stale = true;
+                }
+                Ok(()) = config.changed(), if self.status => {
+                    config.borrow_and_update();
+                    self.stale = true;
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, frame: Server) -> Result<(), End> {
+        self.out.send(frame).await.map_err(|_| End::Gone)
+    }
+
+    async fn hello(&mut self, first: Input) -> Result<(), End> {
+        let Ok(Client::Hello {
+            protocol,
+            session,
+            from,
+            status,
+        }) = first
+        else {
+            return Err(End::Protocol("the first frame must be hello".into()));
+        };
+        if protocol != VERSION {
+            return Err(End::Protocol(format!(
+                "protocol {protocol}; this Nexus speaks {VERSION}: reload the page"
+            )));
+        }
+        self.status = status;
+        self.send(Server::Welcome {
+            protocol: VERSION,
+            version: self.state.services.status.version().to_owned(),
+            account: self.viewer.login.account.clone(),
+            assets: assets::base(),
+            now: self.state.clock.now(),
+        })
+        .await?;
+        match session {
+            Some(session) => self.subscribe(session, from).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send_list(&mut self, list: &mut watch::Receiver<Arc<Vec<nexus_model::chat::Root>>>) -> Result<(), End> {
+        let all = Arc::clone(&list.borrow_and_update());
+        let (first, rest) = all.split_at(all.len().min(self.lines));
+        let mut sessions = first.to_vec();
+        let own = self.subscription.as_ref().map(|subscription| &subscription.session);
+        let own = own.and_then(|own| rest.iter().find(|root| root.info.id == *own));
+        sessions.extend(own.cloned());
+        let more = all.len() - sessions.len();
+        let hundreds = u32::try_from(1 + sessions.len() / 100).unwrap_or(u32::MAX);
+        self.list_at = Instant::now() + LIST_PAUSE.saturating_mul(hundreds);
+        self.send(Server::List { sessions, more }).await
+    }
+
+    async fn send_backend(&mut self, backend: &mut watch::Receiver<crate::port::Backend>) -> Result<(), End> {
+        let backend = backend.borrow_and_update().clone();
+        let html = pages::banners(&backend, &self.viewer.login.csrf);
+        self.send(Server::Backend { backend, html }).await
+    }
+
+    async fn send_status(
+        &mut self,
+        plugins: &mut watch::Receiver<Vec<nexus_model::plugin::Status>>,
+        tunnels: &mut watch::Receiver<Vec<nexus_model::tunnel::Status>>,
+    ) -> Result<(), End> {
+        let plugins = plugins.borrow_and_update().clone();
+        let tunnels = tunnels.borrow_and_update().clone();
+        let html = pages::status::fragment(&self.state, &self.viewer.login.csrf, &self.viewer.site.place)
+            .await
+            .unwrap_or_default();
+        self.stale = false;
+        self.sent = Instant::now();
+        self.send(Server::Status { plugins, tunnels, html }).await
+    }
+
+    async fn subscribe(&mut self, session: String, from: Option<u64>) -> Result<(), End> {
+        self.subscription = None;
+        match self.state.services.chat.subscribe(&session, from).await {
+            Ok(frames) => {
+                self.subscription = Some(Subscription {
+                    session,
+                    last: from.unwrap_or(0),
+                    frames,
+                });
+                Ok(())
+            }
+            Err(error) => {
+                let again = matches!(error, ApiError::Unavailable(_));
+                let reason = match error {
+                    // Whoever has read a part of it knows that there was one.
+                    ApiError::NotFound(_) if from.is_some() => "This chat was deleted.".to_owned(),
+                    error => error.to_string(),
+                };
+                self.send(Server::Ended { session, again, reason }).await
+            }
+        }
+    }
+
+    async fn frame(&mut self, frame: Option<Frame>) -> Result<(), End> {
+        let Some(subscription) = &mut self.subscription else {
+            return Ok(());
+        };
+        let frame = match frame {
+            Some(Frame::State(mut state)) => {
+                subscription.last = state.seq;
+                let (session, later) = (subscription.session.clone(), view::later_asks(&mut state));
+                let frame = view::state(&session, *state, &self.state.renderer).await;
+                self.send(frame).await?;
+                for ask in later {
+                    let session = session.clone();
+                    self.send(Server::Asked { session, ask }).await?;
+                }
+                return Ok(());
+            }
+            Some(Frame::Event { seq, event }) => {
+                let prev = std::mem::replace(&mut subscription.last, seq);
+                view::event(&subscription.session, prev, seq, event, &self.state.renderer)
+            }
+            None => {
+                let session = std::mem::take(&mut subscription.session);
+                self.subscription = None;
+                Server::Ended {
+                    session,
+                    again: true,
+                    reason: "The subscription ended.".into(),
+                }
+            }
+        };
+        self.send(frame).await
+    }
+
+    async fn input(&mut self, input: Input) -> Result<(), End> {
+        let input = match input {
+            Ok(input) => input,
+            Err(answer) => return self.send(*answer).await,
+        };
+        match input {
+            Client::Hello { .. } => {
+                let reason = "hello comes once, first".to_owned();
+                self.send(Server::Invalid { reason }).await
+            }
+            Client::Ping => self.send(Server::Pong).await,
+            Client::Subscribe { session, from } => self.subscribe(session, from).await,
+            Client::Unsubscribe => {
+                self.subscription = None;
+                Ok(())
+            }
+            request => self.request(request).await,
+        }
+    }
+
+    async fn request(&mut self, request: Client) -> Result<(), End> {
+        let Ok(slot) = Arc::clone(&self.requests).try_acquire_owned() else {
+            return self.send(too_many(request)).await;
+        };
+        let (state, out, who) = (self.state.clone(), self.out.clone(), self.viewer.who());
+        tokio::spawn(async move {
+            let answer = answer(&state, &who, request).await;
+            // Nobody there any more: the client asks again after its reconnect.
+            let _ = out.send(answer).await;
+            drop(slot);
+        });
+        Ok(())
+    }
+}
+
+/// The next frame of the subscription; for ever pending without one.
+async fn next(subscription: &mut Option<Subscription>) -> Option<Frame> {
+    match subscription {
+        Some(subscription) => subscription.frames.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A client may ask again; a prompt does so by itself.
+fn too_many(request: Client) -> Server {
+    let reason = format!("More than {REQUESTS} requests at once; it is tried again.");
+    match request {
+        Client::Prompt { client_id, .. } => Server::Deferred { client_id, reason },
+        Client::Continue { request, .. }
+        | Client::Cancel { request, .. }
+        | Client::Reply { request, .. }
+        | Client::TakeBack { request, .. }
+        | Client::Create { request, .. } => Server::Failed {
+            request,
+            reason: format!("More than {REQUESTS} requests at once. Try again."),
+        },
+        _ => Server::Invalid { reason },
+    }
+}
+
+async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
+    let chat = &state.services.chat;
+    let settle = |request: String, result: Result<(), ApiError>| match result {
+        Ok(()) => Server::Done { request },
+        Err(error) => Server::Failed {
+            request,
+            reason: error.to_string(),
+        },
+    };
+    match request {
+        Client::Prompt {
+            session,
+            client_id,
+            text,
+            consent,
+            now,
+        } => {
+            let prompt = Prompt {
+                client_id,
+                text,
+                consent,
+                now,
+            };
+            send_prompt(state, session, prompt).await
+        }
+        Client::TakeBack {
+            request,
+            session,
+            client_id,
+        } => settle(request, chat.take_back(&session, &client_id).await),
+        Client::Older { session, before } => match chat.state(&session).await {
+            Ok(folded) => view::older(&session, folded, &before, &state.renderer).await,
+            Err(error) => Server::Invalid {
+                reason: error.to_string(),
+            },
+        },
+        Client::Part { session, part } => {
+            let folded = chat.state(&session).await.ok();
+            let parts = folded
+                .into_iter()
+                .flat_map(|folded| folded.messages)
+                .flat_map(|(_, parts)| parts);
+            match parts.into_iter().find(|known| known.id == part) {
+                Some(part) => Server::Part {
+                    session,
+                    part: view::whole(part, &state.renderer),
+                },
+                None => Server::Invalid {
+                    reason: "There is no such part any more.".to_owned(),
+                },
+            }
+        }
+        Client::Continue { request, session } => {
+            let result = match chat.continue_interrupted(&session).await {
+                Ok(Admission::Admitted | Admission::Duplicate) => Ok(()),
+                Ok(Admission::Unknown(why)) => Err(ApiError::Unavailable(why)),
+                Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => Err(ApiError::Refused(why)),
+                Err(error) => Err(error),
+            };
+            settle(request, result)
+        }
+        Client::Cancel { request, session } => settle(request, chat.cancel(&session).await),
+        Client::Reply {
+            request,
+            session,
+            ask,
+            answer,
+        } => settle(request, answers::give(state, who, &session, &ask, answer).await),
+        Client::Create { request, title } => match chat.create(title, Some(&request)).await {
+            Ok(session) => Server::Created { request, session },
+            Err(error) => Server::Failed {
+                request,
+                reason: error.to_string(),
+            },
+        },
+        Client::Hello { .. } | Client::Subscribe { .. } | Client::Unsubscribe | Client::List { .. } | Client::Ping => {
+            Server::Pong
+        }
+    }
+}
+
+async fn send_prompt(state: &WebState, session: String, prompt: Prompt) -> Server {
+    let client_id = prompt.client_id.clone();
+    if let Err(reason) = super::acceptable(&client_id, &prompt.text) {
+        return Server::Refused { client_id, reason };
+    }
+    match state.services.chat.prompt(&session, prompt).await {
+        Ok(Admission::Admitted) => Server::Admitted {
+            client_id,
+            duplicate: false,
+        },
+        Ok(Admission::Duplicate) => Server::Admitted {
+            client_id,
+            duplicate: true,
+        },
+        Ok(Admission::Unknown(reason)) | Err(ApiError::Unavailable(reason)) => Server::Deferred { client_id, reason },
+        Ok(Admission::Refused(reason)) | Err(ApiError::Refused(reason) | ApiError::NotFound(reason)) => {
+            Server::Refused { client_id, reason }
+        }
+        Ok(Admission::ConsentNeeded { id, text }) => Server::Consent {
+            client_id,
+            consent: id,
+            text,
+        },
+    }
+}

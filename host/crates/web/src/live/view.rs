@@ -1,0 +1,369 @@
+//! From the services' words to the protocol's: the newest part of a conversation, long outputs cut, closed text rendered.
+//!
+//! Problem: a conversation has no length that it cannot exceed, and a phone's link may carry 64 KB/s. Whole, ten megabytes
+//! would be sent, and sent again after each break, and nothing would be seen before the end.
+//!
+//! Mechanism: a frame holds the newest messages up to [`HISTORY_FRAME`] bytes; what is older is asked for by a cursor.
+//! What is long within a message is cut to its beginning and its end, and asked for by its part. A text that still grows is
+//! never cut: what follows is appended to it.
+
+use super::protocol::{Entry, Rendered, Server, State};
+use crate::markdown::Renderer;
+use crate::port::SessionState;
+use nexus_model::chat::{Ask, Content, Event, Message, Part};
+use nexus_model::limits::{ASKS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
+use serde_json::Value;
+
+/// Bytes of a message besides its text, nearly.
+const AROUND: usize = 300;
+
+fn html(part: &Part, renderer: &Renderer) -> Option<String> {
+    match &part.content {
+        Content::Text { text } | Content::Reasoning { text } if part.closed => {
+            renderer.html(text).map(|html| html.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// The part, whole.
+pub(crate) fn whole(part: Part, renderer: &Renderer) -> Rendered {
+    Rendered {
+        html: html(&part, renderer),
+        part,
+        cut: None,
+    }
+}
+
+fn shown(part: Part, renderer: &Renderer) -> Rendered {
+    let (part, cut) = cut(part);
+    Rendered {
+        html: html(&part, renderer),
+        part,
+        cut,
+    }
+}
+
+/// What is long is cut; also gives how many bytes are missing.
+fn cut(mut part: Part) -> (Part, Option<usize>) {
+    let mut missing = 0;
+    match &mut part.content {
+        Content::Text { text } | Content::Reasoning { text } if part.closed => {
+            missing += head(text, TEXT_SHOWN);
+        }
+        Content::Text { .. } | Content::Reasoning { .. } => {}
+        Content::Tool(tool) => {
+            missing += json(&mut tool.input);
+            for text in [&mut tool.output, &mut tool.error].into_iter().flatten() {
+                missing += middle(text, TOOL_SHOWN);
+            }
+        }
+        Content::Attachment { url: text, .. } | Content::Other { value: text, .. } => {
+            missing += head(text, TOOL_SHOWN);
+        }
+    }
+    (part, (missing > 0).then_some(missing))
+}
+
+/// Keeps the beginning.
+fn head(text: &mut String, most: usize) -> usize {
+    if text.len() <= most {
+        return 0;
+    }
+    let at = text.floor_char_boundary(most);
+    let missing = text.len() - at;
+    text.truncate(at);
+    missing
+}
+
+/// Keeps the beginning and the end.
+fn middle(text: &mut String, most: usize) -> usize {
+    if text.len() <= most {
+        return 0;
+    }
+    let (from, to) = (
+        text.floor_char_boundary(most / 2),
+        text.ceil_char_boundary(text.len() - most / 2),
+    );
+    let missing = to - from;
+    text.replace_range(
+        from..to,
+        &format!("\n… {} KB are left out here …\n", missing.div_ceil(1024)),
+    );
+    missing
+}
+
+/// JSON stays JSON: the texts in it are cut.
+fn json(text: &mut String) -> usize {
+    if text.len() <= TOOL_SHOWN {
+        return 0;
+    }
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else {
+        return middle(text, TOOL_SHOWN);
+    };
+    let mut missing = strings(&mut value, TOOL_SHOWN / 2);
+    *text = value.to_string();
+    if text.len() > 4 * TOOL_SHOWN {
+        missing += middle(text, TOOL_SHOWN);
+    }
+    missing
+}
+
+fn strings(value: &mut Value, most: usize) -> usize {
+    match value {
+        Value::String(text) => middle(text, most),
+        Value::Array(items) => items.iter_mut().map(|item| strings(item, most)).sum(),
+        Value::Object(fields) => fields.values_mut().map(|field| strings(field, most)).sum(),
+        _ => 0,
+    }
+}
+
+fn size(message: &Message, parts: &[Rendered]) -> usize {
+    let error = message.error.as_ref().map_or(0, String::len);
+    let part = |part: &Rendered| {
+        let event = Event::Part {
+            part: part.part.clone(),
+        };
+        AROUND + event.size() + part.html.as_ref().map_or(0, String::len)
+    };
+    AROUND + error + parts.iter().map(part).sum::<usize>()
+}
+
+/// The newest of `messages` that fit into a frame, at least one; and the cursor of what is before them.
+async fn newest(messages: Vec<(Message, Vec<Part>)>, renderer: &Renderer) -> (Vec<Entry>, Option<String>) {
+    let (mut entries, mut bytes, mut older) = (Vec::new(), 0, false);
+    for (message, parts) in messages.into_iter().rev() {
+        let parts: Vec<Rendered> = parts.into_iter().map(|part| shown(part, renderer)).collect();
+        bytes += size(&message, &parts);
+        if bytes > HISTORY_FRAME && !entries.is_empty() {
+            older = true;
+            break;
+        }
+        entries.push(Entry { message, parts });
+        // A long history is a lot of Markdown: others have their turn.
+        tokio::task::yield_now().await;
+    }
+    entries.reverse();
+    let before = entries.first().filter(|_| older).map(|entry| cursor(&entry.message));
+    (entries, before)
+}
+
+/// By its time where the message itself is gone meanwhile.
+fn cursor(message: &Message) -> String {
+    format!("{}.{}", message.created_at, message.id)
+}
+
+/// How many of `messages` are before what a cursor stands for.
+fn position(messages: &[(Message, Vec<Part>)], before: &str) -> usize {
+    let (time, id) = before.split_once('.').unwrap_or((before, ""));
+    let exact = messages.iter().position(|(message, _)| message.id == id);
+    let time: u64 = time.parse().unwrap_or(0);
+    exact.unwrap_or_else(|| messages.partition_point(|(message, _)| message.created_at < time))
+}
+
+pub(crate) async fn state(session: &str, state: SessionState, renderer: &Renderer) -> Server {
+    let (messages, before) = newest(state.messages, renderer).await;
+    Server::State(Box::new(State {
+        session: session.to_owned(),
+        seq: state.seq,
+        info: state.info,
+        messages,
+        turn: state.turn,
+        asks: state.asks,
+        error: state.error,
+        before,
+    }))
+}
+
+/// Takes the requests out that have no room in a first frame; one always has.
+pub(super) fn later_asks(state: &mut SessionState) -> Vec<Ask> {
+    let mut bytes = 0;
+    let fit = state.asks.iter().take_while(|ask| {
+        bytes += ask.size();
+        bytes <= ASKS_FRAME
+    });
+    let fit = fit.count().max(1).min(state.asks.len());
+    state.asks.split_off(fit)
+}
+
+pub(crate) async fn older(session: &str, state: SessionState, before: &str, renderer: &Renderer) -> Server {
+    let mut messages = state.messages;
+    messages.truncate(position(&messages, before));
+    let (messages, before) = newest(messages, renderer).await;
+    Server::Older {
+        session: session.to_owned(),
+        messages,
+        before,
+    }
+}
+
+pub(super) fn event(session: &str, prev: u64, seq: u64, event: Event, renderer: &Renderer) -> Server {
+    let (event, html, cut) = match event {
+        Event::Part { part } => {
+            let Rendered { part, html, cut } = shown(part, renderer);
+            (Event::Part { part }, html, cut)
+        }
+        event => (event, None, None),
+    };
+    Server::Event {
+        session: session.to_owned(),
+        prev,
+        seq,
+        event,
+        html,
+        cut,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+mod tests {
+    use super::*;
+    use nexus_model::chat::{Role, SessionInfo, Tool, ToolState, Turn};
+
+    fn message(n: u64, content: Content, closed: bool) -> (Message, Vec<Part>) {
+        let message = Message {
+            id: format!("m{n}"),
+            role: Role::Assistant,
+            created_at: n,
+            completed_at: None,
+            error: None,
+            model: None,
+            client_id: None,
+            interrupted: false,
+            waiting: None,
+        };
+        let part = Part {
+            id: format!("p{n}"),
+            message: message.id.clone(),
+            revision: 1,
+            closed,
+            content,
+        };
+        (message, vec![part])
+    }
+
+    fn tool(output: &str, input: &str) -> Content {
+        Content::Tool(Tool {
+            name: "bash".into(),
+            title: None,
+            state: ToolState::Completed,
+            input: input.into(),
+            output: Some(output.into()),
+            error: None,
+            started_at: None,
+            ended_at: None,
+        })
+    }
+
+    fn conversation(messages: Vec<(Message, Vec<Part>)>) -> SessionState {
+        SessionState {
+            seq: 7,
+            info: SessionInfo {
+                id: "s".into(),
+                workspace: String::new(),
+                parent: None,
+                title: String::new(),
+                created_at: 0,
+                updated_at: 0,
+                archived: false,
+            },
+            messages,
+            turn: Turn::Idle,
+            asks: Vec::new(),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_first_frame_has_room_for_one_request_and_the_others_follow() {
+        let ask = |n: usize, bytes: usize| Ask {
+            id: n.to_string(),
+            detail: "x".repeat(bytes),
+            ..Ask::default()
+        };
+        for (bytes, here) in [(300_000, 1), (ASKS_FRAME / 4, 4), (1, 20)] {
+            let mut state = conversation(Vec::new());
+            state.asks = (0..20).map(|n| ask(n, bytes)).collect();
+            let all = state.asks.clone();
+            let later = later_asks(&mut state);
+            assert_eq!(state.asks.len(), here);
+            assert_eq!([state.asks, later].concat(), all, "in their order");
+        }
+        assert!(later_asks(&mut conversation(Vec::new())).is_empty());
+    }
+
+    #[tokio::test]
+    async fn ten_megabytes_come_in_frames_of_a_bounded_size_newest_first_and_nothing_is_left_out() {
+        let output = "a line of output, é\n".repeat(2_500);
+        let all: Vec<_> = (0..200).map(|n| message(n, tool(&output, "{}"), true)).collect();
+        let renderer = Renderer::default();
+        let Server::State(first) = state("s", conversation(all.clone()), &renderer).await else {
+            panic!("a state")
+        };
+        assert_eq!(first.messages.last().unwrap().message.id, "m199");
+        assert!(first.messages.last().unwrap().parts[0].cut.unwrap() > 40_000);
+        let mut ids: Vec<String> = first.messages.iter().map(|m| m.message.id.clone()).collect();
+        let mut before = first.before.clone();
+        assert!(serde_json::to_string(&first).unwrap().len() < 2 * HISTORY_FRAME);
+        while let Some(cursor) = before {
+            let frame = older("s", conversation(all.clone()), &cursor, &renderer).await;
+            assert!(serde_json::to_string(&frame).unwrap().len() < 2 * HISTORY_FRAME);
+            let Server::Older {
+                messages, before: next, ..
+            } = frame
+            else {
+                panic!("older ones")
+            };
+            ids.splice(0..0, messages.iter().map(|m| m.message.id.clone()));
+            before = next;
+        }
+        assert_eq!(ids, (0..200).map(|n| format!("m{n}")).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_cursor_whose_message_is_gone_leads_to_its_time() {
+        let text = |n: u64| message(n, Content::Text { text: "x".into() }, true);
+        let state = conversation((0..5).map(text).collect());
+        let Server::Older { messages, before, .. } = older("s", state, "3.gone", &Renderer::default()).await else {
+            panic!("older ones")
+        };
+        assert_eq!((messages.len(), before), (3, None));
+    }
+
+    #[test]
+    fn what_is_long_is_cut_and_says_so() {
+        let content = serde_json::json!({"path": "a.txt", "text": "é".repeat(50_000)}).to_string();
+        let (_, parts) = message(1, tool("short", &content), true);
+        let (part, missing) = cut(parts[0].clone());
+        let Content::Tool(tool) = &part.content else {
+            panic!("a tool")
+        };
+        let input: Value = serde_json::from_str(&tool.input).unwrap();
+        assert_eq!(
+            (input["path"].as_str(), tool.output.as_deref()),
+            (Some("a.txt"), Some("short"))
+        );
+        assert!(
+            tool.input.len() < TOOL_SHOWN && missing.unwrap() > 90_000,
+            "{missing:?}"
+        );
+        // Many short texts, and no JSON at all.
+        for input in [serde_json::json!(vec!["x"; 50_000]).to_string(), "{".repeat(50_000)] {
+            let (_, parts) = message(1, self::tool("", &input), true);
+            let (part, missing) = cut(parts[0].clone());
+            let Content::Tool(tool) = &part.content else {
+                panic!("a tool")
+            };
+            assert!(tool.input.len() < 2 * TOOL_SHOWN && missing.is_some());
+        }
+        let long = Content::Text {
+            text: "é".repeat(TEXT_SHOWN),
+        };
+        let (_, parts) = message(1, long.clone(), true);
+        assert_eq!(cut(parts[0].clone()).1, Some(TEXT_SHOWN));
+        // What grows is whole: the next delta is appended to it.
+        let (_, parts) = message(1, long, false);
+        assert_eq!(cut(parts[0].clone()), (parts[0].clone(), None));
+    }
+}

@@ -1,0 +1,363 @@
+//! `GET /metrics` for Prometheus, on a listener of its own, where the configuration names one.
+//!
+//! Written by hand: a registry with its macros is for programs that count in a hundred places. Here everything is counted
+//! already, and read when somebody asks. No login, so it tells nothing that is worth one: numbers, the names of plugins
+//! and tunnels, versions. No address of a tunnel, no text of anybody.
+
+mod text;
+
+use super::port::{Phase, Services};
+use super::serve::{accept, converse};
+use super::slots::Patient;
+use super::{WebState, live};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use nexus_model::limits;
+use nexus_model::plugin::Details;
+use nexus_model::tunnel::{Reached, State, Status};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use text::{Kind, Page};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone)]
+struct Source {
+    services: Services,
+    live: live::Connections,
+    /// Only this machine can reach it, and so only by a name of this machine.
+    loopback: bool,
+}
+
+/// Serves until `shutdown` is cancelled.
+pub async fn serve(listener: TcpListener, state: WebState, shutdown: CancellationToken) {
+    let source = Source {
+        services: state.services,
+        live: state.live,
+        loopback: listener.local_addr().is_ok_and(|at| at.ip().is_loopback()),
+    };
+    let each = |stream: Patient<TcpStream>, _| {
+        let (source, closing) = (source.clone(), shutdown.child_token());
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let source = source.clone();
+            async move { Ok::<_, Infallible>(answer(&source, &request).await) }
+        });
+        converse(stream, service, limits::METRICS_HEADER_BYTES, closing)
+    };
+    accept(listener, limits::METRICS_CONNECTIONS, &shutdown, each).await;
+}
+
+async fn answer<B>(source: &Source, request: &Request<B>) -> Response<Full<Bytes>> {
+    if source.loopback && !own_name(request.headers().get(header::HOST)) {
+        // A page of another site whose name was made to lead here.
+        return plain(StatusCode::MISDIRECTED_REQUEST, "This host is not called that.\n");
+    }
+    if request.uri().path() != "/metrics" {
+        return plain(StatusCode::NOT_FOUND, "Only /metrics is here.\n");
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD.\n");
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        refused.headers_mut().insert(header::ALLOW, allowed);
+        return refused;
+    }
+    let status = Arc::clone(&source.services.status);
+    // It looks at the disk and at all processes.
+    let Ok(details) = tokio::task::spawn_blocking(move || status.details()).await else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "Nexus is stopping.\n");
+    };
+    let mut page = plain(StatusCode::OK, page(source, &details));
+    let kind = HeaderValue::from_static(text::CONTENT_TYPE);
+    page.headers_mut().insert(header::CONTENT_TYPE, kind);
+    page
+}
+
+/// `localhost`, or an address: no name that somebody else could make lead here.
+fn own_name(host: Option<&HeaderValue>) -> bool {
+    let Some(host) = host.and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<http::uri::Authority>() else {
+        return false;
+    };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+fn page(source: &Source, details: &[Details]) -> String {
+    let mut page = Page::default();
+    let services = &source.services;
+    let version = services.status.version().to_owned();
+    page.family(
+        "nexus_build_info",
+        Kind::Gauge,
+        "The version of this program.",
+        [(vec![("version", version.as_str())], 1.0)],
+    );
+    page.one("nexus_up", Kind::Gauge, "Whether Nexus runs: always 1.", 1.0);
+    plugins(&mut page, source, details);
+    let tunnels = services.tunnels.tunnels().borrow().clone();
+    self::tunnels(&mut page, &tunnels);
+    let backend = services.chat.backend().borrow().clone();
+    let up = backend.phase == Phase::Up && backend.missing.is_none();
+    page.family(
+        "nexus_chat_backend_up",
+        Kind::Gauge,
+        "Whether the chat backend that is wanted answers; 0 while an example stands in for it.",
+        [(vec![("plugin", backend.plugin.as_str())], flag(up))],
+    );
+    let sessions = services.chat.sessions().borrow().len();
+    page.one(
+        "nexus_sessions",
+        Kind::Gauge,
+        "Conversations in the list.",
+        sessions as f64,
+    );
+    let sockets = source.live.open();
+    page.one(
+        "nexus_live_sockets",
+        Kind::Gauge,
+        "Browsers that are connected now.",
+        sockets as f64,
+    );
+    this_process(&mut page);
+    page.finish()
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn labels(details: &Details) -> Labels<'_> {
+    let mut labels = vec![("plugin", details.name.as_str()), ("kind", details.kind.as_str())];
+    // A plugin that serves two tunnels counts for each.
+    labels.extend(details.tunnel.as_deref().map(|tunnel| ("tunnel", tunnel)));
+    labels
+}
+
+fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
+    use Kind::{Counter, Gauge};
+    let mut each = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&Details) -> f64| {
+        page.family(name, kind, help, all.iter().map(|d| (labels(d), value(d))));
+    };
+    each(
+        "nexus_plugin_calls_total",
+        Counter,
+        "Calls of Nexus into the plugin.",
+        &|d| d.figures.calls as f64,
+    );
+    each(
+        "nexus_plugin_errors_total",
+        Counter,
+        "Calls that ended in a trap, in no answer within the time, or in an error of the plugin.",
+        &|d| d.figures.errors as f64,
+    );
+    each(
+        "nexus_plugin_traps_total",
+        Counter,
+        "Instances that ended by a trap.",
+        &|d| d.figures.traps as f64,
+    );
+    each(
+        "nexus_plugin_events_total",
+        Counter,
+        "Events that the plugin reported.",
+        &|d| d.figures.events as f64,
+    );
+    each(
+        "nexus_plugin_cpu_paused_seconds_total",
+        Counter,
+        "How long the plugin was paused because it had used its share of CPU.",
+        &|d| d.figures.cpu_paused_ms as f64 / 1000.0,
+    );
+    each(
+        "nexus_plugin_denied_total",
+        Counter,
+        "Calls of the plugin into Nexus that were refused.",
+        &|d| d.figures.denied as f64,
+    );
+    each(
+        "nexus_plugin_log_dropped_total",
+        Counter,
+        "Lines for the log beyond the allowed number a second.",
+        &|d| d.figures.log_dropped as f64,
+    );
+    each(
+        "nexus_plugin_memory_peak_bytes",
+        Gauge,
+        "The most linear memory that one instance of the plugin had.",
+        &|d| d.figures.memory_peak as f64,
+    );
+    each(
+        "nexus_plugin_cpu_seconds_total",
+        Counter,
+        "CPU time of Nexus while it ran the plugin's instances.",
+        &|d| d.figures.cpu_ms as f64 / 1000.0,
+    );
+    let processes = || all.iter().flat_map(|d| d.processes.iter().map(move |p| (d, p)));
+    let of = |d, process| -> Labels<'_> {
+        let mut labels = labels(d);
+        labels.push(("process", process));
+        labels
+    };
+    page.family(
+        "nexus_process_resident_bytes",
+        Gauge,
+        "Memory of a plugin's process and all that descends from it; shared pages count in each.",
+        processes().filter_map(|(d, p)| Some((of(d, p.name.as_str()), p.resident_bytes? as f64))),
+    );
+    page.family(
+        "nexus_process_cpu_seconds_total",
+        Counter,
+        "CPU time of a plugin's process and all that descends from it.",
+        processes().filter_map(|(d, p)| Some((of(d, p.name.as_str()), p.cpu_ms? as f64 / 1000.0))),
+    );
+    page.family(
+        "nexus_process_restarts_total",
+        Counter,
+        "Starts of a plugin's process after the first one.",
+        processes().map(|(d, p)| (of(d, p.name.as_str()), f64::from(p.restarts))),
+    );
+    restarts(page, source, all);
+}
+
+/// From the list of states, which has the plugins in the same order.
+fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
+    let states = source.services.status.plugins().borrow().clone();
+    // A swap between the two looks: rather a scrape without these two than a wrong number.
+    if states.len() != all.len() || states.iter().zip(all).any(|(state, d)| state.name != d.name) {
+        return;
+    }
+    let both = || all.iter().zip(&states);
+    page.family(
+        "nexus_plugin_restarts_total",
+        Kind::Counter,
+        "Starts of the plugin after it fell.",
+        both().map(|(d, state)| (labels(d), f64::from(state.restarts))),
+    );
+    let running = |state: &nexus_model::plugin::Status| state.state == nexus_model::plugin::State::Running;
+    page.family(
+        "nexus_plugin_up",
+        Kind::Gauge,
+        "Whether the plugin runs; a tunnel's plugin does not while its tunnel is closed.",
+        both().map(|(d, state)| (labels(d), flag(running(state)))),
+    );
+}
+
+fn tunnels(page: &mut Page, all: &[Status]) {
+    fn labels(t: &Status) -> Labels<'_> {
+        vec![("tunnel", t.name.as_str()), ("plugin", t.plugin.as_str())]
+    }
+    page.family(
+        "nexus_tunnel_up",
+        Kind::Gauge,
+        "Whether the tunnel is open, by what its provider says.",
+        all.iter().map(|t| {
+            let open = matches!(t.state, State::Up { .. } | State::Degraded { .. });
+            (labels(t), flag(open))
+        }),
+    );
+    let reach = || all.iter().filter_map(|t| Some((t, &t.reach.as_ref()?.result)));
+    page.family(
+        "nexus_tunnel_reachable",
+        Kind::Gauge,
+        "Whether the last look at the tunnel from its public side led here.",
+        reach().map(|(t, result)| (labels(t), flag(matches!(result, Reached::Yes { .. })))),
+    );
+    page.family(
+        "nexus_tunnel_reach_seconds",
+        Kind::Gauge,
+        "How long the last look at the tunnel from its public side took, there and back.",
+        reach().filter_map(|(t, result)| match result {
+            Reached::Yes { latency } => Some((labels(t), *latency as f64 / 1000.0)),
+            Reached::No { .. } => None,
+        }),
+    );
+    let figures = || all.iter().filter_map(|t| Some((t, &t.figures.as_ref()?.1)));
+    page.family(
+        "nexus_tunnel_requests_total",
+        Kind::Counter,
+        "Requests through the tunnel since its program started, where the program counts them.",
+        figures().filter_map(|(t, f)| Some((labels(t), f.requests? as f64))),
+    );
+    page.family(
+        "nexus_tunnel_errors_total",
+        Kind::Counter,
+        "Requests that did not reach this machine, where the tunnel's program counts them.",
+        figures().filter_map(|(t, f)| Some((labels(t), f.errors? as f64))),
+    );
+}
+
+/// By the names that every exporter has for them.
+fn this_process(page: &mut Page) {
+    let Some(own) = nexus_process::own() else { return };
+    page.one(
+        "process_resident_memory_bytes",
+        Kind::Gauge,
+        "Memory of Nexus itself, without its processes.",
+        own.usage.resident as f64,
+    );
+    page.one(
+        "process_cpu_seconds_total",
+        Kind::Counter,
+        "CPU time of Nexus itself.",
+        own.usage.cpu.as_secs_f64(),
+    );
+    page.one(
+        "process_open_fds",
+        Kind::Gauge,
+        "Open files and sockets of Nexus.",
+        own.open_files as f64,
+    );
+    page.one(
+        "process_start_time_seconds",
+        Kind::Gauge,
+        "When Nexus was started, in seconds since 1970.",
+        own.started,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_and_addresses_are_taken() {
+        let own = |host: &'static str| own_name(Some(&HeaderValue::from_static(host)));
+        for good in [
+            "localhost",
+            "LOCALHOST:9464",
+            "127.0.0.1:9464",
+            "[::1]:9464",
+            "192.0.2.7",
+        ] {
+            assert!(own(good), "{good}");
+        }
+        for bad in [
+            "rebound.example:9464",
+            "localhost.example",
+            "127.0.0.1.example",
+            "",
+            "a b",
+        ] {
+            assert!(!own(bad), "{bad}");
+        }
+        assert!(!own_name(None));
+    }
+}

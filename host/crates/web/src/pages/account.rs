@@ -1,0 +1,123 @@
+//! `/account`: change the credential, log out here or everywhere else.
+
+use super::{Frame, Input, failure, locked, show};
+use crate::WebState;
+use crate::identity::{Guest, LoggedIn, OwnerForm, farewell};
+use crate::port::{ChangeOutcome, Login};
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    frame: Frame,
+    inputs: Vec<Input>,
+    done: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Done {
+    changed: Option<u8>,
+    others: Option<usize>,
+}
+
+pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, owner: LoggedIn) -> Response {
+    let done = match (done.changed, done.others) {
+        (Some(_), _) => Some("Changed. All other logins of this account were ended.".to_owned()),
+        (_, Some(0)) => Some("There were no other logins.".to_owned()),
+        (_, Some(1)) => Some("One other login was ended.".to_owned()),
+        (_, Some(n)) => Some(format!("{n} other logins were ended.")),
+        _ => None,
+    };
+    form(&state, owner.login, done, None, None).await
+}
+
+pub(crate) async fn change(State(state): State<WebState>, guest: Guest, owner: OwnerForm) -> Response {
+    let outcome = state
+        .services
+        .auth
+        .change(&guest.visitor, &owner.login, owner.fields.input())
+        .await;
+    match outcome {
+        Ok(ChangeOutcome::Done) => Redirect::to("/account?changed=1").into_response(),
+        Ok(ChangeOutcome::Rejected { field, why }) => form(&state, owner.login, None, None, Some((&field, &why))).await,
+        Ok(ChangeOutcome::WrongPresent) => {
+            form(
+                &state,
+                owner.login,
+                None,
+                None,
+                Some(("current", "This is not the present password.")),
+            )
+            .await
+        }
+        Ok(ChangeOutcome::Locked { until }) => {
+            form(&state, owner.login, None, Some(locked(until, state.clock.now())), None).await
+        }
+        Err(error) => form(&state, owner.login, None, Some(error.to_string()), None).await,
+    }
+}
+
+pub(crate) async fn logout(State(state): State<WebState>, owner: OwnerForm) -> Response {
+    if let Err(error) = state.services.auth.logout(&owner.login).await {
+        return failure(&error);
+    }
+    let mut response = Redirect::to("/login").into_response();
+    farewell(&mut response, &owner.site);
+    response
+}
+
+pub(crate) async fn logout_others(State(state): State<WebState>, owner: OwnerForm) -> Response {
+    match state.services.auth.logout_others(&owner.login).await {
+        Ok(count) => Redirect::to(&format!("/account?others={count}")).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+async fn form(
+    state: &WebState,
+    login: Login,
+    done: Option<String>,
+    error: Option<String>,
+    rejected: Option<(&str, &str)>,
+) -> Response {
+    let fields = match state.services.auth.change_fields().await {
+        Ok(fields) => fields,
+        Err(error) => return failure(&error),
+    };
+    let known = fields
+        .iter()
+        .any(|field| rejected.is_some_and(|(name, _)| name == field.name));
+    let error = error.or_else(|| rejected.filter(|_| !known).map(|(_, why)| why.to_owned()));
+    let status = if error.is_some() || rejected.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    let backend = state.services.chat.backend().borrow().clone();
+    let mut inputs = Input::list(&fields, true, &|_| String::new(), rejected);
+    // A form that asks for the present one too says which is which.
+    if fields.iter().any(|field| field.name == "current") {
+        for row in inputs
+            .iter_mut()
+            .filter(|row| row.name != "current" && row.title.starts_with("Password"))
+        {
+            row.title = format!("New p{}", row.title.trim_start_matches('P'));
+        }
+    }
+    if rejected.is_none() {
+        // Nobody came to this page only to type a password.
+        inputs.iter_mut().for_each(|row| row.first = false);
+    }
+    let page = AccountPage {
+        frame: Frame::of("account", "Account", login, backend),
+        inputs,
+        done,
+        error,
+    };
+    (status, show(&page)).into_response()
+}

@@ -1,0 +1,159 @@
+//! `/` and `/s/ID`: the frame of the chat. What is in a conversation comes over the live socket, so that there is one
+//! way for it to arrive, not two that have to agree.
+
+use super::{Backend, Frame, Install, failure, message, show};
+use crate::WebState;
+use crate::identity::{LoggedIn, MaybeLogin, OwnerForm};
+use crate::port::{ApiError, Login, Owner};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use nexus_model::limits;
+use nexus_model::limits::PROMPT_BYTES;
+
+#[derive(Template)]
+#[template(path = "chat.html")]
+struct ChatPage {
+    frame: Frame,
+    backend: Backend,
+    /// Empty: a new chat.
+    session: String,
+    heading: String,
+    sessions: Vec<Entry>,
+    /// The project directory.
+    workspace: String,
+    /// Bytes of a message.
+    longest: usize,
+}
+
+struct Entry {
+    id: String,
+    title: String,
+    current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct WelcomePage {
+    frame: Frame,
+    link_open: bool,
+}
+
+pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> Response {
+    if let Some(login) = known.login {
+        return chat(&state, login, String::new(), false);
+    }
+    match state.services.auth.owner().await {
+        Ok(Owner::Present) => Redirect::to("/login").into_response(),
+        Ok(Owner::Missing { link_open }) => show(&WelcomePage {
+            frame: Frame::open("welcome", "Welcome"),
+            link_open,
+        }),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<String>, owner: LoggedIn) -> Response {
+    let chats = &state.services.chat;
+    let listed = chats.sessions().borrow().iter().any(|root| root.info.id == session);
+    // The page says so too, by the answer on its own connection; a status is for what has no eyes.
+    let missing = !listed && matches!(chats.subscribe(&session, None).await, Err(ApiError::NotFound(_)));
+    let mut response = chat(&state, owner.login, session, missing);
+    if missing && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}
+
+fn chat(state: &WebState, login: Login, session: String, missing: bool) -> Response {
+    let sessions: Vec<Entry> = state
+        .services
+        .chat
+        .sessions()
+        .borrow()
+        .iter()
+        .enumerate()
+        // The page asks for more; the one that is shown is there in any case.
+        .filter(|(at, root)| *at < limits::LIST_SHOWN || root.info.id == session)
+        .map(|(_, root)| Entry {
+            id: root.info.id.clone(),
+            title: root.info.title.clone(),
+            current: root.info.id == session,
+        })
+        .collect();
+    let heading = match sessions.iter().find(|entry| entry.current) {
+        Some(entry) if entry.title.is_empty() => "Untitled chat".to_owned(),
+        Some(entry) => entry.title.clone(),
+        None if session.is_empty() => "New chat".to_owned(),
+        None if missing => "No such chat".to_owned(),
+        None => "Chat".to_owned(),
+    };
+    let backend = state.services.chat.backend().borrow().clone();
+    let frame = Frame::of("chat", &heading, login, backend.clone());
+    show(&ChatPage {
+        frame,
+        backend,
+        session,
+        heading,
+        sessions,
+        workspace: state.services.status.workspace().to_owned(),
+        longest: PROMPT_BYTES,
+    })
+}
+
+pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<String>, owner: OwnerForm) -> Response {
+    let title = owner.fields.get("title").trim();
+    if title.is_empty() || title.chars().count() > 200 {
+        return message(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Not renamed",
+            "A title has 1 to 200 characters.",
+        );
+    }
+    match state.services.chat.rename(&session, title).await {
+        Ok(()) => Redirect::to(&format!("/s/{session}")).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(crate) async fn delete(State(state): State<WebState>, Path(session): Path<String>, _owner: OwnerForm) -> Response {
+    match state.services.chat.delete(&session).await {
+        Ok(()) => Redirect::to("/").into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(crate) async fn install(State(state): State<WebState>, _owner: OwnerForm) -> Response {
+    match state.services.chat.install().await {
+        Ok(()) => Redirect::to("/install").into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "installing.html")]
+struct InstallingPage {
+    frame: Frame,
+    what: String,
+}
+
+/// Seconds until the page looks how far the installation is.
+const INSTALLING: u16 = 2;
+
+/// How far it is; when it is done, the chat. By a header, so that it needs no script.
+pub(crate) async fn installing(State(state): State<WebState>, owner: LoggedIn) -> Response {
+    let mut backend = state.services.chat.backend().borrow().clone();
+    match backend.missing.take().map(|missing| missing.install) {
+        None => Redirect::to("/").into_response(),
+        Some(Install::Running { what }) => {
+            let frame = Frame::of("installing", "Installing", owner.login, backend);
+            let mut response = show(&InstallingPage { frame, what });
+            let headers = response.headers_mut();
+            headers.insert(http::HeaderName::from_static("refresh"), INSTALLING.into());
+            response
+        }
+        // The status page has the reason, and the button.
+        Some(Install::No | Install::Offered { .. } | Install::Failed { .. }) => Redirect::to("/status").into_response(),
+    }
+}

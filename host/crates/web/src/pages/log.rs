@@ -1,0 +1,59 @@
+//! `/log`: the newest lines of the log, of a plugin, of a tunnel or of all. The script asks for it again and again.
+
+use super::{Frame, failure, show};
+use crate::WebState;
+use crate::identity::LoggedIn;
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::header;
+use nexus_model::log::{About, LogLine};
+use serde::Deserialize;
+
+/// Lines that are shown.
+pub(crate) const LINES: usize = 200;
+
+#[derive(Template)]
+#[template(path = "log.html")]
+struct LogPage {
+    frame: Frame,
+    about: String,
+    lines: Vec<LogLine>,
+    /// How to see it in a terminal.
+    command: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    plugin: Option<String>,
+    tunnel: Option<String>,
+}
+
+pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Which>, owner: LoggedIn) -> Response {
+    let about = match (&which.tunnel, &which.plugin) {
+        (Some(tunnel), _) => format!("tunnel {tunnel}"),
+        (None, Some(plugin)) => plugin.clone(),
+        (None, None) => "all".to_owned(),
+    };
+    let mut command = "nexus logs --follow".to_owned();
+    for (flag, name) in [("--tunnel", &which.tunnel), ("--plugin", &which.plugin)] {
+        // What somebody else wrote into the address is no command to copy.
+        let plain = |name: &&String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if let Some(name) = name.as_ref().filter(plain) {
+            command = format!("{command} {flag} {name}");
+        }
+    }
+    let Which { plugin, tunnel } = which;
+    let lines = match state.services.status.log(About { plugin, tunnel }, LINES).await {
+        Ok(lines) => lines,
+        Err(error) => return failure(&error),
+    };
+    let backend = state.services.chat.backend().borrow().clone();
+    let page = LogPage {
+        frame: Frame::of("log", "Log", owner.login, backend),
+        about,
+        lines,
+        command,
+    };
+    ([(header::CACHE_CONTROL, "no-store")], show(&page)).into_response()
+}

@@ -1,0 +1,165 @@
+//! `/login`: shows whatever form the login plugin asks for, step by step.
+
+use super::{Frame, Input, failure, locked, show};
+use crate::WebState;
+use crate::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
+use crate::port::{LoginForm, LoginOutcome, Owner};
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    frame: Frame,
+    csrf: String,
+    state: String,
+    next: String,
+    /// Of one who is logged in.
+    again: bool,
+    inputs: Vec<Input>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Next {
+    #[serde(default)]
+    next: String,
+    /// Also for one who is logged in.
+    again: Option<u8>,
+}
+
+/// Only our own pages, so that a link to the login cannot lead elsewhere.
+fn safe(next: &str) -> &str {
+    let plain = next
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~%".contains(&byte));
+    if plain && next.starts_with('/') && !next.starts_with("//") {
+        next
+    } else {
+        "/"
+    }
+}
+
+pub(crate) fn redirect_to(path: &str) -> Response {
+    match safe(path) {
+        "/" => Redirect::to("/login").into_response(),
+        path => Redirect::to(&format!("/login?next={path}")).into_response(),
+    }
+}
+
+/// For what needs a credential that was shown just now.
+pub(crate) fn again(path: &str) -> Response {
+    Redirect::to(&format!("/login?again=1&next={}", safe(path))).into_response()
+}
+
+pub(crate) async fn page(
+    State(state): State<WebState>,
+    Query(next): Query<Next>,
+    known: MaybeLogin,
+    guest: Guest,
+) -> Response {
+    let again = known.login.is_some() && next.again.is_some();
+    if known.login.is_some() && !again {
+        return Redirect::to(safe(&next.next)).into_response();
+    }
+    match state.services.auth.owner().await {
+        Ok(Owner::Present) => begin(&state, &guest, &next.next, again, None, None).await,
+        Ok(Owner::Missing { .. }) => Redirect::to("/").into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, posted: VisitorForm) -> Response {
+    let VisitorForm { guest, fields } = posted;
+    let next = fields.get("next").to_owned();
+    let again = known.login.is_some();
+    let outcome = state
+        .services
+        .auth
+        .proceed(&guest.visitor, fields.get("state"), fields.input())
+        .await;
+    let error = match outcome {
+        Ok(LoginOutcome::LoggedIn(login)) => {
+            if let Some(old) = known.login
+                && let Err(error) = state.services.auth.logout(&old).await
+            {
+                tracing::warn!(%error, "a login that was replaced could not be ended");
+            }
+            let mut response = Redirect::to(safe(&next)).into_response();
+            welcome(&mut response, &guest.site, &login);
+            return response;
+        }
+        Ok(LoginOutcome::Form(form)) => return show_form(&guest, form, &next, again, None, None),
+        Ok(LoginOutcome::Denied(why)) => why,
+        Ok(LoginOutcome::Locked { until }) => locked(until, state.clock.now()),
+        Ok(LoginOutcome::Expired) => "This form was open for too long. Please log in again.".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    begin(&state, &guest, &next, again, Some(&fields), Some(error)).await
+}
+
+async fn begin(
+    state: &WebState,
+    guest: &Guest,
+    next: &str,
+    again: bool,
+    typed: Option<&Fields>,
+    error: Option<String>,
+) -> Response {
+    match state.services.auth.begin(&guest.visitor).await {
+        Ok(form) => show_form(guest, form, next, again, typed, error),
+        Err(error) => failure(&error),
+    }
+}
+
+fn show_form(
+    guest: &Guest,
+    form: LoginForm,
+    next: &str,
+    again: bool,
+    typed: Option<&Fields>,
+    error: Option<String>,
+) -> Response {
+    let status = if error.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    let page = LoginPage {
+        frame: Frame::open("login", "Log in"),
+        csrf: guest.csrf(),
+        state: form.state,
+        next: safe(next).to_owned(),
+        again,
+        inputs: Input::list(
+            &form.fields,
+            false,
+            &|name| typed.map_or(String::new(), |fields| fields.get(&format!("field-{name}")).to_owned()),
+            None,
+        ),
+        error,
+    };
+    guest.remember((status, show(&page)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn next_stays_on_this_site() {
+        for bad in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "",
+            "x",
+            "/a?b",
+            "/\r\nx: y",
+        ] {
+            assert_eq!(super::safe(bad), "/", "{bad}");
+        }
+        assert_eq!(super::safe("/s/ses_1"), "/s/ses_1");
+    }
+}

@@ -1,0 +1,108 @@
+//! `/setup`: the first account. The token is in the link's fragment, which browsers do not send, so it reaches no log
+//! and no tunnel's operator; the script moves it into the form, and without a script it is pasted.
+
+use super::{Frame, Input, failure, show};
+use crate::WebState;
+use crate::identity::{Fields, Guest, VisitorForm, welcome};
+use crate::port::{ApiError, Owner, SetupOutcome};
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use nexus_plugin_traits::auth::{Field, FieldKind};
+
+#[derive(Template)]
+#[template(path = "setup.html")]
+struct SetupPage {
+    frame: Frame,
+    csrf: String,
+    token: String,
+    inputs: Vec<Input>,
+    error: Option<String>,
+}
+
+pub(crate) async fn page(State(state): State<WebState>, guest: Guest) -> Response {
+    match state.services.auth.owner().await {
+        Ok(Owner::Present) => Redirect::to("/login").into_response(),
+        Ok(Owner::Missing { .. }) => form(&state, &guest, None, None, None).await,
+        Err(error) => failure(&error),
+    }
+}
+
+pub(crate) async fn submit(State(state): State<WebState>, posted: VisitorForm) -> Response {
+    let VisitorForm { guest, fields } = posted;
+    let token = fields.get("token").trim();
+    // Somebody may paste the whole link.
+    let token = token.rsplit('#').next().unwrap_or_default();
+    let mut input = fields.input();
+    let account = input.0.remove("account").unwrap_or_default();
+    let outcome = state
+        .services
+        .auth
+        .setup(&guest.visitor, token, account.trim(), input)
+        .await;
+    match outcome {
+        Ok(SetupOutcome::Done(login)) => {
+            let mut response = Redirect::to("/").into_response();
+            welcome(&mut response, &guest.site, &login);
+            response
+        }
+        Ok(SetupOutcome::Closed) => Redirect::to("/login").into_response(),
+        Ok(SetupOutcome::BadToken) => {
+            let error = "This set-up code is not valid, or not any more: a link works once, for 15 minutes. Start `nexus` \
+                         again for a new one.";
+            form(&state, &guest, Some(&fields), Some(error), None).await
+        }
+        Ok(SetupOutcome::Rejected { field, why }) => {
+            form(&state, &guest, Some(&fields), None, Some((&field, &why))).await
+        }
+        Err(ApiError::Refused(why)) => form(&state, &guest, Some(&fields), Some(&why), None).await,
+        Err(error) => failure(&error),
+    }
+}
+
+async fn form(
+    state: &WebState,
+    guest: &Guest,
+    typed: Option<&Fields>,
+    error: Option<&str>,
+    rejected: Option<(&str, &str)>,
+) -> Response {
+    let mut fields = match state.services.auth.setup_fields().await {
+        Ok(fields) => fields,
+        Err(error) => return failure(&error),
+    };
+    fields.insert(
+        0,
+        Field {
+            name: "account".into(),
+            kind: FieldKind::Account,
+            title: "Account name".into(),
+            help: Some("What you log in with: letters a to z, digits and . _ - @, at most 64 of them.".into()),
+        },
+    );
+    let known = fields
+        .iter()
+        .any(|field| rejected.is_some_and(|(name, _)| name == field.name));
+    let page = SetupPage {
+        frame: Frame::open("setup", "Set up Nexus"),
+        csrf: guest.csrf(),
+        token: typed.map_or(String::new(), |fields| fields.get("token").to_owned()),
+        inputs: Input::list(
+            &fields,
+            true,
+            &|name| typed.map_or(String::new(), |fields| fields.get(&format!("field-{name}")).to_owned()),
+            rejected,
+        ),
+        // A rejection of a field that is not in the form must not be lost.
+        error: error
+            .map(str::to_owned)
+            .or_else(|| rejected.filter(|_| !known).map(|(_, why)| why.to_owned())),
+    };
+    let status = if typed.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    guest.remember((status, show(&page)).into_response())
+}

@@ -1,0 +1,515 @@
+//! `/status`: the plugins and tunnels as they really are. The body is one template, rendered for the page and again
+//! for the live socket at every change, so that both say the same.
+
+mod plugins;
+
+use super::{Backend, Frame, Phase, failure, message, show, until};
+use crate::WebState;
+use crate::identity::{LoggedIn, OwnerForm};
+use crate::ingress::Place;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use nexus_config::with_file;
+use nexus_model::activity::{Note, Tone};
+use nexus_model::limits;
+use nexus_model::plugin::Details;
+use nexus_model::reload::{Change, Effect, Pending, What};
+use nexus_model::time::Millis;
+use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::{self, Encryption};
+use plugins::{Machine, PluginRow};
+
+#[derive(Template)]
+#[template(path = "status.html")]
+struct StatusPage {
+    frame: Frame,
+    body: Body,
+}
+
+#[derive(Template)]
+#[template(path = "status_body.html")]
+struct Body {
+    csrf: String,
+    version: String,
+    /// What is being compiled.
+    starting: Option<String>,
+    /// What does not work, besides plugins and tunnels.
+    troubles: Vec<Trouble>,
+    /// What the configuration's file says that does not count yet.
+    pending: Option<Pending>,
+    /// The tunnel that whoever looks came through.
+    through: Option<String>,
+    backend: Backend,
+    /// The backend does not run, and does not come by itself.
+    resting: bool,
+    /// Plugins that could be the backend.
+    chats: Vec<String>,
+    sessions: usize,
+    /// What the backend's processes use.
+    machine: Option<Machine>,
+    plugins: Vec<PluginRow>,
+    tunnels: Vec<TunnelRow>,
+    activity: Vec<NoteRow>,
+    config_file: String,
+    workspace: String,
+}
+
+/// Keys of the configuration, with what they were and are.
+#[derive(Template)]
+#[template(path = "changes.html")]
+struct Changes<'a> {
+    changes: &'a [Change],
+}
+
+impl Body {
+    fn changes(&self, changes: &[Change]) -> String {
+        Changes { changes }.render().unwrap_or_default()
+    }
+    /// Whoever looks came through a tunnel that is closed by it.
+    fn cuts_off(&self, effects: &[Effect]) -> bool {
+        let cuts = |effect: &Effect| effect.closes && effect.tunnel.is_some() && effect.tunnel == self.through;
+        effects.iter().any(cuts)
+    }
+}
+
+struct TunnelRow {
+    name: String,
+    title: String,
+    plugin: String,
+    tone: &'static str,
+    state: &'static str,
+    detail: Option<String>,
+    hint: Option<String>,
+    url: Option<String>,
+    /// It was made just now: shown, and not to be opened yet.
+    fresh: bool,
+    /// A swap cuts off whoever came through it.
+    cuts: bool,
+    /// The address as a picture, to be read by a phone.
+    qr: Option<String>,
+    history: Vec<NoteRow>,
+    measured: Option<Measured>,
+    reconnects: u32,
+    reach: Option<(Millis, String, bool)>,
+    swap: Option<SwapRow>,
+    /// Plugins that could take over.
+    others: Vec<String>,
+    plaintext: bool,
+    can_start: bool,
+    can_stop: bool,
+    /// Who looks came through this tunnel: to stop it is to lock oneself out.
+    through: bool,
+}
+
+/// Something that happened.
+#[derive(Clone)]
+struct NoteRow {
+    at: Millis,
+    subject: String,
+    tone: &'static str,
+    text: String,
+}
+
+impl NoteRow {
+    fn new(note: &Note) -> Self {
+        Self {
+            at: note.at,
+            subject: note.subject.clone(),
+            tone: match note.tone {
+                Tone::Good => "good",
+                Tone::Busy => "busy",
+                Tone::Bad => "bad",
+                Tone::Off => "off",
+            },
+            text: note.text.clone(),
+        }
+    }
+}
+
+/// An SVG of black on white: readers want it so, whatever the colours of the page.
+fn qr(url: &str) -> Option<String> {
+    let code = qrcode::QrCode::new(url).ok()?;
+    let svg = code
+        .render::<qrcode::render::svg::Color<'_>>()
+        .min_dimensions(180, 180)
+        .build();
+    // The declaration before the element belongs to a file of its own.
+    svg.find("<svg").and_then(|at| svg.get(at..)).map(str::to_owned)
+}
+
+/// A plugin that takes over, in words.
+struct SwapRow {
+    text: String,
+    hint: Option<String>,
+    failed: bool,
+    since: Millis,
+}
+
+impl SwapRow {
+    fn new(swap: &tunnel::Swap) -> Self {
+        use tunnel::Step::{Draining, Failed, Opening, Probing};
+        let plugin = &swap.plugin;
+        let (text, hint) = match &swap.step {
+            Opening { what } => (format!("{plugin} is to take over: {what}"), None),
+            Probing { url } => (
+                format!("{plugin} is open at {url}; trying whether that leads here"),
+                None,
+            ),
+            Draining { url: Some(url) } => (
+                format!("{plugin} serves it now, at {url}; the old address ends in a moment"),
+                None,
+            ),
+            Draining { url: None } => (format!("{plugin} serves it now"), None),
+            Failed { why, hint } => (
+                format!("{plugin} did not take over; all is as before: {why}"),
+                hint.clone(),
+            ),
+        };
+        Self {
+            text,
+            hint,
+            failed: matches!(swap.step, Failed { .. }),
+            since: swap.since,
+        }
+    }
+}
+
+/// What the provider's program counts, in words.
+struct Measured {
+    text: String,
+    at: Millis,
+}
+
+impl Measured {
+    fn new((at, figures): &(Millis, tunnel::Figures)) -> Option<Self> {
+        let counted = |count: Option<u64>, one: &str, many: &str| {
+            count.map(|count| format!("{count} {}", if count == 1 { one } else { many }))
+        };
+        let words: Vec<String> = Some(figures.locations.join(", "))
+            .filter(|places| !places.is_empty())
+            .into_iter()
+            .chain(counted(figures.requests, "request", "requests"))
+            .chain(counted(figures.errors, "failed", "failed"))
+            .collect();
+        let text = words.join(" · ");
+        (!text.is_empty()).then_some(Self { text, at: *at })
+    }
+}
+
+impl TunnelRow {
+    fn new(status: &tunnel::Status, now: Millis, place: &Place, plugins: &[String], notes: &[NoteRow]) -> Self {
+        use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
+        let (tone, state, detail, hint) = match &status.state {
+            Off => ("off", "Closed", None, None),
+            WaitingForAccount => (
+                "off",
+                "Waiting",
+                Some("It opens as soon as an owner account exists.".to_owned()),
+                None,
+            ),
+            Starting { what } => ("busy", "Opening", Some(what.clone()), None),
+            Up { connections: 1 } => ("good", "Open", None, None),
+            Up { connections } => ("good", "Open", Some(format!("{connections} connections")), None),
+            Degraded { why } => ("busy", "Open, degraded", Some(why.clone()), None),
+            Reconnecting { why } => ("busy", "Reconnecting", Some(why.clone()), None),
+            Waiting { why, hint, at } => (
+                "busy",
+                "Waiting",
+                Some(format!("{why} It is tried again {}.", until(*at, now))),
+                hint.clone(),
+            ),
+            Failed { why, hint } => ("bad", "Failed", Some(why.clone()), hint.clone()),
+            Stopping => ("busy", "Closing", None, None),
+        };
+        let fresh = status.fresh;
+        let url = status
+            .url
+            .clone()
+            .filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+        let subject = format!("tunnel {}", status.name);
+        let resting = matches!(status.state, Off | Failed { .. });
+        let swapping = status
+            .swap
+            .as_ref()
+            .is_some_and(|swap| !matches!(swap.step, tunnel::Step::Failed { .. }));
+        Self {
+            name: status.name.clone(),
+            title: status.title.clone(),
+            plugin: status.plugin.clone(),
+            tone,
+            state,
+            detail,
+            hint,
+            qr: url.as_deref().filter(|_| !fresh).and_then(qr),
+            fresh,
+            cuts: status.fixed_listen && status.state != Off,
+            history: notes
+                .iter()
+                .filter(|note| note.subject == subject)
+                .take(limits::STATUS_HISTORY)
+                .cloned()
+                .collect(),
+            url,
+            measured: status.figures.as_ref().and_then(Measured::new),
+            reconnects: status.reconnects,
+            reach: status.reach.as_ref().map(|reach| match &reach.result {
+                tunnel::Reached::Yes { latency } => {
+                    (reach.at, format!("reached from its public side in {latency} ms"), true)
+                }
+                tunnel::Reached::No { why } => (reach.at, format!("not reached from its public side: {why}"), false),
+            }),
+            others: if swapping {
+                Vec::new()
+            } else {
+                plugins.iter().filter(|name| **name != status.plugin).cloned().collect()
+            },
+            // The history keeps it longer.
+            swap: status
+                .swap
+                .as_ref()
+                .filter(|swap| swapping || now.saturating_sub(swap.since) < FAILED_SWAP)
+                .map(SwapRow::new),
+            plaintext: status.encryption == Some(Encryption::None),
+            can_start: resting && !swapping,
+            can_stop: !resting && status.state != Stopping,
+            through: *place == Place::Tunnel(status.name.clone()),
+        }
+    }
+}
+
+/// Milliseconds for which a plugin that could not take over is shown.
+const FAILED_SWAP: Millis = 15 * 60 * 1000;
+
+/// What the plugins are and did. Asks the system about their processes, which is no work for a thread of the runtime.
+pub(crate) async fn details(state: &WebState) -> Vec<Details> {
+    let status = std::sync::Arc::clone(&state.services.status);
+    tokio::task::spawn_blocking(move || status.details())
+        .await
+        .unwrap_or_default()
+}
+
+fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Body {
+    let now = state.clock.now();
+    let services = &state.services;
+    let activity = services.status.activity();
+    let notes: Vec<NoteRow> = activity.borrow().iter().map(NoteRow::new).collect();
+    let backend = services.chat.backend().borrow().clone();
+    let mut chats = services.chat.plugins();
+    chats.retain(|name| *name != backend.plugin);
+    let plugin = backend.plugin.clone();
+    let plugins = services.tunnels.plugins();
+    let pending = services.config.pending().borrow().clone();
+    let file = std::path::Path::new(services.status.config_file());
+    Body {
+        pending,
+        starting: services.status.starting(),
+        troubles: services.status.troubles(),
+        through: match place {
+            Place::Tunnel(name) => Some(name.clone()),
+            Place::Loopback | Place::Host(_) => None,
+        },
+        csrf: csrf.to_owned(),
+        version: services.status.version().to_owned(),
+        resting: matches!(backend.phase, Phase::Stopped | Phase::Failed { .. }),
+        backend,
+        chats,
+        sessions: services.chat.sessions().borrow().len(),
+        machine: details
+            .iter()
+            .find(|details| details.name == plugin)
+            .and_then(|details| Machine::new(details, now)),
+        plugins: plugins::rows(&services.status.plugins().borrow(), details, now),
+        tunnels: services
+            .tunnels
+            .tunnels()
+            .borrow()
+            .iter()
+            .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
+            .map(|row| TunnelRow {
+                hint: row.hint.map(|hint| with_file(&hint, Some(file))),
+                ..row
+            })
+            .collect(),
+        activity: notes.into_iter().take(limits::STATUS_ACTIVITY).collect(),
+        config_file: services.status.config_file().to_owned(),
+        workspace: services.status.workspace().to_owned(),
+    }
+}
+
+/// The body as the live socket sends it. `csrf`: of the login that it goes to; `place`: where that came in.
+pub(crate) async fn fragment(state: &WebState, csrf: &str, place: &Place) -> Option<String> {
+    let details = details(state).await;
+    body(state, &details, csrf, place).render().ok()
+}
+
+pub(crate) async fn page(State(state): State<WebState>, owner: LoggedIn) -> Response {
+    let details = details(&state).await;
+    let body = body(&state, &details, &owner.login.csrf, &owner.site.place);
+    let frame = Frame::of("status", "Status", owner.login, body.backend.clone());
+    show(&StatusPage { frame, body })
+}
+
+pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<String>, owner: OwnerForm) -> Response {
+    let chat = std::sync::Arc::clone(&state.services.chat);
+    if owner.fields.get("sure") != "yes"
+        && let plugin = owner.fields.get("plugin")
+        && let Some(questions) = questions(&action, plugin, chat.busy(), chat.is_example(plugin))
+    {
+        return confirm(owner, &action, questions);
+    }
+    // Answers that run have time to finish: the page shows that it waits, and nobody waits for it here.
+    match action.as_str() {
+        "start" => drop(tokio::spawn(async move { chat.start().await })),
+        "stop" => drop(tokio::spawn(async move { chat.stop().await })),
+        "restart" => drop(tokio::spawn(async move { chat.restart().await })),
+        "swap" => {
+            // Refused at once where it can be seen at once.
+            if let Err(error) = chat.swap(owner.fields.get("plugin")).await {
+                return failure(&state.not_swapped(error));
+            }
+        }
+        _ => {
+            return message(
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "The backend can be started, stopped, restarted, or given to another plugin.",
+            );
+        }
+    }
+    Redirect::to("/status").into_response()
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage {
+    frame: Frame,
+    csrf: String,
+    action: String,
+    plugin: String,
+    questions: Vec<String>,
+    go: String,
+}
+
+/// What has to be known before an order that takes something away. None: it takes nothing.
+fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<Vec<String>> {
+    let mut questions = Vec::new();
+    if busy > 0 && matches!(action, "stop" | "restart" | "swap") {
+        let drain = limits::CHAT_DRAIN.as_secs();
+        let chats = match busy {
+            1 => "One chat is being answered.".to_owned(),
+            many => format!("{many} chats are being answered."),
+        };
+        questions.push(format!(
+            "{chats} It gets {drain} s to finish; what is not finished then is interrupted, and can be continued."
+        ));
+    }
+    if action == "swap" && example {
+        questions.push(format!(
+            "{plugin} is an example: no model answers. All chats of the present backend can only be read until that is the \
+             backend again."
+        ));
+    }
+    (!questions.is_empty()).then_some(questions)
+}
+
+/// A step more, as a page: it works without a script.
+fn confirm(owner: OwnerForm, action: &str, questions: Vec<String>) -> Response {
+    let plugin = owner.fields.get("plugin").to_owned();
+    let (title, go) = match action {
+        "stop" => ("Stop the backend?", "Stop it".to_owned()),
+        "restart" => ("Restart the backend?", "Restart it".to_owned()),
+        _ => ("Swap the backend?", format!("Swap to {plugin}")),
+    };
+    let csrf = owner.login.csrf;
+    let frame = Frame::open("message", title);
+    show(&ConfirmPage {
+        frame,
+        csrf,
+        action: action.to_owned(),
+        plugin,
+        questions,
+        go,
+    })
+}
+
+/// Only with a fresh login: whoever finds an open session, or is the agent on this machine, grants nobody anything.
+pub(crate) async fn apply(State(state): State<WebState>, owner: OwnerForm) -> Response {
+    match state.services.auth.fresh(&owner.login).await {
+        Ok(true) => {}
+        Ok(false) => return super::login::again("/status"),
+        Err(error) => return failure(&error),
+    }
+    let id = owner.fields.get("id").to_owned();
+    let config = std::sync::Arc::clone(&state.services.config);
+    if config
+        .pending()
+        .borrow()
+        .as_ref()
+        .is_none_or(|pending| pending.id != id)
+    {
+        return message(
+            StatusCode::CONFLICT,
+            "Not done",
+            "The configuration's file says something else by now. Go back, reload the page and look at it.",
+        );
+    }
+    // It takes a while, and the page shows how it goes: nobody waits for it here.
+    tokio::spawn(async move { config.apply(&id).await });
+    Redirect::to("/status").into_response()
+}
+
+pub(crate) async fn tunnel(
+    State(state): State<WebState>,
+    Path((name, action)): Path<(String, String)>,
+    owner: OwnerForm,
+) -> Response {
+    let done = match action.as_str() {
+        "start" => state.services.tunnels.start(&name).await,
+        "stop" => state.services.tunnels.stop(&name).await,
+        "swap" => {
+            // It takes a while, and the page shows how it goes: nobody waits for it here.
+            let (tunnels, plugin) = (
+                std::sync::Arc::clone(&state.services.tunnels),
+                owner.fields.get("plugin").to_owned(),
+            );
+            tokio::spawn(async move { tunnels.swap(&name, &plugin).await });
+            Ok(())
+        }
+        _ => {
+            return message(
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "A tunnel can be started, stopped or given to another plugin.",
+            );
+        }
+    };
+    match done {
+        Ok(()) => Redirect::to("/status").into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::questions;
+
+    #[test]
+    fn only_what_takes_something_away_is_asked_about() {
+        for action in ["start", "restart", "stop", "swap"] {
+            assert_eq!(questions(action, "chat-mine", 0, false), None, "{action}");
+        }
+        assert_eq!(questions("start", "", 3, true), None);
+        for action in ["restart", "stop", "swap"] {
+            let asked = questions(action, "chat-mine", 1, false).unwrap();
+            assert!(asked[0].contains("30 s to finish"), "{asked:?}");
+        }
+        let asked = questions("swap", "chat-echo", 2, true).unwrap();
+        assert!(
+            asked[0].contains("2 chats") && asked[1].contains("no model answers"),
+            "{asked:?}"
+        );
+    }
+}

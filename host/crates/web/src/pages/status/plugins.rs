@@ -1,0 +1,188 @@
+//! The plugins: whether each runs, what it may do, and what it did.
+
+use crate::pages::until;
+use nexus_model::plugin::{Details, Failure, Figures, Kind, Source, State, Status};
+use nexus_model::time::Millis;
+
+/// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
+pub(super) struct PluginRow {
+    pub(super) id: usize,
+    pub(super) name: String,
+    pub(super) role: String,
+    pub(super) version: String,
+    pub(super) tone: &'static str,
+    pub(super) state: &'static str,
+    pub(super) detail: Option<String>,
+    pub(super) failure: Option<Failure>,
+    pub(super) restarts: u32,
+    pub(super) more: Option<More>,
+}
+
+/// What stands behind "Details".
+pub(super) struct More {
+    pub(super) description: String,
+    pub(super) origin: String,
+    pub(super) digest: String,
+    pub(super) grants: Vec<String>,
+    pub(super) lacks: Vec<String>,
+    pub(super) limits: Vec<String>,
+    pub(super) did: String,
+    pub(super) at: Millis,
+    pub(super) processes: Vec<String>,
+}
+
+/// What the processes of the backend use, in words.
+pub(super) struct Machine {
+    pub(super) text: String,
+    pub(super) at: Millis,
+}
+
+impl Machine {
+    pub(super) fn new(details: &Details, now: Millis) -> Option<Self> {
+        let processes = &details.processes;
+        let first = processes.iter().map(|process| process.started_at).min()?;
+        let mut words = vec![format!("up for {}", span(now.saturating_sub(first)))];
+        let sum =
+            |each: fn(&nexus_model::plugin::Process) -> Option<u64>| processes.iter().map(each).sum::<Option<u64>>();
+        words.extend(sum(|process| process.cpu_ms).map(|ms| format!("{} of CPU", span(ms))));
+        words.extend(sum(|process| process.resident_bytes).map(|bytes| format!("{} of memory", size(bytes))));
+        Some(Self {
+            text: words.join(" · "),
+            at: now,
+        })
+    }
+}
+
+/// `details` are in the same order; those of a plugin that is not loaded are left out.
+pub(super) fn rows(plugins: &[Status], details: &[Details], now: Millis) -> Vec<PluginRow> {
+    let mut details = details.iter().peekable();
+    let rows = plugins.iter().enumerate().map(|(id, status)| {
+        let more = details.next_if(|details| details.name == status.name);
+        row(id, status, more, now)
+    });
+    rows.collect()
+}
+
+fn row(id: usize, status: &Status, details: Option<&Details>, now: Millis) -> PluginRow {
+    let (tone, state, detail) = match &status.state {
+        State::Stopped => ("off", "Stopped", None),
+        State::Starting => ("busy", "Starting", None),
+        State::Running => ("good", "Running", None),
+        State::Restarting { cause, at } => (
+            "busy",
+            "Restarting",
+            Some(format!("It fell and starts again {}: {cause}", until(*at, now))),
+        ),
+        State::Failed { cause } => ("bad", "Failed", Some(cause.clone())),
+    };
+    let role = match (status.kind, details.and_then(|details| details.tunnel.as_deref())) {
+        (Kind::Auth, _) => "Login".to_owned(),
+        (Kind::Chat, _) => "Chat".to_owned(),
+        (Kind::Tunnel, Some(tunnel)) => format!("Tunnel {tunnel}"),
+        (Kind::Tunnel, None) => "Tunnel".to_owned(),
+    };
+    PluginRow {
+        id,
+        name: status.name.clone(),
+        role,
+        version: status.version.clone(),
+        tone,
+        state,
+        detail,
+        failure: status.last_failure.clone(),
+        restarts: status.restarts,
+        more: details.map(|details| more(details, now)),
+    }
+}
+
+fn more(details: &Details, now: Millis) -> More {
+    let facts = &details.facts;
+    More {
+        description: facts.description.clone(),
+        origin: match &facts.source {
+            Source::Builtin => "built in".to_owned(),
+            Source::File(path) => format!("from {path}"),
+        },
+        digest: facts.digest.clone(),
+        grants: facts.grants.clone(),
+        lacks: facts.lacks.clone(),
+        limits: facts.limits.clone(),
+        did: did(&details.figures),
+        at: details.figures.at,
+        processes: details
+            .processes
+            .iter()
+            .map(|process| {
+                let mut words = vec![format!("{} (process {})", process.name, process.pid)];
+                words.push(format!("up for {}", span(now.saturating_sub(process.started_at))));
+                words.extend(process.cpu_ms.map(|ms| format!("{} of CPU", span(ms))));
+                words.extend(process.resident_bytes.map(|bytes| format!("{} of memory", size(bytes))));
+                if process.restarts > 0 {
+                    words.push(format!("started again {} times", process.restarts));
+                }
+                words.join(" · ")
+            })
+            .collect(),
+    }
+}
+
+fn did(figures: &Figures) -> String {
+    let mut words = vec![
+        format!("{} call{}", figures.calls, if figures.calls == 1 { "" } else { "s" }),
+        format!("{} failed", figures.errors),
+    ];
+    // Of one that never grew its memory nothing is known.
+    if figures.memory_peak > 0 {
+        words.push(format!("{} of memory at most", size(figures.memory_peak)));
+    }
+    words.push(format!("{} of CPU", span(figures.cpu_ms)));
+    let noted = [
+        (figures.traps, "falls"),
+        (figures.denied, "denied"),
+        (figures.log_dropped, "log lines dropped"),
+    ];
+    words.extend(
+        noted
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}")),
+    );
+    if figures.cpu_paused_ms > 0 {
+        words.push(format!("slowed down for {}", span(figures.cpu_paused_ms)));
+    }
+    words.join(" · ")
+}
+
+/// `1 d 3 h`, `4 min 5 s`, `120 ms`.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
+        1_048_576..1_073_741_824 => format!("{} MiB", bytes >> 20),
+        _ => format!("{}.{} GiB", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_said_as_people_say_them() {
+        let spans = [0, 999, 59_999, 61_000, 3_660_000, 90_000_000].map(span);
+        assert_eq!(spans, ["0 ms", "999 ms", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+        let sizes = [1023, 1 << 10, 64 << 20, (3 << 30) + (1 << 29)].map(size);
+        assert_eq!(sizes, ["1023 bytes", "1 KiB", "64 MiB", "3.5 GiB"]);
+    }
+}

@@ -1,0 +1,209 @@
+//! What an owner does on the status page and the page of the log.
+
+use super::*;
+use nexus_web::port::ConfigApi as _;
+
+#[tokio::test]
+async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
+    let web = Web::new(true, local());
+    let (cookie, login) = web.cookie();
+    let shown = web.get("/status", &cookie).await;
+    assert!(
+        shown.text.contains("tunnel.main.plugin") && shown.text.contains("&#34;tunnel-bore&#34;"),
+        "{}",
+        shown.text
+    );
+    let apply = |id: &str, csrf: &str| format!("csrf={csrf}&id={id}");
+    let id = shown.hidden("id");
+
+    *web.fakes.auth.stale.lock().unwrap() = true;
+    let sent = web.post("/status/config/apply", &cookie, apply(&id, &login.csrf)).await;
+    assert_eq!(sent.location(), "/login?again=1&next=/status");
+    assert!(web.fakes.config.pending().borrow().is_some());
+    let form = web.get(sent.location(), &cookie).await;
+    assert!(form.text.contains("<h1>Log in again</h1>"), "{}", form.text);
+    let jar = format!("{cookie}; {}", form.jar());
+    let body = |password: &str| {
+        format!(
+            "csrf={}&state={}&next=/status&field-account=ada&field-password={}",
+            form.hidden("csrf"),
+            form.hidden("state"),
+            password.replace(' ', "+")
+        )
+    };
+    let wrong = web.post("/login", &jar, body("wrong")).await;
+    assert!(wrong.text.contains("<h1>Log in again</h1>"));
+    assert_eq!(web.get("/status", &cookie).await.status, 200, "the session stays");
+    let done = web.post("/login", &jar, body(PASSWORD)).await;
+    assert_eq!(done.location(), "/status");
+    assert_eq!(
+        web.get("/status", &cookie).await.location(),
+        "/login?next=/status",
+        "the new login takes the place of the old one"
+    );
+
+    *web.fakes.auth.stale.lock().unwrap() = false;
+    let fresh = done.jar();
+    let csrf = web.get("/status", &fresh).await.hidden("csrf");
+    let other = web.post("/status/config/apply", &fresh, apply("another", &csrf)).await;
+    assert!(other.status == 409 && other.text.contains("something else by now"));
+    let sent = web.post("/status/config/apply", &fresh, apply(&id, &csrf)).await;
+    assert_eq!(sent.location(), "/status");
+    let mut pending = web.fakes.config.pending();
+    let applied = tokio::time::timeout(std::time::Duration::from_secs(10), pending.wait_for(Option::is_none)).await;
+    applied.unwrap().unwrap();
+    assert!(!web.get("/status", &fresh).await.text.contains("/status/config/apply"));
+}
+
+#[tokio::test]
+async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
+    let web = Web::new(true, local());
+    assert!(
+        web.get("/log?plugin=chat-echo", "")
+            .await
+            .location()
+            .starts_with("/login")
+    );
+    let (cookie, _) = web.cookie();
+    let shown = web.get("/log?plugin=%3Cscript%3E", &cookie).await;
+    assert_eq!(shown.status, 200);
+    assert!(
+        shown
+            .text
+            .contains("&#60;b&#62;said&#60;/b&#62; by plugin=&#60;script&#62;")
+            && !shown.text.contains("<script>"),
+        "{}",
+        shown.text
+    );
+    assert!(shown.text.contains("<li class=\"busy\">"), "a warning is seen");
+    let api = web.get("/api/v1/log?lines=many", &cookie).await;
+    assert_eq!(api.status, 400, "{}", api.text);
+    assert!(api.text.contains("\"detail\""));
+}
+
+#[tokio::test]
+async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
+    use nexus_web::port::End;
+    let web = Web::new(true, local());
+    let (cookie, login) = web.cookie();
+    assert!(web.get("/account", &cookie).await.text.contains("/account/access"));
+    let page = web.get("/account/access", &cookie).await;
+    assert_eq!(page.status, 200);
+    for shown in [
+        "this one",
+        "this machine",
+        "tunnel home",
+        "203.0.113.9",
+        "2026-01-01 00:00 UTC",
+        "full owner",
+    ] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
+    assert!(
+        !page.text.contains('\u{202e}'),
+        "what a browser calls itself is from outside"
+    );
+    let end = |kind: &str, id: &str, csrf: &str| {
+        web.post("/account/access", &cookie, format!("csrf={csrf}&kind={kind}&id={id}"))
+    };
+    *web.fakes.auth.stale.lock().unwrap() = true;
+    let sent = end("login", "other", &login.csrf).await;
+    assert_eq!(sent.location(), "/login?again=1&next=/account/access");
+    *web.fakes.auth.stale.lock().unwrap() = false;
+    assert_eq!(end("login", "other", "forged").await.status, 403);
+    assert!(web.fakes.auth.ended.lock().unwrap().is_empty());
+    assert_eq!(
+        end("login", "other", &login.csrf).await.location(),
+        "/account/access?ended=1"
+    );
+    assert_eq!(
+        end("device", "device-other", &login.csrf).await.location(),
+        "/account/access?ended=1"
+    );
+    let ended = web.fakes.auth.ended.lock().unwrap().clone();
+    assert_eq!(ended, [End::Login("other".into()), End::Device("device-other".into())]);
+    let last = end("account", "me", &login.csrf).await;
+    assert!(
+        last.status == 409 && last.text.contains("last account"),
+        "{}",
+        last.text
+    );
+    assert_eq!(end("planet", "x", &login.csrf).await.status, 404);
+    assert_eq!(
+        web.get("/account/access", "").await.location(),
+        "/login?next=/account/access"
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_with_tls_is_kept_to_it() {
+    for (ingress, host, kept) in [(tunnel(), "t.example", true), (local(), HOST, false)] {
+        let web = Web::new(true, ingress);
+        let request = Request::get("/login").header("host", host).body(Body::empty()).unwrap();
+        let answer = web.send(request).await;
+        assert_eq!(
+            answer.headers.contains_key(header::STRICT_TRANSPORT_SECURITY),
+            kept,
+            "{host}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
+    let web = Web::new(true, local());
+    for n in 0..nexus_model::limits::LIST_SHOWN + 50 {
+        web.fakes.chat.add(&format!("ses_{n}"), "many");
+    }
+    let (cookie, _) = web.cookie();
+    let listed = |text: &str| text.matches("href=\"/s/").count();
+    assert_eq!(
+        listed(&web.get("/", &cookie).await.text),
+        nexus_model::limits::LIST_SHOWN
+    );
+    // The oldest is the last.
+    let open = web.get("/s/ses_0", &cookie).await.text;
+    assert_eq!(listed(&open), nexus_model::limits::LIST_SHOWN + 1);
+}
+
+#[tokio::test]
+async fn what_is_sent_to_the_api_has_an_end() {
+    let web = Web::new(true, local());
+    web.fakes.chat.add("ses_1", "one");
+    let (cookie, _) = web.cookie();
+    let post = |text: String| {
+        let request = Request::post("/api/v1/sessions/ses_1/prompts")
+            .header("host", HOST)
+            .header("origin", SITE)
+            .header("cookie", &cookie)
+            .header("content-type", "application/json");
+        web.send(request.body(Body::from(format!(r#"{{"text":"{text}"}}"#))).unwrap())
+    };
+    let refused = post("x".repeat(nexus_model::limits::API_BODY_BYTES)).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", refused.text);
+    assert_ne!(post("x".to_owned()).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn the_metrics_take_no_long_header() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = WebState::new(Fakes::new(true, None).services(), Arc::new(SystemClock));
+    tokio::spawn(nexus_web::metrics::serve(listener, state, Default::default()));
+    for (length, status) in [
+        (10, "HTTP/1.1 200 "),
+        (nexus_model::limits::METRICS_HEADER_BYTES, "HTTP/1.1 431 "),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\nConnection: close\r\n\r\n",
+            "x".repeat(length)
+        );
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(status), "{answer}");
+    }
+}
