@@ -1,8 +1,6 @@
 //! Conversations, as the web wants them.
 
-use super::chosen::Chosen;
 use super::foundation::Foundation;
-use super::status::{Registered, Statuses};
 use crate::install::{self, Progress};
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
@@ -14,8 +12,8 @@ use nexus_model::chat::{Admission, Answer, Ask, Root, SessionInfo, Turn};
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_plugin_traits::Prompt as BackendPrompt;
+use nexus_registry::{Plugins, Registered, Ticket, chat_place};
 use nexus_store::{Health, StoreError};
-use nexus_tunnels::Ticket;
 use nexus_web::port::{ApiError, Backend, ChatApi, Frame, Install, Missing, Prompt, Reply, SessionState};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,8 +36,7 @@ pub(super) struct ChatAdapter {
     backend: watch::Receiver<Backend>,
     install: Arc<watch::Sender<Install>>,
     foundation: Arc<Foundation>,
-    statuses: Arc<Statuses>,
-    chosen: Arc<Chosen>,
+    plugins: Plugins,
     /// By what the plugins stand among all plugins. Held by a swap: one at a time.
     shown: Arc<tokio::sync::Mutex<Shown>>,
 }
@@ -48,11 +45,6 @@ pub(super) struct ChatAdapter {
 struct Shown {
     now: Ticket,
     before: BTreeMap<String, Ticket>,
-}
-
-/// `chat.main`, in the database.
-pub(super) fn place_of(chat: &str) -> String {
-    format!("chat.{chat}")
 }
 
 fn offer() -> String {
@@ -64,8 +56,7 @@ impl ChatAdapter {
         chat: Arc<ChatService>,
         journal: Journal,
         foundation: Arc<Foundation>,
-        statuses: Arc<Statuses>,
-        chosen: Arc<Chosen>,
+        plugins: Plugins,
         shown: Ticket,
     ) -> Self {
         let path = std::env::var_os("PATH");
@@ -112,8 +103,7 @@ impl ChatAdapter {
             backend: receiver,
             install,
             foundation,
-            statuses,
-            chosen,
+            plugins,
             shown: Arc::new(tokio::sync::Mutex::new(Shown {
                 now: shown,
                 before: BTreeMap::new(),
@@ -131,8 +121,7 @@ impl ChatAdapter {
         let swapping = Swapping {
             chat: Arc::clone(&self.chat),
             foundation: Arc::clone(&self.foundation),
-            statuses: Arc::clone(&self.statuses),
-            chosen: Arc::clone(&self.chosen),
+            plugins: self.plugins.clone(),
             plugin: plugin.to_owned(),
             shown: alone,
         };
@@ -206,8 +195,7 @@ fn state(folded: Folded) -> Option<SessionState> {
 struct Swapping {
     chat: Arc<ChatService>,
     foundation: Arc<Foundation>,
-    statuses: Arc<Statuses>,
-    chosen: Arc<Chosen>,
+    plugins: Plugins,
     plugin: String,
     shown: tokio::sync::OwnedMutexGuard<Shown>,
 }
@@ -215,21 +203,17 @@ struct Swapping {
 impl Swapping {
     async fn run(mut self) -> Result<(), ApiError> {
         let plugin = self.plugin.as_str();
-        let known = self.foundation.plugins.check(plugin, Kind::Chat);
+        let known = self.plugins.catalog.check(plugin, Kind::Chat);
         known.map_err(|why| ApiError::Refused(format!("{plugin} cannot take over the chat: {why}")))?;
-        let (foundation, name) = (Arc::clone(&self.foundation), plugin.to_owned());
-        let loaded = tokio::task::spawn_blocking(move || foundation.chat(&name)).await;
-        let backend = loaded
-            .map_err(|e| ApiError::Unavailable(e.to_string()))?
-            .map_err(|e| ApiError::Refused(format!("{e:#}")))?;
-        let ticket = self.statuses.add(Registered::of(&backend));
+        let backend = self.plugins.loader.load_chat(plugin).await.map_err(ApiError::Refused)?;
+        let ticket = self.plugins.statuses.add(Registered::of(&backend));
         let next = nexus_chat::Backend {
             plugin: plugin.to_owned(),
             backend,
         };
         let old = self.chat.plugin();
         if let Err(error) = self.chat.swap(next).await {
-            self.statuses.remove(ticket);
+            self.plugins.statuses.remove(ticket);
             return Err(error.into());
         }
         let gone = std::mem::replace(&mut self.shown.now, ticket);
@@ -240,10 +224,10 @@ impl Swapping {
             self.shown.before.insert(old, gone)
         };
         for ticket in again.into_iter().chain(same) {
-            self.statuses.remove(ticket);
+            self.plugins.statuses.remove(ticket);
         }
         let chat = &self.foundation.config.chat;
-        if let Err(error) = self.chosen.keep(&place_of(&chat.name), plugin).await {
+        if let Err(error) = self.plugins.overrides.keep(&chat_place(&chat.name), plugin).await {
             tracing::warn!(error, "it cannot be remembered which plugin is the chat backend");
         }
         Ok(())
@@ -263,7 +247,7 @@ impl ChatAdapter {
 
 impl ChatApi for ChatAdapter {
     fn plugins(&self) -> Vec<String> {
-        self.foundation.plugins.of_kind(Kind::Chat)
+        self.plugins.catalog.of_kind(Kind::Chat)
     }
     fn busy(&self) -> usize {
         let list = self.journal.subscribe_list();

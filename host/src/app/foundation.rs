@@ -1,18 +1,20 @@
 //! What lies below the services: the data directory with its lock and database, the process table, the outgoing
 //! client, and the runtime with the plugins of the configuration. Also all that `nexus user` needs.
 
-use super::catalog::Catalog;
 use crate::builtin;
 use anyhow::Context as _;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Source, Tunnel};
 use nexus_model::plugin::{Kind, Status};
 use nexus_model::time::{Clock, random_token};
 use nexus_model::trouble::Trouble;
 use nexus_plugin_host::runtime::late::Late;
 use nexus_plugin_host::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
-use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
+use nexus_plugin_traits::{AuthProvider, ChatBackend, PluginLoader, TunnelProvider};
 use nexus_process::port::Processes;
 use nexus_process::{Refusing, TableOptions};
+use nexus_registry::Catalog;
 use nexus_store::Store;
 use nexus_store::lock::Lock;
 use std::net::SocketAddr;
@@ -43,7 +45,7 @@ pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 pub struct Foundation {
     /// As it was at the start.
     pub config: Config,
-    pub plugins: Catalog,
+    pub catalog: Arc<Catalog>,
     pub store: Store,
     pub processes: Arc<dyn Processes>,
     clock: Arc<dyn Clock>,
@@ -81,7 +83,7 @@ impl Foundation {
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
-            plugins: Catalog::new(&config),
+            catalog: Arc::new(Catalog::new(&config)),
             config,
             store,
             processes,
@@ -115,7 +117,7 @@ impl Foundation {
             kv: Arc::new(store.clone()),
         })?;
         Ok(Self {
-            plugins: Catalog::new(&config),
+            catalog: Arc::new(Catalog::new(&config)),
             config,
             store,
             processes,
@@ -146,11 +148,9 @@ impl Foundation {
 
     /// # Errors
     /// It cannot be loaded.
-    pub fn tunnel(&self, tunnel: &Tunnel) -> anyhow::Result<Arc<dyn TunnelProvider>> {
-        let loaded = self.load(&tunnel.plugin)?;
-        self.runtime
-            .tunnel(loaded, tunnel.process_owner())
-            .with_context(|| of(&tunnel.plugin))
+    pub fn tunnel(&self, plugin: &str, process_owner: String) -> anyhow::Result<Arc<dyn TunnelProvider>> {
+        let loaded = self.load(plugin)?;
+        self.runtime.tunnel(loaded, process_owner).with_context(|| of(plugin))
     }
 
     /// # Errors
@@ -209,9 +209,9 @@ impl Foundation {
             .config
             .broken
             .get(name)
-            .filter(|_| self.plugins.get(name).is_none());
+            .filter(|_| self.catalog.get(name).is_none());
         let fix = known.and_then(|broken| broken.trouble.fix.clone());
-        let fix = fix.unwrap_or_else(|| match self.plugins.get(name).map(|plugin| plugin.source) {
+        let fix = fix.unwrap_or_else(|| match self.catalog.get(name).map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
                 "put a component that this nexus can load at {} (nexus plugin check says why one is none)",
                 path.display()
@@ -241,7 +241,7 @@ impl Foundation {
     }
 
     fn plugin(&self, name: &str) -> anyhow::Result<Plugin> {
-        if let Some(plugin) = self.plugins.get(name) {
+        if let Some(plugin) = self.catalog.get(name) {
             return Ok(plugin);
         }
         let Some(broken) = self.config.broken.get(name) else {
@@ -269,7 +269,7 @@ impl Foundation {
             digest = plugin.digest,
             "a plugin that was not fit at the start is fit now, and is loaded"
         );
-        self.plugins.insert(plugin.clone());
+        self.catalog.insert(plugin.clone());
         Ok(plugin.clone())
     }
 }
@@ -301,5 +301,34 @@ fn sentence(text: &str) -> String {
         text.to_owned()
     } else {
         format!("{text}.")
+    }
+}
+
+/// Compiling is no work for a thread of the async runtime.
+async fn off_the_runtime<P: ?Sized + Send + Sync + 'static>(
+    load: impl FnOnce() -> anyhow::Result<Arc<P>> + Send + 'static,
+) -> Result<Arc<P>, String> {
+    let loaded = tokio::task::spawn_blocking(load).await;
+    loaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))
+}
+
+/// A handle, for [`PluginLoader`].
+pub(super) struct Loader(pub(super) Arc<Foundation>);
+
+impl PluginLoader for Loader {
+    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+        let (foundation, plugin) = (Arc::clone(&self.0), plugin.to_owned());
+        off_the_runtime(move || foundation.chat(&plugin)).boxed()
+    }
+    fn load_tunnel<'a>(
+        &'a self,
+        plugin: &'a str,
+        process_owner: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        let (foundation, plugin, owner) = (Arc::clone(&self.0), plugin.to_owned(), process_owner.to_owned());
+        off_the_runtime(move || foundation.tunnel(&plugin, owner)).boxed()
+    }
+    fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        self.0.compiling()
     }
 }

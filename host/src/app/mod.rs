@@ -2,34 +2,35 @@
 //! lives here, only adapters from the services to what the web wants ([`nexus_web::port`]).
 
 mod auth;
-mod catalog;
 mod chat;
-mod chosen;
 mod foundation;
-mod loads;
 mod no_login;
 mod notify;
 mod reload;
-mod status;
 mod tunnels;
+mod web_status;
 
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
 use crate::reload::ReloadService;
 use anyhow::Context as _;
-use loads::Loads;
 use nexus_auth::AuthService;
 use nexus_chat::{Backend, ChatService, ChatStatus};
+use nexus_config::default_place;
 use nexus_config::resolved::Config;
+use nexus_logging::logfile::LogReader;
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_model::time::{Clock, SystemClock};
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::AuthProvider;
 use nexus_plugin_traits::StopProcesses;
+use nexus_registry::{
+    LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, chat_place, counted, tunnel_place,
+};
 use nexus_store::activity_log::ActivityLog;
-use nexus_tunnels::TunnelService;
+use nexus_tunnels::{Provided, TunnelService};
 use nexus_web::port::Services;
 use nexus_web::starting::Front;
 use nexus_web::{Ingress, WebState, serve_app};
@@ -130,7 +131,7 @@ impl App {
         let open = move || Foundation::open(config, now, Some(held), Some(again));
         let foundation = Arc::new(tokio::task::spawn_blocking(open).await??);
         let config = &foundation.config;
-        let loads = Arc::new(Loads::new(foundation.compiling()));
+        let loads = Arc::new(LoadProgress::new(foundation.compiling()));
         let doing = Arc::clone(&loads);
         front.doing(move || doing.text().unwrap_or_else(|| "loading the plugins".to_owned()));
         loads.expect(2 + config.tunnels.len() + usize::from(config.chat.fallback.is_some()));
@@ -152,45 +153,45 @@ impl App {
             auth.setup_link_token().await?
         };
 
-        let chosen = Arc::new(chosen::Chosen::new(foundation.store.clone(), config));
-        let place = chat::place_of(&config.chat.name);
-        let chat_plugin = chosen.plugin(&place, Kind::Chat, &foundation.plugins).await;
+        let overrides = Arc::new(PluginOverrides::new(foundation.store.clone(), config));
+        let place = chat_place(&config.chat.name);
+        let chat_plugin = overrides.plugin(&place, Kind::Chat, &foundation.catalog).await;
         let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
-        let statuses = status::Statuses::new(
-            config,
-            Arc::clone(&activity),
+        let statuses = Arc::new(PluginStatuses::new(
+            Arc::<ActivityLog>::clone(&activity),
             Arc::clone(&foundation.processes),
-            Arc::clone(&loads),
-        );
-        statuses.add(status::Registered {
+            config.troubles.clone(),
+        ));
+        statuses.add(Registered {
             status: provider.changes(),
-            measured: status::counted(provider.measured()),
+            measured: counted(provider.measured()),
             tunnel: None,
         });
+        let plugins = Plugins {
+            catalog: Arc::clone(&foundation.catalog),
+            statuses: Arc::clone(&statuses),
+            overrides,
+            progress: Arc::clone(&loads),
+            loader: Arc::new(foundation::Loader(Arc::clone(&foundation))),
+        };
         let primary = chat_backend(&foundation, &loads, &chat_plugin);
-        let chat_shown = statuses.add(status::Registered::of(&primary.backend));
+        let chat_shown = statuses.add(Registered::of(&primary.backend));
         let fallback = config.chat.fallback.as_deref().filter(|name| *name != chat_plugin);
         loads.expect(2 + config.tunnels.len() + usize::from(fallback.is_some()));
         let fallback = fallback.map(|name| chat_backend(&foundation, &loads, name));
         if let Some(fallback) = &fallback {
-            statuses.add(status::Registered::of(&fallback.backend));
+            statuses.add(Registered::of(&fallback.backend));
         }
-        let wanted = tunnels::Wanted::new(
-            foundation.store.clone(),
-            Arc::clone(&chosen),
-            config.tunnels.keys().cloned().collect(),
-        );
-        let loading = Arc::new(tunnels::Loading {
-            foundation: Arc::clone(&foundation),
-            statuses: Arc::clone(&statuses),
-            barred: no_login.map(|trouble| format!("no tunnel opens while nobody can log in: the {trouble}")),
-        });
+        let barred = no_login.map(|trouble| format!("no tunnel opens while nobody can log in: the {trouble}"));
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
-            let place = tunnels::place_of(&tunnel.name);
-            let plugin = chosen.plugin(&place, Kind::Tunnel, &foundation.plugins).await;
+            let place = tunnel_place(&tunnel.name);
+            let plugin = plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await;
             let config = tunnels::resolved_with(tunnel, plugin);
-            let provided = loading.late(&config, &loads);
+            let why = barred.clone();
+            let provider = foundation.late_tunnel(&config, move || why.clone());
+            provider.prepare(loads.begin());
+            let provided = Provided::register(&plugins, &config.name, provider);
             specs.push(nexus_tunnels::Spec { config, provided });
         }
 
@@ -215,21 +216,22 @@ impl App {
         let parts = nexus_tunnels::Parts {
             ingress: Arc::new(tunnels::PageIngress::new(web_cell)),
             has_account: account_seen,
-            wanted: Arc::new(wanted),
-            providers: loading,
+            store: foundation.store.clone(),
+            plugins: plugins.clone(),
+            barred,
             prober: Arc::new(tunnels::Looking::default()),
             activity: Arc::<ActivityLog>::clone(&activity),
             stop_processes,
             clock: Arc::clone(&clock),
         };
-        let tunnels = Arc::new(TunnelService::start(specs, parts).await?);
+        let tunnels = Arc::new(TunnelService::start(specs, parts).await);
 
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         if let Some(wanted) = &config.notify {
             let watched = notify::Watched {
                 tunnels: tunnels.statuses(),
                 chat: chat.status(),
-                plugins: nexus_web::port::StatusApi::plugins(&*statuses),
+                plugins: statuses.subscribe(),
                 lockouts: auth.lockouts(),
             };
             match notify::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
@@ -246,15 +248,14 @@ impl App {
             Arc::clone(&chat),
             journal,
             Arc::clone(&foundation),
-            Arc::clone(&statuses),
-            Arc::clone(&chosen),
+            plugins.clone(),
             chat_shown,
         ));
         let file = rereading.file.clone();
         let running = reload::Running {
             rereading,
             foundation: Arc::clone(&foundation),
-            chosen,
+            plugins: plugins.clone(),
             tunnels: Arc::clone(&tunnels),
             chat: Arc::clone(&chat),
             chats: Arc::clone(&chats),
@@ -266,6 +267,7 @@ impl App {
             Arc::<ActivityLog>::clone(&activity),
             Arc::clone(&clock),
         )?;
+        let config_file = config.file.clone().or_else(default_place);
         let services = Services {
             auth: Arc::new(auth::AuthAdapter::new(
                 Arc::clone(&auth),
@@ -274,11 +276,17 @@ impl App {
                 Arc::<ActivityLog>::clone(&activity),
             )),
             chat: chats,
-            tunnels: Arc::new(tunnels::TunnelAdapter {
+            tunnels: Arc::new(web_status::TunnelAdapter {
                 service: Arc::clone(&tunnels),
-                foundation: Arc::clone(&foundation),
+                plugins: plugins.clone(),
             }),
-            status: Arc::<status::Statuses>::clone(&statuses),
+            status: Arc::new(web_status::HostStatus {
+                log: LogReader::new(config.log.file.as_ref().map(|file| file.path.clone())),
+                config_file: config_file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
+                workspace: config.chat.workspace.display().to_string(),
+                activity: Arc::clone(&activity),
+                plugins,
+            }),
             config: Arc::new(reload::ConfigAdapter(Arc::new(reloads))),
         };
         let web = WebState::new(services, Arc::clone(&clock));
@@ -388,7 +396,7 @@ async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProv
     Ok((Arc::new(nobody), Some(trouble)))
 }
 
-fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<Loads>, plugin: &str) -> Backend {
+fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin: &str) -> Backend {
     let backend = foundation.late_chat(plugin);
     backend.prepare(loads.begin());
     Backend {
@@ -398,7 +406,7 @@ fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<Loads>, plugin: &str) 
 }
 
 /// Figures for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
-async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<status::Statuses>, closing: CancellationToken) {
+async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<PluginStatuses>, closing: CancellationToken) {
     const PART: &str = "metrics";
     let mut said = false;
     let listener = loop {

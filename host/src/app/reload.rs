@@ -1,15 +1,14 @@
 //! The configuration's file, read again and put into force.
 
-use super::chat::{self, ChatAdapter};
-use super::chosen::Chosen;
+use super::chat::ChatAdapter;
 use super::foundation::{Again, Foundation};
-use super::tunnels;
 use crate::reload::{Host, NotApplied, ReloadService, Serving};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_model::reload::Pending;
+use nexus_registry::{Plugins, chat_place, tunnel_place};
 use nexus_tunnels::TunnelService;
 use nexus_web::port::{ApiError, ConfigApi, Reply};
 use std::collections::BTreeMap;
@@ -34,7 +33,7 @@ pub type SetFilter = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 pub(super) struct Running {
     pub(super) rereading: Rereading,
     pub(super) foundation: Arc<Foundation>,
-    pub(super) chosen: Arc<Chosen>,
+    pub(super) plugins: Plugins,
     pub(super) tunnels: Arc<TunnelService>,
     pub(super) chat: Arc<ChatService>,
     pub(super) chats: Arc<ChatAdapter>,
@@ -48,7 +47,7 @@ impl Host for Running {
         let worse = config
             .broken
             .iter()
-            .find(|(name, _)| self.foundation.plugins.get(name).is_some());
+            .find(|(name, _)| self.plugins.catalog.get(name).is_some());
         match worse {
             Some((_, broken)) => Err(broken.report.clone()),
             None => Ok(config),
@@ -58,7 +57,7 @@ impl Host for Running {
         self.foundation.would_load(plugin).map_err(|why| why.to_string())
     }
     fn file_says(&self, config: &Config) {
-        self.chosen.file_says(config);
+        self.plugins.overrides.file_says(config);
     }
     fn serving(&self) -> Serving {
         let config = &self.foundation.config;
@@ -74,19 +73,19 @@ impl Host for Running {
         (self.rereading.filter)(filter)
     }
     fn plugins(&self, plugins: BTreeMap<String, Plugin>) {
-        self.foundation.plugins.replace(plugins);
+        self.plugins.catalog.replace(plugins);
     }
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>> {
         async move {
-            let place = tunnels::place_of(&tunnel.name);
-            let before = self.chosen.confirmed(&place, &tunnel.plugin);
+            let place = tunnel_place(&tunnel.name);
+            let before = self.plugins.overrides.confirmed(&place, &tunnel.plugin);
             let done = if self.tunnels.serving().contains_key(&tunnel.name) {
                 self.tunnels.reopen(tunnel).await.map(drop)
             } else {
                 self.tunnels.add(tunnel).await
             };
             done.map_err(|error| {
-                self.chosen.restore(&place, before);
+                self.plugins.overrides.restore(&place, before);
                 error.to_string()
             })
         }
@@ -97,10 +96,10 @@ impl Host for Running {
     }
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
         async move {
-            let place = chat::place_of(&self.foundation.config.chat.name);
-            let before = self.chosen.confirmed(&place, &plugin);
+            let place = chat_place(&self.foundation.config.chat.name);
+            let before = self.plugins.overrides.confirmed(&place, &plugin);
             self.chats.replace(&plugin).await.map_err(|error| {
-                self.chosen.restore(&place, before);
+                self.plugins.overrides.restore(&place, before);
                 error.to_string()
             })
         }

@@ -43,6 +43,20 @@ pub trait PluginRecord: Send + Sync + 'static {
     fn facts(&self) -> plugin::Facts;
 }
 
+/// Loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is compiled, which takes
+/// seconds. `Err`: a sentence for the operator.
+pub trait PluginLoader: Send + Sync + 'static {
+    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>>;
+    /// `process_owner`: who owns its processes in the process table.
+    fn load_tunnel<'a>(
+        &'a self,
+        plugin: &'a str,
+        process_owner: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>>;
+    /// The names of the plugins that are being compiled; changes are seen at once.
+    fn compiling(&self) -> watch::Receiver<Vec<String>>;
+}
+
 /// Ends every process of an owner.
 pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
 

@@ -12,6 +12,7 @@ pub mod accounts;
 mod activity;
 pub mod activity_log;
 pub mod backup;
+mod in_memory;
 pub mod kv;
 pub mod lock;
 pub mod lockout;
@@ -94,10 +95,22 @@ pub struct Store {
 }
 
 struct Inner {
+    at: Place,
+    health: watch::Receiver<Health>,
+}
+
+enum Place {
+    File(FileDatabase),
+    Memory {
+        database: in_memory::InMemory,
+        health: watch::Sender<Health>,
+    },
+}
+
+struct FileDatabase {
     path: PathBuf,
     writer: writer::Writer,
     readers: Mutex<Vec<Connection>>,
-    health: watch::Receiver<Health>,
 }
 
 impl Store {
@@ -130,12 +143,44 @@ impl Store {
             .map_err(|e| StoreError::Open(format!("cannot start the database's thread: {e}")))?;
         Ok(Self {
             inner: Arc::new(Inner {
-                path,
-                writer,
-                readers: Mutex::default(),
+                at: Place::File(FileDatabase {
+                    path,
+                    writer,
+                    readers: Mutex::default(),
+                }),
                 health,
             }),
         })
+    }
+
+    /// An empty database that is gone with the last handle of it. Its jobs run on the thread of whoever asks.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let database = in_memory::InMemory::open()?;
+        let (sender, health) = watch::channel(Health::Writable);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                at: Place::Memory {
+                    database,
+                    health: sender,
+                },
+                health,
+            }),
+        })
+    }
+
+    /// Lets every write of a database in memory fail from now on, as a full disk does; none: lets them succeed again. One in
+    /// a file is not touched.
+    pub fn fail_writes(&self, with: Option<StoreError>) {
+        if let Place::Memory { database, health } = &self.inner.at {
+            health.send_replace(match &with {
+                Some(StoreError::ReadOnly(why)) => Health::ReadOnly { why: why.clone() },
+                _ => Health::Writable,
+            });
+            database.fail(with);
+        }
     }
 
     /// Runs `job` in the writer's next transaction; its changes are undone if it fails. Answers after the commit.
@@ -147,9 +192,14 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        self.inner.writer.send(writer::Job::new(durability, job, reply))?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        match &self.inner.at {
+            Place::File(file) => {
+                let (reply, answer) = oneshot::channel();
+                file.writer.send(writer::Job::new(durability, job, reply))?;
+                answer.await.map_err(|_| StoreError::Closed)?
+            }
+            Place::Memory { database, .. } => database.write(job),
+        }
     }
 
     /// Runs `job` on a reading connection, in one read transaction: it sees one moment.
@@ -161,8 +211,15 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        if let Place::Memory { database, .. } = &self.inner.at {
+            return database.read(job);
+        }
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || inner.read(job))
+        let read = move || match &inner.at {
+            Place::File(file) => file.read(job),
+            Place::Memory { database, .. } => database.read(job),
+        };
+        tokio::task::spawn_blocking(read)
             .await
             .map_err(|_| StoreError::Closed)?
     }
@@ -173,7 +230,7 @@ impl Store {
     }
 }
 
-impl Inner {
+impl FileDatabase {
     fn read<T>(&self, job: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {

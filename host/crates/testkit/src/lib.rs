@@ -3,7 +3,9 @@
 //! It must not depend on a crate whose own unit tests use it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod builtins;
 pub mod components;
 mod fake_auth;
 
+pub use builtins::{Builtins, config};
 pub use fake_auth::{FakeAuth, auth_config};

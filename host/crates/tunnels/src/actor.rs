@@ -6,7 +6,8 @@ use super::end::{End, Pause, no_tls};
 use super::ingress::{Ingress, Leaving, Proof};
 use super::seat::{By, Seat};
 use super::slot::{OPENING, Opened};
-use super::{Parts, Spec, WantedStore};
+use super::wanted::Wanted;
+use super::{Parts, Spec};
 use address::Door;
 use nexus_config::resolved;
 use nexus_model::limits;
@@ -68,7 +69,7 @@ pub(super) struct Actor {
     logged: Option<String>,
     /// When an address that was made just now is given out.
     settles: Option<Instant>,
-    wanted: Arc<dyn WantedStore>,
+    wanted: Wanted,
 }
 
 impl Actor {
@@ -99,7 +100,7 @@ impl Actor {
             refused: false,
             logged: None,
             settles: None,
-            wanted: Arc::clone(&parts.wanted),
+            wanted: parts.wanted(),
         }
     }
 
@@ -176,7 +177,7 @@ impl Actor {
                     tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
                     // One that was only to take over decides nothing about the tunnel.
                     if std::mem::take(&mut self.refused) && self.seat.is_shown() {
-                        forget(Arc::clone(&self.wanted), self.tunnel.name.clone()).await;
+                        forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
                     self.settle(before, State::Failed { why, hint });
@@ -547,7 +548,7 @@ impl Actor {
 }
 
 /// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
-async fn forget(wanted: Arc<dyn WantedStore>, tunnel: String) {
+async fn forget(wanted: Wanted, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
         tracing::warn!(tunnel, error, "it cannot be remembered that the tunnel stays closed");
     }

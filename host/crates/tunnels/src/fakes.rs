@@ -5,7 +5,9 @@ use super::*;
 use nexus_model::plugin::{self, Availability, Kind};
 use nexus_model::time::ManualClock;
 use nexus_model::tunnel::{Descriptor, Encryption, Event, Network, Unreached};
-use nexus_plugin_traits::{Call, CallError, RunFailure, Supervised, TunnelRun};
+use nexus_plugin_traits::{Call, CallError, ChatBackend, PluginLoader, RunFailure, Supervised, TunnelRun};
+use nexus_process::Refusing;
+use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -141,32 +143,23 @@ impl Ingress for Doors {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Memory(
-    pub(super) Mutex<BTreeMap<String, bool>>,
-    pub(super) Mutex<Option<String>>,
-);
+/// Every plugin of the catalog is there.
+struct Shelf(mpsc::UnboundedSender<Run>);
 
-/// Every plugin but `tunnel-none` is there.
-pub(super) struct Shelf {
-    runs: mpsc::UnboundedSender<Run>,
-    pub(super) retired: Mutex<Vec<(String, Ticket)>>,
-}
-
-impl Providers for Shelf {
-    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Provided, String>> {
-        Box::pin(async move {
-            if tunnel.plugin == "tunnel-none" {
-                return Err("there is no such plugin".to_owned());
-            }
-            Ok(Provided {
-                provider: provider(&tunnel.plugin, Encryption::None, self.runs.clone()),
-                ticket: 1,
-            })
-        })
+impl PluginLoader for Shelf {
+    fn load_chat<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+        unreachable!("tunnels load no chat backend")
     }
-    fn retire(&self, tunnel: &resolved::Tunnel, ticket: Ticket) {
-        self.retired.lock().unwrap().push((tunnel.plugin.clone(), ticket));
+    fn load_tunnel<'a>(
+        &'a self,
+        plugin: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        let loaded: Arc<dyn TunnelProvider> = provider(plugin, Encryption::None, self.0.clone());
+        Box::pin(async move { Ok(loaded) })
+    }
+    fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        watch::channel(Vec::new()).1
     }
 }
 
@@ -215,20 +208,6 @@ impl Activity for Silent {
     fn note(&self, _: &str, _: nexus_model::activity::Tone, _: &str) {}
 }
 
-impl WantedStore for Memory {
-    fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
-    }
-    fn choose<'a>(&'a self, _: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        *self.1.lock().unwrap() = Some(plugin.to_owned());
-        Box::pin(async { Ok(()) })
-    }
-    fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>> {
-        self.0.lock().unwrap().insert(tunnel.to_owned(), wanted);
-        Box::pin(async { Ok(()) })
-    }
-}
-
 pub(super) struct Rig {
     pub(super) service: Arc<TunnelService>,
     pub(super) statuses: watch::Receiver<Vec<Status>>,
@@ -236,9 +215,10 @@ pub(super) struct Rig {
     pub(super) runs: mpsc::UnboundedReceiver<Run>,
     pub(super) doors: Arc<Doors>,
     pub(super) account: watch::Sender<bool>,
-    pub(super) wanted: Arc<Memory>,
+    pub(super) store: Store,
     pub(super) reaped: Arc<AtomicU32>,
-    pub(super) shelf: Arc<Shelf>,
+    pub(super) plugins: Plugins,
+    _dir: tempfile::TempDir,
     pub(super) eye: Arc<Eye>,
 }
 
@@ -302,14 +282,25 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         probe: resolved::Probe::Public,
     };
     let (account, has_account) = watch::channel(setup.account);
-    let (doors, wanted) = (
-        Arc::new(Doors::default()),
-        Arc::new(Memory(Mutex::new(setup.wanted), Mutex::default())),
-    );
-    let shelf = Arc::new(Shelf {
-        runs: runs_in,
-        retired: Mutex::default(),
-    });
+    let doors = Arc::new(Doors::default());
+    let store = Store::in_memory().unwrap();
+    for (tunnel, wanted) in setup.wanted {
+        Wanted::new(store.clone()).save(&tunnel, wanted).await.unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let known = nexus_testkit::config(dir.path(), "[tunnel.main]\nplugin = \"tunnel-x\"\n");
+    let loader: Arc<dyn PluginLoader> = Arc::new(Shelf(runs_in));
+    let plugins = Plugins {
+        catalog: Arc::new(Catalog::new(&known)),
+        statuses: Arc::new(PluginStatuses::new(
+            Arc::new(Silent),
+            Arc::new(Refusing::new("these tests start no process")),
+            Vec::new(),
+        )),
+        overrides: Arc::new(PluginOverrides::new(store.clone(), &known)),
+        progress: Arc::new(LoadProgress::new(loader.compiling())),
+        loader,
+    };
     let eye = Arc::new(Eye(
         Mutex::new(Ok(())),
         AtomicU32::new(0),
@@ -321,24 +312,22 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     let parts = Parts {
         ingress: Arc::<Doors>::clone(&doors),
         has_account,
-        wanted: Arc::<Memory>::clone(&wanted),
+        store: store.clone(),
         stop_processes: Arc::new(move |_| {
             reaper.fetch_add(1, Ordering::SeqCst);
             Box::pin(async {})
         }),
-        providers: Arc::<Shelf>::clone(&shelf),
+        plugins: plugins.clone(),
+        barred: None,
         prober: Arc::<Eye>::clone(&eye),
         activity: Arc::new(Silent),
         clock: Arc::new(ManualClock::at(1_000)),
     };
     let spec = Spec {
         config,
-        provided: Provided {
-            provider: Arc::<Provider>::clone(&provider),
-            ticket: 0,
-        },
+        provided: Provided::register(&plugins, "main", Arc::<Provider>::clone(&provider)),
     };
-    let service = Arc::new(TunnelService::start(vec![spec], parts).await.unwrap());
+    let service = Arc::new(TunnelService::start(vec![spec], parts).await);
     let statuses = service.statuses();
     Rig {
         service,
@@ -347,14 +336,30 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         runs,
         doors,
         account,
-        wanted,
+        store,
         reaped,
-        shelf,
+        plugins,
+        _dir: dir,
         eye,
     }
 }
 
 impl Rig {
+    /// Whether a tunnel is to be open, as the database has it.
+    pub(super) async fn wanted(&self, tunnel: &str) -> Option<bool> {
+        let names = [tunnel.to_owned()].into_iter();
+        Wanted::new(self.store.clone()).load(names).await.get(tunnel).copied()
+    }
+    /// The plugin that serves `main` after a restart.
+    pub(super) async fn chosen(&self) -> String {
+        let (place, catalog) = (tunnel_place("main"), &self.plugins.catalog);
+        self.plugins.overrides.plugin(&place, Kind::Tunnel, catalog).await
+    }
+    /// The plugins that serve.
+    pub(super) fn serving(&self) -> Vec<String> {
+        let all = self.plugins.statuses.subscribe();
+        all.borrow().iter().map(|status| status.name.clone()).collect()
+    }
     /// A description of the tunnel `main`.
     pub(super) fn config(&self) -> resolved::Tunnel {
         resolved::Tunnel {

@@ -20,6 +20,7 @@ mod swap_tests;
 mod tests;
 #[cfg(test)]
 mod truth_tests;
+mod wanted;
 
 pub use end::no_tls;
 pub use ingress::{Ingress, IngressHandle, IngressInfo, Leaving, Proof};
@@ -27,10 +28,13 @@ pub use ingress::{Ingress, IngressHandle, IngressInfo, Leaving, Proof};
 use futures::future::BoxFuture;
 use nexus_config::resolved;
 use nexus_model::activity::Activity;
+use nexus_model::plugin::Kind;
 use nexus_model::time::Clock;
 use nexus_model::tunnel::{Status, Step, Unreached};
 use nexus_plugin_traits::StopProcesses;
 use nexus_plugin_traits::TunnelProvider;
+use nexus_registry::{Plugins, Registered, Ticket, tunnel_place};
+use nexus_store::Store;
 use seat::Board;
 use slot::{Serving, Slot};
 use std::collections::BTreeMap;
@@ -40,33 +44,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use swap::Swapping;
 use tokio::sync::watch;
+use wanted::Wanted;
 
-/// Which tunnels the operator wants to be open; it survives a restart of the host.
-pub trait WantedStore: Send + Sync + 'static {
-    /// Tunnels by name. `Err`: a sentence for the operator.
-    fn load(&self) -> BoxFuture<'_, Result<BTreeMap<String, bool>, String>>;
-    /// Durable when it returns.
-    fn save<'a>(&'a self, tunnel: &'a str, wanted: bool) -> BoxFuture<'a, Result<(), String>>;
-    /// Which plugin serves the tunnel from now on. Durable when it returns.
-    fn choose<'a>(&'a self, tunnel: &'a str, plugin: &'a str) -> BoxFuture<'a, Result<(), String>>;
-}
-
-/// Where a plugin for a tunnel comes from.
-pub trait Providers: Send + Sync + 'static {
-    /// An instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
-    fn load<'a>(&'a self, tunnel: &'a resolved::Tunnel) -> BoxFuture<'a, Result<Provided, String>>;
-    /// That instance serves this tunnel no more.
-    fn retire(&self, tunnel: &resolved::Tunnel, ticket: Ticket);
-}
-
-/// Tells instances of one plugin from each other.
-pub type Ticket = u64;
-
-/// An instance of a plugin.
+/// An instance of a plugin that serves a tunnel, as it stands among all plugins.
 #[derive(Clone)]
 pub struct Provided {
-    pub provider: Arc<dyn TunnelProvider>,
-    pub ticket: Ticket,
+    provider: Arc<dyn TunnelProvider>,
+    ticket: Ticket,
+}
+
+impl Provided {
+    /// Enters `provider` among the plugins that serve, at this tunnel.
+    pub fn register(plugins: &Plugins, tunnel: &str, provider: Arc<dyn TunnelProvider>) -> Self {
+        let ticket = plugins.statuses.add(Registered {
+            tunnel: Some(tunnel.to_owned()),
+            ..Registered::of(&provider)
+        });
+        Self { provider, ticket }
+    }
 }
 
 /// Looks at a listener of this host from its tunnel's public side, at `url`.
@@ -102,13 +97,43 @@ pub struct Parts {
     pub ingress: Arc<dyn Ingress>,
     /// Whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
-    pub wanted: Arc<dyn WantedStore>,
+    /// Keeps which tunnels are wanted.
+    pub store: Store,
     /// By [`resolved::Tunnel::process_owner`]: for what a plugin that fell has left behind.
     pub stop_processes: StopProcesses,
-    pub providers: Arc<dyn Providers>,
+    pub plugins: Plugins,
+    /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
+    pub barred: Option<String>,
     pub prober: Arc<dyn Prober>,
     pub activity: Arc<dyn Activity>,
     pub clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    fn wanted(&self) -> Wanted {
+        Wanted::new(self.store.clone())
+    }
+
+    /// An instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
+    async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, String> {
+        self.plugins.catalog.check(&tunnel.plugin, Kind::Tunnel)?;
+        if let Some(why) = &self.barred {
+            return Err(why.clone());
+        }
+        let owner = tunnel.process_owner();
+        let loaded = self.plugins.loader.load_tunnel(&tunnel.plugin, &owner).await?;
+        Ok(Provided::register(&self.plugins, &tunnel.name, loaded))
+    }
+
+    /// That instance serves no more.
+    fn retire(&self, ticket: Ticket) {
+        self.plugins.statuses.remove(ticket);
+    }
+
+    /// Which plugin serves the tunnel from now on. Durable when it returns. `Err`: a sentence for the operator.
+    async fn choose(&self, tunnel: &str, plugin: &str) -> Result<(), String> {
+        self.plugins.overrides.keep(&tunnel_place(tunnel), plugin).await
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -145,11 +170,9 @@ pub struct TunnelService {
 impl TunnelService {
     /// Starts a task for each tunnel; those that were open when the host ended, and those with `autostart`, open by
     /// themselves.
-    ///
-    /// # Errors
-    /// When it cannot be read which tunnels are wanted.
-    pub async fn start(tunnels: Vec<Spec>, parts: Parts) -> Result<Self, TunnelError> {
-        let saved = parts.wanted.load().await.map_err(TunnelError::Store)?;
+    pub async fn start(tunnels: Vec<Spec>, parts: Parts) -> Self {
+        let names = tunnels.iter().map(|spec| spec.config.name.clone());
+        let saved = parts.wanted().load(names).await;
         let now = parts.clock.now();
         let list = tunnels.iter().map(|spec| slot::unknown(&spec.config, now)).collect();
         let board = Arc::new(Board::new(list, Arc::clone(&parts.activity)));
@@ -162,7 +185,7 @@ impl TunnelService {
             let wanted = saved.get(&spec.config.name).copied().unwrap_or(false);
             service.place(spec, wanted);
         }
-        Ok(service)
+        service
     }
 
     fn place(&self, spec: Spec, wanted: bool) {
@@ -190,11 +213,11 @@ impl TunnelService {
     /// An unknown name, or when it cannot be remembered.
     pub async fn open(&self, name: &str) -> Result<(), TunnelError> {
         let slot = self.slot(name)?;
-        self.parts.wanted.save(name, true).await.map_err(TunnelError::Store)?;
+        self.parts.wanted().save(name, true).await.map_err(TunnelError::Store)?;
         self.forget_refusal(name);
         if !self.slots().contains_key(name) {
             // It was removed meanwhile, and one of this name must not open by itself.
-            let _ = self.parts.wanted.save(name, false).await;
+            let _ = self.parts.wanted().save(name, false).await;
             return self.slot(name).map(drop);
         }
         slot.wanted.send_replace(true);
@@ -213,7 +236,7 @@ impl TunnelService {
         let slot = self.slot(name)?;
         slot.wanted.send_replace(false);
         slot.serving().unwant();
-        let saved = self.parts.wanted.save(name, false).await.map_err(TunnelError::Store);
+        let saved = self.parts.wanted().save(name, false).await.map_err(TunnelError::Store);
         off(&slot).await;
         self.forget_refusal(name);
         saved
@@ -258,16 +281,16 @@ impl TunnelService {
         if self.slots().contains_key(&name) {
             return Err(TunnelError::Refused(format!("There is a tunnel {name} already.")));
         }
-        let provided = self.parts.providers.load(&config).await;
+        let provided = self.parts.load(&config).await;
         let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
         // What was swapped at another tunnel of this name, and whether that was open, is not this one's.
-        let (ticket, store) = (provided.ticket, &self.parts.wanted);
+        let ticket = provided.ticket;
         let forgotten = async {
-            store.save(&name, false).await?;
-            store.choose(&name, &config.plugin).await
+            self.parts.wanted().save(&name, false).await?;
+            self.parts.choose(&name, &config.plugin).await
         };
         if let Err(why) = forgotten.await {
-            self.parts.providers.retire(&config, ticket);
+            self.parts.retire(ticket);
             return Err(TunnelError::Store(why));
         }
         self.board.add(slot::unknown(&config, self.parts.clock.now()));
@@ -288,16 +311,16 @@ impl TunnelService {
         let serving = slot.serving();
         serving.unwant();
         self.slots().remove(name);
-        if let Err(error) = self.parts.wanted.save(name, false).await {
+        if let Err(error) = self.parts.wanted().save(name, false).await {
             tracing::warn!(
                 tunnel = name,
                 error,
                 "it cannot be remembered that the tunnel stays closed"
             );
         }
-        let (config, ticket) = (serving.config.clone(), serving.provided.ticket);
+        let ticket = serving.provided.ticket;
         serving.end().await;
-        self.parts.providers.retire(&config, ticket);
+        self.parts.retire(ticket);
         self.board.remove(name);
         drop(alone);
         Ok(())

@@ -50,7 +50,7 @@ impl Swapping {
         });
         let same = old.config.plugin == self.config.plugin;
         let config = self.config.clone();
-        let provided = match self.parts.providers.load(&config).await {
+        let provided = match self.parts.load(&config).await {
             Ok(provided) => provided,
             Err(why) => return Err(self.refused(Refusal { why, hint: None }, same)),
         };
@@ -214,14 +214,14 @@ impl Swapping {
     }
 
     async fn retire(&self, serving: Serving) {
-        let (config, ticket) = (serving.config.clone(), serving.provided.ticket);
+        let ticket = serving.provided.ticket;
         serving.end().await;
-        self.parts.providers.retire(&config, ticket);
+        self.parts.retire(ticket);
     }
 
     /// Whether it holds after a restart too.
     async fn remember(&self) -> bool {
-        let saved = self.parts.wanted.choose(&self.slot.name, &self.config.plugin).await;
+        let saved = self.parts.choose(&self.slot.name, &self.config.plugin).await;
         if let Err(error) = &saved {
             tracing::warn!(
                 tunnel = self.slot.name,

@@ -74,8 +74,8 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     let status = rig.service.statuses().borrow()[0].clone();
     assert_eq!((status.state, status.swap), (State::Up { connections: 1 }, None));
     assert_eq!(rig.doors(), 1);
-    assert_eq!(*rig.shelf.retired.lock().unwrap(), [("tunnel-x".to_owned(), 0)]);
-    assert_eq!(rig.wanted.1.lock().unwrap().as_deref(), Some("tunnel-y"));
+    assert_eq!(rig.serving(), ["tunnel-y"]);
+    assert_eq!(rig.chosen().await, "tunnel-y");
 
     obey(new);
     rig.service.close("main").await.unwrap();
@@ -105,12 +105,12 @@ async fn one_that_cannot_open_changes_nothing() {
         matches!(status.swap.unwrap().step, Step::Failed { .. }),
         "and the page says so"
     );
-    assert_eq!(*rig.shelf.retired.lock().unwrap(), [("tunnel-y".to_owned(), 1)]);
+    assert_eq!(rig.serving(), ["tunnel-x"]);
     assert_eq!((rig.doors(), old.events.is_closed()), (1, false));
-    assert_eq!(*rig.wanted.1.lock().unwrap(), None);
+    assert_eq!(rig.chosen().await, "tunnel-x");
 
     let refused = rig.service.swap("main", "tunnel-none").await.unwrap_err().to_string();
-    assert!(refused.contains("no such plugin"), "{refused}");
+    assert!(refused.contains("no tunnel plugin `tunnel-none`"), "{refused}");
     let same = rig.service.swap("main", "tunnel-x").await.unwrap_err().to_string();
     assert!(same.contains("already"), "{same}");
     assert!(matches!(
@@ -270,9 +270,9 @@ async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_lea
     assert_eq!(swapped.url.as_deref(), Some("http://again.example"));
     assert_eq!(rig.hosts(), ["new.example", "again.example"]);
     assert_eq!(
-        *rig.shelf.retired.lock().unwrap(),
-        [("tunnel-x".to_owned(), 1), ("tunnel-x".to_owned(), 0)],
-        "the one that failed, then the one that was replaced"
+        rig.serving(),
+        ["tunnel-x"],
+        "neither the one that failed nor the one that was replaced"
     );
     assert_eq!(rig.service.serving()["main"], "tunnel-x");
 }
@@ -288,11 +288,7 @@ async fn one_that_is_refused_for_want_of_tls_leaves_the_tunnel_wanted() {
     // The fakes' other plugins have no TLS.
     let refused = rig.service.swap("main", "tunnel-y").await.unwrap_err().to_string();
     assert!(refused.contains("allow_plaintext = true"), "{refused}");
-    assert_eq!(
-        rig.wanted.0.lock().unwrap().get("main"),
-        Some(&true),
-        "it opens again after a restart"
-    );
+    assert_eq!(rig.wanted("main").await, Some(true), "it opens again after a restart");
     assert!(rig.runs.try_recv().is_err() && !old.events.is_closed());
 }
 

@@ -51,7 +51,7 @@ async fn it_opens_shows_its_address_and_closes() {
     assert_eq!((status.state, status.url), (State::Off, None));
     assert_eq!(rig.doors(), 0);
     assert_eq!(rig.reaped.load(Ordering::SeqCst), 0, "the plugin closed it itself");
-    assert_eq!(rig.wanted.0.lock().unwrap().get("main"), Some(&false));
+    assert_eq!(rig.wanted("main").await, Some(false));
     assert!(
         rig.service
             .open("other")
@@ -133,11 +133,7 @@ async fn what_was_open_opens_again_after_a_restart() {
     drop(obey(run));
     again.service.shutdown().await;
     again.until(|s| s.state == State::Off).await;
-    assert_eq!(
-        again.wanted.0.lock().unwrap().get("main"),
-        Some(&true),
-        "a shutdown forgets nothing"
-    );
+    assert_eq!(again.wanted("main").await, Some(true), "a shutdown forgets nothing");
 
     let mut never = rig(Setup {
         wanted: [("main".to_owned(), false)].into(),
@@ -385,7 +381,10 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     first.up("http://main.example").await;
     rig.until(|s| s.url.is_some()).await;
     // One of this name was open before it was taken out of the file.
-    rig.wanted.0.lock().unwrap().insert("another".to_owned(), true);
+    crate::wanted::Wanted::new(rig.store.clone())
+        .save("another", true)
+        .await
+        .unwrap();
     let config = nexus_config::resolved::Tunnel {
         name: "another".to_owned(),
         plugin: "tunnel-y".to_owned(),
@@ -393,7 +392,7 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
         ..rig.config()
     };
     rig.service.add(config.clone()).await.unwrap();
-    assert!(!rig.wanted.0.lock().unwrap()["another"], "nobody has opened this one");
+    assert_eq!(rig.wanted("another").await, Some(false), "nobody has opened this one");
     let again = rig.service.add(config.clone()).await.unwrap_err().to_string();
     assert!(again.contains("already"), "{again}");
     let none = nexus_config::resolved::Tunnel {
@@ -416,8 +415,9 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     closed.await.unwrap();
     assert_eq!(names(&rig.service.statuses().borrow()), ["main"]);
     assert_eq!((rig.doors(), first.events.is_closed()), (1, false));
-    assert!(
-        !rig.wanted.0.lock().unwrap()["another"],
+    assert_eq!(
+        rig.wanted("another").await,
+        Some(false),
         "one of that name does not open by itself"
     );
     assert!(rig.service.remove("another").await.is_err());

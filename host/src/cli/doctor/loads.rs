@@ -81,7 +81,7 @@ async fn all(foundation: &Foundation) -> Unusable {
         note(format!("chat {}", config.chat.name), name, loaded, "nexus up");
     }
     for tunnel in config.tunnels.values() {
-        let loaded = match foundation.tunnel(tunnel) {
+        let loaded = match foundation.tunnel(&tunnel.plugin, tunnel.process_owner()) {
             Ok(provider) => describes(&*provider, async || plaintext(tunnel, &*provider).await).await,
             Err(error) => Err(Unfit::Unloadable(error)),
         };

@@ -100,7 +100,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let mut seen = std::collections::BTreeSet::new();
     for tunnel in config.tunnels.values() {
         let first = seen.insert(&tunnel.plugin);
-        match foundation.tunnel(tunnel) {
+        match foundation.tunnel(&tunnel.plugin, tunnel.process_owner()) {
             Err(error) if first => findings.push(does_not_load(config, &tunnel.plugin, &error)),
             Err(_) => {}
             Ok(provider) => {

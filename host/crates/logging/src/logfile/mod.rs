@@ -6,12 +6,14 @@
 //! waits for it when the process is killed is lost.
 
 mod background;
+mod latest;
 mod reader;
 mod recent;
 mod tail;
 mod writer;
 
 pub use background::{Background, Missing};
+pub use latest::{LogError, LogReader};
 pub use reader::{Filter, Line, last, plain};
 pub use recent::recent;
 pub use tail::Tail;

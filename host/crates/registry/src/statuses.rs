@@ -1,56 +1,27 @@
-//! The plugins' states, as one list.
+//! The state of each plugin that serves somewhere, as one list, with what is worth a line of the activity.
 
-use super::loads::Loads;
-use futures::FutureExt as _;
-use nexus_config::default_place;
-use nexus_config::resolved::Config;
-use nexus_logging::logfile::{Filter, Line, plain, recent};
-use nexus_model::activity::{Activity as _, Tone};
-use nexus_model::log::{About, LogLine};
+use nexus_model::activity::{Activity, Tone};
 use nexus_model::plugin::{Details, Kind, Process, State, Status};
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
 use nexus_process::port::{Info, Processes, Usage};
-use nexus_store::activity_log::{ActivityLog, Recent};
-use nexus_tunnels::Ticket;
-use nexus_web::port::{ApiError, Reply, StatusApi};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-pub(super) struct Statuses {
+/// Tells instances of one plugin from each other.
+pub type Ticket = u64;
+
+pub struct PluginStatuses {
     list: watch::Sender<Vec<Status>>,
     /// In the order in which they are shown.
     sources: Mutex<Vec<Source>>,
     tickets: AtomicU64,
-    activity: Arc<ActivityLog>,
+    activity: Arc<dyn Activity>,
     processes: Arc<dyn Processes>,
-    config_file: String,
-    workspace: String,
-    /// The log's file, if there is one.
-    log: Option<PathBuf>,
-    /// The log is read once at a time.
-    reading: tokio::sync::Mutex<()>,
-    loads: Arc<Loads>,
     /// What does not work, besides plugins and tunnels.
     troubles: Mutex<Vec<Trouble>>,
-}
-
-fn shown(line: &Line) -> LogLine {
-    match &line.parsed {
-        Some(parsed) => LogLine {
-            at: Some(parsed.timestamp.clone()),
-            level: Some(parsed.level.to_string()),
-            text: parsed.text(),
-        },
-        None => LogLine {
-            at: None,
-            level: None,
-            text: plain(&line.raw),
-        },
-    }
 }
 
 struct Source {
@@ -61,22 +32,22 @@ struct Source {
 
 /// A plugin that serves somewhere.
 #[derive(Clone)]
-pub(super) struct Registered {
-    pub(super) status: watch::Receiver<Status>,
-    pub(super) measured: Count,
+pub struct Registered {
+    pub status: watch::Receiver<Status>,
+    pub measured: Count,
     /// The tunnel that it serves.
-    pub(super) tunnel: Option<String>,
+    pub tunnel: Option<String>,
 }
 
 /// What was counted of a plugin, once it is loaded.
-pub(super) type Count = Arc<dyn Fn() -> Option<Arc<dyn PluginRecord>> + Send + Sync>;
+pub(crate) type Count = Arc<dyn Fn() -> Option<Arc<dyn PluginRecord>> + Send + Sync>;
 
-pub(super) fn counted(measured: Option<Arc<dyn PluginRecord>>) -> Count {
+pub fn counted(measured: Option<Arc<dyn PluginRecord>>) -> Count {
     Arc::new(move || measured.clone())
 }
 
 impl Registered {
-    pub(super) fn of<P: Supervised + ?Sized>(plugin: &Arc<P>) -> Self {
+    pub fn of<P: Supervised + ?Sized>(plugin: &Arc<P>) -> Self {
         // It is shown for as long as it is there, and not the other way round.
         let there = Arc::downgrade(plugin);
         Self {
@@ -87,31 +58,41 @@ impl Registered {
     }
 }
 
-impl Statuses {
-    pub(super) fn new(
-        config: &Config,
-        activity: Arc<ActivityLog>,
-        processes: Arc<dyn Processes>,
-        loads: Arc<Loads>,
-    ) -> Arc<Self> {
-        let file = config.file.clone().or_else(default_place);
-        Arc::new(Self {
+impl PluginStatuses {
+    /// `troubles`: what does not work at the start, besides plugins and tunnels.
+    pub fn new(activity: Arc<dyn Activity>, processes: Arc<dyn Processes>, troubles: Vec<Trouble>) -> Self {
+        Self {
             list: watch::Sender::default(),
             sources: Mutex::default(),
             tickets: AtomicU64::new(0),
             activity,
             processes,
-            config_file: file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
-            workspace: config.chat.workspace.display().to_string(),
-            log: config.log.file.as_ref().map(|file| file.path.clone()),
-            reading: tokio::sync::Mutex::default(),
-            loads,
-            troubles: Mutex::new(config.troubles.clone()),
-        })
+            troubles: Mutex::new(troubles),
+        }
+    }
+
+    /// The state of each plugin that serves; changes are seen at once.
+    pub fn subscribe(&self) -> watch::Receiver<Vec<Status>> {
+        self.list.subscribe()
+    }
+
+    /// What each of [`Self::subscribe`] is and may do, and what was counted of it, in the same order. It looks at the disk
+    /// and at all processes of the machine, which takes milliseconds: not for each event, and not on a thread that others
+    /// wait for.
+    pub fn details(&self) -> Vec<Details> {
+        // Not under the lock: the disk may be slow.
+        let plugins: Vec<Registered> = listed(&self.sources()).map(|source| source.plugin.clone()).collect();
+        let processes = self.processes.usage();
+        plugins.iter().filter_map(|plugin| plugin.details(&processes)).collect()
+    }
+
+    /// What does not work, besides plugins and tunnels, which say it themselves.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.troubles_now().clone()
     }
 
     /// A part does not work, while the rest does.
-    pub(super) fn trouble(&self, trouble: Trouble) {
+    pub fn trouble(&self, trouble: Trouble) {
         self.activity
             .note(&trouble.part, Tone::Bad, &format!("failed: {}", trouble.why));
         self.troubles_now().push(trouble);
@@ -119,7 +100,7 @@ impl Statuses {
     }
 
     /// It does.
-    pub(super) fn no_trouble(&self, part: &str) {
+    pub fn no_trouble(&self, part: &str) {
         self.troubles_now().retain(|trouble| trouble.part != part);
         self.publish(&self.sources());
     }
@@ -129,7 +110,7 @@ impl Statuses {
     }
 
     /// A plugin that serves from now on. One that serves two tunnels has an instance for each, and stands here twice.
-    pub(super) fn add(self: &Arc<Self>, plugin: Registered) -> Ticket {
+    pub fn add(self: &Arc<Self>, plugin: Registered) -> Ticket {
         let mut changes = plugin.status.clone();
         let statuses = Arc::downgrade(self);
         let task = tokio::spawn(async move {
@@ -158,7 +139,7 @@ impl Statuses {
     }
 
     /// That one serves no more.
-    pub(super) fn remove(&self, ticket: Ticket) {
+    pub fn remove(&self, ticket: Ticket) {
         let mut sources = self.sources();
         sources.retain(|source| {
             let stays = source.ticket != ticket;
@@ -230,53 +211,5 @@ impl Registered {
             figures: measured.figures(),
             processes: own.collect(),
         })
-    }
-}
-
-impl StatusApi for Statuses {
-    fn plugins(&self) -> watch::Receiver<Vec<Status>> {
-        self.list.subscribe()
-    }
-    fn details(&self) -> Vec<Details> {
-        // Not under the lock: the disk may be slow.
-        let plugins: Vec<Registered> = listed(&self.sources()).map(|source| source.plugin.clone()).collect();
-        let processes = self.processes.usage();
-        plugins.iter().filter_map(|plugin| plugin.details(&processes)).collect()
-    }
-    fn starting(&self) -> Option<String> {
-        self.loads.text()
-    }
-    fn troubles(&self) -> Vec<Trouble> {
-        self.troubles_now().clone()
-    }
-    fn activity(&self) -> watch::Receiver<Recent> {
-        self.activity.recent()
-    }
-    fn log(&self, about: About, count: usize) -> Reply<'_, Vec<LogLine>> {
-        async move {
-            let Some(path) = self.log.clone() else {
-                return Err(ApiError::Refused(
-                    "This configuration keeps no log in a file: [log] file = \"\". Leave the key out, and start Nexus again."
-                        .to_owned(),
-                ));
-            };
-            let _alone = self.reading.lock().await;
-            let filter = Filter { level: None, about };
-            let read = tokio::task::spawn_blocking(move || recent(&path, count, &filter)).await;
-            let unreadable = |why: String| ApiError::Unavailable(format!("The log cannot be read: {why}"));
-            let lines = read.map_err(|error| unreadable(error.to_string()))?;
-            let lines = lines.map_err(|error| unreadable(error.to_string()))?;
-            Ok(lines.iter().map(shown).collect())
-        }
-        .boxed()
-    }
-    fn version(&self) -> &str {
-        env!("CARGO_PKG_VERSION")
-    }
-    fn config_file(&self) -> &str {
-        &self.config_file
-    }
-    fn workspace(&self) -> &str {
-        &self.workspace
     }
 }

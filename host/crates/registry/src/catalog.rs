@@ -12,7 +12,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    pub(super) fn new(config: &Config) -> Self {
+    pub fn new(config: &Config) -> Self {
         Self {
             plugins: Mutex::new(config.plugins.clone()),
             broken: config.broken.keys().cloned().collect(),
@@ -24,28 +24,28 @@ impl Catalog {
     }
 
     /// One that was not fit before.
-    pub(super) fn insert(&self, plugin: Plugin) {
+    pub fn insert(&self, plugin: Plugin) {
         self.plugins().insert(plugin.name.clone(), plugin);
     }
 
     /// What is loaded from now on. What serves already is not touched.
-    pub(super) fn replace(&self, plugins: BTreeMap<String, Plugin>) {
+    pub fn replace(&self, plugins: BTreeMap<String, Plugin>) {
         *self.plugins() = plugins;
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<Plugin> {
+    pub fn get(&self, name: &str) -> Option<Plugin> {
         self.plugins().get(name).cloned()
     }
 
     /// The names of the plugins of a kind.
-    pub(super) fn of_kind(&self, kind: Kind) -> Vec<String> {
+    pub fn of_kind(&self, kind: Kind) -> Vec<String> {
         let plugins = self.plugins();
         let found = plugins.values().filter(|plugin| plugin.kind == kind);
         found.map(|plugin| plugin.name.clone()).collect()
     }
 
     /// Whether there is such a plugin. `Err`: a sentence for the operator, with what to write.
-    pub(super) fn check(&self, name: &str, kind: Kind) -> Result<(), String> {
+    pub fn check(&self, name: &str, kind: Kind) -> Result<(), String> {
         let plugins = self.plugins();
         let found = plugins.get(name).map(|plugin| plugin.kind);
         match found {

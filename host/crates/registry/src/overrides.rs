@@ -5,8 +5,7 @@
 //! the next start. What was chosen is kept beside what the file said then; a file that says something else now was edited
 //! since, and counts.
 
-use super::catalog::Catalog;
-use super::{chat, tunnels};
+use crate::catalog::Catalog;
 use nexus_config::resolved::Config;
 use nexus_model::plugin::Kind;
 use nexus_store::Store;
@@ -26,10 +25,20 @@ struct Record {
 
 type Named = BTreeMap<String, String>;
 
-pub(super) struct Chosen {
+pub struct PluginOverrides {
     store: Store,
     /// The plugins by place (`tunnel.main`): those that count, and those that the file names.
     named: Mutex<(Named, Named)>,
+}
+
+/// The place of a tunnel in the database: `tunnel.main`.
+pub fn tunnel_place(tunnel: &str) -> String {
+    format!("tunnel.{tunnel}")
+}
+
+/// The place of a chat in the database: `chat.main`.
+pub fn chat_place(chat: &str) -> String {
+    format!("chat.{chat}")
 }
 
 /// `place`: `tunnel.main`.
@@ -39,14 +48,14 @@ fn setting(place: &str) -> String {
 
 fn named(config: &Config) -> BTreeMap<String, String> {
     let tunnels = config.tunnels.values();
-    let tunnels = tunnels.map(|tunnel| (tunnels::place_of(&tunnel.name), tunnel.plugin.clone()));
+    let tunnels = tunnels.map(|tunnel| (tunnel_place(&tunnel.name), tunnel.plugin.clone()));
     tunnels
-        .chain([(chat::place_of(&config.chat.name), config.chat.plugin.clone())])
+        .chain([(chat_place(&config.chat.name), config.chat.plugin.clone())])
         .collect()
 }
 
-impl Chosen {
-    pub(super) fn new(store: Store, config: &Config) -> Self {
+impl PluginOverrides {
+    pub fn new(store: Store, config: &Config) -> Self {
         let named = Mutex::new((named(config), named(config)));
         Self { store, named }
     }
@@ -56,12 +65,12 @@ impl Chosen {
     }
 
     /// What the file says from now on, whether or not it counts.
-    pub(super) fn file_says(&self, config: &Config) {
+    pub fn file_says(&self, config: &Config) {
         self.named().1 = named(config);
     }
 
     /// The file's word for a place counts from now on, if it is this plugin. What counted before.
-    pub(super) fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
+    pub fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
         let (counts, file) = &mut *self.named();
         if file.get(place).is_some_and(|named| named == plugin) {
             return counts.insert(place.to_owned(), plugin.to_owned());
@@ -70,7 +79,7 @@ impl Chosen {
     }
 
     /// It does not count after all.
-    pub(super) fn restore(&self, place: &str, plugin: Option<String>) {
+    pub fn restore(&self, place: &str, plugin: Option<String>) {
         let (counts, _) = &mut *self.named();
         match plugin {
             Some(plugin) => counts.insert(place.to_owned(), plugin),
@@ -79,7 +88,7 @@ impl Chosen {
     }
 
     /// Durable when it returns. `Err`: a sentence for the operator.
-    pub(super) async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
+    pub async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
         let chosen = {
             let (counts, file) = &*self.named();
             let instead_of = counts.get(place).cloned().unwrap_or_default();
@@ -95,7 +104,7 @@ impl Chosen {
     }
 
     /// The plugin for a place: that of the configuration, or the one that took over since.
-    pub(super) async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
+    pub async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
         let configured = self.named().0.get(place).cloned().unwrap_or_default();
         let saved = self.store.setting(&setting(place)).await.ok().flatten();
         let chosen = saved.and_then(|json| serde_json::from_slice::<Record>(&json).ok());
@@ -121,29 +130,15 @@ impl Chosen {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cli::Components;
-    use nexus_config::{Machine, Overrides, load};
-
     fn config(dir: &std::path::Path, plugin: &str) -> Config {
-        let file = dir.join("nexus.toml");
-        let plugins =
-            "[plugin.tunnel-bore.config]\nserver = \"x\"\n[plugin.tunnel-ssh.config]\nservice = \"localhost.run\"\n";
-        let text = format!("config-version = 1\n[tunnel.main]\nplugin = \"{plugin}\"\n{plugins}");
-        std::fs::write(&file, text).unwrap();
-        let machine = Machine {
-            cwd: dir.to_owned(),
-            data_home: Some(dir.to_owned()),
-            env: &|_| None,
-            plugins: &Components::shipped(),
-        };
-        load(Some(&file), &Overrides::default(), &machine).unwrap()
+        nexus_testkit::config(dir, &format!("[tunnel.main]\nplugin = \"{plugin}\"\n"))
     }
 
     /// Who serves `tunnel.main` after a restart with the file naming `plugin`.
     async fn after(store: &Store, dir: &std::path::Path, plugin: &str) -> String {
         let config = config(dir, plugin);
         let catalog = Catalog::new(&config);
-        let chosen = Chosen::new(store.clone(), &config);
+        let chosen = PluginOverrides::new(store.clone(), &config);
         chosen.plugin("tunnel.main", Kind::Tunnel, &catalog).await
     }
 
@@ -152,7 +147,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let (file, edited, swapped) = ("tunnel-cloudflared", "tunnel-ssh", "tunnel-bore");
-        let chosen = Chosen::new(store.clone(), &config(dir.path(), file));
+        let chosen = PluginOverrides::new(store.clone(), &config(dir.path(), file));
         chosen.keep("tunnel.main", swapped).await.unwrap();
         assert_eq!(after(&store, dir.path(), file).await, swapped);
         assert_eq!(after(&store, dir.path(), edited).await, edited);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
-pub(super) struct Loads {
+pub struct LoadProgress {
     /// The names of the plugins that are compiled just now.
     compiling: watch::Receiver<Vec<String>>,
     /// Of the start.
@@ -12,8 +12,8 @@ pub(super) struct Loads {
     done: AtomicUsize,
 }
 
-impl Loads {
-    pub(super) fn new(compiling: watch::Receiver<Vec<String>>) -> Self {
+impl LoadProgress {
+    pub fn new(compiling: watch::Receiver<Vec<String>>) -> Self {
         Self {
             compiling,
             total: AtomicUsize::new(0),
@@ -22,23 +22,23 @@ impl Loads {
     }
 
     /// So many are loaded at the start.
-    pub(super) fn expect(&self, count: usize) {
+    pub fn expect(&self, count: usize) {
         self.total.store(count, Ordering::Relaxed);
     }
 
     /// One of them is.
-    pub(super) fn one_more(&self) {
+    pub fn one_more(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// To be called when one is loaded, or has failed.
-    pub(super) fn begin(self: &Arc<Self>) -> impl FnOnce() + Send + use<> {
-        let loads = Arc::clone(self);
-        move || loads.one_more()
+    pub fn begin(self: &Arc<Self>) -> impl FnOnce() + Send + use<> {
+        let progress = Arc::clone(self);
+        move || progress.one_more()
     }
 
     /// Where one is compiled: `compiling chat-opencode (2 of 3)`.
-    pub(super) fn text(&self) -> Option<String> {
+    pub fn text(&self) -> Option<String> {
         let compiling = self.compiling.borrow();
         if compiling.is_empty() {
             return None;

@@ -1,0 +1,48 @@
+//! Manifests of plugins that are as if built in, without their components: the first-party ones and two made-up tunnels.
+
+use nexus_config::resolved::{Config, Source};
+use nexus_config::{Found, Machine, Overrides, PluginSource, load};
+use nexus_plugin_api::manifest::Manifest;
+use std::path::Path;
+
+/// As the components inside the binary, with manifests that ask for nothing.
+pub struct Builtins;
+
+const NAMES: [&str; 8] = [
+    "auth-local",
+    "chat-echo",
+    "chat-opencode",
+    "tunnel-bore",
+    "tunnel-cloudflared",
+    "tunnel-ssh",
+    "tunnel-x",
+    "tunnel-y",
+];
+
+impl PluginSource for Builtins {
+    fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
+        let kind = name.split('-').next().unwrap();
+        let text = format!(
+            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        );
+        let manifest = Manifest::parse(&text).unwrap();
+        Ok(Found { manifest, digest: None })
+    }
+    fn builtins(&self) -> Vec<String> {
+        NAMES.map(str::to_owned).to_vec()
+    }
+}
+
+/// The configuration that `text` is, without its first line, read from a file in `dir`, with [`Builtins`]'s plugins and `dir`
+/// for the data.
+pub fn config(dir: &Path, text: &str) -> Config {
+    let file = dir.join("nexus.toml");
+    std::fs::write(&file, format!("config-version = 1\n{text}")).unwrap();
+    let machine = Machine {
+        cwd: dir.to_owned(),
+        data_home: Some(dir.to_owned()),
+        env: &|_| None,
+        plugins: &Builtins,
+    };
+    load(Some(&file), &Overrides::default(), &machine).unwrap_or_else(|report| panic!("{report}"))
+}
