@@ -6,6 +6,4 @@
 pub mod app;
 pub mod builtin;
 pub mod cli;
-pub mod install;
 pub mod notify;
-pub mod reload;

@@ -11,18 +11,18 @@
 
 /// `session-info.ext`: `true` for a session that its owner put away.
 pub const ARCHIVED: &str = "nexus.archived";
-/// `ask.ext`: a JSON string, a unified diff of what an edit would do.
+/// `agent-request.ext`: a JSON string, a unified diff of what an edit would do.
 pub const CHANGE: &str = "nexus.change";
-/// `ask.ext`: `[{"name":"In the folder","text":"vendor/x"}]`, what belongs to the request beside its detail and its change.
+/// `agent-request.ext`: `[{"name":"In the folder","text":"vendor/x"}]`, what belongs to the request beside its detail and its change.
 pub const DETAILS: &str = "nexus.details";
-/// `ask.ext`: `{"paths":[{"path":…,"new":bool,"guessed":bool}],"obeyed":[…]}`, the paths that it would touch.
+/// `agent-request.ext`: `{"paths":[{"path":…,"new":bool,"guessed":bool}],"obeyed":[…]}`, the paths that it would touch.
 pub const PATHS: &str = "nexus.paths";
-/// `ask.ext`: `[{"header":…,"text":…,"choices":[{"label":…,"description":…}],"multiple":bool,"own":bool}]`.
+/// `agent-request.ext`: `[{"header":…,"text":…,"choices":[{"label":…,"description":…}],"multiple":bool,"own":bool}]`.
 pub const QUESTIONS: &str = "nexus.questions";
-/// `answer.other`: `[["Blue"],["a","words of one's own"]]`, one list for each question.
+/// `answer.other`: `[["Blue"],["a","another answer"]]`, one list for each question.
 pub const ANSWERS: &str = "nexus.answers";
 /// `content.other`: a tool call that the owner rejected, in place of `content.tool`:
-/// `{"name":…,"title":…,"input":…,"words":…,"started_at":…,"ended_at":…}`; `words` are the owner's, if any.
+/// `{"name":…,"title":…,"input":…,"message":…,"started_at":…,"ended_at":…}`; `message` is what the owner wrote, if anything.
 pub const REJECTED_TOOL: &str = "nexus.rejected-tool";
 
 /// Whether a path goes through one of these names, or ends in one: `.git`, `.config/opencode`. Without regard to case, as

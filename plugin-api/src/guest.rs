@@ -112,7 +112,7 @@ pub mod tunnel {
         match error {
             Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
             Error::NotFound(text) => permanent(text.trim_end(), install),
-            Error::Invalid(text) => permanent(text, "This is a fault of the plugin: please report it."),
+            Error::Invalid(text) => permanent(text, "This is a bug of the plugin. Please report it."),
             other => retry(other.text()),
         }
     }
@@ -127,7 +127,7 @@ pub mod tunnel {
 
     /// Runs `binary argument` and lets `version` read what it writes, on stderr where nothing is on stdout: the version, or
     /// why it will not do.
-    pub async fn probe(
+    pub async fn check_availability(
         binary: &str,
         argument: &str,
         install: &str,
@@ -143,7 +143,7 @@ pub mod tunnel {
             }
             Ok(output) => Availability::Unsuitable(format!(
                 "`{binary} {argument}` failed: {}. {install}",
-                output.stderr.lines().next().unwrap_or("it said nothing")
+                output.stderr.lines().next().unwrap_or("it printed nothing")
             )),
             Err(Error::NotFound(text)) => Availability::Missing(format!("{install}\n{}", text.trim_end())),
             Err(error) => Availability::Unsuitable(refused(error, install).message),

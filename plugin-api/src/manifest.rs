@@ -13,19 +13,19 @@
 //! api = "0.1"                         # the range of nexus:plugin versions it was written for
 //! description = "…"
 //! authors = ["…"]
-//! licence = "MIT OR Apache-2.0"       # or `license`
+//! license = "MIT OR Apache-2.0"       # SPDX
 //!
 //! [config.server]                     # one table per key of [plugin.NAME.config]
 //! type = "string"                     # string | integer | boolean | list (of strings) | table (of strings)
 //! default = "bore.pub"                # none and not required: absent
 //! required = false
-//! one-of = ["…"]                      # for a string: only these
+//! one_of = ["…"]                      # for a string: only these
 //! secret = false                      # true: not in `config.get`; read as {secret:server}
 //! description = "…"
 //!
 //! [capabilities.process.bore]         # a binary by its file name
 //! reason = "…"
-//! inherit-env = false                 # true: with the operator's environment
+//! inherit_env = false                 # true: with the operator's environment
 //! env = ["BORE_SECRET", "BORE_*"]     # the environment variables it sets; {config:KEY}: those named in that table
 //!
 //! [[capabilities.http]]
@@ -40,6 +40,7 @@
 //! memory = 67108864                   # bytes
 //! ```
 
+use crate::renamed::{OldKey, Renamed, current};
 use crate::text;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ use toml::Spanned;
 pub const MANIFEST_BYTES: usize = 64 * 1024;
 /// Bytes of a description, or of a reason.
 pub const MANIFEST_SENTENCE: usize = 1024;
-/// Bytes of a name, a version, a licence, an author, an address.
+/// Bytes of a name, a version, a license, an author, an address.
 pub const MANIFEST_WORD: usize = 256;
 /// Entries of each list and table: authors, keys, their values, binaries, addresses.
 pub const MANIFEST_ENTRIES: usize = 64;
@@ -67,12 +68,22 @@ pub struct Manifest {
     pub api: VersionReq,
     pub description: String,
     pub authors: Vec<String>,
-    pub licence: String,
+    pub license: String,
     /// The keys of `[plugin.NAME.config]`.
     pub config: BTreeMap<String, ConfigKey>,
     pub capabilities: Capabilities,
     pub limits: Limits,
+    /// Keys that are written by their names of the version before.
+    #[serde(skip)]
+    pub old_keys: Vec<OldKey>,
 }
+
+/// The keys that have a new name, the old one of which this version still reads.
+const RENAMED: [Renamed; 3] = [
+    Renamed::key("", "licence", "license"),
+    Renamed::key("config.*", "one-of", "one_of"),
+    Renamed::key("capabilities.process.*", "inherit-env", "inherit_env"),
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -125,7 +136,7 @@ impl TryFrom<String> for Name {
             Ok(Self(text))
         } else {
             Err(format!(
-                "`{}` is not a plugin name: 2 to 64 of a-z, 0-9 and -, a letter first",
+                "`{}` is not a plugin name: 2 to 64 characters of a-z, 0-9 and -, starting with a letter",
                 shown(&text)
             ))
         }
@@ -158,7 +169,7 @@ pub struct ConfigKey {
     #[serde(default)]
     pub secret: bool,
     /// Only these values, for a string.
-    #[serde(default, rename = "one-of", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub one_of: Vec<String>,
     pub description: String,
 }
@@ -166,14 +177,14 @@ pub struct ConfigKey {
 impl ConfigKey {
     fn check(&self) -> Result<(), String> {
         if self.secret && self.default.is_some() {
-            return Err("a secret has no default".to_owned());
+            return Err("a secret cannot have a default".to_owned());
         }
         if self.secret && self.kind != ValueType::String {
-            return Err(format!("a secret is a string, this says {}", self.kind));
+            return Err(format!("a secret must be a string, but this is {}", self.kind));
         }
-        few("one-of", self.one_of.len())?;
+        few("one_of", self.one_of.len())?;
         if !self.one_of.is_empty() && self.kind != ValueType::String {
-            return Err(format!("`one-of` is for strings, this is {}", self.kind));
+            return Err(format!("`one_of` is for strings, this is {}", self.kind));
         }
         if let Some(hides) = self
             .one_of
@@ -181,13 +192,13 @@ impl ConfigKey {
             .find(|value| value.len() > MANIFEST_WORD || !seen(value))
         {
             return Err(format!(
-                "`one-of` has \"{}\": expected at most {MANIFEST_WORD} bytes that are all seen",
+                "`one_of` has \"{}\": expected at most {MANIFEST_WORD} bytes without invisible characters",
                 shown(hides)
             ));
         }
         let Some(default) = &self.default else { return Ok(()) };
         if self.required {
-            return Err("a required key has no default; leave out one of the two".to_owned());
+            return Err("a required key cannot have a default; remove one of the two".to_owned());
         }
         if !self.kind.admits(default) {
             return Err(format!("the default is {}, expected {}", default.type_str(), self.kind));
@@ -195,7 +206,7 @@ impl ConfigKey {
         let allowed = |value: &str| self.one_of.is_empty() || self.one_of.iter().any(|one| one == value);
         if let Some(value) = default.as_str().filter(|value| !allowed(value)) {
             return Err(format!(
-                "the default \"{}\" is none of `one-of`: {}",
+                "the default \"{}\" is none of `one_of`: {}",
                 shown(value),
                 self.one_of.join(", ")
             ));
@@ -210,10 +221,7 @@ impl ConfigKey {
             other => other.as_str().into_iter().collect(),
         };
         match texts.iter().find(|value| text::prose(value) != **value) {
-            Some(hides) => Err(format!(
-                "the default holds a character that is not seen: \"{}\"",
-                shown(hides)
-            )),
+            Some(hides) => Err(format!("the default has an invisible character: \"{}\"", shown(hides))),
             None => Ok(()),
         }
     }
@@ -276,7 +284,7 @@ pub struct Capabilities {
 pub struct ProcessRequest {
     pub reason: String,
     /// Wants to start with the operator's environment.
-    #[serde(default, rename = "inherit-env")]
+    #[serde(default)]
     pub inherit_env: bool,
     /// The environment variables that it sets: `NAME`; `PREFIX_*`; `{config:KEY}` for the names that the operator wrote into
     /// that table. It may set no other.
@@ -342,21 +350,24 @@ fn seen(value: &str) -> bool {
 
 fn few(what: &str, count: usize) -> Result<(), String> {
     if count > MANIFEST_ENTRIES {
-        return Err(format!("{what} has {count} entries; at most {MANIFEST_ENTRIES}"));
+        return Err(format!("{what} has {count} entries; the limit is {MANIFEST_ENTRIES}"));
     }
     Ok(())
 }
 
 fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
     if value.len() > MANIFEST_WORD {
-        return Err(format!("{what} has {} bytes; at most {MANIFEST_WORD}", value.len()));
+        return Err(format!(
+            "{what} has {} bytes; the limit is {MANIFEST_WORD}",
+            value.len()
+        ));
     }
     Ok(value)
 }
 
 fn one_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
     if value.len() > most {
-        return Err(format!("{what} has {} bytes; at most {most}", value.len()));
+        return Err(format!("{what} has {} bytes; the limit is {most}", value.len()));
     }
     if let std::borrow::Cow::Owned(clean) = text::line(value) {
         *value = clean;
@@ -392,8 +403,7 @@ struct Authored {
     description: String,
     #[serde(default)]
     authors: Vec<String>,
-    #[serde(alias = "license")]
-    licence: String,
+    license: String,
     #[serde(default)]
     config: BTreeMap<String, ConfigKey>,
     #[serde(default)]
@@ -411,10 +421,18 @@ impl Manifest {
         let nowhere = |message: String| ManifestError { line: None, message };
         if text.len() > MANIFEST_BYTES {
             return Err(nowhere(format!(
-                "it has {} bytes; at most {MANIFEST_BYTES}",
+                "it has {} bytes; the limit is {MANIFEST_BYTES}",
                 text.len()
             )));
         }
+        let renamed = current(text, &RENAMED);
+        if let Some(both) = renamed.old.iter().find(|key| key.both) {
+            return Err(ManifestError {
+                line: Some(both.line),
+                message: both.to_string(),
+            });
+        }
+        let text = renamed.text.as_ref();
         let line = |at: usize| Some(1 + text.get(..at).unwrap_or(text).matches('\n').count());
         let a: Authored = toml::from_str(text).map_err(|e| ManifestError {
             line: e.span().and_then(|span| line(span.start)),
@@ -445,10 +463,11 @@ impl Manifest {
             api,
             description: a.description,
             authors: a.authors,
-            licence: a.licence,
+            license: a.license,
             config: a.config,
             capabilities: a.capabilities,
             limits: a.limits,
+            old_keys: renamed.old,
         };
         manifest.check().map_err(nowhere)?;
         manifest.clean().map_err(nowhere)?;
@@ -462,7 +481,7 @@ impl Manifest {
             let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if name.is_empty() || name.len() > MANIFEST_WORD || !name.chars().all(bare) {
                 return Err(format!(
-                    "config.{}: a key has letters of a-z and A-Z, digits, - and _",
+                    "config.{}: a key can only have the characters a-z, A-Z, 0-9, - and _",
                     shown(name)
                 ));
             }
@@ -478,7 +497,8 @@ impl Manifest {
                 || binary.starts_with(['.', '-'])
             {
                 return Err(format!(
-                    "capabilities.process.\"{}\": expected a binary's file name, without a path: letters, digits and . _ + -",
+                    "capabilities.process.\"{}\": expected the file name of a binary, without a path: letters, digits \
+                     and . _ + -",
                     shown(binary)
                 ));
             }
@@ -489,11 +509,11 @@ impl Manifest {
                 .map_err(|why| format!("capabilities.http, url = \"{}\": {why}", shown(&request.url)))?;
         }
         if asked.store.as_ref().is_some_and(|store| store.quota == 0) {
-            return Err("capabilities.store: a quota of 0 bytes keeps nothing; leave the table out".to_owned());
+            return Err("capabilities.store: a quota of 0 bytes stores nothing; remove the table".to_owned());
         }
         match self.limits.memory {
             Some(memory) if memory == 0 || memory > MANIFEST_MEMORY => Err(format!(
-                "limits.memory: {memory} bytes; expected 1 to {MANIFEST_MEMORY}, which is all that a component can address"
+                "limits.memory: {memory} bytes; expected 1 to {MANIFEST_MEMORY}, the most that a component can address"
             )),
             _ => Ok(()),
         }
@@ -502,22 +522,22 @@ impl Manifest {
     /// Its form, and that what it names is there. What a host takes for an address is checked by the host.
     fn check_address(&self, url: &str) -> Result<(), String> {
         if !seen(word("it", url)?) {
-            return Err("it holds a character that is not seen".to_owned());
+            return Err("it has an invisible character".to_owned());
         }
         let mut rest = url;
         while let Some((_, after)) = rest.split_once('{') {
             let (name, after) = after
                 .strip_prefix("config:")
                 .and_then(|after| after.split_once('}'))
-                .ok_or("only {config:KEY} can stand for something")?;
+                .ok_or("the only placeholder is {config:KEY}")?;
             rest = after;
             match self.config.get(name) {
-                Some(key) if key.secret => return Err(format!("{{config:{name}}} is a secret, and no address")),
+                Some(key) if key.secret => return Err(format!("{{config:{name}}} is a secret, not an address")),
                 Some(key) if key.kind != ValueType::String => {
                     return Err(format!("{{config:{name}}} is {}, expected a string", key.kind));
                 }
                 Some(_) => {}
-                None => return Err(format!("there is no [config.{name}]; give it, or correct the name")),
+                None => return Err(format!("there is no [config.{name}]; add it, or correct the name")),
             }
         }
         let http = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
@@ -540,7 +560,7 @@ impl Manifest {
             one_line(reason, &format!("the reason of {what}"), MANIFEST_SENTENCE)?;
             if reason.trim().is_empty() {
                 return Err(format!(
-                    "{what}: the reason is empty; the operator reads it before granting"
+                    "{what}: the reason is empty; the operator reads it before granting the permission"
                 ));
             }
         }
@@ -552,7 +572,7 @@ impl Manifest {
             )?;
         }
         one_line(&mut self.description, "the description", MANIFEST_SENTENCE)?;
-        one_line(&mut self.licence, "the licence", MANIFEST_WORD)?;
+        one_line(&mut self.license, "the license", MANIFEST_WORD)?;
         for author in &mut self.authors {
             one_line(author, "an author", MANIFEST_WORD)?;
         }

@@ -8,7 +8,7 @@ kind = "tunnel"
 version = "0.1.0"
 api = "0.1"
 description = "A tunnel"
-licence = "MIT"
+license = "MIT"
 
 [config.server]
 type = "string"
@@ -53,7 +53,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "secret = true",
             "secret = true\ndefault = \"x\"",
-            "config.token: a secret has no default",
+            "config.token: a secret cannot have a default",
         ),
         (
             "reason = \"It is the tunnel.\"",
@@ -73,19 +73,19 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "default = \"x.example\"",
-            "default = \"c\"\none-of = [\"a\", \"b\"]",
-            "config.server: the default \"c\" is none of `one-of`: a, b",
+            "default = \"c\"\none_of = [\"a\", \"b\"]",
+            "config.server: the default \"c\" is none of `one_of`: a, b",
         ),
         (
             "default = \"x.example\"",
             "default = \"x\\u202Ey\"",
-            "config.server: the default holds a character that is not seen: \"x⟨U+202E⟩y\"",
+            "config.server: the default has an invisible character: \"x⟨U+202E⟩y\"",
         ),
-        ("[config.server]", "[config.\"a b\"]", "config.a b: a key has letters"),
+        ("[config.server]", "[config.\"a b\"]", "config.a b: a key can only have"),
         (
             "[capabilities.process.x]",
             "[capabilities.process.\"../../bin/sh\"]",
-            "capabilities.process.\"../../bin/sh\": expected a binary's file name",
+            "capabilities.process.\"../../bin/sh\": expected the file name of a binary",
         ),
         (
             "[capabilities.process.x]",
@@ -110,7 +110,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "[capabilities.process.x]",
             "[[capabilities.http]]\nurl = \"https://\\u0430pple.com\"",
-            "a character that is not seen",
+            "an invisible character",
         ),
     ] {
         let text = BORE.replace(from, to);
@@ -120,22 +120,43 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 #[test]
-fn both_spellings_of_the_licence_are_read() {
+fn the_names_of_the_version_before_are_read_with_a_notice() {
+    let written = BORE
+        .replace("reason = \"It is", "inherit_env = true\nreason = \"It is")
+        .replace("default = \"x.example\"", "one_of = [\"a\", \"b\"]");
+    let now = Manifest::parse(&written).unwrap();
+    assert!(now.old_keys.is_empty() && now.capabilities.process["x"].inherit_env);
+    let before = written
+        .replace("license", "licence")
+        .replace("one_of", "one-of")
+        .replace("inherit_env", "inherit-env");
+    let read = Manifest::parse(&before).unwrap();
     assert_eq!(
-        Manifest::parse(&BORE.replace("licence", "license")).unwrap().licence,
-        "MIT"
+        read.old_keys
+            .iter()
+            .map(|key| key.new_line.as_str())
+            .collect::<Vec<_>>(),
+        ["license = \"MIT\"", "one_of = [\"a\", \"b\"]", "inherit_env = true"]
+    );
+    let old_keys = Vec::new();
+    assert_eq!(Manifest { old_keys, ..read }, now);
+    let both = Manifest::parse(&BORE.replace("license = \"MIT\"", "licence = \"MIT\"\nlicense = \"MIT\"")).unwrap_err();
+    assert!(
+        both.to_string()
+            .starts_with("plugin.toml, line 7: `licence` and `license` are the old and the new name of the same key"),
+        "{both}"
     );
     assert!(
-        Manifest::parse(&BORE.replace("licence", "lisense"))
+        Manifest::parse(&BORE.replace("license", "lisense"))
             .unwrap_err()
             .to_string()
-            .contains("`licence`")
+            .contains("`license`")
     );
 }
 
 #[test]
 fn its_words_cannot_pass_for_the_hosts() {
-    const HOSTILE: &str = "A tunnel\\n\\nlicence MIT\\u001b[8m\\u0007\\u202e\\u200b\\u009b";
+    const HOSTILE: &str = "A tunnel\\n\\nlicense MIT\\u001b[8m\\u0007\\u202e\\u200b\\u009b";
     let text = format!("authors = [\"{HOSTILE}\"]\n{BORE}\n[capabilities.store]\nquota = 1\nreason = \"r\"\n")
         .replace("\"A tunnel\"", &format!("\"{HOSTILE}\""))
         .replace("\"MIT\"", &format!("\"{HOSTILE}\""))
@@ -143,11 +164,11 @@ fn its_words_cannot_pass_for_the_hosts() {
         .replace("\"r\"", &format!("\"{HOSTILE}\""))
         .replace("\"It is the tunnel.\"", &format!("\"{HOSTILE}\""));
     let m = Manifest::parse(&text).unwrap();
-    let clean = "A tunnel  licence MIT⟨U+001B⟩[8m⟨U+0007⟩⟨U+202E⟩⟨U+200B⟩⟨U+009B⟩";
+    let clean = "A tunnel  license MIT⟨U+001B⟩[8m⟨U+0007⟩⟨U+202E⟩⟨U+200B⟩⟨U+009B⟩";
     let process = m.capabilities.process.values().map(|p| &p.reason);
     let store = m.capabilities.store.iter().map(|s| &s.reason);
     let key = m.config.get("server").map(|key| &key.description);
-    let all = [&m.description, &m.licence]
+    let all = [&m.description, &m.license]
         .into_iter()
         .chain(&m.authors)
         .chain(process)
@@ -201,6 +222,6 @@ fn it_has_an_end() {
         format!("{BORE}#{}", "x".repeat(MANIFEST_BYTES)),
     ] {
         let error = Manifest::parse(&text).unwrap_err().to_string();
-        assert!(error.contains("at most"), "{error}");
+        assert!(error.contains("the limit is"), "{error}");
     }
 }

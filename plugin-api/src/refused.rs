@@ -4,7 +4,7 @@
 //! host name, only the plugin knows; and one that says so when it is used says it too late for whoever checks a file.
 //!
 //! Mechanism: [`REFUSED`] in the `ext` of what `describe` returns (chat, tunnel): JSON, a list of [`Refused`]. The host does
-//! not use such a plugin: it counts as failed, with these words, until its settings are other ones. `nexus config check` and
+//! not use such a plugin: it has failed, with these words, until its settings are other ones. `nexus config check` and
 //! `nexus doctor` say each with the line of the file where the key stands.
 //!
 //! Limits: the settings and secrets alone, no file, program or network: `describe` is called at each start. An auth plugin

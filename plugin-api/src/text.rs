@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(prose("a\u{1b}[2J\u{7}\u{9b}"), "a⟨U+001B⟩[2J⟨U+0007⟩⟨U+009B⟩");
         assert_eq!(prose("x\u{2066}y\u{2069}"), "x⟨U+2066⟩y⟨U+2069⟩");
         assert_eq!(prose("x\u{e0041}"), "x⟨U+E0041⟩");
-        assert_eq!(line("A\n\nlicence\tMIT\u{1b}[8m"), "A  licence MIT⟨U+001B⟩[8m");
+        assert_eq!(line("A\n\nlicense\tMIT\u{1b}[8m"), "A  license MIT⟨U+001B⟩[8m");
         assert_eq!(
             literal("cd x\r\ntwo\rthree\r"),
             "cd x⟨U+000D⟩\ntwo⟨U+000D⟩three⟨U+000D⟩"

@@ -14,7 +14,7 @@ await run(async (browser) => {
   await page.locator('#backend').filter({ hasText: /\d/ }).waitFor({ timeout: 60_000 });
   // The version is known before the backend is up; and this text is of the script, which listens by then.
   await page.locator('aside[aria-label="Backend state"]').waitFor({ state: 'detached' });
-  await page.getByText('Work is done in').waitFor();
+  await page.getByText('The agent works in').waitFor();
   await page.fill('#prompt', 'For no stranger to read.');
   await page.keyboard.press('Enter');
   const dialog = page.locator('dialog#consent');

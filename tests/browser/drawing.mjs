@@ -77,7 +77,7 @@ await run(async (browser) => {
   const before = await page.locator('.message:visible').count();
   host.say('synthetic', 'user', [{ type: 'other', name: 'opencode.synthetic', value: '{}' }]);
   host.say('compaction', 'user', [{ type: 'other', name: 'opencode.compaction', value: '{}' }]);
-  await page.getByText('summarised to make room').waitFor();
+  await page.getByText('summarized to free up context').waitFor();
   assert.equal(await page.locator('.message:visible').count(), before + 1, 'an empty bubble is drawn');
   await look(page, 'compaction');
 
@@ -101,18 +101,18 @@ await run(async (browser) => {
   await until('it is there again', () => page.locator('#title', { hasText: 'Requests' }).count());
   const retry = (ms) => host.event({ type: 'turn', turn: { type: 'retrying', attempt: 2, message: 'Overloaded.', next_at: host.now + ms } });
   retry(20_000);
-  await page.getByText(/Trying again in (1\d|20) s/).waitFor();
+  await page.getByText(/Retrying in (1\d|20) s/).waitFor();
   retry(16 * 86_400_000);
-  await page.getByText('Trying again in 16 days').waitFor();
+  await page.getByText('Retrying in 16 days').waitFor();
   host.event({ type: 'turn', turn: { type: 'idle' } });
 
   // ---- back to the end ---------------------------------------------------------------------------------------------
   host.say('long', 'assistant', [text('', Array.from({ length: 80 }, (_, n) => `<p>Line ${n}</p>`).join(''))]);
   await page.getByText('Line 79').waitFor();
   await page.locator('#scroll').evaluate((box) => { box.scrollTop = 0; });
-  await page.getByRole('button', { name: 'Jump to the latest' }).click();
+  await page.getByRole('button', { name: 'Jump to latest' }).click();
   await until('the end is in view', () => page.locator('#scroll').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 2));
-  assert.ok(await page.getByRole('button', { name: 'Jump to the latest' }).isHidden());
+  assert.ok(await page.getByRole('button', { name: 'Jump to latest' }).isHidden());
 
   // A phone that is turned, or a window made narrow: whoever read the newest still does.
   const words = 'Many words that need more lines where there is less room for them. '.repeat(4);
@@ -123,7 +123,7 @@ await run(async (browser) => {
     await page.setViewportSize({ width, height });
     await until(`the end is in view at ${width}`, atTheEnd);
   }
-  assert.ok(await page.getByRole('button', { name: 'Jump to the latest' }).isHidden());
+  assert.ok(await page.getByRole('button', { name: 'Jump to latest' }).isHidden());
   await page.setViewportSize({ width: 1280, height: 800 });
 
   // ---- a question that was asked is read as one --------------------------------------------------------------------

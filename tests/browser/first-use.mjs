@@ -37,7 +37,7 @@ await run(async (browser) => {
   for (const input of await page.locator('input[type=password]').all()) await input.fill(PASSWORD);
   await page.getByRole('button', { name: 'Create account' }).click();
   await page.locator('#prompt').waitFor();
-  await page.getByText('What should be done?').waitFor();
+  await page.getByText('What would you like to do?').waitFor();
   await look(page, 'empty');
 
   // The answer streams in: it is seen to grow while it is written.
@@ -138,14 +138,14 @@ await run(async (browser) => {
     box.focus();
   });
   await page.keyboard.press('Enter');
-  await page.locator('#notice', { hasText: 'at most 512 can be sent' }).waitFor();
+  await page.locator('#notice', { hasText: 'the limit is 512 KiB' }).waitFor();
   assert.equal((await page.inputValue('#prompt')).length, 3_000_000);
   assert.ok(await page.locator('#link').isHidden());
   await page.fill('#prompt', '');
 
   // Another chat, deleted again.
   await page.getByRole('link', { name: 'New chat' }).click();
-  await page.getByText('What should be done?').waitFor();
+  await page.getByText('What would you like to do?').waitFor();
   await send(page, 'Short. [[say very short]]');
   await page.getByText('very short', { exact: true }).waitFor();
   await idle(page);
@@ -156,9 +156,9 @@ await run(async (browser) => {
   });
   await page.locator('#menu > summary').click();
   await page.getByText('Delete this chat…').click();
-  await page.getByRole('button', { name: 'Delete it' }).click();
+  await page.getByRole('button', { name: 'Delete chat' }).click();
   await page.waitForURL((url) => url.href !== doomed);
-  await page.getByText('What should be done?').waitFor();
+  await page.getByText('What would you like to do?').waitFor();
   await until('only the first chat is listed', async () => (await page.locator('#list li').count()) === 1);
   refused.add(new URL(doomed).pathname).add('/no/such/page');
   await page.goto(new URL('/no/such/page', world.url).href);
@@ -179,7 +179,7 @@ await run(async (browser) => {
   await page.getByText('History', { exact: true }).click();
   await page.locator('[id^=history-] li', { hasText: 'open at' }).waitFor();
   // What is unfolded stays so while the page changes by itself.
-  await page.getByText('reached from its public side').waitFor();
+  await page.getByText('public check OK').waitFor();
   assert.ok(await page.locator('.qr svg').isVisible());
   await look(page, 'tunnel-open');
 

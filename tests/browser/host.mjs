@@ -9,7 +9,7 @@ const info = { id: SESSION, workspace: '/project', title: 'Requests', created_at
 /** The host's side of the live socket. */
 export class Host {
   replies = [];
-  asks = [];
+  requests = [];
   seq = 1;
   messages = [];
   // False: an answer is taken and not acted on.
@@ -33,16 +33,16 @@ export class Host {
   send(frame) { this.socket.send(JSON.stringify(frame)); }
   event(event, more = {}) { this.send({ type: 'event', session: SESSION, prev: this.seq, seq: ++this.seq, event, ...more }); }
   state() {
-    this.send({ type: 'state', session: SESSION, seq: this.seq, info, messages: this.messages, turn: this.turn, asks: this.asks });
+    this.send({ type: 'state', session: SESSION, seq: this.seq, info, messages: this.messages, turn: this.turn, requests: this.requests });
   }
   ask(data) {
-    const ask = { asked_by: SESSION, permission: true, subject: 'bash', detail: 'ls', always: [], created_at: 1, ...data };
-    this.asks.push(ask);
-    this.event({ type: 'asked', ask });
+    const request = { requested_by: SESSION, permission: true, subject: 'bash', detail: 'ls', always: [], created_at: 1, ...data };
+    this.requests.push(request);
+    this.event({ type: 'request', request });
   }
   close(id) {
-    this.asks = this.asks.filter((ask) => ask.id !== id);
-    this.event({ type: 'ask_closed', ask: id });
+    this.requests = this.requests.filter((request) => request.id !== id);
+    this.event({ type: 'request_closed', request: id });
   }
   /** A whole message. */
   say(id, role, contents, more = {}) {
@@ -53,21 +53,21 @@ export class Host {
   hear(frame) {
     if (frame.type !== 'ping') this.heard.push(frame);
     if (frame.type === 'hello') {
-      this.send({ type: 'welcome', protocol: 1, version: 'test', account: ACCOUNT, assets: '', now: this.now });
+      this.send({ type: 'welcome', protocol: 2, version: 'test', account: ACCOUNT, assets: '', now: this.now });
       this.send({ type: 'backend', backend: { plugin: 'chat-opencode', title: 'opencode', version: '1', example: false, phase: 'up' }, html: '' });
       this.send({ type: 'list', sessions: [{ ...info, backend: 'chat-opencode' }] });
       if (frame.session) this.state();
     }
-    if (frame.type === 'create') this.send({ type: 'created', request: frame.request, session: info });
+    if (frame.type === 'create') this.send({ type: 'created', id: frame.id, session: info });
     if (frame.type === 'subscribe') this.state();
     if (frame.type === 'prompt' && this.consent && !frame.consent) {
       this.send({ type: 'consent', client_id: frame.client_id, consent: 'yes', text: `${this.consent} ${frame.text}` });
     } else if (frame.type === 'prompt') this.send({ type: 'admitted', client_id: frame.client_id, duplicate: false });
     if (frame.type === 'ping') this.send({ type: 'pong' });
     if (frame.type === 'reply') {
-      this.replies.push([frame.ask, frame.answer]);
-      this.send({ type: 'done', request: frame.request });
-      if (this.closes) this.close(frame.ask);
+      this.replies.push([frame.request, frame.answer]);
+      this.send({ type: 'done', id: frame.id });
+      if (this.closes) this.close(frame.request);
     }
   }
 }

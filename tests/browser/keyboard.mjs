@@ -27,7 +27,7 @@ await run(async (browser) => {
   await type('input[type=password]', PASSWORD);
   await keyboard.press('Enter');
   await page.locator('#prompt').waitFor();
-  await page.getByText('What should be done?').waitFor();
+  await page.getByText('What would you like to do?').waitFor();
 
   // Chat; the Send button by Space.
   await type('#prompt', 'Trees. [[text n=60 rate=60]]');

@@ -12,7 +12,7 @@ await run(async (browser) => {
   await page.getByRole('button', { name: 'Create account' }).click();
   await page.locator('#prompt').waitFor();
 
-  await page.getByText('no model answers').first().waitFor();
+  await page.getByText('without a model').first().waitFor();
   await page.locator('.banner form[action="/install"] button').waitFor();
   await look(page, 'missing');
   await page.fill('#prompt', 'Hello, whoever is there.');
@@ -38,7 +38,7 @@ await run(async (browser) => {
   await page.goto(held);
   await page.locator('#prompt').waitFor();
   please('opencode appears');
-  await page.getByText('goes on when chat-echo is back').waitFor();
+  await page.getByText('switch back to chat-echo').waitFor();
   assert.equal(await answer(page), 'Hello, whoever is there.', 'it can be read');
   assert.ok(await page.locator('#prompt').isHidden(), 'nothing can be sent to a backend that is not there');
   await look(page, 'foreign');

@@ -53,23 +53,23 @@ await run(async (browser) => {
   await send(page, '[[text n=300 rate=25]]');
   await page.locator('#stop').waitFor();
   await send(page, 'first in line');
-  await page.getByText('Waits for the answer to end.').waitFor();
+  await page.getByText('Queued until the current answer is finished.').waitFor();
   await send(page, 'second in line [[say the second answer]]');
-  await until('both wait', async () => await page.getByRole('button', { name: 'Take back' }).count() === 2);
+  await until('both wait', async () => await page.getByRole('button', { name: 'Withdraw' }).count() === 2);
   await look(page, 'waiting');
-  await page.getByRole('button', { name: 'Take back' }).first().click();
+  await page.getByRole('button', { name: 'Withdraw' }).first().click();
   await until('it is gone', async () => !(await bubbles(page)).some((text) => text.includes('first in line')));
   // A stop leaves the other one to its owner.
   await page.click('#stop');
-  await page.getByText('The answer before it was stopped, so this was not sent.').waitFor();
+  await page.getByText('The previous answer was stopped.').waitFor();
   await idle(page);
   await look(page, 'not-sent');
   await page.reload();
-  await page.getByText('The answer before it was stopped, so this was not sent.').waitFor();
+  await page.getByText('The previous answer was stopped.').waitFor();
   await page.getByText('Stopped.', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Send now' }).click();
   await until('it is answered', async () => (await answer(page)).includes('the second answer'));
-  assert.equal(await page.getByText('so this was not sent').count(), 0);
+  assert.equal(await page.getByText('Not sent. The previous').count(), 0);
   assert.match((await bubbles(page)).at(-1), /second in line/);
   await idle(page);
 

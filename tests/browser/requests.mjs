@@ -42,10 +42,10 @@ async function notAtOnce(page, text, what) {
 /** A chat that two requests wait in. */
 async function two(page, host) {
   host.replies = [];
-  for (const { id } of [...host.asks]) host.close(id);
+  for (const { id } of [...host.requests]) host.close(id);
   host.ask({ id: 'harmless', detail: 'ls' });
   host.ask({ id: 'danger', detail: 'rm -rf ~' });
-  await page.getByText('1 more waits').waitFor();
+  await page.getByText('1 more waiting').waitFor();
   await notAtOnce(page, 'ls', 'a request can be allowed in the moment it appears');
   await page.waitForFunction(() => globalThis.said.splice(0).some((text) => text.includes('in a moment')));
   await enabled(page, allow(page));
@@ -117,7 +117,7 @@ await run(async (browser) => {
   assert.deepEqual(host.replies.map(([id]) => id), ['harmless']);
   host.closes = true;
   // The same id with another text is another request.
-  for (const { id } of [...host.asks]) host.close(id);
+  for (const { id } of [...host.requests]) host.close(id);
   host.ask({ id: 'turned', detail: 'ls' });
   await notAtOnce(page, 'ls', 'a request can be allowed in the moment it appears');
   await enabled(page, allow(page));
@@ -163,7 +163,7 @@ await run(async (browser) => {
   await allow(page).click();
   await until('it is sent', () => host.replies.length === 1);
   host.state();
-  await page.locator('.why', { hasText: 'still waits' }).waitFor();
+  await page.locator('.why', { hasText: 'still open' }).waitFor();
   assert.ok(await allow(page).isDisabled());
   await enabled(page, allow(page));
   await allow(page).click();
@@ -203,7 +203,7 @@ await run(async (browser) => {
     await page.setViewportSize({ width, height });
     for (const [name, detail] of Object.entries(cases)) {
       const what = `${name} at ${width}×${height}`;
-      for (const { id } of [...host.asks]) host.close(id);
+      for (const { id } of [...host.requests]) host.close(id);
       host.ask({ id: name + width, detail, always: ['rm *'] });
       // Opened anew, as from a notification.
       await page.reload();
@@ -238,7 +238,7 @@ await run(async (browser) => {
   }
   await page.setViewportSize({ width: 1280, height: 800 });
   // What the host had to cut cannot be seen, so it cannot be allowed.
-  for (const { id } of [...host.asks]) host.close(id);
+  for (const { id } of [...host.requests]) host.close(id);
   host.ask({ id: 'cut', detail: 'ls\n⟨99 more bytes are not shown here⟩' });
   await enabled(page, page.getByRole('button', { name: 'Reject…' }));
   assert.ok(await allow(page).isDisabled());
@@ -259,12 +259,12 @@ await run(async (browser) => {
   const change = 'Index: src/a.rs\n===\n--- src/a.rs\n+++ src/a.rs\n@@ -1,4 +1,4 @@\n fn main() {\n--- x\n+++ y\n-    old();\n+    new();\n }\n'
     + '--- /dev/null\n+++ b.txt\n@@ -0,0 +1,60 @@\n' + Array.from({ length: 60 }, (_, n) => `+line ${n}`).join('\n') + '\n';
   host.ask({ id: 'edit', subject: 'edit', detail: 'src/a.rs', always: ['*'], change });
-  await page.getByRole('heading', { name: 'May the agent edit a file?' }).waitFor();
+  await page.getByRole('heading', { name: 'Allow the agent to edit a file?' }).waitFor();
   assert.deepEqual(await page.locator('.change .file').allInnerTexts(), ['src/a.rs', 'New file b.txt']);
   assert.deepEqual((await page.locator('.change .add').allInnerTexts()).slice(0, 3), ['+++ y', '+    new();', '+line 0']);
   assert.deepEqual(await page.locator('.change .del').allInnerTexts(), ['--- x', '-    old();']);
   await page.getByText('62 lines added, 2 removed').waitFor();
-  await page.getByText('every edit in this folder').waitFor({ state: 'attached' });
+  await page.getByText('every file edit in the workspace').waitFor({ state: 'attached' });
   await enabled(page, page.getByRole('button', { name: 'Reject…' }));
   assert.ok(await allow(page).isDisabled(), 'a change can be allowed whose end was not seen');
   await look(page, 'change');
@@ -289,10 +289,10 @@ await run(async (browser) => {
   await look(page, 'questions');
   await page.getByLabel('Blue').check();
   await page.getByLabel('a', { exact: true }).check();
-  await page.locator('fieldset').nth(1).getByPlaceholder('Own answer').fill('my own words');
+  await page.locator('fieldset').nth(1).getByPlaceholder('Your own answer').fill('my own words');
   await page.locator('.why', { hasText: '2 of 3' }).waitFor();
   assert.ok(await answer.isDisabled());
-  await page.locator('fieldset').nth(2).getByPlaceholder('Own answer').fill('Ada');
+  await page.locator('fieldset').nth(2).getByPlaceholder('Your own answer').fill('Ada');
   await enabled(page, answer);
   await answer.dblclick();
   await until('it is answered', () => host.replies.length);

@@ -26,7 +26,7 @@ await run(async (browser) => {
   const typed = await until('it is heard', () => host.heard.find((f) => f.type === 'prompt' && f.text === 'typed and taken back'));
   message(`local-${typed.client_id}`, 'user', { client_id: typed.client_id, waiting: { for: 'turn' } });
   part('typed', `local-${typed.client_id}`, 'typed and taken back');
-  await page.getByText('Waits for the answer to end.').waitFor();
+  await page.getByText('Queued until the current answer is finished.').waitFor();
   host.event({ type: 'message_removed', message: `local-${typed.client_id}` });
   await until('it is gone', async () => await page.getByText('typed and taken back').count() === 0);
   // queued
@@ -34,13 +34,13 @@ await run(async (browser) => {
   part('q1p', 'local-q1', 'the queued one');
   message('a1', 'assistant', {});
   part('a1p', 'a1', 'An answer.');
-  await page.getByText('Waits for the answer to end.').waitFor();
+  await page.getByText('Queued until the current answer is finished.').waitFor();
   assert.deepEqual(await page.locator('.message .body').allInnerTexts(), ['Begin.', 'An answer.', 'the queued one']);
   await look(page, 'queue');
   await page.getByRole('button', { name: 'Send now' }).click();
   await until('sent now', () => host.heard.some((f) => f.type === 'prompt' && f.now && f.client_id === 'q1' && f.text === 'the queued one'));
-  message('local-q1', 'user', { client_id: 'q1', waiting: { for: 'owner', reason: 'The answer before it was stopped, so this was not sent.' } });
-  await page.getByText('Not sent. The answer before it was stopped').waitFor();
+  message('local-q1', 'user', { client_id: 'q1', waiting: { for: 'owner', reason: 'The previous answer was stopped.' } });
+  await page.getByText('Not sent. The previous answer was stopped').waitFor();
   host.event({ type: 'message', message: { id: 'a1', role: 'assistant', created_at: host.now + 5, completed_at: host.now + 6 } });
   host.event({ type: 'turn', turn: { type: 'idle' } });
   await look(page, 'owner');
@@ -58,7 +58,7 @@ await run(async (browser) => {
   assert.deepEqual(await page.locator('.message .body').allInnerTexts(), ['Second question', 'Begin.', 'An answer.']);
   // a new state with an error, older, cut
   host.messages = [{ message: { id: 'm9', role: 'user', created_at: host.now - 100_000 }, parts: [{ id: 'm9p', message: 'm9', revision: 1, closed: true, content: text('unanswered') }] }];
-  host.send({ type: 'state', session: SESSION, seq: ++host.seq, info: { id: SESSION, title: 'Requests' }, messages: host.messages, turn: { type: 'idle' }, asks: [], before: '1.m9' });
+  host.send({ type: 'state', session: SESSION, seq: ++host.seq, info: { id: SESSION, title: 'Requests' }, messages: host.messages, turn: { type: 'idle' }, requests: [], before: '1.m9' });
   await page.getByText('opencode did not answer this message.').waitFor();
   await page.getByRole('button', { name: 'Show older messages' }).click();
   await until('older', () => host.heard.some((f) => f.type === 'older' && f.before === '1.m9'));

@@ -1,12 +1,9 @@
 //! The real bore, as a server on this machine.
 
-use crate::processes::wait_until;
+use crate::wait;
 use std::net::{IpAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
-
-const BOUND: Duration = Duration::from_secs(30);
 
 /// A server with an address of its own, because its control port is always 7835.
 pub struct Server {
@@ -36,10 +33,9 @@ impl Server {
         }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let server = Self { address, child };
-        assert!(
-            wait_until(BOUND, || TcpStream::connect((address, 7835)).is_ok()),
-            "no bore server"
-        );
+        wait::until("the bore server listens", || {
+            TcpStream::connect((address, 7835)).is_ok()
+        });
         server
     }
 
@@ -48,10 +44,15 @@ impl Server {
         let _ = self.child.wait();
     }
 
-    /// A tunnel `home` by way of it; `more` are keys of the tunnel.
+    /// The example's chat and a tunnel `home` by way of this server; `more` are keys of the tunnel.
     pub fn config(&self, more: &str) -> String {
+        format!("[chat.main]\nplugin = \"chat-echo\"\n{}", self.tunnel(more))
+    }
+
+    /// The tunnel alone.
+    pub fn tunnel(&self, more: &str) -> String {
         format!(
-            "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n{more}\n\
+            "[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n{more}\n\
              [plugin.tunnel-bore.config]\nserver = \"{}\"\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
             self.address,
             crate::part("NEXUS_TEST_BORE")

@@ -1,6 +1,7 @@
 //! A browser without a screen: cookies, forms as the pages hold them, and the live socket.
 
 use crate::nexus::Nexus;
+use crate::wait;
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::cookie::{CookieStore as _, Jar};
 use reqwest::{Response, Url};
@@ -11,7 +12,6 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -67,7 +67,7 @@ impl Browser {
         let client = http
             .cookie_provider(Arc::clone(&jar))
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
+            .timeout(wait::LONG)
             .build()
             .unwrap();
         Self { base, jar, client }
@@ -275,7 +275,7 @@ impl Socket {
     /// The next frame. None: the server closed.
     ///
     /// # Panics
-    /// Nothing came for 30 seconds, or no JSON.
+    /// Nothing came for as long as anything is waited for, or no JSON.
     pub async fn next(&mut self) -> Option<Value> {
         let text = self.next_text().await?;
         Some(serde_json::from_str(&text).unwrap())
@@ -284,11 +284,10 @@ impl Socket {
     /// The next frame as it came: for a hundred clients of a fast stream, reading JSON would be what is measured.
     ///
     /// # Panics
-    /// Nothing came for 30 seconds.
+    /// Nothing came for as long as anything is waited for.
     pub async fn next_text(&mut self) -> Option<Utf8Bytes> {
         loop {
-            let next = tokio::time::timeout(Duration::from_secs(30), self.0.next()).await;
-            match next.expect("the live socket is silent")? {
+            match wait::within("the live socket says something", self.0.next()).await? {
                 Ok(Message::Text(text)) => return Some(text),
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(_) => {}
@@ -299,17 +298,33 @@ impl Socket {
     /// Frames up to the first that `last` takes, it included.
     pub async fn until(&mut self, last: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut frames = Vec::new();
-        loop {
-            let frame = self
-                .next()
-                .await
-                .unwrap_or_else(|| panic!("the server closed after {frames:?}"));
-            let done = last(&frame);
-            frames.push(frame);
-            if done {
-                return frames;
+        let reading = async {
+            loop {
+                let next = self.next().await;
+                let frame = next.unwrap_or_else(|| panic!("the server closed after {frames:?}"));
+                let done = last(&frame);
+                frames.push(frame);
+                if done {
+                    return;
+                }
             }
+        };
+        if tokio::time::timeout(wait::LONG, reading).await.is_err() {
+            panic!(
+                "waited in vain for a frame; of {} seen last: {:#?}",
+                frames.len(),
+                frames.last()
+            );
         }
+        frames
+    }
+
+    /// Reads on until the server closes.
+    pub async fn closed(&mut self) {
+        wait::within("the server closes the live socket", async {
+            while self.next().await.is_some() {}
+        })
+        .await;
     }
 }
 

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+const TARGET: &str = "wasm32-wasip2";
+
 static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
 
 /// The component of `tests/guests/NAME`, built with `nexus plugin build`.
 ///
 /// # Panics
-/// It cannot be built; cargo's words are on standard error.
+/// It cannot be built; cargo's words are on standard error, and without the target the line that installs it.
 pub fn guest(name: &str) -> PathBuf {
     // A test that failed while it built has said why; the next one tries again.
     let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -31,6 +33,14 @@ pub fn guest(name: &str) -> PathBuf {
         .clone()
 }
 
+/// Whether this Rust has it. Asked where a build failed, for there are other ways to build a component.
+fn target() -> bool {
+    let asked = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output();
+    asked.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists())
+}
+
 fn build(name: &str) -> PathBuf {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
     // A file of this process's own: other test binaries build the same guests at the same time.
@@ -47,6 +57,10 @@ fn build(name: &str) -> PathBuf {
         .stdout(std::io::stderr())
         .status()
         .unwrap();
+    assert!(
+        status.success() || target(),
+        "the components that misbehave are built for a target that this Rust lacks. To fix: rustup target add {TARGET}"
+    );
     assert!(status.success(), "`nexus plugin build` of {name} ended with {status}");
     // Whole at every moment.
     let path = guests.join("target").join(format!("{name}.wasm"));

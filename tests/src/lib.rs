@@ -12,16 +12,20 @@
 pub mod bore;
 pub mod browser;
 pub mod cloudflared;
+mod compiled;
 pub mod directive;
 pub mod edge;
 pub mod guests;
 pub mod llm;
+pub mod machine;
 pub mod nexus;
 pub mod opencode;
+pub mod port;
 pub mod processes;
 pub mod sse;
 pub mod sshd;
 pub mod tunnels;
+pub mod wait;
 pub mod world;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,6 @@
 //! The real binary, started as a person starts it, in a world of its own.
 
-use crate::processes;
+use crate::{compiled, processes, wait};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// Until the readiness line, on a machine that compiles plugins for the first time beside other tests.
-const READY: Duration = Duration::from_secs(60);
 /// Until nothing of an ended Nexus is left.
 const GONE: Duration = Duration::from_secs(30);
 
@@ -42,6 +40,7 @@ pub struct Start {
     env: Vec<(String, String)>,
     args: Vec<String>,
     cwd: Option<PathBuf>,
+    cold: bool,
     folder: Arc<tempfile::TempDir>,
 }
 
@@ -52,6 +51,7 @@ impl Default for Start {
             env: Vec::new(),
             args: Vec::new(),
             cwd: None,
+            cold: false,
             folder: Arc::new(tempfile::Builder::new().prefix("nexus-test-").tempdir().unwrap()),
         }
     }
@@ -61,7 +61,7 @@ impl Start {
     pub fn new() -> Self {
         Self::default()
     }
-    /// What follows `config-version = 1` in its file.
+    /// What follows `config_version = 1` in its file.
     #[must_use]
     pub fn config(mut self, toml: impl Into<String>) -> Self {
         self.config = toml.into();
@@ -88,6 +88,12 @@ impl Start {
         self.cwd = Some(dir.to_owned());
         self
     }
+    /// Without the compiled code that the tests share: as on a machine that never ran this Nexus.
+    #[must_use]
+    pub fn cold(mut self) -> Self {
+        self.cold = true;
+        self
+    }
     /// The temporary folder: `nexus.toml` and `data` lie in it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -95,7 +101,7 @@ impl Start {
 
     fn command(&self, before: &[&str], after: &[&str]) -> Command {
         let file = self.folder().join("nexus.toml");
-        fs::write(&file, format!("config-version = 1\n{}", self.config)).unwrap();
+        fs::write(&file, format!("config_version = 1\n{}", self.config)).unwrap();
         let home = self.folder().join("nexus-home");
         let work = self.cwd.clone().unwrap_or_else(|| self.folder().join("work"));
         for dir in [&home, &work] {
@@ -140,6 +146,9 @@ impl Start {
     /// Starts it and does not wait.
     pub fn spawn(&self) -> Nexus {
         let mut command = self.command(&["up"], &[]);
+        if !self.cold {
+            compiled::lend(&self.data_dir());
+        }
         if !self.args.iter().any(|a| a == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -154,6 +163,7 @@ impl Start {
             output,
             folder,
             url: String::new(),
+            cold: self.cold,
             marks: BTreeSet::new(),
             checked: false,
         }
@@ -162,7 +172,7 @@ impl Start {
     /// Starts it and waits until it listens.
     pub fn up(&self) -> Nexus {
         let mut nexus = self.spawn();
-        let end = Instant::now() + READY;
+        let end = Instant::now() + wait::LONG;
         loop {
             // Looked at before the lines: what ended has written its last one.
             let exit = nexus.child.try_wait().unwrap();
@@ -185,7 +195,7 @@ impl Start {
         let mut nexus = self.spawn();
         // Another Nexus may run on the same folder; its processes are not this one's.
         nexus.checked = true;
-        let exit = nexus.wait(READY);
+        let exit = nexus.wait(wait::LONG);
         let exit = exit.unwrap_or_else(|| panic!("it runs, and should not.\n{}", nexus.output()));
         nexus.output.ended();
         (exit.code(), nexus.output())
@@ -250,6 +260,7 @@ pub struct Nexus {
     folder: Arc<tempfile::TempDir>,
     /// `http://127.0.0.1:PORT`
     pub url: String,
+    cold: bool,
     marks: BTreeSet<String>,
     checked: bool,
 }
@@ -289,14 +300,18 @@ impl Nexus {
             .collect()
     }
 
-    /// The first line, so far or within `limit`, that `find` takes.
-    pub fn wait_for_line<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
-        self.output.wait(limit, find)
+    /// The first line that `find` takes, once it is written.
+    ///
+    /// # Panics
+    /// It is not written in time.
+    pub fn line<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let found = self.output.wait(wait::LONG, find);
+        found.unwrap_or_else(|| panic!("waited in vain for {what}.\n{}", self.output()))
     }
 
     /// The token of the set-up link.
     pub fn setup_token(&self) -> String {
-        let token = self.wait_for_line(READY, |line| {
+        self.line("the set-up link", |line| {
             let (_, token) = line.split_once("/setup#")?;
             Some(
                 token
@@ -304,8 +319,7 @@ impl Nexus {
                     .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
                     .collect::<String>(),
             )
-        });
-        token.unwrap_or_else(|| panic!("no set-up link.\n{}", self.output()))
+        })
     }
 
     /// Its descendants now; remembers their marks, so that they are found after its end.
@@ -338,7 +352,7 @@ impl Nexus {
     /// Its exit. None: it runs on after `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let mut exit = None;
-        processes::wait_until(limit, || {
+        wait::happens(limit, || {
             exit = self.child.try_wait().unwrap();
             exit.is_some()
         });
@@ -349,7 +363,7 @@ impl Nexus {
     pub fn survivors(&mut self) -> Vec<(u32, String)> {
         self.checked = true;
         let look = || processes::marked(&self.marks, self.folder.path());
-        if processes::wait_until(GONE, || look().is_empty()) {
+        if wait::happens(GONE, || look().is_empty()) {
             return Vec::new();
         }
         look()
@@ -362,6 +376,9 @@ impl Nexus {
 impl Drop for Nexus {
     fn drop(&mut self) {
         self.kill();
+        if !self.cold {
+            compiled::keep(&self.folder.path().join("data"));
+        }
         if self.checked {
             return;
         }

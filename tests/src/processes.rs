@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The variable that every child of a Nexus carries.
-pub const MARKER: &str = "NEXUS_INSTANCE";
+pub const INSTANCE_VARIABLE: &str = "NEXUS_INSTANCE";
 
 /// Every process id there is.
 pub fn all() -> Vec<u32> {
@@ -19,7 +19,7 @@ pub fn all() -> Vec<u32> {
 /// (state, parent). None: it is gone.
 fn stat(pid: u32) -> Option<(char, u32)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in brackets and may hold anything.
+    // The name is in brackets and may hold anything.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
@@ -69,7 +69,7 @@ pub fn descendants(root: u32) -> Vec<u32> {
 
 /// The marks that the descendants of `root` carry now.
 pub fn marks(root: u32) -> BTreeSet<String> {
-    let prefix = format!("{MARKER}=").into_bytes();
+    let prefix = format!("{INSTANCE_VARIABLE}=").into_bytes();
     descendants(root)
         .into_iter()
         .flat_map(|pid| {
@@ -95,24 +95,12 @@ pub fn marked(marks: &BTreeSet<String>, folder: &Path) -> Vec<u32> {
             let environment = environment(*pid);
             environment.split(|b| *b == 0).any(|variable| {
                 let marked = variable
-                    .strip_prefix(format!("{MARKER}=").as_bytes())
+                    .strip_prefix(format!("{INSTANCE_VARIABLE}=").as_bytes())
                     .is_some_and(|m| marks.contains(String::from_utf8_lossy(m).as_ref()));
                 marked || variable.windows(folder.len()).any(|w| w == folder)
             })
         })
         .collect()
-}
-
-/// Waits until `done`, looking often. False: it was not within `limit`.
-pub fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + limit;
-    while !done() {
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    true
 }
 
 /// Sends a signal (`libc::SIGKILL`, …). False: there is no such process.

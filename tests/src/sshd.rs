@@ -1,19 +1,13 @@
 //! A real OpenSSH server on loopback, as whoever runs the tests, with keys of its own.
 
-use crate::processes::{self, signal, wait_until};
+use crate::port::Port;
+use crate::processes::{self, signal};
+use crate::wait;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-const BOUND: Duration = Duration::from_secs(30);
-
-/// A port of loopback that nobody has now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// The account that the server lets in: whoever runs it.
 pub fn account() -> String {
@@ -29,7 +23,7 @@ pub fn client(name: &str) -> PathBuf {
 #[derive(Debug)]
 pub struct Sshd {
     folder: tempfile::TempDir,
-    pub port: u16,
+    pub port: Port,
     more: String,
     child: Option<Child>,
 }
@@ -40,7 +34,7 @@ impl Sshd {
         let folder = tempfile::Builder::new().prefix("sshd-").tempdir().unwrap();
         let mut sshd = Self {
             folder,
-            port: free_port(),
+            port: Port::reserve(),
             more: more.to_owned(),
             child: None,
         };
@@ -72,7 +66,7 @@ impl Sshd {
         keygen(&path);
     }
 
-    /// Type and key, as they stand in a known_hosts file.
+    /// Type and key, as they are in a known_hosts file.
     pub fn host_key(&self) -> String {
         let line = fs::read_to_string(self.path("host.pub")).unwrap();
         line.split(' ').take(2).collect::<Vec<_>>().join(" ")
@@ -95,7 +89,7 @@ impl Sshd {
             "Port {}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
              GatewayPorts clientspecified\n{}\n",
-            self.port,
+            self.port.number,
             self.path("host").display(),
             self.path("authorized_keys").display(),
             self.more
@@ -119,12 +113,8 @@ impl Sshd {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        let port = self.port;
-        assert!(
-            wait_until(BOUND, || TcpStream::connect(("127.0.0.1", port)).is_ok()),
-            "no sshd:\n{}",
-            self.log()
-        );
+        let listens = || TcpStream::connect(("127.0.0.1", self.port.number)).is_ok();
+        wait::seen("sshd listens", || self.log(), |_| listens());
     }
 
     pub fn log(&self) -> String {

@@ -12,7 +12,7 @@ const BOUND: Duration = Duration::from_secs(30);
 pub async fn watch(browser: &Browser) -> Socket {
     let mut socket = browser.socket("/live").await.unwrap();
     socket
-        .send(&json!({"type": "hello", "protocol": 1, "status": true}))
+        .send(&json!({"type": "hello", "protocol": 2, "status": true}))
         .await;
     socket
 }

@@ -4,11 +4,10 @@ use crate::browser::{Browser, Socket};
 use crate::llm::Llm;
 use crate::nexus::{Nexus, Start};
 use crate::opencode::Opencode;
-use crate::processes;
+use crate::{processes, wait};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 /// Everything that runs.
 pub struct World {
@@ -59,7 +58,7 @@ impl World {
         self.browser = self.browser.at(&self.nexus.url);
     }
 
-    /// The running `opencode serve` itself, neither its keeper nor a wrapper.
+    /// The running `opencode serve` itself, neither its shim nor a wrapper.
     pub fn opencode_pid(&mut self) -> u32 {
         let all = self.nexus.descendants();
         let found = all
@@ -96,7 +95,7 @@ pub async fn ready_example(browser: &Browser) {
 
 async fn up(browser: &Browser, example: bool) {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     socket
         .until(|frame| {
             frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == example
@@ -114,8 +113,12 @@ pub struct Conversation {
     pub texts: BTreeMap<String, (u64, String)>,
     pub messages: BTreeMap<String, Value>,
     pub tools: BTreeMap<String, Value>,
-    pub asks: BTreeMap<String, Value>,
+    pub requests: BTreeMap<String, Value>,
     pub turn: String,
+    /// All that the turn was, the present last: what is short is over before a busy machine looks.
+    pub turns: Vec<String>,
+    /// All text of the assistant that ever came, that of parts that are gone too.
+    pub ever: String,
     /// Texts of `error` events.
     pub errors: Vec<String>,
     prompts: u32,
@@ -125,11 +128,11 @@ impl Conversation {
     /// A new session and a client that looks at it.
     pub async fn create(browser: &Browser, nexus: &Nexus) -> Self {
         let mut socket = browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        socket.send(&json!({"type": "hello", "protocol": 2})).await;
         // The same request twice would make one session.
         static CREATED: AtomicU32 = AtomicU32::new(0);
         let request = format!("create-{}", CREATED.fetch_add(1, Ordering::Relaxed));
-        socket.send(&json!({"type": "create", "request": request})).await;
+        socket.send(&json!({"type": "create", "id": request})).await;
         let frames = socket
             .until(|frame| frame["type"] == "created" || frame["type"] == "failed")
             .await;
@@ -147,7 +150,7 @@ impl Conversation {
     /// A client of a session that there is already.
     pub async fn look(browser: &Browser, session: &str, from: Option<u64>) -> Self {
         let mut socket = browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 1})).await;
+        socket.send(&json!({"type": "hello", "protocol": 2})).await;
         let mut conversation = Self::new(session.to_owned(), socket);
         conversation.subscribe(from).await;
         conversation
@@ -161,8 +164,10 @@ impl Conversation {
             texts: BTreeMap::new(),
             messages: BTreeMap::new(),
             tools: BTreeMap::new(),
-            asks: BTreeMap::new(),
+            requests: BTreeMap::new(),
             turn: "idle".to_owned(),
+            turns: Vec::new(),
+            ever: String::new(),
             errors: Vec::new(),
             prompts: 0,
         }
@@ -197,13 +202,13 @@ impl Conversation {
     pub async fn request(&mut self, what: &str, more: Value) -> Value {
         self.prompts += 1;
         let request = format!("request-{}", self.prompts);
-        let mut frame = json!({"type": what, "request": request, "session": self.session});
+        let mut frame = json!({"type": what, "id": request, "session": self.session});
         frame
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().cloned().unwrap_or_default());
         self.socket.send(&frame).await;
-        self.frames_until(|f| matches!(f["type"].as_str(), Some("done" | "failed")) && f["request"] == request.as_str())
+        self.frames_until(|f| matches!(f["type"].as_str(), Some("done" | "failed")) && f["id"] == request.as_str())
             .await
     }
 
@@ -223,7 +228,7 @@ impl Conversation {
 
     /// Applies frames until one satisfies `last`, and returns that one.
     pub async fn frames_until(&mut self, last: impl Fn(&Value) -> bool) -> Value {
-        tokio::time::timeout(Duration::from_secs(90), async {
+        wait::within("the frame came", async {
             loop {
                 let frame = self.socket.next().await.expect("the socket was closed");
                 self.apply(&frame);
@@ -233,12 +238,11 @@ impl Conversation {
             }
         })
         .await
-        .expect("the frame did not come in time")
     }
 
     /// Applies frames until what is known satisfies `done`.
     pub async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
-        let waited = tokio::time::timeout(Duration::from_secs(90), async {
+        let waited = tokio::time::timeout(wait::LONG, async {
             while !done(self) {
                 let frame = self.socket.next().await.expect("the socket was closed");
                 self.apply(&frame);
@@ -247,11 +251,11 @@ impl Conversation {
         .await;
         assert!(
             waited.is_ok(),
-            "waited in vain until {what}; turn {}, texts {:?}, tools {:?}, asks {:?}",
+            "waited in vain until {what}; turn {}, texts {:?}, tools {:?}, requests {:?}",
             self.turn,
             self.texts,
             self.tools,
-            self.asks
+            self.requests
         );
     }
 
@@ -290,7 +294,7 @@ impl Conversation {
         self.texts.clear();
         self.messages.clear();
         self.tools.clear();
-        self.asks.clear();
+        self.requests.clear();
         self.turn = frame["turn"]["type"].as_str().unwrap().to_owned();
         for message in frame["messages"].as_array().unwrap() {
             let plain = if message["message"].is_object() {
@@ -304,8 +308,8 @@ impl Conversation {
                 self.event(&json!({"type": "part", "part": plain}));
             }
         }
-        for ask in frame["asks"].as_array().unwrap() {
-            self.event(&json!({"type": "asked", "ask": ask}));
+        for request in frame["requests"].as_array().unwrap() {
+            self.event(&json!({"type": "request", "request": request}));
         }
     }
 
@@ -325,6 +329,7 @@ impl Conversation {
                 let role = self.messages.get(&text(&part["message"])).map(|m| m["role"].clone());
                 match part["content"]["type"].as_str() {
                     Some("text") if role == Some(json!("assistant")) => {
+                        self.ever.push_str(&text(&part["content"]["text"]));
                         self.texts.insert(id, (revision, text(&part["content"]["text"])));
                     }
                     Some("tool") => {
@@ -340,19 +345,24 @@ impl Conversation {
                 {
                     *known = revision;
                     whole.push_str(event["text"].as_str().unwrap());
+                    self.ever.push_str(event["text"].as_str().unwrap());
                 }
             }
             "part_removed" => {
                 self.texts.remove(&text(&event["part"]));
             }
-            "asked" => {
-                self.asks.insert(text(&event["ask"]["id"]), event["ask"].clone());
+            "request" => {
+                self.requests
+                    .insert(text(&event["request"]["id"]), event["request"].clone());
             }
-            "ask_closed" => {
-                self.asks.remove(&text(&event["ask"]));
+            "request_closed" => {
+                self.requests.remove(&text(&event["request"]));
             }
             "error" => self.errors.push(text(&event["text"])),
-            "turn" => self.turn = text(&event["turn"]["type"]),
+            "turn" => {
+                self.turn = text(&event["turn"]["type"]);
+                self.turns.push(self.turn.clone());
+            }
             _ => {}
         }
     }

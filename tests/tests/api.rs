@@ -1,10 +1,10 @@
 //! `/api/v1` and the commands that use it, against the real Nexus.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::bore::Server;
 use nexus_tests::browser::Browser;
 use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::tunnels::stop;
+use nexus_tests::wait;
 use nexus_tests::world::{World, ready};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -51,12 +51,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     let ask =
         |method: &str, path: &str, body: Value| operator(&data, method, &format!("/api/v1{path}"), &body.to_string());
     let get = |path: &str| operator(&data, "GET", &format!("/api/v1{path}"), "");
-    for _ in 0..200 {
-        if get("/backend").1["phase"] == "up" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait::seen("the backend is up", || get("/backend").1, |b| b["phase"] == "up");
     let (status, session) = ask("POST", "/sessions", json!({ "title": "from a script" }));
     assert_eq!(status, 201, "{session}");
     let id = session["id"].as_str().unwrap();
@@ -69,32 +64,27 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
         (202, &json!(true)),
         "the same id is admitted once"
     );
-    let whole = loop {
-        let (status, state) = get(&format!("/sessions/{id}"));
-        assert_eq!(status, 200, "{state}");
-        if state["turn"]["type"] == "idle" && state["messages"].as_array().unwrap().len() == 2 {
-            break state;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+    let state = || get(&format!("/sessions/{id}"));
+    let (status, whole) = wait::seen("the turn is over", state, |(status, state)| {
+        *status != 200 || state["turn"]["type"] == "idle" && state["messages"].as_array().unwrap().len() == 2
+    });
+    assert_eq!(status, 200, "{whole}");
     assert!(whole["messages"][1].to_string().contains("one two three"), "{whole}");
     let (status, _) = ask("PATCH", &format!("/sessions/{id}"), json!({ "title": "renamed" }));
     assert_eq!(status, 204);
     // The list follows what is written.
-    for _ in 0..200 {
-        if get("/sessions").1[0]["title"] == "renamed" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert_eq!(get("/sessions").1[0]["title"], "renamed");
+    wait::seen(
+        "it has its new name",
+        || get("/sessions").1,
+        |list| list[0]["title"] == "renamed",
+    );
 
     for (method, path, body, expected, words) in [
-        ("POST", "/sessions", "{", 400, "not what is expected here"),
+        ("POST", "/sessions", "{", 400, "The body is not valid"),
         ("POST", "/sessions", "{\"tittle\": \"x\"}", 400, "tittle"),
         ("POST", "/sessions/none/cancel", "{}", 404, "no such conversation"),
         ("PATCH", "/sessions/none", "{\"title\": \" \"}", 409, "title"),
-        ("GET", "/tunnels/none", "", 404, "there is: none"),
+        ("GET", "/tunnels/none", "", 404, "Configured tunnels: none"),
         (
             "POST",
             "/backend/swap",
@@ -103,7 +93,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
             "[plugin.chat-none]",
         ),
         ("POST", "/backend/swap", "{\"plugin\": \"chat-echo\"}", 409, "already"),
-        ("DELETE", "/status", "", 405, "method"),
+        ("DELETE", "/status", "", 405, "Method not allowed"),
         ("GET", "/nowhere", "", 404, "openapi.json"),
     ] {
         let (status, problem) = operator(&data, method, &format!("/api/v1{path}"), body);
@@ -137,7 +127,7 @@ async fn the_document_describes_every_path_and_the_pages_need_a_login() {
         let path = path
             .replace("{session}", "none")
             .replace("{name}", "none")
-            .replace("{ask}", "none");
+            .replace("{request}", "none");
         for (method, operation) in operations.as_object().unwrap() {
             let (status, answer) = operator(&start.data_dir(), &method.to_uppercase(), &path, "{}");
             let documented = operation["responses"].as_object().unwrap();
@@ -147,7 +137,12 @@ async fn the_document_describes_every_path_and_the_pages_need_a_login() {
             );
         }
         // Without a login there is nothing but the document; with one, and of the page's own Origin, all of it.
-        assert_eq!(stranger.get(&path).await.status(), 401, "{path}");
+        let open = path == "/api/v1/openapi.json";
+        assert_eq!(
+            stranger.get(&path).await.status(),
+            if open { 200 } else { 401 },
+            "{path}"
+        );
     }
     for name in words
         .split("#/components/schemas/")
@@ -164,7 +159,7 @@ async fn the_document_describes_every_path_and_the_pages_need_a_login() {
     assert_eq!(own.status(), 200);
     assert_eq!(own.json::<Value>().await.unwrap()["phase"], "stopped");
     let page = owner.get("/").await.text().await.unwrap();
-    assert!(page.contains("was stopped"), "{page}");
+    assert!(page.contains("is stopped"), "{page}");
     stop(nexus);
 }
 
@@ -176,7 +171,7 @@ async fn the_command_line_starts_swaps_and_stops_a_tunnel_and_the_backend() {
     let (code, _, words) = run(&start, &["status"]);
     assert_eq!(code, Some(1));
     assert!(
-        words.contains("no nexus runs on") && words.contains("nexus up"),
+        words.contains("nexus is not running with") && words.contains("nexus up"),
         "{words}"
     );
     let nexus = start.up();
@@ -235,11 +230,11 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     ))
     .await;
     chat.until("it asks", |c| {
-        !c.asks.is_empty() || c.turn == "idle" && !c.tools.is_empty()
+        !c.requests.is_empty() || c.turn == "idle" && !c.tools.is_empty()
     })
     .await;
-    if let Some(ask) = chat.asks.keys().next().cloned() {
-        chat.request("reply", json!({ "ask": ask, "answer": { "type": "once" } }))
+    if let Some(ask) = chat.requests.keys().next().cloned() {
+        chat.request("reply", json!({ "request": ask, "answer": { "type": "once" } }))
             .await;
     }
     chat.until("the tool has run", |c| {
@@ -249,13 +244,13 @@ async fn what_the_agent_runs_does_not_command_its_host() {
     let output = chat.tools.values().next().unwrap()["output"].to_string();
     assert!(
         output.contains("ended with 1")
-            && output.contains("what the agent runs does not act for the operator")
-            && !output.contains("working in"),
+            && output.contains("processes of the agent must not act for the operator")
+            && !output.contains("workspace"),
         "{output}"
     );
     let log = world.nexus.output();
     assert!(
-        log.contains("what the agent runs does not act for the operator"),
+        log.contains("processes of the agent must not act for the operator"),
         "{log}"
     );
     ready(&world.browser).await;
@@ -291,12 +286,7 @@ async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is
     world.kill_and_start_again().await;
     // It is loaded while the page is there already.
     let status = || run(&world.start, &["status"]).1;
-    let is_echo = || status().contains("Echo");
-    assert!(
-        nexus_tests::processes::wait_until(std::time::Duration::from_secs(60), is_echo),
-        "{}",
-        status()
-    );
+    wait::seen("the example answers", status, |said| said.contains("Echo"));
     let (code, said, words) = run(&world.start, &["chat", "swap", "chat-opencode"]);
     assert!(code == Some(0) && said.contains("opencode"), "{said}{words}");
     world.ready().await;
@@ -316,6 +306,9 @@ async fn schemathesis_finds_nothing() {
     let (_start, nexus, owner) = echo("[tunnel.main]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n").await;
     // It leaves a cache where it runs.
     let scratch = tempfile::tempdir().unwrap();
+    // A prompt can be taken back while it waits, and is gone from there once it is sent.
+    let options = "[[operations]]\ninclude-operation-id = \"take_back_prompt\"\nchecks.ensure_resource_availability.enabled = false\n";
+    std::fs::write(scratch.path().join("schemathesis.toml"), options).unwrap();
     let output = Command::new(nexus_tests::part("NEXUS_TEST_SCHEMATHESIS"))
         .current_dir(scratch.path())
         .args([

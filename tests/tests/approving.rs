@@ -1,5 +1,4 @@
 //! What is approved is what was read: with the real opencode, what it does is what its request says.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::Browser;
 use nexus_tests::llm::Llm;
@@ -59,13 +58,13 @@ impl Asking {
     async fn asked(&self, tool: &str, input: &Value) -> (Conversation, Value) {
         let mut chat = Conversation::create(&self.browser, &self.nexus).await;
         chat.prompt(&format!("[[tool name={tool} args={input}]]")).await;
-        chat.until("it is asked", |c| !c.asks.is_empty()).await;
-        let ask = chat.asks.values().next().unwrap().clone();
+        chat.until("it is asked", |c| !c.requests.is_empty()).await;
+        let ask = chat.requests.values().next().unwrap().clone();
         (chat, ask)
     }
 
     async fn allow(&self, mut chat: Conversation, ask: &Value) {
-        let answer = json!({"ask": ask["id"], "answer": {"type": "once"}});
+        let answer = json!({"request": ask["id"], "answer": {"type": "once"}});
         assert_eq!(chat.request("reply", answer).await["type"], "done");
         chat.until_idle().await;
     }
@@ -99,7 +98,7 @@ async fn where_and_how_a_command_runs_is_read_before_it_is_allowed() {
     let (chat, ask) = world.asked("bash", &input).await;
     assert_eq!(ask["detail"], "./run.sh");
     for (name, text) in [
-        ("In the folder", "vendor/evil"),
+        ("Working folder", "vendor/evil"),
         ("timeout", "60000"),
         ("description", "Run the tests"),
     ] {
@@ -142,7 +141,7 @@ async fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
         ("to", ".opencode/plugin/notes.js"),
         ("Deletes", "old.txt"),
         ("Adds", "there.txt"),
-        ("Replaces", "there.txt, which is there already"),
+        ("Replaces", "there.txt, which already exists"),
     ] {
         assert!(has(&ask, name, text), "{name}: {ask}");
     }
@@ -159,7 +158,7 @@ async fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
     }
     let message = ask["message"].as_str().unwrap();
     assert!(
-        message.contains(".opencode/plugin/notes.js") && message.contains("without a question"),
+        message.contains(".opencode/plugin/notes.js") && message.contains("without a permission request"),
         "{message}"
     );
     world.allow(chat, &ask).await;
@@ -223,13 +222,18 @@ async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
         ask.to_string().contains(target.parent().unwrap().to_str().unwrap()),
         "{ask}"
     );
-    let answer = json!({"ask": ask["id"], "answer": {"type": "once"}});
+    let answer = json!({"request": ask["id"], "answer": {"type": "once"}});
     assert_eq!(chat.request("reply", answer).await["type"], "done");
     chat.until("the edit is asked", |c| {
-        c.asks.values().any(|next| next["id"] != ask["id"])
+        c.requests.values().any(|next| next["id"] != ask["id"])
     })
     .await;
-    let ask = chat.asks.values().find(|next| next["id"] != ask["id"]).unwrap().clone();
+    let ask = chat
+        .requests
+        .values()
+        .find(|next| next["id"] != ask["id"])
+        .unwrap()
+        .clone();
     let file = target.to_str().unwrap().trim_start_matches('/');
     assert!(ask.to_string().contains(file), "{ask}");
     world.allow(chat, &ask).await;
@@ -239,7 +243,10 @@ async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
         .asked("write", &json!({"filePath": "assets/logo.js", "content": "1\n"}))
         .await;
     assert!(has(&ask, "leads to", ".opencode/plugins/logo.js"), "{ask}");
-    assert!(ask["details"].to_string().contains("without a question"), "{ask}");
+    assert!(
+        ask["details"].to_string().contains("without a permission request"),
+        "{ask}"
+    );
     chat.request("cancel", json!({})).await;
 
     let (mut chat, ask) = world
@@ -285,7 +292,7 @@ async fn what_opencode_would_not_ask_about_is_refused_or_asked() {
     ] {
         let (mut chat, ask) = world.asked(tool, &input).await;
         assert!(ask.to_string().contains("/outside"), "{tool}: {ask}");
-        let answer = json!({"ask": ask["id"], "answer": {"type": "reject"}});
+        let answer = json!({"request": ask["id"], "answer": {"type": "reject"}});
         assert_eq!(chat.request("reply", answer).await["type"], "done");
         chat.until_idle().await;
         let tools: Vec<String> = chat.tools.values().map(Value::to_string).collect();
@@ -334,10 +341,7 @@ async fn a_chat_with_rules_of_its_own_is_not_prompted() {
         .frames_until(|frame| frame["type"] == "refused" || frame["type"] == "admitted")
         .await;
     assert!(
-        refused["reason"]
-            .as_str()
-            .unwrap_or_default()
-            .contains("a rule of its own"),
+        refused["reason"].as_str().unwrap_or_default().contains("its own rule"),
         "{refused}"
     );
     assert!(!world.path("ran").exists());

@@ -1,17 +1,16 @@
 //! The agent asks before it acts: with the real opencode, and nothing configured that a user does not have.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::llm::Llm;
+use nexus_tests::wait;
 use nexus_tests::world::{Conversation, World, start};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 async fn asked(chat: &mut Conversation, what: &str) -> Value {
-    chat.until("it is asked", |c| c.asks.values().any(|a| a["subject"] == what))
+    chat.until("it is asked", |c| c.requests.values().any(|a| a["subject"] == what))
         .await;
-    chat.asks.values().find(|a| a["subject"] == what).unwrap().clone()
+    chat.requests.values().find(|a| a["subject"] == what).unwrap().clone()
 }
 
 fn touch(file: &str) -> String {
@@ -60,7 +59,7 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
         (ask["permission"].as_bool(), ask["detail"].as_str()),
         (Some(true), Some("touch ran"))
     );
-    let answer = json!({"ask": ask["id"], "answer": {"type": "reject", "message": "not today"}});
+    let answer = json!({"request": ask["id"], "answer": {"type": "reject", "message": "not today"}});
     assert_eq!(chat.request("reply", answer).await["type"], "done");
     chat.until("the call is called rejected, with the owner's words", |c| {
         c.tools
@@ -83,7 +82,7 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     assert!(ask["change"].as_str().unwrap().contains("+one line"), "{ask}");
     assert!(!project.join("a.txt").exists());
     assert_eq!(
-        chat.request("reply", json!({"ask": ask["id"], "answer": {"type": "once"}}))
+        chat.request("reply", json!({"request": ask["id"], "answer": {"type": "once"}}))
             .await["type"],
         "done"
     );
@@ -95,7 +94,13 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     chat.prompt(r#"[[tool name=write args={"filePath":".opencode/plugin/x.js","content":"1"}]]"#)
         .await;
     let ask = asked(&mut chat, "edit").await;
-    assert!(ask["message"].as_str().unwrap().contains("without a question"), "{ask}");
+    assert!(
+        ask["message"]
+            .as_str()
+            .unwrap()
+            .contains("without a permission request"),
+        "{ask}"
+    );
     chat.request("cancel", json!({})).await;
 
     assert!(!project.join("ran").exists() && !project.join("mcp-ran").exists());
@@ -120,11 +125,10 @@ async fn an_agent_that_does_not_ask_is_refused_with_words_and_a_key_lets_one_too
     );
     let nexus = start.up();
     for words in [
-        "agent `build` has a rule of its own that lets commands through",
+        "agent `build` has its own rule that allows commands without a permission request",
         "permission = { bash = \"allow\" }",
     ] {
-        let said = nexus.wait_for_line(Duration::from_secs(90), |line| line.contains(words).then_some(()));
-        assert!(said.is_some(), "{words}\n{}", nexus.output());
+        nexus.line(words, |line| line.contains(words).then_some(()));
     }
     drop(nexus);
 
@@ -147,7 +151,7 @@ fn plugin(mark: &Path) -> String {
 
 async fn phase(browser: &nexus_tests::browser::Browser, phase: &str) -> Value {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 1})).await;
+    socket.send(&json!({"type": "hello", "protocol": 2})).await;
     let wanted = |frame: &Value| frame["type"] == "backend" && frame["backend"]["phase"] == phase;
     socket.until(wanted).await.last().unwrap()["backend"].clone()
 }
@@ -166,11 +170,11 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     let failed = phase(&browser, "failed").await;
     let why = failed["why"].as_str().unwrap();
     let file = project.join(".opencode/plugin/x.js");
-    for words in [file.to_str().unwrap(), "remove it", "project_config = true"] {
+    for words in [file.to_str().unwrap(), "delete or move it", "project_config = true"] {
         assert!(why.contains(words), "{words}: {why}");
     }
     let page = browser.get("/status").await.text().await.unwrap();
-    assert!(page.contains("/.opencode/plugin/x.js is there"), "{page}");
+    assert!(page.contains("/.opencode/plugin/x.js exists"), "{page}");
 
     // A key of the configuration does the same, however it is written.
     fs::remove_file(&file).unwrap();
@@ -178,10 +182,9 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     write(start.folder(), "k.js", &plugin(&key_mark));
     write(project, "opencode.jsonc", &plugins.replace("plugins", "\\u0070lugins"));
     browser.submit_on("/status", "/status/backend/start", &[]).await;
-    let said = nexus.wait_for_line(Duration::from_secs(60), |line| {
-        line.contains("opencode.jsonc has an escape").then_some(())
+    nexus.line("what opencode.jsonc has", |line| {
+        line.contains("opencode.jsonc contains an escape").then_some(())
     });
-    assert!(said.is_some(), "{}", nexus.output());
 
     // It recovers once it is gone, and finds what comes later before opencode does.
     phase(&browser, "failed").await;
@@ -194,7 +197,7 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     chat.socket.send(&prompt).await;
     let refused = chat.frames_until(|frame| frame["type"] == "refused").await;
     assert!(
-        refused.to_string().contains(".opencode/plugin/x.js is there"),
+        refused.to_string().contains(".opencode/plugin/x.js exists"),
         "{refused}"
     );
     fs::remove_file(&file).unwrap();
@@ -210,14 +213,8 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     let mut chat = world.conversation().await;
     chat.prompt("hello").await;
     chat.until_idle().await;
-    let end = std::time::Instant::now() + Duration::from_secs(20);
-    while !mark.exists() && std::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(
-        mark.exists(),
-        "this plugin is not what opencode loads, so the test shows nothing"
-    );
+    // Otherwise this plugin is not what opencode loads, and the test shows nothing.
+    wait::until("opencode has run the plugin", || mark.exists());
 }
 
 /// What the page, the command line and the API say of the rules that hold.
@@ -271,7 +268,7 @@ async fn a_question_is_answered_with_choices_and_own_words() {
         (&json!(true), &json!(true))
     );
     // A permission's answer is none to a question, and too many are refused.
-    let reply = |answer: Value| json!({"ask": ask["id"], "answer": answer});
+    let reply = |answer: Value| json!({"request": ask["id"], "answer": answer});
     assert_eq!(
         chat.request("reply", reply(json!({"type": "once"}))).await["type"],
         "failed"

@@ -1,54 +1,12 @@
 //! The page in a real Chromium: the scripts of `tests/browser` do what a person does, here is the world they do it in.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use nexus_tests::bore::Server;
 use nexus_tests::nexus::Nexus;
 use nexus_tests::{llm::Llm, part, processes, world};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-/// A bore server on a loopback address of its own: its control port is always 7835, and tests run beside each other.
-struct Bore {
-    child: Child,
-    address: String,
-}
-
-impl Bore {
-    fn start(last: u8) -> Self {
-        let pid = std::process::id().to_be_bytes();
-        let address = format!("127.{}.{}.{last}", pid[2] | 1, pid[3]);
-        let child = Command::new(part("NEXUS_TEST_BORE"))
-            .args(["server", "--bind-addr", &address])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let up = || std::net::TcpStream::connect((address.as_str(), 7835)).is_ok();
-        assert!(
-            processes::wait_until(Duration::from_secs(20), up),
-            "bore does not listen"
-        );
-        Self { child, address }
-    }
-
-    fn config(&self) -> String {
-        format!(
-            "[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
-             [plugin.tunnel-bore.config]\nserver = {:?}\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
-            self.address,
-            part("NEXUS_TEST_BORE")
-        )
-    }
-}
-
-impl Drop for Bore {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::{Command, Stdio};
 
 /// Where opencode is not, until the script asks for it.
 fn absent(folder: &Path) -> PathBuf {
@@ -90,10 +48,10 @@ fn run(name: &str, nexus: &mut Nexus) {
     assert!(child.wait().unwrap().success(), "{name}.mjs failed; see above");
 }
 
-async fn with_everything(name: &'static str, last: u8) {
+async fn with_everything(name: &'static str) {
     let llm = Llm::start().await;
-    let bore = Bore::start(last);
-    let (start, _opencode) = world::start(&llm, &bore.config());
+    let bore = Server::start(None);
+    let (start, _opencode) = world::start(&llm, &bore.tunnel(""));
     let nexus = start.up();
     in_thread(name, nexus).await;
 }
@@ -109,13 +67,13 @@ async fn in_thread(name: &'static str, mut nexus: Nexus) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs chromium, the real opencode and bore: ./tests/run"]
 async fn a_person_does_the_first_use() {
-    with_everything("first-use", 2).await;
+    with_everything("first-use").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs chromium, the real opencode and bore: ./tests/run"]
 async fn the_first_use_needs_no_mouse() {
-    with_everything("keyboard", 3).await;
+    with_everything("keyboard").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

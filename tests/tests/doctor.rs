@@ -1,23 +1,15 @@
 //! `nexus doctor`: what it finds, and that it finds it beside a nexus that runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::Browser;
-use nexus_tests::nexus::{Nexus, Start};
-use nexus_tests::write_with_mode;
+use nexus_tests::nexus::Start;
+use nexus_tests::tunnels::stop;
+use nexus_tests::{wait, write_with_mode};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 const ECHO: &str = "[web]\nlisten = \"127.0.0.1:0\"\n[chat.main]\nplugin = \"chat-echo\"\n";
-const BOUND: Duration = Duration::from_secs(30);
-
-fn stop(mut nexus: Nexus) {
-    let exit = nexus.terminate(BOUND);
-    assert_eq!(exit.and_then(|e| e.code()), Some(0), "{}", nexus.output());
-    assert!(nexus.survivors().is_empty());
-}
 
 /// (exit code, the report)
 fn doctor(start: &Start) -> (i32, Value) {
@@ -67,13 +59,13 @@ fn all_is_well_before_a_start_while_it_runs_and_after_and_nothing_is_changed() {
         running.starts_with("ok") && running.contains(&nexus.url) && running.contains(&nexus.pid().to_string()),
         "{running}"
     );
-    assert!(of(&report, "database").contains("whole"), "{report:#}");
+    assert!(of(&report, "database").contains("intact"), "{report:#}");
     assert!(of(&report, "plugin.auth-local").starts_with("ok"), "{report:#}");
     assert!(of(&report, "cache").contains("compiled plugins"), "{report:#}");
     stop(nexus);
     let (code, report) = doctor(&start);
     assert_eq!(
-        (code, of(&report, "running").contains("no nexus runs")),
+        (code, of(&report, "running").contains("nexus is not running")),
         (0, true),
         "{report:#}"
     );
@@ -155,7 +147,7 @@ fn a_port_that_another_nexus_has_is_told_from_one_of_a_stranger() {
     let (code, report) = doctor(&second);
     let listen = of(&report, "listen");
     assert_eq!(
-        (code, listen.contains("of another data directory")),
+        (code, listen.contains("with another data directory")),
         (1, true),
         "{listen}"
     );
@@ -186,16 +178,16 @@ async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
     assert_eq!(check.status.code(), Some(1), "{said}");
     let fine = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert!(!fine.contains("is fine"), "{fine}");
+    assert!(!fine.contains("is valid"), "{fine}");
     for words in [
         // The lines of the file, and all that is wrong in each.
         "permission = { bash = \"maybe\", foo = \"ask\" }",
         "bash = \"maybe\": expected \"ask\", \"allow\" or \"deny\"",
-        "the key \"foo\", and known are mcp, bash",
+        "the unknown key \"foo\"; known keys are mcp, bash",
         "server = \"https://bore.example.org\"",
-        "Give only the name, as in `bore.example.org`",
+        "Use only the name, such as `bore.example.org`",
         "port = 99999999",
-        "Give 1 to 65535",
+        "Use 1 to 65535",
         "remote_bind = \"foo\"",
     ] {
         assert!(said.contains(words), "{words:?} is missing: {said}");
@@ -214,15 +206,11 @@ async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_
 
     let nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
-    let end = std::time::Instant::now() + BOUND;
-    let page = loop {
-        let page = owner.get("/status").await.text().await.unwrap();
-        if page.contains("Not running") {
-            break page;
-        }
-        assert!(std::time::Instant::now() < end, "{page}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let look = async || owner.get("/status").await.text().await.unwrap();
+    let page = wait::seen_async("the page says what does not run", look, |page| {
+        page.contains("Not running")
+    })
+    .await;
     assert!(page.contains("foo") && page.contains("nexus config check"), "{page}");
     let chat = owner.get("/").await.text().await.unwrap();
     assert!(
@@ -265,24 +253,22 @@ fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
     );
 }
 
-/// An example stands in: whoever looks only at the terminal learns so too, and what to do.
+/// An example is in: whoever looks only at the terminal learns so too, and what to do.
 #[test]
 fn a_backend_that_is_missing_is_told_by_status_and_log() {
     let start = Start::new().config(
         "[web]\nlisten = \"127.0.0.1:0\"\n[plugin.chat-opencode.grants.process.opencode]\npath = \"/nowhere/opencode\"\n",
     );
     let nexus = start.up();
-    let end = std::time::Instant::now() + BOUND;
     let said = |args: &[&str]| String::from_utf8_lossy(&start.run(args, &[], "").stdout).into_owned();
-    loop {
-        let status = said(&["status"]);
-        let told = status.contains("opencode is not ready to use") && status.contains("nexus setup opencode");
-        if told && status.contains("/nowhere/opencode") && status.contains("an example") {
-            break;
-        }
-        assert!(std::time::Instant::now() < end, "{status}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait::seen(
+        "the status says what is missing",
+        || said(&["status"]),
+        |status| {
+            let told = status.contains("opencode is not ready to use") && status.contains("nexus setup opencode");
+            told && status.contains("/nowhere/opencode") && status.contains("an example")
+        },
+    );
     let log = said(&["logs"]);
     assert!(
         log.contains("opencode is not installed")
@@ -319,12 +305,12 @@ async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_bac
     let (here, away) = (data.join("nexus.db"), start.folder().join("away.db"));
     fs::rename(&here, &away).unwrap();
     let banner = async |wanted: bool| {
+        let what = format!("that the database was moved away is on the page: {wanted}");
         let page = async || owner.get("/status").await.text().await.unwrap();
-        let end = std::time::Instant::now() + BOUND;
-        while page().await.contains("moved away while nexus runs") != wanted {
-            assert!(std::time::Instant::now() < end, "the page says it: {}", !wanted);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        wait::seen_async(&what, page, |page| {
+            page.contains("was deleted or moved while nexus is running") == wanted
+        })
+        .await;
     };
     banner(true).await;
     let (_, report) = doctor(&start);
@@ -335,7 +321,7 @@ async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_bac
     );
     let status = start.run(&["status"], &[], "");
     let said = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(said.contains("nothing is saved now"), "{said}");
+    assert!(said.contains("changes are not being saved"), "{said}");
     fs::rename(&away, &here).unwrap();
     banner(false).await;
     assert_eq!(of(&doctor(&start).1, "database").split(':').next(), Some("ok"));

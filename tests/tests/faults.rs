@@ -1,9 +1,9 @@
-//! What breaks while the real opencode answers: the backend, the keeper, Nexus itself. Nothing that was seen is lost,
+//! What breaks while the real opencode answers: the backend, the shim, Nexus itself. Nothing that was seen is lost,
 //! and nothing is left behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
-use nexus_tests::processes::{alive, command_line, signal, wait_until};
+use nexus_tests::processes::{alive, command_line, signal};
+use nexus_tests::wait;
 use nexus_tests::world::{Conversation, World};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -33,14 +33,8 @@ async fn goes_on(chat: &mut Conversation, seen: &str) {
     assert!(kept.len() < 400 * 6, "it was over before");
     let before = assistants(chat);
     // While the backend comes back it may say so.
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let answer = chat.request("continue", json!({})).await;
-        if answer["type"] == "done" {
-            break;
-        }
-        assert!(Instant::now() < end, "{answer}");
-    }
+    let ask = async || chat.request("continue", json!({})).await;
+    wait::seen_async("the backend goes on", ask, |answer| answer["type"] == "done").await;
     chat.until("the continued turn is over", |c| {
         c.turn == "idle" && assistants(c) > before
     })
@@ -55,11 +49,11 @@ fn assistants(chat: &Conversation) -> usize {
     chat.messages.values().filter(|m| m["role"] == "assistant").count()
 }
 
-/// The keepers of this Nexus, its guardian not among them.
-fn keepers(world: &mut World) -> Vec<u32> {
+/// The shims of this Nexus, its reaper not among them.
+fn shims(world: &mut World) -> Vec<u32> {
     let all = world.nexus.descendants();
     all.into_iter()
-        .filter(|pid| command_line(*pid).contains("__keeper --control"))
+        .filter(|pid| command_line(*pid).contains("__shim --control"))
         .collect()
 }
 
@@ -97,24 +91,11 @@ async fn opencode_hangs_in_the_middle_of_an_answer() {
     let pid = world.opencode_pid();
     assert!(signal(pid, libc::SIGSTOP));
     let begin = Instant::now();
-    loop {
-        let backend: Value = world.browser.get("/api/v1/backend").await.json().await.unwrap();
-        // It is away, or is waited for by now.
-        if backend["phase"] != "up" {
-            println!("{backend}");
-            break;
-        }
-        assert!(
-            begin.elapsed() < Duration::from_secs(90),
-            "the page says that all is well: {backend}"
-        );
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
+    let backend = async || -> Value { world.browser.get("/api/v1/backend").await.json().await.unwrap() };
+    // It is away, or is waited for by now.
+    wait::seen_async("the page says that not all is well", backend, |b| b["phase"] != "up").await;
     println!("said after {:.0} s", begin.elapsed().as_secs_f64());
-    assert!(
-        wait_until(Duration::from_secs(90), || !alive(pid)),
-        "it is adopted again and again"
-    );
+    wait::until("it is ended, and not adopted again and again", || !alive(pid));
     world.ready().await;
     println!("another one was there after {:.0} s", begin.elapsed().as_secs_f64());
     goes_on(&mut chat, &seen).await;
@@ -151,18 +132,15 @@ async fn nexus_is_killed_in_the_middle_of_an_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
-async fn the_keeper_is_killed_in_the_middle_of_an_answer() {
+async fn the_shim_is_killed_in_the_middle_of_an_answer() {
     let mut world = World::up("").await;
     let mut chat = answering(&world).await;
     let seen = chat.answer();
     let opencode = world.opencode_pid();
-    for keeper in keepers(&mut world) {
-        assert!(signal(keeper, libc::SIGKILL));
+    for shim in shims(&mut world) {
+        assert!(signal(shim, libc::SIGKILL));
     }
-    assert!(
-        wait_until(Duration::from_secs(10), || !alive(opencode)),
-        "opencode outlived its keeper"
-    );
+    wait::until("opencode ends with its shim", || !alive(opencode));
     chat.until("the answer is marked as interrupted", Conversation::interrupted)
         .await;
     world.ready().await;
@@ -176,33 +154,29 @@ async fn the_keeper_is_killed_in_the_middle_of_an_answer() {
 async fn with_a_stray(world: &mut World, chat: &mut Conversation) -> u32 {
     let call = r#"[[tool name=bash args={"command":"setsid sleep 4321 & sleep 600","description":"Waits"}]]"#;
     chat.prompt(call).await;
-    chat.until("the tool asks", |c| !c.asks.is_empty()).await;
-    let ask = chat.asks.values().next().unwrap()["id"].clone();
-    chat.request("reply", json!({"ask": ask, "answer": {"type": "once"}}))
+    chat.until("the tool asks", |c| !c.requests.is_empty()).await;
+    let ask = chat.requests.values().next().unwrap()["id"].clone();
+    chat.request("reply", json!({"request": ask, "answer": {"type": "once"}}))
         .await;
-    let mut stray = None;
-    assert!(wait_until(Duration::from_secs(20), || {
-        stray = world.nexus.find_process("sleep 4321");
-        stray.is_some()
-    }));
-    stray.unwrap()
+    let stray = || world.nexus.find_process("sleep 4321");
+    wait::seen("the tool's child runs", stray, Option::is_some).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
-async fn nexus_and_the_keepers_are_killed_together_and_nothing_survives() {
+async fn nexus_and_the_shims_are_killed_together_and_nothing_survives() {
     let mut world = World::up("").await;
     let mut chat = world.conversation().await;
     let stray = with_a_stray(&mut world, &mut chat).await;
-    let keepers = keepers(&mut world);
-    assert!(!keepers.is_empty());
+    let shims = shims(&mut world);
+    assert!(!shims.is_empty());
     // Neither can act on the death of the other.
-    for keeper in &keepers {
-        signal(*keeper, libc::SIGSTOP);
+    for shim in &shims {
+        signal(*shim, libc::SIGSTOP);
     }
     signal(world.nexus.pid(), libc::SIGSTOP);
-    for keeper in &keepers {
-        signal(*keeper, libc::SIGKILL);
+    for shim in &shims {
+        signal(*shim, libc::SIGKILL);
     }
     let begin = Instant::now();
     world.nexus.kill();

@@ -1,8 +1,9 @@
 //! Nobody outside shuts the owner out: floods of logins, connections that never read, and what the audit keeps meanwhile.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
+use nexus_tests::machine::Stopwatch;
 use nexus_tests::nexus::{Nexus, Start};
+use nexus_tests::wait;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,11 +36,11 @@ async fn connections_that_never_read_make_room() {
         silent.push(socket);
     }
     for _ in 0..5 {
-        let begun = Instant::now();
+        let watch = Stopwatch::start();
         // A connection of its own: one that is kept and idle is what makes room.
         let health = reqwest::get(format!("{}/healthz", nexus.url)).await.unwrap();
         assert_eq!(health.status(), 200);
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        watch.stop().assert_within("an answer", Duration::from_secs(20));
     }
     drop(silent);
 }
@@ -70,11 +71,9 @@ async fn a_flood_of_logins_elsewhere_does_not_keep_the_owner_out_nor_empty_the_a
             })
         })
         .collect();
-    let end = Instant::now() + Duration::from_secs(60);
-    while tried.load(Ordering::SeqCst) < 40 {
-        assert!(Instant::now() < end, "the flood does not begin");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let begun = Instant::now();
+    let tries = || tried.load(Ordering::SeqCst);
+    wait::seen("the flood begins", tries, |tries| *tries >= 40);
     for attempt in 0..12 {
         let out = owner.submit_on("/account", "/logout", &[]).await;
         assert!(out.status().is_redirection(), "{}", out.status());
@@ -100,7 +99,7 @@ async fn a_flood_of_logins_elsewhere_does_not_keep_the_owner_out_nor_empty_the_a
     assert!(count("login") >= 12);
     // 32 different ones a minute, and one line for the others.
     let strangers = count("login-failed") + count("login-locked") + count("login-unchecked");
-    let minutes = 1 + usize::try_from(end.elapsed().as_secs()).unwrap() / 60 + 2;
+    let minutes = 1 + usize::try_from(begun.elapsed().as_secs()).unwrap() / 60 + 1;
     assert!(strangers <= minutes * 40, "{strangers} lines");
     assert!(
         !text.contains("name0-0"),
@@ -129,13 +128,13 @@ async fn connections_leave_files_for_the_owner() {
             silent.push(socket);
         }
     }
-    let begun = Instant::now();
+    let watch = Stopwatch::start();
     let health = reqwest::get(format!("{}/healthz", nexus.url)).await.unwrap();
     assert_eq!(health.status(), 200);
     let status = start.run(&["status"], &[], "");
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    assert!(!nexus.output().contains("cannot be accepted"), "{}", nexus.output());
+    watch.stop().assert_within("an answer", Duration::from_secs(10));
+    assert!(!nexus.output().contains("cannot accept"), "{}", nexus.output());
     drop(silent);
 }
 
@@ -155,9 +154,9 @@ async fn half_a_request_makes_room() {
         socket.write_all(half.as_bytes()).await.unwrap();
         silent.push(socket);
     }
-    let begun = Instant::now();
+    let watch = Stopwatch::start();
     let health = reqwest::get(format!("{}/healthz", nexus.url)).await.unwrap();
     assert_eq!(health.status(), 200);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    watch.stop().assert_within("an answer", Duration::from_secs(10));
     drop(silent);
 }

@@ -1,6 +1,7 @@
 //! What a model's server does wrong, and what a person does while it answers, with the real opencode.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use nexus_tests::machine::Stopwatch;
+use nexus_tests::wait;
 use nexus_tests::world::{Conversation, World};
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -14,16 +15,20 @@ async fn what_a_models_server_refuses_is_tried_again_or_said() {
     let mut chat = world.conversation().await;
     chat.prompt("[[error status=429 retry_after=1 times=2]] [[say at last]]")
         .await;
-    chat.until("it is seen that it is tried again", |c| c.turn == "retrying")
-        .await;
+    chat.until("it is seen that it is tried again", |c| {
+        c.turns.iter().any(|t| t == "retrying")
+    })
+    .await;
     chat.until_idle().await;
     assert_eq!(chat.answer(), "at last");
     assert_eq!(world.llm.requests(), 3);
     // The server's own fault: tried again as well.
     let mut chat = world.conversation().await;
     chat.prompt("[[error status=500 times=1]] [[say after a fault]]").await;
-    chat.until("it is seen that it is tried again", |c| c.turn == "retrying")
-        .await;
+    chat.until("it is seen that it is tried again", |c| {
+        c.turns.iter().any(|t| t == "retrying")
+    })
+    .await;
     chat.until_idle().await;
     assert_eq!(chat.answer(), "after a fault");
     assert_eq!(world.llm.requests(), 5);
@@ -48,10 +53,15 @@ async fn a_stream_that_is_cut_is_tried_again_and_its_dead_text_goes_away() {
         let mut chat = world.conversation().await;
         chat.prompt(&format!("[[cut after=20 how={how} times=1]] [[say whole at last]]"))
             .await;
-        chat.until("text of the first try came", |c| c.answer().contains("alder"))
-            .await;
-        chat.until("it is seen that it is tried again", |c| c.turn == "retrying")
-            .await;
+        // A reset takes with it what was not read yet, and a busy opencode may have read nothing.
+        if how == "chunk" {
+            chat.until("text of the first try came", |c| c.ever.contains("alder"))
+                .await;
+        }
+        chat.until("it is seen that it is tried again", |c| {
+            c.turns.iter().any(|t| t == "retrying")
+        })
+        .await;
         chat.until_idle().await;
         assert_eq!(chat.answer(), "whole at last", "{how}");
         let mut late = world.look(&chat.session, None).await;
@@ -68,7 +78,7 @@ async fn a_stream_that_ends_without_a_reason_does_not_go_on_for_ever() {
     let mut chat = world.conversation().await;
     let begin = Instant::now();
     chat.prompt("[[cut after=3 how=eof]]").await;
-    chat.until("it is stopped, in words", |c| c.errors().contains("without saying why"))
+    chat.until("it is stopped, in words", |c| c.errors().contains("without a reason"))
         .await;
     chat.until_idle().await;
     let (requests, took) = (world.llm.requests(), begin.elapsed());
@@ -95,20 +105,18 @@ async fn a_stop_in_the_middle_of_an_answer_keeps_what_was_seen() {
     chat.prompt("[[text n=800 rate=40 size=6]]").await;
     chat.until("some text came", |c| c.answer().len() > 200).await;
     let seen = chat.answer();
-    let begin = Instant::now();
+    let watch = Stopwatch::start();
     let done = chat.request("cancel", json!({})).await;
     assert_eq!(done["type"], "done", "{done}");
     chat.until_idle().await;
-    println!("stopped after {:.2} s", begin.elapsed().as_secs_f64());
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    // Far less than the rest of the answer would take.
+    watch.stop().assert_within("a stop", Duration::from_secs(5));
     assert!(chat.answer().starts_with(&seen));
     assert!(!chat.interrupted(), "a stop is no accident: {:?}", chat.messages);
     // The model is not asked any further.
-    let end = Instant::now() + Duration::from_secs(10);
-    while world.llm.seen.aborted.load(Ordering::SeqCst) == 0 {
-        assert!(Instant::now() < end, "the model still answers");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait::until("the model is told to stop", || {
+        world.llm.seen.aborted.load(Ordering::SeqCst) > 0
+    });
     chat.prompt("[[say and on]]").await;
     chat.until("the next answer came", |c| {
         c.turn == "idle" && c.answer().ends_with("and on")
@@ -121,9 +129,9 @@ const CALL: &str = r#"[[tool name=bash args={"command":"echo from-the-tool","des
 /// Asks for a tool and answers the question.
 async fn ask(chat: &mut Conversation, answer: serde_json::Value) {
     chat.prompt(CALL).await;
-    chat.until("the tool asks", |c| !c.asks.is_empty()).await;
-    let ask = chat.asks.values().next().unwrap()["id"].clone();
-    let done = chat.request("reply", json!({"ask": ask, "answer": answer})).await;
+    chat.until("the tool asks", |c| !c.requests.is_empty()).await;
+    let ask = chat.requests.values().next().unwrap()["id"].clone();
+    let done = chat.request("reply", json!({"request": ask, "answer": answer})).await;
     assert_eq!(done["type"], "done", "{done}");
 }
 
@@ -134,7 +142,7 @@ async fn a_tool_that_is_rejected_does_not_run_and_one_that_is_allowed_always_ask
     let mut chat = world.conversation().await;
     ask(&mut chat, json!({"type": "reject", "message": null})).await;
     chat.until_idle().await;
-    assert!(chat.asks.is_empty());
+    assert!(chat.requests.is_empty());
     assert!(
         chat.tools.values().all(|t| t["state"] == "rejected"),
         "{:?}",
@@ -157,7 +165,7 @@ async fn a_tool_that_is_rejected_does_not_run_and_one_that_is_allowed_always_ask
     .await;
     chat.prompt(CALL).await;
     chat.until("the second ran", |c| {
-        assert!(c.asks.is_empty(), "it asks again: {:?}", c.asks);
+        assert!(c.requests.is_empty(), "it asks again: {:?}", c.requests);
         c.turn == "idle" && c.tools.values().filter(|t| t["state"] == "completed").count() == 2
     })
     .await;

@@ -1,5 +1,4 @@
 //! The world that the tests lay out for the real opencode keeps it on this machine and lets it answer.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::llm::Llm;
 use nexus_tests::opencode::{Opencode, VERSION};

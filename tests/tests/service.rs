@@ -1,9 +1,9 @@
 //! Nexus as a service: what the service manager hears, and the log that is kept.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::Browser;
-use nexus_tests::nexus::{Nexus, Start, binary};
-use nexus_tests::{processes, write_with_mode};
+use nexus_tests::nexus::{Start, binary};
+use nexus_tests::tunnels::stop;
+use nexus_tests::{processes, wait, write_with_mode};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,17 +12,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
 
 const ECHO: &str = "[chat.main]\nplugin = \"chat-echo\"\n";
-const BOUND: Duration = Duration::from_secs(30);
-
-fn stop(mut nexus: Nexus) -> String {
-    let exit = nexus.terminate(BOUND);
-    assert_eq!(exit.and_then(|e| e.code()), Some(0), "{}", nexus.output());
-    assert!(nexus.survivors().is_empty());
-    nexus.output()
-}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -44,7 +35,7 @@ struct Manager(UnixDatagram);
 impl Manager {
     fn at(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(BOUND)).unwrap();
+        socket.set_read_timeout(Some(wait::LONG)).unwrap();
         Self(socket)
     }
 
@@ -57,12 +48,12 @@ impl Manager {
     /// All that was said up to the first message with `word`, that one included.
     fn hear_until(&self, word: &str) -> Vec<String> {
         let mut heard = Vec::new();
-        loop {
+        let hear = || {
             heard.push(self.hear());
-            if heard.last().unwrap().contains(word) {
-                return heard;
-            }
-        }
+            heard.last().unwrap().clone()
+        };
+        wait::seen(&format!("the manager hears {word}"), hear, |said| said.contains(word));
+        heard
     }
 }
 
@@ -93,10 +84,10 @@ fn the_service_manager_hears_of_the_start_the_life_and_the_end_and_no_child_hear
         manager.hear_until("WATCHDOG=1");
     }
     // The chat's plugin is compiled first.
-    assert!(processes::wait_until(std::time::Duration::from_secs(120), || seen
-        .exists()
-        && fs::read_to_string(&seen).unwrap().contains("EDITOR")));
-    let environment = fs::read_to_string(&seen).unwrap();
+    let environment = || fs::read_to_string(&seen).unwrap_or_default();
+    let environment = wait::seen("the program has its environment", environment, |all| {
+        all.contains("EDITOR")
+    });
     assert!(environment.contains("EDITOR=an-editor"), "{environment}");
     for hidden in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"] {
         assert!(!environment.contains(hidden), "{environment}");
@@ -144,10 +135,10 @@ async fn the_log_is_kept_in_a_private_file_that_holds_no_set_up_link() {
     }
     let listening = text.lines().filter(|line| line.contains("listening on http://"));
     assert_eq!(listening.count(), 1, "{text}");
-    // What stands on stderr stands in the file.
+    // What stands on stderr is in the file.
     let shown = logs(&start, &["--lines", "all"]);
     assert!(
-        output.contains("stopping in order") && shown.contains("stopping in order"),
+        output.contains("shutting down") && shown.contains("shutting down"),
         "{shown}"
     );
     assert_eq!(logs(&start, &["-n", "all", "--json"]), text);
@@ -213,7 +204,7 @@ fn a_log_that_is_followed_goes_on_through_rotations_and_restarts() {
     let expected: Vec<_> = expected.lines().collect();
     let mut seen = Vec::new();
     while seen.len() < expected.len() {
-        seen.push(lines.recv_timeout(BOUND).expect("a line is missing"));
+        seen.push(lines.recv_timeout(wait::LONG).expect("a line is missing"));
     }
     drop(follow);
     reader.join().unwrap();
@@ -247,12 +238,9 @@ fn two_nexus_never_share_a_log() {
     let second = Start::new().config(&config);
     let one = first.up();
     let two = second.up();
-    assert!(
-        two.wait_for_line(BOUND, |l| l.contains("another nexus writes it").then_some(()))
-            .is_some(),
-        "{}",
-        two.output()
-    );
+    two.line("who writes the log", |l| {
+        l.contains("another nexus is writing to it").then_some(())
+    });
     stop(two);
     stop(one);
 }
@@ -280,8 +268,9 @@ fn the_set_up_link_is_not_written_where_the_journal_keeps_it() {
             .spawn()
             .unwrap();
         let said = || fs::read_to_string(&journal).unwrap();
-        let told = processes::wait_until(BOUND, || said().contains("Nobody has an account yet"));
-        assert!(told, "{}", said());
+        wait::seen("it says that nobody has an account", said, |said| {
+            said.contains("There is no account yet")
+        });
         assert_eq!(said().contains("/setup#"), !kept, "{}", said());
         assert_eq!(said().contains("nexus user add NAME"), kept, "{}", said());
         processes::signal(nexus.id(), 15);
@@ -323,15 +312,17 @@ async fn nobody_waits_for_a_stderr_that_takes_nothing() {
         let url = url.clone();
         async move { Browser::new(&url).log_in(&format!("nobody{n}"), "wrong").await.status() }
     });
-    let answers = tokio::time::timeout(BOUND, futures::future::join_all(tries)).await;
-    assert_eq!(answers.expect("a login waits for the terminal"), [422; 6]);
+    let tries = futures::future::join_all(tries);
+    let answers = wait::within("no login waits for the terminal", tries).await;
+    assert_eq!(answers, [422; 6]);
     let health = Browser::new(&url).get("/healthz").await;
     assert_eq!(health.status(), 200);
     let kept = logs(&start, &["--audit", "--json"]);
     assert!(kept.contains("login-failed"), "{kept}");
     processes::signal(nexus.0.id(), 15);
-    let ended = processes::wait_until(BOUND, || nexus.0.try_wait().unwrap().is_some());
-    assert!(ended, "a signal waits for the terminal");
+    wait::until("no signal waits for the terminal", || {
+        nexus.0.try_wait().unwrap().is_some()
+    });
     assert_eq!(nexus.0.wait().unwrap().code(), Some(0));
     let mut told = Vec::new();
     std::io::Read::read_to_end(&mut reader, &mut told).unwrap();

@@ -1,6 +1,5 @@
 //! `nexus setup opencode` takes what its lock names, whatever an agent has written into npm's configuration.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use axum::Router;
 use axum::extract::State;

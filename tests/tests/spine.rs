@@ -1,5 +1,4 @@
 //! The first use, end to end, with the real binary and the real opencode.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::world::World;
 use serde_json::json;
@@ -32,15 +31,15 @@ async fn a_tool_waits_for_the_owner_and_runs_once_allowed() {
     let mut chat = world.conversation().await;
     chat.prompt(r#"[[tool name=bash args={"command":"echo from-the-tool","description":"Says a word"}]]"#)
         .await;
-    chat.until("the tool asks", |c| !c.asks.is_empty()).await;
-    let ask = chat.asks.values().next().unwrap().clone();
+    chat.until("the tool asks", |c| !c.requests.is_empty()).await;
+    let ask = chat.requests.values().next().unwrap().clone();
     assert_eq!(ask["subject"], "bash");
     assert!(ask["detail"].as_str().unwrap().contains("echo from-the-tool"), "{ask}");
     chat.socket
-        .send(&json!({"type": "reply", "request": "r", "session": chat.session, "ask": ask["id"], "answer": {"type": "once"}}))
+        .send(&json!({"type": "reply", "id": "r", "session": chat.session, "request": ask["id"], "answer": {"type": "once"}}))
         .await;
     chat.until_idle().await;
-    assert!(chat.asks.is_empty());
+    assert!(chat.requests.is_empty());
     let tool = chat.tools.values().next().unwrap();
     assert_eq!(tool["state"], "completed", "{tool}");
     assert!(tool["output"].as_str().unwrap().contains("from-the-tool"), "{tool}");

@@ -1,18 +1,17 @@
 //! A tunnel over ssh with the real OpenSSH, client and server, on the loopback.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::nexus::{Nexus, Start};
-use nexus_tests::processes::{self, signal, wait_until};
-use nexus_tests::sshd::{Sshd, account, client, free_port};
+use nexus_tests::port::Port;
+use nexus_tests::processes::{self, signal};
+use nexus_tests::sshd::{Sshd, account, client};
 use nexus_tests::tunnels::{action, chats, stop, tunnel, watch};
-use nexus_tests::write_with_mode;
+use nexus_tests::{wait, write_with_mode};
 use serde_json::{Value, json};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const BOUND: Duration = Duration::from_secs(30);
 /// In the command line of the tunnel's ssh, and of no other.
 const SSH: &str = "ExitOnForwardFailure";
 
@@ -21,7 +20,7 @@ fn config(sshd: &Sshd, tunnel: &str, keys: &str, more: &str) -> String {
     format!(
         "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.home]\nplugin = \"tunnel-ssh\"\n{tunnel}\n[plugin.tunnel-ssh.config]\nhost = \
          \"127.0.0.1\"\nport = {}\nuser = {:?}\n{keys}\n{}{more}\n",
-        sshd.port,
+        sshd.port.number,
         account(),
         grants(&client("ssh"))
     )
@@ -128,16 +127,13 @@ async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes
     live.until(|f| f["type"] == "list").await;
     action(&owner, "home", "stop").await;
     tunnel(&owner, |t| t["state"] == "off" && t["url"].is_null()).await;
-    while live.next().await.is_some() {}
+    live.closed().await;
     assert_eq!(nexus.find_process(SSH), None);
     let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
-    assert!(
-        wait_until(BOUND, || TcpListener::bind(("127.0.0.1", port)).is_ok()),
-        "the port is free"
-    );
+    wait::until("the port is free", || TcpListener::bind(("127.0.0.1", port)).is_ok());
     let log = stop(nexus);
     assert!(
-        !log.contains("PRIVATE") && !log.contains("the tunnel is tried again"),
+        !log.contains("PRIVATE") && !log.contains("retrying the tunnel"),
         "{log}"
     );
 }
@@ -146,7 +142,8 @@ async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes
 #[ignore = "needs the real OpenSSH: ./tests/run"]
 async fn what_is_killed_or_falls_silent_comes_back_at_the_same_address() {
     let mut sshd = Sshd::start("");
-    let port = free_port();
+    let reserved = Port::reserve();
+    let port = reserved.number;
     let keys = format!("{}remote_bind = \"127.0.0.1:{port}\"\nkeep_alive = 1\n", pinned(&sshd));
     let start = Start::new().config(config(&sshd, PLAIN, &keys, ""));
     let (mut nexus, owner) = opened(&start).await;
@@ -184,7 +181,7 @@ async fn what_is_killed_or_falls_silent_comes_back_at_the_same_address() {
     for pid in &silent {
         assert!(signal(*pid, libc::SIGSTOP));
     }
-    reconnecting(&owner, "does not answer any more").await;
+    reconnecting(&owner, "stopped answering").await;
     reconnecting(&owner, &format!("does not listen on 127.0.0.1:{port}")).await;
     for pid in silent {
         signal(pid, libc::SIGKILL);
@@ -193,7 +190,9 @@ async fn what_is_killed_or_falls_silent_comes_back_at_the_same_address() {
 
     nexus.kill();
     assert_eq!(nexus.survivors(), []);
-    assert!(wait_until(BOUND, || TcpStream::connect(("127.0.0.1", port)).is_err()));
+    wait::until("the port is closed", || {
+        TcpStream::connect(("127.0.0.1", port)).is_err()
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -205,7 +204,7 @@ async fn a_server_that_nobody_knows_is_refused_with_the_lines_that_take_it() {
     let (nexus, owner) = opened(&start).await;
     let (why, hint) = failed(&owner).await;
     assert!(
-        why.contains("nobody has confirmed") && why.contains(&sshd.fingerprint("host")),
+        why.contains("is not confirmed") && why.contains(&sshd.fingerprint("host")),
         "{why}"
     );
     let (_, toml) = hint.split_once("[plugin.tunnel-ssh.config]\n").unwrap();
@@ -236,7 +235,7 @@ async fn a_server_that_nobody_knows_is_refused_with_the_lines_that_take_it() {
     let owner = owner.at(&nexus.url);
     let (why, hint) = failed(&owner).await;
     assert!(
-        why.contains("another host key") && why.contains(&sshd.fingerprint("host")),
+        why.contains("different host key") && why.contains(&sshd.fingerprint("host")),
         "{why}"
     );
     assert!(hint.contains(&sshd.host_key()), "{hint}");
@@ -256,20 +255,20 @@ async fn the_first_key_is_remembered_only_where_the_operator_says_so_and_no_othe
     up(&owner).await;
     let log = stop(nexus);
     assert!(
-        log.contains("for the first time") && log.contains(&sshd.fingerprint("host")),
+        log.contains("at the first connection") && log.contains(&sshd.fingerprint("host")),
         "{log}"
     );
     let nexus = start.up();
     let owner = owner.at(&nexus.url);
     up(&owner).await;
-    assert!(!stop(nexus).contains("for the first time"), "it is remembered");
+    assert!(!stop(nexus).contains("at the first connection"), "it is remembered");
     sshd.down();
     sshd.new_host_key();
     sshd.up();
     let nexus = start.up();
     let owner = owner.at(&nexus.url);
     let (why, _) = failed(&owner).await;
-    assert!(why.contains("another host key"), "{why}");
+    assert!(why.contains("different host key"), "{why}");
     stop(nexus);
 }
 
@@ -293,7 +292,7 @@ async fn a_key_that_the_server_refuses_waits_for_the_operator() {
     let tries = || sshd.log().matches("Connection closed by authenticating user").count();
     let before = tries();
     assert!(
-        !wait_until(Duration::from_secs(3), || tries() > before),
+        !wait::happens(Duration::from_secs(3), || tries() > before),
         "it is not tried again"
     );
     assert_eq!(nexus.find_process(SSH), None);
@@ -352,7 +351,8 @@ async fn a_server_that_forwards_nothing_and_one_that_is_away_are_told_apart() {
 #[ignore = "needs the real OpenSSH: ./tests/run"]
 async fn behind_a_reverse_proxy_with_tls_it_needs_no_word_for_plain_http() {
     let sshd = Sshd::start("");
-    let port = free_port();
+    let reserved = Port::reserve();
+    let port = reserved.number;
     let keys = format!(
         "{}remote_bind = \"127.0.0.1:{port}\"\npublic_url = \"https://chat.example.org\"\nclient_address_header = \"X-Real-IP\"\n",
         pinned(&sshd)
@@ -394,7 +394,8 @@ async fn a_service_is_open_at_the_address_that_it_prints() {
     );
     write_with_mode(&script, &content, 0o755);
     let sshd = Sshd::start(&format!("ForceCommand {}", script.display()));
-    let port = free_port();
+    let reserved = Port::reserve();
+    let port = reserved.number;
     let keys = format!(
         "{}remote_bind = \"127.0.0.1:{port}\"\nservice = \"localhost.run\"\n",
         pinned(&sshd)

@@ -1,49 +1,42 @@
 //! Another plugin takes over a tunnel of the running Nexus: the real bore, and the stand-in for cloudflared.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nexus_tests::bore::Server;
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};
 use nexus_tests::cloudflared::{Behaviour, Cloudflared, Register};
 use nexus_tests::guests::builtin;
 use nexus_tests::nexus::Start;
+use nexus_tests::port::Port;
 use nexus_tests::processes;
 use nexus_tests::tunnels::{action, chats, stop, swap, tunnel, watch};
 use nexus_tests::world::Conversation;
 use serde_json::json;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A port that nobody has now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// A tunnel `home` by `first`; cloudflared, bore, and bore under a second name stand ready.
 struct Stage {
     start: Start,
     cloudflared: Cloudflared,
-    edge: u16,
+    edge: Port,
     server: Server,
     config: String,
 }
 
 impl Stage {
     fn new(first: &str, more: &str) -> Self {
-        let (start, server, edge) = (Start::new(), Server::start(None), free_port());
+        let (start, server, edge) = (Start::new(), Server::start(None), Port::reserve());
         let cloudflared = Cloudflared::prepare(
             &start.folder().join("cloudflared"),
             Path::new(env!("CARGO_BIN_EXE_cloudflared-stand-in")),
         );
         cloudflared.behave(&Behaviour {
-            public: edge,
+            public: edge.number,
             ..Behaviour::default()
         });
         let config = server
-            .config(&format!("probe = \"127.0.0.1:{edge}\"\n{more}"))
+            .config(&format!("public_check = \"127.0.0.1:{}\"\n{more}", edge.number))
             .replace("plugin = \"tunnel-bore\"", &format!("plugin = \"{first}\""));
         let bore = nexus_tests::part("NEXUS_TEST_BORE");
         let config = format!(
@@ -74,9 +67,12 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     let mut nexus = stage.start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    let old = tunnel(&owner, |t| t["state"] == "up" && t["reach"]["reach"] == "yes").await;
+    let old = tunnel(&owner, |t| {
+        t["state"] == "up" && t["public_check"]["result"] == "passed"
+    })
+    .await;
     let old = old["url"].as_str().unwrap().to_owned();
-    let phone = Browser::through(&old, stage.edge);
+    let phone = Browser::through(&old, stage.edge.number);
     assert!(phone.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());
     let mut live = watch(&phone).await;
     live.until(|f| f["type"] == "list").await;
@@ -93,12 +89,10 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
         let moved = live.until(|f| f["type"] == "moved").await.last().unwrap()["url"].clone();
         // As long as the old address lives it sends pages to the new one.
         let sent = phone.get("/status").await.headers()["location"].clone();
-        while live.next().await.is_some() {}
+        live.closed().await;
         (moved, sent)
     };
-    let (url, (moved, sent)) = tokio::join!(form, async {
-        tokio::time::timeout(Duration::from_secs(60), told).await.unwrap()
-    });
+    let (url, (moved, sent)) = tokio::join!(form, told);
     assert!(url.starts_with(&format!("http://{}:", stage.server.address)), "{url}");
     assert_eq!(
         (moved, sent.to_str().unwrap()),
@@ -122,7 +116,7 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
     let kept = tunnel(&owner, |t| t["state"] == "up").await;
     assert_eq!(kept["plugin"], "tunnel-bore", "{kept}");
     assert!(
-        nexus.output().contains("took over before the restart"),
+        nexus.output().contains("was selected before the restart"),
         "{}",
         nexus.output()
     );
@@ -170,7 +164,10 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
         (&json!("tunnel-bore"), &before["url"])
     );
     let page = owner.get("/status").await.text().await.unwrap();
-    assert!(page.contains("did not take over; all is as before"), "{page}");
+    assert!(
+        page.contains("could not replace the current plugin; nothing has changed"),
+        "{page}"
+    );
     assert_eq!(nexus.find_process("bore local"), Some(bore));
     live.send(&json!({"type": "ping"})).await;
     live.until(|f| f["type"] == "pong").await;

@@ -1,5 +1,4 @@
 //! How others hear of a running Nexus: figures for Prometheus, and messages to an owner who is away.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use axum::Router;
 use axum::extract::State;
@@ -8,9 +7,8 @@ use axum::routing::post;
 use nexus_tests::bore::Server;
 use nexus_tests::browser::{ACCOUNT, Browser};
 use nexus_tests::nexus::{Nexus, Start};
-use nexus_tests::processes::wait_until;
 use nexus_tests::tunnels::{action, stop, tunnel};
-use nexus_tests::write_with_mode;
+use nexus_tests::{wait, write_with_mode};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -40,11 +38,10 @@ fn listeners(pid: u32) -> usize {
 
 /// Where the metrics are, as the log says it.
 fn metrics_of(nexus: &Nexus) -> String {
-    let found = nexus.wait_for_line(BOUND, |line| {
+    nexus.line("where the metrics are", |line| {
         let (_, url) = line.split_once("metrics on ")?;
         Some(url.split_whitespace().next()?.trim_matches('"').to_owned())
-    });
-    found.unwrap_or_else(|| panic!("no metrics.\n{}", nexus.output()))
+    })
 }
 
 type Labels = BTreeMap<String, String>;
@@ -154,7 +151,7 @@ async fn prometheus_is_served_where_the_configuration_says_and_nowhere_without()
     assert_eq!(listeners(off.pid()), 1, "the page alone");
     let http = nexus_tests::http().build().unwrap();
     let page = http.get(format!("{}/metrics", off.url)).send().await.unwrap();
-    assert_ne!(page.status(), 200, "the page has no figures");
+    assert_ne!(page.status(), 200, "the page has no statistics");
     stop(off);
 
     let config =
@@ -310,12 +307,7 @@ async fn an_owner_is_told_by_a_program_and_by_a_webhook_whose_address_stays_secr
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
     };
-    assert!(
-        wait_until(BOUND, || lines().len() >= 2),
-        "{:?}\n{}",
-        lines(),
-        nexus.output()
-    );
+    wait::seen("the program is told of two events", lines, |lines| lines.len() >= 2);
     let events: BTreeSet<String> = lines()
         .iter()
         .map(|l| l["event"].as_str().unwrap().to_owned())
@@ -337,18 +329,13 @@ async fn an_owner_is_told_by_a_program_and_by_a_webhook_whose_address_stays_secr
     );
     // The webhook refused the first one, and got it again.
     let all = || heard.0.lock().unwrap().clone();
-    assert!(
-        wait_until(BOUND, || all().len() >= 3),
-        "{:?}\n{}",
-        all(),
-        nexus.output()
-    );
-    let heard = all();
+    let heard = wait::seen("the webhook is told of two events", all, |all| all.len() >= 3);
     assert_eq!(heard[0], heard[1]);
     assert!(heard.iter().all(|(path, _)| path == "/hook/s3cret-t0ken"));
     assert!(lines().contains(&heard[2].1));
-    let said = nexus.wait_for_line(BOUND, |line| line.contains("a-word-for-the-log").then_some(()));
-    assert!(said.is_some(), "{}", nexus.output());
+    nexus.line("the program's own word", |line| {
+        line.contains("a-word-for-the-log").then_some(())
+    });
     stop_and_look(nexus, "s3cret");
 }
 
@@ -376,15 +363,14 @@ async fn a_program_that_does_not_end_is_ended_with_all_that_it_started() {
     let nexus = start.config(format!("{ECHO}{notify}")).up();
     Browser::set_up(&nexus).await;
     lock_the_login(&nexus).await;
-    let warned = nexus.wait_for_line(BOUND, |line| {
-        line.contains("could not be told").then(|| line.to_owned())
+    let warned = nexus.line("who could not be notified", |line| {
+        line.contains("cannot notify").then(|| line.to_owned())
     });
-    let warned = warned.unwrap_or_else(|| panic!("{}", nexus.output()));
-    assert!(warned.contains("did not end within 10000 ms"), "{warned}");
+    assert!(warned.contains("did not exit within 10000 ms"), "{warned}");
     let started = std::fs::read_to_string(&pids).unwrap();
     assert_eq!(started.lines().count(), 2, "{started}");
     let alive = |pid: &str| Path::new("/proc").join(pid).exists();
-    assert!(wait_until(BOUND, || !started.lines().any(alive)), "{started}");
+    wait::until("nothing of it is left", || !started.lines().any(alive));
     stop(nexus);
 }
 
@@ -402,8 +388,7 @@ async fn an_owner_is_told_where_a_tunnel_leads_and_the_figures_know_its_program(
     action(&owner, "home", "start").await;
     let status = tunnel(&owner, |t| t["state"] == "up" && !t["url"].is_null()).await;
     let line = || serde_json::from_str::<Value>(&std::fs::read_to_string(&told).ok()?).ok();
-    assert!(wait_until(BOUND, || line().is_some()), "{}", nexus.output());
-    let line = line().unwrap();
+    let line = wait::seen("the program is told", line, Option::is_some).unwrap();
     assert_eq!(
         (&line["event"], &line["subject"]),
         (&"tunnel-url".into(), &"tunnel home".into())

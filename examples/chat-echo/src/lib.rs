@@ -7,7 +7,7 @@ pub mod conversation;
 use conversation::Session;
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
-    Answer, Content, Delta, Epoch, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
+    Answer, BackendConnection, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
     SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
@@ -55,7 +55,7 @@ impl chat::Guest for Echo {
         }
     }
 
-    async fn probe() -> Availability {
+    async fn check_availability() -> Availability {
         Availability::Ready(env!("CARGO_PKG_VERSION").to_owned())
     }
 
@@ -73,7 +73,12 @@ impl chat::Guest for Echo {
         for part in parts {
             match part {
                 Input::Text(more) => text.push_str(&more),
-                Input::Other(ext) => return Ok(Admission::Refused(format!("An echo cannot repeat {:?}.", ext.name))),
+                Input::Other(ext) => {
+                    return Ok(Admission::Refused(format!(
+                        "The echo backend cannot repeat {:?}.",
+                        ext.name
+                    )));
+                }
             }
         }
         // Kept first: after a restart the host finds the prompt here, and does not send it again.
@@ -103,9 +108,9 @@ impl chat::Guest for Echo {
         Ok(())
     }
 
-    async fn reply(_: SessionRef, ask: String, _: Answer) -> Result<(), Error> {
+    async fn reply(_: SessionRef, request: String, _: Answer) -> Result<(), Error> {
         Err(Error::NotFound(format!(
-            "An echo asks nothing, so nothing waits for an answer to {ask:?}."
+            "An echo asks nothing, so nothing waits for an answer to {request:?}."
         )))
     }
 
@@ -124,7 +129,7 @@ impl chat::Guest for Echo {
             info: info(&session),
             messages,
             turn,
-            asks: Vec::new(),
+            requests: Vec::new(),
             before: None,
         })
     }
@@ -182,15 +187,15 @@ nexus_plugin_api::export_chat_with_sessions!(Echo);
 async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
     let config: Config = config().map_err(|e| retry(format!("{e:?}")))?;
     let started = clock::now();
-    let epoch = Epoch {
+    let connection = BackendConnection {
         // Nothing of the last instance goes on in this one.
         id: started.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: Vec::new(),
-        asks: Vec::new(),
+        requests: Vec::new(),
     };
     let work = async {
-        events.send(Event::Opened(epoch)).await?;
+        events.send(Event::Opened(connection)).await?;
         shared(|shared| shared.connected = true);
         loop {
             let (news, next) = shared(|s| (std::mem::take(&mut s.news), s.queue.pop_front()));
@@ -271,7 +276,7 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) ->
         // It was deleted while it spoke.
         Err(Error::NotFound(_)) => {}
         Err(e) => {
-            let words = format!("The answer could not be kept: {e:?}");
+            let words = format!("Cannot store the answer: {e:?}");
             events.send(Event::Error((Some(id.to_owned()), words))).await?;
         }
     }
@@ -345,7 +350,7 @@ fn connected() -> Result<(), Error> {
     if shared(|shared| shared.connected) {
         return Ok(());
     }
-    Err(Error::Unavailable("The echo is not connected yet.".to_owned()))
+    Err(Error::Unavailable("The echo backend is not connected yet.".to_owned()))
 }
 
 fn key(session: &str) -> String {
@@ -360,7 +365,7 @@ async fn save(session: &Session) -> Result<(), Error> {
     store::set(key(&session.id), encode(session)?).await
 }
 
-/// Changes a session. Another function may do so at the same time, wherever one waits: then it is tried anew.
+/// Changes a session. Another function may do so at the same time, wherever one waits: then it is retried.
 async fn update<T>(id: &str, change: impl Fn(&mut Session) -> T) -> Result<T, Error> {
     loop {
         let before = read(id).await?;

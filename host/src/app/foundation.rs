@@ -9,11 +9,9 @@ use nexus_config::resolved::{Config, Plugin, Source, Tunnel};
 use nexus_model::plugin::{Kind, Status};
 use nexus_model::time::{Clock, random_token};
 use nexus_model::trouble::Trouble;
-use nexus_plugin_host::runtime::late::Late;
-use nexus_plugin_host::runtime::{LoadError, Loaded, Runtime, RuntimeOptions};
+use nexus_plugin_host::{Late, LoadError, Loaded, Runtime, RuntimeOptions};
 use nexus_plugin_traits::{AuthProvider, ChatBackend, PluginLoader, TunnelProvider};
-use nexus_process::port::Processes;
-use nexus_process::{Refusing, TableOptions};
+use nexus_process::{Processes, Refusing, TableOptions};
 use nexus_registry::Catalog;
 use nexus_store::Store;
 use nexus_store::lock::Lock;
@@ -39,7 +37,7 @@ impl Held {
     }
 }
 
-/// What this machine makes of the configuration now that counts already. `Err`: a sentence for the operator.
+/// What this machine makes of the active configuration now. `Err`: a sentence for the operator.
 pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 pub struct Foundation {
@@ -68,11 +66,9 @@ impl Foundation {
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
         let processes: Arc<dyn Processes> = if held.is_some() {
-            processes(&config, &config.data_dir, &clock)?
+            processes(&config, &config.data_dir)?
         } else {
-            Arc::new(Refusing::new(
-                "Processes are started by `nexus up` alone, not by this command.",
-            ))
+            Arc::new(Refusing::new("Only `nexus up` starts processes, not this command."))
         };
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
@@ -80,7 +76,7 @@ impl Foundation {
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: Arc::new(store.clone()),
+            kv: store.clone().into(),
         })?;
         Ok(Self {
             catalog: Arc::new(Catalog::new(&config)),
@@ -101,7 +97,7 @@ impl Foundation {
     /// `scratch` cannot be written, or the machine cannot run plugins.
     pub fn beside(config: Config, clock: Arc<dyn Clock>, scratch: &Path) -> anyhow::Result<Self> {
         let store = Store::open(scratch)?;
-        let processes = processes(&config, scratch, &clock)?;
+        let processes = processes(&config, scratch)?;
         // Looking must not make a data directory where there is none.
         let cache_in = if config.data_dir.exists() {
             &config.data_dir
@@ -114,7 +110,7 @@ impl Foundation {
             clock: Arc::clone(&clock),
             processes: Arc::clone(&processes),
             outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: Arc::new(store.clone()),
+            kv: store.clone().into(),
         })?;
         Ok(Self {
             catalog: Arc::new(Catalog::new(&config)),
@@ -213,10 +209,11 @@ impl Foundation {
         let fix = known.and_then(|broken| broken.trouble.fix.clone());
         let fix = fix.unwrap_or_else(|| match self.catalog.get(name).map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
-                "put a component that this nexus can load at {} (nexus plugin check says why one is none)",
+                "put a component that this version of nexus can load at {} (nexus plugin check shows what is wrong \
+                 with it)",
                 path.display()
             ),
-            _ => "install this nexus again".to_owned(),
+            _ => "reinstall nexus".to_owned(),
         });
         Trouble {
             part: format!("plugin {name}"),
@@ -258,8 +255,8 @@ impl Foundation {
         let plugin = config.plugins.get(name).with_context(|| broken.trouble.why.clone())?;
         if broken.digest.is_some() && broken.digest != plugin.digest {
             anyhow::bail!(
-                "The component of {name} is another one than when the configuration was read, and was not granted \
-                 anything. Confirm it on the status page, or start Nexus again."
+                "The component of {name} has changed since the configuration was read, so its grants do not apply. \
+                 Confirm the component on the status page, or restart Nexus."
             );
         }
         tracing::info!(
@@ -267,20 +264,19 @@ impl Foundation {
             event = "plugin-found",
             plugin = name,
             digest = plugin.digest,
-            "a plugin that was not fit at the start is fit now, and is loaded"
+            "a plugin that could not be loaded at the start is loaded now"
         );
         self.catalog.insert(plugin.clone());
         Ok(plugin.clone())
     }
 }
 
-/// The table of child processes, whose files lie in `data_dir`.
-fn processes(config: &Config, data_dir: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Processes>> {
+/// The table of child processes, whose files are kept in `data_dir`.
+fn processes(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Processes>> {
     Ok(nexus_process::open(TableOptions {
         data_dir: data_dir.to_owned(),
-        marker: random_token()?,
-        keeper_exe: std::env::current_exe().context("cannot find this program's own file")?,
-        clock: Arc::clone(clock),
+        instance_id: random_token()?,
+        shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
         hidden_env: config.secret_variables.clone(),
     })?)
 }

@@ -1,24 +1,20 @@
 //! The composition root: makes every room once and connects them. The only place that knows all of them; no policy
 //! lives here, only adapters from the services to what the web wants ([`nexus_web::port`]).
 
-mod auth;
 mod chat;
 mod foundation;
 mod no_login;
 mod notify;
 mod reload;
-mod tunnels;
-mod web_status;
 
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
-use crate::reload::ReloadService;
 use anyhow::Context as _;
 use nexus_auth::AuthService;
-use nexus_chat::{Backend, ChatService, ChatStatus};
+use nexus_chat::{BackendStatus, ChatService, NamedBackend};
 use nexus_config::default_place;
-use nexus_config::resolved::Config;
+use nexus_config::resolved::{Config, Tunnel};
 use nexus_logging::logfile::LogReader;
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
@@ -29,11 +25,11 @@ use nexus_plugin_traits::StopProcesses;
 use nexus_registry::{
     LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, chat_place, counted, tunnel_place,
 };
+use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
-use nexus_tunnels::{Provided, TunnelService};
-use nexus_web::port::Services;
+use nexus_tunnels::{Provided, PublicProber, TunnelService};
 use nexus_web::starting::Front;
-use nexus_web::{Ingress, WebState, serve_app};
+use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -41,13 +37,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How often this host looks whether an account was made by `nexus user add`, while there is none.
-const ACCOUNT_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
 /// How often a listener for the metrics whose address is taken is tried again.
 const METRICS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
-/// How often expired logins are swept out.
-const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
-
 /// A running Nexus.
 pub struct App {
     behind: Behind,
@@ -136,6 +127,7 @@ impl App {
         front.doing(move || doing.text().unwrap_or_else(|| "loading the plugins".to_owned()));
         loads.expect(2 + config.tunnels.len() + usize::from(config.chat.fallback.is_some()));
 
+        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
         let (provider, no_login) = login(&foundation).await?;
         loads.one_more();
         let auth = AuthService::open(
@@ -143,10 +135,10 @@ impl App {
             foundation.store.clone(),
             Arc::clone(&clock),
             config.auth.clone(),
+            Arc::<ActivityLog>::clone(&activity),
         )
         .await?;
         let auth = Arc::new(auth);
-        let setup_open = auth.setup_open().await?;
         let setup_token = if no_login.is_some() {
             None
         } else {
@@ -156,7 +148,6 @@ impl App {
         let overrides = Arc::new(PluginOverrides::new(foundation.store.clone(), config));
         let place = chat_place(&config.chat.name);
         let chat_plugin = overrides.plugin(&place, Kind::Chat, &foundation.catalog).await;
-        let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
         let statuses = Arc::new(PluginStatuses::new(
             Arc::<ActivityLog>::clone(&activity),
             Arc::clone(&foundation.processes),
@@ -175,19 +166,34 @@ impl App {
             loader: Arc::new(foundation::Loader(Arc::clone(&foundation))),
         };
         let primary = chat_backend(&foundation, &loads, &chat_plugin);
-        let chat_shown = statuses.add(Registered::of(&primary.backend));
         let fallback = config.chat.fallback.as_deref().filter(|name| *name != chat_plugin);
         loads.expect(2 + config.tunnels.len() + usize::from(fallback.is_some()));
         let fallback = fallback.map(|name| chat_backend(&foundation, &loads, name));
-        if let Some(fallback) = &fallback {
-            statuses.add(Registered::of(&fallback.backend));
-        }
-        let barred = no_login.map(|trouble| format!("no tunnel opens while nobody can log in: the {trouble}"));
+        let processes = Arc::clone(&foundation.processes);
+        let stop_processes: StopProcesses = Arc::new(move |owner: String| {
+            let processes = Arc::clone(&processes);
+            Box::pin(async move { processes.stop_all(Some(&owner)).await })
+        });
+        let parts = nexus_chat::Parts {
+            journal: nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?,
+            plugins: plugins.clone(),
+            stop_processes: Arc::clone(&stop_processes),
+            activity: Arc::<ActivityLog>::clone(&activity),
+            clock: Arc::clone(&clock),
+            config: config.chat.clone(),
+            config_file: config.file.clone(),
+            data_dir: config.data_dir.clone(),
+        };
+        let chat = Arc::new(ChatService::spawn(primary, fallback, parts));
+        let barred = no_login.map(|trouble| format!("no tunnel is opened because nobody can log in: the {trouble}"));
         let mut specs = Vec::new();
         for tunnel in config.tunnels.values() {
             let place = tunnel_place(&tunnel.name);
             let plugin = plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await;
-            let config = tunnels::resolved_with(tunnel, plugin);
+            let config = Tunnel {
+                plugin,
+                ..tunnel.clone()
+            };
             let why = barred.clone();
             let provider = foundation.late_tunnel(&config, move || why.clone());
             provider.prepare(loads.begin());
@@ -195,31 +201,15 @@ impl App {
             specs.push(nexus_tunnels::Spec { config, provided });
         }
 
-        let journal = nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
-        let processes = Arc::clone(&foundation.processes);
-        let stop_processes: StopProcesses = Arc::new(move |owner: String| {
-            let processes = Arc::clone(&processes);
-            Box::pin(async move { processes.stop_all(Some(&owner)).await })
-        });
-        let parts = nexus_chat::Parts {
-            journal: Arc::new(journal.clone()),
-            stop_processes: Arc::clone(&stop_processes),
-            activity: Arc::<ActivityLog>::clone(&activity),
-            clock: Arc::clone(&clock),
-        };
-        let chat = Arc::new(ChatService::start(primary, fallback, parts));
-
-        let (has_account, account_seen) = watch::channel(!setup_open);
-        let has_account = Arc::new(has_account);
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let (web_made, web_cell) = watch::channel(None);
         let parts = nexus_tunnels::Parts {
-            ingress: Arc::new(tunnels::PageIngress::new(web_cell)),
-            has_account: account_seen,
+            listener_server: Arc::new(TunnelPages::new(web_cell)),
+            has_account: auth.has_account(),
             store: foundation.store.clone(),
             plugins: plugins.clone(),
             barred,
-            prober: Arc::new(tunnels::Looking::default()),
+            prober: Arc::new(PublicProber::default()),
             activity: Arc::<ActivityLog>::clone(&activity),
             stop_processes,
             clock: Arc::clone(&clock),
@@ -230,7 +220,7 @@ impl App {
         if let Some(wanted) = &config.notify {
             let watched = notify::Watched {
                 tunnels: tunnels.statuses(),
-                chat: chat.status(),
+                chat: chat.backend(),
                 plugins: statuses.subscribe(),
                 lockouts: auth.lockouts(),
             };
@@ -239,18 +229,11 @@ impl App {
                 Err(error) => statuses.trouble(Trouble::new(
                     "notify",
                     format!("{error:#}"),
-                    "correct [notify], and start Nexus again",
+                    "correct [notify], then restart Nexus",
                 )),
             }
         }
 
-        let chats = Arc::new(chat::ChatAdapter::start(
-            Arc::clone(&chat),
-            journal,
-            Arc::clone(&foundation),
-            plugins.clone(),
-            chat_shown,
-        ));
         let file = rereading.file.clone();
         let running = reload::Running {
             rereading,
@@ -258,7 +241,6 @@ impl App {
             plugins: plugins.clone(),
             tunnels: Arc::clone(&tunnels),
             chat: Arc::clone(&chat),
-            chats: Arc::clone(&chats),
         };
         let reloads = ReloadService::start(
             file,
@@ -269,25 +251,18 @@ impl App {
         )?;
         let config_file = config.file.clone().or_else(default_place);
         let services = Services {
-            auth: Arc::new(auth::AuthAdapter::new(
-                Arc::clone(&auth),
-                config.auth.clone(),
-                Arc::clone(&has_account),
-                Arc::<ActivityLog>::clone(&activity),
-            )),
-            chat: chats,
-            tunnels: Arc::new(web_status::TunnelAdapter {
-                service: Arc::clone(&tunnels),
-                plugins: plugins.clone(),
-            }),
-            status: Arc::new(web_status::HostStatus {
-                log: LogReader::new(config.log.file.as_ref().map(|file| file.path.clone())),
+            auth: Arc::clone(&auth),
+            chat: Arc::new(chat::ChatAdapter(Arc::clone(&chat))),
+            tunnels: Arc::clone(&tunnels),
+            plugins,
+            reload: Arc::new(reloads),
+            activity: Arc::clone(&activity),
+            log: Arc::new(LogReader::new(config.log.file.as_ref().map(|file| file.path.clone()))),
+            host: Arc::new(HostInfo {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
                 config_file: config_file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
                 workspace: config.chat.workspace.display().to_string(),
-                activity: Arc::clone(&activity),
-                plugins,
             }),
-            config: Arc::new(reload::ConfigAdapter(Arc::new(reloads))),
         };
         let web = WebState::new(services, Arc::clone(&clock));
         web_made.send_replace(Some(web.clone()));
@@ -296,10 +271,7 @@ impl App {
             let closing = doors.closing.clone();
             tasks.push(tokio::spawn(metrics_page(metrics.listen, web, statuses, closing)));
         }
-        tasks.extend([
-            tokio::spawn(look_for_account(Arc::clone(&auth), has_account)),
-            tokio::spawn(sweep(auth)),
-        ]);
+        tasks.extend(auth.background());
         Ok(Behind {
             setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(doors.address))),
             foundation,
@@ -320,8 +292,8 @@ impl App {
     }
 
     /// The chat backend as people see it; changes are seen at once.
-    pub fn chat_status(&self) -> watch::Receiver<ChatStatus> {
-        self.behind.chat.status()
+    pub fn chat_status(&self) -> watch::Receiver<BackendStatus> {
+        self.behind.chat.backend()
     }
 
     /// The tunnels as people see them; changes are seen at once.
@@ -344,7 +316,7 @@ impl App {
             behind.activity.flush().await;
         };
         if tokio::time::timeout(limits::SHUTDOWN, orderly).await.is_err() {
-            tracing::warn!("not everything stopped in time; what is left is killed");
+            tracing::warn!("not everything stopped in time; killing the rest");
         }
         behind.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -361,7 +333,8 @@ fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToke
             closing.clone(),
         ))),
         Err(error) => {
-            tracing::warn!(%error, "there is no control socket: `nexus status` and `nexus tunnel` cannot ask this host");
+            tracing::warn!(%error, "cannot create the control socket: `nexus status` and `nexus tunnel` cannot reach \
+                this host");
             None
         }
     }
@@ -375,8 +348,8 @@ fn control(_: &std::path::Path, _: &Front, _: &CancellationToken) -> Option<Join
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
-            "cannot listen on {address}: is another program (or another nexus) there? Choose another address with \
-             --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
+            "cannot listen on {address}; is another program (or another nexus) using it? To fix: choose another \
+             address with --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
         )
     })
 }
@@ -390,22 +363,22 @@ async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProv
         Err(error) => error,
     };
     let name = &foundation.config.auth.plugin;
-    let trouble = foundation.unloadable(name, "start Nexus again", &error);
+    let trouble = foundation.unloadable(name, "restart Nexus", &error);
     tracing::error!(plugin = name, "nobody can log in: {trouble}");
     let nobody = no_login::NoLogin::new(name, &trouble, SystemClock.now());
     Ok((Arc::new(nobody), Some(trouble)))
 }
 
-fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin: &str) -> Backend {
+fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin: &str) -> NamedBackend {
     let backend = foundation.late_chat(plugin);
     backend.prepare(loads.begin());
-    Backend {
+    NamedBackend {
         plugin: plugin.to_owned(),
         backend,
     }
 }
 
-/// Figures for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
+/// Metrics for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
 async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<PluginStatuses>, closing: CancellationToken) {
     const PART: &str = "metrics";
     let mut said = false;
@@ -416,10 +389,11 @@ async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<PluginSt
                 let trouble = Trouble::new(
                     PART,
                     format!(
-                        "cannot listen on {address}: {error}. It is tried again every {} s.",
+                        "cannot listen on {address}: {error}. Nexus retries every {} s.",
                         METRICS_AGAIN.as_secs()
                     ),
-                    "stop the program that is there, choose another address with `listen` in [metrics], or leave [metrics] out",
+                    "stop the program that uses this address, choose another address with `listen` in [metrics], or \
+                     remove [metrics]",
                 );
                 if !std::mem::replace(&mut said, true) {
                     tracing::warn!("{trouble}");
@@ -443,25 +417,5 @@ fn local_name(address: SocketAddr) -> SocketAddr {
         SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
     } else {
         address
-    }
-}
-
-/// `nexus user add` makes accounts in another process; tunnels wait for the first one.
-async fn look_for_account(auth: Arc<AuthService>, has_account: Arc<watch::Sender<bool>>) {
-    while !*has_account.borrow() {
-        if matches!(auth.setup_open().await, Ok(false)) {
-            has_account.send_replace(true);
-            return;
-        }
-        tokio::time::sleep(ACCOUNT_LOOK).await;
-    }
-}
-
-async fn sweep(auth: Arc<AuthService>) {
-    loop {
-        if let Err(error) = auth.sweep().await {
-            tracing::warn!(%error, "expired logins are not removed");
-        }
-        tokio::time::sleep(SWEEP).await;
     }
 }

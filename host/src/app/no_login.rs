@@ -6,12 +6,12 @@
 use nexus_model::plugin::{Failure, Kind, State, Status};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
-use nexus_plugin_host::runtime::unloaded;
+use nexus_plugin_host::unloaded;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 
 /// For strangers too, so without the reason.
-const SAID: &str = "Nobody can log in now: the login plugin of this Nexus cannot be used. Whoever runs it finds the reason \
-                    and what to do with `nexus status` or `nexus doctor` on its machine.";
+const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If you run this Nexus, `nexus status` or \
+    `nexus doctor` on its machine shows the reason and the fix.";
 
 pub(super) struct NoLogin(Status);
 
@@ -51,10 +51,10 @@ impl AuthProvider for NoLogin {
     fn proceed(&self, _: Vec<u8>, _: auth::Input) -> Call<'_, auth::Step> {
         no()
     }
-    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>> {
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
         no()
     }
-    fn enrol<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+    fn enroll<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
         no()
     }
     fn change<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {

@@ -4,14 +4,14 @@ use crate::notify::{Notifier, Way, look};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_auth::Lockout;
-use nexus_chat::ChatStatus;
+use nexus_chat::BackendStatus;
 use nexus_config::resolved::Notify;
-use nexus_egress::webhook::Webhook;
+use nexus_egress::Webhook;
 use nexus_model::limits;
-use nexus_model::notice::{Kind, Notice};
+use nexus_model::notice::{Notice, NoticeKind};
 use nexus_model::time::Clock;
 use nexus_model::{plugin, tunnel};
-use nexus_process::port::{EnvironmentBase, OutputMode, Processes, References, Spec};
+use nexus_process::{EnvironmentBase, OutputMode, Processes, References, Spec};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 /// Whose processes they are in the table; no plugin has a dot in its name.
 const OWNER: &str = "nexus.notify";
 
-/// The operator's program. It runs as every child does: under a keeper, so that nothing of it is left behind.
+/// The operator's program. It runs as every child does: under a shim, so that nothing of it is left behind.
 struct Command {
     words: Vec<String>,
     processes: Arc<dyn Processes>,
@@ -31,10 +31,10 @@ struct NoSecrets;
 
 impl References for NoSecrets {
     fn secret(&self, name: &str) -> Result<String, String> {
-        Err(format!("there is no secret `{name}` here"))
+        Err(format!("there is no secret `{name}`"))
     }
     fn generated(&self, name: &str) -> Result<String, String> {
-        Err(format!("there is no secret `{name}` here"))
+        Err(format!("there is no secret `{name}`"))
     }
 }
 
@@ -81,8 +81,8 @@ impl Way for Command {
             }
             match (output.exit.code, output.exit.signal) {
                 (Some(0), _) => Ok(()),
-                (Some(code), _) => Err(format!("it ended with code {code}")),
-                (None, signal) => Err(format!("it was ended by signal {}", signal.unwrap_or_default())),
+                (Some(code), _) => Err(format!("it exited with code {code}")),
+                (None, signal) => Err(format!("it was killed by signal {}", signal.unwrap_or_default())),
             }
         }
         .boxed()
@@ -104,7 +104,7 @@ impl Way for Webhook {
 /// What is watched.
 pub(super) struct Watched {
     pub(super) tunnels: watch::Receiver<Vec<tunnel::Status>>,
-    pub(super) chat: watch::Receiver<ChatStatus>,
+    pub(super) chat: watch::Receiver<BackendStatus>,
     pub(super) plugins: watch::Receiver<Vec<plugin::Status>>,
     pub(super) lockouts: broadcast::Receiver<Lockout>,
 }
@@ -173,10 +173,10 @@ async fn watch_all(mut watched: Watched, notifier: Notifier, clock: Arc<dyn Cloc
 fn locked(lockout: &Lockout, now: u64) -> Notice {
     let minutes = lockout.until.saturating_sub(now).div_ceil(60_000);
     Notice {
-        event: Kind::LoginLocked,
+        event: NoticeKind::LoginLocked,
         subject: "login".to_owned(),
         text: format!(
-            "Too many wrong passwords: an account is locked for {minutes} min. The last try came from {} ({}).",
+            "Too many wrong passwords: an account is locked for {minutes} min. The last attempt came from {} ({}).",
             lockout.peer, lockout.place
         ),
         url: None,

@@ -1,20 +1,16 @@
-//! The configuration's file, read again and put into force.
+//! The configuration's file, read again and applied.
 
-use super::chat::ChatAdapter;
 use super::foundation::{Again, Foundation};
-use crate::reload::{Host, NotApplied, ReloadService, Serving};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
-use nexus_model::reload::Pending;
 use nexus_registry::{Plugins, chat_place, tunnel_place};
+use nexus_reload::{Host, Serving};
 use nexus_tunnels::TunnelService;
-use nexus_web::port::{ApiError, ConfigApi, Reply};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// What only the command line knows. `Err`: a sentence for the operator.
 pub struct Rereading {
@@ -36,7 +32,6 @@ pub(super) struct Running {
     pub(super) plugins: Plugins,
     pub(super) tunnels: Arc<TunnelService>,
     pub(super) chat: Arc<ChatService>,
-    pub(super) chats: Arc<ChatAdapter>,
 }
 
 impl Host for Running {
@@ -98,29 +93,10 @@ impl Host for Running {
         async move {
             let place = chat_place(&self.foundation.config.chat.name);
             let before = self.plugins.overrides.confirmed(&place, &plugin);
-            self.chats.replace(&plugin).await.map_err(|error| {
+            self.chat.replace(&plugin).await.map_err(|error| {
                 self.plugins.overrides.restore(&place, before);
                 error.to_string()
             })
-        }
-        .boxed()
-    }
-}
-
-/// The service in front of the web.
-pub(super) struct ConfigAdapter(pub(super) Arc<ReloadService>);
-
-impl ConfigApi for ConfigAdapter {
-    fn pending(&self) -> watch::Receiver<Option<Pending>> {
-        self.0.pending()
-    }
-    fn apply<'a>(&'a self, id: &'a str) -> Reply<'a, ()> {
-        let (service, id) = (Arc::clone(&self.0), id.to_owned());
-        async move {
-            // To its end, whether or not anybody waits for it.
-            let applied = tokio::spawn(async move { service.apply(&id).await }).await;
-            let applied = applied.map_err(|error| ApiError::Unavailable(error.to_string()))?;
-            applied.map_err(|NotApplied(why)| ApiError::Refused(why))
         }
         .boxed()
     }

@@ -1,6 +1,6 @@
 //! `nexus backup`, `nexus restore`.
 
-use super::{Components, Where, caller, complain, load_config, say};
+use super::{Where, caller, complain, load_config, say};
 use clap::Args;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile;
@@ -10,23 +10,23 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
-    /// Where it goes; must not exist yet [default: nexus-TIME.tar.gz in the current directory]
+    /// The file to write; it must not exist yet [default: nexus-TIME.tar.gz in the current directory]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
-    /// What `nexus backup` wrote
+    /// A file that `nexus backup` wrote
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Also where there is data: it is kept in a folder before-restore-… of the data directory
+    /// Restore even if there is data; the old data is moved to before-restore-… in the data directory
     #[arg(long)]
     force: bool,
 }
 
 pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -43,10 +43,13 @@ pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode>
     })?;
     tracing::info!(target: "audit", event = "backup", file = %file.display(), by = "command line");
     for path in &written.skipped {
-        complain(&format!("left out, since it is no regular file: {}", path.display()));
+        complain(&format!(
+            "skipped, because it is not a regular file: {}",
+            path.display()
+        ));
     }
     say(&format!(
-        "{} is written: {} bytes, {} in it",
+        "wrote {}: {} bytes, containing {}",
         file.display(),
         written.bytes,
         files(&written.manifest)
@@ -59,10 +62,10 @@ pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode>
 
 /// What is needed besides, and lies elsewhere.
 fn not_in_it(config: &Config) -> Vec<String> {
-    let mut lines = vec!["Keep it as you keep a password: it holds the accounts and the chats.".to_owned()];
+    let mut lines = vec!["Keep this file as safe as a password: it contains the accounts and the chats.".to_owned()];
     if let Some(file) = &config.file {
         lines.push(format!(
-            "Not in it: the configuration {}, with the secret files and the plugins it names.",
+            "It does not contain the configuration {} or the secret files and plugins that it names.",
             file.display()
         ));
     }
@@ -70,7 +73,7 @@ fn not_in_it(config: &Config) -> Vec<String> {
 }
 
 pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -80,19 +83,20 @@ pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitC
     let restored = backup::restore(&args.file, &config.data_dir, args.force)?;
     tracing::info!(target: "audit", event = "restore", file = %args.file.display(), made = restored.manifest.created_at, by = "command line");
     say(&format!(
-        "{} holds what nexus {} wrote at {}: {}",
+        "restored {} from the backup that nexus {} wrote at {}: {}",
         config.data_dir.display(),
         restored.manifest.nexus,
         restored.manifest.created_at,
         files(&restored.manifest)
     ));
     if let Some(before) = &restored.before {
-        say(&format!("What was there before lies in {}", shown(before)));
+        say(&format!("The previous data is in {}", shown(before)));
     }
-    complain("Everybody has to log in again: logins are not in a backup.");
+    complain("Everyone has to log in again: logins are not part of a backup.");
     if !config.data_dir.join("tools").exists() && config.chat.plugin == "chat-opencode" {
         complain(&format!(
-            "Installed programs are not in it either; if opencode came from nexus: nexus setup opencode --data-dir {}",
+            "Installed programs are not part of it either. If you installed opencode with nexus, run: nexus setup \
+             opencode --data-dir {}",
             config.data_dir.display()
         ));
     }
@@ -108,5 +112,5 @@ fn files(manifest: &Manifest) -> String {
 }
 
 fn shown(path: &Path) -> String {
-    format!("{}; remove it when you do not need it any more", path.display())
+    format!("{}; delete it when you no longer need it", path.display())
 }

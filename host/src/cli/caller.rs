@@ -28,8 +28,8 @@ pub(super) fn turned_away(data_dir: &Path, command: &str) -> Option<ExitCode> {
         tracing::warn!(target: "audit", event = "refused", what = format!("nexus {command}"), why, pid = std::process::id());
     }
     complain(&format!(
-        "error: `nexus {command}` acts for the operator, and this call comes from what Nexus runs itself: {why}.\nTo fix: \
-         run it in a terminal of your own, which Nexus did not start."
+        "error: `nexus {command}` is only for the operator, but this call comes from a process that Nexus started: \
+         {why}.\nTo fix: run it in a terminal that Nexus did not start."
     ));
     Some(ExitCode::FAILURE)
 }

@@ -1,7 +1,7 @@
 //! `nexus config …`
 
 use super::doctor::{unloadable, would_lie};
-use super::{Components, EXIT_USAGE, Where, complain, load_config, permissions, say};
+use super::{EXIT_USAGE, Where, complain, load_config, permissions, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
 use nexus_config::show_duration;
@@ -10,10 +10,10 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check a file: every problem with its place, what was found, what was expected and how to mend it. A plugin that is
-    /// not granted what it asks for is a warning: the exit code stays 0
+    /// Check a configuration file and show each problem with its position and fix. Missing permissions of a plugin are a
+    /// warning, so the exit code stays 0
     Check {
-        /// [default: the file that `nexus up` would read]
+        /// The configuration file [default: the file that `nexus up` uses]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
@@ -25,13 +25,13 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
         && let Some(other) = place.config.replace(file.clone())
     {
         complain(&format!(
-            "error: two files are named, {} and {}: check one at a time",
+            "error: two files were given, {} and {}. To fix: check one at a time",
             file.display(),
             other.display()
         ));
         return ExitCode::from(EXIT_USAGE);
     }
-    let config = match load_config(&place, None, &Components::shipped()) {
+    let config = match load_config(&place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => {
             complain(&e.to_string());
@@ -49,14 +49,17 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
     let failing = failing(&config);
     let lacking = permissions::of_selected(&config);
     match &config.file {
-        Some(file) if !failing && lacking.is_empty() => say(&format!("{} is fine", file.display())),
+        Some(file) if !failing && lacking.is_empty() => say(&format!("{} is valid", file.display())),
         Some(file) if !failing => say(&format!(
-            "{} is valid, but not everything that it selects is granted what it asks for",
+            "{} is valid, but plugins have missing permissions",
             file.display()
         )),
-        Some(file) => say(&format!("{} can be used, but for what is said above", file.display())),
+        Some(file) => say(&format!(
+            "{} can be used, apart from the problems above",
+            file.display()
+        )),
         None => say(&format!(
-            "there is no configuration, and none is needed{}; these are the defaults",
+            "there is no configuration file, and none is required{}; these are the defaults",
             would_lie()
         )),
     }
@@ -89,15 +92,15 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             (Some(_), None) => "a command",
             (None, _) => "a webhook",
         };
-        say(&format!(
-            "  notify  by {by}, of {} kinds of events",
-            notify.events.len()
-        ));
+        say(&format!("  notify  by {by}, {} kinds of events", notify.events.len()));
+    }
+    for notice in &config.notices {
+        complain(&format!("warning: {notice}"));
     }
     for (plugin, program, path) in missing_programs(&config) {
         complain(&format!(
-            "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this machine has no such program. Correct \
-             it, or leave it out to look on the PATH.",
+            "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this program does not exist. To fix: \
+             correct the path, or leave it out to search the PATH.",
             path.display()
         ));
     }
@@ -122,7 +125,7 @@ fn failing(config: &Config) -> bool {
         }
         Err(error) => {
             complain(&format!(
-                "warning: whether the plugins can be loaded is not known: {error:#}"
+                "warning: cannot check whether the plugins can be loaded: {error:#}"
             ));
         }
     }

@@ -1,9 +1,9 @@
 //! Asks the running host, on its control socket.
 
-#[cfg(unix)]
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
+#[cfg(unix)]
 use nexus_model::limits;
 use serde_json::Value;
 use std::path::Path;
@@ -40,7 +40,8 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
     let stream = UnixStream::connect(&socket)
         .await
         .map_err(|error| unreachable(data_dir, &socket, &error))?;
-    let lost = |error: hyper::Error| Refusal::Unreachable(format!("the running nexus broke off: {error}"));
+    let lost =
+        |error: hyper::Error| Refusal::Unreachable(format!("the connection to the running nexus was closed: {error}"));
     let method = if body.is_some() { "POST" } else { "GET" };
     let bytes = body.map(|body| body.to_string()).unwrap_or_default();
     let request = http::Request::builder()
@@ -49,7 +50,7 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .header("host", "nexus")
         .body(Full::new(Bytes::from(bytes)))
         .map_err(|error| Refusal::Said(error.to_string()))?;
-    let limit = if method == "GET" { limits::ASK } else { limits::ORDER };
+    let limit = if method == "GET" { limits::QUERY } else { limits::ORDER };
     let exchange = async {
         let response = send(stream, request).await?;
         let status = response.status();
@@ -60,7 +61,7 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .map_err(|_| {
             let limit = limit.as_secs();
             Refusal::Unreachable(format!(
-                "the running nexus has not answered within {limit} s. `nexus doctor` says which process it is"
+                "the running nexus did not answer within {limit} s. `nexus doctor` shows its process"
             ))
         })?
         .map_err(lost)?;
@@ -100,21 +101,22 @@ fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusa
     let data = data_dir.display();
     Refusal::Unreachable(match (error.kind(), nexus_store::lock::holder(data_dir)) {
         (NotFound | ConnectionRefused, None) => format!(
-            "no nexus runs on {data}. Start one with `nexus up`; one that runs elsewhere is named with --data-dir DIR"
+            "nexus is not running with the data directory {data}. To fix: start it with `nexus up`, or give its data \
+             directory with --data-dir DIR"
         ),
         // It takes the lock first, then its address, then the socket.
         (NotFound | ConnectionRefused, Some(holder)) if holder.url.is_none() => format!(
-            "nexus is starting on {data} as process {}: try again in a moment",
+            "nexus is starting with {data} as process {}: try again in a moment",
             holder.pid
         ),
         (NotFound | ConnectionRefused, Some(holder)) => format!(
-            "nexus runs on {data} as process {pid}, but somebody removed its control socket {socket}. The page still \
-             commands it; a restart makes the socket anew: kill {pid}, and start it again",
+            "nexus is running with {data} as process {pid}, but its control socket {socket} was deleted. The page \
+             still works. To fix: kill {pid}, then start nexus again; that creates the socket again",
             pid = holder.pid,
             socket = socket.display()
         ),
         (InvalidInput, _) => format!(
-            "{} is too long for the path of a socket: the commands need a shorter --data-dir",
+            "{} is too long for the path of a socket. To fix: use a shorter --data-dir",
             socket.display()
         ),
         _ => format!("{} cannot be opened: {error}", socket.display()),
@@ -126,6 +128,6 @@ fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusa
 #[cfg(not(unix))]
 pub(super) async fn ask(_: &Path, _: &str, _: Option<Value>) -> Result<Value, Refusal> {
     Err(Refusal::Unreachable(
-        "on this system there is no control socket yet; use the status page".to_owned(),
+        "the control socket is not supported on this system yet; use the status page".to_owned(),
     ))
 }

@@ -16,13 +16,14 @@ powershell:  nexus completions powershell >> $PROFILE";
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
+    /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// Where nexus.1, nexus-up.1, … go; without it nexus.1 goes to stdout
+    /// The folder for nexus.1, nexus-up.1, …; without it, nexus.1 is printed to stdout
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -43,8 +44,11 @@ pub(super) fn man(args: &ManArgs, command: Command) -> anyhow::Result<ExitCode> 
     };
     std::fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(command, dir))
-        .with_context(|| format!("the pages cannot be written into {}", dir.display()))?;
-    super::say(&format!("the pages lie in {0}: man {0}/nexus.1", dir.display()));
+        .with_context(|| format!("cannot write the manual pages into {}", dir.display()))?;
+    super::say(&format!(
+        "the manual pages are in {0}. To read them: man {0}/nexus.1",
+        dir.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

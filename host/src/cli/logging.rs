@@ -38,7 +38,7 @@ impl Logs {
 /// # Errors
 /// The filter is not one, or a log has been started before.
 pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)> {
-    let no_thread = "the log cannot be started";
+    let no_thread = "cannot start the log";
     let terminal = Arc::new(Background::stderr().context(no_thread)?);
     let (filter, handle) = reload::Layer::new(parse(&log.filter)?);
     let stderr = tracing_subscriber::fmt::layer()
@@ -73,10 +73,11 @@ pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)
         .with(file)
         .with(audit.clone())
         .try_init()
-        .map_err(|e| anyhow::anyhow!("the log cannot be started: {e}"))?;
+        .map_err(|e| anyhow::anyhow!("cannot start the log: {e}"))?;
     if let Some((path, why)) = trouble {
         tracing::warn!(
-            "the log goes to stderr alone: {} cannot be used, {why}. Another place: [log] file = \"/path\"; none: file = \"\"",
+            "the log is written to stderr only, because {} cannot be used: {why}. To fix: set another path with [log] \
+             file = \"/path\", or file = \"\" for none",
             path.display()
         );
     }

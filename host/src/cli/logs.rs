@@ -1,6 +1,6 @@
 //! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
 
-use super::{Components, Where, complain, load_config};
+use super::{Where, complain, load_config};
 use clap::Args;
 use nexus_logging::logfile::{Filter, Line, Tail, last, plain};
 use nexus_model::log::About;
@@ -15,25 +15,25 @@ const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 pub(super) struct LogsArgs {
-    /// Go on with what is written from now on, until Ctrl-C
+    /// Keep running and show new lines until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    /// How many lines, counted after --level and --plugin; or `all`
+    /// The number of lines to show after filtering, or `all`
     #[arg(long, short = 'n', value_name = "N", default_value = "100", value_parser = count)]
     lines: Count,
-    /// This level and worse: error, warn, info, debug or trace
+    /// Show only lines of this level or more severe: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     level: Option<Level>,
-    /// What a plugin said, and what was said about it
+    /// Show only lines from and about this plugin
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
-    /// What was said about a tunnel; with --plugin: that or this
+    /// Show only lines about this tunnel; with --plugin, lines that match either
     #[arg(long, value_name = "NAME")]
     tunnel: Option<String>,
-    /// Who did what, and who tried: the audit, which is kept apart from the log
+    /// Show the audit log: who did, or tried to do, what
     #[arg(long, conflicts_with_all = ["plugin", "tunnel"])]
     audit: bool,
-    /// The lines as they are: one JSON object each
+    /// Print the lines as stored: one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -61,7 +61,7 @@ fn level(text: &str) -> Result<Level, String> {
 }
 
 pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -73,8 +73,8 @@ pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
     }
     let Some(file) = config.log.file else {
         anyhow::bail!(
-            "this configuration keeps no log in a file: [log] file = \"\". Leave the key out for logs/nexus.log in the \
-             data directory, and start nexus again"
+            "this configuration disables the log file: [log] file = \"\". To fix: remove the key to use \
+             logs/nexus.log in the data directory, and restart nexus"
         );
     };
     ended(show(args, std::slice::from_ref(&file.path)), &file.path)
@@ -85,11 +85,11 @@ fn ended(shown: io::Result<()>, path: &Path) -> anyhow::Result<ExitCode> {
         // `nexus logs | head` has what it wants.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(e) if e.kind() == io::ErrorKind::NotFound => anyhow::bail!(
-            "there is no log at {} yet: `nexus up` begins it. A nexus with another data directory or configuration is \
-             named with --data-dir DIR or --config FILE",
+            "there is no log at {} yet: `nexus up` creates it. For a nexus with another data directory or \
+             configuration, use --data-dir DIR or --config FILE",
             path.display()
         ),
-        Err(e) => Err(anyhow::Error::new(e).context(format!("the log {} cannot be read", path.display()))),
+        Err(e) => Err(anyhow::Error::new(e).context(format!("cannot read the log {}", path.display()))),
         Ok(()) => Ok(ExitCode::SUCCESS),
     }
 }
@@ -143,10 +143,10 @@ fn show(args: &LogsArgs, paths: &[PathBuf]) -> io::Result<()> {
     lines.iter().skip(left_out).try_for_each(|line| out.line(line))?;
     out.flush()?;
     if out.damaged > 0 {
-        complain(&format!("{} damaged lines are left out", out.damaged));
+        complain(&format!("{} damaged lines were skipped", out.damaged));
     }
     if out.shown == 0 && filter != Filter::default() {
-        complain("no such line is in the log; without --level, --plugin and --tunnel all of them are shown");
+        complain("no line of the log matches; without --level, --plugin and --tunnel all lines are shown");
     }
     if !args.follow {
         return Ok(());
@@ -156,7 +156,7 @@ fn show(args: &LogsArgs, paths: &[PathBuf]) -> io::Result<()> {
         for tail in &mut tails {
             let news = tail.look()?;
             if news.missed {
-                complain("some lines were rotated away before they could be shown");
+                complain("some lines were lost to log rotation before they could be shown");
             }
             let mut wanted = news.lines.iter().filter(|line| filter.wants(line));
             wanted.try_for_each(|line| out.line(line))?;
@@ -218,11 +218,11 @@ mod tests {
     fn a_line_is_shown_as_on_stderr_and_moves_no_cursor() {
         let line = |text: &str| Line::read(text.as_bytes());
         let whole = line(
-            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","fields":{"message":"fell\u001b[2J","plugin":"p","n":3},"target":"t"}"#,
+            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","fields":{"message":"crashed\u001b[2J","plugin":"p","n":3},"target":"t"}"#,
         );
         assert_eq!(
             for_people(&whole, false),
-            "2026-01-02T03:04:05Z  WARN fell⟨U+001B⟩[2J plugin=p n=3"
+            "2026-01-02T03:04:05Z  WARN crashed⟨U+001B⟩[2J plugin=p n=3"
         );
         assert_eq!(for_people(&line("torn\x07\u{202e}"), true), "torn⟨U+0007⟩⟨U+202E⟩");
         assert!(for_people(&whole, true).contains("\x1b[33m WARN\x1b[0m"));

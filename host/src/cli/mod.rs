@@ -14,12 +14,10 @@ pub mod plugin;
 mod running;
 mod setup;
 mod signals;
-mod source;
 mod up;
 pub mod user;
 
 pub use signals::{Stop, Stops};
-pub use source::Components;
 
 use crate::app::{Again, Foundation, Rereading};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -46,7 +44,8 @@ pub const EXIT_USAGE: u8 = 2;
     name = "nexus",
     version,
     about = "Puts an AI coding agent on the web safely: chat backends, tunnels and logins are sandboxed WASM plugins",
-    after_help = "Without a subcommand: up. Exit codes: 0 ok, 1 failure, 2 usage or configuration.",
+    after_help = "Without a subcommand, `nexus up` runs. Exit codes: 0 success, 1 failure, 2 usage or configuration \
+        error.",
     max_term_width = 100
 )]
 struct Cli {
@@ -62,38 +61,38 @@ struct Cli {
 enum Command {
     /// Start Nexus: the web page, the plugins and the tunnels (the default)
     Up(UpArgs),
-    /// What runs: the backend, the tunnels, the plugins
+    /// Show the status of the backend, the tunnels and the plugins
     Status(running::Shown),
-    /// Tunnels of the running Nexus
+    /// List, start, stop and swap the tunnels of the running Nexus
     #[command(subcommand)]
     Tunnel(running::TunnelCommand),
-    /// The chat backend of the running Nexus
+    /// Start, stop, restart and swap the chat backend of the running Nexus
     #[command(subcommand)]
     Chat(running::ChatCommand),
-    /// Look at a configuration
+    /// Check a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Build, check and show plugins
+    /// List, show, check and build plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
-    /// Accounts, from the machine itself
+    /// Manage the accounts of this machine
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Install what Nexus can run
+    /// Install a program that Nexus uses
     #[command(subcommand)]
     Setup(setup::SetupCommand),
-    /// Show the log that is kept in a file
+    /// Show the log file
     Logs(logs::LogsArgs),
-    /// Write all data into one file, while nexus runs or not
+    /// Back up all data into one file; Nexus may be running
     Backup(backup::BackupArgs),
-    /// Put a backup back; nexus must not run
+    /// Restore a backup; Nexus must not be running
     Restore(backup::RestoreArgs),
-    /// Look for what is wrong on this machine, and say how to mend it
+    /// Diagnose problems on this machine and show how to fix them
     Doctor(doctor::DoctorArgs),
-    /// Print the completions of a shell
+    /// Print the completion script of a shell
     #[command(after_help = describe::HOW_TO_USE_COMPLETIONS)]
     Completions(describe::CompletionsArgs),
-    /// Print the manual page, or write the pages of all commands into a folder
+    /// Print the manual page, or write the manual pages of all commands into a folder
     Man(describe::ManArgs),
     /// Print the version
     Version,
@@ -102,26 +101,26 @@ enum Command {
 /// Which configuration, and where the data lies. They may stand anywhere, since most commands look at both.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Where {
-    /// The configuration; without it nexus/nexus.toml in the user's configuration folder if there is one, else the
-    /// defaults (`nexus plugin` looks into none that is not named). Never a file of the current directory: the agent
-    /// writes there
+    /// The configuration file. By default nexus/nexus.toml in the user's configuration folder is used if it exists, else
+    /// the built-in defaults (`nexus plugin` reads only a file that is given). A file in the current directory is never
+    /// used, because the agent can write there
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// Where accounts, sessions, the journal and installed tools lie [default: nexus in the user's data folder]
+    /// The folder for accounts, chats and installed programs [default: nexus in the user's data folder]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 struct UpArgs {
-    /// The address of the web page; port 0 takes any free one [default: 127.0.0.1:7860]
+    /// The address of the web page; port 0 selects any free port [default: 127.0.0.1:7860]
     #[arg(long, value_name = "ADDR", value_parser = listen)]
     listen: Option<SocketAddr>,
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        "expected an address with its port, as 127.0.0.1:7860 or [::1]:7860; port 0 takes any free one".to_owned()
+        "expected an address with a port, such as 127.0.0.1:7860 or [::1]:7860; port 0 selects any free port".to_owned()
     })
 }
 
@@ -171,7 +170,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let Cli { place, up, command } = cli;
     if up.listen.is_some() && !matches!(command, None | Some(Command::Up(_))) {
-        complain("error: --listen is for `nexus up`; the other commands open no web page");
+        complain("error: --listen only works with `nexus up`; the other commands do not open a web page");
         return ExitCode::from(EXIT_USAGE);
     }
     let result = match command.unwrap_or(Command::Up(UpArgs::default())) {
@@ -201,13 +200,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, listen, &Components::shipped()) {
+    let config = match load_config(place, listen, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
     config.file.as_deref().map_or(Ok(()), up::refuse_a_file_of_others)?;
     nexus_store::lock::refuse_a_second(&config.data_dir)?;
     let (filter, logs) = logging::start(&config.log, &config.data_dir)?;
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
     let named = place.clone();
     let rereading = Rereading {
         file: config
@@ -216,7 +218,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
             .or_else(|| place.config.clone())
             .or_else(default_place),
         read: Box::new(move || {
-            let read = load_config(&named, listen, &Components::shipped());
+            let read = load_config(&named, listen, &crate::builtin::components());
             read.map_err(|error| error.to_string())
         }),
         again: again(&config, place, listen),
@@ -239,7 +241,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
 fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
     let (config, data_dir) = (config.clone(), place.data_dir.clone());
     Arc::new(move || {
-        let plugins = Components::shipped();
+        let plugins = crate::builtin::components();
         let machine = Machine::this(&plugins).map_err(|error| LoadError::Machine(error).to_string())?;
         let overrides = Overrides {
             data_dir: data_dir.clone(),
@@ -251,7 +253,7 @@ fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
 
 /// Beside a running host or without one: both read the same database at each check.
 fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCode> {
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -265,7 +267,8 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     // Looking must not make an empty place that looks like lost accounts.
     if !matches!(command, user::UserCommand::Add { .. }) && !Store::exists(&config.data_dir) {
         anyhow::bail!(
-            "there are no accounts in {}: nexus has never run on this data folder. Another one is named with --data-dir DIR",
+            "there are no accounts in {}: Nexus has never run with this data folder. To fix: give the right folder \
+             with --data-dir DIR",
             config.data_dir.display()
         );
     }
@@ -274,7 +277,14 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
     runtime.block_on(async {
         let foundation = Foundation::open(config, Arc::clone(&clock), None, None)?;
         let auth = foundation.config.auth.clone();
-        let service = AuthService::open(foundation.auth()?, foundation.store.clone(), clock, auth).await?;
+        let service = AuthService::open(
+            foundation.auth()?,
+            foundation.store.clone(),
+            clock,
+            auth,
+            Arc::new(nexus_model::activity::Unkept),
+        )
+        .await?;
         let mut source = user::source(&command);
         user::run(command, &service, source.as_mut(), &mut std::io::stdout()).await?;
         Ok(ExitCode::SUCCESS)

@@ -32,8 +32,8 @@ impl Manager {
         };
         if !matches!(name.as_encoded_bytes(), [b'/' | b'@', ..]) {
             tracing::warn!(
-                "the service manager is not told anything: NOTIFY_SOCKET={}: expected the absolute path of a socket, or @ \
-                 and an abstract name",
+                "cannot notify the service manager: NOTIFY_SOCKET={}: expected the absolute path of a socket, or @ \
+                 followed by an abstract name",
                 name.display()
             );
             return Self::default();
@@ -71,7 +71,7 @@ impl Manager {
     pub(super) fn stopping(&self) {
         self.send(&[
             NotifyState::Stopping,
-            NotifyState::Status("Stopping: tunnels first, then the page, then the programs"),
+            NotifyState::Status("Stopping the tunnels, then the page, then the programs"),
         ]);
     }
 
@@ -87,7 +87,7 @@ impl Manager {
         if self.listens
             && let Err(error) = notify(states)
         {
-            tracing::debug!(%error, "the service manager does not listen");
+            tracing::debug!(%error, "the service manager is not listening");
         }
     }
 

@@ -10,7 +10,7 @@ use nexus_model::reload::{Pending, What};
 use nexus_model::time::{Clock as _, Millis, SystemClock};
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
-use nexus_tunnels::opening::{Opening, Outcome, Refused};
+use nexus_tunnels::{Opening, Outcome, Refused};
 use nexus_web::port::{Backend, Phase};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,38 +22,50 @@ use tokio::time::Instant;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Shown {
-    /// As JSON, as /api/v1 has it
+    /// Print JSON in the format of /api/v1
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TunnelCommand {
-    /// All tunnels as they are
+    /// List the tunnels with their states and addresses
     List(Shown),
-    /// Open a tunnel, and wait until it is
+    /// Open a tunnel and wait until it is open
     Start {
+        /// The name of the tunnel
         name: String,
-        /// Return at once
+        /// Return immediately, without waiting
         #[arg(long)]
         no_wait: bool,
     },
     /// Close a tunnel
-    Stop { name: String },
-    /// Let another plugin serve a tunnel; an open one stays reachable, and all stays as it is where the plugin cannot
-    Swap { name: String, plugin: String },
+    Stop {
+        /// The name of the tunnel
+        name: String,
+    },
+    /// Replace the provider of a tunnel. An open tunnel stays reachable; if the new plugin fails, nothing changes
+    Swap {
+        /// The name of the tunnel
+        name: String,
+        /// The name of the new plugin
+        plugin: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChatCommand {
-    /// Start the backend, or look for its program again
+    /// Start the backend, or check again whether its program is installed
     Start,
-    /// Stop the backend, once turns that run had time to finish
+    /// Stop the backend after running answers had time to finish
     Stop,
-    /// Stop it and start it again
+    /// Restart the backend after running answers had time to finish
     Restart,
-    /// Let another plugin be the backend; sessions of the old one stay readable
-    Swap { plugin: String },
+    /// Replace the backend with another plugin; chats of the old one stay readable
+    Swap {
+        /// The name of the new plugin
+        plugin: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -78,7 +90,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Runs a job against the host of this data directory.
 fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
     // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
-    let plugins = super::Components::shipped();
+    let plugins = crate::builtin::components();
     let machine = Machine::this(&plugins).context("the current directory cannot be read")?;
     let overrides = Overrides {
         data_dir: place.data_dir.clone(),
@@ -97,7 +109,7 @@ fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) ->
 
 fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
     serde_json::from_value(answer)
-        .map_err(|error| Refusal::Said(format!("the running nexus is of another version: {error}")))
+        .map_err(|error| Refusal::Said(format!("the running nexus has another version: {error}")))
 }
 
 fn print(json: &Value) {
@@ -156,15 +168,20 @@ pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<Ex
             let took = answer.get("took").and_then(Value::as_u64).unwrap_or_default();
             if answer.get("cut") == Some(&Value::Bool(true)) {
                 complain(
-                    "The tunnel has a fixed `listen`, so the old plugin closed first: whoever came through it lost the connection.",
+                    "The tunnel has a fixed `listen` address, so the old plugin closed first: everyone connected \
+                     through it lost the connection.",
                 );
             }
             match answer.get("url").and_then(Value::as_str) {
-                Some(url) => say(&format!("{name} is served by {plugin} now, at {url} (after {took} ms)")),
-                None => say(&format!("{name} is served by {plugin} when it is opened")),
+                Some(url) => say(&format!(
+                    "{plugin} is the provider of {name} now, at {url} (after {took} ms)"
+                )),
+                None => say(&format!(
+                    "{plugin} will be the provider of {name} when the tunnel is opened"
+                )),
             }
             if answer.get("kept") == Some(&Value::Bool(false)) {
-                complain("It could not be written down: after a restart the configuration decides again.");
+                complain("This change could not be saved: after a restart the configuration decides again.");
             }
             Ok(())
         }
@@ -200,7 +217,7 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
             if Instant::now() > end {
                 let seconds = limits::BACKEND_UP.as_secs();
                 return Err(Refusal::Said(format!(
-                    "it was not up within {seconds} s, and goes on trying: {}",
+                    "the backend was not ready within {seconds} s and keeps trying: {}",
                     of_backend(&backend)
                 )));
             }
@@ -246,17 +263,18 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
             // One that was made just now is seen in a moment.
             Outcome::NoAccount if Instant::now() >= account => {
                 say(&format!(
-                    "{name} opens by itself as soon as an owner's account exists: open the set-up link, or: nexus user add NAME"
+                    "{name} opens as soon as an owner account exists. To create one: open the set-up link, or run: \
+                     nexus user add NAME"
                 ));
                 return Ok(());
             }
-            // Between two plugins that take over from each other nothing is open.
+            // Between two plugins of a swap nothing is open.
             Outcome::Off if !status.swap.as_ref().is_some_and(tunnel::Swap::is_under_way) => {
-                return Err(Refusal::Said(format!("somebody closed {name} meanwhile")));
+                return Err(Refusal::Said(format!("{name} was closed in the meantime")));
             }
             Outcome::NoAccount | Outcome::Off => {}
             Outcome::Fresh => tell(format!(
-                "{name} is open; its name was made just now, and is told when it is known everywhere (about {} s)",
+                "{name} is open; its new host name is shown when it is known everywhere (about {} s)",
                 limits::NAME_SETTLES.as_secs()
             )),
             Outcome::Pending(what) => tell(format!("{name}: {what}")),
@@ -269,9 +287,9 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
 fn not_open(refused: &Refused, now: Millis) -> String {
     let next = match refused.again {
         None => String::new(),
-        Some(None) => "\nIt is not open yet; it goes on trying.".to_owned(),
+        Some(None) => "\nThe tunnel is not open yet; Nexus keeps trying.".to_owned(),
         Some(Some(at)) => format!(
-            "\nIt is not open yet; it is tried again in {} s.",
+            "\nThe tunnel is not open yet; Nexus retries in {} s.",
             at.saturating_sub(now).div_ceil(1000)
         ),
     };
@@ -280,7 +298,7 @@ fn not_open(refused: &Refused, now: Millis) -> String {
 }
 
 fn overview(status: &Status) -> String {
-    let mut text = format!("nexus {}, working in {}\n", status.version, status.workspace);
+    let mut text = format!("nexus {}, workspace {}\n", status.version, status.workspace);
     if let Some(starting) = &status.starting {
         let _ = writeln!(text, "starting: {}", indented(starting));
     }
@@ -290,7 +308,7 @@ fn overview(status: &Status) -> String {
     text.push_str("\nchat\n  ");
     text.push_str(&indented(&of_backend(&status.backend)));
     if let Some(why) = &status.backend.unsaved {
-        let _ = write!(text, "\n  nothing is saved now: {}", indented(why));
+        let _ = write!(text, "\n  changes are not being saved: {}", indented(why));
     }
     text.push_str("\n\ntunnels\n");
     if status.tunnels.is_empty() {
@@ -329,37 +347,42 @@ fn overview(status: &Status) -> String {
 fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
     match pending {
         Some(pending) => format!(
-            "no tunnel is in force yet; {file}\n{}",
+            "no tunnel has been applied yet; {file}\n{}",
             of_file(&pending.what).trim_end()
         ),
         None => format!(
-            "no tunnel is configured. To make one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
+            "no tunnel is configured. To add one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
         ),
     }
 }
 
-/// What the configuration's file says that does not count yet.
+/// What the configuration's file has that is not applied yet.
 fn of_file(what: &What) -> String {
-    let (confirm, restart, gains, components) = match what {
-        What::Invalid { why } => return format!("  changed, and cannot be used; nothing of it counts:\n{why}\n"),
+    let (confirm, restart, new_permissions, components) = match what {
+        What::Invalid { why } => {
+            return format!(
+                "  changed, but is invalid, so none of its changes take \
+            effect:\n{why}\n"
+            );
+        }
         What::Changed {
             confirm,
             restart,
-            gains,
+            new_permissions,
             components,
             ..
-        } => (confirm, restart, gains, components),
+        } => (confirm, restart, new_permissions, components),
     };
     let mut text = String::new();
     let parts = [
-        (confirm, "to be confirmed on the status page, or by a restart"),
-        (restart, "from the next start on"),
+        (confirm, "waiting for confirmation on the status page, or a restart"),
+        (restart, "takes effect at the next start"),
     ];
     for (changes, when) in parts.iter().filter(|(changes, _)| !changes.is_empty()) {
         let _ = writeln!(text, "  {when}:");
         for change in changes.iter() {
-            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(not there)".to_owned());
-            let failed = change.error.as_ref().map(|why| format!(" (not in force: {why})"));
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+            let failed = change.error.as_ref().map(|why| format!(" (not applied: {why})"));
             let failed = failed.unwrap_or_default();
             let _ = writeln!(
                 text,
@@ -376,8 +399,8 @@ fn of_file(what: &What) -> String {
             let _ = writeln!(text, "    {line}");
         }
     }
-    for gain in gains {
-        let _ = writeln!(text, "  then {gain}");
+    for permission in new_permissions {
+        let _ = writeln!(text, "  then {permission}");
     }
     text
 }
@@ -387,7 +410,7 @@ fn of_backend(backend: &Backend) -> String {
         Phase::Up => "up".to_owned(),
         Phase::Stopped => "stopped".to_owned(),
         Phase::Starting { what } => format!("starting: {what}"),
-        Phase::Reconnecting { why } => format!("away: {why}"),
+        Phase::Reconnecting { why } => format!("unavailable, reconnecting: {why}"),
         Phase::Failed { why, hint } => format!("not running: {why} {}", hint.as_deref().unwrap_or_default()),
     };
     let mut name = backend.title.clone();
@@ -395,7 +418,7 @@ fn of_backend(backend: &Backend) -> String {
         let _ = write!(name, " {version}");
     }
     if backend.example {
-        name.push_str(" (an example: no model answers)");
+        name.push_str(" (an example without a model)");
     }
     let rules = backend.rules.as_ref().map(|rules| format!("; {rules}"));
     let missing = backend.missing.as_ref().map(|missing| {
@@ -410,7 +433,7 @@ fn of_backend(backend: &Backend) -> String {
     )
 }
 
-/// Further lines of a text that stands in a list.
+/// Further lines of a text that is in a list.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }
@@ -419,7 +442,7 @@ fn line(status: &tunnel::Status) -> String {
     use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
     let state = match &status.state {
         Off => "closed".to_owned(),
-        WaitingForAccount => "waiting for the owner's account".to_owned(),
+        WaitingForAccount => "waiting for an owner account".to_owned(),
         Starting { what } => format!("opening: {what}"),
         Up { .. } => "open".to_owned(),
         Degraded { why } => format!("open, degraded: {why}"),
@@ -432,10 +455,10 @@ fn line(status: &tunnel::Status) -> String {
         Stopping => "closing".to_owned(),
     };
     let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
-    let reach = match status.reach.as_ref().map(|reach| &reach.result) {
-        Some(tunnel::Reached::Yes { latency }) => format!(", reached in {latency} ms"),
-        Some(tunnel::Reached::No { why }) => format!(", NOT reached from its public side: {why}"),
+    let check = match status.public_check.as_ref().map(|check| &check.result) {
+        Some(tunnel::PublicCheckResult::Passed { latency }) => format!(", public check OK in {latency} ms"),
+        Some(tunnel::PublicCheckResult::Failed { why }) => format!(", public check FAILED: {why}"),
         None => String::new(),
     };
-    format!("{} by {}, {state}{at}{reach}", status.name, status.plugin)
+    format!("{} by {}, {state}{at}{check}", status.name, status.plugin)
 }

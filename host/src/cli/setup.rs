@@ -1,19 +1,19 @@
 //! `nexus setup …`
 
-use super::{Components, Where, caller, complain, load_config, say};
-use crate::install::{self, Progress};
+use super::{Where, caller, complain, load_config, say};
 use clap::Subcommand;
+use nexus_install::Progress;
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SetupCommand {
-    /// Install the opencode that this version was tested with into the data directory (needs npm)
+    /// Install the version of opencode that Nexus was tested with into the data directory (needs npm)
     Opencode,
 }
 
 pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitCode> {
     let SetupCommand::Opencode = command;
-    let config = match load_config(place, None, &Components::shipped()) {
+    let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
@@ -22,7 +22,7 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let path = runtime.block_on(async {
-        if let Some(there) = install::installed(&config.data_dir).await {
+        if let Some(there) = nexus_install::installed(&config.data_dir).await {
             return Ok(there);
         }
         let mut stops = super::Stops::catch()?;
@@ -32,14 +32,14 @@ pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitC
             Progress::Output(line) => complain(&format!("  {line}")),
         };
         tokio::select! {
-            done = install::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),
-            stop = stops.next() => Err(anyhow::anyhow!("stopped by {stop}; nothing was changed")),
+            done = nexus_install::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),
+            stop = stops.next() => Err(anyhow::anyhow!("interrupted by {stop}; nothing was changed")),
         }
     })?;
     tracing::info!(target: "audit", event = "setup", what = "opencode", path = %path.display(), by = "command line");
     say(&format!(
         "opencode {} is installed: {}",
-        install::OPENCODE_VERSION,
+        nexus_install::OPENCODE_VERSION,
         path.display()
     ));
     Ok(ExitCode::SUCCESS)

@@ -3,8 +3,8 @@
 use super::notify::Manager;
 use super::{Stops, logging, say};
 use crate::app::{App, Rereading};
-use nexus_chat::{ChatStatus, Phase};
-use nexus_config::others;
+use nexus_chat::{BackendStatus, Phase};
+use nexus_config::ownership;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile::Background;
 use nexus_model::tunnel;
@@ -40,7 +40,7 @@ pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Back
             tokio::select! {
                 app = &mut starting => break app?,
                 stop = stops.next() => {
-                    tracing::info!("{stop}: stopping before the start was over");
+                    tracing::info!("{stop}: stopping during the start");
                     return Ok(ExitCode::SUCCESS);
                 }
                 _ = patience.tick() => manager.starting(&front.text()),
@@ -58,13 +58,14 @@ pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Back
     match app.setup_link() {
         // Others of the machine may read the journal, and it is kept.
         Some(_) if logging::stderr_is_kept() => terminal.say(&format!(
-            "Nobody has an account yet. Make the owner's on this machine: nexus user add NAME --data-dir {}",
+            "There is no account yet. To create the owner account, run on this machine: nexus user add NAME \
+             --data-dir {}",
             app.data_dir().display()
         )),
         // On the terminal and nowhere else: not in the log, which is kept.
         Some(link) => terminal.say(&format!(
-            "\n  Nobody has an account yet. Open this link in a browser to make the owner's account:\n\n    {link}\n\n  \
-             It works once, for 15 minutes; start nexus again for a new one.\n"
+            "\n  There is no account yet. To create the owner account, open this link in a browser:\n\n    {link}\n\n \
+              The link works once and expires after 15 minutes. Restart nexus to get a new one.\n"
         )),
         None => {}
     }
@@ -78,11 +79,11 @@ pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Back
     // The watchdog is kept calm to the end.
     told.abort();
     manager.stopping();
-    tracing::info!("{stop}: stopping in order; once more stops at once");
+    tracing::info!("{stop}: shutting down; repeat it to stop immediately");
     tokio::select! {
         () = app.stop() => Ok(ExitCode::SUCCESS),
         again = stops.next() => {
-            tracing::warn!("{again}: stopping at once");
+            tracing::warn!("{again}: stopping immediately");
             Ok(ExitCode::FAILURE)
         }
     }
@@ -112,10 +113,10 @@ fn tell_the_manager(manager: &Arc<Manager>, app: &App) -> JoinHandle<()> {
 }
 
 /// One line, without a secret: every user of the machine may read it.
-fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -> String {
+fn summary(address: SocketAddr, chat: &BackendStatus, tunnels: &[tunnel::Status]) -> String {
     let phase = match &chat.phase {
         Phase::Starting { .. } => "starts",
-        Phase::Up if chat.example => "is not there, an example is shown",
+        Phase::Up if chat.example => "is not available, the fallback is active",
         Phase::Up => "is up",
         Phase::Reconnecting { .. } => "reconnects",
         Phase::Failed { .. } => "failed",
@@ -134,18 +135,22 @@ fn summary(address: SocketAddr, chat: &ChatStatus, tunnels: &[tunnel::Status]) -
 }
 
 /// Once when the backend's program is found missing, and once when it is there after all.
-async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir: PathBuf, terminal: Arc<Background>) {
+async fn tell_what_is_missing(
+    mut status: watch::Receiver<BackendStatus>,
+    data_dir: PathBuf,
+    terminal: Arc<Background>,
+) {
     let mut was_missing = false;
     loop {
         let missing = status.borrow_and_update().missing.clone();
         match missing {
             Some(missing) if !was_missing => terminal.say(&format!(
-                "  {title} is not ready: the page says why, and shows an example in which no model answers.\n  To install \
-                 the tested version: nexus setup {title} --data-dir {dir}\n  It is picked up by itself.\n",
+                "  {title} is not ready: the page shows the reason and an example backend without a model.\n  To \
+                 install the tested version: nexus setup {title} --data-dir {dir}\n  Nexus detects it automatically.\n",
                 title = missing.title,
                 dir = data_dir.display()
             )),
-            None if was_missing => terminal.say("  The chat backend is found and used from now on.\n"),
+            None if was_missing => terminal.say("  The chat backend was found and is used from now on.\n"),
             _ => {}
         }
         was_missing = status.borrow().missing.is_some();
@@ -155,13 +160,13 @@ async fn tell_what_is_missing(mut status: watch::Receiver<ChatStatus>, data_dir:
     }
 }
 
-/// What stands in the configuration is allowed, to plugins and so to whoever can write it: one that others can write is
+/// What is in the configuration is allowed, to plugins and so to whoever can write it: one that others can write is
 /// refused, as a secret that others can read is.
 ///
 /// # Errors
 /// The file, or its folder, with the line that corrects it.
 pub(super) fn refuse_a_file_of_others(file: &Path) -> anyhow::Result<()> {
-    others::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!("{why}.\nTo fix: {fix}"))
+    ownership::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!("{why}.\nTo fix: {fix}"))
 }
 
 #[cfg(all(test, unix))]
@@ -197,7 +202,7 @@ mod tests {
             (1000, 0, true),
             (1001, 1000, true),
         ] {
-            assert_eq!(others::is_of_another(owner, me), of_another);
+            assert_eq!(ownership::is_of_another(owner, me), of_another);
         }
         mode(dir.path(), 0o777);
         assert!(refuse_a_file_of_others(&file).is_err(), "it can be replaced");

@@ -13,8 +13,9 @@ use std::io::{BufRead as _, ErrorKind, IsTerminal, Write};
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum UserCommand {
-    /// Make an account
+    /// Add an account
     Add {
+        /// The name of the account
         account: String,
         /// Read the password from the first line of stdin
         #[arg(long)]
@@ -22,23 +23,28 @@ pub enum UserCommand {
     },
     /// Set a new password and end all logins of the account
     Passwd {
+        /// The name of the account
         account: String,
         /// Read the password from the first line of stdin
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Remove an account: its logins end at once, its devices are known no more
+    /// Remove an account, end its logins and forget its devices
     Remove {
+        /// The name of the account
         account: String,
-        /// Also the last account; then nobody can log in until `nexus user add`
+        /// Remove even the last account; nobody can log in then until `nexus user add`
         #[arg(long)]
         force: bool,
     },
-    /// Let an account log in again after too many wrong passwords
-    Unlock { account: String },
-    /// Show the accounts
+    /// Unlock an account that is locked after too many wrong passwords
+    Unlock {
+        /// The name of the account
+        account: String,
+    },
+    /// List the accounts
     List {
-        /// As JSON, for scripts
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -62,7 +68,7 @@ pub trait Source {
     /// `confirm`: nothing else of the form asks for this password once more.
     ///
     /// # Errors
-    /// Where there is nobody to ask, or they gave up.
+    /// Where there is nobody to ask, or they canceled.
     fn ask(&mut self, field: &Field, confirm: bool) -> anyhow::Result<String>;
 }
 
@@ -95,8 +101,8 @@ pub(super) fn can_ask(command: &UserCommand, plugin: &str, stdin: &impl IsTermin
     }
 }
 
-const NO_TERMINAL: &str =
-    "stdin is no terminal: run the command in one, or give --password-stdin and the password on stdin";
+const NO_TERMINAL: &str = "stdin is not a terminal. To fix: run the command in a terminal, or use --password-stdin \
+     and write the password to stdin";
 
 /// Runs the command and writes its answer to `out`.
 ///
@@ -125,18 +131,20 @@ pub async fn run(
             auth.reset_password(&account, input).await.map_err(said)?;
             writeln!(
                 out,
-                "The new password holds. All logins of the account have ended, and none of its devices is known any more."
+                "The password has been changed. All logins of the account have ended, and its devices have been \
+                 forgotten."
             )?;
         }
         UserCommand::Remove { account, force } => {
             let gone = auth.remove_account(&account, force).await.map_err(said)?;
             writeln!(
                 out,
-                "The account is removed. With it ended: {} logins, {} known devices. Its chats stay: they belong to Nexus.",
+                "The account was removed, with {} logins and {} known devices. Its chats are kept: they belong to \
+                 Nexus.",
                 gone.logins, gone.devices
             )?;
             if auth.accounts().await.map_err(said)?.is_empty() {
-                writeln!(out, "Nobody can log in now. To make an account: nexus user add NAME")?;
+                writeln!(out, "Nobody can log in now. To add an account: nexus user add NAME")?;
             }
         }
         UserCommand::Unlock { account } => {
@@ -147,7 +155,7 @@ pub async fn run(
                 if was {
                     "Unlocked."
                 } else {
-                    "It was not locked. All counted attempts are forgotten."
+                    "The account was not locked. Its failed attempts were reset."
                 }
             )?;
         }
@@ -164,7 +172,7 @@ pub async fn run(
                 writeln!(
                     out,
                     "{:<24}  {:<20}  {:<20}  {:>6}  LOCKED UNTIL",
-                    "ACCOUNT", "MADE", "LAST USED", "LOGINS"
+                    "ACCOUNT", "CREATED", "LAST USED", "LOGINS"
                 )?;
                 for a in accounts {
                     let (made, used) = (time(a.created_at), a.last_used_at.map_or("-".into(), time));
@@ -183,7 +191,7 @@ pub async fn run(
 
 async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Input> {
     let mut input = Input::default();
-    let fields = auth.enrol_fields().await.map_err(said)?;
+    let fields = auth.enroll_fields().await.map_err(said)?;
     let confirm = fields.iter().filter(|f| f.kind == FieldKind::Password).count() == 1;
     for field in fields {
         let value = source.ask(&field, confirm)?;
@@ -194,7 +202,7 @@ async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Inpu
 
 fn said(e: AuthError) -> anyhow::Error {
     match e {
-        // The name stands in the command: no field was asked for.
+        // The name is in the command: no field was asked for.
         AuthError::Rejected { field, why } if field == "account" => anyhow::anyhow!("{why}"),
         AuthError::Rejected { field, why } => anyhow::anyhow!("{field}: {why}"),
         other => other.into(),
@@ -215,7 +223,7 @@ impl Source for FirstLine {
     fn ask(&mut self, field: &Field, _confirm: bool) -> anyhow::Result<String> {
         if field.kind != FieldKind::Password {
             bail!(
-                "this auth plugin also asks for {:?}: run the command in a terminal without --password-stdin",
+                "this auth plugin also asks for {:?}. To fix: run the command in a terminal without --password-stdin",
                 field.title
             );
         }
@@ -230,7 +238,7 @@ impl Source for FirstLine {
         let password = line.strip_suffix('\n').unwrap_or(&line);
         let password = password.strip_suffix('\r').unwrap_or(password);
         if password.is_empty() {
-            bail!("stdin is empty: its first line has to be the password");
+            bail!("stdin is empty: its first line must be the password");
         }
         self.0 = Some(password.to_owned());
         Ok(password.to_owned())
@@ -259,7 +267,7 @@ impl Source for Terminal {
             if !confirm || first == hidden(&format!("{} again: ", field.title))? {
                 return Ok(first);
             }
-            say("They differ. Once more.\n")?;
+            say("The passwords do not match. Try again.\n")?;
         }
     }
 }
@@ -278,7 +286,7 @@ fn hidden(prompt: &str) -> anyhow::Result<String> {
     #[cfg(unix)]
     let _interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
-        ErrorKind::Interrupted | ErrorKind::UnexpectedEof => anyhow::anyhow!("given up"),
+        ErrorKind::Interrupted | ErrorKind::UnexpectedEof => anyhow::anyhow!("canceled"),
         _ => anyhow::Error::from(error).context("cannot read the password from the terminal"),
     })
 }
@@ -335,6 +343,7 @@ mod tests {
             Store::open(dir.path()).unwrap(),
             Arc::new(ManualClock::at(1_700_000_000_000)),
             nexus_testkit::auth_config(),
+            Arc::new(nexus_model::activity::Unkept),
         )
         .await
         .unwrap();
@@ -351,13 +360,13 @@ mod tests {
             nexus(&auth, add("ann"), "")
                 .await
                 .unwrap_err()
-                .contains("exists already")
+                .contains("already exists")
         );
         assert!(
             nexus(&auth, add("no one"), "")
                 .await
                 .unwrap_err()
-                .starts_with("An account name has")
+                .starts_with("An account name can")
         );
         let passwd = |account: &str| UserCommand::Passwd {
             account: account.into(),

@@ -5,7 +5,7 @@
 
 use nexus_model::limits;
 use nexus_model::limits::{NOTIFY_PAUSE, NOTIFY_WINDOW};
-use nexus_model::notice::{Kind, Notice};
+use nexus_model::notice::{Notice, NoticeKind};
 use std::collections::{HashMap, VecDeque};
 use tokio::time::Instant;
 
@@ -13,9 +13,9 @@ use tokio::time::Instant;
 pub(super) struct Limiter {
     /// At most one for each kind and subject; the oldest first.
     held: VecDeque<Notice>,
-    last: HashMap<(Kind, String), Instant>,
+    last: HashMap<(NoticeKind, String), Instant>,
     /// Those of the last hour.
-    sent: VecDeque<(Instant, Kind)>,
+    sent: VecDeque<(Instant, NoticeKind)>,
 }
 
 impl Limiter {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn notice(event: Kind, subject: &str, text: &str) -> Notice {
+    fn notice(event: NoticeKind, subject: &str, text: &str) -> Notice {
         Notice {
             event,
             subject: subject.into(),
@@ -96,13 +96,13 @@ mod tests {
     #[test]
     fn the_last_of_a_minute_comes_at_its_end_and_subjects_do_not_wait_for_each_other() {
         let (mut limiter, begun) = (Limiter::default(), Instant::now());
-        limiter.offer(notice(Kind::TunnelUrl, "home", "1"));
+        limiter.offer(notice(NoticeKind::TunnelUrl, "home", "1"));
         assert_eq!(texts(&limiter.due(begun).0), ["1"]);
         for text in ["2", "3"] {
-            limiter.offer(notice(Kind::TunnelUrl, "home", text));
+            limiter.offer(notice(NoticeKind::TunnelUrl, "home", text));
         }
-        limiter.offer(notice(Kind::TunnelUrl, "office", "o"));
-        limiter.offer(notice(Kind::TunnelFailed, "home", "f"));
+        limiter.offer(notice(NoticeKind::TunnelUrl, "office", "o"));
+        limiter.offer(notice(NoticeKind::TunnelFailed, "home", "f"));
         let (due, next) = limiter.due(begun + Duration::from_secs(1));
         assert_eq!(texts(&due), ["o", "f"]);
         assert_eq!(next, Some(begun + NOTIFY_PAUSE));
@@ -115,14 +115,14 @@ mod tests {
         let (mut limiter, begun) = (Limiter::default(), Instant::now());
         let mut sent = 0;
         for n in 0..40 {
-            limiter.offer(notice(Kind::LoginLocked, &n.to_string(), "locked"));
+            limiter.offer(notice(NoticeKind::LoginLocked, &n.to_string(), "locked"));
             sent += limiter.due(begun + Duration::from_secs(n)).0.len();
         }
         assert_eq!(sent, limits::NOTIFY_MOST_OF_A_KIND);
         // The others still have their half.
         let at = begun + Duration::from_secs(60);
         for n in 0..20 {
-            limiter.offer(notice(Kind::TunnelFailed, &n.to_string(), "failed"));
+            limiter.offer(notice(NoticeKind::TunnelFailed, &n.to_string(), "failed"));
         }
         assert_eq!(
             limiter.due(at).0.len(),

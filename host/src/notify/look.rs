@@ -2,10 +2,10 @@
 
 use nexus_chat::Phase;
 use nexus_model::limits::NOTIFY_OUTAGE;
-use nexus_model::notice::{Kind, Notice};
+use nexus_model::notice::{Notice, NoticeKind};
 use nexus_model::plugin;
 use nexus_model::time::Millis;
-use nexus_model::tunnel::{Reached, State, Status};
+use nexus_model::tunnel::{PublicCheckResult, State, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
@@ -45,15 +45,15 @@ impl Tunnels {
                 url,
                 at: now,
             };
-            let unreached = match tunnel.reach.as_ref().map(|reach| &reach.result) {
-                Some(Reached::No { why }) => Some(why),
-                Some(Reached::Yes { .. }) | None => None,
+            let unreached = match tunnel.public_check.as_ref().map(|check| &check.result) {
+                Some(PublicCheckResult::Failed { why }) => Some(why),
+                Some(PublicCheckResult::Passed { .. }) | None => None,
             };
             let out = match (&tunnel.state, unreached) {
                 (State::Up { .. } | State::Degraded { .. }, Some(why)) => {
-                    Some(format!("is not reached from its public side: {why}"))
+                    Some(format!("failed its public check: {why}"))
                 }
-                (State::Reconnecting { why }, _) => Some(format!("does not let requests through: {why}")),
+                (State::Reconnecting { why }, _) => Some(format!("does not pass requests: {why}")),
                 (State::Up { .. } | State::Degraded { .. } | State::Off | State::Stopping, _) => {
                     told.outage = None;
                     None
@@ -65,7 +65,7 @@ impl Tunnels {
                 if since.elapsed() >= NOTIFY_OUTAGE && told.down == Down::No {
                     (told.url, told.down) = (None, Down::ForNow);
                     let text = format!("The tunnel {} {text}", tunnel.name);
-                    notices.push(say(Kind::TunnelFailed, text, None));
+                    notices.push(say(NoticeKind::TunnelFailed, text, None));
                 }
                 continue;
             }
@@ -76,12 +76,12 @@ impl Tunnels {
                     if tunnel.url.is_some() && tunnel.url != told.url {
                         told.url.clone_from(&tunnel.url);
                         let text = format!("The tunnel {} is open.", tunnel.name);
-                        notices.push(say(Kind::TunnelUrl, text, tunnel.url.clone()));
+                        notices.push(say(NoticeKind::TunnelUrl, text, tunnel.url.clone()));
                     }
                     continue;
                 }
-                State::Waiting { why, .. } => (Down::ForNow, format!("does not open and is tried again: {why}")),
-                State::Failed { why, .. } => (Down::ForGood, format!("failed and waits for you: {why}")),
+                State::Waiting { why, .. } => (Down::ForNow, format!("does not open; Nexus keeps retrying: {why}")),
+                State::Failed { why, .. } => (Down::ForGood, format!("failed and needs attention: {why}")),
                 _ => continue,
             };
             if down.0 > told.down {
@@ -91,7 +91,7 @@ impl Tunnels {
                     outage: told.outage,
                 };
                 let text = format!("The tunnel {} {}", tunnel.name, down.1);
-                notices.push(say(Kind::TunnelFailed, text, None));
+                notices.push(say(NoticeKind::TunnelFailed, text, None));
             }
         }
         notices
@@ -117,9 +117,9 @@ impl Backend {
         let before = std::mem::replace(&mut self.0, failed.is_some());
         let why = failed.filter(|_| !before)?;
         Some(Notice {
-            event: Kind::BackendFailed,
+            event: NoticeKind::BackendFailed,
             subject: "chat".to_owned(),
-            text: format!("{title} failed and waits for you: {why}"),
+            text: format!("{title} failed and needs attention: {why}"),
             url: None,
             at: now,
         })
@@ -139,9 +139,9 @@ impl Plugins {
         let failed: BTreeMap<String, String> = all.iter().filter_map(failed).collect();
         let new = failed.iter().filter(|(name, _)| !self.0.contains(*name));
         let notices = new.map(|(name, cause)| Notice {
-            event: Kind::PluginFailed,
+            event: NoticeKind::PluginFailed,
             subject: format!("plugin {name}"),
-            text: format!("The plugin {name} fell too often and waits for you: {cause}"),
+            text: format!("The plugin {name} crashed and reached its restart limit: {cause}"),
             url: None,
             at: now,
         });
@@ -168,9 +168,9 @@ mod tests {
             fresh: false,
             fixed_listen: false,
             since: 0,
-            figures: None,
+            statistics: None,
             reconnects: 0,
-            reach: None,
+            public_check: None,
             swap: None,
         }
     }
@@ -192,8 +192,8 @@ mod tests {
             why: "refused".into(),
             hint: None,
         };
-        let url = |text: &str| vec![(Kind::TunnelUrl, Some(text.to_owned()))];
-        let down = vec![(Kind::TunnelFailed, None)];
+        let url = |text: &str| vec![(NoticeKind::TunnelUrl, Some(text.to_owned()))];
+        let down = vec![(NoticeKind::TunnelFailed, None)];
         assert!(see(&State::Starting { what: "x".into() }, Some("http://a")).is_empty());
         assert_eq!(see(&up, Some("http://a")), url("http://a"));
         assert!(see(&State::Up { connections: 4 }, Some("http://a")).is_empty());
@@ -211,13 +211,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_told_once_it_has_lasted_and_the_end_of_it_with_the_address() {
-        use nexus_model::tunnel::Reach;
+        use nexus_model::tunnel::PublicCheck;
         let lost = State::Reconnecting { why: "no route".into() };
         let unreached = |why: &str| {
             let mut status = tunnel(State::Up { connections: 1 }, Some("http://a"));
-            status.reach = Some(Reach {
+            status.public_check = Some(PublicCheck {
                 at: 1,
-                result: Reached::No { why: why.into() },
+                result: PublicCheckResult::Failed { why: why.into() },
             });
             status
         };
@@ -234,13 +234,13 @@ mod tests {
             tokio::time::sleep_until(due).await;
             let told = seen.see(std::slice::from_ref(&out), 5);
             assert_eq!(told.len(), 1);
-            assert_eq!(told[0].event, Kind::TunnelFailed);
+            assert_eq!(told[0].event, NoticeKind::TunnelFailed);
             assert!(
                 told[0].text.contains("no route") || told[0].text.contains("refused"),
                 "{told:?}"
             );
             assert!(seen.see(std::slice::from_ref(&out), 6).is_empty() && seen.due().is_none());
-            assert_eq!(seen.see(std::slice::from_ref(&up), 7)[0].event, Kind::TunnelUrl);
+            assert_eq!(seen.see(std::slice::from_ref(&up), 7)[0].event, NoticeKind::TunnelUrl);
         }
     }
 
@@ -263,7 +263,7 @@ mod tests {
         };
         assert_eq!(backend.see("opencode", &Phase::Up, 1), None);
         let told = backend.see("opencode", &failed, 2).unwrap();
-        assert_eq!(told.text, "opencode failed and waits for you: no such model");
+        assert_eq!(told.text, "opencode failed and needs attention: no such model");
         assert_eq!(backend.see("opencode", &failed, 3), None);
         assert_eq!(backend.see("opencode", &Phase::Up, 4), None);
         assert!(backend.see("opencode", &failed, 5).is_some());

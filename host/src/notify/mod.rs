@@ -10,7 +10,7 @@ pub mod look;
 use futures::future::BoxFuture;
 use limit::Limiter;
 use nexus_model::limits;
-use nexus_model::notice::{Kind, Notice};
+use nexus_model::notice::{Notice, NoticeKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -30,12 +30,12 @@ pub trait Way: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Notifier {
     to: mpsc::Sender<Notice>,
-    events: Arc<BTreeSet<Kind>>,
+    events: Arc<BTreeSet<NoticeKind>>,
 }
 
 impl Notifier {
     /// Must be called within tokio.
-    pub fn start(events: BTreeSet<Kind>, ways: Vec<Arc<dyn Way>>) -> Self {
+    pub fn start(events: BTreeSet<NoticeKind>, ways: Vec<Arc<dyn Way>>) -> Self {
         let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
         let workers = ways.into_iter().map(|way| {
             let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
@@ -52,7 +52,7 @@ impl Notifier {
     /// Where its kind is not among those that were asked for, nothing happens.
     pub fn tell(&self, notice: Notice) {
         if self.events.contains(&notice.event) && self.to.try_send(notice).is_err() {
-            tracing::warn!("a notification is lost: too many wait already");
+            tracing::warn!("a notification was dropped: too many are queued");
         }
     }
 }
@@ -64,7 +64,7 @@ async fn pass_on(mut notices: mpsc::Receiver<Notice>, workers: Vec<mpsc::Sender<
         for notice in due {
             for worker in &workers {
                 if worker.try_send(notice.clone()).is_err() {
-                    tracing::warn!("a notification is lost: too many wait already");
+                    tracing::warn!("a notification was dropped: too many are queued");
                 }
             }
         }
@@ -98,10 +98,10 @@ async fn work(way: Arc<dyn Way>, mut notices: mpsc::Receiver<Notice>) {
             };
             let event = notice.event.word();
             if left == 0 {
-                tracing::warn!(event, "{} could not be told: {why}", way.name());
+                tracing::warn!(event, "cannot notify {}: {why}", way.name());
                 break;
             }
-            tracing::debug!(event, "{} could not be told, and is tried again: {why}", way.name());
+            tracing::debug!(event, "cannot notify {}, retrying: {why}", way.name());
             left -= 1;
             tokio::time::sleep(pause).await;
             pause *= 4;
@@ -148,7 +148,7 @@ mod tests {
         (Arc::new(Fake { fails, told }), heard)
     }
 
-    fn notice(event: Kind, text: &str) -> Notice {
+    fn notice(event: NoticeKind, text: &str) -> Notice {
         Notice {
             event,
             subject: "tunnel home".into(),
@@ -161,11 +161,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_asked_for_comes_at_once_and_the_rest_as_one_after_the_pause() {
         let (way, mut heard) = fake(0);
-        let notifier = Notifier::start(BTreeSet::from([Kind::TunnelUrl]), vec![way]);
+        let notifier = Notifier::start(BTreeSet::from([NoticeKind::TunnelUrl]), vec![way]);
         let begun = Instant::now();
-        notifier.tell(notice(Kind::TunnelFailed, "not asked for"));
+        notifier.tell(notice(NoticeKind::TunnelFailed, "not asked for"));
         for text in ["first", "second", "third"] {
-            notifier.tell(notice(Kind::TunnelUrl, text));
+            notifier.tell(notice(NoticeKind::TunnelUrl, text));
             tokio::task::yield_now().await;
         }
         assert_eq!(heard.recv().await.unwrap(), (begun, "first".into()));
@@ -180,17 +180,17 @@ mod tests {
         let (slow, mut late) = fake(3);
         let (dead, mut never) = fake(4);
         let (good, mut soon) = fake(0);
-        let notifier = Notifier::start(BTreeSet::from(Kind::ALL), vec![slow, dead, good]);
+        let notifier = Notifier::start(BTreeSet::from(NoticeKind::ALL), vec![slow, dead, good]);
         let begun = Instant::now();
-        notifier.tell(notice(Kind::TunnelUrl, "here"));
+        notifier.tell(notice(NoticeKind::TunnelUrl, "here"));
         assert_eq!(soon.recv().await.unwrap().0, begun);
         let (at, _) = late.recv().await.unwrap();
         // 1, 4 and 16 pauses.
         assert_eq!((at - begun).as_secs(), (limits::NOTIFY_AGAIN * 21).as_secs());
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert!(never.try_recv().is_err());
-        // The next message is tried anew.
-        notifier.tell(notice(Kind::TunnelUrl, "again"));
+        // The next message is retried.
+        notifier.tell(notice(NoticeKind::TunnelUrl, "again"));
         assert_eq!(never.recv().await.unwrap().1, "again");
     }
 
@@ -208,10 +208,10 @@ mod tests {
                 Box::pin(std::future::pending())
             }
         }
-        let notifier = Notifier::start(BTreeSet::from(Kind::ALL), vec![Arc::new(Stuck)]);
+        let notifier = Notifier::start(BTreeSet::from(NoticeKind::ALL), vec![Arc::new(Stuck)]);
         for _ in 0..1_000 {
             // Returns at once, whatever became of it.
-            notifier.tell(notice(Kind::TunnelUrl, "x"));
+            notifier.tell(notice(NoticeKind::TunnelUrl, "x"));
             tokio::task::yield_now().await;
         }
         assert_eq!(notifier.to.max_capacity(), limits::NOTIFY_QUEUE);

@@ -15,7 +15,7 @@ pub struct Awake {
 }
 
 impl Awake {
-    /// `longest`: no two questions are that far apart (in milliseconds) while all is well.
+    /// `longest`: no two questions are that far apart (in milliseconds) while it works.
     pub fn new(longest: u64) -> Self {
         Self {
             longest,

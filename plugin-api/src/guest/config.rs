@@ -14,7 +14,7 @@ pub fn config<T: DeserializeOwned>() -> Result<T, Error> {
 fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|e| {
         Error::Invalid(format!(
-            "the configuration does not fit this plugin's own type: {e}. The plugin's manifest and code disagree."
+            "the configuration does not match the plugin's own type: {e}. The plugin's manifest and code disagree"
         ))
     })
 }

@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn an_error_is_its_sentence() {
-        let denied = Error::Denied("The plugin x may not keep data. To allow it:\n[plugin.x.grants]".to_owned());
+        let denied = Error::Denied("The plugin x may not store data. To allow it:\n[plugin.x.grants]".to_owned());
         assert!(denied.text().ends_with("To allow it:\n[plugin.x.grants]"));
         assert_eq!(String::from(Error::Cancelled), "The plugin is being stopped.");
     }

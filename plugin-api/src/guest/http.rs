@@ -126,7 +126,7 @@ impl Response {
         while let Some(chunk) = self.chunk().await? {
             if all.len() + chunk.len() > cap {
                 return Err(Error::Other(format!(
-                    "the answer of {} is longer than {cap} bytes",
+                    "the response of {} is longer than {cap} bytes",
                     self.url
                 )));
             }
@@ -144,7 +144,7 @@ impl Response {
         let url = self.url.clone();
         if !is_json(&kind) {
             return Err(Error::Other(format!(
-                "{url} answered with {kind}, not with application/json"
+                "{url} responded with {kind} instead of application/json"
             )));
         }
         parse(&url, &self.bytes(cap).await?)
@@ -163,7 +163,7 @@ fn is_json(content_type: &str) -> bool {
 
 fn parse<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T, Error> {
     serde_json::from_str(&crate::json::well_formed(body))
-        .map_err(|e| Error::Other(format!("the answer of {url} is not what was expected: {e}")))
+        .map_err(|e| Error::Other(format!("the response of {url} is unexpected: {e}")))
 }
 
 /// `text` as one segment of a path, or one value of a query. Braces are encoded too, so that nothing in it is a reference.

@@ -102,7 +102,7 @@ pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Opti
 /// What the host reads if the task is dropped without an outcome.
 #[allow(dead_code)] // `auth` has no long calls
 pub(crate) fn unfinished() -> Result<(), Failure> {
-    Err(retry("the plugin's task ended without an outcome"))
+    Err(retry("the plugin's task ended without a result"))
 }
 
 #[allow(dead_code)] // `auth` has no long calls

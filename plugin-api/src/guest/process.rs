@@ -2,7 +2,7 @@
 
 use crate::caps::process as raw;
 pub use crate::caps::process::{
-    EnvironmentBase, Exit, HttpStep, Origin, Outcome, OutputMode, Running, Signal, StopStep,
+    EnvironmentBase, Exit, HttpStep, Outcome, OutputMode, OutputStream, Running, Signal, StopStep,
 };
 use crate::caps::types::Error;
 use crate::process_ext::UNLESS_PRESENT;

@@ -38,7 +38,7 @@ mod tests {
     fn what_lasts_is_told_with_its_key() {
         assert!(refusals([]).is_empty() && refusals([retry("The store is busy.")]).is_empty());
         let ext = refusals([
-            permanent("`port` is 99999, which is no port.", "Give 1 to 65535."),
+            permanent("`port` is 99999, which is not a valid port.", "Give 1 to 65535."),
             retry("Busy."),
         ]);
         let read: Vec<Refused> = serde_json::from_str(&ext[0].value).unwrap();

@@ -1,7 +1,7 @@
 //! Accounts and their credentials, over the store.
 //!
 //! Two kinds of keys: `account/NAME` holds a subject, `subject/ID` holds the credential. The credential is written first
-//! and the account's key last, with compare-and-set: of two enrolments at the same time one wins, and a crash between
+//! and the account's key last, with compare-and-set: of two enrollments at the same time one wins, and a crash between
 //! the two writes leaves a credential that no name leads to. The subject is random and not the name,
 //! so that a name that is given away later does not inherit what belonged to somebody else.
 
@@ -41,7 +41,7 @@ struct Credential {
 
 impl From<Broken> for Error {
     fn from(broken: Broken) -> Self {
-        Self::Other(format!("The password could not be checked: {}.", broken.0))
+        Self::Other(format!("Cannot check the password: {}.", broken.0))
     }
 }
 
@@ -81,11 +81,11 @@ impl<S: Store> Accounts<S> {
         }
     }
 
-    pub(crate) async fn enrol(&self, account: &str, input: &[Value]) -> Result<Outcome, Error> {
+    pub(crate) async fn enroll(&self, account: &str, input: &[Value]) -> Result<Outcome, Error> {
         if account.is_empty() || account.len() > ACCOUNT_MAX_BYTES {
             return Ok(rejected(
                 ACCOUNT,
-                &format!("The name needs 1 to {ACCOUNT_MAX_BYTES} bytes."),
+                &format!("The name must have 1 to {ACCOUNT_MAX_BYTES} bytes."),
             ));
         }
         let password = match new_password(account, input) {
@@ -126,7 +126,7 @@ impl<S: Store> Accounts<S> {
         if password == current {
             return Ok(rejected(
                 password_field(input),
-                "This is the password you have already. Choose another one.",
+                "This is your current password. Choose another one.",
             ));
         }
         self.replace(subject, kept, credential.account, password).await
@@ -163,7 +163,7 @@ impl<S: Store> Accounts<S> {
             Ok(Outcome::Done(subject.to_owned()))
         } else {
             Err(Error::Unavailable(
-                "The password was changed by somebody else just now. Try again.".to_owned(),
+                "The password was changed by someone else at the same time. Try again.".to_owned(),
             ))
         }
     }
@@ -187,7 +187,7 @@ impl<S: Store> Accounts<S> {
 
     async fn credential(&self, subject: &str) -> Result<(Vec<u8>, Credential), Error> {
         let kept = self.store.get(subject_key(subject)).await?;
-        let kept = kept.ok_or_else(|| Error::NotFound("This plugin keeps no password for that user.".to_owned()))?;
+        let kept = kept.ok_or_else(|| Error::NotFound("This plugin has no password for this user.".to_owned()))?;
         let credential = read(subject, &kept)?;
         Ok((kept, credential))
     }
@@ -208,7 +208,10 @@ fn new_password<'a>(account: &str, input: &'a [Value]) -> Result<&'a str, Outcom
     let password = value(input, field).unwrap_or_default();
     rules::check(account, password).map_err(|why| rejected(field, &why))?;
     if value(input, REPEAT) != Some(password) {
-        return Err(rejected(REPEAT, "The two passwords differ. Type the same one twice."));
+        return Err(rejected(
+            REPEAT,
+            "The two passwords do not match. Type the same password twice.",
+        ));
     }
     Ok(password)
 }
@@ -218,12 +221,12 @@ fn rejected(field: &str, why: &str) -> Outcome {
 }
 
 fn taken(account: &str) -> Outcome {
-    rejected(ACCOUNT, &format!("There is an account `{account}` already."))
+    rejected(ACCOUNT, &format!("The account `{account}` already exists."))
 }
 
 fn damaged(key: &str) -> Error {
     Error::Other(format!(
-        "The login's store is damaged: what is kept for `{key}` cannot be read. Restore a backup."
+        "The login store is damaged: cannot read the entry `{key}`. Restore a backup."
     ))
 }
 
@@ -246,7 +249,7 @@ fn read(subject: &str, kept: &[u8]) -> Result<Credential, Error> {
 }
 
 fn write(credential: &Credential) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(credential).map_err(|error| Error::Other(format!("The credential cannot be written: {error}.")))
+    serde_json::to_vec(credential).map_err(|error| Error::Other(format!("Cannot store the credential: {error}.")))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn twice(password: &str) -> Vec<Value> {
 }
 
 fn enrolled(accounts: &Accounts<Memory>, account: &str) -> String {
-    match now(accounts.enrol(account, &twice(GOOD))).unwrap() {
+    match now(accounts.enroll(account, &twice(GOOD))).unwrap() {
         Outcome::Done(subject) => subject,
         other => panic!("{other:?}"),
     }
@@ -112,7 +112,7 @@ fn the_store_never_holds_the_password() {
 fn an_account_is_enrolled_once() {
     let (memory, accounts) = fresh();
     let subject = enrolled(&accounts, "owner");
-    let (field, why) = rejection(now(accounts.enrol("owner", &twice(OTHER))));
+    let (field, why) = rejection(now(accounts.enroll("owner", &twice(OTHER))));
     assert_eq!(field, ACCOUNT);
     assert!(why.contains("already"));
     assert_eq!(now(accounts.login("owner", GOOD)).unwrap(), Some(subject));
@@ -120,30 +120,30 @@ fn an_account_is_enrolled_once() {
 }
 
 #[test]
-fn of_two_enrolments_at_the_same_time_one_wins_and_the_other_leaves_nothing() {
+fn of_two_enrollments_at_the_same_time_one_wins_and_the_other_leaves_nothing() {
     let (memory, accounts) = fresh();
     *memory.rival.borrow_mut() = Some(("account/owner".to_owned(), b"rival".to_vec()));
-    assert_eq!(rejection(now(accounts.enrol("owner", &twice(GOOD)))).0, ACCOUNT);
+    assert_eq!(rejection(now(accounts.enroll("owner", &twice(GOOD)))).0, ACCOUNT);
     assert_eq!(memory.map.borrow().keys().collect::<Vec<_>>(), ["account/owner"]);
 }
 
 #[test]
 fn enrolling_says_which_field_is_wrong() {
     let (memory, accounts) = fresh();
-    assert_eq!(rejection(now(accounts.enrol("owner", &twice("short")))).0, PASSWORD);
+    assert_eq!(rejection(now(accounts.enroll("owner", &twice("short")))).0, PASSWORD);
     assert_eq!(
         rejection(now(
-            accounts.enrol("owner", &input(&[(PASSWORD, GOOD), (REPEAT, OTHER)]))
+            accounts.enroll("owner", &input(&[(PASSWORD, GOOD), (REPEAT, OTHER)]))
         ))
         .0,
         REPEAT
     );
     assert_eq!(
-        rejection(now(accounts.enrol("owner", &input(&[(PASSWORD, GOOD)])))).0,
+        rejection(now(accounts.enroll("owner", &input(&[(PASSWORD, GOOD)])))).0,
         REPEAT
     );
-    assert_eq!(rejection(now(accounts.enrol("owner", &[]))).0, PASSWORD);
-    assert_eq!(rejection(now(accounts.enrol("", &twice(GOOD)))).0, ACCOUNT);
+    assert_eq!(rejection(now(accounts.enroll("owner", &[]))).0, PASSWORD);
+    assert_eq!(rejection(now(accounts.enroll("", &twice(GOOD)))).0, ACCOUNT);
     assert!(memory.map.borrow().is_empty());
 }
 
@@ -169,7 +169,7 @@ fn a_change_needs_the_present_password() {
 }
 
 #[test]
-fn a_change_takes_the_fields_of_an_enrolment_too() {
+fn a_change_takes_the_fields_of_an_enrollment_too() {
     let (_, accounts) = fresh();
     let subject = enrolled(&accounts, "owner");
     let fields = input(&[(CURRENT, GOOD), (PASSWORD, OTHER), (REPEAT, OTHER)]);

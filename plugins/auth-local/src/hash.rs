@@ -17,7 +17,7 @@ pub(crate) struct Broken(pub(crate) String);
 
 impl From<HashError> for Broken {
     fn from(error: HashError) -> Self {
-        Self(format!("Argon2 could not be computed: {error}"))
+        Self(format!("cannot compute Argon2: {error}"))
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Match {
 /// Where the host gives none.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Broken> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Broken(format!("there is no randomness: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| Broken(format!("no randomness is available: {error}")))?;
     Ok(bytes)
 }
 
@@ -59,9 +59,9 @@ pub(crate) fn make(password: &str, params: &Params) -> Result<String, Broken> {
 /// # Errors
 /// A kept hash that cannot be read, which is not the same as a wrong password.
 pub(crate) fn verify(password: &str, kept: &str, params: &Params) -> Result<Match, Broken> {
-    let hash = PasswordHash::new(kept).map_err(|error| Broken(format!("the kept hash cannot be read: {error}")))?;
+    let hash = PasswordHash::new(kept).map_err(|error| Broken(format!("cannot read the stored hash: {error}")))?;
     if hash.salt.is_none() || hash.hash.is_none() {
-        return Err(Broken("the kept hash is cut off".to_owned()));
+        return Err(Broken("the stored hash is truncated".to_owned()));
     }
     match argon2(params).verify_password(password.as_bytes(), &hash) {
         Ok(()) => {

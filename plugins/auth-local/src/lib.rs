@@ -81,7 +81,7 @@ impl Guest for Plugin {
 
     async fn proceed(state: Vec<u8>, input: Vec<Value>) -> Result<Step, Error> {
         if state != STATE {
-            return Err(Error::Invalid("the state is not one of this plugin".to_owned()));
+            return Err(Error::Invalid("the state is not from this plugin".to_owned()));
         }
         let account = value(&input, ACCOUNT).unwrap_or_default();
         let password = value(&input, PASSWORD).unwrap_or_default();
@@ -102,20 +102,20 @@ impl Guest for Plugin {
 impl manage::Guest for Plugin {
     async fn fields() -> Result<Vec<Field>, Error> {
         let help = format!(
-            "At least {} characters. A few words in a row make a good one.",
+            "At least {} characters. A few random words make a good password.",
             rules::MIN_CHARS
         );
         Ok(vec![
             field(PASSWORD, FieldKind::Password, "Password", Some(&help)),
-            field(REPEAT, FieldKind::Password, "Password, once more", None),
+            field(REPEAT, FieldKind::Password, "Repeat password", None),
         ])
     }
 
-    async fn enrol(account: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
-        accounts().enrol(&account, &input).await
+    async fn enroll(account: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
+        accounts().enroll(&account, &input).await
     }
 
-    /// Field `current`, and the fields of an enrolment.
+    /// Field `current`, and the fields of an enrollment.
     async fn change(subject: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
         accounts().change(&subject, &input).await
     }

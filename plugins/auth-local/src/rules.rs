@@ -10,7 +10,7 @@ pub(crate) const MAX_CHARS: usize = 1024;
 /// `aaaaaaaaaaaa` and `121212121212` are long and no better than short ones.
 const MIN_DIFFERENT: usize = 5;
 
-/// What stands in public lists of leaked passwords, in lower case, sorted.
+/// What is in public lists of leaked passwords, in lower case, sorted.
 const COMMON: &[&str] = &[
     "0123456789012",
     "0987654321098",
@@ -121,27 +121,30 @@ pub(crate) fn check(account: &str, password: &str) -> Result<(), String> {
     let length = password.chars().count();
     if length < MIN_CHARS {
         return Err(format!(
-            "The password has {length} characters; it needs at least {MIN_CHARS}. A few words in a row make a good one."
+            "The password has {length} characters but needs at least {MIN_CHARS}. A few random words make a good \
+             password."
         ));
     }
     if length > MAX_CHARS {
         return Err(format!(
-            "The password has {length} characters; at most {MAX_CHARS} are possible."
+            "The password has {length} characters; the limit is {MAX_CHARS}."
         ));
     }
     let lower = password.to_lowercase();
     let account = account.to_lowercase();
     if !account.is_empty() && lower.replace(&account, "").is_empty() {
-        return Err("The password is the account's name. Choose one that nobody can guess from it.".to_owned());
+        return Err(
+            "The password is too similar to the account name. Choose one that cannot be guessed from it.".to_owned(),
+        );
     }
     let mut different: Vec<char> = lower.chars().collect();
     different.sort_unstable();
     different.dedup();
     if different.len() < MIN_DIFFERENT {
-        return Err("The password repeats the same few characters. Choose one with more variety.".to_owned());
+        return Err("The password repeats the same few characters. Choose a more varied one.".to_owned());
     }
     if COMMON.contains(&lower.trim()) {
-        return Err("This password is in every list that guessers try first. Choose another one.".to_owned());
+        return Err("This password is on lists of common passwords. Choose another one.".to_owned());
     }
     Ok(())
 }
@@ -170,13 +173,13 @@ mod tests {
         assert!(check("owner", &of(11)).is_err());
         assert_eq!(check("owner", &of(12)), Ok(()));
         assert_eq!(check("owner", &of(1024)), Ok(()));
-        assert!(refusal("owner", &of(1025)).contains("at most 1024"));
+        assert!(refusal("owner", &of(1025)).contains("limit is 1024"));
     }
 
     #[test]
     fn the_account_name_is_refused_in_any_case_and_repeated() {
-        assert!(refusal("maximiliane.k", "Maximiliane.K").contains("account's name"));
-        assert!(refusal("owner", "ownerOWNERowner").contains("account's name"));
+        assert!(refusal("maximiliane.k", "Maximiliane.K").contains("account name"));
+        assert!(refusal("owner", "ownerOWNERowner").contains("account name"));
         assert_eq!(check("owner", "owner of a yellow submarine"), Ok(()));
         assert_eq!(check("", "a yellow submarine"), Ok(()));
     }
@@ -185,8 +188,8 @@ mod tests {
     fn few_characters_and_common_ones_are_refused() {
         assert!(refusal("owner", "aaaaaaaaaaaaaaaa").contains("same few"));
         assert!(refusal("owner", "1212121212121212").contains("same few"));
-        assert!(refusal("owner", "PasswordPassword").contains("every list"));
-        assert!(refusal("owner", "  correct horse battery staple ").contains("every list"));
+        assert!(refusal("owner", "PasswordPassword").contains("lists of common passwords"));
+        assert!(refusal("owner", "  correct horse battery staple ").contains("lists of common passwords"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::convert::text_of;
 use crate::permission::{self, warning};
 use crate::wire;
 use nexus_plugin_api::chat::Ext;
-use nexus_plugin_api::chat::types::{Ask, AskKind};
+use nexus_plugin_api::chat::types::{AgentRequest, RequestKind};
 use nexus_plugin_api::chat_ext::{CHANGE, DETAILS, PATHS};
 use serde_json::{Map, Value, json};
 
@@ -71,7 +71,7 @@ const PATH_KEYS: [&str; 11] = [
 ];
 /// Words of a command that are looked at, as paths.
 const WORDS: usize = 64;
-const UNKNOWN: &str = "⟨what it is called with is not shown here⟩";
+const UNKNOWN: &str = "⟨the input is not shown here⟩";
 
 struct Shown {
     details: Vec<Value>,
@@ -93,7 +93,7 @@ impl Shown {
 }
 
 /// `root`: the session that shows it. `folder`: where opencode works.
-pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, now: u64) -> Ask {
+pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, now: u64) -> AgentRequest {
     let files = files(&p.metadata);
     let own = OWN.contains(&p.permission.as_str());
     let change = change(&p.metadata, &files, folder);
@@ -126,11 +126,11 @@ pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, 
             &json!({ "paths": shown.paths, "obeyed": permission::OBEYED }),
         ));
     }
-    Ask {
+    AgentRequest {
         id: p.id.clone(),
         session: root,
-        asked_by: p.session.clone(),
-        kind: AskKind::Permission,
+        requested_by: p.session.clone(),
+        kind: RequestKind::Permission,
         subject: p.permission.clone(),
         detail,
         always: p.always.clone(),
@@ -186,7 +186,7 @@ fn touched(shown: &mut Shown, p: &wire::Permission, files: &[File], folder: &str
         .flatten()
     {
         if let Some(directory) = directory.as_str() {
-            shown.detail("Reaches into", directory);
+            shown.detail("Accesses", directory);
             shown.path(directory, false);
         }
     }
@@ -219,7 +219,7 @@ fn rest(shown: &mut Shown, p: &wire::Permission, call: &Call, detail: &str, chan
             .as_str()
             .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
         if !in_change && !in_detail {
-            shown.detail(if key == "workdir" { "In the folder" } else { key }, plain(value));
+            shown.detail(if key == "workdir" { "Working folder" } else { key }, plain(value));
         }
     }
     for (key, value) in p.metadata.as_object().unwrap_or(&empty) {
@@ -234,7 +234,7 @@ fn rest(shown: &mut Shown, p: &wire::Permission, call: &Call, detail: &str, chan
     // A request that is about no call says all by itself, or nothing.
     let says = p.metadata.as_object().is_some_and(|m| !m.is_empty());
     if call.input.is_none() && (p.tool.is_some() || !says) {
-        shown.detail("Not known", UNKNOWN);
+        shown.detail("Unknown", UNKNOWN);
     }
 }
 
@@ -341,21 +341,21 @@ fn addition(name: &str, value: &Value) -> Ext {
 mod tests {
     use super::*;
 
-    fn asked(permission: &str, patterns: Value, metadata: Value, input: Option<Value>) -> Ask {
+    fn asked(permission: &str, patterns: Value, metadata: Value, input: Option<Value>) -> AgentRequest {
         let p = json!({"id": "per_1", "sessionID": "ses_1", "permission": permission, "patterns": patterns, "metadata": metadata,
             "tool": {"messageID": "msg_1", "callID": "call_1"}});
         let call = Call { part: None, input };
         super::permission(&serde_json::from_value(p).unwrap(), "ses_1".into(), call, "/w", 1)
     }
 
-    fn ext(ask: &Ask, name: &str) -> Value {
-        let ext = ask.ext.iter().find(|e| e.name == name);
+    fn ext(request: &AgentRequest, name: &str) -> Value {
+        let ext = request.ext.iter().find(|e| e.name == name);
         ext.and_then(|e| serde_json::from_str(&e.value).ok())
             .unwrap_or_default()
     }
 
-    fn details(ask: &Ask) -> Vec<(String, String)> {
-        let details = ext(ask, DETAILS);
+    fn details(request: &AgentRequest) -> Vec<(String, String)> {
+        let details = ext(request, DETAILS);
         let details = details.as_array().into_iter().flatten();
         details
             .map(|d| {
@@ -375,18 +375,18 @@ mod tests {
     fn where_and_how_a_command_runs_is_a_part_of_it() {
         let input =
             json!({"command": "./run.sh", "workdir": "vendor/../vendor/evil", "timeout": 5, "description": "Tests"});
-        let ask = asked("bash", json!(["./run.sh"]), json!({"command": "./run.sh"}), Some(input));
-        assert_eq!(ask.detail, "./run.sh");
-        let details = details(&ask);
+        let request = asked("bash", json!(["./run.sh"]), json!({"command": "./run.sh"}), Some(input));
+        assert_eq!(request.detail, "./run.sh");
+        let details = details(&request);
         for wanted in [
-            pair("In the folder", "vendor/../vendor/evil"),
+            pair("Working folder", "vendor/../vendor/evil"),
             pair("timeout", "5"),
             pair("description", "Tests"),
         ] {
             assert!(details.contains(&wanted), "{wanted:?} of {details:?}");
         }
         assert_eq!(details.len(), 3);
-        let paths = ext(&ask, PATHS)["paths"].to_string();
+        let paths = ext(&request, PATHS)["paths"].to_string();
         assert!(
             paths.contains(r#""/w/vendor/evil""#) && paths.contains("/w/vendor/evil/./run.sh"),
             "{paths}"
@@ -396,13 +396,13 @@ mod tests {
     #[test]
     fn what_a_tool_of_a_server_is_called_with_is_what_is_asked() {
         let input = json!({"to": "a@b", "text": "secrets", "path": "docs/x"});
-        let ask = asked("mail_send_mail", json!(["*"]), json!({}), Some(input.clone()));
-        assert_eq!(serde_json::from_str::<Value>(&ask.detail).unwrap(), input);
-        assert_eq!(details(&ask), []);
-        assert_eq!(ext(&ask, PATHS)["paths"][0]["path"], "/w/docs/x");
+        let request = asked("mail_send_mail", json!(["*"]), json!({}), Some(input.clone()));
+        assert_eq!(serde_json::from_str::<Value>(&request.detail).unwrap(), input);
+        assert_eq!(details(&request), []);
+        assert_eq!(ext(&request, PATHS)["paths"][0]["path"], "/w/docs/x");
         for (permission, metadata) in [("mail_send_mail", json!({})), ("bash", json!({"command": "ls"}))] {
             let blind = asked(permission, json!(["*"]), metadata, None);
-            assert_eq!(details(&blind), [pair("Not known", UNKNOWN)], "{permission}");
+            assert_eq!(details(&blind), [pair("Unknown", UNKNOWN)], "{permission}");
         }
         // Nothing is known to be nothing.
         assert_eq!(details(&asked("x_y", json!(["*"]), json!({}), Some(json!({})))), []);
@@ -441,15 +441,15 @@ mod tests {
             file("update", "kept.txt", None),
         ]);
         let metadata = json!({"filepath": "notes.md, new.txt", "diff": "the same\n", "files": files});
-        let ask = asked(
+        let request = asked(
             "edit",
             json!(["notes.md", "new.txt", "old.txt", "kept.txt"]),
             metadata,
             Some(json!({"patchText": "*** Begin Patch"})),
         );
-        assert_eq!(ask.detail, "notes.md\nnew.txt\nold.txt\nkept.txt");
+        assert_eq!(request.detail, "notes.md\nnew.txt\nold.txt\nkept.txt");
         assert_eq!(
-            details(&ask),
+            details(&request),
             [
                 pair("Moves", "notes.md"),
                 pair("to", ".opencode/plugin/notes.js"),
@@ -458,7 +458,7 @@ mod tests {
                 pair("Changes", "kept.txt"),
             ]
         );
-        let change = ext(&ask, CHANGE);
+        let change = ext(&request, CHANGE);
         for head in [
             "--- notes.md\n+++ .opencode/plugin/notes.js\n@@ -1 +1 @@\n-a\n+b move\n",
             "--- /dev/null\n+++ new.txt\n@@",
@@ -467,7 +467,7 @@ mod tests {
         ] {
             assert!(change.as_str().unwrap().contains(head), "{head}: {change}");
         }
-        assert!(ask.message.unwrap().contains(".opencode/plugin/notes.js"));
+        assert!(request.message.unwrap().contains(".opencode/plugin/notes.js"));
         let hook = json!([file("move", "a", Some(".git/hooks/pre-commit"))]);
         let hook = asked(
             "edit",
@@ -527,11 +527,11 @@ mod tests {
         normaliser.calls_of(&wire::with_parts(&message).unwrap());
         assert!(normaliser.unknown_call(&asked).is_none());
         let out = normaliser.apply(&asked, 1).events;
-        let [nexus_plugin_api::chat::types::Event::Asked(ask)] = out.as_slice() else {
+        let [nexus_plugin_api::chat::types::Event::Request(request)] = out.as_slice() else {
             panic!("{out:?}");
         };
         assert_eq!(
-            (ask.detail.as_str(), ask.part.as_deref()),
+            (request.detail.as_str(), request.part.as_deref()),
             ("{\n  \"a\": 1\n}", Some("prt_1"))
         );
     }

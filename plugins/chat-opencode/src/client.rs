@@ -41,7 +41,7 @@ impl From<Trouble> for Error {
             ),
             Trouble::Refused { status: 404, words, .. } => Error::NotFound(words),
             Trouble::Refused { status: 409, .. } => {
-                Error::Unavailable("The session is busy. Wait for the turn to end, or stop it.".to_owned())
+                Error::Unavailable("The chat is busy. Wait for the answer to finish, or stop it.".to_owned())
             }
             Trouble::Refused { status, words, .. } => Error::Other(format!("opencode answered {status}: {words}")),
         }
@@ -118,7 +118,7 @@ async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>
     let (good, lost) = wire::each(get(path, workspace).await?);
     if lost > 0 {
         log::warn(format!(
-            "opencode's answer to GET {path} has {lost} entries that could not be read; they are left out"
+            "skipped {lost} unreadable entries in opencode's response to GET {path}"
         ));
     }
     Ok(good)
@@ -144,7 +144,7 @@ pub async fn health() -> Result<String, Trouble> {
     if health.healthy {
         Ok(health.version)
     } else {
-        Err(Error::Unavailable("opencode says it is not healthy".to_owned()).into())
+        Err(Error::Unavailable("opencode reports that it is not healthy".to_owned()).into())
     }
 }
 
@@ -261,7 +261,7 @@ pub async fn messages(
     let messages: Vec<_> = all.iter().filter_map(wire::with_parts).collect();
     if messages.len() < all.len() {
         log::warn(format!(
-            "{} messages of {id} could not be read; they are left out",
+            "skipped {} unreadable messages of {id}",
             all.len() - messages.len()
         ));
     }

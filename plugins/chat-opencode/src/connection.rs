@@ -6,7 +6,7 @@ use crate::settings::{self, Settings};
 use crate::state::{self, Connection};
 use crate::{convert, permission, prompts, wire};
 use nexus_plugin_api::caps::{clock, process as raw, types::Error};
-use nexus_plugin_api::chat::types::{Epoch, Event};
+use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
 use nexus_plugin_api::http::Response;
 use nexus_plugin_api::job::{Events, Gone, permanent, race, retry, within};
@@ -68,7 +68,7 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     let version = patient(events, healthy(START.saturating_sub(age).max(ANSWER))).await??;
     let (_, numbers) = settings::parse_version(&version).ok_or_else(|| {
         permanent(
-            format!("opencode calls its version {version:?}, which is no version"),
+            format!("opencode reports the version {version:?}, which is not valid"),
             settings::INSTALL,
         )
     })?;
@@ -87,15 +87,18 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     normaliser.watch(&directory);
     state::set(None);
     let mut fresh = Some(normaliser);
-    let epoch = format!("{}-{}", running.pid, running.started_at);
+    let connection = format!("{}-{}", running.pid, running.started_at);
     let mut failures = 0;
     loop {
-        match stream(events, &epoch, &version, &mut fresh, &mut failures).await {
+        match stream(events, &connection, &version, &mut fresh, &mut failures).await {
             Err(Ended::Gone) => return Err(Ended::Gone),
             Err(Ended::Failed(failure)) if failure.kind == FailureKind::Permanent => return Err(failure.into()),
             Err(Ended::Failed(failure)) => {
                 failures += 1;
-                log::warn(format!("The stream of opencode's events broke: {}", failure.message));
+                log::warn(format!(
+                    "The event stream of opencode was interrupted: {}",
+                    failure.message
+                ));
                 if let Some(exit) = within(500, raw::exited(PROCESS.to_owned())).await {
                     state::set(None);
                     return Err(exited(exit).await.into());
@@ -104,7 +107,7 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
                 let now = settings.server().ensure(PROCESS).await;
                 if now.is_ok_and(|now| (now.pid, now.started_at) != (running.pid, running.started_at)) {
                     state::set(None);
-                    return Err(retry("opencode had ended, and was started again").into());
+                    return Err(retry("opencode exited and was restarted").into());
                 }
                 // One that lives and does not answer is not there, whatever its process is: the host has to know.
                 if failures >= ATTEMPTS || !reached(events).await? {
@@ -128,9 +131,8 @@ async fn patient<T>(events: &mut Events<Event>, work: impl Future<Output = T>) -
         }
         waited += SLOW / 1000;
         let words = format!(
-            "opencode has been asked for {waited} s and is not ready. It may be fetching what its configuration names (a plugin, a \
-             provider's package) from a registry that is slow or does not answer, or wait for an MCP server. Its own log says \
-             which, in ~/.local/share/opencode/log"
+            "opencode is not ready after {waited} s. It may be downloading a plugin or a provider's package from a \
+             slow registry, or waiting for an MCP server. Its log in ~/.local/share/opencode/log shows the cause"
         );
         events.send(Event::Starting(words)).await?;
     }
@@ -143,20 +145,21 @@ async fn keeps_to(settings: &Settings) -> Result<(), Failure> {
         .map_err(|e| permanent(e, "Correct it in the configuration."))?;
     let agents = client::agents().await.map_err(refused)?;
     if !agents.is_array() {
-        return Err(retry("opencode did not say what its agents may do"));
+        return Err(retry("opencode did not report the permissions of its agents"));
     }
     let instructions = client::instructions().await.map_err(refused)?;
     let guarded = instructions.iter().any(|file| file == settings::GUARDED);
     let unguarded = (!guarded).then(|| {
-        "opencode has not loaded the guard of this plugin, without which it runs some shell lines, and reads files through links, \
-         without asking. Its log says why (~/.local/share/opencode/log); OPENCODE_PURE in its environment keeps it from loading any"
+        "opencode did not load the guard of this plugin. Without it, opencode runs some shell commands and reads \
+         files through links without a permission request. Its log (~/.local/share/opencode/log) shows the cause; \
+         OPENCODE_PURE in its environment prevents loading any plugin"
             .to_owned()
     });
     match permission::lax(&agents, &policy).or(unguarded) {
         None => Ok(()),
         Some(why) => {
             let _ = raw::stop(PROCESS.to_owned()).await;
-            Err(permanent(why, "Then start the chat backend again."))
+            Err(permanent(why, "Then restart the chat backend."))
         }
     }
 }
@@ -202,7 +205,7 @@ async fn healthy(limit: u64) -> Result<String, Failure> {
         None => {
             let _ = raw::stop(PROCESS.to_owned()).await;
             Err(retry(format!(
-                "opencode runs and did not answer within {} s, so it is started anew",
+                "opencode is running but did not answer within {} s, so it is restarted",
                 limit / 1000
             )))
         }
@@ -219,10 +222,10 @@ async fn exited(exit: Result<raw::Exit, Error>) -> Failure {
     let said = if lines.is_empty() {
         String::new()
     } else {
-        format!(". Its last lines: {}", lines.join(" | "))
+        format!(". Its last output: {}", lines.join(" | "))
     };
-    let mut failure = retry(format!("opencode ended ({how}){said}"));
-    failure.hint = Some("Run `opencode serve` by hand in the workspace to see what is wrong.".to_owned());
+    let mut failure = retry(format!("opencode exited ({how}){said}"));
+    failure.hint = Some("To see what is wrong, run `opencode serve` in the workspace.".to_owned());
     failure
 }
 
@@ -231,8 +234,8 @@ fn start_failure(error: &Error) -> Failure {
         Error::Denied(why) | Error::Invalid(why) => permanent(why.clone(), "Change the grants of the plugin."),
         Error::NotFound(why) => permanent(why.clone(), settings::INSTALL),
         // What it would run of the workspace.
-        Error::Other(why) => permanent(why.clone(), "Then start the chat backend again."),
-        other => retry(format!("opencode could not be started: {}", words(other))),
+        Error::Other(why) => permanent(why.clone(), "Then restart the chat backend."),
+        other => retry(format!("Cannot start opencode: {}", words(other))),
     }
 }
 
@@ -244,7 +247,7 @@ fn refused(trouble: Trouble) -> Failure {
             words,
         } if name.starts_with("Config") => permanent(
             words,
-            "Correct opencode's configuration, then start the chat backend again.",
+            "Correct opencode's configuration, then restart the chat backend.",
         ),
         other => retry(words(&other.into())),
     }
@@ -262,10 +265,10 @@ pub fn words(error: &Error) -> String {
     }
 }
 
-/// One connection: first the stream, then the state, so that nothing falls between.
+/// One connection: first the stream, then the state, so that nothing is missed.
 async fn stream(
     events: &mut Events<Event>,
-    epoch: &str,
+    connection: &str,
     version: &str,
     fresh: &mut Option<Normaliser>,
     failures: &mut u32,
@@ -297,14 +300,14 @@ async fn stream(
     }
     learn_calls(&permissions).await;
     let now = clock::now();
-    let (running, asks) =
+    let (running, requests) =
         state::with(|c| c.normaliser.opened(&statuses, &permissions, &questions, now)).map_err(|e| retry(words(&e)))?;
     events
-        .send(Event::Opened(Epoch {
-            id: epoch.to_owned(),
+        .send(Event::Opened(BackendConnection {
+            id: connection.to_owned(),
             version: version.to_owned(),
             running,
-            asks,
+            requests,
         }))
         .await?;
     loop {
@@ -319,15 +322,15 @@ async fn stream(
 async fn chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
     match within(SILENCE, response.chunk()).await {
         Some(Ok(Some(bytes))) => Ok(bytes),
-        Some(Ok(None)) => Err(retry("opencode closed the stream of events")),
+        Some(Ok(None)) => Err(retry("opencode closed the event stream")),
         Some(Err(e)) => Err(retry(words(&e))),
-        None => Err(retry(format!("opencode was silent for {} s", SILENCE / 1000))),
+        None => Err(retry(format!("opencode sent nothing for {} s", SILENCE / 1000))),
     }
 }
 
 async fn event(events: &mut Events<Event>, data: &str) -> Result<(), Ended> {
     let Ok(envelope) = serde_json::from_str::<wire::Envelope>(&json::well_formed_str(data)) else {
-        log::warn("An event of opencode was not understood and passed over");
+        log::warn("skipped an event of opencode that was not understood");
         return Ok(());
     };
     if let Ok(Some(id)) = state::with(|c| c.normaliser.unknown_session(&envelope)) {
@@ -367,7 +370,7 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
                 }
             }
             // It may have been answered in between.
-            Action::Reject { ask } => drop(reject(&ask, "").await),
+            Action::Reject { request } => drop(reject(&request, "").await),
             Action::Fetch { session, message } => match client::message(&session, &message, "").await {
                 Ok(Some(whole)) => {
                     let Ok(output) = state::with(|c| c.normaliser.restore(&whole)) else {
@@ -383,11 +386,11 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
     Ok(())
 }
 
-pub async fn reject(ask: &str, workspace: &str) -> Result<(), Trouble> {
-    if ask.starts_with("que") {
-        client::reply_question(ask, workspace, None).await
+pub async fn reject(request: &str, workspace: &str) -> Result<(), Trouble> {
+    if request.starts_with("que") {
+        client::reply_question(request, workspace, None).await
     } else {
-        client::reply_permission(ask, workspace, "reject", None).await
+        client::reply_permission(request, workspace, "reject", None).await
     }
 }
 
@@ -422,14 +425,14 @@ pub async fn learn_calls(permissions: &[wire::Permission]) {
     for permission in permissions {
         let Some(tool) = &permission.tool else { continue };
         for _ in 0..CALL_TRIES {
-            if !matches!(state::with(|c| c.normaliser.lacks_call(permission)), Ok(true)) {
+            if !matches!(state::with(|c| c.normaliser.needs_call(permission)), Ok(true)) {
                 break;
             }
             if let Ok(Some(message)) = client::message(&permission.session, &tool.message, "").await
                 && matches!(
                     state::with(|c| {
                         c.normaliser.calls_of(&message);
-                        c.normaliser.lacks_call(permission)
+                        c.normaliser.needs_call(permission)
                     }),
                     Ok(false)
                 )

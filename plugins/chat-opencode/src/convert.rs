@@ -3,7 +3,8 @@
 use crate::wire;
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
-    Ask, AskKind, Attachment, Content, Message, Retry, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
+    AgentRequest, Attachment, Content, Message, RequestKind, Retry, Role, SessionInfo, SessionRef, Tool, ToolState,
+    Turn,
 };
 use nexus_plugin_api::chat_ext::{ARCHIVED, QUESTIONS, REJECTED_TOOL};
 use serde_json::Value;
@@ -77,7 +78,7 @@ fn stopped(message: &wire::Message) -> Option<String> {
 fn cut_off(message: &wire::Message) -> Option<String> {
     let cut = message.finish.as_deref() == Some("length") && message.time.completed.is_some();
     cut.then(|| {
-        "This answer was cut off: it reached the longest that the model may write at once. To fix: ask it to go on."
+        "This answer was truncated because it reached the output limit of the model. To fix: ask the model to continue."
             .to_owned()
     })
 }
@@ -146,7 +147,7 @@ fn tool(part: &wire::Part) -> Tool {
         output: output.map(|text| tail(&text, MAX_OUTPUT).to_owned()),
         error: state
             .error
-            .or_else(|| code.map(|code| format!("It ended with exit code {code}."))),
+            .or_else(|| code.map(|code| format!("The command exited with code {code}."))),
         started_at: wire::millis(state.time.start),
         ended_at: wire::millis(state.time.end),
     }
@@ -168,11 +169,11 @@ fn rejection(part: &wire::Part) -> Option<Option<String>> {
     Some(rest.strip_prefix(FEEDBACK).map(str::to_owned))
 }
 
-fn rejected(tool: Tool, words: Option<String>) -> Content {
+fn rejected(tool: Tool, message: Option<String>) -> Content {
     Content::Other(json(
         REJECTED_TOOL,
         &serde_json::json!({
-            "name": tool.name, "title": tool.title, "input": tool.input, "words": words,
+            "name": tool.name, "title": tool.title, "input": tool.input, "message": message,
             "started_at": tool.started_at, "ended_at": tool.ended_at,
         }),
     ))
@@ -244,7 +245,7 @@ fn json(name: &str, value: &Value) -> Ext {
 }
 
 /// A question, in the words of the contract; and in plain lines, for who knows only those.
-pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64) -> Ask {
+pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64) -> AgentRequest {
     let mut lines = Vec::new();
     let mut questions = Vec::new();
     for question in q.questions.as_array().into_iter().flatten() {
@@ -270,11 +271,11 @@ pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64
             "own": is("custom", true),
         }));
     }
-    Ask {
+    AgentRequest {
         id: q.id.clone(),
         session: root,
-        asked_by: q.session.clone(),
-        kind: AskKind::Other,
+        requested_by: q.session.clone(),
+        kind: RequestKind::Other,
         subject: "question".to_owned(),
         detail: lines.join("\n"),
         always: Vec::new(),
@@ -337,7 +338,7 @@ mod tests {
         };
         assert_eq!(of(0.into()), (ToolState::Completed, None));
         assert_eq!(of(Value::Null), (ToolState::Completed, None));
-        let three = Some("It ended with exit code 3.".to_owned());
+        let three = Some("The command exited with code 3.".to_owned());
         assert_eq!(of(3.into()), (ToolState::Failed, three));
     }
 
@@ -349,7 +350,7 @@ mod tests {
             );
             message(&serde_json::from_str(&json).unwrap(), None).error
         };
-        assert!(of("length", "").unwrap().contains("was cut off"));
+        assert!(of("length", "").unwrap().contains("was truncated"));
         assert_eq!(of("stop", ""), None);
         let error = r#","error":{"name":"X","data":{"message":"its own"}}"#;
         assert_eq!(of("length", error).as_deref(), Some("its own"));
@@ -362,8 +363,8 @@ mod tests {
         assert_eq!(tail("ab", 5), "ab");
     }
 
-    fn ext(ask: &Ask, name: &str) -> Value {
-        let ext = ask.ext.iter().find(|e| e.name == name);
+    fn ext(request: &AgentRequest, name: &str) -> Value {
+        let ext = request.ext.iter().find(|e| e.name == name);
         ext.and_then(|e| serde_json::from_str(&e.value).ok())
             .unwrap_or_default()
     }
@@ -391,7 +392,7 @@ mod tests {
         };
         let words = |content: Content| match content {
             Content::Other(e) if e.name == REJECTED_TOOL => {
-                serde_json::from_str::<Value>(&e.value).unwrap()["words"].clone()
+                serde_json::from_str::<Value>(&e.value).unwrap()["message"].clone()
             }
             other => panic!("{other:?}"),
         };

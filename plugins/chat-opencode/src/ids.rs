@@ -21,7 +21,7 @@ pub fn message_id(now: u64, count: u16, session: &str, client: &str) -> String {
 
 /// By how many milliseconds `now` is behind the time in an id: opencode does not answer a message whose id sorts before
 /// the newest one. `None`: it is not, or the id is not of that scheme. What looks like more than a year is the counter that
-/// began anew, as it does every two years and two months.
+/// started again, as it does every two years and two months.
 pub fn behind(newest: &str, now: u64) -> Option<u64> {
     let digits = newest.strip_prefix("msg_")?.get(..12)?;
     let theirs = u64::from_str_radix(digits, 16).ok()? >> 12;
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(behind(&newest, now), None);
         assert_eq!(behind(&newest, now + 5), None);
         assert_eq!(behind("msg_other", now), None);
-        // The digits are of some 26 months; then they begin anew.
+        // The digits are of some 26 months; then they start again.
         let last = (now | 0xf_ffff_ffff) - 10;
         assert_eq!(behind(&message_id(last, 0, "s", "c"), last + 20), None);
     }

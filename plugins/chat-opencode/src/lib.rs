@@ -42,8 +42,8 @@ impl chat::Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
-        match probe().await {
+    async fn check_availability() -> Availability {
+        match check_availability().await {
             Ok(availability) => availability,
             Err(Error::NotFound(where_)) => Availability::Missing(format!("{}\n{where_}", settings::INSTALL)),
             Err(other) => Availability::Unsuitable(connection::words(&other)),
@@ -73,33 +73,35 @@ impl chat::Guest for Plugin {
         stop(&s).await
     }
 
-    async fn reply(s: SessionRef, ask: String, answer: Answer) -> Result<(), Error> {
+    async fn reply(s: SessionRef, request: String, answer: Answer) -> Result<(), Error> {
         watch(&s)?;
-        let question = ask.starts_with("que");
+        let question = request.starts_with("que");
         match answer {
-            Answer::Reject(_) if question => client::reply_question(&ask, &s.workspace, None).await?,
+            Answer::Reject(_) if question => client::reply_question(&request, &s.workspace, None).await?,
             Answer::Other(ext) if question && ext.name == ANSWERS => {
                 let answers: Vec<Vec<String>> = serde_json::from_str(&ext.value).map_err(|e| {
-                    Error::Invalid(format!("{ANSWERS} is not one list of texts for each question: {e}"))
+                    Error::Invalid(format!("{ANSWERS} must be one list of texts for each question: {e}"))
                 })?;
-                client::reply_question(&ask, &s.workspace, Some(answers.into())).await?;
+                client::reply_question(&request, &s.workspace, Some(answers.into())).await?;
             }
             Answer::Once | Answer::Always if question => {
                 return Err(Error::Invalid(
-                    "A question is answered by one list of choices for each of its parts, or rejected. It cannot be allowed.".to_owned(),
+                    "A question must be answered with one list of choices for each of its parts, or rejected. It \
+                     cannot be allowed."
+                        .to_owned(),
                 ));
             }
             Answer::Other(ext) if ext.name == ANSWERS => {
                 return Err(Error::Invalid(
-                    "A permission is allowed or rejected; it has no choices.".to_owned(),
+                    "A permission request must be allowed or rejected; it has no choices.".to_owned(),
                 ));
             }
-            Answer::Once => client::reply_permission(&ask, &s.workspace, "once", None).await?,
-            Answer::Always => client::reply_permission(&ask, &s.workspace, "always", None).await?,
+            Answer::Once => client::reply_permission(&request, &s.workspace, "once", None).await?,
+            Answer::Always => client::reply_permission(&request, &s.workspace, "always", None).await?,
             Answer::Reject(message) => {
-                client::reply_permission(&ask, &s.workspace, "reject", message.as_deref()).await?;
+                client::reply_permission(&request, &s.workspace, "reject", message.as_deref()).await?;
             }
-            Answer::Other(ext) => return Err(Error::Invalid(format!("{:?} is no answer to this ask", ext.name))),
+            Answer::Other(ext) => return Err(Error::Invalid(format!("{:?} is no answer to this request", ext.name))),
         }
         Ok(())
     }
@@ -163,8 +165,8 @@ fn elsewhere(workspace: &str) -> Result<Option<String>, Error> {
         let here = workspace.is_empty() || c.normaliser.watches(workspace);
         (!here).then(|| {
             format!(
-                "This chat belongs to the folder {workspace}, and this Nexus works in {}. To fix: start a Nexus with that \
-                 workspace, or begin a new chat here.",
+                "This chat belongs to the workspace {workspace}, but this Nexus uses {}. To fix: start Nexus with \
+                 that workspace, or start a new chat here.",
                 c.normaliser.folder()
             )
         })
@@ -184,12 +186,12 @@ fn unfit() -> Vec<Failure> {
     };
     let failed = |why: String| match why.split_once(" To fix: ") {
         Some((why, fix)) => permanent(why, fix),
-        None => permanent(why, "Correct it, or leave it out."),
+        None => permanent(why, "Correct it, or remove it."),
     };
     wrong.into_iter().map(failed).collect()
 }
 
-async fn probe() -> Result<Availability, Error> {
+async fn check_availability() -> Result<Availability, Error> {
     let settings: Settings = nexus_plugin_api::config()?;
     if let Err(why) = settings.check() {
         return Ok(Availability::Unsuitable(why));
@@ -202,7 +204,7 @@ async fn probe() -> Result<Availability, Error> {
             None => Availability::Ready(format!("{version}; {}", settings.words())),
         },
         None => Availability::Unsuitable(format!(
-            "`{path} --version` did not print a version (it ended with {}, and said: {}). {}",
+            "`{path} --version` did not print a version (it exited with {} and printed: {}). {}",
             nexus_plugin_api::process::describe(&output.exit),
             format!("{} {}", output.stdout, output.stderr)
                 .trim()
@@ -219,15 +221,15 @@ async fn stop(s: &SessionRef) -> Result<(), Error> {
     client::abort(&s.id, &s.workspace).await?;
     let permissions = client::permissions(&s.workspace).await?;
     let questions = client::questions(&s.workspace).await;
-    let asks = permissions
+    let requests = permissions
         .into_iter()
         .map(|p| (p.id, p.session))
         .chain(questions.into_iter().map(|q| (q.id, q.session)));
-    for (ask, session) in asks {
+    for (request, session) in requests {
         connection::learn(&session).await;
         if session == s.id || state::with(|c| c.normaliser.root(&session))? == s.id {
             // It may be answered or gone by now: that is what is wanted.
-            let _ = connection::reject(&ask, &s.workspace).await;
+            let _ = connection::reject(&request, &s.workspace).await;
         }
     }
     Ok(())
@@ -257,7 +259,7 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     state::with(|c| messages.iter().for_each(|m| c.normaliser.calls_of(m)))?;
     connection::learn_calls(&permissions).await;
     let now = clock::now();
-    let (mut messages, asks) = state::with(|c| {
+    let (mut messages, requests) = state::with(|c| {
         let messages: Vec<MessageWithParts> = messages
             .iter()
             .map(|m| MessageWithParts {
@@ -265,9 +267,9 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
                 parts: m.parts.iter().filter_map(|p| c.normaliser.kept(p, &m.info)).collect(),
             })
             .collect();
-        let asks = permissions.iter().map(|p| c.normaliser.permission(p, now));
-        let asks = asks.chain(questions.iter().map(|q| c.normaliser.question(q, now)));
-        (messages, asks.filter(|ask| ask.session == s.id).collect())
+        let requests = permissions.iter().map(|p| c.normaliser.permission(p, now));
+        let requests = requests.chain(questions.iter().map(|q| c.normaliser.question(q, now)));
+        (messages, requests.filter(|request| request.session == s.id).collect())
     })?;
     for message in &mut messages {
         prompts::name(&mut message.message).await;
@@ -277,7 +279,7 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
         info,
         messages,
         turn,
-        asks,
+        requests,
         before,
     })
 }

@@ -5,12 +5,12 @@
 //! [`Action`]s; the shell does them.
 //!
 //! Revisions start at the time of the instance, in microseconds, and count up. Fewer than 1,000 changes happen in a
-//! millisecond, so the next instance's are higher than all before (an adopted process keeps its epoch),
+//! millisecond, so the next instance's are higher than all before (an adopted process keeps its connection),
 //! and a closed part's revision can be told from the time it ended (see [`closed_revision`]).
 
 use crate::watchdog::Watchdog;
 use crate::{asks, convert, wire};
-use nexus_plugin_api::chat::types::{Ask, Content, Delta, Event, Message, Part, SessionInfo, Turn, TurnState};
+use nexus_plugin_api::chat::types::{AgentRequest, Content, Delta, Event, Message, Part, SessionInfo, Turn, TurnState};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ pub enum Action {
     /// The turn of this session must be stopped; the user is told why.
     Abort { session: String, why: String },
     /// A stale ask is to be rejected.
-    Reject { ask: String },
+    Reject { request: String },
     /// opencode gave a session another title than its owner just did.
     Rename { session: String, title: String },
     /// From this message on all was taken back, or (none) it stands again.
@@ -68,7 +68,7 @@ pub struct Normaliser {
     dead: BTreeMap<String, String>,
     /// Tool calls, by their id.
     calls: BTreeMap<String, Called>,
-    asks: BTreeMap<String, Ask>,
+    requests: BTreeMap<String, AgentRequest>,
     last_error: BTreeMap<String, String>,
     /// Names that the owner gave a moment ago: session → (title, when).
     names: BTreeMap<String, (String, u64)>,
@@ -89,7 +89,7 @@ impl Normaliser {
             open: BTreeMap::new(),
             dead: BTreeMap::new(),
             calls: BTreeMap::new(),
-            asks: BTreeMap::new(),
+            requests: BTreeMap::new(),
             last_error: BTreeMap::new(),
             names: BTreeMap::new(),
             reverts: BTreeMap::new(),
@@ -115,11 +115,11 @@ impl Normaliser {
         &self.folder
     }
 
-    /// The connection was lost for a while: what is open has a gap. Which sessions run and which asks wait is read anew.
+    /// The connection was lost for a while: what is open has a gap. Which sessions run and which asks wait is read again.
     pub fn interrupted(&mut self) {
         self.open.values_mut().for_each(|open| open.gap = true);
         self.turns.clear();
-        self.asks.clear();
+        self.requests.clear();
     }
 
     /// Remembers a session, for its place in the tree.
@@ -159,14 +159,14 @@ impl Normaliser {
         id
     }
 
-    /// The state at the opening of a connection: seeds what is known, and gives it back for the epoch.
+    /// The state at the opening of a connection: seeds what is known, and gives it back for the connection.
     pub fn opened(
         &mut self,
         statuses: &wire::Statuses,
         permissions: &[wire::Permission],
         questions: &[wire::Question],
         now: u64,
-    ) -> (Vec<TurnState>, Vec<Ask>) {
+    ) -> (Vec<TurnState>, Vec<AgentRequest>) {
         let running: Vec<TurnState> = statuses
             .iter()
             .map(|(id, s)| TurnState {
@@ -177,16 +177,16 @@ impl Normaliser {
         for state in &running {
             self.turns.insert(state.session.clone(), state.turn.clone());
         }
-        let mut asks: Vec<Ask> = permissions.iter().map(|p| self.permission(p, now)).collect();
-        asks.extend(questions.iter().map(|q| self.question(q, now)));
-        for ask in &asks {
-            self.asks.insert(ask.id.clone(), ask.clone());
+        let mut requests: Vec<AgentRequest> = permissions.iter().map(|p| self.permission(p, now)).collect();
+        requests.extend(questions.iter().map(|q| self.question(q, now)));
+        for request in &requests {
+            self.requests.insert(request.id.clone(), request.clone());
         }
-        (running, asks)
+        (running, requests)
     }
 
-    pub fn permission(&self, p: &wire::Permission, now: u64) -> Ask {
-        let created = self.asks.get(&p.id).map_or(now, |ask| ask.created_at);
+    pub fn permission(&self, p: &wire::Permission, now: u64) -> AgentRequest {
+        let created = self.requests.get(&p.id).map_or(now, |request| request.created_at);
         let called = p.tool.as_ref().and_then(|t| self.calls.get(&t.call));
         let call = asks::Call {
             part: called.map(|c| c.part.clone()),
@@ -195,8 +195,8 @@ impl Normaliser {
         asks::permission(p, self.root(&p.session), call, &self.folder, created)
     }
 
-    pub fn question(&self, q: &wire::Question, now: u64) -> Ask {
-        let created = self.asks.get(&q.id).map_or(now, |ask| ask.created_at);
+    pub fn question(&self, q: &wire::Question, now: u64) -> AgentRequest {
+        let created = self.requests.get(&q.id).map_or(now, |request| request.created_at);
         convert::question(q, self.root(&q.session), self.part_of(q.tool.as_ref()), created)
     }
 
@@ -266,7 +266,7 @@ impl Normaliser {
                 if let Some(id) = text(p, "sessionID").or(info.map(|i| i.id)) {
                     self.forget(&id);
                     self.sessions.remove(&id);
-                    self.asks.retain(|_, ask| ask.asked_by != id);
+                    self.requests.retain(|_, request| request.requested_by != id);
                     out.events.push(Event::SessionRemoved(id));
                 }
             }
@@ -308,24 +308,24 @@ impl Normaliser {
             }
             "permission.asked" => {
                 if let Ok(permission) = wire::Permission::deserialize_from(p) {
-                    let ask = self.permission(&permission, now);
-                    self.asked(ask, &mut out);
+                    let request = self.permission(&permission, now);
+                    self.asked(request, &mut out);
                 }
             }
             "question.asked" => {
                 if let Ok(question) = wire::Question::deserialize_from(p) {
-                    let ask = self.question(&question, now);
-                    self.asked(ask, &mut out);
+                    let request = self.question(&question, now);
+                    self.asked(request, &mut out);
                 }
             }
             "permission.replied" | "question.replied" | "question.rejected" => {
                 let id = text(p, "requestID").or_else(|| text(p, "permissionID"));
                 if let (Some(id), Some(session)) = (id, text(p, "sessionID")) {
                     let root = self
-                        .asks
+                        .requests
                         .remove(&id)
-                        .map_or_else(|| self.root(&session), |ask| ask.session);
-                    out.events.push(Event::AskClosed((root, id)));
+                        .map_or_else(|| self.root(&session), |request| request.session);
+                    out.events.push(Event::RequestClosed((root, id)));
                 }
             }
             _ => {}
@@ -361,7 +361,7 @@ impl Normaliser {
         let idle = turn == Turn::Idle;
         if idle {
             self.watchdog.idle(session);
-            self.close_asks(session, out);
+            self.close_requests(session, out);
         } else {
             self.last_error.remove(session);
         }
@@ -382,17 +382,19 @@ impl Normaliser {
     }
 
     /// An idle session asks nothing: after an abort opencode keeps the ask, and says nothing.
-    fn close_asks(&mut self, session: &str, out: &mut Output) {
-        let stale: Vec<Ask> = self
-            .asks
+    fn close_requests(&mut self, session: &str, out: &mut Output) {
+        let stale: Vec<AgentRequest> = self
+            .requests
             .values()
-            .filter(|ask| ask.asked_by == session)
+            .filter(|request| request.requested_by == session)
             .cloned()
             .collect();
-        for ask in stale {
-            self.asks.remove(&ask.id);
-            out.actions.push(Action::Reject { ask: ask.id.clone() });
-            out.events.push(Event::AskClosed((ask.session, ask.id)));
+        for request in stale {
+            self.requests.remove(&request.id);
+            out.actions.push(Action::Reject {
+                request: request.id.clone(),
+            });
+            out.events.push(Event::RequestClosed((request.session, request.id)));
         }
     }
 
@@ -532,10 +534,10 @@ impl Normaliser {
         }));
     }
 
-    fn asked(&mut self, ask: Ask, out: &mut Output) {
-        if !self.asks.contains_key(&ask.id) {
-            self.asks.insert(ask.id.clone(), ask.clone());
-            out.events.push(Event::Asked(ask));
+    fn asked(&mut self, request: AgentRequest, out: &mut Output) {
+        if !self.requests.contains_key(&request.id) {
+            self.requests.insert(request.id.clone(), request.clone());
+            out.events.push(Event::Request(request));
         }
     }
 

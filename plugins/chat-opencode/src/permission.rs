@@ -68,7 +68,8 @@ impl Policy {
             let known = policy.iter_mut().find(|(known, _)| *known == key);
             if known.is_none() {
                 wrong.push(format!(
-                    "`permission` has the key {key:?}, and known are {}. To fix: correct the name, or leave it out.",
+                    "`permission` has the unknown key {key:?}; known keys are {}. To fix: correct the name, or remove \
+                     it.",
                     names()
                 ));
             }
@@ -125,14 +126,20 @@ pub fn lax(agents: &Value, policy: &Policy) -> Option<String> {
         let rules = Rules::of(agent.get("permission").unwrap_or(&Value::Null));
         // The tools that have a name before all others.
         let keys = KEYS.iter().skip(1).chain(KEYS.iter().take(1));
-        keys.filter(|(key, ..)| policy.of(key) != "allow").find_map(|(key, _, words)| {
-            let rule = if *key == "mcp" { rules.other() } else { rules.allows(key) }?;
-            Some(format!(
-                "opencode's agent `{name}` has a rule of its own that lets {words} through without asking you ({rule:?} = \"allow\"). It \
-                 stands in opencode's configuration, or in the file of that agent. To fix: remove it there, or agree to it for all \
-                 agents:\n[plugin.chat-opencode.config]\npermission = {{ {key} = \"allow\" }}"
-            ))
-        })
+        keys.filter(|(key, ..)| policy.of(key) != "allow")
+            .find_map(|(key, _, words)| {
+                let rule = if *key == "mcp" {
+                    rules.other()
+                } else {
+                    rules.allows(key)
+                }?;
+                Some(format!(
+                    "opencode's agent `{name}` has its own rule that allows {words} without a permission request \
+                 ({rule:?} = \"allow\"). The rule is in opencode's configuration or in the file of that agent. To \
+                 fix: remove it there, or allow it for all agents:\n[plugin.chat-opencode.config]\npermission = {{ \
+                 {key} = \"allow\" }}"
+                ))
+            })
     })
 }
 
@@ -230,7 +237,7 @@ pub const OBEYED: [&str; 5] = [
 pub fn warning(paths: &[String]) -> Option<String> {
     let path = paths.iter().find(|path| obeyed(path, &OBEYED))?;
     Some(format!(
-        "{path} is a file that opencode itself, or git, obeys. What stands in it may run later, without a question."
+        "{path} is a file that configures opencode or git. Its content may run later without a permission request."
     ))
 }
 

@@ -29,9 +29,7 @@ pub async fn send(
 ) -> Result<Admission, Error> {
     let key = (session.id.clone(), client_id.clone());
     if !state::with(|c| c.sending.insert(key.clone()))? {
-        return Ok(Admission::Unknown(
-            "This prompt is being sent at this moment.".to_owned(),
-        ));
+        return Ok(Admission::Unknown("This prompt is already being sent.".to_owned()));
     }
     let result = admit(&session, &client_id, parts, options).await;
     // The connection may be another one by now; then there is nothing to take out.
@@ -49,7 +47,7 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
     let model = options.model.clone().or_else(|| settings.model.clone());
     if let Some(model) = model.as_deref().filter(|m| split_model(m).is_none()) {
         return Ok(Admission::Refused(format!(
-            "{model:?} names no model: expected provider/model."
+            "{model:?} is not a model: expected provider/model."
         )));
     }
 
@@ -67,7 +65,7 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
         Ok(running) if running.outcome == Outcome::Adopted => {}
         Ok(_) => {
             return Ok(Admission::Refused(
-                "opencode had ended, and was started again just now. To fix: send it again.".to_owned(),
+                "opencode exited and was just restarted. To fix: send the message again.".to_owned(),
             ));
         }
         Err(Error::Other(why)) => return Ok(Admission::Refused(why)),
@@ -75,8 +73,8 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
     }
     if let Some(rule) = client::session(&session.id, &session.workspace).await?.lets_through() {
         return Ok(Admission::Refused(format!(
-            "This chat has a rule of its own by which {rule} runs without asking: it was made elsewhere, with that rule. To fix: \
-             start a new chat."
+            "This chat was created outside Nexus with its own rule, by which {rule} runs without a permission \
+             request. To fix: start a new chat."
         )));
     }
     if let Some(answer) = consent(session, hosted, model.as_deref(), options.consent.as_deref()).await? {
@@ -129,8 +127,8 @@ async fn clock_is_behind(session: &SessionRef) -> Result<Option<String>, Error> 
         minutes => format!("{minutes} minutes"),
     };
     Ok(Some(format!(
-        "This machine's clock is {by} behind the newest message of this chat, and opencode does not answer what is older than that. \
-         To fix: set the clock, or start a new chat."
+        "This machine's clock is {by} behind the newest message of this chat, and opencode does not answer older \
+         messages. To fix: set the clock, or start a new chat."
     )))
 }
 
@@ -153,7 +151,7 @@ fn body_parts(parts: Vec<Input>) -> Result<Vec<Value>, String> {
         .map(|part| match part {
             Input::Text(text) => Ok(json!({ "type": "text", "text": text })),
             Input::Other(ext) => Err(format!(
-                "This plugin cannot send {:?} to opencode; only text.",
+                "This plugin cannot send {:?} to opencode, only text.",
                 ext.name
             )),
         })
@@ -172,8 +170,8 @@ async fn consent(
     }
     if hosted == Hosted::Deny {
         return Ok(Some(Admission::Refused(
-            "This prompt could go to the public models that opencode's makers host, and hosted_models = \"deny\". \
-             Choose another model: [plugin.chat-opencode.config] model = \"provider/model\"."
+            "This prompt could be sent to a public model that the makers of opencode host, but hosted_models = \
+             \"deny\". To fix: choose another model with [plugin.chat-opencode.config] model = \"provider/model\"."
                 .to_owned(),
         )));
     }
@@ -187,10 +185,10 @@ async fn consent(
     }
     Ok(Some(Admission::ConsentNeeded(Consent {
         id: CONSENT.to_owned(),
-        text: "No other model is chosen, so opencode may use a public model that its makers host. Your prompts, and the \
-               files and command output that the agent reads, would then go to opencode.ai and its partners, who may keep and use \
-               them. If you agree, this is remembered. To use another model instead, set model = \"provider/model\" \
-               under [plugin.chat-opencode.config]."
+        text: "No other model is selected, so opencode may use a public model that its makers host. Your prompts, and \
+            the files and command output that the agent reads, would be sent to opencode.ai and its partners, who may \
+            keep and use them. If you agree, Nexus remembers it. To use another model instead, set model = \
+            \"provider/model\" under [plugin.chat-opencode.config]."
             .to_owned(),
     })))
 }

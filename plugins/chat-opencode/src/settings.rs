@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 /// `message.part.delta`, without which nothing streams, appeared here.
 pub const MIN_VERSION: (u64, u64, u64) = (1, 2, 1);
 
-pub const INSTALL: &str = "`nexus setup opencode` (with this nexus's --data-dir, if you gave one) installs the tested version; or install it yourself.";
+pub const INSTALL: &str = "`nexus setup opencode` (with this nexus's --data-dir, if you gave one) installs the tested \
+    version. You can also install it yourself.";
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
@@ -53,8 +54,9 @@ fn own_code() -> UnlessPresent {
         above: true,
         // Read as the user's own, in any case.
         home: all(&[".opencode"]),
-        or: "write project_config = true under [plugin.chat-opencode.config]: then all that the workspace's opencode configuration \
-             names (plugins, tools, MCP servers, formatters) runs without a question, and the agent can write it"
+        or: "set project_config = true under [plugin.chat-opencode.config]; everything in the workspace's opencode \
+            configuration (plugins, tools, MCP servers, formatters) then runs without a permission request, and the \
+            agent can change that configuration"
             .to_owned(),
     }
 }
@@ -96,8 +98,8 @@ impl Settings {
         wrong.extend(Policy::new(&self.permission).err().unwrap_or_default());
         for name in OURS.iter().filter(|name| self.extra_env.contains_key(**name)) {
             wrong.push(format!(
-                "`extra_env` has {name}, which this plugin sets itself. To fix: remove it, and say permission = {{ bash = \"allow\" }} or \
-                 project_config = true under [plugin.chat-opencode.config]."
+                "`extra_env` has {name}, which this plugin sets itself. To fix: remove it and use permission = {{ \
+                 bash = \"allow\" }} or project_config = true under [plugin.chat-opencode.config]."
             ));
         }
         if !["ask", "allow", "deny"].contains(&self.hosted_models.as_str()) {
@@ -121,7 +123,7 @@ impl Settings {
     pub fn words(&self) -> String {
         let mut words = self.policy().map_or_else(|why| why, |policy| policy.words());
         if self.project_config {
-            words.push_str("; the workspace's own opencode configuration runs what it names, without asking");
+            words.push_str("; the workspace's own opencode configuration can run programs without asking");
         }
         words
     }
@@ -196,8 +198,8 @@ pub fn unfit_folder(path: &str) -> Option<String> {
             .and_then(|(at, _)| path.get(at..at + 3))?,
     };
     Some(format!(
-        "opencode cannot work in the folder {path:?}: it takes {what:?} in a folder's name for something else, and each prompt would fail. \
-         To fix: give the folder another name"
+        "opencode cannot work in the folder {path:?}: it misinterprets {what:?} in a folder name, so every prompt \
+         would fail. To fix: rename the folder"
     ))
 }
 
@@ -218,15 +220,16 @@ pub fn unsuitable(found: (u64, u64, u64)) -> Option<String> {
     let show = |(a, b, c): (u64, u64, u64)| format!("{a}.{b}.{c}");
     if found < MIN_VERSION {
         return Some(format!(
-            "opencode {} is too old: {} or newer is needed. Update it with `npm install -g opencode-ai@latest` or `opencode upgrade`.",
+            "opencode {} is too old: {} or newer is required. Update it with `npm install -g opencode-ai@latest` or \
+             `opencode upgrade`.",
             show(found),
             show(MIN_VERSION)
         ));
     }
     (found.0 > 1).then(|| {
         format!(
-            "opencode {} speaks another interface than the one this plugin knows (version 1). \
-             Install a version 1 with `npm install -g opencode-ai@1`, or look for a newer plugin.",
+            "opencode {} has another interface than the one this plugin supports (version 1). Install a version 1 \
+             with `npm install -g opencode-ai@1`, or use a newer plugin.",
             show(found)
         )
     })
@@ -254,7 +257,7 @@ mod tests {
     #[test]
     fn folders_that_opencode_decodes_twice_are_told() {
         for bad in ["/w/My%20Project", "/w/100%25", "/w/a\\b"] {
-            assert!(unfit_folder(bad).unwrap().contains("another name"), "{bad}");
+            assert!(unfit_folder(bad).unwrap().contains("rename the folder"), "{bad}");
         }
         for good in ["/w/My Project", "/w/100%", "/w/%x", "/w/héllo#?&"] {
             assert_eq!(unfit_folder(good), None, "{good}");
@@ -299,7 +302,7 @@ mod tests {
         );
         assert!(settings("{}").words().starts_with("Asks before: commands, edits, "));
         let own = settings(r#"{"project_config":true}"#);
-        assert!(own.words().contains("runs what it names, without asking"));
+        assert!(own.words().contains("can run programs without asking"));
         // The guard is there with both, and its braces are its own.
         for settings in [&settings("{}"), &own] {
             let spec = settings.server().0;

@@ -45,8 +45,9 @@ impl Watchdog {
         }
         suspect.barked = true;
         Some(format!(
-            "The turn was stopped: the model ended its answer {LIMIT} times in a row without saying why, and opencode asked again each time. \
-             The model's server probably closes its streams too early; choose another model or check the server."
+            "The answer was stopped: the model ended it {LIMIT} times in a row without a reason, and opencode retried \
+             each time. The model's server probably closes its streams too early. To fix: choose another model, or \
+             check the server."
         ))
     }
 

@@ -119,7 +119,7 @@ pub struct Message {
     pub provider_id: Option<String>,
 }
 
-/// An error, as it stands in messages, events and answers.
+/// An error, as it is in messages, events and answers.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Fault {
     #[serde(default, alias = "_tag")]
@@ -150,7 +150,7 @@ impl Fault {
     fn remedy(&self, said: &str) -> Option<&'static str> {
         if said.starts_with("Model not found") {
             return Some(
-                "choose a model that is there, with model = \"provider/model\" under [plugin.chat-opencode.config]; \
+                "choose an existing model with model = \"provider/model\" under [plugin.chat-opencode.config]; \
                  `opencode models` lists them.",
             );
         }
@@ -158,12 +158,16 @@ impl Fault {
         let key = self.name == "ProviderAuthError" || matches!(status, Some(401 | 403));
         match status {
             _ if key => Some(
-                "give opencode a key that the model's provider accepts: `opencode auth login`, on the machine that Nexus runs on.",
+                "give opencode a key that the model's provider accepts: run `opencode auth login` on the machine that \
+                 runs Nexus.",
             ),
-            Some(402) => Some("pay the model's provider, or choose another model."),
-            Some(413) => Some("start a new chat, or send less: the model's provider takes no more at once."),
+            Some(402) => Some("add credit to your account with the model's provider, or choose another model."),
+            Some(413) => Some(
+                "start a new chat, or send a shorter message: the model's provider does not accept more \
+                at once.",
+            ),
             Some(400 | 422) => Some(
-                "the model's provider does not take this conversation as it is. Start a new chat, or choose another model.",
+                "the model's provider does not accept this conversation. Start a new chat, or choose another model.",
             ),
             _ => None,
         }
@@ -185,7 +189,7 @@ impl Fault {
         match (line.is_empty(), self.name.is_empty()) {
             (false, _) => line.to_owned(),
             (true, false) => self.name.clone(),
-            (true, true) => "opencode gave no reason".to_owned(),
+            (true, true) => "opencode did not report a reason".to_owned(),
         }
     }
 

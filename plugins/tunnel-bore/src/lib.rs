@@ -78,7 +78,7 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
     let spec = spec(settings.arguments(&origin), environment(has_secret()?));
     say(
         events,
-        Event::Starting(format!("Asking {} for a port", settings.server)),
+        Event::Starting(format!("Requesting a port from {}", settings.server)),
     )
     .await?;
     process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
@@ -125,8 +125,8 @@ impl Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
-        tunnel::probe(BINARY, "--version", INSTALL, settings::version).await
+    async fn check_availability() -> Availability {
+        tunnel::check_availability(BINARY, "--version", INSTALL, settings::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {

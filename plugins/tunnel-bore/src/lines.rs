@@ -1,6 +1,6 @@
 //! What bore writes, and what it means.
 //!
-//! bore tells its port in one line of its log, and why it gave up in the lines of an error report (anyhow's: `Error: …`, then
+//! bore tells its port in one line of its log, and why it failed in the lines of an error report (anyhow's: `Error: …`, then
 //! `Caused by:` and the cause). Read line by line, so that the lines kept by the host say the same to an instance
 //! that adopted the process as they did to the one before.
 
@@ -8,7 +8,7 @@ use nexus_plugin_api::job::{permanent, retry};
 use nexus_plugin_api::tunnel::Failure;
 
 /// The log filter for bore (`RUST_LOG`): its errors, and the one event with the field `remote_port`. Without a line
-/// for each connection the port never falls out of the lines that the host keeps.
+/// for each connection the port never leaves the lines that the host keeps.
 pub(crate) const FILTER: &str = "error,[{remote_port}]=info";
 
 /// What a line changes.
@@ -72,39 +72,41 @@ impl Lines {
         let says = |words: &str| error.contains(words);
         if says("invalid secret") {
             return permanent(
-                format!("{server} refused the secret."),
-                "Give the secret that the server was started with, as `secret` of this plugin.",
+                format!("{server} rejected the secret."),
+                "Set `secret` of this plugin to the secret that the server was started with.",
             );
         }
         if says("no client secret was provided") {
             return permanent(
-                format!("{server} wants a secret and none is configured."),
-                "Give the secret that the server was started with, as `secret` of this plugin.",
+                format!("{server} requires a secret, but none is configured."),
+                "Set `secret` of this plugin to the secret that the server was started with.",
             );
         }
         if says("no secret was required") || says("timed out waiting for initial message") {
             // A server without a secret never answers a client that waits for its challenge.
-            let mut failure = retry(format!("{server} accepted the connection and then said nothing."));
-            failure.hint =
-                Some("If the server needs no secret, take `secret` out of this plugin's configuration.".to_owned());
+            let mut failure = retry(format!("{server} accepted the connection but sent nothing."));
+            failure.hint = Some(
+                "If the server does not use a secret, remove `secret` from this plugin's configuration.".to_owned(),
+            );
             return failure;
         }
         if says("port number not in allowed range") || says("server error: permission denied") {
             return permanent(
-                format!("{server} does not give out the configured port."),
-                "Choose another `port`, or 0 for whichever is free.",
+                format!("{server} does not allow the configured port."),
+                "Choose another `port`, or 0 for any free port.",
             );
         }
         if says("port already in use") {
             let mut failure = retry(format!("The configured port is in use on {server}."));
             failure.hint = Some(
-                "If it stays so, somebody else has it: choose another `port`, or 0 for whichever is free.".to_owned(),
+                "If this continues, someone else is using it: choose another `port`, or 0 for any free port."
+                    .to_owned(),
             );
             return failure;
         }
         if let Exit::Code(2) = exit {
             return permanent(
-                format!("bore does not understand how it was called: {error}."),
+                format!("bore does not support the arguments it was started with: {error}."),
                 "Update bore: `cargo install bore-cli`.",
             );
         }
@@ -112,22 +114,22 @@ impl Lines {
             let cause = self.cause.as_deref().unwrap_or("no reason given");
             let mut failure = retry(format!("{server} cannot be reached: {cause}."));
             failure.hint = Some(if cause.contains("lookup address") {
-                "Check the name in `server`, and this machine's network.".to_owned()
+                "Check `server` and this machine's network.".to_owned()
             } else {
-                "Check that a bore server runs there, and that port 7835 is open on the way.".to_owned()
+                "Check that a bore server runs there and that no firewall blocks port 7835.".to_owned()
             });
             return failure;
         }
         let cause = self.cause.iter().map(|cause| format!(": {cause}")).collect::<String>();
-        retry(format!("bore gave up: {error}{cause}."))
+        retry(format!("bore failed: {error}{cause}."))
     }
 
     fn silent(&self, server: &str, exit: Exit) -> Failure {
         match (exit, self.port) {
-            (Exit::Signal(signal), _) => retry(format!("bore was ended by signal {signal}.")),
+            (Exit::Signal(signal), _) => retry(format!("bore was killed by signal {signal}.")),
             (Exit::Code(_), Some(_)) => retry(format!("{server} closed the connection.")),
             (Exit::Code(code), None) => retry(format!(
-                "bore ended with code {code} before it had a port, and did not say why."
+                "bore exited with code {code} before it had a port and reported no reason."
             )),
         }
     }

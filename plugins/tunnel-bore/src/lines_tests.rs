@@ -76,7 +76,7 @@ fn a_secret_for_a_server_without_one_is_explained() {
         1,
     );
     assert_eq!(failure.kind, FailureKind::Retry);
-    assert!(failure.hint.unwrap().contains("take `secret` out"));
+    assert!(failure.hint.unwrap().contains("remove `secret`"));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn the_cause_of_a_failed_connection_is_told() {
         "Error: could not connect to no-such-host.invalid:7835\n\nCaused by:\n    failed to lookup address information: Name or service not known",
         1,
     );
-    assert!(unknown.hint.unwrap().contains("name in `server`"));
+    assert!(unknown.hint.unwrap().contains("Check `server`"));
 }
 
 #[test]
@@ -134,6 +134,6 @@ fn any_other_error_is_told_in_its_own_words() {
     let failure = failure("Error: unexpected EOF", 1);
     assert_eq!(
         (failure.kind, failure.message.as_str()),
-        (FailureKind::Retry, "bore gave up: unexpected EOF.")
+        (FailureKind::Retry, "bore failed: unexpected EOF.")
     );
 }

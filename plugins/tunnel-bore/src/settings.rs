@@ -45,8 +45,8 @@ impl Authored {
 fn port(port: i64) -> Result<u16, Failure> {
     u16::try_from(port).map_err(|_| {
         permanent(
-            format!("`port` is {port}, which is no port."),
-            "Give 1 to 65535, or 0 for whichever is free.",
+            format!("`port` is {port}, which is not a valid port."),
+            "Use 1 to 65535, or 0 for any free port.",
         )
     })
 }
@@ -59,7 +59,7 @@ fn is_server(server: &str) -> Result<(), Failure> {
     }
     Err(permanent(
         format!("`server` is `{server}`, which is neither a host name nor an address."),
-        "Give only the name, as in `bore.example.org`: no `https://`, and no port, as bore always uses 7835.",
+        "Use only the name, such as `bore.example.org`, without `https://` and without a port: bore always uses 7835.",
     ))
 }
 
@@ -104,10 +104,11 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match numbers {
         Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
         Some(numbers) if numbers.len() == 3 => Err(format!(
-            "This is bore {found}; 0.5.0 or newer is needed. Update it with `cargo install bore-cli`."
+            "This is bore {found}, but 0.5.0 or newer is required. Update it with `cargo install bore-cli`."
         )),
         _ => Err(format!(
-            "`bore --version` says `{}`, which is no version of bore. Is another program of that name on the PATH?",
+            "`bore --version` prints `{}`, which is not a version of bore. Is another program with this name on the \
+             PATH?",
             found.chars().take(80).collect::<String>()
         )),
     }
@@ -152,7 +153,7 @@ mod tests {
             said,
             [
                 "`server` is ``, which is neither a host name nor an address.",
-                "`port` is 99999999, which is no port."
+                "`port` is 99999999, which is not a valid port."
             ]
         );
     }
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!(version("bore-cli 0.5.0"), Ok("0.5.0".to_owned()));
         assert_eq!(version("bore-cli 1.0.0-rc.1"), Ok("1.0.0-rc.1".to_owned()));
         assert!(version("bore-cli 0.4.1").unwrap_err().contains("0.5.0 or newer"));
-        assert!(version("BORE - a game").unwrap_err().contains("no version of bore"));
+        assert!(version("BORE - a game").unwrap_err().contains("not a version of bore"));
         assert!(version("").is_err());
     }
 }

@@ -190,7 +190,7 @@ pub(crate) async fn follow(run: &Run<'_>, words: &RefCell<Words>, events: &mut E
             told.measured = Some(seen.now);
             if let Some(counted) = pages::counted().await {
                 words.borrow_mut().refusals_before = counted.refused;
-                if events.send(Event::Measured(counted.figures)).await.is_err() {
+                if events.send(Event::Measured(counted.statistics)).await.is_err() {
                     return End::Gone;
                 }
             }
@@ -240,7 +240,7 @@ fn given_up(run: &Run<'_>, words: &Words, seen: &Seen) -> Option<End> {
         Some(_) if seen.since(seen.pages) > REGISTRATION => Some(End::Unregistered),
         None if seen.now > BEGIN => {
             let message = format!(
-                "cloudflared did not begin to work in {} seconds: {}.",
+                "cloudflared did not start to work within {} seconds: {}.",
                 BEGIN / 1000,
                 words.trouble()
             );
@@ -285,7 +285,7 @@ async fn tell(
         (None, _, _) => Some(words.borrow().trouble()),
         (Some(_), Address::Elsewhere(why), _) => Some(why.clone()),
         (Some(_), Address::Open, None) if waited => {
-            Some("Cloudflare has not said yet where requests for this tunnel lead.".to_owned())
+            Some("Cloudflare has not reported the routes of this tunnel yet.".to_owned())
         }
         (Some(_), Address::Open, None) => return Ok(()),
         (Some(_), _, _) => None,

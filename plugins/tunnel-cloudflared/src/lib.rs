@@ -155,7 +155,7 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
         let Some(pause) = pause(&mode, &failure, registered) else {
             return Err(failure);
         };
-        let what = format!("{} Asking again in {} s", failure.message, pause / 1000);
+        let what = format!("{} Retrying in {} s", failure.message, pause / 1000);
         say(events, Event::Starting(what)).await?;
         if cancel.select(clock::sleep(pause)).await.is_none() {
             return Ok(());
@@ -174,8 +174,8 @@ fn pause(mode: &Mode, failure: &Failure, registered: bool) -> Option<u64> {
 
 fn starting(mode: &Mode, http2: bool) -> &'static str {
     match (mode, http2) {
-        (Mode::Quick, false) => "Asking Cloudflare for a quick tunnel",
-        (Mode::Quick, true) => "Asking Cloudflare for a quick tunnel, over HTTP/2",
+        (Mode::Quick, false) => "Requesting a quick tunnel from Cloudflare",
+        (Mode::Quick, true) => "Requesting a quick tunnel from Cloudflare, over HTTP/2",
         (Mode::Token { .. } | Mode::Credentials { .. }, false) => "Connecting to Cloudflare",
         (Mode::Token { .. } | Mode::Credentials { .. }, true) => "Connecting to Cloudflare over HTTP/2",
     }
@@ -199,8 +199,8 @@ impl Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
-        tunnel::probe(BINARY, "version", INSTALL, settings::version).await
+    async fn check_availability() -> Availability {
+        tunnel::check_availability(BINARY, "version", INSTALL, settings::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {

@@ -27,7 +27,7 @@ async fn keep(key: &str, value: String) {
     // It costs a later start some seconds, or an adoption.
     if let Err(error) = store::set(key.to_owned(), value.into_bytes()).await {
         let why = crate::refused(error).message;
-        log::warn(format!("what is known of the tunnel cannot be remembered: {why}"));
+        log::warn(format!("cannot store the state of the tunnel: {why}"));
     }
 }
 

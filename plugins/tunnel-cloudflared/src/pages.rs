@@ -3,7 +3,7 @@
 use crate::settings::{METRICS, Mode, PROCESS};
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::http::Request;
-use nexus_plugin_api::tunnel::{Figures, Origin};
+use nexus_plugin_api::tunnel::{Origin, Statistics};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -118,13 +118,13 @@ fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
     }
     let here = format!("http://{}:{}", origin.host, origin.port);
     let fix = format!(
-        "In Cloudflare's dashboard, set the service of this tunnel's public hostname to {here}, and let the port stay the \
-         same with `listen = \"{}:{}\"` in this tunnel's table.",
+        "In Cloudflare's dashboard, set the service of this tunnel's public hostname to {here}, and keep the port \
+         fixed with `listen = \"{}:{}\"` in this tunnel's table.",
         origin.host, origin.port
     );
     Address::Elsewhere(match (named, wanted) {
-        (Some(route), Some(wanted)) => format!("{wanted} leads to {}, not here. {fix}", route.service),
-        (Some(route), None) => format!("{} leads to {}, not here. {fix}", route.hostname, route.service),
+        (Some(route), Some(wanted)) => format!("{wanted} is routed to {}, not to Nexus. {fix}", route.service),
+        (Some(route), None) => format!("{} is routed to {}, not to Nexus. {fix}", route.hostname, route.service),
         (None, Some(wanted)) => format!("The dashboard has no route for {wanted}. {fix}"),
         (None, None) => format!("The dashboard has no public hostname for this tunnel. {fix}"),
     })
@@ -152,7 +152,7 @@ fn leads_to(service: &str, origin: &Origin) -> bool {
 
 /// What cloudflared counts.
 pub(crate) struct Counted {
-    pub(crate) figures: Figures,
+    pub(crate) statistics: Statistics,
     /// Registrations that Cloudflare refused or did not answer, since the start. Over QUIC nothing else tells of them.
     pub(crate) refused: u64,
     /// Requests that run now.
@@ -193,7 +193,7 @@ fn count(text: &str) -> Counted {
         .map(str::to_owned)
         .collect();
     Counted {
-        figures: Figures {
+        statistics: Statistics {
             requests: sum("cloudflared_tunnel_total_requests"),
             errors: sum("cloudflared_tunnel_request_errors"),
             locations: locations.into_iter().collect(),
@@ -258,17 +258,17 @@ mod tests {
             (
                 r#"{"hostname":"chat.example.org","service":"http://localhost:80"},"#,
                 None,
-                "chat.example.org leads to http://localhost:80",
+                "chat.example.org is routed to http://localhost:80",
             ),
             (
                 r#"{"hostname":"chat.example.org","service":"https://localhost:7861"},"#,
                 None,
-                "leads to https://",
+                "is routed to https://",
             ),
             (
                 r#"{"hostname":"x.example.org","service":"http://localhost:7861"},"#,
                 Some("chat.example.org"),
-                "chat.example.org leads to http_status:404",
+                "chat.example.org is routed to http_status:404",
             ),
             ("", None, "no public hostname"),
         ] {
@@ -323,14 +323,14 @@ mod tests {
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"ams01\"} 1\n\
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"lhr01\"} 0\n";
         let Counted {
-            figures,
+            statistics,
             refused,
             running,
         } = count(text);
         assert_eq!((refused, running), (0, 0));
-        assert_eq!((figures.requests, figures.errors), (Some(17), Some(2)));
-        assert_eq!(figures.locations, ["ams01", "fra03"]);
-        assert_eq!(count("").figures.requests, None, "not used yet, or not there");
+        assert_eq!((statistics.requests, statistics.errors), (Some(17), Some(2)));
+        assert_eq!(statistics.locations, ["ams01", "fra03"]);
+        assert_eq!(count("").statistics.requests, None, "not used yet, or not there");
         let refused = "cloudflared_tunnel_tunnel_register_fail{error=\"dup_edge_conn\",rpcName=\"registerConnection\"} 5\n\
                        cloudflared_tunnel_tunnel_register_fail{error=\"server_error\",rpcName=\"registerConnection\"} 3\n\
                        cloudflared_tunnel_tunnel_register_success{rpcName=\"registerConnection\"} 1\n\

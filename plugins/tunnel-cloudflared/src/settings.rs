@@ -114,34 +114,35 @@ impl Settings {
             && !is_name(name)
         {
             return Err(permanent(
-                format!("`hostname` is `{name}`, which is no host name."),
-                "Give only the name, as in `chat.example.org`: no `https://`, no port, no path.",
+                format!("`hostname` is `{name}`, which is not a host name."),
+                "Use only the name, such as `chat.example.org`, without `https://`, port or path.",
             ));
         }
         let token = given.token.as_deref().and_then(taken_out);
         let mode = match (given.token.is_some(), given.credentials, hostname) {
             (true, Some(_), _) => {
                 return Err(permanent(
-                    "Both `token` and `credentials` are given; a tunnel has one of them.",
-                    "Take one of the two out of `[plugin.tunnel-cloudflared.secrets]`.",
+                    "Both `token` and `credentials` are set, but a tunnel uses only one of them.",
+                    "Remove one of them from `[plugin.tunnel-cloudflared.secrets]`.",
                 ));
             }
             (true, None, hostname) => Mode::Token { hostname },
             (false, Some(tunnel), Some(hostname)) => Mode::Credentials { tunnel, hostname },
             (false, Some(_), None) => {
                 return Err(permanent(
-                    "`credentials` are given, but not the public name of the tunnel.",
-                    "Write into the configuration:\n[plugin.tunnel-cloudflared.config]\nhostname = \"chat.example.org\"   # \
-                     the name of `cloudflared tunnel route dns`",
+                    "`credentials` is set, but the public name of the tunnel is not.",
+                    "Add to the configuration:\n[plugin.tunnel-cloudflared.config]\nhostname = \"chat.example.org\"   \
+                     # the name of `cloudflared tunnel route dns`",
                 ));
             }
             (false, None, None) => Mode::Quick,
             (false, None, Some(name)) => {
                 return Err(permanent(
                     format!(
-                        "`hostname` is `{name}`, but neither `token` nor `credentials` is given: a quick tunnel has a random name."
+                        "`hostname` is `{name}`, but neither `token` nor `credentials` is set, and a quick tunnel has \
+                         a random name."
                     ),
-                    "Give the secret of your own tunnel, or take `hostname` out.",
+                    "Set the secret of your own tunnel, or remove `hostname`.",
                 ));
             }
         };
@@ -181,25 +182,25 @@ pub(crate) fn tunnel_id(credentials: &str) -> Result<String, Failure> {
     let bad = |why: &str| {
         permanent(
             format!("The secret `credentials` is not the content of a credentials file: {why}."),
-            "Name the file that `cloudflared tunnel create NAME` wrote:\n[plugin.tunnel-cloudflared.secrets]\ncredentials = { \
-             file = \"/home/you/.cloudflared/ID.json\" }",
+            "Use the file that `cloudflared tunnel create NAME` \
+             wrote:\n[plugin.tunnel-cloudflared.secrets]\ncredentials = { file = \"/home/you/.cloudflared/ID.json\" }",
         )
     };
     let file: File = serde_json::from_str(credentials).map_err(|e| {
         bad(match e.classify() {
             serde_json::error::Category::Data => "it is JSON, but `TunnelID` or `TunnelSecret` is missing",
-            _ => "it is no JSON",
+            _ => "it is not JSON",
         })
     })?;
     let plain = |c: char| c.is_ascii_hexdigit() || c == '-';
     if file.tunnel_id.len() != 36 || !file.tunnel_id.chars().all(plain) {
-        return Err(bad("its `TunnelID` is no UUID"));
+        return Err(bad("its `TunnelID` is not a UUID"));
     }
     Ok(file.tunnel_id)
 }
 
 /// How cloudflared is called. Its own configuration file is always ours: any other it finds would replace the address
-/// that the tunnel leads to. What older versions lack goes through the environment, where they ignore it; an unknown
+/// that the tunnel leads to. What older versions do not have goes through the environment, where they ignore it; an unknown
 /// flag would end them.
 pub(crate) fn spec(mode: &Mode, token: Option<&Token>, http2: bool, protocol: Protocol, origin: &Origin) -> Spec {
     let host = if origin.host.contains(':') {
@@ -265,7 +266,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     let first = text.trim().lines().next().unwrap_or_default();
     let Some(rest) = first.strip_prefix("cloudflared version ") else {
         return Err(format!(
-            "`cloudflared version` says `{}`, which is no version of cloudflared. Is another program of that name on the PATH?",
+            "`cloudflared version` prints `{}`, which is not a version of cloudflared. Is another program with this \
+             name on the PATH?",
             first.chars().take(80).collect::<String>()
         ));
     };
@@ -279,8 +281,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match numbers {
         Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
         _ => Err(format!(
-            "This is cloudflared {found}; 2024.9.0 or newer is needed. Update it with `cloudflared update`, or with your \
-             package manager."
+            "This is cloudflared {found}, but 2024.9.0 or newer is required. Update it with `cloudflared update` or \
+             your package manager."
         )),
     }
 }

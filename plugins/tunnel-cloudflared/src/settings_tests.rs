@@ -42,10 +42,10 @@ fn what_does_not_go_together_waits_for_the_operator() {
         ("", true, true, "Both"),
         ("", false, true, "public name"),
         ("chat.example.org", false, false, "random name"),
-        ("https://chat.example.org", true, false, "no host name"),
-        ("chat", true, false, "no host name"),
-        ("-x.example.org", true, false, "no host name"),
-        ("a\"\ningress:.b", false, true, "no host name"),
+        ("https://chat.example.org", true, false, "not a host name"),
+        ("chat", true, false, "not a host name"),
+        ("-x.example.org", true, false, "not a host name"),
+        ("a\"\ningress:.b", false, true, "not a host name"),
     ] {
         let failure = settings(hostname, token, credentials).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Permanent);
@@ -158,7 +158,7 @@ fn old_and_foreign_versions_are_told_apart() {
     assert!(
         version("Incorrect Usage")
             .unwrap_err()
-            .contains("no version of cloudflared")
+            .contains("not a version of cloudflared")
     );
     assert!(version("").is_err());
 }

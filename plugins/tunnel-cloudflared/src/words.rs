@@ -1,7 +1,7 @@
 //! What cloudflared writes, and what it means.
 //!
 //! Only for the reasons of a failure: whether the tunnel is up is read from its pages ([`crate::pages`]), since cloudflared
-//! writes errors while all is well. A line is JSON where the version can (2025.6.1 and newer), else
+//! writes errors while all works. A line is JSON where the version can (2025.6.1 and newer), else
 //! `TIME LEVEL message key=value`; the command's own last word is plain text in both.
 
 use crate::settings::Mode;
@@ -10,17 +10,16 @@ use nexus_plugin_api::tunnel::{Failure, FailureKind};
 use serde::Deserialize;
 
 const REACH: &str =
-    "Check this machine's network: cloudflared needs port 7844 outwards, UDP for QUIC or TCP for HTTP/2.";
-const OWN: &str =
-    "Give the token or the credentials of a tunnel that exists: see `[plugin.tunnel-cloudflared.secrets]`.";
-const CLOCK: &str =
-    "Set this machine's clock (`timedatectl`), and let it be kept right: certificates are only valid for a time.";
+    "Check this machine's network: cloudflared needs outgoing port 7844, UDP for QUIC or TCP for HTTP/2.";
+const OWN: &str = "Set the token or the credentials of an existing tunnel in `[plugin.tunnel-cloudflared.secrets]`.";
+const CLOCK: &str = "Set this machine's clock (`timedatectl`) and keep it synchronized: certificates are only valid for a limited time.";
 /// For what the clock makes of every certificate; cloudflared's own text names the second, and so is another one each time.
-const TIME: &str = "by this machine's clock the certificate of the other side is not valid yet, or not any more";
+const TIME: &str = "according to this machine's clock, the server's certificate is not valid yet or has expired";
 /// What a registration that failed is called over QUIC, whatever the cause.
 const SERVING: &str = "control stream encountered a failure while serving";
-const UNSAID: &str = "Cloudflare does not register the tunnel: it refuses it or does not answer, and over QUIC cloudflared does not say which";
-const HANGS: &str = "cloudflared does not answer on its own pages: it was stopped, or hangs";
+const UNSAID: &str = "Cloudflare does not register the tunnel: it either rejects it or does not answer, and over QUIC \
+    cloudflared does not report which";
+const HANGS: &str = "cloudflared does not answer on its metrics endpoint: it was stopped or hangs";
 /// Longer lines are cut: an answer of the quick service is logged whole.
 const LENGTH: usize = 300;
 
@@ -81,8 +80,8 @@ impl Record {
                 .split_once("QuickTunnel response:")
                 .map(|(_, body)| body.trim());
             return match body {
-                Some("") => format!("an empty answer ({status})"),
-                Some(body) if status.starts_with('2') => format!("an answer that is none ({status}): {body}"),
+                Some("") => format!("an empty response ({status})"),
+                Some(body) if status.starts_with('2') => format!("an invalid response ({status}): {body}"),
                 _ => status.to_owned(),
             };
         }
@@ -221,11 +220,11 @@ impl Words {
     pub(crate) fn hopeless(&self, mode: &Mode) -> Option<Failure> {
         let why = self.rejected.as_deref()?;
         Some(match mode {
-            Mode::Quick => later(format!("Cloudflare refused the quick tunnel: {why}."), None),
+            Mode::Quick => later(format!("Cloudflare rejected the quick tunnel: {why}."), None),
             Mode::Token { .. } | Mode::Credentials { .. } => {
                 let message = format!("Cloudflare does not accept the tunnel: {why}.");
-                let hint = format!("It was deleted, or its secret was changed. {OWN}");
-                // What was accepted once may be again; who is away has no other way in.
+                let hint = format!("The tunnel was deleted, or its secret was changed. {OWN}");
+                // What was accepted once may be again; who cannot be reached has no other way in.
                 if self.registered || self.accepted {
                     later(message, Some(hint))
                 } else {
@@ -244,8 +243,8 @@ impl Words {
         let hint = match mode {
             Mode::Quick => None,
             Mode::Token { .. } | Mode::Credentials { .. } => Some(format!(
-                "Most often the tunnel was deleted, or its secret was changed. {OWN} Over HTTP/2 Cloudflare's own words are \
-                 shown: `protocol = \"http2\"` in `[plugin.tunnel-cloudflared.config]`."
+                "Usually the tunnel was deleted, or its secret was changed. {OWN} Over HTTP/2, Cloudflare's own \
+                 message is shown: `protocol = \"http2\"` in `[plugin.tunnel-cloudflared.config]`."
             )),
         };
         Some(later(format!("{UNSAID}."), hint))
@@ -270,8 +269,12 @@ impl Words {
         };
         if self.limited {
             return later(
-                "Cloudflare gives out no more quick tunnels to this address for now (429).".to_owned(),
-                Some("It is tried again after a long pause, since more tries make it worse. A tunnel of your own has no such limit.".to_owned()),
+                "Cloudflare currently provides no more quick tunnels to this address (429).".to_owned(),
+                Some(
+                    "Nexus retries after a long pause, because more attempts make it worse. A tunnel of your own has \
+                    no such limit."
+                        .to_owned(),
+                ),
             );
         }
         if let Some(failure) = self.hopeless(mode) {
@@ -279,8 +282,8 @@ impl Words {
         }
         if let Some(usage) = &self.usage {
             return permanent(
-                format!("cloudflared does not understand how it was called: {usage}."),
-                "Update it: `cloudflared update`, or with your package manager.",
+                format!("cloudflared does not support the arguments it was started with: {usage}."),
+                "Update it with `cloudflared update` or your package manager.",
             );
         }
         let last = self.last.as_deref().unwrap_or_default();
@@ -288,8 +291,8 @@ impl Words {
         if says("token is not valid") {
             return permanent(
                 "cloudflared does not accept the token.",
-                "Copy it again from Cloudflare's dashboard: it is the long text that begins with `ey`, alone or in the command that \
-                 is shown there.",
+                "Copy it again from Cloudflare's dashboard: it is the long text that starts with `ey`, alone or in \
+                 the command shown there.",
             );
         }
         if says("credentials file") || says("ingress") {
@@ -301,7 +304,7 @@ impl Words {
             let hint = if why == TIME {
                 CLOCK
             } else {
-                "Check this machine's network and name service: api.trycloudflare.com is asked."
+                "Check this machine's network and DNS: it must reach api.trycloudflare.com."
             };
             return Failure {
                 kind: FailureKind::Retry,
@@ -311,22 +314,19 @@ impl Words {
         }
         if says("quick Tunnel ID") {
             return again(format!(
-                "Cloudflare's service for quick tunnels answered, and gave no tunnel: {last}."
+                "Cloudflare's service for quick tunnels answered but provided no tunnel: {last}."
             ));
         }
         if says("quick Tunnel") {
             return again(format!(
-                "Cloudflare's service for quick tunnels gave no tunnel: {}.",
+                "Cloudflare's service for quick tunnels provided no tunnel: {}.",
                 self.trouble()
             ));
         }
         match exit {
-            Exit::Signal(signal) => again(format!("cloudflared was ended by signal {signal}.")),
-            Exit::Code(0) => again("cloudflared ended by itself.".to_owned()),
-            Exit::Code(code) => again(format!(
-                "cloudflared gave up with exit code {code}: {}.",
-                self.trouble()
-            )),
+            Exit::Signal(signal) => again(format!("cloudflared was killed by signal {signal}.")),
+            Exit::Code(0) => again("cloudflared exited.".to_owned()),
+            Exit::Code(code) => again(format!("cloudflared exited with code {code}: {}.", self.trouble())),
         }
     }
 }

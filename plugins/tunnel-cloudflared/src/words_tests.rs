@@ -98,7 +98,7 @@ fn a_wrong_token_or_credentials_are_permanent() {
     let token = "Provided Tunnel token is not valid.\nSee 'cloudflared tunnel run --help'.";
     let failure = read(token).failure(&own(), Exit::Code(255), RETRY);
     assert_eq!(failure.kind, FailureKind::Permanent);
-    assert!(failure.hint.unwrap().contains("begins with `ey`"));
+    assert!(failure.hint.unwrap().contains("starts with `ey`"));
     for word in [
         "Tunnel credentials file '/x.json' doesn't exist or is not a file",
         "Invalid JSON when parsing tunnel credentials file",
@@ -137,7 +137,7 @@ fn a_signal_and_any_other_end_are_tried_again() {
     );
     let failure = read(REFUSED).failure(&own(), Exit::Code(1), RETRY);
     assert!(
-        failure.kind == FailureKind::Retry && failure.message.contains("exit code 1"),
+        failure.kind == FailureKind::Retry && failure.message.contains("code 1"),
         "{failure:?}"
     );
 }
@@ -213,7 +213,7 @@ fn an_empty_answer_is_called_one() {
     let empty = r#"{"error":"unexpected end of JSON input","level":"error","message":"Error unmarshaling QuickTunnel response: ","status_code":"200 OK","time":"2026-11-22T22:34:25Z"}
 failed to unmarshal quick Tunnel: unexpected end of JSON input"#;
     let failure = read(empty).failure(&Mode::Quick, Exit::Code(1), RETRY);
-    assert!(failure.message.contains("an empty answer (200 OK)"), "{failure:?}");
+    assert!(failure.message.contains("an empty response (200 OK)"), "{failure:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 /// The types that are asked for, the one to write down first.
 pub(crate) const TYPES: [&str; 3] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"];
 
-/// A host key as it stands in a file: its type, and the key in base64.
+/// A host key as it is in a file: its type, and the key in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) kind: String,
@@ -52,7 +52,7 @@ impl Key {
 pub(crate) fn line(text: &str, target: &Target) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(|c| c.is_control() && c != '\t') {
-        return Err("it holds more than one line".to_owned());
+        return Err("it has more than one line".to_owned());
     }
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (kind, blob, line) = match words.as_slice() {
@@ -63,7 +63,7 @@ pub(crate) fn line(text: &str, target: &Target) -> Result<String, String> {
     };
     match Key::of(kind, blob) {
         Some(_) => Ok(line),
-        None => Err(format!("`{kind}` and what follows are no key")),
+        None => Err(format!("`{kind}` and the text after it are not a key")),
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
         assert!(scanned("127.0.0.1: Connection refused\n").is_empty());
         assert!(
             scanned(&format!("h ssh-rsa {BLOB}")).is_empty(),
-            "the type is not the key's own"
+            "the type does not match the key"
         );
     }
 

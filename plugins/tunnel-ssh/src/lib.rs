@@ -2,7 +2,7 @@
 //!
 //! ssh runs as the host's process `tunnel`. It ends when its connection ends and never reconnects, so this plugin does: a tunnel
 //! that was up keeps its address while it is opened again, for some minutes; after that, and where it never was up, the host
-//! takes over with its own pauses. Whether it is up is what the server answered to the request to listen, or for a service the
+//! retries with its own pauses. Whether it is up is what the server answered to the request to listen, or for a service the
 //! address it printed: after that, ssh's own questions (`ServerAliveInterval`) find a server that is gone.
 
 mod command;
@@ -33,7 +33,7 @@ const OPEN: u64 = 45_000;
 /// Before it is opened again; doubles while it does not stay up.
 const PAUSE: u64 = 1_000;
 const PAUSE_MOST: u64 = 30_000;
-/// Up for so long, it counts as well again.
+/// Up for so long, it is stable again.
 const WELL: u64 = 30_000;
 /// What was up and did not come back in this time is left to the host's longer pauses.
 const DOWN: u64 = 300_000;
@@ -88,7 +88,7 @@ async fn known(settings: &Settings) -> Result<HostKeys, Failure> {
     }
     let keys = scan(settings).await.map_err(|error| {
         let mut failure = refused(error);
-        failure.message = format!("{SCAN} is needed for `accept-new`: {}", failure.message);
+        failure.message = format!("`accept-new` needs {SCAN}: {}", failure.message);
         failure
     })?;
     // Nothing is remembered where it was not reached: ssh says why.
@@ -97,7 +97,8 @@ async fn known(settings: &Settings) -> Result<HostKeys, Failure> {
         store::set(name, lines.join("\n").into_bytes()).await.map_err(refused)?;
         for key in &keys {
             log::warn(format!(
-                "{} showed the host key {} ({}) for the first time; it is taken from now on, and no other",
+                "{} presented the host key {} ({}) at the first connection; Nexus accepts it and rejects other keys \
+                 from now on",
                 settings.target.known_as(),
                 key.fingerprint(),
                 key.kind
@@ -124,9 +125,10 @@ async fn unknown_host(settings: &Settings, why: &HostKey, seen: Option<&str>) ->
     };
     let name = target.known_as();
     let message = match why {
-        HostKey::Unknown => format!("{name} shows a host key that nobody has confirmed{shown}."),
+        HostKey::Unknown => format!("{name} has a host key that is not confirmed{shown}."),
         HostKey::Changed => format!(
-            "{name} shows another host key than the known one{shown}. Either the server was set up anew, or somebody stands between."
+            "{name} has a different host key than before{shown}. Either the server was reinstalled, or someone is \
+             intercepting the connection."
         ),
     };
     let toml = key.map_or_else(
@@ -143,15 +145,15 @@ async fn unknown_host(settings: &Settings, why: &HostKey, seen: Option<&str>) ->
         .trim_start_matches("ssh-");
     let file = file.split('-').next().unwrap_or(file);
     let instead = if matches!(settings.host_keys, HostKeys::File(_)) {
-        " in place of `known_hosts_file`"
+        " instead of `known_hosts_file`"
     } else {
         ""
     };
     permanent(
         message,
         format!(
-            "Compare the fingerprint with the one on the server (`ssh-keygen -lf /etc/ssh/ssh_host_{file}_key.pub`) or of the \
-             service's own page; if it is the same, write{instead}:\n[plugin.tunnel-ssh.config]\n{toml}"
+            "Compare the fingerprint with the one on the server (`ssh-keygen -lf /etc/ssh/ssh_host_{file}_key.pub`) \
+             or on the website of the service. If they match, add{instead}:\n[plugin.tunnel-ssh.config]\n{toml}"
         ),
     )
 }
@@ -175,7 +177,7 @@ async fn keep_up(origin: &Origin, up: &Up) {
     let value = serde_json::to_vec(up).unwrap_or_default();
     // It costs an instance that adopts a very talkative process its address.
     if let Err(error) = store::set(format!("{UP}{}", origin.port), value).await {
-        log::warn(format!("the tunnel's address cannot be remembered: {error:?}"));
+        log::warn(format!("cannot store the tunnel's address: {error:?}"));
     }
 }
 
@@ -254,7 +256,7 @@ impl Life {
             return Err(failure);
         };
         match failure.kind {
-            // What was accepted once may be again; who is away has no other way in.
+            // What was accepted once may be again; a remote user has no other access.
             FailureKind::Permanent => Err(Failure {
                 kind: FailureKind::RetryLater,
                 ..failure
@@ -359,7 +361,7 @@ async fn follow(
         let Some(line) = line else {
             return Ok(End::Exited);
         };
-        let session = line.origin == process::Origin::StandardOutput;
+        let session = line.stream == process::OutputStream::Stdout;
         match words.read(settings, session, &line.text) {
             Meaning::Open(url) => {
                 if let Err(gone) = life.opened(url, origin, running, events).await {
@@ -397,8 +399,8 @@ impl Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
-        tunnel::probe(BINARY, "-V", INSTALL, command::version).await
+    async fn check_availability() -> Availability {
+        tunnel::check_availability(BINARY, "-V", INSTALL, command::version).await
     }
 
     async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {

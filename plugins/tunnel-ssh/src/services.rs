@@ -1,6 +1,6 @@
 //! Public services that take a remote forward and print the address that leads to it.
 //!
-//! None of them has a protocol for the address: it stands in what the session writes for people. So a service is a pattern
+//! None of them has a protocol for the address: it is in what the session writes for people. So a service is a pattern
 //! of that text. Regular expressions were rejected: an operator who has to write one for an unknown service should need
 //! no more than a copy of the line.
 
@@ -56,17 +56,17 @@ pub(crate) struct Pattern(String);
 
 impl Pattern {
     /// # Errors
-    /// What it lacks.
+    /// What is missing.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let address = text.find("https://").or_else(|| text.find("http://"));
         let Some(address) = address.and_then(|at| text.get(at..)) else {
-            return Err("it lacks `https://`, where the address begins".to_owned());
+            return Err("it does not contain `https://`, where the address starts".to_owned());
         };
         if !address.contains('*') {
-            return Err("it lacks a `*` for the part of the address that changes".to_owned());
+            return Err("it has no `*` for the part of the address that changes".to_owned());
         }
         if text.chars().any(char::is_control) {
-            return Err("it holds a control character".to_owned());
+            return Err("it has a control character".to_owned());
         }
         Ok(Self(text.to_owned()))
     }

@@ -57,7 +57,7 @@ impl Target {
     }
 }
 
-/// Where the server listens: as it stands in `-R`, and its port.
+/// Where the server listens: as it is in `-R`, and its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bind {
     pub(crate) text: String,
@@ -160,9 +160,9 @@ impl Settings {
                 (None, Some(preset)) => preset.host.to_owned(),
                 (None, None) => {
                     return Err(permanent(
-                        "It is not said which ssh server to use.",
-                        "Name your own server, or a service:\n[plugin.tunnel-ssh.config]\nhost = \"ssh.example.org\"   # \
-                         or: service = \"localhost.run\"",
+                        "No ssh server is configured.",
+                        "Add your own server or a service:\n[plugin.tunnel-ssh.config]\nhost = \"ssh.example.org\"   \
+                         # or: service = \"localhost.run\"",
                     ));
                 }
             },
@@ -188,10 +188,10 @@ impl Settings {
         } else {
             return Err(permanent(
                 format!(
-                    "`public_url` is {}, but a service gives the address itself.",
+                    "`public_url` is {}, but a service reports its address itself.",
                     a.public_url
                 ),
-                "Take `public_url` out, or `service` and `url_patterns` where the server is your own.",
+                "Remove `public_url`, or remove `service` and `url_patterns` if the server is your own.",
             ));
         };
         let bind = bind(a, preset.as_ref().map(|p| p.bind), &mode, &target)?;
@@ -248,7 +248,7 @@ fn host_name(host: String) -> Result<String, Failure> {
     }
     Err(permanent(
         format!("`host` is `{host}`, which is neither a host name nor an address."),
-        "Give only the name, as in `ssh.example.org`; the account goes into `user`, the port into `port`.",
+        "Use only the name, such as `ssh.example.org`; the account belongs in `user`, the port in `port`.",
     ))
 }
 
@@ -259,16 +259,16 @@ fn user_name(user: String) -> Result<String, Failure> {
         return Ok(user);
     }
     Err(permanent(
-        format!("`user` is `{user}`, which is no name of an account."),
-        "Give the name alone, as in `user = \"tunnel\"`.",
+        format!("`user` is `{user}`, which is not an account name."),
+        "Use only the name, such as `user = \"tunnel\"`.",
     ))
 }
 
 fn port(port: i64) -> Result<u16, Failure> {
     u16::try_from(port).map_err(|_| {
         permanent(
-            format!("`port` is {port}, which is no port."),
-            "Give 1 to 65535, or 0 for the usual one.",
+            format!("`port` is {port}, which is not a valid port."),
+            "Use 1 to 65535, or 0 for the default port.",
         )
     })
 }
@@ -278,7 +278,7 @@ fn keep_alive(seconds: i64) -> Result<u16, Failure> {
     fits.ok_or_else(|| {
         permanent(
             format!("`keep_alive` is {seconds}."),
-            "Give 1 to 3600 seconds; 15 is usual.",
+            "Use 1 to 3600 seconds; the default is 15.",
         )
     })
 }
@@ -288,8 +288,8 @@ fn header(name: String) -> Result<String, Failure> {
         return Ok(name.to_ascii_lowercase());
     }
     Err(permanent(
-        format!("`client_address_header` is `{name}`, which is no name of a header."),
-        "Give the name alone, as in `client_address_header = \"x-real-ip\"`.",
+        format!("`client_address_header` is `{name}`, which is not a header name."),
+        "Use only the name, such as `client_address_header = \"x-real-ip\"`.",
     ))
 }
 
@@ -300,8 +300,8 @@ fn public_url(url: &str) -> Result<String, Failure> {
     match rest {
         Some(authority) if !authority.is_empty() && authority.chars().all(plain) => Ok(url.to_owned()),
         _ => Err(permanent(
-            format!("`public_url` is `{url}`, which is no address of a site."),
-            "Give scheme and name, as in `https://chat.example.org`: no path, no account.",
+            format!("`public_url` is `{url}`, which is not the address of a site."),
+            "Use the scheme and the name, such as `https://chat.example.org`, without a path or an account.",
         )),
     }
 }
@@ -310,8 +310,9 @@ fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {
     let pattern = |text: &String| {
         Pattern::parse(text).map_err(|why| {
             permanent(
-                format!("`url_patterns` holds `{text}`, which cannot find an address: {why}."),
-                "Copy the line that the service writes, and put `*` for what changes: `Your address: https://*.example.org`.",
+                format!("`url_patterns` has `{text}`, which cannot match an address: {why}."),
+                "Copy the line that the service prints and replace the part that changes with `*`: `Your address: \
+                 https://*.example.org`.",
             )
         })
     };
@@ -331,31 +332,29 @@ fn bind(a: &Authored, usual: Option<&str>, mode: &Mode, target: &Target) -> Resu
     };
     let bind = Bind::parse(&text).ok_or_else(|| {
         permanent(
-            format!("`remote_bind` is `{text}`, which is no place to listen at."),
-            "Give PORT or ADDRESS:PORT, as in `127.0.0.1:8080` or `*:0`; an IPv6 address in brackets.",
+            format!("`remote_bind` is `{text}`, which is not an address to listen on."),
+            "Use PORT or ADDRESS:PORT, such as `127.0.0.1:8080` or `*:0`; write an IPv6 address in brackets.",
         )
     })?;
-    let write = |line: &str| format!("Write into the configuration:\n[plugin.tunnel-ssh.config]\n{line}");
+    let write = |line: &str| format!("Add to the configuration:\n[plugin.tunnel-ssh.config]\n{line}");
     if let Some(url) = url
         && bind.port == 0
     {
         return Err(permanent(
-            format!(
-                "`public_url` is {url}, but the server may choose any port: what gives that address could not find it."
-            ),
-            write("remote_bind = \"127.0.0.1:8080\"   # the address that the reverse proxy leads to"),
+            format!("`public_url` is {url}, but the server may choose any port, so the reverse proxy cannot know it."),
+            write("remote_bind = \"127.0.0.1:8080\"   # the address that the reverse proxy forwards to"),
         ));
     }
     let here = target.host == "localhost" || target.host == "::1" || target.host.starts_with("127.");
     if own && url.is_none() && bind.is_loopback() && !here {
         return Err(permanent(
             format!(
-                "On {} only the server itself reaches {text}, and no `public_url` says what leads there.",
+                "On {}, only the server itself can reach {text}, but no `public_url` is set.",
                 target.host
             ),
             write(
-                "public_url = \"https://chat.example.org\"   # as a reverse proxy on the server gives it\n# or, without TLS: \
-                 remote_bind = \"*:0\"",
+                "public_url = \"https://chat.example.org\"   # the address of a reverse proxy on the server\n# or, \
+                 without TLS: remote_bind = \"*:0\"",
             ),
         ));
     }
@@ -369,8 +368,8 @@ fn path(key: &str, path: &str) -> Result<String, Failure> {
         return Ok(path.replace('%', "%%"));
     }
     Err(permanent(
-        format!("`{key}` is `{path}`, which is no path that can be used."),
-        format!("Give an absolute path, or one that begins with ~/, as in `{key} = \"~/.ssh/id_ed25519\"`."),
+        format!("`{key}` is `{path}`, which is not a usable path."),
+        format!("Use an absolute path, or one that starts with ~/, such as `{key} = \"~/.ssh/id_ed25519\"`."),
     ))
 }
 
@@ -382,8 +381,8 @@ fn identity(a: &Authored, given: &Given) -> Result<Identity, Failure> {
     match (&given.identity, file, agent) {
         (Some(key), None, None) => check_identity(key).map(|()| Identity::Secret),
         (Some(_), _, _) => Err(permanent(
-            "The secret `identity` is given beside `identity_file` or `agent`; one key is enough.",
-            "Take one of them out.",
+            "The secret `identity` is set together with `identity_file` or `agent`, but only one key can be used.",
+            "Remove one of them.",
         )),
         (None, key, Some(socket)) => Ok(Identity::Agent { socket, key }),
         (None, Some(file), None) => Ok(Identity::File(file)),
@@ -393,10 +392,10 @@ fn identity(a: &Authored, given: &Given) -> Result<Identity, Failure> {
 
 fn no_identity() -> Failure {
     permanent(
-        "There is no key to log in to the server with.",
-        "Make one for this alone (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), add nexus_tunnel.pub to the server's \
-         authorized_keys as `restrict,port-forwarding ssh-ed25519 …`, and write:\n[plugin.tunnel-ssh.secrets]\nidentity = { file \
-         = \"nexus_tunnel\" }",
+        "No key for the login to the server is configured.",
+        "Create one for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), add nexus_tunnel.pub to \
+         the server's authorized_keys as `restrict,port-forwarding ssh-ed25519 …`, and add to the \
+         configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
     )
 }
 
@@ -409,8 +408,8 @@ fn check_identity(key: &str) -> Result<(), Failure> {
     let key = key.trim_start();
     let Some(body) = key.strip_prefix("-----BEGIN ") else {
         return Err(permanent(
-            "The secret `identity` is no private key.",
-            "Give the file without .pub that `ssh-keygen` wrote:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \
+            "The secret `identity` is not a private key.",
+            "Use the file without .pub that `ssh-keygen` wrote:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \
              \"nexus_tunnel\" }",
         ));
     };
@@ -428,26 +427,26 @@ fn check_identity(key: &str) -> Result<(), Failure> {
 /// A key that asks for its passphrase.
 pub(crate) fn locked_key(what: &str) -> Failure {
     permanent(
-        format!("{what} is locked with a passphrase, which nobody is there to type."),
-        "Make a key for this alone, without one (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), or let an agent hold it: \
-         `agent`.",
+        format!("{what} is protected with a passphrase, which nobody can enter here."),
+        "Create a key without a passphrase for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), \
+         or use an ssh agent: `agent`.",
     )
 }
 
 fn check_token(token: &str, target: &Target) -> Result<(), Failure> {
     if target.user.is_some() {
         return Err(permanent(
-            "Both `user` and the secret `token` are given; a server is told one name.",
-            "Take one of them out.",
+            "Both `user` and the secret `token` are set, but only one of them can be the user name.",
+            "Remove one of them.",
         ));
     }
-    // It stands in ssh's own configuration, between quotation marks.
+    // It is in ssh's own configuration, between quotation marks.
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '%' | '$' | '#');
     if token.chars().all(plain) && !token.starts_with('-') {
         return Ok(());
     }
     Err(permanent(
-        "The secret `token` holds characters that no name of an account has.",
+        "The secret `token` has characters that are not allowed in an account name.",
         "Copy it again; it is one word.",
     ))
 }
@@ -456,9 +455,9 @@ fn host_keys(a: &Authored, target: &Target) -> Result<HostKeys, Failure> {
     let line = |text: &String| {
         hosts::line(text, target).map_err(|why| {
             permanent(
-                format!("`known_hosts` holds `{}`, which is no host key: {why}.", text.trim()),
+                format!("`known_hosts` has `{}`, which is not a host key: {why}.", text.trim()),
                 format!(
-                    "Give lines as `ssh-keyscan -p {} {}` writes them, once you have compared their fingerprints.",
+                    "Use the lines that `ssh-keyscan -p {} {}` prints, after comparing their fingerprints.",
                     target.port, target.host
                 ),
             )
@@ -466,8 +465,8 @@ fn host_keys(a: &Authored, target: &Target) -> Result<HostKeys, Failure> {
     };
     match (a.known_hosts.is_empty(), some(&a.known_hosts_file)) {
         (false, Some(_)) => Err(permanent(
-            "Both `known_hosts` and `known_hosts_file` are given.",
-            "Take one of them out.",
+            "Both `known_hosts` and `known_hosts_file` are set.",
+            "Remove one of them.",
         )),
         (false, None) => Ok(HostKeys::Lines(
             a.known_hosts.iter().map(line).collect::<Result<_, _>>()?,

@@ -209,7 +209,7 @@ fn a_key_as_a_secret_has_to_be_one_without_a_passphrase_and_is_never_shown() {
             "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nb3Blbn",
             "passphrase",
         ),
-        ("b3Blbn", "no private key"),
+        ("b3Blbn", "not a private key"),
     ] {
         let failure = given(&key(text), |a| a.identity_file = String::new()).unwrap_err();
         assert!(
@@ -217,7 +217,7 @@ fn a_key_as_a_secret_has_to_be_one_without_a_passphrase_and_is_never_shown() {
             "{failure:?}"
         );
     }
-    assert!(given(&open, |_| {}).unwrap_err().message.contains("beside"));
+    assert!(given(&open, |_| {}).unwrap_err().message.contains("only one key"));
 }
 
 #[test]

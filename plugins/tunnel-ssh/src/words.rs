@@ -89,7 +89,7 @@ impl Words {
         }
     }
 
-    /// `output`: the line stands in what the session writes, and not in ssh's log.
+    /// `output`: the line is in what the session writes, and not in ssh's log.
     pub(crate) fn read(&mut self, settings: &Settings, output: bool, line: &str) -> Meaning {
         let line = plain(line);
         let (level, text) = message(line.trim());
@@ -211,16 +211,19 @@ impl Words {
         match &settings.mode {
             Mode::Service { .. } if self.authenticated && !said.is_empty() => {
                 let mut failure = retry(format!(
-                    "{host} gave no address that is known as one. It wrote: {said}."
+                    "{host} printed no known form of an address. Its output: {said}."
                 ));
                 failure.hint = Some(
-                    "If the address stands there, copy its line into `url_patterns`, with `*` for what changes in it."
+                    "If the output contains the address, copy that line into `url_patterns` and replace the part that \
+                     changes with `*`."
                         .to_owned(),
                 );
                 failure
             }
-            _ if self.authenticated => retry(format!("{host} let us in and then did not say that it listens.")),
-            _ => retry(format!("{host} took the connection and then said nothing.")),
+            _ if self.authenticated => retry(format!(
+                "{host} accepted the login but did not confirm that it listens."
+            )),
+            _ => retry(format!("{host} accepted the connection but sent nothing.")),
         }
     }
 
@@ -230,7 +233,7 @@ impl Words {
         let why = self.last.as_deref();
         if let Some(usage) = &self.usage {
             return permanent(
-                format!("ssh does not understand how it was called: {usage}."),
+                format!("ssh does not support the arguments it was started with: {usage}."),
                 "Update OpenSSH with your system's package manager.",
             );
         }
@@ -239,8 +242,9 @@ impl Words {
         }
         if why.is_some_and(|why| why.contains("Too many authentication failures")) {
             return permanent(
-                format!("{host} gave up after too many keys."),
-                "The agent holds more keys than the server lets one try: name the public one to use in `identity_file`.",
+                format!("{host} rejected the login after too many keys."),
+                "The agent has more keys than the server accepts attempts. Set the public key to use in \
+                 `identity_file`.",
             );
         }
         if self.taken {
@@ -254,31 +258,31 @@ impl Words {
         }
         if self.unresolved {
             return with(
-                retry(format!("The name cannot be found: {}.", why.unwrap_or(host))),
-                "Check `host`, and this machine's network.",
+                retry(format!("The host name cannot be resolved: {}.", why.unwrap_or(host))),
+                "Check `host` and this machine's network.",
             );
         }
         let ended = match exit {
-            Exit::Signal(signal) => return retry(format!("ssh was ended by signal {signal}.")),
+            Exit::Signal(signal) => return retry(format!("ssh was killed by signal {signal}.")),
             Exit::Code(code) => code,
         };
         match why {
-            _ if !self.said.is_empty() => retry(format!("{host} ended the session. It wrote: {}.", self.all_said())),
+            _ if !self.said.is_empty() => retry(format!("{host} ended the session. Its output: {}.", self.all_said())),
             Some(why) if why.contains("verification failed") => permanent(
                 format!("ssh does not accept the host key of {host}: it may be marked as revoked."),
-                "Look at the lines for that host in `known_hosts` or `known_hosts_file`.",
+                "Check the lines for that host in `known_hosts` or `known_hosts_file`.",
             ),
-            Some(why) if why.contains("not responding") => retry(format!("{host} does not answer any more: {why}.")),
+            Some(why) if why.contains("not responding") => retry(format!("{host} stopped answering: {why}.")),
             Some(why) if self.authenticated => retry(format!("The connection to {host} was lost: {why}.")),
             Some(why) => with(
                 retry(format!("{host} cannot be reached: {why}.")),
                 format!(
-                    "Check that an ssh server listens there on port {}, and that nothing on the way closes it.",
+                    "Check that an ssh server listens there on port {} and that no firewall blocks it.",
                     settings.target.port
                 ),
             ),
             None if self.authenticated => retry(format!("{host} ended the connection.")),
-            None => retry(format!("ssh ended with code {ended} and did not say why.")),
+            None => retry(format!("ssh exited with code {ended} and reported no reason.")),
         }
     }
 
@@ -289,33 +293,34 @@ impl Words {
             .as_ref()
             .map(|user| format!(" as {user}"))
             .unwrap_or_default();
-        let fault = format!("{} does not let us in{user}", target.host);
+        let fault = format!("{} rejected the login{user}", target.host);
         if settings.identity == Identity::Nothing {
             return permanent(
-                format!("{fault} without a key (it offers: {methods})."),
-                "Some services take any key: make one (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`) and write:\n\
-                 [plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
+                format!("{fault} without a key (accepted methods: {methods})."),
+                "Some services accept any key. Create one (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`) and add \
+                 to the configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
             );
         }
         if let Some(trouble) = &self.key_trouble {
             return permanent(
                 format!("{fault}: the private key cannot be used: {trouble}."),
-                "Name the private key, readable by you alone (`chmod 600`), in `identity_file` or as the secret `identity`.",
+                "Set `identity_file` or the secret `identity` to a private key that only you can read (`chmod 600`).",
             );
         }
         if self.accepted && !self.signed && !matches!(settings.identity, Identity::Agent { .. }) {
-            return locked_key("The private key that the server wants");
+            return locked_key("The private key that the server expects");
         }
         let Some(fingerprint) = &self.offered else {
             return permanent(
-                format!("{fault}, and ssh found no key to offer (it takes: {methods})."),
-                "Check `identity_file`; with `agent`, that the agent runs and holds the key (`ssh-add -l`).",
+                format!("{fault}, and ssh found no key to offer (accepted methods: {methods})."),
+                "Check `identity_file`; with `agent`, check that the agent is running and has the key (`ssh-add -l`).",
             );
         };
         permanent(
-            format!("{fault}: it does not accept the key {fingerprint} (it takes: {methods})."),
+            format!("{fault}: it does not accept the key {fingerprint} (accepted methods: {methods})."),
             format!(
-                "Add the public key to ~/.ssh/authorized_keys of that account on {}, or correct `user`, or give the right key.",
+                "Add the public key to ~/.ssh/authorized_keys of that account on {}, correct `user`, or use the right \
+                 key.",
                 target.host
             ),
         )
@@ -326,14 +331,15 @@ impl Words {
         let (host, bind) = (&settings.target.host, &settings.bind);
         if matches!(settings.mode, Mode::Service { .. }) {
             return with(
-                retry(format!("{host} did not give out {}.", bind.text)),
-                "If a name of your own stands in `remote_bind`, somebody may have it, or your key may not be known there.",
+                retry(format!("{host} did not provide {}.", bind.text)),
+                "If `remote_bind` has a name of your own, someone else may be using it, or your key may not be \
+                 registered there.",
             );
         }
         if bind.port == 0 {
             return permanent(
-                format!("{host} does not listen for others: remote port forwarding failed."),
-                "In its sshd_config set `AllowTcpForwarding yes` (or `remote`), look at `PermitListen`, and in \
+                format!("{host} does not allow remote port forwarding."),
+                "In its sshd_config set `AllowTcpForwarding yes` (or `remote`) and check `PermitListen`; in \
                  authorized_keys add `port-forwarding` to `restrict`.",
             );
         }
@@ -343,11 +349,12 @@ impl Words {
                 bind.text
             )),
             format!(
-                "Another program there may have port {0}, or a connection of before that has not timed out yet. If it stays so, \
-                 choose another `remote_bind`, or look at `AllowTcpForwarding` and `PermitListen` in its sshd_config{1}.",
+                "Port {0} may be used by another program there, or by an earlier connection that has not timed out \
+                 yet. If this continues, choose another `remote_bind`, or check `AllowTcpForwarding` and \
+                 `PermitListen` in its sshd_config{1}.",
                 bind.port,
                 if bind.port < 1024 {
-                    "; a port below 1024 is for root alone"
+                    "; only root can use a port below 1024"
                 } else {
                     ""
                 }

@@ -5,7 +5,7 @@ use nexus_plugin_api::MANIFEST_SECTION;
 use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-/// The one answer of `probe`.
+/// The one answer of `check-availability`.
 pub const VERSION: &str = "1.0.0";
 /// Events of one `events`.
 pub const EVENTS: usize = 20_000;
@@ -16,7 +16,7 @@ const MESSAGE: &str = "msg_f7b2a1c40d3e4a5b8c6d9e0f1a";
 const SESSION: &str = "ses_f7b2a1c40d3e4a5b8c6d9e0f1a";
 const TEXT: &str = "horizon ";
 
-/// A tunnel provider whose `probe` answers `ready("1.0.0")`, and whose `run` traps.
+/// A tunnel provider whose `check-availability` answers `ready("1.0.0")`, and whose `run` traps.
 pub fn caller() -> anyhow::Result<Vec<u8>> {
     component(
         "tunnel-provider",
@@ -27,7 +27,7 @@ pub fn caller() -> anyhow::Result<Vec<u8>> {
         (data (i32.const 64) "{VERSION}")
         (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
         (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/tunnel@0.1.0#probe") (result i32)
+        (func (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
             (i32.store (i32.const 1204) (i32.const 64))
             (i32.store (i32.const 1208) (i32.const {}))
             (i32.const 1200))"#,
@@ -117,7 +117,7 @@ pub fn streamer() -> anyhow::Result<Vec<u8>> {
         (data (i32.const 1024) "\40\00\00\00\05\00\00\00\01")
         (data (i32.const 3328) "{PART}{MESSAGE}{SESSION}{TEXT}")
         (func (export "nexus:plugin/chat@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/chat@0.1.0#probe") (result i32) unreachable)
+        (func (export "nexus:plugin/chat@0.1.0#check-availability") (result i32) unreachable)
         (func (export "nexus:plugin/chat@0.1.0#prompt") (param i32) (result i32) unreachable)
         (func (export "nexus:plugin/chat@0.1.0#cancel") (param i32 i32 i32 i32) (result i32) unreachable)
         (func (export "nexus:plugin/chat@0.1.0#reply") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
@@ -196,7 +196,8 @@ fn component(world: &str, kind: &str, imports: &str, core: &str) -> anyhow::Resu
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     let mut bytes = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let manifest = format!(
-        "name = \"bench\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        "name = \"bench\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n"
     );
     seal(&mut bytes, &manifest);
     Ok(bytes)

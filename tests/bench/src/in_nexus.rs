@@ -79,7 +79,7 @@ pub struct Tunnel(Arc<dyn TunnelProvider>);
 impl Tunnel {
     pub async fn calls(&self, count: usize) -> anyhow::Result<()> {
         for _ in 0..count {
-            let answer = self.0.probe().await?;
+            let answer = self.0.check_availability().await?;
             ensure!(answer == Availability::Ready(VERSION.to_owned()), "{answer:?}");
         }
         Ok(())
@@ -107,7 +107,7 @@ pub struct Chat(Arc<dyn ChatBackend>);
 impl Chat {
     pub async fn calls(&self, count: usize) -> anyhow::Result<()> {
         for _ in 0..count {
-            self.0.probe().await?;
+            self.0.check_availability().await?;
         }
         Ok(())
     }

@@ -92,7 +92,7 @@ impl Tunnel {
         let calls = store.run_concurrent(async move |a| -> wasmtime::Result<bool> {
             let mut good = true;
             for _ in 0..count {
-                good &= exports.call_probe(a).await? == Availability::Ready(VERSION.to_owned());
+                good &= exports.call_check_availability(a).await? == Availability::Ready(VERSION.to_owned());
             }
             Ok(good)
         });
@@ -137,7 +137,7 @@ impl Chat {
         let exports = self.exports.nexus_plugin_chat().clone();
         let calls = self.store.run_concurrent(async move |a| -> wasmtime::Result<()> {
             for _ in 0..count {
-                exports.call_probe(a).await?;
+                exports.call_check_availability(a).await?;
             }
             Ok(())
         });

@@ -135,7 +135,7 @@ async fn running(files: Files) -> anyhow::Result<()> {
     let pause = nexus::limits::RESTART_FIRST.as_millis();
     let with_pause = format!("the same with the supervisor's first pause of {pause} ms");
     table::print(&[
-        row("smallest call (`probe`, by hand)", &call),
+        row("smallest call (`check-availability`, by hand)", &call),
         Row {
             what: "the same of chat-echo (Rust, async)",
             raw: Some(&echo_call[0]),

@@ -40,7 +40,7 @@ pub enum Register {
     Accepted,
     /// Refused as a wrong secret is. Over QUIC no line says so: it is only counted.
     Unauthorized,
-    /// Refused with another text, or not answered: over HTTP/2 cloudflared gives up, over QUIC it never does.
+    /// Refused with another text, or not answered: over HTTP/2 cloudflared exits, over QUIC it never does.
     Failing,
     /// Not reachable; what was connected is lost.
     Unreachable,

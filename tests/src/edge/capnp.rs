@@ -73,7 +73,7 @@ fn target(at: usize, pointer: u64) -> Option<usize> {
 }
 
 impl<'a> Struct<'a> {
-    /// The number of `bits` (8, 16, 32 or 64) at a bit offset; 0 where the sender's version lacks it.
+    /// The number of `bits` (8, 16, 32 or 64) at a bit offset; 0 where the sender's version does not have it.
     pub(super) fn number(&self, bit: usize, bits: u32) -> u64 {
         if bit / 64 >= self.data {
             return 0;

@@ -114,13 +114,15 @@ impl Edge {
             let address = listener.local_addr().unwrap();
             (listener, address)
         };
-        let ((quick, quick_at), (edge, edge_at), (public, public_at)) = (bind().await, bind().await, bind().await);
+        let ((quick, quick_at), (public, public_at)) = (bind().await, bind().await);
+        let (edge, udp) = quic::both().await;
+        let edge_at = edge.local_addr().unwrap();
         let service = axum::Router::new()
             .route("/tunnel", post(quick_tunnel))
             .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(quick, service).await });
         tokio::spawn(accept(edge, acceptor.clone(), Arc::clone(&shared), serve));
-        let over_quic = quic::endpoint(edge_at, config);
+        let over_quic = quic::endpoint(udp, config);
         tokio::spawn(quic::accept(over_quic, Arc::clone(&shared)));
         tokio::spawn(accept(public, acceptor, Arc::clone(&shared), proxy::serve));
         Self {
@@ -143,6 +145,12 @@ impl Edge {
 
     pub fn connections(&self) -> usize {
         self.shared.connected.borrow().len()
+    }
+
+    /// Whether what is connected is so over QUIC.
+    pub fn quic(&self) -> bool {
+        let connected = self.shared.connected.borrow();
+        connected.iter().all(|c| matches!(c.requests, Towards::Quic(_)))
     }
 
     pub fn registrations(&self) -> u64 {

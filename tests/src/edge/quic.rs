@@ -13,10 +13,10 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, EndpointConfig, RecvStream, SendStream, ServerConfig};
 use serde_json::{Value, json};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 const DATA: &[u8] = &[0x0a, 0x36, 0xcd, 0x12, 0xa1, 0x3e];
 const RPC: &[u8] = &[0x52, 0xbb, 0x82, 0x5c, 0xdb, 0x65];
@@ -26,11 +26,22 @@ const HEADER: &str = "HttpHeader";
 /// A message with an answer's head.
 const HEAD: usize = 256 * 1024;
 
-/// Listens at `address`, beside what listens there for TCP.
-pub(super) fn endpoint(address: SocketAddr, mut tls: rustls::ServerConfig) -> Endpoint {
+/// A port of the loopback for TCP and UDP alike. Somebody may have the one that the system gave for TCP for UDP: then it is
+/// another.
+pub(super) async fn both() -> (TcpListener, std::net::UdpSocket) {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(udp) = std::net::UdpSocket::bind(tcp.local_addr().unwrap()) {
+            return (tcp, udp);
+        }
+    }
+    panic!("no port is free for both TCP and UDP");
+}
+
+/// Serves QUIC on `socket`.
+pub(super) fn endpoint(socket: std::net::UdpSocket, mut tls: rustls::ServerConfig) -> Endpoint {
     tls.alpn_protocols = vec![b"argotunnel".to_vec()];
     let crypto = QuicServerConfig::try_from(tls).unwrap();
-    let socket = std::net::UdpSocket::bind(address).unwrap();
     let config = ServerConfig::with_crypto(Arc::new(crypto));
     let runtime = Arc::new(quinn::TokioRuntime);
     Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime).unwrap()
@@ -277,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_with_its_headers() {
-        // The same layout, but for the word of data that it lacks.
+        // The same layout, but for the word of data that is missing.
         let pairs = [(STATUS, "200"), ("HttpHeader:Content-Type", "text/plain")];
         let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let mut bytes = request("", false, &pairs).split_off(8);

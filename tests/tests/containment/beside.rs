@@ -3,7 +3,7 @@
 //! A login has no stream of events and no life between two calls: what floods or streams without an end there is the
 //! log, and what it opens ends with its call.
 
-use crate::common::{
+use super::common::{
     AUTH, CHAT, LATE, LOGIN, MAIN, TUNNEL, WAY, health, hostile, memory_comes_back, status_page, stream, until_card,
 };
 use nexus_tests::browser::{ACCOUNT, Browser};
@@ -22,16 +22,20 @@ struct Traces<'a> {
 const NOTHING: &[&str] = &[];
 
 async fn others_do_not_notice(tunnel: &str, password: &str, traces: Traces<'_>) -> (Nexus, Browser) {
-    let attack = format!("config.attack = \"{tunnel}\"\nlimits.call = \"2s\"\n");
+    // A busy machine needs longer for so many lines; what hangs is to be ended soon.
+    let call = if password == "log-flood" { "60s" } else { "2s" };
+    let call = format!("limits.call = \"{call}\"\n");
+    let attack = format!("config.attack = \"{tunnel}\"\n{call}");
     let nexus = hostile(
-        &[(CHAT, ""), (TUNNEL, &attack), (AUTH, "limits.call = \"2s\"\n")],
+        &[(CHAT, ""), (TUNNEL, &attack), (AUTH, &call)],
         &format!("{LOGIN}{MAIN}{WAY}"),
     )
     .up();
     let browser = Browser::set_up(&nexus).await;
     ready(&browser).await;
 
-    let quiet = stream(&nexus, &browser, 100).await;
+    // What is made once, for the first conversation, is no trace of an attack.
+    stream(&nexus, &browser, 10).await;
     let logins = async {
         let stranger = Browser::new(&nexus.url);
         for _ in 0..2 {
@@ -53,12 +57,11 @@ async fn others_do_not_notice(tunnel: &str, password: &str, traces: Traces<'_>) 
         .0
     };
     let busy = memory_comes_back(&nexus, tunnel, work).await;
-    println!("{tunnel}: events late: undisturbed {quiet}\n{tunnel}: events late: disturbed   {busy}");
-    assert!(busy.most() < LATE, "{tunnel}: {busy}, undisturbed {quiet}");
+    busy.assert_within(&format!("{tunnel}: an event"), LATE);
 
-    until_card(&nexus, &browser, "hostile", traces.tunnel).await;
-    until_card(&nexus, &browser, TUNNEL, traces.tunnel_plugin).await;
-    until_card(&nexus, &browser, AUTH, traces.login_plugin).await;
+    until_card(&browser, "hostile", traces.tunnel).await;
+    until_card(&browser, TUNNEL, traces.tunnel_plugin).await;
+    until_card(&browser, AUTH, traces.login_plugin).await;
     let page = status_page(&browser).await;
     assert!(page.len() < 200_000, "a page of {} bytes", page.len());
     let chat = health(&nexus.url, CHAT).await;
@@ -67,7 +70,6 @@ async fn others_do_not_notice(tunnel: &str, password: &str, traces: Traces<'_>) 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn ten_thousand_streams_at_once() {
     let fell = ["holds too many streams, futures and calls at once: more than 4608"];
     others_do_not_notice(
@@ -84,9 +86,8 @@ async fn ten_thousand_streams_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn ten_thousand_sleeping_tasks_at_once() {
-    let fell = ["has too many tasks asleep at once: more than 1024"];
+    let fell = ["has too many sleeping tasks at once: more than 1024"];
     others_do_not_notice(
         "sleeps",
         "sleeps",
@@ -101,7 +102,6 @@ async fn ten_thousand_sleeping_tasks_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn ten_thousand_calls_at_once_are_refused_in_words_and_nobody_falls() {
     let (nexus, _browser) = others_do_not_notice(
         "calls",
@@ -124,7 +124,6 @@ async fn ten_thousand_calls_at_once_are_refused_in_words_and_nobody_falls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_flood_of_log_lines_from_a_tunnel_and_a_login() {
     let (nexus, _browser) = others_do_not_notice(
         "log-flood",
@@ -141,13 +140,12 @@ async fn a_flood_of_log_lines_from_a_tunnel_and_a_login() {
     let lines = output.lines().filter(|l| l.contains("flood ")).count();
     println!("log-flood: {lines} lines of 120,000 came through");
     assert!((1..3_000).contains(&lines), "{lines} lines of 120,000");
-    assert!(output.contains("lines of this plugin were dropped: more than 100 a second"));
+    assert!(output.contains("log lines of this plugin: more than 100 lines a second"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_tunnel_that_floods_with_events_and_can_be_stopped() {
-    let (nexus, browser) = others_do_not_notice(
+    let (_nexus, browser) = others_do_not_notice(
         "flood",
         "spin",
         Traces {
@@ -160,19 +158,18 @@ async fn a_tunnel_that_floods_with_events_and_can_be_stopped() {
     .await;
     // It does not listen when it is told to close, and is ended from outside.
     action(&browser, "hostile", "stop").await;
-    until_card(&nexus, &browser, "hostile", &["Closed"]).await;
+    until_card(&browser, "hostile", &["Closed"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn calls_that_never_return() {
     others_do_not_notice(
         "call-hang",
         "hang",
         Traces {
-            tunnel: &["it did not begin to open the tunnel", "Failed"],
-            tunnel_plugin: &["it did not begin to open the tunnel", "Failed"],
-            login: &["gave no answer within 2000 ms"],
+            tunnel: &["it did not start to open the tunnel", "Failed"],
+            tunnel_plugin: &["it did not start to open the tunnel", "Failed"],
+            login: &["did not answer within 2000 ms"],
             login_plugin: &["Running"],
         },
     )
@@ -180,7 +177,6 @@ async fn calls_that_never_return() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_store_over_its_quota() {
     let full = "it may hold 1048576";
     let (nexus, _browser) = others_do_not_notice(
@@ -200,14 +196,14 @@ async fn a_store_over_its_quota() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn what_is_denied_to_a_tunnel_and_a_login_is_said_with_what_would_allow_it() {
     let words = |plugin: &str| {
         [
             format!("[plugin.{plugin}.grants]\nhttp = [&#34;https://denied.example&#34;]"),
             format!("[plugin.{plugin}.grants.process.denied-tool]\npath = "),
             format!("[plugin.{plugin}.secrets]\ntoken = {{ env = &#34;VARIABLE&#34; }}"),
-            "https://unasked.example. Its manifest does not ask for that, so nothing can allow it.".to_owned(),
+            "https://unasked.example. Its manifest does not request this permission, so it cannot be granted."
+                .to_owned(),
         ]
     };
     let (tunnel, login) = (words(TUNNEL), words(AUTH));
@@ -228,7 +224,6 @@ async fn what_is_denied_to_a_tunnel_and_a_login_is_said_with_what_would_allow_it
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn giant_words_and_addresses() {
     others_do_not_notice(
         "giant",
@@ -244,7 +239,6 @@ async fn giant_words_and_addresses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn an_address_that_is_none_and_a_state_that_nobody_can_carry() {
     others_do_not_notice(
         "no-url",
@@ -255,7 +249,7 @@ async fn an_address_that_is_none_and_a_state_that_nobody_can_carry() {
                 "the provider reported `no address at all` as the public address",
             ],
             tunnel_plugin: &["Running"],
-            login: &["gave a state of 8388608 bytes; at most 65536 can be used"],
+            login: &["returned a state of 8388608 bytes, but at most 65536 are allowed"],
             login_plugin: &["Running"],
         },
     )
@@ -263,7 +257,6 @@ async fn an_address_that_is_none_and_a_state_that_nobody_can_carry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn an_address_that_is_a_script_and_a_subject_that_nobody_has() {
     let (_nexus, browser) = others_do_not_notice(
         "script-url",
@@ -280,7 +273,6 @@ async fn an_address_that_is_a_script_and_a_subject_that_nobody_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_form_of_twenty_thousand_fields() {
     others_do_not_notice(
         "none",
@@ -296,7 +288,6 @@ async fn a_form_of_twenty_thousand_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_subject_that_is_empty_lets_nobody_in() {
     others_do_not_notice(
         "none",
@@ -304,7 +295,7 @@ async fn a_subject_that_is_empty_lets_nobody_in() {
         Traces {
             tunnel: &["Open"],
             tunnel_plugin: &["Running"],
-            login: &["gave an empty subject"],
+            login: &["returned an empty subject"],
             login_plugin: &["Running"],
         },
     )

@@ -1,15 +1,14 @@
 //! A chat that misbehaves: it says why it fell, starts again, and nobody else notices.
 
-use crate::common::{
+use super::common::{
     ATTACKS, CHAT, LATE, answer, health, hostile_chat, memory_comes_back, pulse, resident, until_health,
 };
-use nexus_tests::processes;
 use nexus_tests::world::{Conversation, ready};
+use nexus_tests::{processes, wait};
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
     let (nexus, browser) = hostile_chat("").await;
     assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
@@ -38,7 +37,6 @@ async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_chat_that_falls_too_often_waits_for_the_operator() {
     let (nexus, browser) = hostile_chat("").await;
     for fall in 1..=6 {
@@ -62,7 +60,6 @@ async fn a_chat_that_falls_too_often_waits_for_the_operator() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_prompt_that_fells_the_plugin_is_not_sent_for_ever() {
     let (nexus, browser) = hostile_chat("").await;
     let mut chat = Conversation::create(&browser, &nexus).await;
@@ -73,7 +70,7 @@ async fn a_prompt_that_fells_the_plugin_is_not_sent_for_ever() {
     let refused = chat.frames_until(|f| f["client_id"] == "poison-1").await;
     assert_eq!(refused["type"], "refused", "{refused}");
     chat.until("the prompt is marked", |c| {
-        c.errors().contains("It is not sent again by itself")
+        c.errors().contains("Nexus does not send it again")
     })
     .await;
     until_health(&nexus, CHAT, "it runs again", |p| {
@@ -87,7 +84,6 @@ async fn a_prompt_that_fells_the_plugin_is_not_sent_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn what_is_denied_is_said_with_what_would_allow_it() {
     let (nexus, browser) = hostile_chat("").await;
     let said = answer(&nexus, &browser, "denied").await;
@@ -95,7 +91,7 @@ async fn what_is_denied_is_said_with_what_would_allow_it() {
         "[plugin.hostile-chat.grants]\nhttp = [\"https://denied.example\"]",
         "[plugin.hostile-chat.grants.process.denied-tool]\npath = ",
         "[plugin.hostile-chat.secrets]\ntoken = { env = \"VARIABLE\" }",
-        "https://unasked.example. Its manifest does not ask for that, so nothing can allow it.",
+        "https://unasked.example. Its manifest does not request this permission, so it cannot be granted.",
     ] {
         assert!(said.contains(toml), "{toml}\nis not in\n{said}");
     }
@@ -104,7 +100,6 @@ async fn what_is_denied_is_said_with_what_would_allow_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_flood_is_held_back_and_can_be_stopped() {
     let (nexus, browser) = hostile_chat("").await;
     let mut chat = Conversation::create(&browser, &nexus).await;
@@ -112,16 +107,20 @@ async fn a_flood_is_held_back_and_can_be_stopped() {
     chat.prompt("flood").await;
     chat.until("it floods", |c| c.seq > 1_000).await;
     // From here on this client takes nothing.
-    let mut most = 0;
-    let end = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < end {
+    let (begun, mut most) = (processes::cpu(nexus.pid()), 0);
+    let work = async || {
         most = most.max(resident(nexus.pid()));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        processes::cpu(nexus.pid()) - begun
+    };
+    // By work, not by the clock: so much of it goes on that what is kept of it would be seen.
+    wait::seen_async("Nexus has worked for a while", work, |cpu| {
+        *cpu >= Duration::from_secs(3)
+    })
+    .await;
     println!("flood: {before} KiB before, {most} KiB at most");
     assert!(most < before + 64 * 1024, "{before} KiB before, {most} KiB at most");
     let mut other = browser.socket("/live").await.unwrap();
-    other.send(&json!({"type": "hello", "protocol": 1})).await;
+    other.send(&json!({"type": "hello", "protocol": 2})).await;
     other
         .send(&json!({"type": "cancel", "request": "x", "session": chat.session}))
         .await;
@@ -132,7 +131,6 @@ async fn a_flood_is_held_back_and_can_be_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_flood_of_log_lines_is_cut() {
     let (nexus, browser) = hostile_chat("").await;
     assert_eq!(answer(&nexus, &browser, "log-flood").await, "logged");
@@ -141,13 +139,9 @@ async fn a_flood_of_log_lines_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn an_answer_that_grows_without_an_end_is_given_up_and_can_be_stopped() {
     let (nexus, browser) = hostile_chat("").await;
     let mut chat = Conversation::create(&browser, &nexus).await;
-    let quiet = pulse(&browser, "/healthz", tokio::time::sleep(Duration::from_secs(1)))
-        .await
-        .1;
     let work = async {
         chat.prompt("delta-flood").await;
         // Read on, as a browser does: it stops coming.
@@ -159,8 +153,7 @@ async fn an_answer_that_grows_without_an_end_is_given_up_and_can_be_stopped() {
         assert_eq!(done["type"], "done", "{done}");
     };
     let ((), busy) = memory_comes_back(&nexus, "delta-flood", pulse(&browser, "/healthz", work)).await;
-    println!("delta-flood: /healthz: undisturbed {quiet}\ndelta-flood: /healthz: disturbed   {busy}");
-    assert!(busy.most() < LATE, "{busy}, undisturbed {quiet}");
+    busy.assert_within("delta-flood: /healthz", LATE);
     let kept = std::fs::read_dir(nexus.folder().join("data"))
         .unwrap()
         .filter_map(|e| e.unwrap().metadata().ok())
@@ -174,16 +167,12 @@ async fn an_answer_that_grows_without_an_end_is_given_up_and_can_be_stopped() {
 
 /// As many as the others in `beside`; here the plugin is the chat itself, so what is measured is the page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_chat_that_opens_ten_thousand_of_everything() {
     let (nexus, browser) = hostile_chat("").await;
-    let quiet = pulse(&browser, "/healthz", tokio::time::sleep(Duration::from_secs(1)))
-        .await
-        .1;
     let work = async {
         for (round, (attack, words)) in [
             ("streams", "[plugin.hostile-chat.limits]\nstreams = 128"),
-            ("sleeps", "has too many tasks asleep at once: more than 1024"),
+            ("sleeps", "has too many sleeping tasks at once: more than 1024"),
         ]
         .into_iter()
         .enumerate()
@@ -203,13 +192,11 @@ async fn a_chat_that_opens_ten_thousand_of_everything() {
         );
     };
     let ((), busy) = memory_comes_back(&nexus, "ten thousand", pulse(&browser, "/healthz", work)).await;
-    println!("ten thousand: /healthz: undisturbed {quiet}\nten thousand: /healthz: disturbed   {busy}");
-    assert!(busy.most() < LATE, "{busy}, undisturbed {quiet}");
+    busy.assert_within("ten thousand: /healthz", LATE);
     assert_eq!(health(&nexus.url, CHAT).await["restarts"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_store_over_its_quota_is_refused_and_the_rest_of_it_stays() {
     let (nexus, browser) = hostile_chat("").await;
     assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
@@ -225,7 +212,6 @@ async fn a_store_over_its_quota_is_refused_and_the_rest_of_it_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn a_chat_whose_calls_never_return_is_started_again() {
     let (nexus, browser) = hostile_chat("limits.call = \"1s\"\n").await;
     let hanging = async |n: usize| {
@@ -239,7 +225,7 @@ async fn a_chat_whose_calls_never_return_is_started_again() {
     for n in 0..6 {
         chats.push(hanging(n).await);
     }
-    let (seen, took) = pulse(
+    let (_, took) = pulse(
         &browser,
         "/healthz",
         until_health(&nexus, CHAT, "it counts as fallen", |p| {
@@ -247,8 +233,10 @@ async fn a_chat_whose_calls_never_return_is_started_again() {
         }),
     )
     .await;
-    println!("call hang: /healthz meanwhile: {took}; {seen}");
-    assert!(took.most() < LATE, "{took}");
+    took.assert_within("call hang: /healthz", LATE);
     let page = browser.get("/status").await.text().await.unwrap();
-    assert!(page.contains("too many calls got no answer within 1000 ms"), "{page}");
+    assert!(
+        page.contains("too many calls were not answered within 1000 ms"),
+        "{page}"
+    );
 }

@@ -2,26 +2,30 @@
 
 use nexus_tests::browser::Browser;
 use nexus_tests::guests::guest;
+use nexus_tests::machine::{Lap, Stopwatch};
 use nexus_tests::nexus::{Nexus, Start};
 use nexus_tests::world::{Conversation, ready};
+use nexus_tests::{processes, wait};
 use serde_json::Value;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What each attack leaves in the words of the failure.
-pub(crate) const ATTACKS: [(&str, &str); 3] = [("trap", "trap"), ("spin", "CPU"), ("memory", "bytes of memory")];
+pub(super) const ATTACKS: [(&str, &str); 3] = [("trap", "trap"), ("spin", "CPU"), ("memory", "bytes of memory")];
 
-/// How late an event may be while somebody misbehaves, on a machine that has more to do.
-pub(crate) const LATE: Duration = Duration::from_secs(1);
+/// How late an event or an answer may be while somebody misbehaves, on a machine that does nothing else.
+pub(super) const LATE: Duration = Duration::from_secs(1);
+/// The memory of what has ended is waited for as long as it falls: if it has not for so long, the rest is kept.
+const SETTLED: Duration = Duration::from_secs(5);
 /// KiB by which the memory of Nexus may have grown when it is over: what an allocator keeps.
-pub(crate) const KEPT: u64 = 48 * 1024;
+pub(super) const KEPT: u64 = 48 * 1024;
 
-pub(crate) const CHAT: &str = "hostile-chat";
-pub(crate) const TUNNEL: &str = "hostile-tunnel";
-pub(crate) const AUTH: &str = "hostile-auth";
+pub(super) const CHAT: &str = "hostile-chat";
+pub(super) const TUNNEL: &str = "hostile-tunnel";
+pub(super) const AUTH: &str = "hostile-auth";
 
 /// What `/healthz` says of a plugin.
-pub(crate) async fn health(url: &str, plugin: &str) -> Value {
+pub(super) async fn health(url: &str, plugin: &str) -> Value {
     let answer: Value = nexus_tests::http()
         .build()
         .unwrap()
@@ -37,60 +41,35 @@ pub(crate) async fn health(url: &str, plugin: &str) -> Value {
     found.unwrap_or_else(|| panic!("{answer}")).clone()
 }
 
-pub(crate) async fn until_health(nexus: &Nexus, plugin: &str, what: &str, done: impl Fn(&Value) -> bool) -> Value {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let seen = health(&nexus.url, plugin).await;
-        if done(&seen) {
-            return seen;
-        }
-        assert!(
-            Instant::now() < end,
-            "waited in vain until {what}: {seen}\n{}",
-            nexus.output()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+pub(super) async fn until_health(nexus: &Nexus, plugin: &str, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+    wait::seen_async(what, async || health(&nexus.url, plugin).await, done).await
 }
 
 /// What the status page says, as one line of text.
-pub(crate) async fn status_page(browser: &Browser) -> String {
+pub(super) async fn status_page(browser: &Browser) -> String {
     browser.get("/status").await.text().await.unwrap()
 }
 
 /// The card of one plugin or tunnel on the status page.
-pub(crate) fn card<'a>(page: &'a str, name: &str) -> &'a str {
+pub(super) fn card<'a>(page: &'a str, name: &str) -> &'a str {
     let of_it = page.rsplit(&format!("<h3>{name}</h3>")).next().unwrap();
     of_it.split("<h3>").next().unwrap()
 }
 
 /// Waits until the status page's card of `name` holds all of `words`. The card.
-pub(crate) async fn until_card(nexus: &Nexus, browser: &Browser, name: &str, words: &[&str]) -> String {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let page = status_page(browser).await;
-        let card = card(&page, name);
-        if words.iter().all(|w| card.contains(w)) {
-            return card.to_owned();
-        }
-        assert!(
-            Instant::now() < end,
-            "waited in vain for {words:?} in {card}\n{}",
-            nexus.output()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+pub(super) async fn until_card(browser: &Browser, name: &str, words: &[&str]) -> String {
+    let look = async || card(&status_page(browser).await, name).to_owned();
+    let what = format!("the card of {name} holds {words:?}");
+    wait::seen_async(&what, look, |card| words.iter().all(|w| card.contains(w))).await
 }
 
 /// KiB of memory that a process holds.
-pub(crate) fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+pub(super) fn resident(pid: u32) -> u64 {
+    processes::resident(pid) / 1024
 }
 
 /// Runs `work` and watches the memory of Nexus meanwhile: KiB before, at most, and after it has settled.
-pub(crate) async fn memory<T>(nexus: &Nexus, what: &str, work: impl Future<Output = T>) -> (T, [u64; 3]) {
+pub(super) async fn memory<T>(nexus: &Nexus, what: &str, work: impl Future<Output = T>) -> (T, [u64; 3]) {
     let pid = nexus.pid();
     let before = resident(pid);
     let mut most = before;
@@ -105,18 +84,24 @@ pub(crate) async fn memory<T>(nexus: &Nexus, what: &str, work: impl Future<Outpu
         () = watch => unreachable!(),
     };
     // It is given back by tasks that end when they are told, not at once.
-    let mut after = resident(pid);
-    let end = Instant::now() + Duration::from_secs(10);
-    while after > before + KEPT && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        after = resident(pid);
-    }
+    let (mut least, mut since) = (u64::MAX, Instant::now());
+    let after = async || {
+        let now = resident(pid);
+        if now < least {
+            (least, since) = (now, Instant::now());
+        }
+        (now, since.elapsed())
+    };
+    let (after, _) = wait::seen_async("memory is given back, or is not any more", after, |(now, still)| {
+        *now <= before + KEPT || *still > SETTLED
+    })
+    .await;
     println!("{what}: memory {before} KiB before, {most} KiB at most, {after} KiB after");
     (done, [before, most, after])
 }
 
 /// As [`memory`], and the memory has to come back.
-pub(crate) async fn memory_comes_back<T>(nexus: &Nexus, what: &str, work: impl Future<Output = T>) -> T {
+pub(super) async fn memory_comes_back<T>(nexus: &Nexus, what: &str, work: impl Future<Output = T>) -> T {
     let (done, [before, _, after]) = memory(nexus, what, work).await;
     assert!(
         after <= before + KEPT,
@@ -128,7 +113,7 @@ pub(crate) async fn memory_comes_back<T>(nexus: &Nexus, what: &str, work: impl F
 
 /// A Nexus with these hostile plugins, granted what they may need: (name, more lines of its table). `config`: what selects
 /// them.
-pub(crate) fn hostile(plugins: &[(&str, &str)], config: &str) -> Start {
+pub(super) fn hostile(plugins: &[(&str, &str)], config: &str) -> Start {
     let mut config = config.to_owned();
     for (name, more) in plugins {
         config += &format!(
@@ -144,12 +129,12 @@ pub(crate) fn hostile(plugins: &[(&str, &str)], config: &str) -> Start {
     Start::new().config(config)
 }
 
-pub(crate) const MAIN: &str = "[chat.main]\nplugin = \"hostile-chat\"\nfallback = \"\"\n";
-pub(crate) const LOGIN: &str = "[auth]\nplugin = \"hostile-auth\"\n";
-pub(crate) const WAY: &str = "[tunnel.hostile]\nplugin = \"hostile-tunnel\"\nallow_plaintext = true\n";
+pub(super) const MAIN: &str = "[chat.main]\nplugin = \"hostile-chat\"\nfallback = \"\"\n";
+pub(super) const LOGIN: &str = "[auth]\nplugin = \"hostile-auth\"\n";
+pub(super) const WAY: &str = "[tunnel.hostile]\nplugin = \"hostile-tunnel\"\nallow_plaintext = true\n";
 
 /// A Nexus whose chat is the hostile one; `more`: lines of its table.
-pub(crate) async fn hostile_chat(more: &str) -> (Nexus, Browser) {
+pub(super) async fn hostile_chat(more: &str) -> (Nexus, Browser) {
     let nexus = hostile(&[(CHAT, more)], MAIN).up();
     let browser = Browser::set_up(&nexus).await;
     ready(&browser).await;
@@ -157,7 +142,7 @@ pub(crate) async fn hostile_chat(more: &str) -> (Nexus, Browser) {
 }
 
 /// A new conversation's answer to one prompt.
-pub(crate) async fn answer(nexus: &Nexus, browser: &Browser, prompt: &str) -> String {
+pub(super) async fn answer(nexus: &Nexus, browser: &Browser, prompt: &str) -> String {
     let mut chat = Conversation::create(browser, nexus).await;
     chat.prompt(prompt).await;
     chat.until("it is answered", |c| c.turn == "idle" && c.answer().contains("heard: "))
@@ -170,33 +155,39 @@ pub(crate) async fn answer(nexus: &Nexus, browser: &Browser, prompt: &str) -> St
         .to_owned()
 }
 
-/// How long something took, many times.
+/// How long something took, many times, and how busy the machine was meanwhile.
 #[derive(Debug)]
-pub(crate) struct Figures(Vec<Duration>);
+pub(super) struct Statistics {
+    all: Vec<Duration>,
+    lap: Lap,
+}
 
-impl Figures {
-    pub(crate) fn new(mut all: Vec<Duration>) -> Self {
+impl Statistics {
+    fn new(mut all: Vec<Duration>, lap: Lap) -> Self {
         assert!(!all.is_empty());
         all.sort();
-        Self(all)
+        Self { all, lap }
     }
     fn at(&self, percent: usize) -> Duration {
-        self.0[(self.0.len() - 1) * percent / 100]
+        self.all[(self.all.len() - 1) * percent / 100]
     }
-    pub(crate) fn most(&self) -> Duration {
-        self.at(100)
+    /// # Panics
+    /// One of them took longer, even on so busy a machine.
+    pub(super) fn assert_within(&self, what: &str, limit: Duration) {
+        println!("{what}: {self}");
+        self.lap.assert_one_within(what, self.at(100), limit);
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "median {:?}, p99 {:?}, most {:?}, of {}",
             self.at(50),
             self.at(99),
-            self.most(),
-            self.0.len()
+            self.at(100),
+            self.all.len()
         )
     }
 }
@@ -207,11 +198,12 @@ fn now() -> Duration {
 
 /// Lets the hostile chat answer in earnest with `count` events, one every 20 ms, and says how late each came: milliseconds,
 /// as the plugin's clock counts. All of them have to come.
-pub(crate) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Figures {
+pub(super) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Statistics {
     let mut chat = Conversation::create(browser, nexus).await;
     chat.prompt(&format!("stream {count}")).await;
     let mut late = Vec::new();
     let mut seen = 0;
+    let watch = Stopwatch::start();
     loop {
         let stamps = |c: &Conversation| -> Vec<u64> {
             let text = c.answer();
@@ -233,12 +225,13 @@ pub(crate) async fn stream(nexus: &Nexus, browser: &Browser, count: usize) -> Fi
         }
     }
     assert_eq!(seen, count, "events were lost or doubled\n{}", nexus.output());
-    Figures::new(late)
+    Statistics::new(late, watch.stop())
 }
 
 /// Asks a page again and again while `work` runs, and says how long each answer took.
-pub(crate) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Output = T>) -> (T, Figures) {
+pub(super) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Output = T>) -> (T, Statistics) {
     let mut took = Vec::new();
+    let watch = Stopwatch::start();
     let asking = async {
         loop {
             let begun = Instant::now();
@@ -252,5 +245,5 @@ pub(crate) async fn pulse<T>(browser: &Browser, path: &str, work: impl Future<Ou
         () = asking => unreachable!(),
         done = work => done,
     };
-    (done, Figures::new(took))
+    (done, Statistics::new(took, watch.stop()))
 }

@@ -1,8 +1,9 @@
 //! A tunnel and a login that fall while the real opencode streams.
 
-use crate::common::{ATTACKS, AUTH, TUNNEL, health, until_health};
+use super::common::{ATTACKS, AUTH, LATE, TUNNEL, health, until_health};
 use nexus_tests::browser::{ACCOUNT, Browser};
 use nexus_tests::guests::guest;
+use nexus_tests::machine::Stopwatch;
 use nexus_tests::world::World;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -29,17 +30,19 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
             assert!(!answer.status().is_redirection(), "{}", answer.status());
             let text = answer.text().await.unwrap();
             assert!(
-                text.contains("could not") || text.contains("not available") || text.contains("fell"),
+                text.contains("cannot") || text.contains("not available") || text.contains("crashed"),
                 "{text}"
             );
         }
     };
     let times = RefCell::new(Vec::new());
+    let watch = Stopwatch::start();
     let streaming = chat.until("the turn is over", |c| {
         times.borrow_mut().push((Instant::now(), c.answer().len()));
         c.turn == "idle"
     });
     let ((), _, ()) = tokio::join!(streaming, start, logins);
+    let lap = watch.stop();
     assert_eq!(chat.answer().len(), 300 * 6);
     let mut gaps: Vec<Duration> = times.borrow().windows(2).map(|two| two[1].0 - two[0].0).collect();
     gaps.sort();
@@ -48,7 +51,7 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
         "{attack}: between two events: median {middle:?}, most {most:?}, of {}",
         gaps.len()
     );
-    assert!(most < Duration::from_secs(1), "{attack}: {gaps:?}");
+    lap.assert_one_within("the time between two events", most, LATE);
 
     let login = health(&world.nexus.url, "hostile-auth").await;
     assert_eq!(login["state"], "running");
@@ -74,19 +77,19 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the real opencode and the wasm target: ./tests/run"]
+#[ignore = "needs the real opencode: ./tests/run"]
 async fn a_tunnel_and_a_login_that_trap_do_not_touch_the_chat() {
     others_fall_while_a_chat_streams(ATTACKS[0].0, ATTACKS[0].1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the real opencode and the wasm target: ./tests/run"]
+#[ignore = "needs the real opencode: ./tests/run"]
 async fn a_tunnel_and_a_login_that_spin_do_not_touch_the_chat() {
     others_fall_while_a_chat_streams(ATTACKS[1].0, ATTACKS[1].1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the real opencode and the wasm target: ./tests/run"]
+#[ignore = "needs the real opencode: ./tests/run"]
 async fn a_tunnel_and_a_login_that_take_memory_do_not_touch_the_chat() {
     others_fall_while_a_chat_streams(ATTACKS[2].0, ATTACKS[2].1).await;
 }

@@ -1,18 +1,17 @@
 //! Processes that their plugins started and forgot.
 
-use crate::common::{
+use super::common::{
     AUTH, CHAT, LOGIN, MAIN, TUNNEL, WAY, answer, health, hostile, hostile_chat, until_card, until_health,
 };
 use nexus_tests::browser::{ACCOUNT, Browser};
 use nexus_tests::nexus::Nexus;
-use nexus_tests::processes::wait_until;
 use nexus_tests::tunnels::{action, stop};
+use nexus_tests::wait;
 use nexus_tests::world::{Conversation, ready};
-use std::time::Duration;
 
 const SLEEP: &str = "sleep 3600";
 
-/// How many of the plugins' processes run, their keepers not counted.
+/// How many of the plugins' processes run, their shims not counted.
 fn running(nexus: &mut Nexus) -> usize {
     let all = nexus.descendants();
     all.into_iter()
@@ -22,7 +21,6 @@ fn running(nexus: &mut Nexus) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn what_a_chat_abandons_counts_against_its_limit_and_ends_with_nexus() {
     let (mut nexus, browser) = hostile_chat("limits.processes = 4\n").await;
     // Started, then it fell; the next instance never asks for it.
@@ -48,7 +46,6 @@ async fn what_a_chat_abandons_counts_against_its_limit_and_ends_with_nexus() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn what_a_tunnel_abandons_ends_when_the_tunnel_is_given_up() {
     let nexus = hostile(
         &[(CHAT, ""), (TUNNEL, "config.attack = \"abandon\"\n")],
@@ -65,24 +62,15 @@ async fn what_a_tunnel_abandons_ends_when_the_tunnel_is_given_up() {
             p["restarts"].as_u64().unwrap() > 5 * (round - 1)
         })
         .await;
-        assert!(
-            wait_until(Duration::from_secs(10), || running(&mut nexus) == 2),
-            "{}",
-            nexus.output()
-        );
+        wait::seen("its process runs", || running(&mut nexus), |n| *n == 2);
         until_health(&nexus, TUNNEL, "it fell too often", |p| p["state"] == "failed").await;
-        until_card(&nexus, &browser, "hostile", &["Failed", "Open the tunnel again"]).await;
-        assert!(
-            wait_until(Duration::from_secs(20), || running(&mut nexus) == 1),
-            "{}",
-            nexus.output()
-        );
+        until_card(&browser, "hostile", &["Failed", "Open the tunnel again"]).await;
+        wait::seen("its process ends", || running(&mut nexus), |n| *n == 1);
     }
     stop(nexus);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn what_a_login_abandons_is_bounded_and_ends_with_nexus() {
     let mut nexus = hostile(
         &[(CHAT, ""), (AUTH, "limits.processes = 3\n")],
@@ -102,6 +90,6 @@ async fn what_a_login_abandons_is_bounded_and_ends_with_nexus() {
         "{text}"
     );
     assert_eq!(running(&mut nexus), 3);
-    until_card(&nexus, &browser, AUTH, &["Running", "restarted 2 times"]).await;
+    until_card(&browser, AUTH, &["Running", "restarted 2 times"]).await;
     stop(nexus);
 }

@@ -1,6 +1,6 @@
 //! A plugin whose every text holds what a terminal or a reader obeys: nothing of it arrives anywhere.
 
-use crate::common::{TUNNEL, WAY, hostile, until_card};
+use super::common::{TUNNEL, WAY, hostile, until_card};
 use nexus_tests::browser::Browser;
 use nexus_tests::tunnels::action;
 use serde_json::Value;
@@ -27,7 +27,6 @@ fn strings(value: &Value, all: &mut Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the wasm target: ./tests/run"]
 async fn no_word_of_a_plugin_acts_on_who_reads_it() {
     let start = hostile(
         &[(TUNNEL, "config.start = \"words\"\nconfig.attack = \"words\"\n")],
@@ -36,7 +35,7 @@ async fn no_word_of_a_plugin_acts_on_who_reads_it() {
     let nexus = start.up();
     let browser = Browser::set_up(&nexus).await;
     action(&browser, "hostile", "start").await;
-    until_card(&nexus, &browser, "hostile", &["Failed", "⟨U+202E⟩"]).await;
+    until_card(&browser, "hostile", &["Failed", "⟨U+202E⟩"]).await;
 
     // (the words before the flags, those behind them, whether the plugin's words are in it)
     for (before, after, heard) in [
@@ -97,13 +96,13 @@ async fn no_word_of_a_plugin_acts_on_who_reads_it() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
         said.lines()
-            .filter(|line| line.trim() == "It asks to be allowed:")
+            .filter(|line| line.trim() == "Requested permissions:")
             .count(),
         1,
         "{said}"
     );
     assert!(
-        said.lines().any(|line| line.starts_with("  to run `denied-tool`: ")),
+        said.lines().any(|line| line.starts_with("  run denied-tool: ")),
         "{said}"
     );
 }

@@ -1,8 +1,15 @@
 //! Who can come in now, for the page: all accounts, logins and known devices, and the end of any of them. Every account is
 //! a full owner, so each of them sees and ends all.
 
-use super::{AuthError, AuthService, Client, Device, Listed, Login, LoginId};
-use nexus_store::logins::Which;
+use crate::client::Client;
+use crate::error::AuthError;
+use crate::operator::Listed;
+use crate::service::AuthService;
+use crate::whole::whole;
+use nexus_model::activity::Tone;
+use nexus_model::limits;
+use nexus_store::logins::{Device, Login, LoginId, Which};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
@@ -33,11 +40,37 @@ impl AuthService {
         })
     }
 
-    /// By somebody with a fresh login. What is gone already is no error.
+    /// Whether a credential was shown with this login a short while ago: for what an open session alone must not do.
+    pub fn recently_checked(&self, login: &Login) -> bool {
+        self.is_fresh(login, limits::FRESH_LOGIN)
+    }
+
+    /// Ends one of them, for somebody with a fresh login. What is gone already is no error. Runs to its end even if the browser
+    /// goes away.
     ///
     /// # Errors
-    /// [`AuthError::Rejected`]: the last account is not ended here.
-    pub async fn end(&self, by: &Login, client: &Client, what: &End) -> Result<(), AuthError> {
+    /// [`AuthError::Denied`] without a fresh login; [`AuthError::Rejected`]: the last account is not ended here.
+    pub async fn end(self: &Arc<Self>, by: &Login, client: &Client, what: &End) -> Result<(), AuthError> {
+        if !self.recently_checked(by) {
+            return Err(AuthError::Denied(
+                "This needs a login from the last five minutes. Log in again.".to_owned(),
+            ));
+        }
+        let (auth, by, client, what) = (Arc::clone(self), by.clone(), client.clone(), what.clone());
+        whole(async move {
+            auth.end_now(&by, &client, &what).await?;
+            let done = match &what {
+                End::Login(_) => "a login was ended".to_owned(),
+                End::Device(_) => "a known device was forgotten".to_owned(),
+                End::Account(account) => format!("the account {account} was removed"),
+            };
+            auth.note(&client, Tone::Good, &done);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_now(&self, by: &Login, client: &Client, what: &End) -> Result<(), AuthError> {
         let (event, account) = match what {
             End::Login(id) => {
                 let Some(login) = self.store.login_by_id(id).await? else {

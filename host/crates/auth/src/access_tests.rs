@@ -5,6 +5,7 @@ use super::testing::{Fake, reopen};
 use super::tests::{attempt, client, input, owner, state};
 use super::*;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn at(place: &str, browser: &str, device: Option<&str>) -> Client {
     Client {
@@ -55,7 +56,7 @@ async fn nothing_is_written_before_a_password_is_checked() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, _, fake, _) = owner(dir.path()).await;
     let stranger = at("tunnel main", "s", None);
-    let busy = super::hashing::Who {
+    let busy = super::hash_queue::Who {
         place: "tunnel main".into(),
         network: "n".into(),
         known: false,
@@ -80,7 +81,7 @@ async fn nothing_is_written_before_a_password_is_checked() {
     let known = attempt(&auth, "owner", "right one", &here);
     drop(running);
     let device = known.await.unwrap().device;
-    let busy = super::hashing::Who {
+    let busy = super::hash_queue::Who {
         place: "tunnel main".into(),
         network: "n".into(),
         known: false,

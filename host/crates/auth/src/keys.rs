@@ -1,6 +1,6 @@
 //! The key of this installation, from which everything that is signed is derived.
 
-use super::AuthError;
+use crate::error::AuthError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus_store::Store;
@@ -18,7 +18,7 @@ impl Keys {
             return Ok(Self(key));
         }
         // With a short one, or none, anybody could sign.
-        tracing::error!("the key in the database is damaged: a new one is made, and known devices are no more");
+        tracing::error!("the key in the database is damaged: created a new one; all known devices are forgotten");
         store.set_setting(SETTING, fresh.clone()).await?;
         Ok(Self(fresh))
     }

@@ -1,28 +1,16 @@
 //! Logging in, step by step. Lockout is checked and charged before the plugin sees a credential.
 
-use super::device::Counter;
-use super::hashing::{Permit, Who};
-use super::seal::Sealed;
-use super::{Account, AuthError, AuthService, Lockout, NewLogin};
+use crate::account_name::Account;
+use crate::client::Client;
+use crate::devices::Counter;
+use crate::error::AuthError;
+use crate::form_token::Sealed;
+use crate::hash_queue::{Permit, Who};
+use crate::service::{AuthService, Lockout};
+use crate::sessions::NewLogin;
+use nexus_model::activity::Tone;
 use nexus_plugin_traits::auth::{Context, Denial, Field, Input, MethodKind, Step};
 use nexus_store::lockout::Charge;
-
-/// Who asks.
-#[derive(Debug, Clone, Default)]
-pub struct Client {
-    /// The pre-login cookie, from [`AuthService::new_browser`].
-    pub browser: String,
-    /// The device cookie, as it came.
-    pub device: Option<String>,
-    /// The address, for the audit trail and the list of logins.
-    pub peer: String,
-    /// The browser, as it calls itself.
-    pub agent: String,
-    /// Where it came in: the login that it makes is good there alone.
-    pub place: String,
-    /// Whose program it is, empty where that is not known: the login is good for those alone.
-    pub holder: String,
-}
 
 /// What to show next. `state` comes back with the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,20 +27,11 @@ pub enum Progress {
 }
 
 impl AuthService {
-    /// A value for the pre-login cookie.
-    ///
-    /// # Errors
-    /// [`AuthError::Unavailable`].
-    pub fn new_browser(&self) -> Result<String, AuthError> {
-        Ok(nexus_model::time::random_token()?)
-    }
-
     /// The first page of a login; without a `method`, of the first one that a person can use.
-    /// `origin`: the address the page is loaded from.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`], [`AuthError::Denied`].
-    pub async fn begin_login(&self, method: Option<&str>, origin: &str, client: &Client) -> Result<Page, AuthError> {
+    pub async fn begin_login(&self, method: Option<&str>, client: &Client) -> Result<Page, AuthError> {
         let methods = self.provider.methods().await?;
         let shown = |kind| matches!(kind, MethodKind::Form | MethodKind::Redirect | MethodKind::Webauthn);
         let chosen = methods
@@ -60,17 +39,17 @@ impl AuthService {
             .find(|m| shown(m.kind) && method.is_none_or(|id| m.id == id))
             .ok_or_else(|| {
                 AuthError::Unavailable(format!(
-                    "the auth plugin {} has no such way to log in",
+                    "the auth plugin {} does not have this login method",
                     self.provider.name()
                 ))
             })?;
         let context = Context {
             account: None,
-            origin: origin.to_owned(),
+            origin: client.origin.clone(),
         };
         match self.provider.begin(&chosen.id, context).await? {
             Step::Identity { .. } => Err(AuthError::Unavailable(format!(
-                "the auth plugin {} let somebody in who showed nothing; that is refused",
+                "the auth plugin {} accepted a login without any proof; Nexus rejects it",
                 self.provider.name()
             ))),
             Step::Deny { reason, message } => Err(denied(reason, message)),
@@ -84,7 +63,7 @@ impl AuthService {
     /// All of [`AuthError`] but those of the set-up.
     pub async fn login(&self, state: &str, mut input: Input, client: &Client) -> Result<Progress, AuthError> {
         let opened = self
-            .seal
+            .form_tokens
             .open(state, &client.browser, &client.place, self.clock.now())?;
         let step = &opened.step;
         if step.plugin != self.provider.name() {
@@ -113,7 +92,7 @@ impl AuthService {
         let name = account.as_ref().map_or("", Account::as_str);
         // Nothing is written for one who is locked or has to wait: that costs a read.
         let permit = self.admit(&counter.key, name, counter.device.is_some(), client).await?;
-        self.seal.use_up(&opened, &client.place, self.clock.now())?;
+        self.form_tokens.use_up(&opened, &client.place, self.clock.now())?;
         let left = self.charge(&counter.key, name, client).await?;
         let answer = self.provider.proceed(step.state()?, input).await;
         drop(permit);
@@ -215,6 +194,7 @@ impl AuthService {
         };
         // The owner hears of their own account alone: names at random would fill every list.
         if account.is_empty() || named == account {
+            self.note(client, Tone::Bad, "logins are locked after too many wrong passwords");
             // Nobody may listen.
             let _ = self.lockouts.send(Lockout {
                 place: client.place.clone(),
@@ -230,19 +210,21 @@ impl AuthService {
             self.store.refund(&counter.key).await?;
             tracing::info!(target: "audit", event = "login-unknown", subject, place = client.place, peer = client.peer);
             return Err(AuthError::Denied(
-                "You are known to the login provider, but have no account here.".into(),
+                "The login provider knows you, but you have no account here.".into(),
             ));
         };
         self.store.clear(&counter.key).await?;
         tracing::info!(target: "audit", event = "login", account = user.account, place = client.place, peer = client.peer);
-        self.new_login(user, counter.device, client).await
+        let made = self.new_login(user, counter.device, client).await?;
+        self.note(client, Tone::Good, &format!("{} logged in", made.login.user.account));
+        Ok(made)
     }
 
     fn page(&self, step: Step, account: Option<Account>, client: &Client) -> Result<Page, AuthError> {
         let account = account.map(|account| account.as_str().to_owned());
         let seal = |state: &[u8], fields: &[Field]| {
             let sealed = Sealed::new(self.provider.name(), state, account.clone(), fields, self.clock.now());
-            self.seal.seal(sealed, &client.browser, &client.place)
+            self.form_tokens.seal(sealed, &client.browser, &client.place)
         };
         match step {
             Step::Form { fields, state } => Ok(Page::Form {
@@ -266,8 +248,8 @@ fn denied(reason: Denial, message: Option<String>) -> AuthError {
     match reason {
         Denial::BadCredential => AuthError::BadCredential,
         Denial::Policy => AuthError::Denied(message.unwrap_or_else(|| "You may not log in here.".into())),
-        Denial::Unavailable => {
-            AuthError::Unavailable(message.unwrap_or_else(|| "It cannot be checked now. Try again later.".into()))
-        }
+        Denial::Unavailable => AuthError::Unavailable(
+            message.unwrap_or_else(|| "The login cannot be checked now. Try again later.".into()),
+        ),
     }
 }

@@ -1,8 +1,10 @@
 //! What the operator does at the machine: `nexus user …`. Whoever can run it can read the database anyway; no
 //! credential is asked for.
 
-use super::setup::taken;
-use super::{Account, AuthError, AuthService};
+use crate::account_name::Account;
+use crate::error::AuthError;
+use crate::first_account::taken;
+use crate::service::AuthService;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Input, Outcome};
 use nexus_store::accounts::User;
@@ -47,11 +49,12 @@ impl AuthService {
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
     pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {
         let account = Account::parse(account, "account")?;
-        let _one = self.enrolment.lock().await;
+        let _one = self.enrollment.lock().await;
         if self.store.user_by_account(account.as_str()).await?.is_some() {
             return Err(taken());
         }
-        self.enrol(&account, input, false).await?;
+        self.enroll(&account, input, false).await?;
+        self.has_account.send_replace(true);
         tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "command line");
         Ok(())
     }
@@ -67,7 +70,7 @@ impl AuthService {
         let subject = self.store.subject(user.id, plugin).await?;
         let outcome = match &subject {
             Some(subject) => self.provider.reset(subject, input).await?,
-            None => self.provider.enrol(&user.account, input).await?,
+            None => self.provider.enroll(&user.account, input).await?,
         };
         match outcome {
             Outcome::Done { subject: new } => {
@@ -117,8 +120,8 @@ impl AuthService {
             return Err(AuthError::Rejected {
                 field: "account".into(),
                 why: format!(
-                    "{} is the last account: without it nobody can log in. To fix: make another one first (nexus user add \
-                     NAME), or remove it on the machine with: nexus user remove {} --force",
+                    "{} is the last account: without it nobody can log in. To fix: add another one first (nexus user \
+                     add NAME), or remove this one on the machine with: nexus user remove {} --force",
                     user.account, user.account
                 ),
             });
@@ -127,7 +130,7 @@ impl AuthService {
         if let Some(subject) = subject
             && let Err(error) = self.provider.remove(&subject).await
         {
-            tracing::warn!(%error, "a credential without a user is left in the auth plugin's store");
+            tracing::warn!(%error, "a credential without a user remains in the auth plugin's store");
         }
         let removed = Removed {
             logins: gone.logins.len(),
@@ -162,7 +165,7 @@ impl AuthService {
             .ok_or_else(|| AuthError::Rejected {
                 field: "account".into(),
                 why: format!(
-                    "There is no account {}: `nexus user list` shows those there are, `nexus user add` makes one.",
+                    "There is no account {}. `nexus user list` shows all accounts; `nexus user add` adds one.",
                     account.as_str()
                 ),
             })

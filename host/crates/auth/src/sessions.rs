@@ -1,12 +1,19 @@
 //! Login sessions: made, checked, listed, revoked. Whoever holds something open for a login waits for
 //! [`AuthService::revoked`] beside it.
 
-use super::{AuthError, AuthService, Client, Login, LoginId, millis};
+use crate::client::Client;
+use crate::devices::AGENT;
+use crate::error::AuthError;
+use crate::service::AuthService;
+use crate::whole::whole;
+use nexus_model::activity::Tone;
 use nexus_model::digest::sha256;
 use nexus_model::limits::KNOWN_DEVICE;
-use nexus_plugin_traits::auth::{Input, Outcome};
+use nexus_model::time::millis;
+use nexus_plugin_traits::auth::{Field, FieldKind, Input, Outcome};
 use nexus_store::accounts::User;
-use nexus_store::logins::Which;
+use nexus_store::logins::{Login, LoginId, Which};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -15,8 +22,6 @@ const TOUCH: Duration = Duration::from_secs(60);
 /// How often an open connection's login is looked up: for what another process (`nexus user passwd`) or the time did.
 const LOOK: Duration = Duration::from_secs(2);
 const CSRF: &str = "csrf";
-/// Characters of what a browser calls itself.
-pub(super) const AGENT: usize = 200;
 
 /// What a browser gets after a login. `Debug` shows the login only.
 pub struct NewLogin {
@@ -32,6 +37,25 @@ impl std::fmt::Debug for NewLogin {
         f.debug_struct("NewLogin")
             .field("login", &self.login)
             .finish_non_exhaustive()
+    }
+}
+
+/// A valid login of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub login: Login,
+    /// For the forms and scripts of this login.
+    pub csrf: String,
+}
+
+impl Session {
+    /// The id of the login: no secret, fit for a log.
+    pub fn id(&self) -> &str {
+        &self.login.id
+    }
+    /// The account's name, for people.
+    pub fn account(&self) -> &str {
+        &self.login.user.account
     }
 }
 
@@ -94,9 +118,23 @@ impl AuthService {
             && let Err(e) = self.store.touch_login(&login.id, now).await
         {
             // A full disk does not throw the owner out.
-            tracing::warn!(error = %e, "the use of a login session cannot be written down");
+            tracing::warn!(error = %e, "cannot save the last use of a login");
         }
         Ok(Some(login))
+    }
+
+    /// As [`Self::authenticate`], with the token of its forms.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`]: nobody may be let in.
+    pub async fn session(&self, place: &str, holder: &str, token: &str) -> Result<Option<Session>, AuthError> {
+        let Some(login) = self.authenticate(place, holder, token).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Session {
+            csrf: self.csrf_token(&login),
+            login,
+        }))
     }
 
     /// The login with this id, if it is still good. No use of it.
@@ -146,6 +184,16 @@ impl AuthService {
     pub async fn logout(&self, login: &Login) -> Result<(), AuthError> {
         tracing::info!(target: "audit", event = "logout", account = login.user.account);
         self.revoke(login, Which::One(login.id.clone())).await
+    }
+
+    /// Ends all other logins of this user; how many there were.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn logout_others(&self, login: &Login) -> Result<usize, AuthError> {
+        let others = self.logins(login).await?.len().saturating_sub(1);
+        self.revoke(login, Which::AllBut(login.id.clone())).await?;
+        Ok(others)
     }
 
     /// Ends logins of the same user; connections that hang on them end at once.
@@ -211,12 +259,42 @@ impl AuthService {
         Ok(())
     }
 
+    /// What a change of the credential asks for, the present one (`current`) first.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn change_fields(&self) -> Result<Vec<Field>, AuthError> {
+        let mut fields = vec![Field {
+            name: "current".to_owned(),
+            kind: FieldKind::Password,
+            title: "Current password".to_owned(),
+            help: None,
+        }];
+        fields.extend(self.enroll_fields().await?);
+        Ok(fields)
+    }
+
     /// The user changes their password, and shows the present one in `input`. All their other logins end, and no other
-    /// device of theirs is known any more.
+    /// device of theirs is known any more. Runs to its end even if the browser goes away.
     ///
     /// # Errors
     /// [`AuthError::BadCredential`], [`AuthError::Locked`], [`AuthError::Rejected`], [`AuthError::Busy`].
-    pub async fn change_password(&self, login: &Login, input: Input, client: &Client) -> Result<(), AuthError> {
+    pub async fn change_password(
+        self: &Arc<Self>,
+        login: &Login,
+        input: Input,
+        client: &Client,
+    ) -> Result<(), AuthError> {
+        let (auth, login, client) = (Arc::clone(self), login.clone(), client.clone());
+        whole(async move {
+            auth.change_credential(&login, input, &client).await?;
+            auth.note(&client, Tone::Good, "the password was changed");
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_credential(&self, login: &Login, input: Input, client: &Client) -> Result<(), AuthError> {
         let user = &login.user;
         let subject = self
             .store

@@ -8,14 +8,14 @@ pub(crate) use nexus_testkit::{FakeAuth as Fake, auth_config as config};
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) async fn service(dir: &Path, fake: Fake) -> (AuthService, ManualClock) {
+pub(crate) async fn service(dir: &Path, fake: Fake) -> (Arc<AuthService>, ManualClock) {
     let clock = ManualClock::at(1_700_000_000_000);
     (reopen(dir, fake, &clock).await, clock)
 }
 
-pub(crate) async fn reopen(dir: &Path, fake: Fake, clock: &ManualClock) -> AuthService {
+pub(crate) async fn reopen(dir: &Path, fake: Fake, clock: &ManualClock) -> Arc<AuthService> {
     let store = Store::open(dir).unwrap();
-    AuthService::open(Arc::new(fake), store, Arc::new(clock.clone()), config())
-        .await
-        .unwrap()
+    let activity = Arc::new(nexus_model::activity::Unkept);
+    let opened = AuthService::open(Arc::new(fake), store, Arc::new(clock.clone()), config(), activity).await;
+    Arc::new(opened.unwrap())
 }

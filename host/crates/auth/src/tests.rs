@@ -2,10 +2,13 @@
 
 use super::testing::{Fake, reopen, service};
 use super::*;
-use nexus_model::time::ManualClock;
+use nexus_model::time::{Clock as _, ManualClock, millis};
+use nexus_plugin_traits::CallError;
 use nexus_plugin_traits::auth::{Denial, Input, Step};
 use nexus_store::logins::Which;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -20,6 +23,7 @@ pub(super) fn input(values: &[(&str, &str)]) -> Input {
 
 pub(super) fn client(browser: &str, device: Option<&str>) -> Client {
     Client {
+        origin: "http://127.0.0.1:7860".to_owned(),
         browser: browser.into(),
         device: device.map(Into::into),
         peer: "192.0.2.7".into(),
@@ -29,7 +33,7 @@ pub(super) fn client(browser: &str, device: Option<&str>) -> Client {
     }
 }
 
-pub(super) async fn owner(dir: &std::path::Path) -> (AuthService, ManualClock, Fake, NewLogin) {
+pub(super) async fn owner(dir: &std::path::Path) -> (Arc<AuthService>, ManualClock, Fake, NewLogin) {
     let fake = Fake::default();
     let (auth, clock) = service(dir, fake.clone()).await;
     let token = auth.setup_link_token().await.unwrap().unwrap();
@@ -46,7 +50,7 @@ pub(super) async fn owner(dir: &std::path::Path) -> (AuthService, ManualClock, F
 }
 
 pub(super) async fn state(auth: &AuthService, client: &Client) -> String {
-    match auth.begin_login(None, "http://127.0.0.1:7860", client).await.unwrap() {
+    match auth.begin_login(None, client).await.unwrap() {
         Page::Form { state, .. } => state,
         other => panic!("{other:?}"),
     }

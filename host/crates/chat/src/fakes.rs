@@ -1,405 +1,259 @@
-//! A backend and a journal in memory. The journal is the bare fold; what it makes of snapshots is tested where it is.
+//! The service on a fake backend, with its journal in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::port::{JournalPort, Journaled, Listed, State, StoreError};
+use crate::backend_status::Phase;
+use crate::journal::{Journal, SessionState, Subscription};
+use crate::named_backend::NamedBackend;
+use crate::parts::Parts;
+use crate::service::ChatService;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_model::chat::{Admission, Answer, Epoch, Event, LastError, SessionId, SessionInfo, Snapshot, Turn};
-use nexus_model::plugin::{self, Availability, Kind};
-use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use nexus_model::activity::{Activity, Tone};
+use nexus_model::chat::{Event, Turn};
+use nexus_model::plugin::Availability;
+use nexus_model::time::ManualClock;
+use nexus_plugin_traits::{ChatBackend, Feed, PluginLoader, TunnelProvider};
+use nexus_process::Refusing;
+use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins};
+use nexus_store::{Durability, Store, StoreError};
+use nexus_testkit::FakeChat;
+use nexus_testkit::fake_chat::{Feeds, event, opened, session_info, session_snapshot};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-pub(super) fn info(id: &str) -> SessionInfo {
-    SessionInfo {
-        id: id.to_owned(),
-        workspace: "/project".to_owned(),
-        parent: None,
-        title: "t".to_owned(),
-        created_at: 1,
-        updated_at: 1,
-        archived: false,
-    }
+/// What a future gives that waits for nothing, as all of a database in memory.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("it waits for nothing")
 }
 
-pub(super) fn snapshot(id: &str, turn: Turn) -> Snapshot {
-    Snapshot {
-        info: info(id),
-        messages: Vec::new(),
-        turn,
-        asks: Vec::new(),
-        before: None,
-    }
+/// The journal of the service, and its database.
+pub(crate) struct TestJournal {
+    pub(crate) journal: Journal,
+    store: Store,
+    watching: Mutex<Vec<Subscription>>,
 }
 
-/// What was written, as it was written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Write {
-    Event(String, Event),
-    Snapshot(Snapshot),
-    Settled(String),
-}
-
-#[derive(Default)]
-struct Book {
-    writes: Vec<Write>,
-    states: BTreeMap<SessionId, State>,
-    removed: BTreeSet<SessionId>,
-    watched: Vec<SessionId>,
-    /// Sessions whose rows cannot be read.
-    damaged: BTreeSet<SessionId>,
-    broken: u32,
-}
-
-#[derive(Clone)]
-pub(super) struct FakeJournal {
-    book: Arc<Mutex<Book>>,
-    list: Arc<watch::Sender<Arc<Vec<Listed>>>>,
-    plugin: String,
-}
-
-impl FakeJournal {
-    pub(super) fn new() -> Self {
-        let list = Arc::new(watch::Sender::new(Arc::default()));
+impl TestJournal {
+    pub(crate) fn new() -> Self {
+        let store = Store::in_memory().unwrap();
+        let journal = at_once(Journal::open(store.clone(), Arc::new(ManualClock::at(5_000)))).unwrap();
         Self {
-            book: Arc::default(),
-            list,
-            plugin: String::new(),
+            journal,
+            store,
+            watching: Mutex::default(),
         }
     }
-    pub(super) fn writes(&self) -> Vec<Write> {
-        self.book.lock().unwrap().writes.clone()
-    }
-    /// The next writes fail, as with a full disk.
-    pub(super) fn break_for(&self, writes: u32) {
-        self.book.lock().unwrap().broken = writes;
-    }
-    pub(super) fn damage(&self, session: &str) {
-        self.book.lock().unwrap().damaged.insert(session.to_owned());
-    }
-    pub(super) fn watch(&self, session: &str) {
-        self.book.lock().unwrap().watched.push(session.to_owned());
-    }
-    pub(super) fn now(&self, session: &str) -> State {
-        self.book
-            .lock()
-            .unwrap()
-            .states
-            .get(session)
-            .cloned()
-            .unwrap_or_default()
-    }
-    pub(super) fn seed(&self, plugin: &str, id: &str, turn: Turn) {
-        let state = State {
-            messages: Vec::new(),
-            turn,
-            error: None,
-        };
-        self.book.lock().unwrap().states.insert(id.to_owned(), state);
-        self.put(Listed {
-            info: info(id),
-            backend: plugin.to_owned(),
+    /// What is written of a session, in order.
+    pub(crate) fn events(&self, session: &str) -> Vec<Event> {
+        let session = session.to_owned();
+        let read = self.store.read(move |db| {
+            let of = "SELECT body FROM event WHERE session = (SELECT key FROM session WHERE id = ?1) ORDER BY seq";
+            let mut query = db.prepare(of)?;
+            let bodies = query.query_map([session], |row| row.get(0))?;
+            bodies.collect::<Result<Vec<String>, _>>()
         });
+        let bodies = at_once(read).unwrap();
+        bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect()
     }
-    fn put(&self, new: Listed) {
-        self.list.send_modify(|list| {
-            let mut all: Vec<_> = list.iter().filter(|l| l.info.id != new.info.id).cloned().collect();
-            all.push(new);
-            *list = Arc::new(all);
+    /// How many events are written of all sessions, and how many sessions were deleted.
+    pub(crate) fn written(&self) -> (u32, u32) {
+        let read = self.store.read(|db| {
+            let count = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM removed)";
+            db.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?)))
         });
+        at_once(read).unwrap()
     }
-    fn put_info(&self, info: SessionInfo) {
-        let owner = self
-            .list
-            .borrow()
-            .iter()
-            .find(|l| l.info.id == info.id)
-            .map(|l| l.backend.clone());
-        self.put(Listed {
-            info,
-            backend: owner.unwrap_or_else(|| self.plugin.clone()),
+    /// The disk is full from now on; or there is room again.
+    pub(crate) fn disk_is_full(&self, full: bool) {
+        let error = StoreError::ReadOnly("the disk is full".to_owned());
+        self.store.fail_writes(full.then_some(error));
+    }
+    /// The rows of a session cannot be read any more.
+    pub(crate) fn damage(&self, session: &str) {
+        // A write that fails lets the journal forget what it holds in memory.
+        self.disk_is_full(true);
+        let turn = Turn::Retrying {
+            attempt: 9,
+            message: String::new(),
+            next_at: None,
+        };
+        at_once(self.journal.append(session, vec![Event::Turn { turn }])).unwrap_err();
+        self.disk_is_full(false);
+        let session = session.to_owned();
+        let spoil = self.store.write(Durability::Process, move |db| {
+            let spoil = "UPDATE event SET body = '{' WHERE session = (SELECT key FROM session WHERE id = ?1)";
+            db.execute(spoil, [session])
         });
+        assert!(at_once(spoil).unwrap() > 0);
     }
-    fn room(&self, session: &str) -> Result<(), StoreError> {
-        let mut book = self.book.lock().unwrap();
-        if book.damaged.contains(session) {
-            return Err(StoreError::Database("a row cannot be read".to_owned()));
-        }
-        if book.broken > 0 {
-            book.broken -= 1;
-            return Err(StoreError::ReadOnly("the disk is full".to_owned()));
-        }
-        Ok(())
+    /// Somebody looks at a session from now on.
+    pub(crate) fn watch(&self, session: &str) {
+        let subscription = at_once(self.journal.subscribe(session, None)).unwrap();
+        self.watching.lock().unwrap().push(subscription);
     }
-    fn write(&self, session: &str, events: Vec<Event>) -> Result<(), StoreError> {
-        self.room(session)?;
-        for event in events {
-            let session = session.to_owned();
-            let mut book = self.book.lock().unwrap();
-            if book.removed.contains(&session) {
-                return Ok(());
-            }
-            book.writes.push(Write::Event(session.clone(), event.clone()));
-            let state = book.states.entry(session.clone()).or_default();
-            match event {
-                Event::Message { message } => match state.messages.iter_mut().find(|(m, _)| m.id == message.id) {
-                    Some((known, _)) => *known = message,
-                    None => state.messages.push((message, Vec::new())),
-                },
-                Event::MessageRemoved { message } => state.messages.retain(|(m, _)| m.id != message),
-                Event::Turn { turn } => state.turn = turn,
-                Event::Part { part } => {
-                    if let Some((_, parts)) = state.messages.iter_mut().find(|(m, _)| m.id == part.message) {
-                        parts.retain(|known| known.id != part.id);
-                        parts.push(part);
-                    }
-                }
-                Event::Error { message: None, text } => state.error = Some(LastError { text, message: None }),
-                Event::Session { info } => {
-                    drop(book);
-                    self.put_info(info);
-                }
-                Event::SessionRemoved => {
-                    book.states.remove(&session);
-                    book.removed.insert(session.clone());
-                    drop(book);
-                    self.list.send_modify(|list| {
-                        *list = Arc::new(list.iter().filter(|l| l.info.id != session).cloned().collect());
-                    });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+    pub(crate) fn now(&self, session: &str) -> SessionState {
+        at_once(self.journal.state(session)).unwrap()
+    }
+    /// A session of a plugin as an earlier run of the host left it.
+    pub(crate) fn seed(&self, plugin: &str, id: &str, events: Vec<Event>) {
+        let journal = self.journal.of_backend(plugin);
+        at_once(journal.create(session_info(id))).unwrap();
+        at_once(journal.append(id, events)).unwrap();
     }
 }
 
-impl JournalPort for FakeJournal {
-    fn of_backend(&self, plugin: &str) -> Arc<dyn JournalPort> {
-        Arc::new(Self {
-            plugin: plugin.to_owned(),
-            ..self.clone()
-        })
+/// The chat backends that can be loaded, by the name of their plugin.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pub(crate) backends: Mutex<BTreeMap<String, Arc<FakeChat>>>,
+    pub(crate) compiling: watch::Sender<Vec<String>>,
+}
+
+impl PluginLoader for Shelf {
+    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+        let found = self.backends.lock().unwrap().get(plugin).cloned();
+        let loaded = found.ok_or_else(|| format!("{plugin} cannot be loaded"));
+        Box::pin(async move { loaded.map(|backend| backend as Arc<dyn ChatBackend>) })
     }
-    fn open_epoch(&self) {}
-    fn create(&self, info: SessionInfo) -> Journaled<'_, ()> {
-        self.book.lock().unwrap().removed.remove(&info.id);
-        let done = self.write(&info.id.clone(), vec![Event::Session { info }]);
-        Box::pin(async { done })
+    fn load_tunnel<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        unreachable!("the chat loads no tunnel")
     }
-    fn remove<'a>(&'a self, session: &'a str) -> Journaled<'a, ()> {
-        let done = self.write(session, vec![Event::SessionRemoved]);
-        Box::pin(async { done })
-    }
-    fn is_removed(&self, session: &str) -> bool {
-        self.book.lock().unwrap().removed.contains(session)
-    }
-    fn watched(&self) -> Vec<SessionId> {
-        self.book.lock().unwrap().watched.clone()
-    }
-    fn append<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
-        let done = self.write(session, events);
-        Box::pin(async { done })
-    }
-    fn ingest<'a>(&'a self, session: &'a str, events: Vec<Event>) -> Journaled<'a, ()> {
-        let done = self.write(session, events);
-        Box::pin(async { done })
-    }
-    fn reconcile(&self, snapshot: Snapshot) -> Journaled<'_, ()> {
-        if let Err(error) = self.room(&snapshot.info.id) {
-            return Box::pin(async { Err(error) });
-        }
-        let mut book = self.book.lock().unwrap();
-        if book.removed.contains(&snapshot.info.id) {
-            return Box::pin(async { Ok(()) });
-        }
-        book.writes.push(Write::Snapshot(snapshot.clone()));
-        let state = State {
-            messages: snapshot.messages,
-            turn: snapshot.turn,
-            error: None,
-        };
-        book.states.insert(snapshot.info.id.clone(), state);
-        drop(book);
-        self.put_info(snapshot.info);
-        Box::pin(async { Ok(()) })
-    }
-    fn settle<'a>(&'a self, session: &'a str, epoch: &'a Epoch) -> Journaled<'a, ()> {
-        let running = epoch
-            .running
-            .iter()
-            .find(|(id, _)| id == session)
-            .map(|(_, turn)| turn.clone());
-        if let Err(full) = self.room(session) {
-            return Box::pin(async { Err(full) });
-        }
-        let mut book = self.book.lock().unwrap();
-        book.writes.push(Write::Settled(session.to_owned()));
-        book.states.entry(session.to_owned()).or_default().turn = running.unwrap_or(Turn::Interrupted);
-        drop(book);
-        Box::pin(async { Ok(()) })
-    }
-    fn state<'a>(&'a self, session: &'a str) -> Journaled<'a, State> {
-        let damaged = self.book.lock().unwrap().damaged.contains(session);
-        let state = self.now(session);
-        Box::pin(async move {
-            match damaged {
-                true => Err(StoreError::Database("a row cannot be read".to_owned())),
-                false => Ok(state),
-            }
-        })
-    }
-    fn list(&self) -> watch::Receiver<Arc<Vec<Listed>>> {
-        self.list.subscribe()
-    }
-    fn find(&self, session: &str) -> Option<Listed> {
-        self.list
-            .borrow()
-            .iter()
-            .find(|listed| listed.info.id == session)
-            .cloned()
-    }
-    fn children(&self, session: &str) -> Vec<SessionId> {
-        let list = self.list.borrow();
-        let of = list
-            .iter()
-            .filter(|listed| listed.info.parent.as_deref() == Some(session));
-        of.map(|listed| listed.info.id.clone()).collect()
-    }
-    fn unfinished(&self) -> Vec<SessionId> {
-        let book = self.book.lock().unwrap();
-        let open = book
-            .states
-            .iter()
-            .filter(|(_, s)| matches!(s.turn, Turn::Running | Turn::Retrying { .. }));
-        open.map(|(id, _)| id.clone()).collect()
+    fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        self.compiling.subscribe()
     }
 }
 
-/// A backend that does what the test says.
-pub(super) struct FakeBackend {
-    pub(super) title: String,
-    pub(super) status: watch::Sender<plugin::Status>,
-    pub(super) availability: Mutex<Availability>,
-    pub(super) feeds: mpsc::UnboundedSender<mpsc::Sender<Feed>>,
-    pub(super) snapshots: Mutex<BTreeMap<SessionId, Snapshot>>,
-    /// Snapshots wait for it.
-    pub(super) gate: tokio::sync::Semaphore,
-    pub(super) admissions: Mutex<VecDeque<Result<Admission, CallError>>>,
-    pub(super) prompts: Mutex<Vec<Prompt>>,
-    pub(super) replies: Mutex<Option<CallError>>,
-    pub(super) listed: Mutex<Vec<SessionInfo>>,
-    pub(super) titles: Mutex<Vec<String>>,
-    /// How often a session was read.
-    pub(super) reads: Mutex<Vec<SessionId>>,
+struct Silent;
+
+impl Activity for Silent {
+    fn note(&self, _: &str, _: Tone, _: &str) {}
 }
 
-impl FakeBackend {
-    pub(super) fn new(title: &str) -> (Arc<Self>, mpsc::UnboundedReceiver<mpsc::Sender<Feed>>) {
-        let (feeds, opened) = mpsc::unbounded_channel();
-        let status = plugin::Status {
-            name: title.to_owned(),
-            kind: Kind::Chat,
-            version: "1.0.0".to_owned(),
-            state: plugin::State::Running,
-            restarts: 0,
-            last_failure: None,
-        };
-        let backend = Self {
-            title: title.to_owned(),
-            status: watch::Sender::new(status),
-            availability: Mutex::new(Availability::Ready("1.18.33".to_owned())),
-            feeds,
-            snapshots: Mutex::default(),
-            gate: tokio::sync::Semaphore::new(1000),
-            admissions: Mutex::default(),
-            prompts: Mutex::default(),
-            replies: Mutex::default(),
-            listed: Mutex::default(),
-            titles: Mutex::default(),
-            reads: Mutex::default(),
-        };
-        (Arc::new(backend), opened)
+/// The service with `chat-opencode`, and `chat-echo` for the time that its program is missing.
+pub(crate) struct Rig {
+    pub(crate) service: Arc<ChatService>,
+    pub(crate) backend: Arc<FakeChat>,
+    pub(crate) feeds: Feeds,
+    pub(crate) journal: TestJournal,
+    pub(crate) echo: Arc<FakeChat>,
+    pub(crate) echo_feeds: Feeds,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) plugins: Plugins,
+    /// Plugins whose processes were stopped.
+    pub(crate) stopped: Arc<Mutex<Vec<String>>>,
+    _dir: tempfile::TempDir,
+}
+
+pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig {
+    let (backend, feeds) = FakeChat::new("opencode");
+    *backend.availability.lock().unwrap() = availability;
+    let (echo, echo_feeds) = FakeChat::new("echo");
+    let stopped = Arc::<Mutex<Vec<String>>>::default();
+    let named = |plugin: &str, backend: &Arc<FakeChat>| NamedBackend {
+        plugin: plugin.to_owned(),
+        backend: Arc::<FakeChat>::clone(backend),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let config = nexus_testkit::config(dir.path(), "");
+    let shelf = Arc::<Shelf>::default();
+    let plugins = Plugins {
+        catalog: Arc::new(Catalog::new(&config)),
+        statuses: Arc::new(PluginStatuses::new(
+            Arc::new(Silent),
+            Arc::new(Refusing::new("these tests start no process")),
+            Vec::new(),
+        )),
+        overrides: Arc::new(PluginOverrides::new(journal.store.clone(), &config)),
+        progress: Arc::new(LoadProgress::new(shelf.compiling())),
+        loader: Arc::<Shelf>::clone(&shelf),
+    };
+    let service = ChatService::spawn(
+        named("chat-opencode", &backend),
+        Some(named("chat-echo", &echo)),
+        Parts {
+            journal: journal.journal.clone(),
+            plugins: plugins.clone(),
+            stop_processes: Arc::new({
+                let stopped = Arc::clone(&stopped);
+                move |plugin: String| {
+                    stopped.lock().unwrap().push(plugin);
+                    Box::pin(async {})
+                }
+            }),
+            activity: Arc::new(Silent),
+            clock: Arc::new(ManualClock::at(5_000)),
+            config: config.chat.clone(),
+            config_file: None,
+            data_dir: config.data_dir.clone(),
+        },
+    );
+    Rig {
+        service: Arc::new(service),
+        backend,
+        feeds,
+        journal,
+        echo,
+        echo_feeds,
+        shelf,
+        plugins,
+        stopped,
+        _dir: dir,
     }
-    pub(super) fn has(&self, snapshot: Snapshot) {
-        self.snapshots
-            .lock()
+}
+
+pub(crate) fn rig() -> Rig {
+    rig_with(TestJournal::new(), Availability::Ready("1.18.33".to_owned()))
+}
+
+/// Until nothing more happens by itself.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+impl Rig {
+    pub(crate) async fn feed(&mut self) -> mpsc::Sender<Feed> {
+        tokio::time::timeout(Duration::from_secs(60), self.feeds.recv())
+            .await
+            .expect("a feed")
             .unwrap()
-            .insert(snapshot.info.id.clone(), snapshot);
     }
-}
-
-impl Supervised for FakeBackend {
-    fn status(&self) -> watch::Receiver<plugin::Status> {
-        self.status.subscribe()
+    /// Up, with session `s`.
+    pub(crate) async fn up(&mut self) -> mpsc::Sender<Feed> {
+        let feed = self.feed().await;
+        self.backend.has(session_snapshot("s", Turn::Idle));
+        feed.send(opened("e1", &[])).await.unwrap();
+        let info = session_info("s");
+        feed.send(event("s", Event::Session { info })).await.unwrap();
+        settle().await;
+        feed
     }
-    fn start(&self) {
-        self.status.send_modify(|status| status.state = plugin::State::Running);
+    /// Up, with a turn of session `s` that runs.
+    pub(crate) async fn running(&mut self) -> mpsc::Sender<Feed> {
+        let feed = self.up().await;
+        self.backend.has(session_snapshot("s", Turn::Running));
+        feed.send(event("s", Event::Turn { turn: Turn::Running }))
+            .await
+            .unwrap();
+        settle().await;
+        assert_eq!(self.journal.now("s").turn, Turn::Running);
+        feed
     }
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        self.status.send_modify(|status| status.state = plugin::State::Stopped);
-        Box::pin(async {})
+    /// Another plugin that can be loaded.
+    pub(crate) fn offers(&self, plugin: &str, backend: &Arc<FakeChat>) {
+        let mut known = self.plugins.catalog.get("chat-echo").unwrap();
+        known.name = plugin.to_owned();
+        self.plugins.catalog.insert(known);
+        let backend = Arc::clone(backend);
+        self.shelf.backends.lock().unwrap().insert(plugin.to_owned(), backend);
     }
-}
-
-impl ChatBackend for FakeBackend {
-    fn title(&self) -> String {
-        self.title.clone()
+    /// The ids of the messages of session `s`.
+    pub(crate) fn message_ids(&self) -> Vec<String> {
+        let messages = self.journal.now("s").messages.into_iter();
+        messages.map(|known| known.message.id).collect()
     }
-    fn is_example(&self) -> bool {
-        self.title == "echo"
+    pub(crate) fn phase(&self) -> Phase {
+        self.service.backend().borrow().phase.clone()
     }
-    fn probe(&self) -> Call<'_, Availability> {
-        Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
-    }
-    fn events(&self) -> mpsc::Receiver<Feed> {
-        let (sender, receiver) = mpsc::channel(8);
-        self.feeds.send(sender).unwrap();
-        receiver
-    }
-    fn prompt<'a>(&'a self, _: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
-        self.prompts.lock().unwrap().push(prompt);
-        let answer = self
-            .admissions
-            .lock()
-            .unwrap()
-            .pop_front()
-            .unwrap_or(Ok(Admission::Admitted));
-        Box::pin(async { answer })
-    }
-    fn cancel<'a>(&'a self, _: &'a SessionInfo) -> Call<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-    fn reply<'a>(&'a self, _: &'a SessionInfo, _: &'a str, _: Answer) -> Call<'a, ()> {
-        let answer = self.replies.lock().unwrap().clone().map_or(Ok(()), Err);
-        Box::pin(async { answer })
-    }
-    fn snapshot<'a>(&'a self, session: &'a SessionInfo, _: Option<String>) -> Call<'a, Snapshot> {
-        Box::pin(async {
-            self.reads.lock().unwrap().push(session.id.clone());
-            self.gate.acquire().await.unwrap().forget();
-            let found = self.snapshots.lock().unwrap().get(&session.id).cloned();
-            found.ok_or_else(|| CallError::NotFound("no such session".to_owned()))
-        })
-    }
-    fn sessions(&self, _: u32) -> Call<'_, Vec<SessionInfo>> {
-        let listed = self.listed.lock().unwrap().clone();
-        Box::pin(async { Ok(listed) })
-    }
-    fn create(&self, _: Option<String>) -> Call<'_, SessionInfo> {
-        Box::pin(async { Ok(info("new")) })
-    }
-    fn rename<'a>(&'a self, _: &'a SessionInfo, title: &'a str) -> Call<'a, ()> {
-        self.titles.lock().unwrap().push(title.to_owned());
-        Box::pin(async { Ok(()) })
-    }
-    fn delete<'a>(&'a self, _: &'a SessionInfo) -> Call<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
-pub(super) struct Silent;
-
-impl nexus_model::activity::Activity for Silent {
-    fn note(&self, _: &str, _: nexus_model::activity::Tone, _: &str) {}
 }

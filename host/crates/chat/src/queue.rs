@@ -3,7 +3,7 @@
 //! Problem: what becomes of a prompt that comes while a turn runs is every backend's own matter. opencode takes it, cannot
 //! give it back, and forgets it where the turn is stopped: it stands there, unanswered and unmarked.
 //!
-//! Mechanism: the host keeps it, as a message of the journal that says what it waits for ([`Waiting`]), so that everybody
+//! Mechanism: the host keeps it, as a message of the journal that says what it waits for ([`nexus_model::chat::Waiting`]), so that everybody
 //! sees it and it outlives the page. When the turn has ended, the first one is handed over; the next after the turn that
 //! it begins. A stop, a turn that was interrupted, and a backend that refuses leave what waits to its owner, who sends it
 //! or takes it back. The same record says that a prompt was handed over and its turn has not begun yet: what comes in that
@@ -14,18 +14,14 @@
 //!
 //! Rejected: the backend's own queue, for the reasons above.
 
-use super::local;
-use super::prompt;
-use super::shared::Shared;
-use futures::future::BoxFuture;
-use nexus_model::chat::{Event, Message, Role, SessionId, Turn, Waiting};
+use nexus_model::chat::SessionId;
 use nexus_model::limits;
 use nexus_plugin_traits::Prompt;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
-pub(super) struct Queue(Mutex<HashMap<SessionId, Line>>);
+pub(crate) struct Queue(Mutex<HashMap<SessionId, Line>>);
 
 #[derive(Default)]
 struct Line {
@@ -41,21 +37,21 @@ impl Queue {
     }
 
     /// Something waits already, or a turn is about to begin.
-    pub(super) fn busy(&self, session: &str) -> bool {
+    pub(crate) fn busy(&self, session: &str) -> bool {
         let lines = self.lines();
         lines
             .get(session)
             .is_some_and(|line| line.expected.is_some() || !line.prompts.is_empty())
     }
 
-    pub(super) fn holds(&self, session: &str, client_id: &str) -> bool {
+    pub(crate) fn holds(&self, session: &str, client_id: &str) -> bool {
         let lines = self.lines();
         let line = lines.get(session);
         line.is_some_and(|line| line.prompts.iter().any(|prompt| prompt.client_id == client_id))
     }
 
     /// False: too many wait.
-    pub(super) fn push(&self, session: &str, prompt: Prompt) -> bool {
+    pub(crate) fn push(&self, session: &str, prompt: Prompt) -> bool {
         let mut lines = self.lines();
         let line = lines.entry(session.to_owned()).or_default();
         let room = line.prompts.len() < limits::QUEUED_PROMPTS;
@@ -65,14 +61,14 @@ impl Queue {
         room
     }
 
-    pub(super) fn remove(&self, session: &str, client_id: &str) {
+    pub(crate) fn remove(&self, session: &str, client_id: &str) {
         self.change(session, |line| {
             line.prompts.retain(|prompt| prompt.client_id != client_id)
         });
     }
 
     /// The first that waits, unless a turn is about to begin.
-    fn next(&self, session: &str) -> Option<Prompt> {
+    pub(crate) fn next(&self, session: &str) -> Option<Prompt> {
         self.change(session, |line| match line.expected {
             Some(_) => None,
             None => line.prompts.pop_front(),
@@ -81,7 +77,7 @@ impl Queue {
     }
 
     /// A prompt is handed over: its turn is expected. Gives the token of this expectation.
-    pub(super) fn expect(&self, session: &str) -> u64 {
+    pub(crate) fn expect(&self, session: &str) -> u64 {
         let mut lines = self.lines();
         let line = lines.entry(session.to_owned()).or_default();
         line.handed += 1;
@@ -90,7 +86,7 @@ impl Queue {
     }
 
     /// The turn began, or will not. True: it was still expected.
-    pub(super) fn met(&self, session: &str, token: Option<u64>) -> bool {
+    pub(crate) fn met(&self, session: &str, token: Option<u64>) -> bool {
         self.change(session, |line| {
             let met = line.expected.is_some() && (token.is_none() || line.expected == token);
             if met {
@@ -111,90 +107,8 @@ impl Queue {
         Some(result)
     }
 
-    fn drain(&self, session: &str) -> Vec<Prompt> {
+    pub(crate) fn drain(&self, session: &str) -> Vec<Prompt> {
         self.change(session, |line| line.prompts.drain(..).collect())
             .unwrap_or_default()
     }
-}
-
-/// A turn changed, and that is written down.
-pub(super) fn turned(shared: &Arc<Shared>, session: &str, turn: &Turn) {
-    match turn {
-        Turn::Running | Turn::Retrying { .. } => {
-            shared.queue.met(session, None);
-        }
-        Turn::Idle | Turn::Interrupted if shared.queue.busy(session) => {
-            tokio::spawn(advance(Arc::clone(shared), session.to_owned()));
-        }
-        Turn::Idle | Turn::Interrupted => {}
-    }
-}
-
-/// Hands over what waits, where no turn runs.
-pub(super) fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        let Ok(state) = shared.journal.state(&session).await else {
-            return;
-        };
-        match state.turn {
-            Turn::Running | Turn::Retrying { .. } => {}
-            Turn::Interrupted => {
-                let reason = "The answer before it was interrupted, so this was not sent.";
-                leave(&shared, &session, reason).await;
-            }
-            Turn::Idle => {
-                if let Some(prompt) = shared.queue.next(&session) {
-                    // What became of it is on its message.
-                    let _ = prompt::run(shared, session, prompt, true).await;
-                }
-            }
-        }
-    })
-}
-
-/// What waits is its owner's from now on.
-pub(super) async fn leave(shared: &Shared, session: &str, reason: &str) {
-    for waiting in shared.queue.drain(session) {
-        prompt::leave(shared, session, &waiting.client_id, reason).await;
-    }
-}
-
-/// Says so where the turn of a prompt that was handed over does not begin.
-pub(super) async fn watch(shared: Arc<Shared>, session: String, token: u64, before: Vec<Message>) {
-    tokio::time::sleep(limits::UNANSWERED).await;
-    if !shared.queue.met(&session, Some(token)) {
-        return;
-    }
-    let Ok(state) = shared.journal.state(&session).await else {
-        return;
-    };
-    let new = |message: &Message| message.role == Role::Assistant && before.iter().all(|old| old.id != message.id);
-    let answered = state.turn != Turn::Idle || state.messages.iter().any(|(message, _)| new(message));
-    if answered || state.error.is_some() {
-        return advance(shared, session).await;
-    }
-    let title = shared.status.borrow().title.clone();
-    let text = format!(
-        "{title} took this message and did not begin to answer it within {} s. Send it again; if that does not help, start \
-         a new chat.",
-        limits::UNANSWERED.as_secs()
-    );
-    tracing::warn!(session, "{text}");
-    prompt::log(
-        shared
-            .journal
-            .append(&session, vec![Event::Error { message: None, text }])
-            .await,
-    );
-    leave(
-        &shared,
-        &session,
-        "The message before it got no answer, so this was not sent.",
-    )
-    .await;
-}
-
-/// What a message of the host waits for.
-pub(super) fn waiting(message: &Message) -> Option<&Waiting> {
-    message.waiting.as_ref().filter(|_| local::is_local(message))
 }

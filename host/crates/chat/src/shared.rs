@@ -1,36 +1,41 @@
-//! What the pump, the switch and the callers have in common.
+//! What the tasks of the service and its callers have in common: the journal, the status, and which backend is connected.
 
-use super::Parts;
-use super::local::Local;
-use super::port::{JournalPort, Listed};
-use super::queue::Queue;
-use super::status::{ChatError, ChatStatus, Phase};
-use super::switch::Backend;
+use crate::backend_status::{BackendStatus, Install, Phase};
+use crate::error::ChatError;
+use crate::journal::{Journal, Listed};
+use crate::named_backend::NamedBackend;
+use crate::parts::Parts;
+use crate::pending_prompts::PendingPrompts;
+use crate::queue::Queue;
+use nexus_config::with_file;
 use nexus_model::activity::{Activity, Tone};
 use nexus_model::chat::{SessionId, SessionInfo};
 use nexus_model::limits;
+use nexus_model::plugin;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::ChatBackend;
+use nexus_store::Health;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-/// One prompt at a time goes through it.
-type Gate = tokio::sync::Mutex<()>;
+/// Lets one attempt to send a prompt through at a time.
+type PromptLock = tokio::sync::Mutex<()>;
 
-/// The backend that is running.
+/// The backend that is connected.
 #[derive(Clone)]
-pub(super) struct Active {
-    pub(super) plugin: String,
-    pub(super) backend: Arc<dyn ChatBackend>,
+pub(crate) struct Active {
+    pub(crate) plugin: String,
+    pub(crate) backend: Arc<dyn ChatBackend>,
     /// Its connection is open: calls make sense.
-    pub(super) open: bool,
+    pub(crate) open: bool,
     /// What somebody looks at, to be brought up to date.
-    pub(super) wake: mpsc::UnboundedSender<Wake>,
+    pub(crate) wake: mpsc::UnboundedSender<Wake>,
 }
 
-pub(super) enum Wake {
+pub(crate) enum Wake {
     /// The sender is dropped when the session was read.
     Session(SessionId, oneshot::Sender<()>),
     List,
@@ -39,111 +44,206 @@ pub(super) enum Wake {
 /// Titles that people chose a short while ago.
 type Renamed = HashMap<SessionId, (String, Instant)>;
 
-pub(super) struct Shared {
-    pub(super) journal: Arc<dyn JournalPort>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) status: watch::Sender<ChatStatus>,
-    pub(super) active: watch::Sender<Option<Active>>,
+pub(crate) struct Shared {
+    pub(crate) journal: Journal,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) status: watch::Sender<BackendStatus>,
+    pub(crate) active: watch::Sender<Option<Active>>,
     /// The backend that is wanted; another one once it was swapped.
-    primary: Mutex<Backend>,
+    primary: Mutex<NamedBackend>,
     /// The backend is about to change: prompts wait.
-    pub(super) held: watch::Sender<bool>,
+    pub(crate) paused: watch::Sender<bool>,
     activity: Arc<dyn Activity>,
     /// Look for the backend's program now.
-    pub(super) look: tokio::sync::Notify,
-    /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Held while such a message
+    pub(crate) look: tokio::sync::Notify,
+    /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Locked while such a message
     /// is written, so that one that was just replaced is not written again.
-    pub(super) local: tokio::sync::Mutex<Local>,
-    pub(super) queue: Queue,
+    pub(crate) pending_prompts: tokio::sync::Mutex<PendingPrompts>,
+    pub(crate) queue: Queue,
     renamed: Mutex<Renamed>,
     /// Sessions that were created, by the request that asked for it.
-    pub(super) created: tokio::sync::Mutex<VecDeque<(String, SessionInfo)>>,
-    gates: Mutex<HashMap<(SessionId, String), Weak<Gate>>>,
+    pub(crate) created: tokio::sync::Mutex<VecDeque<(String, SessionInfo)>>,
+    prompt_locks: Mutex<HashMap<(SessionId, String), Weak<PromptLock>>>,
+    /// The names of the plugins that are being compiled.
+    compiling: watch::Receiver<Vec<String>>,
+    config_file: Option<PathBuf>,
+    /// Whether the backend's program can be installed, and how that goes.
+    install: Mutex<Install>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    pub(super) fn new(primary: Backend, parts: Parts, status: ChatStatus) -> Self {
-        let Parts {
-            journal,
-            clock,
-            activity,
-            ..
-        } = parts;
-        Self {
+    pub(crate) fn new(primary: NamedBackend, parts: Parts, install: Install) -> Self {
+        let status = BackendStatus {
+            plugin: primary.plugin.clone(),
+            title: primary.backend.title(),
+            version: None,
+            rules: None,
+            example: primary.backend.is_example(),
+            phase: Phase::checking_for(&primary.backend.title()),
+            pending: None,
+            missing: None,
+            unsaved: None,
+        };
+        let shared = Self {
             primary: Mutex::new(primary),
-            held: watch::Sender::new(false),
-            activity,
-            journal,
-            clock,
+            paused: watch::Sender::new(false),
+            activity: parts.activity,
+            journal: parts.journal,
+            clock: parts.clock,
             status: watch::Sender::new(status),
             active: watch::Sender::new(None),
             look: tokio::sync::Notify::new(),
-            local: tokio::sync::Mutex::default(),
+            pending_prompts: tokio::sync::Mutex::default(),
             queue: Queue::default(),
             renamed: Mutex::default(),
             created: tokio::sync::Mutex::default(),
-            gates: Mutex::default(),
+            prompt_locks: Mutex::default(),
+            compiling: parts.plugins.loader.compiling(),
+            config_file: parts.config_file,
+            install: Mutex::new(install),
+        };
+        shared.look_around();
+        shared
+    }
+
+    /// Shows in the status what others do: the database that cannot be written, the plugin that is being compiled. Until the
+    /// host ends.
+    pub(crate) async fn watch_surroundings(&self) {
+        let (mut health, mut compiling) = (self.journal.health(), self.compiling.clone());
+        loop {
+            tokio::select! {
+                changed = health.changed() => if changed.is_err() { return },
+                changed = compiling.changed() => if changed.is_err() { return },
+            }
+            self.look_around();
         }
+    }
+
+    fn look_around(&self) {
+        let unsaved = match &*self.journal.health().borrow() {
+            Health::Writable => None,
+            Health::ReadOnly { why } => Some(why.clone()),
+        };
+        self.status.send_if_modified(|status| {
+            let compiling = Phase::compiling(&status.plugin);
+            let phase = match &status.phase {
+                // Nothing else happens to a plugin before it is compiled.
+                phase if *phase == compiling => Phase::checking_for(&status.title),
+                phase => phase.clone(),
+            };
+            let phase = self.described(&status.plugin, phase);
+            let changed = status.phase != phase || status.unsaved != unsaved;
+            (status.phase, status.unsaved) = (phase, unsaved);
+            changed
+        });
+    }
+
+    /// A phase with what is known besides: that the plugin is being compiled, and the file that a hint is about.
+    fn described(&self, plugin: &str, phase: Phase) -> Phase {
+        match phase {
+            Phase::Starting { .. } if self.compiling.borrow().iter().any(|name| name == plugin) => {
+                Phase::compiling(plugin)
+            }
+            Phase::Failed { why, hint } => Phase::Failed {
+                why,
+                hint: hint.map(|hint| self.with_file(&hint)),
+            },
+            phase => phase,
+        }
+    }
+
+    /// The text, with the configuration's file where it has lines to paste.
+    pub(crate) fn with_file(&self, text: &str) -> String {
+        with_file(text, self.config_file.as_deref())
     }
 
     /// So that the same prompt, sent twice at once, is asked for one after the other.
-    pub(super) fn prompt_gate(&self, session: &str, client_id: &str) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.retain(|_, gate| gate.strong_count() > 0);
+    pub(crate) fn prompt_lock(&self, session: &str, client_id: &str) -> Arc<PromptLock> {
+        let mut locks = locked(&self.prompt_locks);
+        locks.retain(|_, lock| lock.strong_count() > 0);
         let key = (session.to_owned(), client_id.to_owned());
-        if let Some(gate) = gates.get(&key).and_then(Weak::upgrade) {
-            return gate;
+        if let Some(lock) = locks.get(&key).and_then(Weak::upgrade) {
+            return lock;
         }
-        let gate = Arc::default();
-        gates.insert(key, Arc::downgrade(&gate));
-        gate
+        let lock = Arc::default();
+        locks.insert(key, Arc::downgrade(&lock));
+        lock
     }
 
     /// A person named it.
-    pub(super) fn named(&self, session: &str, title: &str) {
-        let mut renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn named(&self, session: &str, title: &str) {
+        let mut renamed = locked(&self.renamed);
         renamed.retain(|_, (_, at)| at.elapsed() < limits::RENAME_KEPT);
         renamed.insert(session.to_owned(), (title.to_owned(), Instant::now()));
     }
 
     /// The title that a person chose, where the backend comes with another one that was made meanwhile.
-    pub(super) fn chosen_title(&self, info: &SessionInfo) -> Option<String> {
-        let renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn chosen_title(&self, info: &SessionInfo) -> Option<String> {
+        let renamed = locked(&self.renamed);
         let (title, at) = renamed.get(&info.id)?;
         (at.elapsed() < limits::RENAME_KEPT && *title != info.title).then(|| title.clone())
     }
 
-    pub(super) fn primary(&self) -> Backend {
-        self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn primary(&self) -> NamedBackend {
+        locked(&self.primary).clone()
     }
 
-    /// The one that is connected: the primary, or the example that stands in for it.
-    pub(super) fn shown(&self) -> Backend {
+    /// The one that is connected: the primary, or its fallback.
+    pub(crate) fn shown(&self) -> NamedBackend {
         let active = self.active.borrow().clone();
         active.map_or_else(
             || self.primary(),
-            |active| Backend {
+            |active| NamedBackend {
                 plugin: active.plugin,
                 backend: active.backend,
             },
         )
     }
 
-    pub(super) fn set_primary(&self, next: Backend) {
-        *self.primary.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    pub(crate) fn set_primary(&self, next: NamedBackend) {
+        *locked(&self.primary) = next;
     }
 
-    pub(super) fn note(&self, tone: Tone, text: &str) {
+    pub(crate) fn install(&self) -> Install {
+        locked(&self.install).clone()
+    }
+
+    pub(crate) fn set_install(&self, install: Install) {
+        locked(&self.install).clone_from(&install);
+        self.status.send_if_modified(|status| {
+            let Some(missing) = &mut status.missing else {
+                return false;
+            };
+            let changed = missing.install != install;
+            missing.install = install;
+            changed
+        });
+    }
+
+    /// Looks for the backend's program now, as after an installation; starts a plugin again that reached its restart limit.
+    pub(crate) fn look_again(&self) {
+        let primary = self.primary().backend;
+        if matches!(primary.status().borrow().state, plugin::State::Failed { .. }) {
+            primary.start();
+        }
+        self.look.notify_one();
+    }
+
+    pub(crate) fn note(&self, tone: Tone, text: &str) {
         tracing::info!(plugin = self.primary().plugin, "{text}");
         self.activity.note("chat", tone, text);
     }
 
-    pub(super) fn listed(&self, session: &str) -> Option<Listed> {
+    pub(crate) fn listed(&self, session: &str) -> Option<Listed> {
         self.journal.find(session)
     }
 
     /// The sub-agents of a session, and theirs.
-    pub(super) fn descendants(&self, session: &str) -> Vec<SessionId> {
+    pub(crate) fn descendants(&self, session: &str) -> Vec<SessionId> {
         let mut found: Vec<SessionId> = vec![session.to_owned()];
         let mut at = 0;
         while let Some(parent) = found.get(at) {
@@ -157,9 +257,22 @@ impl Shared {
         found.split_off(1)
     }
 
-    pub(super) fn phase(&self, phase: Phase) {
+    /// Shows a backend that is about to be connected.
+    pub(crate) fn show(&self, named: &NamedBackend) {
+        self.status.send_modify(|status| {
+            status.plugin.clone_from(&named.plugin);
+            status.title = named.backend.title();
+            status.example = named.backend.is_example();
+            status.version = None;
+            status.rules = None;
+            status.phase = self.described(&named.plugin, Phase::checking_for(&status.title));
+        });
+    }
+
+    pub(crate) fn phase(&self, phase: Phase) {
         let mut happened = None;
         self.status.send_if_modified(|status| {
+            let phase = self.described(&status.plugin, phase);
             let changed = status.phase != phase;
             let same = std::mem::discriminant(&status.phase) == std::mem::discriminant(&phase);
             happened = Some((status.title.clone(), phase.clone())).filter(|_| changed && !same);
@@ -167,15 +280,17 @@ impl Shared {
             changed
         });
         match happened {
-            Some((title, Phase::Reconnecting { why })) => self.note(Tone::Busy, &format!("{title} is away: {why}")),
-            Some((title, Phase::Up)) => self.note(Tone::Good, &format!("{title} is up")),
-            Some((title, Phase::Failed { why, .. })) => self.note(Tone::Bad, &format!("{title} does not run: {why}")),
+            Some((title, Phase::Reconnecting { why })) => {
+                self.note(Tone::Busy, &format!("{title} is unavailable: {why}"))
+            }
+            Some((title, Phase::Up)) => self.note(Tone::Good, &format!("{title} is ready")),
+            Some((title, Phase::Failed { why, .. })) => self.note(Tone::Bad, &format!("{title} is not running: {why}")),
             _ => {}
         }
     }
 
     /// The open backend of a session, and the session as that backend knows it.
-    pub(super) fn target(&self, session: &str) -> Result<(Arc<dyn ChatBackend>, SessionInfo), ChatError> {
+    pub(crate) fn target(&self, session: &str) -> Result<(Arc<dyn ChatBackend>, SessionInfo), ChatError> {
         let Some(listed) = self.listed(session) else {
             return Err(ChatError::NotFound("There is no such conversation.".to_owned()));
         };
@@ -183,11 +298,11 @@ impl Shared {
     }
 
     /// The open backend and its plugin; `owner`: the plugin it has to be.
-    pub(super) fn backend(&self, owner: Option<&str>) -> Result<(String, Arc<dyn ChatBackend>), ChatError> {
+    pub(crate) fn backend(&self, owner: Option<&str>) -> Result<(String, Arc<dyn ChatBackend>), ChatError> {
         let active = self.active.borrow().clone();
         match (active, owner) {
             (Some(active), Some(owner)) if active.plugin != owner => Err(ChatError::Refused(format!(
-                "This conversation belongs to {owner}, and {} is running now: it can be read, but not continued.",
+                "This conversation belongs to {owner}, but {} is active. It can be read but not continued.",
                 active.plugin
             ))),
             (Some(active), _) if active.open => Ok((active.plugin, active.backend)),
@@ -199,10 +314,10 @@ impl Shared {
         let status = self.status.borrow();
         let title = &status.title;
         match &status.phase {
-            Phase::Starting { what } => format!("{title} is not up yet: {what}"),
-            Phase::Up => format!("{title} is not up yet."),
-            Phase::Stopped => format!("{title} was stopped, and can be started on the status page."),
-            Phase::Reconnecting { why } => format!("{title} is away and will be back: {why}"),
+            Phase::Starting { what } => format!("{title} is not ready yet: {what}"),
+            Phase::Up => format!("{title} is not ready yet."),
+            Phase::Stopped => format!("{title} is stopped. You can start it on the status page."),
+            Phase::Reconnecting { why } => format!("{title} is unavailable and reconnecting: {why}"),
             Phase::Failed { why, hint } => {
                 format!(
                     "{title} is not running: {why}{}",

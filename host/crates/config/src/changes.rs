@@ -34,6 +34,7 @@ impl Values {
         Self(values)
     }
 
+    /// `changes` are the keys whose values differ between this text and a newer one, in order.
     pub fn changes(&self, now: &Self) -> Vec<Change> {
         let gone = self.0.iter().filter(|(key, _)| !now.0.contains_key(*key));
         let gone = gone.map(|(key, was)| Change {
@@ -54,7 +55,7 @@ impl Values {
         all
     }
 
-    /// It counts from now on.
+    /// It is active from now on.
     pub fn take(&mut self, change: &Change) {
         match &change.now {
             Some(now) => self.0.insert(change.key.clone(), now.clone()),
@@ -67,6 +68,7 @@ impl Values {
         self.0.insert(owned(key), toml::Value::String(value));
     }
 
+    /// `get` is the value of a key.
     pub fn get(&self, key: &[&str]) -> Option<&toml::Value> {
         self.0.get(&owned(key))
     }
@@ -152,9 +154,9 @@ mod tests {
 
     #[test]
     fn each_key_that_differs_is_named_with_both_values() {
-        let before = "config-version = 1\n[tunnel.main]\nplugin = \"tunnel-bore\"\nhosts = [\"a\"]\n[metrics]\n";
-        let now = "config-version = 1\n# another line\n[tunnel.main]\nhosts = [\"a\", \"b\"]\nplugin = \"tunnel-ssh\"\n\
-                   [plugin.\"x.y\".secrets]\ntoken = { file = \"t\" }\n";
+        let before = "config_version = 1\n[tunnel.main]\nplugin = \"tunnel-bore\"\nhosts = [\"a\"]\n[metrics]\n";
+        let now = "config_version = 1\n# another line\n[tunnel.main]\nhosts = [\"a\", \"b\"]\nplugin = \
+                   \"tunnel-ssh\"\n[plugin.\"x.y\".secrets]\ntoken = { file = \"t\" }\n";
         assert_eq!(
             lines(before, now),
             [

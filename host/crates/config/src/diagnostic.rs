@@ -1,5 +1,5 @@
 //! What is wrong with a configuration, said so that nobody has to look anything up: the place, what was found, what was
-//! expected, the nearest valid name and how to mend it. A reader collects every problem, not only the first.
+//! expected, the nearest valid name and how to fix it. A reader collects every problem, not only the first.
 
 use std::fmt;
 use std::ops::Range;
@@ -45,6 +45,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// `new` says what is wrong, and where.
     pub fn new(place: Place, key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             place,
@@ -57,16 +58,19 @@ impl Diagnostic {
             hidden: false,
         }
     }
+    /// `hide_value` shows only the beginning of the line: the rest may hold a secret.
     #[must_use]
     pub fn hide_value(mut self) -> Self {
         self.hidden = true;
         self
     }
+    /// `found` says what stands there instead.
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
         self.found = Some(found.into());
         self
     }
+    /// `expected` says what may stand there.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
@@ -78,6 +82,7 @@ impl Diagnostic {
         self.nearest = nearest(written, names).map(str::to_owned);
         self
     }
+    /// `fix` says what to do, with the lines to write.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
@@ -218,7 +223,7 @@ impl fmt::Display for Report {
                 }
                 Place::At(span) => self.write_excerpt(f, span, d.hidden)?,
                 Place::Flag(flag) => writeln!(f, "  --> {flag} on the command line")?,
-                Place::Default => writeln!(f, "  --> the default, which no file changes")?,
+                Place::Default => writeln!(f, "  --> the default, which no file overrides")?,
             }
             let notes = [
                 ("key", (!d.key.is_empty()).then_some(&d.key)),
@@ -270,11 +275,11 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_has_no_line_to_show() {
-        let d = Diagnostic::new(Place::At(0..0), "", "the file cannot be read");
+        let d = Diagnostic::new(Place::At(0..0), "", "cannot read the file");
         let text = Report::new(Some("n.toml".into()), String::new(), vec![d]).to_string();
         assert_eq!(
             text,
-            "error: the file cannot be read\n  --> n.toml\n\n1 problem in the configuration"
+            "error: cannot read the file\n  --> n.toml\n\n1 problem in the configuration"
         );
     }
 

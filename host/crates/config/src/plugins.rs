@@ -7,35 +7,18 @@
 //! the manifest, so that one component can serve under two names. Only a built-in plugin's name is its own: another
 //! component under it would inherit what belongs to that.
 
-use super::authored::Plugin as AuthoredPlugin;
-use super::diagnostic::{Diagnostic, Place};
-use super::prepared::Prepared;
-use super::read::{Findings, Located};
-use super::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
-use super::{Machine, others, secret};
+use crate::authored::AuthoredPlugin;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::machine::Machine;
+use crate::plugin_source::Found;
+use crate::prepared::Prepared;
+use crate::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
+use crate::toml_reader::{Findings, Located};
+use crate::{ownership, secret};
 use nexus_model::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// What a component says of itself.
-#[derive(Debug, Clone)]
-pub struct Found {
-    pub manifest: Manifest,
-    /// Of one in a file: SHA-256 of its bytes, in hexadecimal.
-    pub digest: Option<String>,
-}
-
-/// Where manifests come from.
-pub trait PluginSource {
-    /// The manifest of the plugin `name`: of the component in the file, or of the built-in one of that name.
-    ///
-    /// # Errors
-    /// A sentence for the operator: no such file, no component, no manifest.
-    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String>;
-    /// The names of the built-in plugins.
-    fn builtins(&self) -> Vec<String>;
-}
 
 /// What became of the plugins that are named.
 #[derive(Default)]
@@ -72,14 +55,14 @@ pub(super) fn resolve(
                 format!("there is no plugin `{}`", s.plugin),
             )
             .expected(format!(
-                "a built-in plugin ({}), or one with a table of its own",
+                "a built-in plugin ({}), or a plugin with its own table",
                 builtins.join(", ")
             ))
             .nearest(&s.plugin, names());
             d.fix = Some(match &d.nearest {
                 Some(near) => format!("write \"{near}\""),
                 None => format!(
-                    "say where it lies:\n[plugin.{}]\nsource = \"path/to/component.wasm\"",
+                    "add its path:\n[plugin.{}]\nsource = \"path/to/component.wasm\"",
                     s.plugin
                 ),
             });
@@ -109,7 +92,7 @@ pub(super) fn resolve(
             None if builtins.iter().any(|b| b == name) => Source::Builtin,
             None => {
                 findings.push(
-                    Diagnostic::new(place, key.clone(), format!("no built-in plugin is called `{name}`"))
+                    Diagnostic::new(place, key.clone(), format!("there is no built-in plugin `{name}`"))
                         .expected(format!("source = \"path.wasm\", or one of {}", builtins.join(", ")))
                         .nearest(name, builtins.iter().map(String::as_str))
                         .fix(format!("add to [{key}]: source = \"path/to/component.wasm\"")),
@@ -127,7 +110,7 @@ pub(super) fn resolve(
                 let file = table.source.as_ref().map(|s| absolute(&s.value).display().to_string());
                 let unusable = Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
                     .found(why)
-                    .expected("a component with its manifest, as `nexus plugin build` makes it")
+                    .expected("a component with its manifest, as `nexus plugin build` creates it")
                     .fix(format!(
                         "put a component of this plugin at {}",
                         file.unwrap_or_default()
@@ -139,15 +122,15 @@ pub(super) fn resolve(
         // Of a built-in one it is a mistake of the file; a component in a file may have been replaced.
         let mut unfit = Vec::new();
         let mut theirs = |at: &Located<String>, file: &Path, does: &str| {
-            if let Some(who) = others::can_write(file) {
+            if let Some(who) = ownership::can_write(file) {
                 unfit.push(
-                    at.problem(format!("{who} can write {}, and {does}", file.display()))
+                    at.problem(format!("{who} can change {}, and {does}", file.display()))
                         .fix(format!("chmod go-w {}", file.display())),
                 );
             }
         };
         if let (Some(at), Source::File(file)) = (&table.source, &source) {
-            theirs(at, file, "it runs as this plugin, with all that it is granted");
+            theirs(at, file, "it runs as this plugin, with all its grants");
         }
         for written in table
             .grants
@@ -155,20 +138,20 @@ pub(super) fn resolve(
             .iter()
             .filter_map(|(_, grant)| grant.path.as_ref())
         {
-            theirs(written, &absolute(&written.value), "this plugin starts it, as you");
+            theirs(written, &absolute(&written.value), "this plugin starts it as your user");
         }
         if builtins.iter().any(|b| b == name) && manifest.name.as_str() != name {
             unfit.push(
                 Diagnostic::new(
                     place.clone(),
                     key.clone(),
-                    format!("`{name}` is the name of a built-in plugin, and this component is another one"),
+                    format!("`{name}` is the name of a built-in plugin, but this is another component"),
                 )
                 .found(format!("its manifest says name = \"{}\"", manifest.name))
                 .expected(format!(
-                    "a component of that name: what belongs to `{name}` (accounts, data) would be its own"
+                    "a component with that name: this component would get the accounts and data of `{name}`"
                 ))
-                .fix(format!("give it a table of its own: [plugin.{}]", manifest.name)),
+                .fix(format!("give it its own table: [plugin.{}]", manifest.name)),
             );
         }
         let selected = || prepared.selected.iter().filter(|s| s.plugin == name);
@@ -177,7 +160,7 @@ pub(super) fn resolve(
             let other = Diagnostic::new(
                 s.place.clone(),
                 s.key.clone(),
-                format!("`{name}` is not a plugin for this place"),
+                format!("`{name}` is the wrong kind of plugin here"),
             )
             .found(format!("its manifest says kind = \"{}\"", manifest.kind))
             .expected(format!("a plugin of kind \"{}\"", s.kind));
@@ -185,7 +168,7 @@ pub(super) fn resolve(
                 findings.push(other);
             } else if !somewhere_right {
                 // Where it serves as what it is too, it does so: the other place's load says what is wrong there.
-                unfit.push(other.fix("name another plugin there, or put the right component into its file"));
+                unfit.push(other.fix("use another plugin there, or replace its file with the right component"));
             }
         }
         let one = One {
@@ -271,9 +254,9 @@ impl One<'_> {
                 None => {
                     let list = readable().collect::<Vec<_>>().join(", ");
                     let mut d = value
-                        .problem(format!("the plugin `{}` knows no key `{name}`", self.name))
+                        .problem(format!("the plugin `{}` has no key `{name}`", self.name))
                         .expected(if list.is_empty() {
-                            "no key at all".to_owned()
+                            "no keys".to_owned()
                         } else {
                             format!("one of {list}")
                         })
@@ -287,22 +270,24 @@ impl One<'_> {
                 // What it holds is not shown.
                 Some(key) if key.secret => findings.push(
                     value
-                        .problem(format!("`{name}` is a secret and does not stand among the plain keys"))
+                        .problem(format!(
+                            "`{name}` is a secret and must not be in the plain configuration"
+                        ))
                         .hide_value()
                         .fix(format!(
-                            "delete it here and write:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}",
+                            "delete it here and add:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}",
                             self.name
                         )),
                 ),
                 Some(key) if !key.kind.admits(&value.value) => findings.push(
                     value
-                        .problem(format!("`{}` does not fit", value.key))
+                        .problem(format!("`{}` has an invalid value", value.key))
                         .found(found())
                         .expected(format!("{}: {}", key.kind, key.description)),
                 ),
                 Some(key) if !one_of(key, &value.value) => findings.push(
                     value
-                        .problem(format!("`{}` does not fit", value.key))
+                        .problem(format!("`{}` has an invalid value", value.key))
                         .found(found())
                         .expected(format!("one of {}", key.one_of.join(", ")))
                         .nearest(
@@ -346,9 +331,9 @@ impl One<'_> {
                 let list = self.manifest.secrets().collect::<Vec<_>>().join(", ");
                 findings.push(
                     source
-                        .problem(format!("the plugin `{}` asks for no secret `{name}`", self.name))
+                        .problem(format!("the plugin `{}` has no secret `{name}`", self.name))
                         .expected(if list.is_empty() {
-                            "no secret at all".to_owned()
+                            "no secrets".to_owned()
                         } else {
                             format!("one of {list}")
                         })
@@ -398,7 +383,7 @@ impl One<'_> {
             let inherit = written.inherit_env.as_ref();
             if let Some(at) = inherit.filter(|i| i.value && !request.inherit_env) {
                 findings.push(
-                    at.problem(format!("the plugin `{}` does not ask for the environment", self.name))
+                    at.problem(format!("the plugin `{}` does not request the environment", self.name))
                         .expected("nothing, or false")
                         .fix("delete the line"),
                 );
@@ -420,14 +405,14 @@ impl One<'_> {
         names: impl Iterator<Item = &'n str> + Clone,
     ) -> Diagnostic {
         let list = names.clone().collect::<Vec<_>>().join(", ");
-        at.problem(format!("the plugin `{}` does not ask for `{what}`", self.name))
+        at.problem(format!("the plugin `{}` does not request `{what}`", self.name))
             .expected(if list.is_empty() {
-                "no such grant at all".to_owned()
+                "no such grants".to_owned()
             } else {
                 format!("one of {list}")
             })
             .nearest(what, names)
-            .fix("delete it, or name what the manifest asks for (`nexus plugin info` shows it)")
+            .fix("delete it, or use what the manifest requests (`nexus plugin info` shows it)")
     }
 
     fn http(&self, config: &serde_json::Map<String, serde_json::Value>, findings: &mut Findings) -> Vec<HttpGrant> {
@@ -442,7 +427,7 @@ impl One<'_> {
                     Diagnostic::new(
                         self.place.clone(),
                         format!("plugin.{}", self.name),
-                        format!("the plugin `{}` asks for an address that is none", self.name),
+                        format!("the plugin `{}` requests an invalid address", self.name),
                     )
                     .found(format!("{:?} (from {:?} in its manifest): {why}", url, request.url))
                     .expected("https://HOST"),

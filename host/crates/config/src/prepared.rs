@@ -1,25 +1,24 @@
 //! Stage two: what the file means, with every default filled in and everything checked that needs no machine. Paths
 //! are still as written, secrets not read, plugins not looked at.
 
-use super::authored::{self, Authored};
-use super::diagnostic::{Diagnostic, Place, Span};
-use super::read::{Findings, Located};
-use super::resolved::{Auth, Metrics, Probe};
-use super::units::show_duration;
-use super::watch::AuthoredNotify;
+use crate::authored::{Authored, AuthoredAuth, AuthoredChat, AuthoredLog, AuthoredPlugin, AuthoredTunnel, AuthoredWeb};
+use crate::diagnostic::{Diagnostic, Place, Span};
+use crate::fields;
+use crate::notify::AuthoredNotify;
+use crate::resolved::{Auth, Metrics, PublicCheckMode};
+use crate::toml_reader::{Findings, Located};
+use crate::units::show_duration;
 use nexus_model::limits;
 use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+/// `AUTH_PLUGIN` is the login plugin where the file names none.
 pub const AUTH_PLUGIN: &str = "auth-local";
 pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
 /// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
 const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
-/// What `probe` of a tunnel may be.
-pub(super) const PROBE: &str =
-    "\"public\", \"off\", or the address where this machine finds the public side: \"192.0.2.1:443\"";
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7860);
 
 #[derive(Debug)]
@@ -28,18 +27,18 @@ pub(super) struct Prepared {
     pub hosts: Vec<String>,
     pub public_url: Option<String>,
     pub auth: Auth,
-    pub chat: Chat,
-    pub tunnels: Vec<Tunnel>,
-    pub plugins: Vec<(Located<String>, authored::Plugin)>,
+    pub chat: PreparedChat,
+    pub tunnels: Vec<PreparedTunnel>,
+    pub plugins: Vec<(Located<String>, AuthoredPlugin)>,
     /// Where each plugin is selected, and as what.
     pub selected: Vec<Selection>,
-    pub log: Log,
+    pub log: PreparedLog,
     pub metrics: Option<Metrics>,
     pub notify: AuthoredNotify,
 }
 
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct PreparedLog {
     pub filter: String,
     pub json: bool,
     /// As written; empty: none. Left out: the place in the data directory.
@@ -49,7 +48,7 @@ pub(super) struct Log {
 }
 
 #[derive(Debug)]
-pub(super) struct Chat {
+pub(super) struct PreparedChat {
     pub name: String,
     pub plugin: String,
     pub fallback: Option<String>,
@@ -57,14 +56,14 @@ pub(super) struct Chat {
 }
 
 #[derive(Debug)]
-pub(super) struct Tunnel {
+pub(super) struct PreparedTunnel {
     pub name: String,
     pub plugin: String,
     pub autostart: bool,
     pub allow_plaintext: bool,
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
-    pub probe: Probe,
+    pub public_check: PublicCheckMode,
 }
 
 #[derive(Debug)]
@@ -75,7 +74,7 @@ pub(super) struct Selection {
     pub key: String,
 }
 
-/// What the command line says in place of the file.
+/// `Listen` is what the command line says in place of the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Listen {
     pub flag: Option<SocketAddr>,
@@ -119,16 +118,16 @@ impl Prepared {
     }
 }
 
-fn prepare_log(log: authored::Log, findings: &mut Findings) -> Log {
+fn prepare_log(log: AuthoredLog, findings: &mut Findings) -> PreparedLog {
     if let Some(size) = log.max_size.as_ref().filter(|s| !LOG_SIZES.contains(&s.value)) {
         findings.push(
-            size.problem("a file of the log cannot have this size")
+            size.problem("the size of a log file is out of range")
                 .found(format!("{} bytes", size.value))
                 .expected("from \"64 KiB\" to \"4 GiB\"")
                 .fix("leave it out for \"10 MiB\""),
         );
     }
-    Log {
+    PreparedLog {
         filter: log.filter.map_or_else(|| "info".to_owned(), |f| f.value),
         json: log.json.is_some_and(|j| j.value),
         file: log.file.map(|f| f.value),
@@ -159,13 +158,13 @@ fn select(
 fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
     if Name::try_from(name.value.clone()).is_err() {
         findings.push(
-            name.problem(format!("`{}` is not a name for a {what}", name.value))
-                .expected("2 to 64 of a-z, 0-9 and -, a letter first"),
+            name.problem(format!("`{}` is not a valid name for a {what}", name.value))
+                .expected("2 to 64 characters of a-z, 0-9 and -, starting with a letter"),
         );
     }
 }
 
-fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &mut Findings) -> Auth {
+fn prepare_auth(auth: AuthoredAuth, selected: &mut Vec<Selection>, findings: &mut Findings) -> Auth {
     let or = |d: &Option<Located<Duration>>, default| d.as_ref().map_or(default, |d| d.value);
     let (idle, absolute) = (
         or(&auth.session_idle, limits::SESSION_IDLE),
@@ -175,7 +174,7 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
         && let Some(at) = auth.session_idle.as_ref().or(auth.session_absolute.as_ref())
     {
         findings.push(
-            at.problem("a login would end before it counts as idle")
+            at.problem("the absolute limit of a login is shorter than its idle limit")
                 .found(format!(
                     "session_idle = \"{}\", session_absolute = \"{}\"",
                     show_duration(idle),
@@ -191,7 +190,7 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
     if let Some(short) = auth.session_idle.as_ref().filter(|d| d.value < Duration::from_secs(60)) {
         findings.push(
             short
-                .problem("nobody could stay logged in")
+                .problem("this is too short to stay logged in")
                 .found(show_duration(short.value))
                 .expected("at least \"1m\""),
         );
@@ -206,10 +205,10 @@ fn prepare_auth(auth: authored::Auth, selected: &mut Vec<Selection>, findings: &
 }
 
 fn prepare_chat(
-    mut chats: Vec<(Located<String>, authored::Chat)>,
+    mut chats: Vec<(Located<String>, AuthoredChat)>,
     selected: &mut Vec<Selection>,
     findings: &mut Findings,
-) -> Chat {
+) -> PreparedChat {
     for (name, _) in chats.iter() {
         check_name(name, "chat", findings);
     }
@@ -220,11 +219,11 @@ fn prepare_chat(
                 .problem("more than one chat is not possible yet")
                 .found(format!("[chat.{}] after [chat.{first}]", second.value))
                 .expected("one [chat.NAME] table")
-                .fix("keep one; a [plugin.NAME] table stays valid while no chat selects it"),
+                .fix("keep one of them; a [plugin.NAME] table may stay even if no chat uses it"),
         );
     }
     let (name, chat) = if chats.is_empty() {
-        ("main".to_owned(), authored::Chat::default())
+        ("main".to_owned(), AuthoredChat::default())
     } else {
         let (name, chat) = chats.swap_remove(0);
         (name.value, chat)
@@ -246,12 +245,12 @@ fn prepare_chat(
     if let Some(written) = chat.fallback.as_ref().filter(|f| f.value == plugin) {
         findings.push(
             written
-                .problem("a chat cannot fall back to itself")
+                .problem("the fallback cannot be the plugin itself")
                 .found(format!("{:?}", written.value))
                 .expected("another plugin, or \"\" for none"),
         );
     }
-    Chat {
+    PreparedChat {
         name,
         plugin,
         fallback,
@@ -260,11 +259,11 @@ fn prepare_chat(
 }
 
 fn prepare_tunnels(
-    authored: Vec<(Located<String>, authored::Tunnel)>,
+    authored: Vec<(Located<String>, AuthoredTunnel)>,
     web: SocketAddr,
     selected: &mut Vec<Selection>,
     findings: &mut Findings,
-) -> Vec<Tunnel> {
+) -> Vec<PreparedTunnel> {
     let mut taken = vec![(web, "the web page".to_owned())];
     let mut tunnels = Vec::new();
     for (name, t) in authored {
@@ -275,7 +274,7 @@ fn prepare_tunnels(
             .map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |l| l.value);
         if let Some(l) = t.listen.as_ref().filter(|l| !l.value.ip().is_loopback()) {
             findings.push(
-                l.problem("a tunnel's own listener is for this machine only")
+                l.problem("the listener of a tunnel must be on a loopback address")
                     .found(l.value.to_string())
                     .expected("a loopback address")
                     .fix(format!("write \"127.0.0.1:{}\"", l.value.port())),
@@ -287,47 +286,47 @@ fn prepare_tunnels(
         ) {
             findings.push(
                 l.problem("two listeners cannot share a port")
-                    .found(format!("{listen}, which {other} has"))
-                    .expected("a port of its own, or 0 for any"),
+                    .found(format!("{listen}, which {other} uses"))
+                    .expected("another port, or 0 for any free port"),
             );
         }
         taken.push((listen, format!("tunnel `{}`", name.value)));
         let Some(plugin) = t.plugin else { continue };
         let key = format!("tunnel.{}.plugin", name.value);
-        tunnels.push(Tunnel {
+        tunnels.push(PreparedTunnel {
             plugin: select(Some(&plugin), "", &key, Kind::Tunnel, selected),
             name: name.value,
             autostart: t.autostart.is_some_and(|a| a.value),
             allow_plaintext: t.allow_plaintext.is_some_and(|a| a.value),
             listen,
             hosts: t.hosts.into_iter().map(|h| h.value).collect(),
-            probe: t
-                .probe
-                .map_or(Probe::Public, |written| prepare_probe(&written, findings)),
+            public_check: t
+                .public_check
+                .map_or(PublicCheckMode::On, |written| prepare_public_check(&written, findings)),
         });
     }
     tunnels
 }
 
-fn prepare_probe(written: &Located<String>, findings: &mut Findings) -> Probe {
+fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> PublicCheckMode {
     match (written.value.as_str(), written.value.parse()) {
-        ("public", _) => Probe::Public,
-        ("off", _) => Probe::Off,
-        (_, Ok(at)) => Probe::At(at),
+        ("on", _) => PublicCheckMode::On,
+        ("off", _) => PublicCheckMode::Off,
+        (_, Ok(at)) => PublicCheckMode::At(at),
         _ => {
             findings.push(
                 written
-                    .problem("this is no way to look at a tunnel from its public side")
+                    .problem("`public_check` has an invalid value")
                     .found(format!("{:?}", written.value))
-                    .expected(PROBE),
+                    .expected(fields::PUBLIC_CHECK),
             );
-            Probe::Public
+            PublicCheckMode::On
         }
     }
 }
 
 /// Passwords and the agent's output would cross the network in the clear.
-fn check_listen(web: &authored::Web, over: &Listen, findings: &mut Findings) -> SocketAddr {
+fn check_listen(web: &AuthoredWeb, over: &Listen, findings: &mut Findings) -> SocketAddr {
     let insists = web.insecure_listen.as_ref().is_some_and(|i| i.value);
     let (listen, place): (SocketAddr, Place) = match (over.flag, &web.listen) {
         (Some(flag), _) => (flag, Place::Flag("--listen")),
@@ -339,13 +338,13 @@ fn check_listen(web: &authored::Web, over: &Listen, findings: &mut Findings) -> 
             Diagnostic::new(
                 place,
                 "web.listen",
-                "this address is open to the network, and the page has no TLS",
+                "this address is open to the network, but the page has no TLS",
             )
             .found(listen.to_string())
             .expected("a loopback address, such as 127.0.0.1 or [::1]")
             .fix(format!(
                 "listen on 127.0.0.1:{} behind a tunnel or a reverse proxy;\n\
-                     if something else protects this network, write in [web]: insecure_listen = true",
+                     if this network is protected otherwise, set in [web]: insecure_listen = true",
                 listen.port()
             )),
         );

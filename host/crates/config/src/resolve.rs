@@ -1,14 +1,17 @@
 //! Stage three: what this machine makes of the configuration.
 
-use super::authored::{Authored, SecretSource};
-use super::diagnostic::{Diagnostic, Place, Report};
-use super::plugins;
-use super::prepared::{Listen, Prepared};
-use super::read::{Findings, Located};
-use super::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
-use super::{Machine, Overrides};
+use crate::authored::{Authored, RENAMED};
+use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::locations::absolute;
+use crate::machine::{Machine, NO_DATA_DIR, Overrides, place_for_data};
+use crate::plugins;
+use crate::prepared::{Listen, Prepared};
+use crate::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
+use crate::secret::SecretSource;
+use crate::toml_reader::{Findings, Located};
 use nexus_model::trouble::Trouble;
-use std::path::{Component, Path, PathBuf};
+use nexus_plugin_api::renamed;
+use std::path::Path;
 
 /// # Errors
 /// Every problem of every stage, each with its place.
@@ -19,9 +22,25 @@ pub(super) fn resolve(
     machine: &Machine<'_>,
 ) -> Result<Config, Report> {
     let mut findings = Findings::default();
+    let renamed = renamed::current(text, &RENAMED);
+    let text = renamed.text.as_ref();
+    let (both, old): (Vec<_>, Vec<_>) = renamed.old.into_iter().partition(|key| key.both);
     let config = resolve_noting(text, file, overrides, machine, &mut findings);
+    for key in &both {
+        let at = Place::At(key.span.clone());
+        // To the reader it is an unknown key.
+        findings.diagnostics.retain(|found| found.place != at);
+        let twice = format!(
+            "`{}` and `{}` are the old and the new name of the same key, but both are set",
+            key.was, key.now
+        );
+        let fix = format!("delete `{}` in line {}", key.was, key.line);
+        findings.push(Diagnostic::new(at, key.was, twice).fix(fix));
+    }
+    let name = file.map_or_else(|| "config".to_owned(), |file| file.display().to_string());
+    let notices = old.iter().map(|key| format!("{name}:{}: {key}", key.line)).collect();
     match config {
-        Some(config) if findings.diagnostics.is_empty() => Ok(config),
+        Some(config) if findings.diagnostics.is_empty() => Ok(Config { notices, ..config }),
         _ => Err(Report::new(
             file.map(Path::to_owned),
             text.to_owned(),
@@ -80,9 +99,9 @@ pub(super) fn resolve_noting(
         })
         .chain(prepared.notify.variable().map(str::to_owned))
         .collect();
-    let Some(data_dir) = data_dir(overrides, machine) else {
-        let nowhere = Diagnostic::new(Place::Default, "", super::NO_DATA_DIR);
-        findings.push(nowhere.fix("say one: --data-dir DIR"));
+    let Some(data_dir) = place_for_data(overrides, machine) else {
+        let nowhere = Diagnostic::new(Place::Default, "", NO_DATA_DIR);
+        findings.push(nowhere.fix("give one with --data-dir DIR"));
         return None;
     };
     let written = prepared.plugins.iter().flat_map(|(_, plugin)| {
@@ -128,6 +147,7 @@ pub(super) fn resolve_noting(
         data_dir,
         file,
         text: text.to_owned(),
+        notices: Vec::new(),
         files,
         web: Web {
             listen,
@@ -151,7 +171,7 @@ pub(super) fn resolve_noting(
                     allow_plaintext: t.allow_plaintext,
                     listen: t.listen,
                     hosts: t.hosts,
-                    probe: t.probe,
+                    public_check: t.public_check,
                 };
                 (t.name, tunnel)
             })
@@ -172,7 +192,7 @@ fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
         "which does not exist"
     };
     written
-        .problem("the workspace is not there")
+        .problem("the workspace does not exist")
         .found(format!("{}, {what}", path.display()))
         .expected("a folder that exists; a relative path starts at this file's folder")
         .fix(format!("run: mkdir -p {}", path.display()))
@@ -193,26 +213,4 @@ fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
         why: sentences.collect::<Vec<_>>().join(" "),
         fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
     }
-}
-
-pub(super) fn data_dir(overrides: &Overrides, machine: &Machine<'_>) -> Option<PathBuf> {
-    match (&overrides.data_dir, &machine.data_home) {
-        (Some(named), _) => Some(absolute(&machine.cwd, named)),
-        (None, home) => Some(home.as_ref()?.join("nexus")),
-    }
-}
-
-/// Without `.` and `..`, and without asking the disk: a path that does not exist yet has one too.
-fn absolute(base: &Path, path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in base.join(path).components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    clean
 }

@@ -1,22 +1,24 @@
 //! The configuration as the rest of the host sees it: complete, checked, with absolute paths.
 
-use nexus_model::notice::Kind;
+use nexus_model::notice::NoticeKind;
 use nexus_model::plugin;
 use nexus_model::trouble::Trouble;
-use nexus_plugin_api::manifest::Manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// `Config` is a whole configuration that was found good.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Private (0700) and locked by the running host.
     pub data_dir: PathBuf,
     /// The file it came from, if any.
     pub file: Option<PathBuf>,
-    /// What it said.
+    /// What it said, with the new names of keys that it has by their old ones.
     pub text: String,
+    /// Its keys with old names: a sentence each, with the line to write.
+    pub notices: Vec<String>,
     /// What else was read for it: components, and secret files.
     pub files: BTreeSet<PathBuf>,
     pub web: Web,
@@ -38,7 +40,7 @@ pub struct Config {
     pub notify: Option<Notify>,
 }
 
-/// Where Prometheus finds figures.
+/// `Metrics` is where Prometheus finds metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
     /// Loopback, unless `insecure_listen = true`.
@@ -52,9 +54,10 @@ pub struct Notify {
     pub command: Option<Vec<String>>,
     /// An `https://` address, or `http://` on this machine. It may hold a token.
     pub webhook: Option<Secret>,
-    pub events: BTreeSet<Kind>,
+    pub events: BTreeSet<NoticeKind>,
 }
 
+/// `Web` is `[web]`: where the page listens.
 #[derive(Debug, Clone)]
 pub struct Web {
     /// Loopback, unless `insecure_listen = true`.
@@ -65,6 +68,7 @@ pub struct Web {
     pub public_url: Option<String>,
 }
 
+/// `Auth` is `[auth]`: which plugin checks credentials, and how long a login lasts.
 #[derive(Debug, Clone)]
 pub struct Auth {
     pub plugin: String,
@@ -74,6 +78,7 @@ pub struct Auth {
     pub session_absolute: Duration,
 }
 
+/// `Chat` is `[chat.NAME]`.
 #[derive(Debug, Clone)]
 pub struct Chat {
     /// `main` in `[chat.main]`.
@@ -85,6 +90,7 @@ pub struct Chat {
     pub workspace: PathBuf,
 }
 
+/// `Tunnel` is `[tunnel.NAME]`.
 #[derive(Debug, Clone)]
 pub struct Tunnel {
     pub name: String,
@@ -96,14 +102,14 @@ pub struct Tunnel {
     pub listen: SocketAddr,
     /// Host names that may arrive through it, besides that of its URL.
     pub hosts: Vec<String>,
-    pub probe: Probe,
+    pub public_check: PublicCheckMode,
 }
 
-/// How the host looks at a tunnel from its public side.
+/// How the host checks a tunnel by its public address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
+pub enum PublicCheckMode {
     /// By the address that the provider reports.
-    Public,
+    On,
     /// The public name is found here: where this machine does not find it by itself.
     At(SocketAddr),
     /// Not at all.
@@ -117,6 +123,7 @@ impl Tunnel {
     }
 }
 
+/// `Plugin` is a plugin that the host may load, with all that it may do.
 #[derive(Debug, Clone)]
 pub struct Plugin {
     pub name: String,
@@ -139,31 +146,8 @@ pub struct Says {
     pub version: String,
     /// The range of nexus:plugin versions.
     pub api: String,
-    /// `to run node`, `requests to https://api.example.org`.
+    /// `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
     pub asks: BTreeSet<String>,
-}
-
-impl Says {
-    pub fn of(manifest: &Manifest) -> Self {
-        let asked = &manifest.capabilities;
-        let runs = asked.process.iter().map(|(name, request)| {
-            let with = if request.inherit_env {
-                " with your environment"
-            } else {
-                ""
-            };
-            format!("to run {name}{with}")
-        });
-        let calls = asked.http.iter().map(|request| format!("requests to {}", request.url));
-        let keeps = asked.store.iter().map(|store| format!("to keep {} bytes", store.quota));
-        let reads = manifest.secrets().map(|name| format!("the secret {name}"));
-        Self {
-            name: manifest.name.to_string(),
-            version: manifest.version.to_string(),
-            api: manifest.api.to_string(),
-            asks: runs.chain(calls).chain(keeps).chain(reads).collect(),
-        }
-    }
 }
 
 /// A plugin whose component, secret or workspace is not there or not fit. Not a mistake of the file, which may be right
@@ -177,6 +161,7 @@ pub struct Broken {
     pub report: String,
 }
 
+/// `Source` is where a component comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// Ships inside the binary.
@@ -184,6 +169,7 @@ pub enum Source {
     File(PathBuf),
 }
 
+/// `Grants` are what a plugin may do.
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     /// By the binary's name in the manifest.
@@ -195,6 +181,7 @@ pub struct Grants {
     pub secrets: BTreeMap<String, Secret>,
 }
 
+/// `ProcessGrant` allows one program.
 #[derive(Debug, Clone)]
 pub struct ProcessGrant {
     /// Absolute; none: looked for in `data_dir/tools`, on the PATH of the host, and where the system installs programs.
@@ -222,6 +209,7 @@ pub struct HttpGrant {
 pub struct Secret(String);
 
 impl Secret {
+    /// `new` hides a value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
@@ -237,6 +225,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// `Limits` are what a plugin may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes, over all memories of an instance.
@@ -255,6 +244,7 @@ pub struct Limits {
     pub log_lines: u32,
 }
 
+/// `Log` is `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// As `tracing_subscriber::EnvFilter` reads it.
@@ -265,6 +255,7 @@ pub struct Log {
     pub file: Option<LogFile>,
 }
 
+/// `LogFile` is the file of the log, and how it is rotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFile {
     /// Absolute. Older files lie beside it: `nexus.log.1` is the newest of them.

@@ -1,13 +1,60 @@
-//! Reads what a `[plugin.NAME.secrets]` key names. No message here holds a secret, or a part of one.
+//! Secrets: where a key says that one lies, and reading it from there. No message here holds a secret, or a part of one.
 
-use super::authored::SecretSource;
-use super::diagnostic::Diagnostic;
-use super::read::Located;
-use super::resolved::Secret;
+use crate::diagnostic::Diagnostic;
+use crate::resolved::Secret;
+use crate::toml_reader::{Findings, Located, Table};
+use nexus_files::bounded;
 use nexus_model::limits;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+/// `SecretSource` is where a secret lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SecretSource {
+    Env(String),
+    File(String),
+}
+
+/// `sources` reads `[plugin.NAME.secrets]`: each name with the place of its secret.
+pub(super) fn sources(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(String, Located<SecretSource>)> {
+    let mut all = Vec::new();
+    for (name, value) in t.values("secrets", findings) {
+        let key = value.key.clone();
+        let written = value.value.as_table().map(|t| t.iter().collect::<Vec<_>>());
+        let source = match written.as_deref() {
+            Some([(kind, toml::Value::String(of))]) if !of.is_empty() && kind.as_str() == "env" => {
+                Some(SecretSource::Env(of.clone()))
+            }
+            Some([(kind, toml::Value::String(of))]) if !of.is_empty() && kind.as_str() == "file" => {
+                Some(SecretSource::File(of.clone()))
+            }
+            _ => None,
+        };
+        match source {
+            Some(source) => all.push((name, value.map(|_| source))),
+            None => findings.push(
+                // The value itself is not shown: it may be the secret.
+                Located {
+                    value: (),
+                    span: value.span.start..value.span.start,
+                    key: key.clone(),
+                }
+                .problem(format!("`{key}` does not say where the secret is"))
+                .hide_value()
+                .found(format!("a {}", value.value.type_str()))
+                .expected("{ env = \"VARIABLE\" } or { file = \"path\" }")
+                .fix(
+                    "a secret must not be in this file itself; put it into a file with mode 600 and give the path of \
+                    that file",
+                ),
+            ),
+        }
+    }
+    all
+}
+
+/// `read` reads the secret from its place.
+///
 /// # Errors
 /// Why there is no secret, with what to do.
 pub(super) fn read(
@@ -18,17 +65,26 @@ pub(super) fn read(
     match &source.value {
         SecretSource::Env(name) => match env(name) {
             Some(value) if !value.is_empty() => Ok(Secret::new(value)),
-            found => Err(Box::new(source
-                .problem(format!("the variable {name} holds no secret"))
-                .found(if found.is_some() { "it is empty" } else { "it is not set" })
-                .expected("the secret as its value")
-                .fix(format!("set it where Nexus is started, or use a file: {{ file = \"path\" }}, not {name}=… in a command line that others can read")))),
+            found => Err(Box::new(
+                source
+                    .problem(format!("the variable {name} contains no secret"))
+                    .found(if found.is_some() {
+                        "it is empty"
+                    } else {
+                        "it is not set"
+                    })
+                    .expected("the secret as its value")
+                    .fix(format!(
+                        "set it in the environment of Nexus, or use a file: {{ file = \"path\" }}. Do not write \
+                    {name}=… in a command line, which others can read"
+                    )),
+            )),
         },
         SecretSource::File(written) => {
             let path = absolute(written);
             from_file(&path).map_err(|(found, fix)| {
-                let refused = source.problem(format!("the secret file {} is refused", path.display()));
-                let expected = "a regular file that only its owner can read, with the secret in it";
+                let refused = source.problem(format!("the secret file {} cannot be used", path.display()));
+                let expected = "a regular file that only its owner can read, containing the secret";
                 Box::new(refused.found(found).expected(expected).fix(fix))
             })
         }
@@ -39,13 +95,13 @@ pub(super) fn read(
 fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     let make = || format!("write the secret into it, then run: chmod 600 {}", path.display());
     // Mode and content come from the same open file: it cannot be exchanged in between.
-    let file = super::file::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
+    let file = bounded::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let meta = file
             .metadata()
-            .map_err(|e| (format!("it cannot be looked at: {e}"), make()))?;
+            .map_err(|e| (format!("cannot read its metadata: {e}"), make()))?;
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let who = if mode & 0o007 != 0 {
@@ -56,7 +112,7 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
             return Err((
                 format!("mode {mode:03o}: {who} has access"),
                 format!(
-                    "run: chmod 600 {}\nand change the secret if somebody else may have read it",
+                    "run: chmod 600 {}\nand change the secret if another user may have read it",
                     path.display()
                 ),
             ));
@@ -69,7 +125,7 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     if text.len() as u64 > limits::SECRET_BYTES {
         return Err((
             format!("more than {} bytes", limits::SECRET_BYTES),
-            "name a file that holds the secret alone".to_owned(),
+            "use a file that contains only the secret".to_owned(),
         ));
     }
     let secret = text.trim_end_matches(['\r', '\n']);

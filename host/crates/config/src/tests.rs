@@ -1,22 +1,27 @@
-//! The configuration as a whole: the example, what broken files say, and that no text makes the reader fall.
+//! The configuration as a whole: the example, what broken files say, and that no text makes the reader panic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::diagnostic::Place;
-use super::read::Findings;
-use super::resolved::{Config, HttpGrant, Source};
-use super::*;
+use crate::authored::Authored;
+use crate::diagnostic::Place;
+use crate::resolve::resolve;
+use crate::resolved::{Config, HttpGrant, Source};
+use crate::toml_reader::Findings;
+use crate::*;
 use nexus_plugin_api::manifest::Manifest;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod broken;
+mod renamed_keys;
 
 struct Fake;
 fn manifest(name: &str, rest: &str) -> Manifest {
     let kind = name.split('-').next().unwrap();
     let head = format!(
-        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n"
     );
     Manifest::parse(&(head + rest)).unwrap()
 }
@@ -28,7 +33,7 @@ default = "bore.pub"
 description = "the server"
 [config.mode]
 type = "string"
-one-of = ["fast", "slow"]
+one_of = ["fast", "slow"]
 description = "how"
 [config.api]
 type = "string"
@@ -39,7 +44,7 @@ secret = true
 description = "what the server wants"
 [capabilities.process.bore]
 reason = "it is the tunnel"
-inherit-env = true
+inherit_env = true
 [[capabilities.http]]
 url = "https://api.example.org"
 reason = "to ask"
@@ -64,7 +69,7 @@ impl PluginSource for Fake {
             Source::Builtin if name == "tunnel-bore" => manifest(name, BORE),
             Source::Builtin => manifest(
                 name,
-                "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit-env = true\n",
+                "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit_env = true\n",
             ),
         };
         Ok(Found { manifest, digest: None })
@@ -90,8 +95,8 @@ fn no_env(_: &str) -> Option<String> {
 }
 
 fn read_with(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
-    let text = format!("config-version = 1\n{text}");
-    resolve::resolve(
+    let text = format!("config_version = 1\n{text}");
+    resolve(
         &text,
         Some(&std::env::temp_dir().join("nexus.toml")),
         &Overrides::default(),
@@ -143,7 +148,7 @@ fn without_a_file_everything_has_a_default() {
     assert_eq!(
         c.plugins.keys().collect::<Vec<_>>(),
         ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"],
-        "and the built-in ones that could take over"
+        "and the built-in ones that could replace it"
     );
     let opencode = &c.plugins["chat-opencode"].grants.processes["opencode"];
     assert!(opencode.inherit_env && opencode.cwd == Some(c.chat.workspace.clone()));
@@ -223,7 +228,7 @@ fn a_plugin_from_a_file_has_only_what_is_granted() {
          http = [\"https://*.example.net\", { url = \"http://192.168.1.5:8080\", private = true }]\n[plugin.mine.grants.process.bore]",
     )
     .plugins["mine"]
-    .clone();
+        .clone();
     assert!(!some.grants.processes["bore"].inherit_env, "asked for, not granted");
     assert_eq!(some.grants.store_quota, 1024);
     let appliance = HttpGrant {
@@ -295,16 +300,16 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[web]\ninsecure_listen = \"true\"",
-        &["expected: true or false", "leave out the quotation marks"],
+        &["expected: true or false", "remove the quotation marks"],
     ),
     (
         "[web]\npublic_url = \"https://x.org/chat\"",
         &["`/chat` follows the host"],
     ),
-    ("[web]\nhosts = \"x.org\"", &["put it into brackets: hosts = [ … ]"]),
+    ("[web]\nhosts = \"x.org\"", &["put it in brackets: hosts = [ … ]"]),
     (
         "[web]\nhosts = [\"x.org\", \"http://y\"]",
-        &[":3:19", "an item of `web.hosts` does not fit"],
+        &[":3:19", "an item of `web.hosts` has an invalid value"],
     ),
     (
         "[log]\nmax_size = \"1 KiB\"",
@@ -319,21 +324,21 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[metrics]\nlisten = \"127.0.0.1:7860\"",
-        &["two listeners cannot share a port", "which the web page has"],
+        &["two listeners cannot share a port", "which the web page uses"],
     ),
     (
         "[notify]\nevents = [\"tunnel-up\"]",
         &["an item of `notify.events`", "\"tunnel-url\""],
     ),
-    ("[notify]\ncommand = \"/bin/cat\"", &["put it into brackets"]),
+    ("[notify]\ncommand = \"/bin/cat\"", &["put it in brackets"]),
     ("[notify]\ncommand = []", &["names no program"]),
-    ("[notify]\ncommand = [\"notify-send\"]", &["not a whole path"]),
-    ("[notify]\ncommand = [\"/nowhere/x\"]", &["which is not there"]),
+    ("[notify]\ncommand = [\"notify-send\"]", &["not a full path"]),
+    ("[notify]\ncommand = [\"/nowhere/x\"]", &["which does not exist"]),
     (
         "[notify]\nwebhook = { env = \"UNSET_HOOK\" }",
         &["UNSET_HOOK", "it is not set"],
     ),
-    ("[auth]\nlockout = 30", &["write the unit: \"30s\" for seconds"]),
+    ("[auth]\nlockout = 30", &["add the unit: \"30s\" for seconds"]),
     ("[auth]\nlockout = \"30 min\"", &["units are ms, s, m, h and d"]),
     ("[auth]\nlockout_failures = 0", &["a whole number from 1 to 1000"]),
     (
@@ -358,33 +363,30 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[chat.main]\nworkspace = \"/none/such\"",
-        &["the workspace is not there", "mkdir -p /none/such"],
+        &["the workspace does not exist", "mkdir -p /none/such"],
     ),
     ("[chat.main]\nworkspace = \"~/code\"", &["`~` is not expanded here"]),
-    (
-        "[tunnel.home]\nautostart = true",
-        &["[tunnel.home] does not say which plugin opens it"],
-    ),
+    ("[tunnel.home]\nautostart = true", &["[tunnel.home] has no plugin"]),
     (
         "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"0.0.0.0:1\"",
-        &["for this machine only"],
+        &["must be on a loopback address"],
     ),
     (
         "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"127.0.0.1:7860\"",
-        &["which the web page has"],
+        &["which the web page uses"],
     ),
     (
         "[tunnel.\"../x\"]\nplugin = \"tunnel-bore\"",
-        &["not a name for a tunnel"],
+        &["not a valid name for a tunnel"],
     ),
-    ("[plugin.mine]\n", &["no built-in plugin is called `mine`", "source = "]),
+    ("[plugin.mine]\n", &["there is no built-in plugin `mine`", "source = "]),
     (
         "[plugin.mine]\nsource = \"gone.wasm\"",
         &[":3:10", "the plugin `mine` cannot be used", "no such file"],
     ),
     (
         "[plugin.tunnel-bore.config]\nsrver = \"x\"",
-        &["knows no key `srver`", "nearest: server"],
+        &["has no key `srver`", "nearest: server"],
     ),
     (
         "[plugin.tunnel-bore.config]\nserver = 7",
@@ -400,49 +402,48 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[plugin.tunnel-bore.secrets]\nsecret = \"hush\"",
-        &["does not say where the secret lies", "found: a string"],
+        &["does not say where the secret is", "found: a string"],
     ),
     (
         "[plugin.tunnel-bore.secrets]\nsecret = { env = \"NOPE\" }",
-        &["the variable NOPE holds no secret", "it is not set"],
+        &["the variable NOPE contains no secret", "it is not set"],
     ),
     (
         "[plugin.tunnel-bore.secrets]\ntoken = { env = \"X\" }",
-        &["asks for no secret `token`", "one of secret"],
+        &["has no secret `token`", "one of secret"],
     ),
     (
         "[plugin.tunnel-bore.grants]\nhttp = [\"https://evil.example\"]",
-        &["does not ask for `https://evil.example`"],
+        &["does not request `https://evil.example`"],
     ),
     (
         "[plugin.tunnel-bore.grants]\nhttp = [\"https://*\"]",
-        &["an item of", "only at the front"],
+        &["an item of", "only allowed at the front"],
     ),
     (
         "[plugin.tunnel-bore.grants.process.boer]\n",
-        &["does not ask for `boer`", "nearest: bore"],
+        &["does not request `boer`", "nearest: bore"],
     ),
     (
         "[plugin.tunnel-bore.limits]\nmemory = \"64 MB\"",
         &["units are B, KiB, MiB and GiB"],
     ),
-    ("[log]\nfilter = \"nexus=loud\"", &["`log.filter` does not fit"]),
+    ("[log]\nfilter = \"nexus=loud\"", &["`log.filter` has an invalid value"]),
     ("[web\nlisten = 1", &[":2:", "not valid TOML"]),
     ("a = 1\na = 2", &["not valid TOML", ":3:1"]),
 ];
 
 #[test]
-fn a_broken_file_says_where_and_how_to_mend_it() {
+fn a_broken_file_says_where_and_how_to_fix_it() {
+    let mut missing = Vec::new();
     for (text, expected) in BROKEN {
         let said = said(text);
-        for part in *expected {
-            assert!(
-                said.contains(part),
-                "not said: {part}\n--- of\n{text}\n--- said\n{said}"
-            );
+        for part in expected.iter().filter(|part| !said.contains(**part)) {
+            missing.push(format!("not said: {part}\n--- of\n{text}\n--- said\n{said}"));
         }
         assert!(!said.contains("hush"), "a secret is shown: {said}");
     }
+    assert!(missing.is_empty(), "{}", missing.join("\n\n"));
 }
 
 #[test]
@@ -463,12 +464,12 @@ fn every_problem_is_said_in_the_order_of_the_file() {
 #[test]
 fn the_version_is_asked_for() {
     for (text, part) in [
-        ("", "does not say its version"),
-        ("config-version = 2", "newer Nexus"),
-        ("config-version = 0", "no such version"),
-        ("config-version = \"1\"", "does not fit"),
+        ("", "has no version"),
+        ("config_version = 2", "newer version of Nexus"),
+        ("config_version = 0", "does not exist"),
+        ("config_version = \"1\"", "invalid value"),
     ] {
-        let said = resolve::resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
+        let said = resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
         assert_eq!(said.diagnostics.len(), 1, "{said}");
         assert!(said.to_string().contains(part), "{said}");
     }
@@ -483,9 +484,9 @@ fn a_file_that_is_missing_or_not_text_is_said_with_its_name() {
             .unwrap_err()
             .to_string()
     };
-    assert!(load().contains("cannot be read") && load().contains("n.toml"));
-    fs::write(&path, b"config-version = 1\n\xff").unwrap();
-    assert!(load().contains("not UTF-8, from byte 19 on"), "{}", load());
+    assert!(load().contains("cannot read the file") && load().contains("n.toml"));
+    fs::write(&path, b"config_version = 1\n\xff").unwrap();
+    assert!(load().contains("not UTF-8 from byte 19 on"), "{}", load());
 }
 
 fn example() -> String {
@@ -502,7 +503,7 @@ fn the_example_shows_every_key_and_nothing_else() {
         })
         .collect();
     let mut findings = Findings::default();
-    authored::Authored::read(&set, &mut findings);
+    Authored::read(&set, &mut findings);
     assert!(
         findings.diagnostics.is_empty(),
         "{}",
@@ -570,7 +571,7 @@ mod any_text {
         #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn is_accepted_or_refused_with_places(text in pieces()) {
-            let result = resolve::resolve(&text, None, &Overrides::default(), &machine(&no_env));
+            let result = resolve(&text, None, &Overrides::default(), &machine(&no_env));
             if let Err(report) = result {
                 prop_assert!(!report.diagnostics.is_empty());
                 for d in &report.diagnostics {

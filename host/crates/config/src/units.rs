@@ -1,6 +1,6 @@
 //! Values that are written as people write them: `"30m"`, `"64 MiB"`, `https://*.example.org`.
 
-use super::resolved::HttpGrant;
+use crate::resolved::HttpGrant;
 use std::time::Duration;
 
 /// `"90s"`, `"30m"`, `"14d"`, `"1h30m"`. None: not a duration.
@@ -29,8 +29,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-/// As [`duration`] reads it, in the largest unit that divides it.
-/// Bytes in the largest unit that divides them, as the configuration takes them.
+/// `show_size` is a number of bytes in the largest unit that divides it, as the configuration takes it.
 pub fn show_size(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if bytes >= unit && bytes.is_multiple_of(unit) {
@@ -40,6 +39,7 @@ pub fn show_size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
+/// `show_duration` is a time in the largest unit that divides it, as the configuration takes it.
 pub fn show_duration(d: Duration) -> String {
     let ms = d.as_millis();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {
@@ -65,7 +65,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.checked_mul(unit)
 }
 
-/// A host name or an IP literal, lower case, as it may stand in a Host header or a URL.
+/// A host name or an IP literal, lower case, as it may be in a Host header or a URL.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -104,7 +104,7 @@ fn split_url(text: &str) -> Result<(String, String, Option<u16>, &str), String> 
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     if authority.contains('@') {
-        return Err("it holds a user name".to_owned());
+        return Err("it contains a user name".to_owned());
     }
     // A colon within brackets belongs to an IPv6 address.
     let colon = authority
@@ -150,7 +150,7 @@ impl HttpGrant {
         let grant = Self::of_url(text)?;
         match split_url(text)?.3 {
             "" | "/" => Ok(grant),
-            tail => Err(format!("`{tail}` follows the host; a grant is for a whole host")),
+            tail => Err(format!("`{tail}` follows the host, but a grant is for a whole host")),
         }
     }
 
@@ -166,7 +166,7 @@ impl HttpGrant {
             None => ("", host.as_str()),
         };
         if plain.contains('*') {
-            return Err("`*` stands only at the front, for whole labels: https://*.example.org".to_owned());
+            return Err("`*` is only allowed at the front, for whole labels: https://*.example.org".to_owned());
         }
         let plain = host_name(plain)?;
         if !star.is_empty() && !plain.contains('.') {
@@ -180,6 +180,11 @@ impl HttpGrant {
             port,
             private: false,
         })
+    }
+
+    /// Whether both name the same scheme, host and port.
+    pub fn same_server(&self, other: &Self) -> bool {
+        (&self.scheme, &self.host, self.port) == (&other.scheme, &other.host, other.port)
     }
 
     /// What both allow, with this one's `private`.
@@ -201,6 +206,17 @@ impl HttpGrant {
             host: host.clone(),
             ..self.clone()
         })
+    }
+}
+
+/// As the configuration takes it.
+impl std::fmt::Display for HttpGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
     }
 }
 

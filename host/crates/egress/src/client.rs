@@ -6,8 +6,12 @@
 //! differently. Each pool is made at its first request; reading the machine's certificates takes longer than the start
 //! of the host may.
 
-use super::allow;
-use super::port::{Outgoing, OutgoingError, Request, Response, Target};
+use crate::allowed_hosts::{literal, matches};
+use crate::cause::chain;
+use crate::error::OutgoingError;
+use crate::outgoing::Outgoing;
+use crate::tls::{install_provider, no_tls};
+use crate::types::{Request, Response, Target};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use nexus_model::address::is_global;
@@ -34,6 +38,7 @@ const HOST_HEADERS: [&str; 10] = [
     "upgrade",
 ];
 
+/// `Client` is the client of all plugins.
 #[derive(Debug, Default)]
 pub struct Client {
     own: OnceLock<reqwest::Client>,
@@ -42,6 +47,7 @@ pub struct Client {
 }
 
 impl Client {
+    /// `new` makes no pool yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -71,7 +77,7 @@ impl Client {
         };
         let client = builder
             .build()
-            .map_err(|e| OutgoingError::Unavailable(format!("the HTTP client cannot start: {}", chain(&e))))?;
+            .map_err(|e| OutgoingError::Unavailable(format!("cannot start the HTTP client: {}", chain(&e))))?;
         Ok(slot.get_or_init(|| client).clone())
     }
 }
@@ -120,13 +126,10 @@ fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
         Target::Granted(grant) => {
             let url = Url::parse(&request.url)
                 .map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)))?;
-            if !allow::matches(grant, &url) {
-                return Err(OutgoingError::Denied(format!(
-                    "{} is not a host that was granted",
-                    shown(&url)
-                )));
+            if !matches(grant, &url) {
+                return Err(OutgoingError::Denied(format!("{} is not a granted host", shown(&url))));
             }
-            match allow::literal(&url) {
+            match literal(&url) {
                 Some(address) if !grant.private && !is_global(address) => Err(not_global(&address.to_string())),
                 _ => Ok(url),
             }
@@ -152,7 +155,7 @@ fn shown(url: &Url) -> String {
 
 fn not_global(what: &str) -> OutgoingError {
     OutgoingError::Private(format!(
-        "{what} is an address of this machine or its private network, and the grant does not say `private = true`"
+        "{what} is an address of this machine or its private network, but the grant does not have `private = true`"
     ))
 }
 
@@ -183,7 +186,7 @@ async fn pump(
             }
             Ok(Ok(None)) => return,
             Ok(Err(error)) => {
-                OutgoingError::Unavailable(format!("the response of {shown} broke off: {}", chain(&error)))
+                OutgoingError::Unavailable(format!("the response of {shown} was interrupted: {}", chain(&error)))
             }
             Err(limit) => OutgoingError::Timeout(format!("{shown} sent nothing for {} ms", limit.as_millis())),
         };
@@ -238,36 +241,6 @@ fn classify(shown: &str, error: &reqwest::Error) -> OutgoingError {
         return OutgoingError::Timeout(format!("no connection to {shown} in time: {}", chain(error)));
     }
     OutgoingError::Unavailable(format!("no response from {shown}: {}", chain(error)))
-}
-
-/// The innermost reason is the one that helps; reqwest's own line repeats the whole URL.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    let mut last = String::new();
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        last = inner.to_string();
-        cause = inner.source();
-    }
-    if last.is_empty() {
-        "unknown reason".to_owned()
-    } else {
-        last
-    }
-}
-
-pub(super) fn install_provider() {
-    // Err: one is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-pub(super) fn no_tls() -> Result<rustls::ClientConfig, OutgoingError> {
-    Ok(
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| OutgoingError::Unavailable(format!("the HTTP client cannot start: {e}")))?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth(),
-    )
 }
 
 #[cfg(test)]

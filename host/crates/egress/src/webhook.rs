@@ -1,10 +1,12 @@
 //! A message to the operator's own address, as JSON. The address may hold a token: no error names more than its host.
 
-use super::client::{chain, install_provider};
+use crate::cause::chain;
+use crate::tls::install_provider;
 use nexus_config::resolved::Secret;
 use nexus_model::limits;
 use reqwest::{Client, Url};
 
+/// `Webhook` posts to one address.
 pub struct Webhook {
     url: Url,
     /// `hooks.example.org`
@@ -13,12 +15,12 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// `address` was checked by the configuration.
+    /// `new` takes an address that the configuration has checked.
     ///
     /// # Errors
     /// It is none all the same.
     pub fn new(address: &Secret) -> Result<Self, String> {
-        let none = || "the webhook's address is no URL".to_owned();
+        let none = || "the webhook's address is not a URL".to_owned();
         let url = Url::parse(address.reveal()).map_err(|_| none())?;
         let host = url.host_str().ok_or_else(none)?.to_owned();
         Ok(Self {
@@ -28,7 +30,7 @@ impl Webhook {
         })
     }
 
-    /// One try. Not through a proxy of the environment, and not on to where an answer points: the message is for this
+    /// `post` makes one try. Not through a proxy of the environment, and not on to where an answer points: the message is for this
     /// address alone.
     ///
     /// # Errors
@@ -69,5 +71,5 @@ fn client() -> Result<Client, String> {
         .user_agent(concat!("nexus/", env!("CARGO_PKG_VERSION")))
         .timeout(limits::NOTIFY_TRY)
         .build()
-        .map_err(|e| format!("the HTTP client cannot start: {}", chain(&e)))
+        .map_err(|e| format!("cannot start the HTTP client: {}", chain(&e)))
 }

@@ -2,9 +2,10 @@
 
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// Never the only sign: the text says it too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// `Tone` is how good or bad a note is. It is never the only sign: the text says it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
     Good,
@@ -14,16 +15,28 @@ pub enum Tone {
     Off,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A note tells what happened, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Note {
+    /// `at` is when it happened, in milliseconds since the Unix epoch.
     pub at: Millis,
-    /// What it happened to: `tunnel main`, `plugin chat-opencode`, `chat`, `login`.
+    /// `subject` is what it happened to: `tunnel main`, `plugin chat-opencode`, `chat`, `login`.
+    #[schema(examples("tunnel main"))]
     pub subject: String,
     pub tone: Tone,
+    /// `text` is a sentence.
     pub text: String,
 }
 
 /// Where it is written down. Returns at once; a note that cannot be kept is not worth a wait.
 pub trait Activity: Send + Sync + 'static {
     fn note(&self, subject: &str, tone: Tone, text: &str);
+}
+
+/// Keeps no note: for commands that run beside a host, whose list is in memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unkept;
+
+impl Activity for Unkept {
+    fn note(&self, _: &str, _: Tone, _: &str) {}
 }

@@ -1,7 +1,7 @@
 //! What a plugin may use of something over time: CPU, bytes written, processes started.
 //!
 //! A bucket: it holds what may be used at once, and fills again at an even rate. Of a window of a minute with a share of a
-//! half, thirty seconds may be used in one go, and from then on half of each second. (A count that begins anew at each full
+//! half, thirty seconds may be used in one go, and from then on half of each second. (A count that starts again at each full
 //! minute was left out: twice the amount goes through around its edge, and what is refused waits for up to a minute.)
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 pub struct Allowance {
     most: f64,
     per_second: f64,
-    state: Mutex<State>,
+    state: Mutex<Filled>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Filled {
     left: f64,
     at: Instant,
 }
@@ -27,14 +27,14 @@ impl Allowance {
         Self {
             most,
             per_second: most / window.as_secs_f64(),
-            state: Mutex::new(State {
+            state: Mutex::new(Filled {
                 left: most,
                 at: Instant::now(),
             }),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Filled> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let filled = now.saturating_duration_since(state.at).as_secs_f64() * self.per_second;

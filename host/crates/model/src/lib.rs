@@ -1,7 +1,15 @@
-//! The words that all rooms share: plain data, no behaviour; and what all need to handle it: time, digests, private files.
+//! The data that all crates of the host share: plain, without input or output; time; and the limits of the host.
 //!
-//! They are the host's own, apart from the WIT types, because they are written to disk (journal) and sent to
-//! browsers and programs: they must be able to outlive a version of the plugin contract.
+//! These types are the host's own, apart from the WIT's, because they are written to disk (the journal) and sent to browsers
+//! and programs: they must be able to outlive a version of the plugin contract.
+//!
+//! ```
+//! use nexus_model::{address::is_global, tunnel::public_address};
+//!
+//! let shown = public_address("HTTPS://Chat.Example.ORG:443/").unwrap();
+//! assert_eq!(shown, "https://chat.example.org");
+//! assert!(!is_global("169.254.169.254".parse().unwrap()), "a cloud's metadata service");
+//! ```
 
 pub mod activity;
 pub mod address;
@@ -12,7 +20,6 @@ pub mod limits;
 pub mod log;
 pub mod notice;
 pub mod plugin;
-pub mod private;
 pub mod reload;
 pub mod time;
 pub mod trouble;

@@ -1,4 +1,4 @@
-//! Every bound of the host, in one place: times first, amounts below. A bound that an operator may change is a key of the
+//! The bounds of the host: times first, amounts below. Those of child processes are in their own crate, `nexus-process`. A bound that an operator may change is a key of the
 //! configuration; its default is here too. `docs/limits.md` lists them for readers; a test compares the two.
 
 use std::time::Duration;
@@ -10,13 +10,13 @@ const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// One tick of the epoch clock: how long a guest may run before other tasks get a turn.
+/// One epoch tick: how long a guest may run before other tasks get a turn.
 pub const EPOCH_TICK: Duration = ms(10);
 /// CPU a guest may use between two returns to the host.
 pub const GUEST_CPU: Duration = secs(2);
 /// The span over which a plugin's CPU is counted, and between two lines in the log that say it is slowed down.
 pub const CPU_WINDOW: Duration = secs(60);
-pub const CPU_SAID: Duration = secs(3600);
+pub const CPU_LOGGED: Duration = secs(3600);
 /// A call into a plugin that does not say otherwise.
 pub const PLUGIN_CALL: Duration = secs(60);
 /// Until a plugin has to be up after its start (describe answered).
@@ -28,7 +28,7 @@ pub const RESTART_FIRST: Duration = ms(200);
 pub const RESTART_MAX: Duration = secs(30);
 /// Restarts within [`RESTART_WINDOW`] after which a plugin counts as failed.
 pub const RESTART_BUDGET: u32 = 5;
-/// A plugin that ran this long without falling gets its whole budget back.
+/// A plugin that ran this long without a crash gets its whole budget back.
 pub const RESTART_WINDOW: Duration = secs(120);
 /// A pause that the other side asked for (`retry-later`).
 pub const RETRY_LATER: Duration = secs(300);
@@ -36,44 +36,32 @@ pub const RETRY_LATER: Duration = secs(300);
 /// An HTTP request of a plugin, until the headers are here.
 pub const HTTP_HEADERS: Duration = secs(30);
 pub const HTTP_CONNECT: Duration = secs(10);
-/// Until the process around a child has said whether the child runs.
-pub const PROCESS_START: Duration = secs(10);
-/// For what a child's pipes still hold once no writer is left.
-pub const PROCESS_DRAIN: Duration = secs(2);
 /// A process run to its end for a plugin, at most.
 pub const PROCESS_RUN: Duration = secs(60);
-/// All steps of a stop sequence together, whatever each of them says.
-pub const PROCESS_STOP: Duration = secs(30);
-/// The order to start or to stop a process, with what it waits for: another order, the stop sequence, SIGKILL.
-pub const PROCESS_ORDER: Duration = secs(90);
 /// The span in which a plugin's starts of processes are counted.
 pub const PROCESS_STARTS_WINDOW: Duration = secs(60);
-/// After the last step of a stop sequence and SIGTERM, before SIGKILL.
-pub const PROCESS_GRACE: Duration = secs(5);
-/// For looking whether a process would find what it must not, on a disk that may be slow.
-pub const PRESENT_LOOK: Duration = secs(5);
 /// For following the paths of permission requests, on a disk that may be slow.
-pub const PATHS_LOOK: Duration = secs(3);
+pub const PATHS_CHECK: Duration = secs(3);
 /// The whole orderly shutdown of the host.
 pub const SHUTDOWN: Duration = secs(25);
 
 /// How often a missing backend is looked for again.
-pub const LOOK_AGAIN: Duration = secs(3);
+pub const BACKEND_CHECK: Duration = secs(3);
 
-/// Until the plugin that is to take over a tunnel has it open, and then until its public side answers: a new name takes
+/// Until the plugin that is to replace another has the tunnel open, and then until its public side answers: a new name takes
 /// a while to be known everywhere.
 pub const SWAP_OPEN: Duration = secs(120);
-pub const SWAP_PROBE: Duration = secs(60);
+pub const SWAP_CHECK: Duration = secs(60);
 /// One try of the above, and the pause before the next.
-pub const PROBE: Duration = secs(10);
-pub const PROBE_AGAIN: Duration = secs(1);
+pub const PUBLIC_CHECK: Duration = secs(10);
+pub const PUBLIC_CHECK_AGAIN: Duration = secs(1);
 /// How often an open tunnel is looked at from its public side.
-pub const PROBE_EVERY: Duration = secs(60);
+pub const PUBLIC_CHECK_EVERY: Duration = secs(60);
 /// A name that a provider made is given out and asked for only after this long, or once it was reached: resolvers keep
 /// "there is no such name" for half an hour, for everybody behind them.
 pub const NAME_SETTLES: Duration = secs(15);
 /// While its name is not found, an open tunnel is checked again after [`NAME_SETTLES`], doubling up to this.
-pub const PROBE_UNRESOLVED: Duration = secs(300);
+pub const PUBLIC_CHECK_UNRESOLVED: Duration = secs(300);
 /// Failed public checks of an open tunnel in a row until the log says so.
 pub const OUTAGE_CHECKS: u32 = 2;
 /// Failed public checks in a row that prove a connection dead (somebody answered there, and this host's own listener
@@ -83,7 +71,7 @@ pub const DEAD_CHECKS: u32 = 4;
 pub const DEAD: Duration = secs(30);
 pub const DEAD_EPHEMERAL: Duration = secs(120);
 pub const DEAD_RECONNECTING: Duration = secs(300);
-/// Between two such restarts; doubles up to [`REPAIR_MOST`], and begins anew after [`REPAIR_WELL`] without a failed check.
+/// Between two such restarts; doubles up to [`REPAIR_MOST`], and starts again after [`REPAIR_WELL`] without a failed check.
 pub const REPAIR_FIRST: Duration = secs(60);
 pub const REPAIR_MOST: Duration = secs(3600);
 pub const REPAIR_WELL: Duration = secs(600);
@@ -94,11 +82,14 @@ pub const NOTIFY_OUTAGE: Duration = secs(30);
 /// For the clients of a tunnel that was replaced, to go over to the new one.
 pub const TUNNEL_DRAIN: Duration = secs(15);
 
+/// For the connections of a tunnel's listener to end, where the tunnel is closed.
+pub const LISTENER_CLOSE: Duration = secs(5);
+
 /// For the clients of a tunnel that has to close before another plugin can open it, to hear of that.
 pub const TUNNEL_LEAVE: Duration = secs(1);
 
 /// A command's question to the running host, and its order, which may wait for answers that run and for a tunnel to open.
-pub const ASK: Duration = secs(10);
+pub const QUERY: Duration = secs(10);
 pub const ORDER: Duration = secs(300);
 
 /// For marking the answers that a chat backend left unfinished, where the disk does not take it.
@@ -130,7 +121,7 @@ pub const LOCKOUT: Duration = secs(30 * 60);
 pub const FRESH_LOGIN: Duration = secs(5 * 60);
 
 /// How often the configuration's file is looked at.
-pub const CONFIG_LOOK: Duration = secs(1);
+pub const CONFIG_CHECK: Duration = secs(1);
 /// For reading it, and the components that it names.
 pub const CONFIG_READ: Duration = secs(20);
 
@@ -201,10 +192,10 @@ pub const SESSION_BYTES: usize = 256 << 20;
 pub const SESSION_ROW: usize = 512;
 pub const HELD_BYTES: usize = 256 << 20;
 /// Requests of one conversation that wait for an answer, and bytes of all of them.
-pub const ASKS: usize = 64;
-pub const ASKS_BYTES: usize = 4 << 20;
+pub const AGENT_REQUESTS: usize = 64;
+pub const AGENT_REQUESTS_BYTES: usize = 4 << 20;
 /// Bytes of waiting requests in the first frame of a conversation, at least one of them; the others follow, one a frame.
-pub const ASKS_FRAME: usize = 64 * 1024;
+pub const AGENT_REQUESTS_FRAME: usize = 64 * 1024;
 /// Bytes of the database from which on no more of conversations is taken.
 pub const JOURNAL_BYTES: u64 = 8 << 30;
 /// Bytes that a chat backend may say within [`EVENTS_WINDOW`], each event counted with [`SESSION_ROW`] on top. What is more is
@@ -291,17 +282,17 @@ pub const LOGIN_STATE_BYTES: usize = 64 << 10;
 
 /// Bytes of an ask's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
 /// in the last line of what is shown.
-pub const ASK_DETAIL: usize = 64 * 1024;
-pub const ASK_CHANGE: usize = 256 * 1024;
+pub const REQUEST_DETAIL: usize = 64 * 1024;
+pub const REQUEST_CHANGE: usize = 256 * 1024;
 /// Details of one ask (the folder of a command, a file of a patch), and bytes of their texts. What is beyond is counted, and
 /// the page does not let it be allowed.
-pub const ASK_DETAILS: usize = 256;
-pub const ASK_DETAILS_BYTES: usize = 256 * 1024;
+pub const REQUEST_DETAILS: usize = 256;
+pub const REQUEST_DETAILS_BYTES: usize = 256 * 1024;
 /// Paths of one ask that are followed to where they really lead.
-pub const ASK_PATHS: usize = 256;
+pub const REQUEST_PATHS: usize = 256;
 /// Questions in one ask, and choices of one question.
-pub const ASK_QUESTIONS: usize = 16;
-pub const ASK_CHOICES: usize = 64;
+pub const REQUEST_QUESTIONS: usize = 16;
+pub const REQUEST_CHOICES: usize = 64;
 /// Bytes of one answer's own words, and of the words to a rejection.
 pub const ANSWER_WORDS: usize = 64 * 1024;
 
@@ -325,44 +316,12 @@ pub const HTTP_HEADER_BYTES: usize = 64 << 10;
 /// Chunks of an HTTP body that wait for the plugin.
 pub const HTTP_BODY_CHUNKS: usize = 16;
 /// Bytes of the answer to the host's own check of a public address, which should be 64.
-pub const PROBE_ANSWER_BYTES: usize = 1 << 10;
+pub const PUBLIC_CHECK_ANSWER_BYTES: usize = 1 << 10;
 
 // Child processes.
 
-/// Bytes of a process's name; names become directories. A plugin's name and a tunnel's with a dot between fit.
-pub const PROCESS_NAME_BYTES: usize = 129;
-/// What one specification may ask for: ports, files, arguments and environment variables; the bytes of the files together,
-/// of the arguments together and of the variables together; the bytes of the name of a port, a file or a variable.
-pub const PROCESS_PORTS: usize = 16;
-pub const PROCESS_FILES: usize = 32;
-pub const PROCESS_FILES_BYTES: usize = 1 << 20;
-pub const PROCESS_ARGS: usize = 256;
-pub const PROCESS_ENV: usize = 256;
-pub const PROCESS_ARGS_BYTES: usize = 128 << 10;
-pub const PROCESS_WORD_BYTES: usize = 128;
-/// Steps of a stop sequence, and bytes of the requests in it.
-pub const PROCESS_STOP_STEPS: usize = 16;
-pub const PROCESS_STOP_BYTES: usize = 16 << 10;
-/// Names that a specification may say a process must not find, bytes of the words to it, and bytes of a file that is looked
-/// through for one.
-pub const PRESENT_NAMES: usize = 32;
-pub const PRESENT_WORDS: usize = 1 << 10;
-pub const PRESENT_FILE: u64 = 256 << 10;
-/// Bytes of a path that a plugin names.
-pub const PATH_BYTES: usize = 4 << 10;
-/// Ended processes of one plugin that are kept, for their exit and their last lines.
-pub const PROCESS_ENDED: usize = 8;
 /// Starts of one plugin within [`PROCESS_STARTS_WINDOW`], those that are run to their end among them.
 pub const PROCESS_STARTS: u32 = 120;
-/// Lines of a process that are kept, bytes of all of them, and of one; a longer one becomes several.
-pub const PROCESS_LINES: usize = 1_000;
-pub const PROCESS_LINES_BYTES: usize = 1 << 20;
-pub const PROCESS_LINE_BYTES: usize = 8 << 10;
-/// Lines on their way to a reader, on top of those kept.
-pub const PROCESS_LINES_QUEUE: usize = 16;
-/// Bytes read from a process in one go, and kept of each stream of a process that is run to its end.
-pub const PROCESS_CHUNK: usize = 16 << 10;
-pub const PROCESS_RUN_OUTPUT: usize = 256 << 10;
 
 // Files of the operator.
 
@@ -433,7 +392,7 @@ pub const API_BODY_BYTES: usize = 2 << 20;
 /// Lines of the log in one answer of the API.
 pub const API_LOG_LINES: usize = 1_000;
 /// Bytes of the nonce in the host's check of its public address.
-pub const PROBE_NONCE_BYTES: usize = 256;
+pub const PUBLIC_CHECK_NONCE_BYTES: usize = 256;
 /// Connections of the metrics' listener, and bytes of a request's header there.
 pub const METRICS_CONNECTIONS: usize = 16;
 pub const METRICS_HEADER_BYTES: usize = 16 << 10;
@@ -460,7 +419,7 @@ pub const AUDIT_WAITING: usize = 4096;
 /// Refusals that commands write within [`AUDIT_FOLD`], each of them a process that knows nothing of the others; and lines among
 /// which they are looked for.
 pub const AUDIT_REFUSALS: usize = 5;
-pub const AUDIT_LOOKED_AT: usize = 1_000;
+pub const AUDIT_SEARCHED: usize = 1_000;
 /// Characters of one value in the audit.
 pub const AUDIT_VALUE: usize = 1_000;
 /// Passwords that are checked at once, how many of these checks are kept for known devices, and how many may wait at one

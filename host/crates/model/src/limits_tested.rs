@@ -112,7 +112,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("PLUGIN_LOG_LINES", "a_flood_of_log_lines_is_cut"),
     ("PLUGIN_LOG_LINES_MOST", "what_a_limit_may_say_has_an_end"),
     ("PLUGIN_LINE_BYTES", "a_line_is_cut_and_cannot_forge_another"),
-    ("PLUGIN_LAST_LINES", "the_last_words_survive_a_flood"),
+    ("PLUGIN_LAST_LINES", "the_last_lines_survive_a_flood"),
     (
         "TRACE_FRAMES",
         "a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name",
@@ -159,10 +159,10 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("LIST_ENTRIES", "lists_and_texts_of_a_plugin_have_ends"),
     ("OPEN_SESSIONS", "what_a_connection_opens_with_has_an_end"),
     ("LOGIN_STATE_BYTES", "a_login_that_says_too_much_fails"),
-    ("ASK_DETAIL", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
-    ("ASK_CHANGE", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
-    ("ASK_QUESTIONS", "questions_come_typed_and_within_bounds"),
-    ("ASK_CHOICES", "questions_come_typed_and_within_bounds"),
+    ("REQUEST_DETAIL", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
+    ("REQUEST_CHANGE", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
+    ("REQUEST_QUESTIONS", "questions_come_typed_and_within_bounds"),
+    ("REQUEST_CHOICES", "questions_come_typed_and_within_bounds"),
     ("ANSWER_WORDS", "an_answer_has_bounds"),
     ("STORE_KEY_BYTES", "a_key_and_a_value_have_an_end"),
     ("STORE_VALUE_BYTES", "a_key_and_a_value_have_an_end"),
@@ -190,7 +190,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "a_body_that_nobody_takes_is_held_back_at_its_sender",
     ),
     (
-        "PROBE_ANSWER_BYTES",
+        "PUBLIC_CHECK_ANSWER_BYTES",
         "an_answer_without_an_end_is_read_no_further_than_its_bound",
     ),
     (
@@ -206,6 +206,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("PROCESS_WORD_BYTES", "each_size_has_an_end"),
     ("PROCESS_STOP_STEPS", "each_amount_has_an_end"),
     ("PROCESS_STOP_BYTES", "each_size_has_an_end"),
+    ("PROCESS_STOP_HEADER", "a_header_that_grows_too_long_is_refused"),
     ("PATH_BYTES", "each_size_has_an_end"),
     (
         "PROCESS_ENDED",
@@ -276,7 +277,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("MARKDOWN_CACHE", "what_is_kept_of_rendered_texts_has_an_end"),
     ("MARKDOWN_DEPTH", "nesting_without_end_stays_text_and_costs_nothing"),
     ("API_BODY_BYTES", "what_is_sent_to_the_api_has_an_end"),
-    ("PROBE_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
+    ("PUBLIC_CHECK_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
     (
         "METRICS_CONNECTIONS",
         "the_one_that_is_idle_the_longest_makes_room_and_no_other",
@@ -360,25 +361,28 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "what_a_session_holds_is_counted_and_what_is_taken_away_is_not",
     ),
     ("HELD_BYTES", "what_nobody_looks_at_is_not_all_held"),
-    ("ASK_DETAILS", "details_come_clean_and_what_is_left_out_of_them_is_told"),
     (
-        "ASK_DETAILS_BYTES",
+        "REQUEST_DETAILS",
         "details_come_clean_and_what_is_left_out_of_them_is_told",
     ),
-    ("ASK_PATHS", "many_paths_and_long_ways_have_an_end"),
+    (
+        "REQUEST_DETAILS_BYTES",
+        "details_come_clean_and_what_is_left_out_of_them_is_told",
+    ),
+    ("REQUEST_PATHS", "many_paths_and_long_ways_have_an_end"),
     (
         "PRESENT_NAMES",
         "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
     ),
     (
-        "PRESENT_WORDS",
+        "PRESENT_HINT_BYTES",
         "what_must_not_be_there_has_an_end_and_reaches_nothing_else",
     ),
     ("PRESENT_FILE", "what_cannot_be_looked_through_counts_as_there"),
-    ("ASKS", "requests_that_wait_have_a_number_and_a_size"),
-    ("ASKS_BYTES", "requests_that_wait_have_a_number_and_a_size"),
+    ("AGENT_REQUESTS", "requests_that_wait_have_a_number_and_a_size"),
+    ("AGENT_REQUESTS_BYTES", "requests_that_wait_have_a_number_and_a_size"),
     (
-        "ASKS_FRAME",
+        "AGENT_REQUESTS_FRAME",
         "a_first_frame_has_room_for_one_request_and_the_others_follow",
     ),
     (
@@ -404,7 +408,7 @@ pub(super) const OWN: &[(&str, &str)] = &[
         "how the same is told: one by one, or as the present state",
     ),
     (
-        "AUDIT_LOOKED_AT",
+        "AUDIT_SEARCHED",
         "how far a command looks back for what AUDIT_REFUSALS bounds",
     ),
     ("LINES_BATCH", "a piece of what PROCESS_LINES bounds"),

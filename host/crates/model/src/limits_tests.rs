@@ -12,6 +12,9 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+/// The files with bounds: the host's, and those of the crate that is published by itself.
+const FILES: [&str; 2] = ["src/limits.rs", "../process/src/limits.rs"];
+
 /// The constants of the file, each on one line: `pub const NAME: TYPE = VALUE;`.
 fn in_code(source: &str) -> Values {
     let mut values = Values::new();
@@ -98,16 +101,14 @@ fn amount(text: &str) -> u128 {
 #[test]
 fn the_document_lists_every_bound_with_its_value() {
     let (code, words) = (
-        in_code(&read("src/limits.rs")),
+        in_code(&FILES.map(read).concat()),
         in_words(&read("../../../docs/limits.md")),
     );
     assert!(code.len() > 50, "the file was not read");
     let mut wrong = Vec::new();
     for (name, value) in &code {
         match words.get(name) {
-            None => wrong.push(format!(
-                "{name} is in host/crates/model/src/limits.rs and has no row in docs/limits.md"
-            )),
+            None => wrong.push(format!("{name} is in limits.rs and has no row in docs/limits.md")),
             Some(said) if said != value => wrong.push(format!("{name} is {value}, docs/limits.md says {said}")),
             Some(_) => {}
         }
@@ -116,7 +117,7 @@ fn the_document_lists_every_bound_with_its_value() {
         words
             .keys()
             .filter(|name| !code.contains_key(*name))
-            .map(|name| format!("{name} is in docs/limits.md and not in host/crates/model/src/limits.rs")),
+            .map(|name| format!("{name} is in docs/limits.md and in no limits.rs")),
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -158,18 +159,24 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
-/// All of limits.rs, and of these the amounts. Those of a manifest are the contract's, which has tests of its own.
+/// All bounds, and of these the amounts. Those of a manifest are the contract's, which has tests of its own.
 fn bounds() -> (Vec<String>, Vec<String>) {
-    let source = read("src/limits.rs");
-    let (times, amounts) = source.split_once("// ---- Amounts").unwrap();
+    let sources = FILES.map(read);
+    let parts = sources
+        .each_ref()
+        .map(|source| source.split_once("// ---- Amounts").unwrap());
+    let (times, amounts) = (
+        parts.map(|(times, _)| times).concat(),
+        parts.map(|(_, amounts)| amounts).concat(),
+    );
     let names = |text: &str| {
         let names = text.lines().filter_map(|line| line.strip_prefix("pub const "));
         names
             .map(|line| line.split(':').next().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    let amounts = names(amounts);
-    ([names(times), amounts.clone()].concat(), amounts)
+    let amounts = names(&amounts);
+    ([names(&times), amounts.clone()].concat(), amounts)
 }
 
 #[test]
@@ -186,7 +193,7 @@ fn every_bound_is_used() {
         let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
         used.extend(code.flat_map(words).map(str::to_owned));
     }
-    let source = read("src/limits.rs");
+    let source = FILES.map(read).concat();
     // One may be a part of another.
     let within = |name: &str| source.lines().any(|line| line.contains(&format!("= {name} /")));
     let (all, _) = bounds();
@@ -200,7 +207,7 @@ fn every_bound_is_used() {
 #[test]
 fn every_amount_has_a_hostile_test_that_is_there() {
     let mut tests = BTreeSet::new();
-    for (_, text) in sources(&["../../src", "../../tests", "..", "../../../tests/tests"]) {
+    for (_, text) in sources(&["../../src", "..", "../../../tests/tests"]) {
         let functions = text.split("fn ").skip(1);
         tests.extend(functions.filter_map(|rest| words(rest).next()).map(str::to_owned));
     }

@@ -1,6 +1,8 @@
 //! The log, as it is shown.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, SchemaType, Type};
 
 /// What lines are about. Both none: all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,11 +13,26 @@ pub struct About {
     pub tunnel: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
-    /// RFC 3339, UTC. None: the line is damaged, as one may be after a power cut.
+    /// `at` is when the line was written, as RFC 3339 in UTC. Null: the line is damaged, as one may be after a power
+    /// cut.
+    #[schema(required, format = DateTime)]
     pub at: Option<String>,
-    /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
+    /// `level` is one of [`level`]. None: the line is damaged.
+    #[schema(required, schema_with = level)]
     pub level: Option<String>,
+    /// `text` is the message with its fields.
     pub text: String,
+}
+
+/// The levels as the log has them, and null.
+fn level() -> Object {
+    let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].map(|level| Some(level.to_owned()));
+    Object::builder()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .description(Some("`level` is how much the line matters. Null: the line is damaged."))
+        .enum_values(Some(levels.into_iter().chain([None])))
+        .build()
 }

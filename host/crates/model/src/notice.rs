@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum NoticeKind {
     /// A tunnel is open at an address that was not told before.
     TunnelUrl,
     /// A tunnel failed, or waits before it is tried again.
     TunnelFailed,
-    /// The chat backend stays away until somebody does something.
+    /// The chat backend stays away until someone does something.
     BackendFailed,
-    /// A plugin fell too often and waits for the operator.
+    /// A plugin reached its restart limit and waits for the operator.
     PluginFailed,
     /// Too many wrong passwords: an account is locked for a while.
     LoginLocked,
 }
 
-impl Kind {
+impl NoticeKind {
     pub const ALL: [Self; 5] = [
         Self::TunnelUrl,
         Self::TunnelFailed,
@@ -42,7 +42,7 @@ impl Kind {
 /// One message. It holds no secret and nothing of what was said in a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    pub event: Kind,
+    pub event: NoticeKind,
     /// What it happened to: `tunnel home`, `chat`, `plugin chat-opencode`, `login`.
     pub subject: String,
     /// A sentence for people.

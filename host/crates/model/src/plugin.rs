@@ -3,8 +3,11 @@
 use crate::time::Millis;
 use nexus_plugin_api::manifest;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The kind of a plugin: what it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginKind)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Auth,
@@ -40,34 +43,45 @@ impl Kind {
 }
 
 /// Whether a plugin's own instance runs; what its program does is another question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginState)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// Loaded, and not wanted now.
     Stopped,
     Starting,
     Running,
-    /// It fell; it is started again at `at`.
+    /// It crashed, and is started again at `at`.
     Restarting {
+        /// `cause` is why it crashed.
         cause: String,
+        /// `at` is when it is started again, in milliseconds since the Unix epoch.
         at: Millis,
     },
-    /// It fell too often, or refuses its settings. Only the operator starts it again.
+    /// It reached its restart limit, or refuses its settings. Only the operator starts it again.
     Failed {
+        /// `cause` is why it crashed last, or what it refuses.
         cause: String,
     },
 }
 
-/// For the status page, `/healthz` and `nexus plugin list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A plugin and how it runs, for the status page, `/healthz` and `nexus plugin list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginStatus)]
 pub struct Status {
+    /// `name` is the `NAME` of `[plugin.NAME]`.
+    #[schema(examples("chat-opencode"))]
     pub name: String,
     pub kind: Kind,
+    /// `version` is the plugin's own.
+    #[schema(examples("0.1.0"))]
     pub version: String,
     #[serde(flatten)]
     pub state: State,
-    /// Restarts since the host started.
+    /// `restarts` counts since the host started.
     pub restarts: u32,
+    /// `last_failure` is null while there was none.
+    #[schema(required)]
     pub last_failure: Option<Failure>,
 }
 
@@ -81,92 +95,120 @@ pub struct Refusal {
     pub hint: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How a plugin failed last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginFailure)]
 pub struct Failure {
+    /// `at` is when it failed, in milliseconds since the Unix epoch.
     pub at: Millis,
-    /// What fell and why: `trap: out of bounds memory access`.
+    /// `message` is what failed and why: `trap: out of bounds memory access`.
     pub message: String,
+    /// `hint` is what to do.
+    #[schema(required)]
     pub hint: Option<String>,
-    /// Trying again cannot help until somebody changes something.
+    /// `permanent`: trying again cannot help until someone changes something.
     pub permanent: bool,
 }
 
 /// What the runtime counted since the host started, over all restarts of the plugin. Only numbers: nothing of what was
 /// said.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
-    /// When they were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginStatistics)]
+pub struct Statistics {
+    /// `at` is when they were read, in milliseconds since the Unix epoch.
     pub at: Millis,
-    /// Calls of the host into the plugin, the first one of each instance among them. A run of a tunnel, or a connection
-    /// of a chat backend with all its events, is one.
+    /// `calls` counts the calls of the host into the plugin, the first one of each instance among them. A run of a
+    /// tunnel, or a connection of a chat backend with all its events, is one.
     pub calls: u64,
-    /// Of these, those that ended in a trap, in no answer within the time, or in an error that the plugin gave. A wrong
-    /// password is an answer and no error.
+    /// `errors` counts those of the calls that ended in a trap, in no answer within the time, or in an error that the
+    /// plugin gave. A wrong password is an answer and no error.
     pub errors: u64,
-    /// Instances that ended by a trap: a panic, a limit, an exit. One takes all calls with it that run in its instance.
+    /// `traps` counts the instances that ended by a trap: a panic, a limit, an exit. One takes all calls with it that
+    /// run in its instance.
     pub traps: u64,
-    /// What a chat backend or a tunnel reported.
+    /// `events` counts what a chat backend or a tunnel reported.
     pub events: u64,
-    /// Bytes of linear memory: the most that one instance ever had.
+    /// `memory_peak` is the most linear memory that one instance ever had, in bytes.
     pub memory_peak: u64,
-    /// CPU time of the threads of the host while they ran the plugin's instances: its own code, and what the host does for
-    /// it in between (passing values, writing its log). Not its compilation, not its processes.
+    /// `cpu_ms` is the CPU time in milliseconds of the threads of the host while they ran the plugin's instances: its
+    /// own code, and what the host does for it in between (passing values, writing its log). Not its compilation, not
+    /// its processes.
     pub cpu_ms: u64,
-    /// How long it was paused because it had used its share of CPU (`limits.cpu_share`).
+    /// `cpu_paused_ms` is how long it was paused, in milliseconds, because it had used its share of CPU
+    /// (`limits.cpu_share`).
     pub cpu_paused_ms: u64,
-    /// Calls of the plugin that the gate refused: what was not granted, and limits that were reached.
+    /// `denied` counts the calls of the plugin that the gate refused: what was not granted, and limits that were
+    /// reached.
     pub denied: u64,
-    /// Lines for the log beyond the allowed number a second.
+    /// `log_dropped` counts the log lines that were dropped because they exceeded the rate limit.
     pub log_dropped: u64,
 }
 
-/// What does not change while it is loaded, in words for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What does not change while a plugin is loaded, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginFacts)]
 pub struct Facts {
-    /// SHA-256 of the component in hex.
+    /// `digest` is the SHA-256 of the component in hex.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub digest: String,
     pub description: String,
     pub authors: Vec<String>,
-    pub licence: String,
+    /// `license` is an SPDX expression.
+    #[schema(examples("MIT OR Apache-2.0"))]
+    pub license: String,
     pub source: Source,
-    /// `runs opencode (/usr/bin/opencode) with your environment`; none: it may do nothing but answer.
+    /// `grants` are what it may do: `run opencode (/usr/bin/opencode) with your environment`. Empty: it may do nothing
+    /// but answer.
     pub grants: Vec<String>,
-    /// What it asks for and was not granted: `to keep up to 1 MiB`.
-    pub lacks: Vec<String>,
-    /// `at most 64 MiB of memory`.
+    /// `missing_permissions` are what it asks for and was not granted: `store up to 1 MiB`.
+    pub missing_permissions: Vec<String>,
+    /// `limits` are what it may use at most: `at most 64 MiB of memory`.
     pub limits: Vec<String>,
 }
 
 /// Where the component came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginSource)]
 #[serde(tag = "source", content = "path", rename_all = "snake_case")]
 pub enum Source {
+    /// It is part of Nexus.
     Builtin,
+    /// It is a file, at `path`.
     File(String),
 }
 
 /// One of a plugin's processes that runs now, together with all that descends from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginProcess)]
 pub struct Process {
+    /// `name` is what the plugin calls it.
     pub name: String,
     pub pid: u32,
+    /// `started_at` is in milliseconds since the Unix epoch.
     pub started_at: Millis,
-    /// CPU time of it and its descendants, those that ended and were waited for included. None: not known here.
+    /// `cpu_ms` is the CPU time in milliseconds of it and its descendants, those that ended and were waited for
+    /// included. Null: this system does not tell.
+    #[schema(required)]
     pub cpu_ms: Option<u64>,
-    /// Memory of all of them, each with the pages that it shares: their sum is an upper bound. None: not known here.
+    /// `resident_bytes` is the memory of all of them, each with the pages that it shares: an upper bound. Null: this
+    /// system does not tell.
+    #[schema(required)]
     pub resident_bytes: Option<u64>,
+    /// `restarts` counts since the host started.
     pub restarts: u32,
 }
 
 /// A plugin at its place. One that serves two tunnels has an instance for each, and stands here twice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PluginDetails)]
 pub struct Details {
     pub name: String,
     pub kind: Kind,
-    /// The tunnel that it serves.
+    /// `tunnel` is the name of the tunnel that it serves; null for another kind.
+    #[schema(required)]
     pub tunnel: Option<String>,
     pub facts: Facts,
-    pub figures: Figures,
+    pub statistics: Statistics,
     pub processes: Vec<Process>,
 }
 

@@ -1,37 +1,44 @@
-//! What the configuration's file says besides what counts.
+//! What the configuration's file has that is not applied yet.
 
 use crate::plugin::Kind;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// Seen in the file, and not in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the configuration's file says and is not active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
-    /// Of what was read: what is confirmed must be what was shown.
+    /// `id` names what was read: what is confirmed must be what was shown.
     pub id: String,
-    /// When the file was read.
+    /// `seen_at` is when the file was read, in milliseconds since the Unix epoch.
     pub seen_at: Millis,
     #[serde(flatten)]
     pub what: What,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether the file can be used, and what of it waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PendingState)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum What {
-    /// It cannot be used, and nothing of it counts.
-    Invalid { why: String },
+    /// The file cannot be used, and none of it takes effect.
+    Invalid {
+        /// `why` is the errors, as `nexus config check` prints them.
+        why: String,
+    },
+    /// The file says something else than what is active.
     Changed {
-        /// Can be put into force while Nexus runs, and wait for a confirmation.
+        /// `confirm` are the changes that can be applied while Nexus runs, and wait for a confirmation.
         confirm: Vec<Change>,
-        /// What a confirmation does.
+        /// `effects` are what a confirmation does.
         effects: Vec<Effect>,
-        /// What plugins may do then that they may not now: a sentence each.
-        gains: Vec<String>,
-        /// What the components in files say of themselves that are others than those in force.
+        /// `new_permissions` are what plugins may do then that they may not do now: a sentence each.
+        new_permissions: Vec<String>,
+        /// `components` are what the components in files say of themselves that are others than the active ones.
         components: Vec<Component>,
-        /// Count from the next start of Nexus on.
+        /// `restart` are the changes that take effect at the next start of Nexus.
         restart: Vec<Change>,
-        /// The first list is being put into force.
+        /// `applying`: what is in `confirm` is being applied.
         applying: bool,
     },
 }
@@ -52,20 +59,25 @@ impl What {
     }
 }
 
-/// A component in a file that is another one, or new.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A component in a file that is another one than the active one, or new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConfigComponent)]
 pub struct Component {
-    /// `NAME` of `[plugin.NAME]`.
+    /// `plugin` is the `NAME` of `[plugin.NAME]`.
     pub plugin: String,
-    /// None: there was none.
+    /// `was` is the active component. Null: there is none.
+    #[schema(required)]
     pub was: Option<Said>,
+    /// `now` is the component in the file.
     pub now: Said,
-    /// What it asks to be allowed and did not ask before.
-    pub asks: Vec<String>,
-    pub asks_no_more: Vec<String>,
-    /// It calls itself otherwise, or is of another kind: sentences.
+    /// `new_permissions` are those that it requests and did not request before.
+    pub new_permissions: Vec<String>,
+    /// `removed_permissions` are those that it requested before and does not request any more.
+    pub removed_permissions: Vec<String>,
+    /// `strange` says where it calls itself otherwise, or is of another kind: sentences.
     pub strange: Vec<String>,
-    /// Why it would not load: it cannot be confirmed.
+    /// `unfit` is why it would not load, so that it cannot be confirmed.
+    #[schema(required)]
     pub unfit: Option<String>,
 }
 
@@ -74,7 +86,7 @@ impl Component {
     pub fn sentence(&self) -> String {
         let was = self.was.as_ref();
         let was = was.map_or_else(|| "is new".to_owned(), |was| format!("was {was}"));
-        format!("the component of {} is {}, and {was}", self.plugin, self.now)
+        format!("the component of {} is {} and {was}", self.plugin, self.now)
     }
 
     /// What a person has to know besides; the worst first.
@@ -83,19 +95,19 @@ impl Component {
         let unfit = self
             .unfit
             .iter()
-            .map(|why| format!("It would not load, so that it cannot be applied: {why}"));
-        let asks = list(
+            .map(|why| format!("It cannot be loaded, so it cannot be applied: {why}"));
+        let requested = list(
             if self.was.is_some() {
-                "It asks in addition"
+                "New permission requests"
             } else {
-                "It asks"
+                "Permission requests"
             },
-            &self.asks,
+            &self.new_permissions,
         );
         unfit
             .chain(self.strange.iter().cloned())
-            .chain(asks)
-            .chain(list("It does not ask any more", &self.asks_no_more))
+            .chain(requested)
+            .chain(list("Dropped permission requests", &self.removed_permissions))
             .collect()
     }
 }
@@ -111,33 +123,45 @@ impl std::fmt::Display for Said {
 }
 
 /// What a component says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConfigComponentSaid)]
 pub struct Said {
     pub name: String,
     pub kind: Kind,
     pub version: String,
-    /// The range of nexus:plugin versions that it was written for.
+    /// `api` is the range of nexus:plugin versions that it was written for.
+    #[schema(examples("^0.1"))]
     pub api: String,
 }
 
-/// One key of the file. None: it is not there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A key of the file with another value than the active one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConfigChange)]
 pub struct Change {
-    /// `tunnel.main.plugin`
+    /// `key` is the key with the tables it is in.
+    #[schema(examples("tunnel.main.plugin"))]
     pub key: String,
-    /// As TOML; `…` where it must not be shown, or cannot be shown whole.
+    /// `was` is the active value as TOML; `…` where it must not be shown, or cannot be shown whole. Null: there is
+    /// none.
+    #[schema(required)]
     pub was: Option<String>,
+    /// `now` is the value in the file, as `was`. Null: the key is gone.
+    #[schema(required)]
     pub now: Option<String>,
-    /// Why it could not be put into force.
+    /// `error` is why it could not be applied.
+    #[schema(required)]
     pub error: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing that a confirmation does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConfigEffect)]
 pub struct Effect {
-    /// A sentence.
+    /// `what` is a sentence.
     pub what: String,
-    /// Which tunnel it happens to, if any.
+    /// `tunnel` is the name of the tunnel that it happens to, if any.
+    #[schema(required)]
     pub tunnel: Option<String>,
-    /// Whoever came through that tunnel is cut off.
+    /// `closes`: a client that came through that tunnel is cut off.
     pub closes: bool,
 }

@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Milliseconds since the Unix epoch, UTC.
 pub type Millis = u64;
 
+/// A duration in whole milliseconds.
+pub fn millis(duration: std::time::Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Where "now" comes from.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Millis;

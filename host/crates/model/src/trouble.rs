@@ -1,14 +1,18 @@
 //! A part of the host that does not work while the rest does: which, why, and what to do.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A part of the host that does not work while the rest does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Trouble {
-    /// `metrics`, `notify`, `plugin tunnel-mine`.
+    /// `part` is what does not work: `metrics`, `notify`, `plugin tunnel-mine`.
+    #[schema(examples("metrics"))]
     pub part: String,
-    /// A sentence.
+    /// `why` is a sentence.
     pub why: String,
-    /// What to do: a command, or lines for the configuration.
+    /// `fix` is what to do: a command, or lines for the configuration.
+    #[schema(required)]
     pub fix: Option<String>,
 }
 

@@ -2,12 +2,18 @@
 
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the encryption of a tunnel ends: at the provider's `edge`, at Nexus (`passthrough`), or there is `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelEncryption)]
 #[serde(rename_all = "snake_case")]
 pub enum Encryption {
+    /// The provider ends TLS, and sees what passes.
     Edge,
+    /// TLS ends at Nexus, and the provider sees nothing.
     Passthrough,
+    /// There is no TLS.
     None,
 }
 
@@ -29,7 +35,7 @@ pub struct Descriptor {
 /// Why it is none, to be read after the address.
 pub fn public_address(text: &str) -> Result<String, &'static str> {
     const EXPECTED: &str = "expected http://… or https://…";
-    let url = reqwest::Url::parse(text).map_err(|_| EXPECTED)?;
+    let url = url::Url::parse(text).map_err(|_| EXPECTED)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(EXPECTED);
     }
@@ -38,7 +44,7 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
         return Err("expected an address without a user name or a password");
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("expected a whole host, with nothing after its name");
+        return Err("expected a host name with nothing after it");
     }
     Ok(url.origin().ascii_serialization())
 }
@@ -50,101 +56,140 @@ pub enum Event {
     Ready(u32),
     Degraded(String),
     Reconnecting(String),
-    Measured(Figures),
+    Measured(Statistics),
 }
 
-/// What a provider's program counts since its start, as far as it does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
+/// What a provider's program counts since its start. Null: it does not count that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelStatistics)]
+pub struct Statistics {
+    #[schema(required)]
     pub requests: Option<u64>,
-    /// Requests that did not reach this machine.
+    /// `errors` counts the requests that did not reach this machine.
+    #[schema(required)]
     pub errors: Option<u64>,
+    /// `locations` are the data centers that it is connected to.
     pub locations: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether a tunnel is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelState)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
+    /// It is closed.
     Off,
-    /// Wanted, but not before an owner account exists.
+    /// It opens as soon as an owner account exists.
     WaitingForAccount,
+    /// It is opening.
     Starting {
+        /// `what` is what takes the time.
         what: String,
     },
+    /// It is open.
     Up {
+        /// `connections` counts those of the provider's program to its servers.
         connections: u32,
     },
-    Degraded {
-        why: String,
-    },
-    Reconnecting {
-        why: String,
-    },
-    /// Tried again at `at`.
+    /// It is open, and something is wrong with it.
+    Degraded { why: String },
+    /// It was open, and comes back by itself.
+    Reconnecting { why: String },
+    /// It did not open, and is tried again at `at`.
     Waiting {
         why: String,
+        /// `hint` is what to do.
+        #[schema(required)]
         hint: Option<String>,
+        /// `at` is when it is tried again, in milliseconds since the Unix epoch.
         at: Millis,
     },
+    /// It did not open, and is not tried again before someone does something.
     Failed {
         why: String,
+        /// `hint` is what to do.
+        #[schema(required)]
         hint: Option<String>,
     },
+    /// It is closing.
     Stopping,
 }
 
-/// For the status page and programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A tunnel and how it is, for the status page and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelStatus)]
 pub struct Status {
-    /// `main` in `[tunnel.main]`.
+    /// `name` is the `NAME` of `[tunnel.NAME]`.
+    #[schema(examples("main"))]
     pub name: String,
+    /// `plugin` is the name of the plugin that serves it.
+    #[schema(examples("tunnel-cloudflared"))]
     pub plugin: String,
+    /// `title` is the provider's name, for people.
     pub title: String,
-    /// None: the plugin has not said it yet.
+    /// `encryption` is null while the plugin has not said it yet.
+    #[schema(required)]
     pub encryption: Option<Encryption>,
     #[serde(flatten)]
     pub state: State,
+    /// `url` is the public address: scheme, host, and the port where it is not the scheme's own. Null: there is none
+    /// yet.
+    #[schema(required, format = "uri", examples("https://a.example.org"))]
     pub url: Option<String>,
-    /// The address was made just now and may not be known everywhere: whoever asks for it too early makes resolvers keep
-    /// that there is no such name. Not to be given out yet.
+    /// `fresh`: the address was made just now and may not be known everywhere. A client that asks for it too early makes
+    /// resolvers keep that there is no such name: do not open it, and do not give it out, before this is false.
     pub fresh: bool,
-    /// `listen` has a fixed port: one plugin has to close before another can open the tunnel.
+    /// `fixed_listen`: `listen` has a fixed port, so that one plugin has to close before another can open the tunnel. A
+    /// swap cuts off a client that came through it.
     pub fixed_listen: bool,
+    /// `since` is when `state` began, in milliseconds since the Unix epoch.
     pub since: Millis,
-    /// The last ones of the present run, and when they were taken.
-    pub figures: Option<(Millis, Figures)>,
-    /// How often it was open again after it had been lost, since it was opened.
+    /// `statistics` are the last ones of the present run, behind the time they were taken at, in milliseconds since the
+    /// Unix epoch.
+    #[schema(required)]
+    pub statistics: Option<(Millis, Statistics)>,
+    /// `reconnects` counts how often it was open again after it had been lost, since it was opened.
     pub reconnects: u32,
-    /// The last look at it from its public side.
-    pub reach: Option<Reach>,
-    /// Another plugin that is taking its place, or the last one that could not.
+    /// `public_check` is the last check of it by its public address.
+    #[schema(required)]
+    pub public_check: Option<PublicCheck>,
+    /// `swap` is another plugin that is taking its place, or the last one that could not.
+    #[schema(required)]
     pub swap: Option<Swap>,
 }
 
-/// A request of this host to itself, by the tunnel's public address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
+/// A public check: a request of this host to itself, by the tunnel's public address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PublicCheck {
+    /// `at` is when it was made, in milliseconds since the Unix epoch.
     pub at: Millis,
     #[serde(flatten)]
-    pub result: Reached,
+    pub result: PublicCheckResult,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reach", rename_all = "snake_case")]
-pub enum Reached {
-    /// There and back, in milliseconds.
-    Yes {
+/// What came of a public check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum PublicCheckResult {
+    /// The request arrived.
+    Passed {
+        /// `latency` is the time there and back, in milliseconds.
         latency: u64,
     },
-    No {
+    /// The request did not arrive.
+    Failed {
+        /// `why` is a sentence.
         why: String,
     },
 }
 
-/// A plugin on its way to take over a tunnel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A plugin that is replacing the provider of a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelSwap)]
 pub struct Swap {
+    /// `plugin` is the name of the plugin that replaces it.
     pub plugin: String,
+    /// `since` is when it began, in milliseconds since the Unix epoch.
     pub since: Millis,
     #[serde(flatten)]
     pub step: Step,
@@ -156,17 +201,31 @@ impl Swap {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a swap is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelSwapStep)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// The old one still serves.
-    Opening { what: String },
-    /// It is open; whether it really leads here is being tried, from its public side.
-    Probing { url: String },
+    /// The new one is opening, and the old one still serves.
+    Opening {
+        /// `what` is what takes the time.
+        what: String,
+    },
+    /// The new one is open; whether it really leads here is being checked, by its public address.
+    Checking { url: String },
     /// The new one serves; clients of the old one are told, and it closes.
-    Draining { url: Option<String> },
-    /// Everything is as it was before.
-    Failed { why: String, hint: Option<String> },
+    Draining {
+        /// `url` is the address of the new one.
+        #[schema(required)]
+        url: Option<String>,
+    },
+    /// The new one could not replace it, and everything is as it was before.
+    Failed {
+        why: String,
+        /// `hint` is what to do.
+        #[schema(required)]
+        hint: Option<String>,
+    },
 }
 
 /// A public check that failed.
@@ -210,9 +269,9 @@ mod tests {
             ("https://", "http"),
             ("https://user:pw@a.example.org", "user name"),
             ("https://good.example.org@evil.example", "user name"),
-            ("https://a.example.org/path", "whole host"),
-            ("https://a.example.org/?q", "whole host"),
-            ("https://a.example.org/#f", "whole host"),
+            ("https://a.example.org/path", "nothing after it"),
+            ("https://a.example.org/?q", "nothing after it"),
+            ("https://a.example.org/#f", "nothing after it"),
         ] {
             assert!(
                 public_address(reported).is_err_and(|said| said.contains(why)),

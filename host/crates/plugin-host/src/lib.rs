@@ -1,5 +1,55 @@
 //! Runs plugin components: each in a sandbox, under limits and a supervisor, with what its operator granted and nothing
 //! else. It offers them to the rest of the host as the traits of `nexus-plugin-traits`.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `capabilities` | what a plugin may call, one folder each, below one gate |
+//! | `engine` | the compiler, its cache, the check of a component before it runs, and the limits of what runs |
+//! | `instance` | one running instance: its actor, its supervisor, its restart budget |
+//! | `worlds` | the three kinds of plugin: between the types of the contract and those of the host |
+//!
+//! Each room uses only those above it, and beside them the leaves `truncate`, `plugin_stats` and `cpu_share`. [`Runtime`] puts
+//! them together; the test below this page shows it at work.
 
-pub mod capabilities;
-pub mod runtime;
+mod capabilities;
+mod component_source;
+mod cpu_share;
+mod engine;
+mod instance;
+#[cfg(test)]
+mod isolation_tests;
+mod plugin_stats;
+mod runtime;
+#[cfg(test)]
+mod test_runtime;
+mod truncate;
+mod worlds;
+
+pub use capabilities::find_binary;
+pub use component_source::Components;
+pub use engine::{CacheState, Inspection, LoadError, cache_state, check, digest, inspect, manifest};
+pub use instance::{Late, Load, unloaded};
+pub use runtime::{Loaded, Runtime, RuntimeOptions};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use nexus_config::resolved::Source;
+    use nexus_model::plugin::Availability;
+
+    #[tokio::test]
+    async fn a_component_is_loaded_started_and_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("demo.wasm");
+        std::fs::write(&file, nexus_testkit::components::tunnel("", "(i32.const 1100)")).unwrap();
+        let runtime = Runtime::new(test_runtime::options(folder.path())).unwrap();
+        let loaded = runtime.load(&test_runtime::plugin(Source::File(file)), None).unwrap();
+        let tunnel = runtime.tunnel(loaded, "demo.home".to_owned()).unwrap();
+        tunnel.start();
+        assert_eq!(
+            tunnel.check_availability().await,
+            Ok(Availability::Ready(String::new()))
+        );
+    }
+}

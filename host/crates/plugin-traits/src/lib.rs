@@ -1,5 +1,5 @@
-//! What the services see of a plugin, whatever runs it. Services are tested against fakes of these traits; the
-//! runtime implements them for components.
+//! What the services see of a plugin, whatever runs it. Services are tested against fakes of these traits
+//! (`nexus-testkit`); `nexus-plugin-host` implements them for components.
 
 use futures::future::BoxFuture;
 use nexus_model::trouble::Trouble;
@@ -11,19 +11,23 @@ use tokio::sync::{mpsc, watch};
 /// Why a call into a plugin gave no answer. The text is a sentence fit to be shown to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
+    /// The plugin refuses it by its own rules.
     #[error("{0}")]
     Denied(String),
+    /// What it was given cannot be used.
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for is not there.
     #[error("{0}")]
     NotFound(String),
+    /// There was no answer within the plugin's limit. Whether the call had an effect is not known.
     #[error("{0}")]
     Timeout(String),
-    /// Not up now; may be tried again.
+    /// The plugin, or what it needs, is not up now; the call may be tried again.
     #[error("{0}")]
     Unavailable(String),
-    /// The plugin fell during the call. Whether it had an effect is not known.
-    #[error("the plugin fell during the call: {0}")]
+    /// The plugin crashed during the call. Whether the call had an effect is not known.
+    #[error("the plugin crashed during the call: {0}")]
     Crashed(String),
     /// The plugin has no such optional interface.
     #[error("the plugin cannot {0}")]
@@ -32,13 +36,14 @@ pub enum CallError {
     Other(String),
 }
 
+/// One call into a plugin, which ends within the plugin's own limit of time.
 pub type Call<'a, T> = BoxFuture<'a, Result<T, CallError>>;
 
 /// What a plugin at its place is and may do, and what was counted of it. It outlives the instances that the plugin has there.
 pub trait PluginRecord: Send + Sync + 'static {
     /// The owner of its processes in the process table.
     fn owner(&self) -> &str;
-    fn figures(&self) -> plugin::Figures;
+    fn statistics(&self) -> plugin::Statistics;
     /// It looks where the granted programs are now, so it asks the disk.
     fn facts(&self) -> plugin::Facts;
 }
@@ -89,7 +94,7 @@ pub enum Feed {
     /// What is being done before the backend is up.
     Starting(String),
     /// The connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
-    Opened(chat::Epoch),
+    Opened(chat::BackendConnection),
     Event(chat::SessionEvent),
     /// The connection is gone; `Starting` or `Opened` follow, unless it is permanent.
     Closed(plugin::Failure),
@@ -101,13 +106,13 @@ pub trait ChatBackend: Supervised {
     fn title(&self) -> String;
     /// An example in which no model answers.
     fn is_example(&self) -> bool;
-    fn probe(&self) -> Call<'_, plugin::Availability>;
+    fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
     fn events(&self) -> mpsc::Receiver<Feed>;
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission>;
     fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
-    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, ask: &'a str, answer: chat::Answer) -> Call<'a, ()>;
+    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()>;
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot>;
     /// Root sessions, the most recently changed first.
     fn sessions(&self, limit: u32) -> Call<'_, Vec<chat::SessionInfo>>;
@@ -116,6 +121,7 @@ pub trait ChatBackend: Supervised {
     fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
 }
 
+/// A prompt of the user, as a backend gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Chosen by the client, `[A-Za-z0-9_-]{1,128}`; admitted once.
@@ -129,7 +135,7 @@ pub struct Prompt {
 /// A tunnel provider (WIT interface `tunnel`).
 pub trait TunnelProvider: Supervised {
     fn describe(&self) -> Call<'_, tunnel::Descriptor>;
-    fn probe(&self) -> Call<'_, plugin::Availability>;
+    fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// One run. Dropping the returned handle's `cancel` cancels it; `outcome` follows the last event.
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun>;
 }
@@ -138,13 +144,13 @@ pub trait TunnelProvider: Supervised {
 #[derive(Debug)]
 pub struct TunnelRun {
     pub events: mpsc::Receiver<tunnel::Event>,
-    /// `Err` of the receiver: the plugin fell.
+    /// `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
     /// Send or drop it to close the tunnel.
     pub cancel: tokio::sync::oneshot::Sender<()>,
 }
 
-/// As WIT `types.failure`.
+/// Why a run or a connection ended, as WIT `types.failure`; the texts are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFailure {
     pub kind: FailureKind,
@@ -154,8 +160,11 @@ pub struct RunFailure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
+    /// Tried again at once, with pauses that grow.
     Retry,
+    /// Tried again after a long pause: the other side asks for that.
     RetryLater,
+    /// Not tried again before somebody asks for a start.
     Permanent,
 }
 
@@ -175,8 +184,8 @@ pub trait AuthProvider: Send + Sync + 'static {
     fn methods(&self) -> Call<'_, Vec<auth::Method>>;
     fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step>;
     fn proceed(&self, state: Vec<u8>, input: auth::Input) -> Call<'_, auth::Step>;
-    fn enrol_fields(&self) -> Call<'_, Vec<auth::Field>>;
-    fn enrol<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>>;
+    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
     fn change<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
     fn reset<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
     fn remove<'a>(&'a self, subject: &'a str) -> Call<'a, ()>;

@@ -1,10 +1,12 @@
-//! One child as the table sees it: what it was started as, how it is, and how to speak to its keeper.
+//! One child as the table sees it: what it was started as, how it is, and how to speak to its shim.
 
-use super::lines::Log;
-use super::port::{Exit, Key, ProcessError, References, Running, Signal, Spec};
-use super::protocol::{ToKeeper, millis, number};
-use super::streams::{Capture, Pipe};
-use nexus_model::time::Millis;
+use crate::error::ProcessError;
+use crate::output_log::OutputLog;
+use crate::protocol::{ToShim, millis, number};
+use crate::references::References;
+use crate::streams::{Capture, Pipe};
+use crate::time::Millis;
+use crate::types::{Exit, Key, Running, Signal, Spec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +32,12 @@ impl Phase {
     }
 }
 
-/// To the task that speaks with the keeper. Where all senders are dropped, the child is ended.
+/// To the task that speaks with the shim. Where all senders are dropped, the child is ended.
 #[derive(Debug)]
-pub(super) enum Command {
-    Say(ToKeeper),
+pub(super) enum ShimCommand {
+    Say(ToShim),
     /// It does not answer.
-    KillKeeper,
+    KillShim,
 }
 
 pub(super) struct Child {
@@ -45,10 +47,10 @@ pub(super) struct Child {
     pub(super) pid: u32,
     pub(super) started_at: Millis,
     pub(super) ports: BTreeMap<String, u16>,
-    pub(super) log: Log,
+    pub(super) log: OutputLog,
     pub(super) outputs: Outputs,
     pub(super) stdin: Mutex<Option<ChildStdin>>,
-    pub(super) commands: mpsc::UnboundedSender<Command>,
+    pub(super) commands: mpsc::UnboundedSender<ShimCommand>,
     pub(super) phase: watch::Receiver<Phase>,
 }
 
@@ -84,7 +86,7 @@ impl Child {
     async fn when(&self, reached: impl FnMut(&Phase) -> bool) -> Exit {
         let mut phase = self.phase.clone();
         let seen = phase.wait_for(reached).await.ok().and_then(|p| p.exit());
-        // The task that tells is gone only with the whole runtime; then the keeper ends the child.
+        // The task that tells is gone only with the whole runtime; then the shim ends the child.
         seen.or_else(|| self.exit()).unwrap_or(Exit {
             code: None,
             signal: Some(libc::SIGKILL),
@@ -93,18 +95,18 @@ impl Child {
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = self.commands.send(Command::Say(ToKeeper::Signal(number(signal))));
+        let _ = self.commands.send(ShimCommand::Say(ToShim::Signal(number(signal))));
     }
 
     /// Asks for the end of the whole tree: SIGTERM, and SIGKILL after `grace`.
     pub(super) fn end(&self, grace: Duration) {
-        let _ = self.commands.send(Command::Say(ToKeeper::End {
+        let _ = self.commands.send(ShimCommand::Say(ToShim::End {
             grace_ms: millis(grace),
         }));
     }
 
-    pub(super) fn kill_keeper(&self) {
-        let _ = self.commands.send(Command::KillKeeper);
+    pub(super) fn kill_shim(&self) {
+        let _ = self.commands.send(ShimCommand::KillShim);
     }
 
     pub(super) async fn write(&self, data: &[u8]) -> Result<(), ProcessError> {

@@ -4,20 +4,20 @@
 //! socket, and so confirm to itself what the page asks the owner for.
 //!
 //! Mechanism: one question for all of these, answered from what the kernel shows. A process counts as Nexus's own where it,
-//! or any process above it, carries the [`MARKER`] in the environment it was started with, is a keeper, or is a host: this
-//! one, the one that holds the lock of the data directory, or any other one that a guardian watches. So a shell that clears
-//! its environment is known by its parents; one whose parents are gone (`setsid`, a double fork) is a child of its keeper,
-//! which is a subreaper; and one whose keeper was killed is a child of the host, which is one too.
+//! or any process above it, carries the [`INSTANCE_VARIABLE`] in the environment it was started with, is a shim, or is a host: this
+//! one, the one that holds the lock of the data directory, or any other one that a reaper watches. So a shell that clears
+//! its environment is known by its parents; one whose parents are gone (`setsid`, a double fork) is a child of its shim,
+//! which is a subreaper; and one whose shim was killed is a child of the host, which is one too.
 //!
 //! Limits: this guides, it does not confine. Whoever is this user can have a program started by somebody else (the
-//! operator's tmux, cron, `systemd-run --user`), end the host with all its keepers and outlive them without the marker, or
+//! operator's tmux, cron, `systemd-run --user`), end the host with all its shims and outlive them without the instance id, or
 //! write the database instead of asking for anything. SECURITY.md says so.
 //!
 //! Not by a password of the operator's: a command that asks for one teaches to type it where the agent can read along.
 
-use super::MARKER;
+use crate::identity::INSTANCE_VARIABLE;
 
-/// Who runs on a data directory, so that its children are known even where their keepers are gone.
+/// Who runs on a data directory, so that its children are known even where their shims are gone.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts(Vec<u32>);
 
@@ -33,6 +33,7 @@ impl Hosts {
         Self(linux::hosts(data_dir))
     }
 
+    /// Elsewhere none is known.
     #[cfg(not(target_os = "linux"))]
     pub fn running(_: &std::path::Path) -> Self {
         Self::default()
@@ -53,9 +54,9 @@ pub fn known(_: u32, _: &Hosts) -> Option<String> {
 
 /// Whether this process is one of Nexus's own, for a command that acts for the operator of `data_dir`.
 pub fn of_this_process(data_dir: &std::path::Path) -> Option<String> {
-    if std::env::var_os(MARKER).is_some() {
+    if std::env::var_os(INSTANCE_VARIABLE).is_some() {
         return Some(format!(
-            "its environment has {MARKER}, which only what Nexus starts has"
+            "its environment has {INSTANCE_VARIABLE}, which only what Nexus starts has"
         ));
     }
     known(std::process::id(), &Hosts::running(data_dir))
@@ -77,8 +78,8 @@ mod linux {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) enum Sign {
         None,
-        Marked,
-        Keeper,
+        Instance,
+        Shim,
         Host,
     }
 
@@ -86,10 +87,10 @@ mod linux {
         let number = i32::try_from(pid).unwrap_or_default();
         if hosts.0.contains(&pid) {
             Sign::Host
-        } else if tree::is_keeper(number) {
-            Sign::Keeper
-        } else if tree::marker(number).is_some() {
-            Sign::Marked
+        } else if tree::is_shim(number) {
+            Sign::Shim
+        } else if tree::instance_id(number).is_some() {
+            Sign::Instance
         } else {
             Sign::None
         }
@@ -110,7 +111,7 @@ mod linux {
             Found::Below(above, _) => {
                 format!("process {pid} was started by a Nexus (it descends from process {above})")
             }
-            Found::Lost => format!("who started process {pid} cannot be told"),
+            Found::Lost => format!("cannot determine who started process {pid}"),
         })
     }
 
@@ -141,7 +142,7 @@ mod linux {
         Some(Found::Lost)
     }
 
-    /// Who holds the lock of `data_dir`, and every process above a guardian that holds any lock: a guardian that lost its
+    /// Who holds the lock of `data_dir`, and every process above a reaper that holds any lock: a reaper that lost its
     /// host is a child of init, or of the user's service manager, for the moment until it ends.
     pub(super) fn hosts(data_dir: &Path) -> Vec<u32> {
         let locks = locks();
@@ -151,8 +152,8 @@ mod linux {
             .filter(|(_, file)| Some(*file) == lock)
             .map(|(pid, _)| *pid);
         let all = tree::snapshot();
-        let guardians = all.iter().filter(|entry| tree::is_guardian(entry.pid));
-        let above = guardians
+        let reapers = all.iter().filter(|entry| tree::is_reaper(entry.pid));
+        let above = reapers
             .filter_map(|entry| u32::try_from(entry.parent).ok())
             .filter(|parent| locks.iter().any(|(pid, _)| pid == parent));
         let mut hosts: Vec<u32> = here.chain(above).collect();
@@ -187,7 +188,7 @@ mod tests {
         assert!(known(child.id(), &Hosts::this()).is_some());
         assert!(
             known(child.id(), &Hosts::default()).is_none(),
-            "no host, no keeper, no mark"
+            "no host, no shim, no mark"
         );
         child.kill().unwrap();
         child.wait().unwrap();
@@ -207,7 +208,7 @@ mod tests {
     fn the_mark_in_the_environment_tells_also_where_the_parents_are_gone() {
         let mut marked = std::process::Command::new("sleep")
             .arg("60")
-            .env(MARKER, "of another life")
+            .env(INSTANCE_VARIABLE, "of another life")
             .spawn()
             .unwrap();
         // Between fork and exec it has the environment of this process.
@@ -226,7 +227,7 @@ mod tests {
         let script = "env -i sleep 60 & echo $!; wait";
         let mut shell = std::process::Command::new("sh")
             .args(["-c", script])
-            .env(MARKER, "m")
+            .env(INSTANCE_VARIABLE, "m")
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
@@ -242,7 +243,7 @@ mod tests {
         shell.wait().unwrap();
     }
 
-    /// 10 is the host, 11 its keeper, 12 the agent's command, 13 one with a mark of its own, 21 the operator's below the
+    /// 10 is the host, 11 its shim, 12 the agent's command, 13 one with a mark of its own, 21 the operator's below the
     /// sudo 20, which is another user's.
     #[test]
     fn an_ancestor_that_proc_hides_is_another_users_and_so_not_below_us() {
@@ -258,12 +259,12 @@ mod tests {
         };
         let sign = |pid| match pid {
             10 => Sign::Host,
-            11 => Sign::Keeper,
-            13 => Sign::Marked,
+            11 => Sign::Shim,
+            13 => Sign::Instance,
             _ => Sign::None,
         };
-        assert_eq!(descends(12, sign, parent), Some(Found::Below(11, Sign::Keeper)));
-        assert_eq!(descends(13, sign, parent), Some(Found::Below(13, Sign::Marked)));
+        assert_eq!(descends(12, sign, parent), Some(Found::Below(11, Sign::Shim)));
+        assert_eq!(descends(13, sign, parent), Some(Found::Below(13, Sign::Instance)));
         assert_eq!(descends(21, sign, parent), None);
         assert_eq!(descends(20, sign, parent), None, "root itself");
         assert_eq!(descends(10, sign, parent), None, "the host is not below itself");

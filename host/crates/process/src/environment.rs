@@ -1,7 +1,8 @@
 //! The environment a child starts with.
 
-use super::MARKER;
-use super::port::EnvironmentBase;
+use crate::host_variables::is_our_own;
+use crate::identity::INSTANCE_VARIABLE;
+use crate::types::EnvironmentBase;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -12,12 +13,12 @@ pub(super) struct Environment<'a> {
     pub(super) base: EnvironmentBase,
     /// Names of the host's environment that hold its secrets.
     pub(super) hidden: &'a [String],
-    pub(super) marker: &'a str,
+    pub(super) instance_id: &'a str,
     pub(super) tmp: &'a Path,
 }
 
 impl Environment<'_> {
-    /// Later entries win: the base, then TMPDIR, then the specification's, then the marker, which nobody overrides.
+    /// Later entries win: the base, then TMPDIR, then the specification's, then the instance id, which nobody overrides.
     pub(super) fn of(
         &self,
         host: impl IntoIterator<Item = (OsString, OsString)>,
@@ -26,7 +27,7 @@ impl Environment<'_> {
         let mut all: Vec<(OsString, OsString)> = host.into_iter().filter(|(name, _)| self.passes(name)).collect();
         all.push(("TMPDIR".into(), self.tmp.into()));
         all.extend(given.into_iter().map(|(name, value)| (name.into(), value.into())));
-        all.push((MARKER.into(), self.marker.into()));
+        all.push((INSTANCE_VARIABLE.into(), self.instance_id.into()));
         all
     }
 
@@ -34,7 +35,7 @@ impl Environment<'_> {
         let shown = name.to_string_lossy();
         match self.base {
             EnvironmentBase::Clean => CLEAN.contains(&&*shown),
-            EnvironmentBase::Inherit => !super::is_our_own(&shown) && !self.hidden.iter().any(|h| h.as_str() == shown),
+            EnvironmentBase::Inherit => !is_our_own(&shown) && !self.hidden.iter().any(|h| h.as_str() == shown),
         }
     }
 }
@@ -48,7 +49,7 @@ mod tests {
         let environment = Environment {
             base,
             hidden: &["OPENAI_KEY".into()],
-            marker: "m",
+            instance_id: "m",
             tmp: Path::new("/t"),
         };
         let host = [
@@ -72,7 +73,7 @@ mod tests {
             host,
             [("A".into(), "b".into()), ("NEXUS_INSTANCE".into(), "forged".into())],
         );
-        assert_eq!(all.last().unwrap(), &(MARKER.into(), "m".into()));
+        assert_eq!(all.last().unwrap(), &(INSTANCE_VARIABLE.into(), "m".into()));
         all.iter().map(|(n, _)| n.to_str().unwrap().to_owned()).collect()
     }
 
@@ -80,14 +81,30 @@ mod tests {
     fn clean_holds_four_and_the_given() {
         assert_eq!(
             names(EnvironmentBase::Clean),
-            ["PATH", "HOME", "LANG", "TMPDIR", "A", MARKER, MARKER]
+            [
+                "PATH",
+                "HOME",
+                "LANG",
+                "TMPDIR",
+                "A",
+                INSTANCE_VARIABLE,
+                INSTANCE_VARIABLE
+            ]
         );
     }
 
     #[test]
     fn inherited_lacks_what_is_the_hosts() {
         let expected = [
-            "PATH", "HOME", "LANG", "EDITOR", "NEXUSES", "TMPDIR", "A", MARKER, MARKER,
+            "PATH",
+            "HOME",
+            "LANG",
+            "EDITOR",
+            "NEXUSES",
+            "TMPDIR",
+            "A",
+            INSTANCE_VARIABLE,
+            INSTANCE_VARIABLE,
         ];
         assert_eq!(names(EnvironmentBase::Inherit), expected);
     }

@@ -5,7 +5,7 @@
 //!
 //! Mechanism: the kernel knows to which user a socket belongs, and which processes hold it. A login that was made on loopback
 //! counts only for the user whose program made it; and what this Nexus has started is turned away, as at the control socket
-//! ([`super::descent`]). All of it below this process: a keeper and a host are subreapers, so nothing leaves that tree alive.
+//! ([`crate::descent`]). All of it below this process: a shim and a host are subreapers, so nothing leaves that tree alive.
 //!
 //! Limits: Linux only; elsewhere nobody is told apart. Another program of the same user, which Nexus did not start, is let in
 //! with the cookie: it could read the browser's profile, and the data directory, as well.
@@ -31,6 +31,7 @@ pub fn of(peer: SocketAddr, port: u16) -> Holder {
     linux::of(peer, port)
 }
 
+/// Elsewhere nobody is told apart.
 #[cfg(not(target_os = "linux"))]
 pub fn of(_: SocketAddr, _: u16) -> Holder {
     Holder::default()

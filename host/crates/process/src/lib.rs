@@ -1,40 +1,88 @@
-//! Child processes that belong to the host: named, adopted by the plugin's next instance, and never left behind.
+//! Child processes that belong to their host: they have names, a new caller can adopt them, and none outlives the host.
 //!
-//! Who kills what, from the inside out:
+//! # What it is for
 //!
-//! | dies | who ends the rest |
+//! A program that runs other programs for somebody else (Nexus runs `opencode serve`, `cloudflared` and `ssh` for its
+//! plugins) has to promise three things that [`std::process::Command`] does not:
+//!
+//! * **Nothing is left behind**: not when the host is killed with SIGKILL, and not by a child whose own children start
+//!   sessions of their own (`setsid`), as the tools of an agent do.
+//! * **A process has a name.** [`Processes::ensure`] starts it, or answers with the one that runs under that name with an
+//!   equal [`Spec`]. So a process outlives the crash of the plugin that asked for it.
+//! * **What it costs has an end**: ports, files, arguments, lines, bytes and times are bounded, see [`limits`].
+//!
+//! # Who ends what, from the inside out
+//!
+//! | what ends | who ends the rest |
 //! | --- | --- |
-//! | the child | its [`keeper`], of which all its descendants are children or become ones (subreaper) |
-//! | the host | every keeper: its socket to the host closes |
-//! | the keeper | PDEATHSIG ends the child, the host (a subreaper too) adopts and ends the rest: `orphans` |
-//! | host and keeper at once | PDEATHSIG, and the `guardian`, one per host: kills what carries the host's marker |
+//! | the child | its shim, of which all its descendants are children or become ones (subreaper) |
+//! | the host | every shim: its socket to the host closes |
+//! | the shim | PDEATHSIG ends the child; the host, a subreaper too, adopts and ends the rest |
+//! | host and shim at once | PDEATHSIG, and the reaper, one for each host: it kills what carries the host's instance id |
 //!
-//! Process groups were rejected: one `setsid` of an agent's tool leaves them. PID namespaces need privileges.
+//! The shim and the reaper are the program itself, started again with `__shim` as its first argument; so [`dispatch`] is the
+//! first call of `main`. `nexus-shim` of this crate is a shim and nothing else, for a host that prefers a program of its own.
+//!
+//! # At work
+//!
+//! ```no_run
+//! # #[cfg(target_os = "linux")]
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), nexus_process::ProcessError> {
+//!     let table = nexus_process::open(nexus_process::TableOptions {
+//!         data_dir: "/var/lib/example".into(),
+//!         instance_id: "an id that no other host has".into(),
+//!         shim_exe: "/usr/libexec/nexus-shim".into(),
+//!         hidden_env: vec!["API_KEY".into()],
+//!     })?;
+//!     let key = nexus_process::Key { plugin: "example".into(), name: "sleeper".into() };
+//!     let spec = nexus_process::Spec::new("/bin/sleep", ["1000"]);
+//!     let running = table.ensure(key.clone(), spec, std::sync::Arc::new(nexus_process::NoReferences)).await?;
+//!     println!("process {} is running", running.pid);
+//!     table.stop(key).await?; // with all its descendants
+//!     Ok(())
+//! }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Limits
+//!
+//! Children need Linux 5.3 or newer (pidfds, subreapers, `/proc`); elsewhere [`open`] answers with [`Refusing`]. Rejected:
+//! process groups, which one `setsid` of a tool leaves; PID namespaces and cgroups, which need privileges or delegation.
 
-#[cfg(target_os = "linux")]
-mod bounds;
 #[cfg(target_os = "linux")]
 mod child;
 pub mod descent;
+mod dispatch;
 #[cfg(target_os = "linux")]
 mod environment;
-#[cfg(target_os = "linux")]
-mod guardian;
+mod error;
 pub mod holder;
-pub mod keeper;
-#[cfg(target_os = "linux")]
-mod lines;
+mod host_variables;
+mod identity;
+pub mod limits;
+mod open;
+mod options;
 #[cfg(target_os = "linux")]
 mod orphans;
-pub mod port;
 #[cfg(target_os = "linux")]
-mod ports;
-#[cfg(target_os = "linux")]
-mod present;
+mod output_log;
+mod processes;
 #[cfg(target_os = "linux")]
 mod protocol;
+#[cfg(target_os = "linux")]
+mod reaper;
 pub mod references;
 mod refusing;
+#[cfg(target_os = "linux")]
+mod reserved_ports;
+#[cfg(target_os = "linux")]
+mod shim;
+#[cfg(target_os = "linux")]
+mod signals;
+#[cfg(target_os = "linux")]
+mod spec_check;
 #[cfg(target_os = "linux")]
 mod start;
 #[cfg(target_os = "linux")]
@@ -45,93 +93,27 @@ mod streams;
 mod supervise;
 #[cfg(target_os = "linux")]
 mod table;
+mod this_process;
+mod time;
 #[cfg(target_os = "linux")]
 mod tree;
+mod types;
+#[cfg(target_os = "linux")]
+mod unless_present;
 #[cfg(target_os = "linux")]
 mod usage;
 
+pub use dispatch::dispatch;
+pub use error::ProcessError;
+pub use host_variables::is_our_own;
+pub use identity::INSTANCE_VARIABLE;
+pub use open::open;
+pub use options::TableOptions;
+pub use processes::Processes;
+pub use references::{NoReferences, References};
 pub use refusing::Refusing;
-
-use nexus_model::time::Clock;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-#[derive(Clone)]
-pub struct TableOptions {
-    /// Private directories go below `run` in it.
-    pub data_dir: PathBuf,
-    /// Names this life of the host in the environment of all its children; unique, not secret, not empty.
-    pub marker: String,
-    /// A program that calls [`keeper::dispatch`] first: this one.
-    pub keeper_exe: PathBuf,
-    pub clock: Arc<dyn Clock>,
-    /// Names of the host's environment that no child inherits, besides `NEXUS_*` and `TUNNEL_*`.
-    pub hidden_env: Vec<String>,
-}
-
-/// The table of this host's children.
-///
-/// # Errors
-/// Its folder in the data directory cannot be made, or nothing guards it.
-#[cfg(target_os = "linux")]
-pub fn open(options: TableOptions) -> Result<Arc<dyn port::Processes>, port::ProcessError> {
-    Ok(Arc::new(table::Table::new(options)?))
-}
-
-/// Refuses every child: nothing could promise that it ends with the host.
-///
-/// # Errors
-/// Never.
-#[cfg(not(target_os = "linux"))]
-pub fn open(_: TableOptions) -> Result<Arc<dyn port::Processes>, port::ProcessError> {
-    let system = std::env::consts::OS;
-    Ok(Arc::new(Refusing::new(format!(
-        "child processes need Linux for now: on {system} nothing would end them with nexus"
-    ))))
-}
-
-/// What this process uses. None: this system does not say.
-pub fn own() -> Option<port::Own> {
-    #[cfg(target_os = "linux")]
-    return usage::own();
-    #[cfg(not(target_os = "linux"))]
-    None
-}
-
-/// The variable that every child carries, so that what belongs to a host can be found.
-pub const MARKER: &str = "NEXUS_INSTANCE";
-
-/// Prefixes of the variables that the host keeps to itself.
-const OWN: [&str; 3] = ["NEXUS_", "TUNNEL_", "LISTEN_"];
-/// What a service manager says to the host alone. A child that had them could speak to the manager in the host's name.
-const OF_THE_SERVICE_MANAGER: [&str; 4] = [
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "CREDENTIALS_DIRECTORY",
-];
-
-/// Whether an environment variable is for this process and none of its children.
-pub fn is_our_own(variable: &str) -> bool {
-    OWN.iter().any(|own| variable.starts_with(own)) || OF_THE_SERVICE_MANAGER.contains(&variable)
-}
-
-/// Keeps the memory and the environment of this process, with the secrets in them, from other programs of the same user:
-/// `/proc/PID/environ`, `/proc/PID/mem` and debuggers. Programs that it starts are not concerned: an exec undoes it for
-/// them, and those that hold no secret of the host (keepers start with an empty environment) need none of it. What may
-/// act as root is not held by it.
-pub fn hide_from_other_programs() {
-    #[cfg(target_os = "linux")]
-    // Where the system refuses it, everything else works.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-}
-
-/// Orphans of this process's descendants become its own children instead of init's. Process-wide.
-///
-/// # Errors
-/// As the operating system says; where it has nothing of the kind this does nothing.
-pub fn become_subreaper() -> std::io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Ok(())
-}
+pub use this_process::{become_subreaper, hide_from_other_programs, own};
+pub use time::Millis;
+pub use types::{
+    EnvironmentBase, Exit, Info, Key, Line, OutputMode, OwnUsage, RunOutput, Running, Signal, Spec, StopStep, Usage,
+};

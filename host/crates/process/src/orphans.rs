@@ -1,13 +1,13 @@
-//! What a killed keeper left: its processes became children of the host (a subreaper), which ends and reaps them.
+//! What a killed shim left: its processes became children of the host (a subreaper), which ends and reaps them.
 
-use super::tree::{self, Entry};
+use crate::tree::{self, Entry};
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
-/// Children that somebody in this process waits for: keepers and guardians, of every table. Held over a spawn, so that
+/// Children that somebody in this process waits for: shims and reapers, of every table. Held over a spawn, so that
 /// a look at the children never sees one that is not entered yet.
 static KNOWN: LazyLock<Mutex<HashSet<i32>>> = LazyLock::new(Mutex::default);
 
@@ -16,12 +16,12 @@ fn known() -> MutexGuard<'static, HashSet<i32>> {
 }
 
 /// A child of the host that is not an orphan.
-pub(super) struct Known {
+pub(super) struct DirectChild {
     child: Child,
     pid: i32,
 }
 
-impl Known {
+impl DirectChild {
     pub(super) fn spawn(command: &mut Command) -> std::io::Result<Self> {
         let mut known = known();
         let child = command.spawn()?;
@@ -44,14 +44,14 @@ impl Known {
     }
 }
 
-/// Kills and reaps, until none is left, the orphans with this marker or with none.
-pub(super) async fn sweep(marker: &str) {
-    let marker: Arc<str> = marker.into();
+/// Kills and reaps, until none is left, the orphans with this instance id or with none.
+pub(super) async fn sweep(instance_id: &str) {
+    let instance_id: Arc<str> = instance_id.into();
     loop {
         // Looking through all processes of the machine takes milliseconds.
         let again = tokio::task::spawn_blocking({
-            let marker = Arc::clone(&marker);
-            move || sweep_once(&marker)
+            let instance_id = Arc::clone(&instance_id);
+            move || sweep_once(&instance_id)
         });
         // The host ends: so do its children.
         if !again.await.unwrap_or(false) {
@@ -61,20 +61,20 @@ pub(super) async fn sweep(marker: &str) {
     }
 }
 
-fn sweep_once(marker: &str) -> bool {
-    // Held to the end: a keeper that is forked meanwhile must not look like an orphan.
+fn sweep_once(instance_id: &str) -> bool {
+    // Held to the end: a shim that is forked meanwhile must not look like an orphan.
     let known = known();
     let me = i32::try_from(std::process::id()).unwrap_or_default();
     let all = tree::snapshot();
     let Some(own) = all.iter().find(|e| e.pid == me) else {
         return false;
     };
-    // A keeper starts a session of its own, so all below it are in foreign ones; what other code of the host started
+    // A shim starts a session of its own, so all below it are in foreign ones; what other code of the host started
     // plainly is in ours.
     let orphans: Vec<Entry> = all
         .iter()
         .filter(|e| e.parent == me && e.session != own.session && !known.contains(&e.pid))
-        .filter(|e| tree::marker(e.pid).is_none_or(|m| m == marker))
+        .filter(|e| tree::instance_id(e.pid).is_none_or(|m| m == instance_id))
         .copied()
         .collect();
     for entry in &orphans {

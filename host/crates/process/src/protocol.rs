@@ -1,12 +1,12 @@
-//! What host and keeper say to each other: one JSON document a line, over a socket pair that only they hold.
+//! What host and shim say to each other: one JSON document a line, over a socket pair that only they hold.
 //! Never in arguments, which every user of the machine can read.
 
-use super::port::Signal;
+use crate::types::Signal;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// The first line to a keeper. Every reference is filled in.
+/// The first line to a shim. Every reference is filled in.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Launch {
     pub(super) binary: OsString,
@@ -19,7 +19,7 @@ pub(super) struct Launch {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum ToKeeper {
+pub(super) enum ToShim {
     /// To the child alone; nothing where it has ended.
     Signal(i32),
     /// SIGTERM to every descendant, SIGKILL to what is left after this long.
@@ -27,7 +27,7 @@ pub(super) enum ToKeeper {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum FromKeeper {
+pub(super) enum FromShim {
     Started {
         pid: u32,
     },
@@ -39,7 +39,7 @@ pub(super) enum FromKeeper {
         code: Option<i32>,
         signal: Option<i32>,
     },
-    /// No descendant is left. A socket that closes without this word: the keeper was killed.
+    /// No descendant is left. A socket that closes without this word: the shim was killed.
     Done,
 }
 

@@ -5,17 +5,44 @@
 //! A template is parsed once, for one [`Place`]; what the place forbids does not parse. What is filled in is never
 //! looked at again, so a secret that contains braces stays as it is.
 
-use super::port::References;
 use base64::Engine as _;
-use nexus_model::limits;
 use std::fmt::Write as _;
 
-/// Where a template stands, and so what it may refer to.
+/// `References` knows what `{secret:…}` and `{generated:…}` stand for, for one plugin.
+pub trait References: Send + Sync + 'static {
+    /// `secret` is a value that the operator gave.
+    ///
+    /// # Errors
+    /// A sentence for the operator: there is no such secret, or it may not be used.
+    fn secret(&self, name: &str) -> Result<String, String>;
+    /// `generated` is a random value, the same each time for one name.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn generated(&self, name: &str) -> Result<String, String>;
+}
+
+/// `NoReferences` is for processes that need no secrets: it has none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoReferences;
+
+impl References for NoReferences {
+    fn secret(&self, name: &str) -> Result<String, String> {
+        Err(format!("there is no secret `{name}`"))
+    }
+    fn generated(&self, name: &str) -> Result<String, String> {
+        Err(format!("no value can be generated for `{name}` here"))
+    }
+}
+
+/// `Place` is where a template stands, and so what it may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Readable by every user of the machine: no secrets.
     Argument,
+    /// Readable by the child and whoever may trace it.
     Environment,
+    /// Readable by the child's user alone.
     File,
     /// The value of an HTTP header: secrets alone.
     Header,
@@ -42,13 +69,17 @@ enum Piece {
     Reference(Reference),
 }
 
+/// `Template` is a text with its references found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
-/// What the names of one process stand for. `None`: the specification has no such name.
+/// `Names` knows what the names of one process stand for; `None` where its specification has no such name.
 pub trait Names {
+    /// The number of a port.
     fn port(&self, name: &str) -> Option<u16>;
+    /// The private directory.
     fn dir(&self) -> Option<String>;
+    /// The path of a private file.
     fn file(&self, name: &str) -> Option<String>;
 }
 
@@ -67,18 +98,16 @@ impl Names for NoNames {
     }
 }
 
-/// Fills in the secrets of one header's value.
+/// `fill_header` fills in the secrets of one header's value, up to `most` bytes.
 ///
 /// # Errors
-/// The template is wrong, or the operator gave no such secret.
-pub fn fill_header(value: &str, refs: &dyn References) -> Result<String, HeaderError> {
+/// The template is wrong, the operator gave no such secret, or the value is longer.
+pub fn fill_header(value: &str, refs: &dyn References, most: usize) -> Result<String, HeaderError> {
     let template = Template::parse(value, Place::Header).map_err(HeaderError::Template)?;
-    template
-        .fill(&NoNames, refs, limits::HTTP_HEADER_BYTES)
-        .map_err(HeaderError::Refused)
+    template.fill(&NoNames, refs, most).map_err(HeaderError::Refused)
 }
 
-/// A sentence; none holds a secret.
+/// `HeaderError` says why a header could not be filled in, in a sentence that holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// What the plugin wrote is wrong.
@@ -90,6 +119,8 @@ pub enum HeaderError {
 }
 
 impl Template {
+    /// `parse` finds the references of a text.
+    ///
     /// # Errors
     /// A sentence that names the reference and what would be right.
     pub fn parse(text: &str, place: Place) -> Result<Self, String> {
@@ -122,6 +153,8 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// `fill` puts in what the references stand for.
+    ///
     /// # Errors
     /// A sentence: a name that nothing stands for, a secret that is not there, or a text of more than `most` bytes: one
     /// secret may be named a thousand times.
@@ -135,7 +168,7 @@ impl Template {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Reference(Reference::Port(name)) => {
                     let port = names.port(name).ok_or_else(|| {
-                        format!("`{{port:{name}}}` names no port; add `{name}` to the specification's ports")
+                        format!("`{{port:{name}}}` is not a port; add `{name}` to the specification's ports")
                     })?;
                     let _ = write!(filled, "{port}");
                 }
@@ -144,7 +177,7 @@ impl Template {
                 }
                 Piece::Reference(Reference::File(name)) => {
                     filled.push_str(&names.file(name).ok_or_else(|| {
-                        format!("`{{file:{name}}}` names no file; add `{name}` to the specification's files")
+                        format!("`{{file:{name}}}` is not a file; add `{name}` to the specification's files")
                     })?);
                 }
                 Piece::Reference(Reference::Hidden(hidden)) => filled.push_str(&hidden.reveal(refs)?),
@@ -156,9 +189,7 @@ impl Template {
             }
         }
         if filled.len() > most {
-            return Err(format!(
-                "with what its references stand for it holds more than {most} bytes"
-            ));
+            return Err(format!("with its references replaced it has more than {most} bytes"));
         }
         Ok(filled)
     }
@@ -181,7 +212,7 @@ fn reference(inside: &str, place: Place) -> Result<Reference, String> {
             "{port:NAME}, {dir}, {file:NAME}, {secret:NAME} and {generated:NAME}"
         };
         format!(
-            "`{{{}}}` is not a reference here; known are {known}, and a literal brace is written `{{{{`",
+            "`{{{}}}` is not a reference; known references are {known}, and a literal brace is written `{{{{`",
             shortened(inside)
         )
     };
@@ -203,7 +234,7 @@ fn reference(inside: &str, place: Place) -> Result<Reference, String> {
         }
         _ => match hidden(inside) {
             Some(_) if place == Place::Argument => Err(format!(
-                "`{{{}}}` stands in an argument, which every user of the machine can read; put it in `env` or a file",
+                "`{{{}}}` is in an argument, which every user of the machine can read; put it in `env` or a file",
                 shortened(inside)
             )),
             Some(hidden) => Ok(Reference::Hidden(hidden)),

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
+use crate::limits;
 use proptest::prelude::*;
 
 struct Given;
@@ -47,9 +48,16 @@ fn references_are_filled_in() {
     );
     assert_eq!(fill("{generated:k}", Place::Header).unwrap(), "<g k>");
     assert_eq!(
-        fill_header("{basic:me:generated:k}", &Given).unwrap(),
+        fill_header("{basic:me:generated:k}", &Given, 1 << 10).unwrap(),
         "Basic bWU6PGcgaz4="
     );
+}
+
+#[test]
+fn a_header_that_grows_too_long_is_refused() {
+    let long = "{secret:k}".repeat(limits::PROCESS_STOP_HEADER / 4);
+    let refused = fill_header(&long, &Given, limits::PROCESS_STOP_HEADER).unwrap_err();
+    assert!(refused.to_string().contains("more than 65536 bytes"), "{refused}");
 }
 
 #[test]

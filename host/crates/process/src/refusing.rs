@@ -1,6 +1,9 @@
-//! Processes where there are none: a platform without a keeper, a command beside a running host.
+//! Processes where there are none: a platform without a shim, a command beside a running host.
 
-use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec};
+use crate::error::ProcessError;
+use crate::processes::Processes;
+use crate::references::References;
+use crate::types::{Exit, Info, Key, Line, RunOutput, Running, Spec};
 use bytes::Bytes;
 use futures::future::{BoxFuture, ready};
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use tokio::sync::mpsc;
 pub struct Refusing(String);
 
 impl Refusing {
+    /// `new` takes the sentence that every call is answered with.
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }

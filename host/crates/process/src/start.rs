@@ -1,19 +1,21 @@
-//! Starting a child: its directory, its ports, its references, its keeper.
+//! Starting a child: its directory, its ports, its references, its shim.
 
-use super::TableOptions;
-use super::child::{Child, Outputs, Phase};
-use super::environment::Environment;
-use super::lines::Log;
-use super::orphans::Known;
-use super::port::{Key, OutputMode, ProcessError, References, Spec};
-use super::ports::Reserved;
-use super::protocol::{FromKeeper, Launch, line, millis};
-use super::references::{Names, Place, Template};
-use super::streams::{self, Pipe, Stream};
-use super::supervise::Supervision;
-use super::{MARKER, keeper};
-use nexus_model::limits;
-use nexus_model::private;
+use crate::child::{Child, Outputs, Phase};
+use crate::environment::Environment;
+use crate::error::ProcessError;
+use crate::identity::{CONTROL, INSTANCE_VARIABLE, REAPER, SHIM};
+use crate::limits;
+use crate::options::TableOptions;
+use crate::orphans::{self, DirectChild};
+use crate::output_log::OutputLog;
+use crate::protocol::{FromShim, Launch, line, millis};
+use crate::references::{Names, Place, References, Template};
+use crate::reserved_ports::ReservedPorts;
+use crate::streams::{self, Pipe, Stream};
+use crate::supervise::Supervision;
+use crate::time::now;
+use crate::types::{EnvironmentBase, Key, OutputMode, Spec};
+use nexus_files::private;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
@@ -30,7 +32,7 @@ use tokio::task::JoinSet;
 pub(super) struct Manner {
     /// Both outputs are kept for the caller, whatever their modes.
     pub(super) capture: bool,
-    /// See [`Reserved`].
+    /// See [`ReservedPorts`].
     pub(super) hold_ports: bool,
     pub(super) grace: Duration,
 }
@@ -49,27 +51,27 @@ pub(super) async fn start(
     let prepared = tokio::task::spawn_blocking(move || prepare(&of, &named, &wanted, &*given, &manner));
     let prepared = prepared
         .await
-        .unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("the host is ending ({e})"))))?;
+        .unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))))?;
     let Prepared {
         dir,
         reserved,
         launch,
-        keeper,
+        shim,
         ours,
     } = prepared;
-    let opened = match open(options, &key, &spec, &launch, keeper, ours, capture).await {
+    let opened = match open(options, &key, &spec, &launch, shim, ours, capture).await {
         Ok(opened) => opened,
         Err(error) => {
             let _ = tokio::fs::remove_dir_all(&dir).await;
             return Err(error);
         }
     };
-    let started_at = options.clock.now();
+    let started_at = now();
     let (commands, received) = mpsc::unbounded_channel();
     let (phase, seen) = watch::channel(Phase::Running);
     let ports = reserved.ports().clone();
     let supervision = Supervision {
-        keeper: opened.keeper,
+        shim: opened.shim,
         from: opened.from,
         to: opened.to,
         commands: received,
@@ -78,8 +80,7 @@ pub(super) async fn start(
         log: opened.log.clone(),
         reserved,
         dir,
-        marker: options.marker.clone(),
-        clock: options.clock.clone(),
+        instance_id: options.instance_id.clone(),
     };
     tokio::spawn(supervision.run());
     Ok(Arc::new(Child {
@@ -100,13 +101,13 @@ pub(super) async fn start(
 /// A child that only has to be told what to run.
 struct Prepared {
     dir: PathBuf,
-    reserved: Reserved,
+    reserved: ReservedPorts,
     launch: Launch,
-    keeper: Known,
+    shim: DirectChild,
     ours: UnixStream,
 }
 
-/// Everything of a start that blocks. The specification has passed its [`super::bounds`].
+/// Everything of a start that blocks. The specification has passed its [`crate::spec_check`].
 fn prepare(
     options: &TableOptions,
     key: &Key,
@@ -115,9 +116,8 @@ fn prepare(
     manner: &Manner,
 ) -> Result<Prepared, ProcessError> {
     let dir = options.run_dir().join(&key.plugin).join(&key.name);
-    let unavailable =
-        |e: io::Error| ProcessError::Unavailable(format!("process `{}` could not be prepared: {e}", key.name));
-    let mut reserved = Reserved::pick(&spec.ports).map_err(unavailable)?;
+    let unavailable = |e: io::Error| ProcessError::Unavailable(format!("cannot prepare process `{}`: {e}", key.name));
+    let mut reserved = ReservedPorts::pick(&spec.ports).map_err(unavailable)?;
     let launched = (|| {
         prepare_dir(&dir).map_err(unavailable)?;
         let names = SpecNames {
@@ -133,11 +133,11 @@ fn prepare(
         reserved.release();
     }
     match launched {
-        Ok((launch, (keeper, ours))) => Ok(Prepared {
+        Ok((launch, (shim, ours))) => Ok(Prepared {
             dir,
             reserved,
             launch,
-            keeper,
+            shim,
             ours,
         }),
         Err(error) => {
@@ -158,7 +158,7 @@ fn prepare_dir(dir: &Path) -> io::Result<()> {
 
 struct SpecNames<'a> {
     spec: &'a Spec,
-    reserved: &'a Reserved,
+    reserved: &'a ReservedPorts,
     dir: &'a Path,
 }
 
@@ -188,7 +188,7 @@ impl Filling<'_> {
         let filled = Template::parse(text, self.place).and_then(|t| t.fill(self.names, self.refs, self.left));
         let filled = filled.map_err(|e| ProcessError::Invalid(format!("{what}: {e}")))?;
         if self.place != Place::File && filled.contains('\0') {
-            return Err(ProcessError::Invalid(format!("{what} holds a zero byte")));
+            return Err(ProcessError::Invalid(format!("{what} contains a zero byte")));
         }
         self.left = self.left.saturating_sub(filled.len());
         Ok(filled)
@@ -215,7 +215,7 @@ fn write_files(names: &SpecNames<'_>, refs: &dyn References) -> Result<(), Proce
             .create_new(true)
             .open(names.dir.join(name))
             .and_then(|mut file| file.write_all(content.as_bytes()))
-            .map_err(|e| ProcessError::Unavailable(format!("the private file `{name}` could not be written: {e}")))?;
+            .map_err(|e| ProcessError::Unavailable(format!("cannot write the private file `{name}`: {e}")))?;
     }
     Ok(())
 }
@@ -250,11 +250,11 @@ fn launch(
     let environment = Environment {
         base: spec.base,
         hidden: &options.hidden_env,
-        marker: &options.marker,
+        instance_id: &options.instance_id,
         tmp: &tmp,
     };
     // The inherited one is where Nexus was started: programs believe it.
-    if spec.base == super::port::EnvironmentBase::Inherit
+    if spec.base == EnvironmentBase::Inherit
         && let Some(dir) = cwd.to_str()
         && !env.iter().any(|(name, _)| name == "PWD")
     {
@@ -270,26 +270,31 @@ fn launch(
 }
 
 struct Opened {
-    keeper: Known,
+    shim: DirectChild,
     pid: u32,
     from: tokio::io::Lines<BufReader<tokio::net::unix::OwnedReadHalf>>,
     to: tokio::net::unix::OwnedWriteHalf,
     stdin: Option<tokio::process::ChildStdin>,
-    log: Log,
+    log: OutputLog,
     outputs: Outputs,
     readers: JoinSet<()>,
 }
 
 fn failed(key: &Key, spec: &Spec, reason: &dyn std::fmt::Display) -> ProcessError {
     ProcessError::Unavailable(format!(
-        "process `{}` ({}) could not be started: {reason}",
+        "cannot start process `{}` ({}): {reason}",
         key.name,
         spec.binary.display()
     ))
 }
 
-/// The keeper, which waits to be told what to run, and our end of its socket. Must be called within tokio.
-fn fork(options: &TableOptions, key: &Key, spec: &Spec, capture: bool) -> Result<(Known, UnixStream), ProcessError> {
+/// The shim, which waits to be told what to run, and our end of its socket. Must be called within tokio.
+fn fork(
+    options: &TableOptions,
+    key: &Key,
+    spec: &Spec,
+    capture: bool,
+) -> Result<(DirectChild, UnixStream), ProcessError> {
     let output = |mode: OutputMode| {
         if capture || mode != OutputMode::Discard {
             Stdio::piped()
@@ -298,22 +303,22 @@ fn fork(options: &TableOptions, key: &Key, spec: &Spec, capture: bool) -> Result
         }
     };
     let (ours, theirs) = UnixStream::pair().map_err(|e| failed(key, spec, &e))?;
-    let mut command = Command::new(&options.keeper_exe);
+    let mut command = Command::new(&options.shim_exe);
     command
-        .arg(keeper::ARGUMENT)
-        .arg("--control")
+        .arg(SHIM)
+        .arg(CONTROL)
         .arg(theirs.as_raw_fd().to_string())
         .env_clear()
-        .env(MARKER, &options.marker)
+        .env(INSTANCE_VARIABLE, &options.instance_id)
         .current_dir("/")
         .stdin(if spec.stdin { Stdio::piped() } else { Stdio::null() })
         .stdout(output(spec.stdout))
         .stderr(output(spec.stderr));
     leave_open(&mut command, theirs);
-    // Our copy of the keeper's end lives in the command, and goes with it.
-    let keeper = Known::spawn(&mut command)
-        .map_err(|e| failed(key, spec, &format_args!("{}: {e}", options.keeper_exe.display())))?;
-    Ok((keeper, ours))
+    // Our copy of the shim's end lives in the command, and goes with it.
+    let shim = DirectChild::spawn(&mut command)
+        .map_err(|e| failed(key, spec, &format_args!("{}: {e}", options.shim_exe.display())))?;
+    Ok((shim, ours))
 }
 
 async fn open(
@@ -321,7 +326,7 @@ async fn open(
     key: &Key,
     spec: &Spec,
     launch: &Launch,
-    mut keeper: Known,
+    mut shim: DirectChild,
     ours: UnixStream,
     capture: bool,
 ) -> Result<Opened, ProcessError> {
@@ -336,30 +341,30 @@ async fn open(
     let answer = tokio::time::timeout(limits::PROCESS_START, asked).await;
     let answered = match answer {
         Ok(Ok(Some(answer))) => match serde_json::from_str(&answer) {
-            Ok(FromKeeper::Started { pid }) => Ok(pid),
-            Ok(FromKeeper::Failed { reason }) => Err(reason),
-            _ => Err(format!("its keeper said `{answer}`")),
+            Ok(FromShim::Started { pid }) => Ok(pid),
+            Ok(FromShim::Failed { reason }) => Err(reason),
+            _ => Err(format!("its shim answered `{answer}`")),
         },
-        Ok(Ok(None)) => Err("its keeper ended at once".to_owned()),
+        Ok(Ok(None)) => Err("its shim exited immediately".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("its keeper did not answer".to_owned()),
+        Err(_) => Err("its shim did not answer".to_owned()),
     };
     let pid = match answered {
         Ok(pid) => pid,
         Err(reason) => {
-            keeper.kill();
-            keeper.wait().await;
-            super::orphans::sweep(&options.marker).await;
+            shim.kill();
+            shim.wait().await;
+            orphans::sweep(&options.instance_id).await;
             return Err(failed(key, spec, &reason));
         }
     };
     let mut opened = Opened {
-        keeper,
+        shim,
         pid,
         from,
         to,
         stdin: None,
-        log: Log::new(),
+        log: OutputLog::new(),
         outputs: Outputs::default(),
         readers: JoinSet::new(),
     };
@@ -369,7 +374,7 @@ async fn open(
 
 /// Where the child's streams lead.
 fn wire(opened: &mut Opened, spec: &Spec, capture: bool) {
-    let child = opened.keeper.streams();
+    let child = opened.shim.streams();
     opened.stdin = child.stdin.take();
     let stdout = child.stdout.take().map(|s| (Box::new(s) as Stream, false, spec.stdout));
     let stderr = child.stderr.take().map(|s| (Box::new(s) as Stream, true, spec.stderr));
@@ -392,7 +397,7 @@ fn wire(opened: &mut Opened, spec: &Spec, capture: bool) {
     }
 }
 
-/// The one descriptor beside the standard streams that the keeper gets. Cleared after the fork, in the keeper alone:
+/// The one descriptor beside the standard streams that the shim gets. Cleared after the fork, in the shim alone:
 /// another child that is started at this moment must not get it.
 #[allow(unsafe_code)]
 fn leave_open(command: &mut Command, theirs: UnixStream) {
@@ -401,18 +406,18 @@ fn leave_open(command: &mut Command, theirs: UnixStream) {
     unsafe { command.pre_exec(clear) };
 }
 
-/// The sockets of the host that its guardian waits on, as its standard input.
-pub(super) fn guardian(options: &TableOptions) -> io::Result<(Known, UnixStream)> {
+/// The sockets of the host that its reaper waits on, as its standard input.
+pub(super) fn start_reaper(options: &TableOptions) -> io::Result<(DirectChild, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    let mut command = Command::new(&options.keeper_exe);
+    let mut command = Command::new(&options.shim_exe);
     command
-        .args([keeper::ARGUMENT, keeper::GUARDIAN, &options.marker])
+        .args([SHIM, REAPER, &options.instance_id])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    Ok((Known::spawn(&mut command)?, ours))
+    Ok((DirectChild::spawn(&mut command)?, ours))
 }
 
 /// Removes what an earlier life of the host left.

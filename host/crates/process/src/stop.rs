@@ -1,17 +1,17 @@
 //! The stop sequence of a specification, and the end of whatever it leaves.
 
-use super::child::Child;
-use super::port::{Exit, StopStep};
-use super::references::fill_header;
+use crate::child::Child;
+use crate::limits::{self, PROCESS_GRACE};
+use crate::references::fill_header;
+use crate::types::{Exit, StopStep};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use nexus_model::limits::{self, PROCESS_GRACE};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// On top of what the keeper gives the tree, before the keeper itself counts as stuck.
+/// On top of what the shim gives the tree, before the shim itself counts as stuck.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// Returns when no descendant is left. The steps have one deadline together, for a plugin chooses their number and their
@@ -21,7 +21,7 @@ pub(super) async fn stop(child: &Child) -> Exit {
         tracing::warn!(
             plugin = %child.key.plugin,
             process = %child.key.name,
-            "the stop sequence of the process takes more than {} s; the process is ended",
+            "the stop sequence of the process takes more than {} s; killing the process",
             limits::PROCESS_STOP.as_secs()
         );
     }
@@ -64,7 +64,7 @@ pub(super) async fn end(child: &Child, grace: Duration) -> Exit {
     if let Ok(exit) = tokio::time::timeout(grace + SLACK, child.gone()).await {
         return exit;
     }
-    child.kill_keeper();
+    child.kill_shim();
     child.gone().await
 }
 
@@ -75,8 +75,10 @@ async fn request(child: &Child, method: &str, url: &str, headers: &[(String, Str
         .uri(path)
         .header(http::header::HOST, format!("127.0.0.1:{port}"));
     for (name, value) in headers {
-        let mut value = http::HeaderValue::try_from(fill_header(value, &*child.refs).map_err(|e| e.to_string())?)
-            .map_err(|_| format!("the header `{name}` has a value that HTTP does not allow"))?;
+        let mut value = http::HeaderValue::try_from(
+            fill_header(value, &*child.refs, limits::PROCESS_STOP_HEADER).map_err(|e| e.to_string())?,
+        )
+        .map_err(|_| format!("the header `{name}` has an invalid value"))?;
         value.set_sensitive(true);
         request = request.header(name, value);
     }
@@ -111,7 +113,7 @@ async fn request(child: &Child, method: &str, url: &str, headers: &[(String, Str
 fn own<'a>(child: &Child, url: &'a str) -> Result<(u16, &'a str), String> {
     let wrong = || {
         format!(
-            "`{url}` is not of this process; write `process://{}:PORT/…` with one of its ports",
+            "`{url}` does not belong to this process; use `process://{}:PORT/…` with one of its ports",
             child.key.name
         )
     };

@@ -1,9 +1,9 @@
 //! What becomes of a child's output.
 
-use super::lines::{Log, Splitter};
-use super::port::ProcessError;
+use crate::error::ProcessError;
+use crate::limits;
+use crate::output_log::{OutputLog, Splitter};
 use bytes::{Bytes, BytesMut};
-use nexus_model::limits;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 pub(super) type Stream = Box<dyn AsyncRead + Send + Unpin>;
 
 /// Reads lines into the log until the last holder of the stream has closed it.
-pub(super) async fn log(mut from: Stream, stderr: bool, log: Log) {
+pub(super) async fn log(mut from: Stream, stderr: bool, log: OutputLog) {
     let (mut splitter, mut buffer) = (Splitter::default(), BytesMut::with_capacity(limits::PROCESS_CHUNK));
     while matches!(from.read_buf(&mut buffer).await, Ok(1..)) {
         splitter.feed(&buffer, |line| log.push(stderr, line));
@@ -59,7 +59,7 @@ impl Pipe {
 
     pub(super) fn read(&self) -> Result<mpsc::Receiver<Bytes>, ProcessError> {
         let mut source = self.slot().take().ok_or_else(|| {
-            ProcessError::Invalid("this output is being read already; it has one reader at a time".to_owned())
+            ProcessError::Invalid("this output already has a reader; only one is allowed at a time".to_owned())
         })?;
         let (sender, receiver) = mpsc::channel(1);
         let pipe = self.clone();

@@ -3,18 +3,21 @@
 //! Starting and stopping run in tasks of their own: a plugin whose call is dropped half-way (it trapped, it was
 //! replaced) leaves a process that is either wholly there, to be adopted, or wholly gone.
 
-use super::TableOptions;
-use super::child::Child;
-use super::port::{Exit, Info, Key, Line, ProcessError, Processes, References, RunOutput, Running, Spec, Usage};
-use super::start::{self, Manner};
-use super::{bounds, present, stop, usage};
+use crate::child::Child;
+use crate::error::ProcessError;
+use crate::limits::{self, PROCESS_GRACE};
+use crate::options::TableOptions;
+use crate::orphans::DirectChild;
+use crate::processes::Processes;
+use crate::references::References;
+use crate::start::{self, Manner};
+use crate::this_process::become_subreaper;
+use crate::time::Millis;
+use crate::types::{Exit, Info, Key, Line, RunOutput, Running, Spec, Usage};
+use crate::{spec_check, stop, unless_present, usage};
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
-use nexus_model::limits;
-use nexus_model::limits::PROCESS_GRACE;
-use nexus_model::time::Millis;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,13 +26,7 @@ use tokio::sync::{OnceCell, mpsc};
 
 /// A process with ports that fails this early may have failed to bind them; milliseconds.
 const EARLY: u64 = 5_000;
-const GUARDIAN_PAUSE: Duration = Duration::from_secs(1);
-
-impl TableOptions {
-    pub(super) fn run_dir(&self) -> PathBuf {
-        self.data_dir.join("run")
-    }
-}
+const REAPER_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Table(Arc<Inner>);
 
@@ -38,7 +35,7 @@ struct Inner {
     slots: Mutex<BTreeMap<Key, Arc<Slot>>>,
     runs: Mutex<HashMap<u64, Arc<Child>>>,
     run_number: AtomicU64,
-    guardian: OnceCell<AbortOnDrop>,
+    reaper: OnceCell<AbortOnDrop>,
 }
 
 /// One name. It stays when its process has ended, for the exit and the last lines, until younger ones of its plugin have
@@ -72,26 +69,20 @@ impl Slot {
 }
 
 impl Table {
-    /// Removes the private directories of an earlier life, so the caller must hold the lock of the data directory.
-    /// Makes this process a subreaper. Starts nothing yet.
-    ///
-    /// # Errors
-    /// `Unavailable`: the directory cannot be used. `Invalid`: the marker is empty.
+    /// As [`crate::open`] says.
     pub(super) fn new(options: TableOptions) -> Result<Self, ProcessError> {
-        if options.marker.is_empty() || options.marker.contains('\0') {
-            return Err(ProcessError::Invalid("the instance marker is empty".to_owned()));
+        if options.instance_id.is_empty() || options.instance_id.contains('\0') {
+            return Err(ProcessError::Invalid("the instance id is empty".to_owned()));
         }
         let dir = options.run_dir();
-        start::clear(&dir)
-            .map_err(|e| ProcessError::Unavailable(format!("`{}` cannot be cleared: {e}", dir.display())))?;
-        super::become_subreaper()
-            .map_err(|e| ProcessError::Unavailable(format!("this process cannot adopt orphans: {e}")))?;
+        start::clear(&dir).map_err(|e| ProcessError::Unavailable(format!("cannot clear `{}`: {e}", dir.display())))?;
+        become_subreaper().map_err(|e| ProcessError::Unavailable(format!("this process cannot adopt orphans: {e}")))?;
         Ok(Self(Arc::new(Inner {
             options,
             slots: Mutex::default(),
             runs: Mutex::default(),
             run_number: AtomicU64::new(0),
-            guardian: OnceCell::new(),
+            reaper: OnceCell::new(),
         })))
     }
 }
@@ -130,17 +121,17 @@ impl Inner {
     }
 
     /// Before the first child there is someone who ends it whatever happens; and a new one where it was killed.
-    async fn guarded(&self) -> Result<(), ProcessError> {
-        let begun = self.guardian.get_or_try_init(|| async {
+    async fn ensure_reaper(&self) -> Result<(), ProcessError> {
+        let begun = self.reaper.get_or_try_init(|| async {
             let options = self.options.clone();
-            let first = tokio::task::spawn_blocking(move || start::guardian(&options));
+            let first = tokio::task::spawn_blocking(move || start::start_reaper(&options));
             let first = first.await.map_err(std::io::Error::other)??;
-            Ok::<_, std::io::Error>(AbortOnDrop(tokio::spawn(keep_guarded(self.options.clone(), first))))
+            Ok::<_, std::io::Error>(AbortOnDrop(tokio::spawn(keep_reaper(self.options.clone(), first))))
         });
         let failed = |e| {
             ProcessError::Unavailable(format!(
-                "{}: the guardian of the children cannot start: {e}",
-                self.options.keeper_exe.display()
+                "{}: cannot start the reaper of child processes: {e}",
+                self.options.shim_exe.display()
             ))
         };
         begun.await.map(|_| ()).map_err(failed)
@@ -149,7 +140,7 @@ impl Inner {
     async fn ensure(self: Arc<Self>, key: Key, spec: Spec, refs: Arc<dyn References>) -> Result<Running, ProcessError> {
         plain(&key.plugin)?;
         plain(&key.name)?;
-        bounds::check(&spec)?;
+        spec_check::check(&spec)?;
         let plugin = key.plugin.clone();
         let ensured = self.ensure_slot(key, spec, refs).await;
         self.forget(&plugin);
@@ -161,7 +152,7 @@ impl Inner {
         let _turn = slot.turn.lock().await;
         if let Some(child) = slot.child() {
             if child.exit().is_none() && *child.spec == spec {
-                present::refuse(&spec).await?;
+                unless_present::refuse(&spec).await?;
                 return Ok(child.running(true));
             }
             let running = child.exit().is_none();
@@ -171,13 +162,13 @@ impl Inner {
                 slot.release_ports.fetch_not(Ordering::SeqCst);
             }
         }
-        self.guarded().await?;
+        self.ensure_reaper().await?;
         let manner = Manner {
             capture: false,
             hold_ports: !slot.release_ports.load(Ordering::SeqCst),
             grace: PROCESS_GRACE,
         };
-        present::refuse(&spec).await?;
+        unless_present::refuse(&spec).await?;
         let child = start::start(&self.options, key, spec, refs, manner).await?;
         slot.starts.fetch_add(1, Ordering::SeqCst);
         let running = child.running(false);
@@ -201,11 +192,11 @@ impl Inner {
         input: Option<Vec<u8>>,
     ) -> Result<RunOutput, ProcessError> {
         plain(&plugin)?;
-        bounds::check(&spec)?;
+        spec_check::check(&spec)?;
         // Nobody else could write into it.
         spec.stdin = input.is_some();
-        self.guarded().await?;
-        present::refuse(&spec).await?;
+        self.ensure_reaper().await?;
+        unless_present::refuse(&spec).await?;
         let number = self.run_number.fetch_add(1, Ordering::SeqCst);
         // No process of a plugin has such a name.
         let key = Key {
@@ -232,7 +223,7 @@ impl Inner {
         let exit = tokio::time::timeout(timeout, fed).await;
         stop::end(&child, Duration::ZERO).await;
         let exit = exit
-            .map_err(|_| ProcessError::Timeout(format!("`{shown}` did not end within {} ms", timeout.as_millis())))?;
+            .map_err(|_| ProcessError::Timeout(format!("`{shown}` did not exit within {} ms", timeout.as_millis())))?;
         let [stdout, stderr] = &child.outputs.captured;
         Ok(RunOutput {
             exit,
@@ -242,7 +233,7 @@ impl Inner {
     }
 }
 
-/// Also where the caller gives up: without its entry the child has no holder left, and is ended.
+/// Also where the caller cancels: without its entry the child has no holder left, and is ended.
 struct RunEntry<'a> {
     table: &'a Inner,
     number: u64,
@@ -256,18 +247,18 @@ impl Drop for RunEntry<'_> {
     }
 }
 
-async fn keep_guarded(options: TableOptions, first: (super::orphans::Known, std::os::unix::net::UnixStream)) {
-    let mut guardian = first;
+async fn keep_reaper(options: TableOptions, first: (DirectChild, std::os::unix::net::UnixStream)) {
+    let mut reaper = first;
     loop {
-        guardian.0.wait().await;
+        reaper.0.wait().await;
         loop {
-            tokio::time::sleep(GUARDIAN_PAUSE).await;
-            match start::guardian(&options) {
+            tokio::time::sleep(REAPER_PAUSE).await;
+            match start::start_reaper(&options) {
                 Ok(next) => {
-                    guardian = next;
+                    reaper = next;
                     break;
                 }
-                Err(error) => tracing::warn!(%error, "the guardian of the children ended and cannot be started again"),
+                Err(error) => tracing::warn!(%error, "the reaper of child processes exited and cannot be restarted"),
             }
         }
     }
@@ -279,7 +270,7 @@ fn plain(name: &str) -> Result<(), ProcessError> {
     {
         return Err(ProcessError::Invalid(format!(
             "`{}` cannot name a process; use up to {} letters, digits, `-`, `_` and `.`, not a dot at the start",
-            bounds::shown(name),
+            spec_check::shown(name),
             limits::PROCESS_NAME_BYTES
         )));
     }
@@ -291,7 +282,7 @@ async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,
 ) -> Result<T, ProcessError> {
     let ended = tokio::spawn(work).await;
-    ended.unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("the host is ending ({e})"))))
+    ended.unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))))
 }
 
 /// For who waits: an order that hangs all the same (a child that not even the kernel can end, or many orders for one name)
@@ -303,8 +294,8 @@ async fn in_time<T>(
     let answer = tokio::time::timeout(limits::PROCESS_ORDER, order).await;
     answer.unwrap_or_else(|_| {
         Err(ProcessError::Timeout(format!(
-            "process `{}` was neither started nor ended within {} s",
-            bounds::shown(&name),
+            "process `{}` neither started nor exited within {} s",
+            spec_check::shown(&name),
             limits::PROCESS_ORDER.as_secs()
         )))
     })

@@ -1,5 +1,6 @@
 //! The processes of the machine as `/proc` shows them, and signals that cannot hit a stranger.
 
+use crate::identity::{INSTANCE_VARIABLE, REAPER, SHIM};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::HashSet;
 
@@ -95,27 +96,27 @@ pub(super) fn signal(entry: Entry, signal: Signal) {
     }
 }
 
-/// The value of the marker in the process's environment, as it was at its start.
-pub(super) fn marker(pid: i32) -> Option<String> {
+/// The value of the instance id in the process's environment, as it was at its start.
+pub(super) fn instance_id(pid: i32) -> Option<String> {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     environment.split(|b| *b == 0).find_map(|entry| {
         Some(
             std::str::from_utf8(entry)
                 .ok()?
-                .strip_prefix(super::MARKER)?
+                .strip_prefix(INSTANCE_VARIABLE)?
                 .strip_prefix('=')?
                 .to_owned(),
         )
     })
 }
 
-/// A keeper or a guardian.
-pub(super) fn is_keeper(pid: i32) -> bool {
-    argument(pid, 1).as_deref() == Some(super::keeper::ARGUMENT.as_bytes())
+/// A shim or a reaper.
+pub(super) fn is_shim(pid: i32) -> bool {
+    argument(pid, 1).as_deref() == Some(SHIM.as_bytes())
 }
 
-pub(super) fn is_guardian(pid: i32) -> bool {
-    is_keeper(pid) && argument(pid, 2).as_deref() == Some(super::keeper::GUARDIAN.as_bytes())
+pub(super) fn is_reaper(pid: i32) -> bool {
+    is_shim(pid) && argument(pid, 2).as_deref() == Some(REAPER.as_bytes())
 }
 
 fn argument(pid: i32, number: usize) -> Option<Vec<u8>> {

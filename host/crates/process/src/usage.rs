@@ -1,7 +1,7 @@
 //! What processes use, as `/proc` shows it: of each child with all its descendants, and of this host itself.
 
-use super::port::{Own, Usage};
-use super::tree::{self, Entry};
+use crate::tree::{self, Entry};
+use crate::types::{OwnUsage, Usage};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -55,24 +55,24 @@ pub(super) fn of(children: &[u32]) -> Vec<Option<Usage>> {
         .collect();
     children
         .iter()
-        .map(|child| usage(*child, &all, &tree::is_keeper))
+        .map(|child| usage(*child, &all, &tree::is_shim))
         .collect()
 }
 
-/// A descendant whose parent ended belongs to the keeper, so the tree is the keeper's. What the keeper itself uses is the
+/// A descendant whose parent ended belongs to the shim, so the tree is the shim's. What the shim itself uses is the
 /// host's affair; what it waited for is the child's.
-fn usage(child: u32, all: &HashMap<i32, Sample>, is_keeper: &dyn Fn(i32) -> bool) -> Option<Usage> {
+fn usage(child: u32, all: &HashMap<i32, Sample>, is_shim: &dyn Fn(i32) -> bool) -> Option<Usage> {
     let child = all.get(&i32::try_from(child).ok()?)?;
     let entries: Vec<Entry> = all.values().map(|sample| sample.entry).collect();
-    let keeper = Some(child.entry.parent).filter(|parent| is_keeper(*parent));
-    let root = keeper.unwrap_or(child.entry.pid);
+    let shim = Some(child.entry.parent).filter(|parent| is_shim(*parent));
+    let root = shim.unwrap_or(child.entry.pid);
     let mut members: Vec<&Sample> = tree::descendants([root], &entries)
         .iter()
         .filter_map(|entry| all.get(&entry.pid))
         .collect();
     let mut used = 0;
-    match keeper {
-        Some(keeper) => used += all.get(&keeper).map_or(0, |keeper| keeper.waited),
+    match shim {
+        Some(shim) => used += all.get(&shim).map_or(0, |shim| shim.waited),
         None => members.push(child),
     }
     let mut resident = 0;
@@ -86,13 +86,13 @@ fn usage(child: u32, all: &HashMap<i32, Sample>, is_keeper: &dyn Fn(i32) -> bool
     })
 }
 
-pub(super) fn own() -> Option<Own> {
+pub(super) fn own() -> Option<OwnUsage> {
     let sample = stat(i32::try_from(std::process::id()).ok()?)?;
     let boot = std::fs::read_to_string("/proc/stat").ok()?;
     let boot: u64 = boot
         .lines()
         .find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())?;
-    Some(Own {
+    Some(OwnUsage {
         usage: Usage {
             cpu: ticks(sample.own),
             resident: bytes(sample.resident_pages),
@@ -116,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn all_below_the_keeper_counts_and_the_keeper_does_not() {
+    fn all_below_the_shim_counts_and_the_shim_does_not() {
         let all = HashMap::from([
-            sample(10, 1, 1_000, 40, 9_000), // the keeper
+            sample(10, 1, 1_000, 40, 9_000), // the shim
             sample(11, 10, 100, 20, 5),      // the child
             sample(12, 11, 30, 0, 7),
             sample(13, 10, 10, 0, 1), // its parent has ended
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(found.cpu, ticks(200));
         assert_eq!(found.resident, bytes(13));
         assert_eq!(usage(99, &all, &|_| false), None);
-        // A child without a keeper, as on its way out: its own tree.
+        // A child without a shim, as on its way out: its own tree.
         assert_eq!(usage(11, &all, &|_| false).unwrap().resident, bytes(12));
     }
 

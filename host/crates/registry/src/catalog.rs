@@ -1,4 +1,4 @@
-//! The plugins that can be loaded: those of the configuration that counts now.
+//! The plugins that can be loaded: those of the active configuration.
 
 use nexus_config::resolved::{Config, Plugin};
 use nexus_model::plugin::Kind;
@@ -50,13 +50,13 @@ impl Catalog {
         let found = plugins.get(name).map(|plugin| plugin.kind);
         match found {
             Some(found) if found == kind => Ok(()),
-            Some(_) => Err(format!("{name} is no {kind} plugin")),
+            Some(_) => Err(format!("{name} is not a {kind} plugin")),
             None if self.broken.contains(name) => Ok(()),
             None => {
                 let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
                 let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();
                 Err(format!(
-                    "there is no {kind} plugin `{name}` here, but {}. One that lies elsewhere has a table in the \
+                    "there is no {kind} plugin `{name}`; available: {}. To use a plugin from a file, add it to the \
                      configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
                     there.join(", ")
                 ))

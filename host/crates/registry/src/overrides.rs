@@ -64,7 +64,7 @@ impl PluginOverrides {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the file says from now on, whether or not it counts.
+    /// What the file says from now on, whether or not it is applied.
     pub fn file_says(&self, config: &Config) {
         self.named().1 = named(config);
     }
@@ -103,7 +103,7 @@ impl PluginOverrides {
         kept.map_err(|e| e.to_string())
     }
 
-    /// The plugin for a place: that of the configuration, or the one that took over since.
+    /// The plugin for a place: that of the configuration, or the one that has replaced it since.
     pub async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
         let configured = self.named().0.get(place).cloned().unwrap_or_default();
         let saved = self.store.setting(&setting(place)).await.ok().flatten();
@@ -120,7 +120,7 @@ impl PluginOverrides {
             place,
             plugin = chosen.plugin,
             configured,
-            "this plugin took over before the restart, and keeps its place until the configuration names another"
+            "this plugin was selected before the restart and stays selected until the configuration names another"
         );
         chosen.plugin
     }

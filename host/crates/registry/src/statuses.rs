@@ -4,7 +4,7 @@ use nexus_model::activity::{Activity, Tone};
 use nexus_model::plugin::{Details, Kind, Process, State, Status};
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
-use nexus_process::port::{Info, Processes, Usage};
+use nexus_process::{Info, Processes, Usage};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -183,14 +183,14 @@ fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
 /// What is worth a line.
 fn event(state: &State) -> Option<(Tone, String)> {
     match state {
-        State::Restarting { cause, .. } => Some((Tone::Busy, format!("fell, and is started again: {cause}"))),
-        State::Failed { cause } => Some((Tone::Bad, format!("failed, and waits for you: {cause}"))),
+        State::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
+        State::Failed { cause } => Some((Tone::Bad, format!("failed and is not restarted: {cause}"))),
         State::Stopped | State::Starting | State::Running => None,
     }
 }
 
 impl Registered {
-    /// None: whatever runs it counts nothing.
+    /// None: what runs it has no statistics.
     fn details(&self, processes: &[(Info, Option<Usage>)]) -> Option<Details> {
         let measured = (self.measured)()?;
         let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner());
@@ -208,7 +208,7 @@ impl Registered {
             kind: status.kind,
             tunnel: self.tunnel.clone(),
             facts: measured.facts(),
-            figures: measured.figures(),
+            statistics: measured.statistics(),
             processes: own.collect(),
         })
     }

@@ -1,13 +1,16 @@
 //! Users, and which plugin's subject is which user. They belong to the host: swapping the auth plugin changes neither
 //! who exists nor whether set-up is open.
 
-use super::logins::LoginId;
-use super::{Durability, Store, StoreError, settings, signed, unsigned};
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::numbers::{signed, unsigned};
+use crate::settings;
+use crate::types::Durability;
+use crate::types::{LoginId, UserId};
 use nexus_model::time::Millis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-pub type UserId = i64;
-
+/// `User` is an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub id: UserId,

@@ -1,6 +1,6 @@
 //! What happened: the last of it in memory for whoever looks, all of it (within limits) in the database.
 
-use crate::Store;
+use crate::database::Store;
 use nexus_model::activity::{Activity, Note, Tone};
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
+/// `Recent` are the newest notes, the newest first.
 pub type Recent = Arc<VecDeque<Note>>;
 
 /// For the writer.
@@ -18,6 +19,7 @@ enum Line {
     Flush(oneshot::Sender<()>),
 }
 
+/// `ActivityLog` takes notes of what happened.
 pub struct ActivityLog {
     /// The newest first.
     recent: watch::Sender<Recent>,
@@ -31,7 +33,7 @@ impl ActivityLog {
     /// With what the database has of it.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Self {
         let kept = store.notes(limits::ACTIVITY_SHOWN).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what happened before cannot be read");
+            tracing::warn!(%error, "cannot read the earlier activity");
             Vec::new()
         });
         let (writer, mut notes) = mpsc::channel(limits::ACTIVITY_QUEUE);
@@ -46,7 +48,7 @@ impl ActivityLog {
                     }
                 }
                 if let Err(error) = store.add_notes(lines).await {
-                    tracing::warn!(%error, "what happened cannot be written down");
+                    tracing::warn!(%error, "cannot save the activity");
                 }
                 for done in waiting {
                     let _ = done.send(());

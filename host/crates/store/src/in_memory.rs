@@ -8,7 +8,8 @@
 //! Rejected: a trait for the journal, the settings and the keys with a second implementation for tests. It tested the fake,
 //! and each error was turned into text on its way through.
 
-use super::{StoreError, schema};
+use crate::error::StoreError;
+use crate::schema;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,8 @@
 //! One running host per data directory. The operating system frees the lock when the process ends, however it ends;
 //! the text in the file only serves the message that a second one gets.
 
-use super::StoreError;
+use crate::error::StoreError;
+use crate::private::{private_dir, private_file};
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,9 +20,9 @@ impl Lock {
     /// # Errors
     /// [`StoreError::Held`] where another host runs on `data_dir`: its message names that one.
     pub fn acquire(data_dir: &Path) -> Result<Self, StoreError> {
-        super::private_dir(data_dir)?;
+        private_dir(data_dir)?;
         let path = data_dir.join(FILE);
-        super::private_file(&path)?;
+        private_file(&path)?;
         let open = |e: std::io::Error| StoreError::Open(format!("cannot lock {}: {e}", path.display()));
         let mut file = std::fs::OpenOptions::new()
             .read(true)
@@ -132,7 +133,7 @@ fn held(data_dir: &Path, owner: &str) -> String {
         format!(" ({owner})")
     };
     format!(
-        "another nexus{who} runs on the data directory {}: stop it, or give this one a directory of its own with --data-dir",
+        "another nexus{who} uses the data directory {}. To fix: stop it, or use another directory with --data-dir",
         data_dir.display()
     )
 }

@@ -3,10 +3,14 @@
 //! An attempt is charged *before* the credential is checked and refunded afterwards, so that many attempts at once
 //! cannot get in more guesses than the limit between a check and a count.
 
-use super::{Durability, Store, StoreError, signed, unsigned};
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::numbers::{signed, unsigned};
+use crate::types::Durability;
 use nexus_model::time::Millis;
 use rusqlite::{OptionalExtension as _, params};
 
+/// `Charge` is the answer to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
     /// May be checked. `left`: wrong ones that are still allowed after this one.

@@ -1,15 +1,21 @@
 //! Login sessions and known devices. Only the SHA-256 of a session's token is here, so that a copy of the database
 //! opens nothing.
 
-use super::accounts::{User, UserId};
-use super::{Durability, Store, StoreError, signed, unsigned};
+use crate::accounts::User;
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::numbers::{signed, unsigned};
+use crate::types::Durability;
+use crate::types::UserId;
 use nexus_model::time::Millis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-/// Names a login in lists and to revoke it; opens nothing.
-pub type LoginId = String;
+pub use crate::types::LoginId;
+
+/// `TokenHash` is the SHA-256 of a login's token.
 pub type TokenHash = [u8; 32];
 
+/// `Login` is a login session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     pub id: LoginId,
@@ -321,7 +327,13 @@ impl Store {
             db.prepare_cached(
                 "SELECT user.id, account, user.created_at FROM device JOIN user ON user.id = device.user WHERE device.id = ?1",
             )?
-            .query_row([id], |row| Ok(User { id: row.get(0)?, account: row.get(1)?, created_at: unsigned(row.get(2)?) }))
+            .query_row([id], |row| {
+                Ok(User {
+                    id: row.get(0)?,
+                    account: row.get(1)?,
+                    created_at: unsigned(row.get(2)?),
+                })
+            })
             .optional()
         })
         .await

@@ -1,7 +1,7 @@
 //! The schema, as a list of steps: `user_version` is how many of them a database has. A step is never changed once
 //! released; a new one is added at the end.
 
-use super::StoreError;
+use crate::error::StoreError;
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -37,6 +37,14 @@ const STEPS: &[&str] = &[
      ALTER TABLE device ADD COLUMN agent TEXT NOT NULL DEFAULT '';",
     // 4: sessions that were deleted, and the last number of each.
     "CREATE TABLE removed(id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;",
+    // 5: what 0.1 called `ask` is a request. Such an event is of no part, so that the rows of parts, which are long, are
+    // told from it without being read.
+    r#"ALTER TABLE session RENAME COLUMN asks TO requests;
+     UPDATE event SET body = json_object('type', 'request', 'request',
+            json_set(json_remove(body -> '$.ask', '$.asked_by'), '$.requested_by', body ->> '$.ask.asked_by'))
+        WHERE part IS NULL AND body LIKE '{"type":"asked",%';
+     UPDATE event SET body = json_object('type', 'request_closed', 'request', body ->> '$.ask')
+        WHERE part IS NULL AND body LIKE '{"type":"ask_closed",%';"#,
 ];
 
 /// The newest schema that this nexus knows.

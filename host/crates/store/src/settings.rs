@@ -1,6 +1,8 @@
 //! Small facts of the services that outlive a restart: whether a tunnel is wanted, the key that signs device cookies.
 
-use super::{Durability, Store, StoreError};
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::types::Durability;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 pub(super) fn get(db: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {

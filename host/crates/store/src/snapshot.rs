@@ -1,9 +1,12 @@
 //! A copy of the database as it is at one moment, while others write it; and whether a copy is one that this nexus can use.
 //!
-//! `VACUUM INTO`, not the online backup: that one begins anew whenever another process writes, so that a host that streams
+//! `VACUUM INTO`, not the online backup: that one starts again whenever another process writes, so that a host that streams
 //! would keep it from ever ending. This reads in one transaction, which holds up no writer, and leaves the copy compact.
 
-use super::{FILE, StoreError, connect, schema};
+use crate::connection::{FILE, connect};
+use crate::error::StoreError;
+use crate::private::private_file;
+use crate::schema;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
@@ -21,7 +24,7 @@ pub fn take(data_dir: &Path, into: &Path) -> Result<i64, StoreError> {
     let source = connect(&path)?;
     let schema = schema::version(&source, &path)?;
     // SQLite writes into an empty file that is there, and keeps its mode.
-    super::private_file(into)?;
+    private_file(into)?;
     source.execute("VACUUM INTO ?1", [into.to_string_lossy()])?;
     drop(source);
     let copy = connect(into)?;
@@ -47,14 +50,14 @@ pub fn check(path: &Path) -> Result<i64, StoreError> {
     let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
         return Err(StoreError::Database(format!(
-            "{} is damaged ({found}): restore a backup",
+            "{} is damaged ({found}). To fix: restore a backup",
             path.display()
         )));
     }
     Ok(schema)
 }
 
-/// Moves what stands in the write-ahead log into the database, so that the one file is all of it. Nobody else may have it
+/// Moves what is in the write-ahead log into the database, so that the one file is all of it. Nobody else may have it
 /// open.
 ///
 /// # Errors

@@ -10,7 +10,8 @@
 //! writer itself waits for one at [`limits::WAL_MOST`]. (SQLite's own checkpoint, within a commit, was left out: it makes
 //! every chat wait for the disk. `PASSIVE` checkpoints alone let a writer that never pauses fill the disk.)
 
-use super::{Durability, Health, StoreError};
+use crate::error::StoreError;
+use crate::types::{Durability, Health};
 use nexus_model::limits;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -73,10 +74,10 @@ impl Job {
 }
 
 /// Whether the database's file is still the one that is open.
-pub(super) type There = Arc<dyn Fn() -> Result<(), StoreError> + Send + std::marker::Sync>;
+pub(super) type StillThere = Arc<dyn Fn() -> Result<(), StoreError> + Send + Sync>;
 
 /// Brings what is committed to the disk. Blocks.
-pub(super) type Sync = Box<dyn Fn() -> Result<(), StoreError> + Send>;
+pub(super) type ToDisk = Box<dyn Fn() -> Result<(), StoreError> + Send>;
 
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
@@ -87,8 +88,8 @@ impl Writer {
     pub(super) fn spawn(
         connection: Connection,
         checkpoints: Connection,
-        sync: Sync,
-        there: There,
+        sync: ToDisk,
+        there: StillThere,
         health: watch::Sender<Health>,
         log: PathBuf,
     ) -> std::io::Result<Self> {
@@ -133,7 +134,7 @@ fn write(
     jobs: &mpsc::Receiver<Job>,
     growth: &mut Growth,
     committed: &mpsc::Sender<Job>,
-    there: &There,
+    there: &StillThere,
     health: &watch::Sender<Health>,
 ) {
     loop {
@@ -220,7 +221,7 @@ impl Growth {
             .min(limits::WAL_MOST.max(bytes.saturating_add(limits::WAL_KEPT)));
         if bytes >= self.hard {
             if let Err(e) = empty(db, limits::WAL_WAIT) {
-                tracing::warn!(error = %e, "the database's write-ahead log cannot be emptied; it is tried again");
+                tracing::warn!(error = %e, "cannot empty the write-ahead log of the database; retrying");
             }
             // Somebody reads from it still: not again at each commit.
             self.hard = limits::WAL_MOST.max(self.log.bytes().saturating_add(limits::WAL_KEPT));
@@ -245,7 +246,7 @@ fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Opti
             db.prepare_cached("SAVEPOINT job")?.execute([])?;
             if let Err(e) = job.work.run(db) {
                 if db.is_autocommit() {
-                    return Err(e); // SQLite gave up the whole transaction
+                    return Err(e); // SQLite aborted the whole transaction
                 }
                 if matches!(e, StoreError::ReadOnly(_)) {
                     trouble = Some(e);
@@ -267,7 +268,7 @@ fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Opti
 }
 
 /// While nothing asks for a write: whether the file is there, and, where the last write failed, whether one succeeds now.
-fn look(db: &Connection, there: &There, health: &watch::Sender<Health>) {
+fn look(db: &Connection, there: &StillThere, health: &watch::Sender<Health>) {
     if let Err(error) = there() {
         return report(health, Some(&error));
     }
@@ -292,7 +293,7 @@ fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
         }
         match &now {
             Health::ReadOnly { why } => tracing::error!("{why}"),
-            Health::Writable => tracing::info!("the database can be written again"),
+            Health::Writable => tracing::info!("the database is writable again"),
         }
         *health = now;
         true
@@ -300,7 +301,7 @@ fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
 }
 
 /// Answers what has to be on the disk, once it is: as many at a time as have come meanwhile.
-fn bring_to_disk(sync: &Sync, unsynced: &mpsc::Receiver<Job>) {
+fn bring_to_disk(sync: &ToDisk, unsynced: &mpsc::Receiver<Job>) {
     while let Ok(first) = unsynced.recv() {
         let batch: Vec<Job> = std::iter::once(first).chain(unsynced.try_iter()).collect();
         let outcome = sync();
@@ -330,7 +331,7 @@ fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
             Err(e) => Err(e),
         };
         if let Err(e) = cut {
-            tracing::warn!(error = %e, "cannot checkpoint the database; it is tried again");
+            tracing::warn!(error = %e, "cannot checkpoint the database; retrying");
         }
     }
 }

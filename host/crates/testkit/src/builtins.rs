@@ -1,7 +1,7 @@
 //! Manifests of plugins that are as if built in, without their components: the first-party ones and two made-up tunnels.
 
 use nexus_config::resolved::{Config, Source};
-use nexus_config::{Found, Machine, Overrides, PluginSource, load};
+use nexus_config::{Found, Machine, Overrides, PluginSource, Report, load};
 use nexus_plugin_api::manifest::Manifest;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ impl PluginSource for Builtins {
     fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
         let kind = name.split('-').next().unwrap();
         let text = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n"
+            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
         );
         let manifest = Manifest::parse(&text).unwrap();
         Ok(Found { manifest, digest: None })
@@ -36,13 +36,20 @@ impl PluginSource for Builtins {
 /// The configuration that `text` is, without its first line, read from a file in `dir`, with [`Builtins`]'s plugins and `dir`
 /// for the data.
 pub fn config(dir: &Path, text: &str) -> Config {
-    let file = dir.join("nexus.toml");
-    std::fs::write(&file, format!("config-version = 1\n{text}")).unwrap();
+    std::fs::write(dir.join("nexus.toml"), format!("config_version = 1\n{text}")).unwrap();
+    read_config(dir).unwrap_or_else(|report| panic!("{report}\n{text}"))
+}
+
+/// As [`config`], of the file that is there.
+///
+/// # Errors
+/// The problems of the file.
+pub fn read_config(dir: &Path) -> Result<Config, Report> {
     let machine = Machine {
         cwd: dir.to_owned(),
         data_home: Some(dir.to_owned()),
         env: &|_| None,
         plugins: &Builtins,
     };
-    load(Some(&file), &Overrides::default(), &machine).unwrap_or_else(|report| panic!("{report}"))
+    load(Some(&dir.join("nexus.toml")), &Overrides::default(), &machine)
 }

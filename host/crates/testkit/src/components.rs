@@ -43,7 +43,7 @@ quota = 100
 reason = "r"
 "#;
 
-/// A plugin of a world of the contract: `core` is what stands inside `(module …)`, beside a memory and an allocator.
+/// A plugin of a world of the contract: `core` is what is inside `(module …)`, beside a memory and an allocator.
 pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     let (package, _) = resolve
@@ -72,12 +72,13 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         .encode()
         .unwrap();
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n{REQUESTS}"
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n{REQUESTS}"
     );
     seal(bytes, &manifest)
 }
 
-/// A tunnel provider whose `probe` does `body`; it leaves the address of an availability.
+/// A tunnel provider whose `check-availability` does `body`; it leaves the address of an availability.
 pub fn tunnel(imports: &str, body: &str) -> Vec<u8> {
     plugin(
         "tunnel-provider",
@@ -88,12 +89,12 @@ pub fn tunnel(imports: &str, body: &str) -> Vec<u8> {
         (data (i32.const 80) "GET https://evil.dev")
         (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
         (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/tunnel@0.1.0#probe") (result i32) (local $n i32) {body})"#
+        (func (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32) (local $n i32) {body})"#
         ),
     )
 }
 
-/// A tunnel provider whose `probe` calls `import` (which leaves a `result<_, error>` at 2048) and answers
+/// A tunnel provider whose `check-availability` calls `import` (which leaves a `result<_, error>` at 2048) and answers
 /// `ready("")`, or `unsuitable` with the text of the error.
 pub fn asking(interface: &str, function: &str, parameters: &str, call: &str) -> Vec<u8> {
     let import = format!(r#"(import "nexus:plugin/{interface}@0.1.0" "{function}" (func $ask (param {parameters})))"#);
@@ -194,7 +195,7 @@ pub fn chat(count: u32, end: &str) -> Vec<u8> {
         (data (i32.const 64) "demo chat")
         (data (i32.const 1024) "\40\00\00\00\09\00\00\00\01")
         (func (export "nexus:plugin/chat@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/chat@0.1.0#probe") (result i32) (i32.const 1200))
+        (func (export "nexus:plugin/chat@0.1.0#check-availability") (result i32) (i32.const 1200))
         (func (export "nexus:plugin/chat@0.1.0#prompt") (param i32) (result i32) unreachable)
         (func (export "nexus:plugin/chat@0.1.0#cancel") (param i32 i32 i32 i32) (result i32) (i32.const 1300))
         (func (export "nexus:plugin/chat@0.1.0#reply") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)

@@ -15,6 +15,8 @@ use std::time::Duration;
 pub struct FakeAuth {
     pub passwords: Arc<Mutex<HashMap<String, String>>>,
     pub codes: Arc<Mutex<HashMap<String, String>>>,
+    /// The addresses of the pages that logins began at.
+    pub origins: Arc<Mutex<Vec<String>>>,
     /// How often a password was looked at.
     pub hashed: Arc<AtomicU32>,
     /// What it answers instead.
@@ -79,7 +81,8 @@ impl AuthProvider for FakeAuth {
         }
         .boxed()
     }
-    fn begin<'a>(&'a self, _method: &'a str, _context: Context) -> Call<'a, Step> {
+    fn begin<'a>(&'a self, _method: &'a str, context: Context) -> Call<'a, Step> {
+        self.origins.lock().unwrap().push(context.origin);
         let fields = vec![
             field("account", FieldKind::Account),
             field("password", FieldKind::Password),
@@ -130,10 +133,10 @@ impl AuthProvider for FakeAuth {
         }
         .boxed()
     }
-    fn enrol_fields(&self) -> Call<'_, Vec<Field>> {
+    fn enroll_fields(&self) -> Call<'_, Vec<Field>> {
         async { Ok(vec![field("password", FieldKind::Password)]) }.boxed()
     }
-    fn enrol<'a>(&'a self, account: &'a str, input: Input) -> Call<'a, Outcome> {
+    fn enroll<'a>(&'a self, account: &'a str, input: Input) -> Call<'a, Outcome> {
         async move { Ok(self.put(&format!("sub-{account}"), &input)) }.boxed()
     }
     fn change<'a>(&'a self, subject: &'a str, input: Input) -> Call<'a, Outcome> {

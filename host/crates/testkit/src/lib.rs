@@ -6,6 +6,8 @@
 mod builtins;
 pub mod components;
 mod fake_auth;
+pub mod fake_chat;
 
-pub use builtins::{Builtins, config};
+pub use builtins::{Builtins, config, read_config};
 pub use fake_auth::{FakeAuth, auth_config};
+pub use fake_chat::FakeChat;

@@ -2,60 +2,38 @@
 
 mod address;
 
-use super::end::{End, Pause, no_tls};
-use super::ingress::{Ingress, Leaving, Proof};
-use super::seat::{By, Seat};
-use super::slot::{OPENING, Opened};
-use super::wanted::Wanted;
-use super::{Parts, Spec};
-use address::Door;
+use crate::origin_listener::{ListenerServer, OpenListener};
+use crate::outcome::{AttemptEnd, Pause, no_tls};
+use crate::parts::{Parts, Spec};
+use crate::signals::{Desired, OPENING, Signals};
+use crate::status_board::{NoticedBy, StatusPublisher};
+use crate::wanted::Wanted;
 use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability};
-use nexus_model::time::{Clock, Millis};
+use nexus_model::time::{Clock, millis};
 use nexus_model::tunnel::{Descriptor, Encryption, Event, State, Status};
 use nexus_plugin_traits::StopProcesses;
 use nexus_plugin_traits::{CallError, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
-
-/// What the operator wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Desired {
-    pub(super) wanted: bool,
-    /// Grows when the operator says "now": ends a pause and a failure, and tells the attempts of one order from those of
-    /// the next.
-    pub(super) kicks: u64,
-}
-
-/// What the listener, the public checks and the rest of the service tell each other about who comes through.
-pub(super) struct Visitors {
-    pub(super) proof: Proof,
-    /// Where they are to go instead.
-    pub(super) moved: watch::Receiver<Option<Leaving>>,
-    /// Live sockets.
-    pub(super) sockets: Arc<watch::Sender<usize>>,
-    /// Why nobody gets through by the public address, where that is proved and the provider does not know it.
-    pub(super) repairs: mpsc::Receiver<String>,
-    pub(super) door: Arc<Mutex<Option<Opened>>>,
-}
 
 pub(super) struct Actor {
     tunnel: resolved::Tunnel,
     provider: Arc<dyn TunnelProvider>,
-    ingress: Arc<dyn Ingress>,
+    listener_server: Arc<dyn ListenerServer>,
     stop_processes: StopProcesses,
     clock: Arc<dyn Clock>,
     account: watch::Receiver<bool>,
     desired: watch::Receiver<Desired>,
-    seat: Arc<Seat>,
-    visitors: Visitors,
+    publisher: Arc<StatusPublisher>,
+    signals: Signals,
     descriptor: Option<Descriptor>,
-    door: Option<Door>,
-    /// The operator has just said "now": a plugin that gave up is started again.
+    listener: Option<OpenListener>,
+    /// The operator has just said "now": a plugin that failed is started again.
     revive: bool,
     /// A process of the provider may be there.
     process: bool,
@@ -77,21 +55,21 @@ impl Actor {
         spec: Spec,
         parts: &Parts,
         desired: watch::Receiver<Desired>,
-        seat: Arc<Seat>,
-        visitors: Visitors,
+        publisher: Arc<StatusPublisher>,
+        signals: Signals,
     ) -> Self {
         Self {
             tunnel: spec.config,
             provider: spec.provided.provider,
-            ingress: Arc::clone(&parts.ingress),
+            listener_server: Arc::clone(&parts.listener_server),
             stop_processes: Arc::clone(&parts.stop_processes),
             clock: Arc::clone(&parts.clock),
             account: parts.has_account.clone(),
             desired,
-            seat,
-            visitors,
+            publisher,
+            signals,
             descriptor: None,
-            door: None,
+            listener: None,
             revive: true,
             process: false,
             backoff: limits::RESTART_FIRST,
@@ -171,12 +149,12 @@ impl Actor {
                 break;
             }
             match self.attempt().await {
-                End::Unwanted => break,
-                End::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
-                End::Never { why, hint } => {
+                AttemptEnd::Unwanted => break,
+                AttemptEnd::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
+                AttemptEnd::Never { why, hint } => {
                     tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
-                    // One that was only to take over decides nothing about the tunnel.
-                    if std::mem::take(&mut self.refused) && self.seat.is_shown() {
+                    // One that was only to replace another decides nothing about the tunnel.
+                    if std::mem::take(&mut self.refused) && self.publisher.is_shown() {
                         forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
@@ -184,10 +162,10 @@ impl Actor {
                     let _ = self.desired.wait_for(|now| *now != before).await;
                 }
             }
-            self.revive = self.desired.borrow().kicks != before.kicks;
+            self.revive = self.desired.borrow().starts != before.starts;
             if self.revive {
-                // A new beginning: pauses that grew before it would stretch the plugin's falls over more time than its budget
-                // counts, and one that falls each time would never be given up again.
+                // A new beginning: pauses that grew before it would stretch the plugin's crashes over more time than its budget
+                // counts, and one that crashes each time would never reach the restart limit.
                 self.backoff = limits::RESTART_FIRST;
             }
             if self.desired.has_changed().is_err() {
@@ -200,11 +178,11 @@ impl Actor {
 
     async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
         if self.up_since.is_some() && !matches!(pause, Pause::Adopt) {
-            self.seat.outage_began();
+            self.publisher.outage_began();
         }
         // What is looked for every few seconds is said once.
         if self.said.replace(why.clone()).as_ref() != Some(&why) {
-            tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel is tried again");
+            tracing::warn!(tunnel = self.tunnel.name, why, "retrying the tunnel");
         }
         if self
             .up_since
@@ -215,7 +193,7 @@ impl Actor {
         }
         let length = match pause {
             Pause::Long => limits::RETRY_LATER,
-            Pause::Look => limits::LOOK_AGAIN,
+            Pause::Look => limits::BACKEND_CHECK,
             Pause::Backoff | Pause::Adopt => {
                 let length = self.backoff;
                 self.backoff = (self.backoff * 2).min(limits::RESTART_MAX);
@@ -237,23 +215,23 @@ impl Actor {
     }
 
     /// From nothing, or from what the last attempt left, to the end of one run.
-    async fn attempt(&mut self) -> End {
+    async fn attempt(&mut self) -> AttemptEnd {
         let mut desired = self.desired.clone();
         let prepared = tokio::select! {
             prepared = self.prepare() => prepared,
-            () = unwanted(&mut desired) => Err(End::Unwanted),
+            () = unwanted(&mut desired) => Err(AttemptEnd::Unwanted),
         };
         let address = match prepared {
             Ok(address) => address,
             Err(end) => return end,
         };
         // A process that is adopted may be serving all the time.
-        if self.seat.status().borrow().url.is_none() {
+        if self.publisher.status().borrow().url.is_none() {
             self.set(State::Starting {
                 what: OPENING.to_owned(),
             });
         }
-        // Not given up in the middle: what it started has to be closed again.
+        // Not abandoned in the middle: what it started has to be closed again.
         self.process = true;
         // The provider has a limit of its own for this, which the operator may raise (`limits.call`).
         match self.provider.run(address).await {
@@ -263,41 +241,41 @@ impl Actor {
     }
 
     /// Everything before the run. Gives the listener's address.
-    async fn prepare(&mut self) -> Result<SocketAddr, End> {
+    async fn prepare(&mut self) -> Result<SocketAddr, AttemptEnd> {
         self.plugin_up().await?;
         let descriptor = self.provider.describe().await?;
         self.learn(descriptor.clone());
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
         }
-        match self.provider.probe().await? {
+        match self.provider.check_availability().await? {
             Availability::Ready(version) => {
-                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is there")
+                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is available")
             }
             Availability::Missing(hint) => {
-                let why = format!("The program behind {} is missing.", descriptor.title);
-                return Err(End::Again {
+                let why = format!("The program of {} is missing.", descriptor.title);
+                return Err(AttemptEnd::Again {
                     why,
                     hint: Some(hint),
                     pause: Pause::Look,
                 });
             }
             Availability::Unsuitable(hint) => {
-                let why = format!("The program behind {} cannot be used.", descriptor.title);
-                return Err(End::Again {
+                let why = format!("The program of {} cannot be used.", descriptor.title);
+                return Err(AttemptEnd::Again {
                     why,
                     hint: Some(hint),
                     pause: Pause::Look,
                 });
             }
         }
-        match &self.door {
-            Some(door) => Ok(door.address),
+        match &self.listener {
+            Some(listener) => Ok(listener.address),
             None => self.listen(&descriptor).await,
         }
     }
 
-    async fn plugin_up(&mut self) -> Result<(), End> {
+    async fn plugin_up(&mut self) -> Result<(), AttemptEnd> {
         let mut status = self.provider.status();
         let mut started = false;
         loop {
@@ -313,33 +291,36 @@ impl Actor {
                     self.provider.start();
                 }
                 plugin::State::Failed { .. } if let Some(trouble) = self.provider.broken() => {
-                    return Err(End::Never {
+                    return Err(AttemptEnd::Never {
                         why: trouble.why,
                         hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
                     });
                 }
                 plugin::State::Failed { cause } => {
-                    let why = format!("the plugin {} fell too often: {cause}", self.tunnel.plugin);
-                    return Err(End::Never {
+                    let why = format!(
+                        "the plugin {} crashed and reached its restart limit: {cause}",
+                        self.tunnel.plugin
+                    );
+                    return Err(AttemptEnd::Never {
                         why,
-                        hint: Some("Open the tunnel again to start the plugin anew.".to_owned()),
+                        hint: Some("Open the tunnel again to restart the plugin.".to_owned()),
                     });
                 }
-                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin fell: {cause}")),
-                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is being started"),
+                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin crashed: {cause}")),
+                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is starting"),
             }
             if status.changed().await.is_err() {
-                return Err(End::Never {
-                    why: format!("the plugin {} is gone", self.tunnel.plugin),
+                return Err(AttemptEnd::Never {
+                    why: format!("the plugin {} has ended", self.tunnel.plugin),
                     hint: None,
                 });
             }
         }
     }
 
-    /// While the process of a fallen plugin may still be serving, that is what is shown.
+    /// While the process of a crashed plugin may still be serving, that is what is shown.
     fn show_plugin(&self, what: &str) {
-        self.set(if self.door.is_some() {
+        self.set(if self.listener.is_some() {
             State::Reconnecting { why: what.to_owned() }
         } else {
             State::Starting { what: what.to_owned() }
@@ -347,10 +328,10 @@ impl Actor {
     }
 
     /// One run, to its outcome.
-    async fn follow(&mut self, mut run: TunnelRun) -> End {
+    async fn follow(&mut self, mut run: TunnelRun) -> AttemptEnd {
         let mut desired = self.desired.clone();
         // What was found before this run says nothing of it.
-        while self.visitors.repairs.try_recv().is_ok() {}
+        while self.signals.repairs.try_recv().is_ok() {}
         loop {
             let settles = self.settles;
             let event = tokio::select! {
@@ -358,14 +339,14 @@ impl Actor {
                 () = unwanted(&mut desired) => {
                     self.set(State::Stopping);
                     self.cancel(run).await;
-                    return End::Unwanted;
+                    return AttemptEnd::Unwanted;
                 }
                 event = run.events.recv() => event,
                 () = at(settles) => {
                     self.settled();
                     continue;
                 }
-                Some(why) = self.visitors.repairs.recv() => return self.repair(run, why).await,
+                Some(why) = self.signals.repairs.recv() => return self.repair(run, why).await,
             };
             let Some(event) = event else { break };
             if let Err(end) = self.apply(event) {
@@ -377,10 +358,10 @@ impl Actor {
         match timeout(limits::PLUGIN_CANCEL, &mut run.outcome).await {
             Ok(Ok(Ok(()))) => {
                 let why = format!(
-                    "the plugin {} ended the tunnel by itself and gave no reason",
+                    "the plugin {} ended the tunnel without reporting a reason",
                     self.tunnel.plugin
                 );
-                End::Again {
+                AttemptEnd::Again {
                     why,
                     hint: None,
                     pause: Pause::Backoff,
@@ -390,34 +371,34 @@ impl Actor {
             Ok(Err(_)) => CallError::Crashed(self.cause()).into(),
             Err(_) => {
                 self.cancel(run).await;
-                CallError::Timeout("the plugin reported nothing more, and no outcome".to_owned()).into()
+                CallError::Timeout("the plugin stopped reporting before the tunnel had ended".to_owned()).into()
             }
         }
     }
 
-    /// The provider says that all is well, or that it reconnects, and it is proved that nobody gets through: it is started
-    /// anew, since one whose program cannot know that its connection is dead waits for ever.
-    async fn repair(&mut self, run: TunnelRun, why: String) -> End {
-        let why = format!("Nobody gets through by the public address: {why}");
+    /// The provider says that it works, or that it reconnects, and it is proved that nobody gets through: it is started
+    /// again, since one whose program cannot know that its connection is dead waits for ever.
+    async fn repair(&mut self, run: TunnelRun, why: String) -> AttemptEnd {
+        let why = format!("The public address does not reach Nexus: {why}");
         tracing::warn!(
             tunnel = self.tunnel.name,
             why,
-            "the connection of the tunnel is dead; its provider is started anew"
+            "the connection of the tunnel is dead; restarting its provider"
         );
-        self.seat.outage_began();
+        self.publisher.outage_began();
         self.set(State::Reconnecting { why: why.clone() });
         self.cancel(run).await;
         // The log has it.
         self.said = Some(why.clone());
         self.backoff = limits::RESTART_FIRST;
-        End::Again {
+        AttemptEnd::Again {
             why,
             hint: None,
             pause: Pause::Backoff,
         }
     }
 
-    fn apply(&mut self, event: Event) -> Result<(), End> {
+    fn apply(&mut self, event: Event) -> Result<(), AttemptEnd> {
         match event {
             Event::Starting(what) => self.set(State::Starting { what }),
             Event::Url(url) => {
@@ -427,23 +408,23 @@ impl Actor {
             Event::Ready(connections) => {
                 self.up_since.get_or_insert_with(Instant::now);
                 self.set(State::Up { connections });
-                self.seat.back(By::Provider);
+                self.publisher.back(NoticedBy::Provider);
                 self.log_open();
             }
             Event::Degraded(why) => {
                 self.set(State::Degraded { why });
-                self.seat.back(By::Provider);
+                self.publisher.back(NoticedBy::Provider);
             }
             Event::Reconnecting(why) => {
                 // One that never was open is not lost.
                 if self.up_since.is_some() {
-                    self.seat.lost(By::Provider, &why);
+                    self.publisher.lost(NoticedBy::Provider, &why);
                 }
                 self.set(State::Reconnecting { why });
             }
-            Event::Measured(figures) => {
+            Event::Measured(statistics) => {
                 let now = self.clock.now();
-                self.update(|status| status.figures = Some((now, figures)));
+                self.update(|status| status.statistics = Some((now, statistics)));
             }
         }
         Ok(())
@@ -468,11 +449,14 @@ impl Actor {
                 failure.message,
                 "the tunnel did not close cleanly"
             ),
-            Ok(Err(_)) => tracing::warn!(tunnel = self.tunnel.name, "the plugin fell while it closed the tunnel"),
+            Ok(Err(_)) => tracing::warn!(
+                tunnel = self.tunnel.name,
+                "the plugin crashed while it closed the tunnel"
+            ),
             Err(_) => {
                 tracing::warn!(
                     tunnel = self.tunnel.name,
-                    "the plugin did not close the tunnel in time; it is ended"
+                    "the plugin did not close the tunnel in time; stopping the plugin"
                 );
                 self.provider.stop().await;
             }
@@ -484,22 +468,22 @@ impl Actor {
         if std::mem::take(&mut self.process) {
             (self.stop_processes)(self.tunnel.process_owner()).await;
         }
-        self.seat.closed();
+        self.publisher.closed();
         self.up_since = None;
         self.opened(None);
         self.forget_url();
         if self.logged.take().is_some() {
             tracing::info!(tunnel = self.tunnel.name, "the tunnel is closed");
         }
-        if let Some(door) = self.door.take() {
-            let _ = timeout(limits::PROCESS_GRACE, door.handle.close()).await;
+        if let Some(listener) = self.listener.take() {
+            let _ = timeout(limits::LISTENER_CLOSE, listener.handle.close()).await;
         }
     }
 
     fn cause(&self) -> String {
         let status = self.provider.status();
         let failure = status.borrow().last_failure.clone();
-        failure.map_or_else(|| "no cause is known yet".to_owned(), |failure| failure.message)
+        failure.map_or_else(|| "the cause is unknown".to_owned(), |failure| failure.message)
     }
 
     fn learn(&mut self, descriptor: Descriptor) {
@@ -543,14 +527,14 @@ impl Actor {
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {
-        self.seat.update(change);
+        self.publisher.update(change);
     }
 }
 
 /// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
 async fn forget(wanted: Wanted, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
-        tracing::warn!(tunnel, error, "it cannot be remembered that the tunnel stays closed");
+        tracing::warn!(tunnel, error, "cannot save that the tunnel stays closed");
     }
 }
 
@@ -565,8 +549,4 @@ async fn at(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }

@@ -1,18 +1,30 @@
 //! A provider, a web layer and a store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::*;
+use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
+use crate::origin_secret::OriginSecret;
+use crate::parts::{Parts, Provided, Spec};
+use crate::prober::Prober;
+use crate::service::TunnelService;
+use crate::wanted::Wanted;
+use futures::future::BoxFuture;
+use nexus_config::resolved;
+use nexus_model::activity::Unkept;
 use nexus_model::plugin::{self, Availability, Kind};
 use nexus_model::time::ManualClock;
-use nexus_model::tunnel::{Descriptor, Encryption, Event, Network, Unreached};
-use nexus_plugin_traits::{Call, CallError, ChatBackend, PluginLoader, RunFailure, Supervised, TunnelRun};
+use nexus_model::tunnel::{Descriptor, Encryption, Event, Network, Status, Unreached};
+use nexus_plugin_traits::{
+    Call, CallError, ChatBackend, PluginLoader, RunFailure, Supervised, TunnelProvider, TunnelRun,
+};
 use nexus_process::Refusing;
-use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses};
+use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, tunnel_place};
+use nexus_store::Store;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 pub(super) struct Run {
@@ -89,7 +101,7 @@ impl TunnelProvider for Provider {
     fn describe(&self) -> Call<'_, Descriptor> {
         Box::pin(async { Ok(self.descriptor.clone()) })
     }
-    fn probe(&self) -> Call<'_, Availability> {
+    fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
     }
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
@@ -119,34 +131,41 @@ impl TunnelProvider for Provider {
 }
 
 #[derive(Default)]
-pub(super) struct Doors {
+pub(super) struct FakeListeners {
     pub(super) hosts: Mutex<Vec<watch::Receiver<Vec<String>>>>,
     pub(super) moved: Mutex<Vec<watch::Receiver<Option<Leaving>>>>,
     pub(super) open: Arc<AtomicU32>,
 }
 
-impl Ingress for Doors {
-    fn open<'a>(&'a self, _: &'a str, ingress: IngressInfo) -> BoxFuture<'a, Result<IngressHandle, String>> {
+impl ListenerServer for FakeListeners {
+    fn serve<'a>(
+        &'a self,
+        _: &'a str,
+        listener_server: TunnelListener,
+    ) -> BoxFuture<'a, Result<ListenerHandle, String>> {
         Box::pin(async move {
-            self.hosts.lock().unwrap().push(ingress.hosts.clone());
-            self.moved.lock().unwrap().push(ingress.moved.clone());
+            self.hosts.lock().unwrap().push(listener_server.hosts.clone());
+            self.moved.lock().unwrap().push(listener_server.moved.clone());
             self.open.fetch_add(1, Ordering::SeqCst);
             let (stop, stopped) = oneshot::channel::<()>();
             let open = Arc::clone(&self.open);
             let served = tokio::spawn(async move {
                 let _ = stopped.await;
-                drop(ingress);
+                drop(listener_server);
                 open.fetch_sub(1, Ordering::SeqCst);
             });
-            Ok(IngressHandle::new(stop, Box::pin(async move { served.await.unwrap() })))
+            Ok(ListenerHandle::new(
+                stop,
+                Box::pin(async move { served.await.unwrap() }),
+            ))
         })
     }
 }
 
 /// Every plugin of the catalog is there.
-struct Shelf(mpsc::UnboundedSender<Run>);
+struct FakeLoader(mpsc::UnboundedSender<Run>);
 
-impl PluginLoader for Shelf {
+impl PluginLoader for FakeLoader {
     fn load_chat<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
         unreachable!("tunnels load no chat backend")
     }
@@ -164,7 +183,7 @@ impl PluginLoader for Shelf {
 }
 
 /// Says what it is told to say of the public side.
-pub(super) struct Eye(
+pub(super) struct FakeProber(
     pub(super) Mutex<Result<(), String>>,
     pub(super) AtomicU32,
     /// What a failure proves, and whether the own listener answers.
@@ -173,39 +192,38 @@ pub(super) struct Eye(
     pub(super) Mutex<Vec<Instant>>,
 );
 
-impl Eye {
+impl FakeProber {
     fn said(&self) -> Result<(), Unreached> {
         let network = self.2.lock().unwrap().0;
         self.0.lock().unwrap().clone().map_err(|why| Unreached { why, network })
     }
 }
 
-impl Prober for Eye {
+impl Prober for FakeProber {
     fn plain<'a>(
         &'a self,
-        _: &'a resolved::Probe,
+        _: &'a resolved::PublicCheckMode,
         _: &'a str,
-        _: &'a Proof,
+        _: &'a OriginSecret,
     ) -> BoxFuture<'a, Result<Duration, Unreached>> {
         self.3.lock().unwrap().push(Instant::now());
         let said = self.said();
         Box::pin(async move { said.map(|()| Duration::from_millis(42)) })
     }
-    fn own<'a>(&'a self, _: SocketAddr, _: &'a str, _: &'a Proof) -> BoxFuture<'a, bool> {
+    fn own<'a>(&'a self, _: SocketAddr, _: &'a str, _: &'a OriginSecret) -> BoxFuture<'a, bool> {
         let answers = self.2.lock().unwrap().1;
         Box::pin(async move { answers })
     }
-    fn whole<'a>(&'a self, _: &'a resolved::Probe, _: &'a str, _: &'a Proof) -> BoxFuture<'a, Result<(), Unreached>> {
+    fn whole<'a>(
+        &'a self,
+        _: &'a resolved::PublicCheckMode,
+        _: &'a str,
+        _: &'a OriginSecret,
+    ) -> BoxFuture<'a, Result<(), Unreached>> {
         self.1.fetch_add(1, Ordering::SeqCst);
         let said = self.said();
         Box::pin(async move { said })
     }
-}
-
-pub(super) struct Silent;
-
-impl Activity for Silent {
-    fn note(&self, _: &str, _: nexus_model::activity::Tone, _: &str) {}
 }
 
 pub(super) struct Rig {
@@ -213,13 +231,13 @@ pub(super) struct Rig {
     pub(super) statuses: watch::Receiver<Vec<Status>>,
     pub(super) provider: Arc<Provider>,
     pub(super) runs: mpsc::UnboundedReceiver<Run>,
-    pub(super) doors: Arc<Doors>,
+    pub(super) listeners: Arc<FakeListeners>,
     pub(super) account: watch::Sender<bool>,
     pub(super) store: Store,
     pub(super) reaped: Arc<AtomicU32>,
     pub(super) plugins: Plugins,
     _dir: tempfile::TempDir,
-    pub(super) eye: Arc<Eye>,
+    pub(super) prober: Arc<FakeProber>,
 }
 
 pub(super) struct Setup {
@@ -279,21 +297,21 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         allow_plaintext: setup.allow_plaintext,
         listen: setup.listen,
         hosts: vec!["own.example".to_owned()],
-        probe: resolved::Probe::Public,
+        public_check: resolved::PublicCheckMode::On,
     };
     let (account, has_account) = watch::channel(setup.account);
-    let doors = Arc::new(Doors::default());
+    let listeners = Arc::new(FakeListeners::default());
     let store = Store::in_memory().unwrap();
     for (tunnel, wanted) in setup.wanted {
         Wanted::new(store.clone()).save(&tunnel, wanted).await.unwrap();
     }
     let dir = tempfile::tempdir().unwrap();
     let known = nexus_testkit::config(dir.path(), "[tunnel.main]\nplugin = \"tunnel-x\"\n");
-    let loader: Arc<dyn PluginLoader> = Arc::new(Shelf(runs_in));
+    let loader: Arc<dyn PluginLoader> = Arc::new(FakeLoader(runs_in));
     let plugins = Plugins {
         catalog: Arc::new(Catalog::new(&known)),
         statuses: Arc::new(PluginStatuses::new(
-            Arc::new(Silent),
+            Arc::new(Unkept),
             Arc::new(Refusing::new("these tests start no process")),
             Vec::new(),
         )),
@@ -301,7 +319,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         progress: Arc::new(LoadProgress::new(loader.compiling())),
         loader,
     };
-    let eye = Arc::new(Eye(
+    let prober = Arc::new(FakeProber(
         Mutex::new(Ok(())),
         AtomicU32::new(0),
         Mutex::new((Network::Answered, true)),
@@ -310,7 +328,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     let reaped = Arc::new(AtomicU32::new(0));
     let reaper = Arc::clone(&reaped);
     let parts = Parts {
-        ingress: Arc::<Doors>::clone(&doors),
+        listener_server: Arc::<FakeListeners>::clone(&listeners),
         has_account,
         store: store.clone(),
         stop_processes: Arc::new(move |_| {
@@ -319,8 +337,8 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         }),
         plugins: plugins.clone(),
         barred: None,
-        prober: Arc::<Eye>::clone(&eye),
-        activity: Arc::new(Silent),
+        prober: Arc::<FakeProber>::clone(&prober),
+        activity: Arc::new(Unkept),
         clock: Arc::new(ManualClock::at(1_000)),
     };
     let spec = Spec {
@@ -334,13 +352,13 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         statuses,
         provider,
         runs,
-        doors,
+        listeners,
         account,
         store,
         reaped,
         plugins,
         _dir: dir,
-        eye,
+        prober,
     }
 }
 
@@ -369,7 +387,7 @@ impl Rig {
             allow_plaintext: true,
             listen: "127.0.0.1:0".parse().unwrap(),
             hosts: Vec::new(),
-            probe: resolved::Probe::Off,
+            public_check: resolved::PublicCheckMode::Off,
         }
     }
     pub(super) async fn until(&mut self, is: impl Fn(&Status) -> bool) -> Status {
@@ -386,9 +404,9 @@ impl Rig {
             .unwrap()
     }
     pub(super) fn hosts(&self) -> Vec<String> {
-        self.doors.hosts.lock().unwrap().last().unwrap().borrow().clone()
+        self.listeners.hosts.lock().unwrap().last().unwrap().borrow().clone()
     }
-    pub(super) fn doors(&self) -> u32 {
-        self.doors.open.load(Ordering::SeqCst)
+    pub(super) fn listeners(&self) -> u32 {
+        self.listeners.open.load(Ordering::SeqCst)
     }
 }

@@ -56,7 +56,7 @@ impl Opening {
             State::Up { .. } | State::Degraded { .. } => match &status.url {
                 Some(_) if status.fresh => return Outcome::Fresh,
                 Some(url) => return Outcome::Open(url.clone()),
-                None => ("it has no address yet".to_owned(), None),
+                None => ("the tunnel has no address yet".to_owned(), None),
             },
             State::Failed { why, hint } => {
                 return Outcome::Refused(Refused {
@@ -92,7 +92,7 @@ impl Opening {
                 (why.clone(), None)
             }
             State::Starting { what } => (what.clone(), None),
-            State::Stopping => ("it is being closed first".to_owned(), None),
+            State::Stopping => ("the tunnel is being closed first".to_owned(), None),
             State::WaitingForAccount => return Outcome::NoAccount,
             State::Off => return Outcome::Off,
         };
@@ -126,9 +126,9 @@ mod tests {
             fresh,
             fixed_listen: false,
             since: 0,
-            figures: None,
+            statistics: None,
             reconnects: 0,
-            reach: None,
+            public_check: None,
             swap: None,
         }
     }

@@ -1,4 +1,4 @@
-//! Another plugin takes over a tunnel while the host runs.
+//! Another plugin becomes the provider of a tunnel while the host runs.
 //!
 //! The new one opens beside the old one and is looked at from its public side; only when it has answered does the old one
 //! drain. So a plugin that cannot open, or whose address leads elsewhere, costs nothing. A tunnel whose listener has a
@@ -9,11 +9,13 @@
 //! Not taken: to swap only what the public address points to. There is no such thing to swap: each provider has addresses
 //! of its own, so clients have to be told.
 
-use super::opening::{Opening, Outcome, Refused};
-use super::seat::Board;
-use super::slot::{OPENING, Serving, Slot};
-use super::{Parts, Spec, Swapped, TunnelError};
-use nexus_config::resolved::{Probe, Tunnel};
+use crate::error::TunnelError;
+use crate::opening::{Opening, Outcome, Refused};
+use crate::parts::{Parts, Spec};
+use crate::signals::OPENING;
+use crate::status_board::StatusBoard;
+use crate::tunnel::{RunningTunnel, Tunnel};
+use nexus_config::resolved::{self, PublicCheckMode};
 use nexus_model::activity::Tone;
 use nexus_model::limits;
 use nexus_model::tunnel::{Network, Step, Swap, Unreached};
@@ -25,26 +27,39 @@ use tokio::time::{Instant, timeout};
 /// How often an opening tunnel is looked at while nothing changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why the plugin did not take over.
+/// Another plugin serves the tunnel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swapped {
+    /// Where it leads now; none where it is closed.
+    pub url: Option<String>,
+    /// From the command until the old one was gone.
+    pub took: Duration,
+    /// It holds after a restart too.
+    pub kept: bool,
+    /// The old one had to close first: whoever came through it lost the connection.
+    pub cut: bool,
+}
+
+/// Why the plugin could not replace the current one.
 struct Refusal {
     why: String,
     hint: Option<String>,
 }
 
 pub(super) struct Swapping {
-    pub(super) slot: Arc<Slot>,
+    pub(super) tunnel: Arc<Tunnel>,
     pub(super) parts: Parts,
-    pub(super) board: Arc<Board>,
+    pub(super) board: Arc<StatusBoard>,
     /// As it is to be.
-    pub(super) config: Tunnel,
+    pub(super) config: resolved::Tunnel,
 }
 
 impl Swapping {
     /// To its end, whether or not anybody waits for it.
     pub(super) async fn run(self) -> Result<Swapped, TunnelError> {
-        let old = self.slot.serving();
+        let old = self.tunnel.running();
         let begun = Instant::now();
-        let wanted = *self.slot.wanted.borrow();
+        let wanted = *self.tunnel.wanted.borrow();
         self.step(Step::Opening {
             what: "loading the plugin".to_owned(),
         });
@@ -59,12 +74,12 @@ impl Swapping {
         let done = if wanted && *self.parts.has_account.borrow() {
             self.take_over(old, spec, one_port).await
         } else {
-            let next = Serving::start(spec, &self.parts, &self.board, false, true);
+            let next = RunningTunnel::start(spec, &self.parts, &self.board, false, true);
             Ok((None, self.settle(old, next).await))
         };
         match done {
             Ok((url, kept)) => {
-                self.board.swap(&self.slot.name, None);
+                self.board.swap(&self.tunnel.name, None);
                 let took = begun.elapsed();
                 self.report(url.as_deref(), took, same);
                 let cut = one_port && url.is_some();
@@ -75,20 +90,25 @@ impl Swapping {
     }
 
     /// Its address, and whether it will be remembered.
-    async fn take_over(&self, old: Serving, spec: Spec, one_port: bool) -> Result<(Option<String>, bool), Refusal> {
+    async fn take_over(
+        &self,
+        old: RunningTunnel,
+        spec: Spec,
+        one_port: bool,
+    ) -> Result<(Option<String>, bool), Refusal> {
         let one_at_a_time = one_port || spec.config.plugin == old.config.plugin;
         if one_at_a_time {
-            self.slot.between.store(true, Ordering::SeqCst);
+            self.tunnel.between.store(true, Ordering::SeqCst);
             old.leave().await;
             old.unwant();
             old.off().await;
         }
-        let next = Serving::start(spec, &self.parts, &self.board, true, false);
-        let mut wanted = self.slot.wanted.subscribe();
+        let next = RunningTunnel::start(spec, &self.parts, &self.board, true, false);
+        let mut wanted = self.tunnel.wanted.subscribe();
         let opened = tokio::select! {
             biased;
             _ = wanted.wait_for(|wanted| !wanted) => Err(Refusal {
-                why: "the tunnel was closed meanwhile".to_owned(),
+                why: "the tunnel was closed in the meantime".to_owned(),
                 hint: None,
             }),
             opened = self.open(&next) => opened,
@@ -97,8 +117,8 @@ impl Swapping {
             Ok(url) => Ok((Some(url), self.settle(old, next).await)),
             Err(refusal) => {
                 self.retire(next).await;
-                self.slot.between.store(false, Ordering::SeqCst);
-                if one_at_a_time && *self.slot.wanted.borrow() {
+                self.tunnel.between.store(false, Ordering::SeqCst);
+                if one_at_a_time && *self.tunnel.wanted.borrow() {
                     old.want();
                 }
                 Err(refusal)
@@ -107,7 +127,7 @@ impl Swapping {
     }
 
     /// Open, and proved to lead here. Gives its address.
-    async fn open(&self, next: &Serving) -> Result<String, Refusal> {
+    async fn open(&self, next: &RunningTunnel) -> Result<String, Refusal> {
         let mut status = next.status();
         let mut opening = Opening::begin(limits::SWAP_OPEN);
         let mut shown = String::new();
@@ -128,7 +148,7 @@ impl Swapping {
                 Ok(Ok(())) | Err(_) => {}
                 Ok(Err(_)) => {
                     return Err(Refusal {
-                        why: "the plugin is gone".to_owned(),
+                        why: "the plugin has ended".to_owned(),
                         hint: None,
                     });
                 }
@@ -137,26 +157,26 @@ impl Swapping {
         self.prove(next).await
     }
 
-    async fn prove(&self, next: &Serving) -> Result<String, Refusal> {
+    async fn prove(&self, next: &RunningTunnel) -> Result<String, Refusal> {
         let mut status = next.status();
         // A name that was made just now is not asked for at once: resolvers would keep that it is not there.
         let _ = status.wait_for(|status| !status.fresh).await;
-        let end = Instant::now() + limits::SWAP_PROBE;
+        let end = Instant::now() + limits::SWAP_CHECK;
         let mut unresolved = limits::NAME_SETTLES;
         loop {
             let Some(url) = status.borrow().url.clone() else {
                 return Err(Refusal {
-                    why: "it lost its address while it was tried".to_owned(),
+                    why: "it lost its address during the public check".to_owned(),
                     hint: None,
                 });
             };
-            if next.config.probe == Probe::Off {
+            if next.config.public_check == PublicCheckMode::Off {
                 return Ok(url);
             }
-            self.step(Step::Probing { url: url.clone() });
+            self.step(Step::Checking { url: url.clone() });
             let tried = timeout(
-                limits::PROBE * 3,
-                self.parts.prober.whole(&next.config.probe, &url, &next.proof),
+                limits::PUBLIC_CHECK * 3,
+                self.parts.prober.whole(&next.config.public_check, &url, &next.secret),
             );
             let (why, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),
@@ -168,16 +188,16 @@ impl Swapping {
                     unresolved *= 2;
                     (why, pause)
                 }
-                Ok(Err(Unreached { why, .. })) => (why, limits::PROBE_AGAIN),
-                Err(_) => ("no answer in time".to_owned(), limits::PROBE_AGAIN),
+                Ok(Err(Unreached { why, .. })) => (why, limits::PUBLIC_CHECK_AGAIN),
+                Err(_) => ("no answer in time".to_owned(), limits::PUBLIC_CHECK_AGAIN),
             };
             if Instant::now() + pause > end {
                 return Err(Refusal {
-                    why: format!("it is open, but {url} does not lead here: {why}"),
+                    why: format!("it is open, but the public check of {url} failed: {why}"),
                     hint: Some(format!(
-                        "If this machine cannot reach its own public address, say where it can, or do without:\n\
-                         [tunnel.{}]\nprobe = \"off\"",
-                        self.slot.name
+                        "If this machine cannot reach its own public address, set an address for the check, or turn \
+                         the check off:\n[tunnel.{}]\npublic_check = \"off\"",
+                        self.tunnel.name
                     )),
                 });
             }
@@ -186,14 +206,14 @@ impl Swapping {
     }
 
     /// The new one is the tunnel's own from here on; the old one drains and goes. Whether it will be remembered.
-    async fn settle(&self, old: Serving, next: Serving) -> bool {
+    async fn settle(&self, old: RunningTunnel, next: RunningTunnel) -> bool {
         old.hide();
         next.show();
-        self.board.reach(&self.slot.name, None);
-        self.slot.replace(next.clone());
-        self.slot.between.store(false, Ordering::SeqCst);
+        self.board.public_check(&self.tunnel.name, None);
+        self.tunnel.replace(next.clone());
+        self.tunnel.between.store(false, Ordering::SeqCst);
         // Somebody may have opened or closed the tunnel in this moment, and told the old one.
-        if *self.slot.wanted.borrow() {
+        if *self.tunnel.wanted.borrow() {
             next.want_too();
         } else {
             next.unwant();
@@ -203,7 +223,7 @@ impl Swapping {
         let url = next.status().borrow().url.clone();
         self.step(Step::Draining { url: url.clone() });
         if let Some(url) = url {
-            let mut wanted = self.slot.wanted.subscribe();
+            let mut wanted = self.tunnel.wanted.subscribe();
             tokio::select! {
                 () = old.drain(&url) => {}
                 _ = wanted.wait_for(|wanted| !wanted) => {}
@@ -213,7 +233,7 @@ impl Swapping {
         kept
     }
 
-    async fn retire(&self, serving: Serving) {
+    async fn retire(&self, serving: RunningTunnel) {
         let ticket = serving.provided.ticket;
         serving.end().await;
         self.parts.retire(ticket);
@@ -221,20 +241,24 @@ impl Swapping {
 
     /// Whether it holds after a restart too.
     async fn remember(&self) -> bool {
-        let saved = self.parts.choose(&self.slot.name, &self.config.plugin).await;
+        let saved = self.parts.choose(&self.tunnel.name, &self.config.plugin).await;
         if let Err(error) = &saved {
             tracing::warn!(
-                tunnel = self.slot.name,
+                tunnel = self.tunnel.name,
                 error,
-                "it cannot be remembered which plugin serves the tunnel; the configuration decides at the next start"
+                "cannot save the new provider of the tunnel; the configuration decides at the next start"
             );
         }
         saved.is_ok()
     }
 
     fn report(&self, url: Option<&str>, took: Duration, same: bool) {
-        let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
-        let done = if same { "has its new settings" } else { "serves it now" };
+        let (tunnel, plugin) = (&self.tunnel.name, &self.config.plugin);
+        let done = if same {
+            "has its new settings"
+        } else {
+            "is the provider now"
+        };
         tracing::info!(tunnel, plugin, url, ?took, "the plugin {done}");
         let at = url.map(|url| format!(", at {url}")).unwrap_or_default();
         self.board.note(tunnel, Tone::Good, &format!("{plugin} {done}{at}"));
@@ -242,11 +266,14 @@ impl Swapping {
 
     fn refused(&self, refusal: Refusal, same: bool) -> TunnelError {
         let Refusal { why, hint } = refusal;
-        let (tunnel, plugin) = (&self.slot.name, &self.config.plugin);
+        let (tunnel, plugin) = (&self.tunnel.name, &self.config.plugin);
         let (failed, now) = if same {
-            ("did not open with its new settings", "it has the old ones again")
+            (
+                "did not open with its new settings",
+                "the old settings are active again",
+            )
         } else {
-            ("did not take over", "all is as before")
+            ("could not replace the current plugin", "nothing has changed")
         };
         tracing::warn!(tunnel, plugin, why, "the plugin {failed}");
         let text = format!("{plugin} {failed}; {now}: {why}");
@@ -263,6 +290,6 @@ impl Swapping {
             since: self.parts.clock.now(),
             step,
         };
-        self.board.swap(&self.slot.name, Some(swap));
+        self.board.swap(&self.tunnel.name, Some(swap));
     }
 }

@@ -1,11 +1,15 @@
-//! Another plugin takes over, or fails to, on paused time.
+//! Another plugin replaces the current one, or fails to, on paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::fakes::{Rig, Run, Setup, obey, rig};
-use super::*;
+use crate::{OriginSecret, Swapped, TunnelError};
+use nexus_config::resolved;
+use nexus_model::tunnel::Step;
 use nexus_model::tunnel::{Encryption, Event, State};
 use nexus_plugin_traits::{FailureKind, RunFailure};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -39,7 +43,7 @@ fn swap(rig: &Rig, plugin: &str) -> JoinHandle<Result<Swapped, TunnelError>> {
 #[tokio::test(start_paused = true)]
 async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     let (mut rig, old) = open().await;
-    *rig.eye.0.lock().unwrap() = Err("nobody there".to_owned());
+    *rig.prober.0.lock().unwrap() = Err("nobody there".to_owned());
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
     assert_eq!(new.plugin, "tunnel-y");
@@ -48,15 +52,15 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
         .await;
     new.up("http://new.example").await;
     let probing = rig
-        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Probing { .. }))
+        .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Checking { .. }))
         .await;
     assert_eq!(
         (probing.plugin.as_str(), probing.url.as_deref()),
         ("tunnel-x", Some("http://old.example"))
     );
-    assert_eq!(rig.doors(), 2);
+    assert_eq!(rig.listeners(), 2);
 
-    *rig.eye.0.lock().unwrap() = Ok(());
+    *rig.prober.0.lock().unwrap() = Ok(());
     let draining = rig
         .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Draining { .. }))
         .await;
@@ -73,13 +77,13 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     );
     let status = rig.service.statuses().borrow()[0].clone();
     assert_eq!((status.state, status.swap), (State::Up { connections: 1 }, None));
-    assert_eq!(rig.doors(), 1);
+    assert_eq!(rig.listeners(), 1);
     assert_eq!(rig.serving(), ["tunnel-y"]);
     assert_eq!(rig.chosen().await, "tunnel-y");
 
     obey(new);
     rig.service.close("main").await.unwrap();
-    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.listeners(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +110,7 @@ async fn one_that_cannot_open_changes_nothing() {
         "and the page says so"
     );
     assert_eq!(rig.serving(), ["tunnel-x"]);
-    assert_eq!((rig.doors(), old.events.is_closed()), (1, false));
+    assert_eq!((rig.listeners(), old.events.is_closed()), (1, false));
     assert_eq!(rig.chosen().await, "tunnel-x");
 
     let refused = rig.service.swap("main", "tunnel-none").await.unwrap_err().to_string();
@@ -122,7 +126,7 @@ async fn one_that_cannot_open_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn one_that_leads_elsewhere_changes_nothing() {
     let (mut rig, old) = open().await;
-    *rig.eye.0.lock().unwrap() = Err("something else answers there".to_owned());
+    *rig.prober.0.lock().unwrap() = Err("something else answers there".to_owned());
     let begun = Instant::now();
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
@@ -131,16 +135,16 @@ async fn one_that_leads_elsewhere_changes_nothing() {
     let refused = swapping.await.unwrap().unwrap_err().to_string();
     closed.await.unwrap();
     assert!(
-        refused.contains("http://elsewhere.example does not lead here: something else answers there")
-            && refused.contains("[tunnel.main]\nprobe = \"off\""),
+        refused.contains("the public check of http://elsewhere.example failed: something else answers there")
+            && refused.contains("[tunnel.main]\npublic_check = \"off\""),
         "{refused}"
     );
     assert!(
-        begun.elapsed() >= nexus_model::limits::SWAP_PROBE,
+        begun.elapsed() >= nexus_model::limits::SWAP_CHECK,
         "a new name takes its time"
     );
-    assert!(rig.eye.1.load(Ordering::SeqCst) > 10);
-    assert_eq!((rig.doors(), old.events.is_closed()), (1, false));
+    assert!(rig.prober.1.load(Ordering::SeqCst) > 10);
+    assert_eq!((rig.listeners(), old.events.is_closed()), (1, false));
     assert_eq!(
         rig.service.statuses().borrow()[0].url.as_deref(),
         Some("http://old.example")
@@ -184,12 +188,12 @@ async fn a_stop_in_the_middle_ends_both() {
             .unwrap()
             .unwrap_err()
             .to_string()
-            .contains("closed meanwhile")
+            .contains("closed in the meantime")
     );
     for closed in closed {
         closed.await.unwrap();
     }
-    assert_eq!((rig.doors(), rig.until(|_| true).await.state), (0, State::Off));
+    assert_eq!((rig.listeners(), rig.until(|_| true).await.state), (0, State::Off));
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +202,7 @@ async fn one_swap_at_a_time() {
     let _swapping = swap(&rig, "tunnel-y");
     rig.run().await;
     let busy = rig.service.swap("main", "tunnel-z").await.unwrap_err().to_string();
-    assert!(busy.contains("just now"), "{busy}");
+    assert!(busy.contains("is being replaced"), "{busy}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,7 +258,7 @@ async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_lea
     }));
     let error = reopening.await.unwrap().unwrap_err().to_string();
     assert!(
-        error.contains("did not open with its new settings; it has the old ones again: no such server"),
+        error.contains("did not open with its new settings; the old settings are active again: no such server"),
         "{error}"
     );
     let again = rig.run().await;
@@ -294,13 +298,13 @@ async fn one_that_is_refused_for_want_of_tls_leaves_the_tunnel_wanted() {
 
 #[test]
 fn only_this_hosts_own_nonces_are_answered() {
-    let (proof, other) = (Proof::random(), Proof::random());
-    let nonce = proof.nonce().unwrap();
-    assert_eq!(proof.answer(&nonce), proof.answer(&nonce));
-    assert!(proof.answer(&nonce).is_some_and(|answer| answer.len() == 64));
+    let (secret, other) = (OriginSecret::random(), OriginSecret::random());
+    let nonce = secret.nonce().unwrap();
+    assert_eq!(secret.answer(&nonce), secret.answer(&nonce));
+    assert!(secret.answer(&nonce).is_some_and(|answer| answer.len() == 64));
     assert_eq!(other.answer(&nonce), None, "another listener does not answer for it");
     for foreign in ["", ".", "x", &nonce[1..], &format!("{nonce}0")] {
-        assert_eq!(proof.answer(foreign), None, "{foreign}");
+        assert_eq!(secret.answer(foreign), None, "{foreign}");
     }
 }
 
@@ -319,5 +323,5 @@ async fn a_start_while_the_old_one_is_closed_for_the_new_one_opens_no_second_one
     new.up("http://again.example").await;
     reopening.await.unwrap().unwrap();
     rig.until(|s| s.url.as_deref() == Some("http://again.example")).await;
-    assert_eq!(rig.doors(), 1);
+    assert_eq!(rig.listeners(), 1);
 }

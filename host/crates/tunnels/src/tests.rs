@@ -49,7 +49,7 @@ async fn it_opens_shows_its_address_and_closes() {
     rig.service.close("main").await.unwrap();
     let status = rig.service.statuses().borrow()[0].clone();
     assert_eq!((status.state, status.url), (State::Off, None));
-    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.listeners(), 0);
     assert_eq!(rig.reaped.load(Ordering::SeqCst), 0, "the plugin closed it itself");
     assert_eq!(rig.wanted("main").await, Some(false));
     assert!(
@@ -73,7 +73,7 @@ async fn never_before_an_account_exists() {
     rig.until(|s| s.state == State::WaitingForAccount).await;
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(rig.runs.try_recv().is_err());
-    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.listeners(), 0);
     rig.service.close("main").await.unwrap();
     rig.until(|s| s.state == State::Off).await;
     rig.service.open("main").await.unwrap();
@@ -97,7 +97,7 @@ async fn plaintext_is_refused_with_the_toml() {
         panic!()
     };
     assert!(hint.unwrap().contains("[tunnel.main]\nallow_plaintext = true"));
-    assert!(rig.runs.try_recv().is_err() && rig.doors() == 0);
+    assert!(rig.runs.try_recv().is_err() && rig.listeners() == 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +117,7 @@ async fn a_provider_that_promised_tls_may_not_give_an_address_without() {
     drop(obey(run));
     let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
     assert_eq!(status.url, None);
-    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.listeners(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +200,7 @@ async fn a_long_pause_and_an_end_without_cause_are_waits_and_the_operator_ends_t
     rig.run().await.end(Ok(()));
     assert_eq!(since.elapsed(), limits::RETRY_LATER);
     let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
-    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("by itself")));
+    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("without reporting a reason")));
 
     rig.run().await.end(Err(failure(FailureKind::RetryLater)));
     rig.until(|s| matches!(&s.state, State::Waiting { why, .. } if why == "refused"))
@@ -229,7 +229,7 @@ async fn a_permanent_failure_waits_for_the_operator() {
     );
     tokio::time::sleep(Duration::from_secs(7200)).await;
     assert!(rig.runs.try_recv().is_err());
-    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.listeners(), 0);
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     run.up("http://bore.example:1").await;
@@ -262,19 +262,19 @@ async fn a_fallen_plugin_adopts_and_the_address_stays() {
     assert_eq!(run.origin, origin);
     assert_eq!(rig.reaped.load(Ordering::SeqCst), 0);
 
-    // It falls for good: nothing stays behind.
+    // It crashes for good: nothing stays behind.
     rig.provider.state(plugin::State::Failed {
         cause: "trap".to_owned(),
     });
     drop(run);
     rig.until(|s| matches!(s.state, State::Failed { .. })).await;
-    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.doors()), (1, 0));
+    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.listeners()), (1, 0));
     rig.service.open("main").await.unwrap();
     let _run = rig.run().await;
     assert_eq!(
         rig.provider.starts.load(Ordering::SeqCst),
         1,
-        "the operator starts it anew"
+        "the operator restarts it"
     );
 }
 
@@ -303,7 +303,7 @@ async fn a_plugin_that_does_not_close_is_ended_from_outside() {
         ),
         (1, 1)
     );
-    assert_eq!(rig.doors(), 0);
+    assert_eq!(rig.listeners(), 0);
     drop(run);
     rig.service.open("main").await.unwrap();
     let _run = rig.run().await;
@@ -327,7 +327,7 @@ async fn closing_while_a_fallen_plugin_is_away_ends_its_process() {
     drop(run);
     rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
     rig.service.close("main").await.unwrap();
-    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.doors()), (1, 0));
+    assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.listeners()), (1, 0));
     assert_eq!(rig.service.statuses().borrow()[0].url, None);
 }
 
@@ -342,7 +342,7 @@ async fn a_missing_program_is_looked_for_again() {
     *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
     let since = Instant::now();
     let _run = rig.run().await;
-    assert!(since.elapsed() <= limits::LOOK_AGAIN);
+    assert!(since.elapsed() <= limits::BACKEND_CHECK);
 }
 
 #[tokio::test(start_paused = true)]
@@ -414,7 +414,7 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     rig.service.remove("another").await.unwrap();
     closed.await.unwrap();
     assert_eq!(names(&rig.service.statuses().borrow()), ["main"]);
-    assert_eq!((rig.doors(), first.events.is_closed()), (1, false));
+    assert_eq!((rig.listeners(), first.events.is_closed()), (1, false));
     assert_eq!(
         rig.wanted("another").await,
         Some(false),

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::fakes::{Rig, Run, Setup, obey, rig};
-use super::*;
+use crate::Leaving;
 use nexus_model::limits;
-use nexus_model::tunnel::{Encryption, Event, Network, Reached, State};
+use nexus_model::tunnel::{Encryption, Event, Network, PublicCheckResult, State};
 use nexus_plugin_traits::{FailureKind, RunFailure};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::time::Instant;
 
 const URL: &str = "https://quiet-river.example";
@@ -35,8 +37,13 @@ async fn up(url: &str) -> (Rig, Run) {
 }
 
 async fn reached(rig: &mut Rig) {
-    rig.until(|s| matches!(s.reach.as_ref().map(|r| &r.result), Some(Reached::Yes { .. })))
-        .await;
+    rig.until(|s| {
+        matches!(
+            s.public_check.as_ref().map(|r| &r.result),
+            Some(PublicCheckResult::Passed { .. })
+        )
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,7 +54,7 @@ async fn an_order_is_never_answered_with_what_came_of_an_earlier_one() {
         rig.run().await.end(Err(failure(kind, "no key")));
         rig.until(|s| matches!(s.state, State::Failed { .. } | State::Waiting { .. }))
             .await;
-        // Mended, and ordered again: from here on nothing says "no key" any more.
+        // Fixed, and ordered again: from here on nothing says "no key" any more.
         let mut all = rig.service.statuses();
         rig.service.open("main").await.unwrap();
         let now = state(&rig);
@@ -130,7 +137,7 @@ async fn a_connection_that_is_proved_dead_is_opened_anew_and_no_wrong_check_loop
     let mut pauses = Vec::new();
     for _ in 0..4 {
         reached(&mut rig).await;
-        *rig.eye.0.lock().unwrap() = Err("Connection refused".to_owned());
+        *rig.prober.0.lock().unwrap() = Err("Connection refused".to_owned());
         let since = Instant::now();
         let closed = obey(run);
         let repaired = rig.until(|s| !matches!(s.state, State::Up { .. })).await;
@@ -140,7 +147,7 @@ async fn a_connection_that_is_proved_dead_is_opened_anew_and_no_wrong_check_loop
         );
         pauses.push(since.elapsed());
         closed.await.unwrap();
-        *rig.eye.0.lock().unwrap() = Ok(());
+        *rig.prober.0.lock().unwrap() = Ok(());
         run = rig.run().await;
         run.up(SERVER).await;
         rig.until(|s| s.state == State::Up { connections: 1 }).await;
@@ -165,7 +172,7 @@ async fn what_proves_nothing_restarts_nothing() {
     ] {
         let mut rig = rig(Setup::default()).await;
         if !ever {
-            *rig.eye.0.lock().unwrap() = Err("refused".to_owned());
+            *rig.prober.0.lock().unwrap() = Err("refused".to_owned());
         }
         rig.service.open("main").await.unwrap();
         let run = rig.run().await;
@@ -173,13 +180,16 @@ async fn what_proves_nothing_restarts_nothing() {
         if ever {
             reached(&mut rig).await;
         }
-        *rig.eye.0.lock().unwrap() = Err("refused".to_owned());
-        *rig.eye.2.lock().unwrap() = (network, own);
+        *rig.prober.0.lock().unwrap() = Err("refused".to_owned());
+        *rig.prober.2.lock().unwrap() = (network, own);
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert_eq!(state(&rig), State::Up { connections: 1 }, "{network:?} {own} {ever}");
         assert!(!run.events.is_closed());
         let status = rig.service.statuses().borrow()[0].clone();
-        assert!(matches!(status.reach.unwrap().result, Reached::No { .. }), "it is said");
+        assert!(
+            matches!(status.public_check.unwrap().result, PublicCheckResult::Failed { .. }),
+            "it is said"
+        );
     }
 }
 
@@ -187,8 +197,8 @@ async fn what_proves_nothing_restarts_nothing() {
 async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_for_ever_where_it_is_there() {
     let (mut rig, run) = up(URL).await;
     reached(&mut rig).await;
-    *rig.eye.0.lock().unwrap() = Err("no route".to_owned());
-    *rig.eye.2.lock().unwrap() = (Network::Unknown, true);
+    *rig.prober.0.lock().unwrap() = Err("no route".to_owned());
+    *rig.prober.2.lock().unwrap() = (Network::Unknown, true);
     run.events
         .send(Event::Reconnecting("no route".to_owned()))
         .await
@@ -197,8 +207,8 @@ async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_fo
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(!run.events.is_closed(), "its program could come back");
     // The network is back, and its program is not.
-    *rig.eye.0.lock().unwrap() = Err("the answer was 530".to_owned());
-    *rig.eye.2.lock().unwrap() = (Network::Answered, true);
+    *rig.prober.0.lock().unwrap() = Err("the response was 530".to_owned());
+    *rig.prober.2.lock().unwrap() = (Network::Answered, true);
     let since = Instant::now();
     obey(run).await.unwrap();
     assert!(since.elapsed() >= limits::DEAD_RECONNECTING, "{:?}", since.elapsed());
@@ -220,12 +230,12 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
     let status = rig
         .until(|s| s.url.is_some() && s.state == State::Up { connections: 1 })
         .await;
-    assert!(status.fresh && status.reach.is_none());
+    assert!(status.fresh && status.public_check.is_none());
     let status = rig.until(|s| !s.fresh).await;
     assert_eq!(begun.elapsed().as_secs(), limits::NAME_SETTLES.as_secs());
     assert_eq!(status.url.as_deref(), Some(URL));
     reached(&mut rig).await;
-    assert!(rig.eye.3.lock().unwrap()[0] - begun >= limits::NAME_SETTLES);
+    assert!(rig.prober.3.lock().unwrap()[0] - begun >= limits::NAME_SETTLES);
     // The same name again is known by now.
     run.events.send(Event::Url(URL.to_owned())).await.unwrap();
     run.events.send(Event::Ready(2)).await.unwrap();
@@ -243,13 +253,13 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_not_found_is_asked_for_ever_more_rarely() {
     let mut rig = rig(Setup::default()).await;
-    *rig.eye.0.lock().unwrap() = Err("failed to lookup address information".to_owned());
-    *rig.eye.2.lock().unwrap() = (Network::Unresolved, true);
+    *rig.prober.0.lock().unwrap() = Err("failed to lookup address information".to_owned());
+    *rig.prober.2.lock().unwrap() = (Network::Unresolved, true);
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     run.up(URL).await;
     tokio::time::sleep(Duration::from_secs(1800)).await;
-    let asked = rig.eye.3.lock().unwrap().len();
+    let asked = rig.prober.3.lock().unwrap().len();
     assert!((5..=12).contains(&asked), "{asked} times in half an hour");
     drop(run);
 }
@@ -265,7 +275,7 @@ async fn a_swap_does_not_ask_for_a_fresh_name_either() {
     obey(old);
     swapping.await.unwrap().unwrap();
     assert!(begun.elapsed() >= limits::NAME_SETTLES);
-    assert_eq!(rig.eye.1.load(Ordering::SeqCst), 1);
+    assert_eq!(rig.prober.1.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,7 +296,7 @@ async fn clients_of_a_tunnel_with_a_fixed_port_are_told_before_it_closes() {
     old.up(SERVER).await;
     let status = rig.until(|s| s.state == State::Up { connections: 1 }).await;
     assert!(status.fixed_listen);
-    let info = rig.doors.moved.lock().unwrap().last().unwrap().clone();
+    let info = rig.listeners.moved.lock().unwrap().last().unwrap().clone();
     let service = Arc::clone(&rig.service);
     let swapping = tokio::spawn(async move { service.swap("main", "tunnel-y").await });
     let told = info.clone().wait_for(Option::is_some).await.unwrap().clone();

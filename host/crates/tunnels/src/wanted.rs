@@ -26,7 +26,7 @@ impl Wanted {
                 Err(error) => tracing::warn!(
                     tunnel = name,
                     %error,
-                    "it cannot be read whether the tunnel was open: it stays closed until it is started"
+                    "cannot read whether the tunnel was open; it stays closed until it is started"
                 ),
             }
         }

@@ -3,8 +3,8 @@
 
 use super::WebState;
 use super::identity::Who;
-use super::port::ApiError;
-use nexus_model::chat::{Answer, Ask};
+use crate::error::ApiError;
+use nexus_model::chat::{AgentRequest, Answer};
 use nexus_model::digest::{hex, sha256};
 
 /// Gives the answer and writes it down.
@@ -15,12 +15,12 @@ pub(super) async fn give(
     state: &WebState,
     who: &Who,
     session: &str,
-    ask: &str,
+    request: &str,
     answer: Answer,
 ) -> Result<(), ApiError> {
     let chat = &state.services.chat;
     // What the owner saw; it is gone once it is answered.
-    let asked = chat.asked(session, ask).await;
+    let asked = chat.asked(session, request).await;
     let gone = matches!(asked, Ok(None));
     let asked = asked.ok().flatten();
     let Asked {
@@ -39,14 +39,14 @@ pub(super) async fn give(
     // A backend may take an answer to what it asked long ago, or to what another asked.
     let result = match gone {
         true => Err(ApiError::NotFound(
-            "This request does not wait for an answer any more, so nothing was answered.".to_owned(),
+            "This request is no longer open, so your answer was not sent.".to_owned(),
         )),
-        false => chat.reply(session, ask, answer).await,
+        false => chat.reply(session, request, answer).await,
     };
     let came = result.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned());
     tracing::info!(
         target: "audit", event = "answer", account = who.account, answer = given, subject, detail, more, change, sha256,
-        session, ask, place = who.place, peer = who.peer, result = came
+        session, request, place = who.place, peer = who.peer, result = came
     );
     result
 }
@@ -65,18 +65,18 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(ask: Ask) -> Self {
-        let more = ask
+    fn of(request: AgentRequest) -> Self {
+        let more = request
             .details
             .iter()
             .map(|detail| format!("{}: {}", detail.name, detail.text));
         let more = more.collect::<Vec<_>>().join("\n");
-        let change = ask.change.unwrap_or_default();
-        let all = [ask.detail.as_str(), &more, &change].join("\0");
+        let change = request.change.unwrap_or_default();
+        let all = [request.detail.as_str(), &more, &change].join("\0");
         Self {
-            subject: ask.subject,
+            subject: request.subject,
             sha256: hex(&sha256(&[all.as_bytes()])),
-            detail: ask.detail,
+            detail: request.detail,
             more,
             change,
         }

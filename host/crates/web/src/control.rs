@@ -43,7 +43,7 @@ pub(super) fn router(state: WebState) -> Router {
         .with_state(state)
 }
 
-/// Makes the socket anew. Its caller holds the lock of the data directory.
+/// Makes the socket again. Its caller holds the lock of the data directory.
 ///
 /// # Errors
 /// The path is too long for a socket, or cannot be written.
@@ -82,7 +82,7 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, s
             tracing::warn!(target: "audit", event = "refused", what = "control socket", why);
             // Whoever is refused must not be able to fill the log.
             if said.is_none_or(|at: Instant| at.elapsed() >= REFUSED_EVERY) {
-                tracing::warn!(why, refused, "connections to the control socket are refused");
+                tracing::warn!(why, refused, "refused a connection to the control socket");
                 said = Some(Instant::now());
             }
             if let Ok(slot) = Arc::clone(&telling).try_acquire_owned() {
@@ -117,15 +117,18 @@ async fn refuse(stream: UnixStream, why: String, closing: CancellationToken) {
 fn admitted(stream: &UnixStream) -> Result<(), String> {
     let peer = stream
         .peer_cred()
-        .map_err(|error| format!("who it is cannot be told: {error}"))?;
+        .map_err(|error| format!("cannot identify the caller: {error}"))?;
     let own = rustix::process::getuid().as_raw();
     if peer.uid() != own && peer.uid() != 0 {
-        return Err(format!("it is of user {}, and this is user {own}", peer.uid()));
+        return Err(format!(
+            "the caller is user {}, but Nexus runs as user {own}",
+            peer.uid()
+        ));
     }
     match peer.pid().and_then(|pid| u32::try_from(pid).ok()) {
         // 0: of another namespace of processes, and so not below this one.
         Some(pid) if pid != 0 => match descent::known(pid, &Hosts::this()) {
-            Some(why) => Err(format!("{why}: what the agent runs does not act for the operator")),
+            Some(why) => Err(format!("{why}: processes of the agent must not act for the operator")),
             None => Ok(()),
         },
         _ => Ok(()),

@@ -22,8 +22,9 @@ pub fn raise() -> Option<String> {
     let enough = FILES_KEPT + 2 * CONNECTIONS;
     (files < enough).then(|| {
         format!(
-            "this process may have {files} files open, and wants {enough}: the page and each tunnel take fewer connections \
-             at a time. To fix: `ulimit -Hn {enough}` before the start, or LimitNOFILE={enough} in the unit"
+            "the limit of open files is {files}, but {enough} are recommended: the page and each tunnel accept fewer \
+             connections at a time. To fix: run `ulimit -Hn {enough}` before the start, or set LimitNOFILE={enough} \
+             in the unit"
         )
     })
 }

@@ -43,7 +43,7 @@ fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
     let Some(connection) = request.extensions().get::<Connection>() else {
         return Err((
             StatusCode::INTERNAL_SERVER_ERROR,
-            "This request did not come through a listener.\n".into(),
+            "This request did not arrive through a listener.\n".into(),
         ));
     };
     let host = request

@@ -1,5 +1,5 @@
 //! `GET /healthz`: `{"status":"ok"}` to anybody; on loopback also what runs, for scripts on this machine. Not why a plugin
-//! fell: its last words are for who is logged in.
+//! crashed: its last words are for who is logged in.
 
 use super::{Site, WebState};
 use axum::extract::State;
@@ -10,7 +10,7 @@ pub(super) async fn healthz(State(state): State<WebState>, Extension(site): Exte
     if !site.loopback {
         return Json(json!({ "status": "ok" }));
     }
-    let plugins = state.services.status.plugins();
+    let plugins = state.services.plugins.statuses.subscribe();
     let plugins: Vec<Value> = plugins
         .borrow()
         .iter()
@@ -22,5 +22,5 @@ pub(super) async fn healthz(State(state): State<WebState>, Extension(site): Exte
                 "restarts": plugin.restarts })
         })
         .collect();
-    Json(json!({ "status": "ok", "version": state.services.status.version(), "plugins": plugins }))
+    Json(json!({ "status": "ok", "version": state.services.host.version, "plugins": plugins }))
 }

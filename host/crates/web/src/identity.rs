@@ -2,13 +2,14 @@
 //! without a valid login, [`OwnerForm`] not without its CSRF token, [`VisitorForm`] not from another browser.
 
 use super::ingress::Place;
-use super::port::{ApiError, Login, NewLogin, Visitor};
 use super::{Connection, Site, WebState, pages};
+use crate::error::ApiError;
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use nexus_auth::{Client, NewLogin, Session};
 use nexus_model::digest::sha256;
 use nexus_model::limits::{HTTP_READ, KNOWN_DEVICE};
 use nexus_model::time;
@@ -73,17 +74,15 @@ impl Cookie {
             Ok(cookie) => {
                 headers.append(SET_COOKIE, cookie);
             }
-            Err(_) => tracing::error!("a cookie's value has characters that no header may have"),
+            Err(_) => tracing::error!("a cookie's value has characters that are not allowed in a header"),
         }
     }
 }
 
 /// Puts the tokens of a new login into cookies.
-pub(super) fn welcome(response: &mut Response, site: &Site, login: &NewLogin) {
-    Cookie::Login.set(site, &login.token, Some(login.max_age), response.headers_mut());
-    if let Some(device) = &login.device {
-        Cookie::Device.set(site, device, Some(KNOWN_DEVICE), response.headers_mut());
-    }
+pub(super) fn welcome(response: &mut Response, site: &Site, login: &NewLogin, lifetime: Duration) {
+    Cookie::Login.set(site, &login.token, Some(lifetime), response.headers_mut());
+    Cookie::Device.set(site, &login.device, Some(KNOWN_DEVICE), response.headers_mut());
 }
 
 /// Takes the login's cookie away.
@@ -102,10 +101,10 @@ async fn held(connection: &Connection, site: &Site) -> Result<String, Response> 
     if let Some(why) = holder.ours {
         tracing::warn!(target: "audit", event = "refused", what = "page", why);
         let text = format!(
-            "This page is for you, and the connection comes from what Nexus runs itself: {why}. Open the page in a browser \
-             that you started, and not the agent."
+            "This page is not available to the agent. The connection comes from a process that Nexus started: {why}. \
+             To fix: open the page in a browser that you started yourself."
         );
-        return Err(pages::message(StatusCode::FORBIDDEN, "Not for the agent", &text));
+        return Err(pages::message(StatusCode::FORBIDDEN, "Access denied", &text));
     }
     Ok(holder.user.map_or_else(String::new, |user| format!("user {user}")))
 }
@@ -117,7 +116,7 @@ fn site(parts: &Parts) -> Result<Site, StatusCode> {
 
 /// The login of this request, if it has a valid one.
 pub(super) struct MaybeLogin {
-    pub login: Option<Login>,
+    pub login: Option<Session>,
     pub site: Site,
     pub peer: IpAddr,
 }
@@ -135,9 +134,9 @@ impl FromRequestParts<WebState> for MaybeLogin {
             Some(token) if !token.is_empty() => state
                 .services
                 .auth
-                .lookup(&place, &held(connection, &site).await?, &token)
+                .session(&place, &held(connection, &site).await?, &token)
                 .await
-                .map_err(|error| pages::failure(&error))?,
+                .map_err(|error| pages::failure(&error.into()))?,
             _ => None,
         };
         Ok(Self { login, site, peer })
@@ -153,9 +152,9 @@ pub(super) struct Who {
 }
 
 impl Who {
-    fn of(login: &Login, site: &Site, peer: IpAddr) -> Self {
+    fn of(login: &Session, site: &Site, peer: IpAddr) -> Self {
         Self {
-            account: login.account.clone(),
+            account: login.account().to_owned(),
             place: site.place.to_string(),
             peer: peer.to_string(),
         }
@@ -182,7 +181,7 @@ impl MaybeLogin {
 
 /// A valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
 pub(super) struct LoggedIn {
-    pub login: Login,
+    pub login: Session,
     pub site: Site,
     pub peer: IpAddr,
 }
@@ -207,7 +206,7 @@ impl FromRequestParts<WebState> for LoggedIn {
 
 /// Somebody without a login, as the auth service wants to know them.
 pub(super) struct Guest {
-    pub visitor: Visitor,
+    pub client: Client,
     pub site: Site,
     /// The browser had no cookie yet: the answer must set it.
     fresh: bool,
@@ -217,13 +216,13 @@ impl Guest {
     /// For a hidden field. Bound to a cookie that no other page can read or set.
     pub(super) fn csrf(&self) -> String {
         use base64::Engine as _;
-        let digest = sha256(&[b"nexus form\0", self.visitor.browser.as_bytes()]);
+        let digest = sha256(&[b"nexus form\0", self.client.browser.as_bytes()]);
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
     }
     /// Sets the browser's cookie where it is new.
     pub(super) fn remember(&self, mut response: Response) -> Response {
         if self.fresh {
-            Cookie::Browser.set(&self.site, &self.visitor.browser, None, response.headers_mut());
+            Cookie::Browser.set(&self.site, &self.client.browser, None, response.headers_mut());
         }
         response
     }
@@ -244,9 +243,9 @@ impl FromRequestParts<WebState> for Guest {
             Some(browser) => browser,
             None => time::random_token().map_err(|error| pages::failure(&ApiError::Unavailable(error.to_string())))?,
         };
-        let visitor = Visitor {
+        let client = Client {
             origin: site.origin.clone(),
-            address: connection.client_address(&parts.headers),
+            peer: connection.client_address(&parts.headers).to_string(),
             place: site.place.to_string(),
             holder: held(connection, &site).await?,
             browser,
@@ -257,7 +256,7 @@ impl FromRequestParts<WebState> for Guest {
                 .and_then(|agent| agent.to_str().ok())
                 .map_or(String::new(), |agent| agent.chars().take(200).collect()),
         };
-        Ok(Self { visitor, site, fresh })
+        Ok(Self { client, site, fresh })
     }
 }
 
@@ -294,11 +293,11 @@ impl Fields {
     }
 }
 
-const STALE: &str = "This form is out of date. Go back, reload the page, and send it again.";
+const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
 
 /// A form of a valid login, its CSRF token checked.
 pub(super) struct OwnerForm {
-    pub login: Login,
+    pub login: Session,
     pub site: Site,
     pub fields: Fields,
 }
@@ -312,7 +311,7 @@ impl FromRequest<WebState> for OwnerForm {
         let LoggedIn { login, site, .. } = owner;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
         if !fields.csrf_is(&login.csrf) {
-            return Err(pages::message(StatusCode::FORBIDDEN, "Out of date", STALE));
+            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
         // One place for all forms of an owner.
         who.orders(&path, fields.get("plugin"), "");
@@ -333,7 +332,7 @@ impl FromRequest<WebState> for VisitorForm {
         let guest = Guest::from_request_parts(&mut parts, state).await?;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
         if guest.fresh || !fields.csrf_is(&guest.csrf()) {
-            return Err(pages::message(StatusCode::FORBIDDEN, "Out of date", STALE));
+            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
         Ok(Self { guest, fields })
     }

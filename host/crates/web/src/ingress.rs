@@ -4,7 +4,7 @@
 
 use http::HeaderMap;
 use nexus_process::holder::{self, Holder};
-use nexus_tunnels::{Leaving, Proof};
+use nexus_tunnels::{Leaving, OriginSecret};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ pub enum Ingress {
         client_address_header: Option<String>,
         /// Whether the public side speaks TLS.
         https: bool,
-        proof: Proof,
+        proof: OriginSecret,
         /// It closes soon, and where its clients are to go.
         moved: watch::Receiver<Option<Leaving>>,
         /// Live sockets that are open through it.
@@ -406,7 +406,7 @@ mod tests {
             hosts,
             client_address_header: Some("cf-connecting-ip".into()),
             https: true,
-            proof: Proof::random(),
+            proof: OriginSecret::random(),
             moved: watch::Sender::new(None).subscribe(),
             sockets: Arc::default(),
         };

@@ -8,7 +8,7 @@
 //! | [`pages`] | set-up, login, chat, status, account |
 //! | [`live`] | the live socket and its protocol |
 //! | [`api`], [`control`] | the same for scripts, with a login or on the control socket |
-//! | [`metrics`] | figures for Prometheus, on a listener of their own |
+//! | [`metrics`] | metrics for Prometheus, on a listener of their own |
 //! | [`starting`] | what is served before all that is there |
 //! | [`probe`] | this host, looking at itself through a tunnel |
 //! | [`markdown`], [`assets`], [`health`] | the rest |
@@ -21,6 +21,7 @@ mod api;
 mod assets;
 #[cfg(unix)]
 pub mod control;
+mod error;
 pub mod files;
 mod guard;
 mod health;
@@ -34,12 +35,16 @@ pub mod port;
 mod probe;
 mod refusal;
 mod serve;
+mod services;
 mod slots;
 pub mod starting;
+mod tunnel_pages;
 
+pub use error::ApiError;
 pub use ingress::{Connection, Ingress, Site};
-pub use port::Services;
 pub use serve::{serve, serve_app};
+pub use services::{HostInfo, Services};
+pub use tunnel_pages::TunnelPages;
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -66,34 +71,39 @@ impl WebState {
         }
     }
 
-    /// Why a plugin could not take over; where the configuration's file says something that nobody has applied, that too:
+    /// Why a plugin could not replace another; where the configuration's file says something that nobody has applied, that too:
     /// it may be what is missing.
-    fn not_swapped(&self, mut error: port::ApiError) -> port::ApiError {
-        if self.services.config.pending().borrow().is_some() {
-            let (port::ApiError::NotFound(text) | port::ApiError::Refused(text) | port::ApiError::Unavailable(text)) =
-                &mut error;
-            text.push_str("\nThe configuration's file says more than counts: apply it on the status page first.");
+    fn not_swapped(&self, mut error: ApiError) -> ApiError {
+        if self.services.reload.pending().borrow().is_some() {
+            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
+            text.push_str(
+                "\nThe configuration file has changes that are not applied yet: apply them on the status \
+                page first.",
+            );
         }
         error
     }
 }
 
-/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it does not
-/// count yet.
-fn unknown_tunnel(state: &WebState, name: &str, error: port::ApiError) -> port::ApiError {
-    let port::ApiError::NotFound(why) = error else {
+/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it is
+/// not applied yet.
+fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> ApiError {
+    let ApiError::NotFound(why) = error else {
         return error;
     };
-    let file = state.services.status.config_file();
-    let pending = state.services.config.pending();
+    let file = &state.services.host.config_file;
+    let pending = state.services.reload.pending();
     let waits = pending
         .borrow()
         .as_ref()
         .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
-    port::ApiError::NotFound(if waits {
-        format!("The tunnel `{name}` stands in {file}, and does not count yet. To fix: apply it on the status page.")
+    ApiError::NotFound(if waits {
+        format!(
+            "The tunnel `{name}` is in {file} but has not been applied yet. To fix: apply the change on the \
+            status page."
+        )
     } else {
-        format!("{why}. To make one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
+        format!("{why}. To add one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
     })
 }
 

@@ -5,7 +5,7 @@
 //! | request | answer |
 //! | --- | --- |
 //! | `GET /probe/NONCE` | the proof |
-//! | `POST /probe/NONCE/stream` | the proof at once, and then nothing until the client is gone (or [`PROBE`] is over): a provider that holds back what streams delivers nothing |
+//! | `POST /probe/NONCE/stream` | the proof at once, and then nothing until the client is gone (or [`PUBLIC_CHECK`] is over): a provider that holds back what streams delivers nothing |
 //! | `GET /probe/NONCE/socket` | a WebSocket: sends the proof, and what it is sent |
 
 use super::{Connection, Ingress};
@@ -17,16 +17,16 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, stream};
 use http::{StatusCode, header};
 use nexus_model::limits;
-use nexus_model::limits::PROBE;
-use nexus_tunnels::Proof;
+use nexus_model::limits::PUBLIC_CHECK;
+use nexus_tunnels::OriginSecret;
 
 type Refused = (StatusCode, &'static str);
 
 const NOTHING: Refused = (StatusCode::NOT_FOUND, "Nothing is here.\n");
 
 fn proof(connection: &Connection, nonce: &str) -> Result<String, Refused> {
-    let proof: &Proof = match connection.ingress.as_ref() {
-        Ingress::Tunnel { proof, .. } if nonce.len() <= limits::PROBE_NONCE_BYTES => proof,
+    let proof: &OriginSecret = match connection.ingress.as_ref() {
+        Ingress::Tunnel { proof, .. } if nonce.len() <= limits::PUBLIC_CHECK_NONCE_BYTES => proof,
         _ => return Err(NOTHING),
     };
     proof.answer(nonce).ok_or(NOTHING)
@@ -45,7 +45,7 @@ pub(super) async fn stream(
 ) -> Result<Response, Refused> {
     let first = proof(&connection, &nonce)? + "\n";
     let rest = stream::once(async {
-        tokio::time::sleep(PROBE).await;
+        tokio::time::sleep(PUBLIC_CHECK).await;
         Ok(String::new())
     });
     let body = stream::once(async { Ok::<_, std::convert::Infallible>(first) }).chain(rest);
@@ -63,10 +63,10 @@ pub(super) async fn socket(
 ) -> Result<Response, Refused> {
     let proof = proof(&connection, &nonce)?;
     Ok(upgrade
-        .max_message_size(limits::PROBE_NONCE_BYTES * 2)
-        .max_frame_size(limits::PROBE_NONCE_BYTES * 2)
+        .max_message_size(limits::PUBLIC_CHECK_NONCE_BYTES * 2)
+        .max_frame_size(limits::PUBLIC_CHECK_NONCE_BYTES * 2)
         .on_upgrade(|socket| async move {
-            let _ = tokio::time::timeout(PROBE, converse(socket, proof)).await;
+            let _ = tokio::time::timeout(PUBLIC_CHECK, converse(socket, proof)).await;
         }))
 }
 

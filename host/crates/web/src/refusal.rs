@@ -36,8 +36,8 @@ fn split(authority: &str) -> Option<(&str, &str)> {
 
 /// The listener does not know the name.
 pub(super) fn unknown_name(connection: &Connection, host: &str) -> String {
-    let known = "To fix: open it as localhost, or at a tunnel's own address.\n";
-    let told = format!("Nexus does not answer to the name \"{}\" here.\n{known}", line(host));
+    let known = "To fix: open the page as localhost or at the address of a tunnel.\n";
+    let told = format!("Nexus does not accept the host name \"{}\" here.\n{known}", line(host));
     let Some((name, port)) = split(host) else { return told };
     match connection.ingress.as_ref() {
         Ingress::Tunnel { name: tunnel, .. } => {
@@ -46,15 +46,15 @@ pub(super) fn unknown_name(connection: &Connection, host: &str) -> String {
             )
         }
         _ => format!(
-            "{told}If this name is your own, add it to nexus.toml. Where a reverse proxy in front of Nexus speaks HTTPS:\n\n\
-             [web]\npublic_url = \"https://{name}{port}\"\n\nWithout HTTPS:\n\n[web]\nhosts = [\"{name}\"]\n"
+            "{told}If this name is your own, add it to nexus.toml. If a reverse proxy in front of Nexus handles \
+             HTTPS:\n\n[web]\npublic_url = \"https://{name}{port}\"\n\nWithout HTTPS:\n\n[web]\nhosts = [\"{name}\"]\n"
         ),
     }
 }
 
 /// The page that sent it is of another origin than this one.
 pub(super) fn foreign_page(connection: &Connection, site: &Site, headers: &HeaderMap) -> String {
-    let only = format!("Only pages of {} may send this.", site.origin);
+    let only = format!("This request is only accepted from pages of {}.", site.origin);
     let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = get(header::ORIGIN.as_str()).filter(|origin| *origin != "null");
     let parts = origin.and_then(|origin| {
@@ -76,23 +76,27 @@ pub(super) fn foreign_page(connection: &Connection, site: &Site, headers: &Heade
     };
     if same && scheme == "https" {
         return format!(
-            "{only} This page was opened as {origin}: a reverse proxy in front of Nexus speaks HTTPS.\n\
+            "{only} This page was opened as {origin}: a reverse proxy in front of Nexus handles HTTPS.\n\
              To fix: write into nexus.toml:\n\n{key}"
         );
     }
     let here = site.origin.split_once("://").map_or("", |(_, here)| here);
     let pass = format!(
-        "To fix: let the proxy pass the header Host on (nginx: proxy_set_header Host $http_host; Apache: ProxyPreserveHost On), \
-         and write into nexus.toml:\n\n{key}"
+        "To fix: configure the proxy to forward the Host header (nginx: proxy_set_header Host $http_host; Apache: \
+         ProxyPreserveHost On), and write into nexus.toml:\n\n{key}"
     );
     match get("sec-fetch-site") {
         Some("same-origin") => {
-            format!("{only} This page was opened as {origin}, and a proxy in front of Nexus calls it {here}.\n{pass}")
+            format!(
+                "{only} This page was opened as {origin}, but a proxy in front of Nexus forwards it as \
+                {here}.\n{pass}"
+            )
         }
         // The browser says that it is another site's.
         Some(_) => format!("{only} Open the page there and try again.\n"),
         None => format!(
-            "{only} Open the page there and try again.\nIf {origin} is a reverse proxy of your own in front of Nexus, it changes the header Host.\n{pass}"
+            "{only} Open the page there and try again.\nIf {origin} is a reverse proxy of your own in front of Nexus, \
+             it changes the Host header.\n{pass}"
         ),
     }
 }

@@ -82,7 +82,7 @@ pub(super) async fn accept<F>(
                     failed += 1;
                     // A stranger must not be able to fill the log.
                     if said.is_none_or(|at: Instant| at.elapsed() >= ACCEPT_SAID) {
-                        tracing::warn!(%error, failed, "connections cannot be accepted");
+                        tracing::warn!(%error, failed, "cannot accept connections");
                         said = Some(Instant::now());
                     }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -97,7 +97,7 @@ pub(super) async fn accept<F>(
     drop(listener);
     tasks.close();
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
-        tracing::debug!("gave up on requests that did not end");
+        tracing::debug!("aborted requests that did not finish");
     }
 }
 

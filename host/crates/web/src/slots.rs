@@ -295,7 +295,7 @@ impl<S> Patient<S> {
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the client does not take the answer",
+            "the client does not read the response",
         )))
     }
 }

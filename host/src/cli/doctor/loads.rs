@@ -68,7 +68,7 @@ async fn all(foundation: &Foundation) -> Unusable {
         Err(error) => Err(error),
         Ok(auth) => match tokio::time::timeout(limits::PLUGIN_START, auth.methods()).await {
             Ok(answer) => answer.map(drop).map_err(anyhow::Error::new),
-            Err(_) => Err(anyhow::anyhow!("it gives no answer")),
+            Err(_) => Err(anyhow::anyhow!("it does not answer")),
         },
     };
     note("auth".to_owned(), name, loaded.map_err(Unfit::Unloadable), "nexus up");
@@ -130,7 +130,7 @@ async fn describes(
             Err(Unfit::Unloadable(anyhow::anyhow!(cause)))
         }
         Ok(Ok(_)) => more().await,
-        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable(anyhow::anyhow!("it does not come up"))),
+        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable(anyhow::anyhow!("it does not start"))),
     };
     plugin.stop().await;
     found

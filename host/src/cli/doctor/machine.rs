@@ -5,8 +5,8 @@ use crate::cli::control::send;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
 use http_body_util::{BodyExt as _, Full, Limited};
 use nexus_config::resolved::Config;
-use nexus_config::{default_place, others};
-use nexus_plugin_host::runtime::cache_state;
+use nexus_config::{default_place, ownership};
+use nexus_plugin_host::cache_state;
 use nexus_store::lock::Holder;
 use nexus_store::{Store, StoreError, snapshot};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -35,7 +35,7 @@ pub(super) fn look(config: &Config, holder: Option<&Holder>, findings: &mut Vec<
         Ok(toolchain) => Finding::ok("toolchain", format!("{} can build plugins", toolchain.version)),
         Err(_) => Finding::ok(
             "toolchain",
-            format!("no Rust with {TARGET}; it is needed only to build plugins (rustup target add {TARGET})"),
+            format!("no Rust with {TARGET}; it is only needed to build plugins (rustup target add {TARGET})"),
         ),
     });
 }
@@ -58,22 +58,22 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
                 }),
             )) => Finding::warn(
                 "running",
-                format!("nexus {version} is starting on {data} as process {pid}, at http://{address}: {what}"),
-                "nothing; look again in a moment",
+                format!("nexus {version} is starting with {data} as process {pid}, at http://{address}: {what}"),
+                "wait a moment, then run nexus doctor again",
             ),
             Some((address, Ok(Health { version, .. }))) => Finding::ok(
                 "running",
-                format!("nexus {version} runs on {data} as process {pid} and answers at http://{address}"),
+                format!("nexus {version} is running with {data} as process {pid} and answers at http://{address}"),
             ),
             Some((address, Err(why))) => Finding::fail(
                 "running",
-                format!("process {pid} runs on {data}, but http://{address} does not answer: {why}"),
-                format!("kill {pid}\nand start it again; nexus logs says what it did last"),
+                format!("nexus is running with {data} as process {pid}, but http://{address} does not answer: {why}"),
+                format!("kill {pid}\nthen start nexus again; nexus logs shows what it did last"),
             ),
             None => Finding::warn(
                 "running",
-                format!("process {pid} runs on {data} and does not listen yet"),
-                "look again in some seconds; nexus logs says what it does",
+                format!("nexus is running with {data} as process {pid} but does not listen yet"),
+                "run nexus doctor again in a few seconds; nexus logs shows what it is doing",
             ),
         });
         #[cfg(unix)]
@@ -82,7 +82,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
         }
         return;
     }
-    findings.push(Finding::ok("running", format!("no nexus runs on {data}")));
+    findings.push(Finding::ok("running", format!("nexus is not running with {data}")));
     let web = (
         "listen".to_owned(),
         config.web.listen,
@@ -102,10 +102,10 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
             Ok(_) => Finding::ok(check, format!("{address} is free")),
             Err(error) => {
                 let who = match health(address) {
-                    Ok(Health { version, .. }) => format!("nexus {version} of another data directory is there"),
+                    Ok(Health { version, .. }) => format!("nexus {version} with another data directory uses it"),
                     Err(_) => error.to_string(),
                 };
-                Finding::fail(check, format!("{address} cannot be listened on: {who}"), fix)
+                Finding::fail(check, format!("cannot listen on {address}: {who}"), fix)
             }
         });
     }
@@ -119,13 +119,13 @@ fn control(config: &Config, pid: u32) -> Option<Finding> {
     Some(Finding::fail(
         "control",
         format!(
-            "{} cannot be opened, so `nexus status` and the like fail: {error}",
+            "{} cannot be opened, so commands such as `nexus status` fail: {error}",
             socket.display()
         ),
         if error.kind() == std::io::ErrorKind::InvalidInput {
-            "a shorter --data-dir".to_owned()
+            "use a shorter --data-dir".to_owned()
         } else {
-            format!("kill {pid}\nand start it again: that makes the socket anew")
+            format!("kill {pid}\nthen start nexus again; that creates the socket again")
         },
     ))
 }
@@ -179,26 +179,26 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
     let dir = &config.data_dir;
     findings.push(match dir.metadata() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Finding::ok("data", format!("{} is made at the first start", dir.display()))
+            Finding::ok("data", format!("{} will be created at the first start", dir.display()))
         }
         Err(e) => Finding::fail(
             "data",
-            format!("{} cannot be looked at: {e}", dir.display()),
-            "name another one with --data-dir DIR",
+            format!("cannot read {}: {e}", dir.display()),
+            "use another one with --data-dir DIR",
         ),
         Ok(meta) if meta.uid() != me => Finding::fail(
             "data",
             format!(
-                "{} belongs to user {}, and this is user {me}",
+                "{} belongs to user {}, but this is user {me}",
                 dir.display(),
                 meta.uid()
             ),
-            format!("run nexus as that user, or: sudo chown -R {me} {}", dir.display()),
+            format!("run nexus as that user, or run: sudo chown -R {me} {}", dir.display()),
         ),
         Ok(meta) if meta.mode() & 0o077 != 0 => Finding::warn(
             "data",
             format!(
-                "{} has mode {:03o}: others can enter",
+                "{} has mode {:03o}: other users can access it",
                 dir.display(),
                 meta.mode() & 0o777
             ),
@@ -208,13 +208,13 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
             Ok(()) => Finding::ok("data", format!("{} is private", dir.display())),
             Err(error) => Finding::fail(
                 "data",
-                format!("{} cannot be written: {error}. Nexus does not start so", dir.display()),
-                "make it and its disk writable (mount -o remount,rw), or name another one with --data-dir DIR",
+                format!("{} cannot be written: {error}. Nexus cannot start", dir.display()),
+                "make it and its disk writable (mount -o remount,rw), or use another one with --data-dir DIR",
             ),
         },
     });
     let Some(file) = &config.file else { return };
-    if let Err((why, fix)) = others::is_ours(file) {
+    if let Err((why, fix)) = ownership::is_ours(file) {
         findings.push(Finding::fail("config.mode", why, fix));
         return;
     }
@@ -223,7 +223,7 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
         Finding::warn(
             "config.mode",
             format!(
-                "{} lies in the workspace {}, where the agent writes",
+                "{} is in the workspace {}, where the agent can write",
                 file.display(),
                 workspace.display()
             ),
@@ -234,7 +234,7 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
             },
         )
     } else {
-        Finding::ok("config.mode", format!("only its owner writes to {}", file.display()))
+        Finding::ok("config.mode", format!("only its owner can write to {}", file.display()))
     });
 }
 
@@ -251,13 +251,12 @@ fn workspace(config: &Config, holder: Option<&Holder>) -> std::path::PathBuf {
 fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
     if !Store::exists(&config.data_dir) {
         return findings.push(match holder.filter(|holder| holder.url.is_some()) {
-            None => Finding::ok("database", "there is none yet; it is made at the first start"),
+            None => Finding::ok("database", "there is none yet; it will be created at the first start"),
             Some(holder) => Finding::fail(
                 "database",
-                "nexus runs, and its database is not there: somebody deleted it or moved it away, and what is said is \
-                 lost when nexus ends",
+                "nexus is running, but its database was deleted or moved: new data is lost when nexus stops",
                 format!(
-                    "move {} back; or, if it is lost: kill {}, and nexus restore FILE",
+                    "move {} back. If it is lost: kill {}, then run: nexus restore FILE",
                     snapshot::NAME,
                     holder.pid
                 ),
@@ -265,11 +264,11 @@ fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding
         });
     }
     findings.push(match snapshot::check(&config.data_dir.join(snapshot::NAME)) {
-        Ok(schema) => Finding::ok("database", format!("it is whole, schema {schema}")),
+        Ok(schema) => Finding::ok("database", format!("it is intact, schema {schema}")),
         Err(error @ StoreError::Newer { .. }) => Finding::fail(
             "database",
             error.to_string(),
-            "install the newer nexus again, or: nexus restore FILE --force",
+            "install the newer nexus again, or run: nexus restore FILE --force",
         ),
         Err(error) => Finding::fail("database", error.to_string(), "nexus restore FILE --force"),
     });
@@ -287,12 +286,16 @@ fn space(config: &Config, findings: &mut Vec<Finding>) {
         findings.push(match free {
             Err(error) => Finding::warn(
                 "disk",
-                format!("the space on the disk of {} is not known: {error}", there.display()),
+                format!("cannot read the free space on the disk of {}: {error}", there.display()),
                 format!("df -h {}", there.display()),
             ),
             Ok(free) => {
                 let found = format!("{} MiB are free on the disk of {}", free >> 20, there.display());
-                let fix = format!("make room there, or use another disk with --data-dir DIR; what takes it: du -xh {} | sort -h | tail", there.display());
+                let fix = format!(
+                    "free up space, or use another disk with --data-dir DIR; to find large files: du \
+                    -xh {} | sort -h | tail",
+                    there.display()
+                );
                 match free {
                     ..TOO_LITTLE => Finding::fail("disk", found, fix),
                     TOO_LITTLE..LITTLE => Finding::warn("disk", found, fix),
@@ -310,7 +313,7 @@ fn cache(config: &Config, findings: &mut Vec<Finding>) {
     findings.push(match state.trouble.as_slice() {
         [] if state.files == 0 => Finding::ok(
             "cache",
-            "empty: the next start compiles the plugins, within a second or two",
+            "empty: the next start compiles the plugins, which takes a second or two",
         ),
         [] => Finding::ok(
             "cache",
@@ -319,7 +322,7 @@ fn cache(config: &Config, findings: &mut Vec<Finding>) {
         trouble => Finding::warn(
             "cache",
             format!(
-                "compiled anew at each start, since it is refused: {}",
+                "unusable, so plugins are compiled again at each start: {}",
                 trouble.join("; ")
             ),
             format!("rm -r {}", config.data_dir.join("cache").display()),
@@ -329,7 +332,7 @@ fn cache(config: &Config, findings: &mut Vec<Finding>) {
 
 fn log(config: &Config, findings: &mut Vec<Finding>) {
     let Some(log) = &config.log.file else {
-        return findings.push(Finding::ok("log", "it goes to stderr alone, as configured"));
+        return findings.push(Finding::ok("log", "it is written to stderr only, as configured"));
     };
     let path = &log.path;
     #[cfg(unix)]
@@ -351,7 +354,7 @@ fn log(config: &Config, findings: &mut Vec<Finding>) {
         if there != path && !there.is_dir() {
             return findings.push(Finding::fail(
                 "log",
-                format!("{} is a file, where a folder for the log is needed", there.display()),
+                format!("{} is a file, but the log needs a folder there", there.display()),
                 "[log]\nfile = \"/another/place/nexus.log\"",
             ));
         }

@@ -8,7 +8,7 @@ mod slowed;
 
 pub(super) use loads::unloadable;
 
-use super::{Components, LoadError, Where, as_it_is, complain, load_config, say};
+use super::{LoadError, Where, as_it_is, complain, load_config, say};
 use clap::Args;
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, default_place, load, with_file};
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// Write JSON: {"ok", "version", "findings": [{"check", "level", "found", "fix"}]}
+    /// Print JSON: {"ok", "version", "findings": [{"check", "level", "found", "fix"}]}
     #[arg(long)]
     json: bool,
 }
@@ -123,12 +123,12 @@ fn show(findings: &[Finding]) {
             indented(&finding.found)
         ));
         if let Some(fix) = &finding.fix {
-            say(&format!("{indent}mend: {}", indented(fix)));
+            say(&format!("{indent}To fix: {}", indented(fix)));
         }
     }
     let count = |level| findings.iter().filter(|f| f.level == level).count();
     complain(&match (count(Level::Fail), count(Level::Warn)) {
-        (0, 0) => "All is well.".to_owned(),
+        (0, 0) => "Everything is OK.".to_owned(),
         (fails, warns) => {
             let many = |n, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             format!("{}, {}", many(fails, "failure"), many(warns, "warning"))
@@ -138,29 +138,33 @@ fn show(findings: &[Finding]) {
 
 /// Where a configuration is read from without `--config`.
 pub(super) fn would_lie() -> String {
-    default_place().map_or_else(String::new, |place| format!("; its place is {}", place.display()))
+    default_place().map_or_else(String::new, |place| format!("; its path would be {}", place.display()))
 }
 
 /// The configuration, or the defaults where it is broken: the rest of the machine is looked at all the same.
 fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
-    let plugins = Components::shipped();
+    let plugins = crate::builtin::components();
     match load_config(place, None, &plugins) {
         Ok(config) => {
             findings.push(match &config.file {
                 Some(file) => Finding::ok("config", format!("{} is valid", file.display())),
-                None => Finding::ok("config", format!("there is none, and none is needed{}", would_lie())),
+                None => Finding::ok("config", format!("there is none, and none is required{}", would_lie())),
             });
+            findings.extend(config.notices.iter().map(|notice| {
+                let (found, fix) = notice.split_once(" To fix: ").unwrap_or((notice, ""));
+                Finding::warn("config.old_key", found, fix)
+            }));
             return Some(config);
         }
         Err(LoadError::Config(report)) => findings.push(Finding::fail(
             "config",
             report.to_string(),
-            "correct each place as it says; until then, what follows is about the defaults",
+            "correct each line as described; the checks below use the defaults until then",
         )),
         Err(error) => findings.push(Finding::fail(
             "config",
             error.to_string(),
-            "change into a folder that exists",
+            "change to a folder that exists",
         )),
     }
     let overrides = Overrides {
@@ -180,13 +184,13 @@ mod tests {
         let report = Report {
             ok: false,
             version: "1.2.3",
-            findings: vec![Finding::ok("a", "fine"), Finding::fail("b.c", "broken", "mend it")],
+            findings: vec![Finding::ok("a", "fine"), Finding::fail("b.c", "broken", "fix it")],
         };
         assert_eq!(
             serde_json::to_value(report).unwrap(),
             serde_json::json!({ "ok": false, "version": "1.2.3", "findings": [
                 { "check": "a", "level": "ok", "found": "fine", "fix": null },
-                { "check": "b.c", "level": "fail", "found": "broken", "fix": "mend it" },
+                { "check": "b.c", "level": "fail", "found": "broken", "fix": "fix it" },
             ]})
         );
     }

@@ -9,9 +9,9 @@ use nexus_config::refused;
 use nexus_config::resolved::Config;
 use nexus_model::plugin::{Availability, State};
 use nexus_model::time::SystemClock;
-use nexus_plugin_host::capabilities::{Gate, Requests};
+use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, Supervised};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
     let failed = |why: String| {
         Finding::fail(
             "plugins",
-            format!("the plugins cannot be looked at: {why}"),
-            "make room in the folder for temporary files, or name another one in TMPDIR",
+            format!("cannot check the plugins: {why}"),
+            "free up space in the folder for temporary files, or set TMPDIR to another one",
         )
     };
     let scratch = match Scratch::make() {
@@ -84,7 +84,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
-            let probed = running(&*chat, || chat.probe()).await;
+            let probed = running(&*chat, || chat.check_availability()).await;
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
                 None => available(config, name, probed, stands_in, findings),
@@ -110,7 +110,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                         bare = plaintext_refused(tunnel, &*provider).await;
                         // Asked once for each plugin: its program is the same.
                         if first {
-                            provider.probe().await.map(Some)
+                            provider.check_availability().await.map(Some)
                         } else {
                             Ok(None)
                         }
@@ -154,7 +154,7 @@ fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> 
         Finding::fail(
             format!("plugin.{name}"),
             format!("it cannot use its settings:\n{}", refused(config, name, &refusals)),
-            "correct each place as it says",
+            "correct each line as described",
         )
     })
 }
@@ -201,7 +201,7 @@ fn available(
             },
         ),
         Ok(Availability::Missing(hint)) => missing("its program is missing".to_owned(), hint),
-        Ok(Availability::Unsuitable(hint)) => missing("its program will not do".to_owned(), hint),
+        Ok(Availability::Unsuitable(hint)) => missing("its program cannot be used".to_owned(), hint),
         Err(error) => missing(format!("it does not answer: {error}"), "nexus logs".to_owned()),
     });
 }
@@ -211,9 +211,10 @@ fn programs(config: &Config, name: &str) -> Vec<String> {
     let Some(plugin) = config.plugins.get(name) else {
         return Vec::new();
     };
-    let gate = Gate::new(plugin, Requests::default(), &config.data_dir);
-    let names = plugin.grants.processes.keys();
-    let found = names.filter_map(|program| gate.find(program).ok()?.ok());
+    let granted = plugin.grants.processes.iter();
+    let found = granted.filter_map(|(program, grant)| {
+        find_binary(&plugin.name, program, grant.path.as_deref(), &config.data_dir).ok()
+    });
     found.map(|path| path.display().to_string()).collect()
 }
 
@@ -224,16 +225,9 @@ impl Scratch {
     pub(super) fn make() -> anyhow::Result<Self> {
         use anyhow::Context as _;
         let path = std::env::temp_dir().join(format!("nexus-doctor-{}", nexus_model::time::random_token()?));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).with_context(|| shown(&path))?;
+        nexus_files::private::make_new_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))
     }
-}
-
-fn shown(path: &Path) -> String {
-    format!("{} cannot be made", path.display())
 }
 
 impl Drop for Scratch {

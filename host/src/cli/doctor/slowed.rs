@@ -19,27 +19,27 @@ pub(super) fn look(config: &Config, findings: &mut Vec<Finding>) {
 }
 
 fn slowed(details: &[Details], share: impl Fn(&str) -> Option<u32>) -> Vec<Finding> {
-    let paused = details.iter().filter(|plugin| plugin.figures.cpu_paused_ms > 0);
+    let paused = details.iter().filter(|plugin| plugin.statistics.cpu_paused_ms > 0);
     let finding = |plugin: &Details| {
         let name = &plugin.name;
         let (check, seconds) = match &plugin.tunnel {
             Some(tunnel) => (
                 format!("cpu.{name}.{tunnel}"),
-                plugin.figures.cpu_paused_ms.div_ceil(1000),
+                plugin.statistics.cpu_paused_ms.div_ceil(1000),
             ),
-            None => (format!("cpu.{name}"), plugin.figures.cpu_paused_ms.div_ceil(1000)),
+            None => (format!("cpu.{name}"), plugin.statistics.cpu_paused_ms.div_ceil(1000)),
         };
         let share = share(name).unwrap_or_default();
         let found = format!(
-            "the plugin {name} used more than its share of CPU, {share} % of a core over {} s, and was slowed down for \
-             {seconds} s in all since Nexus is up",
+            "the plugin {name} used more than its share of CPU, {share} % of a core over {} s, and was throttled for \
+             {seconds} s in total since Nexus started",
             CPU_WINDOW.as_secs()
         );
         let more = share.saturating_mul(2).clamp(1, PLUGIN_CPU_SHARE_MOST);
         let fix = if share < PLUGIN_CPU_SHARE_MOST {
-            format!("[plugin.{name}.limits]\ncpu_share = {more}   # if it is meant to work that much")
+            format!("[plugin.{name}.limits]\ncpu_share = {more}   # if this load is intended")
         } else {
-            format!("nexus logs --plugin {name}   # what it works at")
+            format!("nexus logs --plugin {name}   # what it is doing")
         };
         Finding::warn(check, found, fix)
     };
@@ -57,10 +57,10 @@ mod tests {
         let details = json!({
             "name": name, "kind": "tunnel", "tunnel": tunnel, "processes": [],
             "facts": {
-                "digest": "", "description": "", "authors": [], "licence": "", "source": {"source": "builtin"},
-                "grants": [], "lacks": [], "limits": [],
+                "digest": "", "description": "", "authors": [], "license": "", "source": {"source": "builtin"},
+                "grants": [], "missing_permissions": [], "limits": [],
             },
-            "figures": {
+            "statistics": {
                 "at": 1, "calls": 0, "errors": 0, "traps": 0, "events": 0, "memory_peak": 0, "cpu_ms": 90_000,
                 "cpu_paused_ms": paused, "denied": 0, "log_dropped": 0,
             },

@@ -1,10 +1,11 @@
 //! Builds one crate into one file: the component with its manifest.
 
 use super::toolchain::{TARGET, Toolchain, Workspace, cargo};
+use crate::cli::complain;
 use anyhow::{Context as _, bail};
 use nexus_plugin_api::MANIFEST_SECTION;
 use nexus_plugin_api::manifest::Manifest;
-use nexus_plugin_host::runtime::component::{Inspection, inspect};
+use nexus_plugin_host::{Inspection, inspect};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use wasm_encoder::{ComponentSection as _, CustomSection};
@@ -32,11 +33,14 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     let manifest_path = directory.join("plugin.toml");
     let text = std::fs::read_to_string(&manifest_path).with_context(|| {
         format!(
-            "{} cannot be read. A plugin says in it who it is and what it needs, see the crate nexus-plugin-api",
+            "cannot read {}. A plugin declares its name and its permissions in it; see the crate nexus-plugin-api",
             manifest_path.display()
         )
     })?;
     let manifest = Manifest::parse(&text).with_context(|| format!("in {}", directory.display()))?;
+    for key in &manifest.old_keys {
+        complain(&format!("warning: plugin.toml:{}: {key}", key.line));
+    }
     let workspace = Workspace::of(&directory)?;
     let package = workspace.package(&directory)?;
     let toolchain = Toolchain::find(&directory)?;
@@ -61,18 +65,18 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     }
     let output = command
         .output()
-        .context("cargo cannot be started. Install Rust: https://rustup.rs")?;
+        .context("cannot start cargo. To fix: install Rust from https://rustup.rs")?;
     if !output.status.success() {
         bail!(
-            "The plugin {} was not built: cargo ended with {}.",
+            "The plugin {} was not built: cargo exited with {}.",
             manifest.name,
             output.status
         );
     }
     let file = artifact(&output.stdout, &package.id).with_context(|| {
         format!(
-            "cargo built the package {} and no component came out. Its Cargo.toml needs:\n\n    [lib]\n    crate-type = \
-             [\"cdylib\"]\n",
+            "cargo built the package {} but produced no component. To fix: add to its Cargo.toml:\n\n    [lib]\n    \
+             crate-type = [\"cdylib\"]\n",
             package.name
         )
     })?;
@@ -173,7 +177,7 @@ mod tests {
         assert!(missing.to_string().contains("there is no folder"), "{missing}");
         let no_manifest = build(folder.path(), None, false).unwrap_err();
         assert!(
-            no_manifest.to_string().contains("plugin.toml cannot be read"),
+            no_manifest.to_string().contains("A plugin declares its name"),
             "{no_manifest}"
         );
         std::fs::write(folder.path().join("plugin.toml"), "name = 'X'").unwrap();

@@ -77,7 +77,7 @@ pub fn rebuild(directory: &Path) -> anyhow::Result<Vec<Rebuilt>> {
         let built = build(&root.join(crate_dir), Some(PROFILE), true).with_context(|| format!("building {name}"))?;
         let found = built.inspection.manifest.name.as_str();
         if found != name {
-            bail!("{crate_dir}/plugin.toml calls the plugin `{found}`; it is built in as `{name}`.");
+            bail!("{crate_dir}/plugin.toml names the plugin `{found}`, but it is built in as `{name}`.");
         }
         let sha256 = sha256(&built.component);
         let before = std::fs::read(folder.join(format!("{name}.wasm"))).unwrap_or_default();
@@ -147,9 +147,9 @@ mod tests {
             assert_eq!(
                 sha256(bytes),
                 lock.plugin[*name].component,
-                "{name}.wasm is not what the lock says: run `{COMMAND}`"
+                "{name}.wasm does not match the lock file: run `{COMMAND}`"
             );
-            let inspection = nexus_plugin_host::runtime::component::inspect(bytes).unwrap();
+            let inspection = nexus_plugin_host::inspect(bytes).unwrap();
             assert_eq!(inspection.manifest.name.as_str(), *name);
         }
     }

@@ -18,39 +18,39 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// List the plugins inside this binary, and with --config those of a configuration
+    /// List the built-in plugins, and with --config those of a configuration
     List(ListArgs),
-    /// Show what a plugin is and what it asks to be allowed
+    /// Show a plugin and the permissions it requests
     Info(InfoArgs),
-    /// Check whether this nexus could load a component
+    /// Check whether this version of Nexus can load a component
     Check(CheckArgs),
-    /// Build a plugin written in Rust into one file
+    /// Build a plugin written in Rust into a single component file
     Build(BuildArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// The name of a built-in or configured plugin, or a component's file
+    /// The name of a built-in or configured plugin, or the path of a component file
     #[arg(value_name = "NAME|FILE")]
     plugin: String,
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The name of a built-in or configured plugin, or a component's file
+    /// The name of a built-in or configured plugin, or the path of a component file
     #[arg(value_name = "NAME|FILE")]
     plugin: String,
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -60,16 +60,16 @@ pub struct BuildArgs {
     /// The folder of the plugin: a Rust crate with a plugin.toml
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// Where the component goes [default: NAME.wasm beside cargo's own output]
+    /// The component file to write [default: NAME.wasm beside cargo's own output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Cargo's profile [default: `plugin` where the workspace has one, else `release`]
+    /// The cargo profile [default: `plugin` if the workspace has one, else `release`]
     #[arg(long)]
     profile: Option<String>,
     /// Rebuild the components inside nexus (in its own repository)
     #[arg(long, hide = true, conflicts_with_all = ["out", "profile"])]
     builtin: bool,
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -3,13 +3,13 @@
 
 use super::Answer;
 use crate::builtin;
-use crate::cli::{Components, Where, load_config, permissions};
+use crate::cli::{Where, load_config, permissions};
 use anyhow::Context as _;
-use nexus_config::resolved::{Config, Grants, Source};
-use nexus_config::{file, show_size};
+use nexus_config::Permission;
+use nexus_config::resolved::{Config, Source};
+use nexus_files::bounded;
 use nexus_plugin_api::text;
-use nexus_plugin_host::runtime;
-use nexus_plugin_host::runtime::component::{Inspection, inspect};
+use nexus_plugin_host::{Inspection, inspect};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,9 +17,11 @@ use std::path::Path;
 
 pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
     match source {
-        Source::Builtin => Ok(inspect(builtin::builtin(name).context("it is not built in")?)?),
+        Source::Builtin => Ok(inspect(
+            builtin::builtin(name).context("there is no such built-in plugin")?,
+        )?),
         Source::File(path) => {
-            let bytes = file::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
             inspect(&bytes).with_context(|| format!("{} cannot be loaded", path.display()))
         }
@@ -29,15 +31,16 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
 /// As [`load`], and compiled and linked as a start would.
 pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyhow::Result<Inspection> {
     match source {
-        Source::Builtin => Ok(runtime::check(
-            builtin::builtin(name).context("it is not built in")?,
+        Source::Builtin => Ok(nexus_plugin_host::check(
+            builtin::builtin(name).context("there is no such built-in plugin")?,
             name,
             memory,
         )?),
         Source::File(path) => {
-            let bytes = file::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
+            let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
             let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
-            runtime::check(&bytes, name, memory).with_context(|| format!("{} cannot be loaded", path.display()))
+            nexus_plugin_host::check(&bytes, name, memory)
+                .with_context(|| format!("{} cannot be loaded", path.display()))
         }
     }
 }
@@ -47,7 +50,7 @@ pub(super) fn resolved(place: &Where) -> anyhow::Result<Option<Config>> {
     if place.config.is_none() {
         return Ok(None);
     }
-    Ok(Some(load_config(place, None, &Components::shipped())?))
+    Ok(Some(load_config(place, None, &crate::builtin::components())?))
 }
 
 /// Built-in ones first; a configured file of the same name takes the place of a built-in one.
@@ -111,8 +114,8 @@ pub(super) fn source(plugin: &str, config: Option<&Config>) -> anyhow::Result<So
     }
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
     anyhow::bail!(
-        "There is no plugin `{plugin}` and no file of that name. Known are: {}. A plugin of a configuration is found with \
-         --config FILE.",
+        "There is no plugin `{plugin}` and no file with that name. Known plugins: {}. For a plugin of a \
+         configuration, use --config FILE.",
         names.join(", ")
     )
 }
@@ -125,8 +128,9 @@ pub(super) fn info(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
         json: facts(&found),
     };
     if let Some(own) = config.as_ref().and_then(|config| config.plugins.get(plugin)) {
-        let granted = granted(&own.grants);
-        writeln!(answer.text, "\nThis configuration allows it:")?;
+        // Manifest ∩ operator. Of secrets only the names.
+        let granted: Vec<String> = own.grants.permissions().iter().map(ToString::to_string).collect();
+        writeln!(answer.text, "\nGranted by this configuration:")?;
         if granted.is_empty() {
             writeln!(answer.text, "  nothing")?;
         }
@@ -148,7 +152,7 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
     if let Some(lacks) = &lacks {
         writeln!(
             answer.text,
-            "\nIt is not allowed:\n  {}\nTo allow it, {}\n\n{}",
+            "\nMissing permissions:\n  {}\nTo grant them, {}\n\n{}",
             lacks.asks.join("\n  "),
             lacks.how,
             lacks.lines.trim_end()
@@ -156,44 +160,10 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
     }
     if config.is_some_and(|config| config.plugins.contains_key(plugin)) {
         let (asks, lines) = lacks.map(|lacks| (lacks.asks, lacks.lines)).unwrap_or_default();
-        let lacking = json!({ "asks": asks, "toml": lines });
-        answer.json = with(std::mem::take(&mut answer.json), [("lacking", lacking)]);
+        let missing = json!({ "permissions": asks, "toml": lines });
+        answer.json = with(std::mem::take(&mut answer.json), [("missing_permissions", missing)]);
     }
     Ok(())
-}
-
-/// A line for each thing that it may do: manifest ∩ operator. Of secrets only the names.
-fn granted(grants: &Grants) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (name, process) in &grants.processes {
-        let place = process
-            .path
-            .as_ref()
-            .map(|path| format!(" ({})", path.display()))
-            .unwrap_or_default();
-        let environment = if process.inherit_env {
-            ", with your environment"
-        } else {
-            ""
-        };
-        lines.push(format!("to run `{name}`{place}{environment}"));
-    }
-    for http in &grants.http {
-        let port = http.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let private = if http.private {
-            ", also at a private address"
-        } else {
-            ""
-        };
-        lines.push(format!("requests to {}://{}{port}{private}", http.scheme, http.host));
-    }
-    if grants.store_quota > 0 {
-        lines.push(format!("a store of {}", show_size(grants.store_quota)));
-    }
-    for name in grants.secrets.keys() {
-        lines.push(format!("the secret `{name}`"));
-    }
-    lines
 }
 
 pub(super) fn facts(found: &Inspection) -> Value {
@@ -227,27 +197,25 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
     }
     writeln!(
         out,
-        "licence   {}\napi       {}\nsize      {} bytes\nsha256    {}",
-        m.licence, m.api, found.size, found.digest
+        "license   {}\napi       {}\nsize      {} bytes\nsha256    {}",
+        m.license, m.api, found.size, found.digest
     )?;
-    writeln!(out, "\nIt asks to be allowed:")?;
+    writeln!(out, "\nRequested permissions:")?;
     let asked = &m.capabilities;
     for (binary, request) in &asked.process {
-        let environment = if request.inherit_env {
-            ", with your environment"
-        } else {
-            ""
-        };
-        writeln!(out, "  to run `{binary}`{environment}: {}", request.reason)?;
+        let permission = Permission::run(binary, request.inherit_env);
+        writeln!(out, "  {permission}: {}", request.reason)?;
         if !request.env.is_empty() {
             writeln!(out, "    with the environment variables {}", request.env.join(", "))?;
         }
     }
     for request in &asked.http {
-        writeln!(out, "  requests to {}: {}", request.url, request.reason)?;
+        let (server, private) = (request.url.clone(), false);
+        writeln!(out, "  {}: {}", Permission::Http { server, private }, request.reason)?;
     }
     if let Some(request) = &asked.store {
-        writeln!(out, "  a store of {}: {}", show_size(request.quota), request.reason)?;
+        let quota = Some(request.quota);
+        writeln!(out, "  {}: {}", Permission::Store { quota }, request.reason)?;
     }
     if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
         writeln!(out, "  nothing")?;
@@ -273,6 +241,12 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
             "  {name} ({}{default}{required}{secret}): {}",
             key.kind, key.description
         )?;
+    }
+    if !m.old_keys.is_empty() {
+        writeln!(out, "\nIts manifest uses old names of keys:")?;
+    }
+    for key in &m.old_keys {
+        writeln!(out, "  plugin.toml:{}: {key}", key.line)?;
     }
     Ok(out)
 }

@@ -3,14 +3,14 @@ use crate::builtin;
 use wasm_encoder::{Component, ComponentSection as _, CustomSection};
 
 const MANIFEST: &str =
-    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\"\n";
+    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn folder_with(component: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("x.wasm"), component).unwrap();
     std::fs::write(
         folder.path().join("nexus.toml"),
-        "config-version = 1\n[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n",
+        "config_version = 1\n[plugin.x-y]\nsource = \"x.wasm\"\n[plugin.tunnel-bore]\n",
     )
     .unwrap();
     folder
@@ -93,7 +93,7 @@ fn the_list_has_the_builtin_ones_and_says_what_is_wrong_with_a_configured_one() 
 #[test]
 fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
     let answer = info("auth-local", &nowhere()).unwrap();
-    assert!(answer.text.contains("a store of 1 MiB"), "{}", answer.text);
+    assert!(answer.text.contains("store up to 1 MiB"), "{}", answer.text);
     assert_eq!(answer.json["kind"], "auth");
     let bore = info("tunnel-bore", &nowhere()).unwrap();
     assert!(
@@ -104,7 +104,7 @@ fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
     );
     let why = info("auth-lokal", &nowhere()).err().unwrap().to_string();
     assert!(why.contains("auth-local"), "{why}");
-    assert!(!bore.text.contains("This configuration allows"), "{}", bore.text);
+    assert!(!bore.text.contains("Granted by this configuration"), "{}", bore.text);
     let folder = folder_with(&no_exports());
     let why = format!(
         "{:#}",
@@ -123,14 +123,18 @@ fn info_with_a_configuration_says_what_is_granted() {
     std::fs::write(
         &file,
         format!(
-            "config-version = 1\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
+            "config_version = 1\n[plugin.tunnel-bore.grants.process.bore]\npath = {:?}\n",
             path.to_str().unwrap()
         ),
     )
     .unwrap();
     let bore = info("tunnel-bore", &with_config(&file)).unwrap();
-    let line = format!("to run `bore` ({})", path.display());
-    assert!(bore.text.contains(&format!("allows it:\n  {line}")), "{}", bore.text);
+    let line = format!("run bore ({})", path.display());
+    assert!(
+        bore.text.contains(&format!("configuration:\n  {line}")),
+        "{}",
+        bore.text
+    );
     assert_eq!(bore.json["granted"][0], line);
 }
 
@@ -138,7 +142,7 @@ fn info_with_a_configuration_says_what_is_granted() {
 fn a_configuration_with_a_problem_is_answered_with_the_problem() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nexus.toml");
-    std::fs::write(&file, "config-version = 1\n[plugin.x-y]\nsorce = \"x.wasm\"\n").unwrap();
+    std::fs::write(&file, "config_version = 1\n[plugin.x-y]\nsorce = \"x.wasm\"\n").unwrap();
     let error = list(&with_config(&file)).err().unwrap();
     assert!(error.to_string().contains("sorce"), "{error}");
     assert!(matches!(error.downcast_ref::<LoadError>(), Some(LoadError::Config(_))));

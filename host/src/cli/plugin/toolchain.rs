@@ -50,7 +50,7 @@ pub fn cargo() -> Command {
 fn output(command: &mut Command, what: &str) -> anyhow::Result<String> {
     let output = command
         .output()
-        .with_context(|| format!("{what} cannot be started. Install Rust: https://rustup.rs"))?;
+        .with_context(|| format!("cannot start {what}. To fix: install Rust from https://rustup.rs"))?;
     if !output.status.success() {
         bail!(
             "{what} failed ({}):\n{}",
@@ -58,7 +58,7 @@ fn output(command: &mut Command, what: &str) -> anyhow::Result<String> {
             String::from_utf8_lossy(&output.stderr).trim_end()
         );
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{what} wrote what is not UTF-8"))
+    String::from_utf8(output.stdout).with_context(|| format!("{what} wrote output that is not UTF-8"))
 }
 
 impl Toolchain {
@@ -75,10 +75,11 @@ impl Toolchain {
         let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
         if !sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
             bail!(
-                "The Rust in {} has no standard library for {TARGET}. Install it:\n\n    rustup target add {TARGET}\n\n\
-                 Without rustup (a Rust of the distribution): install rustup from https://rustup.rs beside it. Debian's own \
-                 packages (rustc-web, cargo-web, rust-web-src, lld-19) can build std for wasm32-unknown-unknown, which \
-                 `wasm-tools component new` turns into a component; this command does not drive them yet.",
+                "The Rust toolchain in {} has no standard library for {TARGET}. To fix:\n\n    rustup target add \
+                 {TARGET}\n\nWithout rustup (a Rust of the distribution): install rustup from https://rustup.rs \
+                 beside it. Debian's own packages (rustc-web, cargo-web, rust-web-src, lld-19) can build std for \
+                 wasm32-unknown-unknown, which `wasm-tools component new` turns into a component; this command does \
+                 not drive them yet.",
                 sysroot.display()
             );
         }
@@ -141,7 +142,7 @@ impl Workspace {
         let manifest = directory.join("Cargo.toml");
         if !manifest.is_file() {
             bail!(
-                "{} is no Rust crate: there is no Cargo.toml. Give the folder of the plugin.",
+                "{} is not a Rust crate: it has no Cargo.toml. To fix: give the folder of the plugin.",
                 directory.display()
             );
         }
@@ -149,8 +150,7 @@ impl Workspace {
         command
             .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"])
             .arg(&manifest);
-        serde_json::from_str(&output(&mut command, "cargo metadata")?)
-            .context("cargo metadata wrote what is not its JSON")
+        serde_json::from_str(&output(&mut command, "cargo metadata")?).context("cargo metadata wrote unexpected output")
     }
 
     /// The package whose `Cargo.toml` lies in `directory`.
@@ -163,7 +163,7 @@ impl Workspace {
         self.packages.iter().find(same).with_context(|| {
             let names: Vec<_> = self.packages.iter().map(|package| package.name.as_str()).collect();
             format!(
-                "{} has no package of its own. Give the folder of one of: {}",
+                "{} is a workspace without a package of its own. To fix: give the folder of one of: {}",
                 directory.display(),
                 names.join(", ")
             )

@@ -17,10 +17,10 @@ impl Normaliser {
     pub fn unknown_call(&self, event: &wire::Envelope) -> Option<wire::Permission> {
         let asks = self.wanted(event) && event.payload.kind == "permission.asked";
         let permission = wire::Permission::deserialize_from(&event.payload.properties).ok();
-        permission.filter(|p| asks && self.lacks_call(p))
+        permission.filter(|p| asks && self.needs_call(p))
     }
 
-    pub fn lacks_call(&self, p: &wire::Permission) -> bool {
+    pub fn needs_call(&self, p: &wire::Permission) -> bool {
         let known = |t: &wire::ToolRef| self.calls.get(&t.call).is_some_and(|c| c.input.is_some());
         p.tool.as_ref().is_some_and(|t| !known(t))
     }

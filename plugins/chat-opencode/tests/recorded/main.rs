@@ -8,7 +8,7 @@ mod host;
 use chat_opencode::normalise::{Action, Normaliser, Output};
 use chat_opencode::wire::{Envelope, Permission, Statuses, WithParts};
 use host::*;
-use nexus_plugin_api::chat::types::{AskKind, Content, Event, Part, Role, ToolState, Turn};
+use nexus_plugin_api::chat::types::{Content, Event, Part, RequestKind, Role, ToolState, Turn};
 use nexus_plugin_api::sse::Parser;
 
 #[test]
@@ -81,21 +81,21 @@ fn a_tool_call_is_asked_for_answered_and_run() {
         ("bash", Some("echo hello"))
     );
     assert_eq!(tool.output.as_deref(), Some("hello\n"));
-    let ask = out
+    let request = out
         .events
         .iter()
-        .find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None })
+        .find_map(|e| if let Event::Request(a) = e { Some(a) } else { None })
         .unwrap();
     assert_eq!(
-        (ask.kind, ask.subject.as_str(), ask.detail.as_str()),
-        (AskKind::Permission, "bash", "echo hello")
+        (request.kind, request.subject.as_str(), request.detail.as_str()),
+        (RequestKind::Permission, "bash", "echo hello")
     );
-    assert_eq!(ask.always, ["echo *"]);
-    assert_eq!(ask.part.as_ref(), Some(id));
+    assert_eq!(request.always, ["echo *"]);
+    assert_eq!(request.part.as_ref(), Some(id));
     let closed = out
         .events
         .iter()
-        .filter(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id))
+        .filter(|e| matches!(e, Event::RequestClosed((_, id)) if *id == request.id))
         .count();
     assert_eq!((closed, out.actions), (1, vec![]));
 }
@@ -154,50 +154,50 @@ fn an_endless_turn_is_stopped_once_and_said() {
 #[test]
 fn a_question_is_shown_in_words() {
     let out = play("question.sse");
-    let ask = out
+    let request = out
         .events
         .iter()
-        .find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None })
+        .find_map(|e| if let Event::Request(a) = e { Some(a) } else { None })
         .unwrap();
-    assert_eq!(ask.kind, AskKind::Other);
-    assert_eq!(ask.detail, "Which colour?\n- Red: r\n- Blue: b");
+    assert_eq!(request.kind, RequestKind::Other);
+    assert_eq!(request.detail, "Which colour?\n- Red: r\n- Blue: b");
     assert!(
         out.events
             .iter()
-            .any(|e| matches!(e, Event::AskClosed((_, id)) if *id == ask.id))
+            .any(|e| matches!(e, Event::RequestClosed((_, id)) if *id == request.id))
     );
     Host::see(&out.events).assert_settled();
 }
 
 #[test]
-fn the_ask_of_a_sub_agent_surfaces_at_the_root() {
+fn the_request_of_a_sub_agent_surfaces_at_the_root() {
     let out = play("subagent.sse");
-    let ask = out
+    let request = out
         .events
         .iter()
-        .find_map(|e| if let Event::Asked(a) = e { Some(a) } else { None })
+        .find_map(|e| if let Event::Request(a) = e { Some(a) } else { None })
         .unwrap();
-    assert_ne!(ask.session, ask.asked_by);
+    assert_ne!(request.session, request.requested_by);
     let child = out
         .events
         .iter()
         .find_map(|e| {
             if let Event::Session(s) = e {
-                Some(s).filter(|s| s.ref_.id == ask.asked_by)
+                Some(s).filter(|s| s.ref_.id == request.requested_by)
             } else {
                 None
             }
         })
         .unwrap();
-    assert_eq!(child.parent.as_ref(), Some(&ask.session));
+    assert_eq!(child.parent.as_ref(), Some(&request.session));
     assert!(
         out.events
-            .contains(&Event::AskClosed((ask.session.clone(), ask.id.clone())))
+            .contains(&Event::RequestClosed((request.session.clone(), request.id.clone())))
     );
 }
 
 #[test]
-fn an_unknown_session_is_learnt_before_its_ask_is_placed() {
+fn an_unknown_session_is_learned_before_its_request_is_placed() {
     let all = envelopes(&fixture("subagent.sse"));
     let asked = all.iter().find(|e| e.payload.kind == "permission.asked").unwrap();
     let child = asked.payload.properties["sessionID"].as_str().unwrap();
@@ -225,16 +225,26 @@ fn a_bad_model_is_said_once_without_a_stack_trace() {
 }
 
 #[test]
-fn an_idle_session_has_no_asks_left() {
+fn an_idle_session_has_no_requests_left() {
     let all = envelopes(&fixture("tool.sse"));
     let asked = all.iter().position(|e| e.payload.kind == "permission.asked").unwrap();
     let mut normaliser = normaliser();
-    let ask = apply(&mut normaliser, &all[..=asked]).events.pop().unwrap();
-    let Event::Asked(ask) = ask else { panic!("{ask:?}") };
+    let request = apply(&mut normaliser, &all[..=asked]).events.pop().unwrap();
+    let Event::Request(request) = request else {
+        panic!("{request:?}")
+    };
     let idle = all.iter().find(|e| e.payload.kind == "session.idle").unwrap();
     let out = apply(&mut normaliser, std::slice::from_ref(idle));
-    assert_eq!(out.actions, [Action::Reject { ask: ask.id.clone() }]);
-    assert!(out.events.contains(&Event::AskClosed((ask.session, ask.id))));
+    assert_eq!(
+        out.actions,
+        [Action::Reject {
+            request: request.id.clone()
+        }]
+    );
+    assert!(
+        out.events
+            .contains(&Event::RequestClosed((request.session, request.id)))
+    );
 }
 
 #[test]
@@ -243,9 +253,9 @@ fn the_opening_knows_what_runs_and_what_waits() {
     let statuses: Statuses =
         serde_json::from_str(&format!(r#"{{"{}":{{"type":"busy"}}}}"#, permissions[0].session)).unwrap();
     let mut normaliser = normaliser();
-    let (running, asks) = normaliser.opened(&statuses, &permissions, &[], START);
+    let (running, requests) = normaliser.opened(&statuses, &permissions, &[], START);
     assert_eq!(running[0].turn, Turn::Running);
-    assert_eq!((asks.len(), asks[0].detail.as_str()), (1, "echo nested"));
+    assert_eq!((requests.len(), requests[0].detail.as_str()), (1, "echo nested"));
     // The stream says it again; it is not asked twice.
     let again = format!(
         r#"{{"directory":"{DIRECTORY}","payload":{{"type":"permission.asked","properties":{}}}}}"#,

@@ -116,7 +116,7 @@ impl manage::Guest for Plugin {
     async fn fields() -> Result<Vec<Field>, Error> {
         Ok(vec![field("password", FieldKind::Password)])
     }
-    async fn enrol(account: String, input: Vec<Value>) -> Result<Outcome, Error> {
+    async fn enroll(account: String, input: Vec<Value>) -> Result<Outcome, Error> {
         attack::perform(password(&input), open_stream).await;
         Ok(Outcome::Done(account))
     }

@@ -2,7 +2,7 @@
 
 use crate::{info_of, turn_of};
 use nexus_plugin_api::chat::types::{
-    Ask, AskKind, Content, Delta, Event, Message, Part, Retry, Role, Tool, ToolState, Turn,
+    AgentRequest, Content, Delta, Event, Message, Part, RequestKind, Retry, Role, Tool, ToolState, Turn,
 };
 use nexus_plugin_api::job::{Events, Gone};
 
@@ -104,11 +104,11 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
     };
     events.send(Event::Part(closed)).await?;
     events.send(delta("zz-tool", 9)).await?;
-    let ask = Ask {
+    let request = AgentRequest {
         id: "zz-ask".to_owned(),
         session: session.to_owned(),
-        asked_by: session.to_owned(),
-        kind: AskKind::Permission,
+        requested_by: session.to_owned(),
+        kind: RequestKind::Permission,
         subject: "s".repeat(1 << 20),
         detail: "d".repeat(1 << 20),
         always: vec!["a".to_owned(); 100_000],
@@ -117,8 +117,10 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
         created_at: u64::MAX,
         ext: Vec::new(),
     };
-    events.send(Event::Asked(ask.clone())).await?;
-    events.send(Event::AskClosed((session.to_owned(), ask.id))).await?;
+    events.send(Event::Request(request.clone())).await?;
+    events
+        .send(Event::RequestClosed((session.to_owned(), request.id)))
+        .await?;
     let retry = Retry {
         attempt: u32::MAX,
         message: "r".repeat(1 << 20),

@@ -2,7 +2,7 @@
 //!
 //! * the name of an [`attack`]: admitted, begins to answer, and then does that; what it survives, it tells. `call trap` and
 //!   so on: within the call of `prompt` itself, before it is admitted.
-//! * `flood`, `delta-flood`: events without an end, of one part anew or of one that grows. `stream N`: N pieces, one every
+//! * `flood`, `delta-flood`: events without an end, of one part again or of one that grows. `stream N`: N pieces, one every
 //!   20 ms, each with the time of its sending. `fast N`: N numbered words, without a pause.
 //! * `garbage`: all that the contract says no plugin does, within its own session. `forge SESSION`: events for that one.
 //! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`; `other-process`: the
@@ -16,7 +16,7 @@ mod garbage;
 
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
-    Answer, Content, Delta, Epoch, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
+    Answer, BackendConnection, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
     SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
@@ -88,7 +88,7 @@ impl chat::Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
+    async fn check_availability() -> Availability {
         Availability::Ready("0.1.0".to_owned())
     }
 
@@ -140,8 +140,8 @@ impl chat::Guest for Plugin {
         Ok(())
     }
 
-    async fn reply(_: SessionRef, ask: String, _: Answer) -> Result<(), Error> {
-        Err(Error::NotFound(ask))
+    async fn reply(_: SessionRef, request: String, _: Answer) -> Result<(), Error> {
+        Err(Error::NotFound(request))
     }
 
     async fn snapshot(s: SessionRef, _before: Option<String>) -> Result<SessionSnapshot, Error> {
@@ -157,7 +157,7 @@ impl chat::Guest for Plugin {
                 })
                 .collect(),
             turn: if busy { Turn::Running } else { Turn::Idle },
-            asks: Vec::new(),
+            requests: Vec::new(),
             before: None,
         })
     }
@@ -200,14 +200,14 @@ impl sessions::Guest for Plugin {
 nexus_plugin_api::export_chat_with_sessions!(Plugin);
 
 async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
-    let epoch = Epoch {
+    let connection = BackendConnection {
         id: clock::now().to_string(),
         version: "0.1.0".to_owned(),
         running: Vec::new(),
-        asks: Vec::new(),
+        requests: Vec::new(),
     };
     let work = async {
-        events.send(Event::Opened(epoch)).await?;
+        events.send(Event::Opened(connection)).await?;
         shared(|shared| shared.connected = true);
         loop {
             match shared(|shared| shared.queue.pop_front()) {

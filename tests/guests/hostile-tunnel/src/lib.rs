@@ -13,13 +13,13 @@ mod attack;
 use nexus_plugin_api::caps::clock;
 use nexus_plugin_api::job::{Events, Gone, permanent};
 use nexus_plugin_api::tunnel::{
-    __world::wit_stream, Availability, Descriptor, Encryption, Event, Figures, Guest, Origin, UrlKind, job,
+    __world::wit_stream, Availability, Descriptor, Encryption, Event, Guest, Origin, Statistics, UrlKind, job,
 };
 use nexus_plugin_api::{FutureReader, config, job::Job, log};
 
 /// Moves a cursor, sets a title, forges a line, reorders, hides.
 const WORDS: &str =
-    "hidden\u{1b}[2K\u{1b}[1A\u{1b}]0;forged\u{7}\u{9b}2J\u{202e}\u{2066}\u{200b}\nIt asks to be allowed:\n  nothing";
+    "hidden\u{1b}[2K\u{1b}[1A\u{1b}]0;forged\u{7}\u{9b}2J\u{202e}\u{2066}\u{200b}\nRequested permissions:\n  nothing";
 
 #[derive(serde::Deserialize)]
 struct Settings {
@@ -54,7 +54,7 @@ impl Guest for Plugin {
         }
     }
 
-    async fn probe() -> Availability {
+    async fn check_availability() -> Availability {
         Availability::Ready("0.1.0".to_owned())
     }
 
@@ -90,8 +90,8 @@ fn open_stream() {
 }
 
 async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), Gone> {
-    let figures = |locations| {
-        Event::Measured(Figures {
+    let statistics = |locations| {
+        Event::Measured(Statistics {
             requests: Some(u64::MAX),
             errors: Some(u64::MAX),
             locations,
@@ -109,7 +109,7 @@ async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), Gone> {
             for _ in 0..32 {
                 events.send(Event::Degraded("g".repeat(4 << 20))).await?;
             }
-            events.send(figures(vec!["l".repeat(1000); 4_000])).await?;
+            events.send(statistics(vec!["l".repeat(1000); 4_000])).await?;
             events
                 .send(Event::Url(format!("http://{}", "u".repeat(4 << 20))))
                 .await?;
@@ -123,7 +123,7 @@ async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), Gone> {
                     Event::Degraded(WORDS.to_owned()),
                 ])
                 .await?;
-            events.send(figures(vec![WORDS.to_owned()])).await?;
+            events.send(statistics(vec![WORDS.to_owned()])).await?;
         }
         "no-url" => events.send(Event::Url("no address at all".to_owned())).await?,
         "script-url" => events.send(Event::Url("javascript:alert(1)".to_owned())).await?,

@@ -61,7 +61,7 @@ async fn run(clients: usize) -> Run {
     for _ in 0..clients {
         let mut socket = owner.socket("/live").await.unwrap();
         socket
-            .send(&json!({"type": "hello", "protocol": 1, "session": author.session}))
+            .send(&json!({"type": "hello", "protocol": 2, "session": author.session}))
             .await;
         socket.until(|frame| frame["type"] == "state").await;
         readers.push(tokio::spawn(read(socket)));

@@ -68,15 +68,14 @@ impl Tunnels {
             format!("[plugin.tunnel-{plugin}.grants.process.{name}]\npath = {path:?}\n")
         };
         format!(
-            "[tunnel.bore]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
-             [tunnel.ssh]\nplugin = \"tunnel-ssh\"\nallow_plaintext = true\n\
-             [tunnel.cloudflared]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n\
-             [plugin.tunnel-bore.config]\nserver = \"{}\"\n\
-             [plugin.tunnel-ssh.config]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\nknown_hosts = [{:?}]\n\
-             identity_file = {:?}\nremote_bind = \"127.0.0.1:0\"\n\
-             [plugin.tunnel-cloudflared.config]\nprotocol = \"http2\"\n{}{}{}{}",
+            "[tunnel.bore]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n[tunnel.ssh]\nplugin = \
+             \"tunnel-ssh\"\nallow_plaintext = true\n[tunnel.cloudflared]\nplugin = \
+             \"tunnel-cloudflared\"\npublic_check = \"off\"\n[plugin.tunnel-bore.config]\nserver = \
+             \"{}\"\n[plugin.tunnel-ssh.config]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\nknown_hosts = \
+             [{:?}]\nidentity_file = {:?}\nremote_bind = \
+             \"127.0.0.1:0\"\n[plugin.tunnel-cloudflared.config]\nprotocol = \"http2\"\n{}{}{}{}",
             self.bore.address,
-            self.sshd.port,
+            self.sshd.port.number,
             account(),
             self.sshd.host_key(),
             self.sshd.key("user"),

@@ -1,38 +1,14 @@
 //! The journal's rows.
 
-use super::state::SessionState;
-use super::{Entry, Folded, Seq, Trim};
-use nexus_model::chat::{Event, SessionId, SessionInfo, Turn};
+use super::entry::{Entry, Seq, Trim, part_of};
+use super::folded::Folded;
+use super::row::Row;
+use nexus_model::chat::{Event, SessionId, SessionInfo};
 use nexus_model::limits::REMOVED_SESSIONS;
-use nexus_model::time::Millis;
 use nexus_store::{Durability, Store, StoreError, signed, unsigned};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// What of a session is in the list of sessions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub id: String,
-    pub backend: String,
-    pub info: Option<SessionInfo>,
-    pub turn: Turn,
-    pub asks: u32,
-    pub activity: Millis,
-}
-
-impl Row {
-    pub(super) fn of(id: &str, backend: &str, state: &SessionState, activity: Millis) -> Self {
-        Self {
-            id: id.to_owned(),
-            backend: backend.to_owned(),
-            info: state.info.clone(),
-            turn: state.turn.clone(),
-            asks: u32::try_from(state.asks.len()).unwrap_or(u32::MAX),
-            activity,
-        }
-    }
-}
 
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
@@ -49,7 +25,7 @@ fn key_of(db: &Connection, session: &str) -> rusqlite::Result<Option<i64>> {
         .optional()
 }
 
-/// After the writer's queue: a write that was given up half way is done by then, or will never be.
+/// Reads a session, after the writer's queue: a write that was abandoned half way is done by then, or will never be.
 pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreError> {
     let (session, name) = (session.to_owned(), session.to_owned());
     // Only this empty job goes through the queue: reading a long session there would hold up streamed tokens. Where
@@ -78,11 +54,11 @@ pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreEr
         .map_err(|error| damaged(&name, error))
 }
 
-/// Data that cannot be read says whose they are. Other trouble, a full disk say, is not the session's.
+/// Says of data that cannot be read whose they are. Other trouble, a full disk say, is not the session's.
 fn damaged(session: &str, error: StoreError) -> StoreError {
     match error {
         StoreError::Database(why) => StoreError::Database(format!(
-            "the record of the chat {session} cannot be read ({why}): restore a backup, or delete the chat"
+            "cannot read the stored chat {session} ({why}). To fix: restore a backup, or delete the chat"
         )),
         other => other,
     }
@@ -110,7 +86,7 @@ pub(super) async fn key(store: &Store, session: &str) -> Result<Option<i64>, Sto
     store.read(move |db| key_of(db, &session)).await
 }
 
-/// What is there above `after`, at one moment; none: the session was deleted.
+/// The events above `after`, as of one moment; none: the session was deleted.
 pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<Vec<Arc<Entry>>>, StoreError> {
     store
         .read(move |db| {
@@ -135,12 +111,12 @@ pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<V
         .await
 }
 
-/// A row that cannot be read (of a newer version, or damaged) is left out and said: its session stays in the database, and
+/// The rows of all sessions. One that cannot be read (of a newer version, or damaged) is left out and said: its session stays in the database, and
 /// all others are there.
 pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
     store
         .read(|db| {
-            db.prepare("SELECT id, backend, info, turn, asks, activity FROM session")?
+            db.prepare("SELECT id, backend, info, turn, requests, activity FROM session")?
                 .query_map([], |row| {
                     let id: String = row.get(0)?;
                     let info: Option<String> = row.get(2)?;
@@ -158,7 +134,7 @@ pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
                         id,
                         backend: row.get(1)?,
                         turn,
-                        asks: row.get(4)?,
+                        requests: row.get(4)?,
                         activity: unsigned(row.get(5)?),
                     })
                 })?
@@ -168,23 +144,23 @@ pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
 }
 
 fn unreadable(session: &str, error: &rusqlite::Error) {
-    tracing::error!(session, %error, "the line of a chat in the list cannot be read");
+    tracing::error!(session, %error, "cannot read the entry of a chat in the list");
 }
 
-/// Listed under this, it can be opened or deleted.
+/// What a session is listed under whose row cannot be read, so that it can be opened or deleted.
 fn nameless(session: &str) -> SessionInfo {
     SessionInfo {
         id: session.to_owned(),
         workspace: String::new(),
         parent: None,
-        title: "Chat whose name cannot be read".to_owned(),
+        title: "Chat with an unreadable name".to_owned(),
         created_at: 0,
         updated_at: 0,
         archived: false,
     }
 }
 
-/// What a power cut may not take: what is closed, completed or removed. The rest is streamed again or soon replaced.
+/// What a write has to survive. A power cut may not take what is closed, completed or removed. The rest is streamed again or soon replaced.
 fn durability(entries: &[Arc<Entry>]) -> Durability {
     let synced = entries.iter().any(|entry| match &entry.event {
         Event::Part { part } => part.closed,
@@ -222,12 +198,7 @@ pub(super) async fn write(
             let mut insert =
                 db.prepare_cached("INSERT INTO event(session, seq, part, body) VALUES (?1, ?2, ?3, ?4)")?;
             for entry in &entries {
-                insert.execute(params![
-                    key,
-                    signed(entry.seq),
-                    super::part_of(&entry.event),
-                    &*entry.json
-                ])?;
+                insert.execute(params![key, signed(entry.seq), part_of(&entry.event), &*entry.json])?;
             }
             let mut delete =
                 db.prepare_cached("DELETE FROM event WHERE session = ?1 AND seq > ?2 AND seq < ?3 AND part = ?4")?;
@@ -249,7 +220,7 @@ pub(super) async fn write(
         .await?;
     written.ok_or_else(|| {
         StoreError::ReadOnly(format!(
-            "the conversations that are kept take {} MiB, which is the most: nothing more can be saved until some are deleted",
+            "the stored conversations take {} MiB, the limit: nothing more can be saved until some are deleted",
             most >> 20
         ))
     })
@@ -289,8 +260,8 @@ fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
     db.prepare_cached("DELETE FROM removed WHERE id = ?1")?
         .execute([&row.id])?;
     db.prepare_cached(
-        "INSERT INTO session(id, backend, info, turn, asks, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, asks = ?5, activity = ?6 RETURNING key",
+        "INSERT INTO session(id, backend, info, turn, requests, activity) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT(id) DO UPDATE SET info = ?3, turn = ?4, requests = ?5, activity = ?6 RETURNING key",
     )?
     .query_row(
         params![
@@ -298,7 +269,7 @@ fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
             row.backend,
             row.info.as_ref().map(text).transpose()?,
             text(&row.turn)?,
-            row.asks,
+            row.requests,
             signed(row.activity)
         ],
         |row| row.get(0),

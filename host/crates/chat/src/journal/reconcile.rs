@@ -5,12 +5,12 @@
 //! that ran have failed. Everything else is as the backend has it.
 
 use super::state::{MessageState, SessionState};
-use nexus_model::chat::{Content, Epoch, Event, Message, Part, Role, Snapshot, ToolState, Turn};
+use nexus_model::chat::{BackendConnection, Content, Event, Message, Part, Role, Snapshot, ToolState, Turn};
 
 const INTERRUPTED: &str = "interrupted";
 
 /// The events that bring `state` to `snapshot`, whose revisions are lifted already. None: it is there.
-pub fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
+pub(super) fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
     let running = snapshot.turn != Turn::Idle;
     let mut events = Vec::new();
     if state.info.as_ref() != Some(&snapshot.info) {
@@ -24,14 +24,18 @@ pub fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
         known(state.message(&message.id), message, parts, live, &mut events);
     }
     absent(state, snapshot, running, &mut events);
-    for ask in &state.asks {
-        if !snapshot.asks.iter().any(|a| a.id == ask.id) {
-            events.push(Event::AskClosed { ask: ask.id.clone() });
+    for request in &state.requests {
+        if !snapshot.requests.iter().any(|a| a.id == request.id) {
+            events.push(Event::RequestClosed {
+                request: request.id.clone(),
+            });
         }
     }
-    for ask in &snapshot.asks {
-        if !state.asks.contains(ask) {
-            events.push(Event::Asked { ask: ask.clone() });
+    for request in &snapshot.requests {
+        if !state.requests.contains(request) {
+            events.push(Event::Request {
+                request: request.clone(),
+            });
         }
     }
     // How it ended is seen from the last message as it is after all that.
@@ -43,21 +47,31 @@ pub fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
     events
 }
 
-/// As [`reconcile`], for turn and asks only, from what the backend said when the connection opened.
-pub fn settle(state: &SessionState, session: &str, epoch: &Epoch) -> Vec<Event> {
+/// As [`reconcile`], for turn and requests only, from what the backend said when the connection opened.
+pub(super) fn settle(state: &SessionState, session: &str, connection: &BackendConnection) -> Vec<Event> {
     let mut events = Vec::new();
-    let asks = || epoch.asks.iter().filter(|(id, _)| id == session).map(|(_, ask)| ask);
-    for ask in &state.asks {
-        if !asks().any(|a| a.id == ask.id) {
-            events.push(Event::AskClosed { ask: ask.id.clone() });
+    let requests = || {
+        connection
+            .requests
+            .iter()
+            .filter(|(id, _)| id == session)
+            .map(|(_, request)| request)
+    };
+    for request in &state.requests {
+        if !requests().any(|a| a.id == request.id) {
+            events.push(Event::RequestClosed {
+                request: request.id.clone(),
+            });
         }
     }
-    for ask in asks() {
-        if !state.asks.contains(ask) {
-            events.push(Event::Asked { ask: ask.clone() });
+    for request in requests() {
+        if !state.requests.contains(request) {
+            events.push(Event::Request {
+                request: request.clone(),
+            });
         }
     }
-    let theirs = epoch
+    let theirs = connection
         .running
         .iter()
         .find(|(id, _)| id == session)
@@ -145,7 +159,7 @@ fn merge(ours: Option<&Part>, theirs: &Part, dead: bool) -> Option<Part> {
             Some(theirs.clone())
         };
     };
-    // Of this epoch, and newer: the snapshot was on its way while we heard more.
+    // Of this connection, and newer: the snapshot was on its way while we heard more.
     let stale = theirs.revision <= ours.revision;
     let keep = stale || ours.content == theirs.content || loses(&ours.content, theirs, dead);
     let mut part = if keep { ours.clone() } else { theirs.clone() };

@@ -1,16 +1,16 @@
 //! The fold: what a session is after a number of events. Pure; the page and programs can do the same.
 
-use super::Seq;
-use nexus_model::chat::{Ask, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
-use nexus_model::limits::{ASKS, ASKS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
+use super::entry::Seq;
+use nexus_model::chat::{AgentRequest, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
+use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
 use serde::Serialize;
 
 /// What a conversation says that takes no more.
-pub(super) const FULL: &str = "This conversation has reached the most that Nexus keeps of one. What follows is not kept. \
-                               To go on: start a new conversation.";
+pub(super) const FULL: &str = "This conversation has reached the maximum size that Nexus stores. Anything after this \
+    is not saved. To fix: start a new conversation.";
 /// What one says in which too much waits.
-pub(super) const TOO_MANY_ASKS: &str = "More requests wait for an answer than Nexus keeps of one conversation; the others \
-                                        are not shown. Answer those that are, or stop the turn.";
+pub(super) const TOO_MANY_REQUESTS: &str = "More requests are open than Nexus shows for one conversation. To fix: \
+    answer the ones that are shown, or stop the answer.";
 
 /// A session as of event number `seq`. JSON as in [`nexus_model::chat`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -20,7 +20,7 @@ pub struct SessionState {
     /// By time, then as they came.
     pub messages: Vec<MessageState>,
     /// Waiting for an answer.
-    pub asks: Vec<Ask>,
+    pub requests: Vec<AgentRequest>,
     pub turn: Turn,
     /// What went wrong last, where no message says it.
     pub error: Option<LastError>,
@@ -85,14 +85,14 @@ impl SessionState {
                 self.bytes = self.bytes.saturating_sub(gone);
                 removed
             }
-            Event::Asked { ask } => match self.asks.iter_mut().find(|a| a.id == ask.id) {
-                Some(known) => set(known, ask),
+            Event::Request { request } => match self.requests.iter_mut().find(|a| a.id == request.id) {
+                Some(known) => set(known, request),
                 None => {
-                    self.asks.push(ask.clone());
+                    self.requests.push(request.clone());
                     true
                 }
             },
-            Event::AskClosed { ask } => remove(&mut self.asks, |a| a.id == *ask),
+            Event::RequestClosed { request } => remove(&mut self.requests, |a| a.id == *request),
             Event::Turn { turn } => {
                 let cleared = *turn == Turn::Running && self.error.take().is_some();
                 set(&mut self.turn, turn) || cleared
@@ -118,10 +118,11 @@ impl SessionState {
             Event::Message { .. } | Event::Part { .. } | Event::Delta { .. } => {
                 (self.bytes.saturating_add(event.size()) > SESSION_BYTES).then_some(FULL)
             }
-            Event::Asked { ask } if self.asks.iter().all(|known| known.id != ask.id) => {
-                let bytes: usize = self.asks.iter().map(Ask::size).sum();
-                let too_many = self.asks.len() >= ASKS || bytes.saturating_add(ask.size()) > ASKS_BYTES;
-                (too_many && !self.asks.is_empty()).then_some(TOO_MANY_ASKS)
+            Event::Request { request } if self.requests.iter().all(|known| known.id != request.id) => {
+                let bytes: usize = self.requests.iter().map(AgentRequest::size).sum();
+                let too_many = self.requests.len() >= AGENT_REQUESTS
+                    || bytes.saturating_add(request.size()) > AGENT_REQUESTS_BYTES;
+                (too_many && !self.requests.is_empty()).then_some(TOO_MANY_REQUESTS)
             }
             _ => None,
         }
@@ -136,7 +137,7 @@ impl SessionState {
         }
     }
 
-    /// Whether a backend says again, in another epoch, how a part ended.
+    /// Whether a backend says again, in another connection, how a part ended.
     pub(super) fn repeats(&self, event: &Event) -> bool {
         let Event::Part { part } = event else { return false };
         let known = self
@@ -274,7 +275,7 @@ impl SessionState {
             return false;
         }
         match &mut known.content {
-            // A part that grows without an end is given up: nothing of it is shown or kept from there on, but the whole that
+            // A part that grows without an end is dropped: nothing of it is shown or kept from there on, but the whole that
             // closes it.
             Content::Text { text: held } | Content::Reasoning { text: held }
                 if held.len() + text.len() > JOURNAL_PART_BYTES =>

@@ -4,8 +4,10 @@
 //! Events that arrive both ways are known by their number. Where some of what was missed was deleted meanwhile (deltas of
 //! a part that is closed), the present state comes instead: a reader never has to guess whether a hole is a loss.
 
+use super::disk;
+use super::entry::{Entry, Seq};
+use super::handle::Journal;
 use super::state::SessionState;
-use super::{Entry, Journal, Seq, disk};
 use nexus_model::limits::JOURNAL_CATCH_UP;
 use nexus_store::StoreError;
 use std::collections::VecDeque;
@@ -45,16 +47,37 @@ pub struct Subscription {
     removed: bool,
 }
 
+impl Journal {
+    /// What happens in a session, each event exactly once. `from`: the last number the caller has; it gets what came after.
+    /// Without one, with one that this journal never gave, or where what came after is not held one by one any more, it
+    /// gets the present state first.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn subscribe(&self, session: &str, from: Option<Seq>) -> Result<Subscription, StoreError> {
+        let live = self.live(session);
+        let held = self.hold(&live).await?;
+        let tail = live.tail.subscribe();
+        let subscription = match from {
+            Some(seq) if seq <= held.state.seq && seq > 0 => {
+                Subscription::after(self.clone(), live.id.clone(), held.key, seq, held.state.seq, tail)
+            }
+            _ => Subscription::whole(self.clone(), held.key, held.state.clone(), live.id.clone(), tail),
+        };
+        Ok(subscription)
+    }
+}
+
 impl Subscription {
-    pub(super) fn whole(
+    fn whole(
         journal: Journal,
         key: Option<i64>,
         state: SessionState,
         session: String,
         tail: broadcast::Receiver<Arc<Entry>>,
     ) -> Self {
-        let last = state.seq;
-        let first = Some(Box::new(state));
+        let (last, removed) = (state.seq, state.removed);
+        let first = Some(Box::new(state)).filter(|_| !removed);
         Self {
             journal,
             session,
@@ -64,11 +87,11 @@ impl Subscription {
             tail,
             last,
             behind: false,
-            removed: false,
+            removed,
         }
     }
 
-    pub(super) fn after(
+    fn after(
         journal: Journal,
         session: String,
         key: Option<i64>,

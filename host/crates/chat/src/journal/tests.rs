@@ -1,14 +1,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::subscription::Ended;
+use super::handle::{Most, OPEN_ROWS};
 use super::*;
-use nexus_model::chat::{Ask, Content, Message, Part, Role, SessionInfo, Tool, ToolState, Turn};
+use nexus_model::chat::{
+    AgentRequest, BackendConnection, Content, Event, Message, Part, Role, SessionInfo, Snapshot, Tool, ToolState, Turn,
+};
+use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_HELD};
 use nexus_model::time::ManualClock;
+use nexus_store::{Store, StoreError};
 use proptest::prelude::*;
+use std::sync::Arc;
 
-#[path = "reconcile_tests.rs"]
 mod after_a_pause;
-#[path = "sessions_tests.rs"]
+mod bounds;
+mod migration;
 mod sessions;
 
 fn info(id: &str, updated_at: u64) -> SessionInfo {
@@ -83,15 +88,15 @@ fn delta(part: &str, message: &str, revision: u64, text: &str) -> Event {
     }
 }
 
-fn ask(id: &str) -> Ask {
-    Ask {
+fn request(id: &str) -> AgentRequest {
+    AgentRequest {
         id: id.into(),
-        asked_by: "s".into(),
+        requested_by: "s".into(),
         permission: true,
         subject: "bash".into(),
         detail: "ls".into(),
         created_at: 3,
-        ..Ask::default()
+        ..AgentRequest::default()
     }
 }
 
@@ -108,7 +113,7 @@ fn snapshot(messages: Vec<(Message, Vec<Part>)>, turn: Turn) -> Snapshot {
         info: info("s", 1),
         messages,
         turn,
-        asks: vec![],
+        requests: vec![],
         before: None,
     }
 }
@@ -177,8 +182,8 @@ fn backend_events() -> impl Strategy<Value = Vec<Event>> {
                     closed.retain(|part| !part.starts_with(&m));
                     events.push(Event::MessageRemoved { message: m });
                 }
-                6 => events.push(Event::Asked { ask: ask(&p) }),
-                7 => events.push(Event::AskClosed { ask: p }),
+                6 => events.push(Event::Request { request: request(&p) }),
+                7 => events.push(Event::RequestClosed { request: p }),
                 8 => events.push(Event::Turn {
                     turn: if m == "m0" { Turn::Idle } else { Turn::Running },
                 }),

@@ -15,7 +15,7 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
         (
             "[plugin.tunnel-bore.secrets]\nsecret = { env = \"NOPE\" }",
             "tunnel-bore",
-            "set it where Nexus is started",
+            "set it in the environment of Nexus",
         ),
         (
             "[plugin.tunnel-bore.secrets]\nsecret = { file = \"/none/such\" }",
@@ -25,12 +25,12 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
         (
             "[tunnel.home]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore]\nsource = \"there.wasm\"",
             "tunnel-bore",
-            "give it a table of its own",
+            "give it its own table",
         ),
         (
             "[chat.main]\nplugin = \"mine\"\n[plugin.mine]\nsource = \"there.wasm\"",
             "mine",
-            "put the right component",
+            "replace its file with the right component",
         ),
     ] {
         let config = read(text).unwrap_or_else(|report| panic!("{text}: {report}"));
@@ -65,9 +65,9 @@ fn lines_to_paste_say_into_which_file() {
     let file = dir.path().join("nexus.toml");
     let text = "say where:\n[plugin.x.grants.process.x]\npath = \"/x\"\n";
     let said = with_file(text, Some(&file));
-    let named = format!("path = \"/x\"\nThese lines belong into {}", file.display());
+    let named = format!("path = \"/x\"\nAdd these lines to {}", file.display());
     assert!(
-        said.contains(&named) && said.ends_with("its first line is config-version = 1"),
+        said.contains(&named) && said.ends_with("start it with the line config_version = 1"),
         "{said}"
     );
     std::fs::write(&file, "").unwrap();

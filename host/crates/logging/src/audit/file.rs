@@ -4,9 +4,10 @@
 //! strangers are folded, so nothing has to be kept between two of them that another process could make untrue. A lock that
 //! somebody keeps holds no line up for longer than [`AUDIT_LOCK`].
 
+use super::paths::paths;
 use crate::logfile::{appending, ends_with_a_line, make_room, open};
+use nexus_files::private;
 use nexus_model::limits::{AUDIT_FILE_BYTES, AUDIT_FILES, AUDIT_LOCK, AUDIT_STRANGERS_BYTES, AUDIT_STRANGERS_FILES};
-use nexus_model::private;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 /// Between two tries to get the lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// `AuditFile` is one file of the audit with its bounds.
 #[derive(Debug, Clone)]
 pub struct AuditFile {
     path: PathBuf,
@@ -25,7 +27,7 @@ pub struct AuditFile {
 impl AuditFile {
     /// Of the data directory: the owner's, or the strangers'.
     pub fn of(data_dir: &Path, strangers: bool) -> Self {
-        let [owners, others] = super::paths(data_dir);
+        let [owners, others] = paths(data_dir);
         if strangers {
             Self {
                 path: others,
@@ -41,6 +43,7 @@ impl AuditFile {
         }
     }
 
+    /// `path` is where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }

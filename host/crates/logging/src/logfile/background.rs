@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Between two tries to find room for the last one.
 const PAUSE: Duration = Duration::from_millis(5);
 
-enum Message {
+enum Queued {
     Text(Vec<u8>),
     /// Answered when all before it is written.
     Written(SyncSender<()>),
@@ -28,9 +28,10 @@ enum Message {
 /// What is written in place of lines that were dropped; with its line break.
 pub type Missing = fn(u64) -> String;
 
+/// `Background` is a writer on a thread of its own.
 #[derive(Debug)]
 pub struct Background {
-    queue: SyncSender<Message>,
+    queue: SyncSender<Queued>,
     waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
 }
@@ -39,8 +40,12 @@ impl Background {
     /// # Errors
     /// There can be no more threads.
     pub fn stderr() -> io::Result<Self> {
-        let missing =
-            |many: u64| format!("({many} lines are missing here, which nobody took; `nexus logs` has them)\n");
+        let missing = |many: u64| {
+            format!(
+                "({many} lines are missing here because the terminal did not accept them; `nexus \
+                logs` has them)\n"
+            )
+        };
         Self::over("terminal", io::stderr(), missing)
     }
 
@@ -56,6 +61,7 @@ impl Background {
         Ok(Self { queue, waiting, lost })
     }
 
+    /// `say` leaves one line with the thread, or drops and counts it where too many wait.
     pub fn say(&self, text: &str) {
         self.take(format!("{}\n", nexus_plugin_api::text::prose(text)).into_bytes());
     }
@@ -65,7 +71,7 @@ impl Background {
         let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         // One line alone may be of any length.
         let full = before > 0 && before.saturating_add(bytes) > LOG_WAITING_BYTES;
-        if full || self.queue.try_send(Message::Text(text)).is_err() {
+        if full || self.queue.try_send(Queued::Text(text)).is_err() {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -75,7 +81,7 @@ impl Background {
     pub fn finish(&self, limit: Duration) {
         let end = Instant::now() + limit;
         let (done, written) = sync_channel(1);
-        while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Written(done.clone())) {
+        while let Err(TrySendError::Full(_)) = self.queue.try_send(Queued::Written(done.clone())) {
             if Instant::now() > end {
                 return;
             }
@@ -107,14 +113,14 @@ impl Write for &Background {
 }
 
 /// Whoever closed stderr does not want to hear about it.
-fn write(mut out: impl Write, lines: &Receiver<Message>, waiting: &AtomicUsize, lost: &AtomicU64, missing: Missing) {
+fn write(mut out: impl Write, lines: &Receiver<Queued>, waiting: &AtomicUsize, lost: &AtomicU64, missing: Missing) {
     while let Ok(message) = lines.recv() {
         match message {
-            Message::Text(text) => {
+            Queued::Text(text) => {
                 let _ = out.write_all(&text);
                 waiting.fetch_sub(text.len(), Ordering::Relaxed);
             }
-            Message::Written(done) => {
+            Queued::Written(done) => {
                 let _ = done.try_send(());
             }
         }
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_text_with_lines_makes_no_line_of_the_log() {
-        let forged = b"INFO opencode is away: x\n2026-11-28T00:00:00Z  INFO all is well\n\n  y\n";
+        let forged = b"INFO opencode is unavailable: x\n2026-11-28T00:00:00Z  INFO everything is OK\n\n  y\n";
         let said = String::from_utf8(as_one_event(forged)).unwrap();
         assert!(said.lines().skip(1).all(|line| line.starts_with("    ")), "{said}");
         assert!(said.ends_with("y\n"));

@@ -1,26 +1,27 @@
 //! The newest lines of the log's file, for the page.
 
-use super::{Filter, Line, plain, recent};
+use super::line::{Filter, Line, plain};
+use super::recent::recent;
 use nexus_model::log::{About, LogLine};
 use std::path::PathBuf;
 
-/// Why the log is not shown. A sentence for the operator each.
+/// `LogError` says why the log is not shown, in a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    #[error("This configuration keeps no log in a file: [log] file = \"\". Leave the key out, and start Nexus again.")]
+    #[error("This configuration disables the log file: [log] file = \"\". To fix: remove the key and restart Nexus.")]
     NotKept,
     #[error("The log cannot be read: {0}")]
     Unreadable(String),
 }
 
-/// Reads the log's file, once at a time.
+/// `LogReader` reads the log's file, once at a time.
 pub struct LogReader {
     path: Option<PathBuf>,
     reading: tokio::sync::Mutex<()>,
 }
 
 impl LogReader {
-    /// `path`: the log's file; none: there is none.
+    /// `new` takes the log's file, where there is one.
     pub fn new(path: Option<PathBuf>) -> Self {
         Self {
             path,
@@ -28,7 +29,7 @@ impl LogReader {
         }
     }
 
-    /// The newest `count` lines, the oldest of them first.
+    /// `latest` gives the newest `count` lines, the oldest of them first.
     ///
     /// # Errors
     /// There is no such file, or it cannot be read.

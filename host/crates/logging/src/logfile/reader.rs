@@ -1,102 +1,13 @@
 //! Reads the log back: its last lines, by level and plugin.
 
-use super::open_all;
-use super::tail::{Open, Tail};
-use nexus_model::log::About;
-use serde_json::{Map, Value};
+use super::files::open_all;
+use super::line::{Filter, Line};
+use super::tail::{OpenFile, Tail};
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use tracing::Level;
 
-/// A line of the log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Line {
-    /// As it stands in the file, without the line break.
-    pub raw: String,
-    /// None: it is damaged, as the last line before a power cut may be.
-    pub parsed: Option<Parsed>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Parsed {
-    /// RFC 3339, UTC.
-    pub timestamp: String,
-    pub level: Level,
-    pub message: String,
-    /// What else was said, the plugin among it.
-    pub fields: Map<String, Value>,
-}
-
-impl Line {
-    pub fn read(bytes: &[u8]) -> Self {
-        let raw = String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned();
-        let parsed = parse(&raw);
-        Self { raw, parsed }
-    }
-}
-
-fn parse(raw: &str) -> Option<Parsed> {
-    let mut line: Map<String, Value> = serde_json::from_str(raw).ok()?;
-    let Some(Value::Object(mut fields)) = line.remove("fields") else {
-        return None;
-    };
-    let text = |value: Value| match value {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
-    Some(Parsed {
-        timestamp: line.remove("timestamp")?.as_str()?.to_owned(),
-        level: line.remove("level")?.as_str()?.parse().ok()?,
-        message: fields.shift_remove("message").map(text).unwrap_or_default(),
-        fields,
-    })
-}
-
-impl Parsed {
-    /// The message and the fields, as on stderr.
-    pub fn text(&self) -> String {
-        // The audit has no message, only fields.
-        let message = Some(plain(&self.message)).filter(|message| !message.is_empty());
-        let fields = self.fields.iter().map(|(name, value)| match value.as_str() {
-            Some(value) => format!("{}={}", plain(name), plain(value)),
-            None => format!("{}={}", plain(name), plain(&value.to_string())),
-        });
-        message.into_iter().chain(fields).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// One line in which everything is seen: the file may hold what an earlier version, or somebody else, wrote.
-pub fn plain(text: &str) -> String {
-    nexus_plugin_api::text::line(text).into_owned()
-}
-
-/// Which lines are wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// This and whatever is worse.
-    pub level: Option<Level>,
-    pub about: About,
-}
-
-impl Filter {
-    /// A damaged line has neither level nor plugin, so it is wanted only where nothing was asked for.
-    pub fn wants(&self, line: &Line) -> bool {
-        let Some(parsed) = &line.parsed else {
-            return *self == Self::default();
-        };
-        // The worse, the less, as `tracing` has it.
-        let About { plugin, tunnel } = &self.about;
-        let of = |field: &str, wanted: &Option<String>| {
-            let said = parsed.fields.get(field).and_then(Value::as_str);
-            wanted.as_deref().is_some_and(|wanted| said == Some(wanted))
-        };
-        let all = plugin.is_none() && tunnel.is_none();
-        self.level.is_none_or(|least| parsed.level <= least) && (all || of("plugin", plugin) || of("tunnel", tunnel))
-    }
-}
-
-/// Shows the last `count` lines that are wanted, oldest first, over all files of the log; without a count, every one.
+/// `last` shows the last `count` lines that are wanted, oldest first, over all files of the log; without a count, every one.
 /// What is returned goes on exactly behind them.
 ///
 /// # Errors
@@ -108,7 +19,7 @@ pub fn last(
     show: &mut dyn FnMut(&Line) -> io::Result<()>,
 ) -> io::Result<Tail> {
     // The present one first.
-    let mut files: Vec<Open> = open_all(path)?.into_iter().map(Open::new).collect();
+    let mut files: Vec<OpenFile> = open_all(path)?.into_iter().map(OpenFile::new).collect();
     if files.is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -149,9 +60,11 @@ pub fn last(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::older;
     use super::*;
+    use crate::logfile::files::older;
+    use nexus_model::log::About;
     use std::fs;
+    use tracing::Level;
 
     fn line(level: &str, plugin: Option<&str>, message: &str) -> String {
         let mut fields = serde_json::json!({ "message": message });

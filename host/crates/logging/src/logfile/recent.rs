@@ -1,6 +1,7 @@
 //! The newest lines, out of the last part of the log: for a page, which must not read tens of megabytes.
 
-use super::{Filter, Line, open_all};
+use super::files::open_all;
+use super::line::{Filter, Line};
 use nexus_model::limits;
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
@@ -55,8 +56,8 @@ pub fn recent(path: &Path, count: usize, filter: &Filter) -> io::Result<Vec<Line
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::older;
     use super::*;
+    use crate::logfile::files::older;
     use std::fs;
 
     fn texts(lines: &[Line]) -> Vec<&str> {

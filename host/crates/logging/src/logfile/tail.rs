@@ -1,6 +1,7 @@
 //! Follows the log while it is written, from one file into the next.
 
-use super::{Identity, Line, open_all};
+use super::files::{Identity, open_all};
+use super::line::Line;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,19 +10,19 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
-    present: Option<Open>,
+    present: Option<OpenFile>,
 }
 
 /// A file, and how far it is read.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenFile {
     identity: Identity,
     reader: BufReader<File>,
     /// The beginning of a line whose end is not written yet.
     partial: Vec<u8>,
 }
 
-impl Open {
+impl OpenFile {
     pub(super) fn new((identity, file): (Identity, File)) -> Self {
         Self {
             identity,
@@ -63,7 +64,7 @@ pub struct News {
 
 impl Tail {
     /// Behind what was read of `present`; none: from the beginning of a log that is not there yet.
-    pub(super) fn at(path: &Path, present: Option<Open>) -> Self {
+    pub(super) fn at(path: &Path, present: Option<OpenFile>) -> Self {
         Self {
             path: path.to_owned(),
             present,
@@ -97,7 +98,7 @@ impl Tail {
         }
         let old = self.present.as_ref().map(|p| p.identity);
         let files = open_all(&self.path)?;
-        let newer: Vec<_> = files.into_iter().map(Open::new).collect();
+        let newer: Vec<_> = files.into_iter().map(OpenFile::new).collect();
         let known = newer.iter().position(|f| Some(f.identity) == old);
         news.missed = old.is_some() && known.is_none();
         // The present file is the first one.
@@ -113,8 +114,8 @@ impl Tail {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use super::super::Writer;
     use super::*;
+    use crate::logfile::writer::Writer;
     use nexus_config::resolved::LogFile;
     use std::io::Write as _;
 

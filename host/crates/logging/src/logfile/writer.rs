@@ -1,10 +1,12 @@
 //! Writes the log's file and begins a new one in time.
 
-use super::{numbers, older};
+use super::files::{make_room, numbers, older};
+use super::line::seen;
+use super::private::{appending, ends_with_a_line, open};
 use nexus_config::resolved::LogFile;
-use nexus_model::private;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use nexus_files::private;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -41,7 +43,7 @@ impl Writer {
     pub fn open(config: &LogFile, complain: Complain) -> Result<Self, String> {
         let path = config.path.clone();
         let folder = path.parent().ok_or("it has no folder")?;
-        private::make_dir(folder).map_err(|e| format!("its folder cannot be made: {e}"))?;
+        private::make_dir(folder).map_err(|e| format!("cannot create its folder: {e}"))?;
         let lock = lock(&path)?;
         // Of a configuration that kept more.
         for number in numbers(&path).map_err(|e| e.to_string())? {
@@ -73,7 +75,7 @@ impl Writer {
             state.torn = true; // perhaps; an empty line more hurts nobody
             if state.lost == 1 {
                 (self.complain)(&format!(
-                    "the log {} cannot be written ({error}): its lines stand here alone until it can",
+                    "cannot write the log {} ({error}): until that works, its lines are only shown here",
                     self.path.display()
                 ));
             }
@@ -100,7 +102,7 @@ impl Writer {
                     // Rather a file that is too long than a line that is lost.
                     state.limit = size.saturating_add(self.max_size);
                     (self.complain)(&format!(
-                        "a new file of the log {} cannot be begun ({error}): the present one grows",
+                        "cannot rotate the log {} ({error}): the current file keeps growing",
                         self.path.display()
                     ));
                 }
@@ -126,7 +128,7 @@ impl Writer {
 impl io::Write for &Writer {
     /// Never fails: whoever writes a log can do nothing about it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.append(&super::seen(line));
+        self.append(&seen(line));
         Ok(line.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -148,28 +150,10 @@ pub fn missing(many: u64) -> String {
     let note = serde_json::json!({
         "timestamp": jiff::Timestamp::now().to_string(),
         "level": "WARN",
-        "fields": { "message": format!("{many} lines before this one could not be written into the log") },
+        "fields": { "message": format!("{many} lines before this one could not be written to the log") },
         "target": module_path!(),
     });
     format!("{note}\n")
-}
-
-pub(crate) fn appending() -> OpenOptions {
-    let mut options = private::options();
-    options.read(true).append(true).create(true);
-    // In a folder of others, a link could lead our lines into any file of ours.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
-    options
-}
-
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = appending().open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    private::tighten(&file)?;
-    Ok(file)
 }
 
 /// A file beside the log: the log's own changes its name.
@@ -179,20 +163,9 @@ fn lock(path: &Path) -> Result<File, String> {
     let file = appending().open(&name).map_err(|e| e.to_string())?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err("another nexus writes it".to_owned()),
+        Err(TryLockError::WouldBlock) => Err("another nexus is writing to it".to_owned()),
         Err(TryLockError::Error(e)) => Err(format!("it cannot be locked: {e}")),
     }
-}
-
-/// A machine that lost its power may have cut the last line.
-pub(crate) fn ends_with_a_line(mut file: &File) -> io::Result<bool> {
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }
 
 #[cfg(unix)]
@@ -205,32 +178,12 @@ fn gone(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Gives each file of a rotated log the next number, so that `path` is free. The last one falls out: it is renamed over.
-///
-/// # Errors
-/// One that is there cannot be renamed.
-pub(crate) fn make_room(path: &Path, max_files: u32) -> io::Result<()> {
-    let name = |number| {
-        if number == 0 {
-            path.to_path_buf()
-        } else {
-            older(path, number)
-        }
-    };
-    for number in (0..max_files.saturating_sub(1)).rev() {
-        match std::fs::rename(name(number), name(number + 1)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use super::super::open_all;
     use super::*;
+    use crate::logfile::files::open_all;
+    use std::io::Read as _;
 
     fn open_quietly(config: &LogFile) -> Result<Writer, String> {
         Writer::open(config, Box::new(|_| {}))
@@ -307,7 +260,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 100, 5);
         let first = open_quietly(&config).unwrap();
-        assert_eq!(open_quietly(&config).err().unwrap(), "another nexus writes it");
+        assert_eq!(open_quietly(&config).err().unwrap(), "another nexus is writing to it");
         drop(first);
         open_quietly(&config).unwrap();
     }

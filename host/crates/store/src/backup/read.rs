@@ -1,14 +1,13 @@
 //! Puts a backup back. Everything is unpacked beside the data and checked before anything of the data is touched.
 
-use super::write::Hashed;
-use super::{
-    BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, Staging, check_path, hex, left_out, private_dir, private_file,
-    sync_dir,
-};
+use super::format::{BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, check_path, left_out};
+use super::hashed::Hashed;
+use super::staging::{Staging, private_dir, private_file, sync_dir};
 use crate::lock::Lock;
 use crate::snapshot;
 use anyhow::{Context as _, bail};
 use flate2::read::GzDecoder;
+use nexus_model::digest::hex;
 use nexus_model::limits;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -36,8 +35,8 @@ pub fn restore(file: &Path, data_dir: &Path, force: bool) -> anyhow::Result<Rest
     let there = entries(data_dir)?;
     if !force && let Some(first) = there.first() {
         bail!(
-            "{} holds data already ({}, …): restore into another one with --data-dir DIR, or give --force, which keeps \
-             what is there in a folder {BEFORE}… beside",
+            "{} already contains data ({}, …). To fix: restore into another directory with --data-dir DIR, or use \
+             --force, which moves the existing data into a folder {BEFORE}…",
             data_dir.display(),
             first.display()
         );
@@ -53,15 +52,15 @@ pub fn restore(file: &Path, data_dir: &Path, force: bool) -> anyhow::Result<Rest
     let schema = snapshot::check(&staging.0.join(snapshot::NAME)).with_context(named)?;
     if schema != manifest.schema {
         bail!(
-            "{}: its manifest says schema {}, its database has {schema}: it was changed after it was made",
+            "{}: its manifest says schema {}, but its database has {schema}: the backup was modified",
             named(),
             manifest.schema
         );
     }
     let before = keep_aside(data_dir, &there)?;
     let placed = place(&staging.0, data_dir).with_context(|| match &before {
-        Some(before) => format!("what was there lies in {}", before.display()),
-        None => "nothing was there before".to_owned(),
+        Some(before) => format!("the previous data is in {}", before.display()),
+        None => "there was no previous data".to_owned(),
     });
     placed?;
     sync_dir(data_dir);
@@ -87,11 +86,11 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     // Raw: else the library reads the names and attributes that stand before an entry whole, and a few kilobytes of a
     // forged file unpack to as much memory as there is.
-    let mut entries = tar.entries().context("it is no backup of nexus")?.raw(true);
+    let mut entries = tar.entries().context("it is not a backup of nexus")?.raw(true);
     let first = entries.next().context("it is empty")?;
-    let first = first.context("it is no backup of nexus, or is damaged")?;
+    let first = first.context("it is not a backup of nexus, or it is damaged")?;
     if first.path_bytes() != MANIFEST.as_bytes() {
-        bail!("it is no backup of nexus: {MANIFEST} does not come first");
+        bail!("it is not a backup of nexus: {MANIFEST} is not the first file");
     }
     let mut text = Vec::new();
     first.take(limits::BACKUP_MANIFEST_BYTES).read_to_end(&mut text)?;
@@ -106,13 +105,13 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         }
     }
     if !expected.contains_key(snapshot::NAME) {
-        bail!("it holds no database ({})", snapshot::NAME);
+        bail!("it contains no database ({})", snapshot::NAME);
     }
     if let Some(free) = free_space(to)
         && total > free
     {
         bail!(
-            "it needs {total} bytes, and {} has {free} left: make room",
+            "it needs {total} bytes, but {} has only {free} left. To fix: free up space",
             to.display()
         );
     }
@@ -128,13 +127,13 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         check_path(&path).map_err(anyhow::Error::msg)?;
         if entry.header().entry_type() != tar::EntryType::Regular {
             bail!(
-                "{} is no regular file: a backup of nexus holds nothing else",
+                "{} is not a regular file, but a backup of nexus contains only regular files",
                 shown(&path)
             );
         }
         let listed = expected
             .remove(&path)
-            .with_context(|| format!("{} is not in its manifest, or stands in it twice", shown(&path)))?;
+            .with_context(|| format!("{} is not in its manifest, or is listed twice", shown(&path)))?;
         let place = to.join(&path);
         if let Some(parent) = place.parent() {
             private_dir(parent)?;
@@ -146,13 +145,13 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         file.sync_all()?;
         if content.end() != (listed.bytes, listed.sha256.clone()) {
             bail!(
-                "{} does not have the digest of the manifest: the backup is damaged or was changed",
+                "the digest of {} does not match the manifest: the backup is damaged or was modified",
                 shown(&path)
             );
         }
     }
     if let Some((missing, _)) = expected.first_key_value() {
-        bail!("{} is missing: the backup is cut off", shown(missing));
+        bail!("{} is missing: the backup is truncated", shown(missing));
     }
     Ok(manifest)
 }
@@ -169,7 +168,7 @@ fn read_long_name(entry: impl Read) -> anyhow::Result<Vec<u8>> {
     }
     if name.len() as u64 >= limits::BACKUP_PATH_BYTES {
         bail!(
-            "a path in it has {} bytes or more, and no system takes one of them: it was forged or is damaged",
+            "a path in it has {} bytes or more, which no system supports: the backup was forged or is damaged",
             limits::BACKUP_PATH_BYTES
         );
     }
@@ -191,7 +190,8 @@ fn manifest(text: &[u8]) -> anyhow::Result<Manifest> {
     let head: Head = serde_json::from_slice(text).context("its manifest is damaged")?;
     if head.format > FORMAT {
         bail!(
-            "it was written by a newer nexus ({}, format {}; this one knows format {FORMAT}): restore it with that one",
+            "it was written by a newer nexus ({}, format {}; this version knows format {FORMAT}). To fix: restore it \
+             with that version",
             word(&head.nexus),
             head.format
         );
@@ -235,7 +235,7 @@ fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathB
         && let Err(error) = snapshot::settle(&database)
     {
         // A damaged one may be the very reason for the restore; it is kept as it is.
-        tracing::warn!(%error, "the database that is replaced cannot be read");
+        tracing::warn!(%error, "cannot read the database that is being replaced");
     }
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let token: [u8; 3] = nexus_model::time::random()?;
@@ -253,7 +253,7 @@ fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathB
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             other => other.with_context(|| {
                 format!(
-                    "{} cannot be kept aside; what was moved lies in {}",
+                    "cannot move {} aside; the files moved so far are in {}",
                     from.display(),
                     aside.display()
                 )
@@ -268,7 +268,7 @@ fn place(staging: &Path, data_dir: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(staging)? {
         let entry = entry?;
         let to = data_dir.join(entry.file_name());
-        fs::rename(entry.path(), &to).with_context(|| format!("{} cannot be put in place", to.display()))?;
+        fs::rename(entry.path(), &to).with_context(|| format!("cannot move {} into place", to.display()))?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
+use super::format::*;
 use super::*;
 use crate::{Durability, Store, snapshot};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn nothing(_: &Path) -> bool {
     false
@@ -52,7 +54,7 @@ fn said(result: anyhow::Result<Restored>) -> String {
 #[test]
 fn what_matters_goes_there_and_back_and_no_login_does() {
     let (dir, data, file) = world();
-    // Longer than a header's field: it stands in an entry of its own.
+    // Longer than a header's field: it is in an entry of its own.
     let long = format!("extra/{}/note", "a".repeat(200));
     fs::create_dir(data.join(&long).parent().unwrap()).unwrap();
     fs::write(data.join(&long), "kept too").unwrap();
@@ -91,10 +93,10 @@ fn what_matters_goes_there_and_back_and_no_login_does() {
 fn a_backup_takes_the_place_of_no_file_and_lies_not_in_what_it_backs_up() {
     let (dir, data, file) = world();
     fs::write(&file, "mine").unwrap();
-    assert!(format!("{:#}", write(&data, &file, &nothing).unwrap_err()).contains("is there already"));
+    assert!(format!("{:#}", write(&data, &file, &nothing).unwrap_err()).contains("already exists"));
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     let inside = data.join("b.tar.gz");
-    assert!(format!("{:#}", write(&data, &inside, &nothing).unwrap_err()).contains("lies in the data directory"));
+    assert!(format!("{:#}", write(&data, &inside, &nothing).unwrap_err()).contains("is in the data directory"));
     let none = dir.path().join("none");
     assert!(format!("{:#}", write(&none, &dir.path().join("c"), &nothing).unwrap_err()).contains("never run"));
     assert!(!none.exists());
@@ -156,7 +158,7 @@ fn manifest_of(files: &[(&str, &[u8])], schema: i64) -> Vec<u8> {
     let files = files.iter().map(|(path, content)| Entry {
         path: (*path).to_owned(),
         bytes: content.len() as u64,
-        sha256: hex(&nexus_model::digest::sha256(&[content])),
+        sha256: hex(&sha256(&[content])),
     });
     let manifest = Manifest {
         format: FORMAT,
@@ -219,9 +221,9 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
                 (path, b"x", Regular),
             ],
             if path.starts_with(['l', 'c', 'n']) {
-                "never belongs"
+                "is never part"
             } else {
-                "no plain path"
+                "not a plain path"
             },
         );
     }
@@ -229,7 +231,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     let plain = manifest_of(&[db], 1);
     check(
         &[(MANIFEST, &plain, Regular), ("../escaped", b"x", Regular)],
-        "no plain path",
+        "not a plain path",
     );
     check(
         &[(MANIFEST, &plain, Regular), ("more", b"x", Regular)],
@@ -241,11 +243,11 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
             ("nexus.db", good, Regular),
             ("nexus.db", good, Regular),
         ],
-        "stands in it twice",
+        "is listed twice",
     );
     check(
         &[(MANIFEST, &plain, Regular), ("nexus.db", b"", Symlink)],
-        "no regular file",
+        "not a regular file",
     );
     check(
         &[(MANIFEST, &plain, Regular), ("nexus.db", b"other", Regular)],
@@ -253,7 +255,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     );
     check(&[(MANIFEST, &plain, Regular)], "nexus.db is missing");
     check(&[(MANIFEST, &manifest_of(&[], 1), Regular)], "no database");
-    check(&[("nexus.db", good, Regular)], "does not come first");
+    check(&[("nexus.db", good, Regular)], "is not the first file");
     check(&[(MANIFEST, b"{}", Regular)], "manifest is damaged");
     check(
         &[(MANIFEST, &manifest_of(&[db], 7), Regular), ("nexus.db", good, Regular)],
@@ -293,11 +295,11 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     ] {
         check(
             &[("././@LongLink", &long, kind), (MANIFEST, &plain, Regular)],
-            "does not come first",
+            "is not the first file",
         );
         let why = match kind {
             tar::EntryType::GNULongName => "a path in it has 4096 bytes or more",
-            _ => "no regular file",
+            _ => "not a regular file",
         };
         check(
             &[
@@ -315,14 +317,14 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
             ("x", b"nexus.db", tar::EntryType::GNULongName),
             ("x", good, Regular),
         ],
-        "no regular file",
+        "not a regular file",
     );
     // Cut off, and no archive at all.
     let whole = fs::read(&file).unwrap();
     fs::write(&forged, &whole[..whole.len() / 2]).unwrap();
     said(restore(&forged, &dir.path().join("target"), false));
     fs::write(&forged, "a letter").unwrap();
-    assert!(said(restore(&forged, &dir.path().join("target"), false)).contains("no backup of nexus"));
+    assert!(said(restore(&forged, &dir.path().join("target"), false)).contains("not a backup of nexus"));
 }
 
 #[test]
@@ -360,7 +362,7 @@ fn what_a_strangers_backup_says_of_itself_moves_no_terminal() {
         ],
     );
     let why = said(restore(&file, &dir.path().join("other"), false));
-    assert!(why.contains("a⟨U+001B⟩[2J does not have the digest"), "{why}");
+    assert!(why.contains("the digest of a⟨U+001B⟩[2J does not match"), "{why}");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Writes a backup, while nexus runs or not.
 
-use super::{Entry, FORMAT, MANIFEST, Manifest, STAGING, Staging, hex, left_out, private_file, sync_dir};
-use crate::{Store, snapshot};
+use super::format::{Entry, FORMAT, MANIFEST, Manifest, STAGING, check_path, left_out};
+use super::hashed::Hashed;
+use super::staging::{Staging, private_file, sync_dir};
+use crate::database::Store;
+use crate::snapshot;
 use anyhow::{Context as _, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nexus_model::digest::hex;
 use nexus_model::limits;
-use ring::digest::{Context as Digest, SHA256};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +32,8 @@ pub struct Written {
 pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> anyhow::Result<Written> {
     if !Store::exists(data_dir) {
         bail!(
-            "there is nothing to back up: nexus has never run on {}. Another data directory is named with --data-dir DIR",
+            "there is nothing to back up: nexus has never run with {}. To fix: give the right data directory with \
+             --data-dir DIR",
             data_dir.display()
         );
     }
@@ -37,17 +41,23 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let place = folder
-        .canonicalize()
-        .with_context(|| format!("the folder {} for the backup: make it first", folder.display()))?;
+    let place = folder.canonicalize().with_context(|| {
+        format!(
+            "cannot use the folder {} for the backup; create it first",
+            folder.display()
+        )
+    })?;
     if place.starts_with(data_dir.canonicalize()?) {
         bail!(
-            "{} lies in the data directory, and would be lost with it: name a file elsewhere",
+            "{} is in the data directory and would be lost with it. To fix: choose a file elsewhere",
             file.display()
         );
     }
     if file.symlink_metadata().is_ok() {
-        bail!("{} is there already: name another file, or remove it", file.display());
+        bail!(
+            "{} already exists. To fix: choose another file, or delete it",
+            file.display()
+        );
     }
     // Not in the data directory, whose disk may be full: one reason to want a backup.
     clear_abandoned(&place);
@@ -70,7 +80,7 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
         fs::rename(&partial.0, file)?;
         Ok(bytes)
     });
-    let bytes = done.with_context(|| format!("the backup {} cannot be written", file.display()))?;
+    let bytes = done.with_context(|| format!("cannot write the backup {}", file.display()))?;
     sync_dir(&place);
     Ok(Written {
         manifest,
@@ -99,7 +109,7 @@ fn collect(
     files: &mut Vec<(String, PathBuf)>,
     skipped: &mut Vec<PathBuf>,
 ) -> anyhow::Result<()> {
-    let unreadable = || format!("{} cannot be read", dir.display());
+    let unreadable = || format!("cannot read {}", dir.display());
     let entries = fs::read_dir(dir).with_context(unreadable)?;
     let mut entries = entries.collect::<Result<Vec<_>, _>>().with_context(unreadable)?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -111,7 +121,7 @@ fn collect(
         }
         let kind = entry.file_type()?;
         match relative.to_str() {
-            Some(name) if kind.is_file() && super::check_path(name).is_ok() => files.push((name.to_owned(), path)),
+            Some(name) if kind.is_file() && check_path(name).is_ok() => files.push((name.to_owned(), path)),
             Some(_) if kind.is_dir() => collect(data_dir, &path, outside, files, skipped)?,
             _ => skipped.push(relative.to_owned()),
         }
@@ -125,43 +135,12 @@ fn entry(name: &str, path: &Path) -> anyhow::Result<Entry> {
         std::io::copy(&mut hashed, &mut std::io::sink())?;
         Ok(hashed.end())
     };
-    let (bytes, sha256) = read().with_context(|| format!("{} cannot be read", path.display()))?;
+    let (bytes, sha256) = read().with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Entry {
         path: name.to_owned(),
         bytes,
         sha256,
     })
-}
-
-/// Counts and digests what is read through it.
-pub(super) struct Hashed<R> {
-    inner: R,
-    bytes: u64,
-    digest: Digest,
-}
-
-impl<R> Hashed<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Self {
-            inner,
-            bytes: 0,
-            digest: Digest::new(&SHA256),
-        }
-    }
-
-    /// Bytes, and their SHA-256 in hex.
-    pub(super) fn end(self) -> (u64, String) {
-        (self.bytes, hex(self.digest.finish().as_ref()))
-    }
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.bytes += count as u64;
-        self.digest.update(buffer.get(..count).unwrap_or_default());
-        Ok(count)
-    }
 }
 
 /// Removed when it is dropped, unless it has got its name by then.
@@ -190,7 +169,7 @@ fn archive(partial: &Path, manifest: &Manifest, sources: &[(String, PathBuf)]) -
         let mut content = Hashed::new(File::open(path)?.take(entry.bytes));
         append(&mut tar, name, entry.bytes, &mut content)?;
         if content.end() != (entry.bytes, entry.sha256.clone()) {
-            bail!("{name} changed while it was read: try again");
+            bail!("{name} changed while it was being read; try again");
         }
     }
     let file = tar.into_inner()?.finish()?.into_inner().map_err(|e| e.into_error())?;

@@ -1,9 +1,9 @@
 //! The two ends of a tunnel: the listener behind it, and the public address in front of it.
 
-use super::super::end::{End, Pause, accept_plaintext};
-use super::super::ingress::{IngressHandle, IngressInfo};
-use super::super::slot::Opened;
 use super::Actor;
+use crate::origin_listener::{OpenListener, TunnelListener};
+use crate::outcome::{AttemptEnd, Pause, accept_plaintext};
+use crate::signals::ListenerAddress;
 use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::tunnel::{Descriptor, Encryption, State, public_address};
@@ -13,27 +13,19 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
-/// the plugin fell and a fresh instance adopts it.
-pub(super) struct Door {
-    pub(super) address: SocketAddr,
-    pub(super) hosts: watch::Sender<Vec<String>>,
-    pub(super) handle: IngressHandle,
-}
-
 impl Actor {
-    pub(super) async fn listen(&mut self, descriptor: &Descriptor) -> Result<SocketAddr, End> {
+    pub(super) async fn listen(&mut self, descriptor: &Descriptor) -> Result<SocketAddr, AttemptEnd> {
         let wanted = self.tunnel.listen;
         if !wanted.ip().is_loopback() {
-            return Err(End::Never {
-                why: format!("the tunnel's own listener has to be on loopback, not on {wanted}"),
+            return Err(AttemptEnd::Never {
+                why: format!("the listener of the tunnel must be on a loopback address, not {wanted}"),
                 hint: Some(format!("[tunnel.{}]\nlisten = \"127.0.0.1:0\"", self.tunnel.name)),
             });
         }
-        let failed = |error: std::io::Error| End::Again {
+        let failed = |error: std::io::Error| AttemptEnd::Again {
             why: format!("cannot listen on {wanted}: {error}"),
             hint: Some(format!(
-                "Stop what has that port, or take any:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
+                "Stop the program that uses the port, or use any free port:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
                 self.tunnel.name
             )),
             pause: Pause::Backoff,
@@ -41,7 +33,7 @@ impl Actor {
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (hosts, receiver) = watch::channel(self.tunnel.hosts.clone());
-        let info = IngressInfo {
+        let info = TunnelListener {
             listener,
             hosts: receiver,
             client_address_header: descriptor
@@ -49,27 +41,27 @@ impl Actor {
                 .as_ref()
                 .map(|name| name.to_ascii_lowercase()),
             https: descriptor.encryption != Encryption::None,
-            proof: self.visitors.proof.clone(),
-            moved: self.visitors.moved.clone(),
-            sockets: Arc::clone(&self.visitors.sockets),
+            secret: self.signals.secret.clone(),
+            moved: self.signals.moved.clone(),
+            sockets: Arc::clone(&self.signals.sockets),
         };
-        let handle = self.ingress.open(&self.tunnel.name, info).await;
-        let handle = handle.map_err(|why| End::Again {
+        let handle = self.listener_server.serve(&self.tunnel.name, info).await;
+        let handle = handle.map_err(|why| AttemptEnd::Again {
             why,
             hint: None,
             pause: Pause::Backoff,
         })?;
-        self.door = Some(Door { address, hosts, handle });
-        self.opened(Some(Opened {
+        self.listener = Some(OpenListener { address, hosts, handle });
+        self.opened(Some(ListenerAddress {
             address,
             ephemeral: !descriptor.stable_url,
         }));
         Ok(address)
     }
 
-    pub(super) fn publish(&mut self, url: String) -> Result<(), End> {
-        let refused = |why: &str| End::Never {
-            why: format!("the provider reported `{url}` as the public address; {why}"),
+    pub(super) fn publish(&mut self, url: String) -> Result<(), AttemptEnd> {
+        let refused = |why: &str| AttemptEnd::Never {
+            why: format!("the provider reported `{url}` as the public address, but {why}"),
             hint: None,
         };
         let url = public_address(&url).map_err(refused)?;
@@ -78,12 +70,12 @@ impl Actor {
         if scheme == "http" && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
         }
-        if let Some(door) = &self.door {
+        if let Some(listener) = &self.listener {
             let mut hosts = self.tunnel.hosts.clone();
             hosts.push(host);
-            door.hosts.send_replace(hosts);
+            listener.hosts.send_replace(hosts);
         }
-        let known = self.seat.status().borrow().url.as_ref() == Some(&url);
+        let known = self.publisher.status().borrow().url.as_ref() == Some(&url);
         let fresh = if known {
             self.settles.is_some()
         } else {
@@ -108,7 +100,7 @@ impl Actor {
             let host = uri.host()?.trim_matches(['[', ']']).to_owned();
             (uri.port().is_none() && host.parse::<std::net::IpAddr>().is_err()).then_some(host)
         });
-        ephemeral && name.is_some() && !matches!(self.tunnel.probe, resolved::Probe::At(_))
+        ephemeral && name.is_some() && !matches!(self.tunnel.public_check, resolved::PublicCheckMode::At(_))
     }
 
     /// An address that was made just now is old enough to be given out.
@@ -120,7 +112,7 @@ impl Actor {
 
     /// Once for each address: whoever has only the terminal learns it there.
     pub(super) fn log_open(&mut self) {
-        let status = self.seat.status().borrow().clone();
+        let status = self.publisher.status().borrow().clone();
         let (State::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {
             return;
         };
@@ -131,9 +123,9 @@ impl Actor {
         }
     }
 
-    pub(super) fn plaintext(&mut self, why: String) -> End {
+    pub(super) fn plaintext(&mut self, why: String) -> AttemptEnd {
         self.refused = true;
-        End::Never {
+        AttemptEnd::Never {
             why,
             hint: Some(accept_plaintext(&self.tunnel.name)),
         }
@@ -141,13 +133,13 @@ impl Actor {
 
     pub(super) fn forget_url(&mut self) {
         self.settles = None;
-        self.update(|status| (status.url, status.figures, status.fresh) = (None, None, false));
-        if let Some(door) = &self.door {
-            door.hosts.send_replace(self.tunnel.hosts.clone());
+        self.update(|status| (status.url, status.statistics, status.fresh) = (None, None, false));
+        if let Some(listener) = &self.listener {
+            listener.hosts.send_replace(self.tunnel.hosts.clone());
         }
     }
 
-    pub(super) fn opened(&self, door: Option<Opened>) {
-        *self.visitors.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
+    pub(super) fn opened(&self, listener: Option<ListenerAddress>) {
+        *self.signals.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
     }
 }

@@ -8,32 +8,28 @@
     clippy::panic
 )]
 
-#[path = "fake_auth.rs"]
-mod auth;
-#[path = "fake_status.rs"]
-mod status;
-pub use auth::FakeAuth;
-pub use status::{FakeConfig, FakeStatus, FakeTunnels};
+#[path = "fake_tunnel.rs"]
+mod fake_tunnel;
+#[path = "records.rs"]
+mod records;
+#[path = "world.rs"]
+mod world;
+#[allow(unused_imports)] // the preview needs fewer of them than the tests
+pub use world::{ACCOUNT, PASSWORD, World};
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use nexus_model::chat::{
-    Admission, Answer, Ask, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
+    Admission, AgentRequest, Answer, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
 };
 use nexus_model::time::{Clock as _, SystemClock};
-use nexus_model::{plugin, tunnel};
-use nexus_web::port::{
-    ApiError, Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, Services, SessionState, StatusApi,
-    TunnelApi,
-};
+use nexus_web::port::{Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, SessionState};
+use nexus_web::{ApiError, Services};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
-
-pub const PASSWORD: &str = "correct horse battery";
-pub const TOKEN: &str = "set-up-token";
 
 pub fn now() -> u64 {
     SystemClock.now()
@@ -41,31 +37,29 @@ pub fn now() -> u64 {
 
 #[derive(Clone)]
 pub struct Fakes {
-    pub auth: Arc<FakeAuth>,
+    pub world: Arc<World>,
     pub chat: Arc<FakeChat>,
-    pub tunnels: Arc<FakeTunnels>,
-    pub status: Arc<FakeStatus>,
-    pub config: Arc<FakeConfig>,
 }
 
 impl Fakes {
     /// `owner`: an account exists. `pace`: between two scripted events; none: prompts are taken and not answered.
-    pub fn new(owner: bool, pace: Option<Duration>) -> Self {
+    pub async fn new(owner: bool, pace: Option<Duration>) -> Self {
         Self {
-            auth: Arc::new(FakeAuth::new(owner)),
+            world: Arc::new(World::new(owner).await),
             chat: Arc::new(FakeChat::new(pace)),
-            tunnels: Arc::new(FakeTunnels::new()),
-            status: Arc::new(FakeStatus::new()),
-            config: Arc::new(FakeConfig::new()),
         }
     }
     pub fn services(&self) -> Services {
+        let world = &self.world;
         Services {
-            auth: self.auth.clone(),
-            chat: self.chat.clone(),
-            tunnels: self.tunnels.clone(),
-            status: self.status.clone(),
-            config: self.config.clone(),
+            auth: Arc::clone(&world.auth),
+            chat: Arc::<FakeChat>::clone(&self.chat),
+            tunnels: Arc::clone(&world.tunnels),
+            plugins: world.plugins.clone(),
+            reload: Arc::clone(&world.reload),
+            activity: Arc::clone(&world.activity),
+            log: Arc::clone(&world.log),
+            host: Arc::clone(&world.host),
         }
     }
 }
@@ -163,7 +157,7 @@ impl FakeChat {
 
 fn fold(events: &[Event]) -> SessionState {
     let mut messages: Vec<(Message, Vec<Part>)> = Vec::new();
-    let (mut info, mut turn, mut asks) = (None, Turn::Idle, Vec::<Ask>::new());
+    let (mut info, mut turn, mut requests) = (None, Turn::Idle, Vec::<AgentRequest>::new());
     for event in events.iter().cloned() {
         match event {
             Event::Session { info: new } => info = Some(new),
@@ -196,8 +190,8 @@ fn fold(events: &[Event]) -> SessionState {
                     part.revision = revision;
                 }
             }
-            Event::Asked { ask } => asks.push(ask),
-            Event::AskClosed { ask } => asks.retain(|old| old.id != ask),
+            Event::Request { request } => requests.push(request),
+            Event::RequestClosed { request } => requests.retain(|old| old.id != request),
             Event::Turn { turn: new } => turn = new,
             _ => {}
         }
@@ -207,7 +201,7 @@ fn fold(events: &[Event]) -> SessionState {
         info: info.expect("a session starts with its info"),
         messages,
         turn,
-        asks,
+        requests,
         error: None,
     }
 }
@@ -332,13 +326,18 @@ impl ChatApi for FakeChat {
         self.push(session, Event::Turn { turn: Turn::Idle });
         async move { Ok(()) }.boxed()
     }
-    fn reply<'a>(&'a self, session: &'a str, ask: &'a str, answer: Answer) -> Reply<'a, ()> {
-        self.answers.lock().unwrap().push((ask.into(), answer));
-        self.push(session, Event::AskClosed { ask: ask.into() });
+    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()> {
+        self.answers.lock().unwrap().push((request.into(), answer));
+        self.push(
+            session,
+            Event::RequestClosed {
+                request: request.into(),
+            },
+        );
         self.push(session, Event::Turn { turn: Turn::Idle });
         async move { Ok(()) }.boxed()
     }
-    fn asked<'a>(&'a self, session: &'a str, ask: &'a str) -> Reply<'a, Option<Ask>> {
+    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>> {
         let state = self
             .shared
             .sessions
@@ -346,7 +345,7 @@ impl ChatApi for FakeChat {
             .unwrap()
             .get(session)
             .map(|events| fold(events));
-        let asked = state.and_then(|state| state.asks.into_iter().find(|asked| asked.id == ask));
+        let asked = state.and_then(|state| state.requests.into_iter().find(|asked| asked.id == request));
         async move { Ok(asked) }.boxed()
     }
     fn plugins(&self) -> Vec<String> {
@@ -422,16 +421,16 @@ pub fn tool(state: ToolState, output: Option<&str>) -> Content {
 }
 
 pub fn permission(id: &str, session: &str) -> Event {
-    Event::Asked {
-        ask: Ask {
+    Event::Request {
+        request: AgentRequest {
             id: id.into(),
-            asked_by: session.into(),
+            requested_by: session.into(),
             permission: true,
             subject: "bash".into(),
             detail: "git push origin main".into(),
             always: vec!["git push *".into()],
             created_at: now(),
-            ..Ask::default()
+            ..AgentRequest::default()
         },
     }
 }

@@ -1,10 +1,10 @@
 //! Shows the pages without a backend, for work on templates, styles and the script:
 //!
 //! ```text
-//! cargo run -p nexus --example web_preview -- [PORT] [new] [missing]
+//! cargo run -p nexus-web --example web_preview -- [PORT] [new] [missing]
 //! ```
 //!
-//! `new`: no account exists (set up with the code `set-up-token`); else log in as anybody with the password
+//! `new`: no account exists (set up with the code that is shown); else log in as `ada` with the password
 //! `correct horse battery`. `missing`: the backend is not installed. Words in a prompt choose what the scripted answer
 //! does: `ask`, `retry`, `interrupt`, `fail`, `long`, `consent`, `refuse`.
 #![allow(clippy::print_stderr)]
@@ -23,7 +23,12 @@ async fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| words.iter().any(|given| given == word);
     let port = words.iter().find_map(|word| word.parse().ok()).unwrap_or(7861);
-    let fakes = fake::Fakes::new(!has("new"), Some(Duration::from_millis(30)));
+    let fakes = fake::Fakes::new(!has("new"), Some(Duration::from_millis(30))).await;
+    if let Some(token) = &fakes.world.setup_token {
+        eprintln!("set-up code: {token}");
+    } else {
+        fakes.world.edit_configuration().await;
+    }
     if !has("new") {
         fakes.chat.add("ses_older", "Why the build is slow");
         fakes.chat.add("ses_demo", "Make the tests pass");

@@ -1,91 +1,186 @@
 //! The backend and its sessions.
 
-use super::problem::{Body, Problem};
+use super::problem::{Body, Guarded, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
 use crate::identity::Who;
 use crate::live::protocol::{Rendered, Server};
 use crate::live::view;
 use crate::port::{Backend, Frame, Prompt};
 use crate::{WebState, answers};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use futures::StreamExt as _;
 use http::StatusCode;
 use nexus_model::chat::{Admission, Answer, Root, SessionInfo};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// Characters of a title.
 const TITLE: usize = 200;
 
-#[derive(Deserialize)]
+const SESSION: &str = "The id of the session";
+const NO_SESSION: &str = "There is no such session.";
+const UNREADABLE: &str = "The record of the session cannot be read.";
+
+/// A swap of the backend's plugin.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = BackendSwap)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Swap {
+    /// `plugin` is the `NAME` of `[plugin.NAME]`.
+    #[schema(examples("chat-echo"))]
     plugin: String,
 }
 
-#[derive(Deserialize)]
+/// A new session.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewSession)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
+    /// `title` has 1 to 200 characters, and not blanks alone. Absent: the backend finds one.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Another title for a session.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rename {
+    /// `title` has 1 to 200 characters, and not blanks alone.
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: String,
 }
 
-#[derive(Deserialize)]
+/// A prompt.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPrompt {
+    /// `client_id` is chosen by the client; the same one is admitted once.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$", examples("script-1"))]
     client_id: String,
+    /// `text` is at most 512 KiB, and not blanks alone.
+    #[schema(min_length = 1, pattern = r"\S", examples("Which tests fail?"))]
     text: String,
+    /// `consent` is the id of a consent that the owner has given: a refusal has it.
     #[serde(default)]
     consent: Option<String>,
-    /// Do not wait for the turn that runs.
+    /// `now`: do not wait for the turn that runs.
     #[serde(default)]
     now: bool,
 }
 
-#[derive(Serialize)]
+/// The prompt was taken.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Admitted {
+    /// `client_id` is the one of the prompt. Null: it had none.
+    #[schema(required)]
     client_id: Option<String>,
-    /// It was there already.
+    /// `duplicate`: it was there already.
     duplicate: bool,
 }
 
+/// The chat backend
+#[utoipa::path(
+    get,
+    path = "/api/v1/backend",
+    operation_id = "backend",
+    tag = "chat",
+    responses(
+        (status = 200, description = "The backend as it is now.", body = Backend),
+        Guarded,
+    )
+)]
 pub(super) async fn backend(State(state): State<WebState>) -> Json<Backend> {
     Json(state.services.chat.backend().borrow().clone())
 }
 
+/// Start the backend, or look for its program again
+#[utoipa::path(
+    post,
+    path = "/api/v1/backend/start",
+    operation_id = "start_backend",
+    tag = "chat",
+    responses(
+        (status = 200, description = "The backend as it is now.", body = Backend),
+        Guarded,
+    )
+)]
 pub(super) async fn start(State(state): State<WebState>) -> Result<Json<Backend>, Problem> {
     state.services.chat.start().await?;
     Ok(backend(State(state)).await)
 }
 
+/// Stop the backend, once turns that run had time to finish
+#[utoipa::path(
+    post,
+    path = "/api/v1/backend/stop",
+    operation_id = "stop_backend",
+    tag = "chat",
+    responses(
+        (status = 200, description = "The backend is stopped.", body = Backend),
+        Guarded,
+    )
+)]
 pub(super) async fn stop(State(state): State<WebState>) -> Result<Json<Backend>, Problem> {
     state.services.chat.stop().await?;
     Ok(backend(State(state)).await)
 }
 
+/// Stop the backend and start it again
+#[utoipa::path(
+    post,
+    path = "/api/v1/backend/restart",
+    operation_id = "restart_backend",
+    tag = "chat",
+    responses(
+        (status = 200, description = "The backend is coming up.", body = Backend),
+        Guarded,
+    )
+)]
 pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backend>, Problem> {
     state.services.chat.restart().await?;
     Ok(backend(State(state)).await)
 }
 
+/// Let another plugin be the backend
+///
+/// The sessions of the one before stay readable.
+#[utoipa::path(
+    post,
+    path = "/api/v1/backend/swap",
+    operation_id = "swap_backend",
+    tag = "chat",
+    request_body = Swap,
+    responses(
+        (status = 200, description = "The other backend is coming up.", body = Backend),
+        (status = 409, description = REFUSED, body = Problem, content_type = KIND),
+        UnreadableBody,
+        Guarded,
+    )
+)]
 pub(super) async fn swap(State(state): State<WebState>, Body(swap): Body<Swap>) -> Result<Json<Backend>, Problem> {
     let swapped = state.services.chat.swap(&swap.plugin).await;
     swapped.map_err(|error| state.not_swapped(error))?;
     Ok(backend(State(state)).await)
 }
 
+/// The sessions, the most recently active first
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions",
+    operation_id = "sessions",
+    tag = "chat",
+    responses(
+        (status = 200, description = "The sessions, without those of sub-agents.", body = Vec<Root>),
+        Guarded,
+    )
+)]
 pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Root>> {
     Json(state.services.chat.sessions().borrow().to_vec())
 }
 
 fn title(title: &str) -> Result<(), Problem> {
-    let why = format!("A title has 1 to {TITLE} characters, and not blanks alone.");
+    let why = format!("A title must have 1 to {TITLE} characters and must not be blank.");
     if title.chars().count() > TITLE {
         return Err(Problem::of(StatusCode::BAD_REQUEST, why));
     }
@@ -95,18 +190,65 @@ fn title(title: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Make a session
+///
+/// A request that is sent twice makes two: it has no name, as `create` on the live socket has.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions",
+    operation_id = "create_session",
+    tag = "chat",
+    request_body(content = Option<New>),
+    responses(
+        (
+            status = 201, description = "The session was made.", body = SessionInfo,
+            links(
+                ("session" = (operation_id = "session", parameters(("session" = "$response.body#/id")))),
+                ("rename_session" = (operation_id = "rename_session", parameters(("session" = "$response.body#/id")))),
+                ("delete_session" = (operation_id = "delete_session", parameters(("session" = "$response.body#/id")))),
+                ("prompt" = (operation_id = "prompt", parameters(("session" = "$response.body#/id")))),
+                ("continue" = (operation_id = "continue", parameters(("session" = "$response.body#/id")))),
+                ("cancel" = (operation_id = "cancel", parameters(("session" = "$response.body#/id")))),
+            ),
+        ),
+        (status = 409, description = REFUSED, body = Problem, content_type = KIND),
+        UnreadableBody,
+        Guarded,
+    )
+)]
 pub(super) async fn create(
     State(state): State<WebState>,
-    Body(new): Body<New>,
+    Body(new): Body<Option<New>>,
 ) -> Result<(StatusCode, Json<SessionInfo>), Problem> {
-    if let Some(wanted) = &new.title {
+    let wanted = new.and_then(|new| new.title);
+    if let Some(wanted) = &wanted {
         title(wanted)?;
     }
-    let made = state.services.chat.create(new.title, None).await?;
+    let made = state.services.chat.create(wanted, None).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-/// As the live socket's `state` frame has it.
+/// A session as it is
+///
+/// The answer is as the frame `state` of the live socket.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions/{session}",
+    operation_id = "session",
+    tag = "chat",
+    params(("session" = String, Path, description = SESSION)),
+    responses(
+        (
+            status = 200,
+            description = "The newest messages, as many as fit into one frame.",
+            body = ref("#/components/schemas/ServerState"),
+        ),
+        (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
+        (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 pub(super) async fn session(
     State(state): State<WebState>,
     Path(session): Path<String>,
@@ -116,31 +258,73 @@ pub(super) async fn session(
         Some(Frame::State(folded)) => Ok(Json(view::state(&session, *folded, &state.renderer).await)),
         _ => Err(Problem::of(
             StatusCode::SERVICE_UNAVAILABLE,
-            "It is being written just now; try again.",
+            "This part is being written; try again.",
         )),
     }
 }
 
 /// Before which message.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Before {
+    /// `before` of a state, or of older messages
     before: String,
 }
 
-/// As the live socket's `older` frame has it.
+/// The messages before those of a session, the oldest first
+///
+/// The answer is as the frame `older` of the live socket.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions/{session}/older",
+    operation_id = "older_messages",
+    tag = "chat",
+    params(
+        ("session" = String, Path, description = SESSION),
+        Before,
+    ),
+    responses(
+        (status = 200, description = "Older messages.", body = ref("#/components/schemas/ServerOlder")),
+        (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
+        (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 pub(super) async fn older(
     State(state): State<WebState>,
     Path(session): Path<String>,
-    wanted: Result<Query<Before>, QueryRejection>,
+    Query(wanted): Query<Before>,
 ) -> Result<Json<Server>, Problem> {
-    let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
     let folded = state.services.chat.state(&session).await?;
     Ok(Json(
         view::older(&session, folded, &wanted.before, &state.renderer).await,
     ))
 }
 
-/// A part of a message, whole.
+/// A part of a message, whole
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions/{session}/parts/{part}",
+    operation_id = "part",
+    tag = "chat",
+    params(
+        ("session" = String, Path, description = SESSION),
+        ("part" = String, Path, description = "The id of the part"),
+    ),
+    responses(
+        (status = 200, description = "The part.", body = Rendered),
+        (
+            status = 404,
+            description = "There is no such session, or no such part of it.",
+            body = Problem,
+            content_type = KIND,
+        ),
+        (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 pub(super) async fn part(
     State(state): State<WebState>,
     Path((session, part)): Path<(String, String)>,
@@ -151,11 +335,34 @@ pub(super) async fn part(
         Some(part) => Ok(Json(view::whole(part, &state.renderer))),
         None => Err(Problem::of(
             StatusCode::NOT_FOUND,
-            "There is no such part of this conversation.",
+            "This conversation has no such part.",
         )),
     }
 }
 
+/// Take a prompt back that waits
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions/{session}/prompts/{client_id}",
+    operation_id = "take_back_prompt",
+    tag = "chat",
+    params(
+        ("session" = String, Path, description = SESSION),
+        ("client_id" = String, Path, description = "The one that the prompt was sent with"),
+    ),
+    responses(
+        (status = 204, description = "The prompt was taken back."),
+        (
+            status = 404,
+            description = "There is no such prompt, or it does not wait any more.",
+            body = Problem,
+            content_type = KIND,
+        ),
+        (status = 409, description = "The prompt is being sent.", body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 pub(super) async fn take_back(
     State(state): State<WebState>,
     Path((session, client_id)): Path<(String, String)>,
@@ -164,6 +371,22 @@ pub(super) async fn take_back(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Rename a session
+#[utoipa::path(
+    patch,
+    path = "/api/v1/sessions/{session}",
+    operation_id = "rename_session",
+    tag = "chat",
+    params(("session" = String, Path, description = SESSION)),
+    request_body = Rename,
+    responses(
+        (status = 204, description = "The session was renamed."),
+        (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
+        (status = 409, description = REFUSED, body = Problem, content_type = KIND),
+        UnreadableBody,
+        Guarded,
+    )
+)]
 pub(super) async fn rename(
     State(state): State<WebState>,
     Path(session): Path<String>,
@@ -174,6 +397,21 @@ pub(super) async fn rename(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Delete a session
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions/{session}",
+    operation_id = "delete_session",
+    tag = "chat",
+    params(("session" = String, Path, description = SESSION)),
+    responses(
+        (status = 204, description = "The session was deleted."),
+        (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
+        (status = 409, description = REFUSED, body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 pub(super) async fn delete(State(state): State<WebState>, Path(session): Path<String>) -> Result<StatusCode, Problem> {
     state.services.chat.delete(&session).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -190,6 +428,29 @@ fn admitted(admission: Admission, client_id: Option<String>) -> Result<(StatusCo
     Ok((StatusCode::ACCEPTED, Json(Admitted { client_id, duplicate })))
 }
 
+/// Send a prompt; it is admitted once for each client id
+///
+/// While a turn runs it is kept until the turn has ended.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions/{session}/prompts",
+    operation_id = "prompt",
+    tag = "chat",
+    params(("session" = String, Path, description = SESSION)),
+    request_body = NewPrompt,
+    responses(
+        (status = 202, description = "The prompt was taken.", body = Admitted),
+        (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
+        (
+            status = 409,
+            description = "It is refused, and asking again gives the same answer; or a consent is missing: `consent` is its id.",
+            body = Problem,
+            content_type = KIND,
+        ),
+        UnreadableBody,
+        Guarded,
+    )
+)]
 pub(super) async fn prompt(
     State(state): State<WebState>,
     Path(session): Path<String>,
@@ -205,6 +466,21 @@ pub(super) async fn prompt(
     admitted(state.services.chat.prompt(&session, prompt).await?, Some(new.client_id))
 }
 
+/// Go on where an interrupted answer ended
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions/{session}/continue",
+    operation_id = "continue",
+    tag = "chat",
+    params(("session" = String, Path, description = SESSION)),
+    responses(
+        (status = 202, description = "The answer goes on.", body = Admitted),
+        (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
+        (status = 409, description = REFUSED, body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 pub(super) async fn go_on(
     State(state): State<WebState>,
     Path(session): Path<String>,
@@ -212,18 +488,57 @@ pub(super) async fn go_on(
     admitted(state.services.chat.continue_interrupted(&session).await?, None)
 }
 
+/// Stop the running turn, if any
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions/{session}/cancel",
+    operation_id = "cancel",
+    tag = "chat",
+    params(("session" = String, Path, description = SESSION)),
+    responses(
+        (status = 204, description = "The turn stops."),
+        (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
+        (status = 409, description = REFUSED, body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<String>) -> Result<StatusCode, Problem> {
     state.services.chat.cancel(&session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Answer a request of the agent
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions/{session}/requests/{request}",
+    operation_id = "reply",
+    tag = "chat",
+    params(
+        ("session" = String, Path, description = SESSION),
+        ("request" = String, Path, description = "The id of the request"),
+    ),
+    request_body = Answer,
+    responses(
+        (status = 204, description = "The agent has the answer."),
+        (
+            status = 404,
+            description = "There is no such session, or no such request that waits.",
+            body = Problem,
+            content_type = KIND,
+        ),
+        (status = 409, description = REFUSED, body = Problem, content_type = KIND),
+        UnreadableBody,
+        Guarded,
+    )
+)]
 pub(super) async fn reply(
     State(state): State<WebState>,
     who: Option<Extension<Who>>,
-    Path((session, ask)): Path<(String, String)>,
+    Path((session, request)): Path<(String, String)>,
     Body(answer): Body<Answer>,
 ) -> Result<StatusCode, Problem> {
     let who = who.map_or_else(Who::operator, |Extension(who)| who);
-    answers::give(&state, &who, &session, &ask, answer).await?;
+    answers::give(&state, &who, &session, &request, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,51 +1,98 @@
 //! The configuration's file.
 
-use super::problem::{Body, Problem};
+use super::problem::{Body, Guarded, KIND, Problem, UnreadableBody};
 use crate::WebState;
-use crate::port::{Login, Pending};
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use nexus_auth::Session;
+use nexus_model::reload::Pending;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+/// The configuration's file, and what of it waits.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConfigFile)]
 pub(super) struct File {
+    /// `file` is its path.
     file: String,
+    /// `pending` is what it says and is not active.
+    #[schema(required)]
     pending: Option<Pending>,
 }
 
-#[derive(Deserialize)]
+/// The confirmation of what the configuration's file says.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ApplyConfig)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Apply {
+    /// `id` is the `pending.id` of what was shown.
     id: String,
 }
 
+/// What the configuration's file says that is not active
+#[utoipa::path(
+    get,
+    path = "/api/v1/config",
+    operation_id = "config",
+    tag = "configuration",
+    responses(
+        (status = 200, description = "The file, and what waits.", body = File),
+        Guarded,
+    )
+)]
 pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
     let services = &state.services;
     Json(File {
-        file: services.status.config_file().to_owned(),
-        pending: services.config.pending().borrow().clone(),
+        file: services.host.config_file.clone(),
+        pending: services.reload.pending().borrow().clone(),
     })
 }
 
-/// Returns when it is done.
+/// Apply what waits for a confirmation
+///
+/// It needs a login of the last five minutes, and is refused on the control socket. It is answered when it is done.
+#[utoipa::path(
+    post,
+    path = "/api/v1/config/apply",
+    operation_id = "apply_config",
+    tag = "configuration",
+    request_body = Apply,
+    responses(
+        (status = 200, description = "It is active.", body = File),
+        (
+            status = 409,
+            description = "The file says something else by now, or a part could not be applied: that part is as before.",
+            body = Problem,
+            content_type = KIND,
+        ),
+        UnreadableBody,
+        Guarded,
+        (
+            status = 403,
+            description = "The login is older than five minutes, or as for every request.",
+            body = Problem,
+            content_type = KIND,
+        ),
+    )
+)]
 pub(super) async fn apply(
     State(state): State<WebState>,
-    login: Option<Extension<Login>>,
+    login: Option<Extension<Session>>,
     Body(apply): Body<Apply>,
 ) -> Result<Json<File>, Problem> {
     let fresh = match &login {
-        Some(Extension(login)) => state.services.auth.fresh(login).await?,
+        Some(Extension(login)) => state.services.auth.recently_checked(&login.login),
         // Whoever runs on this machine can open the socket and edit the file: this is not a confirmation.
         None => false,
     };
     if !fresh {
         return Err(Problem::of(
             StatusCode::FORBIDDEN,
-            "This needs a login of the last five minutes: apply it on the status page, which asks for one, or start Nexus \
-             again.",
+            "This needs a login from the last five minutes. To fix: apply the change on the status page, which asks \
+             for one, or restart Nexus.",
         ));
     }
-    state.services.config.apply(&apply.id).await?;
+    state.services.reload.apply(&apply.id).await?;
     Ok(show(State(state)).await)
 }

@@ -1,5 +1,5 @@
-//! `/api/v1`: all that the pages can do, as JSON for scripts. `openapi.json` beside this file is its description, served
-//! at `/api/v1/openapi.json`; a test holds the two together.
+//! `/api/v1`: all that the pages can do, as JSON for scripts. Its description is made from the handlers and their types
+//! ([`document`]), and served at `/api/v1/openapi.json`.
 //!
 //! Two ways in. On the listeners of the pages with a login's cookie, and for anything but reading with the page's Origin,
 //! as the pages themselves. And without a login on the control socket of the data directory ([`super::control`]), which
@@ -9,82 +9,85 @@
 
 mod chat;
 mod config;
+mod document;
 mod problem;
 mod tunnels;
 
 use super::WebState;
 use super::identity::{MaybeLogin, Who};
 use super::pages;
-use super::port::{Backend, Pending};
+use crate::port::Backend;
 use axum::Json;
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts as _, Query, Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use http::{Method, StatusCode, header};
 use nexus_model::activity::Note;
 use nexus_model::limits;
 use nexus_model::log::{About, LogLine};
+use nexus_model::reload::Pending;
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
-use problem::Problem;
+use problem::{Guarded, KIND, Problem, Query, Unreadable};
 use serde::{Deserialize, Serialize};
-
-const OPENAPI: &str = include_str!("openapi.json");
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
 
 /// For the listeners of the pages.
 pub(super) fn with_login(state: &WebState) -> Router<WebState> {
-    Router::new()
-        .route("/api/v1/openapi.json", get(openapi))
-        .merge(routes().layer(middleware::from_fn_with_state(state.clone(), need_login)))
+    Router::from(open()).merge(guarded().layer(middleware::from_fn_with_state(state.clone(), need_login)))
 }
 
 /// For the control socket, whose every caller is the operator.
 pub(super) fn for_the_operator() -> Router<WebState> {
-    Router::new()
-        .route("/api/v1/openapi.json", get(openapi))
-        .merge(routes())
+    Router::from(open()).merge(guarded())
 }
 
-fn routes() -> Router<WebState> {
-    Router::new()
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/plugins", get(plugins))
-        .route("/api/v1/plugins/details", get(details))
-        .route("/api/v1/activity", get(activity))
-        .route("/api/v1/log", get(log))
-        .route("/api/v1/backend", get(chat::backend))
-        .route("/api/v1/backend/start", post(chat::start))
-        .route("/api/v1/backend/stop", post(chat::stop))
-        .route("/api/v1/backend/restart", post(chat::restart))
-        .route("/api/v1/backend/swap", post(chat::swap))
-        .route("/api/v1/sessions", get(chat::list).post(chat::create))
-        .route(
-            "/api/v1/sessions/{session}",
-            get(chat::session).patch(chat::rename).delete(chat::delete),
-        )
-        .route("/api/v1/sessions/{session}/older", get(chat::older))
-        .route("/api/v1/sessions/{session}/parts/{part}", get(chat::part))
-        .route("/api/v1/sessions/{session}/prompts", post(chat::prompt))
-        .route(
-            "/api/v1/sessions/{session}/prompts/{client_id}",
-            delete(chat::take_back),
-        )
-        .route("/api/v1/sessions/{session}/continue", post(chat::go_on))
-        .route("/api/v1/sessions/{session}/cancel", post(chat::cancel))
-        .route("/api/v1/sessions/{session}/asks/{ask}", post(chat::reply))
-        .route("/api/v1/tunnels", get(tunnels::list))
-        .route("/api/v1/tunnels/{name}", get(tunnels::one))
-        .route("/api/v1/tunnels/{name}/start", post(tunnels::start))
-        .route("/api/v1/tunnels/{name}/stop", post(tunnels::stop))
-        .route("/api/v1/tunnels/{name}/swap", post(tunnels::swap))
-        .route("/api/v1/config", get(config::show))
-        .route("/api/v1/config/apply", post(config::apply))
+/// What needs no login.
+fn open() -> OpenApiRouter<WebState> {
+    OpenApiRouter::default().routes(routes!(openapi))
+}
+
+/// What needs a login, each with its description.
+fn operations() -> Vec<UtoipaMethodRouter<WebState>> {
+    vec![
+        routes!(status),
+        routes!(plugins),
+        routes!(details),
+        routes!(activity),
+        routes!(log),
+        routes!(chat::backend),
+        routes!(chat::start),
+        routes!(chat::stop),
+        routes!(chat::restart),
+        routes!(chat::swap),
+        routes!(chat::list, chat::create),
+        routes!(chat::session, chat::rename, chat::delete),
+        routes!(chat::older),
+        routes!(chat::part),
+        routes!(chat::prompt),
+        routes!(chat::take_back),
+        routes!(chat::go_on),
+        routes!(chat::cancel),
+        routes!(chat::reply),
+        routes!(tunnels::list),
+        routes!(tunnels::one),
+        routes!(tunnels::start),
+        routes!(tunnels::stop),
+        routes!(tunnels::swap),
+        routes!(config::show),
+        routes!(config::apply),
+    ]
+}
+
+fn guarded() -> Router<WebState> {
+    let routes = operations().into_iter();
+    Router::from(routes.fold(OpenApiRouter::default(), OpenApiRouter::routes))
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(audited))
-        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method."))
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
 }
 
 /// What the guard of all listeners turns away, as the rest of the API says it.
@@ -132,81 +135,179 @@ async fn need_login(State(state): State<WebState>, request: Request, next: Next)
             }
             next.run(Request::from_parts(parts, body)).await
         }
-        Ok(_) => Problem::of(
-            StatusCode::UNAUTHORIZED,
-            "Log in first; the cookie of a login is needed.",
-        )
-        .into_response(),
-        Err(refusal) => refusal,
+        Ok(_) => Problem::of(StatusCode::UNAUTHORIZED, "Log in first: a login cookie is required.").into_response(),
+        // What is said of it is a page.
+        Err(refusal) => Problem::of(refusal.status(), refused(refusal.status())).into_response(),
     }
 }
 
-async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+fn refused(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::FORBIDDEN => {
+            "This request comes from a program that Nexus runs, which does not act for the owner. To fix: send it from a \
+             program that you started."
+        }
+        _ => "The login cannot be checked now. To fix: try again in a moment; if it stays so, the log says why.",
+    }
 }
 
-#[derive(Serialize)]
+/// This description
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    operation_id = "openapi",
+    tag = "status",
+    security(()),
+    responses(
+        (status = 200, description = "The OpenAPI document.", body = Object),
+        (
+            status = 421,
+            description = "The request is for a host name that this Nexus does not have.",
+            body = Problem,
+            content_type = KIND,
+        ),
+        (status = 503, description = "Nexus is starting. Try again in a moment.", body = Problem, content_type = KIND),
+    )
+)]
+async fn openapi() -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        document::DOCUMENT.as_str(),
+    )
+        .into_response()
+}
+
+/// What runs.
+#[derive(Serialize, ToSchema)]
 struct Status {
-    /// Of Nexus.
+    /// `version` is the one of Nexus.
     version: String,
-    /// When this answer was made, in milliseconds since 1970.
+    /// `at` is when this answer was made, in milliseconds since the Unix epoch.
     at: u64,
+    /// `config_file` is the path of the active configuration, or of the one that would be active if it existed.
     config_file: String,
-    /// What is being compiled, while all the rest works.
+    /// `starting` is what is being compiled, while all the rest works.
+    #[schema(required)]
     starting: Option<String>,
-    /// What does not work, besides plugins and tunnels, which say it themselves.
+    /// `troubles` are what does not work, besides plugins and tunnels, which say it themselves.
     troubles: Vec<Trouble>,
-    /// What the configuration's file says that does not count yet.
+    /// `pending` is what the configuration's file says and is not active.
+    #[schema(required)]
     pending: Option<Pending>,
+    /// `workspace` is the path of the agent's project directory.
     workspace: String,
     backend: Backend,
     tunnels: Vec<tunnel::Status>,
     plugins: Vec<plugin::Status>,
 }
 
+/// All at once
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    operation_id = "status",
+    tag = "status",
+    responses(
+        (status = 200, description = "What runs.", body = Status),
+        Guarded,
+    )
+)]
 async fn status(State(state): State<WebState>) -> Json<Status> {
     let services = &state.services;
     Json(Status {
-        version: services.status.version().to_owned(),
+        version: services.host.version.clone(),
         at: state.clock.now(),
-        config_file: services.status.config_file().to_owned(),
-        starting: services.status.starting(),
-        troubles: services.status.troubles(),
-        pending: services.config.pending().borrow().clone(),
-        workspace: services.status.workspace().to_owned(),
+        config_file: services.host.config_file.clone(),
+        starting: services.plugins.progress.text(),
+        troubles: services.plugins.statuses.troubles(),
+        pending: services.reload.pending().borrow().clone(),
+        workspace: services.host.workspace.clone(),
         backend: services.chat.backend().borrow().clone(),
-        tunnels: services.tunnels.tunnels().borrow().clone(),
-        plugins: services.status.plugins().borrow().clone(),
+        tunnels: services.tunnels.statuses().borrow().clone(),
+        plugins: services.plugins.statuses.subscribe().borrow().clone(),
     })
 }
 
+/// The plugins
+#[utoipa::path(
+    get,
+    path = "/api/v1/plugins",
+    operation_id = "plugins",
+    tag = "status",
+    responses(
+        (
+            status = 200,
+            description = "The login plugin, the chat plugin, and those of the tunnels.",
+            body = Vec<plugin::Status>,
+        ),
+        Guarded,
+    )
+)]
 async fn plugins(State(state): State<WebState>) -> Json<Vec<plugin::Status>> {
-    Json(state.services.status.plugins().borrow().clone())
+    Json(state.services.plugins.statuses.subscribe().borrow().clone())
 }
 
-/// In the order of the plugins.
+/// What each plugin is, may do and did
+#[utoipa::path(
+    get,
+    path = "/api/v1/plugins/details",
+    operation_id = "plugin_details",
+    tag = "status",
+    responses(
+        (status = 200, description = "The details, in the order of the plugins.", body = Vec<plugin::Details>),
+        Guarded,
+    )
+)]
 async fn details(State(state): State<WebState>) -> Json<Vec<plugin::Details>> {
     Json(super::pages::status::details(&state).await)
 }
 
-/// The newest first.
-#[derive(Deserialize)]
+/// Which lines of the log.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Lines {
+    /// What the plugin of this name wrote, and what was written about it
     plugin: Option<String>,
+    /// What was written about the tunnel of this name; with `plugin`: that or this
     tunnel: Option<String>,
+    /// How many of the newest lines; at most 1000 are given
+    #[param(maximum = 65535, default = 200)]
     lines: Option<u16>,
 }
 
+/// The newest lines of the log, the oldest of them first
+#[utoipa::path(
+    get,
+    path = "/api/v1/log",
+    operation_id = "log",
+    tag = "status",
+    params(Lines),
+    responses(
+        (status = 200, description = "Lines out of the last part of the log.", body = Vec<LogLine>),
+        (status = 409, description = "No log is kept in a file.", body = Problem, content_type = KIND),
+        Unreadable,
+        Guarded,
+    )
+)]
 async fn log(
     State(state): State<WebState>,
-    wanted: Result<Query<Lines>, QueryRejection>,
+    Query(Lines { plugin, tunnel, lines }): Query<Lines>,
 ) -> Result<Json<Vec<LogLine>>, Problem> {
-    let Query(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
-    let Lines { plugin, tunnel, lines } = wanted;
     let count = lines.map_or(pages::log::LINES, |lines| usize::from(lines).min(limits::API_LOG_LINES));
-    Ok(Json(state.services.status.log(About { plugin, tunnel }, count).await?))
+    Ok(Json(state.services.log.latest(About { plugin, tunnel }, count).await?))
 }
 
+/// What happened last, the newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/activity",
+    operation_id = "activity",
+    tag = "status",
+    responses(
+        (status = 200, description = "At most 100 notes.", body = Vec<Note>),
+        Guarded,
+    )
+)]
 async fn activity(State(state): State<WebState>) -> Json<Vec<Note>> {
-    Json(state.services.status.activity().borrow().iter().cloned().collect())
+    Json(state.services.activity.recent().borrow().iter().cloned().collect())
 }

@@ -1,28 +1,86 @@
-//! Errors, and bodies that are not what was expected.
+//! Errors, and the readers of paths, queries and bodies that answer with one.
 
-use crate::port::ApiError;
+use crate::error::ApiError;
 use axum::Json;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{StatusCode, header};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use utoipa::{IntoResponses, ToSchema};
 
-/// As RFC 9457 has it, of type `about:blank`.
-#[derive(Debug)]
+/// The media type of a [`Problem`].
+pub(super) const KIND: &str = "application/problem+json";
+
+/// Why an order is answered with 409.
+pub(super) const REFUSED: &str = "It is refused, and asking again gives the same answer: `detail` says why.";
+
+/// An error, as RFC 9457 has it, of type `about:blank`.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    status: StatusCode,
+    /// `title` is the reason phrase of the status.
+    #[schema(examples("Conflict"))]
+    title: &'static str,
+    /// `status` is the one of the answer.
+    #[schema(minimum = 400, maximum = 599, examples(409))]
+    status: u16,
+    /// `detail` is a sentence for people: what is wrong, and what to do.
     detail: String,
-    /// A consent that is missing: its id.
+    /// `consent` is the id of a consent that is missing, to be sent with the prompt once the owner has agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     consent: Option<String>,
-    /// What Nexus does before it can do anything else.
+    /// `starting` is what Nexus does before it can do anything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     starting: Option<String>,
+}
+
+/// What every request for the owner may be answered with instead.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes the answers: what is sent is a Problem")]
+pub(super) enum Guarded {
+    /// The request has no cookie of a valid login.
+    #[response(status = 401, content_type = KIND)]
+    NoLogin(Problem),
+    /// The request is not a `GET` and does not come from the page's own origin, or it comes from a program that Nexus runs.
+    #[response(status = 403, content_type = KIND)]
+    Foreign(Problem),
+    /// The request is for a host name that this Nexus does not have.
+    #[response(status = 421, content_type = KIND)]
+    Misdirected(Problem),
+    /// It is not possible now: Nexus starts or stops, or what it needs is unavailable. Try again.
+    #[response(status = 503, content_type = KIND)]
+    Unavailable(Problem),
+}
+
+/// What a request whose path or query cannot be read is answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes the answer: what is sent is a Problem")]
+pub(super) enum Unreadable {
+    /// The path or the query is not what is expected: `detail` says where.
+    #[response(status = 400, content_type = KIND)]
+    BadRequest(Problem),
+}
+
+/// What a request whose body cannot be taken is answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes the answers: what is sent is a Problem")]
+pub(super) enum UnreadableBody {
+    /// The body, the path or the query is not what is expected: `detail` says where.
+    #[response(status = 400, content_type = KIND)]
+    BadRequest(Problem),
+    /// The body is longer than 2 MiB.
+    #[response(status = 413, content_type = KIND)]
+    TooLong(Problem),
 }
 
 impl Problem {
     pub(super) fn of(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
-            status,
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
             detail: detail.into(),
             consent: None,
             starting: None,
@@ -32,7 +90,7 @@ impl Problem {
     pub(super) fn starting(what: Option<&str>) -> Self {
         let doing = what.map(|what| format!(": {what}")).unwrap_or_default();
         Self {
-            starting: Some(what.unwrap_or("it will be here in a moment").to_owned()),
+            starting: Some(what.unwrap_or("it will be ready in a moment").to_owned()),
             ..Self::of(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("Nexus is starting{doing}. Try again in a moment."),
@@ -48,8 +106,9 @@ impl Problem {
     }
 }
 
-impl From<ApiError> for Problem {
-    fn from(error: ApiError) -> Self {
+impl<E: Into<ApiError>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let error: ApiError = error.into();
         let status = match error {
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::Refused(_) => StatusCode::CONFLICT,
@@ -61,19 +120,35 @@ impl From<ApiError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = json!({
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let (Some(consent), Some(body)) = (self.consent, body.as_object_mut()) {
-            body.insert("consent".to_owned(), consent.into());
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let kind = [(header::CONTENT_TYPE, KIND)];
+        (status, kind, Json(self).into_response().into_body()).into_response()
+    }
+}
+
+/// The parameters in a path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(path)) => Ok(Self(path)),
+            Err(error) => Err(Problem::of(error.status(), error.body_text())),
         }
-        if let (Some(starting), Some(body)) = (self.starting, body.as_object_mut()) {
-            body.insert("starting".to_owned(), starting.into());
+    }
+}
+
+/// The parameters in a query.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(error) => Err(Problem::of(error.status(), error.body_text())),
         }
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, kind, Json(body).into_response().into_body()).into_response()
     }
 }
 
@@ -91,7 +166,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Problem::of(
                 StatusCode::BAD_REQUEST,
-                format!("The body is not what is expected here: {error}. See /api/v1/openapi.json."),
+                format!("The body is not valid: {error}. See /api/v1/openapi.json."),
             )),
         }
     }

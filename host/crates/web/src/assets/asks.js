@@ -11,17 +11,17 @@ import { Settling, press } from './guard.js';
 // How a permission is called, and what `*` covers.
 const PERMISSIONS = {
   bash: ['run a command', 'every command'],
-  edit: ['edit a file', 'every edit in this folder'],
-  external_directory: ['reach files outside the folder', 'every place outside the folder'],
-  read: ['read a file', 'every file it reads'],
-  list: ['list a folder', 'every folder it lists'],
-  glob: ['look for files', 'every search for files'],
-  grep: ['search in files', 'every search in files'],
+  edit: ['edit a file', 'every file edit in the workspace'],
+  external_directory: ['access files outside the workspace', 'every path outside the workspace'],
+  read: ['read a file', 'every file read'],
+  list: ['list a folder', 'every folder listing'],
+  glob: ['search for files', 'every file search'],
+  grep: ['search in files', 'every search in file contents'],
   webfetch: ['open a web page', 'every web page'],
-  websearch: ['search the web', 'every search of the web'],
+  websearch: ['search the web', 'every web search'],
   task: ['start a sub-agent', 'every sub-agent'],
   skill: ['use a skill', 'every skill'],
-  doom_loop: ['go on, although it repeats itself', 'every repetition'],
+  doom_loop: ['continue although it repeats itself', 'every repetition'],
 };
 export const permission = (name) => (Object.hasOwn(PERMISSIONS, name) ? PERMISSIONS[name] : [`use ${name}`, `every use of ${name}`]);
 
@@ -85,7 +85,7 @@ export class Dock {
     this.changed();
   }
 
-  // The focus would fall off a button that is switched off.
+  // The focus would leave a button that is switched off.
   leave() {
     if (!this.card || this.home.visible()) this.home();
     else this.card.read.focus({ preventScroll: true });
@@ -100,13 +100,13 @@ class Card {
     this.cut = [data.detail, data.change, ...details.map(({ text }) => text)].some((text) => CUT.test(text ?? ''));
     const [name] = permission(data.subject);
     const title = question ? (data.questions.length > 1 ? `The agent asks ${data.questions.length} questions` : 'The agent asks')
-      : data.permission ? `May the agent ${name}?` : `The agent asks: ${data.subject}`;
+      : data.permission ? `Allow the agent to ${name}?` : `The agent asks: ${data.subject}`;
     const head = el('h2', { id: 'ask-head' });
     literal(head, title);
     this.more = el('p', { className: 'meta', hidden: true });
-    this.read = el('div', { className: 'ask-read', tabIndex: 0, role: 'region', 'aria-label': 'What is asked' },
+    this.read = el('div', { className: 'ask-read', tabIndex: 0, role: 'region', 'aria-label': 'Request' },
       el('div', { className: 'ask-head' }, head, this.more),
-      data.asked_by !== dock.session() ? el('p', { className: 'meta', textContent: 'A sub-agent asks.' }) : null);
+      data.requested_by !== dock.session() ? el('p', { className: 'meta', textContent: 'Requested by a sub-agent.' }) : null);
     // What is done comes first, and then what is said of it.
     const words = data.message ? literal(el('p', { className: 'lines', dir: 'auto' }, data.permission ? 'Note: ' : ''), data.message) : null;
     if (question) this.questions(words);
@@ -146,12 +146,12 @@ class Card {
 
   others(count) {
     this.more.hidden = !count;
-    this.more.textContent = count === 1 ? '1 more waits' : `${count} more wait`;
+    this.more.textContent = `${count} more waiting`;
   }
 
   covers() {
     const { subject, always } = this.data, [, every] = permission(subject);
-    const line = el('p', { className: 'help', id: 'ask-always' }, '“Always allow” covers from now on, in all chats: ');
+    const line = el('p', { className: 'help', id: 'ask-always' }, '“Always allow” applies to all chats from now on and covers: ');
     always.forEach((pattern, n) => line.append(n ? ', ' : '', pattern === '*' ? literal(el('strong'), every) : code(pattern)));
     return line;
   }
@@ -227,7 +227,7 @@ class Card {
   again() {
     if (!this.sent) return;
     this.sent = false;
-    this.wrong = 'It was answered, and it still waits.';
+    this.wrong = 'Your answer was sent, but the request is still open.';
     this.settling.restart();
     this.draw();
   }
@@ -235,11 +235,11 @@ class Card {
   // What keeps it from being allowed.
   unread() {
     const { read } = this;
-    if (this.cut) return 'This is longer than can be shown. What cannot be read cannot be allowed here.';
+    if (this.cut) return 'This request is too long to be shown in full, so it cannot be allowed here.';
     if (this.seen) return null;
     const block = read.querySelector('pre') ?? read;
     const left = Math.max(1, Math.ceil((read.scrollHeight - read.scrollTop - read.clientHeight) / parseFloat(getComputedStyle(block).lineHeight)));
-    return `${left} more ${left === 1 ? 'line' : 'lines'} below: scroll to the end first.`;
+    return `${left} more ${left === 1 ? 'line' : 'lines'} below: scroll to the end to allow this.`;
   }
 
   draw() {
@@ -252,7 +252,7 @@ class Card {
       button.disabled = this.sent || !!why || !(settled || keep);
       return why;
     }).find(Boolean);
-    const soon = settled ? '' : moved ? 'This moved just now. The buttons work again in a moment.' : 'Read it first. The buttons work in a moment.';
+    const soon = settled ? '' : moved ? 'The request just moved. The buttons work again in a moment.' : 'Please read the request. The buttons work in a moment.';
     const text = this.sent ? 'Sent…' : this.wrong ?? unready ?? soon;
     if (this.line.textContent !== text) this.line.textContent = text;
     this.node.classList.toggle('more', this.read.scrollHeight - this.read.scrollTop - this.read.clientHeight > 2);
@@ -275,8 +275,8 @@ class Card {
       });
       let own = null;
       if (question.own || !choices.length) {
-        const input = choices.length ? el('input', { type, name, 'aria-label': 'Own answer' }) : null;
-        const words = el('input', { type: 'text', dir: 'auto', autocomplete: 'off', placeholder: 'Own answer', 'aria-label': 'Own answer' });
+        const input = choices.length ? el('input', { type, name, 'aria-label': 'Your own answer' }) : null;
+        const words = el('input', { type: 'text', dir: 'auto', autocomplete: 'off', placeholder: 'Your own answer', 'aria-label': 'Your own answer' });
         words.oninput = () => { if (input) input.checked = words.value.trim() !== ''; };
         if (input) input.onchange = () => { if (input.checked) words.focus(); };
         box.append(el('div', { className: 'choice' }, input, words));

@@ -34,7 +34,7 @@ export function start() {
   const home = () => (home.visible() ? box : scroll).focus();
   home.visible = () => !foreign && box.offsetParent !== null;
   const say = (text) => { $('say').textContent = text; };
-  // `passing`: it is said because the backend is away, and no longer true when that is back.
+  // `passing`: it is said because the backend is unavailable, and no longer true when that is back.
   const tell = (text, calm = false, passing = false) => {
     notice.hidden = !text;
     notice.textContent = text ?? '';
@@ -45,11 +45,11 @@ export function start() {
   // Why a message cannot be sent at all; null: it can.
   const tooLong = (text) => {
     const size = new TextEncoder().encode(text).length;
-    return size > longest ? `This message has ${Math.ceil(size / 1024)} KiB; at most ${longest / 1024} can be sent.` : null;
+    return size > longest ? `This message is ${Math.ceil(size / 1024)} KiB long; the limit is ${longest / 1024} KiB.` : null;
   };
   const key = (name) => `${name}:${session || 'new'}`;
 
-  // `seen`: the size in which it was scrolled last. A turned phone breaks lines anew, which is nobody's wish to read elsewhere.
+  // `seen`: the size in which it was scrolled last. A turned phone breaks lines again, which is nobody's wish to read elsewhere.
   let stick = true, seen = '';
   const shape = () => `${scroll.clientWidth} ${scroll.clientHeight}`;
   scroll.addEventListener('scroll', () => {
@@ -71,10 +71,10 @@ export function start() {
 
   // Sends a request and calls back with its answer; says so where it cannot be sent.
   function ask(frame, then, failed) {
-    const request = frame.request ?? uuid();
-    requests.set(request, { then, failed });
-    if (!live.send({ ...frame, request })) {
-      requests.delete(request);
+    const id = frame.id ?? uuid();
+    requests.set(id, { then, failed });
+    if (!live.send({ ...frame, id })) {
+      requests.delete(id);
       tell('Not connected. Try again in a moment.');
       failed?.();
     }
@@ -214,7 +214,7 @@ export function start() {
 
   const dock = new Dock({
     app, place: $('dock'), session: () => session, home,
-    answer: (id, answer, failed) => ask({ type: 'reply', session, ask: id, answer }, null, failed),
+    answer: (id, answer, failed) => ask({ type: 'reply', session, request: id, answer }, null, failed),
     changed() {
       for (const part of parts.values()) {
         if (part.kind !== 'tool' || part.data.content.state !== 'running') continue;
@@ -239,7 +239,7 @@ export function start() {
   function putAsk(data) {
     dock.put(data);
     const what = data.questions?.length ? data.questions.map(({ text }) => text).join(' ') : `${permission(data.subject)[0]}. ${data.detail}`;
-    say(`The agent waits for you: ${what}`.slice(0, 300));
+    say(`The agent needs your answer: ${what}`.slice(0, 300));
   }
 
   // ---- the tail: what goes on now ----------------------------------------------------------------------------
@@ -285,13 +285,13 @@ export function start() {
       return tail.append(el('div', { className: 'empty' }, el('h2', { textContent: gone }), fresh));
     }
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
-    // While the backend is away nothing works, whatever the turn was.
-    const working = phase !== null && phase !== 'up' ? `Waiting for ${backend} to be back` : dock.size ? 'Waiting for you' : 'Working';
+    // While the backend is unavailable nothing works, whatever the turn was.
+    const working = phase !== null && phase !== 'up' ? `Waiting for ${backend} to reconnect` : dock.size ? 'Waiting for you' : 'Working';
     if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), working));
     if (busy && turn.type === 'retrying') {
       const when = el('span');
       const tick = () => {
-        when.textContent = `Trying again ${until((turn.next_at ?? 0) - Date.now() - skew)} (attempt ${turn.attempt}).`;
+        when.textContent = `Retrying ${until((turn.next_at ?? 0) - Date.now() - skew)} (attempt ${turn.attempt}).`;
       };
       tick();
       ticking = setInterval(tick, 1000);
@@ -309,7 +309,7 @@ export function start() {
         later: (ms) => { looking = setTimeout(drawTail, ms + 50); },
       }));
     } else if (!busy && isSilent(newest)) {
-      tail.append(el('p', { className: 'mark', textContent: 'The model ended its answer without a word.' }));
+      tail.append(el('p', { className: 'mark', textContent: 'The model returned an empty answer.' }));
     }
     if (!busy && !open && (turn.type === 'interrupted' || newest?.data.interrupted)) {
       const go = foreign ? null : el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
@@ -323,15 +323,15 @@ export function start() {
         });
       }
       tail.append(el('div', { className: 'alert warn' },
-        el('p', { textContent: 'This answer was interrupted. What arrived is kept.' }), ...(go ? [go] : [])));
+        el('p', { textContent: 'This answer was interrupted. The part that arrived is kept.' }), ...(go ? [go] : [])));
     }
     outbox.draw(tail);
     const empty = !messages.size && !outbox.items.length && !busy;
     log.classList.toggle('blank', empty);
     if (empty && session && last === null) tail.append(el('p', { className: 'working' }, spinner(), 'Loading the conversation'));
     if (empty && (!session || last !== null)) {
-      tail.append(el('div', { className: 'empty' }, el('h2', { textContent: 'What should be done?' }),
-        el('p', {}, 'Work is done in ', el('code', { textContent: app.dataset.workspace }), ' on the machine that runs Nexus. Answers arrive as they are written, and wait here if you leave.')));
+      tail.append(el('div', { className: 'empty' }, el('h2', { textContent: 'What would you like to do?' }),
+        el('p', {}, 'The agent works in ', el('code', { textContent: app.dataset.workspace }), ' on the machine that runs Nexus. Answers are streamed and saved, so you can leave and come back.')));
     }
     follow();
   }
@@ -345,7 +345,7 @@ export function start() {
   const resend = (message) => {
     const part = message.parts.map((id) => parts.get(id)).find((one) => one?.kind === 'text');
     box.focus();
-    if (part?.missing) tell('Only the beginning of this message is here. Press “Show all” below it, then send it again.');
+    if (part?.missing) tell('Only the beginning of this message is loaded. Press “Show all” below it, then send it again.');
     else if (part) prompt(part.data.content.text);
   };
   const again = (message) => el('button', { type: 'button', className: 'primary', textContent: 'Send again', onclick: () => resend(message) });
@@ -389,8 +389,8 @@ export function start() {
     part: ({ part }, html, cut) => putPart(part, html, cut),
     delta: addDelta,
     part_removed: ({ part }) => removePart(part),
-    asked: ({ ask: data }) => { putAsk(data); drawTail(); },
-    ask_closed: ({ ask: id }) => { dock.close(id); drawTail(); },
+    request: ({ request: data }) => { putAsk(data); drawTail(); },
+    request_closed: ({ request: id }) => { dock.close(id); drawTail(); },
     turn: ({ turn: next }) => setTurn(next),
     error: ({ message, text }) => {
       const known = messages.get(message);
@@ -414,7 +414,7 @@ export function start() {
       admitted.forEach((item) => outbox.forget(item));
       put(state.messages);
       setBefore(state.before);
-      dock.sync(state.asks);
+      dock.sync(state.requests);
       turn = state.turn;
       continuing = false;
       error = state.error?.text ?? null;
@@ -432,7 +432,7 @@ export function start() {
     part({ session: of, part: { html, ...part } }) {
       if (of === session) putPart(part, html, 0, true);
     },
-    asked({ session: of, ask }) { if (of === session) dock.put(ask); },
+    request({ session: of, request }) { if (of === session) dock.put(request); },
     invalid: ({ reason }) => { more.disabled = false; tell(reason); },
     event(frame) {
       if (frame.session !== session || (last !== null && frame.seq <= last)) return;
@@ -470,8 +470,8 @@ export function start() {
     created: (frame) => settle(frame, frame.session),
     done: (frame) => settle(frame),
     failed(frame) {
-      const request = requests.get(frame.request);
-      requests.delete(frame.request);
+      const request = requests.get(frame.id);
+      requests.delete(frame.id);
       tell(frame.reason, false, phase !== 'up');
       request?.failed?.(frame.reason);
     },
@@ -487,9 +487,9 @@ export function start() {
     drawTail();
   }
 
-  function settle({ request }, value) {
-    requests.get(request)?.then?.(value);
-    requests.delete(request);
+  function settle({ id }, value) {
+    requests.get(id)?.then?.(value);
+    requests.delete(id);
   }
 
   function ended(reason) {
@@ -524,7 +524,7 @@ export function start() {
     const focused = $('composer').contains(document.activeElement);
     app.classList.toggle('foreign', foreign);
     $('foreign').hidden = !foreign;
-    if (foreign) $('foreign').textContent = `This chat was held with ${owner}; ${plugin} is in use now. It can be read, and goes on when ${owner} is back.`;
+    if (foreign) $('foreign').textContent = `This chat belongs to the backend ${owner}, but ${plugin} is active. You can read it; to continue it, switch back to ${owner}.`;
     if (was === foreign) return;
     drawTail();
     if (foreign && focused) home();
@@ -554,10 +554,10 @@ export function start() {
     box.focus();
     if (phase === 'starting' || phase === 'reconnecting') {
       eager = true;
-      return tell('It is sent as soon as the backend is ready.', true);
+      return tell('The message will be sent as soon as the backend is ready.', true);
     }
     $('send').disabled = true;
-    ask({ type: 'create', title: null, request: creating ??= uuid() }, (info) => {
+    ask({ type: 'create', title: null, id: creating ??= uuid() }, (info) => {
       creating = null;
       write('');
       $('send').disabled = false;
@@ -570,7 +570,7 @@ export function start() {
       prompt(text);
     }, () => { $('send').disabled = false; });
   });
-  refusesFiles(box, () => tell('Pictures and files cannot be attached yet. Save the file in the folder of the chat and write its name.'));
+  refusesFiles(box, () => tell('Images and files cannot be attached yet. Save the file in the workspace and mention its name.'));
   stop.addEventListener('click', () => {
     stop.disabled = true;
     ask({ type: 'cancel', session }, () => { stop.disabled = false; }, () => { stop.disabled = false; });

@@ -3,7 +3,7 @@
 import { el, literal, setHtml } from './dom.js';
 
 // What else a backend puts into a message, by the end of its name. What is not here is not drawn.
-const NOTES = { compaction: 'The conversation was summarised to make room.' };
+const NOTES = { compaction: 'The conversation was summarized to free up context.' };
 export const noteOf = ({ type, name }) => (type === 'other' ? NOTES[name.split('.').at(-1)] : null);
 
 // Whether a part is seen at all.
@@ -71,9 +71,9 @@ export const draw = {
     part.name.textContent = tool.name;
     part.what.replaceChildren();
     literal(part.what, tool.title ?? '');
-    part.state.textContent = tool.state === 'running' && asked(part.data.id) ? 'waits for you' : STATES[tool.state] ?? tool.state;
+    part.state.textContent = tool.state === 'running' && asked(part.data.id) ? 'needs your answer' : STATES[tool.state] ?? tool.state;
     part.inside.replaceChildren(...(tool.name === 'question' ? questions : input)(tool.input), ...block('Output', tool.output),
-      ...block(tool.state === 'rejected' ? 'Your words' : 'Error', tool.error));
+      ...block(tool.state === 'rejected' ? 'Your answer' : 'Error', tool.error));
   },
   attachment(part) {
     const { name, mime, url } = part.data.content;

@@ -2,7 +2,7 @@
 //
 // Problem: a second click, a trembling hand, a held key or a card that slides under the pointer presses a button that
 // nobody has read. Mechanism: what is confirmed must have been in sight and have lain still for a moment; every touch
-// before that starts the moment anew; the second click of a double click and the repeats of a held key press nothing.
+// before that restarts the moment; the second click of a double click and the repeats of a held key press nothing.
 // Limit: who waits the moment out and then presses without reading is not kept from it.
 
 const SETTLE = 1500, LOOK = 100, SLACK = 4;

@@ -3,7 +3,7 @@
 
 import { $ } from './dom.js';
 
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 const PING_EVERY = 20_000;
 const WAKE_PATIENCE = 2_500;
 // A connection that lived this long was a good one: the next break is tried again at once.
@@ -27,10 +27,10 @@ function moved(url, ended) {
     link.href = url.replace(/\/$/, '') + location.pathname;
     link.textContent = url;
   }
-  if (!url) words.append('This tunnel is opened anew, by another plugin or with other settings, and this address ',
-    ended ? 'has closed' : 'closes', '. The new address is shown where Nexus runs, by ', code('nexus tunnel list'), ', and told by [notify].');
-  else if (ended) words.append('This address has ended. Go on at ', link, '.');
-  else words.append('This Nexus has a new address: ', link, '. This one ends in a moment; log in there to go on.');
+  if (!url) words.append('This tunnel is being reopened by another plugin or with other settings, and this address ',
+    ended ? 'is closed' : 'is closing', '. To find the new address, run ', code('nexus tunnel list'), ' on the machine that runs Nexus. [notify] reports it, too.');
+  else if (ended) words.append('This address is no longer in use. Continue at ', link, '.');
+  else words.append('Nexus has a new address: ', link, '. The current one closes in a moment; log in at the new one to continue.');
   const place = document.getElementById('moved') ?? document.createElement('p');
   Object.assign(place, { id: 'moved', className: 'banner warn' });
   place.setAttribute('role', 'alert');
@@ -111,7 +111,7 @@ export class Live {
         moved(this.moved.url, true);
         // One that kept its address is there again in a moment.
         if (!this.moved.url) return this.again(opened);
-        return this.link(false, 'This address has ended.');
+        return this.link(false, 'This address is no longer in use.');
       }
       if (event.code === LOGGED_OUT) return toLogin();
       if (event.code === WRONG_PROTOCOL) return this.link(false, `This page is out of date: ${event.reason}. Reload it.`);
@@ -143,8 +143,8 @@ export class Live {
     if (answer?.type === 'opaqueredirect') return toLogin();
     this.refused = answer?.ok ? this.refused + 1 : 0;
     if (this.refused >= REFUSED && !this.up) {
-      this.hint = 'The page arrives, and live connections do not: a proxy between refuses them. '
-        + 'To fix: let it pass WebSocket upgrades of /live on.';
+      this.hint = 'The page loads, but live updates do not: a proxy between your browser and Nexus blocks WebSocket connections. '
+        + 'To fix: configure the proxy to forward WebSocket upgrades for /live.';
       this.link(false, null, this.hint);
     }
   }
@@ -185,12 +185,12 @@ export function link(say) {
     clearTimeout(slow);
     if (up) {
       slow = since = null;
-      if (!line.hidden && linked) say('Connected again.');
+      if (!line.hidden && linked) say('Reconnected.');
       linked = line.hidden = true;
       return;
     }
     const text = why ?? (navigator.onLine ? hint ?? (linked ? 'Connection lost. Reconnecting…' : 'Connecting…')
-      : 'This device is offline. What you send is kept here and sent when it is online again.');
+      : 'This device is offline. Your messages are kept here and sent when it is online again.');
     const show = () => { line.hidden = false; line.textContent = text; };
     // A short break is nobody's business.
     if (why || !line.hidden || !navigator.onLine) show();

@@ -94,7 +94,7 @@ async function status() {
       if (frame.type === 'backend') put(banners, frame.html);
     },
     link: (up, why, hint) => {
-      line.textContent = up ? 'Live: this page changes by itself.' : why ?? hint ?? 'Not connected. Trying again…';
+      line.textContent = up ? 'Live: this page updates by itself.' : why ?? hint ?? 'Not connected. Retrying…';
     },
   });
 }
@@ -119,7 +119,7 @@ function log() {
 }
 
 once();
-// What was kept for somebody who logs out is of no use to whoever comes next.
+// What was kept for a user who logs out is of no use to the next one.
 document.addEventListener('submit', (event) => {
   if (!event.target.action?.endsWith('/logout')) return;
   try { for (const key of Object.keys(localStorage)) if (key.startsWith('nexus:')) localStorage.removeItem(key); } catch { /* off */ }

@@ -58,7 +58,7 @@ export class Outbox {
   transmit(item) {
     const { client_id, text, consent, now } = item;
     if (!this.#page.send({ type: 'prompt', session: this.#page.session(), client_id, text, consent: consent ?? null, now: now ?? false })) {
-      item.line.textContent = 'Not connected. It is sent as soon as the connection is back.';
+      item.line.textContent = 'Not connected. The message will be sent when the connection is restored.';
     }
   }
 
@@ -119,8 +119,8 @@ export class Outbox {
       if (!item) return;
       const wait = Math.min(15_000, 1000 * 2 ** item.tries++);
       const give = el('button', { type: 'button', className: 'plain', textContent: 'Do not send' });
-      give.onclick = () => this.giveBack(item, 'Taken back. It may have arrived all the same.', true);
-      item.line.replaceChildren(`Not sent yet: ${reason} Trying again. `, give);
+      give.onclick = () => this.giveBack(item, 'Withdrawn. The backend may have received it already.', true);
+      item.line.replaceChildren(`Not sent yet: ${reason} Retrying. `, give);
       clearTimeout(item.timer);
       item.timer = setTimeout(() => this.transmit(item), wait);
     },

@@ -41,7 +41,7 @@ const button = (text, onclick, className = '') => el('button', { type: 'button',
 // What stands below a message that waits: `send` and `remove` are what its owner can do.
 export function waitingLine({ waiting }, { send, remove }) {
   if (waiting?.for === 'turn') {
-    return el('p', { className: 'mark row' }, 'Waits for the answer to end. ', button('Send now', send), button('Take back', remove));
+    return el('p', { className: 'mark row' }, 'Queued until the current answer is finished. ', button('Send now', send), button('Withdraw', remove));
   }
   if (waiting?.for === 'owner') {
     return el('div', { className: 'alert warn' }, el('p', { textContent: `Not sent. ${waiting.reason}` }),
@@ -54,8 +54,8 @@ export function waitingLine({ waiting }, { send, remove }) {
 const ADVICE = [
   [/model not found|unknown model|no such model/i, 'To fix: set a model that exists in the backend\'s configuration (for opencode: `model` in opencode.json), then send the message again.'],
   [/api key|unauthori[sz]ed|authentication|\b401\b/i, 'To fix: sign in to the model\'s provider again on the machine that runs Nexus (for opencode: `opencode auth login`), then send the message again.'],
-  [/\b402\b|quota|credit|billing|payment/i, 'To fix: look at your account with the model\'s provider, then send the message again.'],
-  [/\b413\b|too (long|large)|context (length|window)|maximum context/i, 'To fix: start a new chat, or send less at once.'],
+  [/\b402\b|quota|credit|billing|payment/i, 'To fix: check your account with the model\'s provider, then send the message again.'],
+  [/\b413\b|too (long|large)|context (length|window)|maximum context/i, 'To fix: start a new chat or send a shorter message.'],
 ];
 export const advice = (text) => (/to fix:/i.test(text) ? null : ADVICE.find(([pattern]) => pattern.test(text))?.[1] ?? null);
 export const trouble = (text) => el('div', { className: 'alert' }, el('p', { textContent: text }),
@@ -65,7 +65,7 @@ export const trouble = (text) => el('div', { className: 'alert' }, el('p', { tex
 // `again(text)`: sends a text once more; `later(ms)`: when to look again.
 export function unanswered({ last, ago, title, up, again, later }) {
   const spinner = el('span', { className: 'spinner', 'aria-hidden': 'true' });
-  if (!up) return el('p', { className: 'working' }, spinner, `Waiting for ${title} to be back`);
+  if (!up) return el('p', { className: 'working' }, spinner, `Waiting for ${title} to reconnect`);
   if (last.waiting?.for === 'backend' || ago < PATIENCE) {
     later(Math.max(1000, PATIENCE - ago));
     return el('p', { className: 'working' }, spinner, `Waiting for ${title}`);

@@ -16,15 +16,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Whether a prompt can be sent at all. `Err`: a sentence for the person.
 pub(super) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {
     if !is_client_id(client_id) {
-        return Err("client_id must be 1 to 128 of A-Z a-z 0-9 _ -".into());
+        return Err("client_id must be 1 to 128 characters of A-Z, a-z, 0-9, `_` and `-`".into());
     }
     if text.trim().is_empty() {
-        return Err("There is no text in this message.".into());
+        return Err("This message has no text.".into());
     }
     if text.len() > PROMPT_BYTES {
         return Err(format!(
-            "This message has {} KiB; at most {} can be sent.",
-            text.len() / 1024,
+            "This message is longer than the limit of {} KiB.",
             PROMPT_BYTES / 1024
         ));
     }

@@ -1,4 +1,4 @@
-//! The live protocol, version 1. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
+//! The live protocol, version 2. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
 //! milliseconds since the Unix epoch.
 //!
 //! A client connects to `GET /live` with the login's cookie and an `Origin` of this site, and sends [`Client::Hello`]
@@ -23,21 +23,24 @@
 //! **A long conversation.** A `state` holds the newest messages, as many as fit into one frame of a bounded size, and
 //! `before` where there are older ones: `older` with it gives the next `older` frame. Long outputs of tools, and long texts,
 //! are cut; `cut` says how many bytes are missing, and `part` asks for the whole. Requests that wait and have no room in the
-//! `state` follow it, each in an `asked`.
+//! `state` follow it, each in a `request`.
 //!
 //! **A frame that cannot be read** costs nothing but itself: it is answered by `refused` where it has a `client_id`, by
-//! `failed` where it has a `request`, and by `invalid` otherwise. Only before `hello` it ends the connection.
+//! `failed` where it has an `id`, and by `invalid` otherwise. Only before `hello` it ends the connection.
+//!
+//! **What a client orders** has an `id` that the client chooses; the answer has the same one.
 //!
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
 use crate::port::Backend;
-use nexus_model::chat::{Answer, Ask, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::time::Millis;
 use nexus_model::{plugin, tunnel};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Of this file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Why the server closes a socket.
 pub mod close {
@@ -55,82 +58,89 @@ pub mod close {
     pub const BUSY: u16 = 4004;
 }
 
-/// Client → server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A frame from the client to the server. Fields that are not known are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ClientFrame)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Client {
-    /// The first frame. `protocol` must be [`VERSION`].
+    /// The first frame.
     Hello {
+        /// `protocol` is the version of the live protocol that the client speaks. It must be the one that `welcome`
+        /// has.
         protocol: u32,
-        /// A subscription to begin with.
+        /// `session` is a subscription to begin with.
         #[serde(default)]
         session: Option<String>,
-        /// The last number the client has of it.
+        /// `from` is the last number (`seq`) that the client has of the session.
         #[serde(default)]
         from: Option<u64>,
-        /// Also send [`Server::Status`], now and at every change.
+        /// `status`: also send `status` frames, now and at every change.
         #[serde(default)]
         status: bool,
     },
-    /// Replaces the subscription, if there is one.
+    /// Replaces the subscription, if there is one. Answered by `state`, by the events after `from`, or by `ended`.
     Subscribe {
         session: String,
+        /// `from` is the last number (`seq`) that the client has of the session.
         #[serde(default)]
         from: Option<u64>,
     },
+    /// Ends the subscription.
     Unsubscribe,
-    /// Answered by `admitted`, `refused`, `deferred` or `consent`, with the same `client_id`.
+    /// Sends a prompt. Answered by `admitted`, `refused`, `deferred` or `consent`, with the same `client_id`.
     Prompt {
         session: String,
-        /// `[A-Za-z0-9_-]{1,128}`
+        /// `client_id` is chosen by the client; the same one is admitted once.
+        #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$")]
         client_id: String,
+        /// `text` is at most 512 KiB.
+        #[schema(min_length = 1, pattern = r"\S")]
         text: String,
-        /// From a [`Server::Consent`] that the user agreed to.
+        /// `consent` is from a `consent` frame that the user agreed to.
         #[serde(default)]
         consent: Option<String>,
-        /// Do not wait for the turn that runs. For a prompt that waits already, its own text counts.
+        /// `now`: do not wait for the turn that runs. For a prompt that waits already, its own text counts.
         #[serde(default)]
         now: bool,
     },
     /// Takes a prompt back that waits. Answered by `done` or `failed`.
     TakeBack {
-        request: String,
+        id: String,
         session: String,
         client_id: String,
     },
     /// What came before the message that a `before` stands for. Answered by `older`.
     Older {
         session: String,
+        /// `before` is from a `state` or an `older` frame.
         before: String,
     },
     /// The whole of a part that was cut. Answered by `part`.
     Part {
         session: String,
+        /// `part` is the id of the part.
         part: String,
     },
     /// The first `count` lines of the list, from now on. Answered by `list`.
     List {
+        /// `count` is how many sessions.
         count: usize,
     },
     /// Go on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
-    Continue {
-        request: String,
-        session: String,
-    },
+    Continue { id: String, session: String },
     /// Stop the running turn. Answered by `done` or `failed`, as the next ones.
-    Cancel {
-        request: String,
-        session: String,
-    },
+    Cancel { id: String, session: String },
+    /// Answers a request of the agent.
     Reply {
-        request: String,
+        id: String,
         session: String,
-        ask: String,
+        /// `request` is the id of the request.
+        request: String,
         answer: Answer,
     },
-    /// Answered by `created` or `failed`. The same `request` makes one session, also on another connection.
+    /// Answered by `created` or `failed`. The same `id` makes one session, also on another connection.
     Create {
-        request: String,
+        id: String,
         #[serde(default)]
         title: Option<String>,
     },
@@ -138,116 +148,116 @@ pub enum Client {
     Ping,
 }
 
-/// Server → client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A frame from the server to the client. Ignore the fields and the types that you do not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServerFrame)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Server {
+    /// The answer to `hello`.
     Welcome {
+        /// `protocol` is the version of the live protocol.
         protocol: u32,
-        /// Of Nexus. Another one than before: reload the page.
+        /// `version` is the one of Nexus. Another one than before: reload the page.
         version: String,
+        /// `account` is the name of the account that is logged in.
         account: String,
-        /// The assets that belong to this version.
+        /// `assets` names the assets that belong to this version.
         assets: String,
-        /// The time of the server, which all times are of.
+        /// `now` is the time of the server, which all times are of, in milliseconds since the Unix epoch.
         now: Millis,
     },
+    /// A session as it is: it replaces all that the client knows of it.
     State(Box<State>),
-    /// One more request that waits, behind a `state` whose `asks` had no room for it.
-    Asked {
-        session: String,
-        ask: Ask,
-    },
+    /// One more request of the agent that waits: the `requests` of the `state` before had no room for it.
+    Request { session: String, request: AgentRequest },
+    /// What happened in the session that is subscribed to.
     Event {
         session: String,
-        /// The number of the frame before it in this subscription.
+        /// `prev` is the number of the frame before it in this subscription.
         prev: u64,
+        /// `seq` is the number of this event; it grows.
         seq: u64,
         event: Event,
-        /// Of a closed text or reasoning part.
+        /// `html` is the rendered Markdown of a closed text or reasoning part.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         html: Option<String>,
-        /// Bytes that are missing of a `part`.
+        /// `cut` is how many bytes are missing of a `part`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         cut: Option<usize>,
     },
     /// Older messages, the oldest first.
     Older {
         session: String,
         messages: Vec<Entry>,
+        /// `before` asks for the messages before these. Absent: there are none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         before: Option<String>,
     },
     /// A part, whole.
-    Part {
-        session: String,
-        part: Rendered,
-    },
-    /// The subscription ended: the session is not there, or (`again`) it has to be subscribed anew.
+    Part { session: String, part: Rendered },
+    /// The subscription ended.
     Ended {
         session: String,
+        /// `again`: subscribe again. Otherwise the session is not there.
         again: bool,
         reason: String,
     },
     /// Root sessions, the most recently changed first, and the one that is subscribed to.
     List {
         sessions: Vec<Root>,
-        /// How many there are besides.
+        /// `more` is how many there are besides. Absent: none.
         #[serde(default, skip_serializing_if = "is_zero")]
         more: usize,
     },
+    /// The chat backend is another one, or changed.
     Backend {
         backend: Backend,
-        /// The banners of the page.
+        /// `html` is the banners of the page.
         html: String,
     },
+    /// What runs. It is sent where `hello` asked for it.
     Status {
         plugins: Vec<plugin::Status>,
         tunnels: Vec<tunnel::Status>,
-        /// The body of the status page.
+        /// `html` is the body of the status page.
         html: String,
     },
+    /// The prompt was taken.
     Admitted {
         client_id: String,
-        /// The backend had it already.
+        /// `duplicate`: the backend had it already.
         duplicate: bool,
     },
-    /// It will not be taken, however often it is sent.
-    Refused {
-        client_id: String,
-        reason: String,
-    },
+    /// The prompt will not be taken, however often it is sent.
+    Refused { client_id: String, reason: String },
     /// Not known whether it arrived, or not possible now: send it again, with the same id.
-    Deferred {
-        client_id: String,
-        reason: String,
-    },
+    Deferred { client_id: String, reason: String },
     /// The user has to agree first; then send it again, with the same id and `consent`.
     Consent {
         client_id: String,
+        /// `consent` is its id.
         consent: String,
+        /// `text` is what the user has to agree to.
         text: String,
     },
-    Created {
-        request: String,
-        session: SessionInfo,
-    },
+    /// The session was made.
+    Created { id: String, session: SessionInfo },
     /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon. Null: another
     /// plugin has to have this one's port before it has an address, which is not known yet.
     Moved {
+        #[schema(required, format = "uri")]
         url: Option<String>,
     },
-    Done {
-        request: String,
-    },
-    Failed {
-        request: String,
-        reason: String,
-    },
+    /// What was ordered is done.
+    Done { id: String },
+    /// What was ordered was not done.
+    Failed { id: String, reason: String },
     /// A frame that cannot be read, or is of a type that this Nexus does not know.
-    Invalid {
-        reason: String,
-    },
+    Invalid { reason: String },
+    /// The answer to `ping`.
     Pong,
 }
 
@@ -255,39 +265,50 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// A session as it is at `seq`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A session as it is at `seq`: the newest messages, as many as fit into one frame of a bounded size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SessionState)]
 pub struct State {
+    /// `session` is its id.
     pub session: String,
+    /// `seq` is the number of the last event in it.
     pub seq: u64,
     pub info: SessionInfo,
-    /// The oldest first.
+    /// `messages` are in order, the oldest first.
     pub messages: Vec<Entry>,
     pub turn: Turn,
-    pub asks: Vec<Ask>,
-    /// What went wrong last, and still holds.
+    /// `requests` are those of the agent that wait.
+    pub requests: Vec<AgentRequest>,
+    /// `error` is what went wrong last, and still holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub error: Option<LastError>,
-    /// Older messages are left out: ask for them with this.
+    /// `before` asks for the older messages, which are left out. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub before: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A message with its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     pub message: Message,
     pub parts: Vec<Rendered>,
 }
 
 /// A part, with its `html` where it is closed text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RenderedPart)]
 pub struct Rendered {
     #[serde(flatten)]
     pub part: Part,
+    /// `html` is the rendered and sanitized Markdown of closed text. Absent: show the Markdown as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub html: Option<String>,
-    /// Bytes that are missing.
+    /// `cut` is how many bytes are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub cut: Option<usize>,
 }
 
@@ -303,14 +324,14 @@ pub(super) fn read(text: &str) -> Result<Client, Box<Server>> {
     #[serde(default)]
     struct Sender {
         client_id: Option<serde_json::Value>,
-        request: Option<serde_json::Value>,
+        id: Option<serde_json::Value>,
     }
-    let reason = format!("This Nexus does not understand what the page sent ({error}). To fix: reload the page.");
+    let reason = format!("Nexus does not understand this message from the page ({error}). To fix: reload the page.");
     let sender: Sender = serde_json::from_str(&text).unwrap_or_default();
     let name = |value: Option<serde_json::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
-    Err(Box::new(match (name(sender.client_id), name(sender.request)) {
+    Err(Box::new(match (name(sender.client_id), name(sender.id)) {
         (Some(client_id), _) => Server::Refused { client_id, reason },
-        (None, Some(request)) => Server::Failed { request, reason },
+        (None, Some(id)) => Server::Failed { id, reason },
         (None, None) => Server::Invalid { reason },
     }))
 }
@@ -330,7 +351,7 @@ mod tests {
     #[test]
     fn frames_survive_the_way_there_and_back() {
         same(&Client::Hello {
-            protocol: 1,
+            protocol: VERSION,
             session: Some("s".into()),
             from: Some(7),
             status: true,
@@ -339,9 +360,9 @@ mod tests {
             message: Some("no".into()),
         };
         same(&Client::Reply {
-            request: "1".into(),
+            id: "1".into(),
             session: "s".into(),
-            ask: "a".into(),
+            request: "a".into(),
             answer: reply,
         });
         let content = Content::Text { text: "hi".into() };
@@ -385,15 +406,15 @@ mod tests {
                 "{refused}"
             );
         }
-        let reply = r#"{"type":"reply","request":"r","session":"s","ask":"a","answer":{"type":"later"}}"#;
-        assert!(matches!(answer(reply), Server::Failed { request, .. } if request == "r"));
+        let reply = r#"{"type":"reply","id":"r","session":"s","request":"a","answer":{"type":"later"}}"#;
+        assert!(matches!(answer(reply), Server::Failed { id, .. } if id == "r"));
         for nonsense in [
             "",
             "{}",
             "[1]",
             "nonsense",
             r#"{"type":"later"}"#,
-            r#"{"type":1,"request":{}}"#,
+            r#"{"type":1,"id":{}}"#,
         ] {
             assert!(matches!(answer(nonsense), Server::Invalid { .. }), "{nonsense}");
         }
@@ -401,11 +422,11 @@ mod tests {
 
     #[test]
     fn a_short_hello_is_enough_and_unknown_fields_are_ignored() {
-        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":1,"later":true}"#).unwrap();
+        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":2,"later":true}"#).unwrap();
         assert_eq!(
             hello,
             Client::Hello {
-                protocol: 1,
+                protocol: 2,
                 session: None,
                 from: None,
                 status: false

@@ -5,8 +5,9 @@
 
 use super::protocol::{Client, Server, VERSION};
 use super::view;
+use crate::error::ApiError;
 use crate::identity::{LoggedIn, Who};
-use crate::port::{ApiError, Frame, Prompt};
+use crate::port::{Frame, Prompt};
 use crate::{WebState, answers, assets, pages};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -95,10 +96,10 @@ impl Pump {
         let services = self.state.services.clone();
         let mut list = services.chat.sessions();
         let mut backend = services.chat.backend();
-        let mut plugins = services.status.plugins();
-        let mut tunnels = services.tunnels.tunnels();
-        let mut activity = services.status.activity();
-        let mut config = services.config.pending();
+        let mut plugins = services.plugins.statuses.subscribe();
+        let mut tunnels = services.tunnels.statuses();
+        let mut activity = services.activity.recent();
+        let mut config = services.reload.pending();
         let mut measure = tokio::time::interval(MEASURE);
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.hello(inputs.recv().await.ok_or(End::Gone)?).await?;
@@ -160,14 +161,14 @@ impl Pump {
         };
         if protocol != VERSION {
             return Err(End::Protocol(format!(
-                "protocol {protocol}; this Nexus speaks {VERSION}: reload the page"
+                "the page uses protocol {protocol}, but Nexus uses {VERSION}: reload the page"
             )));
         }
         self.status = status;
         self.send(Server::Welcome {
             protocol: VERSION,
-            version: self.state.services.status.version().to_owned(),
-            account: self.viewer.login.account.clone(),
+            version: self.state.services.host.version.clone(),
+            account: self.viewer.login.account().to_owned(),
             assets: assets::base(),
             now: self.state.clock.now(),
         })
@@ -242,12 +243,12 @@ impl Pump {
         let frame = match frame {
             Some(Frame::State(mut state)) => {
                 subscription.last = state.seq;
-                let (session, later) = (subscription.session.clone(), view::later_asks(&mut state));
+                let (session, later) = (subscription.session.clone(), view::later_requests(&mut state));
                 let frame = view::state(&session, *state, &self.state.renderer).await;
                 self.send(frame).await?;
-                for ask in later {
+                for request in later {
                     let session = session.clone();
-                    self.send(Server::Asked { session, ask }).await?;
+                    self.send(Server::Request { session, request }).await?;
                 }
                 return Ok(());
             }
@@ -313,15 +314,15 @@ async fn next(subscription: &mut Option<Subscription>) -> Option<Frame> {
 
 /// A client may ask again; a prompt does so by itself.
 fn too_many(request: Client) -> Server {
-    let reason = format!("More than {REQUESTS} requests at once; it is tried again.");
+    let reason = format!("More than {REQUESTS} requests at once; retrying.");
     match request {
         Client::Prompt { client_id, .. } => Server::Deferred { client_id, reason },
-        Client::Continue { request, .. }
-        | Client::Cancel { request, .. }
-        | Client::Reply { request, .. }
-        | Client::TakeBack { request, .. }
-        | Client::Create { request, .. } => Server::Failed {
-            request,
+        Client::Continue { id, .. }
+        | Client::Cancel { id, .. }
+        | Client::Reply { id, .. }
+        | Client::TakeBack { id, .. }
+        | Client::Create { id, .. } => Server::Failed {
+            id,
             reason: format!("More than {REQUESTS} requests at once. Try again."),
         },
         _ => Server::Invalid { reason },
@@ -330,10 +331,10 @@ fn too_many(request: Client) -> Server {
 
 async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
     let chat = &state.services.chat;
-    let settle = |request: String, result: Result<(), ApiError>| match result {
-        Ok(()) => Server::Done { request },
+    let settle = |id: String, result: Result<(), ApiError>| match result {
+        Ok(()) => Server::Done { id },
         Err(error) => Server::Failed {
-            request,
+            id,
             reason: error.to_string(),
         },
     };
@@ -353,11 +354,7 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
             };
             send_prompt(state, session, prompt).await
         }
-        Client::TakeBack {
-            request,
-            session,
-            client_id,
-        } => settle(request, chat.take_back(&session, &client_id).await),
+        Client::TakeBack { id, session, client_id } => settle(id, chat.take_back(&session, &client_id).await),
         Client::Older { session, before } => match chat.state(&session).await {
             Ok(folded) => view::older(&session, folded, &before, &state.renderer).await,
             Err(error) => Server::Invalid {
@@ -376,30 +373,30 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
                     part: view::whole(part, &state.renderer),
                 },
                 None => Server::Invalid {
-                    reason: "There is no such part any more.".to_owned(),
+                    reason: "This part no longer exists.".to_owned(),
                 },
             }
         }
-        Client::Continue { request, session } => {
+        Client::Continue { id, session } => {
             let result = match chat.continue_interrupted(&session).await {
                 Ok(Admission::Admitted | Admission::Duplicate) => Ok(()),
                 Ok(Admission::Unknown(why)) => Err(ApiError::Unavailable(why)),
                 Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => Err(ApiError::Refused(why)),
                 Err(error) => Err(error),
             };
-            settle(request, result)
+            settle(id, result)
         }
-        Client::Cancel { request, session } => settle(request, chat.cancel(&session).await),
+        Client::Cancel { id, session } => settle(id, chat.cancel(&session).await),
         Client::Reply {
-            request,
+            id,
             session,
-            ask,
+            request,
             answer,
-        } => settle(request, answers::give(state, who, &session, &ask, answer).await),
-        Client::Create { request, title } => match chat.create(title, Some(&request)).await {
-            Ok(session) => Server::Created { request, session },
+        } => settle(id, answers::give(state, who, &session, &request, answer).await),
+        Client::Create { id, title } => match chat.create(title, Some(&id)).await {
+            Ok(session) => Server::Created { id, session },
             Err(error) => Server::Failed {
-                request,
+                id,
                 reason: error.to_string(),
             },
         },

@@ -1,7 +1,7 @@
 //! `GET /live`: a WebSocket around a [`pump`](super::pump). Finds dead connections by heartbeats, drops those that take
 //! nothing any more (they resume by number), and closes at once when the login is revoked.
 //!
-//! A frame is as long as its conversation makes it, and a link as slow as it is: what counts is that bytes of it are taken,
+//! A frame is as long as its conversation makes it, and a link as slow as it is: what matters is that bytes of it are taken,
 //! not that it is done in a certain time.
 
 use super::protocol::{self, Server, close};
@@ -55,7 +55,11 @@ async fn serve(socket: WebSocket, state: WebState, connection: Connection, viewe
         return bye(&mut sink, close::BUSY, "too many live connections").await;
     };
     let _counted = connection.count_socket();
-    let revoked = state.services.auth.revoked(&viewer.login.id);
+    let (auth, login) = (
+        std::sync::Arc::clone(&state.services.auth),
+        viewer.login.id().to_owned(),
+    );
+    let revoked = async move { auth.revoked(&login).await };
     let (code, reason) = tokio::select! {
         biased;
         () = revoked => (close::LOGGED_OUT, "logged out".to_owned()),
@@ -113,7 +117,7 @@ async fn carry(
                 match while_taken(connection, send(sink, frame, &mut out)).await {
                     Some(Ok(())) => {}
                     Some(Err(_)) => return Ended::Gone,
-                    None => return Ended::Close(close::TOO_SLOW, "frames were not taken".into()),
+                    None => return Ended::Close(close::TOO_SLOW, "the client did not read its frames".into()),
                 }
                 // While it was busy with taking, it could not be heard.
                 heard = Instant::now().checked_sub(SOCKET_PING).map_or(heard, |lately| heard.max(lately));
@@ -134,11 +138,11 @@ async fn carry(
             }
             _ = ping.tick() => {
                 if heard.elapsed() > SOCKET_DEAD {
-                    return Ended::Close(close::TOO_SLOW, "nothing was heard".into());
+                    return Ended::Close(close::TOO_SLOW, "no frame was received".into());
                 }
                 let ping = sink.send(Message::Ping(bytes::Bytes::new()));
                 if while_taken(connection, ping).await.is_none() {
-                    return Ended::Close(close::TOO_SLOW, "a ping was not taken".into());
+                    return Ended::Close(close::TOO_SLOW, "a ping could not be sent".into());
                 }
             }
         }

@@ -10,8 +10,8 @@
 use super::protocol::{Entry, Rendered, Server, State};
 use crate::markdown::Renderer;
 use crate::port::SessionState;
-use nexus_model::chat::{Ask, Content, Event, Message, Part};
-use nexus_model::limits::{ASKS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
+use nexus_model::chat::{AgentRequest, Content, Event, Message, Part};
+use nexus_model::limits::{AGENT_REQUESTS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
 use serde_json::Value;
 
 /// Bytes of a message besides its text, nearly.
@@ -86,10 +86,7 @@ fn middle(text: &mut String, most: usize) -> usize {
         text.ceil_char_boundary(text.len() - most / 2),
     );
     let missing = to - from;
-    text.replace_range(
-        from..to,
-        &format!("\n… {} KB are left out here …\n", missing.div_ceil(1024)),
-    );
+    text.replace_range(from..to, &format!("\n… {} KB omitted …\n", missing.div_ceil(1024)));
     missing
 }
 
@@ -169,21 +166,21 @@ pub(crate) async fn state(session: &str, state: SessionState, renderer: &Rendere
         info: state.info,
         messages,
         turn: state.turn,
-        asks: state.asks,
+        requests: state.requests,
         error: state.error,
         before,
     }))
 }
 
 /// Takes the requests out that have no room in a first frame; one always has.
-pub(super) fn later_asks(state: &mut SessionState) -> Vec<Ask> {
+pub(super) fn later_requests(state: &mut SessionState) -> Vec<AgentRequest> {
     let mut bytes = 0;
-    let fit = state.asks.iter().take_while(|ask| {
-        bytes += ask.size();
-        bytes <= ASKS_FRAME
+    let fit = state.requests.iter().take_while(|request| {
+        bytes += request.size();
+        bytes <= AGENT_REQUESTS_FRAME
     });
-    let fit = fit.count().max(1).min(state.asks.len());
-    state.asks.split_off(fit)
+    let fit = fit.count().max(1).min(state.requests.len());
+    state.requests.split_off(fit)
 }
 
 pub(crate) async fn older(session: &str, state: SessionState, before: &str, renderer: &Renderer) -> Server {
@@ -270,27 +267,27 @@ mod tests {
             },
             messages,
             turn: Turn::Idle,
-            asks: Vec::new(),
+            requests: Vec::new(),
             error: None,
         }
     }
 
     #[test]
     fn a_first_frame_has_room_for_one_request_and_the_others_follow() {
-        let ask = |n: usize, bytes: usize| Ask {
+        let request = |n: usize, bytes: usize| AgentRequest {
             id: n.to_string(),
             detail: "x".repeat(bytes),
-            ..Ask::default()
+            ..AgentRequest::default()
         };
-        for (bytes, here) in [(300_000, 1), (ASKS_FRAME / 4, 4), (1, 20)] {
+        for (bytes, here) in [(300_000, 1), (AGENT_REQUESTS_FRAME / 4, 4), (1, 20)] {
             let mut state = conversation(Vec::new());
-            state.asks = (0..20).map(|n| ask(n, bytes)).collect();
-            let all = state.asks.clone();
-            let later = later_asks(&mut state);
-            assert_eq!(state.asks.len(), here);
-            assert_eq!([state.asks, later].concat(), all, "in their order");
+            state.requests = (0..20).map(|n| request(n, bytes)).collect();
+            let all = state.requests.clone();
+            let later = later_requests(&mut state);
+            assert_eq!(state.requests.len(), here);
+            assert_eq!([state.requests, later].concat(), all, "in their order");
         }
-        assert!(later_asks(&mut conversation(Vec::new())).is_empty());
+        assert!(later_requests(&mut conversation(Vec::new())).is_empty());
     }
 
     #[tokio::test]

@@ -6,17 +6,18 @@
 
 mod text;
 
-use super::port::{Phase, Services};
 use super::serve::{accept, converse};
 use super::slots::Patient;
 use super::{WebState, live};
+use crate::port::Phase;
+use crate::services::Services;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use nexus_model::limits;
 use nexus_model::plugin::Details;
-use nexus_model::tunnel::{Reached, State, Status};
+use nexus_model::tunnel::{PublicCheckResult, State, Status};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,18 +54,18 @@ pub async fn serve(listener: TcpListener, state: WebState, shutdown: Cancellatio
 async fn answer<B>(source: &Source, request: &Request<B>) -> Response<Full<Bytes>> {
     if source.loopback && !own_name(request.headers().get(header::HOST)) {
         // A page of another site whose name was made to lead here.
-        return plain(StatusCode::MISDIRECTED_REQUEST, "This host is not called that.\n");
+        return plain(StatusCode::MISDIRECTED_REQUEST, "Unknown host name.\n");
     }
     if request.uri().path() != "/metrics" {
-        return plain(StatusCode::NOT_FOUND, "Only /metrics is here.\n");
+        return plain(StatusCode::NOT_FOUND, "Only /metrics is served here.\n");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD.\n");
+        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed.\n");
         let allowed = HeaderValue::from_static("GET, HEAD");
         refused.headers_mut().insert(header::ALLOW, allowed);
         return refused;
     }
-    let status = Arc::clone(&source.services.status);
+    let status = Arc::clone(&source.services.plugins.statuses);
     // It looks at the disk and at all processes.
     let Ok(details) = tokio::task::spawn_blocking(move || status.details()).await else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "Nexus is stopping.\n");
@@ -103,37 +104,37 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 fn page(source: &Source, details: &[Details]) -> String {
     let mut page = Page::default();
     let services = &source.services;
-    let version = services.status.version().to_owned();
+    let version = services.host.version.clone();
     page.family(
         "nexus_build_info",
         Kind::Gauge,
         "The version of this program.",
         [(vec![("version", version.as_str())], 1.0)],
     );
-    page.one("nexus_up", Kind::Gauge, "Whether Nexus runs: always 1.", 1.0);
+    page.one("nexus_up", Kind::Gauge, "Whether Nexus is running: always 1.", 1.0);
     plugins(&mut page, source, details);
-    let tunnels = services.tunnels.tunnels().borrow().clone();
+    let tunnels = services.tunnels.statuses().borrow().clone();
     self::tunnels(&mut page, &tunnels);
     let backend = services.chat.backend().borrow().clone();
     let up = backend.phase == Phase::Up && backend.missing.is_none();
     page.family(
         "nexus_chat_backend_up",
         Kind::Gauge,
-        "Whether the chat backend that is wanted answers; 0 while an example stands in for it.",
+        "Whether the configured chat backend answers; 0 while the fallback is used.",
         [(vec![("plugin", backend.plugin.as_str())], flag(up))],
     );
     let sessions = services.chat.sessions().borrow().len();
     page.one(
         "nexus_sessions",
         Kind::Gauge,
-        "Conversations in the list.",
+        "Conversations in the chat list.",
         sessions as f64,
     );
     let sockets = source.live.open();
     page.one(
         "nexus_live_sockets",
         Kind::Gauge,
-        "Browsers that are connected now.",
+        "Browsers that are currently connected.",
         sockets as f64,
     );
     this_process(&mut page);
@@ -159,56 +160,56 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
     each(
         "nexus_plugin_calls_total",
         Counter,
-        "Calls of Nexus into the plugin.",
-        &|d| d.figures.calls as f64,
+        "Calls from Nexus to the plugin.",
+        &|d| d.statistics.calls as f64,
     );
     each(
         "nexus_plugin_errors_total",
         Counter,
-        "Calls that ended in a trap, in no answer within the time, or in an error of the plugin.",
-        &|d| d.figures.errors as f64,
+        "Calls that ended in a trap, a timeout or an error of the plugin.",
+        &|d| d.statistics.errors as f64,
     );
     each(
         "nexus_plugin_traps_total",
         Counter,
-        "Instances that ended by a trap.",
-        &|d| d.figures.traps as f64,
+        "Instances that ended with a trap.",
+        &|d| d.statistics.traps as f64,
     );
     each(
         "nexus_plugin_events_total",
         Counter,
         "Events that the plugin reported.",
-        &|d| d.figures.events as f64,
+        &|d| d.statistics.events as f64,
     );
     each(
         "nexus_plugin_cpu_paused_seconds_total",
         Counter,
-        "How long the plugin was paused because it had used its share of CPU.",
-        &|d| d.figures.cpu_paused_ms as f64 / 1000.0,
+        "Time the plugin was paused because it had used its share of CPU.",
+        &|d| d.statistics.cpu_paused_ms as f64 / 1000.0,
     );
     each(
         "nexus_plugin_denied_total",
         Counter,
-        "Calls of the plugin into Nexus that were refused.",
-        &|d| d.figures.denied as f64,
+        "Calls from the plugin to Nexus that were denied.",
+        &|d| d.statistics.denied as f64,
     );
     each(
         "nexus_plugin_log_dropped_total",
         Counter,
-        "Lines for the log beyond the allowed number a second.",
-        &|d| d.figures.log_dropped as f64,
+        "Log lines that were dropped because they exceeded the rate limit.",
+        &|d| d.statistics.log_dropped as f64,
     );
     each(
         "nexus_plugin_memory_peak_bytes",
         Gauge,
-        "The most linear memory that one instance of the plugin had.",
-        &|d| d.figures.memory_peak as f64,
+        "Peak linear memory of one instance of the plugin.",
+        &|d| d.statistics.memory_peak as f64,
     );
     each(
         "nexus_plugin_cpu_seconds_total",
         Counter,
-        "CPU time of Nexus while it ran the plugin's instances.",
-        &|d| d.figures.cpu_ms as f64 / 1000.0,
+        "CPU time used by the plugin's instances.",
+        &|d| d.statistics.cpu_ms as f64 / 1000.0,
     );
     let processes = || all.iter().flat_map(|d| d.processes.iter().map(move |p| (d, p)));
     let of = |d, process| -> Labels<'_> {
@@ -219,19 +220,19 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
     page.family(
         "nexus_process_resident_bytes",
         Gauge,
-        "Memory of a plugin's process and all that descends from it; shared pages count in each.",
+        "Memory of a plugin's process and its descendants; shared pages are counted in each.",
         processes().filter_map(|(d, p)| Some((of(d, p.name.as_str()), p.resident_bytes? as f64))),
     );
     page.family(
         "nexus_process_cpu_seconds_total",
         Counter,
-        "CPU time of a plugin's process and all that descends from it.",
+        "CPU time of a plugin's process and its descendants.",
         processes().filter_map(|(d, p)| Some((of(d, p.name.as_str()), p.cpu_ms? as f64 / 1000.0))),
     );
     page.family(
         "nexus_process_restarts_total",
         Counter,
-        "Starts of a plugin's process after the first one.",
+        "Restarts of a plugin's process.",
         processes().map(|(d, p)| (of(d, p.name.as_str()), f64::from(p.restarts))),
     );
     restarts(page, source, all);
@@ -239,7 +240,7 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
 
 /// From the list of states, which has the plugins in the same order.
 fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
-    let states = source.services.status.plugins().borrow().clone();
+    let states = source.services.plugins.statuses.subscribe().borrow().clone();
     // A swap between the two looks: rather a scrape without these two than a wrong number.
     if states.len() != all.len() || states.iter().zip(all).any(|(state, d)| state.name != d.name) {
         return;
@@ -248,14 +249,14 @@ fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
     page.family(
         "nexus_plugin_restarts_total",
         Kind::Counter,
-        "Starts of the plugin after it fell.",
+        "Restarts of the plugin after a crash.",
         both().map(|(d, state)| (labels(d), f64::from(state.restarts))),
     );
     let running = |state: &nexus_model::plugin::Status| state.state == nexus_model::plugin::State::Running;
     page.family(
         "nexus_plugin_up",
         Kind::Gauge,
-        "Whether the plugin runs; a tunnel's plugin does not while its tunnel is closed.",
+        "Whether the plugin is running; the plugin of a closed tunnel is not.",
         both().map(|(d, state)| (labels(d), flag(running(state)))),
     );
 }
@@ -267,40 +268,40 @@ fn tunnels(page: &mut Page, all: &[Status]) {
     page.family(
         "nexus_tunnel_up",
         Kind::Gauge,
-        "Whether the tunnel is open, by what its provider says.",
+        "Whether the tunnel is open, as reported by its provider.",
         all.iter().map(|t| {
             let open = matches!(t.state, State::Up { .. } | State::Degraded { .. });
             (labels(t), flag(open))
         }),
     );
-    let reach = || all.iter().filter_map(|t| Some((t, &t.reach.as_ref()?.result)));
+    let checks = || all.iter().filter_map(|t| Some((t, &t.public_check.as_ref()?.result)));
     page.family(
-        "nexus_tunnel_reachable",
+        "nexus_tunnel_public_check_success",
         Kind::Gauge,
-        "Whether the last look at the tunnel from its public side led here.",
-        reach().map(|(t, result)| (labels(t), flag(matches!(result, Reached::Yes { .. })))),
+        "Whether the last public check of the tunnel reached Nexus.",
+        checks().map(|(t, result)| (labels(t), flag(matches!(result, PublicCheckResult::Passed { .. })))),
     );
     page.family(
-        "nexus_tunnel_reach_seconds",
+        "nexus_tunnel_public_check_seconds",
         Kind::Gauge,
-        "How long the last look at the tunnel from its public side took, there and back.",
-        reach().filter_map(|(t, result)| match result {
-            Reached::Yes { latency } => Some((labels(t), *latency as f64 / 1000.0)),
-            Reached::No { .. } => None,
+        "How long the last public check of the tunnel took, there and back.",
+        checks().filter_map(|(t, result)| match result {
+            PublicCheckResult::Passed { latency } => Some((labels(t), *latency as f64 / 1000.0)),
+            PublicCheckResult::Failed { .. } => None,
         }),
     );
-    let figures = || all.iter().filter_map(|t| Some((t, &t.figures.as_ref()?.1)));
+    let statistics = || all.iter().filter_map(|t| Some((t, &t.statistics.as_ref()?.1)));
     page.family(
         "nexus_tunnel_requests_total",
         Kind::Counter,
-        "Requests through the tunnel since its program started, where the program counts them.",
-        figures().filter_map(|(t, f)| Some((labels(t), f.requests? as f64))),
+        "Requests through the tunnel since its program started, if the program reports them.",
+        statistics().filter_map(|(t, f)| Some((labels(t), f.requests? as f64))),
     );
     page.family(
         "nexus_tunnel_errors_total",
         Kind::Counter,
-        "Requests that did not reach this machine, where the tunnel's program counts them.",
-        figures().filter_map(|(t, f)| Some((labels(t), f.errors? as f64))),
+        "Requests that did not reach this machine, if the tunnel's program reports them.",
+        statistics().filter_map(|(t, f)| Some((labels(t), f.errors? as f64))),
     );
 }
 
@@ -310,7 +311,7 @@ fn this_process(page: &mut Page) {
     page.one(
         "process_resident_memory_bytes",
         Kind::Gauge,
-        "Memory of Nexus itself, without its processes.",
+        "Memory of Nexus itself, without its child processes.",
         own.usage.resident as f64,
     );
     page.one(
@@ -328,7 +329,7 @@ fn this_process(page: &mut Page) {
     page.one(
         "process_start_time_seconds",
         Kind::Gauge,
-        "When Nexus was started, in seconds since 1970.",
+        "Start time of Nexus in seconds since the Unix epoch.",
         own.started,
     );
 }

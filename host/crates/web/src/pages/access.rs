@@ -2,12 +2,13 @@
 
 use super::{Frame, failure, show};
 use crate::WebState;
+use crate::error::ApiError;
 use crate::identity::{Guest, LoggedIn, OwnerForm};
-use crate::port::{Access, ApiError, End, Login};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{Access, End, Session};
 use nexus_auth::{Device, Listed};
 use nexus_model::time::Millis;
 use serde::Deserialize;
@@ -67,25 +68,24 @@ pub(crate) struct Done {
 }
 
 pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, owner: LoggedIn) -> Response {
-    let done = done.ended.map(|_| "Done. What was open with it is closed.".to_owned());
+    let done = done.ended.map(|_| "Done. Its open connections are closed.".to_owned());
     render(&state, owner.login, done, None).await
 }
 
 /// Only with a fresh login, as for the configuration.
 pub(crate) async fn end(State(state): State<WebState>, guest: Guest, owner: OwnerForm) -> Response {
-    match state.services.auth.fresh(&owner.login).await {
-        Ok(true) => {}
-        Ok(false) => return super::login::again("/account/access"),
-        Err(error) => return failure(&error),
+    if !state.services.auth.recently_checked(&owner.login.login) {
+        return super::login::again("/account/access");
     }
     let id = owner.fields.get("id").to_owned();
     let what = match owner.fields.get("kind") {
         "login" => End::Login(id),
         "device" => End::Device(id),
         "account" => End::Account(id),
-        _ => return failure(&ApiError::NotFound("There is nothing of this kind to end.".to_owned())),
+        _ => return failure(&ApiError::NotFound("There is no such entry.".to_owned())),
     };
-    match state.services.auth.end(&guest.visitor, &owner.login, &what).await {
+    let ended = state.services.auth.end(&owner.login.login, &guest.client, &what).await;
+    match ended.map_err(ApiError::from) {
         // Where it was the own one, the login page follows.
         Ok(()) => Redirect::to("/account/access?ended=1").into_response(),
         Err(error @ ApiError::Refused(_)) => render(&state, owner.login, None, Some(error.to_string())).await,
@@ -93,11 +93,11 @@ pub(crate) async fn end(State(state): State<WebState>, guest: Guest, owner: Owne
     }
 }
 
-async fn render(state: &WebState, login: Login, done: Option<String>, error: Option<String>) -> Response {
-    let (access, fresh) = tokio::join!(state.services.auth.access(), state.services.auth.fresh(&login));
-    let access = match access {
+async fn render(state: &WebState, login: Session, done: Option<String>, error: Option<String>) -> Response {
+    let fresh = state.services.auth.recently_checked(&login.login);
+    let access = match state.services.auth.access().await {
         Ok(access) => access,
-        Err(error) => return failure(&error),
+        Err(error) => return failure(&error.into()),
     };
     let groups = groups(access, &login);
     let status = if error.is_some() {
@@ -107,20 +107,19 @@ async fn render(state: &WebState, login: Login, done: Option<String>, error: Opt
     };
     let backend = state.services.chat.backend().borrow().clone();
     let page = AccessPage {
-        frame: Frame::of("account", "Who can come in", login, backend),
+        frame: Frame::of("account", "Access", login, backend),
         groups,
-        fresh: fresh.unwrap_or(false),
+        fresh,
         done,
         error,
     };
     (status, show(&page)).into_response()
 }
 
-fn groups(access: Access, own: &Login) -> Vec<Group> {
-    let this = access.logins.iter().find(|login| login.id == own.id);
-    let device = this.map(|login| login.device.clone()).unwrap_or_default();
+fn groups(access: Access, own: &Session) -> Vec<Group> {
+    let device = own.login.device.clone();
     let logins = access.logins.into_iter().map(|login| Row {
-        own: login.id == own.id,
+        own: login.id == own.id(),
         label: format!(
             "{} at {}, since {}",
             login.user.account,
@@ -144,12 +143,12 @@ fn groups(access: Access, own: &Login) -> Vec<Group> {
         id: known.id,
     });
     let accounts = access.accounts.into_iter().map(|listed: Listed| Row {
-        own: listed.account == own.account,
+        own: listed.account == own.account(),
         label: listed.account.clone(),
         facts: [
-            Some(Fact::at("Made", listed.created_at)),
+            Some(Fact::at("Created", listed.created_at)),
             Some(listed.last_used_at.map_or_else(
-                || Fact::new("Last used", "no login is good now".to_owned()),
+                || Fact::new("Last used", "no active login".to_owned()),
                 |at| Fact::at("Last used", at),
             )),
             Some(Fact::new("Logins", listed.logins.to_string())),
@@ -165,22 +164,22 @@ fn groups(access: Access, own: &Login) -> Vec<Group> {
         Group {
             kind: "login",
             title: "Logins",
-            help: "Browsers that are inside now. A login is good only where it was made.",
+            help: "Browsers that are logged in. A login is valid only at the address where it was made.",
             verb: "End",
             rows: logins.collect(),
         },
         Group {
             kind: "device",
             title: "Known devices",
-            help: "Browsers that have logged in before. Each has its own five wrong passwords, so that a stranger cannot lock \
-                   it out. To forget one ends its logins too.",
+            help: "Browsers that have logged in before. Each has its own limit of five wrong passwords, so strangers \
+                cannot lock it out. Forgetting a device also ends its logins.",
             verb: "Forget",
             rows: devices.collect(),
         },
         Group {
             kind: "account",
             title: "Accounts",
-            help: "Another one is made on the machine: nexus user add NAME",
+            help: "To add an account, run on the machine: nexus user add NAME",
             verb: "Remove",
             rows: accounts.collect(),
         },
@@ -190,7 +189,7 @@ fn groups(access: Access, own: &Login) -> Vec<Group> {
 fn facts(place: &str, peer: &str, agent: &str, since: Millis, seen: Millis) -> Vec<Fact> {
     let unknown = |text: &str| {
         if text.is_empty() {
-            "not known".to_owned()
+            "unknown".to_owned()
         } else {
             nexus_plugin_api::text::line(text).into_owned()
         }
@@ -236,7 +235,7 @@ fn browser(agent: &str) -> Option<String> {
 
 fn somewhere(place: &str) -> String {
     match place {
-        "" => "not known".to_owned(),
+        "" => "unknown".to_owned(),
         "loopback" => "this machine".to_owned(),
         place => place.to_owned(),
     }
@@ -247,7 +246,7 @@ fn time(at: Millis) -> String {
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     at.map_or_else(
-        || "not known".to_owned(),
+        || "unknown".to_owned(),
         |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
     )
 }

@@ -3,11 +3,11 @@
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
 use crate::identity::{Guest, LoggedIn, OwnerForm, farewell};
-use crate::port::{ChangeOutcome, Login};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{AuthError, Session};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -27,35 +27,31 @@ pub(crate) struct Done {
 
 pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, owner: LoggedIn) -> Response {
     let done = match (done.changed, done.others) {
-        (Some(_), _) => Some("Changed. All other logins of this account were ended.".to_owned()),
+        (Some(_), _) => Some("Password changed. All other logins of this account have ended.".to_owned()),
         (_, Some(0)) => Some("There were no other logins.".to_owned()),
-        (_, Some(1)) => Some("One other login was ended.".to_owned()),
-        (_, Some(n)) => Some(format!("{n} other logins were ended.")),
+        (_, Some(1)) => Some("One other login has ended.".to_owned()),
+        (_, Some(n)) => Some(format!("{n} other logins have ended.")),
         _ => None,
     };
     form(&state, owner.login, done, None, None).await
 }
 
 pub(crate) async fn change(State(state): State<WebState>, guest: Guest, owner: OwnerForm) -> Response {
-    let outcome = state
-        .services
-        .auth
-        .change(&guest.visitor, &owner.login, owner.fields.input())
-        .await;
-    match outcome {
-        Ok(ChangeOutcome::Done) => Redirect::to("/account?changed=1").into_response(),
-        Ok(ChangeOutcome::Rejected { field, why }) => form(&state, owner.login, None, None, Some((&field, &why))).await,
-        Ok(ChangeOutcome::WrongPresent) => {
+    let (auth, input) = (&state.services.auth, owner.fields.input());
+    match auth.change_password(&owner.login.login, input, &guest.client).await {
+        Ok(()) => Redirect::to("/account?changed=1").into_response(),
+        Err(AuthError::Rejected { field, why }) => form(&state, owner.login, None, None, Some((&field, &why))).await,
+        Err(AuthError::BadCredential) => {
             form(
                 &state,
                 owner.login,
                 None,
                 None,
-                Some(("current", "This is not the present password.")),
+                Some(("current", "This is not the current password.")),
             )
             .await
         }
-        Ok(ChangeOutcome::Locked { until }) => {
+        Err(AuthError::Locked { until }) => {
             form(&state, owner.login, None, Some(locked(until, state.clock.now())), None).await
         }
         Err(error) => form(&state, owner.login, None, Some(error.to_string()), None).await,
@@ -63,8 +59,8 @@ pub(crate) async fn change(State(state): State<WebState>, guest: Guest, owner: O
 }
 
 pub(crate) async fn logout(State(state): State<WebState>, owner: OwnerForm) -> Response {
-    if let Err(error) = state.services.auth.logout(&owner.login).await {
-        return failure(&error);
+    if let Err(error) = state.services.auth.logout(&owner.login.login).await {
+        return failure(&error.into());
     }
     let mut response = Redirect::to("/login").into_response();
     farewell(&mut response, &owner.site);
@@ -72,22 +68,22 @@ pub(crate) async fn logout(State(state): State<WebState>, owner: OwnerForm) -> R
 }
 
 pub(crate) async fn logout_others(State(state): State<WebState>, owner: OwnerForm) -> Response {
-    match state.services.auth.logout_others(&owner.login).await {
+    match state.services.auth.logout_others(&owner.login.login).await {
         Ok(count) => Redirect::to(&format!("/account?others={count}")).into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
 async fn form(
     state: &WebState,
-    login: Login,
+    login: Session,
     done: Option<String>,
     error: Option<String>,
     rejected: Option<(&str, &str)>,
 ) -> Response {
     let fields = match state.services.auth.change_fields().await {
         Ok(fields) => fields,
-        Err(error) => return failure(&error),
+        Err(error) => return failure(&error.into()),
     };
     let known = fields
         .iter()

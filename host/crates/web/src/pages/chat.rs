@@ -3,12 +3,13 @@
 
 use super::{Backend, Frame, Install, failure, message, show};
 use crate::WebState;
+use crate::error::ApiError;
 use crate::identity::{LoggedIn, MaybeLogin, OwnerForm};
-use crate::port::{ApiError, Login, Owner};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{Owner, Session};
 use nexus_model::limits;
 use nexus_model::limits::PROMPT_BYTES;
 
@@ -50,7 +51,7 @@ pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> R
             frame: Frame::open("welcome", "Welcome"),
             link_open,
         }),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
@@ -66,7 +67,7 @@ pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<S
     response
 }
 
-fn chat(state: &WebState, login: Login, session: String, missing: bool) -> Response {
+fn chat(state: &WebState, login: Session, session: String, missing: bool) -> Response {
     let sessions: Vec<Entry> = state
         .services
         .chat
@@ -97,7 +98,7 @@ fn chat(state: &WebState, login: Login, session: String, missing: bool) -> Respo
         session,
         heading,
         sessions,
-        workspace: state.services.status.workspace().to_owned(),
+        workspace: state.services.host.workspace.clone(),
         longest: PROMPT_BYTES,
     })
 }
@@ -108,7 +109,7 @@ pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<St
         return message(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Not renamed",
-            "A title has 1 to 200 characters.",
+            "A title must have 1 to 200 characters.",
         );
     }
     match state.services.chat.rename(&session, title).await {

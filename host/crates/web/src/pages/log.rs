@@ -44,9 +44,9 @@ pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Whic
         }
     }
     let Which { plugin, tunnel } = which;
-    let lines = match state.services.status.log(About { plugin, tunnel }, LINES).await {
+    let lines = match state.services.log.latest(About { plugin, tunnel }, LINES).await {
         Ok(lines) => lines,
-        Err(error) => return failure(&error),
+        Err(error) => return failure(&error.into()),
     };
     let backend = state.services.chat.backend().borrow().clone();
     let page = LogPage {

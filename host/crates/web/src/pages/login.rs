@@ -2,12 +2,13 @@
 
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
+use crate::error::ApiError;
 use crate::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
-use crate::port::{LoginForm, LoginOutcome, Owner};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{AuthError, Owner, Page, Progress};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -68,7 +69,7 @@ pub(crate) async fn page(
     match state.services.auth.owner().await {
         Ok(Owner::Present) => begin(&state, &guest, &next.next, again, None, None).await,
         Ok(Owner::Missing { .. }) => Redirect::to("/").into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
@@ -76,26 +77,21 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
     let VisitorForm { guest, fields } = posted;
     let next = fields.get("next").to_owned();
     let again = known.login.is_some();
-    let outcome = state
-        .services
-        .auth
-        .proceed(&guest.visitor, fields.get("state"), fields.input())
-        .await;
-    let error = match outcome {
-        Ok(LoginOutcome::LoggedIn(login)) => {
+    let auth = &state.services.auth;
+    let error = match auth.login(fields.get("state"), fields.input(), &guest.client).await {
+        Ok(Progress::Done(login)) => {
             if let Some(old) = known.login
-                && let Err(error) = state.services.auth.logout(&old).await
+                && let Err(error) = auth.logout(&old.login).await
             {
-                tracing::warn!(%error, "a login that was replaced could not be ended");
+                tracing::warn!(%error, "cannot end a login that was replaced");
             }
             let mut response = Redirect::to(safe(&next)).into_response();
-            welcome(&mut response, &guest.site, &login);
+            welcome(&mut response, &guest.site, &login, auth.session_lifetime());
             return response;
         }
-        Ok(LoginOutcome::Form(form)) => return show_form(&guest, form, &next, again, None, None),
-        Ok(LoginOutcome::Denied(why)) => why,
-        Ok(LoginOutcome::Locked { until }) => locked(until, state.clock.now()),
-        Ok(LoginOutcome::Expired) => "This form was open for too long. Please log in again.".to_owned(),
+        Ok(Progress::Next(page)) => return show_page(&guest, page, &next, again, None, None),
+        Err(AuthError::Locked { until }) => locked(until, state.clock.now()),
+        Err(AuthError::Expired) => "This form has expired. Please log in again.".to_owned(),
         Err(error) => error.to_string(),
     };
     begin(&state, &guest, &next, again, Some(&fields), Some(error)).await
@@ -109,20 +105,28 @@ async fn begin(
     typed: Option<&Fields>,
     error: Option<String>,
 ) -> Response {
-    match state.services.auth.begin(&guest.visitor).await {
-        Ok(form) => show_form(guest, form, next, again, typed, error),
-        Err(error) => failure(&error),
+    match state.services.auth.begin_login(None, &guest.client).await {
+        Ok(page) => show_page(guest, page, next, again, typed, error),
+        Err(error) => failure(&error.into()),
     }
 }
 
-fn show_form(
+fn show_page(
     guest: &Guest,
-    form: LoginForm,
+    page: Page,
     next: &str,
     again: bool,
     typed: Option<&Fields>,
     error: Option<String>,
 ) -> Response {
+    let Page::Form { fields, state } = page else {
+        // Said instead of a form that cannot work.
+        return failure(&ApiError::Unavailable(
+            "The auth plugin needs a login method that this version of Nexus does not support yet (redirect or passkey). To \
+             fix: select another plugin in [auth]."
+                .to_owned(),
+        ));
+    };
     let status = if error.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
@@ -131,11 +135,11 @@ fn show_form(
     let page = LoginPage {
         frame: Frame::open("login", "Log in"),
         csrf: guest.csrf(),
-        state: form.state,
+        state,
         next: safe(next).to_owned(),
         again,
         inputs: Input::list(
-            &form.fields,
+            &fields,
             false,
             &|name| typed.map_or(String::new(), |fields| fields.get(&format!("field-{name}")).to_owned()),
             None,

@@ -9,10 +9,12 @@ pub(super) mod setup;
 pub(super) mod status;
 
 use super::assets;
-use super::port::{ApiError, Backend, Install, Login, Phase};
+use crate::error::ApiError;
+use crate::port::{Backend, Install, Phase};
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
+use nexus_auth::Session;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
@@ -22,7 +24,7 @@ pub(super) struct Frame {
     pub assets: String,
     /// Which script runs: `data-page` of the body.
     pub page: &'static str,
-    pub login: Option<Login>,
+    pub login: Option<Session>,
     pub backend: Option<Backend>,
 }
 
@@ -36,7 +38,7 @@ impl Frame {
             backend: None,
         }
     }
-    fn of(page: &'static str, title: &str, login: Login, backend: Backend) -> Self {
+    fn of(page: &'static str, title: &str, login: Session, backend: Backend) -> Self {
         Self {
             login: Some(login),
             backend: Some(backend),
@@ -44,7 +46,7 @@ impl Frame {
         }
     }
     fn account(&self) -> &str {
-        self.login.as_ref().map_or("", |login| &login.account)
+        self.login.as_ref().map_or("", Session::account)
     }
     fn banners(&self) -> String {
         self.backend
@@ -67,7 +69,7 @@ struct Banners<'a> {
 /// The banners as the live socket sends them; what cannot be rendered is left out, and the log says so.
 pub(super) fn banners(backend: &Backend, csrf: &str) -> String {
     Banners { backend, csrf }.render().unwrap_or_else(|error| {
-        tracing::error!(%error, "the banners could not be rendered");
+        tracing::error!(%error, "cannot render the banners");
         String::new()
     })
 }
@@ -170,17 +172,17 @@ pub(super) fn failure(error: &ApiError) -> Response {
 }
 
 pub(super) async fn not_found() -> Response {
-    message(StatusCode::NOT_FOUND, "Not found", "There is no such page.")
+    message(StatusCode::NOT_FOUND, "Not found", "This page does not exist.")
 }
 
 fn show(page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
+            tracing::error!(%error, "cannot render a page");
             (
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "This page could not be rendered; the log says why.\n",
+                "This page cannot be rendered; see the log for the reason.\n",
             )
                 .into_response()
         }
@@ -200,8 +202,8 @@ fn until(at: Millis, now: Millis) -> String {
 
 fn locked(at: Millis, now: Millis) -> String {
     format!(
-        "Too many wrong attempts. This account is locked here; try again {}. On the machine itself, \
-         `nexus user unlock ACCOUNT` opens it at once.",
+        "Too many wrong attempts. This account is locked here; try again {}. To unlock it now, run `nexus user unlock \
+         ACCOUNT` on the machine.",
         until(at, now)
     )
 }

@@ -3,12 +3,13 @@
 
 use super::{Frame, Input, failure, show};
 use crate::WebState;
+use crate::error::ApiError;
 use crate::identity::{Fields, Guest, VisitorForm, welcome};
-use crate::port::{ApiError, Owner, SetupOutcome};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_auth::{AuthError, Owner};
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
 #[derive(Template)]
@@ -25,7 +26,7 @@ pub(crate) async fn page(State(state): State<WebState>, guest: Guest) -> Respons
     match state.services.auth.owner().await {
         Ok(Owner::Present) => Redirect::to("/login").into_response(),
         Ok(Owner::Missing { .. }) => form(&state, &guest, None, None, None).await,
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
@@ -36,28 +37,26 @@ pub(crate) async fn submit(State(state): State<WebState>, posted: VisitorForm) -
     let token = token.rsplit('#').next().unwrap_or_default();
     let mut input = fields.input();
     let account = input.0.remove("account").unwrap_or_default();
-    let outcome = state
-        .services
-        .auth
-        .setup(&guest.visitor, token, account.trim(), input)
-        .await;
-    match outcome {
-        Ok(SetupOutcome::Done(login)) => {
+    let auth = &state.services.auth;
+    match auth.setup(token, account.trim(), input, &guest.client).await {
+        Ok(login) => {
             let mut response = Redirect::to("/").into_response();
-            welcome(&mut response, &guest.site, &login);
+            welcome(&mut response, &guest.site, &login, auth.session_lifetime());
             response
         }
-        Ok(SetupOutcome::Closed) => Redirect::to("/login").into_response(),
-        Ok(SetupOutcome::BadToken) => {
-            let error = "This set-up code is not valid, or not any more: a link works once, for 15 minutes. Start `nexus` \
-                         again for a new one.";
+        Err(AuthError::SetUpClosed) => Redirect::to("/login").into_response(),
+        Err(AuthError::SetUpWrong | AuthError::SetUpExpired) => {
+            let error = "This set-up code is not valid or has expired: a link works once and expires after 15 \
+                minutes. To get a new one, restart `nexus`.";
             form(&state, &guest, Some(&fields), Some(error), None).await
         }
-        Ok(SetupOutcome::Rejected { field, why }) => {
+        Err(AuthError::Rejected { field, why }) => {
             form(&state, &guest, Some(&fields), None, Some((&field, &why))).await
         }
-        Err(ApiError::Refused(why)) => form(&state, &guest, Some(&fields), Some(&why), None).await,
-        Err(error) => failure(&error),
+        Err(error) => match ApiError::from(error) {
+            ApiError::Refused(why) => form(&state, &guest, Some(&fields), Some(&why), None).await,
+            error => failure(&error),
+        },
     }
 }
 
@@ -68,9 +67,9 @@ async fn form(
     error: Option<&str>,
     rejected: Option<(&str, &str)>,
 ) -> Response {
-    let mut fields = match state.services.auth.setup_fields().await {
+    let mut fields = match state.services.auth.enroll_fields().await {
         Ok(fields) => fields,
-        Err(error) => return failure(&error),
+        Err(error) => return failure(&error.into()),
     };
     fields.insert(
         0,
@@ -78,7 +77,9 @@ async fn form(
             name: "account".into(),
             kind: FieldKind::Account,
             title: "Account name".into(),
-            help: Some("What you log in with: letters a to z, digits and . _ - @, at most 64 of them.".into()),
+            help: Some(
+                "You log in with this name. Use the letters a to z, digits and . _ - @, at most 64 characters.".into(),
+            ),
         },
     );
     let known = fields

@@ -37,7 +37,7 @@ struct Body {
     starting: Option<String>,
     /// What does not work, besides plugins and tunnels.
     troubles: Vec<Trouble>,
-    /// What the configuration's file says that does not count yet.
+    /// What the configuration's file has that is not applied yet.
     pending: Option<Pending>,
     /// The tunnel that whoever looks came through.
     through: Option<String>,
@@ -92,9 +92,9 @@ struct TunnelRow {
     history: Vec<NoteRow>,
     measured: Option<Measured>,
     reconnects: u32,
-    reach: Option<(Millis, String, bool)>,
+    public_check: Option<(Millis, String, bool)>,
     swap: Option<SwapRow>,
-    /// Plugins that could take over.
+    /// Plugins that could replace it.
     others: Vec<String>,
     plaintext: bool,
     can_start: bool,
@@ -139,7 +139,7 @@ fn qr(url: &str) -> Option<String> {
     svg.find("<svg").and_then(|at| svg.get(at..)).map(str::to_owned)
 }
 
-/// A plugin that takes over, in words.
+/// A plugin that replaces another, in words.
 struct SwapRow {
     text: String,
     hint: Option<String>,
@@ -149,21 +149,18 @@ struct SwapRow {
 
 impl SwapRow {
     fn new(swap: &tunnel::Swap) -> Self {
-        use tunnel::Step::{Draining, Failed, Opening, Probing};
+        use tunnel::Step::{Checking, Draining, Failed, Opening};
         let plugin = &swap.plugin;
         let (text, hint) = match &swap.step {
-            Opening { what } => (format!("{plugin} is to take over: {what}"), None),
-            Probing { url } => (
-                format!("{plugin} is open at {url}; trying whether that leads here"),
-                None,
-            ),
+            Opening { what } => (format!("{plugin} is replacing it: {what}"), None),
+            Checking { url } => (format!("{plugin} is open at {url}; running the public check"), None),
             Draining { url: Some(url) } => (
-                format!("{plugin} serves it now, at {url}; the old address ends in a moment"),
+                format!("{plugin} is the provider now, at {url}; the old address closes in a moment"),
                 None,
             ),
-            Draining { url: None } => (format!("{plugin} serves it now"), None),
+            Draining { url: None } => (format!("{plugin} is the provider now"), None),
             Failed { why, hint } => (
-                format!("{plugin} did not take over; all is as before: {why}"),
+                format!("{plugin} could not replace the current plugin; nothing has changed: {why}"),
                 hint.clone(),
             ),
         };
@@ -183,15 +180,15 @@ struct Measured {
 }
 
 impl Measured {
-    fn new((at, figures): &(Millis, tunnel::Figures)) -> Option<Self> {
+    fn new((at, statistics): &(Millis, tunnel::Statistics)) -> Option<Self> {
         let counted = |count: Option<u64>, one: &str, many: &str| {
             count.map(|count| format!("{count} {}", if count == 1 { one } else { many }))
         };
-        let words: Vec<String> = Some(figures.locations.join(", "))
+        let words: Vec<String> = Some(statistics.locations.join(", "))
             .filter(|places| !places.is_empty())
             .into_iter()
-            .chain(counted(figures.requests, "request", "requests"))
-            .chain(counted(figures.errors, "failed", "failed"))
+            .chain(counted(statistics.requests, "request", "requests"))
+            .chain(counted(statistics.errors, "failed", "failed"))
             .collect();
         let text = words.join(" · ");
         (!text.is_empty()).then_some(Self { text, at: *at })
@@ -217,7 +214,7 @@ impl TunnelRow {
             Waiting { why, hint, at } => (
                 "busy",
                 "Waiting",
-                Some(format!("{why} It is tried again {}.", until(*at, now))),
+                Some(format!("{why} Retrying {}.", until(*at, now))),
                 hint.clone(),
             ),
             Failed { why, hint } => ("bad", "Failed", Some(why.clone()), hint.clone()),
@@ -252,13 +249,13 @@ impl TunnelRow {
                 .cloned()
                 .collect(),
             url,
-            measured: status.figures.as_ref().and_then(Measured::new),
+            measured: status.statistics.as_ref().and_then(Measured::new),
             reconnects: status.reconnects,
-            reach: status.reach.as_ref().map(|reach| match &reach.result {
-                tunnel::Reached::Yes { latency } => {
-                    (reach.at, format!("reached from its public side in {latency} ms"), true)
+            public_check: status.public_check.as_ref().map(|check| match &check.result {
+                tunnel::PublicCheckResult::Passed { latency } => {
+                    (check.at, format!("public check OK in {latency} ms"), true)
                 }
-                tunnel::Reached::No { why } => (reach.at, format!("not reached from its public side: {why}"), false),
+                tunnel::PublicCheckResult::Failed { why } => (check.at, format!("public check failed: {why}"), false),
             }),
             others: if swapping {
                 Vec::new()
@@ -279,12 +276,12 @@ impl TunnelRow {
     }
 }
 
-/// Milliseconds for which a plugin that could not take over is shown.
+/// Milliseconds for which a failed swap is shown.
 const FAILED_SWAP: Millis = 15 * 60 * 1000;
 
 /// What the plugins are and did. Asks the system about their processes, which is no work for a thread of the runtime.
 pub(crate) async fn details(state: &WebState) -> Vec<Details> {
-    let status = std::sync::Arc::clone(&state.services.status);
+    let status = std::sync::Arc::clone(&state.services.plugins.statuses);
     tokio::task::spawn_blocking(move || status.details())
         .await
         .unwrap_or_default()
@@ -293,25 +290,25 @@ pub(crate) async fn details(state: &WebState) -> Vec<Details> {
 fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Body {
     let now = state.clock.now();
     let services = &state.services;
-    let activity = services.status.activity();
+    let activity = services.activity.recent();
     let notes: Vec<NoteRow> = activity.borrow().iter().map(NoteRow::new).collect();
     let backend = services.chat.backend().borrow().clone();
     let mut chats = services.chat.plugins();
     chats.retain(|name| *name != backend.plugin);
     let plugin = backend.plugin.clone();
-    let plugins = services.tunnels.plugins();
-    let pending = services.config.pending().borrow().clone();
-    let file = std::path::Path::new(services.status.config_file());
+    let plugins = services.plugins.catalog.of_kind(nexus_model::plugin::Kind::Tunnel);
+    let pending = services.reload.pending().borrow().clone();
+    let file = std::path::Path::new(&services.host.config_file);
     Body {
         pending,
-        starting: services.status.starting(),
-        troubles: services.status.troubles(),
+        starting: services.plugins.progress.text(),
+        troubles: services.plugins.statuses.troubles(),
         through: match place {
             Place::Tunnel(name) => Some(name.clone()),
             Place::Loopback | Place::Host(_) => None,
         },
         csrf: csrf.to_owned(),
-        version: services.status.version().to_owned(),
+        version: services.host.version.clone(),
         resting: matches!(backend.phase, Phase::Stopped | Phase::Failed { .. }),
         backend,
         chats,
@@ -320,10 +317,10 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
             .iter()
             .find(|details| details.name == plugin)
             .and_then(|details| Machine::new(details, now)),
-        plugins: plugins::rows(&services.status.plugins().borrow(), details, now),
+        plugins: plugins::rows(&services.plugins.statuses.subscribe().borrow(), details, now),
         tunnels: services
             .tunnels
-            .tunnels()
+            .statuses()
             .borrow()
             .iter()
             .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
@@ -333,8 +330,8 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
             })
             .collect(),
         activity: notes.into_iter().take(limits::STATUS_ACTIVITY).collect(),
-        config_file: services.status.config_file().to_owned(),
-        workspace: services.status.workspace().to_owned(),
+        config_file: services.host.config_file.clone(),
+        workspace: services.host.workspace.clone(),
     }
 }
 
@@ -374,7 +371,7 @@ pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<St
             return message(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                "The backend can be started, stopped, restarted, or given to another plugin.",
+                "The backend can be started, stopped, restarted or replaced.",
             );
         }
     }
@@ -398,17 +395,18 @@ fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<V
     if busy > 0 && matches!(action, "stop" | "restart" | "swap") {
         let drain = limits::CHAT_DRAIN.as_secs();
         let chats = match busy {
-            1 => "One chat is being answered.".to_owned(),
-            many => format!("{many} chats are being answered."),
+            1 => "One chat has a running answer.".to_owned(),
+            many => format!("{many} chats have a running answer."),
         };
         questions.push(format!(
-            "{chats} It gets {drain} s to finish; what is not finished then is interrupted, and can be continued."
+            "{chats} Nexus waits {drain} s for it to finish. After that the answer is interrupted; you can continue \
+             it later."
         ));
     }
     if action == "swap" && example {
         questions.push(format!(
-            "{plugin} is an example: no model answers. All chats of the present backend can only be read until that is the \
-             backend again."
+            "{plugin} is an example without a model. All chats of the current backend become read-only until you \
+             switch back to it."
         ));
     }
     (!questions.is_empty()).then_some(questions)
@@ -418,9 +416,9 @@ fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<V
 fn confirm(owner: OwnerForm, action: &str, questions: Vec<String>) -> Response {
     let plugin = owner.fields.get("plugin").to_owned();
     let (title, go) = match action {
-        "stop" => ("Stop the backend?", "Stop it".to_owned()),
-        "restart" => ("Restart the backend?", "Restart it".to_owned()),
-        _ => ("Swap the backend?", format!("Swap to {plugin}")),
+        "stop" => ("Stop the backend?", "Stop".to_owned()),
+        "restart" => ("Restart the backend?", "Restart".to_owned()),
+        _ => ("Replace the backend?", format!("Use {plugin}")),
     };
     let csrf = owner.login.csrf;
     let frame = Frame::open("message", title);
@@ -436,13 +434,11 @@ fn confirm(owner: OwnerForm, action: &str, questions: Vec<String>) -> Response {
 
 /// Only with a fresh login: whoever finds an open session, or is the agent on this machine, grants nobody anything.
 pub(crate) async fn apply(State(state): State<WebState>, owner: OwnerForm) -> Response {
-    match state.services.auth.fresh(&owner.login).await {
-        Ok(true) => {}
-        Ok(false) => return super::login::again("/status"),
-        Err(error) => return failure(&error),
+    if !state.services.auth.recently_checked(&owner.login.login) {
+        return super::login::again("/status");
     }
     let id = owner.fields.get("id").to_owned();
-    let config = std::sync::Arc::clone(&state.services.config);
+    let config = std::sync::Arc::clone(&state.services.reload);
     if config
         .pending()
         .borrow()
@@ -452,7 +448,7 @@ pub(crate) async fn apply(State(state): State<WebState>, owner: OwnerForm) -> Re
         return message(
             StatusCode::CONFLICT,
             "Not done",
-            "The configuration's file says something else by now. Go back, reload the page and look at it.",
+            "The configuration file has changed again. Go back, reload the page and review the changes.",
         );
     }
     // It takes a while, and the page shows how it goes: nobody waits for it here.
@@ -466,8 +462,8 @@ pub(crate) async fn tunnel(
     owner: OwnerForm,
 ) -> Response {
     let done = match action.as_str() {
-        "start" => state.services.tunnels.start(&name).await,
-        "stop" => state.services.tunnels.stop(&name).await,
+        "start" => state.services.tunnels.open(&name).await,
+        "stop" => state.services.tunnels.close(&name).await,
         "swap" => {
             // It takes a while, and the page shows how it goes: nobody waits for it here.
             let (tunnels, plugin) = (
@@ -481,13 +477,13 @@ pub(crate) async fn tunnel(
             return message(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                "A tunnel can be started, stopped or given to another plugin.",
+                "A tunnel can be started, stopped or given another provider.",
             );
         }
     };
     match done {
         Ok(()) => Redirect::to("/status").into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
@@ -504,11 +500,11 @@ mod tests {
         assert_eq!(questions("start", "", 3, true), None);
         for action in ["restart", "stop", "swap"] {
             let asked = questions(action, "chat-mine", 1, false).unwrap();
-            assert!(asked[0].contains("30 s to finish"), "{asked:?}");
+            assert!(asked[0].contains("waits 30 s"), "{asked:?}");
         }
         let asked = questions("swap", "chat-echo", 2, true).unwrap();
         assert!(
-            asked[0].contains("2 chats") && asked[1].contains("no model answers"),
+            asked[0].contains("2 chats") && asked[1].contains("without a model"),
             "{asked:?}"
         );
     }

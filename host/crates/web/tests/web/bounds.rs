@@ -47,7 +47,7 @@ async fn a_message_and_a_frame_have_an_end() {
         match chat(&mut socket).await {
             Server::Refused { client_id, reason } => {
                 assert_eq!(client_id, "c");
-                assert!(reason.contains("at most 512 can be sent"), "{reason}");
+                assert!(reason.contains("longer than the limit of 512 KiB"), "{reason}");
                 break;
             }
             Server::State { .. } => {}

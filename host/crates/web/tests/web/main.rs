@@ -12,10 +12,11 @@ mod script;
 
 use axum::Router;
 use axum::body::Body;
-use fake::{Fakes, PASSWORD, TOKEN};
+use fake::{Fakes, PASSWORD};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use nexus_model::time::SystemClock;
+use nexus_model::tunnel::State;
 use nexus_web::{Connection, Ingress, WebState, router};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -84,15 +85,15 @@ fn tunnel() -> Ingress {
         hosts,
         client_address_header: Some("x-client".into()),
         https: true,
-        proof: nexus_tunnels::Proof::random(),
+        proof: nexus_tunnels::OriginSecret::random(),
         moved: watch::Sender::new(None).subscribe(),
         sockets: Arc::default(),
     }
 }
 
 impl Web {
-    fn new(owner: bool, ingress: Ingress) -> Self {
-        let fakes = Fakes::new(owner, None);
+    async fn new(owner: bool, ingress: Ingress) -> Self {
+        let fakes = Fakes::new(owner, None).await;
         let app = router(WebState::new(fakes.services(), Arc::new(SystemClock)));
         Self { fakes, app, ingress }
     }
@@ -127,15 +128,15 @@ impl Web {
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(Body::from(body)).unwrap()).await
     }
-    fn cookie(&self) -> (String, nexus_web::port::Login) {
-        let (new, login) = self.fakes.auth.login();
+    async fn cookie(&self) -> (String, nexus_auth::Session) {
+        let (new, login) = self.fakes.world.login("").await;
         (format!("nexus-local-7860={}", new.token), login)
     }
 }
 
 #[tokio::test]
 async fn other_host_names_are_refused_in_words() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     for host in ["evil.example", "127.0.0.1.evil.example:7860", "192.168.1.9:7860", ""] {
         let request = Request::get("/login").header("host", host).body(Body::empty()).unwrap();
         let answer = web.send(request).await;
@@ -143,7 +144,7 @@ async fn other_host_names_are_refused_in_words() {
         // There is nothing to add for no name.
         assert_eq!(answer.text.contains("nexus.toml"), !host.is_empty(), "{}", answer.text);
     }
-    let through = Web::new(true, tunnel());
+    let through = Web::new(true, tunnel()).await;
     for (host, status) in [
         ("t.example", StatusCode::OK),
         ("localhost", StatusCode::MISDIRECTED_REQUEST),
@@ -155,8 +156,8 @@ async fn other_host_names_are_refused_in_words() {
 
 #[tokio::test]
 async fn only_our_own_pages_may_change_something() {
-    let web = Web::new(true, local());
-    let (cookie, login) = web.cookie();
+    let web = Web::new(true, local()).await;
+    let (cookie, login) = web.cookie().await;
     let post = |origin: Option<&str>, site: Option<&str>| {
         let mut request = Request::post("/status/tunnel/main/stop")
             .header("host", HOST)
@@ -207,8 +208,8 @@ async fn only_our_own_pages_may_change_something() {
 
 #[tokio::test]
 async fn a_form_without_its_token_does_nothing() {
-    let web = Web::new(true, local());
-    let (cookie, login) = web.cookie();
+    let web = Web::new(true, local()).await;
+    let (cookie, login) = web.cookie().await;
     for path in [
         "/status/tunnel/main/stop",
         "/logout",
@@ -224,13 +225,18 @@ async fn a_form_without_its_token_does_nothing() {
             );
         }
     }
-    let state = || web.fakes.tunnels.0.borrow()[0].state.clone();
-    assert_eq!(state(), nexus_model::tunnel::State::Up { connections: 1 });
+    let mut tunnels = web.fakes.world.tunnels.statuses();
+    let mut becomes = async |state: State| {
+        let main = tunnels.wait_for(|all| all[0].state == state);
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), main).await;
+        assert!(waited.is_ok(), "still not {state:?}");
+    };
+    becomes(State::Up { connections: 1 }).await;
     let answer = web
         .post("/status/tunnel/main/stop", &cookie, format!("csrf={}", login.csrf))
         .await;
     assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/status"));
-    assert_eq!(state(), nexus_model::tunnel::State::Off);
+    becomes(State::Off).await;
     let gone = web
         .post("/status/tunnel/none/stop", &cookie, format!("csrf={}", login.csrf))
         .await;
@@ -239,7 +245,7 @@ async fn a_form_without_its_token_does_nothing() {
 
 #[tokio::test]
 async fn nobody_gets_in_without_a_login() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     for cookie in ["", "nexus-local-7860=wrong", "nexus-local-7860=", "__Host-nexus=x"] {
         assert_eq!(web.get("/", cookie).await.location(), "/login");
         assert_eq!(web.get("/s/ses_1", cookie).await.location(), "/login?next=/s/ses_1");
@@ -247,40 +253,41 @@ async fn nobody_gets_in_without_a_login() {
         let answer = web.post("/status/tunnel/main/stop", cookie, "csrf=x".into()).await;
         assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/login"));
     }
-    let (cookie, login) = web.cookie();
+    let (cookie, login) = web.cookie().await;
     assert_eq!(web.get("/account", &cookie).await.status, StatusCode::OK);
-    web.fakes.auth.revoke(&login.id);
+    web.fakes.world.auth.logout(&login.login).await.unwrap();
     assert_eq!(web.get("/account", &cookie).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
 async fn set_up_and_log_in_with_cookies_that_stay_here() {
-    let web = Web::new(false, local());
+    let web = Web::new(false, local()).await;
     assert!(web.get("/", "").await.text.contains("set-up link"));
     assert_eq!(web.get("/login", "").await.location(), "/");
     let page = web.get("/setup", "").await;
     let jar = page.jar();
     let csrf = page.hidden("csrf");
+    let token = web.fakes.world.setup_token.clone().unwrap();
     let form =
         |token: &str, password: &str| format!("csrf={csrf}&token={token}&field-account=ada&field-password={password}");
     let stranger = web
         .post(
             "/setup",
             "nexus-local-7860-browser=another-browser-1",
-            form(TOKEN, "long+enough+pw"),
+            form(&token, "long+enough+pw"),
         )
         .await;
     assert_eq!(stranger.status, StatusCode::FORBIDDEN);
     let wrong = web.post("/setup", &jar, form("wrong", "long+enough+pw")).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text.contains("15 minutes") && !wrong.text.contains("long enough pw"));
-    let short = web.post("/setup", &jar, form(TOKEN, "short")).await;
+    let short = web.post("/setup", &jar, form(&token, "short")).await;
     assert!(
         short.text.contains("aria-invalid=\"true\"") && short.text.contains("value=\"ada\""),
         "{}",
         short.text
     );
-    let done = web.post("/setup", &jar, form(TOKEN, "long+enough+pw")).await;
+    let done = web.post("/setup", &jar, form(&token, "long+enough+pw")).await;
     assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"));
     for cookie in done.cookies() {
         assert!(
@@ -298,34 +305,32 @@ async fn set_up_and_log_in_with_cookies_that_stay_here() {
 
 #[tokio::test]
 async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
-    let web = Web::new(true, tunnel());
-    let page = web
-        .send(
-            Request::get("/login")
-                .header("host", "t.example")
-                .body(Body::empty())
-                .unwrap(),
-        )
-        .await;
-    let (csrf, state) = (page.hidden("csrf"), page.hidden("state"));
-    let post = |password: &str| {
+    let web = Web::new(true, tunnel()).await;
+    let page = || {
+        let request = Request::get("/login").header("host", "t.example");
+        web.send(request.body(Body::empty()).unwrap())
+    };
+    // A step is used once, so each attempt has a form of its own.
+    let attempt = async |password: &str| {
+        let page = page().await;
         let body = format!(
-            "csrf={csrf}&state={state}&next=//evil.example&field-account=ada&field-password={}",
+            "csrf={}&state={}&next=//evil.example&field-account=ada&field-password={}",
+            page.hidden("csrf"),
+            page.hidden("state"),
             password.replace(' ', "+")
         );
-        Request::post("/login")
+        let request = Request::post("/login")
             .header("host", "t.example")
             .header("origin", "https://t.example")
             .header("x-client", "203.0.113.7")
             .header("x-forwarded-for", "198.51.100.1")
             .header("content-type", "application/x-www-form-urlencoded")
-            .header("cookie", page.jar())
-            .body(Body::from(body))
-            .unwrap()
+            .header("cookie", page.jar());
+        web.send(request.body(Body::from(body)).unwrap()).await
     };
-    let wrong = web.send(post("wrong")).await;
+    let wrong = attempt("wrong").await;
     assert!(wrong.text.contains("role=\"alert\"") && wrong.text.contains("password is wrong"));
-    let done = web.send(post(PASSWORD)).await;
+    let done = attempt(PASSWORD).await;
     assert_eq!(done.location(), "/");
     for cookie in done.cookies() {
         assert!(
@@ -334,22 +339,25 @@ async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
         );
         assert!(cookie.contains("Path=/;") && !cookie.contains("Domain"), "{cookie}");
     }
-    let visitor = web.fakes.auth.visitors.lock().unwrap().last().cloned().unwrap();
+    let access = web.fakes.world.auth.access().await.unwrap();
     assert_eq!(
-        (visitor.address.to_string().as_str(), visitor.place.as_str()),
+        (access.logins[0].peer.as_str(), access.logins[0].place.as_str()),
         ("203.0.113.7", "tunnel main")
     );
-    assert_eq!(visitor.origin, "https://t.example");
+    assert_eq!(
+        web.fakes.world.provider.origins.lock().unwrap().last().unwrap(),
+        "https://t.example"
+    );
     for _ in 0..5 {
-        web.send(post("wrong")).await;
+        attempt("wrong").await;
     }
-    assert!(web.send(post("wrong")).await.text.contains("in 30 minutes"));
+    assert!(attempt("wrong").await.text.contains("in 30 minutes"));
 }
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
-    let web = Web::new(true, local());
-    let (cookie, _) = web.cookie();
+    let web = Web::new(true, local()).await;
+    let (cookie, _) = web.cookie().await;
     for path in ["/", "/login", "/status", "/account", "/nothing", "/healthz", "/s/x"] {
         let answer = web.get(path, &cookie).await;
         let get = |name: &str| answer.headers.get(name).map_or("", |value| value.to_str().unwrap());
@@ -376,7 +384,7 @@ async fn every_answer_carries_the_security_headers() {
 
 #[tokio::test]
 async fn assets_are_kept_for_ever_and_named_by_their_content() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     let page = web.get("/login", "").await.text;
     let path = page
         .split("href=\"")
@@ -419,7 +427,7 @@ async fn assets_are_kept_for_ever_and_named_by_their_content() {
 
 #[tokio::test]
 async fn details_of_health_stay_on_this_machine() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     let here: serde_json::Value = serde_json::from_str(&web.get("/healthz", "").await.text).unwrap();
     assert_eq!(
         (here["status"].as_str(), here["version"].as_str()),
@@ -427,7 +435,7 @@ async fn details_of_health_stay_on_this_machine() {
     );
     let expected = serde_json::json!({"name": "chat-opencode", "kind": "chat", "version": "0.1.0", "state": "running", "restarts": 1});
     assert_eq!(here["plugins"][1], expected);
-    let through = Web::new(true, tunnel());
+    let through = Web::new(true, tunnel()).await;
     let request = Request::get("/healthz")
         .header("host", "t.example")
         .body(Body::empty())
@@ -437,12 +445,12 @@ async fn details_of_health_stay_on_this_machine() {
 
 #[tokio::test]
 async fn an_example_says_so_on_every_page() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     web.fakes.chat.set_missing();
-    let (cookie, login) = web.cookie();
+    let (cookie, login) = web.cookie().await;
     for path in ["/", "/status", "/account", "/s/x"] {
         let text = web.get(path, &cookie).await.text;
-        assert!(text.contains("This is an example: no model answers."), "{path}");
+        assert!(text.contains("This is an example backend without a model."), "{path}");
         assert!(
             text.contains("npm install -g") && text.contains("Install opencode 1.18.33"),
             "{path}"
@@ -463,8 +471,8 @@ async fn an_example_says_so_on_every_page() {
 
 #[tokio::test]
 async fn what_a_session_is_called_is_only_text() {
-    let web = Web::new(true, local());
-    let (cookie, login) = web.cookie();
+    let web = Web::new(true, local()).await;
+    let (cookie, login) = web.cookie().await;
     web.fakes
         .chat
         .add("a\"><script>", "<script>alert(1)</script>\" onload=\"");
@@ -516,7 +524,7 @@ async fn a_tunnel_that_was_replaced_sends_pages_to_its_new_address_and_nothing_e
         },
         other => other,
     };
-    let web = Web::new(true, ingress);
+    let web = Web::new(true, ingress).await;
     let get = |path: &str| {
         let request = Request::get(path)
             .header("host", "t.example")
@@ -545,7 +553,7 @@ async fn a_stranger_gets_nothing_of_the_probe() {
         Ingress::Tunnel { proof, .. } => proof.clone(),
         _ => panic!(),
     };
-    let web = Web::new(true, ingress);
+    let web = Web::new(true, ingress).await;
     let get = |path: String| {
         let request = Request::get(path)
             .header("host", "t.example")

@@ -1,40 +1,41 @@
 //! What an owner does on the status page and the page of the log.
 
 use super::*;
-use nexus_web::port::ConfigApi as _;
 
 #[tokio::test]
 async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
-    let web = Web::new(true, local());
-    let (cookie, login) = web.cookie();
+    let web = Web::new(true, local()).await;
+    let (cookie, login) = web.cookie().await;
+    web.fakes.world.edit_configuration().await;
     let shown = web.get("/status", &cookie).await;
     assert!(
-        shown.text.contains("tunnel.main.plugin") && shown.text.contains("&#34;tunnel-bore&#34;"),
+        shown.text.contains("tunnel.main.plugin") && shown.text.contains("&#34;tunnel-cloudflared&#34;"),
         "{}",
         shown.text
     );
     let apply = |id: &str, csrf: &str| format!("csrf={csrf}&id={id}");
     let id = shown.hidden("id");
 
-    *web.fakes.auth.stale.lock().unwrap() = true;
+    web.fakes.world.clock.advance(nexus_model::limits::FRESH_LOGIN);
     let sent = web.post("/status/config/apply", &cookie, apply(&id, &login.csrf)).await;
     assert_eq!(sent.location(), "/login?again=1&next=/status");
-    assert!(web.fakes.config.pending().borrow().is_some());
+    assert!(web.fakes.world.reload.pending().borrow().is_some());
     let form = web.get(sent.location(), &cookie).await;
     assert!(form.text.contains("<h1>Log in again</h1>"), "{}", form.text);
     let jar = format!("{cookie}; {}", form.jar());
-    let body = |password: &str| {
+    // A step is used once: the answer has the form of the next one.
+    let body = |page: &Answer, password: &str| {
         format!(
             "csrf={}&state={}&next=/status&field-account=ada&field-password={}",
             form.hidden("csrf"),
-            form.hidden("state"),
+            page.hidden("state"),
             password.replace(' ', "+")
         )
     };
-    let wrong = web.post("/login", &jar, body("wrong")).await;
+    let wrong = web.post("/login", &jar, body(&form, "wrong")).await;
     assert!(wrong.text.contains("<h1>Log in again</h1>"));
     assert_eq!(web.get("/status", &cookie).await.status, 200, "the session stays");
-    let done = web.post("/login", &jar, body(PASSWORD)).await;
+    let done = web.post("/login", &jar, body(&wrong, PASSWORD)).await;
     assert_eq!(done.location(), "/status");
     assert_eq!(
         web.get("/status", &cookie).await.location(),
@@ -42,14 +43,13 @@ async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
         "the new login takes the place of the old one"
     );
 
-    *web.fakes.auth.stale.lock().unwrap() = false;
     let fresh = done.jar();
     let csrf = web.get("/status", &fresh).await.hidden("csrf");
     let other = web.post("/status/config/apply", &fresh, apply("another", &csrf)).await;
-    assert!(other.status == 409 && other.text.contains("something else by now"));
+    assert!(other.status == 409 && other.text.contains("has changed again"));
     let sent = web.post("/status/config/apply", &fresh, apply(&id, &csrf)).await;
     assert_eq!(sent.location(), "/status");
-    let mut pending = web.fakes.config.pending();
+    let mut pending = web.fakes.world.reload.pending();
     let applied = tokio::time::timeout(std::time::Duration::from_secs(10), pending.wait_for(Option::is_none)).await;
     applied.unwrap().unwrap();
     assert!(!web.get("/status", &fresh).await.text.contains("/status/config/apply"));
@@ -57,14 +57,14 @@ async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
 
 #[tokio::test]
 async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     assert!(
         web.get("/log?plugin=chat-echo", "")
             .await
             .location()
             .starts_with("/login")
     );
-    let (cookie, _) = web.cookie();
+    let (cookie, _) = web.cookie().await;
     let shown = web.get("/log?plugin=%3Cscript%3E", &cookie).await;
     assert_eq!(shown.status, 200);
     assert!(
@@ -83,9 +83,22 @@ async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
 
 #[tokio::test]
 async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
-    use nexus_web::port::End;
-    let web = Web::new(true, local());
-    let (cookie, login) = web.cookie();
+    let web = Web::new(true, local()).await;
+    let world = &web.fakes.world;
+    let (_, other) = world
+        .login_at(&nexus_auth::Client {
+            origin: "https://t.example".to_owned(),
+            browser: "another browser's cookie".to_owned(),
+            peer: "203.0.113.9".to_owned(),
+            agent: "a phone\u{202e}".to_owned(),
+            place: "tunnel home".to_owned(),
+            ..nexus_auth::Client::default()
+        })
+        .await;
+    // Long enough ago that the first one is no fresh login any more.
+    let (old, stale) = world.login("").await;
+    world.clock.advance(nexus_model::limits::FRESH_LOGIN);
+    let (cookie, login) = web.cookie().await;
     assert!(web.get("/account", &cookie).await.text.contains("/account/access"));
     let page = web.get("/account/access", &cookie).await;
     assert_eq!(page.status, 200);
@@ -94,8 +107,8 @@ async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
         "this machine",
         "tunnel home",
         "203.0.113.9",
-        "2026-01-01 00:00 UTC",
-        "full owner",
+        " UTC",
+        "full owner rights",
     ] {
         assert!(page.text.contains(shown), "{shown}: {}", page.text);
     }
@@ -103,32 +116,42 @@ async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
         !page.text.contains('\u{202e}'),
         "what a browser calls itself is from outside"
     );
-    let end = |kind: &str, id: &str, csrf: &str| {
-        web.post("/account/access", &cookie, format!("csrf={csrf}&kind={kind}&id={id}"))
+    let end = |cookie: String, kind: &str, id: &str, csrf: &str| {
+        let body = format!("csrf={csrf}&kind={kind}&id={id}");
+        let web = &web;
+        async move { web.post("/account/access", &cookie, body).await }
     };
-    *web.fakes.auth.stale.lock().unwrap() = true;
-    let sent = end("login", "other", &login.csrf).await;
+    let stale_cookie = format!("nexus-local-7860={}", old.token);
+    let sent = end(stale_cookie, "login", other.id(), &stale.csrf).await;
     assert_eq!(sent.location(), "/login?again=1&next=/account/access");
-    *web.fakes.auth.stale.lock().unwrap() = false;
-    assert_eq!(end("login", "other", "forged").await.status, 403);
-    assert!(web.fakes.auth.ended.lock().unwrap().is_empty());
+    assert_eq!(end(cookie.clone(), "login", other.id(), "forged").await.status, 403);
+    let ids = async || {
+        let access = world.auth.access().await.unwrap();
+        let logins: Vec<String> = access.logins.into_iter().map(|login| login.id).collect();
+        let devices: Vec<String> = access.devices.into_iter().map(|device| device.id).collect();
+        (logins, devices)
+    };
+    assert!(ids().await.0.contains(&other.login.id));
     assert_eq!(
-        end("login", "other", &login.csrf).await.location(),
+        end(cookie.clone(), "login", other.id(), &login.csrf).await.location(),
         "/account/access?ended=1"
     );
+    assert!(!ids().await.0.contains(&other.login.id));
+    assert!(ids().await.1.contains(&other.login.device));
     assert_eq!(
-        end("device", "device-other", &login.csrf).await.location(),
+        end(cookie.clone(), "device", &other.login.device, &login.csrf)
+            .await
+            .location(),
         "/account/access?ended=1"
     );
-    let ended = web.fakes.auth.ended.lock().unwrap().clone();
-    assert_eq!(ended, [End::Login("other".into()), End::Device("device-other".into())]);
-    let last = end("account", "me", &login.csrf).await;
+    assert!(!ids().await.1.contains(&other.login.device));
+    let last = end(cookie.clone(), "account", fake::ACCOUNT, &login.csrf).await;
     assert!(
         last.status == 409 && last.text.contains("last account"),
         "{}",
         last.text
     );
-    assert_eq!(end("planet", "x", &login.csrf).await.status, 404);
+    assert_eq!(end(cookie, "planet", "x", &login.csrf).await.status, 404);
     assert_eq!(
         web.get("/account/access", "").await.location(),
         "/login?next=/account/access"
@@ -138,7 +161,7 @@ async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
 #[tokio::test]
 async fn a_tunnel_with_tls_is_kept_to_it() {
     for (ingress, host, kept) in [(tunnel(), "t.example", true), (local(), HOST, false)] {
-        let web = Web::new(true, ingress);
+        let web = Web::new(true, ingress).await;
         let request = Request::get("/login").header("host", host).body(Body::empty()).unwrap();
         let answer = web.send(request).await;
         assert_eq!(
@@ -151,11 +174,11 @@ async fn a_tunnel_with_tls_is_kept_to_it() {
 
 #[tokio::test]
 async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     for n in 0..nexus_model::limits::LIST_SHOWN + 50 {
         web.fakes.chat.add(&format!("ses_{n}"), "many");
     }
-    let (cookie, _) = web.cookie();
+    let (cookie, _) = web.cookie().await;
     let listed = |text: &str| text.matches("href=\"/s/").count();
     assert_eq!(
         listed(&web.get("/", &cookie).await.text),
@@ -168,9 +191,9 @@ async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
 
 #[tokio::test]
 async fn what_is_sent_to_the_api_has_an_end() {
-    let web = Web::new(true, local());
+    let web = Web::new(true, local()).await;
     web.fakes.chat.add("ses_1", "one");
-    let (cookie, _) = web.cookie();
+    let (cookie, _) = web.cookie().await;
     let post = |text: String| {
         let request = Request::post("/api/v1/sessions/ses_1/prompts")
             .header("host", HOST)
@@ -189,7 +212,7 @@ async fn the_metrics_take_no_long_header() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let state = WebState::new(Fakes::new(true, None).services(), Arc::new(SystemClock));
+    let state = WebState::new(Fakes::new(true, None).await.services(), Arc::new(SystemClock));
     tokio::spawn(nexus_web::metrics::serve(listener, state, Default::default()));
     for (length, status) in [
         (10, "HTTP/1.1 200 "),

@@ -1,40 +1,11 @@
 //! Behind reverse proxies of every kind: what is refused names its cure, and the cure works.
 
 use super::*;
-use nexus_config::resolved::{Config, Source};
-use nexus_config::{Found, Machine, Overrides, PluginSource, load};
-use nexus_plugin_api::manifest::Manifest;
-
-struct Builtins;
-
-impl PluginSource for Builtins {
-    fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
-        let kind = name.split('-').next().unwrap();
-        let text = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicence = \"MIT\""
-        );
-        let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
-        Ok(Found { manifest, digest: None })
-    }
-    fn builtins(&self) -> Vec<String> {
-        ["auth-local", "chat-opencode", "chat-echo", "tunnel-bore"]
-            .map(str::to_owned)
-            .to_vec()
-    }
-}
+use nexus_config::resolved::Config;
 
 /// The configuration that somebody has who pastes the lines into a file.
 fn configured(lines: &str) -> Config {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("nexus.toml");
-    std::fs::write(&file, format!("config-version = 1\n{lines}")).unwrap();
-    let machine = Machine {
-        cwd: dir.path().to_owned(),
-        data_home: Some(dir.path().to_owned()),
-        env: &|_| None,
-        plugins: &Builtins,
-    };
-    load(Some(&file), &Overrides::default(), &machine).unwrap_or_else(|report| panic!("{report}\n{lines}"))
+    nexus_testkit::config(tempfile::tempdir().unwrap().path(), lines)
 }
 
 /// The lines to paste that a message holds: each block begins with its table.
@@ -43,15 +14,13 @@ fn cures(message: &str) -> Vec<String> {
     blocks.map(|block| block.trim_end().to_owned() + "\n").collect()
 }
 
-fn with(lines: &str) -> Web {
+async fn with(lines: &str) -> Web {
     let web = configured(lines).web;
-    Web::new(
-        true,
-        Ingress::Local {
-            hosts: web.hosts,
-            public_url: web.public_url,
-        },
-    )
+    let ingress = Ingress::Local {
+        hosts: web.hosts,
+        public_url: web.public_url,
+    };
+    Web::new(true, ingress).await
 }
 
 /// The form of the page at `origin`, as the proxy in front hands it on.
@@ -88,16 +57,16 @@ async fn an_unknown_name_is_told_what_lets_it_in() {
         ("192.168.1.9:7860", "https://192.168.1.9:7860"),
         ("[fd00::1]:7860", "https://[fd00::1]:7860"),
     ] {
-        let answer = page(&with(""), host).await;
+        let answer = page(&with("").await, host).await;
         assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
         let [public, names] = &cures(&answer.text)[..] else {
             panic!("{}", answer.text)
         };
-        let web = with(public);
+        let web = with(public).await;
         assert_eq!(page(&web, host).await.status, StatusCode::OK, "{public}");
         let answer = login(&web, host, &https.to_ascii_lowercase(), None).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{public} {}", answer.text);
-        let web = with(names);
+        let web = with(names).await;
         let http = https.to_ascii_lowercase().replace("https:", "http:");
         assert_eq!(
             login(&web, host, &http, None).await.status,
@@ -117,7 +86,7 @@ async fn a_name_that_is_none_gets_no_line_to_paste() {
             .header("host", value)
             .body(Body::empty())
             .unwrap();
-        let answer = with("").send(request).await;
+        let answer = with("").await.send(request).await;
         assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
         assert_eq!(cures(&answer.text), Vec::<String>::new(), "{}", answer.text);
     }
@@ -125,7 +94,7 @@ async fn a_name_that_is_none_gets_no_line_to_paste() {
 
 #[tokio::test]
 async fn through_a_tunnel_it_is_the_tunnels_own_key() {
-    let through = Web::new(true, tunnel());
+    let through = Web::new(true, tunnel()).await;
     let answer = page(&through, "mine.example").await;
     let [lines] = &cures(&answer.text)[..] else {
         panic!("{}", answer.text)
@@ -138,17 +107,17 @@ async fn through_a_tunnel_it_is_the_tunnels_own_key() {
 async fn a_proxy_that_speaks_tls_needs_the_public_url() {
     let (host, origin) = ("chat.example.test", "https://chat.example.test");
     // The name was added, and the page is seen; the form is refused.
-    let web = with("[web]\nhosts = [\"chat.example.test\"]\n");
+    let web = with("[web]\nhosts = [\"chat.example.test\"]\n").await;
     assert_eq!(page(&web, host).await.status, StatusCode::OK);
     for site in [None, Some("same-origin")] {
         let answer = login(&web, host, origin, site).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.text.contains("speaks HTTPS"), "{}", answer.text);
+        assert!(answer.text.contains("handles HTTPS"), "{}", answer.text);
         let [lines] = &cures(&answer.text)[..] else {
             panic!("{}", answer.text)
         };
         assert_eq!(
-            login(&with(lines), host, origin, site).await.status,
+            login(&with(lines).await, host, origin, site).await.status,
             StatusCode::SEE_OTHER
         );
     }
@@ -172,13 +141,13 @@ async fn a_proxy_that_changes_the_host_is_named() {
         ("http://chat.example.test", "chat.example.test", None),
         ("https://chat.example.test", "chat.example.test", None),
     ] {
-        let answer = login(&with(""), "127.0.0.1:7860", origin, site).await;
+        let answer = login(&with("").await, "127.0.0.1:7860", origin, site).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         assert!(answer.text.contains("$http_host"), "{}", answer.text);
         let [lines] = &cures(&answer.text)[..] else {
             panic!("{}", answer.text)
         };
-        let cured = login(&with(lines), passed, origin, site).await;
+        let cured = login(&with(lines).await, passed, origin, site).await;
         assert_eq!(cured.status, StatusCode::SEE_OTHER, "{lines}{}", cured.text);
     }
 }
@@ -193,7 +162,7 @@ async fn another_site_gets_no_cure() {
         ("javascript:x", Some("same-origin")),
         ("https://a\"x", Some("same-origin")),
     ] {
-        let answer = login(&with(""), HOST, origin, site).await;
+        let answer = login(&with("").await, HOST, origin, site).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         assert_eq!(cures(&answer.text), Vec::<String>::new(), "{}", answer.text);
     }

@@ -1,7 +1,7 @@
 //! The plugins: whether each runs, what it may do, and what it did.
 
 use crate::pages::until;
-use nexus_model::plugin::{Details, Failure, Figures, Kind, Source, State, Status};
+use nexus_model::plugin::{Details, Failure, Kind, Source, State, Statistics, Status};
 use nexus_model::time::Millis;
 
 /// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
@@ -24,7 +24,7 @@ pub(super) struct More {
     pub(super) origin: String,
     pub(super) digest: String,
     pub(super) grants: Vec<String>,
-    pub(super) lacks: Vec<String>,
+    pub(super) missing_permissions: Vec<String>,
     pub(super) limits: Vec<String>,
     pub(super) did: String,
     pub(super) at: Millis,
@@ -71,7 +71,7 @@ fn row(id: usize, status: &Status, details: Option<&Details>, now: Millis) -> Pl
         State::Restarting { cause, at } => (
             "busy",
             "Restarting",
-            Some(format!("It fell and starts again {}: {cause}", until(*at, now))),
+            Some(format!("The plugin crashed and restarts {}: {cause}", until(*at, now))),
         ),
         State::Failed { cause } => ("bad", "Failed", Some(cause.clone())),
     };
@@ -105,10 +105,10 @@ fn more(details: &Details, now: Millis) -> More {
         },
         digest: facts.digest.clone(),
         grants: facts.grants.clone(),
-        lacks: facts.lacks.clone(),
+        missing_permissions: facts.missing_permissions.clone(),
         limits: facts.limits.clone(),
-        did: did(&details.figures),
-        at: details.figures.at,
+        did: did(&details.statistics),
+        at: details.statistics.at,
         processes: details
             .processes
             .iter()
@@ -118,7 +118,7 @@ fn more(details: &Details, now: Millis) -> More {
                 words.extend(process.cpu_ms.map(|ms| format!("{} of CPU", span(ms))));
                 words.extend(process.resident_bytes.map(|bytes| format!("{} of memory", size(bytes))));
                 if process.restarts > 0 {
-                    words.push(format!("started again {} times", process.restarts));
+                    words.push(format!("restarted {} times", process.restarts));
                 }
                 words.join(" · ")
             })
@@ -126,20 +126,24 @@ fn more(details: &Details, now: Millis) -> More {
     }
 }
 
-fn did(figures: &Figures) -> String {
+fn did(statistics: &Statistics) -> String {
     let mut words = vec![
-        format!("{} call{}", figures.calls, if figures.calls == 1 { "" } else { "s" }),
-        format!("{} failed", figures.errors),
+        format!(
+            "{} call{}",
+            statistics.calls,
+            if statistics.calls == 1 { "" } else { "s" }
+        ),
+        format!("{} failed", statistics.errors),
     ];
     // Of one that never grew its memory nothing is known.
-    if figures.memory_peak > 0 {
-        words.push(format!("{} of memory at most", size(figures.memory_peak)));
+    if statistics.memory_peak > 0 {
+        words.push(format!("{} of memory at peak", size(statistics.memory_peak)));
     }
-    words.push(format!("{} of CPU", span(figures.cpu_ms)));
+    words.push(format!("{} of CPU", span(statistics.cpu_ms)));
     let noted = [
-        (figures.traps, "falls"),
-        (figures.denied, "denied"),
-        (figures.log_dropped, "log lines dropped"),
+        (statistics.traps, "crashes"),
+        (statistics.denied, "denied"),
+        (statistics.log_dropped, "log lines dropped"),
     ];
     words.extend(
         noted
@@ -147,8 +151,8 @@ fn did(figures: &Figures) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}")),
     );
-    if figures.cpu_paused_ms > 0 {
-        words.push(format!("slowed down for {}", span(figures.cpu_paused_ms)));
+    if statistics.cpu_paused_ms > 0 {
+        words.push(format!("throttled for {}", span(statistics.cpu_paused_ms)));
     }
     words.join(" · ")
 }

@@ -1,0 +1,171 @@
+//! The first account. Open only while no user *ever* existed, and only to who reads the terminal: a token of 256 bits,
+//! of which only the hash is kept, for 15 minutes, for one use.
+
+use crate::account_name::Account;
+use crate::client::Client;
+use crate::error::AuthError;
+use crate::hash_queue::Who;
+use crate::service::AuthService;
+use crate::sessions::NewLogin;
+use crate::whole::whole;
+use nexus_model::activity::Tone;
+use nexus_model::limits::SETUP_LINK;
+use nexus_model::time::millis;
+use nexus_plugin_traits::auth::{Field, Input, Outcome};
+use nexus_store::accounts::{Taken, User};
+use std::sync::Arc;
+
+/// Whether somebody can log in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Present,
+    /// No user ever existed. `link_open`: a set-up link that was printed is still good.
+    Missing {
+        link_open: bool,
+    },
+}
+
+impl AuthService {
+    /// Whether the first account is still to be made.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn setup_open(&self) -> Result<bool, AuthError> {
+        Ok(!self.store.any_user_ever().await?)
+    }
+
+    /// A new token for the set-up link, in place of the one before; none: set-up is over. Belongs into the link's
+    /// fragment, on the terminal, and nowhere else.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn setup_link_token(&self) -> Result<Option<String>, AuthError> {
+        if !self.setup_open().await? {
+            return Ok(None);
+        }
+        let token = nexus_model::time::random_token()?;
+        let expires = self.clock.now().saturating_add(millis(SETUP_LINK));
+        self.setup_link.set(&token, expires);
+        Ok(Some(token))
+    }
+
+    /// Whether a set-up link that was printed is still good.
+    pub fn setup_link_open(&self) -> bool {
+        self.setup_link.is_open(self.clock.now())
+    }
+
+    /// Whether the link may be used now; using it is [`AuthService::setup`].
+    ///
+    /// # Errors
+    /// [`AuthError::SetUpClosed`], [`AuthError::SetUpWrong`], [`AuthError::SetUpExpired`].
+    pub async fn setup_check(&self, token: &str) -> Result<(), AuthError> {
+        if !self.setup_open().await? {
+            return Err(AuthError::SetUpClosed);
+        }
+        self.setup_link.check(token, self.clock.now())
+    }
+
+    /// The fields of the form that makes an account, its name not among them.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn enroll_fields(&self) -> Result<Vec<Field>, AuthError> {
+        Ok(self.provider.enroll_fields().await?)
+    }
+
+    /// Whether an owner's account was made, and whether it can be.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn owner(&self) -> Result<Owner, AuthError> {
+        Ok(if self.setup_open().await? {
+            Owner::Missing {
+                link_open: self.setup_link_open(),
+            }
+        } else {
+            Owner::Present
+        })
+    }
+
+    /// Makes the owner's account and logs it in. The link stays good while what was typed is rejected. Runs to its end even
+    /// if the browser goes away.
+    ///
+    /// # Errors
+    /// As [`AuthService::setup_check`]; [`AuthError::Rejected`].
+    pub async fn setup(
+        self: &Arc<Self>,
+        token: &str,
+        account: &str,
+        input: Input,
+        client: &Client,
+    ) -> Result<NewLogin, AuthError> {
+        let (auth, client) = (Arc::clone(self), client.clone());
+        let (token, account) = (token.to_owned(), account.to_owned());
+        whole(async move { auth.make_owner(&token, &account, input, &client).await }).await
+    }
+
+    async fn make_owner(
+        &self,
+        token: &str,
+        account: &str,
+        input: Input,
+        client: &Client,
+    ) -> Result<NewLogin, AuthError> {
+        if let Err(error) = self.setup_check(token).await {
+            tracing::warn!(target: "audit", event = "set-up-refused", place = client.place, peer = client.peer, %error);
+            return Err(error);
+        }
+        let account = Account::parse(account, "account")?;
+        let _one = self.enrollment.lock().await;
+        self.setup_check(token).await?; // somebody else may have been first
+        let who = Who {
+            place: client.place.clone(),
+            network: nexus_logging::audit::network(&client.peer),
+            // Who has the link has read the terminal.
+            known: true,
+        };
+        let _permit = self.hashing.permit(who).await?;
+        let user = self.enroll(&account, input, true).await?;
+        self.setup_link.clear();
+        tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);
+        self.has_account.send_replace(true);
+        self.note(client, Tone::Good, "the owner account was created");
+        self.new_login(user, None, client).await
+    }
+
+    /// The plugin's credential, then the host's user.
+    pub(super) async fn enroll(&self, account: &Account, input: Input, first: bool) -> Result<User, AuthError> {
+        let subject = match self.provider.enroll(account.as_str(), input).await? {
+            Outcome::Done { subject } => subject,
+            Outcome::Rejected { field, why } => return Err(AuthError::Rejected { field, why }),
+            Outcome::BadCredential => return Err(AuthError::BadCredential),
+        };
+        let plugin = self.provider.name();
+        match self
+            .store
+            .add_user(account.as_str(), plugin, &subject, first, self.clock.now())
+            .await
+        {
+            Ok(Ok(user)) => Ok(user),
+            refused => {
+                // Without a user the credential opens nothing; taken back so that the next attempt finds the name free.
+                if self.store.user_by_identity(plugin, &subject).await?.is_none()
+                    && let Err(e) = self.provider.remove(&subject).await
+                {
+                    tracing::warn!(error = %e, "a credential without a user remains in the auth plugin's store");
+                }
+                match refused? {
+                    Err(Taken::SetUp) => Err(AuthError::SetUpClosed),
+                    _ => Err(taken()),
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn taken() -> AuthError {
+    AuthError::Rejected {
+        field: "account".into(),
+        why: "This account already exists.".into(),
+    }
+}

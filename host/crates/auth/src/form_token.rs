@@ -1,0 +1,232 @@
+//! A login step's state on its way through the browser: encrypted and authenticated (ChaCha20-Poly1305), bound to the
+//! browser and to the place, expiring, used once. The key lives as long as the process, so after a restart the login starts
+//! again and nothing has to be remembered about what was used. (Keeping the states in memory instead would let strangers
+//! fill it.)
+//!
+//! What was used is remembered until it would have expired, for each place by itself and at most so many: beyond that the
+//! place begins a new generation, and the forms that are open there begin again. A step is used when its password is about
+//! to be checked, so no stranger fills this faster than passwords are checked.
+
+use crate::error::AuthError;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nexus_model::digest::sha256;
+use nexus_model::limits::{LOGIN_STEP, LOGIN_STEPS_USED};
+use nexus_model::time::{Millis, millis};
+use nexus_plugin_traits::auth::{Field, FieldKind};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sealed {
+    pub(super) plugin: String,
+    /// The plugin's own state, base64.
+    state: String,
+    /// Canonical, where an earlier step told it.
+    pub(super) account: Option<String>,
+    /// The name of the field that tells it.
+    pub(super) account_field: Option<String>,
+    /// The names of all fields.
+    pub(super) fields: Vec<String>,
+    expires: Millis,
+    /// Of the place, when it was made.
+    #[serde(default)]
+    generation: u64,
+}
+
+/// An opened step, for [`FormTokens::use_up`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    pub(super) step: Sealed,
+    nonce: [u8; NONCE_LEN],
+}
+
+#[derive(Default)]
+struct Used {
+    generation: u64,
+    /// When they would have expired, the first one first.
+    nonces: BTreeSet<(Millis, [u8; NONCE_LEN])>,
+}
+
+impl Sealed {
+    pub(super) fn new(plugin: &str, state: &[u8], account: Option<String>, fields: &[Field], now: Millis) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            state: URL_SAFE_NO_PAD.encode(state),
+            account,
+            account_field: fields
+                .iter()
+                .find(|f| f.kind == FieldKind::Account)
+                .map(|f| f.name.clone()),
+            fields: fields.iter().map(|f| f.name.clone()).collect(),
+            expires: now.saturating_add(millis(LOGIN_STEP)),
+            generation: 0,
+        }
+    }
+
+    pub(super) fn state(&self) -> Result<Vec<u8>, AuthError> {
+        URL_SAFE_NO_PAD.decode(&self.state).map_err(|_| AuthError::Expired)
+    }
+}
+
+pub(super) struct FormTokens {
+    key: LessSafeKey,
+    /// By place: the configuration bounds how many there are.
+    used: Mutex<HashMap<String, Used>>,
+}
+
+impl FormTokens {
+    pub(super) fn new() -> Result<Self, AuthError> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &nexus_model::time::random::<32>()?)
+            .map_err(|_| AuthError::Unavailable("there is no key for login steps".into()))?;
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            used: Mutex::default(),
+        })
+    }
+
+    pub(super) fn seal(&self, mut sealed: Sealed, browser: &str, place: &str) -> Result<String, AuthError> {
+        let broken = |_| AuthError::Unavailable("cannot sign the login step".into());
+        let nonce = nexus_model::time::random::<NONCE_LEN>()?;
+        sealed.generation = self.used().get(place).map_or(0, |used| used.generation);
+        let mut text = serde_json::to_vec(&sealed).map_err(|e| AuthError::Unavailable(e.to_string()))?;
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound(browser, place), &mut text)
+            .map_err(broken)?;
+        let mut whole = nonce.to_vec();
+        whole.append(&mut text);
+        Ok(URL_SAFE_NO_PAD.encode(whole))
+    }
+
+    /// Opens it. It is used after [`Self::use_up`] alone.
+    pub(super) fn open(&self, text: &str, browser: &str, place: &str, now: Millis) -> Result<Opened, AuthError> {
+        let mut whole = URL_SAFE_NO_PAD.decode(text).map_err(|_| AuthError::Expired)?;
+        let (nonce, text) = whole.split_first_chunk_mut::<NONCE_LEN>().ok_or(AuthError::Expired)?;
+        let plain = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), bound(browser, place), text)
+            .map_err(|_| AuthError::Expired)?;
+        let step: Sealed = serde_json::from_slice(plain).map_err(|_| AuthError::Expired)?;
+        let opened = Opened { step, nonce: *nonce };
+        let fresh = self
+            .used()
+            .get(place)
+            .map_or(opened.step.generation == 0, |used| opened.fits(used));
+        if opened.step.expires <= now || !fresh {
+            return Err(AuthError::Expired);
+        }
+        Ok(opened)
+    }
+
+    /// Once for each step.
+    pub(super) fn use_up(&self, opened: &Opened, place: &str, now: Millis) -> Result<(), AuthError> {
+        let mut all = self.used();
+        let used = all.entry(place.to_owned()).or_default();
+        while used.nonces.first().is_some_and(|(expires, _)| *expires <= now) {
+            used.nonces.pop_first();
+        }
+        if opened.step.expires <= now || !opened.fits(used) {
+            return Err(AuthError::Expired);
+        }
+        if used.nonces.len() >= LOGIN_STEPS_USED {
+            used.nonces.clear();
+            used.generation += 1;
+            return Err(AuthError::Expired);
+        }
+        used.nonces.insert((opened.step.expires, opened.nonce));
+        Ok(())
+    }
+
+    fn used(&self) -> MutexGuard<'_, HashMap<String, Used>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Opened {
+    fn fits(&self, used: &Used) -> bool {
+        self.step.generation == used.generation && !used.nonces.contains(&(self.step.expires, self.nonce))
+    }
+}
+
+fn bound(browser: &str, place: &str) -> Aad<[u8; 32]> {
+    let length = u64::try_from(place.len()).unwrap_or(u64::MAX).to_le_bytes();
+    Aad::from(sha256(&[&length[..], place.as_bytes(), browser.as_bytes()]))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests {
+    use super::*;
+
+    const PLACE: &str = "loopback";
+
+    fn step(now: Millis) -> Sealed {
+        Sealed::new("local", b"pkce-verifier", None, &[], now)
+    }
+
+    fn open_once(seal: &FormTokens, text: &str, browser: &str, place: &str, now: Millis) -> Result<Sealed, AuthError> {
+        let opened = seal.open(text, browser, place, now)?;
+        seal.use_up(&opened, place, now)?;
+        Ok(opened.step)
+    }
+
+    #[test]
+    fn opens_once_in_its_browser_at_its_place_in_time() {
+        let seal = FormTokens::new().unwrap();
+        let open = |text: &str, browser: &str, now: Millis| open_once(&seal, text, browser, PLACE, now);
+        let text = seal.seal(step(1000), "browser", PLACE).unwrap();
+        assert!(!URL_SAFE_NO_PAD.decode(&text).unwrap().windows(4).any(|w| w == b"pkce"));
+        assert_eq!(open(&text, "another browser", 1000), Err(AuthError::Expired));
+        assert_eq!(
+            open_once(&seal, &text, "browser", "tunnel main", 1000),
+            Err(AuthError::Expired)
+        );
+        // Opened twice at the same time it is used once.
+        let both = [(); 2].map(|()| seal.open(&text, "browser", PLACE, 1000).unwrap());
+        assert_eq!(both[0].step.state().unwrap(), b"pkce-verifier");
+        assert_eq!(seal.use_up(&both[0], PLACE, 1000), Ok(()));
+        assert_eq!(seal.use_up(&both[1], PLACE, 1000), Err(AuthError::Expired));
+        assert_eq!(open(&text, "browser", 1000), Err(AuthError::Expired));
+        let late = seal.seal(step(1000), "browser", PLACE).unwrap();
+        assert_eq!(
+            open(&late, "browser", 1000 + millis(LOGIN_STEP)),
+            Err(AuthError::Expired)
+        );
+        let mut forged = seal.seal(step(1000), "browser", PLACE).unwrap().into_bytes();
+        forged[30] = if forged[30] == b'A' { b'B' } else { b'A' };
+        let forged = std::str::from_utf8(&forged).unwrap();
+        assert_eq!(open(forged, "browser", 1000), Err(AuthError::Expired));
+        assert_eq!(
+            open_once(&FormTokens::new().unwrap(), &late, "browser", PLACE, 1000),
+            Err(AuthError::Expired)
+        );
+    }
+
+    #[test]
+    fn what_was_used_is_bounded_and_nothing_of_it_can_be_used_again() {
+        let seal = FormTokens::new().unwrap();
+        let first = seal.seal(step(1000), "browser", PLACE).unwrap();
+        let other = seal.seal(step(1000), "browser", "tunnel main").unwrap();
+        open_once(&seal, &first, "browser", PLACE, 1000).unwrap();
+        let mut refused = 0;
+        for _ in 0..2 * LOGIN_STEPS_USED {
+            let text = seal.seal(step(1000), "browser", PLACE).unwrap();
+            refused += usize::from(open_once(&seal, &text, "browser", PLACE, 1000).is_err());
+            assert!(seal.used()[PLACE].nonces.len() <= LOGIN_STEPS_USED);
+        }
+        assert!((1..=2).contains(&refused), "{refused}");
+        assert_eq!(
+            open_once(&seal, &first, "browser", PLACE, 1000),
+            Err(AuthError::Expired)
+        );
+        open_once(&seal, &other, "browser", "tunnel main", 1000).expect("another place has its own");
+        // What expired is forgotten.
+        let now = 1000 + millis(LOGIN_STEP);
+        let text = seal.seal(step(now), "browser", PLACE).unwrap();
+        open_once(&seal, &text, "browser", PLACE, now).unwrap();
+        assert_eq!(seal.used()[PLACE].nonces.len(), 1);
+    }
+}

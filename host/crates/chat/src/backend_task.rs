@@ -1,0 +1,252 @@
+//! Which backend is shown: the configured one where its program is there, otherwise the example, until it is.
+
+use crate::backend_status::{Missing, Phase};
+use crate::commands::{self, Commanded, Pause};
+use crate::event_pump::EventPump;
+use crate::named_backend::NamedBackend;
+use crate::shared::Shared;
+use nexus_model::limits;
+use nexus_model::plugin::{self, Availability, Failure};
+use nexus_plugin_traits::StopProcesses;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The pause between two checks of a backend that failed for good: somebody may have replaced its program.
+const FAILED_LOOK: Duration = Duration::from_secs(30);
+
+const UNFIT: &str = "cannot be used";
+const ABSENT: &str = "is not installed";
+
+/// The task that runs the backend: the configured one, or its fallback.
+pub(crate) struct BackendTask {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) fallback: Option<NamedBackend>,
+    pub(crate) stop_processes: StopProcesses,
+}
+
+impl BackendTask {
+    /// Serves and carries out commands until the service is gone.
+    pub(crate) async fn run(self, mut commands: mpsc::Receiver<Commanded>) {
+        let shared = &*self.shared;
+        loop {
+            let (command, done, pause) = {
+                let mut serving = std::pin::pin!(self.serve());
+                loop {
+                    let Some((command, done)) = beside(serving.as_mut(), commands.recv()).await else {
+                        return;
+                    };
+                    if let Err(error) = beside(serving.as_mut(), commands::check(&command)).await {
+                        let _ = done.send(Err(error));
+                        continue;
+                    }
+                    let pause = Pause::new(shared, &command);
+                    beside(serving.as_mut(), commands::quiet(shared)).await;
+                    break (command, done, pause);
+                }
+            };
+            let stopped = commands::carry_out(shared, &self.stop_processes, command).await;
+            drop(pause);
+            let _ = done.send(Ok(()));
+            if stopped {
+                commands::wait_for_start(shared, &mut commands).await;
+            }
+        }
+    }
+
+    async fn serve(&self) -> Infallible {
+        self.shared.show(&self.shared.primary());
+        loop {
+            match self.check_availability().await {
+                Ok(Availability::Ready(version)) => self.run_primary(version).await,
+                Ok(Availability::Missing(hint)) => self.run_fallback(hint, false).await,
+                Ok(Availability::Unsuitable(hint)) => self.run_fallback(hint, true).await,
+                Err(failure) if failure.permanent => {
+                    self.shared.phase(Phase::Failed {
+                        why: failure.message,
+                        hint: failure.hint,
+                    });
+                    self.changed(FAILED_LOOK).await;
+                }
+                Err(failure) => {
+                    self.shared.phase(Phase::Reconnecting { why: failure.message });
+                    self.changed(limits::BACKEND_CHECK).await;
+                }
+            }
+        }
+    }
+
+    /// Runs the configured backend until it fails for good. `found`: what its program said of itself.
+    async fn run_primary(&self, found: String) {
+        let primary = self.shared.primary();
+        self.shared.show(&primary);
+        let (version, rules) = found.split_once("; ").map_or((&*found, None), |(v, r)| (v, Some(r)));
+        self.shared.status.send_modify(|status| {
+            status.missing = None;
+            status.version = Some(version.to_owned());
+            status.rules = rules.map(str::to_owned);
+        });
+        let mut pump = EventPump::new(Arc::clone(&self.shared), primary.clone());
+        let failure = pump.run().await;
+        drop(pump);
+        let Some(failure) = failure else {
+            self.shared.phase(Phase::Reconnecting {
+                why: "the plugin ended its connection".to_owned(),
+            });
+            self.changed(limits::BACKEND_CHECK).await;
+            return;
+        };
+        self.shared.phase(Phase::Failed {
+            why: failure.message,
+            hint: failure.hint,
+        });
+        // Trying again helps only once something is another than it was.
+        loop {
+            if self.changed(FAILED_LOOK).await {
+                return;
+            }
+            match primary.backend.check_availability().await {
+                Ok(Availability::Ready(now)) if now == found => {}
+                Ok(_) => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Runs the fallback until the configured backend is there.
+    async fn run_fallback(&self, hint: String, unsuitable: bool) {
+        self.miss(&hint, unsuitable);
+        let Some(fallback) = &self.fallback else {
+            self.absent(&hint, unsuitable);
+            self.found(limits::BACKEND_CHECK).await;
+            return;
+        };
+        self.shared.show(fallback);
+        let example = async {
+            loop {
+                if let Err(failure) = fallback.running().await {
+                    self.shared.phase(Phase::Failed {
+                        why: failure.message,
+                        hint: failure.hint,
+                    });
+                } else {
+                    // Only a running instance has said that it is an example.
+                    self.shared.show(fallback);
+                    let mut pump = EventPump::new(Arc::clone(&self.shared), fallback.clone());
+                    if let Some(failure) = pump.run().await {
+                        self.shared.phase(Phase::Failed {
+                            why: failure.message,
+                            hint: failure.hint,
+                        });
+                    }
+                }
+                tokio::time::sleep(limits::RESTART_MAX).await;
+            }
+        };
+        tokio::select! {
+            () = example => {}
+            () = self.found(limits::BACKEND_CHECK) => {}
+        }
+        self.shared.active.send_replace(None);
+        fallback.backend.stop().await;
+    }
+
+    /// Shows that the configured backend is not there or not fit; the log has it once for each reason.
+    fn miss(&self, hint: &str, unsuitable: bool) {
+        let shared = &self.shared;
+        let title = shared.primary().backend.title();
+        let what = if unsuitable { UNFIT } else { ABSENT };
+        let meanwhile = match &self.fallback {
+            Some(fallback) => format!(" Until then, {} is the fallback.", fallback.plugin),
+            None => String::new(),
+        };
+        let said = format!("{title} {what}. {}{meanwhile}", hint.trim_end());
+        let hint = shared.with_file(hint);
+        let changed = shared.status.send_if_modified(|status| {
+            let known = status.missing.as_ref();
+            let changed = known.is_none_or(|known| known.title != title || known.hint != hint);
+            status.missing = Some(Missing {
+                title,
+                hint,
+                install: shared.install(),
+            });
+            changed
+        });
+        if changed {
+            tracing::warn!(plugin = shared.primary().plugin, "{said}");
+        }
+    }
+
+    /// Shows that there is nothing to run: neither the program nor a fallback.
+    fn absent(&self, hint: &str, unsuitable: bool) {
+        let what = if unsuitable { UNFIT } else { ABSENT };
+        self.shared.phase(Phase::Failed {
+            why: format!("{} {what}", self.shared.primary().backend.title()),
+            hint: Some(hint.to_owned()),
+        });
+    }
+
+    /// Returns when the configured backend's program is there.
+    async fn found(&self, every: Duration) {
+        loop {
+            self.changed(every).await;
+            let (hint, unsuitable) = match self.check_availability().await {
+                Ok(Availability::Ready(_)) => return,
+                Ok(Availability::Missing(hint)) => (hint, false),
+                Ok(Availability::Unsuitable(hint)) => (hint, true),
+                Err(failure) => (failure.message, true),
+            };
+            self.miss(&hint, unsuitable);
+            if self.fallback.is_none() {
+                self.absent(&hint, unsuitable);
+            }
+        }
+    }
+
+    async fn check_availability(&self) -> Result<Availability, Failure> {
+        let primary = self.shared.primary();
+        primary.running().await?;
+        let temporary = |message| Failure {
+            at: self.shared.clock.now(),
+            message,
+            hint: None,
+            permanent: false,
+        };
+        primary
+            .backend
+            .check_availability()
+            .await
+            .map_err(|error| temporary(error.to_string()))
+    }
+
+    /// Returns after a pause; true: earlier, because somebody asked for it or the plugin was restarted.
+    async fn changed(&self, pause: Duration) -> bool {
+        let mut status = self.shared.primary().backend.status();
+        let failed = matches!(status.borrow().state, plugin::State::Failed { .. });
+        let revived = async {
+            if !failed
+                || status
+                    .wait_for(|s| !matches!(s.state, plugin::State::Failed { .. }))
+                    .await
+                    .is_err()
+            {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => false,
+            () = self.shared.look.notified() => true,
+            () = revived => true,
+        }
+    }
+}
+
+/// Does a job while the backend goes on.
+async fn beside<T>(serving: std::pin::Pin<&mut impl Future<Output = Infallible>>, job: impl Future<Output = T>) -> T {
+    tokio::select! {
+        biased;
+        done = job => done,
+        never = serving => match never {},
+    }
+}

@@ -1,0 +1,438 @@
+//! The journal: what is written, and the state of the sessions in use.
+
+use super::disk;
+use super::entry::{Appended, Entry, Seq, Trim, part_of};
+use super::folded::Folded;
+use super::list::{List, Listed};
+use super::reconcile;
+use super::row::Row;
+use super::state::SessionState;
+use nexus_model::chat::{BackendConnection, Event, Root, SessionId, SessionInfo, Snapshot};
+use nexus_model::limits::{HELD_BYTES, JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_HELD};
+use nexus_model::time::Clock;
+use nexus_store::{Health, Store, StoreError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, broadcast, watch};
+
+/// Numbers of a session after which a part that is still open is trimmed too.
+pub(super) const OPEN_ROWS: Seq = 4096;
+
+/// The record of all conversations. Cheap to clone; all clones are the same journal.
+#[derive(Clone)]
+pub struct Journal {
+    pub(super) inner: Arc<Inner>,
+    /// Written on sessions that are new.
+    backend: Arc<str>,
+}
+
+pub(super) struct Inner {
+    pub(super) store: Store,
+    clock: Arc<dyn Clock>,
+    pub(super) sessions: Mutex<HashMap<SessionId, Arc<Live>>>,
+    list: List,
+    /// Counts the openings of a backend; see [`Journal::open_connection`].
+    generation: AtomicU64,
+    uses: AtomicU64,
+    most: Most,
+}
+
+/// See [`nexus_model::limits`]; a test has smaller ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    /// Bytes of the database from which on nothing more is taken.
+    pub(super) written: u64,
+    /// Bytes in memory of sessions that nobody looks at.
+    pub(super) held: usize,
+}
+
+pub(super) struct Live {
+    pub(super) id: SessionId,
+    pub(super) tail: broadcast::Sender<Arc<Entry>>,
+    held: AsyncMutex<Held>,
+    used: AtomicU64,
+    /// Of the state that is held, for who forgets what is too much.
+    pub(super) bytes: AtomicUsize,
+}
+
+/// What is known of a session in memory.
+#[derive(Default)]
+pub(super) struct Held {
+    /// False: `state`, `key` and `first` have to be read from the database.
+    loaded: bool,
+    pub(super) key: Option<i64>,
+    pub(super) state: SessionState,
+    /// The number of each part's first event that is still in the database.
+    first: HashMap<String, Seq>,
+    /// Up to where the rows of a part were deleted last.
+    trimmed: HashMap<String, Seq>,
+    generation: u64,
+    /// Added to the revisions of this generation.
+    base: u64,
+}
+
+impl Journal {
+    /// Opens the journal of a database.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let most = Most {
+            written: JOURNAL_BYTES,
+            held: HELD_BYTES,
+        };
+        Self::open_with(store, clock, most).await
+    }
+
+    pub(super) async fn open_with(store: Store, clock: Arc<dyn Clock>, most: Most) -> Result<Self, StoreError> {
+        let list = List::load(&store).await?;
+        let inner = Inner {
+            store,
+            clock,
+            sessions: Mutex::default(),
+            list,
+            generation: AtomicU64::new(1),
+            uses: AtomicU64::new(0),
+            most,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            backend: "".into(),
+        })
+    }
+
+    /// The same journal, for the sessions of the chat plugin `backend`.
+    #[must_use]
+    pub fn of_backend(&self, backend: &str) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            backend: backend.into(),
+        }
+    }
+
+    /// A connection to the backend opened: it may count revisions again. Call it before anything of the new connection is
+    /// ingested or reconciled.
+    pub fn open_connection(&self) {
+        self.inner.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Numbers, writes and then fans out what the host itself has to say; revisions are taken as they are. None: it
+    /// changed nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be written: then nobody saw it.
+    pub async fn append(&self, session: &str, events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
+        let live = self.live(session);
+        let mut held = self.hold(&live).await?;
+        self.write(&live, &mut held, events).await
+    }
+
+    /// A session that was made just now; also one of the name of a deleted one.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn create(&self, info: SessionInfo) -> Result<Option<Appended>, StoreError> {
+        let live = self.live(&info.id);
+        let mut held = self.hold(&live).await?;
+        held.state.removed = false;
+        self.write(&live, &mut held, vec![Event::Session { info }]).await
+    }
+
+    /// Deletes a session, also one whose record cannot be read.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn remove(&self, session: &str) -> Result<(), StoreError> {
+        match self.append(session, vec![Event::SessionRemoved]).await {
+            Err(StoreError::Database(_)) => {
+                disk::remove(&self.inner.store, session).await?;
+                self.inner.list.remove(session);
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Whether it was deleted.
+    pub fn is_removed(&self, session: &str) -> bool {
+        self.inner.list.is_removed(session)
+    }
+
+    /// Sessions that somebody looks at now.
+    pub fn watched(&self) -> Vec<SessionId> {
+        let sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = sessions.values().filter(|live| live.tail.receiver_count() > 0);
+        watched.map(|live| live.id.clone()).collect()
+    }
+
+    /// As [`Journal::append`], for events as they come from a backend.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn ingest(&self, session: &str, mut events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
+        let live = self.live(session);
+        let mut held = self.hold(&live).await?;
+        let base = self.base(&mut held);
+        for event in &mut events {
+            match event {
+                Event::Part { part } => part.revision = lift(base, part.revision),
+                Event::Delta { revision, .. } => *revision = lift(base, *revision),
+                _ => {}
+            }
+        }
+        self.write(&live, &mut held, events).await
+    }
+
+    /// Brings a session to what the backend says it is, keeping what only this journal has; see [`reconcile`].
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn reconcile(&self, mut snapshot: Snapshot) -> Result<Option<Appended>, StoreError> {
+        let live = self.live(&snapshot.info.id);
+        let mut held = self.hold(&live).await?;
+        let base = self.base(&mut held);
+        for part in snapshot.messages.iter_mut().flat_map(|(_, parts)| parts) {
+            part.revision = lift(base, part.revision);
+        }
+        let events = reconcile::reconcile(&held.state, &snapshot);
+        self.write(&live, &mut held, events).await
+    }
+
+    /// Brings turn and requests of a session to what the backend said when the connection opened, where there is no snapshot.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn settle(&self, session: &str, connection: &BackendConnection) -> Result<Option<Appended>, StoreError> {
+        let live = self.live(session);
+        let mut held = self.hold(&live).await?;
+        let events = reconcile::settle(&held.state, session, connection);
+        self.write(&live, &mut held, events).await
+    }
+
+    /// The present state of a session; a session that nobody wrote of is empty, its number 0.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn state(&self, session: &str) -> Result<SessionState, StoreError> {
+        let live = self.live(session);
+        let held = self.hold(&live).await?;
+        Ok(held.state.clone())
+    }
+
+    /// Looks at the present state without copying it.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn look<T>(&self, session: &str, look: impl FnOnce(&SessionState) -> T) -> Result<T, StoreError> {
+        let live = self.live(session);
+        let held = self.hold(&live).await?;
+        Ok(look(&held.state))
+    }
+
+    /// The sessions of all backends that are no sub-agent's, the most recently active first; changes are seen at once.
+    pub fn roots(&self) -> watch::Receiver<Arc<Vec<Root>>> {
+        self.inner.list.roots()
+    }
+
+    /// A session of the list, also a sub-agent's, as of the last write.
+    pub fn find(&self, session: &str) -> Option<Listed> {
+        self.inner.list.find(session)
+    }
+
+    /// The sub-agents of a session.
+    pub fn children(&self, session: &str) -> Vec<SessionId> {
+        self.inner.list.children(session)
+    }
+
+    /// How many sessions of a chat plugin are being answered now.
+    pub fn running(&self, backend: &str) -> usize {
+        self.inner.list.running(backend)
+    }
+
+    /// Whether anything can be saved now.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.inner.store.health()
+    }
+
+    /// Sessions whose turn had not ended when last heard of: what to reconcile when the backend opens.
+    pub fn unfinished(&self) -> Vec<SessionId> {
+        self.inner.list.unfinished()
+    }
+
+    /// Whether its turn had not ended when last heard of, or something waits for an answer.
+    pub fn is_unfinished(&self, session: &str) -> bool {
+        self.inner.list.is_unfinished(session)
+    }
+
+    pub(super) fn live(&self, session: &str) -> Arc<Live> {
+        let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = self.inner.uses.fetch_add(1, Ordering::Relaxed);
+        if let Some(live) = sessions.get(session) {
+            live.used.store(used, Ordering::Relaxed);
+            return live.clone();
+        }
+        let live = Arc::new(Live {
+            id: session.to_owned(),
+            tail: broadcast::Sender::new(JOURNAL_BACKLOG),
+            held: AsyncMutex::default(),
+            used: AtomicU64::new(used),
+            bytes: AtomicUsize::new(0),
+        });
+        sessions.insert(session.to_owned(), live.clone());
+        live
+    }
+
+    /// The session's state, read from the database where it is not in memory.
+    pub(super) async fn hold<'a>(&self, live: &'a Live) -> Result<MutexGuard<'a, Held>, StoreError> {
+        let mut held = live.held.lock().await;
+        if !held.loaded {
+            let Folded { key, state, first } = disk::load(&self.inner.store, &live.id).await?;
+            (held.key, held.state, held.first) = (key, state, first);
+            held.trimmed.clear();
+            held.loaded = true;
+            live.bytes.store(held.state.bytes, Ordering::Relaxed);
+            self.evict();
+        }
+        Ok(held)
+    }
+
+    /// Forgets the sessions that were not used for longest and that nobody listens to.
+    fn evict(&self) {
+        let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = |live: &Arc<Live>| live.bytes.load(Ordering::Relaxed);
+        let mut all: usize = sessions.values().map(bytes).sum();
+        if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
+            return;
+        }
+        let mut idle: Vec<(u64, usize, SessionId)> = sessions
+            .values()
+            // Only the map has it, so nobody holds its state or waits for it.
+            .filter(|live| Arc::strong_count(live) == 1 && live.tail.receiver_count() == 0)
+            .map(|live| (live.used.load(Ordering::Relaxed), bytes(live), live.id.clone()))
+            .collect();
+        idle.sort_unstable();
+        for (_, size, id) in idle {
+            if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
+                return;
+            }
+            sessions.remove(&id);
+            all = all.saturating_sub(size);
+        }
+    }
+
+    /// What the revisions of this connection are lifted by.
+    fn base(&self, held: &mut Held) -> u64 {
+        let generation = self.inner.generation.load(Ordering::SeqCst);
+        if held.generation != generation {
+            held.generation = generation;
+            held.base = held
+                .state
+                .parts()
+                .map(|part| part.revision.saturating_add(1))
+                .max()
+                .unwrap_or(0);
+        }
+        held.base
+    }
+
+    async fn write(&self, live: &Live, held: &mut Held, events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
+        if held.state.removed {
+            return Ok(None);
+        }
+        let now = self.inner.clock.now();
+        held.loaded = false; // until it is written: this future may be dropped while it waits
+        let before = held.state.seq;
+        let (mut entries, mut trims, mut listed) = (Vec::with_capacity(events.len()), Vec::new(), false);
+        for mut event in events {
+            held.state.complete(&mut event);
+            if let Some(why) = held.state.refuses(&event) {
+                event = Event::Error {
+                    message: None,
+                    text: why.to_owned(),
+                };
+            }
+            let gone: Vec<String> = match &event {
+                Event::PartRemoved { part, .. } => vec![part.clone()],
+                Event::MessageRemoved { message } => held.state.part_ids(message),
+                _ => Vec::new(),
+            };
+            let seq = held.state.seq + 1;
+            if held.state.repeats(&event) || !held.state.advance(seq, &event) {
+                continue;
+            }
+            listed |= List::concerns(&event);
+            trims.extend(gone.into_iter().filter_map(|part| {
+                let first = held.first.remove(&part)?;
+                Some(Trim {
+                    part,
+                    after: first,
+                    before: seq,
+                })
+            }));
+            if let Some(part) = part_of(&event) {
+                let first = *held.first.entry(part.to_owned()).or_insert(seq);
+                let whole = match &event {
+                    Event::Part { part } => Some(part.closed),
+                    _ => None,
+                };
+                let since = held.trimmed.get(part).copied().unwrap_or(first);
+                if whole == Some(true) && seq > first + 1 || whole == Some(false) && seq > since + OPEN_ROWS {
+                    held.trimmed.insert(part.to_owned(), seq);
+                    trims.push(Trim {
+                        part: part.to_owned(),
+                        after: first,
+                        before: seq,
+                    });
+                }
+            }
+            let json = serde_json::to_string(&event)
+                .map_err(|e| StoreError::Database(format!("an event is not JSON: {e}")))?
+                .into_boxed_str();
+            entries.push(Arc::new(Entry { seq, event, json }));
+        }
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            held.loaded = true;
+            return Ok(None);
+        };
+        let appended = Appended {
+            first: first.seq,
+            last: last.seq,
+        };
+        debug_assert_eq!(appended.first, before + 1);
+        let row = (listed || held.key.is_none()).then(|| {
+            Row::of(
+                &live.id,
+                &self.backend,
+                &held.state,
+                self.inner.list.activity(&live.id, &held.state, now),
+            )
+        });
+        let key = disk::write(
+            &self.inner.store,
+            held.key,
+            row.clone(),
+            entries.clone(),
+            trims,
+            self.inner.most.written,
+        )
+        .await?;
+        live.bytes.store(held.state.bytes, Ordering::Relaxed);
+        held.key = Some(key);
+        held.loaded = true;
+        for entry in entries {
+            let _ = live.tail.send(entry); // nobody listens
+        }
+        if held.state.removed {
+            held.loaded = false; // its rows are gone
+            self.inner.list.remove(&live.id);
+        } else if let Some(row) = row {
+            self.inner.list.put(row);
+        }
+        Ok(Some(appended))
+    }
+}
+
+fn lift(base: u64, revision: u64) -> u64 {
+    base.saturating_add(revision.saturating_mul(2))
+}

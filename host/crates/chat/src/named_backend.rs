@@ -1,0 +1,51 @@
+//! A chat backend under the name of its plugin.
+
+use nexus_model::plugin::{self, Failure};
+use nexus_plugin_traits::ChatBackend;
+use std::sync::Arc;
+
+/// A backend and the name of its plugin.
+#[derive(Clone)]
+pub struct NamedBackend {
+    /// `chat-opencode`.
+    pub plugin: String,
+    pub backend: Arc<dyn ChatBackend>,
+}
+
+impl NamedBackend {
+    /// Starts the plugin where it is stopped, and waits until its instance runs.
+    ///
+    /// # Errors
+    /// The plugin failed; such a failure is permanent.
+    pub(crate) async fn running(&self) -> Result<(), Failure> {
+        let mut status = self.backend.status();
+        if status.borrow().state == plugin::State::Stopped {
+            self.backend.start();
+        }
+        let settled = status
+            .wait_for(|s| matches!(s.state, plugin::State::Running | plugin::State::Failed { .. }))
+            .await
+            .map(|status| status.clone());
+        let gone = |message: String| Failure {
+            at: 0,
+            message,
+            hint: None,
+            permanent: true,
+        };
+        match settled {
+            Ok(plugin::Status {
+                state: plugin::State::Failed { cause },
+                last_failure,
+                ..
+            }) => Err(last_failure.map_or_else(
+                || gone(cause),
+                |failure| Failure {
+                    permanent: true,
+                    ..failure
+                },
+            )),
+            Ok(_) => Ok(()),
+            Err(_) => Err(gone("the plugin has ended".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A prompt is shown at once, as a message that only the journal has. When the backend shows the same prompt (known by
+//! its client id) under an id of its own, that one takes its place.
+
+use crate::journal::SessionState;
+use nexus_model::chat::{Content, Event, Message, Part, Role, SessionEvent, SessionId, Snapshot, Waiting};
+use nexus_model::time::Millis;
+use std::collections::HashSet;
+
+/// Prompts (session, client id) of this run of the host that the backend has not shown yet.
+pub(crate) type PendingPrompts = HashSet<(SessionId, String)>;
+
+pub(crate) fn message_id(client_id: &str) -> String {
+    format!("local-{client_id}")
+}
+
+pub(crate) fn is_local(message: &Message) -> bool {
+    message.role == Role::User
+        && message
+            .client_id
+            .as_deref()
+            .is_some_and(|id| message.id == message_id(id))
+}
+
+/// `completed_at`: the backend has it.
+pub(crate) fn message(client_id: &str, now: Millis) -> Message {
+    Message {
+        id: message_id(client_id),
+        role: Role::User,
+        created_at: now,
+        completed_at: None,
+        error: None,
+        model: None,
+        client_id: Some(client_id.to_owned()),
+        interrupted: false,
+        waiting: None,
+    }
+}
+
+pub(crate) fn part(client_id: &str, text: &str) -> Part {
+    let message = message_id(client_id);
+    let content = Content::Text { text: text.to_owned() };
+    Part {
+        id: format!("{message}-text"),
+        message,
+        revision: 1,
+        closed: true,
+        content,
+    }
+}
+
+/// Puts the removal of a local message before the message that takes its place.
+pub(crate) fn supersede(events: Vec<SessionEvent>, pending: &mut PendingPrompts) -> Vec<SessionEvent> {
+    let mut out = Vec::with_capacity(events.len());
+    for event in events {
+        if let Event::Message { message } = &event.event
+            && let Some(client_id) = shown_prompt(message)
+            && pending.remove(&(event.session.clone(), client_id.to_owned()))
+        {
+            let removed = Event::MessageRemoved {
+                message: message_id(client_id),
+            };
+            out.push(SessionEvent {
+                session: event.session.clone(),
+                event: removed,
+            });
+        }
+        out.push(event);
+    }
+    out
+}
+
+/// Whether an event could be such a message.
+pub(crate) fn concerns(event: &SessionEvent) -> bool {
+    matches!(&event.event, Event::Message { message } if shown_prompt(message).is_some())
+}
+
+fn shown_prompt(message: &Message) -> Option<&str> {
+    message
+        .client_id
+        .as_deref()
+        .filter(|_| message.role == Role::User && !is_local(message))
+}
+
+/// Local messages stay in the snapshot; gives the events for those that it has under another id.
+pub(crate) fn keep(snapshot: &mut Snapshot, known: &SessionState, pending: &mut PendingPrompts) -> Vec<Event> {
+    let mut superseded = Vec::new();
+    let session = snapshot.info.id.clone();
+    for known in known.messages.iter().filter(|known| is_local(&known.message)) {
+        let (message, parts) = (&known.message, &known.parts);
+        let key = (session.clone(), message.client_id.clone().unwrap_or_default());
+        if snapshot.messages.iter().any(|(m, _)| m.client_id == message.client_id) {
+            pending.remove(&key);
+            superseded.push(Event::MessageRemoved {
+                message: message.id.clone(),
+            });
+            continue;
+        }
+        let mut message = message.clone();
+        let owned = matches!(message.waiting, Some(Waiting::Owner { .. }));
+        if !pending.contains(&key) && message.completed_at.is_none() && message.error.is_none() && !owned {
+            message.waiting = Some(Waiting::Owner {
+                reason: "Nexus stopped before this message was sent.".to_owned(),
+            });
+        }
+        let at = snapshot
+            .messages
+            .partition_point(|(m, _)| m.created_at <= message.created_at);
+        snapshot.messages.insert(at, (message, parts.clone()));
+    }
+    superseded
+}

@@ -1,0 +1,333 @@
+//! A prompt on its way: shown at once, admitted once. One that comes while a turn runs waits for its end
+//! ([`queue`](crate::queue)).
+//!
+//! The record of what was admitted is the journal itself: a message with the prompt's client id. It is written before the
+//! backend is asked, so a host that dies in between asks again with the same id when the client does, and the backend
+//! (or the plugin, by looking it up) makes one turn of it.
+
+use crate::backend_status::Phase;
+use crate::error::ChatError;
+use crate::journal::SessionState;
+use crate::pending_prompts::{is_local, message_id};
+use crate::prompt_messages::{leave, leave_all, log, mark, show, waiting, withdraw};
+use crate::shared::Shared;
+use futures::future::BoxFuture;
+use nexus_model::chat::{Admission, Content, Event, MessageId, Role, SessionId, Turn, Waiting, is_client_id};
+use nexus_model::digest::{hex, sha256};
+use nexus_model::limits;
+use nexus_model::time::Millis;
+use nexus_plugin_traits::{CallError, Prompt};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the backend is asked again where its answer got lost.
+const TRIES: u32 = 6;
+/// A prompt that was on its way when the plugin crashed may be the cause. After so many crashes it is not sent again by
+/// itself, so that one prompt cannot use up the plugin's restarts.
+const CRASHES: u32 = 2;
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+/// For a backend that became unavailable in between.
+const BACK: Duration = Duration::from_secs(30);
+
+/// What the session says of a prompt and of the turn that it would come into.
+struct Context {
+    /// The backend has it, or had.
+    admitted: bool,
+    /// The journal shows it, and the backend does not have it.
+    shown: bool,
+    /// It waited before, so it stays whatever comes of it.
+    kept: bool,
+    /// The words that are shown for it.
+    text: Option<String>,
+    turn_runs: bool,
+    /// The time of a message that comes after all that are there, also where a clock was set back.
+    earliest: Millis,
+    /// The answers that are there.
+    answers: HashSet<MessageId>,
+}
+
+impl Context {
+    fn of(state: &SessionState, client_id: &str) -> Self {
+        let mut context = Self {
+            admitted: false,
+            shown: false,
+            kept: false,
+            text: None,
+            turn_runs: runs(&state.turn),
+            earliest: 0,
+            answers: answers(state).cloned().collect(),
+        };
+        for known in &state.messages {
+            let message = &known.message;
+            if message.client_id.as_deref() != Some(client_id) {
+                context.earliest = context.earliest.max(message.created_at + 1);
+                continue;
+            }
+            if !is_local(message) || message.completed_at.is_some() {
+                context.admitted = true;
+                continue;
+            }
+            context.shown = true;
+            context.kept = matches!(waiting(message), Some(Waiting::Turn | Waiting::Owner { .. }));
+            if let Some(Content::Text { text }) = known.parts.first().map(|part| &part.content) {
+                context.text = Some(text.clone());
+            }
+        }
+        context
+    }
+}
+
+fn runs(turn: &Turn) -> bool {
+    matches!(turn, Turn::Running | Turn::Retrying { .. })
+}
+
+fn answers(state: &SessionState) -> impl Iterator<Item = &MessageId> {
+    let answers = state.messages.iter().map(|known| &known.message);
+    answers
+        .filter(|message| message.role == Role::Assistant)
+        .map(|message| &message.id)
+}
+
+/// Sends a prompt. `now`: it does not wait for the turn that runs.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    session: String,
+    mut prompt: Prompt,
+    now: bool,
+) -> Result<Admission, ChatError> {
+    if !is_client_id(&prompt.client_id) {
+        return Err(ChatError::Refused(
+            "A client id must be 1 to 128 characters of A-Z, a-z, 0-9, `_` and `-`.".to_owned(),
+        ));
+    }
+    let lock = shared.prompt_lock(&session, &prompt.client_id);
+    let _one_at_a_time = lock.lock().await;
+
+    let look = |state: &SessionState| Context::of(state, &prompt.client_id);
+    let context = shared.journal.look(&session, look).await?;
+    let queued = !now && shared.queue.holds(&session, &prompt.client_id);
+    if context.admitted || context.shown && queued {
+        return Ok(Admission::Duplicate);
+    }
+    if let Some(text) = &context.text {
+        prompt.text.clone_from(text);
+    }
+    if let Err(error) = shared.target(&session) {
+        if context.kept {
+            leave(&shared, &session, &prompt.client_id, &error.to_string()).await;
+        }
+        return Err(error);
+    }
+    if !now && (context.turn_runs || shared.queue.busy(&session)) {
+        return wait(&shared, &session, prompt, &context).await;
+    }
+    shared.queue.remove(&session, &prompt.client_id);
+    hand_over(&shared, &session, &prompt, context).await
+}
+
+/// Keeps it until the turn has ended.
+async fn wait(shared: &Arc<Shared>, session: &str, prompt: Prompt, context: &Context) -> Result<Admission, ChatError> {
+    show(shared, session, &prompt, context.earliest, Waiting::Turn).await?;
+    let client_id = prompt.client_id.clone();
+    if !shared.queue.push(session, prompt) {
+        withdraw(shared, session, &client_id).await;
+        return Err(ChatError::Refused(format!(
+            "{} messages are already queued behind the running answer. Send this one when the answer is finished.",
+            limits::QUEUED_PROMPTS
+        )));
+    }
+    // It may have ended just now.
+    tokio::spawn(advance(Arc::clone(shared), session.to_owned()));
+    Ok(Admission::Admitted)
+}
+
+async fn hand_over(
+    shared: &Arc<Shared>,
+    session: &str,
+    prompt: &Prompt,
+    context: Context,
+) -> Result<Admission, ChatError> {
+    let token = shared.queue.expect(session);
+    if let Err(error) = show(shared, session, prompt, context.earliest, Waiting::Backend).await {
+        shared.queue.met(session, Some(token));
+        return Err(error);
+    }
+    let admission = ask(shared, session, prompt).await;
+    if admission == Ok(Admission::Admitted) {
+        tokio::spawn(expect_turn(
+            Arc::clone(shared),
+            session.to_owned(),
+            token,
+            context.answers,
+        ));
+    } else {
+        shared.queue.met(session, Some(token));
+    }
+    let reason = match &admission {
+        Ok(Admission::Admitted | Admission::Duplicate) => {
+            mark(shared, session, prompt, Ok(())).await;
+            return admission;
+        }
+        Ok(Admission::Unknown(why)) | Err(ChatError::Unconfirmed(why)) => {
+            mark(shared, session, prompt, Err(why.clone())).await;
+            return admission;
+        }
+        Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => why.clone(),
+        Err(error) => error.to_string(),
+    };
+    if context.kept {
+        leave(shared, session, &prompt.client_id, &reason).await;
+        let reason = "The previous message was not sent.";
+        leave_all(shared, session, reason).await;
+    } else {
+        withdraw(shared, session, &prompt.client_id).await;
+    }
+    admission
+}
+
+/// Takes back what was not handed over yet.
+pub(crate) async fn take_back(shared: &Shared, session: &str, client_id: &str) -> Result<(), ChatError> {
+    let lock = shared.prompt_lock(session, client_id);
+    let Ok(_alone) = lock.try_lock() else {
+        return Err(ChatError::Refused(
+            "The message is already being sent and can no longer be withdrawn.".to_owned(),
+        ));
+    };
+    let id = message_id(client_id);
+    let waits = |state: &SessionState| {
+        let known = state.message(&id);
+        known.is_some_and(|known| waiting(&known.message).is_some())
+    };
+    if !shared.journal.look(session, waits).await? {
+        return Err(ChatError::NotFound(
+            "This message is not queued: it was sent or withdrawn.".to_owned(),
+        ));
+    }
+    shared.queue.remove(session, client_id);
+    withdraw(shared, session, client_id).await;
+    Ok(())
+}
+
+async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admission, ChatError> {
+    let (mut tries, mut crashes) = (0, 0);
+    loop {
+        wait_while_paused(shared).await;
+        let (backend, info) = match shared.target(session) {
+            Ok(target) => target,
+            // It is open whether an earlier try arrived.
+            Err(error) if tries > 0 => return Ok(Admission::Unknown(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let lost = match backend.prompt(&info, prompt.clone()).await {
+            Ok(Admission::Unknown(why)) => why,
+            Ok(admission) => return Ok(admission),
+            Err(error @ CallError::Crashed(_)) => {
+                crashes += 1;
+                if crashes >= CRASHES {
+                    return Err(ChatError::Unconfirmed(format!(
+                        "The message was sent {CRASHES} times, and each time {error}. Nexus does not send it again; the \
+                         backend may have received it."
+                    )));
+                }
+                error.to_string()
+            }
+            Err(error @ (CallError::Timeout(_) | CallError::Unavailable(_) | CallError::Other(_))) => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        tries += 1;
+        if tries >= TRIES {
+            return Ok(Admission::Unknown(lost));
+        }
+        tracing::info!(session, why = lost, "checking again whether the backend has the prompt");
+        tokio::time::sleep(FIRST_PAUSE * 2u32.pow(tries - 1)).await;
+        wait_until_open(shared).await;
+    }
+}
+
+/// The backend is about to stop or to change: what is asked now is asked of the one that comes.
+async fn wait_while_paused(shared: &Shared) {
+    let mut paused = shared.paused.subscribe();
+    if !*paused.borrow() {
+        return;
+    }
+    let _ = tokio::time::timeout(limits::CHAT_DRAIN * 2, paused.wait_for(|paused| !paused)).await;
+    if shared.status.borrow().phase != Phase::Stopped {
+        wait_until_open(shared).await;
+    }
+}
+
+async fn wait_until_open(shared: &Shared) {
+    let mut active = shared.active.subscribe();
+    let _ = tokio::time::timeout(BACK, active.wait_for(|a| a.as_ref().is_some_and(|a| a.open))).await;
+}
+
+/// Acts on a turn that changed, once that is written.
+pub(crate) fn turned(shared: &Arc<Shared>, session: &str, turn: &Turn) {
+    match turn {
+        Turn::Running | Turn::Retrying { .. } => {
+            shared.queue.met(session, None);
+        }
+        Turn::Idle | Turn::Interrupted if shared.queue.busy(session) => {
+            tokio::spawn(advance(Arc::clone(shared), session.to_owned()));
+        }
+        Turn::Idle | Turn::Interrupted => {}
+    }
+}
+
+/// Hands over what waits, where no turn runs.
+fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let Ok(turn) = shared.journal.look(&session, |state| state.turn.clone()).await else {
+            return;
+        };
+        match turn {
+            Turn::Running | Turn::Retrying { .. } => {}
+            Turn::Interrupted => {
+                let reason = "The previous answer was interrupted.";
+                leave_all(&shared, &session, reason).await;
+            }
+            Turn::Idle => {
+                if let Some(prompt) = shared.queue.next(&session) {
+                    // What became of it is on its message.
+                    let _ = run(shared, session, prompt, true).await;
+                }
+            }
+        }
+    })
+}
+
+/// Says so where the turn of a prompt that was handed over does not begin. `before`: the answers that were there.
+async fn expect_turn(shared: Arc<Shared>, session: String, token: u64, before: HashSet<MessageId>) {
+    tokio::time::sleep(limits::UNANSWERED).await;
+    if !shared.queue.met(&session, Some(token)) {
+        return;
+    }
+    let begun = |state: &SessionState| {
+        state.turn != Turn::Idle || state.error.is_some() || answers(state).any(|id| !before.contains(id))
+    };
+    let begun = shared.journal.look(&session, begun).await;
+    match begun {
+        Err(_) => return,
+        Ok(true) => return advance(shared, session).await,
+        Ok(false) => {}
+    }
+    let title = shared.status.borrow().title.clone();
+    let text = format!(
+        "{title} accepted this message but did not start to answer within {} s. Send it again; if that does not help, \
+         start a new chat.",
+        limits::UNANSWERED.as_secs()
+    );
+    tracing::warn!(session, "{text}");
+    let error = Event::Error { message: None, text };
+    log(shared.journal.append(&session, vec![error]).await);
+    let reason = "The previous message was not answered.";
+    leave_all(&shared, &session, reason).await;
+}
+
+/// The client id of the prompt that continues a message: the same for the same interrupted message.
+pub(crate) fn continue_id(message: &str) -> String {
+    let mut digest = hex(&sha256(&[message.as_bytes()]));
+    digest.truncate(32);
+    format!("continue-{digest}")
+}

@@ -1,0 +1,173 @@
+//! The service: its tasks, and what the operator does with the backend.
+
+use crate::backend_status::{BackendStatus, Phase};
+use crate::backend_task::BackendTask;
+use crate::commands::{Command, Commander};
+use crate::error::ChatError;
+use crate::installing;
+use crate::named_backend::NamedBackend;
+use crate::parts::Parts;
+use crate::shared::Shared;
+use crate::swap::Swaps;
+use nexus_config::resolved;
+use nexus_model::plugin::Kind;
+use nexus_registry::{Plugins, Registered, chat_place};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The plugin that ships as an example.
+const EXAMPLE: &str = "chat-echo";
+
+/// The running service. Dropping it ends its tasks; backends and their processes are left as they are.
+pub struct ChatService {
+    pub(crate) shared: Arc<Shared>,
+    plugins: Plugins,
+    commander: Commander,
+    swaps: Swaps,
+    config: resolved::Chat,
+    data_dir: PathBuf,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for ChatService {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl ChatService {
+    /// Starts the backend, or `fallback` as long as its program is missing, and lists both among the plugins that serve.
+    pub fn spawn(primary: NamedBackend, fallback: Option<NamedBackend>, parts: Parts) -> Self {
+        let plugins = parts.plugins.clone();
+        let ticket = plugins.statuses.add(Registered::of(&primary.backend));
+        if let Some(fallback) = &fallback {
+            plugins.statuses.add(Registered::of(&fallback.backend));
+        }
+        let (config, data_dir) = (parts.config.clone(), parts.data_dir.clone());
+        let stop_processes = Arc::clone(&parts.stop_processes);
+        let install = installing::offered(&primary.plugin);
+        let shared = Arc::new(Shared::new(primary, parts, install));
+        let (commander, commands) = Commander::new();
+        let task = BackendTask {
+            shared: Arc::clone(&shared),
+            fallback,
+            stop_processes,
+        };
+        let surroundings = Arc::clone(&shared);
+        let tasks = vec![
+            tokio::spawn(task.run(commands)),
+            tokio::spawn(async move { surroundings.watch_surroundings().await }),
+        ];
+        let place = chat_place(&config.name);
+        let swaps = Swaps::new(Arc::clone(&shared), commander.clone(), plugins.clone(), place, ticket);
+        Self {
+            shared,
+            plugins,
+            commander,
+            swaps,
+            config,
+            data_dir,
+            tasks,
+        }
+    }
+
+    /// Ends its tasks: nothing is started or written any more. Backends and their processes are left as they are.
+    pub fn end(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+
+    /// The backend as people see it; changes are seen at once.
+    pub fn backend(&self) -> watch::Receiver<BackendStatus> {
+        self.shared.status.subscribe()
+    }
+
+    /// The plugin that is wanted as the backend.
+    pub fn plugin(&self) -> String {
+        self.shared.primary().plugin
+    }
+
+    /// The plugins that can be the backend.
+    pub fn plugins(&self) -> Vec<String> {
+        self.plugins.catalog.of_kind(Kind::Chat)
+    }
+
+    /// Whether no model answers in a plugin, as far as that can be known before it runs.
+    pub fn is_example(&self, plugin: &str) -> bool {
+        self.config.fallback.as_deref() == Some(plugin) || plugin == EXAMPLE
+    }
+
+    /// How many sessions of the backend are being answered now.
+    pub fn busy(&self) -> usize {
+        self.shared.journal.running(&self.plugin())
+    }
+
+    /// Stops the backend and its processes, once turns that run have had time to finish; what had to be cut is marked as
+    /// interrupted. Returns when that is done; it stays stopped until it is started.
+    ///
+    /// # Errors
+    /// The service is gone.
+    pub async fn stop(&self) -> Result<(), ChatError> {
+        self.commander.give(Command::Stop).await
+    }
+
+    /// Starts the backend; one that failed or is missing is looked for again.
+    ///
+    /// # Errors
+    /// The service is gone.
+    pub async fn start(&self) -> Result<(), ChatError> {
+        if self.shared.status.borrow().phase == Phase::Stopped {
+            return self.commander.give(Command::Start).await;
+        }
+        // Whoever looks next must not take the failure of before for that of now.
+        self.shared.status.send_if_modified(|status| {
+            let failed = matches!(status.phase, Phase::Failed { .. });
+            if failed {
+                status.phase = Phase::checking_for(&status.title);
+            }
+            failed
+        });
+        self.shared.look_again();
+        Ok(())
+    }
+
+    /// As [`Self::stop`], and then from the start.
+    ///
+    /// # Errors
+    /// The service is gone.
+    pub async fn restart(&self) -> Result<(), ChatError> {
+        self.commander.give(Command::Restart).await
+    }
+
+    /// Lets another plugin be the backend, also after a restart of the host: prompts are paused and turns have time to
+    /// finish, as with [`Self::stop`]. Sessions of the old one stay readable. Runs to its end even if the caller goes away.
+    ///
+    /// # Errors
+    /// The plugin is the backend already, cannot be loaded, or its program is not there or not fit: then all is as before.
+    pub async fn swap(&self, plugin: &str) -> Result<(), ChatError> {
+        if self.plugin() == plugin {
+            return Err(ChatError::Refused(format!("{plugin} is the chat backend already.")));
+        }
+        self.replace(plugin).await
+    }
+
+    /// As [`Self::swap`], also where the plugin is the backend already: with other settings then.
+    ///
+    /// # Errors
+    /// As [`Self::swap`].
+    pub async fn replace(&self, plugin: &str) -> Result<(), ChatError> {
+        self.swaps.replace(plugin).await
+    }
+
+    /// Begins to install the missing program; how it goes is seen in [`Missing::install`](crate::Missing::install). An
+    /// installation that runs already goes on.
+    ///
+    /// # Errors
+    /// Nexus cannot install this backend.
+    pub fn install(&self) -> Result<(), ChatError> {
+        installing::begin(&self.shared, &self.data_dir)
+    }
+}

@@ -1,0 +1,270 @@
+//! What people do with conversations.
+
+use crate::backend_status::Phase;
+use crate::error::ChatError;
+use crate::journal::{SessionState, Subscription};
+use crate::prompt_messages::leave_all;
+use crate::prompts;
+use crate::service::ChatService;
+use crate::shared::Wake;
+use nexus_model::chat::{Admission, AgentRequest, Answer, Event, Root, SessionId, SessionInfo, Turn};
+use nexus_model::limits;
+use nexus_plugin_traits::{CallError, Prompt};
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+impl ChatService {
+    /// The sessions of all backends that are no sub-agent's, the most recently active first; changes are seen at once.
+    pub fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
+        self.shared.journal.roots()
+    }
+
+    /// Reads the backend's list for somebody who looks at it: what another program added comes into the journal. Returns at
+    /// once.
+    pub fn list_opened(&self) {
+        self.wake(Wake::List);
+    }
+
+    /// What happens in a session, each event exactly once. `from`: the last number that the caller has; none: the present
+    /// state comes first. What the backend has of the session is read first, where it was never read. The subscription ends
+    /// where the session is deleted.
+    ///
+    /// A state that comes from it or from [`Self::state`] always has its `info`.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such session. `Unavailable`: the backend, which may have it, is not up.
+    pub async fn subscribe(&self, session: &str, from: Option<u64>) -> Result<Subscription, ChatError> {
+        let journal = &self.shared.journal;
+        let read = self.opened(session);
+        if !self.knows(session) {
+            // Perhaps the backend does: it may hold more than it lists.
+            let _ = tokio::time::timeout(limits::FIRST_READING, read).await;
+            if !self.knows(session) {
+                let backend = self.shared.status.borrow();
+                return Err(match &backend.phase {
+                    Phase::Starting { .. } | Phase::Reconnecting { .. } => ChatError::Unavailable(format!(
+                        "{} is not ready yet, so it is unknown whether it has this conversation.",
+                        backend.title
+                    )),
+                    _ => no_such(),
+                });
+            }
+        } else if journal.look(session, |state| state.messages.is_empty()).await == Ok(true) {
+            // Nobody has opened it before: an empty conversation would be a wrong answer.
+            let _ = tokio::time::timeout(limits::FIRST_READING, read).await;
+        }
+        Ok(journal.subscribe(session, from).await?)
+    }
+
+    /// A session as it is now.
+    ///
+    /// # Errors
+    /// There is no such session, or its record cannot be read.
+    pub async fn state(&self, session: &str) -> Result<SessionState, ChatError> {
+        if !self.knows(session) {
+            return Err(no_such());
+        }
+        let state = self.shared.journal.state(session).await?;
+        if state.info.is_none() {
+            return Err(no_such()); // deleted just now
+        }
+        Ok(state)
+    }
+
+    /// What waits in a session for this answer, if it still does.
+    ///
+    /// # Errors
+    /// The session's record cannot be read.
+    pub async fn asked(&self, session: &str, request: &str) -> Result<Option<AgentRequest>, ChatError> {
+        let find = |state: &SessionState| state.requests.iter().find(|waiting| waiting.id == request).cloned();
+        Ok(self.shared.journal.look(session, find).await?)
+    }
+
+    /// Sends a prompt, once per client id however often it is called. While a turn runs it waits for its end, unless it
+    /// is to be sent `now`. Runs to its end even if the caller goes away.
+    ///
+    /// # Errors
+    /// No such session, a backend that is not up, or one that cannot take it.
+    pub async fn prompt(&self, session: &str, prompt: Prompt, now: bool) -> Result<Admission, ChatError> {
+        let job = prompts::run(Arc::clone(&self.shared), session.to_owned(), prompt, now);
+        let admission = tokio::spawn(job).await.unwrap_or_else(|_| {
+            Err(ChatError::Unavailable(
+                "The message was not sent: Nexus is stopping.".to_owned(),
+            ))
+        })?;
+        Ok(match admission {
+            Admission::ConsentNeeded { id, text } => Admission::ConsentNeeded {
+                id,
+                text: self.shared.with_file(&text),
+            },
+            Admission::Refused(why) => Admission::Refused(self.shared.with_file(&why)),
+            other => other,
+        })
+    }
+
+    /// Takes a prompt back that waits.
+    ///
+    /// # Errors
+    /// The prompt does not wait any more.
+    pub async fn take_back(&self, session: &str, client_id: &str) -> Result<(), ChatError> {
+        prompts::take_back(&self.shared, session, client_id).await
+    }
+
+    /// Goes on where an interrupted answer ended. Twice for the same answer makes one turn.
+    ///
+    /// # Errors
+    /// No answer was interrupted; otherwise as [`Self::prompt`].
+    pub async fn continue_interrupted(&self, session: &str) -> Result<Admission, ChatError> {
+        let last = |state: &SessionState| state.messages.last().map(|last| last.message.id.clone());
+        let look = |state: &SessionState| (state.turn == Turn::Interrupted, last(state));
+        let (interrupted, last) = self.shared.journal.look(session, look).await?;
+        // It was asked for a moment ago, and the turn has not begun.
+        if self.shared.queue.busy(session) {
+            return Ok(Admission::Duplicate);
+        }
+        if !interrupted {
+            return Err(ChatError::Refused(
+                "No answer of this conversation was interrupted.".to_owned(),
+            ));
+        }
+        let prompt = Prompt {
+            client_id: prompts::continue_id(&last.unwrap_or_default()),
+            text: "Your last answer was interrupted. Continue where it ended.".to_owned(),
+            model: None,
+            consent: None,
+        };
+        self.prompt(session, prompt, true).await
+    }
+
+    /// Stops the running turn, if any. What waits for its end is its owner's then.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub async fn cancel(&self, session: &str) -> Result<(), ChatError> {
+        let (backend, info) = self.shared.target(session)?;
+        let reason = "The previous answer was stopped.";
+        leave_all(&self.shared, session, reason).await;
+        Ok(backend.cancel(&info).await?)
+    }
+
+    /// Answers a permission request or a question. One that does not wait any more is closed for everybody.
+    ///
+    /// # Errors
+    /// `NotFound`: it does not wait any more. Otherwise as [`Self::prompt`].
+    pub async fn reply(&self, session: &str, request: &str, answer: Answer) -> Result<(), ChatError> {
+        answer.check().map_err(ChatError::Refused)?;
+        let (backend, info) = self.shared.target(session)?;
+        let result = backend.reply(&info, request, answer).await;
+        if matches!(result, Err(CallError::NotFound(_))) {
+            let closed = Event::RequestClosed {
+                request: request.to_owned(),
+            };
+            self.shared.journal.append(session, vec![closed]).await?;
+            return Err(ChatError::NotFound("This request is no longer open.".to_owned()));
+        }
+        Ok(result?)
+    }
+
+    /// Makes a session; once for each `request`, however often it is asked for.
+    ///
+    /// # Errors
+    /// A backend that is not up, or that cannot.
+    pub async fn create(&self, title: Option<String>, request: Option<&str>) -> Result<SessionInfo, ChatError> {
+        self.begun().await;
+        // One at a time: the same request may come twice at once.
+        let mut created = self.shared.created.lock().await;
+        let known = |(known, _): &&(String, SessionInfo)| Some(known.as_str()) == request;
+        if let Some((_, info)) = created.iter().find(known)
+            && self.knows(&info.id)
+        {
+            return Ok(info.clone());
+        }
+        let (plugin, backend) = self.shared.backend(None)?;
+        let info = backend.create(title).await?;
+        let journal = self.shared.journal.of_backend(&plugin);
+        journal.create(info.clone()).await?;
+        if let Some(request) = request {
+            created.truncate(limits::CREATE_REQUESTS - 1);
+            created.push_front((request.to_owned(), info.clone()));
+        }
+        Ok(info)
+    }
+
+    /// Gives a session another title.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub async fn rename(&self, session: &str, title: &str) -> Result<(), ChatError> {
+        let (backend, info) = self.shared.target(session)?;
+        self.shared.named(session, title);
+        backend.rename(&info, title).await?;
+        let info = SessionInfo {
+            title: title.to_owned(),
+            updated_at: self.shared.clock.now(),
+            ..info
+        };
+        self.shared
+            .journal
+            .append(session, vec![Event::Session { info }])
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes a session, its sub-agents' with it, from the backend and from the journal; one of a backend that does not
+    /// run from the journal alone.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub async fn delete(&self, session: &str) -> Result<(), ChatError> {
+        match self.shared.target(session) {
+            Ok((backend, info)) => match backend.delete(&info).await {
+                Ok(()) | Err(CallError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            },
+            Err(ChatError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let mut all: Vec<SessionId> = self.shared.descendants(session);
+        all.push(session.to_owned());
+        for session in all {
+            self.shared.journal.remove(&session).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a session for somebody who looks at it: what the backend has of it comes into the journal. The future ends when
+    /// that is done, or cannot be done now.
+    pub(crate) fn opened(&self, session: &str) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (read, done) = oneshot::channel();
+        self.wake(Wake::Session(session.to_owned(), read));
+        async {
+            let _ = done.await;
+        }
+    }
+
+    /// Whether the journal knows the session.
+    pub(crate) fn knows(&self, session: &str) -> bool {
+        self.shared.listed(session).is_some()
+    }
+
+    fn wake(&self, what: Wake) {
+        if let Some(active) = &*self.shared.active.borrow() {
+            let _ = active.wake.send(what);
+        }
+    }
+
+    /// Waits a while for a backend that is being started, as while its plugin is compiled.
+    async fn begun(&self) {
+        let (mut status, mut active) = (self.backend(), self.shared.active.subscribe());
+        let begins = |phase: &Phase| matches!(phase, Phase::Starting { .. } | Phase::Up);
+        tokio::select! {
+            _ = active.wait_for(|active| active.as_ref().is_some_and(|active| active.open)) => {}
+            _ = status.wait_for(|status| !begins(&status.phase)) => {}
+            () = tokio::time::sleep(limits::CREATE_WAITS) => {}
+        }
+    }
+}
+
+fn no_such() -> ChatError {
+    ChatError::NotFound("There is no such conversation.".to_owned())
+}

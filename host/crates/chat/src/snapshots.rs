@@ -1,0 +1,61 @@
+//! Reading a session from the backend.
+
+use nexus_model::chat::{SessionInfo, Snapshot};
+use nexus_model::limits;
+use nexus_plugin_traits::{CallError, ChatBackend};
+
+const TRIES: u32 = 4;
+/// How many pages of older messages are read.
+const PAGES: usize = 500;
+
+/// Reads a session; tries again where the backend is only unavailable. `whole`: with all older messages.
+///
+/// # Errors
+/// The backend does not show the session.
+pub(crate) async fn read_session(
+    backend: &dyn ChatBackend,
+    info: &SessionInfo,
+    whole: bool,
+) -> Result<Snapshot, CallError> {
+    let mut tries = 0;
+    let mut snapshot = loop {
+        let error = match backend.snapshot(info, None).await {
+            Ok(snapshot) => break snapshot,
+            Err(error) => error,
+        };
+        tries += 1;
+        let passes = matches!(
+            error,
+            CallError::Unavailable(_) | CallError::Timeout(_) | CallError::Crashed(_) | CallError::Other(_)
+        );
+        if !passes || tries >= TRIES {
+            return Err(error);
+        }
+        tokio::time::sleep(limits::RESTART_FIRST * 2u32.pow(tries)).await;
+    };
+    if whole {
+        for _ in 0..PAGES {
+            let Some(before) = snapshot.before.clone() else { break };
+            let Ok(mut page) = backend.snapshot(info, Some(before)).await else {
+                break;
+            };
+            page.messages.append(&mut snapshot.messages);
+            snapshot.messages = page.messages;
+            snapshot.before = page.before;
+        }
+    }
+    Ok(snapshot)
+}
+
+/// The information of a session that nobody has introduced. The empty workspace means the configured one.
+pub(crate) fn unknown(session: &str) -> SessionInfo {
+    SessionInfo {
+        id: session.to_owned(),
+        workspace: String::new(),
+        parent: None,
+        title: String::new(),
+        created_at: 0,
+        updated_at: 0,
+        archived: false,
+    }
+}

@@ -1,0 +1,105 @@
+//! Another plugin becomes the backend.
+
+use crate::commands::{Command, Commander};
+use crate::error::ChatError;
+use crate::named_backend::NamedBackend;
+use crate::shared::Shared;
+use nexus_model::plugin::Kind;
+use nexus_registry::{Plugins, Registered, Ticket};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// The backend that is wanted in the list of plugins, and those that were before: a plugin that was swapped away is still
+/// there to be swapped back.
+struct Tickets {
+    now: Ticket,
+    before: BTreeMap<String, Ticket>,
+}
+
+/// Swaps the backend, one swap at a time.
+pub(crate) struct Swaps {
+    shared: Arc<Shared>,
+    commander: Commander,
+    plugins: Plugins,
+    /// The chat's place in the database: `chat.main`.
+    place: String,
+    tickets: Arc<Mutex<Tickets>>,
+}
+
+impl Swaps {
+    /// `now`: the backend's place in the list of plugins.
+    pub(crate) fn new(shared: Arc<Shared>, commander: Commander, plugins: Plugins, place: String, now: Ticket) -> Self {
+        let before = BTreeMap::new();
+        Self {
+            shared,
+            commander,
+            plugins,
+            place,
+            tickets: Arc::new(Mutex::new(Tickets { now, before })),
+        }
+    }
+
+    /// Lets `plugin`, loaded again, be the backend. Runs to its end even if the caller goes away.
+    pub(crate) async fn replace(&self, plugin: &str) -> Result<(), ChatError> {
+        let Ok(alone) = Arc::clone(&self.tickets).try_lock_owned() else {
+            return Err(ChatError::Refused(
+                "The chat backend is being replaced. Try again when that is done.".to_owned(),
+            ));
+        };
+        let swap = Swap {
+            shared: Arc::clone(&self.shared),
+            commander: self.commander.clone(),
+            plugins: self.plugins.clone(),
+            place: self.place.clone(),
+            plugin: plugin.to_owned(),
+            tickets: alone,
+        };
+        let done = tokio::spawn(swap.run()).await;
+        done.map_err(|error| ChatError::Unavailable(error.to_string()))?
+    }
+}
+
+struct Swap {
+    shared: Arc<Shared>,
+    commander: Commander,
+    plugins: Plugins,
+    place: String,
+    plugin: String,
+    tickets: OwnedMutexGuard<Tickets>,
+}
+
+impl Swap {
+    async fn run(mut self) -> Result<(), ChatError> {
+        let plugin = self.plugin.as_str();
+        let known = self.plugins.catalog.check(plugin, Kind::Chat);
+        known.map_err(|why| ChatError::Refused(format!("{plugin} cannot become the chat backend: {why}")))?;
+        let loaded = self.plugins.loader.load_chat(plugin).await;
+        let backend = loaded.map_err(ChatError::Refused)?;
+        let ticket = self.plugins.statuses.add(Registered::of(&backend));
+        let next = NamedBackend {
+            plugin: plugin.to_owned(),
+            backend,
+        };
+        let old = self.shared.primary().plugin;
+        if let Err(error) = self.commander.give(Command::Swap(next)).await {
+            self.plugins.statuses.remove(ticket);
+            return Err(error);
+        }
+        let gone = std::mem::replace(&mut self.tickets.now, ticket);
+        let again = self.tickets.before.remove(plugin);
+        let same = if old == plugin {
+            Some(gone)
+        } else {
+            self.tickets.before.insert(old, gone);
+            None
+        };
+        for ticket in again.into_iter().chain(same) {
+            self.plugins.statuses.remove(ticket);
+        }
+        if let Err(error) = self.plugins.overrides.keep(&self.place, plugin).await {
+            tracing::warn!(error, "cannot save which plugin is the chat backend");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,416 @@
+//! A reader over parsed TOML that knows the place of everything it hands out.
+//!
+//! Not serde's derive: that stops at the first problem and forgets where keys stood. Here each key is asked for by
+//! name; what was asked for is the schema, so that an unknown key is what is left over and the nearest valid name is
+//! known without a second list.
+
+use crate::diagnostic::{Diagnostic, Place, Span};
+use std::collections::BTreeSet;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Located<T> {
+    pub value: T,
+    pub span: Span,
+    /// The key path.
+    pub key: String,
+}
+
+impl<T> Located<T> {
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Located<U> {
+        Located {
+            value: f(self.value),
+            span: self.span,
+            key: self.key,
+        }
+    }
+    pub(super) fn problem(&self, problem: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Place::At(self.span.clone()), self.key.clone(), problem)
+    }
+}
+
+/// What was found out while reading.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub diagnostics: Vec<Diagnostic>,
+    /// The path of every key that was asked for, `*` for a name that the operator chose.
+    pub asked: BTreeSet<String>,
+}
+
+impl Findings {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// Why a value does not fit; the reader adds place and key.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    pub found: Option<String>,
+    pub fix: Option<String>,
+}
+
+impl Unfit {
+    /// Its type or its form is another one.
+    pub(super) const PLAIN: Self = Self { found: None, fix: None };
+    pub(super) fn fix(fix: impl Into<String>) -> Self {
+        Self {
+            found: None,
+            fix: Some(fix.into()),
+        }
+    }
+}
+
+/// One table that is being read.
+pub(super) struct Table<'a, 'i> {
+    map: &'a DeTable<'i>,
+    span: Span,
+    path: String,
+    /// The same with `*` for chosen names.
+    pattern: String,
+    asked: Vec<&'static str>,
+}
+
+fn join(path: &str, key: &str) -> String {
+    let bare = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '*');
+    let key = if bare { key.to_owned() } else { format!("{key:?}") };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+impl<'a, 'i> Table<'a, 'i> {
+    pub(super) fn root(map: &'a DeTable<'i>, span: Span) -> Self {
+        Self {
+            map,
+            span,
+            path: String::new(),
+            pattern: String::new(),
+            asked: Vec::new(),
+        }
+    }
+
+    pub(super) fn here(&self) -> Located<()> {
+        Located {
+            value: (),
+            span: self.span.clone(),
+            key: self.path.clone(),
+        }
+    }
+
+    fn ask(&mut self, key: &'static str, findings: &mut Findings) -> Option<(Span, &'a Spanned<DeValue<'i>>)> {
+        self.asked.push(key);
+        findings.asked.insert(join(&self.pattern, key));
+        let (name, value) = self.map.iter().find(|(name, _)| name.get_ref() == key)?;
+        Some((name.span(), value))
+    }
+
+    /// The value of `key` as `parse` understands it. None: absent, or unfit, which is then noted.
+    pub(super) fn get<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        findings: &mut Findings,
+        parse: impl FnOnce(&DeValue<'i>) -> Result<T, Unfit>,
+    ) -> Option<Located<T>> {
+        let (_, value) = self.ask(key, findings)?;
+        let path = join(&self.path, key);
+        match parse(value.get_ref()) {
+            Ok(parsed) => Some(Located {
+                value: parsed,
+                span: value.span(),
+                key: path,
+            }),
+            Err(unfit) => {
+                findings.push(Diagnostic {
+                    found: Some(unfit.found.unwrap_or_else(|| describe(value.get_ref()))),
+                    fix: unfit.fix,
+                    ..Diagnostic::new(
+                        Place::At(value.span()),
+                        path.clone(),
+                        format!("`{path}` has an invalid value"),
+                    )
+                    .expected(expected)
+                });
+                None
+            }
+        }
+    }
+
+    pub(super) fn string(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        findings: &mut Findings,
+    ) -> Option<Located<String>> {
+        self.get(key, expected, findings, |v| {
+            v.as_str().map(str::to_owned).ok_or(Unfit::PLAIN)
+        })
+    }
+
+    pub(super) fn boolean(&mut self, key: &'static str, findings: &mut Findings) -> Option<Located<bool>> {
+        self.get(key, "true or false", findings, |v| {
+            v.as_bool().ok_or_else(|| match v.as_str() {
+                Some("true" | "false") => Unfit::fix("remove the quotation marks"),
+                _ => Unfit::PLAIN,
+            })
+        })
+    }
+
+    pub(super) fn whole<T: TryFrom<i64> + PartialOrd + std::fmt::Display + Copy>(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<T>,
+        findings: &mut Findings,
+    ) -> Option<Located<T>> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.get(key, &expected, findings, |v| {
+            integer(v)
+                .and_then(|n| T::try_from(n).ok())
+                .filter(|n| range.contains(n))
+                .ok_or(Unfit::PLAIN)
+        })
+    }
+
+    /// A list whose items `parse` understands one by one, each with its place.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        findings: &mut Findings,
+        mut parse: impl FnMut(&DeValue<'i>) -> Result<T, Unfit>,
+    ) -> Option<Vec<Located<T>>> {
+        let (_, value) = self.ask(key, findings)?;
+        let path = join(&self.path, key);
+        let Some(items) = value.get_ref().as_array() else {
+            findings.push(
+                Diagnostic::new(
+                    Place::At(value.span()),
+                    path.clone(),
+                    format!("`{path}` has an invalid value"),
+                )
+                .found(describe(value.get_ref()))
+                .expected(format!("a list of {expected}"))
+                .fix(format!("put it in brackets: {key} = [ … ]")),
+            );
+            return None;
+        };
+        let mut all = Vec::new();
+        for item in items.iter() {
+            match parse(item.get_ref()) {
+                Ok(parsed) => all.push(Located {
+                    value: parsed,
+                    span: item.span(),
+                    key: path.clone(),
+                }),
+                Err(unfit) => findings.push(Diagnostic {
+                    found: Some(unfit.found.unwrap_or_else(|| describe(item.get_ref()))),
+                    fix: unfit.fix,
+                    ..Diagnostic::new(
+                        Place::At(item.span()),
+                        path.clone(),
+                        format!("an item of `{path}` has an invalid value"),
+                    )
+                    .expected(expected)
+                }),
+            }
+        }
+        Some(all)
+    }
+
+    /// The table `key`.
+    pub(super) fn table(&mut self, key: &'static str, findings: &mut Findings) -> Option<Table<'a, 'i>> {
+        let pattern = join(&self.pattern, key);
+        let (at, value) = self.ask(key, findings)?;
+        let path = join(&self.path, key);
+        into_table(at, value, path, pattern, findings)
+    }
+
+    /// The tables in the table `key`, whose names the operator chose.
+    pub(super) fn named(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Vec<(Located<String>, Table<'a, 'i>)> {
+        let Some(outer) = self.table(key, findings) else {
+            return Vec::new();
+        };
+        let pattern = join(&outer.pattern, "*");
+        let mut all = Vec::new();
+        // `[chat]` with keys, where a name belongs: the likeliest first mistake, said once.
+        if let Some((name, value)) = outer.map.iter().find(|(_, value)| value.get_ref().as_table().is_none()) {
+            let usual = match key {
+                "chat" => "main",
+                "tunnel" => "home",
+                _ => "NAME",
+            };
+            findings.push(
+                Diagnostic::new(
+                    Place::At(name.span()),
+                    join(&outer.path, name.get_ref()),
+                    format!("[{key}] has no name"),
+                )
+                .found(format!("{} = {}", name.get_ref(), describe(value.get_ref())))
+                .expected(format!("tables with a name of your choice, as [{key}.{usual}]"))
+                .fix(format!("write [{key}.{usual}] instead of [{key}]")),
+            );
+            return Vec::new();
+        }
+        for (name, value) in outer.map {
+            let path = join(&outer.path, name.get_ref());
+            if let Some(table) = into_table(name.span(), value, path.clone(), pattern.clone(), findings) {
+                all.push((
+                    Located {
+                        value: name.get_ref().to_string(),
+                        span: name.span(),
+                        key: path,
+                    },
+                    table,
+                ));
+            }
+        }
+        all.sort_by_key(|(name, _)| name.span.start);
+        all
+    }
+
+    /// Everything in the table `key`, for keys that another schema checks later. Values that no configuration can
+    /// hold (an integer that does not fit into 64 bits) are noted.
+    pub(super) fn values(&mut self, key: &'static str, findings: &mut Findings) -> Vec<(String, Located<toml::Value>)> {
+        let Some(outer) = self.table(key, findings) else {
+            return Vec::new();
+        };
+        let mut all: Vec<_> = outer
+            .map
+            .iter()
+            .filter_map(|(name, value)| {
+                let key = join(&outer.path, name.get_ref());
+                match to_toml(value.get_ref()) {
+                    Ok(plain) => Some((
+                        name.get_ref().to_string(),
+                        Located {
+                            value: plain,
+                            span: value.span(),
+                            key,
+                        },
+                    )),
+                    Err(found) => {
+                        findings.push(
+                            Diagnostic::new(
+                                Place::At(value.span()),
+                                key.clone(),
+                                format!("`{key}` has an invalid value"),
+                            )
+                            .found(found)
+                            .expected("a number of at most 64 bits"),
+                        );
+                        None
+                    }
+                }
+            })
+            .collect();
+        all.sort_by_key(|(_, value)| value.span.start);
+        all
+    }
+
+    /// Notes every key that nobody asked for.
+    pub(super) fn finish(self, findings: &mut Findings) {
+        for name in self.map.keys() {
+            let written = name.get_ref();
+            if self.asked.iter().any(|asked| written == asked) {
+                continue;
+            }
+            let place = if self.path.is_empty() {
+                "at the top of the file".to_owned()
+            } else {
+                format!("in [{}]", self.path)
+            };
+            let mut unknown = Diagnostic::new(
+                Place::At(name.span()),
+                join(&self.path, written),
+                format!("`{written}` is not a key {place}"),
+            )
+            .expected(format!("one of {}", self.asked.join(", ")))
+            .nearest(written, self.asked.iter().copied());
+            unknown.fix = Some(match &unknown.nearest {
+                Some(near) => format!("write `{near}`, or delete it"),
+                None => "delete it".to_owned(),
+            });
+            findings.push(unknown);
+        }
+    }
+}
+
+fn into_table<'a, 'i>(
+    at: Span,
+    value: &'a Spanned<DeValue<'i>>,
+    path: String,
+    pattern: String,
+    findings: &mut Findings,
+) -> Option<Table<'a, 'i>> {
+    if let Some(map) = value.get_ref().as_table() {
+        return Some(Table {
+            map,
+            span: at,
+            path,
+            pattern,
+            asked: Vec::new(),
+        });
+    }
+    findings.push(
+        Diagnostic::new(Place::At(value.span()), path.clone(), format!("`{path}` is a table"))
+            .found(describe(value.get_ref()))
+            .expected(format!("a table, written [{path}]")),
+    );
+    None
+}
+
+pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let number = value.as_integer()?;
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// The value as a reader would say it.
+pub(super) fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the string {:?}", shorten(text)),
+        DeValue::Integer(n) => format!("the integer {n}"),
+        DeValue::Float(n) => format!("the number {n}"),
+        DeValue::Boolean(b) => format!("{b}"),
+        DeValue::Datetime(d) => format!("the date {d}"),
+        DeValue::Array(items) => format!("a list of {} items", items.len()),
+        DeValue::Table(items) => format!("a table of {} keys", items.len()),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    if text.chars().count() > 80 {
+        text.chars().take(79).chain(['…']).collect()
+    } else {
+        text.to_owned()
+    }
+}
+
+fn to_toml(value: &DeValue<'_>) -> Result<toml::Value, String> {
+    Ok(match value {
+        DeValue::String(text) => toml::Value::String(text.to_string()),
+        DeValue::Integer(_) => toml::Value::Integer(integer(value).ok_or_else(|| describe(value))?),
+        DeValue::Float(n) => toml::Value::Float(n.as_str().parse().map_err(|_| describe(value))?),
+        DeValue::Boolean(b) => toml::Value::Boolean(*b),
+        DeValue::Datetime(d) => toml::Value::Datetime(*d),
+        DeValue::Array(items) => toml::Value::Array(
+            items
+                .iter()
+                .map(|item| to_toml(item.get_ref()))
+                .collect::<Result<_, _>>()?,
+        ),
+        DeValue::Table(items) => toml::Value::Table(
+            items
+                .iter()
+                .map(|(name, item)| Ok((name.get_ref().to_string(), to_toml(item.get_ref())?)))
+                .collect::<Result<_, String>>()?,
+        ),
+    })
+}

@@ -1,0 +1,19 @@
+//! `config`: the plugin's own keys, checked long before.
+
+use crate::capabilities::capability::Capability;
+use crate::capabilities::context::{Capabilities, Granted};
+use nexus_plugin_api::host::caps::config as wit;
+
+pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
+    Capability {
+        interface: "config",
+        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        missing: |_| Vec::new(),
+    }
+}
+
+impl wit::Host for Capabilities {
+    fn get(&mut self) -> wasmtime::Result<String> {
+        Ok(self.ctx.config.clone())
+    }
+}

@@ -1,0 +1,3 @@
+mod host;
+
+pub(super) use host::capability;

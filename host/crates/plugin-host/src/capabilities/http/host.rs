@@ -1,0 +1,233 @@
+//! `http`: requests through the host's one client. References in header values are filled in here, so that the plugin
+//! never sees what it sends.
+
+use super::permission::missing;
+use crate::capabilities::capability::Capability;
+use crate::capabilities::context::{Capabilities, Context, Granted, enter};
+use crate::capabilities::secrets::references::PluginReferences;
+use crate::capabilities::stream_producers::{Body, ByteProducer};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use nexus_egress::{OutgoingError, Request as Outgoing, Target};
+use nexus_model::limits;
+use nexus_plugin_api::host::caps::http::{self as wit, Header, Request, Response};
+use nexus_plugin_api::host::caps::types::Error;
+use nexus_process::references::{HeaderError, fill_header};
+use nexus_process::{Key, References};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use wasmtime::component::{Accessor, FutureReader, StreamReader};
+
+type Fetched = (Response, StreamReader<u8>, FutureReader<Result<(), Error>>);
+
+pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
+    Capability {
+        interface: "http",
+        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        missing,
+    }
+}
+
+fn failed(e: OutgoingError) -> Error {
+    match e {
+        OutgoingError::Denied(t) | OutgoingError::Private(t) => Error::Denied(t),
+        OutgoingError::Invalid(t) => Error::Invalid(t),
+        OutgoingError::Timeout(t) => Error::Timeout(t),
+        OutgoingError::Unavailable(t) => Error::Unavailable(t),
+    }
+}
+
+impl wit::Host for Capabilities {}
+
+impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
+    async fn fetch(a: &Accessor<T, Self>, request: Request) -> wasmtime::Result<Result<Fetched, Error>> {
+        let (ctx, place) = match enter(a) {
+            Ok(entered) => entered,
+            Err(e) => return Ok(Err(e)),
+        };
+        let request = match prepare(&ctx, request) {
+            Ok(request) => request,
+            Err(e) => return Ok(Err(e)),
+        };
+        let target = request.target.clone();
+        let response = match ctx.ports.outgoing.fetch(request).await {
+            Ok(response) => response,
+            Err(OutgoingError::Private(why)) => {
+                return Ok(Err(match target {
+                    Target::Granted(grant) => ctx.gate.private(&why, &grant).into(),
+                    Target::OwnProcess(_) => Error::Denied(why),
+                }));
+            }
+            Err(e) => return Ok(Err(failed(e))),
+        };
+        let headers = response.headers.iter().map(|(name, value)| Header {
+            name: name.as_str().to_owned(),
+            value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        });
+        let head = Response {
+            status: response.status,
+            headers: headers.collect(),
+        };
+        let (end, ended) = oneshot::channel();
+        let body = Body {
+            chunks: response.body,
+            end: Some(end),
+            failed,
+        };
+        a.with(|mut s| {
+            let stream = StreamReader::new(&mut s, ByteProducer::new(body, place))?;
+            let outcome = FutureReader::new(&mut s, async move {
+                Ok::<_, wasmtime::Error>(ended.await.unwrap_or(Err(Error::Cancelled)))
+            })?;
+            Ok(Ok((head, stream, outcome)))
+        })
+    }
+}
+
+/// The plugin's request as the client takes it: checked, granted, references filled in.
+fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
+    let method = match request.method.as_str() {
+        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => {
+            Method::from_bytes(request.method.as_bytes())
+                .map_err(|e| Error::Invalid(format!("`{}` is not a method: {e}", request.method)))?
+        }
+        other => {
+            return Err(Error::Invalid(format!(
+                "`{}` is not a supported method; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are",
+                other.chars().take(20).collect::<String>()
+            )));
+        }
+    };
+    let target = target(ctx, &request.url)?;
+    let refs = PluginReferences {
+        gate: Arc::clone(&ctx.gate),
+        generated: Arc::clone(&ctx.ports.generated),
+    };
+    Ok(Outgoing {
+        target,
+        method,
+        url: request.url,
+        headers: filled(request.headers, &refs)?,
+        body: request.body.into(),
+        timeout: request.timeout.map_or(limits::HTTP_HEADERS, Duration::from_millis),
+        idle_timeout: request.idle_timeout.map(Duration::from_millis),
+    })
+}
+
+/// The headers with what their references stand for.
+fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> {
+    if list.len() > limits::HTTP_HEADER_COUNT {
+        return Err(Error::Invalid(format!(
+            "a request can have at most {} headers, but this one has {}",
+            limits::HTTP_HEADER_COUNT,
+            list.len()
+        )));
+    }
+    let mut headers = HeaderMap::new();
+    let mut bytes: usize = 0;
+    for Header { name, value } in list {
+        let bad = |why: String| Error::Invalid(format!("the header `{name}` cannot be sent: {why}"));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(e.to_string()))?;
+        let filled = fill_header(&value, refs, limits::HTTP_HEADER_BYTES).map_err(|e| match e {
+            HeaderError::Template(why) => bad(why),
+            HeaderError::Refused(why) => Error::Denied(why),
+        })?;
+        let secret = filled != value;
+        bytes = bytes.saturating_add(name.len() + filled.len());
+        if bytes > limits::HTTP_HEADER_BYTES {
+            return Err(Error::Invalid(format!(
+                "the headers of a request hold at most {} bytes together",
+                limits::HTTP_HEADER_BYTES
+            )));
+        }
+        // The value may hold a secret: it is never part of the text of an error.
+        let mut value = HeaderValue::from_str(&filled)
+            .map_err(|_| bad("its value has characters that are not allowed in a header".into()))?;
+        value.set_sensitive(secret);
+        headers.append(key, value);
+    }
+    Ok(headers)
+}
+
+fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
+    let invalid = |why: &str| Error::Invalid(format!("`{url}` is not a valid URL for a request: {why}"));
+    if let Some(rest) = url.strip_prefix("process://") {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (name, port) = authority
+            .split_once(':')
+            .ok_or_else(|| invalid("expected process://NAME:PORT-NAME/…"))?;
+        let key = Key {
+            plugin: ctx.owner.clone(),
+            name: name.to_owned(),
+        };
+        let found = ctx.ports.processes.port(&key, port);
+        return found.map(Target::OwnProcess).ok_or_else(|| {
+            Error::Unavailable(format!(
+                "the plugin {} has no running process `{name}` with a port `{port}`",
+                ctx.name()
+            ))
+        });
+    }
+    let uri: Uri = url
+        .parse()
+        .map_err(|e: ::http::uri::InvalidUri| invalid(&e.to_string()))?;
+    let scheme = uri.scheme_str().filter(|s| matches!(*s, "http" | "https"));
+    let scheme = scheme.ok_or_else(|| invalid("expected http://, https:// or process://"))?;
+    let authority = uri.authority().ok_or_else(|| invalid("it has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(invalid("a user name in it would appear in logs; send a header instead"));
+    }
+    let grant = ctx
+        .gate
+        .http(scheme, &authority.host().to_ascii_lowercase(), authority.port_u16())?;
+    Ok(Target::Granted(grant.clone()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    /// Each secret nearly fills a request.
+    struct Long;
+
+    impl References for Long {
+        fn secret(&self, _: &str) -> Result<String, String> {
+            Ok("s".repeat(limits::HTTP_HEADER_BYTES - 100))
+        }
+        fn generated(&self, name: &str) -> Result<String, String> {
+            Err(format!("there is no {name}"))
+        }
+    }
+
+    fn headers(count: usize, value: &str) -> Vec<Header> {
+        let header = |n| Header {
+            name: format!("x-{n}"),
+            value: value.to_owned(),
+        };
+        (0..count).map(header).collect()
+    }
+
+    #[test]
+    fn the_headers_of_a_request_have_an_end_with_the_secrets_in_them() {
+        let refused = |list| match filled(list, &Long) {
+            Err(Error::Invalid(why) | Error::Denied(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            filled(headers(limits::HTTP_HEADER_COUNT, "v"), &Long).unwrap().len(),
+            64
+        );
+        assert!(refused(headers(limits::HTTP_HEADER_COUNT + 1, "v")).contains("at most 64 headers"));
+        let long = "v".repeat(limits::HTTP_HEADER_BYTES);
+        for list in [
+            headers(1, &long),
+            headers(2, "{secret:token}"),
+            headers(1, "{secret:a}{secret:b}"),
+        ] {
+            let refused = refused(list);
+            assert!(refused.contains("65536 bytes"), "{refused}");
+            assert!(!refused.contains("sss"), "a secret is in no error");
+        }
+    }
+}

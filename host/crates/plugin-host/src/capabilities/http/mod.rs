@@ -1,0 +1,4 @@
+mod host;
+mod permission;
+
+pub(super) use host::capability;

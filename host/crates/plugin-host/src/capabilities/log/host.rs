@@ -1,0 +1,20 @@
+//! `log`: the plugin's words in the host's log.
+
+use crate::capabilities::capability::Capability;
+use crate::capabilities::context::{Capabilities, Granted};
+use nexus_plugin_api::host::caps::log as wit;
+
+pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
+    Capability {
+        interface: "log",
+        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        missing: |_| Vec::new(),
+    }
+}
+
+impl wit::Host for Capabilities {
+    fn write(&mut self, level: wit::Level, message: String) -> wasmtime::Result<()> {
+        self.ctx.log.write(level, &message);
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Which processes are refused.
+
+#![allow(clippy::unwrap_used)]
+
+use crate::capabilities::test_gate::{PLAIN, configured, gate, pasted, program};
+use nexus_config::resolved::{Grants, ProcessGrant};
+use nexus_model::allowance::Allowance;
+use nexus_model::limits;
+use std::path::Path;
+
+#[test]
+fn a_program_needs_its_grant() {
+    let denial = gate(Grants::default()).run("tool", false, &[]).unwrap_err();
+    assert!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["path"].is_str());
+    assert_eq!(
+        gate(program(PLAIN)).run("tool", false, &[("TOOL_HOME".into(), "/".into())]),
+        Ok(())
+    );
+    let denial = gate(program(PLAIN)).run("tool", true, &[]).unwrap_err();
+    assert_eq!(
+        pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["inherit_env"].as_bool(),
+        Some(true)
+    );
+    assert_eq!(
+        gate(program(ProcessGrant {
+            inherit_env: true,
+            ..PLAIN
+        }))
+        .run("tool", true, &[]),
+        Ok(())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_of_processes_have_a_rate() {
+    let g = gate(Grants::default());
+    let started = Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW);
+    let start = || g.another_start(&started).map(|()| started.used(1.0));
+    for _ in 0..limits::PROCESS_STARTS {
+        start().unwrap();
+    }
+    assert!(
+        start()
+            .unwrap_err()
+            .0
+            .contains("started more than 120 processes within 60 s")
+    );
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    start().unwrap();
+}
+
+#[test]
+fn a_variable_that_may_not_be_set_is_refused_in_words() {
+    let run = |name: &str| gate(program(PLAIN)).run("tool", false, &[(name.into(), "{file:x}".into())]);
+    assert_eq!(run("TOOL_X"), Ok(()));
+    for (name, why) in [
+        ("LD_PRELOAD", "can make the program run other code"),
+        ("A\nLD_PRELOAD", "does not list it"),
+        ("PATH", "can redirect the program"),
+        ("OTHER", "its manifest does not list it"),
+    ] {
+        let denial = run(name).unwrap_err().0;
+        assert!(denial.contains(why) && !denial.contains('\n'), "{denial}");
+    }
+    let long = run(&"x".repeat(1 << 20)).unwrap_err().0;
+    assert!(long.len() < 400, "{}", long.len());
+}
+
+#[test]
+fn a_process_stays_in_the_workspace() {
+    let g = gate(program(PLAIN));
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().canonicalize().unwrap().join("project");
+    std::fs::create_dir_all(home.join("sub")).unwrap();
+    std::fs::create_dir_all(home.with_file_name("project-2")).unwrap();
+    let work = Some(home.as_path());
+    let at = |path: &Path| path.to_str().unwrap().to_owned();
+    assert_eq!(g.directory("tool", None, work).unwrap().as_deref(), work);
+    let sub = home.join("sub");
+    assert_eq!(g.directory("tool", Some(&at(&sub)), work).unwrap(), Some(sub));
+    for wanted in [
+        "/etc".to_owned(),
+        at(&home.join("../project-2")),
+        "sub".to_owned(),
+        at(&home.with_file_name("project-2")),
+        at(&home.join("absent")),
+    ] {
+        assert!(g.directory("tool", Some(&wanted), work).is_err(), "{wanted}");
+    }
+    assert!(g.directory("tool", Some("/tmp"), None).is_err());
+    assert_eq!(g.directory("tool", None, None).unwrap(), None);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_in_the_workspace_leads_nowhere_else() {
+    let g = gate(program(PLAIN));
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("out");
+    std::os::unix::fs::symlink("/etc", &out).unwrap();
+    let denial = g.directory("tool", out.to_str(), Some(home.path())).unwrap_err();
+    assert!(denial.0.contains("link to /etc"), "{}", denial.0);
+}
+
+#[test]
+fn a_directory_that_is_refused_can_be_made_the_workspace() {
+    let own = tempfile::tempdir().unwrap();
+    let denial = gate(program(PLAIN))
+        .directory("tool", own.path().to_str(), Some(Path::new("/srv")))
+        .unwrap_err();
+    configured(Some(&denial));
+}

@@ -1,0 +1,353 @@
+//! `process`: child processes of the plugin, which belong to the host.
+
+use super::permission::missing;
+use super::starts::lock;
+use crate::capabilities::capability::Capability;
+use crate::capabilities::context::{Capabilities, Context, Granted, enter};
+use crate::capabilities::secrets::references::PluginReferences;
+use crate::capabilities::stream_producers::{ByteProducer, ItemProducer};
+use nexus_model::limits;
+use nexus_plugin_api::host::caps::process as wit;
+use nexus_plugin_api::host::caps::types::Error;
+use nexus_plugin_api::process_ext::UNLESS_PRESENT;
+use nexus_process::{ProcessError, References};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::{Access, Accessor, StreamReader};
+
+pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
+    Capability {
+        interface: "process",
+        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        missing,
+    }
+}
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+fn failed(e: ProcessError) -> Error {
+    match e {
+        ProcessError::Invalid(t) => Error::Invalid(t),
+        ProcessError::NotFound(t) => Error::NotFound(t),
+        ProcessError::Timeout(t) => Error::Timeout(t),
+        ProcessError::Unavailable(t) => Error::Unavailable(t),
+        ProcessError::Denied(t) => Error::Denied(t),
+        ProcessError::Present(t) => Error::Other(t),
+    }
+}
+
+impl Context {
+    fn key(&self, name: &str) -> nexus_process::Key {
+        nexus_process::Key {
+            plugin: self.owner.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn references(&self) -> Arc<dyn References> {
+        Arc::new(PluginReferences {
+            gate: Arc::clone(&self.gate),
+            generated: Arc::clone(&self.ports.generated),
+        })
+    }
+
+    /// A place for one more process with a name. Held until it is listed, also where the plugin does not wait for that.
+    fn place(self: &Arc<Self>, key: &nexus_process::Key) -> Result<Starting, Error> {
+        // Locked before the list is taken: what is started meanwhile is in one of the two.
+        let mut starts = lock(&self.starts);
+        let listed = self.ports.processes.list();
+        let running = listed
+            .iter()
+            .filter(|process| process.key.plugin == self.owner && process.exit.is_none())
+            .map(|process| process.key.name.as_str());
+        let others: BTreeSet<&str> = running
+            .chain(starts.named.values().map(String::as_str))
+            .filter(|name| key.name != *name)
+            .collect();
+        self.gate.another_process(others.len())?;
+        self.gate.another_start(&self.process_starts)?;
+        let number = starts.next();
+        starts.named.insert(number, key.name.clone());
+        drop(starts);
+        Ok(Starting {
+            of: Arc::clone(self),
+            number,
+        })
+    }
+
+    /// A place for a process that runs to its end. Counted apart: a plugin asks for the version of a program while its
+    /// own server runs.
+    fn run_place(self: &Arc<Self>) -> Result<Starting, Error> {
+        let mut starts = lock(&self.starts);
+        self.gate.another_process(starts.runs.len())?;
+        self.gate.another_start(&self.process_starts)?;
+        self.process_starts.used(1.0);
+        let number = starts.next();
+        starts.runs.insert(number);
+        drop(starts);
+        Ok(Starting {
+            of: Arc::clone(self),
+            number,
+        })
+    }
+
+    /// Looking for a file may wait for a disk.
+    async fn binary(&self, name: String) -> Result<PathBuf, Error> {
+        let gate = Arc::clone(&self.gate);
+        let found = tokio::task::spawn_blocking(move || gate.find(&name)).await;
+        found
+            .map_err(|e| Error::Other(format!("cannot search for the binary: {e}")))??
+            .map_err(Error::NotFound)
+    }
+
+    /// The file of a binary, and the directory it runs in.
+    async fn places(&self, binary: String, cwd: Option<String>) -> Result<(PathBuf, Option<PathBuf>), Error> {
+        let (gate, workspace, name) = (Arc::clone(&self.gate), self.workspace.clone(), binary.clone());
+        let directory =
+            tokio::task::spawn_blocking(move || gate.directory(&name, cwd.as_deref(), workspace.as_deref())).await;
+        let directory = directory.map_err(|e| Error::Other(format!("cannot search for the directory: {e}")))??;
+        Ok((self.binary(binary).await?, directory))
+    }
+
+    async fn spec(&self, spec: wit::Spec) -> Result<nexus_process::Spec, Error> {
+        for text in [Some(&spec.binary), spec.cwd.as_ref()].into_iter().flatten() {
+            if text.len() > nexus_process::limits::PATH_BYTES {
+                let (most, found) = (nexus_process::limits::PATH_BYTES, text.len());
+                return Err(Error::Invalid(format!(
+                    "a path can have at most {most} bytes, but this one has {found}"
+                )));
+            }
+        }
+        let inherit = spec.base == wit::EnvironmentBase::Inherit;
+        self.gate.run(&spec.binary, inherit, &spec.env)?;
+        let (binary, cwd) = self.places(spec.binary, spec.cwd).await?;
+        let stop = spec.stop.into_iter().map(stop_step).collect::<Result<_, _>>()?;
+        let unless = spec.ext.iter().find(|ext| ext.name == UNLESS_PRESENT);
+        let unless = unless.map(|ext| serde_json::from_str(&ext.value)).transpose();
+        let unless = unless.map_err(|e| Error::Invalid(format!("{UNLESS_PRESENT}: {e}")))?;
+        Ok(nexus_process::Spec {
+            binary,
+            args: spec.args,
+            base: if inherit {
+                nexus_process::EnvironmentBase::Inherit
+            } else {
+                nexus_process::EnvironmentBase::Clean
+            },
+            env: spec.env,
+            ports: spec.ports,
+            files: spec.files.into_iter().map(|f| (f.name, f.content)).collect(),
+            cwd,
+            stdin: spec.stdin,
+            stdout: output_mode(spec.stdout),
+            stderr: output_mode(spec.stderr),
+            stop,
+            unless,
+        })
+    }
+}
+
+/// Counts against `limits.processes` until it is dropped.
+struct Starting {
+    of: Arc<Context>,
+    number: u64,
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        let mut starts = lock(&self.of.starts);
+        starts.named.remove(&self.number);
+        starts.runs.remove(&self.number);
+    }
+}
+
+/// Runs to its end with its place, though the plugin may cancel the call: a start that was begun goes on.
+async fn holding<T: Send + 'static>(
+    place: Starting,
+    work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::spawn(async move {
+        let done = work.await;
+        drop(place);
+        done
+    });
+    let done = done.await;
+    done.map_err(|e| Error::Other(format!("cannot start the process: {e}")))?
+        .map_err(failed)
+}
+
+fn output_mode(mode: wit::OutputMode) -> nexus_process::OutputMode {
+    match mode {
+        wit::OutputMode::Log => nexus_process::OutputMode::Log,
+        wit::OutputMode::Pipe => nexus_process::OutputMode::Pipe,
+        wit::OutputMode::Discard => nexus_process::OutputMode::Discard,
+    }
+}
+
+fn stop_step(step: wit::StopStep) -> Result<nexus_process::StopStep, Error> {
+    Ok(match step {
+        wit::StopStep::Http(http) => {
+            if !http.url.starts_with("process://") {
+                return Err(Error::Invalid(format!(
+                    "a stop step must use process://…, not `{}`",
+                    http.url
+                )));
+            }
+            nexus_process::StopStep::Http {
+                method: http.method,
+                url: http.url,
+                headers: http.headers,
+                timeout: Duration::from_millis(http.timeout),
+            }
+        }
+        wit::StopStep::Signal(signal) => nexus_process::StopStep::Signal(match signal {
+            wit::Signal::Terminate => nexus_process::Signal::Terminate,
+            wit::Signal::Interrupt => nexus_process::Signal::Interrupt,
+            wit::Signal::HangUp => nexus_process::Signal::HangUp,
+            wit::Signal::Kill => nexus_process::Signal::Kill,
+        }),
+        wit::StopStep::Wait(ms) => nexus_process::StopStep::Wait(Duration::from_millis(ms)),
+    })
+}
+
+fn exit(exit: nexus_process::Exit) -> wit::Exit {
+    wit::Exit {
+        code: exit.code,
+        signal: exit.signal,
+        at: exit.at,
+    }
+}
+
+fn line(line: nexus_process::Line) -> wit::Line {
+    let stream = if line.stderr {
+        wit::OutputStream::Stderr
+    } else {
+        wit::OutputStream::Stdout
+    };
+    wit::Line {
+        stream,
+        text: line.text,
+        dropped: line.dropped,
+    }
+}
+
+impl wit::Host for Capabilities {}
+
+impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
+    async fn find(a: &Accessor<T, Self>, binary: String) -> Answer<String> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            Ok(ctx.binary(binary).await?.display().to_string())
+        }
+        .await)
+    }
+
+    async fn run(a: &Accessor<T, Self>, spec: wit::Spec, timeout: u64) -> Answer<wit::OutputOfRun> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            let spec = ctx.spec(spec).await?;
+            let _place_of_run = ctx.run_place()?;
+            let timeout = Duration::from_millis(timeout).min(limits::PROCESS_RUN);
+            let run = ctx.ports.processes.run(&ctx.owner, spec, ctx.references(), timeout);
+            let out = run.await.map_err(failed)?;
+            Ok(wit::OutputOfRun {
+                exit: exit(out.exit),
+                stdout: out.stdout,
+                stderr: out.stderr,
+            })
+        }
+        .await)
+    }
+
+    async fn ensure(a: &Accessor<T, Self>, name: String, spec: wit::Spec) -> Answer<wit::Running> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            let spec = ctx.spec(spec).await?;
+            let key = ctx.key(&name);
+            let place = ctx.place(&key)?;
+            let (processes, references) = (Arc::clone(&ctx.ports.processes), ctx.references());
+            let running = holding(place, async move { processes.ensure(key, spec, references).await }).await;
+            // One that is adopted, or refused before anything was done for it, costs nothing.
+            if !matches!(
+                &running,
+                Ok(nexus_process::Running { adopted: true, .. }) | Err(Error::Invalid(_))
+            ) {
+                ctx.process_starts.used(1.0);
+            }
+            let running = running?;
+            Ok(wit::Running {
+                outcome: if running.adopted {
+                    wit::Outcome::Adopted
+                } else {
+                    wit::Outcome::Started
+                },
+                pid: running.pid,
+                started_at: running.started_at,
+                ports: running.ports.into_iter().collect(),
+            })
+        }
+        .await)
+    }
+
+    async fn exited(a: &Accessor<T, Self>, name: String) -> Answer<wit::Exit> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.ports
+                .processes
+                .exited(ctx.key(&name))
+                .await
+                .map(exit)
+                .map_err(failed)
+        }
+        .await)
+    }
+
+    fn lines(mut host: Access<'_, T, Self>, name: String) -> Answer<StreamReader<wit::Line>> {
+        let opened = {
+            let caps = host.get();
+            caps.admit().and_then(|place| {
+                let source = caps.ctx.ports.processes.lines(&caps.ctx.key(&name)).map_err(failed)?;
+                Ok(ItemProducer::new(source, line, place))
+            })
+        };
+        opened
+            .map(|producer| StreamReader::new(&mut host, producer))
+            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+    }
+
+    fn output(mut host: Access<'_, T, Self>, name: String, stream: wit::OutputStream) -> Answer<StreamReader<u8>> {
+        let opened = {
+            let caps = host.get();
+            caps.admit().and_then(|place| {
+                let stderr = stream == wit::OutputStream::Stderr;
+                let source = caps
+                    .ctx
+                    .ports
+                    .processes
+                    .output(&caps.ctx.key(&name), stderr)
+                    .map_err(failed)?;
+                Ok(ByteProducer::new(source, place))
+            })
+        };
+        opened
+            .map(|producer| StreamReader::new(&mut host, producer))
+            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+    }
+
+    async fn write(a: &Accessor<T, Self>, name: String, data: Vec<u8>) -> Answer<()> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.ports.processes.write(ctx.key(&name), data).await.map_err(failed)
+        }
+        .await)
+    }
+
+    async fn stop(a: &Accessor<T, Self>, name: String) -> Answer<wit::Exit> {
+        Ok(async {
+            let (ctx, _place) = enter(a)?;
+            ctx.ports.processes.stop(ctx.key(&name)).await.map(exit).map_err(failed)
+        }
+        .await)
+    }
+}

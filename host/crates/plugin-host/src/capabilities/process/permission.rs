@@ -1,0 +1,184 @@
+//! Which programs a plugin may run, how, where, and how many.
+
+use super::environment::{Refused, Variables};
+use super::find_binary::find_binary;
+use crate::capabilities::gate::{Denial, Gate};
+use nexus_config::resolved::ProcessGrant;
+use nexus_config::{Permission, toml_text};
+use nexus_model::allowance::Allowance;
+use nexus_model::limits;
+use nexus_plugin_api::manifest::ProcessRequest;
+use std::path::{Component, Path, PathBuf};
+
+fn requested<'a>(gate: &'a Gate, binary: &str) -> Option<&'a ProcessRequest> {
+    gate.manifest().capabilities.process.get(binary)
+}
+
+pub(super) fn missing(gate: &Gate) -> Vec<Permission> {
+    let asked = gate.manifest().capabilities.process.keys();
+    let missing = asked.filter(|name| !gate.grants().processes.contains_key(*name));
+    missing.map(|name| Permission::run(name, false)).collect()
+}
+
+impl Gate {
+    fn process(&self, binary: &str) -> Result<&ProcessGrant, Denial> {
+        self.grants().processes.get(binary).ok_or_else(|| {
+            let fix = format!(
+                "[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/the/binary\"",
+                self.plugin(),
+                toml_text::key(binary)
+            );
+            let asked = requested(self, binary).is_some();
+            self.deny(&Permission::run(binary, false), asked.then_some(fix))
+        })
+    }
+
+    /// Whether a program may be run this way.
+    ///
+    /// # Errors
+    /// No grant for the binary, or none for the operator's environment, or a variable that the plugin may not set: see
+    /// [`super::environment`].
+    pub(crate) fn run(&self, binary: &str, inherit_env: bool, env: &[(String, String)]) -> Result<(), Denial> {
+        let grant = self.process(binary)?;
+        if inherit_env && !grant.inherit_env {
+            let fix = format!(
+                "[plugin.{}.grants.process.{}]\ninherit_env = true",
+                self.plugin(),
+                toml_text::key(binary)
+            );
+            let asked = requested(self, binary).is_some_and(|request| request.inherit_env);
+            return Err(self.deny(&Permission::run(binary, true), asked.then_some(fix)));
+        }
+        let variables = requested(self, binary)
+            .map(|request| Variables::of(self.manifest(), &request.env, self.config()))
+            .unwrap_or_default();
+        for (name, _) in env {
+            let Err(refused) = variables.admit(name, self.is_builtin()) else {
+                continue;
+            };
+            let why = match refused {
+                Refused::Loads => {
+                    "it can make the program run other code. No grant allows this; to set it anyway, use a wrapper \
+                     script of your own as the binary's `path`."
+                }
+                Refused::Leads => {
+                    "it can redirect the program to other files or servers. No grant allows this; to set it anyway, \
+                     use a wrapper script of your own as the binary's `path`."
+                }
+                Refused::NotNamed => {
+                    "its manifest does not list it. The plugin's author must add it to `env` in \
+                     `[capabilities.process.NAME]` of plugin.toml."
+                }
+            };
+            return Err(self.refuse(format!(
+                "The plugin {} may not set {} for `{binary}`: {why}",
+                self.plugin(),
+                shown_name(name)
+            )));
+        }
+        Ok(())
+    }
+
+    /// The directory for a process. `wanted` must be the workspace or lie in it.
+    ///
+    /// # Errors
+    /// It is another directory.
+    pub(crate) fn directory(
+        &self,
+        binary: &str,
+        wanted: Option<&str>,
+        workspace: Option<&Path>,
+    ) -> Result<Option<PathBuf>, Denial> {
+        let home = self.process(binary)?.cwd.as_deref().or(workspace);
+        let Some(wanted) = wanted else {
+            return Ok(home.map(Path::to_path_buf));
+        };
+        let path = Path::new(wanted);
+        let plain = !path.components().any(|c| matches!(c, Component::ParentDir));
+        match home {
+            Some(home) if path.is_absolute() && plain && path.starts_with(home) => match real(path, home) {
+                Ok(real) => Ok(Some(real)),
+                Err(why) => Err(self.refuse(format!(
+                    "The plugin {} may not run `{binary}` in {wanted}: {why}.",
+                    self.plugin()
+                ))),
+            },
+            Some(home) => Err(self.deny_words(
+                &format!("may not run `{binary}` in {wanted}, only in {}", home.display()),
+                (path.is_absolute() && plain)
+                    .then(|| format!("[chat.main]\nworkspace = {}", toml_text::string(wanted))),
+            )),
+            None => Err(self.deny_words(
+                &format!("may not run `{binary}` in {wanted}, only in its private directory"),
+                None,
+            )),
+        }
+    }
+
+    /// Where the binary of a granted program is: see [`find_binary`].
+    ///
+    /// # Errors
+    /// No grant for the binary. `Ok(Err(sentence))`: granted, but not there; says where it was looked for.
+    pub(crate) fn find(&self, binary: &str) -> Result<Result<PathBuf, String>, Denial> {
+        let grant = self.process(binary)?;
+        Ok(find_binary(
+            self.plugin(),
+            binary,
+            grant.path.as_deref(),
+            self.data_dir(),
+        ))
+    }
+
+    /// `running`: the plugin's other processes, those it waits for among them.
+    ///
+    /// # Errors
+    /// The limit is reached.
+    pub(crate) fn another_process(&self, running: usize) -> Result<(), Denial> {
+        if running < self.limits().processes as usize {
+            return Ok(());
+        }
+        Err(self.limit(
+            "runs",
+            "processes",
+            self.limits().processes,
+            limits::PLUGIN_PROCESSES_MOST,
+        ))
+    }
+
+    /// # Errors
+    /// It started so many in the last minute that it has to wait.
+    pub(crate) fn another_start(&self, started: &Allowance) -> Result<(), Denial> {
+        let Some(wait) = started.wait(1.0) else { return Ok(()) };
+        let (name, most) = (self.plugin(), limits::PROCESS_STARTS);
+        Err(self.refuse(format!(
+            "The plugin {name} started more than {most} processes within {} s, the fixed limit. It can start more in \
+             {} s.",
+            limits::PROCESS_STARTS_WINDOW.as_secs(),
+            wait.as_secs() + 1
+        )))
+    }
+}
+
+/// A name that a plugin made up, fit to be shown.
+fn shown_name(name: &str) -> String {
+    let short: String = name.chars().take(80).collect();
+    nexus_plugin_api::text::literal(&short).replace(['\n', '\t'], " ")
+}
+
+/// The directory itself: a symbolic link below `home` leads nowhere else.
+fn real(path: &Path, home: &Path) -> Result<PathBuf, String> {
+    let found = |path: &Path| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
+    let (path, home) = (found(path)?, found(home)?);
+    if path.starts_with(&home) {
+        return Ok(path);
+    }
+    Err(format!(
+        "it is a link to {}, outside of {}",
+        path.display(),
+        home.display()
+    ))
+}
+
+#[cfg(test)]
+#[path = "denial_tests.rs"]
+mod tests;

@@ -1,0 +1,30 @@
+//! `secrets`: what the operator gave, and what the host makes.
+
+use crate::capabilities::capability::Capability;
+use crate::capabilities::context::{Capabilities, Granted};
+use nexus_plugin_api::host::caps::secrets as wit;
+use nexus_plugin_api::host::caps::types::Error;
+
+/// One that is not set is a setting that is not used, and no permission that is missing.
+pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
+    Capability {
+        interface: "secrets",
+        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        missing: |_| Vec::new(),
+    }
+}
+
+impl wit::Host for Capabilities {
+    fn get(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+        let secret = self.ctx.gate.secret(&name);
+        Ok(secret.map(|s| s.reveal().to_owned()).map_err(|d| Error::NotFound(d.0)))
+    }
+    fn generated(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+        Ok(self
+            .ctx
+            .ports
+            .generated
+            .get(self.ctx.name(), &name)
+            .map_err(Error::Invalid))
+    }
+}

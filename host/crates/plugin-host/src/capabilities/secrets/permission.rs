@@ -1,0 +1,29 @@
+//! Whether the operator gave a plugin a secret.
+
+use crate::capabilities::gate::{Denial, Gate};
+use nexus_config::resolved::Secret;
+use nexus_config::toml_text;
+
+impl Gate {
+    /// The secret of this name.
+    ///
+    /// # Errors
+    /// The operator gave no secret of this name.
+    pub(crate) fn secret(&self, name: &str) -> Result<&Secret, Denial> {
+        self.grants().secrets.get(name).ok_or_else(|| {
+            let what = format!("has no secret `{name}`");
+            if !self.manifest().secrets().any(|secret| secret == name) {
+                return self.deny_words(&what, None);
+            }
+            let (plugin, key) = (self.plugin(), toml_text::key(name));
+            let fix =
+                format!("[plugin.{plugin}.secrets]\n{key} = {{ env = \"VARIABLE\" }}   # or {{ file = \"/path\" }}");
+            // Looking for a secret that may be left out is no attempt at anything.
+            self.explain(&what, Some(fix))
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "denial_tests.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+//! Whether a plugin may store data, how much, and how fast.
+
+use crate::capabilities::gate::{Denial, Gate};
+use nexus_config::{Permission, show_size};
+use nexus_model::allowance::Allowance;
+use nexus_model::limits;
+
+/// Bytes that the manifest asks for.
+fn requested(gate: &Gate) -> Option<u64> {
+    gate.manifest().capabilities.store.as_ref().map(|store| store.quota)
+}
+
+pub(super) fn missing(gate: &Gate) -> Vec<Permission> {
+    let more = requested(gate).filter(|quota| *quota > gate.grants().store_quota);
+    more.map(|quota| Permission::Store { quota: Some(quota) })
+        .into_iter()
+        .collect()
+}
+
+impl Gate {
+    /// The quota of the store in bytes.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn store(&self) -> Result<u64, Denial> {
+        match self.grants().store_quota {
+            0 => Err(self.deny(
+                &Permission::Store { quota: None },
+                requested(self).map(|quota| format!("[plugin.{}.grants]\nstore_quota = {quota}", self.plugin())),
+            )),
+            quota => Ok(quota),
+        }
+    }
+
+    /// `full`: what the store says.
+    pub(crate) fn store_full(&self, full: &str) -> Denial {
+        self.refuse(match requested(self) {
+            Some(most) if most > self.grants().store_quota => format!(
+                "{full}. To allow more:\n[plugin.{}.grants]\nstore_quota = {most}",
+                self.plugin()
+            ),
+            _ => format!("{full}. Its manifest does not request more, so it must delete something."),
+        })
+    }
+
+    /// `bytes`: of a key and its value.
+    ///
+    /// # Errors
+    /// It wrote so much in the last minute that it has to wait.
+    pub(crate) fn write(&self, writes: &Allowance, bytes: usize) -> Result<(), Denial> {
+        let cost = bytes.saturating_add(limits::STORE_WRITE_COST);
+        let Err(wait) = writes.take(cost as f64) else {
+            return Ok(());
+        };
+        let (name, most) = (self.plugin(), self.limits().store_writes);
+        let more = most.max(cost as u64).saturating_mul(2);
+        Err(self.refuse(format!(
+            "The plugin {name} writes more than {} a minute into its store, its limit. It can write again in {} s. To \
+             allow more:\n[plugin.{name}.limits]\nstore_writes = \"{}\"",
+            show_size(most),
+            wait.as_secs().saturating_add(1),
+            show_size(more)
+        )))
+    }
+}
+
+#[cfg(test)]
+#[path = "denial_tests.rs"]
+mod tests;

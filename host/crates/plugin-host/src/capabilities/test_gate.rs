@@ -1,0 +1,138 @@
+//! Gates for the tests of denials: of a plugin that asks for all that the tests want.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::gate::{Denial, Gate};
+use nexus_config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Source};
+use nexus_plugin_api::manifest::Manifest;
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) fn plugin(grants: Grants) -> Plugin {
+    Plugin {
+        name: "demo".into(),
+        kind: nexus_model::plugin::Kind::Chat,
+        source: Source::Builtin,
+        digest: None,
+        says: Default::default(),
+        config: serde_json::Map::new(),
+        grants,
+        limits: Limits {
+            memory: 1 << 20,
+            cpu: Duration::from_secs(1),
+            cpu_share: 100,
+            store_writes: 1 << 20,
+            call: Duration::from_secs(1),
+            streams: 4,
+            processes: 1,
+            log_lines: 10,
+        },
+    }
+}
+
+/// A plugin that asks for all that the tests want.
+const MANIFEST: &str = r#"
+name = "demo"
+kind = "chat"
+version = "1.0.0"
+api = "0.1"
+description = "d"
+license = "MIT"
+[config.token]
+type = "string"
+secret = true
+description = "d"
+[capabilities.process.tool]
+reason = "r"
+inherit_env = true
+env = ["TOOL_*"]
+[[capabilities.http]]
+url = "https://other.example:8443"
+reason = "r"
+[[capabilities.http]]
+url = "https://*.example.org"
+reason = "r"
+[capabilities.store]
+quota = 4096
+reason = "r"
+"#;
+
+pub(super) fn manifest() -> Manifest {
+    Manifest::parse(MANIFEST).unwrap()
+}
+
+pub(super) fn gate(grants: Grants) -> Gate {
+    Gate::new(&plugin(grants), &manifest(), Path::new("/nonexistent"))
+}
+
+pub(super) fn web(host: &str, port: Option<u16>) -> Grants {
+    let grant = HttpGrant {
+        scheme: "https".into(),
+        host: host.into(),
+        port,
+        private: false,
+    };
+    Grants {
+        http: vec![grant],
+        ..Grants::default()
+    }
+}
+
+pub(super) fn program(grant: ProcessGrant) -> Grants {
+    Grants {
+        processes: [("tool".to_owned(), grant)].into(),
+        ..Grants::default()
+    }
+}
+
+pub(super) const PLAIN: ProcessGrant = ProcessGrant {
+    path: None,
+    inherit_env: false,
+    cwd: None,
+};
+
+/// What a refusal prints must be TOML that can be pasted.
+pub(super) fn pasted(denial: &Denial) -> toml::Table {
+    let (_, text) = denial.0.split_once(":\n").unwrap();
+    toml::from_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+struct Demo;
+
+impl nexus_config::PluginSource for Demo {
+    fn manifest(&self, name: &str, _: &Source) -> Result<nexus_config::Found, String> {
+        let kind = name.split('-').next().unwrap_or_default();
+        let text = match name {
+            "demo" => MANIFEST.to_owned(),
+            _ => format!(
+                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\""
+            ),
+        };
+        let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
+        Ok(nexus_config::Found { manifest, digest: None })
+    }
+    fn builtins(&self) -> Vec<String> {
+        ["auth-local", "chat-opencode", "chat-echo"].map(str::to_owned).to_vec()
+    }
+}
+
+/// The gate that a configuration makes, with what a refusal printed pasted into it.
+pub(super) fn configured(pasted: Option<&Denial>) -> Gate {
+    let toml = pasted.map_or("", |denial| denial.0.split_once(":\n").unwrap().1);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nexus.toml");
+    std::fs::write(
+        &file,
+        format!("config_version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{toml}\n"),
+    )
+    .unwrap();
+    let machine = nexus_config::Machine {
+        cwd: dir.path().to_owned(),
+        data_home: Some(dir.path().to_owned()),
+        env: &|_| Some("s3cret".to_owned()),
+        plugins: &Demo,
+    };
+    let config = nexus_config::load(Some(&file), &nexus_config::Overrides::default(), &machine)
+        .unwrap_or_else(|report| panic!("{report}"));
+    Gate::new(&config.plugins["demo"], &manifest(), dir.path())
+}

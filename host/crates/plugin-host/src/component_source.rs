@@ -1,0 +1,47 @@
+//! Manifests, as the configuration wants them: out of the components themselves.
+
+use crate::engine::{digest, manifest};
+use nexus_config::resolved::Source;
+use nexus_config::{Found, PluginSource};
+use nexus_files::bounded;
+use nexus_model::limits;
+
+/// The components inside this binary, and those in files.
+#[derive(Debug, Clone, Copy)]
+pub struct Components {
+    /// (name, bytes)
+    builtin: &'static [(&'static str, &'static [u8])],
+}
+
+impl Components {
+    pub fn new(builtin: &'static [(&'static str, &'static [u8])]) -> Self {
+        Self { builtin }
+    }
+}
+
+impl PluginSource for Components {
+    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
+        match source {
+            Source::Builtin => {
+                let (_, bytes) = self
+                    .builtin
+                    .iter()
+                    .find(|(builtin, _)| *builtin == name)
+                    .ok_or_else(|| format!("there is no built-in plugin `{name}`"))?;
+                let manifest = manifest(bytes).map_err(|why| why.to_string())?;
+                Ok(Found { manifest, digest: None })
+            }
+            Source::File(path) => {
+                let bytes = bounded::read(path, limits::COMPONENT_BYTES);
+                let bytes = bytes.map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+                let manifest = manifest(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
+                let digest = Some(digest(&bytes));
+                Ok(Found { manifest, digest })
+            }
+        }
+    }
+
+    fn builtins(&self) -> Vec<String> {
+        self.builtin.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+}

@@ -1,0 +1,203 @@
+//! The cache of compiled code, with files that others put there.
+
+use super::*;
+
+fn setup() -> (tempfile::TempDir, CodeCache, Engine) {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = CodeCache::new(dir.path());
+    (dir, cache, crate::engine::engine().unwrap())
+}
+
+/// A component of its own for each number.
+fn component(n: u32) -> Vec<u8> {
+    wat::parse_str(format!("(component (core module (func (export \"f{n}\"))))")).unwrap()
+}
+
+fn file(cache: &CodeCache, engine: &Engine, bytes: &[u8]) -> (PathBuf, CacheKey) {
+    let belongs = CacheKey::to(engine, bytes);
+    (cache.dir.join(belongs.name()), belongs)
+}
+
+fn refused(cache: &CodeCache, engine: &Engine, bytes: &[u8]) -> String {
+    let (file, belongs) = file(cache, engine, bytes);
+    cache.read(engine, &file, &belongs).err().unwrap()
+}
+
+fn files(cache: &CodeCache) -> usize {
+    std::fs::read_dir(&cache.dir).unwrap().count()
+}
+
+#[test]
+fn code_is_written_once_and_privately() {
+    let (_dir, cache, engine) = setup();
+    let wasm = component(0);
+    let (file, belongs) = file(&cache, &engine, &wasm);
+    assert!(cache.read(&engine, &file, &belongs).unwrap().is_none());
+    cache.load(&engine, &wasm).unwrap();
+    assert!(cache.read(&engine, &file, &belongs).unwrap().is_some());
+    let written = std::fs::read(&file).unwrap();
+    cache.load(&engine, &wasm).unwrap();
+    assert_eq!((files(&cache), std::fs::read(&file).unwrap()), (1, written));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&cache.dir), mode(&file)), (0o700, 0o600));
+    }
+}
+
+#[test]
+fn damage_is_refused_in_words_and_repaired() {
+    let (_dir, cache, engine) = setup();
+    let wasm = component(0);
+    let (file, belongs) = file(&cache, &engine, &wasm);
+    cache.load(&engine, &wasm).unwrap();
+    let good = std::fs::read(&file).unwrap();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let mut other = good.clone();
+    other[0] ^= 1;
+    for (bytes, why) in [
+        (&flipped[..], "damaged"),
+        (&good[..good.len() / 2], "damaged"),
+        (&good[..20], "truncated"),
+        (&good[..60], "truncated"),
+        (&good[..100], "truncated"),
+        (&other[..], "version"),
+        (b"", "version"),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let error = refused(&cache, &engine, &wasm);
+        assert!(error.contains(why), "{error}");
+        cache.load(&engine, &wasm).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap().len(), good.len());
+        assert!(cache.read(&engine, &file, &belongs).unwrap().is_some());
+    }
+}
+
+#[test]
+fn the_code_of_another_component_or_engine_is_not_run_under_a_borrowed_name() {
+    let (dir, cache, engine) = setup();
+    let (mine, other) = (component(1), component(2));
+    cache.load(&engine, &other).unwrap();
+    let (borrowed, belongs) = file(&cache, &engine, &mine);
+    std::fs::copy(file(&cache, &engine, &other).0, &borrowed).unwrap();
+    let error = refused(&cache, &engine, &mine);
+    assert!(error.contains("another component"), "{error}");
+    assert!(crate::engine::cache_state(dir.path()).trouble[0].contains("another component"));
+    cache.load(&engine, &mine).unwrap();
+    assert!(
+        cache.read(&engine, &borrowed, &belongs).unwrap().is_some(),
+        "compiled again"
+    );
+
+    let mut bytes = std::fs::read(&borrowed).unwrap();
+    bytes[MAGIC.len()] ^= 1; // the engine
+    std::fs::write(&borrowed, bytes).unwrap();
+    assert!(refused(&cache, &engine, &mine).contains("another version of Nexus"));
+}
+
+#[cfg(unix)]
+#[test]
+fn code_that_others_could_have_written_is_not_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (_dir, cache, engine) = setup();
+    let wasm = component(0);
+    cache.load(&engine, &wasm).unwrap();
+    let open = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    for path in [cache.dir.as_path(), cache.dir.parent().unwrap()] {
+        open(path, 0o777);
+        let error = refused(&cache, &engine, &wasm);
+        assert!(error.contains("chmod go-w"), "{error}");
+        open(path, 0o700);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_what_is_no_file_are_refused_and_nothing_is_written_through_them() {
+    use std::os::unix::fs::symlink;
+    let (dir, cache, engine) = setup();
+    let (elsewhere, wasm) = (tempfile::tempdir().unwrap(), component(0));
+    cache.load(&engine, &wasm).unwrap();
+    let (path, _) = file(&cache, &engine, &wasm);
+
+    // A file.
+    std::fs::rename(&path, elsewhere.path().join("code")).unwrap();
+    symlink(elsewhere.path().join("code"), &path).unwrap();
+    assert!(refused(&cache, &engine, &wasm).contains("symbolic link"));
+    std::fs::remove_file(&path).unwrap();
+
+    // A pipe, which nobody writes to.
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    assert!(refused(&cache, &engine, &wasm).contains("not a file"));
+    std::fs::remove_file(&path).unwrap();
+
+    // The folder, and the one above.
+    for folder in [cache.dir.clone(), dir.path().join("cache")] {
+        std::fs::remove_dir_all(dir.path().join("cache")).unwrap();
+        let target = elsewhere.path().join("folder");
+        std::fs::create_dir_all(target.join("wasm")).unwrap();
+        std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        symlink(&target, &folder).unwrap();
+        cache.load(&engine, &wasm).unwrap();
+        let left: Vec<_> = std::fs::read_dir(target.join("wasm"))
+            .unwrap()
+            .chain(std::fs::read_dir(&target).unwrap())
+            .collect();
+        assert_eq!(left.len(), 1, "only the empty folder is there: {left:?}");
+        std::fs::remove_dir_all(&target).unwrap();
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::create_dir_all(dir.path().join("cache")).unwrap();
+    }
+}
+
+#[test]
+fn files_beyond_the_bounds_are_deleted_the_oldest_first_and_none_that_is_used() {
+    let (dir, _, engine) = setup();
+    for n in 0..6 {
+        // Each of them an earlier life.
+        CodeCache::new(dir.path()).load(&engine, &component(n)).unwrap();
+    }
+    let cache = CodeCache::new(dir.path());
+    let when = |n: u32, seconds| {
+        let (path, _) = file(&cache, &engine, &component(n));
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(at)
+            .unwrap();
+    };
+    for n in 0..6 {
+        when(n, u64::from(n));
+    }
+    let there = |n| file(&cache, &engine, &component(n)).0.exists();
+    // Used, though it is the oldest.
+    cache.load(&engine, &component(0)).unwrap();
+    when(0, 0);
+    let stale = cache.dir.join("x.partial");
+    std::fs::write(&stale, "half").unwrap();
+    File::options()
+        .write(true)
+        .open(&stale)
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    std::fs::write(cache.dir.join("y.partial"), "of another process, now").unwrap();
+
+    cache.shrink(3, u64::MAX);
+    assert_eq!([0, 1, 2, 3, 4, 5].map(there), [true, false, false, false, true, true]);
+    assert!(!stale.exists() && cache.dir.join("y.partial").exists());
+    cache.shrink(usize::MAX, 0);
+    assert_eq!([0, 4, 5].map(there), [true, false, false], "by bytes too");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_costs_only_time() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("cache"), "a file in the way").unwrap();
+    let engine = crate::engine::engine().unwrap();
+    CodeCache::new(dir.path()).load(&engine, &component(0)).unwrap();
+}

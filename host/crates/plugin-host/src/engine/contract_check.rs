@@ -1,0 +1,343 @@
+//! Whether the types of a component are those of the contract.
+//!
+//! Problem: an interface of the right name may be a later one, with a field or a function more. The engine finds that when
+//! it links, or only when it looks for the exports of an instance that runs already, and says it in a linker's words.
+//!
+//! Mechanism: `contract.wasm` beside this file is a component without a body that imports and exports every interface of
+//! this host's contract (a test makes it from the WIT and compares). Its types and those of the plugin are read by
+//! wasmparser, without compiling or running anything, and compared function by function; what differs is said by name.
+//! The same check serves `nexus plugin check`, the start of a plugin, and a change of its file.
+//!
+//! Limits: what a plugin takes from WASI is left to the engine, which links it ([`super::linker`]).
+//!
+//! Rejected: instantiating a component to look at it, which runs code of it; and comparing by the engine's own types, which
+//! needs it compiled (half a minute for some languages) before it can be refused.
+
+use super::error::LoadError;
+use super::interface_name::{interface, spoken_range};
+use nexus_plugin_api::API_VERSION;
+use nexus_plugin_api::manifest::Kind;
+use std::sync::OnceLock;
+use wasmparser::component_types::{
+    ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncType, ComponentInstanceType,
+    ComponentValType,
+};
+use wasmparser::types::{Types, TypesRef};
+use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
+
+const CONTRACT: &[u8] = include_bytes!("contract.wasm");
+
+/// The types of a component, without a look at its code.
+///
+/// # Errors
+/// They are not valid.
+pub(super) fn types(bytes: &[u8]) -> Result<Types, String> {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let mut last = None;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(|e| e.to_string())?;
+        if let ValidPayload::End(types) = validator.payload(&payload).map_err(|e| e.to_string())? {
+            last = Some(types);
+        }
+    }
+    last.ok_or_else(|| "it has no end".to_owned())
+}
+
+fn contract() -> Option<&'static Types> {
+    static TYPES: OnceLock<Option<Types>> = OnceLock::new();
+    TYPES.get_or_init(|| types(CONTRACT).ok()).as_ref()
+}
+
+/// The interface that belongs to a kind and need not be there.
+pub(super) fn optional(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Auth => Some("manage"),
+        Kind::Chat => Some("sessions"),
+        Kind::Tunnel => None,
+    }
+}
+
+/// # Errors
+/// A sentence: which function of which interface, what was found, what this host's contract has.
+pub(super) fn check(
+    plugin: &str,
+    kind: Kind,
+    found: &Types,
+    imports: &[String],
+    exports: &[String],
+) -> Result<(), LoadError> {
+    let Some(contract) = contract() else {
+        return Err(LoadError::Unfit(
+            "This nexus is damaged: cannot read its contract. Reinstall nexus.".into(),
+        ));
+    };
+    let (found, contract) = (found.as_ref(), contract.as_ref());
+    let unfit = |why: String| {
+        LoadError::Api(format!(
+            "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {why}. Use a \
+             version of the plugin that was built against nexus:plugin {}, or another version of nexus.",
+            spoken_range()
+        ))
+    };
+    let ours = |name: &str| {
+        let i = interface(name)?;
+        (i.package == "nexus:plugin" && i.spoken())
+            .then(|| (format!("nexus:plugin/{}@{API_VERSION}", i.name), i.name.to_owned()))
+    };
+    for import in imports {
+        let Some((name, _)) = ours(import) else { continue };
+        let theirs = instance(found, found.component_item_for_import(import).map(|item| item.ty));
+        let own = instance(contract, contract.component_item_for_import(&name).map(|item| item.ty));
+        // Types alone, as `types` and `chat-types`, are compared where a function has them.
+        let (Some(theirs), Some(own)) = (theirs, own) else {
+            continue;
+        };
+        for (function, theirs) in functions(found, theirs) {
+            let Some(own) = functions(contract, own)
+                .find(|(name, _)| *name == function)
+                .map(|(_, own)| own)
+            else {
+                return Err(unfit(format!(
+                    "it imports the function `{function}` of {import}, which does not exist"
+                )));
+            };
+            let same = compare((found, theirs), (contract, own));
+            same.map_err(|why| {
+                unfit(format!(
+                    "it imports the function `{function}` of {import} with another signature: {why}"
+                ))
+            })?;
+        }
+    }
+    let required = kind.interface().trim_start_matches("nexus:plugin/");
+    for export in exports {
+        let Some((name, bare)) = ours(export) else { continue };
+        if bare != required && Some(bare.as_str()) != optional(kind) {
+            continue;
+        }
+        let theirs = instance(found, found.component_item_for_export(export).map(|item| item.ty));
+        let own = instance(contract, contract.component_item_for_export(&name).map(|item| item.ty));
+        let Some(own) = own else { continue };
+        let Some(theirs) = theirs else {
+            return Err(unfit(format!("its export {export} is not an interface")));
+        };
+        for (function, own) in functions(contract, own) {
+            let Some(theirs) = functions(found, theirs)
+                .find(|(name, _)| *name == function)
+                .map(|(_, theirs)| theirs)
+            else {
+                return Err(unfit(format!("its {export} has no function `{function}`")));
+            };
+            let same = compare((found, theirs), (contract, own));
+            same.map_err(|why| {
+                unfit(format!(
+                    "the function `{function}` of its {export} has another signature: {why}"
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn instance<'a>(types: TypesRef<'a>, entity: Option<ComponentEntityType>) -> Option<&'a ComponentInstanceType> {
+    match entity? {
+        ComponentEntityType::Instance(id) => types.get(id),
+        _ => None,
+    }
+}
+
+fn functions<'a>(
+    types: TypesRef<'a>,
+    instance: &'a ComponentInstanceType,
+) -> impl Iterator<Item = (&'a str, &'a ComponentFuncType)> {
+    instance.exports.iter().filter_map(move |(name, item)| match item.ty {
+        ComponentEntityType::Func(id) => Some((name.as_str(), types.get(id)?)),
+        _ => None,
+    })
+}
+
+type Side<'a, T> = (TypesRef<'a>, T);
+
+/// Side by side: no further into the plugin's types than the contract goes, however large they are.
+fn compare(found: Side<'_, &ComponentFuncType>, own: Side<'_, &ComponentFuncType>) -> Result<(), String> {
+    let ((found, f), (own, o)) = (found, own);
+    if f.async_ != o.async_ {
+        let word = |is_async: bool| if is_async { "async" } else { "not async" };
+        return Err(format!("it is {}, expected {}", word(f.async_), word(o.async_)));
+    }
+    let names = |f: &ComponentFuncType| list(f.params.iter().map(|(name, _)| name.as_str()));
+    if f.params.len() != o.params.len()
+        || f.params
+            .iter()
+            .zip(&o.params)
+            .any(|((one, _), (other, _))| one != other)
+    {
+        return Err(format!("its parameters are {}, expected {}", names(f), names(o)));
+    }
+    for ((name, f), (_, o)) in f.params.iter().zip(&o.params) {
+        values((found, f), (own, o)).map_err(|why| format!("in its parameter `{name}`, {why}"))?;
+    }
+    maybe((found, f.result.as_ref()), (own, o.result.as_ref())).map_err(|why| format!("in its result, {why}"))
+}
+
+fn maybe(found: Side<'_, Option<&ComponentValType>>, own: Side<'_, Option<&ComponentValType>>) -> Result<(), String> {
+    match (found, own) {
+        ((_, None), (_, None)) => Ok(()),
+        ((found, Some(f)), (own, Some(o))) => values((found, f), (own, o)),
+        ((found, Some(f)), (_, None)) => Err(format!("found {}, expected nothing", kind((found, f)))),
+        ((_, None), (own, Some(o))) => Err(format!("found nothing, expected {}", kind((own, o)))),
+    }
+}
+
+fn defined<'a>(types: TypesRef<'a>, id: ComponentDefinedTypeId) -> Option<&'a ComponentDefinedType> {
+    types.get(id)
+}
+
+fn values(found: Side<'_, &ComponentValType>, own: Side<'_, &ComponentValType>) -> Result<(), String> {
+    use ComponentDefinedType as T;
+    let differs = || Err(format!("found {}, expected {}", kind(found), kind(own)));
+    let (f, o) = match (found, own) {
+        ((_, ComponentValType::Primitive(f)), (_, ComponentValType::Primitive(o))) => {
+            return if f == o { Ok(()) } else { differs() };
+        }
+        ((ft, ComponentValType::Type(f)), (ot, ComponentValType::Type(o))) => {
+            match (defined(ft, *f), defined(ot, *o)) {
+                (Some(f), Some(o)) => ((ft, f), (ot, o)),
+                _ => return differs(),
+            }
+        }
+        // One of the two has a name for it.
+        ((ft, ComponentValType::Type(f)), (_, ComponentValType::Primitive(o))) => {
+            let same = matches!(defined(ft, *f), Some(T::Primitive(f)) if f == o);
+            return if same { Ok(()) } else { differs() };
+        }
+        ((_, ComponentValType::Primitive(f)), (ot, ComponentValType::Type(o))) => {
+            let same = matches!(defined(ot, *o), Some(T::Primitive(o)) if f == o);
+            return if same { Ok(()) } else { differs() };
+        }
+    };
+    let ((ft, f), (ot, o)) = (f, o);
+    match (f, o) {
+        (T::Primitive(f), T::Primitive(o)) if f == o => Ok(()),
+        (T::Record(f), T::Record(o)) => {
+            same(
+                "the record has the fields",
+                f.fields.keys().map(|n| n.as_str()),
+                o.fields.keys().map(|n| n.as_str()),
+            )?;
+            each(
+                ft,
+                f.fields.iter().map(|(n, t)| (n.as_str(), Some(t))),
+                ot,
+                o.fields.values().map(Some),
+                "field",
+            )
+        }
+        (T::Variant(f), T::Variant(o)) => {
+            same(
+                "the variant has the cases",
+                f.cases.keys().map(|n| n.as_str()),
+                o.cases.keys().map(|n| n.as_str()),
+            )?;
+            let theirs = f.cases.iter().map(|(n, case)| (n.as_str(), case.ty.as_ref()));
+            each(ft, theirs, ot, o.cases.values().map(|case| case.ty.as_ref()), "case")
+        }
+        (T::Enum(f), T::Enum(o)) => same(
+            "the enum has the cases",
+            f.iter().map(|n| n.as_str()),
+            o.iter().map(|n| n.as_str()),
+        ),
+        (T::Flags(f), T::Flags(o)) => same(
+            "the flags are",
+            f.iter().map(|n| n.as_str()),
+            o.iter().map(|n| n.as_str()),
+        ),
+        (T::List { element: f, .. }, T::List { element: o, .. }) => {
+            values((ft, f), (ot, o)).map_err(|why| format!("in the list, {why}"))
+        }
+        (T::Option { ty: f, .. }, T::Option { ty: o, .. }) => values((ft, f), (ot, o)),
+        (T::Tuple(f), T::Tuple(o)) if f.types.len() == o.types.len() => {
+            let mut pairs = f.types.iter().zip(&o.types);
+            pairs.try_for_each(|(f, o)| values((ft, f), (ot, o)))
+        }
+        (T::Result { ok: fo, err: fe, .. }, T::Result { ok: oo, err: oe, .. }) => {
+            maybe((ft, fo.as_ref()), (ot, oo.as_ref()))?;
+            maybe((ft, fe.as_ref()), (ot, oe.as_ref()))
+        }
+        (T::Future { ty: f, .. }, T::Future { ty: o, .. }) => {
+            maybe((ft, f.as_ref()), (ot, o.as_ref())).map_err(|why| format!("in the future, {why}"))
+        }
+        (T::Stream { ty: f, .. }, T::Stream { ty: o, .. }) => {
+            maybe((ft, f.as_ref()), (ot, o.as_ref())).map_err(|why| format!("in the stream, {why}"))
+        }
+        _ => differs(),
+    }
+}
+
+fn same<'a>(
+    what: &str,
+    found: impl Iterator<Item = &'a str> + Clone,
+    own: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), String> {
+    if found.clone().eq(own.clone()) {
+        return Ok(());
+    }
+    Err(format!("{what} {}, expected {}", list(found), list(own)))
+}
+
+fn each<'a>(
+    found: TypesRef<'_>,
+    theirs: impl Iterator<Item = (&'a str, Option<&'a ComponentValType>)>,
+    own: TypesRef<'_>,
+    ours: impl Iterator<Item = Option<&'a ComponentValType>>,
+    what: &str,
+) -> Result<(), String> {
+    for ((name, f), o) in theirs.zip(ours) {
+        maybe((found, f), (own, o)).map_err(|why| format!("in the {what} `{name}`, {why}"))?;
+    }
+    Ok(())
+}
+
+/// As many names as are read.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 24;
+    let mut names: Vec<&str> = names.take(SHOWN + 1).collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    if names.len() > SHOWN {
+        names.truncate(SHOWN);
+        names.push("…");
+    }
+    names.join(", ")
+}
+
+fn kind((types, value): Side<'_, &ComponentValType>) -> String {
+    use ComponentDefinedType as T;
+    let named = match value {
+        ComponentValType::Primitive(primitive) => return primitive.to_string(),
+        ComponentValType::Type(id) => match defined(types, *id) {
+            Some(T::Primitive(primitive)) => return primitive.to_string(),
+            named => named,
+        },
+    };
+    match named {
+        Some(T::Record(_)) => "a record",
+        Some(T::Variant(_)) => "a variant",
+        Some(T::List { .. }) => "a list",
+        Some(T::Tuple(_)) => "a tuple",
+        Some(T::Flags(_)) => "flags",
+        Some(T::Enum(_)) => "an enum",
+        Some(T::Option { .. }) => "an option",
+        Some(T::Result { .. }) => "a result",
+        Some(T::Own(_) | T::Borrow(_)) => "a resource",
+        Some(T::Future { .. }) => "a future",
+        Some(T::Stream { .. }) => "a stream",
+        _ => "another type",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+#[path = "contract_check_tests.rs"]
+mod tests;

@@ -1,0 +1,328 @@
+//! Reads a component before anything of it runs: what it says about itself, what it wants, what it offers; and refuses
+//! in words what this host cannot run.
+//!
+//! The names of imports and exports are read with wasmparser and not with wasmtime's `component_type()`, which needs
+//! the component compiled: a refusal should not cost a compilation. Whether their *types* are those of the contract is in
+//! [`super::contract_check`].
+
+use super::contract_check as fit;
+use super::error::LoadError;
+use super::interface_name::{Interface, interface, spoken_range};
+use crate::capabilities;
+use nexus_config::resolved::HttpGrant;
+use nexus_model::digest::{hex, sha256};
+use nexus_model::limits;
+use nexus_model::plugin::Kind;
+use nexus_plugin_api::manifest::Manifest;
+use nexus_plugin_api::{API_VERSION, MANIFEST_SECTION};
+use semver::Version;
+use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+
+/// An inspection says what a component says, wants and offers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspection {
+    pub manifest: Manifest,
+    pub kind: Kind,
+    /// SHA-256 in hex.
+    pub digest: String,
+    /// `nexus:plugin/http@0.1.0`, sorted.
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes of memory that its modules have from the beginning.
+    pub memory: u64,
+}
+
+impl Inspection {
+    /// Whether it exports `nexus:plugin/NAME` in a version this host speaks.
+    pub fn offers(&self, name: &str) -> bool {
+        self.exports
+            .iter()
+            .filter_map(|e| interface(e))
+            .any(|i| i.package == "nexus:plugin" && i.name == name && i.spoken())
+    }
+
+    /// Whether it, or its language's standard library, would open sockets.
+    pub fn wants_sockets(&self) -> bool {
+        let mut imports = self.imports.iter().filter_map(|import| interface(import));
+        imports.any(|i| i.package == SOCKETS)
+    }
+}
+
+/// Reads and checks a component completely, without compiling or running it.
+///
+/// # Errors
+/// It is none, is damaged, has no manifest, or wants or offers what this host does not speak.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    validator.validate_all(bytes).map_err(|e| damaged(&e))?;
+    read(bytes)
+}
+
+/// As [`inspect`], less the validation of the code, which the compiler does (and code of the cache has passed).
+pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
+    let mut outline = outline(bytes)?;
+    let manifest = outline.manifest()?;
+    outline.imports.sort();
+    outline.exports.sort();
+    check_api(&manifest)?;
+    check_imports(&outline.imports)?;
+    check_exports(&manifest, &outline.exports)?;
+    let types = fit::types(bytes).map_err(|e| damaged(&e))?;
+    fit::check(
+        manifest.name.as_str(),
+        manifest.kind,
+        &types,
+        &outline.imports,
+        &outline.exports,
+    )?;
+    Ok(Inspection {
+        kind: manifest.kind.into(),
+        manifest,
+        digest: digest(bytes),
+        imports: outline.imports,
+        exports: outline.exports,
+        size: bytes.len() as u64,
+        memory: outline.memory,
+    })
+}
+
+/// SHA-256, in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    hex(&sha256(&[bytes]))
+}
+
+/// Only what the component says about itself: the configuration needs it of plugins that this host may be unable to run.
+///
+/// # Errors
+/// It is no component, is damaged, or has no manifest.
+pub fn manifest(bytes: &[u8]) -> Result<Manifest, LoadError> {
+    outline(bytes)?.manifest()
+}
+
+fn damaged(why: &dyn std::fmt::Display) -> LoadError {
+    let why = why.to_string();
+    // The rest are bytes.
+    let why = why.lines().next().unwrap_or_default();
+    let why = why.split(" - expected=").next().unwrap_or_default();
+    LoadError::NotComponent(format!(
+        "The file is not a WebAssembly component, or it is damaged: {why}. Copy or build it again."
+    ))
+}
+
+#[derive(Default)]
+struct Outline<'a> {
+    manifest: Option<&'a [u8]>,
+    /// More than one: whoever reads the first and whoever reads the last would see two plugins.
+    manifests: usize,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    memory: u64,
+}
+
+impl Outline<'_> {
+    fn manifest(&self) -> Result<Manifest, LoadError> {
+        let text = self.manifest.ok_or_else(|| {
+            LoadError::Manifest(format!(
+                "The component has no manifest: the custom section `{MANIFEST_SECTION}` is missing. Build it with \
+                 `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component remove \
+                 it."
+            ))
+        })?;
+        if self.manifests > 1 {
+            return Err(LoadError::Manifest(format!(
+                "The component has {} manifests, but the custom section `{MANIFEST_SECTION}` must exist only once. \
+                 Build it again.",
+                self.manifests
+            )));
+        }
+        let text = std::str::from_utf8(text).map_err(|e| {
+            LoadError::Manifest(format!(
+                "The manifest in the component is not UTF-8 ({e}). Build it again."
+            ))
+        })?;
+        let invalid = |why: &dyn std::fmt::Display| {
+            LoadError::Manifest(format!(
+                "The manifest in the component is not valid: {why}. Correct plugin.toml and build the component again."
+            ))
+        };
+        let manifest = Manifest::parse(text).map_err(|e| invalid(&e))?;
+        // Where a key of the configuration is in it, the configuration's reader checks the whole.
+        for request in manifest.capabilities.http.iter().filter(|r| !r.url.contains('{')) {
+            HttpGrant::of_url(&request.url)
+                .map_err(|why| invalid(&format!("capabilities.http, url = \"{}\": {why}", request.url)))?;
+        }
+        Ok(manifest)
+    }
+}
+
+/// An import's or an export's. The format allows letters of ASCII and some signs only; until that is checked, it is text.
+fn name(text: &str) -> Result<String, LoadError> {
+    let plain = |c: char| c.is_ascii_graphic();
+    if text.len() > limits::IMPORT_NAME || !text.chars().all(plain) {
+        return Err(damaged(&"an import or an export has no valid name"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Of the outermost component only.
+fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
+    let mut outline = Outline::default();
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|e| damaged(&e))? {
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => {
+                return Err(LoadError::NotComponent(
+                    "The file is a core WebAssembly module, not a component. Build it for the target wasm32-wasip2, \
+                     or with `nexus plugin build`."
+                        .into(),
+                ));
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory.map_err(|e| damaged(&e))?;
+                    let page = 1_u64
+                        .checked_shl(memory.page_size_log2.unwrap_or(16))
+                        .unwrap_or(u64::MAX);
+                    outline.memory = outline.memory.saturating_add(memory.initial.saturating_mul(page));
+                }
+            }
+            Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
+                outline.manifest = Some(section.data());
+                outline.manifests += 1;
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    outline.imports.push(name(import.map_err(|e| damaged(&e))?.name.name)?);
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    outline.exports.push(name(export.map_err(|e| damaged(&e))?.name.name)?);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(outline)
+}
+
+fn check_api(manifest: &Manifest) -> Result<(), LoadError> {
+    if Version::parse(API_VERSION).is_ok_and(|ours| manifest.api.matches(&ours)) {
+        return Ok(());
+    }
+    Err(LoadError::Api(format!(
+        "The plugin {} was written for nexus:plugin {}, but this host supports {API_VERSION}. Use a version of the \
+         plugin for {}, or another version of nexus.",
+        manifest.name,
+        manifest.api,
+        spoken_range()
+    )))
+}
+
+/// Interfaces of types alone, which others of the contract use.
+const TYPES: [&str; 3] = ["types", "chat-types", "auth-types"];
+
+fn offered() -> impl Iterator<Item = &'static str> {
+    TYPES.into_iter().chain(capabilities::interfaces())
+}
+
+const WASI: [&str; 6] = [
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:io",
+    "wasi:random",
+    "wasi:filesystem",
+    SOCKETS,
+];
+/// Standard libraries import it whether or not it is used. It is linked, and opens nothing.
+const SOCKETS: &str = "wasi:sockets";
+
+fn check_imports(imports: &[String]) -> Result<(), LoadError> {
+    for import in imports {
+        let refuse = |why: String| Err(LoadError::Api(format!("The plugin imports {import}: {why}")));
+        let Some(i) = interface(import) else {
+            return refuse("only interfaces of nexus:plugin and WASI 0.2 are available. Remove the import.".into());
+        };
+        let of_wasi_02 = i.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2));
+        let found = i.version.as_ref().map_or("no version".to_owned(), Version::to_string);
+        match i.package {
+            "nexus:plugin" if !i.spoken() => {
+                return refuse(format!(
+                    "its version is {found}, but this host supports {}. Build the plugin for that version.",
+                    spoken_range()
+                ));
+            }
+            "nexus:plugin" if offered().any(|name| name == i.name) => {}
+            "nexus:plugin" => {
+                return refuse(format!(
+                    "this host has no `{}`. Use a newer nexus, or remove the import.",
+                    i.name
+                ));
+            }
+            "wasi:http" => {
+                return refuse(
+                    "it is not available to plugins, regardless of grants. Use nexus:plugin/http for requests and \
+                     nexus:plugin/process for programs that open connections."
+                        .into(),
+                );
+            }
+            package if WASI.contains(&package) && of_wasi_02 => {}
+            package if WASI.contains(&package) => {
+                return refuse(format!(
+                    "its version is {found}, but this host supports WASI 0.2 for the standard libraries of languages. \
+                     Build for wasm32-wasip2, or use nexus:plugin/clock and nexus:plugin/log."
+                ));
+            }
+            _ => {
+                return refuse(format!(
+                    "this host does not have it. Available are nexus:plugin {} ({}) and WASI 0.2 without http.",
+                    spoken_range(),
+                    offered().collect::<Vec<_>>().join(", ")
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadError> {
+    let wanted = manifest.kind.interface();
+    let all = || exports.iter().filter_map(|e| interface(e).map(|i| (e, i)));
+    let named = |i: &Interface<'_>| format!("{}/{}", i.package, i.name) == wanted;
+    if all().any(|(_, i)| named(&i) && i.spoken()) {
+        return Ok(());
+    }
+    let kind = manifest.kind;
+    Err(LoadError::Api(match all().find(|(_, i)| named(i)) {
+        Some((export, _)) => format!(
+            "The plugin {} exports {export}, but this host supports {wanted} {}. Use a version of the plugin for \
+             that, or another version of nexus.",
+            manifest.name,
+            spoken_range()
+        ),
+        None => {
+            let found = if exports.is_empty() {
+                "nothing".to_owned()
+            } else {
+                exports.join(", ")
+            };
+            format!(
+                "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. Correct `kind` in \
+                 plugin.toml, or export the interface.",
+                manifest.name,
+                spoken_range()
+            )
+        }
+    }))
+}
+
+#[cfg(test)]
+#[path = "inspection_tests.rs"]
+mod tests;

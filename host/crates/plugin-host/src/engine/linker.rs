@@ -1,0 +1,72 @@
+//! The one linker, for all kinds of plugin: the capabilities of the contract, and the part of WASI 0.2 that standard
+//! libraries of languages want. wasi:http is not here, and `wasi:sockets` opens nothing: standard libraries (Python's,
+//! Rust's `std::net`) import it whether or not a plugin uses it, so it is linked, and every socket and every name is denied
+//! (`allow_tcp`, `allow_udp` in [`crate::engine::instance_state`]). So no ungated way out exists.
+//!
+//! Linking a capability grants nothing: the gate decides at each call.
+
+use crate::capabilities::{self, Capabilities};
+use crate::engine::instance_state::InstanceState;
+use wasmtime::Engine;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
+
+struct Io;
+
+impl HasData for Io {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+fn caps(state: &mut InstanceState) -> &mut Capabilities {
+    &mut state.caps
+}
+
+/// # Errors
+/// None that a machine or an operator could cause; a name linked twice.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    for capability in capabilities::all() {
+        (capability.link)(l, caps)?;
+    }
+
+    wasi::io::error::add_to_linker::<InstanceState, Io>(l, |s| s.ctx().table)?;
+    wasi::io::poll::add_to_linker::<InstanceState, Io>(l, |s| s.ctx().table)?;
+    wasi::io::streams::add_to_linker::<InstanceState, Io>(l, |s| s.ctx().table)?;
+    wasi::clocks::wall_clock::add_to_linker::<InstanceState, WasiClocks>(l, InstanceState::clocks)?;
+    wasi::clocks::monotonic_clock::add_to_linker::<InstanceState, WasiClocks>(l, InstanceState::clocks)?;
+    wasi::random::random::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
+    wasi::random::insecure::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
+    wasi::random::insecure_seed::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
+    // Standard libraries import it; there is no directory to open.
+    wasi::filesystem::preopens::add_to_linker::<InstanceState, WasiFilesystem>(l, InstanceState::filesystem)?;
+    wasi::filesystem::types::add_to_linker::<InstanceState, WasiFilesystem>(l, InstanceState::filesystem)?;
+    wasi::sockets::network::add_to_linker::<InstanceState, WasiSockets>(
+        l,
+        &Default::default(),
+        InstanceState::sockets,
+    )?;
+    wasi::sockets::instance_network::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
+    wasi::sockets::ip_name_lookup::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
+    wasi::sockets::tcp::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
+    wasi::sockets::tcp_create_socket::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
+    wasi::sockets::udp::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
+    wasi::sockets::udp_create_socket::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
+    wasi::cli::exit::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::environment::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::stdin::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::stdout::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::stderr::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::terminal_input::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::terminal_output::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::terminal_stdin::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::terminal_stdout::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi::cli::terminal_stderr::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    Ok(linker)
+}

@@ -1,0 +1,65 @@
+//! Whether a component could be run here, and what is said where it could not.
+
+use super::error::LoadError;
+use super::inspection::{Inspection, inspect};
+use super::instance_state::InstanceState;
+use super::linker::linker;
+use super::wasmtime_engine::engine;
+use nexus_model::limits;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+/// Everything that [`crate::Runtime::load`] would refuse, and nothing of the plugin runs: reads, compiles and links it.
+///
+/// # Errors
+/// In words: what was found, what was expected, what to do.
+pub fn check(bytes: &[u8], name: &str, memory: Option<u64>) -> Result<Inspection, LoadError> {
+    let cannot = |e: &dyn std::fmt::Display| LoadError::Unfit(format!("This machine cannot compile plugins: {e:#}."));
+    let engine = engine().map_err(|e| cannot(&e))?;
+    let linker = linker(&engine).map_err(|e| cannot(&e))?;
+    fits(&engine, &linker, bytes, name, memory)
+}
+
+/// `memory`: its limit; none: what it asks for.
+pub(crate) fn fits(
+    engine: &Engine,
+    linker: &Linker<InstanceState>,
+    bytes: &[u8],
+    name: &str,
+    memory: Option<u64>,
+) -> Result<Inspection, LoadError> {
+    let inspection = inspect(bytes)?;
+    let asked = inspection.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY);
+    enough_memory(&inspection, name, memory.unwrap_or(asked))?;
+    let component = wasmtime::component::Component::new(engine, bytes).map_err(|e| not_compiled(&e))?;
+    linker
+        .instantiate_pre(&component)
+        .map_err(|e| not_linked(&inspection, &e))?;
+    Ok(inspection)
+}
+
+pub(crate) fn not_compiled(e: &wasmtime::Error) -> LoadError {
+    LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again."))
+}
+
+/// The contract was compared before: it is something of WASI.
+pub(crate) fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
+    LoadError::Api(format!(
+        "The plugin {} imports a part of WASI that this host does not have: {}. Available is WASI 0.2 without http \
+         (all sockets are denied). Build it for wasm32-wasip2, or with tools for WASI 0.2.",
+        inspection.manifest.name,
+        nexus_plugin_api::text::line(&format!("{e:#}"))
+    ))
+}
+
+pub(crate) fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> Result<(), LoadError> {
+    if inspection.memory <= limit {
+        return Ok(());
+    }
+    let needed = inspection.memory.div_ceil(1 << 20);
+    Err(LoadError::Unfit(format!(
+        "The plugin {} starts with {} bytes of memory, but its limit is {limit}. To fix: add to the configuration\n\
+         [plugin.{name}.limits]\nmemory = \"{needed} MiB\"",
+        inspection.manifest.name, inspection.memory
+    )))
+}

@@ -1,0 +1,28 @@
+//! The compiler and what surrounds it: reading and checking a component before anything of it runs, compiled code on disk,
+//! the linker, and the store of an instance with its limits.
+
+mod code_cache;
+mod compilations;
+mod contract_check;
+mod error;
+pub(crate) mod guest_limits;
+mod guest_stdio;
+mod inspection;
+pub(crate) mod instance_state;
+mod interface_name;
+mod linker;
+mod load_check;
+pub(crate) mod stream_bridge;
+mod wasmtime_engine;
+
+pub use code_cache::{CacheState, cache_state};
+pub use error::LoadError;
+pub use inspection::{Inspection, digest, inspect, manifest};
+pub use load_check::check;
+
+pub(crate) use code_cache::CodeCache;
+pub(crate) use compilations::Compilations;
+pub(crate) use inspection::read;
+pub(crate) use linker::linker;
+pub(crate) use load_check::{enough_memory, fits, not_compiled, not_linked};
+pub(crate) use wasmtime_engine::engine;

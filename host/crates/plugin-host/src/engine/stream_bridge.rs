@@ -1,0 +1,111 @@
+//! From a plugin's streams and futures to the host's channels, and back for `cancel`. A channel's capacity is what
+//! holds a plugin back: nothing is dropped.
+
+use super::instance_state::InstanceState;
+use nexus_model::limits;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::PollSender;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Accessor, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamReader, StreamResult,
+};
+
+/// The host's end of a long call.
+pub(crate) struct LongCall<T, R> {
+    pub(crate) events: mpsc::Receiver<Vec<T>>,
+    /// `Err`: the plugin gave none.
+    pub(crate) outcome: oneshot::Receiver<R>,
+    /// Send or drop it to cancel.
+    pub(crate) cancel: oneshot::Sender<()>,
+}
+
+/// A `cancel` for a plugin that completes when the sender is used or dropped.
+pub(crate) fn cancel(a: &Accessor<InstanceState>) -> wasmtime::Result<(oneshot::Sender<()>, FutureReader<()>)> {
+    let (tx, rx) = oneshot::channel::<()>();
+    let reader = a.with(|s| {
+        FutureReader::new(s, async move {
+            // Dropped means the same as sent.
+            let _ = rx.await;
+            Ok::<_, wasmtime::Error>(())
+        })
+    })?;
+    Ok((tx, reader))
+}
+
+/// Connects what a long call returned to channels.
+pub(crate) fn connect<T, R>(
+    a: &Accessor<InstanceState>,
+    stream: StreamReader<T>,
+    outcome: FutureReader<R>,
+    cancel: oneshot::Sender<()>,
+) -> wasmtime::Result<LongCall<T, R>>
+where
+    T: Lift + Send + 'static,
+    R: Lift + Send + 'static,
+{
+    let (tx, events) = mpsc::channel(limits::STREAM_BATCHES);
+    let (end, ended) = oneshot::channel();
+    a.with(|mut s| {
+        stream.pipe(&mut s, ToChannel(PollSender::new(tx)))?;
+        outcome.pipe(&mut s, ToOneshot(Some(end)))
+    })?;
+    Ok(LongCall {
+        events,
+        outcome: ended,
+        cancel,
+    })
+}
+
+struct ToChannel<T>(PollSender<Vec<T>>);
+
+impl<D, T: Lift + Send + 'static> StreamConsumer<D> for ToChannel<T> {
+    type Item = T;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<'_, D>,
+        mut source: Source<'_, T>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        match self.0.poll_reserve(cx) {
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            reserved => {
+                if ready!(reserved).is_err() {
+                    return Poll::Ready(Ok(StreamResult::Dropped));
+                }
+            }
+        }
+        let mut batch = Vec::with_capacity(source.remaining(&mut store).clamp(1, limits::STREAM_BATCH));
+        source.read(store, &mut batch)?;
+        // The place was reserved above; without an event it is kept for the next.
+        if !batch.is_empty() && self.0.send_item(batch).is_err() {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        }
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+}
+
+struct ToOneshot<R>(Option<oneshot::Sender<R>>);
+
+impl<D, R: Lift + Send + 'static> FutureConsumer<D> for ToOneshot<R> {
+    type Item = R;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        store: StoreContextMut<'_, D>,
+        mut source: Source<'_, R>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut value = None;
+        source.read(store, &mut value)?;
+        if let (Some(value), Some(to)) = (value, self.0.take()) {
+            // Nobody may wait for it any more.
+            let _ = to.send(value);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,292 @@
+//! The actor: one task that owns one instance and drives it.
+//!
+//! # Problem
+//!
+//! A store of wasmtime belongs to one task at a time, but a plugin has many callers at once: a prompt, the answer to a
+//! permission request, an event stream that never ends. A call that waits must not hold the others up. A caller that goes
+//! away must not leave half a call behind in the plugin's memory. And after a trap nothing in the store can be trusted.
+//!
+//! # Mechanism
+//!
+//! - [`run`] makes the store with its limits and the instance, and enters `run_concurrent` once, for the instance's whole
+//!   life. Inside, [`serve`] takes jobs from a bounded channel and polls up to [`limits::CALLS`] of them as futures of this
+//!   one task; the component model lets the plugin interleave them wherever one of them waits.
+//! - The first call asks the plugin for its facts (`describe`). Only then the channel is handed out, so that whoever has a
+//!   [`Handle`] has an instance that answers.
+//! - [`Handle::call`] sends a closure with a oneshot for its answer. The closure runs to its end although its caller may
+//!   have gone; such calls are counted, and an instance with [`limits::CALLS_HANGING`] of them is of no use any more.
+//! - The first error of a job is a trap: it ends `run_concurrent`, and with it every job. The callers' oneshots are dropped,
+//!   and each caller waits for the cause, which the supervisor publishes in `ended` before it starts another instance.
+//!
+//! # Limits
+//!
+//! Two calls that compute do not run in parallel: one instance has one thread at a time. The order of calls that are sent at
+//! the same time is not kept. A call that the plugin never finishes keeps its place until the instance ends. Where the
+//! channel is full ([`limits::CALL_QUEUE`]), callers wait, each within its own limit of time.
+//!
+//! # Cost
+//!
+//! The smallest call takes 9.3 µs, 2.1 µs of it wasmtime's own (docs/performance.md); two thirds of the rest is the wake of
+//! this task and of the caller, on two threads. A call allocates four times: the job, its future, the oneshot, and its node
+//! among the futures. An idle instance costs its memory and no CPU.
+//!
+//! # Rejected
+//!
+//! - A mutex around the store, locked by each caller: the event stream would hold it for ever, and a caller that is dropped
+//!   in its call would leave the store in the middle of it.
+//! - An instance for each call, as auth providers have ([`crate::worlds`]): a chat backend and a tunnel keep connections
+//!   between their calls.
+//! - To cancel a call in the plugin when its caller goes away: a late answer to a prompt is an answer all the same, and
+//!   languages differ in what they make of a canceled call.
+
+use crate::capabilities::{Context, Mask};
+use crate::engine::instance_state::{self, InstanceState};
+use crate::plugin_stats::Counters;
+use crate::truncate;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use nexus_model::limits;
+use nexus_model::plugin::Refusal;
+use nexus_plugin_api::host::caps::types;
+use nexus_plugin_traits::CallError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
+use wasmtime::Engine;
+use wasmtime::component::{Accessor, Instance, InstancePre};
+
+/// A kind of plugin: what its instances export.
+pub(crate) trait Exports: Send + Sync + Sized + 'static {
+    /// What the plugin says about itself once, at its start.
+    type Facts: Clone + Send + Sync + 'static;
+    /// Finds the exports.
+    fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
+    /// What of its settings the plugin says that it cannot use.
+    fn refused(facts: &Self::Facts, mask: &Mask) -> Vec<Refusal>;
+    /// The first call.
+    fn facts<'a>(&'a self, a: &'a Accessor<InstanceState>) -> BoxFuture<'a, wasmtime::Result<Self::Facts>>;
+}
+
+/// Work inside an instance. An `Err` is a trap: the store is lost.
+pub(crate) type Job<E> =
+    Box<dyn for<'a> FnOnce(&'a Accessor<InstanceState>, &'a E) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
+
+/// A running instance. Cheap to clone.
+pub(crate) struct Handle<E: Exports> {
+    jobs: mpsc::Sender<Job<E>>,
+    /// The cause, once it has ended.
+    ended: watch::Receiver<Option<Ended>>,
+    /// Calls that nobody waits for any more and that still run.
+    hanging: Arc<Hanging>,
+    pub(crate) facts: E::Facts,
+    counters: Arc<Counters>,
+}
+
+/// Counts the calls of an instance whose callers have gone. A call is not cut short for that: an answer to a prompt that
+/// comes late is one all the same. But places are few, and a plugin that answers nothing must not look as if it ran.
+///
+/// Signed, because a call may come to its end between the moment its caller goes and the moment that is counted.
+type Hanging = AtomicIsize;
+
+/// Waits for the answer of a call; the call counts as hanging from the moment this is dropped without one.
+struct Waiting<T> {
+    answer: oneshot::Receiver<T>,
+    hanging: Arc<Hanging>,
+    over: bool,
+}
+
+impl<T> Waiting<T> {
+    async fn answer(mut self) -> Option<T> {
+        let answer = (&mut self.answer).await;
+        self.over = true;
+        answer.ok()
+    }
+}
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        self.answer.close();
+        // From here on the call finds nobody, and counts itself out.
+        if !self.over && self.answer.try_recv().is_err() {
+            self.hanging.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<E: Exports> Clone for Handle<E> {
+    fn clone(&self) -> Self {
+        Self {
+            jobs: self.jobs.clone(),
+            ended: self.ended.clone(),
+            hanging: Arc::clone(&self.hanging),
+            facts: self.facts.clone(),
+            counters: Arc::clone(&self.counters),
+        }
+    }
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself. `restart_limit_reached`: nobody starts another one.
+    Crashed { cause: String, restart_limit_reached: bool },
+    /// By the host.
+    Stopped,
+}
+
+impl From<Ended> for CallError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Crashed { cause, .. } => Self::Crashed(cause),
+            Ended::Stopped => Self::Unavailable("the plugin was stopped during the call".into()),
+        }
+    }
+}
+
+impl<E: Exports> Handle<E> {
+    pub(crate) fn new(
+        jobs: mpsc::Sender<Job<E>>,
+        ended: watch::Receiver<Option<Ended>>,
+        facts: E::Facts,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            jobs,
+            ended,
+            hanging: Arc::default(),
+            facts,
+            counters,
+        }
+    }
+
+    /// Runs `call` in the instance. It is not cut short when the caller goes away.
+    pub(crate) async fn call<T, F>(&self, call: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Accessor<InstanceState>, &'a E) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
+    {
+        self.counters.call();
+        let (reply, answer) = oneshot::channel();
+        let hanging = Arc::clone(&self.hanging);
+        let job: Job<E> = Box::new(move |a, e| {
+            Box::pin(async move {
+                if reply.send(call(a, e).await?).is_err() {
+                    hanging.fetch_sub(1, Ordering::Relaxed);
+                }
+                Ok(())
+            })
+        });
+        if self.jobs.send(job).await.is_err() {
+            return Err(self.cut_short().await);
+        }
+        // Not before: a call that never got a place in the queue hangs nowhere.
+        let waiting = Waiting {
+            answer,
+            hanging: Arc::clone(&self.hanging),
+            over: false,
+        };
+        match waiting.answer().await {
+            Some(answer) => Ok(answer),
+            None => Err(self.cut_short().await),
+        }
+    }
+
+    async fn cut_short(&self) -> CallError {
+        let ended = self.ended().await;
+        if matches!(ended, Ended::Crashed { .. }) {
+            self.counters.error();
+        }
+        ended.into()
+    }
+
+    /// Whether both are of the same instance.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.jobs.same_channel(&other.jobs)
+    }
+
+    /// Whether so many calls hang that the instance is of no use any more.
+    pub(crate) fn hangs(&self) -> bool {
+        self.hanging.load(Ordering::Relaxed) >= limits::CALLS_HANGING
+    }
+
+    /// Waits for the end of the instance.
+    pub(crate) async fn ended(&self) -> Ended {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(cause) => cause.clone().unwrap_or(Ended::Stopped),
+            Err(_) => Ended::Stopped,
+        }
+    }
+}
+
+/// An error of the plugin, as the services see it.
+pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
+    context.counters.error();
+    let reason = |text| truncate::reason(context.mask.hide_in(text));
+    match error {
+        types::Error::Denied(t) => CallError::Denied(reason(t)),
+        types::Error::Invalid(t) => CallError::Invalid(reason(t)),
+        types::Error::NotFound(t) => CallError::NotFound(reason(t)),
+        types::Error::Timeout(t) => CallError::Timeout(reason(t)),
+        types::Error::Unavailable(t) => CallError::Unavailable(reason(t)),
+        types::Error::Cancelled => CallError::Unavailable("the plugin canceled the call".into()),
+        types::Error::Other(t) => CallError::Other(reason(t)),
+    }
+}
+
+/// Receives the jobs of a running instance, and its facts, as soon as it is up.
+pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::Facts)>;
+
+/// Runs an instance until it crashes; the result is the cause. Ending it early is up to whoever drops this future.
+pub(crate) async fn run<E: Exports>(
+    engine: Engine,
+    pre: InstancePre<InstanceState>,
+    context: Arc<Context>,
+    up: Up<E>,
+) -> String {
+    // What an earlier instance said is not the cause of this one's end.
+    let _ = context.log.take_last_lines();
+    let (mut store, meter) = instance_state::store(&engine, &context);
+    let counters = &context.counters;
+    let result = meter
+        .drive(Arc::clone(&context.cpu), async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            let exports = E::find(&mut store, &instance)?;
+            store
+                .run_concurrent(async |a| serve(a, &exports, up, counters).await)
+                .await?
+        })
+        .await;
+    match result {
+        Ok(()) => "the host canceled it".into(),
+        Err(e) => {
+            counters.trap();
+            instance_state::crash_cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context)
+        }
+    }
+}
+
+async fn serve<E: Exports>(
+    a: &Accessor<InstanceState>,
+    exports: &E,
+    up: Up<E>,
+    counters: &Counters,
+) -> wasmtime::Result<()> {
+    counters.call();
+    let facts = exports.facts(a).await.inspect_err(|_| counters.error())?;
+    let (tx, mut rx) = mpsc::channel::<Job<E>>(limits::CALL_QUEUE);
+    if up.send((tx, facts)).is_err() {
+        return Ok(());
+    }
+    let mut calls = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            job = rx.recv(), if calls.len() < limits::CALLS => match job {
+                Some(job) => calls.push(job(a, exports)),
+                None => return Ok(()),
+            },
+            Some(result) = calls.next(), if !calls.is_empty() => result?,
+        }
+    }
+}

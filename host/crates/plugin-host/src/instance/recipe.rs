@@ -1,0 +1,17 @@
+//! What every instance of one plugin is made of.
+
+use crate::capabilities::Context;
+use crate::engine::instance_state::InstanceState;
+use nexus_plugin_traits::PluginRecord;
+use std::sync::Arc;
+use wasmtime::Engine;
+use wasmtime::component::InstancePre;
+
+/// What is needed to start an instance.
+#[derive(Clone)]
+pub(crate) struct Recipe {
+    pub(crate) engine: Engine,
+    pub(crate) pre: InstancePre<InstanceState>,
+    pub(crate) context: Arc<Context>,
+    pub(crate) record: Arc<dyn PluginRecord>,
+}

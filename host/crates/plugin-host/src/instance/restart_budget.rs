@@ -1,0 +1,58 @@
+//! How often a plugin that crashes is started again, and after which pause.
+
+use nexus_model::limits;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Counts the crashes of the last [`limits::RESTART_WINDOW`]; older ones are forgiven.
+#[derive(Debug, Default)]
+pub(crate) struct RestartBudget {
+    crashes: VecDeque<Instant>,
+}
+
+impl RestartBudget {
+    /// The pause before the next start, or none if it reached its restart limit.
+    pub(crate) fn crashed(&mut self, now: Instant) -> Option<Duration> {
+        while self
+            .crashes
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= limits::RESTART_WINDOW)
+        {
+            self.crashes.pop_front();
+        }
+        self.crashes.push_back(now);
+        let crashes = u32::try_from(self.crashes.len()).unwrap_or(u32::MAX);
+        (crashes <= limits::RESTART_BUDGET).then(|| pause(crashes))
+    }
+}
+
+/// Doubles from [`limits::RESTART_FIRST`] to [`limits::RESTART_MAX`]. `attempt` starts at 1.
+pub(crate) fn pause(attempt: u32) -> Duration {
+    let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+    limits::RESTART_FIRST.saturating_mul(factor).min(limits::RESTART_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        assert_eq!(pause(1), limits::RESTART_FIRST);
+        assert_eq!(pause(3), limits::RESTART_FIRST * 4);
+        assert_eq!(pause(32), limits::RESTART_MAX);
+        assert_eq!(pause(u32::MAX), limits::RESTART_MAX);
+    }
+
+    #[test]
+    fn the_budget_ends_and_heals() {
+        let mut budget = RestartBudget::default();
+        let start = Instant::now();
+        for n in 1..=limits::RESTART_BUDGET {
+            assert_eq!(budget.crashed(start), Some(pause(n)));
+        }
+        assert_eq!(budget.crashed(start), None);
+        assert_eq!(budget.crashed(start + limits::RESTART_WINDOW), Some(pause(1)));
+    }
+}

@@ -1,0 +1,338 @@
+//! The plugin runtime: loads components, checks them, runs each under a supervisor, and offers them to the services
+//! as the traits in [`nexus_plugin_traits`].
+
+use crate::capabilities::{Context, Gate, GeneratedSecrets, LogSink, Mask, Ports};
+use crate::cpu_share::CpuShare;
+use crate::engine::instance_state::InstanceState;
+use crate::engine::{
+    self, CodeCache, Compilations, Inspection, LoadError, enough_memory, fits, not_compiled, not_linked,
+};
+use crate::instance::{Recipe, Supervisor, identify, unloaded};
+use crate::plugin_stats::Counters;
+use crate::worlds::{AuthThreads, PluginInfo, WasmAuth, WasmChat, WasmTunnel};
+use nexus_config::resolved::{Plugin, Source};
+use nexus_egress::Outgoing;
+use nexus_files::bounded;
+use nexus_model::allowance::Allowance;
+use nexus_model::limits;
+use nexus_model::plugin::{Kind, State as PluginState, Status};
+use nexus_model::time::Clock;
+use nexus_plugin_api::manifest::Manifest;
+use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
+use nexus_process::Processes;
+use nexus_store::KeyValue;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use wasmtime::Engine;
+use wasmtime::component::{InstancePre, Linker};
+
+/// `RuntimeOptions` are what the runtime needs of the rest of the host.
+pub struct RuntimeOptions {
+    /// The folder in whose `tools` plugins find the programs that were installed for them.
+    pub data_dir: PathBuf,
+    /// The folder in whose `cache` compiled code is kept: the data directory, but for a caller that must not make one.
+    pub cache_in: PathBuf,
+    /// The clock of `nexus:plugin/clock`, of failures and of statistics.
+    pub clock: Arc<dyn Clock>,
+    /// The table of child processes.
+    pub processes: Arc<dyn Processes>,
+    /// The HTTP client.
+    pub outgoing: Arc<dyn Outgoing>,
+    /// The stores of all plugins.
+    pub kv: KeyValue,
+}
+
+/// The runtime compiles plugins and starts them. There is one for the whole host, whose engine, linker, compiled code and
+/// threads for logins all plugins share.
+pub struct Runtime {
+    engine: Engine,
+    linker: Linker<InstanceState>,
+    cache: CodeCache,
+    data_dir: PathBuf,
+    ports: Ports,
+    threads: Arc<AuthThreads>,
+    compiling: Compilations,
+    /// By owner: a plugin that comes back to its place goes on counting.
+    counters: Mutex<BTreeMap<String, Arc<Counters>>>,
+}
+
+/// A loaded plugin was read, checked and compiled, and has its grants. Nothing of it has run.
+#[derive(Clone)]
+pub struct Loaded {
+    inspection: Arc<Inspection>,
+    plugin: Arc<Plugin>,
+    pre: InstancePre<InstanceState>,
+}
+
+impl Loaded {
+    /// What its component says, wants and offers.
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+    /// The manifest in its component.
+    pub fn manifest(&self) -> &Manifest {
+        &self.inspection.manifest
+    }
+    /// The SHA-256 of its component, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.inspection.digest
+    }
+    /// The kind of plugin that its manifest names.
+    pub fn kind(&self) -> Kind {
+        self.inspection.kind
+    }
+}
+
+impl Runtime {
+    /// Makes the engine with its clock thread, and the linker. Nothing is read or written yet.
+    ///
+    /// # Errors
+    /// The machine cannot run the compiler's code.
+    pub fn new(options: RuntimeOptions) -> anyhow::Result<Arc<Self>> {
+        let engine = engine::engine()?;
+        let linker = engine::linker(&engine).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+        let RuntimeOptions {
+            data_dir,
+            cache_in,
+            clock,
+            processes,
+            outgoing,
+            kv,
+        } = options;
+        Ok(Arc::new(Self {
+            engine,
+            linker,
+            cache: CodeCache::new(&cache_in),
+            data_dir,
+            ports: Ports {
+                clock,
+                processes,
+                outgoing,
+                kv,
+                generated: Arc::new(GeneratedSecrets::default()),
+            },
+            threads: Arc::default(),
+            compiling: Compilations::default(),
+            counters: Mutex::default(),
+        }))
+    }
+
+    /// The names of the plugins that are being compiled; changes are seen at once.
+    pub fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        self.compiling.names.subscribe()
+    }
+
+    /// Reads, checks and compiles (or takes from the cache) a plugin. Blocks: some milliseconds from the cache, up to a
+    /// second without.
+    ///
+    /// # Errors
+    /// In words: what was found, what was expected, what to do.
+    pub fn load(&self, plugin: &Plugin, builtin: Option<&'static [u8]>) -> Result<Loaded, LoadError> {
+        let read: Vec<u8>;
+        let bytes: &[u8] = match (&plugin.source, builtin) {
+            (Source::Builtin, Some(bytes)) => bytes,
+            (Source::Builtin, None) => {
+                return Err(LoadError::Unfit(format!(
+                    "There is no built-in plugin {0}. Give the path of its component: [plugin.{0}] source = \
+                     \"/path/to/{0}.wasm\"",
+                    plugin.name
+                )));
+            }
+            (Source::File(path), _) => {
+                read = bounded::read(path, limits::COMPONENT_BYTES)
+                    .map_err(|e| LoadError::Unreadable(path.display().to_string(), e))?;
+                &read
+            }
+        };
+        let inspection = engine::read(bytes)?;
+        enough_memory(&inspection, &plugin.name, plugin.limits.memory)?;
+        if plugin
+            .digest
+            .as_ref()
+            .is_some_and(|confirmed| *confirmed != inspection.digest)
+        {
+            return Err(LoadError::Unfit(format!(
+                "The component of {} has changed since the configuration was read, so its grants do not apply. \
+                 Confirm the component on the status page, or restart Nexus.",
+                plugin.name
+            )));
+        }
+        // Two tunnels with one plugin: the second one finds the first one's work in the cache.
+        let turn = self.compiling.turn(&inspection.digest);
+        let alone = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let component = self
+            .cache
+            .load_noting(&self.engine, bytes, || self.compiling.begin(&plugin.name, bytes.len()));
+        drop(alone);
+        let component = component.map_err(|e| not_compiled(&e))?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|e| not_linked(&inspection, &e))?;
+        if inspection.wants_sockets() {
+            tracing::info!(
+                plugin = plugin.name,
+                "the plugin imports wasi:sockets, as standard libraries of languages do; Nexus denies each of its \
+                 sockets. Plugins use the network through nexus:plugin/http and through programs started with \
+                 nexus:plugin/process"
+            );
+        }
+        Ok(Loaded {
+            inspection: Arc::new(inspection),
+            plugin: Arc::new(plugin.clone()),
+            pre,
+        })
+    }
+
+    /// As [`Runtime::load`], of a component in a file, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// What [`Runtime::load`] would say.
+    pub fn would_load(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        let Source::File(path) = &plugin.source else {
+            return Ok(());
+        };
+        let unreadable = |e| LoadError::Unreadable(path.display().to_string(), e);
+        let bytes = bounded::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
+        fits(
+            &self.engine,
+            &self.linker,
+            &bytes,
+            &plugin.name,
+            Some(plugin.limits.memory),
+        )
+        .map(drop)
+    }
+
+    /// A chat backend. Nothing runs before `start()`.
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn chat(&self, loaded: Loaded, workspace: PathBuf) -> Result<Arc<dyn ChatBackend>, LoadError> {
+        let status = unloaded(&loaded.plugin.name, Kind::Chat, PluginState::Stopped);
+        self.chat_shown(loaded, workspace, watch::Sender::new(status))
+    }
+
+    /// The same, whose state is shown in a place that was there before it.
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn chat_shown(
+        &self,
+        loaded: Loaded,
+        workspace: PathBuf,
+        status: watch::Sender<Status>,
+    ) -> Result<Arc<dyn ChatBackend>, LoadError> {
+        of_kind(&loaded, Kind::Chat)?;
+        identify(&status, loaded.manifest().version.to_string());
+        let owner = loaded.plugin.name.clone();
+        let recipe = self.recipe(loaded, owner, Some(workspace.clone()));
+        Ok(Arc::new(WasmChat::new(Supervisor::new(recipe, status), workspace)))
+    }
+
+    /// A tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`.
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn tunnel(&self, loaded: Loaded, owner: String) -> Result<Arc<dyn TunnelProvider>, LoadError> {
+        let status = unloaded(&loaded.plugin.name, Kind::Tunnel, PluginState::Stopped);
+        self.tunnel_shown(loaded, owner, watch::Sender::new(status))
+    }
+
+    /// As [`Self::chat_shown`].
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn tunnel_shown(
+        &self,
+        loaded: Loaded,
+        owner: String,
+        status: watch::Sender<Status>,
+    ) -> Result<Arc<dyn TunnelProvider>, LoadError> {
+        of_kind(&loaded, Kind::Tunnel)?;
+        identify(&status, loaded.manifest().version.to_string());
+        let recipe = self.recipe(loaded, owner, None);
+        Ok(Arc::new(WasmTunnel::new(Supervisor::new(recipe, status))))
+    }
+
+    /// An auth provider: always there, with an instance for each call.
+    ///
+    /// # Errors
+    /// It is of another kind.
+    pub fn auth(&self, loaded: Loaded) -> Result<Arc<dyn AuthProvider>, LoadError> {
+        of_kind(&loaded, Kind::Auth)?;
+        let status = Status {
+            version: loaded.manifest().version.to_string(),
+            ..unloaded(&loaded.plugin.name, Kind::Auth, PluginState::Running)
+        };
+        let owner = loaded.plugin.name.clone();
+        let recipe = self.recipe(loaded, owner, None);
+        Ok(Arc::new(WasmAuth::new(recipe, Arc::clone(&self.threads), status)))
+    }
+
+    fn recipe(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> Recipe {
+        let plugin = &loaded.plugin;
+        let (clock, counters) = (&self.ports.clock, self.counters(&owner));
+        let mask = Arc::new(Mask::of(&plugin.grants.secrets, &self.ports.generated, &plugin.name));
+        let log = LogSink::new(
+            &plugin.name,
+            Arc::clone(clock),
+            plugin.limits.log_lines,
+            Arc::clone(&counters),
+        )
+        .hiding(Arc::clone(&mask));
+        let gate = Gate::new(plugin, loaded.manifest(), &self.data_dir).counting(Arc::clone(&counters));
+        let gate = Arc::new(gate);
+        let record = PluginInfo::new(
+            owner.clone(),
+            loaded.inspection(),
+            plugin,
+            Arc::clone(&gate),
+            Arc::clone(&counters),
+            Arc::clone(clock),
+        );
+        let context = Context {
+            gate,
+            owner,
+            ports: self.ports.clone(),
+            config: serde_json::Value::Object(plugin.config.clone()).to_string(),
+            workspace,
+            log: Arc::new(log),
+            mask,
+            starts: Mutex::default(),
+            cpu: Arc::new(CpuShare::new(
+                &plugin.name,
+                plugin.limits.cpu_share,
+                Arc::clone(&counters),
+            )),
+            store_writes: Allowance::new(plugin.limits.store_writes as f64, limits::STORE_WRITES_WINDOW),
+            event_bytes: Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW),
+            process_starts: Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW),
+            counters,
+        };
+        Recipe {
+            engine: self.engine.clone(),
+            pre: loaded.pre,
+            context: Arc::new(context),
+            record: Arc::new(record),
+        }
+    }
+
+    fn counters(&self, owner: &str) -> Arc<Counters> {
+        let mut all = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(owner.to_owned()).or_default())
+    }
+}
+
+fn of_kind(loaded: &Loaded, wanted: Kind) -> Result<(), LoadError> {
+    if loaded.kind() == wanted {
+        return Ok(());
+    }
+    Err(LoadError::Unfit(format!(
+        "The plugin {} is a {} plugin and cannot be used as a {wanted} plugin. Use another plugin in the configuration.",
+        loaded.plugin.name,
+        loaded.manifest().kind
+    )))
+}

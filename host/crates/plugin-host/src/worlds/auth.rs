@@ -1,0 +1,274 @@
+//! An auth provider as a component: an instance for each call, so that logins share nothing and run in parallel.
+//!
+//! Hashing a password takes 30 ms of CPU. It happens on a small tokio runtime of its own, so that it never
+//! holds up an answer that streams; a semaphore bounds how many instances exist.
+//!
+//! Three numbers bound this work, and each bounds something else. Who may have a password checked, and in which order, is
+//! `nexus-auth`'s (`HASH_AT_ONCE`): it is fair between those who knock. [`limits::AUTH_THREADS`] is where the work runs, so
+//! how much CPU it takes from the rest of the host. [`limits::AUTH_INSTANCES`] is memory: the login page asks for methods and
+//! fields without any of those permits, and a provider may wait for a server in each of its calls.
+
+use super::convert_auth as convert;
+use crate::engine::instance_state::{self, InstanceState};
+use crate::instance::{Recipe, refused};
+use futures::future::BoxFuture;
+use nexus_model::limits;
+use nexus_model::plugin::{Failure, Status};
+use nexus_plugin_api::host::auth::AuthProvider as Bindings;
+use nexus_plugin_api::host::auth::exports::nexus::plugin::auth::Guest;
+use nexus_plugin_api::host::caps::types::Error;
+use nexus_plugin_api::host::manage::OptionalManage;
+use nexus_plugin_api::host::manage::exports::nexus::plugin::manage::Guest as Manage;
+use nexus_plugin_traits::PluginRecord;
+use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
+use std::sync::{Arc, OnceLock};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::AbortOnDropHandle;
+use wasmtime::component::Accessor;
+
+/// The threads for logins, made at the first one.
+#[derive(Default)]
+pub(crate) struct AuthThreads(OnceLock<Runtime>);
+
+impl AuthThreads {
+    fn get(&self) -> Result<&Runtime, CallError> {
+        if let Some(runtime) = self.0.get() {
+            return Ok(runtime);
+        }
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let made = builder
+            .worker_threads(limits::AUTH_THREADS)
+            .thread_name("auth")
+            .enable_all()
+            .build();
+        let made = made.map_err(|e| CallError::Unavailable(format!("cannot create threads for logins: {e}")))?;
+        // Two first logins at once: one of the two is not needed.
+        if let Err(spare) = self.0.set(made) {
+            spare.shutdown_background();
+        }
+        self.0
+            .get()
+            .ok_or_else(|| CallError::Unavailable("no threads for logins".into()))
+    }
+}
+
+impl Drop for AuthThreads {
+    fn drop(&mut self) {
+        // Waiting here could block another runtime's thread, which tokio forbids.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct AuthExports {
+    auth: Guest,
+    manage: Option<Manage>,
+}
+
+pub(crate) struct WasmAuth {
+    recipe: Recipe,
+    threads: Arc<AuthThreads>,
+    instances: Arc<Semaphore>,
+    status: watch::Sender<Status>,
+}
+
+impl WasmAuth {
+    pub(crate) fn new(recipe: Recipe, threads: Arc<AuthThreads>, status: Status) -> Self {
+        Self {
+            recipe,
+            threads,
+            instances: Arc::new(Semaphore::new(limits::AUTH_INSTANCES)),
+            status: watch::Sender::new(status),
+        }
+    }
+
+    fn note_crash(&self, cause: &str) {
+        tracing::warn!(plugin = self.name(), "the plugin crashed: {cause}");
+        let at = self.recipe.context.ports.clock.now();
+        self.status.send_modify(|status| {
+            status.last_failure = Some(Failure {
+                at,
+                message: cause.to_owned(),
+                hint: None,
+                permanent: false,
+            });
+            status.restarts = status.restarts.saturating_add(1);
+        });
+    }
+
+    /// One call in an instance of its own.
+    async fn call<T, F>(&self, call: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(
+                &'a Accessor<InstanceState>,
+                &'a AuthExports,
+            ) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
+            + Send
+            + 'static,
+    {
+        let counters = &self.recipe.context.counters;
+        counters.call();
+        let limit = self.recipe.context.gate.limits().call;
+        let threads = self.threads.get()?;
+        let work = async {
+            let place = Arc::clone(&self.instances).acquire_owned().await;
+            let place = place.map_err(|e| CallError::Unavailable(e.to_string()))?;
+            let recipe = self.recipe.clone();
+            // Dropped with this future: a caller that cancels ends the instance, even one that spins.
+            let task = AbortOnDropHandle::new(threads.spawn(async move {
+                let _place = place;
+                once(recipe, call).await
+            }));
+            task.await
+                .unwrap_or_else(|e| Err(format!("an error in the host: {e}")))
+                .map_err(CallError::Crashed)?
+                .map_err(|e| refused(e, &self.recipe.context))
+        };
+        let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            counters.error();
+            Err(CallError::Timeout(format!(
+                "the plugin {} did not answer within {} ms",
+                self.name(),
+                limit.as_millis()
+            )))
+        });
+        if let Err(CallError::Crashed(cause)) = &answer {
+            counters.error();
+            self.note_crash(cause);
+        }
+        answer
+    }
+
+    /// A call of the optional interface.
+    async fn manage<T, F>(&self, what: &'static str, call: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Accessor<InstanceState>, &'a Manage) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
+            + Send
+            + 'static,
+    {
+        let answer = self.call(|a, e: &AuthExports| match &e.manage {
+            Some(manage) => {
+                let answer = call(a, manage);
+                Box::pin(async { Ok(answer.await?.map(Some)) })
+            }
+            None => Box::pin(async { Ok(Ok(None)) }),
+        });
+        answer.await?.ok_or(CallError::Unsupported(what))
+    }
+}
+
+/// `Err`: the cause of the crash.
+async fn once<T, F>(recipe: Recipe, call: F) -> Result<Result<T, Error>, String>
+where
+    T: Send + 'static,
+    F: for<'a> FnOnce(
+            &'a Accessor<InstanceState>,
+            &'a AuthExports,
+        ) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
+        + Send,
+{
+    let Recipe {
+        engine, pre, context, ..
+    } = recipe;
+    let (mut store, meter) = instance_state::store(&engine, &context);
+    let result = meter
+        .drive(Arc::clone(&context.cpu), async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            let exports = AuthExports {
+                auth: Bindings::new(&mut store, &instance)?.nexus_plugin_auth().clone(),
+                // Whether it has it was found when it was loaded; here its absence is no error.
+                manage: OptionalManage::new(&mut store, &instance)
+                    .ok()
+                    .map(|o| o.nexus_plugin_manage().clone()),
+            };
+            store.run_concurrent(async |a| call(a, &exports).await).await?
+        })
+        .await;
+    result.map_err(|e| {
+        context.counters.trap();
+        instance_state::crash_cause(&e, store.data_mut().limiter.refused.take().as_deref(), &context)
+    })
+}
+
+impl AuthProvider for WasmAuth {
+    fn name(&self) -> &str {
+        self.recipe.context.gate.plugin()
+    }
+
+    fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    fn changes(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
+        Some(Arc::clone(&self.recipe.record))
+    }
+
+    fn methods(&self) -> Call<'_, Vec<auth::Method>> {
+        Box::pin(async {
+            let call = self.call(|a, e: &AuthExports| Box::pin(async { e.auth.call_describe(a).await.map(Ok) }));
+            Ok(convert::methods(call.await?))
+        })
+    }
+
+    fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step> {
+        let (method, context) = (method.to_owned(), convert::context(context));
+        Box::pin(async {
+            let call = self.call(|a, e: &AuthExports| Box::pin(e.auth.call_begin(a, method, context)));
+            convert::step(call.await?, &self.recipe.context.mask)
+        })
+    }
+
+    fn proceed(&self, state: Vec<u8>, input: auth::Input) -> Call<'_, auth::Step> {
+        let input = convert::input(input);
+        Box::pin(async {
+            let call = self.call(|a, e: &AuthExports| Box::pin(e.auth.call_proceed(a, state, input)));
+            convert::step(call.await?, &self.recipe.context.mask)
+        })
+    }
+
+    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
+        Box::pin(async {
+            let fields = self
+                .manage("enroll accounts", |a, m| Box::pin(m.call_fields(a)))
+                .await?;
+            Ok(convert::fields(fields))
+        })
+    }
+
+    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
+        let (account, input) = (account.to_owned(), convert::input(input));
+        Box::pin(async {
+            let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enroll(a, account, input)));
+            convert::outcome(call.await?, &self.recipe.context.mask)
+        })
+    }
+
+    fn change<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
+        let (subject, input) = (subject.to_owned(), convert::input(input));
+        Box::pin(async {
+            let call = self.manage("change credentials", |a, m| Box::pin(m.call_change(a, subject, input)));
+            convert::outcome(call.await?, &self.recipe.context.mask)
+        })
+    }
+
+    fn reset<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
+        let (subject, input) = (subject.to_owned(), convert::input(input));
+        Box::pin(async {
+            let call = self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, input)));
+            convert::outcome(call.await?, &self.recipe.context.mask)
+        })
+    }
+
+    fn remove<'a>(&'a self, subject: &'a str) -> Call<'a, ()> {
+        let subject = subject.to_owned();
+        Box::pin(self.manage("remove credentials", |a, m| Box::pin(m.call_remove(a, subject))))
+    }
+}

@@ -1,0 +1,216 @@
+//! A chat backend as a component.
+
+use super::chat_events::ChatEvents;
+use super::chat_exports::ChatExports;
+use super::{convert, request_paths};
+use crate::engine::instance_state::InstanceState;
+use crate::instance::{Supervisor, refused as error_of};
+use crate::truncate;
+use futures::future::BoxFuture;
+use nexus_model::limits;
+use nexus_model::trouble::Trouble;
+use nexus_model::{chat, plugin};
+use nexus_plugin_api::host::caps::types::Error;
+use nexus_plugin_api::host::chat::exports::nexus::plugin::chat::Descriptor;
+use nexus_plugin_api::host::sessions::exports::nexus::plugin::sessions::Guest as Sessions;
+use nexus_plugin_traits::PluginRecord;
+use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch};
+use wasmtime::component::Accessor;
+
+pub(crate) struct WasmChat {
+    supervisor: Arc<Supervisor<ChatExports>>,
+    workspace: PathBuf,
+    /// What the plugin said about itself last, for the time when it is down.
+    facts: Mutex<Option<Descriptor>>,
+    /// One feed at a time: a second one waits for the end of the first.
+    feeding: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl WasmChat {
+    pub(crate) fn new(supervisor: Supervisor<ChatExports>, workspace: PathBuf) -> Self {
+        Self {
+            supervisor: Arc::new(supervisor),
+            workspace,
+            facts: Mutex::default(),
+            feeding: Arc::default(),
+        }
+    }
+
+    fn facts<T>(&self, read: impl FnOnce(&Descriptor) -> T) -> Option<T> {
+        let mut known = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = self.supervisor.current() {
+            *known = Some(handle.facts);
+        }
+        known.as_ref().map(read)
+    }
+
+    /// A call whose own result may be an error of the plugin.
+    async fn ask<T, F>(&self, call: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(
+                &'a Accessor<InstanceState>,
+                &'a ChatExports,
+            ) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
+            + Send
+            + 'static,
+    {
+        let answer = self.supervisor.call(call).await?;
+        answer.map_err(|e| error_of(e, self.supervisor.context()))
+    }
+
+    /// A call of the optional interface.
+    async fn ask_sessions<T, F>(&self, what: &'static str, call: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(
+                &'a Accessor<InstanceState>,
+                &'a Sessions,
+            ) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
+            + Send
+            + 'static,
+    {
+        let answer = self.supervisor.call(|a, e: &ChatExports| match &e.sessions {
+            Some(sessions) => {
+                let answer = call(a, sessions);
+                Box::pin(async { answer.await.map(Some) })
+            }
+            None => Box::pin(async { Ok(None) }),
+        });
+        let answer = answer.await?.ok_or(CallError::Unsupported(what))?;
+        answer.map_err(|e| error_of(e, self.supervisor.context()))
+    }
+
+    fn workspace(&self) -> String {
+        self.workspace.display().to_string()
+    }
+}
+
+impl Supervised for WasmChat {
+    fn status(&self) -> watch::Receiver<plugin::Status> {
+        self.supervisor.status()
+    }
+    fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
+        Some(self.supervisor.record())
+    }
+    fn broken(&self) -> Option<Trouble> {
+        self.supervisor.broken()
+    }
+    fn refused(&self) -> Vec<plugin::Refusal> {
+        self.supervisor.refused()
+    }
+    fn start(&self) {
+        self.supervisor.start();
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.supervisor.stop()
+    }
+}
+
+impl ChatBackend for WasmChat {
+    fn title(&self) -> String {
+        self.facts(|f| convert::titled(f.title.clone(), self.supervisor.name()))
+            .unwrap_or_else(|| self.supervisor.name().to_owned())
+    }
+
+    fn is_example(&self) -> bool {
+        self.facts(|f| f.example).unwrap_or(false)
+    }
+
+    fn check_availability(&self) -> Call<'_, plugin::Availability> {
+        Box::pin(async {
+            let answer = self
+                .supervisor
+                .call(|a, e: &ChatExports| Box::pin(e.chat.call_check_availability(a)))
+                .await?;
+            Ok(convert::availability(answer, &self.supervisor.context().mask))
+        })
+    }
+
+    fn events(&self) -> mpsc::Receiver<Feed> {
+        let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
+        let forwarder = ChatEvents::new(Arc::clone(&self.supervisor), to, self.workspace.clone());
+        let turn = Arc::clone(&self.feeding);
+        tokio::spawn(async move {
+            let _turn = turn.lock().await;
+            forwarder.run().await;
+        });
+        events
+    }
+
+    fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission> {
+        let session = convert::session_ref(session);
+        let (id, parts, options) = convert::prompt(prompt);
+        Box::pin(async {
+            let answer = self
+                .ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options)))
+                .await?;
+            Ok(convert::admission(answer, &self.supervisor.context().mask))
+        })
+    }
+
+    fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
+        let session = convert::session_ref(session);
+        Box::pin(self.ask(|a, e| Box::pin(e.chat.call_cancel(a, session))))
+    }
+
+    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()> {
+        let (session, request, answer) = (
+            convert::session_ref(session),
+            request.to_owned(),
+            convert::answer(answer),
+        );
+        Box::pin(self.ask(|a, e| Box::pin(e.chat.call_reply(a, session, request, answer))))
+    }
+
+    fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
+        let session = convert::session_ref(session);
+        Box::pin(async {
+            let mut answer = self
+                .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
+                .await?;
+            request_paths::add(&mut answer.requests, &self.workspace).await;
+            Ok(convert::snapshot(answer, &self.supervisor.context().mask))
+        })
+    }
+
+    fn sessions(&self, limit: u32) -> Call<'_, Vec<chat::SessionInfo>> {
+        let workspace = self.workspace();
+        Box::pin(async move {
+            let answer = self.ask_sessions("list sessions", move |a, s| Box::pin(s.call_list(a, workspace, limit)));
+            let most = usize::try_from(limit).unwrap_or(usize::MAX);
+            let listed = truncate::list(answer.await?, most)
+                .into_iter()
+                .map(convert::session_info);
+            Ok(listed.filter(truncate::is_session).collect())
+        })
+    }
+
+    fn create(&self, title: Option<String>) -> Call<'_, chat::SessionInfo> {
+        let workspace = self.workspace();
+        Box::pin(async {
+            let answer = self.ask_sessions("create sessions", |a, s| Box::pin(s.call_create(a, workspace, title)));
+            let made = convert::session_info(answer.await?);
+            if truncate::is_session(&made) {
+                return Ok(made);
+            }
+            Err(CallError::Other(format!(
+                "the chat plugin created a session whose ids are {}. This is a bug of the plugin",
+                truncate::NO_ID
+            )))
+        })
+    }
+
+    fn rename<'a>(&'a self, session: &'a chat::SessionInfo, title: &'a str) -> Call<'a, ()> {
+        let (session, title) = (convert::session_ref(session), title.to_owned());
+        Box::pin(self.ask_sessions("rename sessions", |a, s| Box::pin(s.call_rename(a, session, title))))
+    }
+
+    fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
+        let session = convert::session_ref(session);
+        Box::pin(self.ask_sessions("delete sessions", |a, s| Box::pin(s.call_delete(a, session))))
+    }
+}

@@ -1,0 +1,318 @@
+//! The events of a chat backend, over all crashes of its plugin and of the backend itself. In order; nothing dropped.
+
+use super::chat_deltas::Deltas;
+use super::chat_exports::{ChatExports, ChatHandle};
+use super::convert::{self, Dropped};
+use super::request_paths;
+use crate::engine::stream_bridge::{self, LongCall};
+use crate::instance::{Ended, Supervisor, pause};
+use crate::truncate;
+use nexus_model::allowance::Allowance;
+use nexus_model::limits;
+use nexus_model::plugin::Failure;
+use nexus_plugin_api::host::caps::log::Level;
+use nexus_plugin_api::host::caps::types;
+use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
+use nexus_plugin_traits::{CallError, FailureKind, Feed, RunFailure};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+pub(crate) struct ChatEvents {
+    supervisor: Arc<Supervisor<ChatExports>>,
+    to: mpsc::Sender<Feed>,
+    workspace: PathBuf,
+    /// Failures since the connection last held for a while.
+    failures: u32,
+}
+
+/// How one connection came to its end.
+enum ConnectionEnd {
+    /// The receiver is gone.
+    Left,
+    Failed(RunFailure),
+    /// The plugin crashed. Its supervisor starts it again, after its own pause.
+    Crashed {
+        cause: String,
+        restart_limit_reached: bool,
+    },
+    Stopped,
+}
+
+impl ChatEvents {
+    pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>, workspace: PathBuf) -> Self {
+        Self {
+            supervisor,
+            to,
+            workspace,
+            failures: 0,
+        }
+    }
+
+    /// Until the receiver is dropped.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let mut starts = self.supervisor.starts();
+            let handle = tokio::select! {
+                handle = self.supervisor.next_running() => handle,
+                () = self.to.closed() => return,
+            };
+            starts.mark_unchanged();
+            let since = Instant::now();
+            let end = self.connection(&handle).await;
+            if since.elapsed() >= limits::RESTART_MAX {
+                self.failures = 0;
+            }
+            let (message, hint, permanent, wait) = match end {
+                ConnectionEnd::Left => return,
+                ConnectionEnd::Crashed {
+                    cause,
+                    restart_limit_reached,
+                } => (
+                    format!("the plugin crashed: {cause}"),
+                    None,
+                    restart_limit_reached,
+                    None,
+                ),
+                ConnectionEnd::Stopped => ("the plugin was stopped".to_owned(), None, true, None),
+                ConnectionEnd::Failed(f) => {
+                    self.failures = self.failures.saturating_add(1);
+                    let wait = match f.kind {
+                        FailureKind::Retry => Some(pause(self.failures)),
+                        FailureKind::RetryLater => Some(limits::RETRY_LATER),
+                        FailureKind::Permanent => None,
+                    };
+                    (f.message, f.hint, wait.is_none(), Some(wait))
+                }
+            };
+            let at = self.supervisor.context().ports.clock.now();
+            if self
+                .to
+                .send(Feed::Closed(Failure {
+                    at,
+                    message,
+                    hint,
+                    permanent,
+                }))
+                .await
+                .is_err()
+            {
+                return;
+            }
+            // Whoever asks for a start wants it now.
+            let asked = async {
+                if starts.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.to.closed() => return,
+                () = asked => {}
+                () = rest(wait) => {}
+            }
+        }
+    }
+
+    async fn connection(&self, handle: &ChatHandle) -> ConnectionEnd {
+        let opening = handle.call(|a, e: &ChatExports| {
+            Box::pin(async move {
+                let (cancel, cancelled) = stream_bridge::cancel(a)?;
+                let (events, outcome) = e.chat.call_events(a, cancelled).await?;
+                stream_bridge::connect(a, events, outcome, cancel)
+            })
+        });
+        let limit = self.supervisor.context().gate.limits().call;
+        let mut running = match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(running)) => running,
+            Ok(Err(CallError::Crashed(_) | CallError::Unavailable(_))) => return ended(handle).await,
+            Ok(Err(e)) => return failed(e.to_string()),
+            Err(_) => {
+                self.supervisor.context().counters.error();
+                self.supervisor.restart(handle, "it did not start to report events");
+                return ended(handle).await;
+            }
+        };
+        if !self.forward(&mut running.events).await {
+            return self.leave(handle, running).await;
+        }
+        let outcome = running.outcome.await;
+        let counters = &self.supervisor.context().counters;
+        match outcome {
+            Ok(Ok(())) => failed("the backend closed the connection".into()),
+            Ok(Err(failure)) => {
+                counters.error();
+                ConnectionEnd::Failed(convert::failure(failure, &self.supervisor.context().mask))
+            }
+            // No outcome: as a rule the plugin crashed.
+            Err(_) => {
+                let end = tokio::select! {
+                    end = ended(handle) => end,
+                    () = tokio::time::sleep(limits::RESTART_FIRST) => failed("the plugin stopped reporting events \
+                        without a reason".into()),
+                };
+                if !matches!(end, ConnectionEnd::Stopped) {
+                    counters.error();
+                }
+                end
+            }
+        }
+    }
+
+    /// False: the receiver is gone.
+    async fn forward(&self, events: &mut mpsc::Receiver<Vec<Event>>) -> bool {
+        let mut deltas = Deltas::default();
+        loop {
+            let batch = tokio::select! {
+                batch = events.recv() => batch,
+                () = self.to.closed() => return false,
+            };
+            let Some(batch) = batch else { return true };
+            self.supervisor.context().counters.events(batch.len());
+            for mut event in batch {
+                request_paths::add_to_event(&mut event, &self.workspace).await;
+                let mut item = match convert::feed(event, &self.supervisor.context().mask) {
+                    Ok(item) => item,
+                    Err(dropped) => {
+                        self.say(&dropped);
+                        continue;
+                    }
+                };
+                if let Feed::Event(event) = &mut item {
+                    deltas.clean(event);
+                    let said = &self.supervisor.context().event_bytes;
+                    tokio::select! {
+                        () = pace(said, event.event.size()) => {}
+                        () = self.to.closed() => return false,
+                    }
+                }
+                if !self.hand_on(item).await {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Among the plugin's own lines, for there they are counted and limited.
+    fn say(&self, dropped: &Dropped) {
+        let log = &self.supervisor.context().log;
+        match dropped {
+            Dropped::Error(text) => log.write(Level::Warn, &format!("the chat backend reported an error: {text}")),
+            Dropped::NoId(what) => log.write(
+                Level::Warn,
+                &format!(
+                    "skipped an event `{what}`: its ids are {}. This is a bug of the plugin",
+                    truncate::NO_ID
+                ),
+            ),
+            Dropped::Unknown(name) => {
+                log.write(Level::Debug, &format!("skipped an event `other` with the name {name}"))
+            }
+        }
+    }
+
+    /// A place in the channel is meant for a few words. What is larger waits until all others are taken, and goes alone: so
+    /// what waits for the service stays below [`limits::CHAT_EVENT_LARGE`] for each place, and one large one.
+    async fn hand_on(&self, item: Feed) -> bool {
+        let places = match &item {
+            Feed::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),
+            _ => 1,
+        };
+        match self.to.reserve_many(places).await {
+            Ok(mut places) => {
+                if let Some(place) = places.next() {
+                    place.send(item);
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Tells the plugin that nobody listens any more, and waits until it has closed, so that the next one may call.
+    async fn leave(&self, handle: &ChatHandle, running: LongCall<Event, Result<(), types::Failure>>) -> ConnectionEnd {
+        let LongCall {
+            mut events,
+            outcome,
+            cancel,
+        } = running;
+        drop(cancel);
+        let closed = async {
+            while events.recv().await.is_some() {}
+            // Whatever it says: it has closed.
+            let _ = outcome.await;
+        };
+        if tokio::time::timeout(limits::PLUGIN_CANCEL, closed).await.is_err() {
+            let seconds = limits::PLUGIN_CANCEL.as_secs();
+            let why = format!("it still reported events {seconds} s after it was asked to stop");
+            self.supervisor.restart(handle, &why);
+        }
+        ConnectionEnd::Left
+    }
+}
+
+async fn rest(wait: Option<Option<std::time::Duration>>) {
+    match wait {
+        // The supervisor decides when it runs again.
+        None => {}
+        Some(Some(pause)) => tokio::time::sleep(pause).await,
+        Some(None) => std::future::pending().await,
+    }
+}
+
+fn failed(message: String) -> ConnectionEnd {
+    ConnectionEnd::Failed(RunFailure {
+        kind: FailureKind::Retry,
+        message,
+        hint: None,
+    })
+}
+
+async fn ended(handle: &ChatHandle) -> ConnectionEnd {
+    match handle.ended().await {
+        Ended::Crashed {
+            cause,
+            restart_limit_reached,
+        } => ConnectionEnd::Crashed {
+            cause,
+            restart_limit_reached,
+        },
+        Ended::Stopped => ConnectionEnd::Stopped,
+    }
+}
+
+/// Waits until an event of this size may go on: all of them are written down, and a disk has an end.
+async fn pace(said: &Allowance, bytes: usize) {
+    said.used(bytes.saturating_add(limits::SESSION_ROW) as f64);
+    while let Some(wait) = said.wait(0.0) {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_says_more_than_is_written_down_is_held_back() {
+        for (size, count) in [(200_000, 2_000), (0, 1_000_000)] {
+            let said = Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
+            let begun = Instant::now();
+            for _ in 0..count {
+                pace(&said, size).await;
+            }
+            let all = (size + limits::SESSION_ROW) * count;
+            let windows = all as f64 / limits::EVENT_BYTES as f64 - 1.0;
+            let least = limits::EVENTS_WINDOW.mul_f64(windows * 0.99);
+            assert!(begun.elapsed() > least, "{:?} for {all} bytes", begun.elapsed());
+        }
+        // A long answer of a model is far below it.
+        let said = Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
+        let begun = Instant::now();
+        for _ in 0..20_000 {
+            pace(&said, 40).await;
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}

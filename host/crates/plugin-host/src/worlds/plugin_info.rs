@@ -1,0 +1,131 @@
+//! What a plugin is and may do, in words for its operator, and what was counted of it.
+
+use crate::capabilities::{Gate, missing};
+use crate::engine::Inspection;
+use crate::plugin_stats::Counters;
+use nexus_config::resolved::{Plugin, Source};
+use nexus_config::{Permission, show_duration, show_size};
+use nexus_model::plugin::{self, Facts, Statistics};
+use nexus_model::time::Clock;
+use nexus_plugin_api::manifest::Manifest;
+use nexus_plugin_traits::PluginRecord;
+use std::sync::Arc;
+
+/// A plugin at its place. Outlives the instances that it has there.
+pub(crate) struct PluginInfo {
+    /// Whose its processes are.
+    owner: String,
+    digest: String,
+    manifest: Manifest,
+    source: Source,
+    gate: Arc<Gate>,
+    counters: Arc<Counters>,
+    clock: Arc<dyn Clock>,
+}
+
+impl PluginInfo {
+    pub(crate) fn new(
+        owner: String,
+        inspection: &Inspection,
+        plugin: &Plugin,
+        gate: Arc<Gate>,
+        counters: Arc<Counters>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            owner,
+            digest: inspection.digest.clone(),
+            manifest: inspection.manifest.clone(),
+            source: plugin.source.clone(),
+            gate,
+            counters,
+            clock,
+        }
+    }
+
+    fn grants_and_facts(&self) -> Facts {
+        Facts {
+            digest: self.digest.clone(),
+            description: self.manifest.description.clone(),
+            authors: self.manifest.authors.clone(),
+            license: self.manifest.license.clone(),
+            source: match &self.source {
+                Source::Builtin => plugin::Source::Builtin,
+                Source::File(path) => plugin::Source::File(path.display().to_string()),
+            },
+            grants: self.grants(),
+            missing_permissions: missing(&self.gate).iter().map(ToString::to_string).collect(),
+            limits: self.limits(),
+        }
+    }
+
+    /// Looks on the disk where the granted programs are.
+    fn grants(&self) -> Vec<String> {
+        let permissions = self.gate.grants().permissions().into_iter();
+        let with_place = permissions.map(|permission| match permission {
+            Permission::Process {
+                binary, inherit_env, ..
+            } => {
+                // Only granted names are looked for here, so nothing is refused and counted.
+                let place = match self.gate.find(&binary) {
+                    Ok(Ok(path)) => path.display().to_string(),
+                    Ok(Err(_)) | Err(_) => "not found on this machine".to_owned(),
+                };
+                Permission::Process {
+                    binary,
+                    place: Some(place),
+                    inherit_env,
+                }
+            }
+            other => other,
+        });
+        with_place.map(|permission| permission.to_string()).collect()
+    }
+
+    fn limits(&self) -> Vec<String> {
+        let limits = self.gate.limits();
+        vec![
+            format!("at most {} of memory", show_size(limits.memory)),
+            format!("at most {} of CPU time without a pause", show_duration(limits.cpu)),
+            format!("at most {} % of a core over a minute", limits.cpu_share),
+            format!("at most {} a minute into its store", show_size(limits.store_writes)),
+            format!("an answer within {}", show_duration(limits.call)),
+            format!(
+                "at most {}",
+                many(limits.streams, "waiting call or stream", "waiting calls and streams")
+            ),
+            format!("at most {}", many(limits.processes, "process", "processes")),
+            format!(
+                "at most {} a second in the log",
+                many(limits.log_lines, "line", "lines")
+            ),
+        ]
+    }
+}
+
+impl PluginRecord for PluginInfo {
+    fn owner(&self) -> &str {
+        &self.owner
+    }
+    fn statistics(&self) -> Statistics {
+        self.counters.statistics(self.clock.now())
+    }
+    fn facts(&self) -> Facts {
+        self.grants_and_facts()
+    }
+}
+
+fn many(count: u32, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(many(1, "process", "processes"), "1 process");
+        assert_eq!(many(2, "process", "processes"), "2 processes");
+    }
+}

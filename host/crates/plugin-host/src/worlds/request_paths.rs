@@ -1,0 +1,414 @@
+//! The details of a permission request: where its paths really lead, and what the plugin says of it, within bounds.
+//!
+//! Problem: an agent's program compares the names of paths. A link in the workspace, as a cloned repository may bring, makes
+//! a harmless name stand for a file of the owner's home folder, or for one that runs what is written into it; and a patch
+//! may put a new file where there is one.
+//!
+//! Mechanism: the plugin names the paths of a request (`nexus.paths`), and the host, which knows the workspace, follows them
+//! by name alone: it opens nothing, so that no FIFO and no device holds it up. What leads elsewhere than its name says, what
+//! would be replaced, and what runs what is written there becomes a detail of the request. Where that cannot be found out,
+//! the detail says so, and the page does not let it be allowed.
+//!
+//! Limits: a link that is made between the request and its answer, and a hard link, are not seen.
+
+use crate::truncate;
+use nexus_model::chat;
+use nexus_model::limits;
+use nexus_plugin_api::chat_ext::{DETAILS, PATHS, obeyed};
+use nexus_plugin_api::host::caps::types::Ext;
+use nexus_plugin_api::host::chat::nexus::plugin::chat_types::{AgentRequest, Event};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+use tokio::sync::Semaphore;
+
+/// Looks that may hang on a disk that does not answer.
+static LOOKS: Semaphore = Semaphore::const_new(4);
+/// As Linux has it.
+const LINKS: usize = 40;
+/// Names on the way, those of links included.
+const NAMES: usize = 2_000;
+
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default)]
+struct Named {
+    paths: Vec<Touched>,
+    /// Names of what runs what is written there.
+    obeyed: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default)]
+struct Touched {
+    path: String,
+    /// A file is put there, whatever there is.
+    new: bool,
+    /// It may be no path at all.
+    guessed: bool,
+}
+
+pub(crate) async fn add_to_event(event: &mut Event, workspace: &Path) {
+    match event {
+        Event::Request(request) => add(std::slice::from_mut(request), workspace).await,
+        Event::Opened(connection) => {
+            let most = connection.requests.len().min(limits::OPEN_SESSIONS);
+            add(connection.requests.get_mut(..most).unwrap_or_default(), workspace).await;
+        }
+        _ => {}
+    }
+}
+
+/// Adds what is found to the details of these.
+pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
+    let named: Vec<Option<Named>> = requests.iter().map(named).collect();
+    if named.iter().all(Option::is_none) {
+        return;
+    }
+    let (looked, folder) = (named.clone(), workspace.to_owned());
+    let look = async {
+        let permit = LOOKS.acquire().await;
+        let look = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let base = follow(&folder).map_or_else(|_| folder.clone(), |real| real.path);
+            let details = |named: Named| details(&named, &folder, &base);
+            looked.into_iter().map(|named| named.map(details)).collect::<Vec<_>>()
+        });
+        look.await.ok()
+    };
+    let found = tokio::time::timeout(limits::PATHS_CHECK, look).await.ok().flatten();
+    for (at, request) in requests.iter_mut().enumerate() {
+        let details = match &found {
+            Some(found) => found.get(at).cloned().flatten(),
+            None => named.get(at).cloned().flatten().map(|named| {
+                let certain = named.paths.iter().filter(|touched| !touched.guessed);
+                let unknown = |touched: &Touched| not_known(&touched.path, "the disk did not respond in time");
+                certain.map(unknown).collect()
+            }),
+        };
+        append(request, details.unwrap_or_default());
+    }
+}
+
+fn named(request: &AgentRequest) -> Option<Named> {
+    let ext = request.ext.iter().find(|e| e.name == PATHS)?;
+    // One that cannot be read names nothing that could be looked at; the request stands as it is.
+    serde_json::from_str(&ext.value).ok()
+}
+
+fn append(request: &mut AgentRequest, details: Vec<Value>) {
+    if details.is_empty() {
+        return;
+    }
+    if let Some(ext) = request.ext.iter_mut().find(|e| e.name == DETAILS) {
+        // What is no list stays what it is, and is told as that.
+        if let Ok(mut all) = serde_json::from_str::<Vec<Value>>(&ext.value) {
+            all.extend(details);
+            ext.value = Value::from(all).to_string();
+        }
+        return;
+    }
+    request.ext.push(Ext {
+        name: DETAILS.to_owned(),
+        value: Value::from(details).to_string(),
+    });
+}
+
+/// What is left out, or cannot be read, is told: what is not seen is not agreed to.
+pub(crate) fn shown(json: &str) -> Vec<chat::Detail> {
+    let told = |text: String| chat::Detail {
+        name: "Unknown".to_owned(),
+        text,
+    };
+    let Ok(all) = serde_json::from_str::<Vec<chat::Detail>>(json) else {
+        return vec![told(format!("⟨{DETAILS} of the plugin is invalid and not shown here⟩"))];
+    };
+    let more = all.len().saturating_sub(limits::REQUEST_DETAILS);
+    let mut left = limits::REQUEST_DETAILS_BYTES;
+    let mut shown: Vec<_> = truncate::list(all, limits::REQUEST_DETAILS)
+        .into_iter()
+        .map(|d| {
+            let text = truncate::counted(d.text, left);
+            left = left.saturating_sub(text.len());
+            chat::Detail {
+                name: truncate::literal(d.name, limits::TITLE_BYTES),
+                text,
+            }
+        })
+        .collect();
+    if more > 0 {
+        shown.push(told(format!("⟨{more} more details are not shown here⟩")));
+    }
+    shown
+}
+
+fn detail(name: &str, text: impl Into<String>) -> Value {
+    json!({ "name": name, "text": text.into() })
+}
+
+fn not_known(path: &str, why: &str) -> Value {
+    detail(
+        "Unknown",
+        format!("where {path} leads: {why}. ⟨the target is not shown here⟩"),
+    )
+}
+
+/// `base`: the workspace without links.
+fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
+    let mut all = Vec::new();
+    for touched in named.paths.iter().take(limits::REQUEST_PATHS) {
+        // As it stands: `..` after a link is not what it looks like.
+        let path = workspace.join(&touched.path);
+        let looks = lexical(&path);
+        let inside = looks.strip_prefix(workspace).or_else(|_| looks.strip_prefix(base));
+        let (shown, expected) = match inside {
+            Ok(inside) => (inside.to_path_buf(), base.join(inside)),
+            Err(_) => (looks.clone(), looks.clone()),
+        };
+        let shown = shown.display().to_string();
+        let real = match follow(&path) {
+            Ok(real) => real,
+            Err(_) if touched.guessed => continue,
+            Err(why) => {
+                all.push(not_known(&shown, &why));
+                continue;
+            }
+        };
+        if real.links > 0 && real.path != expected {
+            let within = real.path.strip_prefix(base);
+            all.push(detail("Through a link", shown.clone()));
+            match within {
+                Ok(within) => all.push(detail("leads to", within.display().to_string())),
+                Err(_) => all.push(detail(
+                    "leads out of the workspace, to",
+                    real.path.display().to_string(),
+                )),
+            }
+            let place = within.unwrap_or(&real.path).display().to_string();
+            if !touched.guessed && obeyed(&place, &named.obeyed) {
+                let words = "is a file that configures the agent's program or git. Its content may run later without \
+                    a permission request.";
+                all.push(detail("Careful", format!("{place} {words}")));
+            }
+        }
+        if touched.new && real.there {
+            all.push(detail("Replaces", format!("{shown}, which already exists")));
+        }
+    }
+    let left = named
+        .paths
+        .iter()
+        .skip(limits::REQUEST_PATHS)
+        .filter(|touched| !touched.guessed);
+    match left.count() {
+        0 => {}
+        more => all.push(detail(
+            "Unknown",
+            format!("⟨where {more} more paths lead is not shown here⟩"),
+        )),
+    }
+    all
+}
+
+#[derive(Debug)]
+struct Real {
+    path: PathBuf,
+    /// How many were followed.
+    links: usize,
+    there: bool,
+}
+
+/// As the kernel goes, but that nothing is opened, and that what is not there yet may be named as well.
+fn follow(path: &Path) -> Result<Real, String> {
+    let names = |path: &Path| -> Vec<OsString> {
+        let names = path.components().rev().filter_map(|c| match c {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            _ => None,
+        });
+        names.collect()
+    };
+    let mut left = names(path);
+    let mut real = Real {
+        path: PathBuf::from("/"),
+        links: 0,
+        there: true,
+    };
+    let mut walked = 0;
+    while let Some(name) = left.pop() {
+        walked += 1;
+        if walked > NAMES || left.len() > NAMES {
+            return Err("the path is too long".to_owned());
+        }
+        if name == ".." {
+            real.path.pop();
+            continue;
+        }
+        let next = real.path.join(name);
+        match std::fs::symlink_metadata(&next) {
+            Ok(found) if found.file_type().is_symlink() => {
+                real.links += 1;
+                if real.links > LINKS {
+                    return Err("its links form a loop".to_owned());
+                }
+                let target = std::fs::read_link(&next).map_err(|e| e.to_string())?;
+                left.extend(names(&target));
+                if target.is_absolute() {
+                    real.path = PathBuf::from("/");
+                }
+            }
+            Ok(_) => real.path = next,
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                real.there = false;
+                real.path = next;
+            }
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    Ok(real)
+}
+
+/// What a path looks like: `..` takes away a name.
+fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => plain.push(name),
+            Component::ParentDir => drop(plain.pop()),
+            _ => {}
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use nexus_plugin_api::host::chat::nexus::plugin::chat_types::RequestKind;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn asked(paths: Value) -> AgentRequest {
+        let named = json!({"paths": paths, "obeyed": [".opencode", ".git", ".config/opencode"]});
+        AgentRequest {
+            id: "a".to_owned(),
+            session: "s".to_owned(),
+            requested_by: "s".to_owned(),
+            kind: RequestKind::Permission,
+            subject: "edit".to_owned(),
+            detail: "d".to_owned(),
+            always: Vec::new(),
+            message: None,
+            part: None,
+            created_at: 1,
+            ext: vec![Ext {
+                name: PATHS.to_owned(),
+                value: named.to_string(),
+            }],
+        }
+    }
+
+    async fn told(paths: Value, workspace: &Path) -> Vec<(String, String)> {
+        let mut request = asked(paths);
+        add(std::slice::from_mut(&mut request), workspace).await;
+        let ext = request.ext.iter().find(|e| e.name == DETAILS);
+        let all: Vec<Value> = ext.map(|e| serde_json::from_str(&e.value).unwrap()).unwrap_or_default();
+        all.iter()
+            .map(|d| {
+                (
+                    d["name"].as_str().unwrap().to_owned(),
+                    d["text"].as_str().unwrap().to_owned(),
+                )
+            })
+            .collect()
+    }
+
+    fn names(told: &[(String, String)]) -> Vec<&str> {
+        told.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_link_leads_to_is_said() {
+        let root = tempfile::tempdir().unwrap();
+        let real = root.path().canonicalize().unwrap();
+        let (project, outside) = (real.join("project"), real.join("outside"));
+        for dir in [&project.join(".opencode/plugins"), &project.join("src"), &outside] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        fs::write(project.join("src/a"), "x").unwrap();
+        symlink(&outside, project.join("docs")).unwrap();
+        symlink(".opencode/plugins", project.join("assets")).unwrap();
+        symlink("src", project.join("same")).unwrap();
+        symlink("loop", project.join("loop")).unwrap();
+        // The workspace may be a link itself: that is no news.
+        let by_link = real.join("by-link");
+        symlink(&project, &by_link).unwrap();
+        for workspace in [&project, &by_link] {
+            let at = |path: &str| json!([{"path": workspace.join(path)}]);
+            let out = told(at("docs/.ssh/id_rsa"), workspace).await;
+            assert_eq!(names(&out), ["Through a link", "leads out of the workspace, to"]);
+            assert_eq!(
+                (out[0].1.as_str(), Path::new(&out[1].1)),
+                ("docs/.ssh/id_rsa", &*outside.join(".ssh/id_rsa"))
+            );
+            let obeyed = told(at("assets/logo.js"), workspace).await;
+            assert_eq!(names(&obeyed), ["Through a link", "leads to", "Careful"]);
+            assert_eq!(obeyed[1].1, ".opencode/plugins/logo.js");
+            assert_eq!(told(at("same/a"), workspace).await[1].1, "src/a");
+            assert_eq!(told(at("src/new/file"), workspace).await, []);
+            assert_eq!(told(at("src/../src/a"), workspace).await, []);
+            // `..` after a link goes up from where that leads.
+            let up = told(json!([{"path": "docs/../x", "guessed": true}]), workspace).await;
+            assert_eq!(Path::new(&up[1].1), real.join("x"));
+            let circle = told(at("loop/x"), workspace).await;
+            assert!(
+                names(&circle) == ["Unknown"] && circle[0].1.ends_with("not shown here⟩"),
+                "{circle:?}"
+            );
+            assert_eq!(told(json!([{"path": "loop/x", "guessed": true}]), workspace).await, []);
+            let new = told(
+                json!([{"path": workspace.join("src/a"), "new": true}, {"path": "src/b", "new": true}]),
+                workspace,
+            )
+            .await;
+            assert_eq!(new, [("Replaces".to_owned(), "src/a, which already exists".to_owned())]);
+        }
+        assert_eq!(told(json!([{"path": outside.join("x")}]), &project).await, []);
+    }
+
+    #[tokio::test]
+    async fn many_paths_and_long_ways_have_an_end() {
+        let root = tempfile::tempdir().unwrap();
+        let real = root.path().canonicalize().unwrap();
+        let paths: Vec<Value> = (0..limits::REQUEST_PATHS + 7)
+            .map(|n| json!({"path": format!("f{n}")}))
+            .collect();
+        let told_all = told(paths.into(), &real).await;
+        assert_eq!(told_all[0].1, "⟨where 7 more paths lead is not shown here⟩");
+        let deep = "x/".repeat(limits::REQUEST_DETAIL);
+        assert!(told(json!([{"path": deep}]), &real).await[0].1.contains("too long"));
+        // Nothing is opened: a FIFO would hold it up for ever.
+        let fifo = real.join("fifo");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(told(json!([{"path": fifo.join("x")}, {"path": fifo}]), &real).await, []);
+    }
+
+    #[tokio::test]
+    async fn what_the_plugin_said_stays() {
+        let mut request = asked(json!([{"path": "/proc/self/cwd/x"}]));
+        request.ext.push(Ext {
+            name: DETAILS.to_owned(),
+            value: json!([{"name": "Moves", "text": "a"}]).to_string(),
+        });
+        add(std::slice::from_mut(&mut request), Path::new("/w")).await;
+        let all: Vec<Value> = serde_json::from_str(&request.ext[1].value).unwrap();
+        assert_eq!((all[0]["name"].as_str(), all.len()), (Some("Moves"), 3));
+    }
+}

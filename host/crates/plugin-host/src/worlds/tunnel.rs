@@ -1,0 +1,210 @@
+//! A tunnel provider as a component.
+
+use super::convert;
+use crate::capabilities::Mask;
+use crate::engine::instance_state::InstanceState;
+use crate::engine::stream_bridge::{self, LongCall};
+use crate::instance::{Ended, Exports, Handle, Supervisor, read_refused};
+use futures::future::BoxFuture;
+use nexus_model::limits;
+use nexus_model::trouble::Trouble;
+use nexus_model::{plugin, tunnel};
+use nexus_plugin_api::host::caps::types::Failure;
+use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
+use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Guest, Origin};
+use nexus_plugin_traits::PluginRecord;
+use nexus_plugin_traits::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use wasmtime::component::{Accessor, Instance};
+
+pub(crate) struct TunnelExports(Guest);
+
+impl Exports for TunnelExports {
+    type Facts = Descriptor;
+
+    fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
+        Ok(Self(Bindings::new(store, instance)?.nexus_plugin_tunnel().clone()))
+    }
+
+    fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
+        read_refused(&facts.ext, mask)
+    }
+
+    fn facts<'a>(&'a self, a: &'a Accessor<InstanceState>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
+        Box::pin(self.0.call_describe(a))
+    }
+}
+
+pub(crate) struct WasmTunnel {
+    supervisor: Arc<Supervisor<TunnelExports>>,
+}
+
+impl WasmTunnel {
+    pub(crate) fn new(supervisor: Supervisor<TunnelExports>) -> Self {
+        Self {
+            supervisor: Arc::new(supervisor),
+        }
+    }
+}
+
+impl Supervised for WasmTunnel {
+    fn status(&self) -> watch::Receiver<plugin::Status> {
+        self.supervisor.status()
+    }
+    fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
+        Some(self.supervisor.record())
+    }
+    fn broken(&self) -> Option<Trouble> {
+        self.supervisor.broken()
+    }
+    fn refused(&self) -> Vec<plugin::Refusal> {
+        self.supervisor.refused()
+    }
+    fn start(&self) {
+        self.supervisor.start();
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.supervisor.stop()
+    }
+}
+
+impl TunnelProvider for WasmTunnel {
+    fn describe(&self) -> Call<'_, tunnel::Descriptor> {
+        Box::pin(async {
+            let facts = self.supervisor.running().await?.facts;
+            convert::tunnel_descriptor(facts, self.supervisor.name())
+        })
+    }
+
+    fn check_availability(&self) -> Call<'_, plugin::Availability> {
+        Box::pin(async {
+            let answer = self
+                .supervisor
+                .call(|a, e| Box::pin(e.0.call_check_availability(a)))
+                .await?;
+            Ok(convert::availability(answer, &self.supervisor.context().mask))
+        })
+    }
+
+    fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
+        Box::pin(async move {
+            let handle = self.supervisor.running().await?;
+            let origin = Origin {
+                host: origin.ip().to_string(),
+                port: origin.port(),
+            };
+            let opening = handle.call(|a, e| {
+                Box::pin(async move {
+                    let (cancel, cancelled) = stream_bridge::cancel(a)?;
+                    let (events, outcome) = e.0.call_run(a, origin, cancelled).await?;
+                    stream_bridge::connect(a, events, outcome, cancel)
+                })
+            });
+            let limit = self.supervisor.context().gate.limits().call;
+            let opened = tokio::time::timeout(limit, opening).await;
+            let LongCall {
+                events,
+                outcome,
+                cancel: plugin_cancel,
+            } = opened.map_err(|_| {
+                // One run at a time: as long as this one hangs, no other may be asked for.
+                self.supervisor.restart(&handle, "it did not start to open the tunnel");
+                self.supervisor.late(format!(
+                    "the plugin {} did not start to open the tunnel",
+                    self.supervisor.name()
+                ))
+            })??;
+            let (tx, rx) = mpsc::channel(limits::TUNNEL_EVENTS);
+            let (told, ended) = oneshot::channel();
+            let (cancel, cancelled) = oneshot::channel();
+            let forwarder = RunForwarder {
+                supervisor: Arc::clone(&self.supervisor),
+                handle,
+                events,
+                outcome,
+                to: tx,
+            };
+            tokio::spawn(forwarder.run(plugin_cancel, cancelled, told));
+            Ok(TunnelRun {
+                events: rx,
+                outcome: ended,
+                cancel,
+            })
+        })
+    }
+}
+
+type Outcome<T> = Result<(), T>;
+
+/// Carries one run: events first, then the outcome; and ends an instance that does not close when it is told to.
+struct RunForwarder {
+    supervisor: Arc<Supervisor<TunnelExports>>,
+    handle: Handle<TunnelExports>,
+    events: mpsc::Receiver<Vec<Event>>,
+    outcome: oneshot::Receiver<Outcome<Failure>>,
+    to: mpsc::Sender<tunnel::Event>,
+}
+
+impl RunForwarder {
+    async fn run(
+        mut self,
+        plugin_cancel: oneshot::Sender<()>,
+        cancelled: oneshot::Receiver<()>,
+        told: oneshot::Sender<Outcome<RunFailure>>,
+    ) {
+        let (supervisor, handle) = (Arc::clone(&self.supervisor), self.handle.clone());
+        let counters = Arc::clone(&supervisor.context().counters);
+        let patience = async move {
+            // Sent and dropped mean the same.
+            let _ = cancelled.await;
+            drop(plugin_cancel);
+            tokio::time::sleep(limits::PLUGIN_CANCEL).await;
+        };
+        let outcome = tokio::select! {
+            outcome = self.forward() => outcome,
+            () = patience => {
+                let seconds = limits::PLUGIN_CANCEL.as_secs();
+                counters.error();
+                let why = format!("it did not close the tunnel within {seconds} s of being asked to");
+                supervisor.restart(&handle, &why);
+                return;
+            }
+        };
+        // Nobody has to wait for the counting.
+        drop(self);
+        match outcome {
+            Some(outcome) => {
+                if outcome.is_err() {
+                    counters.error();
+                }
+                // Whoever asked for the run may have gone.
+                let _ = told.send(outcome.map_err(|failure| convert::failure(failure, &supervisor.context().mask)));
+            }
+            // Usually it crashed, or was stopped by us, which is no error of its.
+            None => {
+                drop(told);
+                let ended = tokio::time::timeout(limits::RESTART_FIRST, handle.ended()).await;
+                if !matches!(ended, Ok(Ended::Stopped)) {
+                    counters.error();
+                }
+            }
+        }
+    }
+
+    async fn forward(&mut self) -> Option<Outcome<Failure>> {
+        while let Some(batch) = self.events.recv().await {
+            self.supervisor.context().counters.events(batch.len());
+            let mask = Arc::clone(&self.supervisor.context().mask);
+            for event in batch
+                .into_iter()
+                .filter_map(|event| convert::tunnel_event(event, &mask))
+            {
+                // A service that only waits for the outcome drops the receiver; the rest is still drained.
+                let _ = self.to.send(event).await;
+            }
+        }
+        (&mut self.outcome).await.ok()
+    }
+}

@@ -1,0 +1,82 @@
+//! The reaper of last resort: `nexus __shim --reaper INSTANCE`, one per host.
+//!
+//! `kill -9` of host and shim together leaves nobody above a `setsid` grandchild. The reaper waits on a socket that
+//! closes when the host is gone, gives the shims that still live the time for their orderly work, and kills what
+//! carries the host's instance id, and its descendants, until none is left.
+//!
+//! Known limit: a process that dropped the instance id from its environment *and* whose parent is gone is out of its sight.
+
+use crate::limits::PROCESS_GRACE;
+use crate::signals::BlockedSignals;
+use crate::tree;
+use rustix::process::Signal;
+use std::collections::HashSet;
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// On top of what a shim gives its tree, before the shim itself counts as stuck.
+const SLACK: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(20);
+
+pub(super) fn main(instance_id: &str) -> ExitCode {
+    if instance_id.is_empty() {
+        return ExitCode::from(2);
+    }
+    // Signals meant for the host (Ctrl-C) are not meant for us.
+    let Ok(_blocked) = BlockedSignals::block(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]) else {
+        return ExitCode::FAILURE;
+    };
+    let _ = rustix::process::setsid();
+    wait_for_the_end_of_the_host();
+    let stuck = Instant::now() + PROCESS_GRACE + SLACK;
+    // Twice in a row: a process that forks while we look may be missed once.
+    let mut empty = 0;
+    while empty < 2 {
+        empty = if kill_instance(instance_id, Instant::now() >= stuck) {
+            0
+        } else {
+            empty + 1
+        };
+        std::thread::sleep(AGAIN);
+    }
+    ExitCode::SUCCESS
+}
+
+fn wait_for_the_end_of_the_host() {
+    let mut buffer = [0; 64];
+    loop {
+        match std::io::stdin().read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Whether anything with the instance id was there.
+fn kill_instance(instance_id: &str, shims_too: bool) -> bool {
+    let me = i32::try_from(std::process::id()).unwrap_or_default();
+    let all = tree::snapshot();
+    let of_instance: Vec<_> = all
+        .iter()
+        .filter(|e| e.pid != me && !e.zombie && tree::instance_id(e.pid).as_deref() == Some(instance_id))
+        .copied()
+        .collect();
+    let mut spared: HashSet<i32> = HashSet::new();
+    if !shims_too {
+        spared.extend(of_instance.iter().map(|e| e.pid).filter(|pid| tree::is_shim(*pid)));
+        spared.extend(tree::descendants(spared.clone(), &all).iter().map(|e| e.pid));
+    }
+    let victims: Vec<_> = of_instance
+        .iter()
+        .filter(|e| !spared.contains(&e.pid))
+        .copied()
+        .collect();
+    let below = tree::descendants(victims.iter().map(|e| e.pid), &all);
+    for entry in victims.into_iter().chain(below.into_iter().filter(|e| e.pid != me)) {
+        tree::signal(entry, Signal::KILL);
+    }
+    !of_instance.is_empty()
+}

@@ -1,0 +1,64 @@
+//! What the components in files say of themselves, beside what they said when they were confirmed: two digests tell nobody
+//! whether it is the same plugin a version later, or another one under the name that was granted something.
+
+use nexus_config::resolved::{Plugin, Source};
+use nexus_model::reload::{Component, Said};
+use std::collections::BTreeMap;
+
+/// By plugin: why its component would not load.
+pub(super) type Unfit = BTreeMap<String, String>;
+
+/// The plugins whose component is another one than the active one, or new.
+pub(super) fn changed<'a>(
+    before: &'a BTreeMap<String, Plugin>,
+    now: &'a BTreeMap<String, Plugin>,
+) -> impl Iterator<Item = (Option<&'a Plugin>, &'a Plugin)> {
+    now.values()
+        .filter(|plugin| matches!(plugin.source, Source::File(_)))
+        .map(|plugin| (before.get(&plugin.name), plugin))
+        .filter(|(before, plugin)| before.is_none_or(|before| before.digest != plugin.digest))
+}
+
+pub(super) fn components(
+    before: &BTreeMap<String, Plugin>,
+    now: &BTreeMap<String, Plugin>,
+    unfit: &Unfit,
+) -> Vec<Component> {
+    let all = changed(before, now).map(|(before, plugin)| {
+        let asked = before.map(|before| before.says.asks.clone()).unwrap_or_default();
+        let mut strange = Vec::new();
+        if let Some(before) = before {
+            if before.says.name != plugin.says.name {
+                strange.push(format!(
+                    "Its name is {}; the name of the confirmed component is {}.",
+                    plugin.says.name, before.says.name
+                ));
+            }
+            if before.kind != plugin.kind {
+                strange.push(format!(
+                    "It is a {} plugin; the confirmed component is a {} plugin.",
+                    plugin.kind, before.kind
+                ));
+            }
+        }
+        Component {
+            plugin: plugin.name.clone(),
+            was: before.map(said),
+            now: said(plugin),
+            new_permissions: plugin.says.asks.difference(&asked).cloned().collect(),
+            removed_permissions: asked.difference(&plugin.says.asks).cloned().collect(),
+            strange,
+            unfit: unfit.get(&plugin.name).cloned(),
+        }
+    });
+    all.collect()
+}
+
+fn said(plugin: &Plugin) -> Said {
+    Said {
+        name: plugin.says.name.clone(),
+        kind: plugin.kind,
+        version: plugin.says.version.clone(),
+        api: plugin.says.api.clone(),
+    }
+}

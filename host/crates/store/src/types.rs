@@ -1,0 +1,25 @@
+//! What is said of a write, and by which numbers people and logins are known.
+
+/// `UserId` is the number of an account, never used again.
+pub type UserId = i64;
+
+/// `LoginId` names a login in lists and to revoke it; it opens nothing.
+pub type LoginId = String;
+
+/// `Health` says whether anything can be saved; every page says it where not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Everything can be saved.
+    Writable,
+    /// Nothing can be saved. `why` is a sentence for the operator.
+    ReadOnly { why: String },
+}
+
+/// `Durability` is what a commit has to survive before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the process, `kill -9` included: microseconds.
+    Process,
+    /// A power cut too: as long as the disk takes.
+    Synced,
+}

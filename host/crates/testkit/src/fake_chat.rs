@@ -1,0 +1,214 @@
+//! A chat backend that does what the test says.
+
+use futures::future::BoxFuture;
+use nexus_model::chat::{
+    Admission, Answer, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot, Turn,
+};
+use nexus_model::plugin::{self, Availability, Failure, Kind};
+use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// The feeds that were opened, each as the sender that the test speaks through.
+pub type Feeds = mpsc::UnboundedReceiver<mpsc::Sender<Feed>>;
+
+/// What the test reads and changes while the backend is used.
+pub struct FakeChat {
+    /// `echo` is an example.
+    pub title: String,
+    pub status: watch::Sender<plugin::Status>,
+    pub availability: Mutex<Availability>,
+    /// What the backend has of each session.
+    pub snapshots: Mutex<BTreeMap<SessionId, Snapshot>>,
+    /// Each snapshot takes a permit of it, and waits where there is none.
+    pub gate: Semaphore,
+    /// The answers to the next prompts; later ones are admitted.
+    pub admissions: Mutex<VecDeque<Result<Admission, CallError>>>,
+    pub prompts: Mutex<Vec<Prompt>>,
+    /// What a reply fails with.
+    pub reply_error: Mutex<Option<CallError>>,
+    /// Replies: request and answer.
+    pub replies: Mutex<Vec<(String, Answer)>>,
+    /// Sessions whose turn was canceled.
+    pub canceled: Mutex<Vec<SessionId>>,
+    /// The backend's list.
+    pub listed: Mutex<Vec<SessionInfo>>,
+    /// Titles that sessions were given.
+    pub titles: Mutex<Vec<String>>,
+    /// The sessions that were read, once for each reading.
+    pub reads: Mutex<Vec<SessionId>>,
+    /// The sessions that were created.
+    pub created: Mutex<Vec<SessionInfo>>,
+    feeds: mpsc::UnboundedSender<mpsc::Sender<Feed>>,
+}
+
+impl FakeChat {
+    /// One that runs and whose program is there.
+    pub fn new(title: &str) -> (Arc<Self>, Feeds) {
+        let (feeds, opened) = mpsc::unbounded_channel();
+        let status = plugin::Status {
+            name: title.to_owned(),
+            kind: Kind::Chat,
+            version: "1.0.0".to_owned(),
+            state: plugin::State::Running,
+            restarts: 0,
+            last_failure: None,
+        };
+        let backend = Self {
+            title: title.to_owned(),
+            status: watch::Sender::new(status),
+            availability: Mutex::new(Availability::Ready("1.18.33".to_owned())),
+            snapshots: Mutex::default(),
+            gate: Semaphore::new(1000),
+            admissions: Mutex::default(),
+            prompts: Mutex::default(),
+            reply_error: Mutex::default(),
+            replies: Mutex::default(),
+            canceled: Mutex::default(),
+            listed: Mutex::default(),
+            titles: Mutex::default(),
+            reads: Mutex::default(),
+            created: Mutex::default(),
+            feeds,
+        };
+        (Arc::new(backend), opened)
+    }
+
+    /// The backend shows a session from now on.
+    pub fn has(&self, snapshot: Snapshot) {
+        self.snapshots
+            .lock()
+            .unwrap()
+            .insert(snapshot.info.id.clone(), snapshot);
+    }
+}
+
+impl Supervised for FakeChat {
+    fn status(&self) -> watch::Receiver<plugin::Status> {
+        self.status.subscribe()
+    }
+    fn start(&self) {
+        self.status.send_modify(|status| status.state = plugin::State::Running);
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.status.send_modify(|status| status.state = plugin::State::Stopped);
+        Box::pin(async {})
+    }
+}
+
+impl ChatBackend for FakeChat {
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+    fn is_example(&self) -> bool {
+        self.title == "echo"
+    }
+    fn check_availability(&self) -> Call<'_, Availability> {
+        Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
+    }
+    fn events(&self) -> mpsc::Receiver<Feed> {
+        let (sender, receiver) = mpsc::channel(8);
+        let _ = self.feeds.send(sender); // the test may be over
+        receiver
+    }
+    fn prompt<'a>(&'a self, _: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
+        self.prompts.lock().unwrap().push(prompt);
+        let answer = self.admissions.lock().unwrap().pop_front();
+        Box::pin(async { answer.unwrap_or(Ok(Admission::Admitted)) })
+    }
+    fn cancel<'a>(&'a self, session: &'a SessionInfo) -> Call<'a, ()> {
+        self.canceled.lock().unwrap().push(session.id.clone());
+        Box::pin(async { Ok(()) })
+    }
+    fn reply<'a>(&'a self, _: &'a SessionInfo, request: &'a str, answer: Answer) -> Call<'a, ()> {
+        let error = self.reply_error.lock().unwrap().clone();
+        if error.is_none() {
+            self.replies.lock().unwrap().push((request.to_owned(), answer));
+        }
+        Box::pin(async { error.map_or(Ok(()), Err) })
+    }
+    fn snapshot<'a>(&'a self, session: &'a SessionInfo, _: Option<String>) -> Call<'a, Snapshot> {
+        Box::pin(async {
+            self.reads.lock().unwrap().push(session.id.clone());
+            self.gate.acquire().await.unwrap().forget();
+            let found = self.snapshots.lock().unwrap().get(&session.id).cloned();
+            found.ok_or_else(|| CallError::NotFound("no such session".to_owned()))
+        })
+    }
+    fn sessions(&self, _: u32) -> Call<'_, Vec<SessionInfo>> {
+        let listed = self.listed.lock().unwrap().clone();
+        Box::pin(async { Ok(listed) })
+    }
+    /// `new-1`, `new-2` and so on.
+    fn create(&self, title: Option<String>) -> Call<'_, SessionInfo> {
+        let mut created = self.created.lock().unwrap();
+        let mut info = session_info(&format!("new-{}", created.len() + 1));
+        info.title = title.unwrap_or_default();
+        created.push(info.clone());
+        Box::pin(async { Ok(info) })
+    }
+    fn rename<'a>(&'a self, _: &'a SessionInfo, title: &'a str) -> Call<'a, ()> {
+        self.titles.lock().unwrap().push(title.to_owned());
+        Box::pin(async { Ok(()) })
+    }
+    fn delete<'a>(&'a self, _: &'a SessionInfo) -> Call<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A root session of the project, with the title `t`.
+pub fn session_info(id: &str) -> SessionInfo {
+    SessionInfo {
+        id: id.to_owned(),
+        workspace: "/project".to_owned(),
+        parent: None,
+        title: "t".to_owned(),
+        created_at: 1,
+        updated_at: 1,
+        archived: false,
+    }
+}
+
+/// A session without a message.
+pub fn session_snapshot(id: &str, turn: Turn) -> Snapshot {
+    Snapshot {
+        info: session_info(id),
+        messages: Vec::new(),
+        turn,
+        requests: Vec::new(),
+        before: None,
+    }
+}
+
+/// The connection opened, while turns of these sessions ran.
+pub fn opened(id: &str, running: &[&str]) -> Feed {
+    let running = running
+        .iter()
+        .map(|session| ((*session).to_owned(), Turn::Running))
+        .collect();
+    Feed::Opened(BackendConnection {
+        id: id.to_owned(),
+        version: "1.18.33".to_owned(),
+        running,
+        requests: Vec::new(),
+    })
+}
+
+/// An event of a session.
+pub fn event(session: &str, event: Event) -> Feed {
+    Feed::Event(SessionEvent {
+        session: session.to_owned(),
+        event,
+    })
+}
+
+/// The connection is gone, with the reason `gone`.
+pub fn closed(permanent: bool) -> Feed {
+    Feed::Closed(Failure {
+        at: 1,
+        message: "gone".to_owned(),
+        hint: None,
+        permanent,
+    })
+}

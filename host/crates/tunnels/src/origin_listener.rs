@@ -1,0 +1,79 @@
+//! A tunnel's own listener, and what the web layer is told about it.
+//!
+//! The service binds the listener and the web layer serves it. So "came through this tunnel" is known by the socket a
+//! request arrived on, never by something the request says about itself.
+
+use crate::origin_secret::OriginSecret;
+use futures::future::BoxFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+
+/// A listener and the policy that belongs to it.
+#[derive(Debug)]
+pub struct TunnelListener {
+    /// Bound to loopback.
+    pub listener: TcpListener,
+    /// `name` or `name:port`, lower case: the configured ones and, once it is known, that of the URL. It changes while
+    /// the listener is open: an address comes late, and may come again with another value.
+    pub hosts: watch::Receiver<Vec<String>>,
+    /// Lower case. None: every request counts as coming from the tunnel itself.
+    pub client_address_header: Option<String>,
+    /// The browser sees TLS: cookies are `Secure`, and the origin is `https://…`.
+    pub https: bool,
+    /// What a probe through the public side has to be answered with.
+    pub secret: OriginSecret,
+    /// This listener closes soon, because another plugin replaces this one.
+    pub moved: watch::Receiver<Option<Leaving>>,
+    /// Live sockets that are open through this listener.
+    pub sockets: Arc<watch::Sender<usize>>,
+}
+
+/// Why clients have to go elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    /// Where the tunnel leads from now on; none: the old plugin has to close before the new one can have an address.
+    pub url: Option<String>,
+}
+
+/// Serves the listeners of tunnels: the web layer.
+pub trait ListenerServer: Send + Sync + 'static {
+    /// Serves the listener until the handle is closed or dropped. `Err`: a sentence for the operator.
+    fn serve<'a>(&'a self, tunnel: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, String>>;
+}
+
+/// A listener that is served.
+pub struct ListenerHandle {
+    stop: Option<oneshot::Sender<()>>,
+    done: BoxFuture<'static, ()>,
+}
+
+impl ListenerHandle {
+    /// `stop` ends the listener when it is sent or dropped; `done` completes when no request runs any more.
+    pub fn new(stop: oneshot::Sender<()>, done: BoxFuture<'static, ()>) -> Self {
+        Self { stop: Some(stop), done }
+    }
+
+    /// No new requests; returns when the running ones are through.
+    pub async fn close(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        self.done.await;
+    }
+}
+
+impl std::fmt::Debug for ListenerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ListenerHandle")
+    }
+}
+
+/// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
+/// the plugin crashed and a fresh instance adopts it.
+pub(super) struct OpenListener {
+    pub(super) address: SocketAddr,
+    pub(super) hosts: watch::Sender<Vec<String>>,
+    pub(super) handle: ListenerHandle,
+}

@@ -1,0 +1,268 @@
+//! All tunnels of the configuration: opened, closed, added, removed and given to other plugins.
+
+use crate::error::TunnelError;
+use crate::parts::{Parts, Spec};
+use crate::public_check;
+use crate::status_board::StatusBoard;
+use crate::swap::{Swapped, Swapping};
+use crate::tunnel::{self, RunningTunnel, Tunnel};
+use nexus_config::resolved;
+use nexus_model::tunnel::{Status, Step};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// All tunnels of the configuration.
+pub struct TunnelService {
+    /// NoticedBy name.
+    tunnels: Mutex<BTreeMap<String, Arc<Tunnel>>>,
+    board: Arc<StatusBoard>,
+    parts: Parts,
+}
+
+impl TunnelService {
+    /// Starts a task for each tunnel; those that were open when the host ended, and those with `autostart`, open by
+    /// themselves.
+    pub async fn start(tunnels: Vec<Spec>, parts: Parts) -> Self {
+        let names = tunnels.iter().map(|spec| spec.config.name.clone());
+        let saved = parts.wanted().load(names).await;
+        let now = parts.clock.now();
+        let list = tunnels.iter().map(|spec| tunnel::unknown(&spec.config, now)).collect();
+        let board = Arc::new(StatusBoard::new(list, Arc::clone(&parts.activity)));
+        let service = Self {
+            tunnels: Mutex::default(),
+            board,
+            parts,
+        };
+        for spec in tunnels {
+            let wanted = saved.get(&spec.config.name).copied().unwrap_or(false);
+            service.place(spec, wanted);
+        }
+        service
+    }
+
+    fn place(&self, spec: Spec, wanted: bool) {
+        let name = spec.config.name.clone();
+        let wanted = wanted || spec.config.autostart;
+        let serving = RunningTunnel::start(spec, &self.parts, &self.board, wanted, true);
+        let tunnel = Arc::new(Tunnel::new(name.clone(), serving, wanted));
+        let watching = public_check::watch(Arc::downgrade(&tunnel), self.parts.clone(), Arc::clone(&self.board));
+        tokio::spawn(watching);
+        self.tunnels().insert(name, tunnel);
+    }
+
+    fn tunnels(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Tunnel>>> {
+        self.tunnels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// NoticedBy name; changes are seen at once.
+    pub fn statuses(&self) -> watch::Receiver<Vec<Status>> {
+        self.board.subscribe()
+    }
+
+    /// Wants a tunnel open, now and after a restart. Returns before it is. One that failed or waits is tried at once.
+    ///
+    /// # Errors
+    /// An unknown name, or when it cannot be remembered.
+    pub async fn open(&self, name: &str) -> Result<(), TunnelError> {
+        let tunnel = self.tunnel(name)?;
+        self.parts.wanted().save(name, true).await.map_err(TunnelError::Store)?;
+        self.forget_refusal(name);
+        if !self.tunnels().contains_key(name) {
+            // It was removed meanwhile, and one of this name must not open by itself.
+            let _ = self.parts.wanted().save(name, false).await;
+            return self.tunnel(name).map(drop);
+        }
+        tunnel.wanted.send_replace(true);
+        // Between two plugins the next one sees what is wanted.
+        if !tunnel.between.load(Ordering::SeqCst) {
+            tunnel.running().want();
+        }
+        Ok(())
+    }
+
+    /// Closes a tunnel; returns when it is closed. A swap that is under way is canceled.
+    ///
+    /// # Errors
+    /// An unknown name. Where it cannot be remembered that it is to stay closed, it is closed all the same.
+    pub async fn close(&self, name: &str) -> Result<(), TunnelError> {
+        let tunnel = self.tunnel(name)?;
+        tunnel.wanted.send_replace(false);
+        tunnel.running().unwant();
+        let saved = self.parts.wanted().save(name, false).await.map_err(TunnelError::Store);
+        off(&tunnel).await;
+        self.forget_refusal(name);
+        saved
+    }
+
+    /// Lets another plugin serve a tunnel, now and after a restart; an open one stays reachable. Returns when the old
+    /// plugin is gone, and goes on to its end if the caller does not wait for that.
+    ///
+    /// # Errors
+    /// An unknown name, a swap that is under way, or a plugin that cannot replace the current one: then nothing has changed.
+    pub async fn swap(&self, name: &str, plugin: &str) -> Result<Swapped, TunnelError> {
+        self.take_over(name, |now| {
+            if now.plugin == plugin {
+                return Err(TunnelError::Refused(format!(
+                    "{plugin} is already the provider of the tunnel {name}."
+                )));
+            }
+            Ok(resolved::Tunnel {
+                plugin: plugin.to_owned(),
+                ..now.clone()
+            })
+        })
+        .await
+    }
+
+    /// Opens a tunnel again as `config` has it, with its plugin reloaded: that one, or its settings, may be others than
+    /// before. Where the plugin stays the same the old instance closes first, since both would lead the same processes.
+    ///
+    /// # Errors
+    /// As [`Self::swap`].
+    pub async fn reopen(&self, config: resolved::Tunnel) -> Result<Swapped, TunnelError> {
+        let name = config.name.clone();
+        self.take_over(&name, |_| Ok(config)).await
+    }
+
+    /// A tunnel that was not there. It opens by itself where its description says so.
+    ///
+    /// # Errors
+    /// There is one of that name, or its plugin cannot be loaded.
+    pub async fn add(&self, config: resolved::Tunnel) -> Result<(), TunnelError> {
+        let name = config.name.clone();
+        if self.tunnels().contains_key(&name) {
+            return Err(TunnelError::Refused(format!("The tunnel {name} already exists.")));
+        }
+        let provided = self.parts.load(&config).await;
+        let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
+        // What was swapped at another tunnel of this name, and whether that was open, is not this one's.
+        let ticket = provided.ticket;
+        let forgotten = async {
+            self.parts.wanted().save(&name, false).await?;
+            self.parts.choose(&name, &config.plugin).await
+        };
+        if let Err(why) = forgotten.await {
+            self.parts.retire(ticket);
+            return Err(TunnelError::Store(why));
+        }
+        self.board.add(tunnel::unknown(&config, self.parts.clock.now()));
+        self.place(Spec { config, provided }, false);
+        Ok(())
+    }
+
+    /// Closes a tunnel, and it is there no more. Returns when that is done.
+    ///
+    /// # Errors
+    /// An unknown name, or a swap that is under way.
+    pub async fn remove(&self, name: &str) -> Result<(), TunnelError> {
+        let tunnel = self.tunnel(name)?;
+        let Ok(alone) = Arc::clone(&tunnel.gate).try_lock_owned() else {
+            return Err(busy(name));
+        };
+        tunnel.wanted.send_replace(false);
+        let serving = tunnel.running();
+        serving.unwant();
+        self.tunnels().remove(name);
+        if let Err(error) = self.parts.wanted().save(name, false).await {
+            tracing::warn!(tunnel = name, error, "cannot save that the tunnel stays closed");
+        }
+        let ticket = serving.provided.ticket;
+        serving.end().await;
+        self.parts.retire(ticket);
+        self.board.remove(name);
+        drop(alone);
+        Ok(())
+    }
+
+    /// Which plugin serves each tunnel.
+    pub fn serving(&self) -> BTreeMap<String, String> {
+        let tunnels = self.tunnels();
+        let serving = |tunnel: &Arc<Tunnel>| (tunnel.name.clone(), tunnel.running().config.plugin);
+        tunnels.values().map(serving).collect()
+    }
+
+    async fn take_over(
+        &self,
+        name: &str,
+        config: impl FnOnce(&resolved::Tunnel) -> Result<resolved::Tunnel, TunnelError>,
+    ) -> Result<Swapped, TunnelError> {
+        let tunnel = self.tunnel(name)?;
+        let Ok(alone) = Arc::clone(&tunnel.gate).try_lock_owned() else {
+            return Err(busy(name));
+        };
+        let config = config(&tunnel.running().config)?;
+        let swapping = Swapping {
+            tunnel,
+            parts: self.parts.clone(),
+            board: Arc::clone(&self.board),
+            config,
+        };
+        let done = tokio::spawn(async move {
+            let done = swapping.run().await;
+            drop(alone);
+            done
+        });
+        done.await
+            .unwrap_or_else(|_| Err(TunnelError::Refused("Nexus is stopping.".to_owned())))
+    }
+
+    /// Closes all of them, without forgetting which are wanted.
+    pub async fn shutdown(&self) {
+        let tunnels: Vec<_> = self.tunnels().values().cloned().collect();
+        for tunnel in &tunnels {
+            tunnel.wanted.send_replace(false);
+            tunnel.running().unwant();
+        }
+        futures::future::join_all(tunnels.iter().map(off)).await;
+    }
+
+    fn forget_refusal(&self, name: &str) {
+        let refused = |status: &Status| {
+            let failed = status
+                .swap
+                .as_ref()
+                .map(|swap| matches!(swap.step, Step::Failed { .. }));
+            status.name == name && failed == Some(true)
+        };
+        let found = self.board.subscribe().borrow().iter().any(refused);
+        if found {
+            self.board.swap(name, None);
+        }
+    }
+
+    fn tunnel(&self, name: &str) -> Result<Arc<Tunnel>, TunnelError> {
+        let tunnels = self.tunnels();
+        tunnels.get(name).cloned().ok_or_else(|| {
+            let names: Vec<_> = tunnels.keys().map(String::as_str).collect();
+            let names = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
+            TunnelError::Unknown(name.to_owned(), names)
+        })
+    }
+}
+
+fn busy(name: &str) -> TunnelError {
+    TunnelError::Refused(format!(
+        "The provider of the tunnel {name} is being replaced. Try again when that is done."
+    ))
+}
+
+/// Until nothing of it is open, or somebody wants it open again.
+async fn off(tunnel: &Arc<Tunnel>) {
+    let mut wanted = tunnel.wanted.subscribe();
+    let closed = async {
+        tunnel.running().off().await;
+        // A swap that was under way has ended, and with it the new plugin.
+        drop(tunnel.gate.lock().await);
+        tunnel.running().off().await;
+    };
+    tokio::select! {
+        () = closed => {}
+        _ = wanted.wait_for(|wanted| *wanted) => {}
+    }
+}

@@ -1,0 +1,240 @@
+//! Where the state of a tunnel is shown, and from when on: a plugin that is to replace another reports into a publisher of its own,
+//! which nobody sees as the tunnel's until it is.
+
+use nexus_model::activity::{Activity, Tone};
+use nexus_model::tunnel::{PublicCheck, State, Status, Swap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// All tunnels, in the order of the configuration.
+pub(super) struct StatusBoard {
+    list: watch::Sender<Vec<Status>>,
+    activity: Arc<dyn Activity>,
+}
+
+impl StatusBoard {
+    pub(super) fn new(list: Vec<Status>, activity: Arc<dyn Activity>) -> Self {
+        Self {
+            list: watch::Sender::new(list),
+            activity,
+        }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Vec<Status>> {
+        self.list.subscribe()
+    }
+
+    /// At its place by name.
+    pub(super) fn add(&self, status: Status) {
+        self.list.send_modify(|all| {
+            let at = all.partition_point(|other| other.name < status.name);
+            all.insert(at, status);
+        });
+    }
+
+    pub(super) fn remove(&self, tunnel: &str) {
+        self.list.send_modify(|all| all.retain(|status| status.name != tunnel));
+    }
+
+    pub(super) fn swap(&self, tunnel: &str, swap: Option<Swap>) {
+        self.change(tunnel, |status| status.swap = swap);
+    }
+
+    pub(super) fn public_check(&self, tunnel: &str, check: Option<PublicCheck>) {
+        self.change(tunnel, |status| status.public_check = check);
+    }
+
+    pub(super) fn note(&self, tunnel: &str, tone: Tone, text: &str) {
+        self.activity.note(&subject(tunnel), tone, text);
+    }
+
+    fn change(&self, tunnel: &str, change: impl FnOnce(&mut Status)) {
+        self.list.send_if_modified(|all| {
+            let Some(status) = all.iter_mut().find(|status| status.name == tunnel) else {
+                return false;
+            };
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
+    }
+}
+
+fn subject(tunnel: &str) -> String {
+    format!("tunnel {tunnel}")
+}
+
+/// One plugin's place at a tunnel.
+pub(super) struct StatusPublisher {
+    board: Arc<StatusBoard>,
+    own: watch::Sender<Status>,
+    shown: AtomicBool,
+    losses: Mutex<Losses>,
+    outage: Mutex<Option<Outage>>,
+}
+
+/// A tunnel that was open, or says that it is, and lets nobody in.
+#[derive(Debug, Clone, Copy)]
+struct Outage {
+    since: Instant,
+    seen: NoticedBy,
+}
+
+/// Who noticed an outage, and so who says when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum NoticedBy {
+    /// This host's own look from the public side, while the provider says that it works.
+    Check,
+    Provider,
+}
+
+/// For counting how often it came back.
+#[derive(Default)]
+struct Losses {
+    was_open: bool,
+    lost: bool,
+    came_back: u32,
+}
+
+impl StatusPublisher {
+    pub(super) fn new(board: Arc<StatusBoard>, status: Status, shown: bool) -> Self {
+        Self {
+            board,
+            own: watch::Sender::new(status),
+            shown: AtomicBool::new(shown),
+            losses: Mutex::default(),
+            outage: Mutex::default(),
+        }
+    }
+
+    /// No request gets through from now on; whoever calls this says so itself.
+    pub(super) fn outage_began(&self) {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = outage.map_or_else(Instant::now, |outage| outage.since);
+        *outage = Some(Outage {
+            since,
+            seen: NoticedBy::Provider,
+        });
+    }
+
+    /// No request gets through. One outage is one line of the log, however often its reason changes.
+    pub(super) fn lost(&self, seen: NoticedBy, why: &str) {
+        let new = {
+            let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = outage.map_or_else(Instant::now, |outage| outage.since);
+            let seen = outage.map_or(seen, |outage| outage.seen.max(seen));
+            outage.replace(Outage { since, seen }).is_none()
+        };
+        if new && self.is_shown() {
+            tracing::warn!(
+                tunnel = self.own.borrow().name,
+                why,
+                "the tunnel does not pass requests"
+            );
+        }
+    }
+
+    /// Requests get through again, says the one who noticed that they did not.
+    pub(super) fn back(&self, seen: NoticedBy) {
+        let over = {
+            let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+            outage.take_if(|outage| outage.seen == seen)
+        };
+        if let Some(outage) = over.filter(|_| self.is_shown()) {
+            let after = outage.since.elapsed().as_secs();
+            tracing::info!(
+                tunnel = self.own.borrow().name,
+                "the tunnel has recovered after {after} s"
+            );
+        }
+    }
+
+    /// It is closed: an outage that was is nobody's any more.
+    pub(super) fn closed(&self) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.own.subscribe()
+    }
+
+    /// From now on it is the tunnel's own.
+    pub(super) fn show(&self) {
+        self.shown.store(true, Ordering::SeqCst);
+        self.publish();
+    }
+
+    /// What happens from now on is nobody's business any more.
+    pub(super) fn hide(&self) {
+        self.shown.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut Status)) {
+        let mut happened = None;
+        let changed = self.own.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            status.reconnects = self.count(status);
+            happened = event(&before, status);
+            *status != before
+        });
+        if changed && self.is_shown() {
+            self.publish();
+            if let Some((tone, text)) = happened {
+                self.board.note(&self.own.borrow().name, tone, &text);
+            }
+        }
+    }
+
+    fn count(&self, status: &Status) -> u32 {
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        match status.state {
+            State::Up { .. } | State::Degraded { .. } => {
+                losses.came_back += u32::from(std::mem::take(&mut losses.lost));
+                losses.was_open = true;
+            }
+            State::Off | State::Failed { .. } => *losses = Losses::default(),
+            _ => losses.lost = losses.was_open,
+        }
+        losses.came_back
+    }
+
+    fn publish(&self) {
+        let name = self.own.borrow().name.clone();
+        self.board.change(&name, |status| {
+            // Looked at here, where changes come one after the other: the next one may just have taken the place.
+            if !self.is_shown() {
+                return;
+            }
+            let (swap, check) = (status.swap.take(), status.public_check.take());
+            status.clone_from(&self.own.borrow());
+            status.swap = swap;
+            // What was seen while it was open says nothing of one that reconnects.
+            let open = matches!(status.state, State::Up { .. } | State::Degraded { .. });
+            status.public_check = check.filter(|_| open && status.url.is_some());
+        });
+    }
+}
+
+/// What is worth a line in the tunnel's history.
+fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
+    let same = std::mem::discriminant(&before.state) == std::mem::discriminant(&now.state);
+    Some(match &now.state {
+        State::Up { .. } if !now.fresh && (!same || before.fresh || before.url != now.url) => {
+            (Tone::Good, format!("open at {}", now.url.as_ref()?))
+        }
+        _ if same => return None,
+        State::Off => (Tone::Off, "closed".to_owned()),
+        State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
+        State::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
+        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next attempt: {why}")),
+        State::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
+        State::Up { .. } | State::WaitingForAccount | State::Starting { .. } | State::Stopping => return None,
+    })
+}

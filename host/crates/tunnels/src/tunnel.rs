@@ -1,0 +1,210 @@
+//! A tunnel of the configuration: which plugin serves it now, and what the operator wants of it.
+
+use crate::actor::Actor;
+use crate::origin_listener::Leaving;
+use crate::origin_secret::OriginSecret;
+use crate::parts::{Parts, Provided, Spec};
+use crate::signals::{Desired, ListenerAddress, OPENING, Signals};
+use crate::status_board::{StatusBoard, StatusPublisher};
+use nexus_config::resolved;
+use nexus_model::limits;
+use nexus_model::time::{Clock, Millis};
+use nexus_model::tunnel::{State, Status};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// A plugin at work for a tunnel. Its task ends when the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct RunningTunnel {
+    pub(super) config: resolved::Tunnel,
+    pub(super) provided: Provided,
+    pub(super) secret: OriginSecret,
+    desired: Arc<watch::Sender<Desired>>,
+    publisher: Arc<StatusPublisher>,
+    /// Where its clients are to go.
+    moved: Arc<watch::Sender<Option<Leaving>>>,
+    /// Live sockets that came through it.
+    sockets: Arc<watch::Sender<usize>>,
+    /// Why its connection is dead: the actor restarts the provider.
+    repairs: mpsc::Sender<String>,
+    pub(super) listener: Arc<Mutex<Option<ListenerAddress>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RunningTunnel {
+    pub(super) fn start(spec: Spec, parts: &Parts, board: &Arc<StatusBoard>, wanted: bool, shown: bool) -> Self {
+        let (desired, wants) = watch::channel(Desired { wanted, starts: 0 });
+        let status = unknown(&spec.config, parts.clock.now());
+        let publisher = Arc::new(StatusPublisher::new(Arc::clone(board), status, shown));
+        let (repairs, dead) = mpsc::channel(1);
+        let serving = Self {
+            config: spec.config.clone(),
+            provided: spec.provided.clone(),
+            secret: OriginSecret::random(),
+            desired: Arc::new(desired),
+            publisher: Arc::clone(&publisher),
+            moved: Arc::new(watch::Sender::new(None)),
+            sockets: Arc::new(watch::Sender::new(0)),
+            repairs,
+            listener: Arc::default(),
+            clock: Arc::clone(&parts.clock),
+        };
+        let signals = Signals {
+            secret: serving.secret.clone(),
+            moved: serving.moved.subscribe(),
+            sockets: Arc::clone(&serving.sockets),
+            repairs: dead,
+            listener: Arc::clone(&serving.listener),
+        };
+        tokio::spawn(Actor::new(spec, parts, wants, publisher, signals).run());
+        serving
+    }
+
+    /// The same instance.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.publisher, &other.publisher)
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.publisher.status()
+    }
+
+    /// From here on the status tells of this order: what came of an earlier one is gone, and the actor publishes the end
+    /// of no attempt that began before it.
+    pub(super) fn want(&self) {
+        self.moved.send_replace(None);
+        self.desired.send_modify(|desired| {
+            *desired = Desired {
+                wanted: true,
+                starts: desired.starts + 1,
+            }
+        });
+        let now = self.clock.now();
+        self.publisher.update(|status| {
+            if matches!(status.state, State::Off | State::Failed { .. } | State::Waiting { .. }) {
+                status.state = State::Starting {
+                    what: OPENING.to_owned(),
+                };
+                status.since = now;
+            }
+        });
+    }
+
+    /// Its connection is dead, and its provider does not know it.
+    pub(super) fn repair(&self, why: &str) {
+        // One that waits already is for the same.
+        let _ = self.repairs.try_send(why.to_owned());
+    }
+
+    pub(super) fn publisher(&self) -> &StatusPublisher {
+        &self.publisher
+    }
+
+    /// As [`Self::want`], where it is not wanted yet.
+    pub(super) fn want_too(&self) {
+        if !self.desired.borrow().wanted {
+            self.want();
+        }
+    }
+
+    pub(super) fn unwant(&self) {
+        self.desired.send_modify(|desired| desired.wanted = false);
+    }
+
+    /// Until it is off, or wanted again.
+    pub(super) async fn off(&self) {
+        let (mut status, mut desired) = (self.publisher.status(), self.desired.subscribe());
+        // The actor bounds each of its own steps; this is for a task that is gone.
+        let _ = tokio::time::timeout(limits::PLUGIN_CANCEL * 3, async {
+            tokio::select! {
+                // One that failed was closed before it said so; one whose plugin cannot be loaded has nothing to close.
+                _ = status.wait_for(|status| matches!(status.state, State::Off | State::Failed { .. })) => {}
+                _ = desired.wait_for(|desired| desired.wanted) => {}
+            }
+        })
+        .await;
+    }
+
+    /// It is the tunnel's own from now on.
+    pub(super) fn show(&self) {
+        self.publisher.show();
+    }
+
+    pub(super) fn hide(&self) {
+        self.publisher.hide();
+    }
+
+    /// Tells its clients where the tunnel leads from now on and gives them time to go there.
+    pub(super) async fn drain(&self, url: &str) {
+        self.moved.send_replace(Some(Leaving {
+            url: Some(url.to_owned()),
+        }));
+        let mut sockets = self.sockets.subscribe();
+        let _ = tokio::time::timeout(limits::TUNNEL_DRAIN, sockets.wait_for(|open| *open == 0)).await;
+    }
+
+    /// Tells its clients that it closes and that nobody knows yet where it will lead.
+    pub(super) async fn leave(&self) {
+        self.moved.send_replace(Some(Leaving { url: None }));
+        let mut sockets = self.sockets.subscribe();
+        let _ = tokio::time::timeout(limits::TUNNEL_LEAVE, sockets.wait_for(|open| *open == 0)).await;
+    }
+
+    /// Closes it for good.
+    pub(super) async fn end(self) {
+        self.unwant();
+        self.off().await;
+        self.provided.provider.stop().await;
+    }
+}
+
+/// What is known before the plugin has said what it is.
+pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
+    Status {
+        name: tunnel.name.clone(),
+        plugin: tunnel.plugin.clone(),
+        title: tunnel.plugin.clone(),
+        encryption: None,
+        state: State::Off,
+        url: None,
+        fresh: false,
+        fixed_listen: tunnel.listen.port() != 0,
+        since: now,
+        statistics: None,
+        reconnects: 0,
+        public_check: None,
+        swap: None,
+    }
+}
+
+pub(super) struct Tunnel {
+    pub(super) name: String,
+    serving: Mutex<RunningTunnel>,
+    /// What the operator wants, whoever serves.
+    pub(super) wanted: watch::Sender<bool>,
+    /// One swap at a time.
+    pub(super) gate: Arc<tokio::sync::Mutex<()>>,
+    /// Whoever serves was closed so that the next one can open: until that is settled nobody else opens it.
+    pub(super) between: AtomicBool,
+}
+
+impl Tunnel {
+    pub(super) fn new(name: String, serving: RunningTunnel, wanted: bool) -> Self {
+        Self {
+            name,
+            serving: Mutex::new(serving),
+            wanted: watch::Sender::new(wanted),
+            gate: Arc::default(),
+            between: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn running(&self) -> RunningTunnel {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn replace(&self, next: RunningTunnel) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+}

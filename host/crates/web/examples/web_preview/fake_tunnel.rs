@@ -1,0 +1,94 @@
+//! A tunnel provider that opens at once, or is refused.
+#![allow(unreachable_pub)]
+
+use super::records::FakeRecord;
+use super::world::status;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use nexus_model::plugin::{self, Availability, Kind, State};
+use nexus_model::tunnel::{Descriptor, Encryption, Event};
+use nexus_plugin_traits::{Call, FailureKind, PluginRecord, RunFailure, Supervised, TunnelProvider, TunnelRun};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub struct FakeTunnel {
+    status: watch::Sender<plugin::Status>,
+    refused: bool,
+}
+
+impl FakeTunnel {
+    pub fn open() -> Self {
+        Self {
+            status: watch::Sender::new(status("tunnel-bore", Kind::Tunnel, State::Running)),
+            refused: false,
+        }
+    }
+    pub fn refused() -> Self {
+        Self {
+            refused: true,
+            ..Self::open()
+        }
+    }
+}
+
+impl Supervised for FakeTunnel {
+    fn status(&self) -> watch::Receiver<plugin::Status> {
+        self.status.subscribe()
+    }
+    fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
+        Some(Arc::new(FakeRecord::of(&self.status.borrow())))
+    }
+    fn start(&self) {}
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+}
+
+impl TunnelProvider for FakeTunnel {
+    fn describe(&self) -> Call<'_, Descriptor> {
+        async {
+            Ok(Descriptor {
+                title: "bore".to_owned(),
+                stable_url: true,
+                encryption: Encryption::None,
+                event_streams: true,
+                client_address_header: None,
+            })
+        }
+        .boxed()
+    }
+    fn check_availability(&self) -> Call<'_, Availability> {
+        async { Ok(Availability::Ready("0.6.0".to_owned())) }.boxed()
+    }
+    fn run(&self, _: SocketAddr) -> Call<'_, TunnelRun> {
+        let (sender, events) = mpsc::channel(4);
+        let (end, outcome) = oneshot::channel();
+        let (cancel, canceled) = oneshot::channel::<()>();
+        let refused = self.refused;
+        tokio::spawn(async move {
+            if refused {
+                drop(sender);
+                let _ = end.send(Err(RunFailure {
+                    kind: FailureKind::Permanent,
+                    message: "bore.example:7835 refused the connection.".to_owned(),
+                    hint: Some("Is the server's address right, and its port open?".to_owned()),
+                }));
+                return;
+            }
+            let _ = sender.send(Event::Url("http://bore.example:40123".to_owned())).await;
+            let _ = sender.send(Event::Ready(1)).await;
+            let _ = canceled.await;
+            drop(sender);
+            let _ = end.send(Ok(()));
+        });
+        async move {
+            Ok(TunnelRun {
+                events,
+                outcome,
+                cancel,
+            })
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,72 @@
+//! What was counted of a plugin, made up.
+#![allow(unreachable_pub)]
+
+use nexus_model::plugin::{Facts, Kind, Source, Statistics, Status};
+use nexus_model::time::{Clock as _, SystemClock};
+use nexus_plugin_traits::PluginRecord;
+
+pub struct FakeRecord {
+    kind: Kind,
+    restarts: u32,
+}
+
+impl FakeRecord {
+    pub fn of(status: &Status) -> Self {
+        Self {
+            kind: status.kind,
+            restarts: status.restarts,
+        }
+    }
+}
+
+impl PluginRecord for FakeRecord {
+    fn owner(&self) -> &str {
+        "nobody"
+    }
+    fn statistics(&self) -> Statistics {
+        Statistics {
+            at: SystemClock.now(),
+            calls: 1_280,
+            errors: 3,
+            traps: u64::from(self.restarts),
+            events: 20_511,
+            memory_peak: 3 << 20,
+            cpu_ms: 4_210,
+            cpu_paused_ms: 0,
+            denied: u64::from(self.kind == Kind::Tunnel),
+            log_dropped: 0,
+        }
+    }
+    fn facts(&self) -> Facts {
+        let (description, grants): (&str, &[&str]) = match self.kind {
+            Kind::Auth => ("Accounts with a password, kept on this machine", &["store up to 1 MiB"]),
+            Kind::Chat => (
+                "Chat with opencode, which runs on this machine",
+                &[
+                    "run opencode (/usr/local/bin/opencode) with your environment",
+                    "store up to 4 MiB",
+                ],
+            ),
+            Kind::Tunnel => (
+                "A tunnel over a bore server",
+                &["run bore (not found on this machine)", "read the secret secret"],
+            ),
+        };
+        Facts {
+            digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+            description: description.into(),
+            authors: vec!["The Nexus authors".into()],
+            license: "MIT OR Apache-2.0".into(),
+            source: match self.kind {
+                Kind::Tunnel => Source::File("/opt/plugins/tunnel-bore.wasm".into()),
+                Kind::Auth | Kind::Chat => Source::Builtin,
+            },
+            grants: grants.iter().map(|words| (*words).to_owned()).collect(),
+            missing_permissions: Vec::new(),
+            limits: vec![
+                "at most 64 MiB of memory".into(),
+                "at most 2s of CPU without a pause".into(),
+            ],
+        }
+    }
+}

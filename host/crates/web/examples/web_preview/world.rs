@@ -1,0 +1,303 @@
+//! The real services on what pretends to be outside: a login plugin, tunnels, the plugins' counters, a configuration file.
+#![allow(dead_code, unreachable_pub)]
+
+use super::fake_tunnel::FakeTunnel;
+use super::records::FakeRecord;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use nexus_auth::{AuthService, Client, NewLogin, Page, Progress, Session};
+use nexus_config::resolved::{Config, Plugin, Tunnel};
+use nexus_logging::logfile::LogReader;
+use nexus_model::plugin::{Failure, Kind, State, Status};
+use nexus_model::time::{Clock, ManualClock, SystemClock};
+use nexus_plugin_traits::auth::Input;
+use nexus_plugin_traits::{ChatBackend, PluginLoader, TunnelProvider};
+use nexus_process::Refusing;
+use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
+use nexus_reload::{Host, ReloadService, Serving};
+use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
+use nexus_testkit::{FakeAuth, auth_config, config, read_config};
+use nexus_tunnels::{
+    ListenerHandle, ListenerServer, Parts, Provided, PublicProber, Spec, TunnelListener, TunnelService,
+};
+use nexus_web::HostInfo;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+/// The account, and its password.
+pub const ACCOUNT: &str = "ada";
+pub const PASSWORD: &str = "correct horse battery";
+
+const FILE: &str = "[tunnel.main]\nplugin = \"tunnel-bore\"\nautostart = true\nallow_plaintext = true\npublic_check = \"off\"\n\
+                    [tunnel.office]\nplugin = \"tunnel-bore\"\nautostart = true\nallow_plaintext = true\npublic_check = \"off\"\n\
+                    [tunnel.spare]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\npublic_check = \"off\"\n";
+
+pub struct World {
+    pub auth: Arc<AuthService>,
+    /// The clock of the logins; the services' own is the machine's.
+    pub clock: ManualClock,
+    /// What the login plugin was told.
+    pub provider: FakeAuth,
+    /// Of the set-up link, while there is no account.
+    pub setup_token: Option<String>,
+    pub tunnels: Arc<TunnelService>,
+    pub plugins: Plugins,
+    pub reload: Arc<ReloadService>,
+    pub activity: Arc<ActivityLog>,
+    pub log: Arc<LogReader>,
+    pub host: Arc<HostInfo>,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    /// `owner`: an account exists.
+    pub async fn new(owner: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::in_memory().unwrap();
+        let clock = ManualClock::at(SystemClock.now());
+        let activity = Arc::new(ActivityLog::open(store.clone(), Arc::new(SystemClock)).await);
+        let provider = FakeAuth::default();
+        let auth = AuthService::open(
+            Arc::new(provider.clone()),
+            store.clone(),
+            Arc::new(clock.clone()),
+            auth_config(),
+            Arc::<ActivityLog>::clone(&activity),
+        );
+        let auth = Arc::new(auth.await.unwrap());
+        let setup_token = auth.setup_link_token().await.unwrap();
+        if owner {
+            auth.add_account(ACCOUNT, password(PASSWORD)).await.unwrap();
+        }
+        let configured = config(dir.path(), FILE);
+        let plugins = plugins(&configured, &store, &activity);
+        let tunnels = tunnels(&configured, &store, &plugins, &activity, &auth).await;
+        let reload = ReloadService::start(
+            configured.file.clone(),
+            &configured,
+            Arc::new(Applied {
+                dir: dir.path().to_owned(),
+            }),
+            Arc::<ActivityLog>::clone(&activity),
+            Arc::new(SystemClock),
+        );
+        let log = dir.path().join("nexus.log");
+        std::fs::write(&log, log_lines()).unwrap();
+        Self {
+            auth,
+            clock,
+            provider,
+            setup_token: setup_token.filter(|_| !owner),
+            tunnels: Arc::new(tunnels),
+            plugins,
+            reload: Arc::new(reload.unwrap()),
+            activity,
+            log: Arc::new(LogReader::new(Some(log))),
+            host: Arc::new(HostInfo {
+                version: "0.1.0".to_owned(),
+                config_file: "/home/you/.config/nexus/nexus.toml".to_owned(),
+                workspace: "/project".to_owned(),
+            }),
+            dir,
+        }
+    }
+
+    /// A login at a place, without a page.
+    pub async fn login_at(&self, client: &Client) -> (NewLogin, Session) {
+        let Page::Form { state, .. } = self.auth.begin_login(None, client).await.unwrap() else {
+            panic!("the fake has a form")
+        };
+        let mut input = password(PASSWORD);
+        input.0.insert("account".to_owned(), ACCOUNT.to_owned());
+        let Progress::Done(new) = self.auth.login(&state, input, client).await.unwrap() else {
+            panic!("the fake has one step")
+        };
+        let session = self.auth.session(&client.place, &client.holder, &new.token).await;
+        (new, session.unwrap().unwrap())
+    }
+
+    /// A login of a browser on this machine; `holder`: whose program it is.
+    pub async fn login(&self, holder: &str) -> (NewLogin, Session) {
+        self.login_at(&Client {
+            origin: "http://localhost:7860".to_owned(),
+            browser: "a browser's cookie".to_owned(),
+            peer: "127.0.0.1".to_owned(),
+            agent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36".to_owned(),
+            place: "loopback".to_owned(),
+            holder: holder.to_owned(),
+            device: None,
+        })
+        .await
+    }
+
+    /// Writes into the configuration's file that another plugin serves the tunnel `main`, and waits until that is seen.
+    pub async fn edit_configuration(&self) {
+        let edited = FILE.replacen("tunnel-bore", "tunnel-cloudflared", 1);
+        let file = self.dir.path().join("nexus.toml");
+        std::fs::write(&file, format!("config_version = 1\n{edited}")).unwrap();
+        let mut pending = self.reload.pending();
+        let seen = tokio::time::timeout(std::time::Duration::from_secs(30), pending.wait_for(Option::is_some)).await;
+        seen.unwrap().unwrap();
+    }
+}
+
+fn password(password: &str) -> Input {
+    Input([("password".to_owned(), password.to_owned())].into())
+}
+
+fn log_lines() -> String {
+    let line = |level: &str, fields: serde_json::Value| {
+        let line = serde_json::json!({
+            "timestamp": "2026-01-02T03:04:05.678Z", "level": level, "fields": fields, "target": "nexus"
+        });
+        format!("{line}\n")
+    };
+    let said = serde_json::json!({ "message": "<b>said</b> by", "plugin": "<script>" });
+    let crashed = serde_json::json!({ "message": "the plugin crashed: trap", "plugin": "<script>" });
+    line("INFO", said) + &line("WARN", crashed)
+}
+
+fn plugins(configured: &Config, store: &Store, activity: &Arc<ActivityLog>) -> Plugins {
+    let loader: Arc<dyn PluginLoader> = Arc::new(NoLoader);
+    let statuses = PluginStatuses::new(
+        Arc::<ActivityLog>::clone(activity),
+        Arc::new(Refusing::new("no process is started here")),
+        Vec::new(),
+    );
+    let plugins = Plugins {
+        catalog: Arc::new(Catalog::new(configured)),
+        statuses: Arc::new(statuses),
+        overrides: Arc::new(PluginOverrides::new(store.clone(), configured)),
+        progress: Arc::new(LoadProgress::new(loader.compiling())),
+        loader,
+    };
+    let mut chat = status("chat-opencode", Kind::Chat, State::Running);
+    chat.restarts = 1;
+    chat.last_failure = Some(Failure {
+        at: SystemClock.now(),
+        message: "trap: out of bounds memory access.".into(),
+        hint: None,
+        permanent: false,
+    });
+    for status in [status("auth-local", Kind::Auth, State::Running), chat] {
+        let record = Arc::new(FakeRecord::of(&status));
+        plugins.statuses.add(Registered {
+            // The sender stays with the receiver of whoever shows it.
+            status: watch::Sender::new(status).subscribe(),
+            measured: counted(Some(record)),
+            tunnel: None,
+        });
+    }
+    plugins
+}
+
+pub fn status(name: &str, kind: Kind, state: State) -> Status {
+    Status {
+        name: name.into(),
+        kind,
+        version: "0.1.0".into(),
+        state,
+        restarts: 0,
+        last_failure: None,
+    }
+}
+
+async fn tunnels(
+    configured: &Config,
+    store: &Store,
+    plugins: &Plugins,
+    activity: &Arc<ActivityLog>,
+    auth: &Arc<AuthService>,
+) -> TunnelService {
+    let parts = Parts {
+        listener_server: Arc::new(NoPage),
+        has_account: auth.has_account(),
+        store: store.clone(),
+        stop_processes: Arc::new(|_| async {}.boxed()),
+        plugins: plugins.clone(),
+        barred: None,
+        prober: Arc::new(PublicProber::default()),
+        activity: Arc::<ActivityLog>::clone(activity),
+        clock: Arc::new(SystemClock),
+    };
+    let specs = configured.tunnels.values().map(|tunnel| {
+        let provider: Arc<dyn TunnelProvider> = Arc::new(match tunnel.name.as_str() {
+            "office" => FakeTunnel::refused(),
+            _ => FakeTunnel::open(),
+        });
+        Spec {
+            config: tunnel.clone(),
+            provided: Provided::register(plugins, &tunnel.name, provider),
+        }
+    });
+    TunnelService::start(specs.collect(), parts).await
+}
+
+struct NoLoader;
+
+impl PluginLoader for NoLoader {
+    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+        async move { Err(format!("{plugin} is not here")) }.boxed()
+    }
+    fn load_tunnel<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        async { Ok(Arc::new(FakeTunnel::open()) as Arc<dyn TunnelProvider>) }.boxed()
+    }
+    fn compiling(&self) -> watch::Receiver<Vec<String>> {
+        watch::Sender::default().subscribe()
+    }
+}
+
+/// Holds a tunnel's listener, and serves nothing on it.
+struct NoPage;
+
+impl ListenerServer for NoPage {
+    fn serve<'a>(&'a self, _: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, String>> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let held = tokio::spawn(async move {
+            let _ = stopped.await;
+            drop(listener);
+        });
+        async move { Ok(ListenerHandle::new(stop, async { drop(held.await) }.boxed())) }.boxed()
+    }
+}
+
+/// A host in which every change succeeds.
+struct Applied {
+    dir: PathBuf,
+}
+
+impl Host for Applied {
+    fn read(&self) -> Result<Config, String> {
+        read_config(&self.dir).map_err(|report| report.to_string())
+    }
+    fn would_load(&self, _: &Plugin) -> Result<(), String> {
+        Ok(())
+    }
+    fn file_says(&self, _: &Config) {}
+    fn serving(&self) -> Serving {
+        Serving {
+            tunnels: ["main", "office", "spare"]
+                .map(|tunnel| (tunnel.to_owned(), "tunnel-bore".to_owned()))
+                .into(),
+            chat: "chat-opencode".to_owned(),
+            chat_name: "main".to_owned(),
+            ..Serving::default()
+        }
+    }
+    fn log_filter(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn plugins(&self, _: BTreeMap<String, Plugin>) {}
+    fn tunnel(&self, _: Tunnel) -> BoxFuture<'_, Result<(), String>> {
+        async { Ok(()) }.boxed()
+    }
+    fn remove_tunnel<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        async { Ok(()) }.boxed()
+    }
+    fn chat(&self, _: String) -> BoxFuture<'_, Result<(), String>> {
+        async { Ok(()) }.boxed()
+    }
+}

@@ -1,0 +1,192 @@
+//! The OpenAPI document. Each handler describes its operation (`#[utoipa::path]`), each type its schema (`ToSchema`),
+//! and the router that serves them gathers both: what is served and what is described cannot differ. This file adds the
+//! head, and what no derive can say.
+//!
+//! `openapi.json` beside it is what comes out, so that a change of the API shows in review; a test compares the two. To
+//! write it again: `NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in`.
+
+use super::problem::Problem;
+use crate::live::protocol::{Client, Server};
+use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The document as JSON text, made when it is first asked for.
+pub(super) static DOCUMENT: LazyLock<String> =
+    LazyLock::new(|| serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n");
+
+/// The types that are described under the name of a primitive: aliases, as `Millis` and `SessionId`.
+const ALIASED: [&str; 2] = ["String", "u64"];
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Nexus",
+        version = "1",
+        description = "What the pages can do, as JSON.\n\n\
+            On the pages' own addresses a request needs the cookie of a login, and for anything but `GET` the header \
+            `Origin` of the page. On the control socket (`control.sock` in the data directory) it needs neither, but \
+            `POST /api/v1/config/apply` is refused there.\n\n\
+            What happens is told on the live socket: a WebSocket at `GET /live`, each text frame of which is a \
+            `ClientFrame` or a `ServerFrame`. A client sends `hello` first. The server closes the socket with 1001 \
+            (Nexus ends, or the listener does: connect again), 1009 (a frame is too long), 4001 (the login was ended), \
+            4002 (the first frame is not of this protocol: reload the page), 4003 (the client was too slow: connect \
+            again and resume) or 4004 (there are too many connections).",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    tags(
+        (name = "status", description = "Nexus and its plugins"),
+        (name = "chat", description = "The chat backend and its sessions"),
+        (name = "tunnels", description = "The public addresses"),
+        (name = "configuration", description = "The configuration's file"),
+    ),
+    components(schemas(Problem, Client, Server)),
+    security(("login" = []), ()),
+)]
+struct Head;
+
+fn document() -> Value {
+    let mut head = Head::openapi();
+    let cookie = ApiKeyValue::with_description(
+        "__Host-nexus",
+        "The cookie of a login. Without TLS it has another name: `nexus-local-PORT` on this machine, `nexus-host` on \
+         its other names, `nexus-tunnel-NAME` through a tunnel.",
+    );
+    let components = head.components.get_or_insert_default();
+    components.add_security_scheme("login", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    let head = OpenApiRouter::with_openapi(head).merge(super::open());
+    let all = super::operations().into_iter().fold(head, OpenApiRouter::routes);
+    let mut document = serde_json::to_value(all.into_openapi()).unwrap_or_default();
+    let schemas = document
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut);
+    if let Some(schemas) = schemas {
+        name_frames(schemas, "Client");
+        name_frames(schemas, "Server");
+        let aliased = ALIASED
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), schemas.shift_remove(*name)?)));
+        let aliased = aliased.collect();
+        inline(&mut document, &aliased);
+    }
+    document
+}
+
+/// Gives each frame of `ClientFrame` or `ServerFrame` a schema of its own, named by its `type`: `ServerWelcome`.
+fn name_frames(schemas: &mut Map<String, Value>, side: &str) {
+    let frames = schemas.get_mut(&format!("{side}Frame"));
+    let Some(Value::Array(frames)) = frames.and_then(|frames| frames.get_mut("oneOf")) else {
+        return;
+    };
+    let mut named = Vec::new();
+    for frame in frames {
+        let Some(name) = tag(frame).map(|tag| format!("{side}{}", camel_case(tag))) else {
+            continue;
+        };
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        named.push((name, std::mem::replace(frame, reference)));
+    }
+    schemas.extend(named);
+    schemas.sort_keys();
+}
+
+/// The `type` of a frame.
+fn tag(frame: &Value) -> Option<&str> {
+    let of = |schema: &'_ Value| schema.pointer("/properties/type/enum/0").is_some();
+    let own = match frame.get("allOf").and_then(Value::as_array) {
+        Some(all) => all.iter().find(|schema| of(schema))?,
+        None => frame,
+    };
+    own.pointer("/properties/type/enum/0")?.as_str()
+}
+
+fn camel_case(tag: &str) -> String {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        letters
+            .next()
+            .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+    };
+    tag.split('_').filter_map(word).collect()
+}
+
+/// Puts the schemas of aliases where they are referred to.
+fn inline(value: &mut Value, aliased: &Map<String, Value>) {
+    match value {
+        Value::Object(object) => {
+            let to = object.get("$ref").and_then(Value::as_str);
+            let to = to.and_then(|to| aliased.get(to.strip_prefix("#/components/schemas/")?));
+            if let Some(Value::Object(schema)) = to {
+                object.shift_remove("$ref");
+                for (key, of) in schema {
+                    object.entry(key.clone()).or_insert_with(|| of.clone());
+                }
+            }
+            object.values_mut().for_each(|value| inline(value, aliased));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| inline(value, aliased)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_document_is_the_one_that_is_checked_in() {
+        if std::env::var_os("NEXUS_WRITE_OPENAPI").is_some() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/openapi.json");
+            std::fs::write(file, DOCUMENT.as_str()).unwrap();
+            return;
+        }
+        let (checked_in, made) = (include_str!("openapi.json").lines(), DOCUMENT.lines());
+        let other = made.zip(checked_in).position(|(made, checked_in)| made != checked_in);
+        assert!(
+            DOCUMENT.as_str() == include_str!("openapi.json"),
+            "host/crates/web/src/api/openapi.json is another document than the code makes, from line {} on. To fix: run\n\
+             NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in\n\
+             and commit what it writes.",
+            other.map_or(0, |line| line + 1)
+        );
+    }
+
+    #[test]
+    fn a_name_stands_for_one_schema_and_each_that_is_referred_to_is_there() {
+        let mut known = BTreeMap::new();
+        for (name, schema) in super::super::operations().into_iter().flat_map(|(schemas, ..)| schemas) {
+            let schema = serde_json::to_value(schema).unwrap();
+            let before = known.insert(name.clone(), schema.clone());
+            assert!(
+                before.is_none_or(|before| before == schema),
+                "two types are described as {name}"
+            );
+        }
+        let document: Value = serde_json::from_str(&DOCUMENT).unwrap();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for named in DOCUMENT.split("#/components/schemas/").skip(1) {
+            let name = named.split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_frame_of_the_live_socket_has_a_schema_of_its_own() {
+        let document: Value = serde_json::from_str(&DOCUMENT).unwrap();
+        let schemas = &document["components"]["schemas"];
+        for (side, of) in [("Client", ["Hello", "TakeBack"]), ("Server", ["State", "Welcome"])] {
+            let frames = schemas[format!("{side}Frame")]["oneOf"].as_array().unwrap();
+            assert!(frames.len() > 10);
+            for frame in frames {
+                assert!(frame["$ref"].is_string(), "{frame}");
+            }
+            for frame in of {
+                assert!(schemas[format!("{side}{frame}")].is_object(), "{side}{frame}");
+            }
+        }
+    }
+}
