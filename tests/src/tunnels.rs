@@ -67,7 +67,7 @@ pub async fn chats(browser: &Browser) {
     let once = format!("chat-{}", CHATS.fetch_add(1, Ordering::Relaxed));
     crate::world::ready_example(browser).await;
     let mut socket = watch(browser).await;
-    socket.send(&json!({"type": "create", "request": once})).await;
+    socket.send(&json!({"type": "create", "id": once})).await;
     let created = socket.until(|f| f["type"] == "created" || f["type"] == "failed").await;
     let session = created.last().unwrap()["session"]["id"].clone();
     assert!(session.is_string(), "{created:?}");

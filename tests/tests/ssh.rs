@@ -337,7 +337,7 @@ async fn a_server_that_forwards_nothing_and_one_that_is_away_are_told_apart() {
     let (nexus, owner) = opened(&start).await;
     let (why, hint) = failed(&owner).await;
     assert!(
-        why.contains("forwarding failed") && hint.contains("AllowTcpForwarding"),
+        why.contains("remote port forwarding") && hint.contains("AllowTcpForwarding"),
         "{why} {hint}"
     );
     sshd.down();

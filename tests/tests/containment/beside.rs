@@ -178,14 +178,14 @@ async fn calls_that_never_return() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_over_its_quota() {
-    let full = "it may hold 1048576";
+    let full = "its quota is 1048576";
     let (nexus, _browser) = others_do_not_notice(
         "store",
         "store",
         Traces {
-            tunnel: &["after 3: denied: the store of plugin hostile-tunnel would hold", full],
+            tunnel: &["after 3: denied: the store of plugin hostile-tunnel would have", full],
             tunnel_plugin: &["Running"],
-            login: &["after 3: denied: the store of plugin hostile-auth would hold", full],
+            login: &["after 3: denied: the store of plugin hostile-auth would have", full],
             login_plugin: &["Running"],
         },
     )
@@ -229,7 +229,7 @@ async fn giant_words_and_addresses() {
         "giant",
         "giant-message",
         Traces {
-            tunnel: &["Failed", "uuu…` as the public address; expected http://… or https://…"],
+            tunnel: &["Failed", "uuu…` as the public address, but expected http://… or https://…"],
             tunnel_plugin: &["Running"],
             login: &["mmm…"],
             login_plugin: &["Running"],
@@ -264,7 +264,7 @@ async fn an_address_that_is_a_script_and_a_subject_that_nobody_has() {
         Traces {
             tunnel: &["Failed", "the provider reported `javascript:alert(1)`"],
             tunnel_plugin: &["Running"],
-            login: &["gave a subject of 8388608 bytes"],
+            login: &["returned a subject of 8388608 bytes"],
             login_plugin: &["Running"],
         },
     )

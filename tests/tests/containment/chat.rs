@@ -122,9 +122,9 @@ async fn a_flood_is_held_back_and_can_be_stopped() {
     let mut other = browser.socket("/live").await.unwrap();
     other.send(&json!({"type": "hello", "protocol": 2})).await;
     other
-        .send(&json!({"type": "cancel", "request": "x", "session": chat.session}))
+        .send(&json!({"type": "cancel", "id": "x", "session": chat.session}))
         .await;
-    let done = other.until(|f| f["request"] == "x").await;
+    let done = other.until(|f| f["id"] == "x").await;
     assert_eq!(done.last().unwrap()["type"], "done", "{done:?}");
     assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
     assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
@@ -202,8 +202,8 @@ async fn a_store_over_its_quota_is_refused_and_the_rest_of_it_stays() {
     assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
     let said = answer(&nexus, &browser, "store").await;
     assert!(
-        said.contains("after 3: denied: the store of plugin hostile-chat would hold")
-            && said.contains("it may hold 1048576"),
+        said.contains("after 3: denied: the store of plugin hostile-chat would have")
+            && said.contains("its quota is 1048576"),
         "{said}"
     );
     // It made room again; its conversations are still there, and the accounts of Nexus never knew.

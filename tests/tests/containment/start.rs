@@ -19,7 +19,7 @@ async fn a_tunnel_that_falls_at_every_start_waits_for_the_operator_who_can_start
     ready(&browser).await;
     for round in 1..=2 {
         action(&browser, "hostile", "start").await;
-        until_health(&nexus, TUNNEL, "it restart limit", |p| {
+        until_health(&nexus, TUNNEL, "it reaches its restart limit", |p| {
             p["state"] == "failed" && p["restarts"] == 5 * round
         })
         .await;
@@ -38,7 +38,7 @@ async fn a_chat_that_falls_at_every_start_leaves_the_page_and_the_tunnels() {
     )
     .up();
     let browser = Browser::set_up(&nexus).await;
-    let failed = until_health(&nexus, CHAT, "it restart limit", |p| p["state"] == "failed").await;
+    let failed = until_health(&nexus, CHAT, "it reaches its restart limit", |p| p["state"] == "failed").await;
     assert_eq!(failed["restarts"], 5, "{failed}");
     until_card(&browser, CHAT, &["Failed", "trap", "restarted 5 times"]).await;
     let page = status_page(&browser).await;
@@ -74,10 +74,10 @@ async fn a_hundred_megabytes_of_a_name_are_not_taken() {
     .up();
     let browser = Browser::set_up(&nexus).await;
     ready(&browser).await;
-    let why = "it handed over more than 67108864 bytes at once, its limit";
+    let why = "it passed more than 67108864 bytes at once, its limit";
     memory_comes_back(&nexus, "a name of 100 MB", async {
         action(&browser, "hostile", "start").await;
-        until_health(&nexus, TUNNEL, "it restart limit", |p| p["state"] == "failed").await;
+        until_health(&nexus, TUNNEL, "it reaches its restart limit", |p| p["state"] == "failed").await;
         Browser::new(&nexus.url).get("/login").await;
     })
     .await;
