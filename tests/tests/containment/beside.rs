@@ -229,7 +229,10 @@ async fn giant_words_and_addresses() {
         "giant",
         "giant-message",
         Traces {
-            tunnel: &["Failed", "uuu…` as the public address, but expected http://… or https://…"],
+            tunnel: &[
+                "Failed",
+                "uuu…` as the public address, but expected http://… or https://…",
+            ],
             tunnel_plugin: &["Running"],
             login: &["mmm…"],
             login_plugin: &["Running"],

@@ -77,7 +77,10 @@ async fn a_hundred_megabytes_of_a_name_are_not_taken() {
     let why = "it passed more than 67108864 bytes at once, its limit";
     memory_comes_back(&nexus, "a name of 100 MB", async {
         action(&browser, "hostile", "start").await;
-        until_health(&nexus, TUNNEL, "it reaches its restart limit", |p| p["state"] == "failed").await;
+        until_health(&nexus, TUNNEL, "it reaches its restart limit", |p| {
+            p["state"] == "failed"
+        })
+        .await;
         Browser::new(&nexus.url).get("/login").await;
     })
     .await;
