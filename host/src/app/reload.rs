@@ -1,11 +1,11 @@
-//! The configuration's file, read again and applied.
+//! The host that the configuration's file is read again for: each call goes to the room that does it.
 
 use super::foundation::{Again, Foundation};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
-use nexus_registry::{Plugins, chat_place, tunnel_place};
+use nexus_registry::Plugins;
 use nexus_reload::{Host, Serving};
 use nexus_tunnels::TunnelService;
 use std::collections::BTreeMap;
@@ -39,12 +39,8 @@ impl Host for Running {
         let config = (self.rereading.read)()?;
         // What serves and is not fit any more (a component in the middle of being written) is no change to be offered;
         // what was not fit before keeps nothing from counting.
-        let worse = config
-            .broken
-            .iter()
-            .find(|(name, _)| self.plugins.catalog.get(name).is_some());
-        match worse {
-            Some((_, broken)) => Err(broken.report.clone()),
+        match self.plugins.catalog.lost(&config) {
+            Some(broken) => Err(broken.report.clone()),
             None => Ok(config),
         }
     }
@@ -71,33 +67,12 @@ impl Host for Running {
         self.plugins.catalog.replace(plugins);
     }
     fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>> {
-        async move {
-            let place = tunnel_place(&tunnel.name);
-            let before = self.plugins.overrides.confirmed(&place, &tunnel.plugin);
-            let done = if self.tunnels.serving().contains_key(&tunnel.name) {
-                self.tunnels.reopen(tunnel).await.map(drop)
-            } else {
-                self.tunnels.add(tunnel).await
-            };
-            done.map_err(|error| {
-                self.plugins.overrides.restore(&place, before);
-                error.to_string()
-            })
-        }
-        .boxed()
+        async move { self.tunnels.apply(tunnel).await.map_err(|error| error.to_string()) }.boxed()
     }
     fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>> {
         async move { self.tunnels.remove(name).await.map_err(|error| error.to_string()) }.boxed()
     }
     fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
-        async move {
-            let place = chat_place(&self.foundation.config.chat.name);
-            let before = self.plugins.overrides.confirmed(&place, &plugin);
-            self.chat.replace(&plugin).await.map_err(|error| {
-                self.plugins.overrides.restore(&place, before);
-                error.to_string()
-            })
-        }
-        .boxed()
+        async move { self.chat.apply(&plugin).await.map_err(|error| error.to_string()) }.boxed()
     }
 }

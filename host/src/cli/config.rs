@@ -5,6 +5,7 @@ use super::{EXIT_USAGE, Where, complain, load_config, permissions, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
 use nexus_config::show_duration;
+use nexus_model::plural::count;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -92,7 +93,10 @@ pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
             (Some(_), None) => "a command",
             (None, _) => "a webhook",
         };
-        say(&format!("  notify  by {by}, {} kinds of events", notify.events.len()));
+        say(&format!(
+            "  notify  by {by}, for {}",
+            count(notify.events.len(), "event type")
+        ));
     }
     for notice in &config.notices {
         complain(&format!("warning: {notice}"));

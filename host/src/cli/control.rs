@@ -33,7 +33,7 @@ pub(super) enum Refusal {
 #[cfg(unix)]
 pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Result<Value, Refusal> {
     use http_body_util::BodyExt as _;
-    use nexus_web::control::FILE;
+    use nexus_web::http::control::FILE;
     use tokio::net::UnixStream;
 
     let socket = data_dir.join(FILE);

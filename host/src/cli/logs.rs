@@ -4,6 +4,7 @@ use super::{Where, complain, load_config};
 use clap::Args;
 use nexus_logging::logfile::{Filter, Line, Tail, last, plain};
 use nexus_model::log::About;
+use nexus_model::plural;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -143,7 +144,7 @@ fn show(args: &LogsArgs, paths: &[PathBuf]) -> io::Result<()> {
     lines.iter().skip(left_out).try_for_each(|line| out.line(line))?;
     out.flush()?;
     if out.damaged > 0 {
-        complain(&format!("{} damaged lines were skipped", out.damaged));
+        complain(&format!("skipped {}", plural::count(out.damaged, "damaged line")));
     }
     if out.shown == 0 && filter != Filter::default() {
         complain("no line of the log matches; without --level, --plugin and --tunnel all lines are shown");

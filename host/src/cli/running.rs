@@ -4,6 +4,7 @@ use super::control::{Refusal, ask};
 use super::{Where, as_it_is, complain, say};
 use anyhow::Context as _;
 use clap::Subcommand;
+use nexus_chat::{BackendStatus, Phase};
 use nexus_config::{Machine, Overrides, data_dir};
 use nexus_model::limits;
 use nexus_model::reload::{Pending, What};
@@ -11,7 +12,6 @@ use nexus_model::time::{Clock as _, Millis, SystemClock};
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
 use nexus_tunnels::{Opening, Outcome, Refused};
-use nexus_web::port::{Backend, Phase};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ struct Status {
     workspace: String,
     config_file: String,
     pending: Option<Pending>,
-    backend: Backend,
+    backend: BackendStatus,
     tunnels: Vec<tunnel::Status>,
     plugins: Vec<plugin::Status>,
     #[serde(default)]
@@ -201,7 +201,7 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
         let wanted_up = !matches!(command, ChatCommand::Stop);
         let end = Instant::now() + limits::BACKEND_UP;
         loop {
-            let backend: Backend = read(ask(data_dir, "/api/v1/backend", None).await?)?;
+            let backend: BackendStatus = read(ask(data_dir, "/api/v1/backend", None).await?)?;
             let settled = match &backend.phase {
                 Phase::Up => wanted_up,
                 Phase::Stopped => !wanted_up,
@@ -399,7 +399,7 @@ fn of_file(what: &What) -> String {
     text
 }
 
-fn of_backend(backend: &Backend) -> String {
+fn of_backend(backend: &BackendStatus) -> String {
     let state = match &backend.phase {
         Phase::Up => "up".to_owned(),
         Phase::Stopped => "stopped".to_owned(),

@@ -8,7 +8,7 @@ use nexus_config::ownership;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile::Background;
 use nexus_model::tunnel;
-use nexus_web::starting::Front;
+use nexus_web::http::starting::Front;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ const START_SAID: Duration = Duration::from_secs(5);
 /// What keeps Nexus from starting: the data directory in use, the port taken, a database that cannot be opened.
 pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Background>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
-    if let Some(few) = nexus_web::files::raise() {
+    if let Some(few) = nexus_web::http::files::raise() {
         tracing::warn!("{few}");
     }
     let manager = Arc::new(Manager::of_this_process());

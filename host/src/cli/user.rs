@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use nexus_auth::{AuthError, AuthService};
 use nexus_config::AUTH_PLUGIN;
+use nexus_model::plural::count;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Field, FieldKind, Input};
 
@@ -139,9 +140,9 @@ pub async fn run(
             let gone = auth.remove_account(&account, force).await.map_err(said)?;
             writeln!(
                 out,
-                "The account was removed, with {} logins and {} known devices. Its chats are kept: they belong to \
-                 Nexus.",
-                gone.logins, gone.devices
+                "The account was removed, with {} and {}. Its chats are kept: they belong to Nexus.",
+                count(gone.logins, "login"),
+                count(gone.devices, "known device")
             )?;
             if auth.accounts().await.map_err(said)?.is_empty() {
                 writeln!(out, "Nobody can log in now. To add an account: nexus user add NAME")?;

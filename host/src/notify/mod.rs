@@ -1,11 +1,13 @@
 //! Tells an owner who is away: through a program of theirs, a webhook, or both.
 //!
-//! [`look`] finds what is worth a message, [`limit`] holds back what would be too much, and each way has a worker of its
-//! own, so that a webhook that hangs delays no program. Messages are not kept over a restart: what is still so then is
+//! [`watch`] sees the services and [`conditions`] finds what is worth a message, [`limit`] holds back what would be too much,
+//! and each of the [`channels`] has a worker of its own, so that a webhook that hangs delays no program. Messages are not kept over a restart: what is still so then is
 //! found again.
 
+mod channels;
+mod conditions;
 mod limit;
-pub mod look;
+pub(crate) mod watch;
 
 use futures::future::BoxFuture;
 use limit::Limiter;
@@ -16,8 +18,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// A way to tell somebody.
-pub trait Way: Send + Sync + 'static {
+/// A channel through which somebody is told.
+pub trait Channel: Send + Sync + 'static {
     /// For the log: `the command tell-me`, `the webhook at hooks.example.org`. Without a secret.
     fn name(&self) -> String;
     /// How often it is tried again, with growing pauses.
@@ -35,11 +37,11 @@ pub struct Notifier {
 
 impl Notifier {
     /// Must be called within tokio.
-    pub fn start(events: BTreeSet<NoticeKind>, ways: Vec<Arc<dyn Way>>) -> Self {
+    pub fn start(events: BTreeSet<NoticeKind>, channels: Vec<Arc<dyn Channel>>) -> Self {
         let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
-        let workers = ways.into_iter().map(|way| {
+        let workers = channels.into_iter().map(|channel| {
             let (to, notices) = mpsc::channel(limits::NOTIFY_QUEUE);
-            tokio::spawn(work(way, notices));
+            tokio::spawn(work(channel, notices));
             to
         });
         tokio::spawn(pass_on(notices, workers.collect()));
@@ -85,12 +87,12 @@ async fn pass_on(mut notices: mpsc::Receiver<Notice>, workers: Vec<mpsc::Sender<
 }
 
 /// One after the other. A failure is one line of the log for each message, and so at most as many as messages.
-async fn work(way: Arc<dyn Way>, mut notices: mpsc::Receiver<Notice>) {
+async fn work(channel: Arc<dyn Channel>, mut notices: mpsc::Receiver<Notice>) {
     while let Some(notice) = notices.recv().await {
         let mut pause = limits::NOTIFY_AGAIN;
-        let mut left = way.again();
+        let mut left = channel.again();
         loop {
-            let told = tokio::time::timeout(limits::NOTIFY_TRY * 2, way.tell(&notice)).await;
+            let told = tokio::time::timeout(limits::NOTIFY_TRY * 2, channel.tell(&notice)).await;
             let why = match told {
                 Ok(Ok(())) => break,
                 Ok(Err(why)) => why,
@@ -98,10 +100,10 @@ async fn work(way: Arc<dyn Way>, mut notices: mpsc::Receiver<Notice>) {
             };
             let event = notice.event.word();
             if left == 0 {
-                tracing::warn!(event, "cannot notify {}: {why}", way.name());
+                tracing::warn!(event, "cannot notify {}: {why}", channel.name());
                 break;
             }
-            tracing::debug!(event, "cannot notify {}, retrying: {why}", way.name());
+            tracing::debug!(event, "cannot notify {}, retrying: {why}", channel.name());
             left -= 1;
             tokio::time::sleep(pause).await;
             pause *= 4;
@@ -122,7 +124,7 @@ mod tests {
         told: mpsc::UnboundedSender<(Instant, String)>,
     }
 
-    impl Way for Fake {
+    impl Channel for Fake {
         fn name(&self) -> String {
             "the fake".into()
         }
@@ -142,7 +144,7 @@ mod tests {
         }
     }
 
-    fn fake(fails: u32) -> (Arc<dyn Way>, mpsc::UnboundedReceiver<(Instant, String)>) {
+    fn fake(fails: u32) -> (Arc<dyn Channel>, mpsc::UnboundedReceiver<(Instant, String)>) {
         let (told, heard) = mpsc::unbounded_channel();
         let fails = Mutex::new(fails);
         (Arc::new(Fake { fails, told }), heard)
@@ -160,8 +162,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_asked_for_comes_at_once_and_the_rest_as_one_after_the_pause() {
-        let (way, mut heard) = fake(0);
-        let notifier = Notifier::start(BTreeSet::from([NoticeKind::TunnelUrl]), vec![way]);
+        let (channel, mut heard) = fake(0);
+        let notifier = Notifier::start(BTreeSet::from([NoticeKind::TunnelUrl]), vec![channel]);
         let begun = Instant::now();
         notifier.tell(notice(NoticeKind::TunnelFailed, "not asked for"));
         for text in ["first", "second", "third"] {
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_way_that_fails_is_tried_again_three_times_and_holds_no_other_up() {
+    async fn a_channel_that_fails_is_tried_again_three_times_and_holds_no_other_up() {
         let (slow, mut late) = fake(3);
         let (dead, mut never) = fake(4);
         let (good, mut soon) = fake(0);
@@ -197,7 +199,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn messages_that_nobody_takes_are_not_kept_without_an_end() {
         struct Stuck;
-        impl Way for Stuck {
+        impl Channel for Stuck {
             fn name(&self) -> String {
                 "one that never answers".into()
             }

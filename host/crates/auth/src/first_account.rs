@@ -15,9 +15,9 @@ use nexus_plugin_traits::auth::{Field, Input, Outcome};
 use nexus_store::accounts::{Taken, User};
 use std::sync::Arc;
 
-/// Whether somebody can log in at all.
+/// Whether the first account was made, so that somebody can log in at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub enum FirstAccount {
     Present,
     /// No user ever existed. `link_open`: a set-up link that was printed is still good.
     Missing {
@@ -73,17 +73,17 @@ impl AuthService {
         Ok(self.provider.enroll_fields().await?)
     }
 
-    /// Whether an owner's account was made, and whether it can be.
+    /// Whether the first account was made, and whether it can be.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
-    pub async fn owner(&self) -> Result<Owner, AuthError> {
+    pub async fn first_account(&self) -> Result<FirstAccount, AuthError> {
         Ok(if self.setup_open().await? {
-            Owner::Missing {
+            FirstAccount::Missing {
                 link_open: self.setup_link_open(),
             }
         } else {
-            Owner::Present
+            FirstAccount::Present
         })
     }
 

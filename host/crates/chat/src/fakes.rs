@@ -187,6 +187,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
             config: config.chat.clone(),
             config_file: None,
             data_dir: config.data_dir.clone(),
+            path: None,
         },
     );
     Rig {

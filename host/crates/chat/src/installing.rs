@@ -4,7 +4,8 @@ use crate::backend_status::Install;
 use crate::error::ChatError;
 use crate::shared::Shared;
 use nexus_install::{OPENCODE_VERSION, Progress};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,42 +19,54 @@ fn label() -> String {
     format!("Install opencode {OPENCODE_VERSION}")
 }
 
-/// Whether the program of a plugin can be installed on this machine.
-pub(crate) fn offered(plugin: &str) -> Install {
-    let path = std::env::var_os("PATH");
-    if plugin == INSTALLABLE && nexus_install::find_npm(path.as_deref()).is_some() {
-        Install::Offered { label: label() }
-    } else {
-        Install::No
-    }
+/// Installs the backend's program into `data_dir`, with the npm that is found in `path`.
+#[derive(Clone)]
+pub(crate) struct Installer {
+    data_dir: PathBuf,
+    path: Option<OsString>,
 }
 
-/// Begins to install the missing program into `data_dir`. An installation that runs already goes on.
-pub(crate) fn begin(shared: &Arc<Shared>, data_dir: &Path) -> Result<(), ChatError> {
-    match shared.install() {
-        Install::No => {
-            return Err(ChatError::Refused(
-                "Nexus cannot install this backend. Its details say how to install it.".to_owned(),
-            ));
+impl Installer {
+    pub(crate) fn new(data_dir: PathBuf, path: Option<OsString>) -> Self {
+        Self { data_dir, path }
+    }
+
+    /// Whether the program of a plugin can be installed on this machine.
+    pub(crate) fn offered(&self, plugin: &str) -> Install {
+        if plugin == INSTALLABLE && nexus_install::find_npm(self.path.as_deref()).is_some() {
+            Install::Offered { label: label() }
+        } else {
+            Install::No
         }
-        Install::Running { .. } => return Ok(()),
-        Install::Offered { .. } | Install::Failed { .. } => {}
     }
-    let what = "starting npm".to_owned();
-    shared.set_install(Install::Running { what });
-    tokio::spawn(run(Arc::clone(shared), data_dir.to_owned()));
-    Ok(())
+
+    /// Begins to install the missing program. An installation that runs already goes on.
+    pub(crate) fn begin(&self, shared: &Arc<Shared>) -> Result<(), ChatError> {
+        match shared.install() {
+            Install::No => {
+                return Err(ChatError::Refused(
+                    "Nexus cannot install this backend. Its details say how to install it.".to_owned(),
+                ));
+            }
+            Install::Running { .. } => return Ok(()),
+            Install::Offered { .. } | Install::Failed { .. } => {}
+        }
+        let what = "starting npm".to_owned();
+        shared.set_install(Install::Running { what });
+        tokio::spawn(run(Arc::clone(shared), self.clone()));
+        Ok(())
+    }
 }
 
-async fn run(shared: Arc<Shared>, data_dir: PathBuf) {
+async fn run(shared: Arc<Shared>, installer: Installer) {
     let mut show = |progress: Progress| {
         // npm's own lines are for a terminal: a 404 of a package for another machine is no failure.
         if let Progress::Step(what) = progress {
             shared.set_install(Install::Running { what });
         }
     };
-    let path = std::env::var_os("PATH");
     let label = label();
+    let Installer { data_dir, path } = installer;
     let program = match nexus_install::install_opencode(&data_dir, path.as_deref(), &mut show).await {
         Ok(program) => program,
         Err(error) => {

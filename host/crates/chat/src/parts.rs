@@ -6,6 +6,7 @@ use nexus_model::activity::Activity;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::StopProcesses;
 use nexus_registry::Plugins;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,4 +24,6 @@ pub struct Parts {
     pub config_file: Option<PathBuf>,
     /// Where the backend's program is installed to, on request.
     pub data_dir: PathBuf,
+    /// `PATH`: where the program that installs it, npm, is looked for.
+    pub path: Option<OsString>,
 }

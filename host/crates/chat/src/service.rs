@@ -4,7 +4,7 @@ use crate::backend_status::{BackendStatus, Phase};
 use crate::backend_task::BackendTask;
 use crate::commands::{Command, Commander};
 use crate::error::ChatError;
-use crate::installing;
+use crate::installing::Installer;
 use crate::named_backend::NamedBackend;
 use crate::parts::Parts;
 use crate::shared::Shared;
@@ -12,7 +12,6 @@ use crate::swap::Swaps;
 use nexus_config::resolved;
 use nexus_model::plugin::Kind;
 use nexus_registry::{Plugins, Registered, chat_place};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -27,7 +26,7 @@ pub struct ChatService {
     commander: Commander,
     swaps: Swaps,
     config: resolved::Chat,
-    data_dir: PathBuf,
+    installer: Installer,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -45,9 +44,10 @@ impl ChatService {
         if let Some(fallback) = &fallback {
             plugins.statuses.add(Registered::of(&fallback.backend));
         }
-        let (config, data_dir) = (parts.config.clone(), parts.data_dir.clone());
+        let config = parts.config.clone();
+        let installer = Installer::new(parts.data_dir.clone(), parts.path.clone());
         let stop_processes = Arc::clone(&parts.stop_processes);
-        let install = installing::offered(&primary.plugin);
+        let install = installer.offered(&primary.plugin);
         let shared = Arc::new(Shared::new(primary, parts, install));
         let (commander, commands) = Commander::new();
         let task = BackendTask {
@@ -68,7 +68,7 @@ impl ChatService {
             commander,
             swaps,
             config,
-            data_dir,
+            installer,
             tasks,
         }
     }
@@ -151,15 +151,18 @@ impl ChatService {
         if self.plugin() == plugin {
             return Err(ChatError::Refused(format!("{plugin} is the chat backend already.")));
         }
-        self.replace(plugin).await
+        self.swaps.replace(plugin).await
     }
 
-    /// As [`Self::swap`], also where the plugin is the backend already: with other settings then.
+    /// As [`Self::swap`], for what the operator has confirmed of the configuration's file; also where the plugin is the
+    /// backend already: with other settings then.
     ///
     /// # Errors
     /// As [`Self::swap`].
-    pub async fn replace(&self, plugin: &str) -> Result<(), ChatError> {
-        self.swaps.replace(plugin).await
+    pub async fn apply(&self, plugin: &str) -> Result<(), ChatError> {
+        let place = chat_place(&self.config.name);
+        let change = self.swaps.replace(plugin);
+        self.plugins.overrides.confirm(&place, plugin, change).await
     }
 
     /// Begins to install the missing program; how it goes is seen in [`Missing::install`](crate::Missing::install). An
@@ -168,6 +171,6 @@ impl ChatService {
     /// # Errors
     /// Nexus cannot install this backend.
     pub fn install(&self) -> Result<(), ChatError> {
-        installing::begin(&self.shared, &self.data_dir)
+        self.installer.begin(&self.shared)
     }
 }

@@ -81,25 +81,33 @@ impl ChatService {
     }
 
     /// Sends a prompt, once per client id however often it is called. While a turn runs it waits for its end, unless it
-    /// is to be sent `now`. Runs to its end even if the caller goes away.
+    /// is to be sent `now`. It is on its way when this returns, and gets to its end even if nobody waits for the future.
     ///
     /// # Errors
     /// No such session, a backend that is not up, or one that cannot take it.
-    pub async fn prompt(&self, session: &str, prompt: Prompt, now: bool) -> Result<Admission, ChatError> {
-        let job = prompts::run(Arc::clone(&self.shared), session.to_owned(), prompt, now);
-        let admission = tokio::spawn(job).await.unwrap_or_else(|_| {
-            Err(ChatError::Unavailable(
-                "The message was not sent: Nexus is stopping.".to_owned(),
-            ))
-        })?;
-        Ok(match admission {
-            Admission::ConsentNeeded { id, text } => Admission::ConsentNeeded {
-                id,
-                text: self.shared.with_file(&text),
-            },
-            Admission::Refused(why) => Admission::Refused(self.shared.with_file(&why)),
-            other => other,
-        })
+    pub fn prompt(
+        &self,
+        session: &str,
+        prompt: Prompt,
+        now: bool,
+    ) -> impl Future<Output = Result<Admission, ChatError>> + Send + 'static + use<> {
+        let shared = Arc::clone(&self.shared);
+        let job = tokio::spawn(prompts::run(Arc::clone(&shared), session.to_owned(), prompt, now));
+        async move {
+            let admission = job.await.unwrap_or_else(|_| {
+                Err(ChatError::Unavailable(
+                    "The message was not sent: Nexus is stopping.".to_owned(),
+                ))
+            })?;
+            Ok(match admission {
+                Admission::ConsentNeeded { id, text } => Admission::ConsentNeeded {
+                    id,
+                    text: shared.with_file(&text),
+                },
+                Admission::Refused(why) => Admission::Refused(shared.with_file(&why)),
+                other => other,
+            })
+        }
     }
 
     /// Takes a prompt back that waits.

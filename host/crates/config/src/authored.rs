@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::fields::{self, address, duration, hosts, http_grant, path, path_or_none, plugin, size};
+use crate::log_filter;
 use crate::metrics::AuthoredMetrics;
 use crate::notify::AuthoredNotify;
 use crate::resolved::HttpGrant;
@@ -338,39 +339,24 @@ impl AuthoredLimits {
     }
 }
 
-/// A part of a filter that is a place without a level: it would be taken, and silence everything else.
-fn no_level(filter: &str) -> Option<&str> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    filter
-        .split(',')
-        .map(str::trim)
-        .find(|part| !part.contains(['=', '[']) && !LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level)))
-}
-
 impl AuthoredLog {
     fn read(mut t: Table<'_, '_>, findings: &mut Findings) -> Self {
+        let filter = t.get(
+            "filter",
+            "levels, such as \"info\" or \"warn,nexus_web=debug\"",
+            findings,
+            log_filter::read,
+        );
+        let filter = filter.map(|written| {
+            let now = log_filter::current(&written.value);
+            if now != written.value {
+                let fix = format!("filter = {}", toml::Value::String(now.clone()));
+                findings.renamed.push((written.span.clone(), fix));
+            }
+            written.map(|_| now)
+        });
         let log = Self {
-            filter: t.get(
-                "filter",
-                "levels, such as \"info\" or \"warn,nexus::web=debug\"",
-                findings,
-                |v| {
-                    let text = v.as_str().ok_or(Unfit::PLAIN)?;
-                    match tracing_subscriber::EnvFilter::try_new(text) {
-                        Ok(_) => match no_level(text) {
-                            None => Ok(text.to_owned()),
-                            Some(word) => Err(Unfit {
-                                found: Some(format!("{}: `{word}` is not a level", describe(v))),
-                                fix: Some("the levels are error, warn, info, debug and trace; off for none".to_owned()),
-                            }),
-                        },
-                        Err(why) => Err(Unfit {
-                            found: Some(format!("{}: {why}", describe(v))),
-                            fix: None,
-                        }),
-                    }
-                },
-            ),
+            filter,
             json: t.boolean("json", findings),
             file: t.get(
                 "file",

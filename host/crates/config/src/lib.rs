@@ -32,6 +32,7 @@ pub mod diagnostic;
 mod fields;
 mod load;
 mod locations;
+mod log_filter;
 mod machine;
 mod metrics;
 mod missing_permissions;

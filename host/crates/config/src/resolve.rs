@@ -38,7 +38,15 @@ pub(super) fn resolve(
         findings.push(Diagnostic::new(at, key.was, twice).fix(fix));
     }
     let name = file.map_or_else(|| "config".to_owned(), |file| file.display().to_string());
-    let notices = old.iter().map(|key| format!("{name}:{}: {key}", key.line)).collect();
+    let keys = old.iter().map(|key| format!("{name}:{}: {key}", key.line));
+    let values = findings.renamed.iter().map(|(span, line)| {
+        let number = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1;
+        format!(
+            "{name}:{number}: the parts of the log have been renamed; the old names are only read by this version. To \
+             fix: write line {number} as: {line}"
+        )
+    });
+    let notices = keys.chain(values).collect();
     match config {
         Some(config) if findings.diagnostics.is_empty() => Ok(Config { notices, ..config }),
         _ => Err(Report::new(

@@ -37,6 +37,8 @@ pub(super) struct Findings {
     pub diagnostics: Vec<Diagnostic>,
     /// The path of every key that was asked for, `*` for a name that the operator chose.
     pub asked: BTreeSet<String>,
+    /// Where a value is written with names of the version before, and the line to write.
+    pub renamed: Vec<(Span, String)>,
 }
 
 impl Findings {

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod log;
 pub mod notice;
 pub mod plugin;
+pub mod plural;
 pub mod reload;
 pub mod time;
 pub mod trouble;

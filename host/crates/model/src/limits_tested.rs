@@ -45,7 +45,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("LOCKOUT", "five_wrong_ones_lock_before_the_plugin_sees_the_sixth"),
     (
         "NOTIFY_AGAIN",
-        "a_way_that_fails_is_tried_again_three_times_and_holds_no_other_up",
+        "a_channel_that_fails_is_tried_again_three_times_and_holds_no_other_up",
     ),
     (
         "NOTIFY_PAUSE",

@@ -1,6 +1,6 @@
 //! The plugins that can be loaded: those of the active configuration.
 
-use nexus_config::resolved::{Config, Plugin};
+use nexus_config::resolved::{Broken, Config, Plugin};
 use nexus_model::plugin::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +35,15 @@ impl Catalog {
 
     pub fn get(&self, name: &str) -> Option<Plugin> {
         self.plugins().get(name).cloned()
+    }
+
+    /// A plugin that can be loaded, and that a configuration which was read since does not find fit.
+    pub fn lost<'a>(&self, config: &'a Config) -> Option<&'a Broken> {
+        let plugins = self.plugins();
+        let mut broken = config.broken.iter();
+        broken
+            .find(|(name, _)| plugins.contains_key(*name))
+            .map(|(_, broken)| broken)
     }
 
     /// The names of the plugins of a kind.

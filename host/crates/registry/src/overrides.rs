@@ -69,8 +69,23 @@ impl PluginOverrides {
         self.named().1 = named(config);
     }
 
+    /// Makes a change that the operator has confirmed: if the file names this plugin for the place, that is active from now
+    /// on; where the change fails, what was active before is.
+    ///
+    /// # Errors
+    /// Those of the change.
+    pub async fn confirm<T, E>(
+        &self,
+        place: &str,
+        plugin: &str,
+        change: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let before = self.confirmed(place, plugin);
+        change.await.inspect_err(|_| self.restore(place, before))
+    }
+
     /// The file's word for a place counts from now on, if it is this plugin. What counted before.
-    pub fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
+    fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
         let (counts, file) = &mut *self.named();
         if file.get(place).is_some_and(|named| named == plugin) {
             return counts.insert(place.to_owned(), plugin.to_owned());
@@ -79,7 +94,7 @@ impl PluginOverrides {
     }
 
     /// It does not count after all.
-    pub fn restore(&self, place: &str, plugin: Option<String>) {
+    fn restore(&self, place: &str, plugin: Option<String>) {
         let (counts, _) = &mut *self.named();
         match plugin {
             Some(plugin) => counts.insert(place.to_owned(), plugin),

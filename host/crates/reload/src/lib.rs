@@ -48,6 +48,10 @@ pub struct Serving {
 }
 
 /// What the rest of the host does for it. `Err`: a sentence for the operator.
+///
+/// A trait, because most of it is outside of every room: the command line reads the file as it did at the start, the program
+/// has the components that are built in, and the log has one filter for the process. What else is here is an order to a
+/// service; the tests see which orders come, in which order, and let them fail.
 pub trait Host: Send + Sync + 'static {
     /// Reads and checks the file. Blocks.
     fn read(&self) -> Result<Config, String>;

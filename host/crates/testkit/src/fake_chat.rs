@@ -5,13 +5,23 @@ use nexus_model::chat::{
     Admission, Answer, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot, Turn,
 };
 use nexus_model::plugin::{self, Availability, Failure, Kind};
-use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
+use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, PluginRecord, Prompt, Supervised};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// The feeds that were opened, each as the sender that the test speaks through.
 pub type Feeds = mpsc::UnboundedReceiver<mpsc::Sender<Feed>>;
+
+/// What a backend does besides noting what it is asked for.
+pub trait Script: Send + Sync {
+    fn prompted(&self, session: &SessionInfo, prompt: &Prompt) -> Admission;
+    fn canceled(&self, session: &SessionInfo);
+    fn replied(&self, session: &SessionInfo, request: &str);
+    fn created(&self, session: &SessionInfo);
+    fn renamed(&self, session: &SessionInfo, title: &str);
+    fn deleted(&self, session: &SessionInfo);
+}
 
 /// What the test reads and changes while the backend is used.
 pub struct FakeChat {
@@ -40,6 +50,10 @@ pub struct FakeChat {
     pub reads: Mutex<Vec<SessionId>>,
     /// The sessions that were created.
     pub created: Mutex<Vec<SessionInfo>>,
+    /// What it does besides; none: nothing.
+    pub script: Mutex<Option<Arc<dyn Script>>>,
+    /// What was counted of it.
+    pub record: Mutex<Option<Arc<dyn PluginRecord>>>,
     feeds: mpsc::UnboundedSender<mpsc::Sender<Feed>>,
 }
 
@@ -70,6 +84,8 @@ impl FakeChat {
             titles: Mutex::default(),
             reads: Mutex::default(),
             created: Mutex::default(),
+            script: Mutex::default(),
+            record: Mutex::default(),
             feeds,
         };
         (Arc::new(backend), opened)
@@ -82,11 +98,18 @@ impl FakeChat {
             .unwrap()
             .insert(snapshot.info.id.clone(), snapshot);
     }
+
+    fn script(&self) -> Option<Arc<dyn Script>> {
+        self.script.lock().unwrap().clone()
+    }
 }
 
 impl Supervised for FakeChat {
     fn status(&self) -> watch::Receiver<plugin::Status> {
         self.status.subscribe()
+    }
+    fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
+        self.record.lock().unwrap().clone()
     }
     fn start(&self) {
         self.status.send_modify(|status| status.state = plugin::State::Running);
@@ -112,19 +135,30 @@ impl ChatBackend for FakeChat {
         let _ = self.feeds.send(sender); // the test may be over
         receiver
     }
-    fn prompt<'a>(&'a self, _: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
-        self.prompts.lock().unwrap().push(prompt);
+    fn prompt<'a>(&'a self, session: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
         let answer = self.admissions.lock().unwrap().pop_front();
-        Box::pin(async { answer.unwrap_or(Ok(Admission::Admitted)) })
+        let scripted = || {
+            self.script()
+                .map_or(Admission::Admitted, |script| script.prompted(session, &prompt))
+        };
+        let answer = answer.unwrap_or_else(|| Ok(scripted()));
+        self.prompts.lock().unwrap().push(prompt);
+        Box::pin(async { answer })
     }
     fn cancel<'a>(&'a self, session: &'a SessionInfo) -> Call<'a, ()> {
         self.canceled.lock().unwrap().push(session.id.clone());
+        if let Some(script) = self.script() {
+            script.canceled(session);
+        }
         Box::pin(async { Ok(()) })
     }
-    fn reply<'a>(&'a self, _: &'a SessionInfo, request: &'a str, answer: Answer) -> Call<'a, ()> {
+    fn reply<'a>(&'a self, session: &'a SessionInfo, request: &'a str, answer: Answer) -> Call<'a, ()> {
         let error = self.reply_error.lock().unwrap().clone();
         if error.is_none() {
             self.replies.lock().unwrap().push((request.to_owned(), answer));
+            if let Some(script) = self.script() {
+                script.replied(session, request);
+            }
         }
         Box::pin(async { error.map_or(Ok(()), Err) })
     }
@@ -146,13 +180,22 @@ impl ChatBackend for FakeChat {
         let mut info = session_info(&format!("new-{}", created.len() + 1));
         info.title = title.unwrap_or_default();
         created.push(info.clone());
+        if let Some(script) = self.script() {
+            script.created(&info);
+        }
         Box::pin(async { Ok(info) })
     }
-    fn rename<'a>(&'a self, _: &'a SessionInfo, title: &'a str) -> Call<'a, ()> {
+    fn rename<'a>(&'a self, session: &'a SessionInfo, title: &'a str) -> Call<'a, ()> {
         self.titles.lock().unwrap().push(title.to_owned());
+        if let Some(script) = self.script() {
+            script.renamed(session, title);
+        }
         Box::pin(async { Ok(()) })
     }
-    fn delete<'a>(&'a self, _: &'a SessionInfo) -> Call<'a, ()> {
+    fn delete<'a>(&'a self, session: &'a SessionInfo) -> Call<'a, ()> {
+        if let Some(script) = self.script() {
+            script.deleted(session);
+        }
         Box::pin(async { Ok(()) })
     }
 }

@@ -8,6 +8,7 @@ use crate::swap::{Swapped, Swapping};
 use crate::tunnel::{self, RunningTunnel, Tunnel};
 use nexus_config::resolved;
 use nexus_model::tunnel::{Status, Step};
+use nexus_registry::tunnel_place;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -124,6 +125,22 @@ impl TunnelService {
     pub async fn reopen(&self, config: resolved::Tunnel) -> Result<Swapped, TunnelError> {
         let name = config.name.clone();
         self.take_over(&name, |_| Ok(config)).await
+    }
+
+    /// What the operator has confirmed of a tunnel: it opens again as it is described, or is made where it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::reopen`] and [`Self::add`].
+    pub async fn apply(&self, config: resolved::Tunnel) -> Result<(), TunnelError> {
+        let (place, plugin) = (tunnel_place(&config.name), config.plugin.clone());
+        let change = async {
+            if self.tunnels().contains_key(&config.name) {
+                self.reopen(config).await.map(drop)
+            } else {
+                self.add(config).await
+            }
+        };
+        self.parts.plugins.overrides.confirm(&place, &plugin, change).await
     }
 
     /// A tunnel that was not there. It opens by itself where its description says so.

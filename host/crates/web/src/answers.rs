@@ -2,15 +2,15 @@
 //! gave it, from where, to what, and what came of it.
 
 use super::WebState;
-use super::identity::Who;
 use crate::error::ApiError;
+use crate::http::identity::Who;
 use nexus_model::chat::{AgentRequest, Answer};
 use nexus_model::digest::{hex, sha256};
 
 /// Gives the answer and writes it down.
 ///
 /// # Errors
-/// As [`super::port::ChatApi::reply`].
+/// As [`nexus_chat::ChatService::reply`].
 pub(super) async fn give(
     state: &WebState,
     who: &Who,
@@ -41,7 +41,7 @@ pub(super) async fn give(
         true => Err(ApiError::NotFound(
             "This request is no longer open, so your answer was not sent.".to_owned(),
         )),
-        false => chat.reply(session, request, answer).await,
+        false => chat.reply(session, request, answer).await.map_err(ApiError::from),
     };
     let came = result.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned());
     tracing::info!(

@@ -2,49 +2,31 @@
 //!
 //! | where | what |
 //! | --- | --- |
-//! | [`port`] | what the web wants of the services |
-//! | [`ingress`], [`guard`] | which listener a request came through, and what holds for all of them |
-//! | [`identity`] | cookies, logins, CSRF: extractors that a handler cannot go around |
+//! | [`http`] | listeners, what holds for every request, cookies and logins, the control socket, the files of the page |
 //! | [`pages`] | set-up, login, chat, status, account |
 //! | [`live`] | the live socket and its protocol |
-//! | [`api`], [`control`] | the same for scripts, with a login or on the control socket |
+//! | [`api`] | the same for scripts, with a login or on the control socket |
 //! | [`metrics`] | metrics for Prometheus, on a listener of their own |
-//! | [`starting`] | what is served before all that is there |
-//! | [`probe`] | this host, looking at itself through a tunnel |
-//! | [`markdown`], [`assets`], [`health`] | the rest |
+//! | [`markdown`] | Markdown as HTML |
 //!
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
 //! the whole client is small enough to read.
 
 mod answers;
 mod api;
-mod assets;
-#[cfg(unix)]
-pub mod control;
 mod error;
-pub mod files;
-mod guard;
-mod health;
-mod identity;
-pub mod ingress;
+pub mod http;
 pub mod live;
 pub mod markdown;
 pub mod metrics;
 mod pages;
-pub mod port;
-mod probe;
-mod refusal;
-mod serve;
 mod services;
-mod slots;
-pub mod starting;
-mod tunnel_pages;
 
+pub use crate::http::ingress::{Connection, Ingress, Site};
+pub use crate::http::serve::{serve, serve_app};
+pub use crate::http::tunnel_pages::TunnelPages;
 pub use error::ApiError;
-pub use ingress::{Connection, Ingress, Site};
-pub use serve::{serve, serve_app};
 pub use services::{HostInfo, Services};
-pub use tunnel_pages::TunnelPages;
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -111,7 +93,7 @@ fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> ApiError {
 pub fn router(state: WebState) -> Router {
     // Pages are not compressed: they hold tokens beside text that others can influence (BREACH).
     let assets = Router::new()
-        .route("/assets/{digest}/{name}", get(assets::asset))
+        .route("/assets/{digest}/{name}", get(http::assets::asset))
         .layer(CompressionLayer::new());
     Router::new()
         .route("/", get(pages::chat::fresh))
@@ -130,16 +112,16 @@ pub fn router(state: WebState) -> Router {
         .route("/status/config/apply", post(pages::status::apply))
         .route("/status/backend/{action}", post(pages::status::backend))
         .route("/log", get(pages::log::page))
-        .route("/healthz", get(health::healthz))
+        .route("/healthz", get(http::health::healthz))
         .route("/live", get(live::socket::upgrade))
-        .route("/probe/{nonce}", get(probe::plain))
-        .route("/probe/{nonce}/stream", post(probe::stream))
-        .route("/probe/{nonce}/socket", get(probe::socket))
+        .route("/probe/{nonce}", get(http::probe::plain))
+        .route("/probe/{nonce}/stream", post(http::probe::stream))
+        .route("/probe/{nonce}/socket", get(http::probe::socket))
         .route("/api/{*rest}", any(api::nothing))
         .fallback(pages::not_found)
         .merge(api::with_login(&state))
         .merge(assets)
         .layer(axum::extract::DefaultBodyLimit::max(nexus_model::limits::FORM_BYTES))
-        .layer(axum::middleware::from_fn(guard::guard))
+        .layer(axum::middleware::from_fn(http::guard::guard))
         .with_state(state)
 }

@@ -1,7 +1,7 @@
 //! The services behind the web, as they are.
 
-use crate::port::ChatApi;
 use nexus_auth::AuthService;
+use nexus_chat::ChatService;
 use nexus_logging::logfile::LogReader;
 use nexus_registry::Plugins;
 use nexus_reload::ReloadService;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Services {
     pub auth: Arc<AuthService>,
-    pub chat: Arc<dyn ChatApi>,
+    pub chat: Arc<ChatService>,
     pub tunnels: Arc<TunnelService>,
     pub plugins: Plugins,
     pub reload: Arc<ReloadService>,

@@ -114,7 +114,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
 /// Whether the commands reach the host.
 #[cfg(unix)]
 fn control(config: &Config, pid: u32) -> Option<Finding> {
-    let socket = config.data_dir.join(nexus_web::control::FILE);
+    let socket = config.data_dir.join(nexus_web::http::control::FILE);
     let error = std::os::unix::net::UnixStream::connect(&socket).err()?;
     Some(Finding::fail(
         "control",

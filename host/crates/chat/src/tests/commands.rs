@@ -141,7 +141,7 @@ async fn a_swap_is_remembered_and_the_list_of_plugins_follows() {
         "chat-other"
     );
     assert_eq!(rig.service.plugin(), "chat-other");
-    rig.service.replace("chat-other").await.unwrap();
+    rig.service.apply("chat-other").await.unwrap();
     assert_eq!(
         serving(&rig),
         ["opencode", "echo", "other"],

@@ -42,3 +42,17 @@ fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_writ
     // The new name does not take the old value.
     assert!(read(&now.replace("\"on\"", "\"public\"")).is_err());
 }
+
+#[test]
+fn a_filter_with_the_places_of_the_version_before_is_read_with_a_notice() {
+    let text = "[log]\nfilter = \"warn,nexus::services::chat=debug\"\n";
+    let file = std::env::temp_dir().join("nexus.toml");
+    let config = resolve::resolve(text, Some(&file), &Overrides::default(), &machine(&no_env)).unwrap();
+    assert_eq!(config.log.filter, "warn,nexus_chat=debug");
+    let notice = format!(
+        "{}:2: the parts of the log have been renamed; the old names are only read by this version. To fix: write line 2 \
+         as: filter = \"warn,nexus_chat=debug\"",
+        file.display()
+    );
+    assert_eq!(config.notices, [notice]);
+}

@@ -1,4 +1,5 @@
-//! Services that pretend: for looking at the pages, and for the tests of the router. Nothing here is in the product.
+//! The services of the web on a chat backend that pretends: for looking at the pages, and for the tests of the router.
+//! Nothing here is in the product.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -15,366 +16,231 @@ mod records;
 #[path = "world.rs"]
 mod world;
 #[allow(unused_imports)] // the preview needs fewer of them than the tests
-pub use world::{ACCOUNT, PASSWORD, World};
+pub use world::{ACCOUNT, PASSWORD, Setting, World};
 
-use futures::FutureExt as _;
-use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use nexus_chat::ChatService;
+use nexus_chat::journal::SessionState;
 use nexus_model::chat::{
-    Admission, AgentRequest, Answer, Content, Event, Message, Part, Role, Root, SessionInfo, Tool, ToolState, Turn,
+    Admission, AgentRequest, Content, Event, Message, Part, Role, SessionInfo, Snapshot, Tool, ToolState, Turn,
 };
 use nexus_model::time::{Clock as _, SystemClock};
-use nexus_web::port::{Backend, ChatApi, Frame, Install, Missing, Phase, Prompt, Reply, SessionState};
-use nexus_web::{ApiError, Services};
-use std::collections::{HashMap, HashSet};
+use nexus_plugin_traits::{Feed, Prompt};
+use nexus_testkit::FakeChat;
+use nexus_testkit::fake_chat::{Feeds, Script, event, opened};
+use nexus_web::Services;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
 pub fn now() -> u64 {
     SystemClock.now()
 }
 
-#[derive(Clone)]
 pub struct Fakes {
-    pub world: Arc<World>,
-    pub chat: Arc<FakeChat>,
+    pub world: World,
+    pub chat: Chat,
 }
 
 impl Fakes {
-    /// `owner`: an account exists. `pace`: between two scripted events; none: prompts are taken and not answered.
-    pub async fn new(owner: bool, pace: Option<Duration>) -> Self {
-        Self {
-            world: Arc::new(World::new(owner).await),
-            chat: Arc::new(FakeChat::new(pace)),
-        }
+    pub async fn new(setting: Setting) -> Self {
+        let (world, conversations) = World::new(setting).await;
+        let chat = Chat {
+            service: Arc::clone(&world.chat),
+            conversations,
+        };
+        Self { world, chat }
     }
     pub fn services(&self) -> Services {
-        let world = &self.world;
-        Services {
-            auth: Arc::clone(&world.auth),
-            chat: Arc::<FakeChat>::clone(&self.chat),
-            tunnels: Arc::clone(&world.tunnels),
-            plugins: world.plugins.clone(),
-            reload: Arc::clone(&world.reload),
-            activity: Arc::clone(&world.activity),
-            log: Arc::clone(&world.log),
-            host: Arc::clone(&world.host),
+        self.world.services()
+    }
+}
+
+/// The backend's side of the chat, and a look at what the service made of it.
+pub struct Chat {
+    pub service: Arc<ChatService>,
+    conversations: Arc<Conversations>,
+}
+
+impl Chat {
+    /// What the backend was sent.
+    pub fn prompts(&self) -> Vec<Prompt> {
+        self.conversations.backend.prompts.lock().unwrap().clone()
+    }
+    /// A session of the backend, as soon as the service lists it.
+    pub async fn add(&self, id: &str, title: &str) {
+        self.conversations.add(info(id, title));
+        let mut listed = self.service.sessions();
+        let there = listed.wait_for(|list| list.iter().any(|root| root.info.id == id));
+        tokio::time::timeout(Duration::from_secs(30), there)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    /// Something happens in the backend, and the service has it.
+    pub async fn push(&self, session: &str, event: Event) {
+        self.push_all(session, vec![event]).await;
+    }
+    pub async fn push_all(&self, session: &str, events: Vec<Event>) {
+        self.conversations.report(session, events);
+        let told = unnumbered(self.conversations.sessions.lock().unwrap()[session].clone());
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let known = unnumbered(self.service.state(session).await.unwrap());
+            if (&known.messages, &known.requests, &known.turn) == (&told.messages, &told.requests, &told.turn) {
+                return;
+            }
+            let late = tokio::time::Instant::now() > deadline;
+            assert!(!late, "the service has not caught up: {known:?}, not {told:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-// ---- chat ----------------------------------------------------------------------------------------------------
+/// Without the revisions of the parts: the service counts its own.
+fn unnumbered(mut state: SessionState) -> SessionState {
+    let parts = state.messages.iter_mut().flat_map(|known| &mut known.parts);
+    parts.for_each(|part| part.revision = 0);
+    state
+}
 
-pub struct FakeChat {
-    pub backend: watch::Sender<Backend>,
-    pub list: watch::Sender<Arc<Vec<Root>>>,
-    shared: Arc<Shared>,
-    pub prompts: Mutex<Vec<(String, Prompt)>>,
-    pub answers: Mutex<Vec<(String, Answer)>>,
+fn info(id: &str, title: &str) -> SessionInfo {
+    SessionInfo {
+        id: id.into(),
+        workspace: "/project".into(),
+        parent: None,
+        title: title.into(),
+        created_at: now(),
+        updated_at: now(),
+        archived: false,
+    }
+}
+
+/// What the backend has, and what it does by itself.
+pub struct Conversations {
+    backend: Arc<FakeChat>,
+    sessions: Mutex<BTreeMap<String, SessionState>>,
+    reports: mpsc::UnboundedSender<Feed>,
     pace: Option<Duration>,
 }
 
-#[derive(Default)]
-struct Shared {
-    sessions: Mutex<HashMap<String, Vec<Event>>>,
-    changed: watch::Sender<u64>,
-}
-
-impl Shared {
-    fn push(&self, session: &str, event: Event) {
-        self.sessions
-            .lock()
-            .unwrap()
-            .entry(session.into())
-            .or_default()
-            .push(event);
-        self.changed.send_modify(|n| *n += 1);
-    }
-}
-
-const PLUGIN: &str = "chat-opencode";
-
-impl FakeChat {
-    fn new(pace: Option<Duration>) -> Self {
-        Self {
-            backend: watch::Sender::new(Backend {
-                plugin: PLUGIN.into(),
-                title: "opencode".into(),
-                version: Some("1.18.33".into()),
-                rules: Some("Asks before: commands, edits; allowed without asking: reading web pages".to_owned()),
-                example: false,
-                phase: Phase::Up,
-                pending: None,
-                missing: None,
-                unsaved: None,
-            }),
-            list: watch::Sender::new(Arc::default()),
-            shared: Arc::default(),
-            prompts: Mutex::default(),
-            answers: Mutex::default(),
+impl Conversations {
+    /// `pace`: between two scripted events; none: a prompt has an empty turn.
+    pub fn of(backend: Arc<FakeChat>, feeds: Feeds, pace: Option<Duration>) -> Arc<Self> {
+        let (reports, reported) = mpsc::unbounded_channel();
+        let conversations = Arc::new(Self {
+            backend: Arc::clone(&backend),
+            sessions: Mutex::default(),
+            reports,
             pace,
+        });
+        *backend.script.lock().unwrap() = Some(Arc::new(Reactions(Arc::clone(&conversations))));
+        tokio::spawn(speak(feeds, reported));
+        conversations
+    }
+
+    fn add(&self, info: SessionInfo) {
+        self.report(&info.id.clone(), vec![Event::Session { info }]);
+    }
+
+    /// The backend has it, and says so.
+    pub fn report(&self, session: &str, events: Vec<Event>) {
+        let mut sessions = self.sessions.lock().unwrap();
+        let state = sessions.entry(session.to_owned()).or_default();
+        for event in &events {
+            state.apply(event);
         }
-    }
-    pub fn add(&self, id: &str, title: &str) -> SessionInfo {
-        let info = SessionInfo {
-            id: id.into(),
-            workspace: "/project".into(),
-            parent: None,
-            title: title.into(),
-            created_at: now(),
-            updated_at: now(),
-            archived: false,
-        };
-        self.shared.push(id, Event::Session { info: info.clone() });
-        let root = Root {
-            info: info.clone(),
-            backend: PLUGIN.into(),
-        };
-        self.list.send_modify(|list| Arc::make_mut(list).insert(0, root));
-        info
-    }
-    pub fn push(&self, session: &str, event: Event) {
-        self.shared.push(session, event);
-    }
-    pub fn set_missing(&self) {
-        self.backend.send_modify(|backend| {
-            backend.title = "Echo".into();
-            backend.example = true;
-            backend.version = Some("0.1.0".into());
-            backend.missing = Some(Missing {
-                title: "opencode".into(),
-                hint:
-                    "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it."
-                        .into(),
-                install: Install::Offered {
-                    label: "Install opencode 1.18.33".into(),
-                },
+        if let Some(info) = state.info.clone() {
+            self.backend.has(Snapshot {
+                info,
+                messages: state
+                    .messages
+                    .iter()
+                    .map(|known| (known.message.clone(), known.parts.clone()))
+                    .collect(),
+                turn: state.turn.clone(),
+                requests: state.requests.clone(),
+                before: None,
             });
-        });
+        }
+        for reported in events {
+            let _ = self.reports.send(event(session, reported)); // the service may have ended
+        }
+    }
+
+    fn turn(&self, session: &SessionInfo, turn: Turn) {
+        self.report(&session.id, vec![Event::Turn { turn }]);
     }
 }
 
-fn fold(events: &[Event]) -> SessionState {
-    let mut messages: Vec<(Message, Vec<Part>)> = Vec::new();
-    let (mut info, mut turn, mut requests) = (None, Turn::Idle, Vec::<AgentRequest>::new());
-    for event in events.iter().cloned() {
-        match event {
-            Event::Session { info: new } => info = Some(new),
-            Event::Message { message } => match messages.iter_mut().find(|(old, _)| old.id == message.id) {
-                Some((old, _)) => *old = message,
-                None => messages.push((message, Vec::new())),
-            },
-            Event::Part { part } => {
-                if let Some((_, parts)) = messages.iter_mut().find(|(message, _)| message.id == part.message) {
-                    match parts.iter_mut().find(|old| old.id == part.id) {
-                        Some(old) => *old = part,
-                        None => parts.push(part),
-                    }
-                }
+/// Opens each feed that the service asks for, and says there what is reported.
+async fn speak(mut feeds: Feeds, mut reported: mpsc::UnboundedReceiver<Feed>) {
+    while let Some(feed) = feeds.recv().await {
+        let _ = feed.send(opened("connection", &[])).await;
+        loop {
+            tokio::select! {
+                biased;
+                () = feed.closed() => break,
+                Some(report) = reported.recv() => drop(feed.send(report).await),
+                else => return,
             }
-            Event::Delta {
-                part,
-                revision,
-                text: more,
-                ..
-            } => {
-                let part = messages
-                    .iter_mut()
-                    .flat_map(|(_, parts)| parts)
-                    .find(|old| old.id == part);
-                if let Some(part) = part
-                    && let Content::Text { text } | Content::Reasoning { text } = &mut part.content
-                {
-                    text.push_str(&more);
-                    part.revision = revision;
-                }
-            }
-            Event::Request { request } => requests.push(request),
-            Event::RequestClosed { request } => requests.retain(|old| old.id != request),
-            Event::Turn { turn: new } => turn = new,
-            _ => {}
         }
-    }
-    SessionState {
-        seq: events.len() as u64,
-        info: info.expect("a session starts with its info"),
-        messages,
-        turn,
-        requests,
-        error: None,
     }
 }
 
-impl ChatApi for FakeChat {
-    fn backend(&self) -> watch::Receiver<Backend> {
-        self.backend.subscribe()
-    }
-    fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
-        self.list.subscribe()
-    }
-    fn list_opened(&self) {}
-    fn create<'a>(&'a self, title: Option<String>, _: Option<&'a str>) -> Reply<'a, SessionInfo> {
-        let id = format!("ses_{}", &nexus_model::time::random_token().unwrap()[..8]);
-        let info = self.add(&id, &title.unwrap_or_default());
-        async move { Ok(info) }.boxed()
-    }
-    fn rename<'a>(&'a self, session: &'a str, title: &'a str) -> Reply<'a, ()> {
-        self.list.send_modify(|list| {
-            for root in Arc::make_mut(list).iter_mut().filter(|root| root.info.id == session) {
-                root.info.title = title.into();
-                let info = root.info.clone();
-                self.shared.push(session, Event::Session { info });
-            }
-        });
-        async move { Ok(()) }.boxed()
-    }
-    fn delete<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
-        self.shared.push(session, Event::SessionRemoved);
-        self.list
-            .send_modify(|list| Arc::make_mut(list).retain(|root| root.info.id != session));
-        async move { Ok(()) }.boxed()
-    }
-    fn subscribe<'a>(&'a self, session: &'a str, from: Option<u64>) -> Reply<'a, BoxStream<'static, Frame>> {
-        let (shared, session) = (self.shared.clone(), session.to_owned());
-        async move {
-            let first = match shared.sessions.lock().unwrap().get(&session) {
-                None => return Err(ApiError::NotFound("There is no such chat.".into())),
-                Some(events) => from.is_none().then(|| fold(events)),
-            };
-            let last = first.as_ref().map_or(from.unwrap_or(0), |state| state.seq);
-            let state = stream::iter(first.map(|state| Frame::State(Box::new(state))));
-            let changed = shared.changed.subscribe();
-            let events = stream::unfold(
-                (shared, session, last, changed),
-                |(shared, session, last, mut changed)| async move {
-                    loop {
-                        let event = shared.sessions.lock().unwrap()[&session].get(last as usize).cloned();
-                        if let Some(event) = event {
-                            return Some((
-                                Frame::Event { seq: last + 1, event },
-                                (shared, session, last + 1, changed),
-                            ));
-                        }
-                        changed.changed().await.ok()?;
-                    }
-                },
-            );
-            Ok(state.chain(events).boxed())
+/// What the backend does when it is called.
+struct Reactions(Arc<Conversations>);
+
+impl Script for Reactions {
+    fn prompted(&self, session: &SessionInfo, prompt: &Prompt) -> Admission {
+        let known = |old: &Prompt| old.client_id == prompt.client_id && old.consent == prompt.consent;
+        if self.0.backend.prompts.lock().unwrap().iter().any(known) {
+            return Admission::Duplicate;
         }
-        .boxed()
-    }
-    fn state<'a>(&'a self, session: &'a str) -> Reply<'a, SessionState> {
-        let state = self
-            .shared
-            .sessions
-            .lock()
-            .unwrap()
-            .get(session)
-            .map(|events| fold(events));
-        async move { state.ok_or_else(|| ApiError::NotFound("There is no such chat.".into())) }.boxed()
-    }
-    fn take_back<'a>(&'a self, session: &'a str, client_id: &'a str) -> Reply<'a, ()> {
-        let message = format!("local-{client_id}");
-        self.push(session, Event::MessageRemoved { message });
-        async move { Ok(()) }.boxed()
-    }
-    fn prompt<'a>(&'a self, session: &'a str, prompt: Prompt) -> Reply<'a, Admission> {
-        let mut prompts = self.prompts.lock().unwrap();
-        let admission = if prompts.iter().any(|(_, old)| old.client_id == prompt.client_id) {
-            Admission::Duplicate
-        } else if prompt.text.contains("consent") && prompt.consent.is_none() {
-            Admission::ConsentNeeded {
+        if prompt.text.contains("consent") && prompt.consent.is_none() {
+            return Admission::ConsentNeeded {
                 id: "hosted".into(),
                 text: "No model is configured. opencode would use its public hosted model: what you write, and the \
                        files the agent reads, would be sent to its operator."
                     .into(),
-            }
-        } else if prompt.text.contains("refuse") {
-            Admission::Refused("The backend has no model of that name.".into())
+            };
+        }
+        if prompt.text.contains("refuse") {
+            return Admission::Refused("The backend has no model of that name.".into());
+        }
+        let (conversations, session) = (Arc::clone(&self.0), session.id.clone());
+        let report = move |event| conversations.report(&session, vec![event]);
+        if let Some(pace) = self.0.pace {
+            tokio::spawn(super::script::answer(report, prompt.clone(), pace, now()));
         } else {
-            prompts.push((session.into(), prompt.clone()));
-            if let Some(pace) = self.pace {
-                let (shared, session) = (self.shared.clone(), session.to_owned());
-                tokio::spawn(super::script::answer(
-                    move |event| shared.push(&session, event),
-                    prompt,
-                    pace,
-                    now(),
-                ));
-            }
-            Admission::Admitted
-        };
-        async move { Ok(admission) }.boxed()
+            report(message(&prompt.client_id, Role::User, Some(prompt.client_id.clone())));
+            report(Event::Turn { turn: Turn::Running });
+            report(Event::Turn { turn: Turn::Idle });
+        }
+        Admission::Admitted
     }
-    fn continue_interrupted<'a>(&'a self, session: &'a str) -> Reply<'a, Admission> {
-        let client_id = format!(
-            "continue-{}",
-            fold(&self.shared.sessions.lock().unwrap()[session]).messages.len()
-        );
-        self.prompt(
-            session,
-            Prompt {
-                client_id,
-                text: "Continue.".into(),
-                consent: None,
-                now: true,
-            },
-        )
+    fn canceled(&self, session: &SessionInfo) {
+        self.0.turn(session, Turn::Idle);
     }
-    fn cancel<'a>(&'a self, session: &'a str) -> Reply<'a, ()> {
-        self.push(session, Event::Turn { turn: Turn::Idle });
-        async move { Ok(()) }.boxed()
+    fn replied(&self, session: &SessionInfo, request: &str) {
+        let request = request.to_owned();
+        self.0.report(&session.id, vec![Event::RequestClosed { request }]);
+        self.0.turn(session, Turn::Idle);
     }
-    fn reply<'a>(&'a self, session: &'a str, request: &'a str, answer: Answer) -> Reply<'a, ()> {
-        self.answers.lock().unwrap().push((request.into(), answer));
-        self.push(
-            session,
-            Event::RequestClosed {
-                request: request.into(),
-            },
-        );
-        self.push(session, Event::Turn { turn: Turn::Idle });
-        async move { Ok(()) }.boxed()
+    fn created(&self, session: &SessionInfo) {
+        self.0.add(session.clone());
     }
-    fn asked<'a>(&'a self, session: &'a str, request: &'a str) -> Reply<'a, Option<AgentRequest>> {
-        let state = self
-            .shared
-            .sessions
-            .lock()
-            .unwrap()
-            .get(session)
-            .map(|events| fold(events));
-        let asked = state.and_then(|state| state.requests.into_iter().find(|asked| asked.id == request));
-        async move { Ok(asked) }.boxed()
-    }
-    fn plugins(&self) -> Vec<String> {
-        vec!["chat-opencode".to_owned(), "chat-echo".to_owned()]
-    }
-    fn stop(&self) -> Reply<'_, ()> {
-        self.backend.send_modify(|backend| backend.phase = Phase::Stopped);
-        async { Ok(()) }.boxed()
-    }
-    fn start(&self) -> Reply<'_, ()> {
-        self.backend.send_modify(|backend| backend.phase = Phase::Up);
-        async { Ok(()) }.boxed()
-    }
-    fn restart(&self) -> Reply<'_, ()> {
-        self.start()
-    }
-    fn swap<'a>(&'a self, plugin: &'a str) -> Reply<'a, ()> {
-        let why = format!("{plugin} is the chat backend already.");
-        async move { Err(ApiError::Refused(why)) }.boxed()
-    }
-    fn install(&self) -> Reply<'_, ()> {
-        self.backend.send_modify(|backend| {
-            if let Some(missing) = &mut backend.missing {
-                missing.install = Install::Running {
-                    what: "Installing opencode 1.18.33 with npm…".into(),
-                };
-            }
+    fn renamed(&self, session: &SessionInfo, title: &str) {
+        let title = title.to_owned();
+        self.0.add(SessionInfo {
+            title,
+            ..session.clone()
         });
-        async move { Ok(()) }.boxed()
+    }
+    fn deleted(&self, session: &SessionInfo) {
+        self.0.sessions.lock().unwrap().remove(&session.id);
+        self.0.backend.snapshots.lock().unwrap().remove(&session.id);
+        let _ = self.0.reports.send(event(&session.id, Event::SessionRemoved)); // as above
     }
 }
 
@@ -393,6 +259,14 @@ pub fn message(id: &str, role: Role, client_id: Option<String>) -> Event {
             waiting: None,
         },
     }
+}
+
+/// The message of the event is complete: one that is not, in a session without a turn, was interrupted.
+pub fn done(mut event: Event) -> Event {
+    if let Event::Message { message } = &mut event {
+        message.completed_at = Some(now());
+    }
+    event
 }
 
 pub fn part(id: &str, message: &str, revision: u64, closed: bool, content: Content) -> Event {
@@ -433,9 +307,4 @@ pub fn permission(id: &str, session: &str) -> Event {
             ..AgentRequest::default()
         },
     }
-}
-
-/// What a test has to say about a browser that is not there any more.
-pub fn ids(list: &[Root]) -> HashSet<String> {
-    list.iter().map(|root| root.info.id.clone()).collect()
 }

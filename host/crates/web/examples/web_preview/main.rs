@@ -23,18 +23,20 @@ async fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| words.iter().any(|given| given == word);
     let port = words.iter().find_map(|word| word.parse().ok()).unwrap_or(7861);
-    let fakes = fake::Fakes::new(!has("new"), Some(Duration::from_millis(30))).await;
+    let fakes = fake::Fakes::new(fake::Setting {
+        owner: !has("new"),
+        missing: has("missing"),
+        pace: Some(Duration::from_millis(30)),
+    })
+    .await;
     if let Some(token) = &fakes.world.setup_token {
         eprintln!("set-up code: {token}");
     } else {
         fakes.world.edit_configuration().await;
     }
-    if !has("new") {
-        fakes.chat.add("ses_older", "Why the build is slow");
-        fakes.chat.add("ses_demo", "Make the tests pass");
-    }
-    if has("missing") {
-        fakes.chat.set_missing();
+    if !has("new") && !has("missing") {
+        fakes.chat.add("ses_older", "Why the build is slow").await;
+        fakes.chat.add("ses_demo", "Make the tests pass").await;
     }
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     eprintln!("http://{}", listener.local_addr()?);

@@ -1,9 +1,9 @@
 //! A scripted answer. Words in the prompt choose what happens: `ask`, `retry`, `interrupt`, `fail`, `long`.
 #![allow(dead_code, unreachable_pub)]
 
-use super::fake::{message, part, permission, tool};
+use super::fake::{done, message, part, permission, tool};
 use nexus_model::chat::{Content, Event, Role, ToolState, Turn};
-use nexus_web::port::Prompt;
+use nexus_plugin_traits::Prompt;
 use std::time::Duration;
 
 const ANSWER: &str = "The tests pass now. Here is **what was wrong** and what changed:\n\n\
@@ -41,8 +41,10 @@ pub async fn answer(push: impl Fn(Event), prompt: Prompt, pace: Duration, stamp:
         tokio::time::sleep(Duration::from_secs(4)).await;
         push(Event::Turn { turn: Turn::Running });
     }
-    push(message(&answer, Role::Assistant, None));
+    let begun = message(&answer, Role::Assistant, None);
+    push(begun.clone());
     if prompt.text.contains("fail") {
+        push(done(begun));
         push(Event::Error {
             message: Some(answer),
             text: "The provider refused the key (401).".into(),
@@ -91,6 +93,7 @@ pub async fn answer(push: impl Fn(Event), prompt: Prompt, pace: Duration, stamp:
     }
     stream(&push, &id("p"), &answer, &text, pace).await;
     push(part(&id("p"), &answer, 100_000, true, Content::Text { text }));
+    push(done(begun));
     push(Event::Turn { turn: Turn::Idle });
 }
 

@@ -1,14 +1,17 @@
 //! The real services on what pretends to be outside: a login plugin, tunnels, the plugins' counters, a configuration file.
 #![allow(dead_code, unreachable_pub)]
 
+use super::Conversations;
 use super::fake_tunnel::FakeTunnel;
 use super::records::FakeRecord;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_auth::{AuthService, Client, NewLogin, Page, Progress, Session};
+use nexus_chat::journal::Journal;
+use nexus_chat::{ChatService, NamedBackend, Phase};
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_logging::logfile::LogReader;
-use nexus_model::plugin::{Failure, Kind, State, Status};
+use nexus_model::plugin::{Availability, Failure, Kind, State, Status};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
 use nexus_plugin_traits::auth::Input;
 use nexus_plugin_traits::{ChatBackend, PluginLoader, TunnelProvider};
@@ -17,14 +20,15 @@ use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plu
 use nexus_reload::{Host, ReloadService, Serving};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
-use nexus_testkit::{FakeAuth, auth_config, config, read_config};
+use nexus_testkit::{FakeAuth, FakeChat, auth_config, config, read_config};
 use nexus_tunnels::{
     ListenerHandle, ListenerServer, Parts, Provided, PublicProber, Spec, TunnelListener, TunnelService,
 };
-use nexus_web::HostInfo;
+use nexus_web::{HostInfo, Services};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// The account, and its password.
@@ -35,6 +39,17 @@ const FILE: &str = "[tunnel.main]\nplugin = \"tunnel-bore\"\nautostart = true\na
                     [tunnel.office]\nplugin = \"tunnel-bore\"\nautostart = true\nallow_plaintext = true\npublic_check = \"off\"\n\
                     [tunnel.spare]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\npublic_check = \"off\"\n";
 
+/// What is there.
+#[derive(Clone, Copy, Default)]
+pub struct Setting {
+    /// An account exists.
+    pub owner: bool,
+    /// The backend's program is missing, and npm is there to install it.
+    pub missing: bool,
+    /// Between two scripted events; none: a prompt has an empty turn.
+    pub pace: Option<Duration>,
+}
+
 pub struct World {
     pub auth: Arc<AuthService>,
     /// The clock of the logins; the services' own is the machine's.
@@ -43,6 +58,7 @@ pub struct World {
     pub provider: FakeAuth,
     /// Of the set-up link, while there is no account.
     pub setup_token: Option<String>,
+    pub chat: Arc<ChatService>,
     pub tunnels: Arc<TunnelService>,
     pub plugins: Plugins,
     pub reload: Arc<ReloadService>,
@@ -53,8 +69,7 @@ pub struct World {
 }
 
 impl World {
-    /// `owner`: an account exists.
-    pub async fn new(owner: bool) -> Self {
+    pub async fn new(setting: Setting) -> (Self, Arc<Conversations>) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::in_memory().unwrap();
         let clock = ManualClock::at(SystemClock.now());
@@ -69,11 +84,12 @@ impl World {
         );
         let auth = Arc::new(auth.await.unwrap());
         let setup_token = auth.setup_link_token().await.unwrap();
-        if owner {
+        if setting.owner {
             auth.add_account(ACCOUNT, password(PASSWORD)).await.unwrap();
         }
         let configured = config(dir.path(), FILE);
         let plugins = plugins(&configured, &store, &activity);
+        let (chat, conversations) = chat(setting, &configured, &store, &plugins, &activity).await;
         let tunnels = tunnels(&configured, &store, &plugins, &activity, &auth).await;
         let reload = ReloadService::start(
             configured.file.clone(),
@@ -86,11 +102,12 @@ impl World {
         );
         let log = dir.path().join("nexus.log");
         std::fs::write(&log, log_lines()).unwrap();
-        Self {
+        let world = Self {
             auth,
             clock,
             provider,
-            setup_token: setup_token.filter(|_| !owner),
+            setup_token: setup_token.filter(|_| !setting.owner),
+            chat,
             tunnels: Arc::new(tunnels),
             plugins,
             reload: Arc::new(reload.unwrap()),
@@ -102,6 +119,20 @@ impl World {
                 workspace: "/project".to_owned(),
             }),
             dir,
+        };
+        (world, conversations)
+    }
+
+    pub fn services(&self) -> Services {
+        Services {
+            auth: Arc::clone(&self.auth),
+            chat: Arc::clone(&self.chat),
+            tunnels: Arc::clone(&self.tunnels),
+            plugins: self.plugins.clone(),
+            reload: Arc::clone(&self.reload),
+            activity: Arc::clone(&self.activity),
+            log: Arc::clone(&self.log),
+            host: Arc::clone(&self.host),
         }
     }
 
@@ -139,7 +170,7 @@ impl World {
         let file = self.dir.path().join("nexus.toml");
         std::fs::write(&file, format!("config_version = 1\n{edited}")).unwrap();
         let mut pending = self.reload.pending();
-        let seen = tokio::time::timeout(std::time::Duration::from_secs(30), pending.wait_for(Option::is_some)).await;
+        let seen = tokio::time::timeout(Duration::from_secs(30), pending.wait_for(Option::is_some)).await;
         seen.unwrap().unwrap();
     }
 }
@@ -174,24 +205,88 @@ fn plugins(configured: &Config, store: &Store, activity: &Arc<ActivityLog>) -> P
         progress: Arc::new(LoadProgress::new(loader.compiling())),
         loader,
     };
-    let mut chat = status("chat-opencode", Kind::Chat, State::Running);
-    chat.restarts = 1;
-    chat.last_failure = Some(Failure {
+    let login = status("auth-local", Kind::Auth, State::Running);
+    let record = Arc::new(FakeRecord::of(&login));
+    plugins.statuses.add(Registered {
+        // The sender stays with the receiver of whoever shows it.
+        status: watch::Sender::new(login).subscribe(),
+        measured: counted(Some(record)),
+        tunnel: None,
+    });
+    plugins
+}
+
+/// The chat service, with its backend up.
+async fn chat(
+    setting: Setting,
+    configured: &Config,
+    store: &Store,
+    plugins: &Plugins,
+    activity: &Arc<ActivityLog>,
+) -> (Arc<ChatService>, Arc<Conversations>) {
+    let (opencode, feeds) = FakeChat::new("opencode");
+    let mut known = status("chat-opencode", Kind::Chat, State::Running);
+    known.restarts = 1;
+    known.last_failure = Some(Failure {
         at: SystemClock.now(),
         message: "trap: out of bounds memory access.".into(),
         hint: None,
         permanent: false,
     });
-    for status in [status("auth-local", Kind::Auth, State::Running), chat] {
-        let record = Arc::new(FakeRecord::of(&status));
-        plugins.statuses.add(Registered {
-            // The sender stays with the receiver of whoever shows it.
-            status: watch::Sender::new(status).subscribe(),
-            measured: counted(Some(record)),
-            tunnel: None,
-        });
-    }
-    plugins
+    *opencode.record.lock().unwrap() = Some(Arc::new(FakeRecord::of(&known)));
+    opencode.status.send_replace(known);
+    *opencode.availability.lock().unwrap() = if setting.missing {
+        let hint = "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it.";
+        Availability::Missing(hint.to_owned())
+    } else {
+        let rules = "Asks before: commands, edits; allowed without asking: reading web pages";
+        Availability::Ready(format!("1.18.33; {rules}"))
+    };
+    let (echo, echo_feeds) = FakeChat::new("echo");
+    echo.status
+        .send_replace(status("chat-echo", Kind::Chat, State::Running));
+    let named = |plugin: &str, backend: &Arc<FakeChat>| NamedBackend {
+        plugin: plugin.to_owned(),
+        backend: Arc::<FakeChat>::clone(backend),
+    };
+    let service = ChatService::spawn(
+        named("chat-opencode", &opencode),
+        setting.missing.then(|| named("chat-echo", &echo)),
+        nexus_chat::Parts {
+            journal: Journal::open(store.clone(), Arc::new(SystemClock)).await.unwrap(),
+            plugins: plugins.clone(),
+            stop_processes: Arc::new(|_| async {}.boxed()),
+            activity: Arc::<ActivityLog>::clone(activity),
+            clock: Arc::new(SystemClock),
+            config: configured.chat.clone(),
+            config_file: None,
+            data_dir: configured.data_dir.clone(),
+            path: Some(slow_npm(&configured.data_dir).into_os_string()),
+        },
+    );
+    let conversations = if setting.missing {
+        Conversations::of(echo, echo_feeds, setting.pace)
+    } else {
+        Conversations::of(opencode, feeds, setting.pace)
+    };
+    let mut backend = service.backend();
+    let up = backend.wait_for(|backend| backend.phase == Phase::Up);
+    tokio::time::timeout(Duration::from_secs(30), up)
+        .await
+        .unwrap()
+        .unwrap();
+    (Arc::new(service), conversations)
+}
+
+/// A folder with an npm that installs nothing, slowly.
+fn slow_npm(data_dir: &Path) -> PathBuf {
+    let folder = data_dir.join("programs");
+    std::fs::create_dir_all(&folder).unwrap();
+    let npm = folder.join("npm");
+    std::fs::write(&npm, "#!/bin/sh\n[ \"$1\" = config ] || exec sleep 10\n").unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&npm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    folder
 }
 
 pub fn status(name: &str, kind: Kind, state: State) -> Status {

@@ -1,15 +1,15 @@
 //! The backend and its sessions.
 
 use super::problem::{Body, Guarded, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
-use crate::identity::Who;
+use crate::http::identity::Who;
 use crate::live::protocol::{Rendered, Server};
 use crate::live::view;
-use crate::port::{Backend, Frame, Prompt};
 use crate::{WebState, answers};
 use axum::extract::State;
 use axum::{Extension, Json};
-use futures::StreamExt as _;
 use http::StatusCode;
+use nexus_chat::journal::Item;
+use nexus_chat::{BackendStatus, Prompt};
 use nexus_model::chat::{Admission, Answer, Root, SessionInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -86,11 +86,11 @@ pub(super) struct Admitted {
     operation_id = "backend",
     tag = "chat",
     responses(
-        (status = 200, description = "The backend as it is now.", body = Backend),
+        (status = 200, description = "The backend as it is now.", body = BackendStatus),
         Guarded,
     )
 )]
-pub(super) async fn backend(State(state): State<WebState>) -> Json<Backend> {
+pub(super) async fn backend(State(state): State<WebState>) -> Json<BackendStatus> {
     Json(state.services.chat.backend().borrow().clone())
 }
 
@@ -101,11 +101,11 @@ pub(super) async fn backend(State(state): State<WebState>) -> Json<Backend> {
     operation_id = "start_backend",
     tag = "chat",
     responses(
-        (status = 200, description = "The backend as it is now.", body = Backend),
+        (status = 200, description = "The backend as it is now.", body = BackendStatus),
         Guarded,
     )
 )]
-pub(super) async fn start(State(state): State<WebState>) -> Result<Json<Backend>, Problem> {
+pub(super) async fn start(State(state): State<WebState>) -> Result<Json<BackendStatus>, Problem> {
     state.services.chat.start().await?;
     Ok(backend(State(state)).await)
 }
@@ -117,11 +117,11 @@ pub(super) async fn start(State(state): State<WebState>) -> Result<Json<Backend>
     operation_id = "stop_backend",
     tag = "chat",
     responses(
-        (status = 200, description = "The backend is stopped.", body = Backend),
+        (status = 200, description = "The backend is stopped.", body = BackendStatus),
         Guarded,
     )
 )]
-pub(super) async fn stop(State(state): State<WebState>) -> Result<Json<Backend>, Problem> {
+pub(super) async fn stop(State(state): State<WebState>) -> Result<Json<BackendStatus>, Problem> {
     state.services.chat.stop().await?;
     Ok(backend(State(state)).await)
 }
@@ -133,11 +133,11 @@ pub(super) async fn stop(State(state): State<WebState>) -> Result<Json<Backend>,
     operation_id = "restart_backend",
     tag = "chat",
     responses(
-        (status = 200, description = "The backend is coming up.", body = Backend),
+        (status = 200, description = "The backend is coming up.", body = BackendStatus),
         Guarded,
     )
 )]
-pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backend>, Problem> {
+pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<BackendStatus>, Problem> {
     state.services.chat.restart().await?;
     Ok(backend(State(state)).await)
 }
@@ -152,15 +152,18 @@ pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backen
     tag = "chat",
     request_body = Swap,
     responses(
-        (status = 200, description = "The other backend is coming up.", body = Backend),
+        (status = 200, description = "The other backend is coming up.", body = BackendStatus),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
         UnreadableBody,
         Guarded,
     )
 )]
-pub(super) async fn swap(State(state): State<WebState>, Body(swap): Body<Swap>) -> Result<Json<Backend>, Problem> {
+pub(super) async fn swap(
+    State(state): State<WebState>,
+    Body(swap): Body<Swap>,
+) -> Result<Json<BackendStatus>, Problem> {
     let swapped = state.services.chat.swap(&swap.plugin).await;
-    swapped.map_err(|error| state.not_swapped(error))?;
+    swapped.map_err(|error| state.not_swapped(error.into()))?;
     Ok(backend(State(state)).await)
 }
 
@@ -253,14 +256,17 @@ pub(super) async fn session(
     State(state): State<WebState>,
     Path(session): Path<String>,
 ) -> Result<Json<Server>, Problem> {
-    let mut frames = state.services.chat.subscribe(&session, None).await?;
-    match frames.next().await {
-        Some(Frame::State(folded)) => Ok(Json(view::state(&session, *folded, &state.renderer).await)),
-        _ => Err(Problem::of(
+    let mut subscription = state.services.chat.subscribe(&session, None).await?;
+    let whole = match subscription.next().await {
+        Ok(Item::State(whole)) => view::state(&session, *whole, &state.renderer).await,
+        Ok(Item::Event(_)) | Err(_) => None,
+    };
+    whole.map(Json).ok_or_else(|| {
+        Problem::of(
             StatusCode::SERVICE_UNAVAILABLE,
             "This part is being written; try again.",
-        )),
-    }
+        )
+    })
 }
 
 /// Before which message.
@@ -296,9 +302,9 @@ pub(super) async fn older(
     Path(session): Path<String>,
     Query(wanted): Query<Before>,
 ) -> Result<Json<Server>, Problem> {
-    let folded = state.services.chat.state(&session).await?;
+    let whole = state.services.chat.state(&session).await?;
     Ok(Json(
-        view::older(&session, folded, &wanted.before, &state.renderer).await,
+        view::older(&session, whole, &wanted.before, &state.renderer).await,
     ))
 }
 
@@ -329,8 +335,8 @@ pub(super) async fn part(
     State(state): State<WebState>,
     Path((session, part)): Path<(String, String)>,
 ) -> Result<Json<Rendered>, Problem> {
-    let folded = state.services.chat.state(&session).await?;
-    let mut parts = folded.messages.into_iter().flat_map(|(_, parts)| parts);
+    let whole = state.services.chat.state(&session).await?;
+    let mut parts = whole.messages.into_iter().flat_map(|known| known.parts);
     match parts.find(|known| known.id == part) {
         Some(part) => Ok(Json(view::whole(part, &state.renderer))),
         None => Err(Problem::of(
@@ -460,10 +466,11 @@ pub(super) async fn prompt(
     let prompt = Prompt {
         client_id: new.client_id.clone(),
         text: new.text,
+        model: None,
         consent: new.consent,
-        now: new.now,
     };
-    admitted(state.services.chat.prompt(&session, prompt).await?, Some(new.client_id))
+    let admission = state.services.chat.prompt(&session, prompt, new.now).await?;
+    admitted(admission, Some(new.client_id))
 }
 
 /// Go on where an interrupted answer ended

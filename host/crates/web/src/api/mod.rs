@@ -2,7 +2,7 @@
 //! ([`document`]), and served at `/api/v1/openapi.json`.
 //!
 //! Two ways in. On the listeners of the pages with a login's cookie, and for anything but reading with the page's Origin,
-//! as the pages themselves. And without a login on the control socket of the data directory ([`super::control`]), which
+//! as the pages themselves. And without a login on the control socket of the data directory ([`crate::http::control`]), which
 //! only this user of the machine can open; that is how `nexus status` and the others ask.
 //!
 //! Errors are `application/problem+json` (RFC 9457).
@@ -14,15 +14,15 @@ mod problem;
 mod tunnels;
 
 use super::WebState;
-use super::identity::{MaybeLogin, Who};
 use super::pages;
-use crate::port::Backend;
+use crate::http::identity::{MaybeLogin, Who};
 use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
+use nexus_chat::BackendStatus;
 use nexus_model::activity::Note;
 use nexus_model::limits;
 use nexus_model::log::{About, LogLine};
@@ -196,7 +196,7 @@ struct Status {
     pending: Option<Pending>,
     /// `workspace` is the path of the agent's project directory.
     workspace: String,
-    backend: Backend,
+    backend: BackendStatus,
     tunnels: Vec<tunnel::Status>,
     plugins: Vec<plugin::Status>,
 }

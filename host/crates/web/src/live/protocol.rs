@@ -32,7 +32,7 @@
 //!
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
-use crate::port::Backend;
+use nexus_chat::BackendStatus;
 use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::time::Millis;
 use nexus_model::{plugin, tunnel};
@@ -214,7 +214,7 @@ pub enum Server {
     },
     /// The chat backend is another one, or changed.
     Backend {
-        backend: Backend,
+        backend: BackendStatus,
         /// `html` is the banners of the page.
         html: String,
     },

@@ -1,21 +1,23 @@
 //! One live conversation, whatever carries it: client frames in, server frames out.
 //!
-//! Streaming never waits for a request: requests run as tasks of their own, which also means that a prompt whose
-//! client goes away is still brought to its end.
+//! Streaming never waits for a request: requests run as tasks of their own, which also means that one whose client goes
+//! away is still brought to its end. A prompt is the chat service's own task.
 
 use super::protocol::{Client, Server, VERSION};
 use super::view;
-use crate::error::ApiError;
-use crate::identity::{LoggedIn, Who};
-use crate::port::{Frame, Prompt};
-use crate::{WebState, answers, assets, pages};
-use futures::StreamExt as _;
-use futures::stream::BoxStream;
+use crate::http::assets;
+use crate::http::identity::{User, Who};
+use crate::{WebState, answers, pages};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use nexus_chat::journal::{Ended, Item, Subscription};
+use nexus_chat::{BackendStatus, ChatError, Prompt};
 use nexus_model::chat::Admission;
 use nexus_model::limits;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Requests of one client that run at a time.
@@ -41,18 +43,22 @@ pub(super) enum End {
 /// What the socket read.
 pub(super) type Input = Result<Client, Box<Server>>;
 
-struct Subscription {
+/// The session that is shown.
+struct Shown {
     session: String,
+    /// The number of the last event that was sent.
     last: u64,
-    frames: BoxStream<'static, Frame>,
+    items: Subscription,
 }
 
 pub(super) struct Pump {
     state: WebState,
-    viewer: LoggedIn,
+    user: User,
     out: mpsc::Sender<Server>,
-    subscription: Option<Subscription>,
+    shown: Option<Shown>,
     requests: Arc<Semaphore>,
+    /// Prompts that were sent, each with its place among the requests.
+    prompts: FuturesUnordered<BoxFuture<'static, (Server, OwnedSemaphorePermit)>>,
     /// Lines of the list that are shown.
     lines: usize,
     /// From when on the list may be sent again.
@@ -68,17 +74,18 @@ pub(super) struct Pump {
 /// more is taken from the services.
 pub(super) async fn run(
     state: WebState,
-    viewer: LoggedIn,
+    user: User,
     mut inputs: mpsc::Receiver<Input>,
     out: mpsc::Sender<Server>,
 ) -> End {
     let requests = Arc::new(Semaphore::new(REQUESTS));
     let mut pump = Pump {
         state,
-        viewer,
+        user,
         out,
-        subscription: None,
+        shown: None,
         requests,
+        prompts: FuturesUnordered::new(),
         lines: limits::LIST_SHOWN,
         list_at: Instant::now(),
         status: false,
@@ -120,7 +127,11 @@ impl Pump {
                     }
                     input => self.input(input).await?,
                 },
-                frame = next(&mut self.subscription) => self.frame(frame).await?,
+                Some((answer, slot)) = self.prompts.next() => {
+                    self.send(answer).await?;
+                    drop(slot);
+                }
+                item = next(&mut self.shown) => self.item(item).await?,
                 Ok(()) = async {
                     list_again.await;
                     list.changed().await
@@ -168,7 +179,7 @@ impl Pump {
         self.send(Server::Welcome {
             protocol: VERSION,
             version: self.state.services.host.version.clone(),
-            account: self.viewer.login.account().to_owned(),
+            account: self.user.login.account().to_owned(),
             assets: assets::base(),
             now: self.state.clock.now(),
         })
@@ -183,7 +194,7 @@ impl Pump {
         let all = Arc::clone(&list.borrow_and_update());
         let (first, rest) = all.split_at(all.len().min(self.lines));
         let mut sessions = first.to_vec();
-        let own = self.subscription.as_ref().map(|subscription| &subscription.session);
+        let own = self.shown.as_ref().map(|shown| &shown.session);
         let own = own.and_then(|own| rest.iter().find(|root| root.info.id == *own));
         sessions.extend(own.cloned());
         let more = all.len() - sessions.len();
@@ -192,9 +203,9 @@ impl Pump {
         self.send(Server::List { sessions, more }).await
     }
 
-    async fn send_backend(&mut self, backend: &mut watch::Receiver<crate::port::Backend>) -> Result<(), End> {
+    async fn send_backend(&mut self, backend: &mut watch::Receiver<BackendStatus>) -> Result<(), End> {
         let backend = backend.borrow_and_update().clone();
-        let html = pages::banners(&backend, &self.viewer.login.csrf);
+        let html = pages::banners(&backend, &self.user.login.csrf);
         self.send(Server::Backend { backend, html }).await
     }
 
@@ -205,7 +216,7 @@ impl Pump {
     ) -> Result<(), End> {
         let plugins = plugins.borrow_and_update().clone();
         let tunnels = tunnels.borrow_and_update().clone();
-        let html = pages::status::fragment(&self.state, &self.viewer.login.csrf, &self.viewer.site.place)
+        let html = pages::status::fragment(&self.state, &self.user.login.csrf, &self.user.site.place)
             .await
             .unwrap_or_default();
         self.stale = false;
@@ -214,21 +225,21 @@ impl Pump {
     }
 
     async fn subscribe(&mut self, session: String, from: Option<u64>) -> Result<(), End> {
-        self.subscription = None;
+        self.shown = None;
         match self.state.services.chat.subscribe(&session, from).await {
-            Ok(frames) => {
-                self.subscription = Some(Subscription {
+            Ok(items) => {
+                self.shown = Some(Shown {
                     session,
                     last: from.unwrap_or(0),
-                    frames,
+                    items,
                 });
                 Ok(())
             }
             Err(error) => {
-                let again = matches!(error, ApiError::Unavailable(_));
+                let again = matches!(error, ChatError::Unavailable(_));
                 let reason = match error {
                     // Whoever has read a part of it knows that there was one.
-                    ApiError::NotFound(_) if from.is_some() => "This chat was deleted.".to_owned(),
+                    ChatError::NotFound(_) if from.is_some() => "This chat was deleted.".to_owned(),
                     error => error.to_string(),
                 };
                 self.send(Server::Ended { session, again, reason }).await
@@ -236,37 +247,43 @@ impl Pump {
         }
     }
 
-    async fn frame(&mut self, frame: Option<Frame>) -> Result<(), End> {
-        let Some(subscription) = &mut self.subscription else {
+    async fn item(&mut self, item: Result<Item, Ended>) -> Result<(), End> {
+        let Some(shown) = &mut self.shown else {
             return Ok(());
         };
-        let frame = match frame {
-            Some(Frame::State(mut state)) => {
-                subscription.last = state.seq;
-                let (session, later) = (subscription.session.clone(), view::later_requests(&mut state));
-                let frame = view::state(&session, *state, &self.state.renderer).await;
+        match item {
+            Ok(Item::State(mut state)) => {
+                shown.last = state.seq;
+                let (session, later) = (shown.session.clone(), view::later_requests(&mut state));
+                let Some(frame) = view::state(&session, *state, &self.state.renderer).await else {
+                    return self.ended().await;
+                };
                 self.send(frame).await?;
                 for request in later {
                     let session = session.clone();
                     self.send(Server::Request { session, request }).await?;
                 }
-                return Ok(());
+                Ok(())
             }
-            Some(Frame::Event { seq, event }) => {
-                let prev = std::mem::replace(&mut subscription.last, seq);
-                view::event(&subscription.session, prev, seq, event, &self.state.renderer)
+            Ok(Item::Event(entry)) => {
+                let prev = std::mem::replace(&mut shown.last, entry.seq);
+                let event = entry.event.clone();
+                let frame = view::event(&shown.session, prev, entry.seq, event, &self.state.renderer);
+                self.send(frame).await
             }
-            None => {
-                let session = std::mem::take(&mut subscription.session);
-                self.subscription = None;
-                Server::Ended {
-                    session,
-                    again: true,
-                    reason: "The subscription ended.".into(),
-                }
-            }
+            Err(_) => self.ended().await,
+        }
+    }
+
+    /// Nothing more comes of the session that is shown: it was deleted, or its record cannot be read.
+    async fn ended(&mut self) -> Result<(), End> {
+        let session = self.shown.take().map(|shown| shown.session).unwrap_or_default();
+        let ended = Server::Ended {
+            session,
+            again: true,
+            reason: "The subscription ended.".into(),
         };
-        self.send(frame).await
+        self.send(ended).await
     }
 
     async fn input(&mut self, input: Input) -> Result<(), End> {
@@ -282,7 +299,7 @@ impl Pump {
             Client::Ping => self.send(Server::Pong).await,
             Client::Subscribe { session, from } => self.subscribe(session, from).await,
             Client::Unsubscribe => {
-                self.subscription = None;
+                self.shown = None;
                 Ok(())
             }
             request => self.request(request).await,
@@ -293,7 +310,29 @@ impl Pump {
         let Ok(slot) = Arc::clone(&self.requests).try_acquire_owned() else {
             return self.send(too_many(request)).await;
         };
-        let (state, out, who) = (self.state.clone(), self.out.clone(), self.viewer.who());
+        if let Client::Prompt {
+            session,
+            client_id,
+            text,
+            consent,
+            now,
+        } = request
+        {
+            if let Err(reason) = super::acceptable(&client_id, &text) {
+                return self.send(Server::Refused { client_id, reason }).await;
+            }
+            let prompt = Prompt {
+                client_id: client_id.clone(),
+                text,
+                model: None,
+                consent,
+            };
+            let admission = self.state.services.chat.prompt(&session, prompt, now);
+            let answer = admission.map(|admission| (admitted(client_id, admission), slot));
+            self.prompts.push(answer.boxed());
+            return Ok(());
+        }
+        let (state, out, who) = (self.state.clone(), self.out.clone(), self.user.who());
         tokio::spawn(async move {
             let answer = answer(&state, &who, request).await;
             // Nobody there any more: the client asks again after its reconnect.
@@ -304,10 +343,10 @@ impl Pump {
     }
 }
 
-/// The next frame of the subscription; for ever pending without one.
-async fn next(subscription: &mut Option<Subscription>) -> Option<Frame> {
-    match subscription {
-        Some(subscription) => subscription.frames.next().await,
+/// What happens next in the session that is shown; for ever pending without one.
+async fn next(shown: &mut Option<Shown>) -> Result<Item, Ended> {
+    match shown {
+        Some(shown) => shown.items.next().await,
         None => std::future::pending().await,
     }
 }
@@ -331,42 +370,20 @@ fn too_many(request: Client) -> Server {
 
 async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
     let chat = &state.services.chat;
-    let settle = |id: String, result: Result<(), ApiError>| match result {
-        Ok(()) => Server::Done { id },
-        Err(error) => Server::Failed {
-            id,
-            reason: error.to_string(),
-        },
-    };
     match request {
-        Client::Prompt {
-            session,
-            client_id,
-            text,
-            consent,
-            now,
-        } => {
-            let prompt = Prompt {
-                client_id,
-                text,
-                consent,
-                now,
-            };
-            send_prompt(state, session, prompt).await
-        }
         Client::TakeBack { id, session, client_id } => settle(id, chat.take_back(&session, &client_id).await),
         Client::Older { session, before } => match chat.state(&session).await {
-            Ok(folded) => view::older(&session, folded, &before, &state.renderer).await,
+            Ok(whole) => view::older(&session, whole, &before, &state.renderer).await,
             Err(error) => Server::Invalid {
                 reason: error.to_string(),
             },
         },
         Client::Part { session, part } => {
-            let folded = chat.state(&session).await.ok();
-            let parts = folded
+            let whole = chat.state(&session).await.ok();
+            let parts = whole
                 .into_iter()
-                .flat_map(|folded| folded.messages)
-                .flat_map(|(_, parts)| parts);
+                .flat_map(|whole| whole.messages)
+                .flat_map(|known| known.parts);
             match parts.into_iter().find(|known| known.id == part) {
                 Some(part) => Server::Part {
                     session,
@@ -380,8 +397,10 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
         Client::Continue { id, session } => {
             let result = match chat.continue_interrupted(&session).await {
                 Ok(Admission::Admitted | Admission::Duplicate) => Ok(()),
-                Ok(Admission::Unknown(why)) => Err(ApiError::Unavailable(why)),
-                Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => Err(ApiError::Refused(why)),
+                Ok(Admission::Unknown(why)) => Err(ChatError::Unavailable(why)),
+                Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => {
+                    Err(ChatError::Refused(why))
+                }
                 Err(error) => Err(error),
             };
             settle(id, result)
@@ -400,18 +419,30 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
                 reason: error.to_string(),
             },
         },
-        Client::Hello { .. } | Client::Subscribe { .. } | Client::Unsubscribe | Client::List { .. } | Client::Ping => {
-            Server::Pong
-        }
+        // None of these comes here.
+        Client::Hello { .. }
+        | Client::Subscribe { .. }
+        | Client::Unsubscribe
+        | Client::List { .. }
+        | Client::Ping
+        | Client::Prompt { .. } => Server::Pong,
     }
 }
 
-async fn send_prompt(state: &WebState, session: String, prompt: Prompt) -> Server {
-    let client_id = prompt.client_id.clone();
-    if let Err(reason) = super::acceptable(&client_id, &prompt.text) {
-        return Server::Refused { client_id, reason };
+/// What a request that has no other result is answered.
+fn settle<E: std::fmt::Display>(id: String, result: Result<(), E>) -> Server {
+    match result {
+        Ok(()) => Server::Done { id },
+        Err(error) => Server::Failed {
+            id,
+            reason: error.to_string(),
+        },
     }
-    match state.services.chat.prompt(&session, prompt).await {
+}
+
+/// What a prompt is answered.
+fn admitted(client_id: String, admission: Result<Admission, ChatError>) -> Server {
+    match admission {
         Ok(Admission::Admitted) => Server::Admitted {
             client_id,
             duplicate: false,
@@ -420,8 +451,9 @@ async fn send_prompt(state: &WebState, session: String, prompt: Prompt) -> Serve
             client_id,
             duplicate: true,
         },
-        Ok(Admission::Unknown(reason)) | Err(ApiError::Unavailable(reason)) => Server::Deferred { client_id, reason },
-        Ok(Admission::Refused(reason)) | Err(ApiError::Refused(reason) | ApiError::NotFound(reason)) => {
+        Ok(Admission::Unknown(reason)) | Err(ChatError::Unavailable(reason)) => Server::Deferred { client_id, reason },
+        Ok(Admission::Refused(reason))
+        | Err(ChatError::Refused(reason) | ChatError::NotFound(reason) | ChatError::Unconfirmed(reason)) => {
             Server::Refused { client_id, reason }
         }
         Ok(Admission::ConsentNeeded { id, text }) => Server::Consent {

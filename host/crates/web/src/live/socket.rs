@@ -6,7 +6,7 @@
 
 use super::protocol::{self, Server, close};
 use super::pump::{self, End};
-use crate::identity::{LoggedIn, MaybeLogin};
+use crate::http::identity::{MaybeLogin, User};
 use crate::{Connection, WebState};
 use axum::Extension;
 use axum::extract::State;
@@ -41,30 +41,27 @@ pub(crate) async fn upgrade(
     else {
         return (StatusCode::UNAUTHORIZED, "Log in first.\n").into_response();
     };
-    let viewer = LoggedIn { login, site, peer };
+    let user = User { login, site, peer };
     upgrade
         .read_buffer_size(READ_BYTES)
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES)
-        .on_upgrade(move |socket| serve(socket, state, connection, viewer))
+        .on_upgrade(move |socket| serve(socket, state, connection, user))
 }
 
-async fn serve(socket: WebSocket, state: WebState, connection: Connection, viewer: LoggedIn) {
+async fn serve(socket: WebSocket, state: WebState, connection: Connection, user: User) {
     let (mut sink, mut stream) = socket.split();
     let Some(_place) = state.live.enter() else {
         return bye(&mut sink, close::BUSY, "too many live connections").await;
     };
     let _counted = connection.count_socket();
-    let (auth, login) = (
-        std::sync::Arc::clone(&state.services.auth),
-        viewer.login.id().to_owned(),
-    );
+    let (auth, login) = (std::sync::Arc::clone(&state.services.auth), user.login.id().to_owned());
     let revoked = async move { auth.revoked(&login).await };
     let (code, reason) = tokio::select! {
         biased;
         () = revoked => (close::LOGGED_OUT, "logged out".to_owned()),
         () = connection.closing.cancelled() => (close::GOING_AWAY, "shutting down".to_owned()),
-        end = carry(&mut sink, &mut stream, state.clone(), viewer, &connection) => match end {
+        end = carry(&mut sink, &mut stream, state.clone(), user, &connection) => match end {
             Ended::Gone => return,
             Ended::Close(code, reason) => (code, reason),
         },
@@ -91,13 +88,13 @@ async fn carry(
     sink: &mut SplitSink<WebSocket, Message>,
     stream: &mut SplitStream<WebSocket>,
     state: WebState,
-    viewer: LoggedIn,
+    user: User,
     connection: &Connection,
 ) -> Ended {
     let (inputs, pump_inputs) = mpsc::channel(INPUTS);
     let (pump_out, mut out) = mpsc::channel(OUTPUTS);
     let told = pump_out.clone();
-    let mut pump = std::pin::pin!(pump::run(state, viewer, pump_inputs, pump_out));
+    let mut pump = std::pin::pin!(pump::run(state, user, pump_inputs, pump_out));
     let mut moved = std::pin::pin!(async {
         let leaving = connection.moved().await;
         let _ = told.send(Server::Moved { url: leaving.url }).await;

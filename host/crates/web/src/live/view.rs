@@ -9,7 +9,7 @@
 
 use super::protocol::{Entry, Rendered, Server, State};
 use crate::markdown::Renderer;
-use crate::port::SessionState;
+use nexus_chat::journal::{MessageState, SessionState};
 use nexus_model::chat::{AgentRequest, Content, Event, Message, Part};
 use nexus_model::limits::{AGENT_REQUESTS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
 use serde_json::Value;
@@ -127,9 +127,9 @@ fn size(message: &Message, parts: &[Rendered]) -> usize {
 }
 
 /// The newest of `messages` that fit into a frame, at least one; and the cursor of what is before them.
-async fn newest(messages: Vec<(Message, Vec<Part>)>, renderer: &Renderer) -> (Vec<Entry>, Option<String>) {
+async fn newest(messages: Vec<MessageState>, renderer: &Renderer) -> (Vec<Entry>, Option<String>) {
     let (mut entries, mut bytes, mut older) = (Vec::new(), 0, false);
-    for (message, parts) in messages.into_iter().rev() {
+    for MessageState { message, parts } in messages.into_iter().rev() {
         let parts: Vec<Rendered> = parts.into_iter().map(|part| shown(part, renderer)).collect();
         bytes += size(&message, &parts);
         if bytes > HISTORY_FRAME && !entries.is_empty() {
@@ -151,25 +151,27 @@ fn cursor(message: &Message) -> String {
 }
 
 /// How many of `messages` are before what a cursor stands for.
-fn position(messages: &[(Message, Vec<Part>)], before: &str) -> usize {
+fn position(messages: &[MessageState], before: &str) -> usize {
     let (time, id) = before.split_once('.').unwrap_or((before, ""));
-    let exact = messages.iter().position(|(message, _)| message.id == id);
+    let exact = messages.iter().position(|known| known.message.id == id);
     let time: u64 = time.parse().unwrap_or(0);
-    exact.unwrap_or_else(|| messages.partition_point(|(message, _)| message.created_at < time))
+    exact.unwrap_or_else(|| messages.partition_point(|known| known.message.created_at < time))
 }
 
-pub(crate) async fn state(session: &str, state: SessionState, renderer: &Renderer) -> Server {
+/// None: the session was deleted.
+pub(crate) async fn state(session: &str, state: SessionState, renderer: &Renderer) -> Option<Server> {
+    let info = state.info?;
     let (messages, before) = newest(state.messages, renderer).await;
-    Server::State(Box::new(State {
+    Some(Server::State(Box::new(State {
         session: session.to_owned(),
         seq: state.seq,
-        info: state.info,
+        info,
         messages,
         turn: state.turn,
         requests: state.requests,
         error: state.error,
         before,
-    }))
+    })))
 }
 
 /// Takes the requests out that have no room in a first frame; one always has.
@@ -216,9 +218,9 @@ pub(super) fn event(session: &str, prev: u64, seq: u64, event: Event, renderer: 
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod tests {
     use super::*;
-    use nexus_model::chat::{Role, SessionInfo, Tool, ToolState, Turn};
+    use nexus_model::chat::{Role, SessionInfo, Tool, ToolState};
 
-    fn message(n: u64, content: Content, closed: bool) -> (Message, Vec<Part>) {
+    fn message(n: u64, content: Content, closed: bool) -> MessageState {
         let message = Message {
             id: format!("m{n}"),
             role: Role::Assistant,
@@ -237,7 +239,10 @@ mod tests {
             closed,
             content,
         };
-        (message, vec![part])
+        MessageState {
+            message,
+            parts: vec![part],
+        }
     }
 
     fn tool(output: &str, input: &str) -> Content {
@@ -253,23 +258,19 @@ mod tests {
         })
     }
 
-    fn conversation(messages: Vec<(Message, Vec<Part>)>) -> SessionState {
-        SessionState {
-            seq: 7,
-            info: SessionInfo {
-                id: "s".into(),
-                workspace: String::new(),
-                parent: None,
-                title: String::new(),
-                created_at: 0,
-                updated_at: 0,
-                archived: false,
-            },
-            messages,
-            turn: Turn::Idle,
-            requests: Vec::new(),
-            error: None,
-        }
+    fn conversation(messages: Vec<MessageState>) -> SessionState {
+        let info = SessionInfo {
+            id: "s".into(),
+            workspace: String::new(),
+            parent: None,
+            title: String::new(),
+            created_at: 0,
+            updated_at: 0,
+            archived: false,
+        };
+        let mut state = SessionState::default();
+        (state.seq, state.info, state.messages) = (7, Some(info), messages);
+        state
     }
 
     #[test]
@@ -295,7 +296,7 @@ mod tests {
         let output = "a line of output, é\n".repeat(2_500);
         let all: Vec<_> = (0..200).map(|n| message(n, tool(&output, "{}"), true)).collect();
         let renderer = Renderer::default();
-        let Server::State(first) = state("s", conversation(all.clone()), &renderer).await else {
+        let Some(Server::State(first)) = state("s", conversation(all.clone()), &renderer).await else {
             panic!("a state")
         };
         assert_eq!(first.messages.last().unwrap().message.id, "m199");
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn what_is_long_is_cut_and_says_so() {
         let content = serde_json::json!({"path": "a.txt", "text": "é".repeat(50_000)}).to_string();
-        let (_, parts) = message(1, tool("short", &content), true);
+        let MessageState { parts, .. } = message(1, tool("short", &content), true);
         let (part, missing) = cut(parts[0].clone());
         let Content::Tool(tool) = &part.content else {
             panic!("a tool")
@@ -347,7 +348,7 @@ mod tests {
         );
         // Many short texts, and no JSON at all.
         for input in [serde_json::json!(vec!["x"; 50_000]).to_string(), "{".repeat(50_000)] {
-            let (_, parts) = message(1, self::tool("", &input), true);
+            let MessageState { parts, .. } = message(1, self::tool("", &input), true);
             let (part, missing) = cut(parts[0].clone());
             let Content::Tool(tool) = &part.content else {
                 panic!("a tool")
@@ -357,10 +358,10 @@ mod tests {
         let long = Content::Text {
             text: "é".repeat(TEXT_SHOWN),
         };
-        let (_, parts) = message(1, long.clone(), true);
+        let MessageState { parts, .. } = message(1, long.clone(), true);
         assert_eq!(cut(parts[0].clone()).1, Some(TEXT_SHOWN));
         // What grows is whole: the next delta is appended to it.
-        let (_, parts) = message(1, long, false);
+        let MessageState { parts, .. } = message(1, long, false);
         assert_eq!(cut(parts[0].clone()), (parts[0].clone(), None));
     }
 }

@@ -6,24 +6,29 @@
 
 mod text;
 
-use super::serve::{accept, converse};
-use super::slots::Patient;
 use super::{WebState, live};
-use crate::port::Phase;
+use crate::http::serve::{accept, converse};
+use crate::http::slots::Patient;
 use crate::services::Services;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use nexus_chat::Phase;
 use nexus_model::limits;
 use nexus_model::plugin::Details;
+use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::{PublicCheckResult, State, Status};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use text::{Kind, Page};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+
+/// How often a listener whose address is taken is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 struct Source {
@@ -31,6 +36,41 @@ struct Source {
     live: live::Connections,
     /// Only this machine can reach it, and so only by a name of this machine.
     loopback: bool,
+}
+
+/// Serves at an address until `shutdown` is cancelled. One that is taken costs nothing else, and is tried again: what has
+/// it may go.
+pub async fn listen(address: SocketAddr, state: WebState, shutdown: CancellationToken) {
+    const PART: &str = "metrics";
+    let statuses = Arc::clone(&state.services.plugins.statuses);
+    let mut said = false;
+    let listener = loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => break listener,
+            Err(error) => {
+                let trouble = Trouble::new(
+                    PART,
+                    format!(
+                        "cannot listen on {address}: {error}. Nexus retries every {} s.",
+                        AGAIN.as_secs()
+                    ),
+                    "stop the program that uses this address, choose another address with `listen` in [metrics], or \
+                     remove [metrics]",
+                );
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!("{trouble}");
+                    statuses.trouble(trouble);
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = shutdown.cancelled() => return,
+        }
+    };
+    statuses.no_trouble(PART);
+    tracing::info!("metrics on http://{}/metrics", listener.local_addr().unwrap_or(address));
+    serve(listener, state, shutdown).await;
 }
 
 /// Serves until `shutdown` is cancelled.

@@ -3,7 +3,7 @@
 use super::{Frame, failure, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::identity::{Guest, LoggedIn, OwnerForm};
+use crate::http::identity::{Anonymous, User, UserForm};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -67,28 +67,32 @@ pub(crate) struct Done {
     ended: Option<u8>,
 }
 
-pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, owner: LoggedIn) -> Response {
+pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, user: User) -> Response {
     let done = done.ended.map(|_| "Done. Its open connections are closed.".to_owned());
-    render(&state, owner.login, done, None).await
+    render(&state, user.login, done, None).await
 }
 
 /// Only with a fresh login, as for the configuration.
-pub(crate) async fn end(State(state): State<WebState>, guest: Guest, owner: OwnerForm) -> Response {
-    if !state.services.auth.recently_checked(&owner.login.login) {
+pub(crate) async fn end(State(state): State<WebState>, anonymous: Anonymous, user: UserForm) -> Response {
+    if !state.services.auth.recently_checked(&user.login.login) {
         return super::login::again("/account/access");
     }
-    let id = owner.fields.get("id").to_owned();
-    let what = match owner.fields.get("kind") {
+    let id = user.fields.get("id").to_owned();
+    let what = match user.fields.get("kind") {
         "login" => End::Login(id),
         "device" => End::Device(id),
         "account" => End::Account(id),
         _ => return failure(&ApiError::NotFound("There is no such entry.".to_owned())),
     };
-    let ended = state.services.auth.end(&owner.login.login, &guest.client, &what).await;
+    let ended = state
+        .services
+        .auth
+        .end(&user.login.login, &anonymous.client, &what)
+        .await;
     match ended.map_err(ApiError::from) {
         // Where it was the own one, the login page follows.
         Ok(()) => Redirect::to("/account/access?ended=1").into_response(),
-        Err(error @ ApiError::Refused(_)) => render(&state, owner.login, None, Some(error.to_string())).await,
+        Err(error @ ApiError::Refused(_)) => render(&state, user.login, None, Some(error.to_string())).await,
         Err(error) => failure(&error),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
-use crate::identity::{Guest, LoggedIn, OwnerForm, farewell};
+use crate::http::identity::{Anonymous, User, UserForm, farewell};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -25,7 +25,7 @@ pub(crate) struct Done {
     others: Option<usize>,
 }
 
-pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, owner: LoggedIn) -> Response {
+pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, user: User) -> Response {
     let done = match (done.changed, done.others) {
         (Some(_), _) => Some("Password changed. All other logins of this account have ended.".to_owned()),
         (_, Some(0)) => Some("There were no other logins.".to_owned()),
@@ -33,18 +33,18 @@ pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>
         (_, Some(n)) => Some(format!("{n} other logins have ended.")),
         _ => None,
     };
-    form(&state, owner.login, done, None, None).await
+    form(&state, user.login, done, None, None).await
 }
 
-pub(crate) async fn change(State(state): State<WebState>, guest: Guest, owner: OwnerForm) -> Response {
-    let (auth, input) = (&state.services.auth, owner.fields.input());
-    match auth.change_password(&owner.login.login, input, &guest.client).await {
+pub(crate) async fn change(State(state): State<WebState>, anonymous: Anonymous, user: UserForm) -> Response {
+    let (auth, input) = (&state.services.auth, user.fields.input());
+    match auth.change_password(&user.login.login, input, &anonymous.client).await {
         Ok(()) => Redirect::to("/account?changed=1").into_response(),
-        Err(AuthError::Rejected { field, why }) => form(&state, owner.login, None, None, Some((&field, &why))).await,
+        Err(AuthError::Rejected { field, why }) => form(&state, user.login, None, None, Some((&field, &why))).await,
         Err(AuthError::BadCredential) => {
             form(
                 &state,
-                owner.login,
+                user.login,
                 None,
                 None,
                 Some(("current", "This is not the current password.")),
@@ -52,23 +52,23 @@ pub(crate) async fn change(State(state): State<WebState>, guest: Guest, owner: O
             .await
         }
         Err(AuthError::Locked { until }) => {
-            form(&state, owner.login, None, Some(locked(until, state.clock.now())), None).await
+            form(&state, user.login, None, Some(locked(until, state.clock.now())), None).await
         }
-        Err(error) => form(&state, owner.login, None, Some(error.to_string()), None).await,
+        Err(error) => form(&state, user.login, None, Some(error.to_string()), None).await,
     }
 }
 
-pub(crate) async fn logout(State(state): State<WebState>, owner: OwnerForm) -> Response {
-    if let Err(error) = state.services.auth.logout(&owner.login.login).await {
+pub(crate) async fn logout(State(state): State<WebState>, user: UserForm) -> Response {
+    if let Err(error) = state.services.auth.logout(&user.login.login).await {
         return failure(&error.into());
     }
     let mut response = Redirect::to("/login").into_response();
-    farewell(&mut response, &owner.site);
+    farewell(&mut response, &user.site);
     response
 }
 
-pub(crate) async fn logout_others(State(state): State<WebState>, owner: OwnerForm) -> Response {
-    match state.services.auth.logout_others(&owner.login.login).await {
+pub(crate) async fn logout_others(State(state): State<WebState>, user: UserForm) -> Response {
+    match state.services.auth.logout_others(&user.login.login).await {
         Ok(count) => Redirect::to(&format!("/account?others={count}")).into_response(),
         Err(error) => failure(&error.into()),
     }

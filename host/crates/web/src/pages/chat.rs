@@ -1,15 +1,15 @@
 //! `/` and `/s/ID`: the frame of the chat. What is in a conversation comes over the live socket, so that there is one
 //! way for it to arrive, not two that have to agree.
 
-use super::{Backend, Frame, Install, failure, message, show};
+use super::{BackendStatus, Frame, Install, failure, message, show};
 use crate::WebState;
-use crate::error::ApiError;
-use crate::identity::{LoggedIn, MaybeLogin, OwnerForm};
+use crate::http::identity::{MaybeLogin, User, UserForm};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use nexus_auth::{Owner, Session};
+use nexus_auth::{FirstAccount, Session};
+use nexus_chat::ChatError;
 use nexus_model::limits;
 use nexus_model::limits::PROMPT_BYTES;
 
@@ -17,7 +17,7 @@ use nexus_model::limits::PROMPT_BYTES;
 #[template(path = "chat.html")]
 struct ChatPage {
     frame: Frame,
-    backend: Backend,
+    backend: BackendStatus,
     /// Empty: a new chat.
     session: String,
     heading: String,
@@ -45,9 +45,9 @@ pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> R
     if let Some(login) = known.login {
         return chat(&state, login, String::new(), false);
     }
-    match state.services.auth.owner().await {
-        Ok(Owner::Present) => Redirect::to("/login").into_response(),
-        Ok(Owner::Missing { link_open }) => show(&WelcomePage {
+    match state.services.auth.first_account().await {
+        Ok(FirstAccount::Present) => Redirect::to("/login").into_response(),
+        Ok(FirstAccount::Missing { link_open }) => show(&WelcomePage {
             frame: Frame::open("welcome", "Welcome"),
             link_open,
         }),
@@ -55,12 +55,12 @@ pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> R
     }
 }
 
-pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<String>, owner: LoggedIn) -> Response {
+pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<String>, user: User) -> Response {
     let chats = &state.services.chat;
     let listed = chats.sessions().borrow().iter().any(|root| root.info.id == session);
     // The page says so too, by the answer on its own connection; a status is for what has no eyes.
-    let missing = !listed && matches!(chats.subscribe(&session, None).await, Err(ApiError::NotFound(_)));
-    let mut response = chat(&state, owner.login, session, missing);
+    let missing = !listed && matches!(chats.subscribe(&session, None).await, Err(ChatError::NotFound(_)));
+    let mut response = chat(&state, user.login, session, missing);
     if missing && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
@@ -103,8 +103,8 @@ fn chat(state: &WebState, login: Session, session: String, missing: bool) -> Res
     })
 }
 
-pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<String>, owner: OwnerForm) -> Response {
-    let title = owner.fields.get("title").trim();
+pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<String>, user: UserForm) -> Response {
+    let title = user.fields.get("title").trim();
     if title.is_empty() || title.chars().count() > 200 {
         return message(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -114,21 +114,21 @@ pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<St
     }
     match state.services.chat.rename(&session, title).await {
         Ok(()) => Redirect::to(&format!("/s/{session}")).into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
-pub(crate) async fn delete(State(state): State<WebState>, Path(session): Path<String>, _owner: OwnerForm) -> Response {
+pub(crate) async fn delete(State(state): State<WebState>, Path(session): Path<String>, _user: UserForm) -> Response {
     match state.services.chat.delete(&session).await {
         Ok(()) => Redirect::to("/").into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
-pub(crate) async fn install(State(state): State<WebState>, _owner: OwnerForm) -> Response {
-    match state.services.chat.install().await {
+pub(crate) async fn install(State(state): State<WebState>, _user: UserForm) -> Response {
+    match state.services.chat.install() {
         Ok(()) => Redirect::to("/install").into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(&error.into()),
     }
 }
 
@@ -143,12 +143,12 @@ struct InstallingPage {
 const INSTALLING: u16 = 2;
 
 /// How far it is; when it is done, the chat. By a header, so that it needs no script.
-pub(crate) async fn installing(State(state): State<WebState>, owner: LoggedIn) -> Response {
+pub(crate) async fn installing(State(state): State<WebState>, user: User) -> Response {
     let mut backend = state.services.chat.backend().borrow().clone();
     match backend.missing.take().map(|missing| missing.install) {
         None => Redirect::to("/").into_response(),
         Some(Install::Running { what }) => {
-            let frame = Frame::of("installing", "Installing", owner.login, backend);
+            let frame = Frame::of("installing", "Installing", user.login, backend);
             let mut response = show(&InstallingPage { frame, what });
             let headers = response.headers_mut();
             headers.insert(http::HeaderName::from_static("refresh"), INSTALLING.into());

@@ -2,7 +2,7 @@
 
 use super::{Frame, failure, show};
 use crate::WebState;
-use crate::identity::LoggedIn;
+use crate::http::identity::User;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -29,7 +29,7 @@ pub(crate) struct Which {
     tunnel: Option<String>,
 }
 
-pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Which>, owner: LoggedIn) -> Response {
+pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Which>, user: User) -> Response {
     let about = match (&which.tunnel, &which.plugin) {
         (Some(tunnel), _) => format!("tunnel {tunnel}"),
         (None, Some(plugin)) => plugin.clone(),
@@ -50,7 +50,7 @@ pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Whic
     };
     let backend = state.services.chat.backend().borrow().clone();
     let page = LogPage {
-        frame: Frame::of("log", "Log", owner.login, backend),
+        frame: Frame::of("log", "Log", user.login, backend),
         about,
         lines,
         command,

@@ -3,12 +3,12 @@
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::identity::{Fields, Guest, MaybeLogin, VisitorForm, welcome};
+use crate::http::identity::{Anonymous, AnonymousForm, Fields, MaybeLogin, welcome};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use nexus_auth::{AuthError, Owner, Page, Progress};
+use nexus_auth::{AuthError, FirstAccount, Page, Progress};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -60,25 +60,25 @@ pub(crate) async fn page(
     State(state): State<WebState>,
     Query(next): Query<Next>,
     known: MaybeLogin,
-    guest: Guest,
+    anonymous: Anonymous,
 ) -> Response {
     let again = known.login.is_some() && next.again.is_some();
     if known.login.is_some() && !again {
         return Redirect::to(safe(&next.next)).into_response();
     }
-    match state.services.auth.owner().await {
-        Ok(Owner::Present) => begin(&state, &guest, &next.next, again, None, None).await,
-        Ok(Owner::Missing { .. }) => Redirect::to("/").into_response(),
+    match state.services.auth.first_account().await {
+        Ok(FirstAccount::Present) => begin(&state, &anonymous, &next.next, again, None, None).await,
+        Ok(FirstAccount::Missing { .. }) => Redirect::to("/").into_response(),
         Err(error) => failure(&error.into()),
     }
 }
 
-pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, posted: VisitorForm) -> Response {
-    let VisitorForm { guest, fields } = posted;
+pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, posted: AnonymousForm) -> Response {
+    let AnonymousForm { anonymous, fields } = posted;
     let next = fields.get("next").to_owned();
     let again = known.login.is_some();
     let auth = &state.services.auth;
-    let error = match auth.login(fields.get("state"), fields.input(), &guest.client).await {
+    let error = match auth.login(fields.get("state"), fields.input(), &anonymous.client).await {
         Ok(Progress::Done(login)) => {
             if let Some(old) = known.login
                 && let Err(error) = auth.logout(&old.login).await
@@ -86,33 +86,33 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
                 tracing::warn!(%error, "cannot end a login that was replaced");
             }
             let mut response = Redirect::to(safe(&next)).into_response();
-            welcome(&mut response, &guest.site, &login, auth.session_lifetime());
+            welcome(&mut response, &anonymous.site, &login, auth.session_lifetime());
             return response;
         }
-        Ok(Progress::Next(page)) => return show_page(&guest, page, &next, again, None, None),
+        Ok(Progress::Next(page)) => return show_page(&anonymous, page, &next, again, None, None),
         Err(AuthError::Locked { until }) => locked(until, state.clock.now()),
         Err(AuthError::Expired) => "This form has expired. Please log in again.".to_owned(),
         Err(error) => error.to_string(),
     };
-    begin(&state, &guest, &next, again, Some(&fields), Some(error)).await
+    begin(&state, &anonymous, &next, again, Some(&fields), Some(error)).await
 }
 
 async fn begin(
     state: &WebState,
-    guest: &Guest,
+    anonymous: &Anonymous,
     next: &str,
     again: bool,
     typed: Option<&Fields>,
     error: Option<String>,
 ) -> Response {
-    match state.services.auth.begin_login(None, &guest.client).await {
-        Ok(page) => show_page(guest, page, next, again, typed, error),
+    match state.services.auth.begin_login(None, &anonymous.client).await {
+        Ok(page) => show_page(anonymous, page, next, again, typed, error),
         Err(error) => failure(&error.into()),
     }
 }
 
 fn show_page(
-    guest: &Guest,
+    anonymous: &Anonymous,
     page: Page,
     next: &str,
     again: bool,
@@ -134,7 +134,7 @@ fn show_page(
     };
     let page = LoginPage {
         frame: Frame::open("login", "Log in"),
-        csrf: guest.csrf(),
+        csrf: anonymous.csrf(),
         state,
         next: safe(next).to_owned(),
         again,
@@ -146,7 +146,7 @@ fn show_page(
         ),
         error,
     };
-    guest.remember((status, show(&page)).into_response())
+    anonymous.remember((status, show(&page)).into_response())
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ pub(super) mod login;
 pub(super) mod setup;
 pub(super) mod status;
 
-use super::assets;
 use crate::error::ApiError;
-use crate::port::{Backend, Install, Phase};
+use crate::http::assets;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use nexus_auth::Session;
+use nexus_chat::{BackendStatus, Install, Phase};
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
@@ -25,7 +25,7 @@ pub(super) struct Frame {
     /// Which script runs: `data-page` of the body.
     pub page: &'static str,
     pub login: Option<Session>,
-    pub backend: Option<Backend>,
+    pub backend: Option<BackendStatus>,
 }
 
 impl Frame {
@@ -38,7 +38,7 @@ impl Frame {
             backend: None,
         }
     }
-    fn of(page: &'static str, title: &str, login: Session, backend: Backend) -> Self {
+    fn of(page: &'static str, title: &str, login: Session, backend: BackendStatus) -> Self {
         Self {
             login: Some(login),
             backend: Some(backend),
@@ -62,12 +62,12 @@ impl Frame {
 #[derive(Template)]
 #[template(path = "banners.html")]
 struct Banners<'a> {
-    backend: &'a Backend,
+    backend: &'a BackendStatus,
     csrf: &'a str,
 }
 
 /// The banners as the live socket sends them; what cannot be rendered is left out, and the log says so.
-pub(super) fn banners(backend: &Backend, csrf: &str) -> String {
+pub(super) fn banners(backend: &BackendStatus, csrf: &str) -> String {
     Banners { backend, csrf }.render().unwrap_or_else(|error| {
         tracing::error!(%error, "cannot render the banners");
         String::new()

@@ -4,12 +4,12 @@
 use super::{Frame, Input, failure, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::identity::{Fields, Guest, VisitorForm, welcome};
+use crate::http::identity::{Anonymous, AnonymousForm, Fields, welcome};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use nexus_auth::{AuthError, Owner};
+use nexus_auth::{AuthError, FirstAccount};
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
 #[derive(Template)]
@@ -22,39 +22,39 @@ struct SetupPage {
     error: Option<String>,
 }
 
-pub(crate) async fn page(State(state): State<WebState>, guest: Guest) -> Response {
-    match state.services.auth.owner().await {
-        Ok(Owner::Present) => Redirect::to("/login").into_response(),
-        Ok(Owner::Missing { .. }) => form(&state, &guest, None, None, None).await,
+pub(crate) async fn page(State(state): State<WebState>, anonymous: Anonymous) -> Response {
+    match state.services.auth.first_account().await {
+        Ok(FirstAccount::Present) => Redirect::to("/login").into_response(),
+        Ok(FirstAccount::Missing { .. }) => form(&state, &anonymous, None, None, None).await,
         Err(error) => failure(&error.into()),
     }
 }
 
-pub(crate) async fn submit(State(state): State<WebState>, posted: VisitorForm) -> Response {
-    let VisitorForm { guest, fields } = posted;
+pub(crate) async fn submit(State(state): State<WebState>, posted: AnonymousForm) -> Response {
+    let AnonymousForm { anonymous, fields } = posted;
     let token = fields.get("token").trim();
     // Somebody may paste the whole link.
     let token = token.rsplit('#').next().unwrap_or_default();
     let mut input = fields.input();
     let account = input.0.remove("account").unwrap_or_default();
     let auth = &state.services.auth;
-    match auth.setup(token, account.trim(), input, &guest.client).await {
+    match auth.setup(token, account.trim(), input, &anonymous.client).await {
         Ok(login) => {
             let mut response = Redirect::to("/").into_response();
-            welcome(&mut response, &guest.site, &login, auth.session_lifetime());
+            welcome(&mut response, &anonymous.site, &login, auth.session_lifetime());
             response
         }
         Err(AuthError::SetUpClosed) => Redirect::to("/login").into_response(),
         Err(AuthError::SetUpWrong | AuthError::SetUpExpired) => {
             let error = "This set-up code is not valid or has expired: a link works once and expires after 15 \
                 minutes. To get a new one, restart `nexus`.";
-            form(&state, &guest, Some(&fields), Some(error), None).await
+            form(&state, &anonymous, Some(&fields), Some(error), None).await
         }
         Err(AuthError::Rejected { field, why }) => {
-            form(&state, &guest, Some(&fields), None, Some((&field, &why))).await
+            form(&state, &anonymous, Some(&fields), None, Some((&field, &why))).await
         }
         Err(error) => match ApiError::from(error) {
-            ApiError::Refused(why) => form(&state, &guest, Some(&fields), Some(&why), None).await,
+            ApiError::Refused(why) => form(&state, &anonymous, Some(&fields), Some(&why), None).await,
             error => failure(&error),
         },
     }
@@ -62,7 +62,7 @@ pub(crate) async fn submit(State(state): State<WebState>, posted: VisitorForm) -
 
 async fn form(
     state: &WebState,
-    guest: &Guest,
+    anonymous: &Anonymous,
     typed: Option<&Fields>,
     error: Option<&str>,
     rejected: Option<(&str, &str)>,
@@ -87,7 +87,7 @@ async fn form(
         .any(|field| rejected.is_some_and(|(name, _)| name == field.name));
     let page = SetupPage {
         frame: Frame::open("setup", "Set up Nexus"),
-        csrf: guest.csrf(),
+        csrf: anonymous.csrf(),
         token: typed.map_or(String::new(), |fields| fields.get("token").to_owned()),
         inputs: Input::list(
             &fields,
@@ -105,5 +105,5 @@ async fn form(
     } else {
         StatusCode::OK
     };
-    guest.remember((status, show(&page)).into_response())
+    anonymous.remember((status, show(&page)).into_response())
 }

@@ -3,10 +3,10 @@
 
 mod plugins;
 
-use super::{Backend, Frame, Phase, failure, message, show, until};
+use super::{BackendStatus, Frame, Phase, failure, message, show, until};
 use crate::WebState;
-use crate::identity::{LoggedIn, OwnerForm};
-use crate::ingress::Place;
+use crate::http::identity::{User, UserForm};
+use crate::http::ingress::Place;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -41,7 +41,7 @@ struct Body {
     pending: Option<Pending>,
     /// The tunnel that whoever looks came through.
     through: Option<String>,
-    backend: Backend,
+    backend: BackendStatus,
     /// The backend does not run, and does not come by itself.
     resting: bool,
     /// Plugins that could be the backend.
@@ -341,20 +341,20 @@ pub(crate) async fn fragment(state: &WebState, csrf: &str, place: &Place) -> Opt
     body(state, &details, csrf, place).render().ok()
 }
 
-pub(crate) async fn page(State(state): State<WebState>, owner: LoggedIn) -> Response {
+pub(crate) async fn page(State(state): State<WebState>, user: User) -> Response {
     let details = details(&state).await;
-    let body = body(&state, &details, &owner.login.csrf, &owner.site.place);
-    let frame = Frame::of("status", "Status", owner.login, body.backend.clone());
+    let body = body(&state, &details, &user.login.csrf, &user.site.place);
+    let frame = Frame::of("status", "Status", user.login, body.backend.clone());
     show(&StatusPage { frame, body })
 }
 
-pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<String>, owner: OwnerForm) -> Response {
+pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<String>, user: UserForm) -> Response {
     let chat = std::sync::Arc::clone(&state.services.chat);
-    if owner.fields.get("sure") != "yes"
-        && let plugin = owner.fields.get("plugin")
+    if user.fields.get("sure") != "yes"
+        && let plugin = user.fields.get("plugin")
         && let Some(questions) = questions(&action, plugin, chat.busy(), chat.is_example(plugin))
     {
-        return confirm(owner, &action, questions);
+        return confirm(user, &action, questions);
     }
     // Answers that run have time to finish: the page shows that it waits, and nobody waits for it here.
     match action.as_str() {
@@ -363,8 +363,8 @@ pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<St
         "restart" => drop(tokio::spawn(async move { chat.restart().await })),
         "swap" => {
             // Refused at once where it can be seen at once.
-            if let Err(error) = chat.swap(owner.fields.get("plugin")).await {
-                return failure(&state.not_swapped(error));
+            if let Err(error) = chat.swap(user.fields.get("plugin")).await {
+                return failure(&state.not_swapped(error.into()));
             }
         }
         _ => {
@@ -413,14 +413,14 @@ fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<V
 }
 
 /// A step more, as a page: it works without a script.
-fn confirm(owner: OwnerForm, action: &str, questions: Vec<String>) -> Response {
-    let plugin = owner.fields.get("plugin").to_owned();
+fn confirm(user: UserForm, action: &str, questions: Vec<String>) -> Response {
+    let plugin = user.fields.get("plugin").to_owned();
     let (title, go) = match action {
         "stop" => ("Stop the backend?", "Stop".to_owned()),
         "restart" => ("Restart the backend?", "Restart".to_owned()),
         _ => ("Replace the backend?", format!("Use {plugin}")),
     };
-    let csrf = owner.login.csrf;
+    let csrf = user.login.csrf;
     let frame = Frame::open("message", title);
     show(&ConfirmPage {
         frame,
@@ -433,11 +433,11 @@ fn confirm(owner: OwnerForm, action: &str, questions: Vec<String>) -> Response {
 }
 
 /// Only with a fresh login: whoever finds an open session, or is the agent on this machine, grants nobody anything.
-pub(crate) async fn apply(State(state): State<WebState>, owner: OwnerForm) -> Response {
-    if !state.services.auth.recently_checked(&owner.login.login) {
+pub(crate) async fn apply(State(state): State<WebState>, user: UserForm) -> Response {
+    if !state.services.auth.recently_checked(&user.login.login) {
         return super::login::again("/status");
     }
-    let id = owner.fields.get("id").to_owned();
+    let id = user.fields.get("id").to_owned();
     let config = std::sync::Arc::clone(&state.services.reload);
     if config
         .pending()
@@ -459,7 +459,7 @@ pub(crate) async fn apply(State(state): State<WebState>, owner: OwnerForm) -> Re
 pub(crate) async fn tunnel(
     State(state): State<WebState>,
     Path((name, action)): Path<(String, String)>,
-    owner: OwnerForm,
+    user: UserForm,
 ) -> Response {
     let done = match action.as_str() {
         "start" => state.services.tunnels.open(&name).await,
@@ -468,7 +468,7 @@ pub(crate) async fn tunnel(
             // It takes a while, and the page shows how it goes: nobody waits for it here.
             let (tunnels, plugin) = (
                 std::sync::Arc::clone(&state.services.tunnels),
-                owner.fields.get("plugin").to_owned(),
+                user.fields.get("plugin").to_owned(),
             );
             tokio::spawn(async move { tunnels.swap(&name, &plugin).await });
             Ok(())

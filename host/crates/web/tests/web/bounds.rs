@@ -33,7 +33,7 @@ async fn a_head_without_an_end_is_refused() {
 #[tokio::test]
 async fn a_message_and_a_frame_have_an_end() {
     let live = Live::start().await;
-    live.fakes.chat.add("s", "A chat");
+    live.fakes.chat.add("s", "A chat").await;
     let (mut socket, _) = live.hello(Some("s"), None).await;
     let prompt = |length: usize| Client::Prompt {
         session: "s".to_owned(),

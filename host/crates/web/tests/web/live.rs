@@ -1,7 +1,7 @@
 //! The live socket, over a real listener.
 
 use super::*;
-use fake::{message, part};
+use fake::{done, message, part};
 use futures::{SinkExt as _, StreamExt as _};
 use nexus_model::chat::{Content, Event, Role, Turn};
 use nexus_model::time::SystemClock;
@@ -33,7 +33,7 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) async fn start() -> Self {
-        let fakes = Fakes::new(true, None).await;
+        let fakes = Fakes::new(WITH_OWNER).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -114,8 +114,8 @@ fn text(text: &str) -> Content {
 async fn each_event_arrives_once_across_a_reconnect() {
     let live = Live::start().await;
     let api = &live.fakes.chat;
-    api.add("s", "A chat");
-    api.push("s", message("m", Role::Assistant, None));
+    api.add("s", "A chat").await;
+    api.push("s", done(message("m", Role::Assistant, None))).await;
     let (mut socket, _) = live.hello(Some("s"), None).await;
     assert!(matches!(
         next(&mut socket).await,
@@ -125,7 +125,7 @@ async fn each_event_arrives_once_across_a_reconnect() {
         panic!("first the state")
     };
     assert_eq!((state.seq, state.messages.len(), state.turn), (2, 1, Turn::Idle));
-    api.push("s", part("p", "m", 1, false, text("**bo")));
+    api.push("s", part("p", "m", 1, false, text("**bo"))).await;
     let Server::Event {
         prev: 2,
         seq: 3,
@@ -145,8 +145,8 @@ async fn each_event_arrives_once_across_a_reconnect() {
             revision: 2,
             text: more,
         },
-    );
-    api.push("s", part("p", "m", 3, true, text("**bold** <b onclick=x>x</b>")));
+    )
+    .await;
     let (mut socket, _) = live.hello(Some("s"), Some(3)).await;
     let Server::Event {
         prev: 3,
@@ -157,6 +157,8 @@ async fn each_event_arrives_once_across_a_reconnect() {
     else {
         panic!("goes on where it was")
     };
+    api.push("s", part("p", "m", 3, true, text("**bold** <b onclick=x>x</b>")))
+        .await;
     let Server::Event {
         prev: 4,
         seq: 5,
@@ -200,14 +202,15 @@ async fn each_event_arrives_once_across_a_reconnect() {
 #[tokio::test]
 async fn prompts_are_answered_by_what_became_of_them() {
     let live = Live::start().await;
-    live.fakes.chat.add("s", "");
+    live.fakes.chat.add("s", "").await;
     let (mut socket, _) = live.hello(None, None).await;
     let prompt = |id: &str, text: &str, consent: Option<&str>| Client::Prompt {
         session: "s".into(),
         client_id: id.into(),
         text: text.into(),
         consent: consent.map(str::to_owned),
-        now: false,
+        // It does not wait for the turn of the one before.
+        now: true,
     };
     send(&mut socket, &prompt("a", "hi", None)).await;
     assert_eq!(
@@ -238,7 +241,21 @@ async fn prompts_are_answered_by_what_became_of_them() {
             "{id}"
         );
     }
-    assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 2);
+    let sent = || {
+        let prompts = live.fakes.chat.prompts();
+        prompts
+            .iter()
+            .map(|prompt| prompt.client_id.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        sent(),
+        ["a", "b", "b", "c"],
+        "the backend decides on a consent and a model"
+    );
+    for turn in [Turn::Running, Turn::Interrupted] {
+        live.fakes.chat.push("s", Event::Turn { turn }).await;
+    }
     send(
         &mut socket,
         &Client::Create {
@@ -260,7 +277,7 @@ async fn prompts_are_answered_by_what_became_of_them() {
     )
     .await;
     assert_eq!(chat(&mut socket).await, Server::Done { id: "k".into() });
-    assert_eq!(live.fakes.chat.prompts.lock().unwrap().len(), 3);
+    assert!(sent()[4].starts_with("continue-"), "{:?}", sent());
     send(&mut socket, &Client::Ping).await;
     assert_eq!(chat(&mut socket).await, Server::Pong);
 }
@@ -306,14 +323,14 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     let audit = nexus_logging::audit::Audit::of_command(dir.path());
     let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(audit));
     let live = Live::start().await;
-    live.fakes.chat.add("ses_1", "one");
+    live.fakes.chat.add("ses_1", "one").await;
     for id in ["ask_1", "ask_2"] {
         let request = serde_json::json!({
             "id": id, "requested_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
             "details": [{"name": "Working folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
         });
         let request = serde_json::from_value(request).unwrap();
-        live.fakes.chat.push("ses_1", Event::Request { request });
+        live.fakes.chat.push("ses_1", Event::Request { request }).await;
     }
     let (mut socket, _) = live.hello(Some("ses_1"), None).await;
     let reply = Client::Reply {
@@ -397,7 +414,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
 #[tokio::test]
 async fn a_bad_frame_costs_itself_and_not_the_connection() {
     let live = Live::start().await;
-    live.fakes.chat.add("s", "");
+    live.fakes.chat.add("s", "").await;
     let (mut socket, _) = live.hello(None, None).await;
     let half = r#"{"type":"prompt","session":"s","client_id":"half","text":"cut emoji \ud83d"}"#;
     socket.send(Message::text(half)).await.unwrap();
@@ -408,7 +425,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
             duplicate: false
         }
     );
-    assert_eq!(live.fakes.chat.prompts.lock().unwrap()[0].1.text, "cut emoji \u{fffd}");
+    assert_eq!(live.fakes.chat.prompts()[0].text, "cut emoji \u{fffd}");
     socket
         .send(Message::text(r#"{"type":"prompt","client_id":"bad","text":7}"#))
         .await
@@ -440,8 +457,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     assert!(matches!(chat(&mut socket).await, Server::Invalid { .. }));
     // More at once than is worked on: none is lost, and nobody is turned away.
     for n in 0..200 {
-        let prompt =
-            serde_json::json!({"type": "prompt", "session": "s", "client_id": format!("many-{n}"), "text": "hi"});
+        let prompt = serde_json::json!({"type": "prompt", "session": "s", "client_id": format!("many-{n}"), "text": "hi", "now": true});
         socket.send(Message::text(prompt.to_string())).await.unwrap();
     }
     for _ in 0..200 {
@@ -459,15 +475,14 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
 async fn a_slow_reader_gets_all_of_a_long_conversation() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let live = Live::start().await;
-    live.fakes.chat.add("s", "A chat");
+    live.fakes.chat.add("s", "A chat").await;
     let line = "a line of output\n".repeat(3_000);
-    for n in 0..200 {
+    let events = (0..200).flat_map(|n| {
         let id = format!("m{n}");
-        live.fakes.chat.push("s", message(&id, Role::Assistant, None));
-        live.fakes
-            .chat
-            .push("s", part(&format!("p{n}"), &id, 1, true, text(&line)));
-    }
+        let part = part(&format!("p{n}"), &id, 1, true, text(&line));
+        [done(message(&id, Role::Assistant, None)), part]
+    });
+    live.fakes.chat.push_all("s", events.collect()).await;
     // Between them a link of 64 KB/s.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (slow, there) = (listener.local_addr().unwrap(), live.address);
@@ -526,13 +541,14 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
         },
     )
     .await;
+    let older = chat(&mut socket).await;
     let Server::Older {
         messages,
         before: Some(_),
         ..
-    } = chat(&mut socket).await
+    } = older
     else {
-        panic!("older messages")
+        panic!("not older messages: {older:?}")
     };
     let newest = messages.last().unwrap();
     assert!(newest.parts[0].cut.unwrap() > 10_000);

@@ -12,7 +12,7 @@ mod script;
 
 use axum::Router;
 use axum::body::Body;
-use fake::{Fakes, PASSWORD};
+use fake::{Fakes, PASSWORD, Setting};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use nexus_model::time::SystemClock;
@@ -24,6 +24,12 @@ use tower::ServiceExt as _;
 
 const HOST: &str = "localhost:7860";
 const SITE: &str = "http://localhost:7860";
+
+const WITH_OWNER: Setting = Setting {
+    owner: true,
+    missing: false,
+    pace: None,
+};
 
 struct Web {
     fakes: Fakes,
@@ -93,7 +99,10 @@ fn tunnel() -> Ingress {
 
 impl Web {
     async fn new(owner: bool, ingress: Ingress) -> Self {
-        let fakes = Fakes::new(owner, None).await;
+        Self::of(Setting { owner, ..WITH_OWNER }, ingress).await
+    }
+    async fn of(setting: Setting, ingress: Ingress) -> Self {
+        let fakes = Fakes::new(setting).await;
         let app = router(WebState::new(fakes.services(), Arc::new(SystemClock)));
         Self { fakes, app, ingress }
     }
@@ -445,8 +454,11 @@ async fn details_of_health_stay_on_this_machine() {
 
 #[tokio::test]
 async fn an_example_says_so_on_every_page() {
-    let web = Web::new(true, local()).await;
-    web.fakes.chat.set_missing();
+    let missing = Setting {
+        missing: true,
+        ..WITH_OWNER
+    };
+    let web = Web::of(missing, local()).await;
     let (cookie, login) = web.cookie().await;
     for path in ["/", "/status", "/account", "/s/x"] {
         let text = web.get(path, &cookie).await.text;
@@ -463,19 +475,25 @@ async fn an_example_says_so_on_every_page() {
         "/install"
     );
     // The page that one is led to looks again by itself, without a script; the others say it too.
+    let mut backend = web.fakes.chat.service.backend();
+    let npm = backend.wait_for(|backend| {
+        let install = backend.missing.as_ref().map(|missing| &missing.install);
+        matches!(install, Some(nexus_chat::Install::Running { what }) if what.starts_with("installing opencode"))
+    });
+    let npm = tokio::time::timeout(std::time::Duration::from_secs(30), npm).await;
+    drop(npm.expect("npm is started").unwrap());
     let installing = web.get("/install", &cookie).await;
-    assert!(installing.text.contains("Installing opencode"), "{}", installing.text);
+    assert!(installing.text.contains("installing opencode"), "{}", installing.text);
     assert!(installing.headers.contains_key("refresh"));
-    assert!(web.get("/status", &cookie).await.text.contains("Installing opencode"));
+    assert!(web.get("/status", &cookie).await.text.contains("installing opencode"));
 }
 
 #[tokio::test]
 async fn what_a_session_is_called_is_only_text() {
     let web = Web::new(true, local()).await;
     let (cookie, login) = web.cookie().await;
-    web.fakes
-        .chat
-        .add("a\"><script>", "<script>alert(1)</script>\" onload=\"");
+    let title = "<script>alert(1)</script>\" onload=\"";
+    web.fakes.chat.add("a\"><script>", title).await;
     for path in ["/", "/s/a%22%3E%3Cscript%3E"] {
         let text = web.get(path, &cookie).await.text;
         assert!(!text.contains("<script>") && !text.contains("\" onload="), "{text}");

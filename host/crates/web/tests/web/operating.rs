@@ -176,7 +176,7 @@ async fn a_tunnel_with_tls_is_kept_to_it() {
 async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
     let web = Web::new(true, local()).await;
     for n in 0..nexus_model::limits::LIST_SHOWN + 50 {
-        web.fakes.chat.add(&format!("ses_{n}"), "many");
+        web.fakes.chat.add(&format!("ses_{n}"), "many").await;
     }
     let (cookie, _) = web.cookie().await;
     let listed = |text: &str| text.matches("href=\"/s/").count();
@@ -192,7 +192,7 @@ async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
 #[tokio::test]
 async fn what_is_sent_to_the_api_has_an_end() {
     let web = Web::new(true, local()).await;
-    web.fakes.chat.add("ses_1", "one");
+    web.fakes.chat.add("ses_1", "one").await;
     let (cookie, _) = web.cookie().await;
     let post = |text: String| {
         let request = Request::post("/api/v1/sessions/ses_1/prompts")
@@ -212,7 +212,7 @@ async fn the_metrics_take_no_long_header() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let state = WebState::new(Fakes::new(true, None).await.services(), Arc::new(SystemClock));
+    let state = WebState::new(Fakes::new(WITH_OWNER).await.services(), Arc::new(SystemClock));
     tokio::spawn(nexus_web::metrics::serve(listener, state, Default::default()));
     for (length, status) in [
         (10, "HTTP/1.1 200 "),

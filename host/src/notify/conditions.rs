@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// What was told of the tunnels.
 #[derive(Debug, Default)]
-pub struct Tunnels(BTreeMap<String, Told>);
+pub(super) struct Tunnels(BTreeMap<String, Told>);
 
 #[derive(Debug, Default)]
 struct Told {
@@ -34,7 +34,7 @@ impl Tunnels {
     /// An address is told once, and again after it was told that the tunnel failed; one that was made just now is told when
     /// it can be opened. A failure is told once, and once more when it becomes final; an outage is one when it has lasted
     /// for [`NOTIFY_OUTAGE`].
-    pub fn see(&mut self, all: &[Status], now: Millis) -> Vec<Notice> {
+    pub(super) fn see(&mut self, all: &[Status], now: Millis) -> Vec<Notice> {
         let mut notices = Vec::new();
         for tunnel in all {
             let told = self.0.entry(tunnel.name.clone()).or_default();
@@ -98,7 +98,7 @@ impl Tunnels {
     }
 
     /// When an outage that nobody was told of has lasted long enough.
-    pub fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         let outages = self.0.values().filter(|told| told.down == Down::No);
         outages.filter_map(|told| Some(told.outage? + NOTIFY_OUTAGE)).min()
     }
@@ -106,10 +106,10 @@ impl Tunnels {
 
 /// What was told of the chat backend.
 #[derive(Debug, Default)]
-pub struct Backend(bool);
+pub(super) struct Backend(bool);
 
 impl Backend {
-    pub fn see(&mut self, title: &str, phase: &Phase, now: Millis) -> Option<Notice> {
+    pub(super) fn see(&mut self, title: &str, phase: &Phase, now: Millis) -> Option<Notice> {
         let failed = match phase {
             Phase::Failed { why, .. } => Some(why),
             _ => None,
@@ -128,10 +128,10 @@ impl Backend {
 
 /// Which plugins were told to have failed.
 #[derive(Debug, Default)]
-pub struct Plugins(BTreeSet<String>);
+pub(super) struct Plugins(BTreeSet<String>);
 
 impl Plugins {
-    pub fn see(&mut self, all: &[plugin::Status], now: Millis) -> Vec<Notice> {
+    pub(super) fn see(&mut self, all: &[plugin::Status], now: Millis) -> Vec<Notice> {
         let failed = |status: &plugin::Status| match &status.state {
             plugin::State::Failed { cause } => Some((status.name.clone(), cause.clone())),
             _ => None,

@@ -6,17 +6,17 @@
 use nexus_model::plugin::{Failure, Kind, State, Status};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
-use nexus_plugin_host::unloaded;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 
 /// For strangers too, so without the reason.
 const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If you run this Nexus, `nexus status` or \
     `nexus doctor` on its machine shows the reason and the fix.";
 
-pub(super) struct NoLogin(Status);
+/// The provider that refuses everything, with the reason in its status.
+pub struct NoLogin(Status);
 
 impl NoLogin {
-    pub(super) fn new(name: &str, trouble: &Trouble, now: Millis) -> Self {
+    pub fn new(name: &str, trouble: &Trouble, now: Millis) -> Self {
         let cause = trouble.why.clone();
         let failure = Failure {
             at: now,
@@ -25,8 +25,12 @@ impl NoLogin {
             permanent: true,
         };
         Self(Status {
+            name: name.to_owned(),
+            kind: Kind::Auth,
+            version: String::new(),
+            state: State::Failed { cause },
+            restarts: 0,
             last_failure: Some(failure),
-            ..unloaded(name, Kind::Auth, State::Failed { cause })
         })
     }
 }

@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// What a connection did last.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(crate) struct Pulse {
     opened: Instant,
     /// Milliseconds after `opened`, when bytes last went either way.
     moved: AtomicU64,
@@ -45,7 +45,7 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
             moved: AtomicU64::new(0),
@@ -66,14 +66,14 @@ impl Pulse {
         (!ours).then(|| self.opened.elapsed().saturating_sub(moved))
     }
 
-    pub(super) fn work(self: &Arc<Self>) -> Working {
+    pub(crate) fn work(self: &Arc<Self>) -> Working {
         self.working.fetch_add(1, Ordering::Relaxed);
         Working(Arc::clone(self))
     }
 }
 
 /// While it lives a request is worked on.
-pub(super) struct Working(Arc<Pulse>);
+pub(crate) struct Working(Arc<Pulse>);
 
 impl Drop for Working {
     fn drop(&mut self) {
@@ -83,14 +83,14 @@ impl Drop for Working {
 }
 
 /// A request's body, which says while it is the client's turn: a request of which half has come is worked on by nobody.
-pub(super) struct FromClient<B> {
+pub(crate) struct FromClient<B> {
     inner: B,
     pulse: Arc<Pulse>,
     awaiting: bool,
 }
 
 impl<B> FromClient<B> {
-    pub(super) fn new(inner: B, pulse: Arc<Pulse>) -> Self {
+    pub(crate) fn new(inner: B, pulse: Arc<Pulse>) -> Self {
         Self {
             inner,
             pulse,
@@ -131,7 +131,7 @@ impl<B: Body + Unpin> Body for FromClient<B> {
     }
 }
 
-pub(super) struct Slots {
+pub(crate) struct Slots {
     most: usize,
     listening: Listening,
     state: Arc<Mutex<State>>,
@@ -152,12 +152,12 @@ struct Open {
 }
 
 /// A connection's right to be open.
-pub(super) struct Slot {
+pub(crate) struct Slot {
     number: u64,
     state: Arc<Mutex<State>>,
     freed: Arc<Notify>,
     /// Cancelled when it has to make room.
-    pub(super) close: CancellationToken,
+    pub(crate) close: CancellationToken,
 }
 
 impl Drop for Slot {
@@ -180,7 +180,7 @@ enum Room {
 }
 
 impl Slots {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
             listening: Listening::new(),
@@ -190,7 +190,7 @@ impl Slots {
     }
 
     /// Waits until there is room. None: this peer has its share already.
-    pub(super) async fn enter(&self, peer: SocketAddr, pulse: &Arc<Pulse>) -> Option<Slot> {
+    pub(crate) async fn enter(&self, peer: SocketAddr, pulse: &Arc<Pulse>) -> Option<Slot> {
         let network =
             (!peer.ip().to_canonical().is_loopback()).then(|| nexus_logging::audit::network(&peer.ip().to_string()));
         loop {
@@ -267,14 +267,14 @@ impl State {
 }
 
 /// A stream that says when bytes move, and fails where a write is not taken in time.
-pub(super) struct Patient<S> {
+pub(crate) struct Patient<S> {
     inner: S,
     pulse: Arc<Pulse>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(inner: S, pulse: Arc<Pulse>) -> Self {
+    pub(crate) fn new(inner: S, pulse: Arc<Pulse>) -> Self {
         Self {
             inner,
             pulse,
@@ -282,7 +282,7 @@ impl<S> Patient<S> {
         }
     }
 
-    pub(super) fn pulse(&self) -> Arc<Pulse> {
+    pub(crate) fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(&self.pulse)
     }
 

@@ -1,9 +1,9 @@
-//! Who a request is from. Handlers take these extractors, so that none can forget a check: [`LoggedIn`] cannot be had
-//! without a valid login, [`OwnerForm`] not without its CSRF token, [`VisitorForm`] not from another browser.
+//! Who a request is from. Handlers take these extractors, so that none can forget a check: [`User`] cannot be had
+//! without a valid login, [`UserForm`] not without its CSRF token, [`AnonymousForm`] not from another browser.
 
 use super::ingress::Place;
-use super::{Connection, Site, WebState, pages};
 use crate::error::ApiError;
+use crate::{Connection, Site, WebState, pages};
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
@@ -24,7 +24,7 @@ use subtle::ConstantTimeEq as _;
 /// of one provider, or two Nexus of one machine, must not take each other's. Nor does it help who catches one there: what a
 /// login on loopback counts for, see [`held`].
 #[derive(Clone, Copy)]
-pub(super) enum Cookie {
+pub(crate) enum Cookie {
     Login,
     Device,
     Browser,
@@ -80,13 +80,13 @@ impl Cookie {
 }
 
 /// Puts the tokens of a new login into cookies.
-pub(super) fn welcome(response: &mut Response, site: &Site, login: &NewLogin, lifetime: Duration) {
+pub(crate) fn welcome(response: &mut Response, site: &Site, login: &NewLogin, lifetime: Duration) {
     Cookie::Login.set(site, &login.token, Some(lifetime), response.headers_mut());
     Cookie::Device.set(site, &login.device, Some(KNOWN_DEVICE), response.headers_mut());
 }
 
 /// Takes the login's cookie away.
-pub(super) fn farewell(response: &mut Response, site: &Site) {
+pub(crate) fn farewell(response: &mut Response, site: &Site) {
     Cookie::Login.set(site, "", Some(Duration::ZERO), response.headers_mut());
 }
 
@@ -115,7 +115,7 @@ fn site(parts: &Parts) -> Result<Site, StatusCode> {
 }
 
 /// The login of this request, if it has a valid one.
-pub(super) struct MaybeLogin {
+pub(crate) struct MaybeLogin {
     pub login: Option<Session>,
     pub site: Site,
     pub peer: IpAddr,
@@ -145,7 +145,7 @@ impl FromRequestParts<WebState> for MaybeLogin {
 
 /// Who did something, for the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Who {
+pub(crate) struct Who {
     pub account: String,
     pub place: String,
     pub peer: String,
@@ -160,7 +160,7 @@ impl Who {
         }
     }
     /// By the control socket: whoever can open it, and is not of the agent.
-    pub(super) fn operator() -> Self {
+    pub(crate) fn operator() -> Self {
         Self {
             account: "(operator)".to_owned(),
             place: "control socket".to_owned(),
@@ -168,31 +168,31 @@ impl Who {
         }
     }
     /// What changes the host itself.
-    pub(super) fn orders(&self, what: &str, plugin: &str, result: &str) {
+    pub(crate) fn orders(&self, what: &str, plugin: &str, result: &str) {
         tracing::info!(target: "audit", event = "order", account = self.account, what, plugin, place = self.place, peer = self.peer, result);
     }
 }
 
 impl MaybeLogin {
-    pub(super) fn who(&self) -> Option<Who> {
+    pub(crate) fn who(&self) -> Option<Who> {
         self.login.as_ref().map(|login| Who::of(login, &self.site, self.peer))
     }
 }
 
-/// A valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
-pub(super) struct LoggedIn {
+/// The user of a valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
+pub(crate) struct User {
     pub login: Session,
     pub site: Site,
     pub peer: IpAddr,
 }
 
-impl LoggedIn {
-    pub(super) fn who(&self) -> Who {
+impl User {
+    pub(crate) fn who(&self) -> Who {
         Who::of(&self.login, &self.site, self.peer)
     }
 }
 
-impl FromRequestParts<WebState> for LoggedIn {
+impl FromRequestParts<WebState> for User {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
         let MaybeLogin { login, site, peer } = MaybeLogin::from_request_parts(parts, state).await?;
@@ -204,23 +204,23 @@ impl FromRequestParts<WebState> for LoggedIn {
     }
 }
 
-/// Somebody without a login, as the auth service wants to know them.
-pub(super) struct Guest {
+/// Whoever uses the browser, login or not, as the auth service wants to know them.
+pub(crate) struct Anonymous {
     pub client: Client,
     pub site: Site,
     /// The browser had no cookie yet: the answer must set it.
     fresh: bool,
 }
 
-impl Guest {
+impl Anonymous {
     /// For a hidden field. Bound to a cookie that no other page can read or set.
-    pub(super) fn csrf(&self) -> String {
+    pub(crate) fn csrf(&self) -> String {
         use base64::Engine as _;
         let digest = sha256(&[b"nexus form\0", self.client.browser.as_bytes()]);
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
     }
     /// Sets the browser's cookie where it is new.
-    pub(super) fn remember(&self, mut response: Response) -> Response {
+    pub(crate) fn remember(&self, mut response: Response) -> Response {
         if self.fresh {
             Cookie::Browser.set(&self.site, &self.client.browser, None, response.headers_mut());
         }
@@ -228,7 +228,7 @@ impl Guest {
     }
 }
 
-impl FromRequestParts<WebState> for Guest {
+impl FromRequestParts<WebState> for Anonymous {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Response> {
         let site = site(parts).map_err(IntoResponse::into_response)?;
@@ -262,14 +262,14 @@ impl FromRequestParts<WebState> for Guest {
 
 /// The fields of a posted form.
 #[derive(Default)]
-pub(super) struct Fields(BTreeMap<String, String>);
+pub(crate) struct Fields(BTreeMap<String, String>);
 
 impl Fields {
-    pub(super) fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
     /// What goes to the login plugin: the fields whose names start with `field-`, less that prefix.
-    pub(super) fn input(&self) -> Input {
+    pub(crate) fn input(&self) -> Input {
         let fields = self.0.iter();
         Input(
             fields
@@ -296,45 +296,45 @@ impl Fields {
 const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
 
 /// A form of a valid login, its CSRF token checked.
-pub(super) struct OwnerForm {
+pub(crate) struct UserForm {
     pub login: Session,
     pub site: Site,
     pub fields: Fields,
 }
 
-impl FromRequest<WebState> for OwnerForm {
+impl FromRequest<WebState> for UserForm {
     type Rejection = Response;
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let owner = LoggedIn::from_request_parts(&mut parts, state).await?;
-        let (who, path) = (owner.who(), parts.uri.path().to_owned());
-        let LoggedIn { login, site, .. } = owner;
+        let user = User::from_request_parts(&mut parts, state).await?;
+        let (who, path) = (user.who(), parts.uri.path().to_owned());
+        let User { login, site, .. } = user;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
         if !fields.csrf_is(&login.csrf) {
             return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
-        // One place for all forms of an owner.
+        // One place for all forms of a user.
         who.orders(&path, fields.get("plugin"), "");
         Ok(Self { login, site, fields })
     }
 }
 
 /// A form of somebody without a login, from the browser that it was made for.
-pub(super) struct VisitorForm {
-    pub guest: Guest,
+pub(crate) struct AnonymousForm {
+    pub anonymous: Anonymous,
     pub fields: Fields,
 }
 
-impl FromRequest<WebState> for VisitorForm {
+impl FromRequest<WebState> for AnonymousForm {
     type Rejection = Response;
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let guest = Guest::from_request_parts(&mut parts, state).await?;
+        let anonymous = Anonymous::from_request_parts(&mut parts, state).await?;
         let fields = Fields::read(Request::from_parts(parts, body)).await?;
-        if guest.fresh || !fields.csrf_is(&guest.csrf()) {
+        if anonymous.fresh || !fields.csrf_is(&anonymous.csrf()) {
             return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
-        Ok(Self { guest, fields })
+        Ok(Self { anonymous, fields })
     }
 }
 

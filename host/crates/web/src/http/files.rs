@@ -62,16 +62,16 @@ fn files() -> usize {
 }
 
 /// While it lives a listener is open.
-pub(super) struct Listening(());
+pub(crate) struct Listening(());
 
 impl Listening {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         LISTENERS.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 
     /// Of at most `most` connections, how many it may have now; at least one.
-    pub(super) fn share(&self, most: usize) -> usize {
+    pub(crate) fn share(&self, most: usize) -> usize {
         share(files(), LISTENERS.load(Ordering::Relaxed), most)
     }
 }

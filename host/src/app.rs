@@ -1,17 +1,15 @@
-//! The composition root: makes every room once and connects them. The only place that knows all of them; no policy
-//! lives here, only adapters from the services to what the web wants ([`nexus_web::port`]).
+//! The composition root: makes every room once and connects them. The only place that knows all of them. It decides
+//! nothing: what does belongs to one of the rooms.
 
-mod chat;
 mod foundation;
-mod no_login;
-mod notify;
 mod reload;
 
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
+use crate::notify::watch;
 use anyhow::Context as _;
-use nexus_auth::AuthService;
+use nexus_auth::{AuthService, NoLogin};
 use nexus_chat::{BackendStatus, ChatService, NamedBackend};
 use nexus_config::default_place;
 use nexus_config::resolved::{Config, Tunnel};
@@ -20,33 +18,29 @@ use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_model::time::{Clock, SystemClock};
 use nexus_model::trouble::Trouble;
-use nexus_plugin_traits::AuthProvider;
-use nexus_plugin_traits::StopProcesses;
+use nexus_plugin_traits::{AuthProvider, StopProcesses};
 use nexus_registry::{
     LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, chat_place, counted, tunnel_place,
 };
 use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
-use nexus_tunnels::{Provided, PublicProber, TunnelService};
-use nexus_web::starting::Front;
+use nexus_tunnels::{Provided, PublicProber, Spec, TunnelService};
+use nexus_web::http::starting::Front;
 use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How often a listener for the metrics whose address is taken is tried again.
-const METRICS_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// A running Nexus.
 pub struct App {
     behind: Behind,
-    doors: Doors,
+    listeners: Listeners,
 }
 
 /// The ways in.
-struct Doors {
+struct Listeners {
     address: SocketAddr,
     /// Ends the page's listener and all live sockets.
     closing: CancellationToken,
@@ -54,7 +48,7 @@ struct Doors {
     control: Option<JoinHandle<()>>,
 }
 
-impl Doors {
+impl Listeners {
     async fn close(self) {
         self.closing.cancel();
         let _ = self.page.await;
@@ -94,16 +88,16 @@ impl App {
         // Before it is said where it listens: who finds an address and no socket may say that somebody removed it.
         let control = control(&config.data_dir, &front, &closing);
         held.listening(address)?;
-        let doors = Doors {
+        let listeners = Listeners {
             address,
             closing,
             page,
             control,
         };
-        match Self::behind(config, rereading, &front, held, &doors).await {
-            Ok(behind) => Ok(Self { behind, doors }),
+        match Self::behind(config, rereading, &front, held, &listeners).await {
+            Ok(behind) => Ok(Self { behind, listeners }),
             Err(error) => {
-                doors.close().await;
+                listeners.close().await;
                 Err(error)
             }
         }
@@ -115,7 +109,7 @@ impl App {
         rereading: Rereading,
         front: &Front,
         held: Held,
-        doors: &Doors,
+        listeners: &Listeners,
     ) -> anyhow::Result<Behind> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (again, now) = (Arc::clone(&rereading.again), Arc::clone(&clock));
@@ -183,26 +177,14 @@ impl App {
             config: config.chat.clone(),
             config_file: config.file.clone(),
             data_dir: config.data_dir.clone(),
+            path: std::env::var_os("PATH"),
         };
         let chat = Arc::new(ChatService::spawn(primary, fallback, parts));
         let barred = no_login.map(|trouble| format!("no tunnel is opened because nobody can log in: the {trouble}"));
-        let mut specs = Vec::new();
-        for tunnel in config.tunnels.values() {
-            let place = tunnel_place(&tunnel.name);
-            let plugin = plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await;
-            let config = Tunnel {
-                plugin,
-                ..tunnel.clone()
-            };
-            let why = barred.clone();
-            let provider = foundation.late_tunnel(&config, move || why.clone());
-            provider.prepare(loads.begin());
-            let provided = Provided::register(&plugins, &config.name, provider);
-            specs.push(nexus_tunnels::Spec { config, provided });
-        }
+        let specs = tunnel_specs(&foundation, &plugins, barred.as_deref()).await;
 
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
-        let (web_made, web_cell) = watch::channel(None);
+        let (web_made, web_cell) = tokio::sync::watch::channel(None);
         let parts = nexus_tunnels::Parts {
             listener_server: Arc::new(TunnelPages::new(web_cell)),
             has_account: auth.has_account(),
@@ -218,13 +200,13 @@ impl App {
 
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         if let Some(wanted) = &config.notify {
-            let watched = notify::Watched {
+            let watched = watch::Watched {
                 tunnels: tunnels.statuses(),
                 chat: chat.backend(),
                 plugins: statuses.subscribe(),
                 lockouts: auth.lockouts(),
             };
-            match notify::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
+            match watch::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
                 Ok(started) => tasks.push(started),
                 Err(error) => statuses.trouble(Trouble::new(
                     "notify",
@@ -252,7 +234,7 @@ impl App {
         let config_file = config.file.clone().or_else(default_place);
         let services = Services {
             auth: Arc::clone(&auth),
-            chat: Arc::new(chat::ChatAdapter(Arc::clone(&chat))),
+            chat: Arc::clone(&chat),
             tunnels: Arc::clone(&tunnels),
             plugins,
             reload: Arc::new(reloads),
@@ -268,12 +250,12 @@ impl App {
         web_made.send_replace(Some(web.clone()));
         front.ready(web.clone());
         if let Some(metrics) = &config.metrics {
-            let closing = doors.closing.clone();
-            tasks.push(tokio::spawn(metrics_page(metrics.listen, web, statuses, closing)));
+            let closing = listeners.closing.clone();
+            tasks.push(tokio::spawn(nexus_web::metrics::listen(metrics.listen, web, closing)));
         }
         tasks.extend(auth.background());
         Ok(Behind {
-            setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(doors.address))),
+            setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(listeners.address))),
             foundation,
             tunnels,
             chat,
@@ -283,7 +265,7 @@ impl App {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.doors.address
+        self.listeners.address
     }
 
     /// For the terminal, and nowhere else; none once an account exists.
@@ -292,12 +274,12 @@ impl App {
     }
 
     /// The chat backend as people see it; changes are seen at once.
-    pub fn chat_status(&self) -> watch::Receiver<BackendStatus> {
+    pub fn chat_status(&self) -> tokio::sync::watch::Receiver<BackendStatus> {
         self.behind.chat.backend()
     }
 
     /// The tunnels as people see them; changes are seen at once.
-    pub fn tunnel_statuses(&self) -> watch::Receiver<Vec<nexus_model::tunnel::Status>> {
+    pub fn tunnel_statuses(&self) -> tokio::sync::watch::Receiver<Vec<nexus_model::tunnel::Status>> {
         self.behind.tunnels.statuses()
     }
 
@@ -307,10 +289,10 @@ impl App {
 
     /// Closes the tunnels, then the page, then every child process, each in its own order. Bounded.
     pub async fn stop(self) {
-        let Self { behind, doors } = self;
+        let Self { behind, listeners } = self;
         let orderly = async {
             behind.tunnels.shutdown().await;
-            doors.close().await;
+            listeners.close().await;
             behind.chat.end();
             behind.foundation.processes.stop_all(None).await;
             behind.activity.flush().await;
@@ -325,8 +307,8 @@ impl App {
 /// The way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
 fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
-    match nexus_web::control::bind(data_dir) {
-        Ok((listener, path)) => Some(tokio::spawn(nexus_web::control::serve_control(
+    match nexus_web::http::control::bind(data_dir) {
+        Ok((listener, path)) => Some(tokio::spawn(nexus_web::http::control::serve_control(
             listener,
             path,
             front.operator(),
@@ -365,7 +347,7 @@ async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProv
     let name = &foundation.config.auth.plugin;
     let trouble = foundation.unloadable(name, "restart Nexus", &error);
     tracing::error!(plugin = name, "nobody can log in: {trouble}");
-    let nobody = no_login::NoLogin::new(name, &trouble, SystemClock.now());
+    let nobody = NoLogin::new(name, &trouble, SystemClock.now());
     Ok((Arc::new(nobody), Some(trouble)))
 }
 
@@ -378,37 +360,24 @@ fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin:
     }
 }
 
-/// Metrics for Prometheus. An address that is taken costs nothing else, and is tried again: what has it may go.
-async fn metrics_page(address: SocketAddr, web: WebState, statuses: Arc<PluginStatuses>, closing: CancellationToken) {
-    const PART: &str = "metrics";
-    let mut said = false;
-    let listener = loop {
-        match TcpListener::bind(address).await {
-            Ok(listener) => break listener,
-            Err(error) => {
-                let trouble = Trouble::new(
-                    PART,
-                    format!(
-                        "cannot listen on {address}: {error}. Nexus retries every {} s.",
-                        METRICS_AGAIN.as_secs()
-                    ),
-                    "stop the program that uses this address, choose another address with `listen` in [metrics], or \
-                     remove [metrics]",
-                );
-                if !std::mem::replace(&mut said, true) {
-                    tracing::warn!("{trouble}");
-                    statuses.trouble(trouble);
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(METRICS_AGAIN) => {}
-            () = closing.cancelled() => return,
-        }
-    };
-    statuses.no_trouble(PART);
-    tracing::info!("metrics on http://{}/metrics", listener.local_addr().unwrap_or(address));
-    nexus_web::metrics::serve(listener, web, closing).await;
+/// The tunnels of the configuration, each with the plugin that serves it, which is loaded by and by. `barred`: why none may
+/// open, where that is so.
+async fn tunnel_specs(foundation: &Arc<Foundation>, plugins: &Plugins, barred: Option<&str>) -> Vec<Spec> {
+    let mut specs = Vec::new();
+    for tunnel in foundation.config.tunnels.values() {
+        let place = tunnel_place(&tunnel.name);
+        let plugin = plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await;
+        let config = Tunnel {
+            plugin,
+            ..tunnel.clone()
+        };
+        let why = barred.map(str::to_owned);
+        let provider = foundation.late_tunnel(&config, move || why.clone());
+        provider.prepare(plugins.progress.begin());
+        let provided = Provided::register(plugins, &config.name, provider);
+        specs.push(Spec { config, provided });
+    }
+    specs
 }
 
 /// How a browser on this machine reaches an address, which may be `0.0.0.0`.

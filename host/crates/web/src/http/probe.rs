@@ -8,7 +8,7 @@
 //! | `POST /probe/NONCE/stream` | the proof at once, and then nothing until the client is gone (or [`PUBLIC_CHECK`] is over): a provider that holds back what streams delivers nothing |
 //! | `GET /probe/NONCE/socket` | a WebSocket: sends the proof, and what it is sent |
 
-use super::{Connection, Ingress};
+use crate::{Connection, Ingress};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::Path;
@@ -32,14 +32,14 @@ fn proof(connection: &Connection, nonce: &str) -> Result<String, Refused> {
     proof.answer(nonce).ok_or(NOTHING)
 }
 
-pub(super) async fn plain(
+pub(crate) async fn plain(
     Extension(connection): Extension<Connection>,
     Path(nonce): Path<String>,
 ) -> Result<String, Refused> {
     proof(&connection, &nonce)
 }
 
-pub(super) async fn stream(
+pub(crate) async fn stream(
     Extension(connection): Extension<Connection>,
     Path(nonce): Path<String>,
 ) -> Result<Response, Refused> {
@@ -56,7 +56,7 @@ pub(super) async fn stream(
         .into_response())
 }
 
-pub(super) async fn socket(
+pub(crate) async fn socket(
     Extension(connection): Extension<Connection>,
     Path(nonce): Path<String>,
     upgrade: WebSocketUpgrade,

@@ -6,7 +6,7 @@
 //! of another site is not told apart from a proxy that changes `Host` where the browser does not say (plain HTTP); then
 //! the cure is said under a condition.
 
-use super::{Connection, Ingress, Site};
+use crate::{Connection, Ingress, Site};
 use http::HeaderMap;
 use http::header;
 
@@ -35,7 +35,7 @@ fn split(authority: &str) -> Option<(&str, &str)> {
 }
 
 /// The listener does not know the name.
-pub(super) fn unknown_name(connection: &Connection, host: &str) -> String {
+pub(crate) fn unknown_name(connection: &Connection, host: &str) -> String {
     let known = "To fix: open the page as localhost or at the address of a tunnel.\n";
     let told = format!("Nexus does not accept the host name \"{}\" here.\n{known}", line(host));
     let Some((name, port)) = split(host) else { return told };
@@ -53,7 +53,7 @@ pub(super) fn unknown_name(connection: &Connection, host: &str) -> String {
 }
 
 /// The page that sent it is of another origin than this one.
-pub(super) fn foreign_page(connection: &Connection, site: &Site, headers: &HeaderMap) -> String {
+pub(crate) fn foreign_page(connection: &Connection, site: &Site, headers: &HeaderMap) -> String {
     let only = format!("This request is only accepted from pages of {}.", site.origin);
     let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = get(header::ORIGIN.as_str()).filter(|origin| *origin != "null");

@@ -2,7 +2,8 @@
 //! browser from doing more than the page needs.
 
 use super::ingress::Place;
-use super::{Connection, Site, api, refusal};
+use super::refusal;
+use crate::{Connection, Site, api};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,7 +17,7 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
                            magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
 
 /// Checks Host and Origin, puts the [`Site`] into the request, and sets the headers of the answer.
-pub(super) async fn guard(mut request: Request, next: Next) -> Response {
+pub(crate) async fn guard(mut request: Request, next: Next) -> Response {
     let (mut secure_tunnel, checked) = (false, check(&request));
     let mut response = match checked {
         Ok(site) => match elsewhere(&request) {

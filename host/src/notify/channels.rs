@@ -1,21 +1,15 @@
-//! Who is told, and of what: the ways of `[notify]`, and the services that are watched for it.
+//! The channels of `[notify]`: a program of the operator's, and a webhook.
 
-use crate::notify::{Notifier, Way, look};
+use super::Channel;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_auth::Lockout;
-use nexus_chat::BackendStatus;
 use nexus_config::resolved::Notify;
 use nexus_egress::Webhook;
 use nexus_model::limits;
-use nexus_model::notice::{Notice, NoticeKind};
-use nexus_model::time::Clock;
-use nexus_model::{plugin, tunnel};
+use nexus_model::notice::Notice;
 use nexus_process::{EnvironmentBase, OutputMode, Processes, References, Spec};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
 
 /// Whose processes they are in the table; no plugin has a dot in its name.
 const OWNER: &str = "nexus.notify";
@@ -59,7 +53,7 @@ impl Command {
     }
 }
 
-impl Way for Command {
+impl Channel for Command {
     fn name(&self) -> String {
         format!("the command {}", self.words.first().map_or("", String::as_str))
     }
@@ -89,7 +83,7 @@ impl Way for Command {
     }
 }
 
-impl Way for Webhook {
+impl Channel for Webhook {
     fn name(&self) -> String {
         format!("the webhook at {}", self.host)
     }
@@ -101,85 +95,20 @@ impl Way for Webhook {
     }
 }
 
-/// What is watched.
-pub(super) struct Watched {
-    pub(super) tunnels: watch::Receiver<Vec<tunnel::Status>>,
-    pub(super) chat: watch::Receiver<BackendStatus>,
-    pub(super) plugins: watch::Receiver<Vec<plugin::Status>>,
-    pub(super) lockouts: broadcast::Receiver<Lockout>,
-}
-
-/// Until the host ends.
+/// Those that the configuration names.
 ///
 /// # Errors
 /// The webhook's address is none.
-pub(super) fn start(
-    notify: &Notify,
-    watched: Watched,
-    processes: &Arc<dyn Processes>,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<JoinHandle<()>> {
-    let mut ways: Vec<Arc<dyn Way>> = Vec::new();
+pub(super) fn of(notify: &Notify, processes: &Arc<dyn Processes>) -> anyhow::Result<Vec<Arc<dyn Channel>>> {
+    let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
     if let Some(words) = &notify.command {
-        ways.push(Arc::new(Command {
+        channels.push(Arc::new(Command {
             words: words.clone(),
             processes: Arc::clone(processes),
         }));
     }
     if let Some(address) = &notify.webhook {
-        ways.push(Arc::new(Webhook::new(address).map_err(anyhow::Error::msg)?));
+        channels.push(Arc::new(Webhook::new(address).map_err(anyhow::Error::msg)?));
     }
-    let notifier = Notifier::start(notify.events.clone(), ways);
-    Ok(tokio::spawn(watch_all(watched, notifier, clock)))
-}
-
-async fn watch_all(mut watched: Watched, notifier: Notifier, clock: Arc<dyn Clock>) {
-    let (mut tunnels, mut backend, mut plugins) = (
-        look::Tunnels::default(),
-        look::Backend::default(),
-        look::Plugins::default(),
-    );
-    loop {
-        let now = clock.now();
-        let mut notices = tunnels.see(&watched.tunnels.borrow_and_update(), now);
-        {
-            let chat = watched.chat.borrow_and_update();
-            notices.extend(backend.see(&chat.title, &chat.phase, now));
-        }
-        notices.extend(plugins.see(&watched.plugins.borrow_and_update(), now));
-        notices.into_iter().for_each(|notice| notifier.tell(notice));
-        let due = tunnels.due();
-        tokio::select! {
-            () = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            } => {}
-            changed = watched.tunnels.changed() => if changed.is_err() { return },
-            changed = watched.chat.changed() => if changed.is_err() { return },
-            changed = watched.plugins.changed() => if changed.is_err() { return },
-            lockout = watched.lockouts.recv() => match lockout {
-                Ok(lockout) => notifier.tell(locked(&lockout, clock.now())),
-                // One that was missed is like the one that follows.
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return,
-            },
-        }
-    }
-}
-
-/// Not the account that was typed: people type passwords there.
-fn locked(lockout: &Lockout, now: u64) -> Notice {
-    let minutes = lockout.until.saturating_sub(now).div_ceil(60_000);
-    Notice {
-        event: NoticeKind::LoginLocked,
-        subject: "login".to_owned(),
-        text: format!(
-            "Too many wrong passwords: an account is locked for {minutes} min. The last attempt came from {} ({}).",
-            lockout.peer, lockout.place
-        ),
-        url: None,
-        at: now,
-    }
+    Ok(channels)
 }

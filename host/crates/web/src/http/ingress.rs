@@ -57,7 +57,7 @@ pub struct Connection {
 }
 
 /// A connection's stream, which counts what is taken of it.
-pub(super) struct Counting<S> {
+pub(crate) struct Counting<S> {
     stream: S,
     taken: Arc<AtomicU64>,
 }
@@ -184,7 +184,7 @@ impl Connection {
         Self::accepted(Arc::new(ingress), peer, CancellationToken::new())
     }
 
-    pub(super) fn accepted(ingress: Arc<Ingress>, peer: SocketAddr, closing: CancellationToken) -> Self {
+    pub(crate) fn accepted(ingress: Arc<Ingress>, peer: SocketAddr, closing: CancellationToken) -> Self {
         Self {
             ingress,
             peer,
@@ -196,13 +196,13 @@ impl Connection {
     }
 
     /// By TCP, to this port of this machine.
-    pub(super) fn at_port(mut self, port: Option<u16>) -> Self {
+    pub(crate) fn at_port(mut self, port: Option<u16>) -> Self {
         self.port = port;
         self
     }
 
     /// Who holds the other end, of a connection from this machine; asked once.
-    pub(super) async fn holder(&self) -> Holder {
+    pub(crate) async fn holder(&self) -> Holder {
         let Some(port) = self.port.filter(|_| self.peer.ip().to_canonical().is_loopback()) else {
             return Holder::default();
         };
@@ -215,13 +215,13 @@ impl Connection {
     }
 
     /// The stream that this connection is, counted.
-    pub(super) fn counting<S>(&self, stream: S) -> Counting<S> {
+    pub(crate) fn counting<S>(&self, stream: S) -> Counting<S> {
         let taken = Arc::clone(&self.taken);
         Counting { stream, taken }
     }
 
     /// Bytes that the system has taken for the client so far.
-    pub(super) fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }
 

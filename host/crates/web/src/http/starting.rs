@@ -7,7 +7,8 @@
 //!
 //! The page looks again by itself, by a header and not by a script.
 
-use super::{Connection, Site, WebState, assets, guard, pages};
+use super::{assets, guard};
+use crate::{Connection, Site, WebState, pages};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -58,7 +59,7 @@ impl Front {
         let operator = super::control::router(state.clone());
         #[cfg(not(unix))]
         let operator = Router::new();
-        let page = super::router(state);
+        let page = crate::router(state);
         let _ = self.0.ready.set(Ready { page, operator });
     }
 
@@ -113,7 +114,7 @@ async fn starting(
         }
         (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
     } else if path.starts_with("/api/") || path == "/live" || connection.is_operator() {
-        super::api::starting(what.as_deref())
+        crate::api::starting(what.as_deref())
     } else {
         pages::starting(what.as_deref())
     };
@@ -128,8 +129,8 @@ async fn starting(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::Ingress;
     use super::*;
+    use crate::Ingress;
     use axum::body::Body;
     use http_body_util::BodyExt as _;
 

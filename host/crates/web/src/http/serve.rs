@@ -4,7 +4,7 @@
 //! to stop the page.
 
 use super::slots::{FromClient, Patient, Pulse, Slots};
-use super::{Connection, Ingress, WebState, router};
+use crate::{Connection, Ingress, WebState, router};
 use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use hyper::body::Incoming;
@@ -23,9 +23,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 /// For requests that run when the listener shuts down.
-pub(super) const DRAIN: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptor left), before the next.
-pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Between two lines about failed ones.
 const ACCEPT_SAID: Duration = Duration::from_secs(60);
 
@@ -48,7 +48,7 @@ pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Route
 
 /// Hands at most `connections` at a time to `each` ([`super::slots`]), until `shutdown` is cancelled; then waits a few
 /// seconds for those that run.
-pub(super) async fn accept<F>(
+pub(crate) async fn accept<F>(
     listener: TcpListener,
     connections: usize,
     shutdown: &CancellationToken,
@@ -102,7 +102,7 @@ pub(super) async fn accept<F>(
 }
 
 /// One connection of the page, to its end.
-pub(super) async fn one(
+pub(crate) async fn one(
     stream: Patient<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     connection: Connection,
     app: axum::Router,
@@ -123,7 +123,7 @@ pub(super) async fn one(
 }
 
 /// HTTP over one connection, to its end; when `closing` is cancelled, to the end of the request that runs.
-pub(super) async fn converse<S, B>(
+pub(crate) async fn converse<S, B>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: S,
     header_bytes: usize,

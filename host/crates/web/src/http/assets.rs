@@ -19,67 +19,67 @@ const FILES: [Asset; 13] = [
     Asset {
         name: "nexus.css",
         mime: "text/css; charset=utf-8",
-        body: include_str!("assets/nexus.css"),
+        body: include_str!("../assets/nexus.css"),
     },
     Asset {
         name: "nexus.js",
         mime: JS,
-        body: include_str!("assets/nexus.js"),
+        body: include_str!("../assets/nexus.js"),
     },
     Asset {
         name: "live.js",
         mime: JS,
-        body: include_str!("assets/live.js"),
+        body: include_str!("../assets/live.js"),
     },
     Asset {
         name: "prompts.js",
         mime: JS,
-        body: include_str!("assets/prompts.js"),
+        body: include_str!("../assets/prompts.js"),
     },
     Asset {
         name: "chat.js",
         mime: JS,
-        body: include_str!("assets/chat.js"),
+        body: include_str!("../assets/chat.js"),
     },
     Asset {
         name: "asks.js",
         mime: JS,
-        body: include_str!("assets/asks.js"),
+        body: include_str!("../assets/asks.js"),
     },
     Asset {
         name: "change.js",
         mime: JS,
-        body: include_str!("assets/change.js"),
+        body: include_str!("../assets/change.js"),
     },
     Asset {
         name: "draw.js",
         mime: JS,
-        body: include_str!("assets/draw.js"),
+        body: include_str!("../assets/draw.js"),
     },
     Asset {
         name: "guard.js",
         mime: JS,
-        body: include_str!("assets/guard.js"),
+        body: include_str!("../assets/guard.js"),
     },
     Asset {
         name: "dom.js",
         mime: JS,
-        body: include_str!("assets/dom.js"),
+        body: include_str!("../assets/dom.js"),
     },
     Asset {
         name: "outbox.js",
         mime: JS,
-        body: include_str!("assets/outbox.js"),
+        body: include_str!("../assets/outbox.js"),
     },
     Asset {
         name: "side.js",
         mime: JS,
-        body: include_str!("assets/side.js"),
+        body: include_str!("../assets/side.js"),
     },
     Asset {
         name: "icon.svg",
         mime: "image/svg+xml",
-        body: include_str!("assets/icon.svg"),
+        body: include_str!("../assets/icon.svg"),
     },
 ];
 
@@ -94,11 +94,11 @@ static DIGEST: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The folder of this build's assets: `/assets/0123456789abcdef`.
-pub(super) fn base() -> String {
+pub(crate) fn base() -> String {
     format!("/assets/{}", *DIGEST)
 }
 
-pub(super) async fn asset(Path((digest, name)): Path<(String, String)>) -> Response {
+pub(crate) async fn asset(Path((digest, name)): Path<(String, String)>) -> Response {
     match FILES.iter().find(|file| file.name == name) {
         Some(file) if digest == *DIGEST => (
             [

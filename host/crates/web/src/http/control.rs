@@ -9,7 +9,8 @@
 
 use super::ingress::{Connection, Ingress};
 use super::slots::{Patient, Pulse};
-use super::{WebState, api, guard, serve};
+use super::{guard, serve};
+use crate::{WebState, api};
 use axum::Router;
 use http::StatusCode;
 use nexus_model::limits::HTTP_READ;
@@ -35,7 +36,7 @@ const REFUSED_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of the header of a request that is refused: hyper's least.
 const REFUSED_HEADER: usize = 8 * 1024;
 
-pub(super) fn router(state: WebState) -> Router {
+pub(crate) fn router(state: WebState) -> Router {
     api::for_the_operator()
         .route("/healthz", axum::routing::get(super::health::healthz))
         .fallback(api::nothing)
