@@ -303,7 +303,7 @@ fn in_a_terminal(start: &Start, answers: &[(&str, &str)]) -> String {
 fn a_password_that_is_typed_is_not_shown_and_the_terminal_is_left_as_it_was() {
     let start = start();
     let (password, again) = (format!("{OTHER}\r"), format!("x\u{15}{OTHER}!\u{7f}\r"));
-    let shown = in_a_terminal(&start, &[("Password: ", &password), ("Password again: ", &again)]);
+    let shown = in_a_terminal(&start, &[("Password: ", &password), ("Repeat password: ", &again)]);
     assert!(shown.contains("The account ann can log in now."), "{shown}");
     assert!(!shown.contains("ravens"), "{shown}");
     assert!(shown.contains(" echo ") && shown.contains(" icanon "), "{shown}");
