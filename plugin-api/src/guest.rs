@@ -25,13 +25,25 @@
 )]
 mod bindings {
     macro_rules! world {
-        ($name:ident, $world:literal, $macro:literal $(, $extra:literal : $with:path)*) => {
+        // What it imports is generated once, for the world `capabilities`. (To name what a world does not import is an error.)
+        ($name:ident, $world:literal, capabilities $(, $extra:literal : $with:path)*) => {
+            world!($name, $world,
+                "nexus:plugin/config@0.1.0": crate::caps::config,
+                "nexus:plugin/log@0.1.0": crate::caps::log,
+                "nexus:plugin/clock@0.1.0": crate::caps::clock,
+                "nexus:plugin/store@0.1.0": crate::caps::store,
+                "nexus:plugin/secrets@0.1.0": crate::caps::secrets,
+                "nexus:plugin/http@0.1.0": crate::caps::http,
+                "nexus:plugin/process@0.1.0": crate::caps::process
+                $(, $extra: $with)*);
+        };
+        ($name:ident, $world:literal $(, $extra:literal : $with:path)*) => {
             pub mod $name {
                 wit_bindgen::generate!({
                     path: "wit",
                     world: $world,
                     pub_export_macro: true,
-                    export_macro_name: $macro,
+                    export_macro_name: "export_world",
                     additional_derives: [PartialEq, Clone],
                     generate_unused_types: true,
                     with: {
@@ -54,40 +66,15 @@ mod bindings {
     }
 
     #[cfg(feature = "tunnel")]
-    world!(tunnel, "tunnel-provider", "export_world",
-        "nexus:plugin/config@0.1.0": crate::caps::config,
-        "nexus:plugin/log@0.1.0": crate::caps::log,
-        "nexus:plugin/clock@0.1.0": crate::caps::clock,
-        "nexus:plugin/store@0.1.0": crate::caps::store,
-        "nexus:plugin/secrets@0.1.0": crate::caps::secrets,
-        "nexus:plugin/http@0.1.0": crate::caps::http,
-        "nexus:plugin/process@0.1.0": crate::caps::process);
+    world!(tunnel, "tunnel-provider", capabilities);
     #[cfg(feature = "chat")]
-    world!(chat, "chat-backend", "export_world",
-        "nexus:plugin/config@0.1.0": crate::caps::config,
-        "nexus:plugin/log@0.1.0": crate::caps::log,
-        "nexus:plugin/clock@0.1.0": crate::caps::clock,
-        "nexus:plugin/store@0.1.0": crate::caps::store,
-        "nexus:plugin/secrets@0.1.0": crate::caps::secrets,
-        "nexus:plugin/http@0.1.0": crate::caps::http,
-        "nexus:plugin/process@0.1.0": crate::caps::process,
-        "nexus:plugin/chat-types@0.1.0": generate);
+    world!(chat, "chat-backend", capabilities, "nexus:plugin/chat-types@0.1.0": generate);
     #[cfg(feature = "chat")]
-    world!(sessions, "optional-sessions", "export_world",
-        "nexus:plugin/chat-types@0.1.0": crate::chat::types);
+    world!(sessions, "optional-sessions", "nexus:plugin/chat-types@0.1.0": crate::chat::types);
     #[cfg(feature = "auth")]
-    world!(auth, "auth-provider", "export_world",
-        "nexus:plugin/config@0.1.0": crate::caps::config,
-        "nexus:plugin/log@0.1.0": crate::caps::log,
-        "nexus:plugin/clock@0.1.0": crate::caps::clock,
-        "nexus:plugin/store@0.1.0": crate::caps::store,
-        "nexus:plugin/secrets@0.1.0": crate::caps::secrets,
-        "nexus:plugin/http@0.1.0": crate::caps::http,
-        "nexus:plugin/process@0.1.0": crate::caps::process,
-        "nexus:plugin/auth-types@0.1.0": generate);
+    world!(auth, "auth-provider", capabilities, "nexus:plugin/auth-types@0.1.0": generate);
     #[cfg(feature = "auth")]
-    world!(manage, "optional-manage", "export_world",
-        "nexus:plugin/auth-types@0.1.0": crate::auth::types);
+    world!(manage, "optional-manage", "nexus:plugin/auth-types@0.1.0": crate::auth::types);
 }
 
 pub mod awake;

@@ -265,3 +265,50 @@ async fn the_operator_makes_accounts_and_passwords_beside_the_running_host() {
         assert!(err.contains(said), "{words:?}: {err}");
     }
 }
+
+/// Runs `nexus user add ann` in a terminal, types each answer once it is asked for, and asks the terminal at the end what it
+/// is set to. All that the terminal showed.
+fn in_a_terminal(start: &Start, answers: &[(&str, &str)]) -> String {
+    use std::io::{Read as _, Write as _};
+    let command = format!(
+        "{} user add ann --config {} --data-dir {}; stty -a",
+        nexus_tests::nexus::binary().display(),
+        start.folder().join("nexus.toml").display(),
+        start.data_dir().display()
+    );
+    let mut script = std::process::Command::new("script")
+        .args(["-qc", &command, "/dev/null"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let (mut shown, mut byte) = (Vec::new(), [0]);
+    for (asked, answer) in answers {
+        while !shown.ends_with(asked.as_bytes()) {
+            let read = screen.read(&mut byte).unwrap();
+            assert_eq!(read, 1, "{asked} was not asked: {}", String::from_utf8_lossy(&shown));
+            shown.extend(byte);
+        }
+        // The echo is off a moment after the question.
+        std::thread::sleep(Duration::from_millis(500));
+        keyboard.write_all(answer.as_bytes()).unwrap();
+    }
+    screen.read_to_end(&mut shown).unwrap();
+    script.wait().unwrap();
+    String::from_utf8(shown).unwrap()
+}
+
+#[test]
+fn a_password_that_is_typed_is_not_shown_and_the_terminal_is_left_as_it_was() {
+    let start = start();
+    let (password, again) = (format!("{OTHER}\r"), format!("x\u{15}{OTHER}!\u{7f}\r"));
+    let shown = in_a_terminal(&start, &[("Password: ", &password), ("Repeat password: ", &again)]);
+    assert!(shown.contains("The account ann can log in now."), "{shown}");
+    assert!(!shown.contains("ravens"), "{shown}");
+    assert!(shown.contains(" echo ") && shown.contains(" icanon "), "{shown}");
+    // Ctrl-C.
+    let shown = in_a_terminal(&start, &[("Password: ", "nine wet\u{3}")]);
+    assert!(!shown.contains("wet"), "{shown}");
+    assert!(shown.contains(" echo ") && shown.contains(" icanon "), "{shown}");
+}

@@ -11,6 +11,7 @@ mod bore;
 mod browser;
 mod cloudflared;
 mod containment;
+mod dependencies;
 mod doctor;
 mod edge;
 mod failures;

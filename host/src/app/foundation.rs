@@ -66,12 +66,7 @@ impl Foundation {
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
         let processes: Arc<dyn Processes> = if held.is_some() {
-            nexus_process::open(TableOptions {
-                data_dir: config.data_dir.clone(),
-                instance_id: random_token()?,
-                shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
-                hidden_env: config.secret_variables.clone(),
-            })?
+            processes(&config, &config.data_dir)?
         } else {
             Arc::new(Refusing::new("Only `nexus up` starts processes, not this command."))
         };
@@ -102,12 +97,7 @@ impl Foundation {
     /// `scratch` cannot be written, or the machine cannot run plugins.
     pub fn beside(config: Config, clock: Arc<dyn Clock>, scratch: &Path) -> anyhow::Result<Self> {
         let store = Store::open(scratch)?;
-        let processes = nexus_process::open(TableOptions {
-            data_dir: scratch.to_owned(),
-            instance_id: random_token()?,
-            shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
-            hidden_env: config.secret_variables.clone(),
-        })?;
+        let processes = processes(&config, scratch)?;
         // Looking must not make a data directory where there is none.
         let cache_in = if config.data_dir.exists() {
             &config.data_dir
@@ -279,6 +269,16 @@ impl Foundation {
         self.catalog.insert(plugin.clone());
         Ok(plugin.clone())
     }
+}
+
+/// The table of child processes, whose files are kept in `data_dir`.
+fn processes(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Processes>> {
+    Ok(nexus_process::open(TableOptions {
+        data_dir: data_dir.to_owned(),
+        instance_id: random_token()?,
+        shim_exe: std::env::current_exe().context("cannot find this program's own file")?,
+        hidden_env: config.secret_variables.clone(),
+    })?)
 }
 
 /// It is no matter of the plugin itself.

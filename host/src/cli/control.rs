@@ -1,9 +1,13 @@
 //! Asks the running host, on its control socket.
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::rt::TokioIo;
 #[cfg(unix)]
 use nexus_model::limits;
 use serde_json::Value;
 use std::path::Path;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +32,7 @@ pub(super) enum Refusal {
 /// No host runs on the data directory, or it refuses.
 #[cfg(unix)]
 pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Result<Value, Refusal> {
-    use http_body_util::{BodyExt as _, Full};
-    use hyper_util::rt::TokioIo;
+    use http_body_util::BodyExt as _;
     use nexus_web::http::control::FILE;
     use tokio::net::UnixStream;
 
@@ -39,21 +42,17 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .map_err(|error| unreachable(data_dir, &socket, &error))?;
     let lost =
         |error: hyper::Error| Refusal::Unreachable(format!("the connection to the running nexus was closed: {error}"));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(lost)?;
-    tokio::spawn(connection);
     let method = if body.is_some() { "POST" } else { "GET" };
     let bytes = body.map(|body| body.to_string()).unwrap_or_default();
     let request = http::Request::builder()
         .method(method)
         .uri(path)
         .header("host", "nexus")
-        .body(Full::new(bytes::Bytes::from(bytes)))
+        .body(Full::new(Bytes::from(bytes)))
         .map_err(|error| Refusal::Said(error.to_string()))?;
     let limit = if method == "GET" { limits::QUERY } else { limits::ORDER };
     let exchange = async {
-        let response = sender.send_request(request).await?;
+        let response = send(stream, request).await?;
         let status = response.status();
         Ok((status, response.into_body().collect().await?.to_bytes()))
     };
@@ -80,6 +79,19 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
     } else {
         Refusal::Said(said)
     })
+}
+
+/// The answer to one request, on a connection of its own.
+///
+/// # Errors
+/// The other side breaks off, or does not speak HTTP.
+pub(super) async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: http::Request<Full<Bytes>>,
+) -> hyper::Result<http::Response<hyper::body::Incoming>> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    sender.send_request(request).await
 }
 
 /// Why the socket cannot be opened, as the operator needs it.

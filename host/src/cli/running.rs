@@ -12,6 +12,7 @@ use nexus_model::time::{Clock as _, Millis, SystemClock};
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
 use nexus_tunnels::{Opening, Outcome, Refused};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -228,15 +229,8 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
 
 /// The host knows which names there are; here they only must stay one part of the path.
 fn path(name: &str, action: &str) -> String {
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    format!("/api/v1/tunnels/{encoded}{action}")
+    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+    format!("/api/v1/tunnels/{}{action}", utf8_percent_encode(name, SEGMENT))
 }
 
 /// Waits until what this order led to is known: what the host says of the tunnel from the order on is about nothing else.

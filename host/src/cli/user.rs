@@ -10,7 +10,7 @@ use nexus_model::plural::count;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Field, FieldKind, Input};
 
-use std::io::{BufRead as _, IsTerminal, Write};
+use std::io::{BufRead as _, ErrorKind, IsTerminal, Write};
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum UserCommand {
@@ -280,51 +280,16 @@ fn say(text: &str) -> std::io::Result<()> {
     err.flush()
 }
 
-/// Reads a line without showing it. Ctrl-C is read as a key, so that canceling leaves the terminal as it was.
-#[cfg(unix)]
+/// Reads a line without showing it.
 fn hidden(prompt: &str) -> anyhow::Result<String> {
-    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-    use std::io::Read as _;
-
-    struct Restore(Termios);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0); // the terminal is gone
-            let _ = say("\n");
-        }
-    }
-
-    say(prompt)?;
-    let before = tcgetattr(std::io::stdin()).context("cannot turn off the terminal's echo")?;
-    let mut quiet = before.clone();
-    quiet
-        .local_modes
-        .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
-    tcsetattr(std::io::stdin(), OptionalActions::Flush, &quiet).context("cannot turn off the terminal's echo")?;
-    let _restore = Restore(before);
-
-    let mut typed = Vec::new();
-    for byte in std::io::stdin().lock().bytes() {
-        match byte? {
-            b'\r' | b'\n' => return String::from_utf8(typed).context("the password is not UTF-8"),
-            3 | 4 => bail!("canceled"),
-            8 | 127 => {
-                // One character back, however many bytes it has.
-                while typed.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {}
-            }
-            21 => typed.clear(),
-            byte => typed.push(byte),
-        }
-    }
-    bail!("the terminal was closed")
-}
-
-#[cfg(not(unix))]
-fn hidden(_prompt: &str) -> anyhow::Result<String> {
-    bail!(
-        "hiding a password in the terminal is not supported on this system yet. To fix: use --password-stdin and \
-        write the password to stdin"
-    )
+    // rpassword reads Ctrl-C as a key and raises the signal for it: unheeded, it would end the process before the terminal
+    // is as it was.
+    #[cfg(unix)]
+    let _interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
+        ErrorKind::Interrupted | ErrorKind::UnexpectedEof => anyhow::anyhow!("canceled"),
+        _ => anyhow::Error::from(error).context("cannot read the password from the terminal"),
+    })
 }
 
 #[cfg(test)]

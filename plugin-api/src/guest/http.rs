@@ -6,6 +6,7 @@
 
 use crate::caps::http as raw;
 use crate::caps::types::Error;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::IntoFuture;
@@ -168,13 +169,8 @@ fn parse<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T, Error> {
 
 /// `text` as one segment of a path, or one value of a query. Braces are encoded too, so that nothing in it is a reference.
 pub fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    let out = utf8_percent_encode(text, UNRESERVED).to_string();
     // A segment that is only dots would walk the path.
     if out.chars().all(|c| c == '.') {
         out.replace('.', "%2E")

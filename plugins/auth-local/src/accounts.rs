@@ -241,7 +241,7 @@ fn subject_key(subject: &str) -> String {
 /// 128 random bits in hexadecimal.
 fn new_subject() -> Result<String, Error> {
     let bytes: [u8; 16] = hash::random()?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
 
 fn read(subject: &str, kept: &[u8]) -> Result<Credential, Error> {

@@ -7,10 +7,10 @@
 //! place begins a new generation, and the forms that are open there begin again. A step is used when its password is about
 //! to be checked, so no stranger fills this faster than passwords are checked.
 
-use crate::digest::sha256;
 use crate::error::AuthError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nexus_model::digest::sha256;
 use nexus_model::limits::{LOGIN_STEP, LOGIN_STEPS_USED};
 use nexus_model::time::{Millis, millis};
 use nexus_plugin_traits::auth::{Field, FieldKind};
@@ -153,7 +153,7 @@ impl Opened {
 
 fn bound(browser: &str, place: &str) -> Aad<[u8; 32]> {
     let length = u64::try_from(place.len()).unwrap_or(u64::MAX).to_le_bytes();
-    Aad::from(sha256(&[&length[..], place.as_bytes(), browser.as_bytes()].concat()))
+    Aad::from(sha256(&[&length[..], place.as_bytes(), browser.as_bytes()]))
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use crate::error::AuthError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use nexus_store::Store;
-use subtle::ConstantTimeEq as _;
+use ring::hmac::{self, HMAC_SHA256, Key};
 
 const SETTING: &str = "auth.key";
 
@@ -25,17 +24,22 @@ impl Keys {
     }
 
     /// `purpose` keeps one use from standing in for another.
-    pub(super) fn sign(&self, purpose: &str, text: &str) -> Result<String, AuthError> {
-        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&self.0)
-            .map_err(|_| AuthError::Unavailable("the key in the database is damaged".into()))?;
-        mac.update(purpose.as_bytes());
-        mac.update(&[0]);
-        mac.update(text.as_bytes());
-        Ok(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    pub(super) fn sign(&self, purpose: &str, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.key(), &message(purpose, text)))
     }
 
     pub(super) fn signed(&self, purpose: &str, text: &str, signature: &str) -> bool {
-        self.sign(purpose, text)
-            .is_ok_and(|right| bool::from(right.as_bytes().ct_eq(signature.as_bytes())))
+        // The comparison takes the same time wherever the first difference is.
+        URL_SAFE_NO_PAD
+            .decode(signature)
+            .is_ok_and(|signature| hmac::verify(&self.key(), &message(purpose, text), &signature).is_ok())
     }
+
+    fn key(&self) -> Key {
+        Key::new(HMAC_SHA256, &self.0)
+    }
+}
+
+fn message(purpose: &str, text: &str) -> Vec<u8> {
+    [purpose.as_bytes(), b"\0", text.as_bytes()].concat()
 }

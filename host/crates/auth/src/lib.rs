@@ -9,7 +9,6 @@ mod account_name;
 mod background;
 mod client;
 mod devices;
-mod digest;
 mod error;
 mod first_account;
 mod form_token;

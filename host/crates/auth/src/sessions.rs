@@ -7,12 +7,12 @@ use crate::error::AuthError;
 use crate::service::AuthService;
 use crate::whole::whole;
 use nexus_model::activity::Tone;
+use nexus_model::digest::sha256;
 use nexus_model::limits::KNOWN_DEVICE;
 use nexus_model::time::millis;
 use nexus_plugin_traits::auth::{Field, FieldKind, Input, Outcome};
 use nexus_store::accounts::User;
 use nexus_store::logins::{Login, LoginId, Which};
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -63,16 +63,15 @@ impl Session {
 /// at another, or for others.
 fn key(place: &str, holder: &str, token: &str) -> [u8; 32] {
     let length = u64::try_from(place.len()).unwrap_or(u64::MAX);
-    let mut digest = Sha256::new()
-        .chain_update(length.to_le_bytes())
-        .chain_update(place)
-        .chain_update(token);
-    if !holder.is_empty() {
-        // No token has a zero byte, so this is never taken for the end of one.
-        digest.update(b"\0");
-        digest.update(holder);
-    }
-    digest.finalize().into()
+    // No token has a zero byte, so this is never taken for the end of one.
+    let between: &[u8] = if holder.is_empty() { b"" } else { b"\0" };
+    sha256(&[
+        &length.to_le_bytes(),
+        place.as_bytes(),
+        token.as_bytes(),
+        between,
+        holder.as_bytes(),
+    ])
 }
 
 impl AuthService {
@@ -133,7 +132,7 @@ impl AuthService {
             return Ok(None);
         };
         Ok(Some(Session {
-            csrf: self.csrf_token(&login)?,
+            csrf: self.csrf_token(&login),
             login,
         }))
     }
@@ -158,10 +157,7 @@ impl AuthService {
     }
 
     /// The token that forms and scripts of this session send.
-    ///
-    /// # Errors
-    /// [`AuthError::Unavailable`].
-    pub fn csrf_token(&self, login: &Login) -> Result<String, AuthError> {
+    pub fn csrf_token(&self, login: &Login) -> String {
         self.keys.sign(CSRF, &login.id)
     }
 

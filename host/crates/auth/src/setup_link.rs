@@ -1,7 +1,7 @@
 //! The link for the first account: of its token only the hash is kept.
 
-use crate::digest::sha256;
 use crate::error::AuthError;
+use nexus_model::digest::sha256;
 use nexus_model::time::Millis;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use subtle::ConstantTimeEq as _;
@@ -18,7 +18,7 @@ impl SetupLink {
     pub(super) fn check(&self, token: &str, now: Millis) -> Result<(), AuthError> {
         let link = self.link();
         let link = link.as_ref().ok_or(AuthError::SetUpWrong)?;
-        if !bool::from(link.hash.ct_eq(&sha256(token.as_bytes()))) {
+        if !bool::from(link.hash.ct_eq(&sha256(&[token.as_bytes()]))) {
             return Err(AuthError::SetUpWrong);
         }
         if link.expires <= now {
@@ -31,7 +31,7 @@ impl SetupLink {
     /// The token of the link that is good until `expires`, in place of the one before.
     pub(super) fn set(&self, token: &str, expires: Millis) {
         *self.link() = Some(Link {
-            hash: sha256(token.as_bytes()),
+            hash: sha256(&[token.as_bytes()]),
             expires,
         });
     }

@@ -12,7 +12,8 @@ use crate::pending_prompts::{is_local, message_id};
 use crate::prompt_messages::{leave, leave_all, log, mark, show, waiting, withdraw};
 use crate::shared::Shared;
 use futures::future::BoxFuture;
-use nexus_model::chat::{Admission, Content, Event, MessageId, Role, SessionId, Turn, Waiting};
+use nexus_model::chat::{Admission, Content, Event, MessageId, Role, SessionId, Turn, Waiting, is_client_id};
+use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::{CallError, Prompt};
@@ -324,14 +325,9 @@ async fn expect_turn(shared: Arc<Shared>, session: String, token: u64, before: H
     leave_all(&shared, &session, reason).await;
 }
 
-fn is_client_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
 /// The client id of the prompt that continues a message: the same for the same interrupted message.
 pub(crate) fn continue_id(message: &str) -> String {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(message.as_bytes());
-    let digest = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-    format!("continue-{}", digest.collect::<String>())
+    let mut digest = hex(&sha256(&[message.as_bytes()]));
+    digest.truncate(32);
+    format!("continue-{digest}")
 }

@@ -25,13 +25,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What the client itself sets; a plugin that could would speak for another host or cut the framing.
-const HOST_HEADERS: [&str; 8] = [
+const HOST_HEADERS: [&str; 10] = [
     "host",
     "connection",
     "content-length",
     "keep-alive",
+    "proxy-authorization",
     "proxy-connection",
     "te",
+    "trailer",
     "transfer-encoding",
     "upgrade",
 ];

@@ -1,4 +1,5 @@
-//! Files of a host among other programs of the same machine: what is read holds nobody up ([`bounded`]).
+//! Files of a host among other programs of the same machine: what is read holds nobody up ([`bounded`]), and what is
+//! written is for its owner alone ([`private`]).
 //!
 //! ```
 //! # let folder = tempfile::tempdir().unwrap();
@@ -10,3 +11,4 @@
 //! ```
 
 pub mod bounded;
+pub mod private;

@@ -12,6 +12,7 @@
 //! Rejected: a download of our own, for npm knows the operator's proxy and registry; and the package `opencode-ai`, whose
 //! script after the install chooses among the packages below, which is done here without a script.
 
+use nexus_files::private;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -159,11 +160,7 @@ fn at(path: &Path) -> impl FnOnce(std::io::Error) -> SetupError {
 }
 
 fn make_private(dir: &Path) -> Result<(), SetupError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(at(dir))
+    private::make_dir(dir).map_err(at(dir))
 }
 
 /// Removed when it is dropped, unless it has got another name by then.

@@ -82,6 +82,11 @@ pub struct Message {
     pub waiting: Option<Waiting>,
 }
 
+/// Whether a prompt may have this id: 1 to 128 of `A-Z a-z 0-9 _ -`.
+pub fn is_client_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
 /// What a prompt that the host keeps waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "for", rename_all = "snake_case")]

@@ -15,6 +15,7 @@ pub mod activity;
 pub mod address;
 pub mod allowance;
 pub mod chat;
+pub mod digest;
 pub mod limits;
 pub mod log;
 pub mod notice;

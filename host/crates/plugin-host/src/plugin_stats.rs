@@ -4,7 +4,7 @@
 //! restarts, and over a swap away and back.
 
 use nexus_model::plugin::Statistics;
-use nexus_model::time::Millis;
+use nexus_model::time::{Millis, millis};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -56,8 +56,7 @@ impl Counters {
 
     /// It was made to wait for its share of CPU.
     pub(crate) fn paused(&self, pause: Duration) {
-        self.paused_ms
-            .fetch_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), ORDER);
+        self.paused_ms.fetch_add(millis(pause), ORDER);
     }
 
     pub(crate) fn statistics(&self, at: Millis) -> Statistics {

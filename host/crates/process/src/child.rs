@@ -2,10 +2,10 @@
 
 use crate::error::ProcessError;
 use crate::output_log::OutputLog;
-use crate::protocol::{ToShim, millis, number};
+use crate::protocol::{ToShim, number};
 use crate::references::References;
 use crate::streams::{Capture, Pipe};
-use crate::time::Millis;
+use crate::time::{Millis, millis};
 use crate::types::{Exit, Key, Running, Signal, Spec};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,7 +4,6 @@
 use crate::types::Signal;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::time::Duration;
 
 /// The first line to a shim. Every reference is filled in.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,10 +46,6 @@ pub(super) fn line(message: &impl Serialize) -> std::io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     Ok(line)
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(super) fn number(signal: Signal) -> i32 {

@@ -8,16 +8,16 @@ use crate::limits;
 use crate::options::TableOptions;
 use crate::orphans::{self, DirectChild};
 use crate::output_log::OutputLog;
-use crate::protocol::{FromShim, Launch, line, millis};
+use crate::protocol::{FromShim, Launch, line};
 use crate::references::{Names, Place, References, Template};
 use crate::reserved_ports::ReservedPorts;
 use crate::streams::{self, Pipe, Stream};
 use crate::supervise::Supervision;
-use crate::time::now;
+use crate::time::{millis, now};
 use crate::types::{EnvironmentBase, Key, OutputMode, Spec};
+use nexus_files::private;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -153,10 +153,7 @@ fn prepare_dir(dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir.join("tmp"))
+    private::make_dir(&dir.join("tmp"))
 }
 
 struct SpecNames<'a> {
@@ -213,10 +210,9 @@ fn write_files(names: &SpecNames<'_>, refs: &dyn References) -> Result<(), Proce
     let mut filling = names.filling(refs, Place::File, limits::PROCESS_FILES_BYTES);
     for (name, content) in &names.spec.files {
         let content = filling.fill(&format!("file `{name}`"), content)?;
-        std::fs::File::options()
+        private::options()
             .write(true)
             .create_new(true)
-            .mode(0o600)
             .open(names.dir.join(name))
             .and_then(|mut file| file.write_all(content.as_bytes()))
             .map_err(|e| ProcessError::Unavailable(format!("cannot write the private file `{name}`: {e}")))?;
@@ -430,5 +426,5 @@ pub(super) fn clear(dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    private::make_dir(dir)
 }

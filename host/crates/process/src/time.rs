@@ -5,6 +5,11 @@ pub type Millis = u64;
 
 #[cfg(target_os = "linux")]
 pub(crate) fn now() -> Millis {
-    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    millis(std::time::UNIX_EPOCH.elapsed().unwrap_or_default())
+}
+
+/// A duration in whole milliseconds.
+#[cfg(target_os = "linux")]
+pub(crate) fn millis(duration: std::time::Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

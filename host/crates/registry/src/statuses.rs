@@ -2,6 +2,7 @@
 
 use nexus_model::activity::{Activity, Tone};
 use nexus_model::plugin::{Details, Kind, Process, State, Status};
+use nexus_model::time::millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
 use nexus_process::{Info, Processes, Usage};
@@ -198,7 +199,7 @@ impl Registered {
             name: info.key.name.clone(),
             pid: info.pid,
             started_at: info.started_at,
-            cpu_ms: usage.map(|usage| u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX)),
+            cpu_ms: usage.map(|usage| millis(usage.cpu)),
             resident_bytes: usage.map(|usage| usage.resident),
             restarts: info.restarts,
         });

@@ -21,11 +21,11 @@ use futures::future::BoxFuture;
 use nexus_config::changes::{Change, Key, Values, show};
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_model::activity::{Activity, Tone};
+use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::reload::{self, Pending, What};
 use nexus_model::time::{Clock, Millis};
 use parts::{Part, Parted, path};
-use sha2::{Digest as _, Sha256};
 use stamps::{Seen, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -582,15 +582,12 @@ fn shown(change: &Change, error: Option<String>) -> reload::Change {
 }
 
 fn id<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    use std::fmt::Write as _;
-    let mut digest = Sha256::new();
+    let mut text = Vec::new();
     for part in parts {
-        digest.update(part.len().to_le_bytes());
-        digest.update(part);
+        text.extend_from_slice(&part.len().to_le_bytes());
+        text.extend_from_slice(part.as_bytes());
     }
-    let digest = digest.finalize();
-    digest.iter().take(16).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let mut id = hex(&sha256(&[&text]));
+    id.truncate(32);
+    id
 }

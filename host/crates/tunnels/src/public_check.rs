@@ -11,6 +11,7 @@ use crate::status_board::{NoticedBy, StatusBoard};
 use crate::tunnel::{RunningTunnel, Tunnel};
 use nexus_config::resolved::PublicCheckMode;
 use nexus_model::limits;
+use nexus_model::time::millis;
 use nexus_model::tunnel::{Network, PublicCheck, PublicCheckResult, State, Unreached};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -186,7 +187,7 @@ async fn check(
         Ok(latency) => {
             seen.reached();
             PublicCheckResult::Passed {
-                latency: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+                latency: millis(latency),
             }
         }
         Err(Unreached { why, network }) => {

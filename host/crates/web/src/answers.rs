@@ -5,7 +5,7 @@ use super::WebState;
 use crate::error::ApiError;
 use crate::http::identity::Who;
 use nexus_model::chat::{AgentRequest, Answer};
-use sha2::{Digest as _, Sha256};
+use nexus_model::digest::{hex, sha256};
 
 /// Gives the answer and writes it down.
 ///
@@ -75,7 +75,7 @@ impl Asked {
         let all = [request.detail.as_str(), &more, &change].join("\0");
         Self {
             subject: request.subject,
-            sha256: Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&sha256(&[all.as_bytes()])),
             detail: request.detail,
             more,
             change,

@@ -7,9 +7,9 @@ mod links;
 mod written;
 
 use ammonia::Builder;
+use nexus_model::digest::sha256;
 use nexus_model::limits;
 use pulldown_cmark::{Event, Options, Parser, TextMergeStream, html};
-use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -95,7 +95,7 @@ struct Cache {
 
 impl Renderer {
     pub fn html(&self, text: &str) -> Option<Arc<str>> {
-        let key: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let key = sha256(&[text.as_bytes()]);
         if let Some(html) = self.cache().html.get(&key) {
             return Some(Arc::clone(html));
         }

@@ -1,19 +1,22 @@
 //! The machine: addresses, permissions, space, the data.
 
 use super::Finding;
+use crate::cli::control::send;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
+use http_body_util::{BodyExt as _, Full, Limited};
 use nexus_config::resolved::Config;
 use nexus_config::{default_place, ownership};
 use nexus_plugin_host::cache_state;
 use nexus_store::lock::Holder;
 use nexus_store::{Store, StoreError, snapshot};
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// For an answer of the page on this machine.
 const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER_BYTES: usize = 1 << 20;
 /// Below it the next upgrade or a long chat may not fit …
 const LITTLE: u64 = 1 << 30;
 /// … and below this the database may stop at any time.
@@ -142,24 +145,27 @@ fn health(mut address: SocketAddr) -> Result<Health, String> {
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    let ask = || -> std::io::Result<String> {
-        let mut socket = TcpStream::connect_timeout(&address, ANSWER)?;
-        socket.set_read_timeout(Some(ANSWER))?;
-        write!(
-            socket,
-            "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        socket.take(1 << 20).read_to_string(&mut answer)?;
-        Ok(answer)
+    let ask = async {
+        let socket = TcpStream::connect(address).await?;
+        let request = http::Request::get("/healthz")
+            .header("host", address.to_string())
+            .body(Full::default())?;
+        let answer = send(socket, request).await?.into_body();
+        let answer = Limited::new(answer, ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(anyhow::Error::from_boxed)?;
+        anyhow::Ok(answer.to_bytes())
     };
-    let answer = ask().map_err(|e| e.to_string())?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let json = body
-        .find('{')
-        .zip(body.rfind('}'))
-        .and_then(|(from, to)| body.get(from..=to));
-    let health: Option<serde_json::Value> = json.and_then(|json| serde_json::from_str(json).ok());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let answer = runtime
+        .block_on(async { tokio::time::timeout(ANSWER, ask).await })
+        .map_err(|_| format!("no answer within {} s", ANSWER.as_secs()))?
+        .map_err(|error| error.to_string())?;
+    let health: Option<serde_json::Value> = serde_json::from_slice(&answer).ok();
     let word = |name| Some(health.as_ref()?.get(name)?.as_str()?.to_owned());
     let starting = word("starting");
     let version = word("version").ok_or_else(|| "it is not nexus".to_owned())?;

@@ -11,7 +11,7 @@ use nexus_model::plugin::{Availability, State};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, Supervised};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -225,16 +225,9 @@ impl Scratch {
     pub(super) fn make() -> anyhow::Result<Self> {
         use anyhow::Context as _;
         let path = std::env::temp_dir().join(format!("nexus-doctor-{}", nexus_model::time::random_token()?));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).with_context(|| shown(&path))?;
+        nexus_files::private::make_new_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))
     }
-}
-
-fn shown(path: &Path) -> String {
-    format!("{} cannot be made", path.display())
 }
 
 impl Drop for Scratch {

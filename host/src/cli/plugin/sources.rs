@@ -6,7 +6,7 @@
 
 use super::toolchain::TARGET;
 use anyhow::{Context as _, bail};
-use sha2::{Digest as _, Sha256};
+use nexus_model::digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -17,7 +17,7 @@ const SDK: &str = "nexus-plugin-api";
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::hex(&digest::sha256(&[bytes]))
 }
 
 /// The digest of the plugin in `crate_dir` (relative to `root`), in hex.

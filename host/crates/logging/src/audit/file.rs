@@ -5,7 +5,8 @@
 //! somebody keeps holds no line up for longer than [`AUDIT_LOCK`].
 
 use super::paths::paths;
-use crate::logfile::{ends_with_a_line, make_room, open, private, private_folder};
+use crate::logfile::{appending, ends_with_a_line, make_room, open};
+use nexus_files::private;
 use nexus_model::limits::{AUDIT_FILE_BYTES, AUDIT_FILES, AUDIT_LOCK, AUDIT_STRANGERS_BYTES, AUDIT_STRANGERS_FILES};
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -51,7 +52,7 @@ impl AuditFile {
     /// The disk is full, or the folder is not ours.
     pub fn append(&self, line: &str) -> io::Result<()> {
         let folder = self.path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        private_folder(folder)?;
+        private::make_dir(folder)?;
         let _held = self.lock();
         let mut file = open(&self.path)?;
         let bytes = line.len() as u64 + 1;
@@ -73,7 +74,7 @@ impl AuditFile {
     fn lock(&self) -> Option<File> {
         let mut name = self.path.as_os_str().to_owned();
         name.push(".lock");
-        let file = private().open(&name).ok()?;
+        let file = appending().open(&name).ok()?;
         let end = Instant::now() + AUDIT_LOCK;
         loop {
             match file.try_lock() {

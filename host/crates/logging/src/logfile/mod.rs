@@ -22,7 +22,7 @@ pub(crate) use files::make_room;
 pub(crate) use files::open_all;
 pub use latest::{LogError, LogReader};
 pub use line::{Filter, Line, Parsed, plain};
-pub(crate) use private::{ends_with_a_line, open, private, private_folder};
+pub(crate) use private::{appending, ends_with_a_line, open};
 pub use reader::last;
 pub use recent::recent;
 pub use tail::{News, Tail};

@@ -1,43 +1,25 @@
 //! Files that are appended to, for their owner alone.
 
+use nexus_files::private;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-pub(crate) fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
+pub(crate) fn appending() -> OpenOptions {
+    let mut options = private::options();
     options.read(true).append(true).create(true);
+    // In a folder of others, a link could lead our lines into any file of ours.
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        // In a folder of others, a link could lead our lines into any file of ours.
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    }
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
     options
 }
 
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = private().open(path)?;
+    let file = appending().open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mut permissions = file.metadata()?.permissions();
-        if permissions.mode() & 0o177 != 0 {
-            permissions.set_mode(0o600);
-            file.set_permissions(permissions)?;
-        }
-    }
+    private::tighten(&file)?;
     Ok(file)
 }
 

@@ -2,8 +2,9 @@
 
 use super::files::{make_room, numbers, older};
 use super::line::seen;
-use super::private::{ends_with_a_line, open, private, private_folder};
+use super::private::{appending, ends_with_a_line, open};
 use nexus_config::resolved::LogFile;
+use nexus_files::private;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ impl Writer {
     pub fn open(config: &LogFile, complain: Complain) -> Result<Self, String> {
         let path = config.path.clone();
         let folder = path.parent().ok_or("it has no folder")?;
-        private_folder(folder).map_err(|e| format!("cannot create its folder: {e}"))?;
+        private::make_dir(folder).map_err(|e| format!("cannot create its folder: {e}"))?;
         let lock = lock(&path)?;
         // Of a configuration that kept more.
         for number in numbers(&path).map_err(|e| e.to_string())? {
@@ -159,7 +160,7 @@ pub fn missing(many: u64) -> String {
 fn lock(path: &Path) -> Result<File, String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file = private().open(&name).map_err(|e| e.to_string())?;
+    let file = appending().open(&name).map_err(|e| e.to_string())?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err("another nexus is writing to it".to_owned()),

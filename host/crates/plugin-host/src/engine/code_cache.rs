@@ -9,8 +9,9 @@
 //! deleted when one is written, until the rest keeps to [`limits::CODE_CACHE_BYTES`] and [`limits::CODE_CACHE_FILES`]; never
 //! one that this process has loaded.
 
+use nexus_files::private;
+use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
@@ -42,11 +43,11 @@ struct CacheKey {
 
 impl CacheKey {
     fn to(engine: &Engine, bytes: &[u8]) -> Self {
-        let mut hasher = StableHasher(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let mut compatibility = Collected(Vec::new());
+        engine.precompile_compatibility_hash().hash(&mut compatibility);
         Self {
-            engine: hasher.0.finalize().into(),
-            component: Sha256::digest(bytes).into(),
+            engine: sha256(&[&compatibility.0]),
+            component: sha256(&[bytes]),
         }
     }
 
@@ -140,20 +141,16 @@ impl CodeCache {
 
     fn write(&self, file: &Path, belongs: &CacheKey, component: &Component) -> anyhow::Result<()> {
         let code = component.serialize().map_err(|e| anyhow::anyhow!("{e:#}"))?;
-        create_private(&self.dir)?;
+        private::make_dir(&self.dir)?;
         own_directory(&self.dir).map_err(|why| anyhow::anyhow!("{why}"))?;
         let unique: [u8; 8] = nexus_model::time::random()?;
         let partial = file.with_extension(format!("{}.partial", hex(&unique)));
         let written = (|| {
-            let mut options = File::options();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut out = options.open(&partial)?;
+            let mut out = private::options().write(true).create_new(true).open(&partial)?;
             out.write_all(MAGIC)?;
             out.write_all(&belongs.engine)?;
             out.write_all(&belongs.component)?;
-            out.write_all(&Sha256::digest(&code))?;
+            out.write_all(&sha256(&[&code]))?;
             out.write_all(&code)?;
             std::fs::rename(&partial, file)
         })();
@@ -293,7 +290,7 @@ fn checked(bytes: &[u8]) -> Result<(CacheKey, &[u8]), String> {
     let (engine, rest) = rest.split_first_chunk().ok_or("it is truncated")?;
     let (component, rest) = rest.split_first_chunk().ok_or("it is truncated")?;
     let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is truncated")?;
-    if Sha256::digest(code).as_slice() != digest {
+    if sha256(&[code]) != digest {
         return Err("it is damaged: its digest does not match".into());
     }
     let belongs = CacheKey {
@@ -301,17 +298,6 @@ fn checked(bytes: &[u8]) -> Result<(CacheKey, &[u8]), String> {
         component: *component,
     };
     Ok((belongs, code))
-}
-
-#[cfg(unix)]
-fn create_private(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-#[cfg(not(unix))]
-fn create_private(dir: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir)
 }
 
 #[cfg(unix)]
@@ -339,28 +325,17 @@ fn private(_: &Path, _: &Metadata) -> Result<(), String> {
     Ok(())
 }
 
-/// The standard library promises no hash that is the same in the next process; SHA-256 is.
-struct StableHasher(Sha256);
+/// What is to be hashed: the standard library promises no hash that is the same in the next process; SHA-256 is.
+struct Collected(Vec<u8>);
 
-impl std::hash::Hasher for StableHasher {
+impl std::hash::Hasher for Collected {
     fn finish(&self) -> u64 {
-        let digest = self.0.clone().finalize();
-        digest.iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
+        let [a, b, c, d, e, f, g, h, ..] = sha256(&[&self.0]);
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
     fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.0.extend_from_slice(bytes);
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

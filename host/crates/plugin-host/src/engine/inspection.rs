@@ -5,18 +5,17 @@
 //! the component compiled: a refusal should not cost a compilation. Whether their *types* are those of the contract is in
 //! [`super::contract_check`].
 
-use super::code_cache::hex;
 use super::contract_check as fit;
 use super::error::LoadError;
 use super::interface_name::{Interface, interface, spoken_range};
 use crate::capabilities;
 use nexus_config::resolved::HttpGrant;
+use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_api::{API_VERSION, MANIFEST_SECTION};
 use semver::Version;
-use sha2::{Digest as _, Sha256};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 /// An inspection says what a component says, wants and offers.
@@ -91,7 +90,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
 
 /// SHA-256, in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(&sha256(&[bytes]))
 }
 
 /// Only what the component says about itself: the configuration needs it of plugins that this host may be unable to run.

@@ -51,6 +51,7 @@ use crate::engine::instance_state::InstanceState;
 use futures::future::BoxFuture;
 use nexus_model::limits;
 use nexus_model::plugin::{Failure, Refusal, State as PluginState, Status};
+use nexus_model::time::millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{CallError, PluginRecord};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -463,7 +464,7 @@ impl<E: Exports> Task<E> {
                     "the plugin crashed: {cause}. Restarting in {} ms.",
                     pause.as_millis()
                 );
-                let at = at.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                let at = at.saturating_add(millis(pause));
                 PluginState::Restarting {
                     cause: cause.to_owned(),
                     at,

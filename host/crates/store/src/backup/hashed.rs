@@ -1,14 +1,14 @@
 //! Reading with a byte count and a digest.
 
-use super::staging::hex;
-use sha2::{Digest as _, Sha256};
+use nexus_model::digest::hex;
+use ring::digest::{Context, SHA256};
 use std::io::Read;
 
 /// Counts and digests what is read through it.
 pub(super) struct Hashed<R> {
     inner: R,
     bytes: u64,
-    hasher: Sha256,
+    digest: Context,
 }
 
 impl<R> Hashed<R> {
@@ -16,13 +16,13 @@ impl<R> Hashed<R> {
         Self {
             inner,
             bytes: 0,
-            hasher: Sha256::new(),
+            digest: Context::new(&SHA256),
         }
     }
 
     /// Bytes, and their SHA-256 in hex.
     pub(super) fn end(self) -> (u64, String) {
-        (self.bytes, hex(&self.hasher.finalize()))
+        (self.bytes, hex(self.digest.finish().as_ref()))
     }
 }
 
@@ -30,7 +30,7 @@ impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.bytes += count as u64;
-        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        self.digest.update(buffer.get(..count).unwrap_or_default());
         Ok(count)
     }
 }

@@ -2,11 +2,12 @@
 
 use super::format::{BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, check_path, left_out};
 use super::hashed::Hashed;
-use super::staging::{Staging, hex, private_dir, private_file, sync_dir};
+use super::staging::{Staging, private_dir, private_file, sync_dir};
 use crate::lock::Lock;
 use crate::snapshot;
 use anyhow::{Context as _, bail};
 use flate2::read::GzDecoder;
+use nexus_model::digest::hex;
 use nexus_model::limits;
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,17 +1,8 @@
 //! Files and folders on the way to their place.
 
+use nexus_files::private;
+use nexus_model::digest::hex;
 use std::path::{Path, PathBuf};
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
 
 /// A folder that is gone when its work is done or has failed.
 pub(super) struct Staging(pub(super) PathBuf);
@@ -34,22 +25,12 @@ impl Drop for Staging {
 /// Made with all above it; what is made is for its owner alone.
 pub(super) fn private_dir(path: &Path) -> anyhow::Result<()> {
     use anyhow::Context as _;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .with_context(|| format!("cannot create {}", path.display()))
+    private::make_dir(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
 /// A new file for its owner alone.
 pub(super) fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    private::options().write(true).create_new(true).open(path)
 }
 
 /// Names that were made or changed are there after a power cut.

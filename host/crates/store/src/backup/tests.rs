@@ -1,11 +1,10 @@
 use super::format::*;
-use super::staging::hex;
 use super::*;
 use crate::{Durability, Store, snapshot};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
-use sha2::Digest as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -159,7 +158,7 @@ fn manifest_of(files: &[(&str, &[u8])], schema: i64) -> Vec<u8> {
     let files = files.iter().map(|(path, content)| Entry {
         path: (*path).to_owned(),
         bytes: content.len() as u64,
-        sha256: hex(&sha2::Sha256::digest(content)),
+        sha256: hex(&sha256(&[content])),
     });
     let manifest = Manifest {
         format: FORMAT,

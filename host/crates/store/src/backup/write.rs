@@ -2,12 +2,13 @@
 
 use super::format::{Entry, FORMAT, MANIFEST, Manifest, STAGING, check_path, left_out};
 use super::hashed::Hashed;
-use super::staging::{Staging, hex, private_file, sync_dir};
+use super::staging::{Staging, private_file, sync_dir};
 use crate::database::Store;
 use crate::snapshot;
 use anyhow::{Context as _, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nexus_model::digest::hex;
 use nexus_model::limits;
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};

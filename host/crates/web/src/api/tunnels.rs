@@ -6,6 +6,7 @@ use crate::{WebState, unknown_tunnel};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use nexus_model::time::millis;
 use nexus_model::tunnel::Status;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -170,7 +171,7 @@ pub(super) async fn swap(
     })?;
     Ok(Json(Swapped {
         url: swapped.url,
-        took: u64::try_from(swapped.took.as_millis()).unwrap_or(u64::MAX),
+        took: millis(swapped.took),
         kept: swapped.kept,
         cut: swapped.cut,
     }))

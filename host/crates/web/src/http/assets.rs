@@ -5,8 +5,7 @@
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
+use nexus_model::digest::{hex, sha256};
 use std::sync::LazyLock;
 
 struct Asset {
@@ -85,15 +84,13 @@ const FILES: [Asset; 13] = [
 ];
 
 static DIGEST: LazyLock<String> = LazyLock::new(|| {
-    let mut hash = Sha256::new();
-    for file in &FILES {
-        hash.update(file.name);
-        hash.update(file.body);
-    }
-    hash.finalize().iter().take(8).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let all: Vec<&[u8]> = FILES
+        .iter()
+        .flat_map(|file| [file.name.as_bytes(), file.body.as_bytes()])
+        .collect();
+    let mut digest = hex(&sha256(&all));
+    digest.truncate(16);
+    digest
 });
 
 /// The folder of this build's assets: `/assets/0123456789abcdef`.

@@ -10,10 +10,10 @@ use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use nexus_auth::{Client, NewLogin, Session};
+use nexus_model::digest::sha256;
 use nexus_model::limits::{HTTP_READ, KNOWN_DEVICE};
 use nexus_model::time;
 use nexus_plugin_traits::auth::Input;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -56,20 +56,21 @@ impl Cookie {
             .get_all(COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+            .flat_map(cookie::Cookie::split_parse)
+            .flatten()
+            .find(|cookie| cookie.name() == name)
+            .map(|cookie| cookie.value().to_owned())
     }
 
     /// `max_age` none: until the browser closes; zero: forget it.
     fn set(self, site: &Site, value: &str, max_age: Option<Duration>, headers: &mut HeaderMap) {
-        let secure = if site.secure { "; Secure" } else { "" };
-        let age = max_age.map_or(String::new(), |age| format!("; Max-Age={}", age.as_secs()));
-        let cookie = format!(
-            "{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}",
-            self.name(site)
-        );
-        match HeaderValue::from_str(&cookie) {
+        let mut cookie = cookie::Cookie::new(self.name(site), value);
+        cookie.set_path("/");
+        cookie.set_http_only(true);
+        cookie.set_same_site(cookie::SameSite::Strict);
+        cookie.set_secure(site.secure);
+        cookie.set_max_age(max_age.and_then(|age| age.try_into().ok()));
+        match HeaderValue::from_str(&cookie.to_string()) {
             Ok(cookie) => {
                 headers.append(SET_COOKIE, cookie);
             }
@@ -215,10 +216,7 @@ impl Anonymous {
     /// For a hidden field. Bound to a cookie that no other page can read or set.
     pub(crate) fn csrf(&self) -> String {
         use base64::Engine as _;
-        let digest = Sha256::new()
-            .chain_update(b"nexus form\0")
-            .chain_update(&self.client.browser)
-            .finalize();
+        let digest = sha256(&[b"nexus form\0", self.client.browser.as_bytes()]);
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
     }
     /// Sets the browser's cookie where it is new.
@@ -282,48 +280,17 @@ impl Fields {
     async fn read(request: Request) -> Result<Self, Response> {
         let body = tokio::time::timeout(HTTP_READ, RawForm::from_request(request, &())).await;
         match body {
-            Ok(Ok(RawForm(bytes))) => Ok(Self(form_urlencoded(&bytes))),
+            Ok(Ok(RawForm(bytes))) => Ok(Self::parse(&bytes)),
             Ok(Err(rejection)) => Err(rejection.into_response()),
             Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The form took too long to arrive.\n").into_response()),
         }
     }
+    fn parse(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
     fn csrf_is(&self, expected: &str) -> bool {
         self.get("csrf").as_bytes().ct_eq(expected.as_bytes()).into()
     }
-}
-
-fn form_urlencoded(bytes: &[u8]) -> BTreeMap<String, String> {
-    bytes
-        .split(|byte| *byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let mut half = || percent_decode(halves.next().unwrap_or_default());
-            (half(), half())
-        })
-        .collect()
-}
-
-fn percent_decode(bytes: &[u8]) -> String {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter().copied();
-    while let Some(byte) = rest.next() {
-        let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let mut ahead = rest.clone();
-        let escaped = match byte {
-            b'%' => ahead.next().and_then(hex).zip(ahead.next().and_then(hex)),
-            _ => None,
-        };
-        match (byte, escaped) {
-            (_, Some((high, low))) => {
-                out.push(high * 16 + low);
-                rest = ahead;
-            }
-            (b'+', None) => out.push(b' '),
-            (other, None) => out.push(other),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
@@ -378,11 +345,9 @@ mod tests {
 
     #[test]
     fn forms_are_decoded_as_browsers_send_them() {
-        let fields = Fields(form_urlencoded(
-            "a=1+2&b=%C3%A4%26%3D&c&=d&e=%zz%2&field-x=%2B".as_bytes(),
-        ));
+        let fields = Fields::parse(b"a=1+2&b=%C3%A4%26%3D&c&=d&e=%zz%2&field-x=%2B&&f=%FF&a=1+2");
         assert_eq!((fields.get("a"), fields.get("b"), fields.get("c")), ("1 2", "ä&=", ""));
-        assert_eq!(fields.get("e"), "%zz%2");
+        assert_eq!((fields.get("e"), fields.get("f")), ("%zz%2", "\u{fffd}"));
         assert_eq!(
             fields.input().0.into_iter().collect::<Vec<_>>(),
             [("x".to_owned(), "+".to_owned())]
@@ -413,5 +378,30 @@ mod tests {
         assert_eq!(Cookie::Login.read(&headers, &site(false, tunnel("a"))).unwrap(), "one");
         assert_eq!(Cookie::Login.read(&headers, &site(false, tunnel("b"))), None);
         assert_eq!(Cookie::Device.read(&headers, &site(false, Place::Loopback)), None);
+    }
+
+    #[test]
+    fn a_cookie_that_is_none_hides_no_other() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_bytes(b"__Host-nexus=\xff").unwrap());
+        headers.append(
+            COOKIE,
+            "; =x; nexus; __Host-nexus-device = a=b ;;__Host-nexus=first; __Host-nexus=second"
+                .parse()
+                .unwrap(),
+        );
+        let site = Site {
+            origin: "https://a.example".to_owned(),
+            secure: true,
+            loopback: false,
+            place: Place::Tunnel("a".to_owned()),
+        };
+        assert_eq!(Cookie::Login.read(&headers, &site).unwrap(), "first");
+        assert_eq!(Cookie::Device.read(&headers, &site).unwrap(), "a=b");
+        Cookie::Login.set(&site, "token", Some(Duration::from_secs(60)), &mut headers);
+        assert_eq!(
+            headers.get(SET_COOKIE).unwrap(),
+            "__Host-nexus=token; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=60"
+        );
     }
 }

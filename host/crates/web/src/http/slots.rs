@@ -15,6 +15,7 @@
 use super::files::Listening;
 use hyper::body::{Body, Frame, SizeHint};
 use nexus_model::limits::{CONNECTIONS_OF_A_NETWORK, CONNECTIONS_OF_THIS_MACHINE, HTTP_IDLE, HTTP_WRITE};
+use nexus_model::time::millis;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -54,7 +55,7 @@ impl Pulse {
     }
 
     fn moved(&self) {
-        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = millis(self.opened.elapsed());
         self.moved.store(now, Ordering::Relaxed);
     }
 

@@ -8,17 +8,14 @@ mod pump;
 pub(super) mod socket;
 pub(super) mod view;
 
+use nexus_model::chat::is_client_id;
 use nexus_model::limits::{LIVE_SOCKETS, PROMPT_BYTES};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Whether a prompt can be sent at all. `Err`: a sentence for the person.
 pub(super) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {
-    let named = (1..=128).contains(&client_id.len())
-        && client_id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if !named {
+    if !is_client_id(client_id) {
         return Err("client_id must be 1 to 128 characters of A-Z, a-z, 0-9, `_` and `-`".into());
     }
     if text.trim().is_empty() {

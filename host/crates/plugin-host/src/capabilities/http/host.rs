@@ -18,19 +18,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
-/// What the client sets itself, or what would let a request say one host and go to another.
-const HOST_HEADERS: [&str; 9] = [
-    "host",
-    "connection",
-    "content-length",
-    "transfer-encoding",
-    "upgrade",
-    "te",
-    "trailer",
-    "keep-alive",
-    "proxy-authorization",
-];
-
 type Fetched = (Response, StreamReader<u8>, FutureReader<Result<(), Error>>);
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
@@ -141,9 +128,6 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
     for Header { name, value } in list {
         let bad = |why: String| Error::Invalid(format!("the header `{name}` cannot be sent: {why}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(e.to_string()))?;
-        if HOST_HEADERS.contains(&key.as_str()) {
-            return Err(bad("the host sets it".into()));
-        }
         let filled = fill_header(&value, refs, limits::HTTP_HEADER_BYTES).map_err(|e| match e {
             HeaderError::Template(why) => bad(why),
             HeaderError::Refused(why) => Error::Denied(why),
