@@ -1,6 +1,6 @@
 //! The machine: addresses, permissions, space, the data.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
 use nexus_config::resolved::Config;
 use nexus_config::{default_place, ownership};

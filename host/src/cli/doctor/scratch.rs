@@ -1,0 +1,28 @@
+//! A folder for what a check writes.
+
+use std::path::{Path, PathBuf};
+
+/// A private folder that is gone afterwards.
+pub(super) struct Scratch(pub(super) PathBuf);
+
+impl Scratch {
+    pub(super) fn make() -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+        let path = std::env::temp_dir().join(format!("nexus-doctor-{}", nexus_model::time::random_token()?));
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).with_context(|| shown(&path))?;
+        Ok(Self(path))
+    }
+}
+
+fn shown(path: &Path) -> String {
+    format!("{} cannot be made", path.display())
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
