@@ -1,6 +1,6 @@
 //! The plugin's configuration as a type of the plugin.
 
-use crate::caps::types::Error;
+use super::caps::types::Error;
 use serde::de::DeserializeOwned;
 
 /// The plugin's `[plugin.NAME.config]`, checked by the host against the manifest and with the defaults filled in.
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 /// # Errors
 /// `Error::Invalid` when the type asks for something else than the manifest declares.
 pub fn config<T: DeserializeOwned>() -> Result<T, Error> {
-    parse(&crate::caps::config::get())
+    parse(&super::caps::config::get())
 }
 
 fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Error> {

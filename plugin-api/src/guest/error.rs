@@ -1,6 +1,6 @@
 //! The host's errors as what they are: sentences.
 
-use crate::caps::types::Error;
+use super::caps::types::Error;
 
 impl Error {
     /// The sentence, fit to be shown to the operator as it is, with the lines to paste where a grant is missing.

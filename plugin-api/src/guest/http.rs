@@ -4,8 +4,8 @@
 //! let health: Health = Request::get("process://opencode:http/global/health").send().await?.json(64 * 1024).await?;
 //! ```
 
-use crate::caps::http as raw;
-use crate::caps::types::Error;
+use super::caps::http as raw;
+use super::caps::types::Error;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
 //! Long calls: a task that writes events until the host cancels it.
 
-use crate::caps::types::{Failure, FailureKind};
+use super::caps::types::{Failure, FailureKind};
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -93,7 +93,7 @@ pub async fn race<T>(a: impl Future<Output = T>, b: impl Future<Output = T>) -> 
 /// The value of `work`, or `None` after `milliseconds`.
 pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
     race(async { Some(work.await) }, async {
-        crate::caps::clock::sleep(milliseconds).await;
+        super::caps::clock::sleep(milliseconds).await;
         None
     })
     .await

@@ -1,6 +1,6 @@
 //! Lines for the operator. Never put a secret here.
 
-pub use crate::caps::log::Level;
+pub use super::caps::log::Level;
 
 pub fn debug(message: impl AsRef<str>) {
     write(Level::Debug, message.as_ref());
@@ -21,7 +21,7 @@ pub fn error(message: impl AsRef<str>) {
 /// In a component the host's log; in a native test standard error.
 fn write(level: Level, message: &str) {
     #[cfg(target_arch = "wasm32")]
-    crate::caps::log::write(level, message);
+    super::caps::log::write(level, message);
     #[cfg(not(target_arch = "wasm32"))]
     #[allow(clippy::print_stderr)] // There is no host in a native test
     {

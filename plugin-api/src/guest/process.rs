@@ -1,10 +1,10 @@
 //! Child processes: a builder of what to run.
 
-use crate::caps::process as raw;
-pub use crate::caps::process::{
+use super::caps::process as raw;
+pub use super::caps::process::{
     EnvironmentBase, Exit, HttpStep, Outcome, OutputMode, OutputStream, Running, Signal, StopStep,
 };
-use crate::caps::types::Error;
+use super::caps::types::Error;
 use crate::process_ext::UNLESS_PRESENT;
 pub use crate::process_ext::UnlessPresent;
 
@@ -77,7 +77,7 @@ impl Command {
     /// The host looks before each start, and refuses with [`Error::Other`] where one of these is there.
     #[must_use]
     pub fn unless_present(mut self, what: &UnlessPresent) -> Self {
-        self.0.ext.push(crate::caps::types::Ext {
+        self.0.ext.push(super::caps::types::Ext {
             name: UNLESS_PRESENT.to_owned(),
             value: serde_json::json!(what).to_string(),
         });

@@ -1,6 +1,6 @@
 //! Settings that a plugin refuses, as the host reads them.
 
-use crate::caps::types::{Ext, Failure, FailureKind};
+use super::caps::types::{Ext, Failure, FailureKind};
 use crate::refused::{REFUSED, Refused};
 
 impl From<Failure> for Refused {
@@ -32,7 +32,7 @@ pub fn refusals(failures: impl IntoIterator<Item = Failure>) -> Vec<Ext> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::job::{permanent, retry};
+    use crate::guest::job::{permanent, retry};
 
     #[test]
     fn what_lasts_is_told_with_its_key() {

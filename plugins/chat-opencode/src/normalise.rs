@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod calls;
 mod sessions;
 
-use calls::Called;
+use calls::Calls;
 
 /// What an event makes necessary.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +66,7 @@ pub struct Normaliser {
     open: BTreeMap<String, Open>,
     /// Parts that a retry left behind, with their session.
     dead: BTreeMap<String, String>,
-    /// Tool calls, by their id.
-    calls: BTreeMap<String, Called>,
+    calls: Calls,
     requests: BTreeMap<String, AgentRequest>,
     last_error: BTreeMap<String, String>,
     /// Names that the owner gave a moment ago: session → (title, when).
@@ -88,7 +87,7 @@ impl Normaliser {
             messages: BTreeMap::new(),
             open: BTreeMap::new(),
             dead: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            calls: Calls::default(),
             requests: BTreeMap::new(),
             last_error: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -187,7 +186,7 @@ impl Normaliser {
 
     pub fn permission(&self, p: &wire::Permission, now: u64) -> AgentRequest {
         let created = self.requests.get(&p.id).map_or(now, |request| request.created_at);
-        let called = p.tool.as_ref().and_then(|t| self.calls.get(&t.call));
+        let called = self.calls.get(p.tool.as_ref());
         let call = asks::Call {
             part: called.map(|c| c.part.clone()),
             input: called.and_then(|c| c.input.clone()),
@@ -197,11 +196,24 @@ impl Normaliser {
 
     pub fn question(&self, q: &wire::Question, now: u64) -> AgentRequest {
         let created = self.requests.get(&q.id).map_or(now, |request| request.created_at);
-        convert::question(q, self.root(&q.session), self.part_of(q.tool.as_ref()), created)
+        let part = self.calls.get(q.tool.as_ref()).map(|c| c.part.clone());
+        convert::question(q, self.root(&q.session), part, created)
     }
 
-    fn part_of(&self, tool: Option<&wire::ToolRef>) -> Option<String> {
-        tool.and_then(|t| self.calls.get(&t.call)).map(|c| c.part.clone())
+    /// A request whose call is not known in full: opencode may ask before it says what the call is.
+    pub fn unknown_call(&self, event: &wire::Envelope) -> Option<wire::Permission> {
+        let asks = self.wanted(event) && event.payload.kind == "permission.asked";
+        let permission = wire::Permission::deserialize_from(&event.payload.properties).ok();
+        permission.filter(|p| asks && self.needs_call(p))
+    }
+
+    pub fn needs_call(&self, p: &wire::Permission) -> bool {
+        p.tool.is_some() && self.calls.get(p.tool.as_ref()).is_none_or(|c| c.input.is_none())
+    }
+
+    /// The calls of a message that was read.
+    pub fn calls_of(&mut self, message: &wire::WithParts) {
+        message.parts.iter().for_each(|part| self.calls.learn(part));
     }
 
     /// A part as a snapshot shows it: with the text that opencode itself does not have yet. `None`: not shown.
@@ -373,7 +385,7 @@ impl Normaliser {
             // After an abort idle comes before the last parts; those are known by what they say of themselves.
             self.messages
                 .retain(|_, m| m.session != session || m.completed_at.is_none());
-            self.calls.retain(|_, c| c.session != session);
+            self.calls.forget(session);
         }
         out.events.push(Event::Turn(TurnState {
             session: session.to_owned(),
@@ -465,7 +477,7 @@ impl Normaliser {
 
     fn part(&mut self, part: &wire::Part, out: &mut Output) {
         if part.call.is_some() && part.kind == "tool" {
-            self.called(part);
+            self.calls.learn(part);
             self.watchdog.tool(&part.session);
         }
         let Some(content) = convert::content(part) else { return };
@@ -545,7 +557,7 @@ impl Normaliser {
         self.open.retain(|_, open| open.session != session);
         self.messages.retain(|_, m| m.session != session);
         self.dead.retain(|_, s| s != session);
-        self.calls.retain(|_, c| c.session != session);
+        self.calls.forget(session);
         self.turns.remove(session);
         self.last_error.remove(session);
         self.names.remove(session);

@@ -8,6 +8,7 @@
 mod follow;
 mod memory;
 mod pages;
+mod refused;
 mod settings;
 mod words;
 
@@ -19,11 +20,11 @@ use nexus_plugin_api::tunnel::{
     self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job, say,
 };
 use nexus_plugin_api::{FutureReader, config, log, refusals};
+use refused::{INSTALL, refused};
 use settings::{Authored, BINARY, CREDENTIALS, Given, Mode, PROCESS, Protocol, Settings, TOKEN};
 use std::cell::RefCell;
 use words::{Exit, Words};
 
-const INSTALL: &str = "Install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager).";
 /// Before a name is asked for again: what the quick service did not do at once it often does seconds later.
 const ASK_AGAIN: [u64; 2] = [2_000, 5_000];
 /// Requests that run when the tunnel is to close may end for this long. cloudflared's own grace is as long over QUIC also
@@ -32,11 +33,6 @@ const DRAIN: u64 = 4_000;
 const DRAIN_LOOK: u64 = 200;
 /// For a page of a program that may hang.
 const DRAIN_PAGE: u64 = 1_000;
-
-/// A host function's refusal as the end of the tunnel.
-fn refused(error: Error) -> Failure {
-    tunnel::refused(error, INSTALL)
-}
 
 /// A secret that the operator may have given.
 fn given(name: &str) -> Result<Option<String>, Failure> {

@@ -1,6 +1,7 @@
 //! What is remembered over starts: which protocol comes through here, how the running process was started, and whether
 //! Cloudflare has accepted this tunnel before.
 
+use crate::refused::refused;
 use crate::settings::PROCESS;
 use nexus_plugin_api::caps::{clock, process, store};
 use nexus_plugin_api::job::within;
@@ -26,7 +27,7 @@ async fn text(key: &str) -> Option<String> {
 async fn keep(key: &str, value: String) {
     // It costs a later start some seconds, or an adoption.
     if let Err(error) = store::set(key.to_owned(), value.into_bytes()).await {
-        let why = crate::refused(error).message;
+        let why = refused(error).message;
         log::warn(format!("cannot store the state of the tunnel: {why}"));
     }
 }

@@ -3,7 +3,7 @@
 //! ssh itself compares. This module writes the file it compares with, and reads what `ssh-keyscan` says of a server that is
 //! not known yet, so that the operator is shown the line to write down and not only a fingerprint that fits nowhere.
 
-use crate::settings::Target;
+use crate::target::Target;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest as _, Sha256};

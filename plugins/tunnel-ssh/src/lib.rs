@@ -9,6 +9,7 @@ mod command;
 mod hosts;
 mod services;
 mod settings;
+mod target;
 mod words;
 
 use command::{BINARY, PROCESS, SCAN};

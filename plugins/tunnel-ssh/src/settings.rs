@@ -2,6 +2,7 @@
 
 use crate::hosts;
 use crate::services::{self, Pattern};
+use crate::target::Target;
 use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::tunnel::{Encryption, Failure};
 use serde::Deserialize;
@@ -35,26 +36,6 @@ pub(crate) struct Authored {
 pub(crate) struct Given {
     pub(crate) identity: Option<String>,
     pub(crate) token: Option<String>,
-}
-
-/// Which server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// A name or an address, safe as an argument.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// None: ssh's own choice, or the secret `token`.
-    pub(crate) user: Option<String>,
-}
-
-impl Target {
-    /// As a known_hosts file names it.
-    pub(crate) fn known_as(&self) -> String {
-        match self.port {
-            22 => self.host.clone(),
-            port => format!("[{}]:{port}", self.host),
-        }
-    }
 }
 
 /// Where the server listens: as it is in `-R`, and its port.

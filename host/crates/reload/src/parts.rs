@@ -1,7 +1,7 @@
 //! Which part of the running host a change of the file concerns.
 
-use super::Serving;
 use super::components::Unfit;
+use super::serving::Serving;
 use nexus_config::changes::{Change, Values, show};
 use nexus_config::resolved::{Config, Tunnel};
 use nexus_model::limits;

@@ -3,12 +3,18 @@
 
 mod updates;
 
-use super::*;
+use crate::{Host, ReloadService, Serving};
+use futures::future::BoxFuture;
+use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_config::{Machine, Overrides, load};
+use nexus_model::activity::{Activity, Tone};
+use nexus_model::reload::{self, Pending, What};
 use nexus_model::time::ManualClock;
-use std::path::Path;
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 
 struct Told {
     file: PathBuf,

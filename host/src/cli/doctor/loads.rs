@@ -1,7 +1,7 @@
 //! Whether each part of a configuration can be loaded as the start of Nexus loads it: read, linked, and asked what it is.
 //! Programs are not asked for: they may be installed later, and `nexus doctor` looks for them.
 
-use super::plugins::Scratch;
+use super::scratch::Scratch;
 use crate::app::Foundation;
 use nexus_config::resolved::{Config, Tunnel};
 use nexus_config::{Report, refused};

@@ -1,6 +1,6 @@
 //! The machine: addresses, permissions, space, the data.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::cli::control::send;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
 use http_body_util::{BodyExt as _, Full, Limited};

@@ -1,15 +1,18 @@
 //! `nexus doctor`: looks at everything that a start depends on, beside a nexus that runs or without one. It takes no
 //! lock and changes nothing but the cache of compiled plugins.
 
+mod finding;
 mod loads;
 mod machine;
 mod plugins;
+mod scratch;
 mod slowed;
 
 pub(super) use loads::unloadable;
 
 use super::{LoadError, Where, as_it_is, complain, load_config, say};
 use clap::Args;
+use finding::{Finding, Level};
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, default_place, load, with_file};
 use nexus_store::lock;
@@ -21,53 +24,6 @@ pub(super) struct DoctorArgs {
     /// Print JSON: {"ok", "version", "findings": [{"check", "level", "found", "fix"}]}
     #[arg(long)]
     json: bool,
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Level {
-    Ok,
-    /// It works, and could work better or safer.
-    Warn,
-    /// Something that is configured does not work.
-    Fail,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    /// Dotted, as `program.opencode`; the same in every version.
-    check: String,
-    level: Level,
-    /// A sentence.
-    found: String,
-    /// A command, or lines for the configuration; none where nothing is to be done.
-    fix: Option<String>,
-}
-
-impl Finding {
-    fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
-        Self {
-            check: check.into(),
-            level: Level::Ok,
-            found: found.into(),
-            fix: None,
-        }
-    }
-    fn warn(check: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            level: Level::Warn,
-            fix: Some(fix.into()),
-            ..Self::ok(check, found)
-        }
-    }
-    fn fail(check: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            level: Level::Fail,
-            ..Self::warn(check, found, fix)
-        }
-    }
 }
 
 #[derive(Serialize)]

@@ -1,8 +1,9 @@
 //! The plugins that the configuration selects: whether each loads, and what it says of the program that it needs. The
 //! plugin itself is asked, so that here and on the page the same version is too old.
 
-use super::Finding;
+use super::finding::Finding;
 use super::loads::plaintext_refused;
+use super::scratch::Scratch;
 use crate::app::Foundation;
 use crate::cli::permissions;
 use nexus_config::refused;
@@ -11,7 +12,6 @@ use nexus_model::plugin::{Availability, State};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, Supervised};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,22 +216,4 @@ fn programs(config: &Config, name: &str) -> Vec<String> {
         find_binary(&plugin.name, program, grant.path.as_deref(), &config.data_dir).ok()
     });
     found.map(|path| path.display().to_string()).collect()
-}
-
-/// A private folder that is gone afterwards.
-pub(super) struct Scratch(pub(super) PathBuf);
-
-impl Scratch {
-    pub(super) fn make() -> anyhow::Result<Self> {
-        use anyhow::Context as _;
-        let path = std::env::temp_dir().join(format!("nexus-doctor-{}", nexus_model::time::random_token()?));
-        nexus_files::private::make_new_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

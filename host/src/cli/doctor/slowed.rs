@@ -1,6 +1,6 @@
 //! What the running host says of its plugins' CPU. Doctor starts plugins of its own, which have not used any.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::cli::control::ask;
 use nexus_config::resolved::Config;
 use nexus_model::limits::{CPU_WINDOW, PLUGIN_CPU_SHARE_MOST};
@@ -50,7 +50,7 @@ fn slowed(details: &[Details], share: impl Fn(&str) -> Option<u32>) -> Vec<Findi
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::Level;
+    use crate::cli::doctor::finding::Level;
     use serde_json::json;
 
     fn details(name: &str, tunnel: Option<&str>, paused: u64) -> Details {

@@ -1,5 +1,6 @@
 //! `nexus plugin`: builds, checks and shows plugins. Nothing here runs one.
 
+mod answer;
 pub mod build;
 pub mod first_party;
 mod show;
@@ -7,9 +8,10 @@ pub mod sources;
 pub mod toolchain;
 
 use super::{EXIT_USAGE, LoadError, Where, complain};
+use answer::Answer;
 use clap::{Args, Subcommand};
 use nexus_plugin_api::text;
-use serde_json::{Value, json};
+use serde_json::json;
 use show::{checked, facts, info, lacking, list, resolved, source, with};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -122,12 +124,6 @@ fn say(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
-}
-
-/// The same facts for people and for programs.
-struct Answer {
-    text: String,
-    json: Value,
 }
 
 fn check(plugin: &str, place: &Where) -> anyhow::Result<Answer> {

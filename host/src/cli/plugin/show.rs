@@ -1,7 +1,7 @@
 //! `nexus plugin list|info`: the same facts for people and for programs. With a configuration, as it resolves: also what
 //! is granted, and a problem anywhere in the file is an answer of its own.
 
-use super::Answer;
+use super::answer::Answer;
 use crate::builtin;
 use crate::cli::{Where, load_config, permissions};
 use anyhow::Context as _;

@@ -1,0 +1,538 @@
+//! The task that looks at the file, and its handle.
+
+use crate::components::{self, Unfit};
+use crate::error::NotApplied;
+use crate::host::Host;
+use crate::new_permissions;
+use crate::parts::{Part, Parted, path};
+use crate::stamps::{Seen, Stamp};
+use crate::verbosity;
+use nexus_config::changes::{Change, Key, Values, show};
+use nexus_config::resolved::{Config, Plugin};
+use nexus_model::activity::{Activity, Tone};
+use nexus_model::digest::{hex, sha256};
+use nexus_model::limits;
+use nexus_model::reload::{self, Pending, What};
+use nexus_model::time::{Clock, Millis};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+type Order = (String, oneshot::Sender<Result<(), NotApplied>>);
+
+/// The running service. Dropping it ends it.
+pub struct ReloadService {
+    pending: watch::Receiver<Option<Pending>>,
+    orders: mpsc::Sender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for ReloadService {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Looks at a file that does not come to rest, before it is read all the same.
+const RESTLESS: u32 = 5;
+/// Characters of what is wrong with a file that are shown.
+const WHY: usize = 8_000;
+/// Keys that are named in the log.
+const LOGGED: usize = 20;
+
+impl ReloadService {
+    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: the active one.
+    ///
+    /// # Errors
+    /// The machine gives no randomness: what is shown of secrets could then be guessed.
+    pub fn start(
+        file: Option<PathBuf>,
+        running: &Config,
+        host: Arc<dyn Host>,
+        activity: Arc<dyn Activity>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, getrandom::Error> {
+        let (sender, pending) = watch::channel(None);
+        let (orders, ordered) = mpsc::channel(1);
+        let mut watcher = Watcher {
+            counts: Values::default(),
+            salt: nexus_model::time::random_token()?,
+            files: running.files.clone(),
+            mixed: BTreeSet::new(),
+            plugins: running.plugins.clone(),
+            hidden: running.secret_variables.iter().cloned().collect(),
+            existed: running.file.is_some(),
+            file,
+            host,
+            activity,
+            clock,
+            pending: sender,
+            seen: None,
+            latest: None,
+            errors: BTreeMap::new(),
+            looked_at: BTreeMap::new(),
+        };
+        watcher.counts = watcher.values(running);
+        let task = tokio::spawn(watcher.run(ordered));
+        Ok(Self { pending, orders, task })
+    }
+
+    /// What the file has that is not applied yet; changes are seen at once.
+    pub fn pending(&self) -> watch::Receiver<Option<Pending>> {
+        self.pending.clone()
+    }
+
+    /// Applies what waits for a confirmation, as it was shown under `id`. Returns when that is done; it is done whether or
+    /// not anybody waits for it.
+    ///
+    /// # Errors
+    /// The file says something else by now, or a part could not be applied: that part is as before.
+    pub async fn apply(&self, id: &str) -> Result<(), NotApplied> {
+        let gone = || NotApplied("Nexus is stopping.".to_owned());
+        let (done, answer) = oneshot::channel();
+        self.orders.send((id.to_owned(), done)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// What was read last.
+struct Latest {
+    id: String,
+    seen_at: Millis,
+    file: Values,
+    config: Config,
+    unfit: Unfit,
+}
+
+struct Watcher {
+    file: Option<PathBuf>,
+    /// What else was read for it: components, secrets.
+    files: BTreeSet<PathBuf>,
+    host: Arc<dyn Host>,
+    activity: Arc<dyn Activity>,
+    clock: Arc<dyn Clock>,
+    pending: watch::Sender<Option<Pending>>,
+    /// The keys that are active.
+    counts: Values,
+    /// Those of which only a part could be applied: they differ from the file whatever it says.
+    mixed: BTreeSet<Key>,
+    /// The plugins that are active.
+    plugins: BTreeMap<String, Plugin>,
+    /// Variables of the environment that no child process gets: settled at the start.
+    hidden: BTreeSet<String>,
+    /// So that the digest of a secret says nothing elsewhere.
+    salt: String,
+    /// There was a file at the start: that it goes is no change to no configuration.
+    existed: bool,
+    seen: Option<Seen>,
+    latest: Option<Latest>,
+    /// What could not be applied.
+    errors: BTreeMap<Part, String>,
+    /// By plugin and digest: why a changed component would not load.
+    looked_at: BTreeMap<(String, String), Option<String>>,
+}
+
+impl Watcher {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut look = tokio::time::interval(limits::CONFIG_CHECK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.look().await,
+                order = orders.recv() => {
+                    let Some((id, done)) = order else { return };
+                    let answer = self.apply(&id).await;
+                    let _ = done.send(answer);
+                }
+            }
+        }
+    }
+
+    async fn stamps(&self) -> Option<Vec<Stamp>> {
+        let files: Vec<PathBuf> = self.file.iter().chain(&self.files).cloned().collect();
+        let stamps = tokio::task::spawn_blocking(move || files.iter().map(|file| Stamp::of(file)).collect());
+        tokio::time::timeout(limits::CONFIG_READ, stamps).await.ok()?.ok()
+    }
+
+    async fn look(&mut self) {
+        if self.file.is_none() {
+            return;
+        }
+        let Some(stamps) = self.stamps().await else { return };
+        let there = stamps.first().is_some_and(Stamp::is_there);
+        match &mut self.seen {
+            // It may have been written since the host read it.
+            None => {
+                if there {
+                    self.read().await;
+                } else {
+                    self.seen = Some(Seen {
+                        read: stamps,
+                        since: None,
+                        restless: 0,
+                    });
+                }
+            }
+            Some(seen) if seen.read == stamps => (seen.since, seen.restless) = (None, 0),
+            // Read only when it rests: an editor may be in the middle of it. But not for ever.
+            Some(seen) if seen.since.as_ref() != Some(&stamps) && seen.restless < RESTLESS => {
+                seen.since = Some(stamps);
+                seen.restless += 1;
+            }
+            Some(_) => self.read().await,
+        }
+    }
+
+    /// What is written, and what that names: components in files and secrets.
+    fn values(&self, config: &Config) -> Values {
+        let mut values = Values::read(&config.text);
+        for plugin in config.plugins.values() {
+            if let Some(digest) = &plugin.digest {
+                values.add(&["plugin", &plugin.name, "(component)"], format!("sha256 {digest}"));
+            }
+            for (name, secret) in &plugin.grants.secrets {
+                let digest = id([self.salt.as_str(), secret.reveal()]);
+                values.add(&["plugin", &plugin.name, "secrets", name, "(content)"], digest);
+            }
+        }
+        values
+    }
+
+    async fn read(&mut self) {
+        // Before the reading: what is written meanwhile is seen by the next look.
+        let stamps = self.stamps().await.unwrap_or_default();
+        let there = stamps.first().is_some_and(Stamp::is_there);
+        self.seen = Some(Seen {
+            read: stamps,
+            since: None,
+            restless: 0,
+        });
+        let host = Arc::clone(&self.host);
+        let read = if there || !self.existed {
+            let read = tokio::task::spawn_blocking(move || host.read());
+            let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
+            read.map_or_else(
+                |_| Err("the file could not be read in time".to_owned()),
+                |read| read.unwrap_or_else(|error| Err(error.to_string())),
+            )
+        } else {
+            Err("the file was deleted; its settings stay active until the next start".to_owned())
+        };
+        let seen_at = self.clock.now();
+        let before = self.pending.borrow().as_ref().map(|pending| pending.id.clone());
+        match read {
+            Ok(config) => {
+                self.host.file_says(&config);
+                let file = self.values(&config);
+                // Only what is new is looked at from the next look on.
+                let files = config.files.clone();
+                let latest = Latest {
+                    id: id([format!("{file:?}").as_str(), &config.text]),
+                    seen_at,
+                    file,
+                    unfit: self.unfit(&config).await,
+                    config,
+                };
+                let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
+                if !same {
+                    self.errors.clear();
+                    for notice in &latest.config.notices {
+                        tracing::warn!("{notice}");
+                    }
+                }
+                if files != self.files {
+                    self.files = files;
+                    let stamps = self.stamps().await.unwrap_or_default();
+                    if let Some(seen) = &mut self.seen {
+                        seen.read = stamps;
+                    }
+                }
+                self.filter(&latest);
+                self.latest = Some(latest);
+                self.publish(false);
+                if self.pending.borrow().as_ref().map(|pending| &pending.id) != before.as_ref() {
+                    self.tell();
+                }
+            }
+            Err(why) => {
+                self.latest = None;
+                self.errors.clear();
+                let why: String = why.chars().take(WHY).collect();
+                let id = id([why.as_str()]);
+                if before.as_ref() != Some(&id) {
+                    let first = why.lines().next().unwrap_or_default();
+                    tracing::warn!(
+                        "the configuration changed but is invalid, so none of its changes take effect: \
+                        {first}"
+                    );
+                    self.note(Tone::Bad, "changed but is invalid, so none of its changes take effect");
+                }
+                let what = What::Invalid { why };
+                self.pending.send_replace(Some(Pending { id, seen_at, what }));
+            }
+        }
+    }
+
+    /// A filter of the log that hides nothing new is harmless.
+    fn filter(&mut self, latest: &Latest) {
+        let changes = self.counts.changes(&latest.file);
+        let old = self.counts.get(&["log", "filter"]).and_then(|old| old.as_str());
+        let (new, old) = (&latest.config.log.filter, old.unwrap_or("info").to_owned());
+        let change = changes.iter().find(|change| path(change) == ["log", "filter"]);
+        let Some(change) = change.filter(|_| verbosity::shows_all_of(new, &old)) else {
+            return;
+        };
+        tracing::info!("changing the log filter");
+        match self.host.log_filter(new) {
+            Ok(()) => {
+                self.counts.take(change);
+                self.note(Tone::Good, "the log filter has changed");
+            }
+            Err(why) => {
+                self.errors.insert(Part::Filter, why);
+            }
+        }
+    }
+
+    fn changes(&self, latest: &Latest) -> Vec<Change> {
+        let mut changes = self.counts.changes(&latest.file);
+        for key in &self.mixed {
+            if !changes.iter().any(|change| change.key == *key) {
+                let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+                changes.push(Change {
+                    key: key.clone(),
+                    was: Some(toml::Value::String("applied in part".to_owned())),
+                    now: latest.file.get(&parts).cloned(),
+                });
+            }
+        }
+        changes
+    }
+
+    /// Looks at each changed component once.
+    async fn unfit(&mut self, config: &Config) -> Unfit {
+        let changed = components::changed(&self.plugins, &config.plugins);
+        let changed: Vec<Plugin> = changed.map(|(_, plugin)| plugin.clone()).collect();
+        let key = |plugin: &Plugin| (plugin.name.clone(), plugin.digest.clone().unwrap_or_default());
+        self.looked_at
+            .retain(|known, _| changed.iter().any(|plugin| key(plugin) == *known));
+        for plugin in &changed {
+            if self.looked_at.contains_key(&key(plugin)) {
+                continue;
+            }
+            let (host, one) = (Arc::clone(&self.host), plugin.clone());
+            let looked = tokio::task::spawn_blocking(move || host.would_load(&one).err());
+            // One that takes too long to compile is found out when it is applied; what serves then goes on.
+            if let Ok(Ok(why)) = tokio::time::timeout(limits::CONFIG_READ, looked).await {
+                self.looked_at.insert(key(plugin), why);
+            }
+        }
+        let unfit = self.looked_at.iter();
+        unfit
+            .filter_map(|((name, _), why)| Some((name.clone(), why.clone()?)))
+            .collect()
+    }
+
+    fn parted(&self, latest: &Latest) -> Parted {
+        let serving = self.host.serving();
+        Parted::new(
+            self.changes(latest),
+            &self.counts,
+            &latest.config,
+            &serving,
+            &self.hidden,
+            &latest.unfit,
+        )
+    }
+
+    fn publish(&self, applying: bool) {
+        let pending = self.latest.as_ref().and_then(|latest| {
+            let parted = self.parted(latest);
+            let failed = |parts: &BTreeSet<Part>| parts.iter().find_map(|part| self.errors.get(part).cloned());
+            let confirm = parted.confirm.iter();
+            let confirm: Vec<_> = confirm.map(|(change, parts)| shown(change, failed(parts))).collect();
+            let unfit = |change: &Change| match path(change).as_slice() {
+                ["plugin", name, "(component)"] => {
+                    latest.unfit.get(*name).map(|why| format!("it cannot be loaded: {why}"))
+                }
+                _ => None,
+            };
+            let restart: Vec<_> = parted
+                .restart
+                .iter()
+                .map(|change| shown(change, unfit(change)))
+                .collect();
+            let candidate = self.candidate(latest, &parted);
+            (!confirm.is_empty() || !restart.is_empty()).then(|| Pending {
+                id: latest.id.clone(),
+                seen_at: latest.seen_at,
+                what: What::Changed {
+                    effects: parted.effects(&self.host.serving(), &latest.config),
+                    new_permissions: new_permissions::new_permissions(&self.plugins, &candidate),
+                    components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
+                    confirm,
+                    restart,
+                    applying,
+                },
+            })
+        });
+        self.pending.send_if_modified(|shown| {
+            let changed = *shown != pending;
+            *shown = pending;
+            changed
+        });
+    }
+
+    fn tell(&self) {
+        let said = match self.pending.borrow().as_ref().map(|pending| &pending.what) {
+            Some(What::Changed { confirm, restart, .. }) => {
+                let count = |n: usize, what: &str| (n > 0).then(|| format!("{n} {what}"));
+                let parts = [
+                    count(confirm.len(), "waiting for confirmation on the status page"),
+                    count(restart.len(), "taking effect at the next start"),
+                ];
+                parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+            }
+            // It was otherwise a moment ago.
+            _ => {
+                tracing::info!("the configuration is the same as the active one again");
+                return self.note(Tone::Good, "is the same as the active configuration again");
+            }
+        };
+        let keys = self.latest.iter().flat_map(|latest| self.changes(latest));
+        for key in keys.filter_map(|change| change.name()).take(LOGGED) {
+            tracing::info!(key, "the configuration changed");
+        }
+        tracing::info!("the configuration changed: {said}");
+        self.note(Tone::Busy, &format!("changed: {said}"));
+    }
+
+    async fn apply(&mut self, id: &str) -> Result<(), NotApplied> {
+        // What was shown must still be what the files say.
+        self.read().await;
+        let Some(latest) = self.latest.take_if(|latest| latest.id == id) else {
+            return Err(NotApplied(
+                "The configuration has changed again. Review the changes and confirm them.".to_owned(),
+            ));
+        };
+        self.errors.clear();
+        let parted = self.parted(&latest);
+        self.latest = Some(latest);
+        self.publish(true);
+        if let Some(latest) = self.latest.take() {
+            self.put_into_force(&latest, &parted).await;
+            self.latest = Some(latest);
+        }
+        self.publish(false);
+        match self.errors.values().next() {
+            Some(why) => Err(NotApplied(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The plugins once all that can be is applied.
+    fn candidate(&self, latest: &Latest, parted: &Parted) -> BTreeMap<String, Plugin> {
+        let stays = |name: &String| parted.held.contains(name);
+        let new = latest.config.plugins.iter().filter(|(name, _)| !stays(name));
+        let old = self.plugins.iter().filter(|(name, _)| stays(name));
+        let all = new.chain(old);
+        all.map(|(name, plugin)| (name.clone(), plugin.clone())).collect()
+    }
+
+    async fn put_into_force(&mut self, latest: &Latest, parted: &Parted) {
+        let candidate = self.candidate(latest, parted);
+        let before = std::mem::replace(&mut self.plugins, candidate);
+        self.host.plugins(self.plugins.clone());
+        let all: BTreeSet<&Part> = parted.confirm.iter().flat_map(|(_, parts)| parts).collect();
+        for part in all {
+            let done = match part {
+                Part::Tunnel(name) => match parted.tunnel(name, &latest.config) {
+                    Some(tunnel) => self.host.tunnel(tunnel).await,
+                    None => self.host.remove_tunnel(name).await,
+                },
+                Part::Chat => self.host.chat(parted.chat.clone()).await,
+                Part::Filter => self.host.log_filter(&latest.config.log.filter),
+            };
+            if let Err(why) = done {
+                tracing::warn!(%part, why, "a configuration change was not applied");
+                self.errors.insert(part.clone(), why);
+            }
+        }
+        let mut taken = 0;
+        let (mut refused, mut used) = (BTreeSet::new(), BTreeSet::new());
+        for (change, parts) in &parted.confirm {
+            let failed = parts.iter().any(|part| self.errors.contains_key(part));
+            let done = parts.iter().any(|part| !self.errors.contains_key(part));
+            if !failed {
+                self.counts.take(change);
+                self.mixed.remove(&change.key);
+                taken += 1;
+            } else if done {
+                self.mixed.insert(change.key.clone());
+            }
+            if let ["plugin", plugin, ..] = path(change).as_slice() {
+                if failed {
+                    refused.insert((*plugin).to_owned());
+                }
+                if done {
+                    used.insert((*plugin).to_owned());
+                }
+            }
+        }
+        // What serves nowhere with its new settings has the old ones again, whoever loads it next.
+        for name in refused.difference(&used) {
+            match before.get(name) {
+                Some(plugin) => self.plugins.insert(name.clone(), plugin.clone()),
+                None => self.plugins.remove(name),
+            };
+        }
+        self.host.plugins(self.plugins.clone());
+        tracing::info!(
+            taken,
+            failed = self.errors.len(),
+            "configuration changes were confirmed"
+        );
+        if taken > 0 {
+            let plural = if taken == 1 { "change was" } else { "changes were" };
+            self.note(Tone::Good, &format!("{taken} confirmed {plural} applied"));
+        }
+    }
+
+    fn note(&self, tone: Tone, text: &str) {
+        self.activity.note("configuration", tone, text);
+    }
+}
+
+const NOT_SHOWN: &str = "…";
+
+fn shown(change: &Change, error: Option<String>) -> reload::Change {
+    let hidden = match path(change).as_slice() {
+        ["notify", key, ..] => *key != "events",
+        [.., "(content)"] => true,
+        _ => false,
+    };
+    let value = |value: &Option<toml::Value>| {
+        let value = value.as_ref()?;
+        let whole = show(value).filter(|_| !hidden);
+        Some(whole.unwrap_or_else(|| NOT_SHOWN.to_owned()))
+    };
+    reload::Change {
+        key: change.name().unwrap_or_else(|| NOT_SHOWN.to_owned()),
+        was: value(&change.was),
+        now: value(&change.now),
+        error,
+    }
+}
+
+fn id<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = Vec::new();
+    for part in parts {
+        text.extend_from_slice(&part.len().to_le_bytes());
+        text.extend_from_slice(part.as_bytes());
+    }
+    let mut id = hex(&sha256(&[&text]));
+    id.truncate(32);
+    id
+}

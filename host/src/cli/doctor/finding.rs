@@ -1,0 +1,50 @@
+//! What `nexus doctor` says of each thing that it looks at.
+
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Ok,
+    /// It works, and could work better or safer.
+    Warn,
+    /// Something that is configured does not work.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// Dotted, as `program.opencode`; the same in every version.
+    pub(super) check: String,
+    pub(super) level: Level,
+    /// A sentence.
+    pub(super) found: String,
+    /// A command, or lines for the configuration; none where nothing is to be done.
+    pub(super) fix: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            check: check.into(),
+            level: Level::Ok,
+            found: found.into(),
+            fix: None,
+        }
+    }
+    pub(super) fn warn(check: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warn,
+            fix: Some(fix.into()),
+            ..Self::ok(check, found)
+        }
+    }
+    pub(super) fn fail(check: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Fail,
+            ..Self::warn(check, found, fix)
+        }
+    }
+}
