@@ -1,6 +1,9 @@
 //! `nexus backup`, `nexus restore`.
 
-use super::{Where, caller, complain, load_config, say};
+use super::caller;
+use super::load_config::load_config;
+use super::place::Where;
+use super::terminal::{complain, say};
 use clap::Args;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile;

@@ -2,7 +2,7 @@
 //! and leaves a line in the audit. One place for all such commands; the control socket asks the same question
 //! ([`nexus_process::descent`]) for itself.
 
-use super::complain;
+use super::terminal::complain;
 use nexus_logging::audit::{Audit, TARGET};
 use nexus_process::descent;
 use std::path::Path;

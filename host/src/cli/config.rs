@@ -1,7 +1,10 @@
 //! `nexus config …`
 
 use super::doctor::{unloadable, would_lie};
-use super::{EXIT_USAGE, Where, complain, load_config, permissions, say};
+use super::load_config::{EXIT_USAGE, load_config};
+use super::permissions;
+use super::place::Where;
+use super::terminal::{complain, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
 use nexus_config::show_duration;

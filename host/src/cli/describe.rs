@@ -45,7 +45,7 @@ pub(super) fn man(args: &ManArgs, command: Command) -> anyhow::Result<ExitCode> 
     std::fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(command, dir))
         .with_context(|| format!("cannot write the manual pages into {}", dir.display()))?;
-    super::say(&format!(
+    super::terminal::say(&format!(
         "the manual pages are in {0}. To read them: man {0}/nexus.1",
         dir.display()
     ));

@@ -1,6 +1,8 @@
 //! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
 
-use super::{Where, complain, load_config};
+use super::load_config::load_config;
+use super::place::Where;
+use super::terminal::complain;
 use clap::Args;
 use nexus_logging::logfile::{Filter, Line, Tail, last, plain};
 use nexus_model::log::About;

@@ -6,38 +6,39 @@ mod config;
 mod control;
 mod describe;
 mod doctor;
+mod load_config;
 mod logging;
 mod logs;
 mod notify;
 mod permissions;
+mod place;
 pub mod plugin;
 mod running;
 mod setup;
 mod signals;
+mod terminal;
 mod up;
 pub mod user;
 
+pub use load_config::{EXIT_USAGE, LoadError, load_config};
+pub use place::Where;
 pub use signals::{Stop, Stops};
 
 use crate::app::{Again, Foundation, Rereading};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use nexus_auth::AuthService;
 use nexus_config::resolved::Config;
-use nexus_config::{Machine, Overrides, PluginSource, Report, default_file, default_place, load};
+use nexus_config::{Machine, Overrides, default_place};
 use nexus_model::time::{Clock, SystemClock};
-use nexus_plugin_api::text;
 use nexus_store::Store;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use terminal::{complain, say};
 
 /// For a task that hangs on a dead disk, and for a terminal that takes nothing: neither keeps the process.
 const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// Usage or configuration.
-pub const EXIT_USAGE: u8 = 2;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -98,19 +99,6 @@ enum Command {
     Version,
 }
 
-/// Which configuration, and where the data lies. They may stand anywhere, since most commands look at both.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Where {
-    /// The configuration file. By default nexus/nexus.toml in the user's configuration folder is used if it exists, else
-    /// the built-in defaults (`nexus plugin` reads only a file that is given). A file in the current directory is never
-    /// used, because the agent can write there
-    #[arg(long, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// The folder for accounts, chats and installed programs [default: nexus in the user's data folder]
-    #[arg(long, value_name = "DIR", global = true)]
-    pub data_dir: Option<PathBuf>,
-}
-
 #[derive(Debug, Clone, Default, Args)]
 struct UpArgs {
     /// The address of the web page; port 0 selects any free port [default: 127.0.0.1:7860]
@@ -122,39 +110,6 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "expected an address with a port, such as 127.0.0.1:7860 or [::1]:7860; port 0 selects any free port".to_owned()
     })
-}
-
-/// Reads the configuration that `place` names.
-///
-/// # Errors
-/// Every problem of the file, or that the current directory cannot be read.
-pub fn load_config(place: &Where, listen: Option<SocketAddr>, plugins: &dyn PluginSource) -> Result<Config, LoadError> {
-    let machine = Machine::this(plugins).map_err(LoadError::Machine)?;
-    let file = place.config.clone().or_else(default_file);
-    let overrides = Overrides {
-        data_dir: place.data_dir.clone(),
-        listen,
-    };
-    load(file.as_deref(), &overrides, &machine).map_err(LoadError::Config)
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("the current directory cannot be read: {0}")]
-    Machine(std::io::Error),
-    #[error("{0}")]
-    Config(Report),
-}
-
-impl LoadError {
-    /// Writes itself to stderr.
-    pub fn show(&self) -> ExitCode {
-        complain(&self.to_string());
-        match self {
-            Self::Machine(_) => ExitCode::FAILURE,
-            Self::Config(_) => ExitCode::from(EXIT_USAGE),
-        }
-    }
 }
 
 /// The program. `args` begin with its name.
@@ -289,25 +244,6 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
         user::run(command, &service, source.as_mut(), &mut std::io::stdout()).await?;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// A line for the person, on stdout. Text from outside was made safe where it entered; what slipped in otherwise (a path, a
-/// system's words) does not reach a terminal either.
-fn say(line: &str) {
-    as_it_is(&text::prose(line));
-}
-
-/// JSON, for programs.
-fn as_it_is(line: &str) {
-    use std::io::Write as _;
-    // Whoever closed stdout does not want to hear about it.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-/// A line for the person, on stderr.
-fn complain(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{}", text::prose(line));
 }
 
 #[cfg(test)]

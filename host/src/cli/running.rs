@@ -1,7 +1,8 @@
 //! `nexus status`, `nexus tunnel …`, `nexus chat …`: what runs, and what to do with it.
 
 use super::control::{Refusal, ask};
-use super::{Where, as_it_is, complain, say};
+use super::place::Where;
+use super::terminal::{as_it_is, complain, say};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nexus_chat::{BackendStatus, Phase};

@@ -1,6 +1,9 @@
 //! `nexus setup …`
 
-use super::{Where, caller, complain, load_config, say};
+use super::caller;
+use super::load_config::load_config;
+use super::place::Where;
+use super::terminal::{complain, say};
 use clap::Subcommand;
 use nexus_install::Progress;
 use std::process::ExitCode;

@@ -1,7 +1,9 @@
 //! `nexus up`: starts everything, says so, waits for the signal, stops everything.
 
+use super::logging;
 use super::notify::Manager;
-use super::{Stops, logging, say};
+use super::signals::Stops;
+use super::terminal::say;
 use crate::app::{App, Rereading};
 use nexus_chat::{BackendStatus, Phase};
 use nexus_config::ownership;

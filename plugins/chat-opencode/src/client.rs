@@ -7,6 +7,9 @@ use nexus_plugin_api::log;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// Messages in one snapshot.
+pub const PAGE: u32 = 50;
+
 /// The name of the process, and of its port.
 pub const PROCESS: &str = "opencode";
 pub const PORT: &str = "http";

@@ -363,7 +363,7 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
             }
             Action::Rename { session, title } => note("keep a name", client::rename(&session, "", &title).await),
             Action::Reverted { session, revert } => {
-                if let Ok((messages, _)) = client::messages(&session, "", crate::PAGE, None).await
+                if let Ok((messages, _)) = client::messages(&session, "", client::PAGE, None).await
                     && let Ok(batch) = state::with(|c| c.normaliser.reverted(messages, revert.as_ref()))
                 {
                     events.send_all(batch).await?;

@@ -27,9 +27,6 @@ use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::{FutureReader, StreamReader, log, refusals, sessions};
 use settings::Settings;
 
-/// Messages in one snapshot.
-pub const PAGE: u32 = 50;
-
 struct Plugin;
 
 impl chat::Guest for Plugin {
@@ -241,7 +238,7 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     if let Some(why) = elsewhere(&session.directory)? {
         return Err(Error::Other(why));
     }
-    let (mut messages, before) = client::messages(&s.id, &s.workspace, PAGE, before.as_deref()).await?;
+    let (mut messages, before) = client::messages(&s.id, &s.workspace, client::PAGE, before.as_deref()).await?;
     if let Some(revert) = &session.revert {
         revert.apply(&mut messages);
     }

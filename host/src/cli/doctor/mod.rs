@@ -10,7 +10,9 @@ mod slowed;
 
 pub(super) use loads::unloadable;
 
-use super::{LoadError, Where, as_it_is, complain, load_config, say};
+use super::load_config::{LoadError, load_config};
+use super::place::Where;
+use super::terminal::{as_it_is, complain, say};
 use clap::Args;
 use finding::{Finding, Level};
 use nexus_config::resolved::Config;

@@ -1,7 +1,7 @@
 //! Builds one crate into one file: the component with its manifest.
 
 use super::toolchain::{TARGET, Toolchain, Workspace, cargo};
-use crate::cli::complain;
+use crate::cli::terminal::complain;
 use anyhow::{Context as _, bail};
 use nexus_plugin_api::MANIFEST_SECTION;
 use nexus_plugin_api::manifest::Manifest;

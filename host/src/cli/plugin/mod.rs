@@ -7,7 +7,9 @@ mod show;
 pub mod sources;
 pub mod toolchain;
 
-use super::{EXIT_USAGE, LoadError, Where, complain};
+use super::load_config::{EXIT_USAGE, LoadError};
+use super::place::Where;
+use super::terminal::complain;
 use answer::Answer;
 use clap::{Args, Subcommand};
 use nexus_plugin_api::text;

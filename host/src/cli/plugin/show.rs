@@ -3,7 +3,9 @@
 
 use super::answer::Answer;
 use crate::builtin;
-use crate::cli::{Where, load_config, permissions};
+use crate::cli::load_config::load_config;
+use crate::cli::permissions;
+use crate::cli::place::Where;
 use anyhow::Context as _;
 use nexus_config::Permission;
 use nexus_config::resolved::{Config, Source};
