@@ -159,7 +159,7 @@ async fn an_account_is_removed_with_all_that_hangs_on_it_and_the_last_one_is_not
     let mut socket = guest.socket("/live").await.unwrap();
     let (code, said) = user(&["remove", "guest"], "");
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("1 logins and 1 known devices"), "{said}");
+    assert!(said.contains("1 login and 1 known device."), "{said}");
     // What is open with it closes, and the name is free again.
     socket.closed().await;
     assert_ne!(guest.get("/").await.status(), 200);

@@ -3,6 +3,7 @@
 //! Two walls: raw HTML in the text is shown as text, and what comes out is sanitised against a short list all the
 //! same. No image is loaded, since its address could carry away what the model read; it becomes a link.
 
+mod cjk;
 mod links;
 mod written;
 

@@ -45,12 +45,12 @@ fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_writ
 
 #[test]
 fn a_filter_with_the_places_of_the_version_before_is_read_with_a_notice() {
-    let text = "[log]\nfilter = \"warn,nexus::services::chat=debug\"\n";
+    let text = "config_version = 1\n[log]\nfilter = \"warn,nexus::services::chat=debug\"\n";
     let file = std::env::temp_dir().join("nexus.toml");
     let config = resolve::resolve(text, Some(&file), &Overrides::default(), &machine(&no_env)).unwrap();
     assert_eq!(config.log.filter, "warn,nexus_chat=debug");
     let notice = format!(
-        "{}:2: the parts of the log have been renamed; the old names are only read by this version. To fix: write line 2 \
+        "{}:3: the parts of the log have been renamed; the old names are only read by this version. To fix: write line 3 \
          as: filter = \"warn,nexus_chat=debug\"",
         file.display()
     );

@@ -1,8 +1,9 @@
 //! Tunnels.
 
 use super::problem::{Body, Guarded, KIND, Path, Problem, REFUSED, Unreadable, UnreadableBody};
+use crate::WebState;
 use crate::error::ApiError;
-use crate::{WebState, unknown_tunnel};
+use crate::state::unknown_tunnel;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;

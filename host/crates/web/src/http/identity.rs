@@ -198,7 +198,7 @@ impl FromRequestParts<WebState> for User {
         let MaybeLogin { login, site, peer } = MaybeLogin::from_request_parts(parts, state).await?;
         match login {
             Some(login) => Ok(Self { login, site, peer }),
-            None if parts.method == Method::GET => Err(pages::login::redirect_to(parts.uri.path())),
+            None if parts.method == Method::GET => Err(pages::redirect::redirect_to(parts.uri.path())),
             None => Err(Redirect::to("/login").into_response()),
         }
     }

@@ -1,7 +1,7 @@
 //! Addresses in running text: `https://…`, `www.…`, `localhost:3000/…`, `name@host.example`. What ends a sentence, and a
 //! bracket that was not opened within, is not of the address; neither are the letters of a script without blanks.
 
-use super::written::is_cjk;
+use super::cjk::is_cjk;
 use nexus_model::limits::MARKDOWN_ADDRESS;
 use std::ops::Range;
 

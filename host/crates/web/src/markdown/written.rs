@@ -9,6 +9,7 @@
 //!
 //! Rejected: a second Markdown parser in the page, which would be 40 KB and one more that decides what is safe.
 
+use super::cjk::is_cjk;
 use super::links;
 use nexus_model::limits::MARKDOWN_FORMULA;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Tag, TagEnd};
@@ -129,12 +130,6 @@ fn put_aside(text: &str, aside: &mut Vec<Aside>) -> String {
 
 fn placeholder(number: usize) -> String {
     format!("{OPEN}{number}{CLOSE}")
-}
-
-pub(super) fn is_cjk(c: char) -> bool {
-    matches!(c, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{31ff}' | '\u{3200}'..='\u{9fff}' | '\u{a960}'..='\u{a97f}'
-        | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ffef}'
-        | '\u{20000}'..='\u{3ffff}')
 }
 
 fn is_sign(c: char) -> bool {

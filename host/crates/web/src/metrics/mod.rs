@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 struct Source {
     services: Services,
-    live: live::Connections,
+    live: live::connections::Connections,
     /// Only this machine can reach it, and so only by a name of this machine.
     loopback: bool,
 }

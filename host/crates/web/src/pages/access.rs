@@ -75,7 +75,7 @@ pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>
 /// Only with a fresh login, as for the configuration.
 pub(crate) async fn end(State(state): State<WebState>, anonymous: Anonymous, user: UserForm) -> Response {
     if !state.services.auth.recently_checked(&user.login.login) {
-        return super::login::again("/account/access");
+        return super::redirect::again("/account/access");
     }
     let id = user.fields.get("id").to_owned();
     let what = match user.fields.get("kind") {

@@ -1,7 +1,7 @@
 //! `/` and `/s/ID`: the frame of the chat. What is in a conversation comes over the live socket, so that there is one
 //! way for it to arrive, not two that have to agree.
 
-use super::{BackendStatus, Frame, Install, failure, message, show};
+use super::{Frame, failure, message, show};
 use crate::WebState;
 use crate::http::identity::{MaybeLogin, User, UserForm};
 use askama::Template;
@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use nexus_auth::{FirstAccount, Session};
 use nexus_chat::ChatError;
+use nexus_chat::{BackendStatus, Install};
 use nexus_model::limits;
 use nexus_model::limits::PROMPT_BYTES;
 

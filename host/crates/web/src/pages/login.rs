@@ -1,5 +1,6 @@
 //! `/login`: shows whatever form the login plugin asks for, step by step.
 
+use super::redirect::safe;
 use super::{Frame, Input, failure, locked, show};
 use crate::WebState;
 use crate::error::ApiError;
@@ -30,30 +31,6 @@ pub(crate) struct Next {
     next: String,
     /// Also for one who is logged in.
     again: Option<u8>,
-}
-
-/// Only our own pages, so that a link to the login cannot lead elsewhere.
-fn safe(next: &str) -> &str {
-    let plain = next
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~%".contains(&byte));
-    if plain && next.starts_with('/') && !next.starts_with("//") {
-        next
-    } else {
-        "/"
-    }
-}
-
-pub(crate) fn redirect_to(path: &str) -> Response {
-    match safe(path) {
-        "/" => Redirect::to("/login").into_response(),
-        path => Redirect::to(&format!("/login?next={path}")).into_response(),
-    }
-}
-
-/// For what needs a credential that was shown just now.
-pub(crate) fn again(path: &str) -> Response {
-    Redirect::to(&format!("/login?again=1&next={}", safe(path))).into_response()
 }
 
 pub(crate) async fn page(
@@ -147,23 +124,4 @@ fn show_page(
         error,
     };
     anonymous.remember((status, show(&page)).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn next_stays_on_this_site() {
-        for bad in [
-            "https://evil.example",
-            "//evil.example",
-            "/\\evil.example",
-            "",
-            "x",
-            "/a?b",
-            "/\r\nx: y",
-        ] {
-            assert_eq!(super::safe(bad), "/", "{bad}");
-        }
-        assert_eq!(super::safe("/s/ses_1"), "/s/ses_1");
-    }
 }

@@ -3,7 +3,7 @@
 
 mod plugins;
 
-use super::{BackendStatus, Frame, Phase, failure, message, show, until};
+use super::{Frame, failure, message, show, until};
 use crate::WebState;
 use crate::http::identity::{User, UserForm};
 use crate::http::ingress::Place;
@@ -11,6 +11,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use nexus_chat::{BackendStatus, Phase};
 use nexus_config::with_file;
 use nexus_model::activity::{Note, Tone};
 use nexus_model::limits;
@@ -435,7 +436,7 @@ fn confirm(user: UserForm, action: &str, questions: Vec<String>) -> Response {
 /// Only with a fresh login: whoever finds an open session, or is the agent on this machine, grants nobody anything.
 pub(crate) async fn apply(State(state): State<WebState>, user: UserForm) -> Response {
     if !state.services.auth.recently_checked(&user.login.login) {
-        return super::login::again("/status");
+        return super::redirect::again("/status");
     }
     let id = user.fields.get("id").to_owned();
     let config = std::sync::Arc::clone(&state.services.reload);

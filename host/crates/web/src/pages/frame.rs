@@ -1,0 +1,78 @@
+//! What is around every page.
+
+use crate::http::assets;
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use http::StatusCode;
+use nexus_auth::Session;
+use nexus_chat::{BackendStatus, Install, Phase};
+
+/// What the frame around every page needs.
+pub(crate) struct Frame {
+    pub title: String,
+    pub assets: String,
+    /// Which script runs: `data-page` of the body.
+    pub page: &'static str,
+    pub login: Option<Session>,
+    pub backend: Option<BackendStatus>,
+}
+
+impl Frame {
+    pub(in crate::pages) fn open(page: &'static str, title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            assets: assets::base(),
+            page,
+            login: None,
+            backend: None,
+        }
+    }
+    pub(in crate::pages) fn of(page: &'static str, title: &str, login: Session, backend: BackendStatus) -> Self {
+        Self {
+            login: Some(login),
+            backend: Some(backend),
+            ..Self::open(page, title)
+        }
+    }
+    pub(in crate::pages) fn account(&self) -> &str {
+        self.login.as_ref().map_or("", Session::account)
+    }
+    pub(in crate::pages) fn banners(&self) -> String {
+        self.backend
+            .as_ref()
+            .map_or(String::new(), |backend| banners(backend, self.csrf()))
+    }
+    pub(in crate::pages) fn csrf(&self) -> &str {
+        self.login.as_ref().map_or("", |login| &login.csrf)
+    }
+}
+
+/// What has to be known about the backend on every page.
+#[derive(Template)]
+#[template(path = "banners.html")]
+struct Banners<'a> {
+    backend: &'a BackendStatus,
+    csrf: &'a str,
+}
+
+/// The banners as the live socket sends them; what cannot be rendered is left out, and the log says so.
+pub(crate) fn banners(backend: &BackendStatus, csrf: &str) -> String {
+    Banners { backend, csrf }.render().unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot render the banners");
+        String::new()
+    })
+}
+
+pub(in crate::pages) fn show(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "cannot render a page");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "This page cannot be rendered; see the log for the reason.\n",
+            )
+                .into_response()
+        }
+    }
+}

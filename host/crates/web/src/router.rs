@@ -1,0 +1,44 @@
+//! Which address leads to which handler.
+
+use crate::state::WebState;
+use crate::{api, http, live, pages};
+use axum::Router;
+use axum::routing::{any, get, post};
+use tower_http::compression::CompressionLayer;
+
+/// Every request must carry a [`Connection`](http::ingress::Connection) in its extensions, as [`serve`](http::serve::serve) puts it there.
+pub fn router(state: WebState) -> Router {
+    // Pages are not compressed: they hold tokens beside text that others can influence (BREACH).
+    let assets = Router::new()
+        .route("/assets/{digest}/{name}", get(http::assets::asset))
+        .layer(CompressionLayer::new());
+    Router::new()
+        .route("/", get(pages::chat::fresh))
+        .route("/s/{session}", get(pages::chat::session))
+        .route("/s/{session}/rename", post(pages::chat::rename))
+        .route("/s/{session}/delete", post(pages::chat::delete))
+        .route("/install", get(pages::chat::installing).post(pages::chat::install))
+        .route("/setup", get(pages::setup::page).post(pages::setup::submit))
+        .route("/login", get(pages::login::page).post(pages::login::submit))
+        .route("/logout", post(pages::account::logout))
+        .route("/account", get(pages::account::page).post(pages::account::change))
+        .route("/account/access", get(pages::access::page).post(pages::access::end))
+        .route("/account/logout-others", post(pages::account::logout_others))
+        .route("/status", get(pages::status::page))
+        .route("/status/tunnel/{name}/{action}", post(pages::status::tunnel))
+        .route("/status/config/apply", post(pages::status::apply))
+        .route("/status/backend/{action}", post(pages::status::backend))
+        .route("/log", get(pages::log::page))
+        .route("/healthz", get(http::health::healthz))
+        .route("/live", get(live::socket::upgrade))
+        .route("/probe/{nonce}", get(http::probe::plain))
+        .route("/probe/{nonce}/stream", post(http::probe::stream))
+        .route("/probe/{nonce}/socket", get(http::probe::socket))
+        .route("/api/{*rest}", any(api::nothing))
+        .fallback(pages::not_found)
+        .merge(api::with_login(&state))
+        .merge(assets)
+        .layer(axum::extract::DefaultBodyLimit::max(nexus_model::limits::FORM_BYTES))
+        .layer(axum::middleware::from_fn(http::guard::guard))
+        .with_state(state)
+}

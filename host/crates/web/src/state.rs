@@ -1,0 +1,63 @@
+//! What every handler shares, and what it makes of errors that only the whole of it explains.
+
+use crate::error::ApiError;
+use crate::live::connections::Connections;
+use crate::markdown;
+use crate::services::Services;
+use nexus_model::time::Clock;
+use std::sync::Arc;
+
+/// What every handler shares.
+#[derive(Clone)]
+pub struct WebState {
+    pub services: Services,
+    pub clock: Arc<dyn Clock>,
+    pub(crate) renderer: markdown::Renderer,
+    pub(crate) live: Connections,
+}
+
+impl WebState {
+    pub fn new(services: Services, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            services,
+            clock,
+            renderer: markdown::Renderer::default(),
+            live: Connections::default(),
+        }
+    }
+
+    /// Why a plugin could not replace another; where the configuration's file says something that nobody has applied, that too:
+    /// it may be what is missing.
+    pub(crate) fn not_swapped(&self, mut error: ApiError) -> ApiError {
+        if self.services.reload.pending().borrow().is_some() {
+            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
+            text.push_str(
+                "\nThe configuration file has changes that are not applied yet: apply them on the status \
+                page first.",
+            );
+        }
+        error
+    }
+}
+
+/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it is
+/// not applied yet.
+pub(crate) fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> ApiError {
+    let ApiError::NotFound(why) = error else {
+        return error;
+    };
+    let file = &state.services.host.config_file;
+    let pending = state.services.reload.pending();
+    let waits = pending
+        .borrow()
+        .as_ref()
+        .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
+    ApiError::NotFound(if waits {
+        format!(
+            "The tunnel `{name}` is in {file} but has not been applied yet. To fix: apply the change on the \
+            status page."
+        )
+    } else {
+        format!("{why}. To add one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
+    })
+}
