@@ -18,7 +18,7 @@ const UNUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// Beside the binary under test.
 fn kept() -> PathBuf {
-    crate::nexus::binary().with_file_name("tests-compiled")
+    crate::binary::binary().with_file_name("tests-compiled")
 }
 
 fn cache(data_dir: &Path) -> PathBuf {

@@ -9,6 +9,7 @@
     clippy::print_stderr
 )]
 
+mod binary;
 pub mod bore;
 pub mod browser;
 pub mod cloudflared;

@@ -1,5 +1,6 @@
 //! The real binary, started as a person starts it, in a world of its own.
 
+pub use crate::binary::binary;
 use crate::{compiled, processes, wait};
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,26 +13,6 @@ use std::time::{Duration, Instant};
 
 /// Until nothing of an ended Nexus is left.
 const GONE: Duration = Duration::from_secs(30);
-
-/// The binary under test: `NEXUS_BIN`, or the one beside this test's own.
-pub fn binary() -> PathBuf {
-    if let Some(named) = std::env::var_os("NEXUS_BIN") {
-        return named.into();
-    }
-    let me = std::env::current_exe().unwrap();
-    // target/PROFILE/deps/TEST-HASH
-    let path = me
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "{} is not there: run `cargo build -p nexus`, or name a binary in NEXUS_BIN",
-        path.display()
-    );
-    path
-}
 
 /// How to start one. The folder is a new temporary one unless it is taken over from a Nexus before.
 #[derive(Debug, Clone)]

@@ -8,79 +8,26 @@ mod capnp;
 mod proxy;
 mod quic;
 mod registration;
+mod shared;
+
+pub use shared::Faults;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
 use h2::client::SendRequest;
-use registration::Asked;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
+use shared::{Connected, Registered, Shared, Tls, Towards, answered, lock};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
-
-const LOCATION: &str = "fra03";
-
-/// What the edge does. Every key may be changed at any time.
-#[derive(Debug, Clone)]
-pub struct Faults {
-    /// The answer of the quick service: 200, or an error's status.
-    pub quick: u16,
-    /// What a registration is refused with; none: it is accepted.
-    pub refusal: Option<String>,
-    /// QUIC comes through.
-    pub quic: bool,
-    /// Registrations and requests are taken and never answered.
-    pub black_hole: bool,
-    /// As the public quick tunnels do: an event stream of a GET arrives when it has ended.
-    pub hold_event_streams: bool,
-    /// The dashboard's ingress rules, the content of `config`, for a tunnel that is managed there.
-    pub remote: Option<Value>,
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        Self {
-            quick: 200,
-            refusal: None,
-            quic: true,
-            black_hole: false,
-            hold_event_streams: true,
-            remote: None,
-        }
-    }
-}
-
-/// A registered connection.
-#[derive(Clone)]
-struct Connected {
-    number: u64,
-    requests: Towards,
-}
-
-/// The way to cloudflared.
-#[derive(Clone)]
-enum Towards {
-    Http2(SendRequest<bytes::Bytes>),
-    Quic(quinn::Connection),
-}
-
-struct Shared {
-    faults: Mutex<Faults>,
-    connected: watch::Sender<Vec<Connected>>,
-    count: AtomicU64,
-    /// Registrations that were asked for, refused ones too.
-    registrations: AtomicU64,
-    drop: Notify,
-}
 
 /// A running edge. It ends with the runtime.
 #[derive(Clone)]
@@ -92,10 +39,6 @@ pub struct Edge {
     pub public: SocketAddr,
     /// PEM of the authority that vouches for `edge`.
     pub authority: String,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Edge {
@@ -201,8 +144,6 @@ fn certificates() -> (rustls::ServerConfig, String) {
     (config, authority.pem())
 }
 
-type Tls = tokio_rustls::server::TlsStream<TcpStream>;
-
 async fn accept<F: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     acceptor: TlsAcceptor,
@@ -293,35 +234,6 @@ async fn control(requests: &mut SendRequest<bytes::Bytes>, shared: &Arc<Shared>)
     }
 }
 
-/// The answer to the next question of a control stream, the index of the connection that is registered by it, and the
-/// dashboard's word. None: no question has arrived that is answered.
-fn answered(arrived: &mut Vec<u8>, shared: &Shared) -> Option<(Vec<u8>, Option<u8>, Option<Value>)> {
-    loop {
-        let question = registration::question(arrived)?;
-        let faults = lock(&shared.faults).clone();
-        if faults.black_hole {
-            continue;
-        }
-        let (answer, registered) = match question.asked {
-            Asked::Bootstrap => (registration::object(question.id), None),
-            Asked::Register { index, .. } => {
-                shared.registrations.fetch_add(1, Ordering::SeqCst);
-                match &faults.refusal {
-                    Some(cause) => (registration::refused(question.id, cause), None),
-                    None => {
-                        let mut id = [0x5a; 16];
-                        id[0] = index;
-                        let remote = faults.remote.is_some();
-                        (registration::accepted(question.id, id, LOCATION, remote), Some(index))
-                    }
-                }
-            }
-            Asked::Unregister | Asked::Configuration | Asked::Other => (registration::nothing(question.id), None),
-        };
-        return Some((answer, registered, faults.remote));
-    }
-}
-
 /// Tells the dashboard's word.
 async fn configure(requests: SendRequest<bytes::Bytes>, config: Value) {
     let request = http::Request::post("https://edge.stand-in/")
@@ -333,24 +245,4 @@ async fn configure(requests: SendRequest<bytes::Bytes>, config: Value) {
         let _ = out.send_data(body.into(), true);
         let _ = response.await;
     }
-}
-
-/// Takes the connection off the list when it is gone.
-struct Registered {
-    number: u64,
-    shared: Arc<Shared>,
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        let number = self.number;
-        self.shared
-            .connected
-            .send_modify(|all| all.retain(|connected| connected.number != number));
-    }
-}
-
-/// For ever, or as long as nobody looks any more.
-async fn nothing_at_all() {
-    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
 }

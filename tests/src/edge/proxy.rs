@@ -1,6 +1,7 @@
 //! The public side: a browser's request becomes one of HTTP/2 to cloudflared, and its answer the browser's again.
 
-use super::{Shared, Tls, Towards, lock, nothing_at_all, quic};
+use super::quic;
+use super::shared::{Shared, Tls, Towards, lock, nothing_at_all};
 use crate::cloudflared::public::HEADERS;
 use base64::Engine as _;
 use bytes::Bytes;

@@ -6,7 +6,7 @@
 //! dashboard's word is a call of cloudflared's own object, on a stream with another preamble.
 
 use super::capnp::{self, Message, frame, to_bytes, to_list, to_struct, words};
-use super::{Connected, Registered, Shared, Towards, answered, lock};
+use super::shared::{Connected, Registered, Shared, Towards, answered, lock};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use quinn::crypto::rustls::QuicServerConfig;

@@ -7,15 +7,20 @@
 
 use super::problem::Problem;
 use crate::live::protocol::{Client, Server};
+use crate::state::WebState;
 use serde_json::{Map, Value, json};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-/// The document as JSON text, made when it is first asked for.
-pub(super) static DOCUMENT: LazyLock<String> =
-    LazyLock::new(|| serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n");
+/// The document of these operations as JSON text, made when it is first asked for. `open`: those that need no login.
+pub(super) fn text(open: fn() -> Described, operations: fn() -> Vec<UtoipaMethodRouter<WebState>>) -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| serde_json::to_string_pretty(&document(open(), operations())).unwrap_or_default() + "\n")
+}
+
+type Described = OpenApiRouter<WebState>;
 
 /// The types that are described under the name of a primitive: aliases, as `Millis` and `SessionId`.
 const ALIASED: [&str; 2] = ["String", "u64"];
@@ -47,7 +52,7 @@ const ALIASED: [&str; 2] = ["String", "u64"];
 )]
 struct Head;
 
-fn document() -> Value {
+fn document(open: Described, operations: Vec<UtoipaMethodRouter<WebState>>) -> Value {
     let mut head = Head::openapi();
     let cookie = ApiKeyValue::with_description(
         "__Host-nexus",
@@ -56,8 +61,8 @@ fn document() -> Value {
     );
     let components = head.components.get_or_insert_default();
     components.add_security_scheme("login", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
-    let head = OpenApiRouter::with_openapi(head).merge(super::open());
-    let all = super::operations().into_iter().fold(head, OpenApiRouter::routes);
+    let head = OpenApiRouter::with_openapi(head).merge(open);
+    let all = operations.into_iter().fold(head, OpenApiRouter::routes);
     let mut document = serde_json::to_value(all.into_openapi()).unwrap_or_default();
     let schemas = document
         .pointer_mut("/components/schemas")
@@ -135,19 +140,23 @@ fn inline(value: &mut Value, aliased: &Map<String, Value>) {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+
+    fn document_text() -> &'static str {
+        text(crate::api::open, crate::api::operations)
+    }
     use std::collections::BTreeMap;
 
     #[test]
     fn the_document_is_the_one_that_is_checked_in() {
         if std::env::var_os("NEXUS_WRITE_OPENAPI").is_some() {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/openapi.json");
-            std::fs::write(file, DOCUMENT.as_str()).unwrap();
+            std::fs::write(file, document_text()).unwrap();
             return;
         }
-        let (checked_in, made) = (include_str!("openapi.json").lines(), DOCUMENT.lines());
+        let (checked_in, made) = (include_str!("openapi.json").lines(), document_text().lines());
         let other = made.zip(checked_in).position(|(made, checked_in)| made != checked_in);
         assert!(
-            DOCUMENT.as_str() == include_str!("openapi.json"),
+            document_text() == include_str!("openapi.json"),
             "host/crates/web/src/api/openapi.json is another document than the code makes, from line {} on. To fix: run\n\
              NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in\n\
              and commit what it writes.",
@@ -158,7 +167,7 @@ mod tests {
     #[test]
     fn a_name_stands_for_one_schema_and_each_that_is_referred_to_is_there() {
         let mut known = BTreeMap::new();
-        for (name, schema) in super::super::operations().into_iter().flat_map(|(schemas, ..)| schemas) {
+        for (name, schema) in crate::api::operations().into_iter().flat_map(|(schemas, ..)| schemas) {
             let schema = serde_json::to_value(schema).unwrap();
             let before = known.insert(name.clone(), schema.clone());
             assert!(
@@ -166,9 +175,9 @@ mod tests {
                 "two types are described as {name}"
             );
         }
-        let document: Value = serde_json::from_str(&DOCUMENT).unwrap();
+        let document: Value = serde_json::from_str(document_text()).unwrap();
         let schemas = document["components"]["schemas"].as_object().unwrap();
-        for named in DOCUMENT.split("#/components/schemas/").skip(1) {
+        for named in document_text().split("#/components/schemas/").skip(1) {
             let name = named.split('"').next().unwrap();
             assert!(schemas.contains_key(name), "{name}");
         }
@@ -176,7 +185,7 @@ mod tests {
 
     #[test]
     fn each_frame_of_the_live_socket_has_a_schema_of_its_own() {
-        let document: Value = serde_json::from_str(&DOCUMENT).unwrap();
+        let document: Value = serde_json::from_str(document_text()).unwrap();
         let schemas = &document["components"]["schemas"];
         for (side, of) in [("Client", ["Hello", "TakeBack"]), ("Server", ["State", "Welcome"])] {
             let frames = schemas[format!("{side}Frame")]["oneOf"].as_array().unwrap();

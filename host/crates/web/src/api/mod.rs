@@ -172,7 +172,7 @@ fn refused(status: StatusCode) -> &'static str {
 async fn openapi() -> Response {
     (
         [(header::CONTENT_TYPE, "application/json")],
-        document::DOCUMENT.as_str(),
+        document::text(open, operations),
     )
         .into_response()
 }
