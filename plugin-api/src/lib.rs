@@ -10,15 +10,12 @@
 //! * [`renamed`] reads keys that have a new name by their old one for one version (feature `manifest`).
 //! * [`process_ext`] names what a plugin may add to a process's specification.
 //! * [`refused`]: how a plugin says that it cannot use its settings.
-//! * [`host`] is wasmtime's side of the same contract (feature `host`), for Nexus and for other hosts.
 
 pub mod chat_ext;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
 mod guest;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
 pub use guest::*;
-#[cfg(feature = "host")]
-pub mod host;
 pub mod json;
 #[cfg(feature = "manifest")]
 pub mod manifest;

@@ -266,16 +266,18 @@ async fn the_operator_makes_accounts_and_passwords_beside_the_running_host() {
     }
 }
 
-/// Runs `nexus user add ann` in a terminal, types each answer once it is asked for, and asks the terminal at the end what it
+/// Runs `nexus user add NAME` in a terminal, types each answer once it is asked for, and asks the terminal at the end what it
 /// is set to. All that the terminal showed.
-fn in_a_terminal(start: &Start, answers: &[(&str, &str)]) -> String {
+fn in_a_terminal(start: &Start, name: &str, answers: &[(&str, &str)]) -> String {
     use std::io::{Read as _, Write as _};
     let command = format!(
-        "{} user add ann --config {} --data-dir {}; stty -a",
+        "{} user add {name} --config {} --data-dir {}; stty -a",
         nexus_tests::nexus::binary().display(),
         start.folder().join("nexus.toml").display(),
         start.data_dir().display()
     );
+    // It writes the configuration, too.
+    assert!(start.run(&["config"], &["check"], "").status.success());
     let mut script = std::process::Command::new("script")
         .args(["-qc", &command, "/dev/null"])
         .stdin(std::process::Stdio::piped())
@@ -290,8 +292,7 @@ fn in_a_terminal(start: &Start, answers: &[(&str, &str)]) -> String {
             assert_eq!(read, 1, "{asked} was not asked: {}", String::from_utf8_lossy(&shown));
             shown.extend(byte);
         }
-        // The echo is off a moment after the question.
-        std::thread::sleep(Duration::from_millis(500));
+        nexus_tests::wait::until("the terminal's echo is off", || echo_is_off(script.id()));
         keyboard.write_all(answer.as_bytes()).unwrap();
     }
     screen.read_to_end(&mut shown).unwrap();
@@ -299,16 +300,36 @@ fn in_a_terminal(start: &Start, answers: &[(&str, &str)]) -> String {
     String::from_utf8(shown).unwrap()
 }
 
+/// Of the terminal that a child of `script` reads from.
+fn echo_is_off(script: u32) -> bool {
+    let terminal = nexus_tests::processes::descendants(script)
+        .into_iter()
+        .filter_map(|pid| std::fs::read_link(format!("/proc/{pid}/fd/0")).ok())
+        .find(|input| input.starts_with("/dev/pts"));
+    terminal.is_some_and(|terminal| {
+        let stty = std::process::Command::new("stty")
+            .arg("-F")
+            .arg(terminal)
+            .arg("-a")
+            .output();
+        String::from_utf8_lossy(&stty.unwrap().stdout).contains(" -echo ")
+    })
+}
+
 #[test]
 fn a_password_that_is_typed_is_not_shown_and_the_terminal_is_left_as_it_was() {
     let start = start();
     let (password, again) = (format!("{OTHER}\r"), format!("x\u{15}{OTHER}!\u{7f}\r"));
-    let shown = in_a_terminal(&start, &[("Password: ", &password), ("Repeat password: ", &again)]);
+    let shown = in_a_terminal(
+        &start,
+        "ann",
+        &[("Password: ", &password), ("Repeat password: ", &again)],
+    );
     assert!(shown.contains("The account ann can log in now."), "{shown}");
     assert!(!shown.contains("ravens"), "{shown}");
     assert!(shown.contains(" echo ") && shown.contains(" icanon "), "{shown}");
     // Ctrl-C.
-    let shown = in_a_terminal(&start, &[("Password: ", "nine wet\u{3}")]);
+    let shown = in_a_terminal(&start, "bob", &[("Password: ", "nine wet\u{3}")]);
     assert!(!shown.contains("wet"), "{shown}");
     assert!(shown.contains(" echo ") && shown.contains(" icanon "), "{shown}");
 }

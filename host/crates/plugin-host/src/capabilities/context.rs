@@ -5,12 +5,12 @@ use super::log::sink::LogSink;
 use super::process::starts::Starts;
 use super::secrets::generated::GeneratedSecrets;
 use super::secrets::mask::Mask;
+use crate::bindings::caps::types::Error;
 use crate::cpu_share::CpuShare;
 use crate::plugin_stats::Counters;
 use nexus_egress::Outgoing;
 use nexus_model::allowance::Allowance;
 use nexus_model::time::Clock;
-use nexus_plugin_api::host::caps::types::Error;
 use nexus_process::Processes;
 use nexus_store::KeyValue;
 use std::path::PathBuf;
@@ -134,4 +134,4 @@ pub(super) fn enter<T: Send>(a: &Accessor<T, Granted>) -> Result<(Arc<Context>, 
     })
 }
 
-impl nexus_plugin_api::host::caps::types::Host for Capabilities {}
+impl crate::bindings::caps::types::Host for Capabilities {}

@@ -5,18 +5,18 @@
 //! of this one type; here is what all of them share: how a refusal is said and counted. A refusal says which TOML would
 //! allow it, ready to be pasted, and offers none for what the manifest does not ask for: the configuration would refuse it.
 
+use crate::bindings::caps::types::Error;
 use crate::plugin_stats::Counters;
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
 use nexus_config::{Permission, show_duration, show_size};
 use nexus_model::limits;
-use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::manifest::Manifest;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A refusal: a sentence for the operator, with what to write where it can be allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial(pub String);
+pub(crate) struct Denial(pub String);
 
 impl From<Denial> for Error {
     fn from(d: Denial) -> Self {

@@ -1,8 +1,8 @@
 //! From a host's channel to a plugin's stream. The plugin's reads pull; a full channel holds the source back.
 
+use crate::bindings::caps::types::Error;
 use bytes::Bytes;
 use nexus_model::limits;
-use nexus_plugin_api::host::caps::types::Error;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -39,6 +39,7 @@
 //! - To cancel a call in the plugin when its caller goes away: a late answer to a prompt is an answer all the same, and
 //!   languages differ in what they make of a canceled call.
 
+use crate::bindings::caps::types;
 use crate::capabilities::{Context, Mask};
 use crate::engine::instance_state::{self, InstanceState};
 use crate::plugin_stats::Counters;
@@ -48,7 +49,6 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use nexus_model::limits;
 use nexus_model::plugin::Refusal;
-use nexus_plugin_api::host::caps::types;
 use nexus_plugin_traits::CallError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};

@@ -1,12 +1,12 @@
 //! What a plugin says in `describe` of settings that it cannot use (`nexus_plugin_api::refused`): read, cut to size, and put
 //! into one sentence for whoever sees only that the plugin does not run.
 
+use crate::bindings::caps::types::Ext;
 use crate::capabilities::Mask;
 use crate::truncate;
 use nexus_model::limits;
 use nexus_model::plugin::Refusal;
 use nexus_model::trouble::Trouble;
-use nexus_plugin_api::host::caps::types::Ext;
 use nexus_plugin_api::refused::{REFUSED, Refused};
 
 /// What is not written as it should be is none: no plugin is lost by its words alone.

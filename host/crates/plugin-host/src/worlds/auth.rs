@@ -9,16 +9,16 @@
 //! fields without any of those permits, and a provider may wait for a server in each of its calls.
 
 use super::convert_auth as convert;
+use crate::bindings::auth::AuthProvider as Bindings;
+use crate::bindings::auth::exports::nexus::plugin::auth::Guest;
+use crate::bindings::caps::types::Error;
+use crate::bindings::manage::OptionalManage;
+use crate::bindings::manage::exports::nexus::plugin::manage::Guest as Manage;
 use crate::engine::instance_state::{self, InstanceState};
 use crate::instance::{Recipe, refused};
 use futures::future::BoxFuture;
 use nexus_model::limits;
 use nexus_model::plugin::{Failure, Status};
-use nexus_plugin_api::host::auth::AuthProvider as Bindings;
-use nexus_plugin_api::host::auth::exports::nexus::plugin::auth::Guest;
-use nexus_plugin_api::host::caps::types::Error;
-use nexus_plugin_api::host::manage::OptionalManage;
-use nexus_plugin_api::host::manage::exports::nexus::plugin::manage::Guest as Manage;
 use nexus_plugin_traits::PluginRecord;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 use std::sync::{Arc, OnceLock};

@@ -1,14 +1,14 @@
 //! What an instance of a chat backend exports.
 
+use crate::bindings::chat::ChatBackend as Bindings;
+use crate::bindings::chat::exports::nexus::plugin::chat::{Descriptor, Guest};
+use crate::bindings::sessions::OptionalSessions;
+use crate::bindings::sessions::exports::nexus::plugin::sessions::Guest as Sessions;
 use crate::capabilities::Mask;
 use crate::engine::instance_state::InstanceState;
 use crate::instance::{Exports, Handle, read_refused};
 use futures::future::BoxFuture;
 use nexus_model::plugin;
-use nexus_plugin_api::host::chat::ChatBackend as Bindings;
-use nexus_plugin_api::host::chat::exports::nexus::plugin::chat::{Descriptor, Guest};
-use nexus_plugin_api::host::sessions::OptionalSessions;
-use nexus_plugin_api::host::sessions::exports::nexus::plugin::sessions::Guest as Sessions;
 use wasmtime::component::{Accessor, Instance};
 
 pub(crate) struct ChatExports {

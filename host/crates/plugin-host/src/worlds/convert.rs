@@ -2,15 +2,15 @@
 //! longer than its place needs, or could act on whoever is shown it ([`truncate`]).
 
 use super::{request_paths, terminal_text};
+use crate::bindings::caps::types;
+use crate::bindings::chat::exports::nexus::plugin::chat as wit_chat;
+use crate::bindings::chat::nexus::plugin::chat_types as wit;
+use crate::bindings::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
 use crate::capabilities::Mask;
 use crate::truncate;
 use nexus_model::limits;
 use nexus_model::{chat, plugin, tunnel};
 use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, DETAILS, QUESTIONS, REJECTED_TOOL};
-use nexus_plugin_api::host::caps::types;
-use nexus_plugin_api::host::chat::exports::nexus::plugin::chat as wit_chat;
-use nexus_plugin_api::host::chat::nexus::plugin::chat_types as wit;
-use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
 
 pub(crate) fn availability(a: types::Availability, mask: &Mask) -> plugin::Availability {
     match a {

@@ -1,11 +1,11 @@
 //! Words of the contract to words of the host, and back, for logins: as [`super::convert`].
 
+use crate::bindings::auth::exports::nexus::plugin::auth as wit;
+use crate::bindings::auth::nexus::plugin::auth_types as types;
+use crate::bindings::manage::exports::nexus::plugin::manage;
 use crate::capabilities::Mask;
 use crate::truncate;
 use nexus_model::limits;
-use nexus_plugin_api::host::auth::exports::nexus::plugin::auth as wit;
-use nexus_plugin_api::host::auth::nexus::plugin::auth_types as types;
-use nexus_plugin_api::host::manage::exports::nexus::plugin::manage;
 use nexus_plugin_traits::{CallError, auth as port};
 
 pub(crate) fn input(input: port::Input) -> Vec<types::Value> {

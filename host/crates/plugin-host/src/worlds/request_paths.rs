@@ -11,12 +11,12 @@
 //!
 //! Limits: a link that is made between the request and its answer, and a hard link, are not seen.
 
+use crate::bindings::caps::types::Ext;
+use crate::bindings::chat::nexus::plugin::chat_types::{AgentRequest, Event};
 use crate::truncate;
 use nexus_model::chat;
 use nexus_model::limits;
 use nexus_plugin_api::chat_ext::{DETAILS, PATHS, obeyed};
-use nexus_plugin_api::host::caps::types::Ext;
-use nexus_plugin_api::host::chat::nexus::plugin::chat_types::{AgentRequest, Event};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -285,7 +285,7 @@ fn lexical(path: &Path) -> PathBuf {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use nexus_plugin_api::host::chat::nexus::plugin::chat_types::RequestKind;
+    use crate::bindings::chat::nexus::plugin::chat_types::RequestKind;
     use std::fs;
     use std::os::unix::fs::symlink;
 

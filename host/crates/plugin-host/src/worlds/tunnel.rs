@@ -1,6 +1,9 @@
 //! A tunnel provider as a component.
 
 use super::convert;
+use crate::bindings::caps::types::Failure;
+use crate::bindings::tunnel::TunnelProvider as Bindings;
+use crate::bindings::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Guest, Origin};
 use crate::capabilities::Mask;
 use crate::engine::instance_state::InstanceState;
 use crate::engine::stream_bridge::{self, LongCall};
@@ -9,9 +12,6 @@ use futures::future::BoxFuture;
 use nexus_model::limits;
 use nexus_model::trouble::Trouble;
 use nexus_model::{plugin, tunnel};
-use nexus_plugin_api::host::caps::types::Failure;
-use nexus_plugin_api::host::tunnel::TunnelProvider as Bindings;
-use nexus_plugin_api::host::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Guest, Origin};
 use nexus_plugin_traits::PluginRecord;
 use nexus_plugin_traits::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;

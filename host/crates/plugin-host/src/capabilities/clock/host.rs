@@ -1,8 +1,8 @@
 //! `clock`: now, and waiting without using CPU.
 
+use crate::bindings::caps::clock as wit;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
-use nexus_plugin_api::host::caps::clock as wit;
 use std::time::Duration;
 use wasmtime::component::Accessor;
 

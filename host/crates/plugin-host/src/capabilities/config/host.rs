@@ -1,8 +1,8 @@
 //! `config`: the plugin's own keys, checked long before.
 
+use crate::bindings::caps::config as wit;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
-use nexus_plugin_api::host::caps::config as wit;
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability {

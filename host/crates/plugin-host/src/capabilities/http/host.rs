@@ -2,6 +2,8 @@
 //! never sees what it sends.
 
 use super::permission::missing;
+use crate::bindings::caps::http::{self as wit, Header, Request, Response};
+use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use crate::capabilities::secrets::references::PluginReferences;
@@ -9,8 +11,6 @@ use crate::capabilities::stream_producers::{Body, ByteProducer};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use nexus_egress::{OutgoingError, Request as Outgoing, Target};
 use nexus_model::limits;
-use nexus_plugin_api::host::caps::http::{self as wit, Header, Request, Response};
-use nexus_plugin_api::host::caps::types::Error;
 use nexus_process::references::{HeaderError, fill_header};
 use nexus_process::{Key, References};
 use std::sync::Arc;

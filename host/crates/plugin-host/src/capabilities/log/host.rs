@@ -1,8 +1,8 @@
 //! `log`: the plugin's words in the host's log.
 
+use crate::bindings::caps::log as wit;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
-use nexus_plugin_api::host::caps::log as wit;
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability {

@@ -1,10 +1,10 @@
 //! The lines of one plugin in the host's log, at a limited rate: what it logs, and what it writes to its standard streams.
 
+use crate::bindings::caps::log::Level;
 use crate::capabilities::secrets::mask::Mask;
 use crate::plugin_stats::Counters;
 use nexus_model::limits;
 use nexus_model::time::{Clock, Millis};
-use nexus_plugin_api::host::caps::log::Level;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 

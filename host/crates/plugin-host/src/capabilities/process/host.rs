@@ -2,13 +2,13 @@
 
 use super::permission::missing;
 use super::starts::lock;
+use crate::bindings::caps::process as wit;
+use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use crate::capabilities::secrets::references::PluginReferences;
 use crate::capabilities::stream_producers::{ByteProducer, ItemProducer};
 use nexus_model::limits;
-use nexus_plugin_api::host::caps::process as wit;
-use nexus_plugin_api::host::caps::types::Error;
 use nexus_plugin_api::process_ext::UNLESS_PRESENT;
 use nexus_process::{ProcessError, References};
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! `secrets`: what the operator gave, and what the host makes.
 
+use crate::bindings::caps::secrets as wit;
+use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
-use nexus_plugin_api::host::caps::secrets as wit;
-use nexus_plugin_api::host::caps::types::Error;
 
 /// One that is not set is a setting that is not used, and no permission that is missing.
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {

@@ -1,11 +1,11 @@
 //! `store`: the plugin's own keys and values, under the quota of its grant.
 
 use super::permission::missing;
+use crate::bindings::caps::store as wit;
+use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use nexus_model::limits;
-use nexus_plugin_api::host::caps::store as wit;
-use nexus_plugin_api::host::caps::types::Error;
 use nexus_store::KvError;
 use wasmtime::component::Accessor;
 

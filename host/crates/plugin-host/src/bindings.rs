@@ -1,7 +1,10 @@
-//! wasmtime's bindings of the contract.
+//! wasmtime's bindings of the contract, which lies in `plugin-api/wit` (`wit` beside this crate's manifest is a link).
+//!
+//! They are generated here and not in `plugin-api`, so that nothing but this crate waits for wasmtime to be compiled.
 //!
 //! The imports are generated once, in [`caps`]; the worlds share them, so that a host implements each
 //! capability once and links it for all kinds of plugin.
+#![allow(unreachable_pub)] // bindgen re-exports what it is given
 
 /// The imports every plugin may have: traits for the host to implement, and their types.
 pub mod caps {
@@ -22,13 +25,13 @@ pub mod caps {
 macro_rules! world {
     ($(#[$doc:meta])* $name:ident, $world:literal => capabilities) => {
         world!($(#[$doc])* $name, $world,
-            "nexus:plugin/config": crate::host::caps::config,
-            "nexus:plugin/log": crate::host::caps::log,
-            "nexus:plugin/clock": crate::host::caps::clock,
-            "nexus:plugin/store": crate::host::caps::store,
-            "nexus:plugin/secrets": crate::host::caps::secrets,
-            "nexus:plugin/http": crate::host::caps::http,
-            "nexus:plugin/process": crate::host::caps::process);
+            "nexus:plugin/config": crate::bindings::caps::config,
+            "nexus:plugin/log": crate::bindings::caps::log,
+            "nexus:plugin/clock": crate::bindings::caps::clock,
+            "nexus:plugin/store": crate::bindings::caps::store,
+            "nexus:plugin/secrets": crate::bindings::caps::secrets,
+            "nexus:plugin/http": crate::bindings::caps::http,
+            "nexus:plugin/process": crate::bindings::caps::process);
     };
     ($(#[$doc:meta])* $name:ident, $world:literal $(, $extra:literal : $with:path)*) => {
         $(#[$doc])*
@@ -39,7 +42,7 @@ macro_rules! world {
                 imports: { default: trappable },
                 exports: { default: async | store },
                 with: {
-                    "nexus:plugin/types": crate::host::caps::types,
+                    "nexus:plugin/types": crate::bindings::caps::types,
                     $($extra: $with,)*
                 },
                 additional_derives: [PartialEq],
@@ -56,10 +59,10 @@ world!(
     chat, "chat-backend" => capabilities);
 world!(
     /// A chat backend's optional `sessions` interface.
-    sessions, "optional-sessions", "nexus:plugin/chat-types": crate::host::chat::nexus::plugin::chat_types);
+    sessions, "optional-sessions", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
 world!(
     /// An auth provider's required exports.
     auth, "auth-provider" => capabilities);
 world!(
     /// An auth provider's optional `manage` interface.
-    manage, "optional-manage", "nexus:plugin/auth-types": crate::host::auth::nexus::plugin::auth_types);
+    manage, "optional-manage", "nexus:plugin/auth-types": crate::bindings::auth::nexus::plugin::auth_types);
