@@ -22,6 +22,7 @@ pub struct Start {
     args: Vec<String>,
     cwd: Option<PathBuf>,
     cold: bool,
+    data: &'static str,
     folder: Arc<tempfile::TempDir>,
 }
 
@@ -33,6 +34,7 @@ impl Default for Start {
             args: Vec::new(),
             cwd: None,
             cold: false,
+            data: "data",
             folder: Arc::new(tempfile::Builder::new().prefix("nexus-test-").tempdir().unwrap()),
         }
     }
@@ -75,6 +77,12 @@ impl Start {
         self.cold = true;
         self
     }
+    /// Another name of the data directory than `data`.
+    #[must_use]
+    pub fn data(mut self, name: &'static str) -> Self {
+        self.data = name;
+        self
+    }
     /// The temporary folder: `nexus.toml` and `data` lie in it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -105,7 +113,7 @@ impl Start {
     }
 
     pub fn data_dir(&self) -> PathBuf {
-        self.folder().join("data")
+        self.folder().join(self.data)
     }
 
     /// Runs another subcommand on the same configuration and data, to its end, with `input` on stdin: `--config` and

@@ -347,6 +347,17 @@ async fn a_chat_with_rules_of_its_own_is_not_prompted() {
     assert!(!world.path("ran").exists());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn the_guard_is_found_in_a_data_directory_of_any_name() {
+    let llm = Llm::start().await;
+    let (start, _opencode) = start(&llm, "");
+    let nexus = start.data("a b#c%20d\"e").up();
+    let browser = Browser::set_up(&nexus).await;
+    // opencode is used only once it says that it has loaded the guard.
+    ready(&browser).await;
+}
+
 #[test]
 #[ignore = "needs Node: ./tests/run"]
 fn lines_about_which_opencode_asks_are_told_from_those_about_which_it_does_not() {

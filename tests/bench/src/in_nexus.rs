@@ -1,13 +1,13 @@
-//! What the services of Nexus see: the supervised actor behind its gate and its limits, by the traits of the runtime's
-//! port. Nothing of it was made for this bench.
+//! What the services of Nexus see: the supervised actor behind its gate and its limits, by `nexus-plugin-traits`. Nothing of it was made for this bench.
 
 use crate::guests::{EVENTS, VERSION};
 use anyhow::{Context as _, anyhow, ensure};
-use nexus::config::resolved::{Grants, Limits, Plugin, Source};
-use nexus::model::plugin::{Availability, Kind, State};
-use nexus::runtime::port::{CallError, ChatBackend, Feed, TunnelProvider};
-use nexus::runtime::{Loaded, Runtime, RuntimeOptions};
-use nexus::{limits, outgoing, process, store, time};
+use nexus_config::resolved::{Grants, Limits, Plugin, Source};
+use nexus_model::limits;
+use nexus_model::plugin::{Availability, Kind, State};
+use nexus_model::time::SystemClock;
+use nexus_plugin_host::{Loaded, Runtime, RuntimeOptions};
+use nexus_plugin_traits::{CallError, ChatBackend, Feed, Supervised as _, TunnelProvider};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ impl Host {
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: dir.path().to_owned(),
             cache_in: dir.path().to_owned(),
-            clock: Arc::new(time::SystemClock),
-            processes: Arc::new(process::Refusing::new("there are none here")),
-            outgoing: Arc::new(outgoing::Client::new()),
-            kv: Arc::new(store::Store::open(dir.path())?),
+            clock: Arc::new(SystemClock),
+            processes: Arc::new(nexus_process::Refusing::new("there are none here")),
+            outgoing: Arc::new(nexus_egress::Client::new()),
+            kv: nexus_store::Store::open(dir.path())?.into(),
         })?;
         Ok(Self { runtime, _dir: dir })
     }
@@ -85,11 +85,11 @@ impl Tunnel {
         Ok(())
     }
 
-    /// Falls, and answers again. `at_once`: without the supervisor's pause, as after a press of the page's button.
-    pub async fn fall(&self, at_once: bool) -> anyhow::Result<()> {
+    /// Crashes, and answers again. `at_once`: without the supervisor's pause, as after a press of the page's button.
+    pub async fn crash(&self, at_once: bool) -> anyhow::Result<()> {
         match self.0.run(([127, 0, 0, 1], 1).into()).await {
             Err(CallError::Crashed(_)) => {}
-            other => return Err(anyhow!("it should have fallen: {other:?}")),
+            other => return Err(anyhow!("it should have crashed: {other:?}")),
         }
         if at_once {
             self.0.start();

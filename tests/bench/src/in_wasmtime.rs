@@ -3,9 +3,9 @@
 
 use crate::guests::{EVENTS, VERSION};
 use anyhow::{Context as _, ensure};
-use nexus_plugin_api::host;
-use nexus_plugin_api::host::caps::types::Availability;
-use nexus_plugin_api::host::chat::nexus::plugin::chat_types::Event;
+use crate::bindings as host;
+use crate::bindings::caps::types::Availability;
+use crate::bindings::chat::nexus::plugin::chat_types::Event;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ pub fn engine() -> anyhow::Result<Engine> {
     let weak = engine.weak();
     std::thread::spawn(move || {
         loop {
-            std::thread::sleep(nexus::limits::EPOCH_TICK);
+            std::thread::sleep(nexus_model::limits::EPOCH_TICK);
             let Some(engine) = weak.upgrade() else { return };
             engine.increment_epoch();
         }

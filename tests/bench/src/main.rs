@@ -3,6 +3,9 @@
 //! printed is the median over the rounds.
 #![allow(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::print_stdout)]
 
+/// The host's own.
+#[path = "../../../host/crates/plugin-host/src/bindings.rs"]
+mod bindings;
 mod guests;
 mod in_extism;
 mod in_nexus;
@@ -11,7 +14,7 @@ mod table;
 
 use anyhow::Context as _;
 use guests::EVENTS;
-use nexus::model::plugin::Kind;
+use nexus_model::plugin::Kind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -121,18 +124,18 @@ async fn running(files: Files) -> anyhow::Result<()> {
         timed!(event[0], EVENTS, raw_stream.events().await);
         timed!(event[1], EVENTS, nexus_stream.events().await);
         timed!(event[2], EVENTS, extism.events());
-        timed!(restart[0], 1, raw.fall().await);
-        timed!(restart[1], 1, nexus.fall(true).await);
-        timed!(restart[2], 1, extism.fall());
+        timed!(restart[0], 1, raw.crash().await);
+        timed!(restart[1], 1, nexus.crash(true).await);
+        timed!(restart[2], 1, extism.crash());
     }
     let mut paused = Samples::default();
     for _ in 0..PAUSED {
         // Each falls for the first time: the pause is the first one.
         let tunnel = host.tunnel(falling.clone()).await?;
-        timed!(paused, 1, tunnel.fall(false).await);
+        timed!(paused, 1, tunnel.crash(false).await);
     }
 
-    let pause = nexus::limits::RESTART_FIRST.as_millis();
+    let pause = nexus_model::limits::RESTART_FIRST.as_millis();
     let with_pause = format!("the same with the supervisor's first pause of {pause} ms");
     table::print(&[
         row("smallest call (`check-availability`, by hand)", &call),
