@@ -1,11 +1,11 @@
 //! The same components with wasmtime alone: the same version and engine settings as Nexus (epochs, a tick every 10 ms at
 //! which a guest yields), the same generated bindings; no actor, no supervisor, no limits, no gate.
 
-use crate::guests::{EVENTS, VERSION};
-use anyhow::{Context as _, ensure};
 use crate::bindings as host;
 use crate::bindings::caps::types::Availability;
 use crate::bindings::chat::nexus::plugin::chat_types::Event;
+use crate::guests::{EVENTS, VERSION};
+use anyhow::{Context as _, ensure};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
