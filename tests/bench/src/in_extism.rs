@@ -56,7 +56,7 @@ impl Running {
     }
 
     /// Falls and answers again: Extism makes the new instance within the next call.
-    pub fn fall(&mut self) -> anyhow::Result<()> {
+    pub fn crash(&mut self) -> anyhow::Result<()> {
         ensure!(self.0.call::<(), ()>("fall", ()).is_err(), "it should have fallen");
         self.calls(1)
     }

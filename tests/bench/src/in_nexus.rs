@@ -7,7 +7,7 @@ use nexus_model::limits;
 use nexus_model::plugin::{Availability, Kind, State};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::{Loaded, Runtime, RuntimeOptions};
-use nexus_plugin_traits::{CallError, ChatBackend, Feed, Supervised as _, TunnelProvider};
+use nexus_plugin_traits::{CallError, ChatBackend, Feed, TunnelProvider};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -101,7 +101,7 @@ impl Tunnel {
     }
 
     /// Falls, gets a new store and instance, and answers again.
-    pub async fn fall(&mut self) -> anyhow::Result<()> {
+    pub async fn crash(&mut self) -> anyhow::Result<()> {
         let (store, exports) = &mut self.running;
         let exports = exports.nexus_plugin_tunnel().clone();
         let fallen = store
