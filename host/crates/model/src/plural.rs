@@ -2,19 +2,25 @@
 
 /// `1 login`, `2 logins`: for nouns that take an `s`.
 pub fn count(many: usize, thing: &str) -> String {
-    match many {
-        1 => format!("1 {thing}"),
-        many => format!("{many} {thing}s"),
-    }
+    of(many as u64, thing, &format!("{thing}s"))
+}
+
+/// `1 process`, `2 processes`: for all others.
+pub fn of(many: u64, one: &str, more: &str) -> String {
+    format!("{many} {}", if many == 1 { one } else { more })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn one_is_no_plural() {
         assert_eq!(
-            [0, 1, 2].map(|n| super::count(n, "known device")),
+            [0, 1, 2].map(|n| count(n, "known device")),
             ["0 known devices", "1 known device", "2 known devices"]
         );
+        assert_eq!(of(1, "process", "processes"), "1 process");
+        assert_eq!(of(2, "process", "processes"), "2 processes");
     }
 }

@@ -25,18 +25,21 @@
 //!
 //! # Limits
 //! A session takes no more than [`nexus_model::limits::SESSION_BYTES`] and says so from there on, in place of what it does
-//! not take; so it is with requests that wait. Where the whole database has reached [`JOURNAL_BYTES`](nexus_model::limits::JOURNAL_BYTES), nothing is taken until
+//! not take; so it is with requests that wait. Where the whole database has reached [`JOURNAL_BYTES`], nothing is taken until
 //! something is deleted, as where the disk is full. A power cut may take deltas that are not closed yet, and no more; the
 //! death of the process takes nothing.
 //!
 //! # Cost
 //! One row for each event, and one commit for all events that are there at the same time. In memory: the state of each session
-//! in use, at most [`HELD_BYTES`](nexus_model::limits::HELD_BYTES) of those that nobody looks at, and one line for each session in the list.
+//! in use, at most [`HELD_BYTES`] of those that nobody looks at, and one line for each session in the list.
 //!
 //! # Rejected
 //! Only the present state of each session, written over: a reader could not resume, and each token would write the whole
 //! message again. A log of events as a file for each session: deletion, compaction and the list would each need their own way
 //! to survive a crash, which SQLite has. The backend's own history: it misses what was streaming, and is gone with the backend.
+//!
+//! [`JOURNAL_BYTES`]: nexus_model::limits::JOURNAL_BYTES
+//! [`HELD_BYTES`]: nexus_model::limits::HELD_BYTES
 
 mod disk;
 mod entry;

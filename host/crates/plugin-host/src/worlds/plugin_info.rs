@@ -6,6 +6,7 @@ use crate::plugin_stats::Counters;
 use nexus_config::resolved::{Plugin, Source};
 use nexus_config::{Permission, show_duration, show_size};
 use nexus_model::plugin::{self, Facts, Statistics};
+use nexus_model::plural;
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::PluginRecord;
@@ -92,12 +93,19 @@ impl PluginInfo {
             format!("an answer within {}", show_duration(limits.call)),
             format!(
                 "at most {}",
-                many(limits.streams, "waiting call or stream", "waiting calls and streams")
+                plural::of(
+                    limits.streams.into(),
+                    "waiting call or stream",
+                    "waiting calls and streams"
+                )
             ),
-            format!("at most {}", many(limits.processes, "process", "processes")),
+            format!(
+                "at most {}",
+                plural::of(limits.processes.into(), "process", "processes")
+            ),
             format!(
                 "at most {} a second in the log",
-                many(limits.log_lines, "line", "lines")
+                plural::of(limits.log_lines.into(), "line", "lines")
             ),
         ]
     }
@@ -112,20 +120,5 @@ impl PluginRecord for PluginInfo {
     }
     fn facts(&self) -> Facts {
         self.grants_and_facts()
-    }
-}
-
-fn many(count: u32, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_is_not_many() {
-        assert_eq!(many(1, "process", "processes"), "1 process");
-        assert_eq!(many(2, "process", "processes"), "2 processes");
     }
 }

@@ -16,6 +16,7 @@ use nexus_config::with_file;
 use nexus_model::activity::{Note, Tone};
 use nexus_model::limits;
 use nexus_model::plugin::Details;
+use nexus_model::plural;
 use nexus_model::reload::{Change, Effect, Pending, What};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
@@ -182,9 +183,7 @@ struct Measured {
 
 impl Measured {
     fn new((at, statistics): &(Millis, tunnel::Statistics)) -> Option<Self> {
-        let counted = |count: Option<u64>, one: &str, many: &str| {
-            count.map(|count| format!("{count} {}", if count == 1 { one } else { many }))
-        };
+        let counted = |many: Option<u64>, one, more| many.map(|many| plural::of(many, one, more));
         let words: Vec<String> = Some(statistics.locations.join(", "))
             .filter(|places| !places.is_empty())
             .into_iter()
