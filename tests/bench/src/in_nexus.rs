@@ -41,6 +41,7 @@ impl Host {
             says: Default::default(),
             config: serde_json::Map::new(),
             grants: Grants::default(),
+            missing: Vec::new(),
             limits: Limits {
                 memory: 64 << 20,
                 cpu: limits::GUEST_CPU,

@@ -25,3 +25,4 @@ pub mod reload;
 pub mod time;
 pub mod trouble;
 pub mod tunnel;
+pub mod units;

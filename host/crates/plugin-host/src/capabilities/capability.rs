@@ -1,8 +1,6 @@
 //! What makes a capability.
 
 use super::context::Capabilities;
-use super::gate::Gate;
-use nexus_config::Permission;
 use wasmtime::component::Linker;
 
 /// Finds the capabilities in the store of an instance.
@@ -14,6 +12,4 @@ pub(crate) struct Capability<T: 'static> {
     pub(crate) interface: &'static str,
     /// Links its functions. The second argument finds the capabilities in a store.
     pub(crate) link: fn(&mut Linker<T>, Find<T>) -> wasmtime::Result<()>,
-    /// Gives what of it the manifest asks for and the operator does not grant.
-    pub(crate) missing: fn(&Gate) -> Vec<Permission>,
 }
