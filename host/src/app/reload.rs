@@ -1,11 +1,11 @@
 //! The host that the configuration's file is read again for: each call goes to the room that does it.
 
-use super::foundation::{Again, Foundation};
+use super::foundation::Foundation;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
-use nexus_registry::Plugins;
+use nexus_registry::{Again, Plugins};
 use nexus_reload::{Host, Serving};
 use nexus_tunnels::TunnelService;
 use std::collections::BTreeMap;

@@ -24,12 +24,13 @@ pub use load_config::{EXIT_USAGE, LoadError, load_config};
 pub use place::Where;
 pub use signals::{Stop, Stops};
 
-use crate::app::{Again, Foundation, Rereading};
+use crate::app::{Foundation, Rereading};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use nexus_auth::AuthService;
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, default_place};
 use nexus_model::time::{Clock, SystemClock};
+use nexus_registry::Again;
 use nexus_store::Store;
 use std::ffi::OsString;
 use std::net::SocketAddr;

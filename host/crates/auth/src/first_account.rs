@@ -34,13 +34,13 @@ impl AuthService {
         Ok(!self.store.any_user_ever().await?)
     }
 
-    /// A new token for the set-up link, in place of the one before; none: set-up is over. Belongs into the link's
-    /// fragment, on the terminal, and nowhere else.
+    /// A new token for the set-up link, in place of the one before; none: set-up is over, or the login plugin cannot be used,
+    /// which would make the account. Belongs into the link's fragment, on the terminal, and nowhere else.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
     pub async fn setup_link_token(&self) -> Result<Option<String>, AuthError> {
-        if !self.setup_open().await? {
+        if self.provider.broken().is_some() || !self.setup_open().await? {
             return Ok(None);
         }
         let token = nexus_model::time::random_token()?;

@@ -29,7 +29,7 @@ pub use error::AuthError;
 pub use first_account::FirstAccount;
 pub use login::{Page, Progress};
 pub use nexus_store::logins::{Device, Login, LoginId};
-pub use no_login::NoLogin;
+pub use no_login::or_nobody;
 pub use operator::{Listed, Removed};
 pub use service::{AuthService, Lockout};
 pub use sessions::{NewLogin, Session};

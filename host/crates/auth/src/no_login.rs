@@ -1,22 +1,33 @@
 //! In place of a login plugin that cannot be loaded: nobody can log in by it. Whoever is logged in stays so, and the
 //! commands of this machine work.
 //!
+//! [`or_nobody`] decides it.
+//!
 //! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
 
 use nexus_model::plugin::{Failure, Kind, State, Status};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
+use std::sync::Arc;
 
 /// For strangers too, so without the reason.
 const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If you run this Nexus, `nexus status` or \
     `nexus doctor` on its machine shows the reason and the fix.";
 
+/// The login plugin, or in place of one that cannot be loaded the provider that refuses everything.
+pub fn or_nobody(loaded: Result<Arc<dyn AuthProvider>, Trouble>, name: &str, now: Millis) -> Arc<dyn AuthProvider> {
+    loaded.unwrap_or_else(|trouble| {
+        tracing::error!(plugin = name, "nobody can log in: {trouble}");
+        Arc::new(NoLogin::new(name, trouble, now))
+    })
+}
+
 /// The provider that refuses everything, with the reason in its status.
-pub struct NoLogin(Status);
+struct NoLogin(Status, Trouble);
 
 impl NoLogin {
-    pub fn new(name: &str, trouble: &Trouble, now: Millis) -> Self {
+    fn new(name: &str, trouble: Trouble, now: Millis) -> Self {
         let cause = trouble.why.clone();
         let failure = Failure {
             at: now,
@@ -24,14 +35,15 @@ impl NoLogin {
             hint: trouble.fix.clone(),
             permanent: true,
         };
-        Self(Status {
+        let status = Status {
             name: name.to_owned(),
             kind: Kind::Auth,
             version: String::new(),
             state: State::Failed { cause },
             restarts: 0,
             last_failure: Some(failure),
-        })
+        };
+        Self(status, trouble)
     }
 }
 
@@ -45,6 +57,9 @@ impl AuthProvider for NoLogin {
     }
     fn status(&self) -> Status {
         self.0.clone()
+    }
+    fn broken(&self) -> Option<Trouble> {
+        Some(self.1.clone())
     }
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {
         no()

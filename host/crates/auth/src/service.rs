@@ -90,6 +90,12 @@ impl AuthService {
         self.has_account.subscribe()
     }
 
+    /// Why no tunnel may open, where that is so: nobody could log in behind it.
+    pub fn bars_tunnels(&self) -> Option<String> {
+        let trouble = self.provider.broken()?;
+        Some(format!("no tunnel is opened because nobody can log in: the {trouble}"))
+    }
+
     /// How long a browser may keep the token of a login.
     pub fn session_lifetime(&self) -> Duration {
         self.config.session_absolute

@@ -12,7 +12,7 @@ use nexus_model::activity::{Activity, Tone};
 use nexus_model::chat::{Event, Turn};
 use nexus_model::plugin::Availability;
 use nexus_model::time::ManualClock;
-use nexus_plugin_traits::{ChatBackend, Feed, PluginLoader, TunnelProvider};
+use nexus_plugin_traits::{ChatBackend, Feed, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins};
 use nexus_store::{Durability, Store, StoreError};
@@ -112,12 +112,17 @@ pub(crate) struct Shelf {
 }
 
 impl PluginLoader for Shelf {
-    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+    fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         let found = self.backends.lock().unwrap().get(plugin).cloned();
-        let loaded = found.ok_or_else(|| format!("{plugin} cannot be loaded"));
+        let loaded = found.ok_or_else(|| NotLoaded::Unfit(format!("{plugin} cannot be loaded")));
         Box::pin(async move { loaded.map(|backend| backend as Arc<dyn ChatBackend>) })
     }
-    fn load_tunnel<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+    fn load_tunnel<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         unreachable!("the chat loads no tunnel")
     }
     fn compiling(&self) -> watch::Receiver<Vec<String>> {

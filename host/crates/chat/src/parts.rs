@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What [`ChatService::spawn`](crate::ChatService::spawn) takes.
+/// What [`ChatService::from_config`](crate::ChatService::from_config) takes.
 pub struct Parts {
     pub journal: Journal,
     /// Where another backend is loaded from, and where the plugins that serve are listed.

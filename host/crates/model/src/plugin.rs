@@ -85,6 +85,20 @@ pub struct Status {
     pub last_failure: Option<Failure>,
 }
 
+impl Status {
+    /// `unloaded` is what is known of a plugin before its component was read.
+    pub fn unloaded(name: &str, kind: Kind, state: State) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            version: String::new(),
+            state,
+            restarts: 0,
+            last_failure: None,
+        }
+    }
+}
+
 /// One thing of its settings that a plugin cannot use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

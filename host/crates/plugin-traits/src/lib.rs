@@ -48,16 +48,44 @@ pub trait PluginRecord: Send + Sync + 'static {
     fn facts(&self) -> plugin::Facts;
 }
 
+/// Why a plugin is not loaded: a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotLoaded {
+    /// The configuration does not have it, or what it needs is not there.
+    #[error("{0}")]
+    Unfit(String),
+    /// Its component is not one that this host can run.
+    #[error("plugin {plugin}: {why}")]
+    Component { plugin: String, why: String },
+}
+
+impl NotLoaded {
+    /// The cause, for a reader who knows which plugin it is.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Unfit(why) | Self::Component { why, .. } => why,
+        }
+    }
+}
+
+/// Where a plugin shows its state; none: in a place of its own.
+pub type ShownIn = Option<watch::Sender<plugin::Status>>;
+
 /// Loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is compiled, which takes
-/// seconds. `Err`: a sentence for the operator.
+/// seconds.
 pub trait PluginLoader: Send + Sync + 'static {
-    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>>;
+    fn load_chat<'a>(
+        &'a self,
+        plugin: &'a str,
+        status: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>>;
     /// `process_owner`: who owns its processes in the process table.
     fn load_tunnel<'a>(
         &'a self,
         plugin: &'a str,
         process_owner: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>>;
+        status: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>>;
     /// The names of the plugins that are being compiled; changes are seen at once.
     fn compiling(&self) -> watch::Receiver<Vec<String>>;
 }
@@ -179,6 +207,10 @@ pub trait AuthProvider: Send + Sync + 'static {
     }
     /// As [`Supervised::measured`].
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
+        None
+    }
+    /// As [`Supervised::broken`]; one that could not be loaded lets nobody in.
+    fn broken(&self) -> Option<Trouble> {
         None
     }
     fn methods(&self) -> Call<'_, Vec<auth::Method>>;

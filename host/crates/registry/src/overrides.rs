@@ -8,7 +8,7 @@
 use crate::catalog::Catalog;
 use nexus_config::resolved::Config;
 use nexus_model::plugin::Kind;
-use nexus_store::Store;
+use nexus_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,15 @@ struct Record {
     /// What the file said besides, and was not confirmed: going back from there is no word against the swap either.
     #[serde(default)]
     unconfirmed: Option<String>,
+}
+
+/// Why it is not remembered which plugin serves: a sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
 }
 
 type Named = BTreeMap<String, String>;
@@ -102,8 +111,11 @@ impl PluginOverrides {
         };
     }
 
-    /// Durable when it returns. `Err`: a sentence for the operator.
-    pub async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
+    /// Remembers that a plugin serves at a place. Durable when it returns.
+    ///
+    /// # Errors
+    /// The database does not take it.
+    pub async fn keep(&self, place: &str, plugin: &str) -> Result<(), NotKept> {
         let chosen = {
             let (counts, file) = &*self.named();
             let instead_of = counts.get(place).cloned().unwrap_or_default();
@@ -113,9 +125,8 @@ impl PluginOverrides {
                 instead_of,
             }
         };
-        let json = serde_json::to_vec(&chosen).map_err(|e| e.to_string())?;
-        let kept = self.store.set_setting(&setting(place), json).await;
-        kept.map_err(|e| e.to_string())
+        let json = serde_json::to_vec(&chosen)?;
+        Ok(self.store.set_setting(&setting(place), json).await?)
     }
 
     /// The plugin for a place: that of the configuration, or the one that has replaced it since.

@@ -534,7 +534,7 @@ impl Actor {
 /// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
 async fn forget(wanted: Wanted, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
-        tracing::warn!(tunnel, error, "cannot save that the tunnel stays closed");
+        tracing::warn!(tunnel, %error, "cannot save that the tunnel stays closed");
     }
 }
 

@@ -1,7 +1,7 @@
 //! A provider, a web layer and a store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
+use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, NotServed, TunnelListener};
 use crate::origin_secret::OriginSecret;
 use crate::parts::{Parts, Provided, Spec};
 use crate::prober::Prober;
@@ -14,7 +14,7 @@ use nexus_model::plugin::{self, Availability, Kind};
 use nexus_model::time::ManualClock;
 use nexus_model::tunnel::{Descriptor, Encryption, Event, Network, Status, Unreached};
 use nexus_plugin_traits::{
-    Call, CallError, ChatBackend, PluginLoader, RunFailure, Supervised, TunnelProvider, TunnelRun,
+    Call, CallError, ChatBackend, NotLoaded, PluginLoader, RunFailure, ShownIn, Supervised, TunnelProvider, TunnelRun,
 };
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, tunnel_place};
@@ -142,7 +142,7 @@ impl ListenerServer for FakeListeners {
         &'a self,
         _: &'a str,
         listener_server: TunnelListener,
-    ) -> BoxFuture<'a, Result<ListenerHandle, String>> {
+    ) -> BoxFuture<'a, Result<ListenerHandle, NotServed>> {
         Box::pin(async move {
             self.hosts.lock().unwrap().push(listener_server.hosts.clone());
             self.moved.lock().unwrap().push(listener_server.moved.clone());
@@ -166,14 +166,15 @@ impl ListenerServer for FakeListeners {
 struct FakeLoader(mpsc::UnboundedSender<Run>);
 
 impl PluginLoader for FakeLoader {
-    fn load_chat<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+    fn load_chat<'a>(&'a self, _: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         unreachable!("tunnels load no chat backend")
     }
     fn load_tunnel<'a>(
         &'a self,
         plugin: &'a str,
         _: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        _: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         let loaded: Arc<dyn TunnelProvider> = provider(plugin, Encryption::None, self.0.clone());
         Box::pin(async move { Ok(loaded) })
     }

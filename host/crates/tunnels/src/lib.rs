@@ -24,7 +24,7 @@ mod wanted;
 pub use error::TunnelError;
 pub use nexus_registry::Ticket;
 pub use opening::{Opening, Outcome, Refused};
-pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
+pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, NotServed, TunnelListener};
 pub use origin_secret::OriginSecret;
 pub use outcome::no_tls;
 pub use parts::{Parts, Provided, Spec};

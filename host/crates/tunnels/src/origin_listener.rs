@@ -38,10 +38,22 @@ pub struct Leaving {
 }
 
 /// Serves the listeners of tunnels: the web layer.
+///
+/// A trait although it is a room of ours, because the arrow leads the other way: the page shows the tunnels, so the web crate
+/// needs this one, and a crate cannot use one that uses it.
 pub trait ListenerServer: Send + Sync + 'static {
-    /// Serves the listener until the handle is closed or dropped. `Err`: a sentence for the operator.
-    fn serve<'a>(&'a self, tunnel: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, String>>;
+    /// Serves the listener until the handle is closed or dropped.
+    fn serve<'a>(
+        &'a self,
+        tunnel: &'a str,
+        listener: TunnelListener,
+    ) -> BoxFuture<'a, Result<ListenerHandle, NotServed>>;
 }
+
+/// Why nothing is behind a listener: a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotServed(pub String);
 
 /// A listener that is served.
 pub struct ListenerHandle {

@@ -1,5 +1,6 @@
 //! What the service needs from the rest of the host, and what it is given to serve.
 
+use crate::error::NotProvided;
 use crate::origin_listener::ListenerServer;
 use crate::prober::Prober;
 use crate::wanted::Wanted;
@@ -8,7 +9,7 @@ use nexus_model::activity::Activity;
 use nexus_model::plugin::Kind;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::{StopProcesses, TunnelProvider};
-use nexus_registry::{Plugins, Registered, Ticket, tunnel_place};
+use nexus_registry::{NotKept, Plugins, Registered, Ticket, tunnel_place};
 use nexus_store::Store;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -46,7 +47,7 @@ pub struct Parts {
     pub has_account: watch::Receiver<bool>,
     /// Keeps which tunnels are wanted.
     pub store: Store,
-    /// NoticedBy [`resolved::Tunnel::process_owner`]: for what a plugin that crashed has left behind.
+    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that crashed has left behind.
     pub stop_processes: StopProcesses,
     pub plugins: Plugins,
     /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
@@ -61,14 +62,26 @@ impl Parts {
         Wanted::new(self.store.clone())
     }
 
-    /// An instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
-    pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, String> {
+    /// A tunnel of the configuration with its plugin, or the one that has replaced it since, which is loaded meanwhile.
+    pub(super) async fn spec(&self, tunnel: &resolved::Tunnel) -> Spec {
+        let (plugins, place) = (&self.plugins, tunnel_place(&tunnel.name));
+        let config = resolved::Tunnel {
+            plugin: plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await,
+            ..tunnel.clone()
+        };
+        let provider = plugins.late_tunnel(&config, self.barred.clone(), &self.clock);
+        let provided = Provided::register(plugins, &config.name, provider);
+        Spec { config, provided }
+    }
+
+    /// An instance of the plugin that `tunnel` names.
+    pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, NotProvided> {
         self.plugins.catalog.check(&tunnel.plugin, Kind::Tunnel)?;
         if let Some(why) = &self.barred {
-            return Err(why.clone());
+            return Err(NotProvided::Barred(why.clone()));
         }
         let owner = tunnel.process_owner();
-        let loaded = self.plugins.loader.load_tunnel(&tunnel.plugin, &owner).await?;
+        let loaded = self.plugins.loader.load_tunnel(&tunnel.plugin, &owner, None).await?;
         Ok(Provided::register(&self.plugins, &tunnel.name, loaded))
     }
 
@@ -77,8 +90,8 @@ impl Parts {
         self.plugins.statuses.remove(ticket);
     }
 
-    /// Which plugin serves the tunnel from now on. Durable when it returns. `Err`: a sentence for the operator.
-    pub(super) async fn choose(&self, tunnel: &str, plugin: &str) -> Result<(), String> {
+    /// Which plugin serves the tunnel from now on. Durable when it returns.
+    pub(super) async fn choose(&self, tunnel: &str, plugin: &str) -> Result<(), NotKept> {
         self.plugins.overrides.keep(&tunnel_place(tunnel), plugin).await
     }
 }

@@ -14,7 +14,7 @@ use nexus_logging::logfile::LogReader;
 use nexus_model::plugin::{Availability, Failure, Kind, State, Status};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
 use nexus_plugin_traits::auth::Input;
-use nexus_plugin_traits::{ChatBackend, PluginLoader, TunnelProvider};
+use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
 use nexus_reload::{Host, ReloadService, Serving};
@@ -22,7 +22,7 @@ use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use nexus_testkit::{FakeAuth, FakeChat, auth_config, config, read_config};
 use nexus_tunnels::{
-    ListenerHandle, ListenerServer, Parts, Provided, PublicProber, Spec, TunnelListener, TunnelService,
+    ListenerHandle, ListenerServer, NotServed, Parts, Provided, PublicProber, Spec, TunnelListener, TunnelService,
 };
 use nexus_web::{HostInfo, Services};
 use std::collections::BTreeMap;
@@ -334,10 +334,15 @@ async fn tunnels(
 struct NoLoader;
 
 impl PluginLoader for NoLoader {
-    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
-        async move { Err(format!("{plugin} is not here")) }.boxed()
+    fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
+        async move { Err(NotLoaded::Unfit(format!("{plugin} is not here"))) }.boxed()
     }
-    fn load_tunnel<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+    fn load_tunnel<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         async { Ok(Arc::new(FakeTunnel::open()) as Arc<dyn TunnelProvider>) }.boxed()
     }
     fn compiling(&self) -> watch::Receiver<Vec<String>> {
@@ -349,7 +354,7 @@ impl PluginLoader for NoLoader {
 struct NoPage;
 
 impl ListenerServer for NoPage {
-    fn serve<'a>(&'a self, _: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, String>> {
+    fn serve<'a>(&'a self, _: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, NotServed>> {
         let (stop, stopped) = oneshot::channel::<()>();
         let held = tokio::spawn(async move {
             let _ = stopped.await;

@@ -21,6 +21,7 @@ pub mod ingress;
 pub(crate) mod probe;
 pub(crate) mod refusal;
 pub(crate) mod serve;
+pub mod setup_link;
 pub(crate) mod slots;
 pub mod starting;
 pub(crate) mod tunnel_pages;
