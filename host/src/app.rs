@@ -127,14 +127,14 @@ impl App {
             foundation.store.clone(),
             Arc::clone(&clock),
             config.auth.clone(),
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
         )
         .await?;
         let auth = Arc::new(auth);
         let setup_token = auth.setup_link_token().await?;
 
         let statuses = Arc::new(PluginStatuses::new(
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
             Arc::clone(&foundation.processes),
             config.troubles.clone(),
         ));
@@ -159,7 +159,7 @@ impl App {
             journal: nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?,
             plugins: plugins.clone(),
             stop_processes: Arc::clone(&stop_processes),
-            activity: Arc::<ActivityLog>::clone(&activity),
+            activity: Arc::clone(&activity),
             clock: Arc::clone(&clock),
             config: config.chat.clone(),
             config_file: config.file.clone(),
@@ -177,7 +177,7 @@ impl App {
             plugins: plugins.clone(),
             barred: auth.bars_tunnels(),
             prober: Arc::new(PublicProber::default()),
-            activity: Arc::<ActivityLog>::clone(&activity),
+            activity: Arc::clone(&activity),
             stop_processes,
             clock: Arc::clone(&clock),
         };
@@ -213,7 +213,7 @@ impl App {
             file,
             config,
             Arc::new(running),
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
             Arc::clone(&clock),
         )?;
         let config_file = config.file.clone().or_else(default_place);

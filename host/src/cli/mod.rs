@@ -32,6 +32,7 @@ use nexus_config::{Machine, Overrides, default_place};
 use nexus_model::time::{Clock, SystemClock};
 use nexus_registry::Again;
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -236,9 +237,9 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
         let service = AuthService::open(
             foundation.auth()?,
             foundation.store.clone(),
-            clock,
+            Arc::clone(&clock),
             auth,
-            Arc::new(nexus_model::activity::Unkept),
+            Arc::new(ActivityLog::unkept(clock)),
         )
         .await?;
         let mut source = user::source(&command);

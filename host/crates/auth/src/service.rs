@@ -7,11 +7,12 @@ use crate::hash_queue::HashQueue;
 use crate::keys::Keys;
 use crate::setup_link::SetupLink;
 use nexus_config::resolved;
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::time::{Clock, Millis, millis};
 use nexus_plugin_traits::AuthProvider;
 use nexus_plugin_traits::auth::Method;
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use nexus_store::lockout::Policy;
 use nexus_store::logins::LoginId;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub struct AuthService {
     /// Enrollment is two steps (the plugin's credential, the host's user): one at a time.
     pub(super) enrollment: tokio::sync::Mutex<()>,
     pub(super) has_account: watch::Sender<bool>,
-    activity: Arc<dyn Activity>,
+    activity: Arc<ActivityLog>,
 }
 
 impl AuthService {
@@ -52,7 +53,7 @@ impl AuthService {
         store: Store,
         clock: Arc<dyn Clock>,
         config: resolved::Auth,
-        activity: Arc<dyn Activity>,
+        activity: Arc<ActivityLog>,
     ) -> Result<Self, AuthError> {
         let has_account = store.any_user_ever().await?;
         Ok(Self {

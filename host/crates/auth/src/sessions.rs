@@ -161,10 +161,6 @@ impl AuthService {
         self.keys.sign(CSRF, &login.id)
     }
 
-    pub fn csrf_valid(&self, login: &Login, token: &str) -> bool {
-        self.keys.signed(CSRF, &login.id, token)
-    }
-
     /// The user's logins, the most recently used first.
     ///
     /// # Errors

@@ -8,13 +8,13 @@ use crate::parts::Parts;
 use crate::service::ChatService;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_model::activity::{Activity, Tone};
 use nexus_model::chat::{Event, Turn};
 use nexus_model::plugin::Availability;
 use nexus_model::time::ManualClock;
 use nexus_plugin_traits::{ChatBackend, Feed, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins};
+use nexus_store::activity_log::ActivityLog;
 use nexus_store::{Durability, Store, StoreError};
 use nexus_testkit::FakeChat;
 use nexus_testkit::fake_chat::{Feeds, event, opened, session_info, session_snapshot};
@@ -130,12 +130,6 @@ impl PluginLoader for Shelf {
     }
 }
 
-struct Silent;
-
-impl Activity for Silent {
-    fn note(&self, _: &str, _: Tone, _: &str) {}
-}
-
 /// The service with `chat-opencode`, and `chat-echo` for the time that its program is missing.
 pub(crate) struct Rig {
     pub(crate) service: Arc<ChatService>,
@@ -166,7 +160,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
     let plugins = Plugins {
         catalog: Arc::new(Catalog::new(&config)),
         statuses: Arc::new(PluginStatuses::new(
-            Arc::new(Silent),
+            Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(5_000)))),
             Arc::new(Refusing::new("these tests start no process")),
             Vec::new(),
         )),
@@ -187,7 +181,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
                     Box::pin(async {})
                 }
             }),
-            activity: Arc::new(Silent),
+            activity: Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(5_000)))),
             clock: Arc::new(ManualClock::at(5_000)),
             config: config.chat.clone(),
             config_file: None,

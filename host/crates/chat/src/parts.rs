@@ -2,10 +2,10 @@
 
 use crate::journal::Journal;
 use nexus_config::resolved;
-use nexus_model::activity::Activity;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::StopProcesses;
 use nexus_registry::Plugins;
+use nexus_store::activity_log::ActivityLog;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct Parts {
     /// Where another backend is loaded from, and where the plugins that serve are listed.
     pub plugins: Plugins,
     pub stop_processes: StopProcesses,
-    pub activity: Arc<dyn Activity>,
+    pub activity: Arc<ActivityLog>,
     pub clock: Arc<dyn Clock>,
     /// `[chat.NAME]` of the configuration.
     pub config: resolved::Chat,

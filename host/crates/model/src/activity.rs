@@ -27,16 +27,3 @@ pub struct Note {
     /// `text` is a sentence.
     pub text: String,
 }
-
-/// Where it is written down. Returns at once; a note that cannot be kept is not worth a wait.
-pub trait Activity: Send + Sync + 'static {
-    fn note(&self, subject: &str, tone: Tone, text: &str);
-}
-
-/// Keeps no note: for commands that run beside a host, whose list is in memory.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unkept;
-
-impl Activity for Unkept {
-    fn note(&self, _: &str, _: Tone, _: &str) {}
-}

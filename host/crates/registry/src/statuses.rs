@@ -1,11 +1,12 @@
 //! The state of each plugin that serves somewhere, as one list, with what is worth a line of the activity.
 
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::plugin::{Details, Kind, Process, State, Status};
 use nexus_model::time::millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
 use nexus_process::{Info, Processes, Usage};
+use nexus_store::activity_log::ActivityLog;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ pub struct PluginStatuses {
     /// In the order in which they are shown.
     sources: Mutex<Vec<Source>>,
     tickets: AtomicU64,
-    activity: Arc<dyn Activity>,
+    activity: Arc<ActivityLog>,
     processes: Arc<dyn Processes>,
     /// What does not work, besides plugins and tunnels.
     troubles: Mutex<Vec<Trouble>>,
@@ -61,7 +62,7 @@ impl Registered {
 
 impl PluginStatuses {
     /// `troubles`: what does not work at the start, besides plugins and tunnels.
-    pub fn new(activity: Arc<dyn Activity>, processes: Arc<dyn Processes>, troubles: Vec<Trouble>) -> Self {
+    pub fn new(activity: Arc<ActivityLog>, processes: Arc<dyn Processes>, troubles: Vec<Trouble>) -> Self {
         Self {
             list: watch::Sender::default(),
             sources: Mutex::default(),

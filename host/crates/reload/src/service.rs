@@ -9,11 +9,12 @@ use crate::stamps::{Seen, Stamp};
 use crate::verbosity;
 use nexus_config::changes::{Change, Key, Values, show};
 use nexus_config::resolved::{Config, Plugin};
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::reload::{self, Pending, What};
 use nexus_model::time::{Clock, Millis};
+use nexus_store::activity_log::ActivityLog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl ReloadService {
         file: Option<PathBuf>,
         running: &Config,
         host: Arc<dyn Host>,
-        activity: Arc<dyn Activity>,
+        activity: Arc<ActivityLog>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, getrandom::Error> {
         let (sender, pending) = watch::channel(None);
@@ -111,7 +112,7 @@ struct Watcher {
     /// What else was read for it: components, secrets.
     files: BTreeSet<PathBuf>,
     host: Arc<dyn Host>,
-    activity: Arc<dyn Activity>,
+    activity: Arc<ActivityLog>,
     clock: Arc<dyn Clock>,
     pending: watch::Sender<Option<Pending>>,
     /// The keys that are active.

@@ -7,9 +7,9 @@ use crate::{Host, ReloadService, Serving};
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_config::{Machine, Overrides, load};
-use nexus_model::activity::{Activity, Tone};
 use nexus_model::reload::{self, Pending, What};
 use nexus_model::time::ManualClock;
+use nexus_store::activity_log::ActivityLog;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -105,12 +105,6 @@ impl Host for Told {
     }
 }
 
-struct Silent;
-
-impl Activity for Silent {
-    fn note(&self, _: &str, _: Tone, _: &str) {}
-}
-
 struct Rig {
     service: ReloadService,
     told: Arc<Told>,
@@ -145,8 +139,14 @@ fn rig() -> Rig {
         serving: Mutex::new(serving),
     });
     let clock = Arc::new(ManualClock::at(7));
-    let service =
-        ReloadService::start(Some(file), &config, Arc::<Told>::clone(&told), Arc::new(Silent), clock).unwrap();
+    let service = ReloadService::start(
+        Some(file),
+        &config,
+        Arc::<Told>::clone(&told),
+        Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(7)))),
+        clock,
+    )
+    .unwrap();
     Rig {
         pending: service.pending(),
         service,

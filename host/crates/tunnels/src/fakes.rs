@@ -9,7 +9,6 @@ use crate::service::TunnelService;
 use crate::wanted::Wanted;
 use futures::future::BoxFuture;
 use nexus_config::resolved;
-use nexus_model::activity::Unkept;
 use nexus_model::plugin::{self, Availability, Kind};
 use nexus_model::time::ManualClock;
 use nexus_model::tunnel::{Descriptor, Encryption, Event, Network, Status, Unreached};
@@ -19,6 +18,7 @@ use nexus_plugin_traits::{
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, tunnel_place};
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -312,7 +312,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     let plugins = Plugins {
         catalog: Arc::new(Catalog::new(&known)),
         statuses: Arc::new(PluginStatuses::new(
-            Arc::new(Unkept),
+            Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(1_000)))),
             Arc::new(Refusing::new("these tests start no process")),
             Vec::new(),
         )),
@@ -339,7 +339,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         plugins: plugins.clone(),
         barred: None,
         prober: Arc::<FakeProber>::clone(&prober),
-        activity: Arc::new(Unkept),
+        activity: Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(1_000)))),
         clock: Arc::new(ManualClock::at(1_000)),
     };
     let spec = Spec {

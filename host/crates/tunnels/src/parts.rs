@@ -5,12 +5,12 @@ use crate::origin_listener::ListenerServer;
 use crate::prober::Prober;
 use crate::wanted::Wanted;
 use nexus_config::resolved;
-use nexus_model::activity::Activity;
 use nexus_model::plugin::Kind;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::{StopProcesses, TunnelProvider};
 use nexus_registry::{NotKept, Plugins, Registered, Ticket, tunnel_place};
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -53,7 +53,7 @@ pub struct Parts {
     /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
     pub barred: Option<String>,
     pub prober: Arc<dyn Prober>,
-    pub activity: Arc<dyn Activity>,
+    pub activity: Arc<ActivityLog>,
     pub clock: Arc<dyn Clock>,
 }
 

@@ -80,7 +80,7 @@ impl World {
             store.clone(),
             Arc::new(clock.clone()),
             auth_config(),
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
         );
         let auth = Arc::new(auth.await.unwrap());
         let setup_token = auth.setup_link_token().await.unwrap();
@@ -97,7 +97,7 @@ impl World {
             Arc::new(Applied {
                 dir: dir.path().to_owned(),
             }),
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
             Arc::new(SystemClock),
         );
         let log = dir.path().join("nexus.log");
@@ -194,7 +194,7 @@ fn log_lines() -> String {
 fn plugins(configured: &Config, store: &Store, activity: &Arc<ActivityLog>) -> Plugins {
     let loader: Arc<dyn PluginLoader> = Arc::new(NoLoader);
     let statuses = PluginStatuses::new(
-        Arc::<ActivityLog>::clone(activity),
+        Arc::clone(activity),
         Arc::new(Refusing::new("no process is started here")),
         Vec::new(),
     );
@@ -256,7 +256,7 @@ async fn chat(
             journal: Journal::open(store.clone(), Arc::new(SystemClock)).await.unwrap(),
             plugins: plugins.clone(),
             stop_processes: Arc::new(|_| async {}.boxed()),
-            activity: Arc::<ActivityLog>::clone(activity),
+            activity: Arc::clone(activity),
             clock: Arc::new(SystemClock),
             config: configured.chat.clone(),
             config_file: None,
@@ -315,7 +315,7 @@ async fn tunnels(
         plugins: plugins.clone(),
         barred: None,
         prober: Arc::new(PublicProber::default()),
-        activity: Arc::<ActivityLog>::clone(activity),
+        activity: Arc::clone(activity),
         clock: Arc::new(SystemClock),
     };
     let specs = configured.tunnels.values().map(|tunnel| {
