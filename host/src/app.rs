@@ -19,7 +19,7 @@ use nexus_model::time::{Clock, SystemClock};
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{AuthProvider, StopProcesses};
 use nexus_registry::{LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
-use nexus_reload::ReloadService;
+use nexus_reload::{ReloadService, Rooms};
 use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::{PublicProber, TunnelService};
 use nexus_web::http::setup_link::setup_link;
@@ -202,9 +202,11 @@ impl App {
         }
 
         let file = rereading.file.clone();
-        let running = reload::Running {
+        let outside = reload::Reread {
             rereading,
             foundation: Arc::clone(&foundation),
+        };
+        let rooms = Rooms {
             plugins: plugins.clone(),
             tunnels: Arc::clone(&tunnels),
             chat: Arc::clone(&chat),
@@ -212,7 +214,8 @@ impl App {
         let reloads = ReloadService::start(
             file,
             config,
-            Arc::new(running),
+            Arc::new(outside),
+            rooms,
             Arc::clone(&activity),
             Arc::clone(&clock),
         )?;

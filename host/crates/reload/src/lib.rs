@@ -10,9 +10,10 @@
 
 mod components;
 mod error;
-mod host;
 mod new_permissions;
+mod outside;
 mod parts;
+mod rooms;
 mod service;
 mod serving;
 mod stamps;
@@ -21,6 +22,6 @@ mod tests;
 mod verbosity;
 
 pub use error::NotApplied;
-pub use host::Host;
+pub use outside::{Outside, Refused};
+pub use rooms::Rooms;
 pub use service::ReloadService;
-pub use serving::Serving;

@@ -2,9 +2,11 @@
 
 use crate::components::{self, Unfit};
 use crate::error::NotApplied;
-use crate::host::Host;
 use crate::new_permissions;
+use crate::outside::Outside;
 use crate::parts::{Part, Parted, path};
+use crate::rooms::Rooms;
+use crate::serving::Serving;
 use crate::stamps::{Seen, Stamp};
 use crate::verbosity;
 use nexus_config::changes::{Change, Key, Values, show};
@@ -51,7 +53,8 @@ impl ReloadService {
     pub fn start(
         file: Option<PathBuf>,
         running: &Config,
-        host: Arc<dyn Host>,
+        outside: Arc<dyn Outside>,
+        rooms: Rooms,
         activity: Arc<ActivityLog>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, getrandom::Error> {
@@ -66,7 +69,10 @@ impl ReloadService {
             hidden: running.secret_variables.iter().cloned().collect(),
             existed: running.file.is_some(),
             file,
-            host,
+            outside,
+            chat_name: running.chat.name.clone(),
+            fixed: Rooms::fixed(running),
+            rooms,
             activity,
             clock,
             pending: sender,
@@ -111,7 +117,12 @@ struct Watcher {
     file: Option<PathBuf>,
     /// What else was read for it: components, secrets.
     files: BTreeSet<PathBuf>,
-    host: Arc<dyn Host>,
+    outside: Arc<dyn Outside>,
+    rooms: Rooms,
+    /// `main` of `[chat.main]`.
+    chat_name: String,
+    /// See [`Serving::fixed`].
+    fixed: BTreeSet<String>,
     activity: Arc<ActivityLog>,
     clock: Arc<dyn Clock>,
     pending: watch::Sender<Option<Pending>>,
@@ -210,14 +221,15 @@ impl Watcher {
             since: None,
             restless: 0,
         });
-        let host = Arc::clone(&self.host);
+        let outside = Arc::clone(&self.outside);
         let read = if there || !self.existed {
-            let read = tokio::task::spawn_blocking(move || host.read());
+            let read = tokio::task::spawn_blocking(move || outside.read().map_err(|why| why.to_string()));
             let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
-            read.map_or_else(
+            let read = read.map_or_else(
                 |_| Err("the file could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
-            )
+            );
+            read.and_then(|config| self.rooms.offered(config))
         } else {
             Err("the file was deleted; its settings stay active until the next start".to_owned())
         };
@@ -225,7 +237,7 @@ impl Watcher {
         let before = self.pending.borrow().as_ref().map(|pending| pending.id.clone());
         match read {
             Ok(config) => {
-                self.host.file_says(&config);
+                self.rooms.plugins.overrides.file_says(&config);
                 let file = self.values(&config);
                 // Only what is new is looked at from the next look on.
                 let files = config.files.clone();
@@ -286,13 +298,13 @@ impl Watcher {
             return;
         };
         tracing::info!("changing the log filter");
-        match self.host.log_filter(new) {
+        match self.outside.log_filter(new) {
             Ok(()) => {
                 self.counts.take(change);
                 self.note(Tone::Good, "the log filter has changed");
             }
             Err(why) => {
-                self.errors.insert(Part::Filter, why);
+                self.errors.insert(Part::Filter, why.to_string());
             }
         }
     }
@@ -323,8 +335,8 @@ impl Watcher {
             if self.looked_at.contains_key(&key(plugin)) {
                 continue;
             }
-            let (host, one) = (Arc::clone(&self.host), plugin.clone());
-            let looked = tokio::task::spawn_blocking(move || host.would_load(&one).err());
+            let (outside, one) = (Arc::clone(&self.outside), plugin.clone());
+            let looked = tokio::task::spawn_blocking(move || outside.would_load(&one).err().map(|why| why.to_string()));
             // One that takes too long to compile is found out when it is applied; what serves then goes on.
             if let Ok(Ok(why)) = tokio::time::timeout(limits::CONFIG_READ, looked).await {
                 self.looked_at.insert(key(plugin), why);
@@ -336,8 +348,12 @@ impl Watcher {
             .collect()
     }
 
+    fn serving(&self) -> Serving {
+        self.rooms.serving(&self.chat_name, &self.fixed)
+    }
+
     fn parted(&self, latest: &Latest) -> Parted {
-        let serving = self.host.serving();
+        let serving = self.serving();
         Parted::new(
             self.changes(latest),
             &self.counts,
@@ -370,7 +386,7 @@ impl Watcher {
                 id: latest.id.clone(),
                 seen_at: latest.seen_at,
                 what: What::Changed {
-                    effects: parted.effects(&self.host.serving(), &latest.config),
+                    effects: parted.effects(&self.serving(), &latest.config),
                     new_permissions: new_permissions::new_permissions(&self.plugins, &candidate),
                     components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
@@ -445,18 +461,21 @@ impl Watcher {
     async fn put_into_force(&mut self, latest: &Latest, parted: &Parted) {
         let candidate = self.candidate(latest, parted);
         let before = std::mem::replace(&mut self.plugins, candidate);
-        self.host.plugins(self.plugins.clone());
+        self.rooms.plugins.catalog.replace(self.plugins.clone());
         let all: BTreeSet<&Part> = parted.confirm.iter().flat_map(|(_, parts)| parts).collect();
         for part in all {
             let done = match part {
                 Part::Tunnel(name) => match parted.tunnel(name, &latest.config) {
-                    Some(tunnel) => self.host.tunnel(tunnel).await,
-                    None => self.host.remove_tunnel(name).await,
+                    Some(tunnel) => self.rooms.tunnel(tunnel).await,
+                    None => self.rooms.remove_tunnel(name).await,
                 },
-                Part::Chat => self.host.chat(parted.chat.clone()).await,
-                Part::Filter => self.host.log_filter(&latest.config.log.filter),
+                Part::Chat => self.rooms.chat(&parted.chat).await,
+                Part::Filter => {
+                    let done = self.outside.log_filter(&latest.config.log.filter);
+                    done.map_err(|why| NotApplied(why.to_string()))
+                }
             };
-            if let Err(why) = done {
+            if let Err(NotApplied(why)) = done {
                 tracing::warn!(%part, why, "a configuration change was not applied");
                 self.errors.insert(part.clone(), why);
             }
@@ -489,7 +508,7 @@ impl Watcher {
                 None => self.plugins.remove(name),
             };
         }
-        self.host.plugins(self.plugins.clone());
+        self.rooms.plugins.catalog.replace(self.plugins.clone());
         tracing::info!(
             taken,
             failed = self.errors.len(),

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who serves now, whatever the file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Serving {
+pub(crate) struct Serving {
     /// By tunnel.
-    pub tunnels: BTreeMap<String, String>,
+    pub(crate) tunnels: BTreeMap<String, String>,
     /// The chat backend that is wanted.
-    pub chat: String,
+    pub(crate) chat: String,
     /// `main` of `[chat.main]`.
-    pub chat_name: String,
+    pub(crate) chat_name: String,
     /// Loaded at the start of the host and never again: the login's, which guards the page where its change would be
     /// confirmed, and the chat's fallback.
-    pub fixed: BTreeSet<String>,
+    pub(crate) fixed: BTreeSet<String>,
 }

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use nexus_auth::{AuthService, Client, NewLogin, Page, Progress, Session};
 use nexus_chat::journal::Journal;
 use nexus_chat::{ChatService, NamedBackend, Phase};
-use nexus_config::resolved::{Config, Plugin, Tunnel};
+use nexus_config::resolved::{Config, Plugin};
 use nexus_logging::logfile::LogReader;
 use nexus_model::plugin::{Availability, Failure, Kind, State, Status};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
@@ -17,7 +17,7 @@ use nexus_plugin_traits::auth::Input;
 use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
-use nexus_reload::{Host, ReloadService, Serving};
+use nexus_reload::{Outside, Refused, ReloadService, Rooms};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use nexus_testkit::{FakeAuth, FakeChat, auth_config, config, read_config};
@@ -25,7 +25,6 @@ use nexus_tunnels::{
     ListenerHandle, ListenerServer, NotServed, Parts, Provided, PublicProber, Spec, TunnelListener, TunnelService,
 };
 use nexus_web::{HostInfo, Services};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,13 +89,18 @@ impl World {
         let configured = config(dir.path(), FILE);
         let plugins = plugins(&configured, &store, &activity);
         let (chat, conversations) = chat(setting, &configured, &store, &plugins, &activity).await;
-        let tunnels = tunnels(&configured, &store, &plugins, &activity, &auth).await;
+        let tunnels = Arc::new(tunnels(&configured, &store, &plugins, &activity, &auth).await);
         let reload = ReloadService::start(
             configured.file.clone(),
             &configured,
             Arc::new(Applied {
                 dir: dir.path().to_owned(),
             }),
+            Rooms {
+                plugins: plugins.clone(),
+                tunnels: Arc::clone(&tunnels),
+                chat: Arc::clone(&chat),
+            },
             Arc::clone(&activity),
             Arc::new(SystemClock),
         );
@@ -108,7 +112,7 @@ impl World {
             provider,
             setup_token: setup_token.filter(|_| !setting.owner),
             chat,
-            tunnels: Arc::new(tunnels),
+            tunnels,
             plugins,
             reload: Arc::new(reload.unwrap()),
             activity,
@@ -364,40 +368,19 @@ impl ListenerServer for NoPage {
     }
 }
 
-/// A host in which every change succeeds.
+/// Where the file is read from.
 struct Applied {
     dir: PathBuf,
 }
 
-impl Host for Applied {
-    fn read(&self) -> Result<Config, String> {
-        read_config(&self.dir).map_err(|report| report.to_string())
+impl Outside for Applied {
+    fn read(&self) -> Result<Config, Refused> {
+        read_config(&self.dir).map_err(|report| Refused(report.to_string()))
     }
-    fn would_load(&self, _: &Plugin) -> Result<(), String> {
+    fn would_load(&self, _: &Plugin) -> Result<(), Refused> {
         Ok(())
     }
-    fn file_says(&self, _: &Config) {}
-    fn serving(&self) -> Serving {
-        Serving {
-            tunnels: ["main", "office", "spare"]
-                .map(|tunnel| (tunnel.to_owned(), "tunnel-bore".to_owned()))
-                .into(),
-            chat: "chat-opencode".to_owned(),
-            chat_name: "main".to_owned(),
-            ..Serving::default()
-        }
-    }
-    fn log_filter(&self, _: &str) -> Result<(), String> {
+    fn log_filter(&self, _: &str) -> Result<(), Refused> {
         Ok(())
-    }
-    fn plugins(&self, _: BTreeMap<String, Plugin>) {}
-    fn tunnel(&self, _: Tunnel) -> BoxFuture<'_, Result<(), String>> {
-        async { Ok(()) }.boxed()
-    }
-    fn remove_tunnel<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        async { Ok(()) }.boxed()
-    }
-    fn chat(&self, _: String) -> BoxFuture<'_, Result<(), String>> {
-        async { Ok(()) }.boxed()
     }
 }
