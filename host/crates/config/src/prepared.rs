@@ -3,10 +3,10 @@
 
 use crate::authored::{Authored, AuthoredAuth, AuthoredChat, AuthoredLog, AuthoredPlugin, AuthoredTunnel, AuthoredWeb};
 use crate::diagnostic::{Diagnostic, Place, Span};
-use crate::fields;
 use crate::notify::AuthoredNotify;
 use crate::resolved::{Auth, Metrics, PublicCheckMode};
 use crate::toml_reader::{Findings, Located};
+use crate::value_readers;
 use nexus_model::limits;
 use nexus_model::units::exact_duration;
 use nexus_plugin_api::manifest::{Kind, Name};
@@ -318,7 +318,7 @@ fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> P
                 written
                     .problem("`public_check` has an invalid value")
                     .found(format!("{:?}", written.value))
-                    .expected(fields::PUBLIC_CHECK),
+                    .expected(value_readers::PUBLIC_CHECK),
             );
             PublicCheckMode::On
         }

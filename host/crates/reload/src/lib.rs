@@ -8,15 +8,15 @@
 //! Looked at by their stamps, not by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
 //! does not matter.
 
-mod components;
+mod active_plugins;
+mod apply_plan;
+mod component_changes;
 mod error;
+mod file_fingerprints;
 mod new_permissions;
 mod outside;
-mod parts;
 mod rooms;
 mod service;
-mod serving;
-mod stamps;
 #[cfg(test)]
 mod tests;
 mod verbosity;

@@ -1,7 +1,7 @@
 //! The rooms that a change of the configuration concerns.
 
+use crate::active_plugins::Serving;
 use crate::error::NotApplied;
-use crate::serving::Serving;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Tunnel};
 use nexus_registry::Plugins;

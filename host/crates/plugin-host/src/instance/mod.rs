@@ -2,14 +2,14 @@
 
 mod actor;
 mod initial_status;
-mod recipe;
 mod refused_settings;
 mod restart_budget;
 mod supervisor;
+mod template;
 
 pub(crate) use actor::{Ended, Exports, Handle, refused};
 pub(crate) use initial_status::identify;
-pub(crate) use recipe::Recipe;
 pub(crate) use refused_settings::read as read_refused;
 pub(crate) use restart_budget::pause;
 pub(crate) use supervisor::Supervisor;
+pub(crate) use template::Recipe;

@@ -1,6 +1,6 @@
 //! `process`: child processes of the plugin, which belong to the host.
 
-use super::starts::lock;
+use super::pending_starts::lock;
 use crate::bindings::caps::process as wit;
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
