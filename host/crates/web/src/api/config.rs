@@ -47,7 +47,7 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<ConfigFile> {
     })
 }
 
-/// ApplyConfig what waits for a confirmation
+/// Apply what waits for a confirmation
 ///
 /// It needs a login of the last five minutes, and is refused on the control socket. It is answered when it is done.
 #[utoipa::path(
