@@ -19,9 +19,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The data directory, for this process alone.
-pub struct Held(Lock);
+pub struct DataDirLock(Lock);
 
-impl Held {
+impl DataDirLock {
     /// # Errors
     /// Another nexus runs on it.
     pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
@@ -42,28 +42,28 @@ pub struct Foundation {
     pub store: Store,
     pub processes: Arc<dyn Processes>,
     runtime: Arc<Runtime>,
-    _held: Option<Held>,
+    _lock: Option<DataDirLock>,
 }
 
 impl Foundation {
-    /// Without `held` there are no child processes: another host may own them.
+    /// Without `lock` there are no child processes: another host may own them.
     ///
     /// # Errors
     /// The database cannot be opened, or the machine cannot run plugins.
     pub fn open(
         config: Config,
         clock: Arc<dyn Clock>,
-        held: Option<Held>,
+        lock: Option<DataDirLock>,
         again: Option<Again>,
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
-        let processes: Arc<dyn Processes> = if held.is_some() {
+        let processes: Arc<dyn Processes> = if lock.is_some() {
             processes(&config, &config.data_dir)?
         } else {
             Arc::new(Refusing::new("Only `nexus up` starts processes, not this command."))
         };
         let cache_in = config.data_dir.clone();
-        Self::on(store, processes, config, clock, cache_in, held, again)
+        Self::on(store, processes, config, clock, cache_in, lock, again)
     }
 
     /// For a look at the plugins beside a host that runs: programs can be asked for their version, but with a folder and a
@@ -89,7 +89,7 @@ impl Foundation {
         config: Config,
         clock: Arc<dyn Clock>,
         cache_in: PathBuf,
-        held: Option<Held>,
+        lock: Option<DataDirLock>,
         again: Option<Again>,
     ) -> anyhow::Result<Self> {
         let runtime = Runtime::new(RuntimeOptions {
@@ -106,7 +106,7 @@ impl Foundation {
             store,
             processes,
             runtime,
-            _held: held,
+            _lock: lock,
         })
     }
 

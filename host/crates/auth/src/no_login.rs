@@ -5,7 +5,7 @@
 //!
 //! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
 
-use nexus_model::plugin::{Failure, Kind, State, Status};
+use nexus_model::plugin::{Failure, Kind, PluginState, PluginStatus};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
@@ -24,7 +24,7 @@ pub fn or_nobody(loaded: Result<Arc<dyn AuthProvider>, Trouble>, name: &str, now
 }
 
 /// The provider that refuses everything, with the reason in its status.
-struct NoLogin(Status, Trouble);
+struct NoLogin(PluginStatus, Trouble);
 
 impl NoLogin {
     fn new(name: &str, trouble: Trouble, now: Millis) -> Self {
@@ -35,11 +35,11 @@ impl NoLogin {
             hint: trouble.fix.clone(),
             permanent: true,
         };
-        let status = Status {
+        let status = PluginStatus {
             name: name.to_owned(),
             kind: Kind::Auth,
             version: String::new(),
-            state: State::Failed { cause },
+            state: PluginState::Failed { cause },
             restarts: 0,
             last_failure: Some(failure),
         };
@@ -55,7 +55,7 @@ impl AuthProvider for NoLogin {
     fn name(&self) -> &str {
         &self.0.name
     }
-    fn status(&self) -> Status {
+    fn status(&self) -> PluginStatus {
         self.0.clone()
     }
     fn broken(&self) -> Option<Trouble> {

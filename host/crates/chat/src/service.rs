@@ -4,7 +4,7 @@ use crate::agent_install::Installer;
 use crate::backend_status::{BackendStatus, Phase};
 use crate::backend_task::BackendTask;
 use crate::commands::{Command, Commander};
-use crate::dependencies::Parts;
+use crate::dependencies::Dependencies;
 use crate::error::ChatError;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
@@ -39,7 +39,7 @@ impl Drop for ChatService {
 impl ChatService {
     /// The service with the plugin of the configuration, or the one that has replaced it since, and with its fallback, if
     /// that is another one. Both are loaded meanwhile.
-    pub async fn from_config(parts: Parts) -> Self {
+    pub async fn from_config(parts: Dependencies) -> Self {
         let (plugins, place) = (&parts.plugins, chat_place(&parts.config.name));
         let plugin = plugins.overrides.plugin(&place, Kind::Chat, &plugins.catalog).await;
         let late = |name: &str| NamedBackend {
@@ -58,7 +58,7 @@ impl ChatService {
     }
 
     /// Starts the backend, or `fallback` as long as its program is missing, and lists both among the plugins that serve.
-    pub fn spawn(primary: NamedBackend, fallback: Option<NamedBackend>, parts: Parts) -> Self {
+    pub fn spawn(primary: NamedBackend, fallback: Option<NamedBackend>, parts: Dependencies) -> Self {
         let plugins = parts.plugins.clone();
         let ticket = plugins.statuses.add(Registered::of(&primary.backend));
         if let Some(fallback) = &fallback {

@@ -14,7 +14,7 @@ use crate::machine::Machine;
 use crate::ownership;
 use crate::plugin_source::Found;
 use crate::prepared::Prepared;
-use crate::resolved::{Grants, Limits, Plugin, Says, Source};
+use crate::resolved::{ComponentInfo, Grants, Limits, Plugin, Source};
 use crate::toml_reader::{Findings, Located};
 use nexus_model::limits;
 use nexus_plugin_api::manifest::{ConfigKey, Kind};
@@ -215,7 +215,7 @@ pub(super) fn resolve(
                 kind: manifest.kind.into(),
                 source,
                 digest,
-                says: Says::of(&manifest),
+                component: ComponentInfo::of(&manifest),
                 config,
                 grants,
                 missing,

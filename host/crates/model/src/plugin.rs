@@ -44,9 +44,8 @@ impl Kind {
 
 /// Whether a plugin's own instance runs; what its program does is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginState)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum PluginState {
     /// Loaded, and not wanted now.
     Stopped,
     Starting,
@@ -67,8 +66,8 @@ pub enum State {
 
 /// A plugin and how it runs, for the status page, `/healthz` and `nexus plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginStatus)]
-pub struct Status {
+
+pub struct PluginStatus {
     /// `name` is the `NAME` of `[plugin.NAME]`.
     #[schema(examples("chat-opencode"))]
     pub name: String,
@@ -77,7 +76,7 @@ pub struct Status {
     #[schema(examples("0.1.0"))]
     pub version: String,
     #[serde(flatten)]
-    pub state: State,
+    pub state: PluginState,
     /// `restarts` counts since the host started.
     pub restarts: u32,
     /// `last_failure` is null while there was none.
@@ -85,9 +84,9 @@ pub struct Status {
     pub last_failure: Option<Failure>,
 }
 
-impl Status {
+impl PluginStatus {
     /// `unloaded` is what is known of a plugin before its component was read.
-    pub fn unloaded(name: &str, kind: Kind, state: State) -> Self {
+    pub fn unloaded(name: &str, kind: Kind, state: PluginState) -> Self {
         Self {
             name: name.to_owned(),
             kind,
@@ -127,8 +126,8 @@ pub struct Failure {
 /// What the runtime counted since the host started, over all restarts of the plugin. Only numbers: nothing of what was
 /// said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginStatistics)]
-pub struct Statistics {
+
+pub struct PluginStatistics {
     /// `at` is when they were read, in milliseconds since the Unix epoch.
     pub at: Millis,
     /// `calls` counts the calls of the host into the plugin, the first one of each instance among them. A run of a
@@ -222,7 +221,7 @@ pub struct Details {
     #[schema(required)]
     pub tunnel: Option<String>,
     pub facts: Facts,
-    pub statistics: Statistics,
+    pub statistics: PluginStatistics,
     pub processes: Vec<Process>,
 }
 

@@ -2,7 +2,9 @@
 //! (`nexus-testkit`); `nexus-plugin-host` implements them for components.
 
 use futures::future::BoxFuture;
+use nexus_model::plugin::{PluginStatistics, PluginStatus};
 use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::TunnelEvent;
 use nexus_model::{chat, plugin, tunnel};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub type Call<'a, T> = BoxFuture<'a, Result<T, CallError>>;
 pub trait PluginRecord: Send + Sync + 'static {
     /// The owner of its processes in the process table.
     fn owner(&self) -> &str;
-    fn statistics(&self) -> plugin::Statistics;
+    fn statistics(&self) -> PluginStatistics;
     /// It looks where the granted programs are now, so it asks the disk.
     fn facts(&self) -> plugin::Facts;
 }
@@ -69,7 +71,7 @@ impl NotLoaded {
 }
 
 /// Where a plugin shows its state; none: in a place of its own.
-pub type ShownIn = Option<watch::Sender<plugin::Status>>;
+pub type ShownIn = Option<watch::Sender<PluginStatus>>;
 
 /// Loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is compiled, which takes
 /// seconds.
@@ -96,7 +98,7 @@ pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + S
 /// Common to plugins that live long.
 pub trait Supervised: Send + Sync + 'static {
     /// The state of the instance; changes are seen at once.
-    fn status(&self) -> watch::Receiver<plugin::Status>;
+    fn status(&self) -> watch::Receiver<PluginStatus>;
     /// What it is, and what was counted of it. None: whatever runs it does not count.
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
         None
@@ -118,7 +120,7 @@ pub trait Supervised: Send + Sync + 'static {
 /// What comes from a chat backend, over all restarts of its plugin. In order, nothing dropped: the channel is
 /// bounded and holds the plugin back.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Feed {
+pub enum BackendEvent {
     /// What is being done before the backend is up.
     Starting(String),
     /// The connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
@@ -137,7 +139,7 @@ pub trait ChatBackend: Supervised {
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
-    fn events(&self) -> mpsc::Receiver<Feed>;
+    fn events(&self) -> mpsc::Receiver<BackendEvent>;
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission>;
     fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
     fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()>;
@@ -171,7 +173,7 @@ pub trait TunnelProvider: Supervised {
 /// A tunnel that is open or opening.
 #[derive(Debug)]
 pub struct TunnelRun {
-    pub events: mpsc::Receiver<tunnel::Event>,
+    pub events: mpsc::Receiver<TunnelEvent>,
     /// `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
     /// Send or drop it to close the tunnel.
@@ -200,9 +202,9 @@ pub enum FailureKind {
 pub trait AuthProvider: Send + Sync + 'static {
     /// The plugin's name: the namespace of its subjects.
     fn name(&self) -> &str;
-    fn status(&self) -> plugin::Status;
+    fn status(&self) -> PluginStatus;
     /// As [`Self::status`], with every change. One that never changes may leave it out.
-    fn changes(&self) -> watch::Receiver<plugin::Status> {
+    fn changes(&self) -> watch::Receiver<PluginStatus> {
         watch::channel(self.status()).1
     }
     /// As [`Supervised::measured`].

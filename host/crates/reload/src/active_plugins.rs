@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who serves now, whatever the file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Serving {
+pub(crate) struct ActivePlugins {
     /// By tunnel.
     pub(crate) tunnels: BTreeMap<String, String>,
     /// The chat backend that is wanted.

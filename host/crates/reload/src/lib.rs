@@ -5,7 +5,7 @@
 //! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
 //! nothing happens.
 //!
-//! Looked at by their stamps, not by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
+//! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
 //! does not matter.
 
 mod active_plugins;

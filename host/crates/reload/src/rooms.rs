@@ -1,6 +1,6 @@
 //! The rooms that a change of the configuration concerns.
 
-use crate::active_plugins::Serving;
+use crate::active_plugins::ActivePlugins;
 use crate::error::NotApplied;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Tunnel};
@@ -17,9 +17,9 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// `fixed`: see [`Serving::fixed`].
-    pub(crate) fn serving(&self, chat_name: &str, fixed: &BTreeSet<String>) -> Serving {
-        Serving {
+    /// `fixed`: see [`ActivePlugins::fixed`].
+    pub(crate) fn serving(&self, chat_name: &str, fixed: &BTreeSet<String>) -> ActivePlugins {
+        ActivePlugins {
             tunnels: self.tunnels.serving(),
             chat: self.chat.plugin(),
             chat_name: chat_name.to_owned(),

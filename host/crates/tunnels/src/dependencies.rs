@@ -2,8 +2,8 @@
 
 use crate::error::NotProvided;
 use crate::origin_listener::ListenerServer;
-use crate::prober::Prober;
-use crate::wanted_tunnels::Wanted;
+use crate::public_checker::PublicChecker;
+use crate::wanted_tunnels::WantedTunnels;
 use nexus_config::resolved;
 use nexus_model::plugin::Kind;
 use nexus_model::time::Clock;
@@ -41,7 +41,7 @@ pub struct Spec {
 
 /// What the service needs from the rest of the host.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Dependencies {
     pub listener_server: Arc<dyn ListenerServer>,
     /// Whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
@@ -52,14 +52,14 @@ pub struct Parts {
     pub plugins: Plugins,
     /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
     pub barred: Option<String>,
-    pub prober: Arc<dyn Prober>,
+    pub checker: Arc<dyn PublicChecker>,
     pub activity: Arc<ActivityLog>,
     pub clock: Arc<dyn Clock>,
 }
 
-impl Parts {
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted::new(self.store.clone())
+impl Dependencies {
+    pub(super) fn wanted(&self) -> WantedTunnels {
+        WantedTunnels::new(self.store.clone())
     }
 
     /// A tunnel of the configuration with its plugin, or the one that has replaced it since, which is loaded meanwhile.

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub struct MissingPermissions {
     pub plugin: String,
     /// `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
-    pub asks: Vec<String>,
+    pub permissions: Vec<String>,
     /// What to do with the lines.
     pub how: String,
     /// TOML.
@@ -27,7 +27,7 @@ pub struct MissingPermissions {
 impl MissingPermissions {
     /// A sentence, for a reader who sees the lines too.
     pub fn sentence(&self) -> String {
-        format!("it has missing permissions: {}", self.asks.join(", "))
+        format!("it has missing permissions: {}", self.permissions.join(", "))
     }
 
     /// `fix` is what to do, with the lines to paste.
@@ -73,7 +73,7 @@ pub fn missing_permissions(
     };
     Some(MissingPermissions {
         plugin: name.clone(),
-        asks: plugin.missing.iter().map(ToString::to_string).collect(),
+        permissions: plugin.missing.iter().map(ToString::to_string).collect(),
         how,
         lines: format!("{own}{}", lines.tables).trim_start().to_owned(),
     })
@@ -174,7 +174,7 @@ reason = "r"
     fn all_that_is_missing_is_one_block_that_grants_it() {
         let all = missing("").unwrap();
         assert_eq!(
-            all.asks,
+            all.permissions,
             [
                 "run g++",
                 "run node with your environment",

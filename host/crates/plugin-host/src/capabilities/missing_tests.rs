@@ -124,7 +124,7 @@ fn what_is_missing_is_the_same_wherever_it_is_said() {
         assert_eq!(words(plugin), missing, "the configuration: {own}");
         assert_eq!(shown(plugin), missing, "the status page: {own}");
         let fix = lines(&config).unwrap();
-        assert_eq!(fix.asks, missing, "the check: {own}");
+        assert_eq!(fix.permissions, missing, "the check: {own}");
         let all = |words: &&str| missing.contains(words) || refused_by_operator.contains(words);
         assert!(refused(&gate(plugin)).iter().all(all), "the gate: {own}");
         let count = missing.len() + refused_by_operator.len();

@@ -8,7 +8,7 @@ use nexus_chat::{ChatService, NamedBackend};
 use nexus_config::resolved::{Config, Plugin, Source};
 use nexus_config::{Found, Machine, Overrides, PluginSource, load};
 use nexus_model::digest::{hex, sha256};
-use nexus_model::plugin::{Availability, Kind, State, Status};
+use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};
 use nexus_model::reload::Pending;
 use nexus_model::time::{Clock, ManualClock};
 use nexus_model::tunnel::{Descriptor, Encryption};
@@ -21,9 +21,9 @@ use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plu
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use nexus_testkit::FakeChat;
-use nexus_testkit::fake_chat::Feeds;
+use nexus_testkit::fake_chat::EventStreams;
 use nexus_tunnels::{
-    ListenerHandle, ListenerServer, NotServed, Provided, PublicProber, Spec, TunnelListener, TunnelService,
+    HttpChecker, ListenerHandle, ListenerServer, NotServed, Provided, Spec, TunnelListener, TunnelService,
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ pub(super) struct Loads {
     done: Mutex<Vec<String>>,
     /// What fails: the beginning of what is noted, and why.
     fails: Mutex<Option<(String, String)>>,
-    feeds: Mutex<Vec<Feeds>>,
+    feeds: Mutex<Vec<EventStreams>>,
 }
 
 impl Loads {
@@ -127,20 +127,20 @@ impl PluginLoader for Loads {
 }
 
 /// A provider that is never asked to open: there is no account.
-struct Tunnel(watch::Sender<Status>);
+struct Tunnel(watch::Sender<PluginStatus>);
 
 impl Tunnel {
     fn new(plugin: &str) -> Self {
-        Self(watch::Sender::new(Status::unloaded(
+        Self(watch::Sender::new(PluginStatus::unloaded(
             plugin,
             Kind::Tunnel,
-            State::Running,
+            PluginState::Running,
         )))
     }
 }
 
 impl Supervised for Tunnel {
-    fn status(&self) -> watch::Receiver<Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.0.subscribe()
     }
     fn start(&self) {}
@@ -186,7 +186,7 @@ impl Outside for FileAndLog {
         read(&self.file, &self.dir)
     }
     fn would_load(&self, plugin: &Plugin) -> Result<(), Refused> {
-        if plugin.says.version.starts_with("9.") {
+        if plugin.component.version.starts_with("9.") {
             return Err(Refused("it wants another contract".to_owned()));
         }
         Ok(())
@@ -242,7 +242,7 @@ pub(super) async fn rig_of(begun: &str) -> Rig {
             backend: loads.backend(&config.chat.plugin),
         },
         None,
-        nexus_chat::Parts {
+        nexus_chat::Dependencies {
             journal: Journal::open(store.clone(), Arc::clone(&clock)).await.unwrap(),
             plugins: plugins.clone(),
             stop_processes: Arc::new(|_| async {}.boxed()),
@@ -255,14 +255,14 @@ pub(super) async fn rig_of(begun: &str) -> Rig {
         },
     );
     let (account, has_account) = watch::channel(false);
-    let parts = nexus_tunnels::Parts {
+    let parts = nexus_tunnels::Dependencies {
         listener_server: Arc::<Loads>::clone(&loads),
         has_account,
         store,
         stop_processes: Arc::new(|_| async {}.boxed()),
         plugins: plugins.clone(),
         barred: None,
-        prober: Arc::new(PublicProber::default()),
+        checker: Arc::new(HttpChecker::default()),
         activity: Arc::clone(&activity),
         clock: Arc::clone(&clock),
     };
