@@ -6,7 +6,7 @@ mod updates;
 
 use nexus_config::resolved::Plugin;
 use nexus_model::reload::{self, Pending, What};
-use rig::{BEGUN, Rig, manifest, rig, rig_of};
+use rig::{BEGUN, Rig, manifest, rig, rig_with};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,9 +69,8 @@ async fn what_serves_already_may_be_written_down_and_nothing_is_opened_again() {
 /// The chat's fallback, say, is loaded once; another copy of it can be the chat backend.
 #[tokio::test(start_paused = true)]
 async fn a_fixed_plugin_can_be_chosen_but_not_changed() {
-    let begun = BEGUN.replace("[chat.main]\n", "[chat.main]\nfallback = \"chat-opencode\"\n");
-    let mut rig = rig_of(&begun).await;
-    let text = begun.replace("chat-echo", "chat-opencode");
+    let mut rig = rig_with(|config| config.chat.fallback = Some("chat-opencode".to_owned())).await;
+    let text = BEGUN.replace("chat-echo", "chat-opencode");
     let chosen = rig.changed(&text).await;
     assert_eq!(chosen, (vec!["chat.main.plugin".to_owned()], vec![]));
     let text = format!("{text}[plugin.chat-opencode.limits]\nmemory = \"1 GiB\"\n");

@@ -215,14 +215,16 @@ pub(super) const BEGUN: &str = "config_version = 1\n[chat.main]\nplugin = \"chat
                                 \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \"one.example\"\n";
 
 pub(super) async fn rig() -> Rig {
-    rig_of(BEGUN).await
+    rig_with(|_| ()).await
 }
 
-pub(super) async fn rig_of(begun: &str) -> Rig {
+/// `more`: what is active besides what the file says.
+pub(super) async fn rig_with(more: impl FnOnce(&mut Config)) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("nexus.toml");
-    std::fs::write(&file, begun).unwrap();
-    let config = read(&file, dir.path()).unwrap();
+    std::fs::write(&file, BEGUN).unwrap();
+    let mut config = read(&file, dir.path()).unwrap();
+    more(&mut config);
     let store = Store::in_memory().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(7));
     let activity = Arc::new(ActivityLog::unkept(Arc::clone(&clock)));
