@@ -15,11 +15,11 @@ use std::time::Duration;
 pub struct FakeAuth {
     pub passwords: Arc<Mutex<HashMap<String, String>>>,
     pub codes: Arc<Mutex<HashMap<String, String>>>,
-    /// The addresses of the pages that logins began at.
+    /// `origins` are the addresses of the pages that logins began at.
     pub origins: Arc<Mutex<Vec<String>>>,
-    /// How often a password was looked at.
+    /// `hashed` is how often a password was looked at.
     pub hashed: Arc<AtomicU32>,
-    /// What it answers instead.
+    /// `fails` is what it answers instead.
     pub fails: Arc<Mutex<Option<Result<Step, CallError>>>>,
 }
 

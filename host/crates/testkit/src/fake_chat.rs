@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// The feeds that were opened, each as the sender that the test speaks through.
+/// `Feeds` are the feeds that were opened, each as the sender that the test speaks through.
 pub type Feeds = mpsc::UnboundedReceiver<mpsc::Sender<Feed>>;
 
-/// What a backend does besides noting what it is asked for.
+/// `Script` is what a backend does besides noting what it is asked for.
 pub trait Script: Send + Sync {
     fn prompted(&self, session: &SessionInfo, prompt: &Prompt) -> Admission;
     fn canceled(&self, session: &SessionInfo);
@@ -23,42 +23,42 @@ pub trait Script: Send + Sync {
     fn deleted(&self, session: &SessionInfo);
 }
 
-/// What the test reads and changes while the backend is used.
+/// `FakeChat` is what the test reads and changes while the backend is used.
 pub struct FakeChat {
     /// `echo` is an example.
     pub title: String,
     pub status: watch::Sender<plugin::Status>,
     pub availability: Mutex<Availability>,
-    /// What the backend has of each session.
+    /// `snapshots` are what the backend has of each session.
     pub snapshots: Mutex<BTreeMap<SessionId, Snapshot>>,
-    /// Each snapshot takes a permit of it, and waits where there is none.
+    /// `gate` has permits: each snapshot takes one of it, and waits where there is none.
     pub gate: Semaphore,
-    /// The answers to the next prompts; later ones are admitted.
+    /// `admissions` are the answers to the next prompts; later ones are admitted.
     pub admissions: Mutex<VecDeque<Result<Admission, CallError>>>,
     pub prompts: Mutex<Vec<Prompt>>,
-    /// What a reply fails with.
+    /// `reply_error` is what a reply fails with.
     pub reply_error: Mutex<Option<CallError>>,
-    /// Replies: request and answer.
+    /// `replies` are those that came: request and answer.
     pub replies: Mutex<Vec<(String, Answer)>>,
-    /// Sessions whose turn was canceled.
+    /// `canceled` are the sessions whose turn was canceled.
     pub canceled: Mutex<Vec<SessionId>>,
-    /// The backend's list.
+    /// `listed` is the backend's list.
     pub listed: Mutex<Vec<SessionInfo>>,
-    /// Titles that sessions were given.
+    /// `titles` are those that sessions were given.
     pub titles: Mutex<Vec<String>>,
-    /// The sessions that were read, once for each reading.
+    /// `reads` are the sessions that were read, once for each reading.
     pub reads: Mutex<Vec<SessionId>>,
-    /// The sessions that were created.
+    /// `created` are the sessions that were created.
     pub created: Mutex<Vec<SessionInfo>>,
-    /// What it does besides; none: nothing.
+    /// `script` is what it does besides; `None`: nothing.
     pub script: Mutex<Option<Arc<dyn Script>>>,
-    /// What was counted of it.
+    /// `record` is what was counted of it.
     pub record: Mutex<Option<Arc<dyn PluginRecord>>>,
     feeds: mpsc::UnboundedSender<mpsc::Sender<Feed>>,
 }
 
 impl FakeChat {
-    /// One that runs and whose program is there.
+    /// Makes one that runs and whose program is there.
     pub fn new(title: &str) -> (Arc<Self>, Feeds) {
         let (feeds, opened) = mpsc::unbounded_channel();
         let status = plugin::Status {
@@ -91,7 +91,7 @@ impl FakeChat {
         (Arc::new(backend), opened)
     }
 
-    /// The backend shows a session from now on.
+    /// Shows a session from now on.
     pub fn has(&self, snapshot: Snapshot) {
         self.snapshots
             .lock()
@@ -200,7 +200,7 @@ impl ChatBackend for FakeChat {
     }
 }
 
-/// A root session of the project, with the title `t`.
+/// `session_info` is a root session of the project, with the title `t`.
 pub fn session_info(id: &str) -> SessionInfo {
     SessionInfo {
         id: id.to_owned(),
@@ -213,7 +213,7 @@ pub fn session_info(id: &str) -> SessionInfo {
     }
 }
 
-/// A session without a message.
+/// `session_snapshot` is a session without a message.
 pub fn session_snapshot(id: &str, turn: Turn) -> Snapshot {
     Snapshot {
         info: session_info(id),
@@ -224,7 +224,7 @@ pub fn session_snapshot(id: &str, turn: Turn) -> Snapshot {
     }
 }
 
-/// The connection opened, while turns of these sessions ran.
+/// `opened` says that the connection opened, while turns of these sessions ran.
 pub fn opened(id: &str, running: &[&str]) -> Feed {
     let running = running
         .iter()
@@ -238,7 +238,7 @@ pub fn opened(id: &str, running: &[&str]) -> Feed {
     })
 }
 
-/// An event of a session.
+/// `event` is an event of a session.
 pub fn event(session: &str, event: Event) -> Feed {
     Feed::Event(SessionEvent {
         session: session.to_owned(),
@@ -246,7 +246,7 @@ pub fn event(session: &str, event: Event) -> Feed {
     })
 }
 
-/// The connection is gone, with the reason `gone`.
+/// `closed` says that the connection is gone, with the reason `gone`.
 pub fn closed(permanent: bool) -> Feed {
     Feed::Closed(Failure {
         at: 1,
