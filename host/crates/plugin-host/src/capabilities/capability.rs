@@ -5,15 +5,16 @@ use super::gate::Gate;
 use nexus_config::Permission;
 use wasmtime::component::Linker;
 
-/// Finds the capabilities in the store of an instance.
+/// `Find` finds the capabilities in the store of an instance.
 pub(crate) type Find<T> = fn(&mut T) -> &mut Capabilities;
 
-/// One interface of the contract that the host implements. `T`: what lies in the store of an instance.
+/// `Capability` is one interface of the contract that the host implements. `T` is what lies in the store of an
+/// instance.
 pub(crate) struct Capability<T: 'static> {
-    /// Its name in `nexus:plugin/NAME`.
+    /// `interface` is its name in `nexus:plugin/NAME`.
     pub(crate) interface: &'static str,
-    /// Links its functions. The second argument finds the capabilities in a store.
+    /// `link` links its functions. The second argument finds the capabilities in a store.
     pub(crate) link: fn(&mut Linker<T>, Find<T>) -> wasmtime::Result<()>,
-    /// Gives what of it the manifest asks for and the operator does not grant.
+    /// `missing` is what of it the manifest asks for and the operator does not grant.
     pub(crate) missing: fn(&Gate) -> Vec<Permission>,
 }
