@@ -51,16 +51,16 @@ pub(super) async fn give(
     result
 }
 
-/// What was asked, as the audit has it. Each text is cut there; by the digest of all of it one can tell what was answered
-/// from what only begins like it.
+/// `Asked` is what was asked, as the audit has it. Each text is cut there; by the digest of all of it one can tell what
+/// was answered from what only begins like it.
 #[derive(Default)]
 struct Asked {
     subject: String,
     detail: String,
-    /// The folder, and what else the call is made with.
+    /// `more` is the folder, and what else the call is made with.
     more: String,
     change: String,
-    /// Of `detail`, `more` and `change`, a NUL between them.
+    /// `sha256` is that of `detail`, `more` and `change`, with a NUL between them.
     sha256: String,
 }
 

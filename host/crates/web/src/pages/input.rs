@@ -2,7 +2,7 @@
 
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
-/// One row of a form.
+/// `Input` is one row of a form.
 pub(crate) struct Input {
     pub(super) name: String,
     pub(super) title: String,
