@@ -8,17 +8,18 @@
 
 #![warn(missing_docs)]
 
+mod agent_install;
 mod backend_status;
 mod backend_task;
 mod commands;
+mod dependencies;
 mod error;
 mod event_pump;
 #[cfg(test)]
 mod fakes;
-mod installing;
 pub mod journal;
+mod journal_writes;
 mod named_backend;
-mod parts;
 mod pending_prompts;
 mod prompt_messages;
 mod prompts;
@@ -30,13 +31,12 @@ mod snapshots;
 mod swap;
 #[cfg(test)]
 mod tests;
-mod writing;
 
 pub use backend_status::{BackendStatus, Install, Missing, Phase};
+pub use dependencies::Parts;
 pub use error::ChatError;
 pub use named_backend::NamedBackend;
 pub use nexus_plugin_traits::Prompt;
-pub use parts::Parts;
 pub use service::ChatService;
 
 #[cfg(test)]

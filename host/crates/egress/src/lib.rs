@@ -28,9 +28,9 @@
 #![warn(missing_docs)]
 
 pub mod allowed_hosts;
-mod cause;
 mod client;
 mod error;
+mod failure_cause;
 mod outgoing;
 pub mod public_check;
 mod tls;

@@ -12,19 +12,19 @@
 
 #![warn(missing_docs)]
 
-mod components;
+mod active_plugins;
+mod apply_plan;
+mod component_changes;
 mod error;
-mod host;
+mod file_fingerprints;
+mod host_actions;
 mod new_permissions;
-mod parts;
 mod service;
-mod serving;
-mod stamps;
 #[cfg(test)]
 mod tests;
 mod verbosity;
 
+pub use active_plugins::Serving;
 pub use error::NotApplied;
-pub use host::Host;
+pub use host_actions::Host;
 pub use service::ReloadService;
-pub use serving::Serving;

@@ -16,7 +16,6 @@
 
 #![warn(missing_docs)]
 
-mod answers;
 mod api;
 mod error;
 pub mod http;
@@ -24,12 +23,13 @@ pub mod live;
 pub mod markdown;
 pub mod metrics;
 mod pages;
+mod permission_answers;
 mod router;
 mod services;
 mod state;
 
-pub use crate::http::ingress::{Connection, Ingress, Site};
-pub use crate::http::serve::{serve, serve_app};
+pub use crate::http::listener::{Connection, Ingress, Site};
+pub use crate::http::server::{serve, serve_app};
 pub use crate::http::tunnel_pages::TunnelPages;
 pub use error::ApiError;
 pub use router::router;

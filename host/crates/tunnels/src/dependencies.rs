@@ -1,0 +1,92 @@
+//! What the service needs from the rest of the host, and what it is given to serve.
+
+use crate::origin_listener::ListenerServer;
+use crate::prober::Prober;
+use crate::wanted_tunnels::Wanted;
+use nexus_config::resolved;
+use nexus_model::activity::Activity;
+use nexus_model::plugin::Kind;
+use nexus_model::time::Clock;
+use nexus_plugin_traits::{StopProcesses, TunnelProvider};
+use nexus_registry::{Plugins, Registered, Ticket, tunnel_place};
+use nexus_store::Store;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// `Provided` is an instance of a plugin that serves a tunnel, as it stands among all plugins.
+#[derive(Clone)]
+pub struct Provided {
+    pub(super) provider: Arc<dyn TunnelProvider>,
+    pub(super) ticket: Ticket,
+}
+
+impl Provided {
+    /// Enters `provider` among the plugins that serve, at this tunnel.
+    pub fn register(plugins: &Plugins, tunnel: &str, provider: Arc<dyn TunnelProvider>) -> Self {
+        let ticket = plugins.statuses.add(Registered {
+            tunnel: Some(tunnel.to_owned()),
+            ..Registered::of(&provider)
+        });
+        Self { provider, ticket }
+    }
+}
+
+/// `Spec` is a tunnel of the configuration and the plugin that opens it.
+#[derive(Clone)]
+pub struct Spec {
+    /// `config` describes the tunnel.
+    pub config: resolved::Tunnel,
+    /// `provided` is the plugin, loaded already.
+    pub provided: Provided,
+}
+
+/// `Parts` are what the service needs from the rest of the host.
+#[derive(Clone)]
+pub struct Parts {
+    /// `listener_server` serves the listener of each tunnel.
+    pub listener_server: Arc<dyn ListenerServer>,
+    /// `has_account` tells whether an owner account exists. No tunnel opens before.
+    pub has_account: watch::Receiver<bool>,
+    /// `store` keeps which tunnels are wanted.
+    pub store: Store,
+    /// `stop_processes` ends what a plugin that crashed has left behind, by [`resolved::Tunnel::process_owner`].
+    pub stop_processes: StopProcesses,
+    /// `plugins` are those of the host, for a swap, and the list in which each one that serves is entered.
+    pub plugins: Plugins,
+    /// `barred` says why no plugin may be loaded for a tunnel, where that is so: a sentence.
+    pub barred: Option<String>,
+    /// `prober` checks an open tunnel from its public side.
+    pub prober: Arc<dyn Prober>,
+    /// `activity` gets what happens to a tunnel, for the status page.
+    pub activity: Arc<dyn Activity>,
+    /// `clock` is the wall clock for the times that a status shows.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted::new(self.store.clone())
+    }
+
+    /// Makes an instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
+    pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, String> {
+        self.plugins.catalog.check(&tunnel.plugin, Kind::Tunnel)?;
+        if let Some(why) = &self.barred {
+            return Err(why.clone());
+        }
+        let owner = tunnel.process_owner();
+        let loaded = self.plugins.loader.load_tunnel(&tunnel.plugin, &owner).await?;
+        Ok(Provided::register(&self.plugins, &tunnel.name, loaded))
+    }
+
+    /// Ends that instance's place in the list: it serves no more.
+    pub(super) fn retire(&self, ticket: Ticket) {
+        self.plugins.statuses.remove(ticket);
+    }
+
+    /// Keeps which plugin serves the tunnel from now on. It survives a power cut when this returns. `Err`: a sentence
+    /// for the operator.
+    pub(super) async fn choose(&self, tunnel: &str, plugin: &str) -> Result<(), String> {
+        self.plugins.overrides.keep(&tunnel_place(tunnel), plugin).await
+    }
+}
