@@ -3,6 +3,7 @@
 use nexus_plugin_api::MANIFEST_SECTION;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
+/// `seal` appends the manifest to a component, as `nexus plugin build` does.
 pub fn seal(mut bytes: Vec<u8>, manifest: &str) -> Vec<u8> {
     let section = wasm_encoder::CustomSection {
         name: MANIFEST_SECTION.into(),

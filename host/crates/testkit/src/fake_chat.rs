@@ -15,11 +15,17 @@ pub type Feeds = mpsc::UnboundedReceiver<mpsc::Sender<Feed>>;
 
 /// `Script` is what a backend does besides noting what it is asked for.
 pub trait Script: Send + Sync {
+    /// `prompted` is called for a prompt that no entry of [`FakeChat::admissions`] answers; it returns the answer.
     fn prompted(&self, session: &SessionInfo, prompt: &Prompt) -> Admission;
+    /// `canceled` is called when a turn is to stop.
     fn canceled(&self, session: &SessionInfo);
+    /// `replied` is called when a request of the agent was answered.
     fn replied(&self, session: &SessionInfo, request: &str);
+    /// `created` is called for each new session.
     fn created(&self, session: &SessionInfo);
+    /// `renamed` is called when a session gets another title.
     fn renamed(&self, session: &SessionInfo, title: &str);
+    /// `deleted` is called when a session is deleted.
     fn deleted(&self, session: &SessionInfo);
 }
 
@@ -27,7 +33,9 @@ pub trait Script: Send + Sync {
 pub struct FakeChat {
     /// `echo` is an example.
     pub title: String,
+    /// `status` is the state of the plugin, which a test sets.
     pub status: watch::Sender<plugin::Status>,
+    /// `availability` is what the backend's program is said to be.
     pub availability: Mutex<Availability>,
     /// `snapshots` are what the backend has of each session.
     pub snapshots: Mutex<BTreeMap<SessionId, Snapshot>>,
@@ -35,6 +43,7 @@ pub struct FakeChat {
     pub gate: Semaphore,
     /// `admissions` are the answers to the next prompts; later ones are admitted.
     pub admissions: Mutex<VecDeque<Result<Admission, CallError>>>,
+    /// `prompts` are those that came, the oldest first.
     pub prompts: Mutex<Vec<Prompt>>,
     /// `reply_error` is what a reply fails with.
     pub reply_error: Mutex<Option<CallError>>,

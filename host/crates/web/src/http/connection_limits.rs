@@ -173,11 +173,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 enum Room {
-    /// `Soon`: somebody makes room, or will.
     Yes,
-    /// `No`: its network has its share, and uses it.
+    /// `Soon`: somebody makes room, or will.
     Soon,
-    /// Its network has its share, and uses it.
+    /// `No`: its network has its share, and uses it.
     No,
 }
 
