@@ -10,8 +10,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// `Parts` are what [`ChatService::spawn`](crate::ChatService::spawn) takes.
-pub struct Parts {
+/// `Dependencies` are what [`ChatService::spawn`](crate::ChatService::spawn) takes.
+pub struct Dependencies {
     /// `journal` is the record that the service writes.
     pub journal: Journal,
     /// `plugins` is where another backend is loaded from, and where the plugins that serve are listed.

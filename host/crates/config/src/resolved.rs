@@ -152,8 +152,8 @@ pub struct Plugin {
     /// `digest` is the SHA-256, in hexadecimal, of the component in a file, from which the grants were settled: no
     /// other one is loaded.
     pub digest: Option<String>,
-    /// `says` is what its component says of itself.
-    pub says: Says,
+    /// `component` is what its component says of itself.
+    pub component: ComponentInfo,
     /// `config` is a JSON object: checked against the manifest's schema, defaults filled in, secrets left out.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// `grants` are the manifest ∩ what the operator granted.
@@ -164,16 +164,16 @@ pub struct Plugin {
 
 /// `Says` is what a component says of itself, as far as a person compares it with what it said before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Says {
+pub struct ComponentInfo {
     /// `name` is the one in its manifest.
     pub name: String,
     /// `version` is that of its manifest.
     pub version: String,
     /// `api` is the range of nexus:plugin versions that it was written for.
     pub api: String,
-    /// `asks` are the permissions that it requests: `run node`, `send requests to https://api.example.org`; see
+    /// `permissions` are the permissions that it requests: `run node`, `send requests to https://api.example.org`; see
     /// [`crate::Permission`].
-    pub asks: BTreeSet<String>,
+    pub permissions: BTreeSet<String>,
 }
 
 /// `Broken` is a plugin whose component, secret or workspace is not there or not fit. That is no mistake of the file,

@@ -219,8 +219,8 @@ pub const CREATE_REQUESTS: usize = 64;
 pub const SESSION_BYTES: usize = 256 << 20;
 /// `SESSION_ROW` is what each message, each part and each event counts in bytes, on top of its text.
 pub const SESSION_ROW: usize = 512;
-/// `HELD_BYTES` bounds the conversations that are held in memory though nobody looks at them.
-pub const HELD_BYTES: usize = 256 << 20;
+/// `JOURNAL_CACHE_BYTES` bounds the conversations that are held in memory though nobody looks at them.
+pub const JOURNAL_CACHE_BYTES: usize = 256 << 20;
 /// `AGENT_REQUESTS` is how many requests of one conversation may wait for an answer.
 pub const AGENT_REQUESTS: usize = 64;
 /// `AGENT_REQUESTS_BYTES` bounds the text of all of these.
@@ -419,8 +419,8 @@ pub const WAL_KEPT: u64 = 8 << 20;
 pub const WAL_MOST: u64 = 64 << 20;
 /// `JOURNAL_PART_BYTES` is the size to which growing text can make one part of a chat.
 pub const JOURNAL_PART_BYTES: usize = 8 << 20;
-/// `JOURNAL_HELD` is how many sessions are held in memory besides those in use.
-pub const JOURNAL_HELD: usize = 32;
+/// `JOURNAL_CACHE` is how many sessions are held in memory besides those in use.
+pub const JOURNAL_CACHE: usize = 32;
 /// `JOURNAL_BACKLOG` is how many events a reader may lag behind before it is fed from the database again.
 pub const JOURNAL_BACKLOG: usize = 512;
 /// `JOURNAL_CATCH_UP` is the number of missed events beyond which a reader gets the present state.

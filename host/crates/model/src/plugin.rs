@@ -47,9 +47,8 @@ impl Kind {
 
 /// The state of a plugin says whether its own instance runs; what its program does is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginState)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum PluginState {
     /// It is loaded, and not wanted now.
     Stopped,
     /// It was started, and has not said yet what it is.
@@ -72,8 +71,8 @@ pub enum State {
 
 /// The status of a plugin says how it runs, for the status page, `/healthz` and `nexus plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginStatus)]
-pub struct Status {
+
+pub struct PluginStatus {
     /// `name` is the `NAME` of `[plugin.NAME]`.
     #[schema(examples("chat-opencode"))]
     pub name: String,
@@ -84,7 +83,7 @@ pub struct Status {
     pub version: String,
     /// `state` says whether its instance runs.
     #[serde(flatten)]
-    pub state: State,
+    pub state: PluginState,
     /// `restarts` counts since the host started.
     pub restarts: u32,
     /// `last_failure` is null while there was none.
@@ -121,8 +120,8 @@ pub struct Failure {
 /// The statistics are what the runtime counted since the host started, over all restarts of the plugin. They are only
 /// numbers: nothing of what was said is in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginStatistics)]
-pub struct Statistics {
+
+pub struct PluginStatistics {
     /// `at` is when they were read, in milliseconds since the Unix epoch.
     pub at: Millis,
     /// `calls` counts the calls of the host into the plugin, the first one of each instance among them. A run of a
@@ -225,7 +224,7 @@ pub struct Details {
     /// `facts` are what does not change while it is loaded.
     pub facts: Facts,
     /// `statistics` are what was counted of it.
-    pub statistics: Statistics,
+    pub statistics: PluginStatistics,
     /// `processes` are those of its processes that run.
     pub processes: Vec<Process>,
 }

@@ -56,7 +56,7 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
 
 /// `Event` is what a provider reports while a tunnel is open or opening. The texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum TunnelEvent {
     /// `Starting` is what is being done now.
     Starting(String),
     /// `Url` is the public address; it may come again with another value.
@@ -68,13 +68,13 @@ pub enum Event {
     /// `Reconnecting`: no request arrives now, and the provider's program tries by itself. The text is why.
     Reconnecting(String),
     /// `Measured` is what the provider's program has counted so far.
-    Measured(Statistics),
+    Measured(TunnelStatistics),
 }
 
 /// The statistics are what a provider's program counts since its start. Null: it does not count that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelStatistics)]
-pub struct Statistics {
+
+pub struct TunnelStatistics {
     /// `requests` counts the requests that came through the tunnel.
     #[schema(required)]
     pub requests: Option<u64>,
@@ -87,9 +87,8 @@ pub struct Statistics {
 
 /// The state says whether a tunnel is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelState)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum TunnelState {
     /// It is closed.
     Off,
     /// It opens as soon as an owner account exists.
@@ -138,8 +137,8 @@ pub enum State {
 
 /// The status of a tunnel says how it is, for the status page and programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelStatus)]
-pub struct Status {
+
+pub struct TunnelStatus {
     /// `name` is the `NAME` of `[tunnel.NAME]`.
     #[schema(examples("main"))]
     pub name: String,
@@ -153,7 +152,7 @@ pub struct Status {
     pub encryption: Option<Encryption>,
     /// `state` says whether it is open.
     #[serde(flatten)]
-    pub state: State,
+    pub state: TunnelState,
     /// `url` is the public address: scheme, host, and the port where it is not the scheme's own. Null: there is none
     /// yet.
     #[schema(required, format = "uri", examples("https://a.example.org"))]
@@ -169,7 +168,7 @@ pub struct Status {
     /// `statistics` are the last ones of the present run, behind the time they were taken at, in milliseconds since the
     /// Unix epoch.
     #[schema(required)]
-    pub statistics: Option<(Millis, Statistics)>,
+    pub statistics: Option<(Millis, TunnelStatistics)>,
     /// `reconnects` counts how often it was open again after it had been lost, since it was opened.
     pub reconnects: u32,
     /// `public_check` is the last check of it by its public address.

@@ -34,7 +34,9 @@
 #![warn(missing_docs)]
 
 use futures::future::BoxFuture;
+use nexus_model::plugin::{PluginStatistics, PluginStatus};
 use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::TunnelEvent;
 use nexus_model::{chat, plugin, tunnel};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,7 +80,7 @@ pub trait PluginRecord: Send + Sync + 'static {
     /// `owner` is the owner of its processes in the process table.
     fn owner(&self) -> &str;
     /// `statistics` are what was counted since the host started, over all its instances there.
-    fn statistics(&self) -> plugin::Statistics;
+    fn statistics(&self) -> PluginStatistics;
     /// `facts` are its version and what it may do. They say where the granted programs are now, so the disk is asked.
     fn facts(&self) -> plugin::Facts;
 }
@@ -105,7 +107,7 @@ pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + S
 /// `Supervised` is what plugins that live long (chat backends and tunnel providers) have in common.
 pub trait Supervised: Send + Sync + 'static {
     /// `status` is the state of the instance; changes are seen at once.
-    fn status(&self) -> watch::Receiver<plugin::Status>;
+    fn status(&self) -> watch::Receiver<PluginStatus>;
     /// `measured` is what it is, and what was counted of it. `None`: what runs it does not count.
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
         None
@@ -127,7 +129,7 @@ pub trait Supervised: Send + Sync + 'static {
 /// `Feed` is what comes from a chat backend, over all restarts of its plugin: in order, nothing dropped. The channel is
 /// bounded and holds the plugin back.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Feed {
+pub enum BackendEvent {
     /// `Starting` is what is being done before the backend is up.
     Starting(String),
     /// `Opened`: the connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
@@ -148,7 +150,7 @@ pub trait ChatBackend: Supervised {
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
-    fn events(&self) -> mpsc::Receiver<Feed>;
+    fn events(&self) -> mpsc::Receiver<BackendEvent>;
     /// Gives the backend a prompt. It answers when the backend has taken it, long before the agent's answer. The same
     /// client id again makes no second turn.
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission>;
@@ -196,7 +198,7 @@ pub trait TunnelProvider: Supervised {
 #[derive(Debug)]
 pub struct TunnelRun {
     /// `events` are what the provider reports, in its order.
-    pub events: mpsc::Receiver<tunnel::Event>,
+    pub events: mpsc::Receiver<TunnelEvent>,
     /// `outcome` is how the run ended; `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
     /// `cancel` closes the tunnel when it is sent or dropped.
@@ -231,9 +233,9 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// `name` is the plugin's name: the namespace of its subjects.
     fn name(&self) -> &str;
     /// `status` is its state as of the last call.
-    fn status(&self) -> plugin::Status;
+    fn status(&self) -> PluginStatus;
     /// `changes` is as [`Self::status`], with every change. One that never changes may leave it out.
-    fn changes(&self) -> watch::Receiver<plugin::Status> {
+    fn changes(&self) -> watch::Receiver<PluginStatus> {
         watch::channel(self.status()).1
     }
     /// `measured` is as [`Supervised::measured`].

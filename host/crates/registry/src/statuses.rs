@@ -1,7 +1,7 @@
 //! The state of each plugin that serves somewhere, as one list, with what is worth a line of the activity.
 
 use nexus_model::activity::{Activity, Tone};
-use nexus_model::plugin::{Details, Kind, Process, State, Status};
+use nexus_model::plugin::{Details, Kind, PluginState, PluginStatus, Process};
 use nexus_model::time::millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
@@ -16,7 +16,7 @@ pub type Ticket = u64;
 
 /// `PluginStatuses` lists the plugins that serve, with their states and what they use, and what else does not work.
 pub struct PluginStatuses {
-    list: watch::Sender<Vec<Status>>,
+    list: watch::Sender<Vec<PluginStatus>>,
     /// `sources` are in the order in which they are shown.
     sources: Mutex<Vec<Source>>,
     tickets: AtomicU64,
@@ -36,7 +36,7 @@ struct Source {
 #[derive(Clone)]
 pub struct Registered {
     /// `status` is its state; changes are seen at once.
-    pub status: watch::Receiver<Status>,
+    pub status: watch::Receiver<PluginStatus>,
     /// `measured` gives what was counted of it, see [`counted`].
     pub measured: Count,
     /// `tunnel` is the tunnel that it serves, where it serves one.
@@ -79,7 +79,7 @@ impl PluginStatuses {
     }
 
     /// `subscribe` has the state of each plugin that serves; changes are seen at once.
-    pub fn subscribe(&self) -> watch::Receiver<Vec<Status>> {
+    pub fn subscribe(&self) -> watch::Receiver<Vec<PluginStatus>> {
         self.list.subscribe()
     }
 
@@ -173,7 +173,7 @@ impl PluginStatuses {
 /// `listed` has each chat plugin once, however often it was given the chat: as the backend, the fallback, or as what it
 /// was before a swap. Shown is the one that does something, or else the newest.
 fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
-    let rests = |source: &Source| source.plugin.status.borrow().state == State::Stopped;
+    let rests = |source: &Source| source.plugin.status.borrow().state == PluginState::Stopped;
     let name = |source: &Source| {
         let status = source.plugin.status.borrow();
         (status.kind == Kind::Chat).then(|| status.name.clone())
@@ -189,11 +189,11 @@ fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
 }
 
 /// `event` is what is worth a line.
-fn event(state: &State) -> Option<(Tone, String)> {
+fn event(state: &PluginState) -> Option<(Tone, String)> {
     match state {
-        State::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
-        State::Failed { cause } => Some((Tone::Bad, format!("failed and is not restarted: {cause}"))),
-        State::Stopped | State::Starting | State::Running => None,
+        PluginState::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
+        PluginState::Failed { cause } => Some((Tone::Bad, format!("failed and is not restarted: {cause}"))),
+        PluginState::Stopped | PluginState::Starting | PluginState::Running => None,
     }
 }
 

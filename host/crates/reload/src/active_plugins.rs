@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// `Serving` says who serves now, whatever the file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Serving {
+pub struct ActivePlugins {
     /// `tunnels` has the plugin of each tunnel, by the tunnel's name.
     pub tunnels: BTreeMap<String, String>,
     /// `chat` is the chat backend that is wanted.

@@ -1,6 +1,6 @@
 //! The rest of the host, as a change of the configuration needs it.
 
-use crate::active_plugins::Serving;
+use crate::active_plugins::ActivePlugins;
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub trait Host: Send + Sync + 'static {
     /// Tells what the file says from now on, whether or not it is applied.
     fn file_says(&self, config: &Config);
     /// Tells who serves now, also after a swap that the file does not know.
-    fn serving(&self) -> Serving;
+    fn serving(&self) -> ActivePlugins;
     /// Lets the log show what passes `filter` from now on.
     fn log_filter(&self, filter: &str) -> Result<(), String>;
     /// Sets what is loaded from now on.

@@ -23,7 +23,7 @@ pub enum StoreError {
     },
     /// `Held`: another nexus uses the data directory.
     #[error("{0}")]
-    Held(String),
+    Locked(String),
     /// `Open`: the database cannot be opened.
     #[error("{0}")]
     Open(String),

@@ -20,7 +20,7 @@ impl Lock {
     /// Takes the lock of `data_dir`, without waiting for it.
     ///
     /// # Errors
-    /// [`StoreError::Held`] where another host runs on `data_dir`: its message names that one.
+    /// [`StoreError::Locked`] where another host runs on `data_dir`: its message names that one.
     pub fn acquire(data_dir: &Path) -> Result<Self, StoreError> {
         private_dir(data_dir)?;
         let path = data_dir.join(FILE);
@@ -36,7 +36,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
                 let _ = file.read_to_string(&mut owner); // where the system hides it, the message goes without
-                return Err(StoreError::Held(held(data_dir, owner.trim())));
+                return Err(StoreError::Locked(in_use(data_dir, owner.trim())));
             }
             Err(TryLockError::Error(e)) => return Err(open(e)),
         }
@@ -82,7 +82,7 @@ pub fn refuse_a_second(data_dir: &Path) -> Result<(), StoreError> {
         return Ok(());
     };
     let url = url.map(|url| format!(", {url}")).unwrap_or_default();
-    Err(StoreError::Held(held(data_dir, &format!("process {pid}{url}"))))
+    Err(StoreError::Locked(in_use(data_dir, &format!("process {pid}{url}"))))
 }
 
 /// Finds the host that runs on `data_dir`, without taking the lock even for a moment: a host that starts just then
@@ -131,7 +131,7 @@ fn held_by(_: &Path, _: u32) -> bool {
     true
 }
 
-fn held(data_dir: &Path, owner: &str) -> String {
+fn in_use(data_dir: &Path, owner: &str) -> String {
     let who = if owner.is_empty() {
         String::new()
     } else {
@@ -153,7 +153,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut first = Lock::acquire(dir.path()).unwrap();
         first.listening("http://127.0.0.1:7860").unwrap();
-        let Err(StoreError::Held(why)) = Lock::acquire(dir.path()) else {
+        let Err(StoreError::Locked(why)) = Lock::acquire(dir.path()) else {
             panic!("both hold it")
         };
         assert!(

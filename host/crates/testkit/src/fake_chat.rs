@@ -4,14 +4,14 @@ use futures::future::BoxFuture;
 use nexus_model::chat::{
     Admission, Answer, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot, Turn,
 };
-use nexus_model::plugin::{self, Availability, Failure, Kind};
-use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, PluginRecord, Prompt, Supervised};
+use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
+use nexus_plugin_traits::{BackendEvent, Call, CallError, ChatBackend, PluginRecord, Prompt, Supervised};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// `Feeds` are the feeds that were opened, each as the sender that the test speaks through.
-pub type Feeds = mpsc::UnboundedReceiver<mpsc::Sender<Feed>>;
+/// `EventStreams` are the feeds that were opened, each as the sender that the test speaks through.
+pub type EventStreams = mpsc::UnboundedReceiver<mpsc::Sender<BackendEvent>>;
 
 /// `Script` is what a backend does besides noting what it is asked for.
 pub trait Script: Send + Sync {
@@ -34,7 +34,7 @@ pub struct FakeChat {
     /// `echo` is an example.
     pub title: String,
     /// `status` is the state of the plugin, which a test sets.
-    pub status: watch::Sender<plugin::Status>,
+    pub status: watch::Sender<PluginStatus>,
     /// `availability` is what the backend's program is said to be.
     pub availability: Mutex<Availability>,
     /// `snapshots` are what the backend has of each session.
@@ -63,18 +63,18 @@ pub struct FakeChat {
     pub script: Mutex<Option<Arc<dyn Script>>>,
     /// `record` is what was counted of it.
     pub record: Mutex<Option<Arc<dyn PluginRecord>>>,
-    feeds: mpsc::UnboundedSender<mpsc::Sender<Feed>>,
+    streams: mpsc::UnboundedSender<mpsc::Sender<BackendEvent>>,
 }
 
 impl FakeChat {
     /// Makes one that runs and whose program is there.
-    pub fn new(title: &str) -> (Arc<Self>, Feeds) {
-        let (feeds, opened) = mpsc::unbounded_channel();
-        let status = plugin::Status {
+    pub fn new(title: &str) -> (Arc<Self>, EventStreams) {
+        let (streams, opened) = mpsc::unbounded_channel();
+        let status = PluginStatus {
             name: title.to_owned(),
             kind: Kind::Chat,
             version: "1.0.0".to_owned(),
-            state: plugin::State::Running,
+            state: PluginState::Running,
             restarts: 0,
             last_failure: None,
         };
@@ -95,7 +95,7 @@ impl FakeChat {
             created: Mutex::default(),
             script: Mutex::default(),
             record: Mutex::default(),
-            feeds,
+            streams,
         };
         (Arc::new(backend), opened)
     }
@@ -114,17 +114,17 @@ impl FakeChat {
 }
 
 impl Supervised for FakeChat {
-    fn status(&self) -> watch::Receiver<plugin::Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.status.subscribe()
     }
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
         self.record.lock().unwrap().clone()
     }
     fn start(&self) {
-        self.status.send_modify(|status| status.state = plugin::State::Running);
+        self.status.send_modify(|status| status.state = PluginState::Running);
     }
     fn stop(&self) -> BoxFuture<'_, ()> {
-        self.status.send_modify(|status| status.state = plugin::State::Stopped);
+        self.status.send_modify(|status| status.state = PluginState::Stopped);
         Box::pin(async {})
     }
 }
@@ -139,9 +139,9 @@ impl ChatBackend for FakeChat {
     fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
     }
-    fn events(&self) -> mpsc::Receiver<Feed> {
+    fn events(&self) -> mpsc::Receiver<BackendEvent> {
         let (sender, receiver) = mpsc::channel(8);
-        let _ = self.feeds.send(sender); // the test may be over
+        let _ = self.streams.send(sender); // the test may be over
         receiver
     }
     fn prompt<'a>(&'a self, session: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
@@ -234,12 +234,12 @@ pub fn session_snapshot(id: &str, turn: Turn) -> Snapshot {
 }
 
 /// `opened` says that the connection opened, while turns of these sessions ran.
-pub fn opened(id: &str, running: &[&str]) -> Feed {
+pub fn opened(id: &str, running: &[&str]) -> BackendEvent {
     let running = running
         .iter()
         .map(|session| ((*session).to_owned(), Turn::Running))
         .collect();
-    Feed::Opened(BackendConnection {
+    BackendEvent::Opened(BackendConnection {
         id: id.to_owned(),
         version: "1.18.33".to_owned(),
         running,
@@ -248,16 +248,16 @@ pub fn opened(id: &str, running: &[&str]) -> Feed {
 }
 
 /// `event` is an event of a session.
-pub fn event(session: &str, event: Event) -> Feed {
-    Feed::Event(SessionEvent {
+pub fn event(session: &str, event: Event) -> BackendEvent {
+    BackendEvent::Event(SessionEvent {
         session: session.to_owned(),
         event,
     })
 }
 
 /// `closed` says that the connection is gone, with the reason `gone`.
-pub fn closed(permanent: bool) -> Feed {
-    Feed::Closed(Failure {
+pub fn closed(permanent: bool) -> BackendEvent {
+    BackendEvent::Closed(Failure {
         at: 1,
         message: "gone".to_owned(),
         hint: None,

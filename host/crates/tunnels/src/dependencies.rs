@@ -1,8 +1,8 @@
 //! What the service needs from the rest of the host, and what it is given to serve.
 
 use crate::origin_listener::ListenerServer;
-use crate::prober::Prober;
-use crate::wanted_tunnels::Wanted;
+use crate::public_checker::PublicChecker;
+use crate::wanted_tunnels::WantedTunnels;
 use nexus_config::resolved;
 use nexus_model::activity::Activity;
 use nexus_model::plugin::Kind;
@@ -42,7 +42,7 @@ pub struct Spec {
 
 /// `Parts` are what the service needs from the rest of the host.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Dependencies {
     /// `listener_server` serves the listener of each tunnel.
     pub listener_server: Arc<dyn ListenerServer>,
     /// `has_account` tells whether an owner account exists. No tunnel opens before.
@@ -55,17 +55,17 @@ pub struct Parts {
     pub plugins: Plugins,
     /// `barred` says why no plugin may be loaded for a tunnel, where that is so: a sentence.
     pub barred: Option<String>,
-    /// `prober` checks an open tunnel from its public side.
-    pub prober: Arc<dyn Prober>,
+    /// `checker` checks an open tunnel from its public side.
+    pub checker: Arc<dyn PublicChecker>,
     /// `activity` gets what happens to a tunnel, for the status page.
     pub activity: Arc<dyn Activity>,
     /// `clock` is the wall clock for the times that a status shows.
     pub clock: Arc<dyn Clock>,
 }
 
-impl Parts {
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted::new(self.store.clone())
+impl Dependencies {
+    pub(super) fn wanted(&self) -> WantedTunnels {
+        WantedTunnels::new(self.store.clone())
     }
 
     /// Makes an instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.

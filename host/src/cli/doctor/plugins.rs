@@ -8,15 +8,15 @@ use crate::app::Foundation;
 use crate::cli::permissions;
 use nexus_config::refused;
 use nexus_config::resolved::Config;
-use nexus_model::plugin::{Availability, State};
+use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, Supervised};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `PROBE` is the time for a plugin's word about its program, which may start slowly the first time.
-const PROBE: Duration = Duration::from_secs(40);
+/// `AVAILABILITY_CHECK` is the time for a plugin's word about its program, which may start slowly the first time.
+const AVAILABILITY_CHECK: Duration = Duration::from_secs(40);
 
 pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
     let failed = |why: String| {
@@ -84,10 +84,10 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
-            let probed = running(&*chat, || chat.check_availability()).await;
+            let availability = running(&*chat, || chat.check_availability()).await;
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
-                None => available(config, name, probed, stands_in, findings),
+                None => available(config, name, availability, stands_in, findings),
             }
         }
     }
@@ -105,7 +105,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
             Err(_) => {}
             Ok(provider) => {
                 let mut bare = None;
-                let probed = running(&*provider, || {
+                let availability = running(&*provider, || {
                     Box::pin(async {
                         bare = plaintext_refused(tunnel, &*provider).await;
                         // Asked once for each plugin: its program is the same.
@@ -118,9 +118,9 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                 })
                 .await;
                 if first {
-                    match (refusal(config, &tunnel.plugin, &*provider), probed.transpose()) {
+                    match (refusal(config, &tunnel.plugin, &*provider), availability.transpose()) {
                         (Some(refused), _) => findings.push(refused),
-                        (None, Some(probed)) => available(config, &tunnel.plugin, probed, false, findings),
+                        (None, Some(availability)) => available(config, &tunnel.plugin, availability, false, findings),
                         (None, None) => {}
                     }
                 }
@@ -139,9 +139,9 @@ async fn running<'a, T>(
 ) -> Result<T, CallError> {
     let mut status = plugin.status();
     plugin.start();
-    let up = status.wait_for(|s| matches!(s.state, State::Running | State::Failed { .. }));
+    let up = status.wait_for(|s| matches!(s.state, PluginState::Running | PluginState::Failed { .. }));
     // Where it does not come up, the call itself says why.
-    let _ = tokio::time::timeout(PROBE, up).await;
+    let _ = tokio::time::timeout(AVAILABILITY_CHECK, up).await;
     let answer = asked(call()).await;
     plugin.stop().await;
     answer
@@ -160,8 +160,15 @@ fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> 
 }
 
 async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
-    let slow = |_| Err(CallError::Timeout(format!("no answer within {} s", PROBE.as_secs())));
-    tokio::time::timeout(PROBE, call).await.unwrap_or_else(slow)
+    let slow = |_| {
+        Err(CallError::Timeout(format!(
+            "no answer within {} s",
+            AVAILABILITY_CHECK.as_secs()
+        )))
+    };
+    tokio::time::timeout(AVAILABILITY_CHECK, call)
+        .await
+        .unwrap_or_else(slow)
 }
 
 fn does_not_load(config: &Config, name: &str, error: &anyhow::Error) -> Finding {
@@ -179,7 +186,7 @@ fn does_not_load(config: &Config, name: &str, error: &anyhow::Error) -> Finding 
 fn available(
     config: &Config,
     name: &str,
-    probed: Result<Availability, CallError>,
+    availability: Result<Availability, CallError>,
     stands_in: bool,
     findings: &mut Vec<Finding>,
 ) {
@@ -192,7 +199,7 @@ fn available(
             Finding::fail(&check, found, fix)
         }
     };
-    findings.push(match probed {
+    findings.push(match availability {
         Ok(Availability::Ready(version)) => Finding::ok(
             &check,
             match programs.as_slice() {

@@ -2,11 +2,16 @@
 
 use super::context::Capabilities;
 use super::gate::Gate;
+use crate::bindings::caps::types::Error;
 use nexus_config::Permission;
 use wasmtime::component::Linker;
 
 /// `Find` finds the capabilities in the store of an instance.
 pub(crate) type Find<T> = fn(&mut T) -> &mut Capabilities;
+
+/// `HostResult` is what a host function returns: `Err` ends the instance with a trap, and an `Error` within is an answer to
+/// the plugin.
+pub(crate) type HostResult<T> = wasmtime::Result<Result<T, Error>>;
 
 /// `Capability` is one interface of the contract that the host implements. `T` is what lies in the store of an
 /// instance.

@@ -1,12 +1,12 @@
 //! The two ends of a tunnel: the listener behind it, and the public address in front of it.
 
 use super::Actor;
+use crate::attempt_end::{AttemptEnd, Pause, accept_plaintext};
 use crate::origin_listener::{OpenListener, TunnelListener};
-use crate::outcome::{AttemptEnd, Pause, accept_plaintext};
-use crate::signals::ListenerAddress;
+use crate::task_channels::ListenerAddress;
 use nexus_config::resolved;
 use nexus_model::limits;
-use nexus_model::tunnel::{Descriptor, Encryption, State, public_address};
+use nexus_model::tunnel::{Descriptor, Encryption, TunnelState, public_address};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use tokio::net::TcpListener;
@@ -41,9 +41,9 @@ impl Actor {
                 .as_ref()
                 .map(|name| name.to_ascii_lowercase()),
             https: descriptor.encryption != Encryption::None,
-            secret: self.signals.secret.clone(),
-            moved: self.signals.moved.clone(),
-            sockets: Arc::clone(&self.signals.sockets),
+            secret: self.channels.secret.clone(),
+            moved: self.channels.moved.clone(),
+            sockets: Arc::clone(&self.channels.sockets),
         };
         let handle = self.listener_server.serve(&self.tunnel.name, info).await;
         let handle = handle.map_err(|why| AttemptEnd::Again {
@@ -113,7 +113,7 @@ impl Actor {
     /// Logs the address, once for each: whoever has only the terminal learns it there.
     pub(super) fn log_open(&mut self) {
         let status = self.publisher.status().borrow().clone();
-        let (State::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {
+        let (TunnelState::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {
             return;
         };
         self.said = None;
@@ -140,6 +140,6 @@ impl Actor {
     }
 
     pub(super) fn opened(&self, listener: Option<ListenerAddress>) {
-        *self.signals.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+        *self.channels.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
     }
 }

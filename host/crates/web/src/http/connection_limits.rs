@@ -135,12 +135,12 @@ impl<B: Body + Unpin> Body for FromClient<B> {
 pub(crate) struct Slots {
     most: usize,
     listening: Listening,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<OpenConnections>>,
     freed: Arc<Notify>,
 }
 
 #[derive(Default)]
-struct State {
+struct OpenConnections {
     next: u64,
     open: HashMap<u64, Open>,
 }
@@ -155,7 +155,7 @@ struct Open {
 /// `Slot` is a connection's right to be open.
 pub(crate) struct Slot {
     number: u64,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<OpenConnections>>,
     freed: Arc<Notify>,
     /// `close` is cancelled when it has to make room.
     pub(crate) close: CancellationToken,
@@ -168,7 +168,7 @@ impl Drop for Slot {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<OpenConnections>) -> MutexGuard<'_, OpenConnections> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -207,7 +207,7 @@ impl Slots {
         }
     }
 
-    fn open(&self, state: &mut State, network: Option<String>, pulse: &Arc<Pulse>) -> Slot {
+    fn open(&self, state: &mut OpenConnections, network: Option<String>, pulse: &Arc<Pulse>) -> Slot {
         state.next += 1;
         let (number, close) = (state.next, CancellationToken::new());
         let open = Open {
@@ -225,7 +225,7 @@ impl Slots {
     }
 }
 
-impl State {
+impl OpenConnections {
     /// Tells whether one more may come in; where not, the one that is idle the longest is closed.
     fn room(&self, most: usize, network: Option<&str>) -> Room {
         let of_network = |open: &Open| network.is_some() && open.network.as_deref() == network;

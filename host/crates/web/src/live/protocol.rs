@@ -34,8 +34,10 @@
 
 use nexus_chat::BackendStatus;
 use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::plugin::PluginStatus;
 use nexus_model::time::Millis;
-use nexus_model::{plugin, tunnel};
+use nexus_model::tunnel::TunnelStatus;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -192,7 +194,7 @@ pub enum Server {
         now: Millis,
     },
     /// `state` is a session as it is: it replaces all that the client knows of it.
-    State(Box<State>),
+    State(Box<SessionFrame>),
     /// `request` is one more request of the agent that waits: the `requests` of the `state` before had no room for it.
     Request {
         /// `session` is the id of the session in which it is shown.
@@ -224,7 +226,7 @@ pub enum Server {
         /// `session` is the id of the session.
         session: String,
         /// `messages` are whole but for what `cut` says of their parts.
-        messages: Vec<Entry>,
+        messages: Vec<MessageWithParts>,
         /// `before` asks for the messages before these. Absent: there are none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
@@ -264,9 +266,9 @@ pub enum Server {
     /// `status` says what runs. It is sent where `hello` asked for it.
     Status {
         /// `plugins` are all that serve.
-        plugins: Vec<plugin::Status>,
+        plugins: Vec<PluginStatus>,
         /// `tunnels` are all that are configured.
-        tunnels: Vec<tunnel::Status>,
+        tunnels: Vec<TunnelStatus>,
         /// `html` is the body of the status page.
         html: String,
     },
@@ -343,7 +345,7 @@ fn is_zero(count: &usize) -> bool {
 /// The state of a session is as of `seq`: the newest messages, as many as fit into one frame of a bounded size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SessionState)]
-pub struct State {
+pub struct SessionFrame {
     /// `session` is its id.
     pub session: String,
     /// `seq` is the number of the last event in it.
@@ -351,7 +353,7 @@ pub struct State {
     /// `info` describes it.
     pub info: SessionInfo,
     /// `messages` are in order, the oldest first.
-    pub messages: Vec<Entry>,
+    pub messages: Vec<MessageWithParts>,
     /// `turn` is what the agent does.
     pub turn: Turn,
     /// `requests` are those of the agent that wait.
@@ -368,7 +370,7 @@ pub struct State {
 
 /// An entry is a message with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Entry {
+pub struct MessageWithParts {
     /// `message` is the message itself.
     pub message: Message,
     /// `parts` are in the order in which they came.

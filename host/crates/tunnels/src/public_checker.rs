@@ -7,8 +7,8 @@ use nexus_model::tunnel::Unreached;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// `Prober` looks at a listener of this host from its tunnel's public side, at `url`.
-pub trait Prober: Send + Sync + 'static {
+/// `PublicChecker` looks at a listener of this host from its tunnel's public side, at `url`.
+pub trait PublicChecker: Send + Sync + 'static {
     /// Makes a plain request, and tells how long it took there and back.
     fn plain<'a>(
         &'a self,

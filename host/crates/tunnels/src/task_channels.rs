@@ -18,9 +18,9 @@ pub(super) struct Desired {
     pub(super) starts: u64,
 }
 
-/// `Signals` are what the listener, the public checks and the rest of the service tell each other about who comes
+/// `TaskChannels` are what the listener, the public checks and the rest of the service tell each other about who comes
 /// through.
-pub(super) struct Signals {
+pub(super) struct TaskChannels {
     pub(super) secret: OriginSecret,
     /// `moved` is where they are to go instead.
     pub(super) moved: watch::Receiver<Option<Leaving>>,
