@@ -15,7 +15,7 @@ pub(super) enum Refusal {
     /// `Unreachable`: nothing runs, or it cannot be asked.
     #[error("{0}")]
     Unreachable(String),
-    /// `Said` is what the host says.
+    /// `Refused` is what the host says.
     #[error("{0}")]
     Refused(String),
     /// `Starting`: the host is not up yet; the text is what it does.

@@ -72,7 +72,7 @@ impl ChatService {
         Ok(state)
     }
 
-    /// `asked` is what waits in a session for this answer, if it still does.
+    /// `pending_request` is what waits in a session for this answer, if it still does.
     ///
     /// # Errors
     /// The session's record cannot be read.

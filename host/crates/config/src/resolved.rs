@@ -162,7 +162,7 @@ pub struct Plugin {
     pub limits: Limits,
 }
 
-/// `Says` is what a component says of itself, as far as a person compares it with what it said before.
+/// `ComponentInfo` is what a component says of itself, as far as a person compares it with what it said before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComponentInfo {
     /// `name` is the one in its manifest.

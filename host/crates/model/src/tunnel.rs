@@ -54,7 +54,7 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
     Ok(url.origin().ascii_serialization())
 }
 
-/// `Event` is what a provider reports while a tunnel is open or opening. The texts are for people.
+/// `TunnelEvent` is what a provider reports while a tunnel is open or opening. The texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TunnelEvent {
     /// `Starting` is what is being done now.

@@ -3,31 +3,31 @@
 //!
 //! ```
 //! use futures::future::BoxFuture;
-//! use nexus_model::plugin::{Kind, State, Status};
+//! use nexus_model::plugin::{Kind, PluginState, PluginStatus};
 //! use nexus_plugin_traits::Supervised;
 //! use tokio::sync::watch;
 //!
 //! /// A plugin without WebAssembly: it runs as soon as it is started.
-//! struct Fake(watch::Sender<Status>);
+//! struct Fake(watch::Sender<PluginStatus>);
 //! impl Supervised for Fake {
-//!     fn status(&self) -> watch::Receiver<Status> {
+//!     fn status(&self) -> watch::Receiver<PluginStatus> {
 //!         self.0.subscribe()
 //!     }
 //!     fn start(&self) {
-//!         self.0.send_modify(|status| status.state = State::Running);
+//!         self.0.send_modify(|status| status.state = PluginState::Running);
 //!     }
 //!     fn stop(&self) -> BoxFuture<'_, ()> {
-//!         Box::pin(async { self.0.send_modify(|status| status.state = State::Stopped) })
+//!         Box::pin(async { self.0.send_modify(|status| status.state = PluginState::Stopped) })
 //!     }
 //! }
 //!
 //! # let (name, version) = ("fake".to_owned(), "0.1.0".to_owned());
-//! # let (kind, state, restarts, last_failure) = (Kind::Tunnel, State::Stopped, 0, None);
-//! # let status = Status { name, kind, version, state, restarts, last_failure };
+//! # let (kind, state, restarts, last_failure) = (Kind::Tunnel, PluginState::Stopped, 0, None);
+//! # let status = PluginStatus { name, kind, version, state, restarts, last_failure };
 //! let plugin: &dyn Supervised = &Fake(watch::Sender::new(status));
 //! let mut seen = plugin.status();
 //! plugin.start();
-//! assert_eq!(seen.borrow_and_update().state, State::Running);
+//! assert_eq!(seen.borrow_and_update().state, PluginState::Running);
 //! assert!(plugin.broken().is_none() && plugin.refused().is_empty());
 //! ```
 
@@ -126,7 +126,7 @@ pub trait Supervised: Send + Sync + 'static {
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
 
-/// `Feed` is what comes from a chat backend, over all restarts of its plugin: in order, nothing dropped. The channel is
+/// `BackendEvent` is what comes from a chat backend, over all restarts of its plugin: in order, nothing dropped. The channel is
 /// bounded and holds the plugin back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BackendEvent {

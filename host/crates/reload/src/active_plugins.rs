@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `Serving` says who serves now, whatever the file names.
+/// `ActivePlugins` says who serves now, whatever the file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActivePlugins {
     /// `tunnels` has the plugin of each tunnel, by the tunnel's name.

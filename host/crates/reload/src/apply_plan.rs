@@ -28,7 +28,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// `Parted` are the changes of a file, by what has to be done for them.
+/// `ApplyPlan` are the changes of a file, by what has to be done for them.
 #[derive(Debug, Default)]
 pub(super) struct ApplyPlan {
     /// `confirm` can be applied now, by these parts; with none, only what is loaded later is another.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-/// `Stamp` is what changes when a file is written or replaced; `None`: the file is not there.
+/// `Fingerprint` is what changes when a file is written or replaced; `None`: the file is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint(Option<(SystemTime, u64, [i64; 4])>);
 

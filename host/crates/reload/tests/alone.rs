@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_model::activity::Unkept;
 use nexus_model::time::SystemClock;
-use nexus_reload::{Host, ReloadService, Serving};
+use nexus_reload::{ActivePlugins, Host, ReloadService};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -24,11 +24,11 @@ impl Host for Noting {
         Ok(())
     }
     fn file_says(&self, _: &Config) {}
-    fn serving(&self) -> Serving {
-        Serving {
+    fn serving(&self) -> ActivePlugins {
+        ActivePlugins {
             chat: self.chat.lock().unwrap().clone(),
             chat_name: "main".to_owned(),
-            ..Serving::default()
+            ..ActivePlugins::default()
         }
     }
     fn log_filter(&self, _: &str) -> Result<(), String> {

@@ -21,7 +21,7 @@ pub enum StoreError {
         /// `known` is the newest schema that this nexus knows.
         known: i64,
     },
-    /// `Held`: another nexus uses the data directory.
+    /// `Locked`: another nexus uses the data directory.
     #[error("{0}")]
     Locked(String),
     /// `Open`: the database cannot be opened.

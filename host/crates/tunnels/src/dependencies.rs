@@ -40,7 +40,7 @@ pub struct Spec {
     pub provided: Provided,
 }
 
-/// `Parts` are what the service needs from the rest of the host.
+/// `Dependencies` are what the service needs from the rest of the host.
 #[derive(Clone)]
 pub struct Dependencies {
     /// `listener_server` serves the listener of each tunnel.

@@ -51,7 +51,7 @@ pub(super) async fn give(
     result
 }
 
-/// `Asked` is what was asked, as the audit has it. Each text is cut there; by the digest of all of it one can tell what
+/// `AuditedRequest` is what was asked, as the audit has it. Each text is cut there; by the digest of all of it one can tell what
 /// was answered from what only begins like it.
 #[derive(Default)]
 struct AuditedRequest {

@@ -56,7 +56,7 @@ pub(super) struct Live {
     pub(super) bytes: AtomicUsize,
 }
 
-/// `Held` is what is known of a session in memory.
+/// `Cached` is what is known of a session in memory.
 #[derive(Default)]
 pub(super) struct Cached {
     /// `loaded` is false where `state`, `key` and `first` have to be read from the database.

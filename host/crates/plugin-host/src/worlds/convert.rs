@@ -246,7 +246,7 @@ pub(crate) enum Dropped {
     NoId(&'static str),
 }
 
-/// `feed` makes an event the host's. A delta is not clean yet: what its edges are, the piece before and after it says.
+/// `backend_event` makes an event the host's. A delta is not clean yet: what its edges are, the piece before and after it says.
 ///
 /// # Errors
 /// What cannot be used.

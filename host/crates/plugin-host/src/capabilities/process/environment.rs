@@ -133,7 +133,7 @@ pub(crate) struct Variables {
     given: BTreeSet<String>,
 }
 
-/// `Refused` says why a variable is refused.
+/// `RefusedVariable` says why a variable is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RefusedVariable {
     Loads,
