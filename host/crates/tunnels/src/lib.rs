@@ -50,7 +50,7 @@ mod truth_tests;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod hello {
     use crate::fakes::{Setup, obey, rig};
-    use nexus_model::tunnel::State;
+    use nexus_model::tunnel::TunnelState;
 
     /// The service at work alone: a tunnel is opened, gets its address from the provider, and is closed.
     #[tokio::test(start_paused = true)]
@@ -59,10 +59,12 @@ mod hello {
         rig.service.open("main").await.unwrap();
         let run = rig.run().await;
         run.up("http://bore.example:4711").await;
-        let status = rig.until(|status| status.state == State::Up { connections: 1 }).await;
+        let status = rig
+            .until(|status| status.state == TunnelState::Up { connections: 1 })
+            .await;
         assert_eq!(status.url.as_deref(), Some("http://bore.example:4711"));
         drop(obey(run));
         rig.service.close("main").await.unwrap();
-        assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
+        assert_eq!(rig.service.statuses().borrow()[0].state, TunnelState::Off);
     }
 }
