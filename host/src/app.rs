@@ -34,16 +34,16 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A running Nexus.
+/// `App` is a running Nexus.
 pub struct App {
     behind: Behind,
     listeners: Listeners,
 }
 
-/// The ways in.
+/// `Listeners` are the ways in.
 struct Listeners {
     address: SocketAddr,
-    /// Ends the page's listener and all live sockets.
+    /// `closing` ends the page's listener and all live sockets.
     closing: CancellationToken,
     page: JoinHandle<()>,
     control: Option<JoinHandle<()>>,
@@ -59,7 +59,7 @@ impl Listeners {
     }
 }
 
-/// What is behind them.
+/// `Behind` is what is behind them.
 struct Behind {
     foundation: Arc<Foundation>,
     setup_link: Option<String>,
@@ -104,7 +104,7 @@ impl App {
         }
     }
 
-    /// Everything behind the listeners.
+    /// Makes everything behind the listeners.
     async fn behind(
         config: Config,
         rereading: Rereading,
@@ -265,30 +265,33 @@ impl App {
         })
     }
 
+    /// `address` is where the page listens; the port is the real one where the configuration says 0.
     pub fn address(&self) -> SocketAddr {
         self.listeners.address
     }
 
-    /// For the terminal, and nowhere else; none once an account exists.
+    /// `setup_link` is for the terminal, and nowhere else; `None` once an account exists.
     pub fn setup_link(&self) -> Option<&str> {
         self.behind.setup_link.as_deref()
     }
 
-    /// The chat backend as people see it; changes are seen at once.
+    /// `chat_status` is the chat backend as people see it; changes are seen at once.
     pub fn chat_status(&self) -> tokio::sync::watch::Receiver<BackendStatus> {
         self.behind.chat.backend()
     }
 
-    /// The tunnels as people see them; changes are seen at once.
+    /// `tunnel_statuses` are the tunnels as people see them; changes are seen at once.
     pub fn tunnel_statuses(&self) -> tokio::sync::watch::Receiver<Vec<TunnelStatus>> {
         self.behind.tunnels.statuses()
     }
 
+    /// `data_dir` is the data directory, which this process holds.
     pub fn data_dir(&self) -> &std::path::Path {
         &self.behind.foundation.config.data_dir
     }
 
-    /// Closes the tunnels, then the page, then every child process, each in its own order. Bounded.
+    /// Closes the tunnels, then the page, then every child process, each in its own order. It takes no longer than
+    /// [`nexus_model::limits::SHUTDOWN`].
     pub async fn stop(self) {
         let Self { behind, listeners } = self;
         let orderly = async {
@@ -305,7 +308,7 @@ impl App {
     }
 }
 
-/// The way in for `nexus status` and the others. Without it everything else works.
+/// Opens the way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
 fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
     match nexus_web::http::control_socket::bind(data_dir) {
@@ -337,7 +340,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// The login plugin; where it cannot be loaded one that lets nobody in, and why that is.
+/// Loads the login plugin; where it cannot be loaded, returns one that lets nobody in, and why that is.
 async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProvider>, Option<Trouble>)> {
     let loading = Arc::clone(foundation);
     let loaded = tokio::task::spawn_blocking(move || loading.auth()).await?;
@@ -361,8 +364,8 @@ fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin:
     }
 }
 
-/// The tunnels of the configuration, each with the plugin that serves it, which is loaded by and by. `barred`: why none may
-/// open, where that is so.
+/// `tunnel_specs` are the tunnels of the configuration, each with the plugin that serves it, which is loaded by and by.
+/// `barred` says why none may open, where that is so.
 async fn tunnel_specs(foundation: &Arc<Foundation>, plugins: &Plugins, barred: Option<&str>) -> Vec<Spec> {
     let mut specs = Vec::new();
     for tunnel in foundation.config.tunnels.values() {
@@ -381,7 +384,7 @@ async fn tunnel_specs(foundation: &Arc<Foundation>, plugins: &Plugins, barred: O
     specs
 }
 
-/// How a browser on this machine reaches an address, which may be `0.0.0.0`.
+/// `local_name` is how a browser on this machine reaches an address, which may be `0.0.0.0`.
 fn local_name(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())

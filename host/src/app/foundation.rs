@@ -20,16 +20,20 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// The data directory, for this process alone.
+/// `DataDirLock` is the data directory, for this process alone.
 pub struct DataDirLock(Lock);
 
 impl DataDirLock {
+    /// Takes the lock of the data directory.
+    ///
     /// # Errors
     /// Another nexus runs on it.
     pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
         Ok(Self(Lock::acquire(data_dir)?))
     }
 
+    /// Says where the page listens, for the message that a second nexus gets.
+    ///
     /// # Errors
     /// The directory cannot be written.
     pub fn listening(&mut self, address: SocketAddr) -> anyhow::Result<()> {
@@ -37,24 +41,28 @@ impl DataDirLock {
     }
 }
 
-/// What this machine makes of the active configuration now. `Err`: a sentence for the operator.
+/// `Again` is what this machine makes of the active configuration now. `Err`: a sentence for the operator.
 pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
+/// `Foundation` is what the services stand on. There is one for each process.
 pub struct Foundation {
-    /// As it was at the start.
+    /// `config` is as it was at the start.
     pub config: Config,
+    /// `catalog` has the plugins that can be loaded.
     pub catalog: Arc<Catalog>,
+    /// `store` is the database in the data directory.
     pub store: Store,
+    /// `processes` is the table of child processes.
     pub processes: Arc<dyn Processes>,
     clock: Arc<dyn Clock>,
     runtime: Arc<Runtime>,
-    /// None: what was not fit when the configuration was read stays so.
+    /// `again` is `None` where what was not fit when the configuration was read stays so.
     again: Option<Again>,
     _lock: Option<DataDirLock>,
 }
 
 impl Foundation {
-    /// Without `lock` there are no child processes: another host may own them.
+    /// Opens the database and makes the rest. Without `held` there are no child processes: another host may own them.
     ///
     /// # Errors
     /// The database cannot be opened, or the machine cannot run plugins.
@@ -90,8 +98,8 @@ impl Foundation {
         })
     }
 
-    /// For a look at the plugins beside a host that runs: programs can be asked for their version, but with a folder and a
-    /// store of their own below `scratch`, so that nothing of the host is touched but its cache.
+    /// Makes one for a look at the plugins beside a host that runs: programs can be asked for their version, but with a
+    /// folder and a store of their own below `scratch`, so that nothing of the host is touched but its cache.
     ///
     /// # Errors
     /// `scratch` cannot be written, or the machine cannot run plugins.
@@ -124,7 +132,7 @@ impl Foundation {
         })
     }
 
-    /// The login plugin that is selected.
+    /// Loads the login plugin that is selected.
     ///
     /// # Errors
     /// It cannot be loaded.
@@ -134,6 +142,8 @@ impl Foundation {
         self.runtime.auth(loaded).with_context(|| of(name))
     }
 
+    /// Loads a chat plugin by its name.
+    ///
     /// # Errors
     /// It cannot be loaded.
     pub fn chat(&self, name: &str) -> anyhow::Result<Arc<dyn ChatBackend>> {
@@ -142,6 +152,8 @@ impl Foundation {
         self.runtime.chat(loaded, workspace).with_context(|| of(name))
     }
 
+    /// Loads a tunnel plugin, whose processes belong to `process_owner`.
+    ///
     /// # Errors
     /// It cannot be loaded.
     pub fn tunnel(&self, plugin: &str, process_owner: String) -> anyhow::Result<Arc<dyn TunnelProvider>> {
@@ -149,13 +161,15 @@ impl Foundation {
         self.runtime.tunnel(loaded, process_owner).with_context(|| of(plugin))
     }
 
+    /// Checks that the component of this plugin would load, without running it.
+    ///
     /// # Errors
     /// Why the component of this plugin would not load.
     pub fn would_load(&self, plugin: &Plugin) -> Result<(), LoadError> {
         self.runtime.would_load(plugin)
     }
 
-    /// A chat backend that is loaded by and by.
+    /// Makes a chat backend that is loaded by and by.
     pub fn late_chat(self: &Arc<Self>, name: &str) -> Arc<Late<dyn ChatBackend>> {
         let order = "nexus chat start";
         self.late(name, Kind::Chat, order, |foundation, name, status| {
@@ -166,7 +180,7 @@ impl Foundation {
         })
     }
 
-    /// A tunnel's plugin that is loaded by and by. `barred`: why no tunnel may open, while that is so.
+    /// Makes a tunnel's plugin that is loaded by and by. `barred` says why no tunnel may open, while that is so.
     pub fn late_tunnel(
         self: &Arc<Self>,
         tunnel: &Tunnel,
@@ -183,7 +197,7 @@ impl Foundation {
         })
     }
 
-    /// `order`: what starts it, once the cause is gone.
+    /// Makes a plugin that is loaded by and by. `order` is what starts it, once the cause is gone.
     fn late<P: nexus_plugin_traits::Supervised + ?Sized>(
         self: &Arc<Self>,
         name: &str,
@@ -199,7 +213,7 @@ impl Foundation {
         Arc::new(Late::new(name, kind, Arc::clone(&self.clock), Box::new(load)))
     }
 
-    /// Why a plugin cannot be loaded, and what to do. `order`: what starts it then.
+    /// `unloadable` says why a plugin cannot be loaded, and what to do. `order` is what starts it then.
     pub fn unloadable(&self, name: &str, order: &str, error: &anyhow::Error) -> Trouble {
         let known = self
             .config
@@ -223,7 +237,7 @@ impl Foundation {
         }
     }
 
-    /// The names of the plugins that are being compiled.
+    /// `compiling` are the names of the plugins that are being compiled.
     pub fn compiling(&self) -> watch::Receiver<Vec<String>> {
         self.runtime.compiling()
     }
@@ -271,7 +285,7 @@ impl Foundation {
     }
 }
 
-/// The table of child processes, whose files are kept in `data_dir`.
+/// `processes` is the table of child processes, whose files are kept in `data_dir`.
 fn processes(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Processes>> {
     Ok(nexus_process::open(TableOptions {
         data_dir: data_dir.to_owned(),
@@ -281,7 +295,7 @@ fn processes(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Process
     })?)
 }
 
-/// It is no matter of the plugin itself.
+/// `Barred` is a reason that is no matter of the plugin itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Barred(String);
@@ -290,7 +304,7 @@ fn of(plugin: &str) -> String {
     format!("plugin {plugin}")
 }
 
-/// With a full stop.
+/// `sentence` ends with a full stop.
 fn sentence(text: &str) -> String {
     let text = text.trim_end();
     if text.ends_with(['.', '!', '?']) {
@@ -300,7 +314,7 @@ fn sentence(text: &str) -> String {
     }
 }
 
-/// Compiling is no work for a thread of the async runtime.
+/// Loads on a thread of its own: compiling is no work for a thread of the async runtime.
 async fn off_the_runtime<P: ?Sized + Send + Sync + 'static>(
     load: impl FnOnce() -> anyhow::Result<Arc<P>> + Send + 'static,
 ) -> Result<Arc<P>, String> {
@@ -308,7 +322,7 @@ async fn off_the_runtime<P: ?Sized + Send + Sync + 'static>(
     loaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))
 }
 
-/// A handle, for [`PluginLoader`].
+/// `Loader` is a handle, for [`PluginLoader`].
 pub(super) struct Loader(pub(super) Arc<Foundation>);
 
 impl PluginLoader for Loader {

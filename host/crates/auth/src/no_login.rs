@@ -8,14 +8,15 @@ use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 
-/// For strangers too, so without the reason.
+/// `SAID` is for strangers too, so it is without the reason.
 const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If you run this Nexus, `nexus status` or \
     `nexus doctor` on its machine shows the reason and the fix.";
 
-/// The provider that refuses everything, with the reason in its status.
+/// `NoLogin` is the provider that refuses everything, with the reason in its status.
 pub struct NoLogin(PluginStatus);
 
 impl NoLogin {
+    /// Makes it in place of the plugin `name`, which `trouble` keeps from being used since `now`.
     pub fn new(name: &str, trouble: &Trouble, now: Millis) -> Self {
         let cause = trouble.why.clone();
         let failure = Failure {

@@ -18,17 +18,18 @@ use std::path::PathBuf;
 /// `MissingPermissions` are what one plugin asks for and does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingPermissions {
+    /// `plugin` is the name of the plugin.
     pub plugin: String,
-    /// `run node`, `send requests to https://api.example.org`: see [`Permission`].
+    /// `permissions` are what is missing: `run node`, `send requests to https://api.example.org`; see [`Permission`].
     pub permissions: Vec<String>,
-    /// What to do with the lines.
+    /// `how` says what to do with the lines.
     pub how: String,
-    /// TOML.
+    /// `lines` are TOML.
     pub lines: String,
 }
 
 impl MissingPermissions {
-    /// A sentence, for a reader who sees the lines too.
+    /// `sentence` is for a reader who sees the lines too.
     pub fn sentence(&self) -> String {
         format!("it has missing permissions: {}", self.permissions.join(", "))
     }
@@ -79,7 +80,7 @@ pub fn missing_permissions(
     })
 }
 
-/// The plugin's own table, as it is in the file.
+/// `written` is the plugin's own table, as it is in the file.
 fn written(text: &str, plugin: &str) -> toml::Table {
     let table = text.parse::<toml::Table>().ok();
     let of = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_table).cloned();
@@ -233,7 +234,8 @@ fn processes(
     }
 }
 
-/// Those that may be left out are not missing; whoever writes the lines is reminded of them.
+/// Writes the lines of secrets. Those that may be left out are not missing; whoever writes the lines is reminded of
+/// them.
 fn secrets(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, lines: &mut String) {
     let mut absent = manifest
         .secrets()

@@ -20,18 +20,19 @@ use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What became of the plugins that are named.
+/// `Resolved` is what became of the plugins that are named.
 #[derive(Default)]
 pub(super) struct Resolved {
     pub(super) plugins: BTreeMap<String, Plugin>,
-    /// What this machine does not give them, and the digest of each component that could be read. No mistake of the file.
+    /// `broken` is what this machine does not give them, and the digest of each component that could be read. That is
+    /// no mistake of the file.
     pub(super) broken: BTreeMap<String, (Option<String>, Vec<Diagnostic>)>,
 }
 
-/// Where the agent works; `Err`: why it cannot.
+/// `Workspace` is where the agent works; `Err`: why it cannot.
 pub(super) type Workspace<'a> = Result<&'a Path, Diagnostic>;
 
-/// Every plugin that has a table or is selected, and the built-in ones that need neither.
+/// Resolves every plugin that has a table or is selected, and the built-in ones that need neither.
 pub(super) fn resolve(
     prepared: &Prepared,
     machine: &Machine<'_>,
@@ -243,7 +244,7 @@ impl One<'_> {
         .fix(fix)
     }
 
-    /// Checked against the schema, defaults filled in.
+    /// `config` is checked against the schema, with the defaults filled in.
     fn config(&self, findings: &mut Findings) -> serde_json::Map<String, serde_json::Value> {
         let schema = &self.manifest.config;
         let readable = || schema.iter().filter(|(_, k)| !k.secret).map(|(name, _)| name.as_str());
@@ -497,7 +498,8 @@ impl One<'_> {
     }
 }
 
-/// The hosts that a manifest asks for, as far as they are addresses (a configuration with others is refused).
+/// `requested_http` are the hosts that a manifest asks for, as far as they are addresses (a configuration with others
+/// is refused).
 pub fn requested_http(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Vec<HttpGrant> {
     let urls = manifest.capabilities.http.iter();
     urls.filter_map(|request| HttpGrant::of_url(&expand(&request.url, config)?).ok())
@@ -508,7 +510,7 @@ fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
     key.one_of.is_empty() || value.as_str().is_some_and(|s| key.one_of.iter().any(|o| o == s))
 }
 
-/// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
+/// `expand` replaces `{config:KEY}`. `None`: the key has no value, so nothing is asked for.
 pub(super) fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
     let Some((before, rest)) = url.split_once("{config:") else {
         return Some(url.to_owned());

@@ -8,10 +8,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
+    /// `Good`: it went well.
     Good,
-    /// Something is under way, or comes back by itself.
+    /// `Busy`: something is under way, or comes back by itself.
     Busy,
+    /// `Bad`: it went wrong.
     Bad,
+    /// `Off`: it was ended on purpose.
     Off,
 }
 
@@ -23,17 +26,19 @@ pub struct Note {
     /// `subject` is what it happened to: `tunnel main`, `plugin chat-opencode`, `chat`, `login`.
     #[schema(examples("tunnel main"))]
     pub subject: String,
+    /// `tone` is how good or bad it is.
     pub tone: Tone,
     /// `text` is a sentence.
     pub text: String,
 }
 
-/// Where it is written down. Returns at once; a note that cannot be kept is not worth a wait.
+/// `Activity` is where notes are written down. It returns at once; a note that cannot be kept is not worth a wait.
 pub trait Activity: Send + Sync + 'static {
+    /// Takes a note: `text` is a sentence about `subject`, such as `tunnel main`.
     fn note(&self, subject: &str, tone: Tone, text: &str);
 }
 
-/// Keeps no note: for commands that run beside a host, whose list is in memory.
+/// `Unkept` keeps no note: it is for commands that run beside a host, whose list is in memory.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unkept;
 

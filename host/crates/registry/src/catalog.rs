@@ -5,13 +5,15 @@ use nexus_model::plugin::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// `Catalog` has the plugins that can be loaded, by name. Which of them serve is for [`crate::PluginStatuses`] to say.
 pub struct Catalog {
     plugins: Mutex<BTreeMap<String, Plugin>>,
-    /// Named, and not fit at the start: each says why when it is loaded.
+    /// `broken` are named, and were not fit at the start: each says why when it is loaded.
     broken: BTreeSet<String>,
 }
 
 impl Catalog {
+    /// Takes all plugins of the configuration that was read at the start.
     pub fn new(config: &Config) -> Self {
         Self {
             plugins: Mutex::new(config.plugins.clone()),
@@ -23,21 +25,22 @@ impl Catalog {
         self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One that was not fit before.
+    /// Adds a plugin that was not fit before.
     pub fn insert(&self, plugin: Plugin) {
         self.plugins().insert(plugin.name.clone(), plugin);
     }
 
-    /// What is loaded from now on. What serves already is not touched.
+    /// Sets what is loaded from now on. What serves already is not touched.
     pub fn replace(&self, plugins: BTreeMap<String, Plugin>) {
         *self.plugins() = plugins;
     }
 
+    /// `get` is the description of a plugin that can be loaded; `None`: there is none of this name.
     pub fn get(&self, name: &str) -> Option<Plugin> {
         self.plugins().get(name).cloned()
     }
 
-    /// A plugin that can be loaded, and that a configuration which was read since does not find fit.
+    /// Finds a plugin that can be loaded, and that a configuration which was read since does not find fit.
     pub fn lost<'a>(&self, config: &'a Config) -> Option<&'a Broken> {
         let plugins = self.plugins();
         let mut broken = config.broken.iter();
@@ -46,14 +49,14 @@ impl Catalog {
             .map(|(_, broken)| broken)
     }
 
-    /// The names of the plugins of a kind.
+    /// `of_kind` are the names of the plugins of a kind.
     pub fn of_kind(&self, kind: Kind) -> Vec<String> {
         let plugins = self.plugins();
         let found = plugins.values().filter(|plugin| plugin.kind == kind);
         found.map(|plugin| plugin.name.clone()).collect()
     }
 
-    /// Whether there is such a plugin. `Err`: a sentence for the operator, with what to write.
+    /// Checks that there is such a plugin. `Err`: a sentence for the operator, with what to write.
     pub fn check(&self, name: &str, kind: Kind) -> Result<(), String> {
         let plugins = self.plugins();
         let found = plugins.get(name).map(|plugin| plugin.kind);

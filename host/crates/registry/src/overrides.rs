@@ -16,32 +16,34 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     plugin: String,
-    /// What counted of the file.
+    /// `instead_of` is the plugin of the file that was active.
     instead_of: String,
-    /// What the file said besides, and was not confirmed: going back from there is no word against the swap either.
+    /// `unconfirmed` is the plugin that the file said besides, and that was not confirmed: going back from there is no
+    /// word against the swap either.
     #[serde(default)]
     unconfirmed: Option<String>,
 }
 
 type Named = BTreeMap<String, String>;
 
+/// `PluginOverrides` remembers which plugin was swapped in at which place. There is one for the whole host.
 pub struct PluginOverrides {
     store: Store,
-    /// The plugins by place (`tunnel.main`): those that count, and those that the file names.
+    /// `named` are the plugins by place (`tunnel.main`): those that are active, and those that the file names.
     named: Mutex<(Named, Named)>,
 }
 
-/// The place of a tunnel in the database: `tunnel.main`.
+/// `tunnel_place` is the place of a tunnel in the database: `tunnel.main`.
 pub fn tunnel_place(tunnel: &str) -> String {
     format!("tunnel.{tunnel}")
 }
 
-/// The place of a chat in the database: `chat.main`.
+/// `chat_place` is the place of a chat in the database: `chat.main`.
 pub fn chat_place(chat: &str) -> String {
     format!("chat.{chat}")
 }
 
-/// `place`: `tunnel.main`.
+/// `setting` names the setting of a `place` such as `tunnel.main`.
 fn setting(place: &str) -> String {
     format!("{place}.plugin")
 }
@@ -55,6 +57,7 @@ fn named(config: &Config) -> BTreeMap<String, String> {
 }
 
 impl PluginOverrides {
+    /// Takes what the file says at the start, which is then also what is active.
     pub fn new(store: Store, config: &Config) -> Self {
         let named = Mutex::new((named(config), named(config)));
         Self { store, named }
@@ -64,7 +67,7 @@ impl PluginOverrides {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the file says from now on, whether or not it is applied.
+    /// Notes what the file says from now on, whether or not it is applied.
     pub fn file_says(&self, config: &Config) {
         self.named().1 = named(config);
     }
@@ -84,7 +87,7 @@ impl PluginOverrides {
         change.await.inspect_err(|_| self.restore(place, before))
     }
 
-    /// The file's word for a place counts from now on, if it is this plugin. What counted before.
+    /// Makes the file's word for a place active from now on, if it is this plugin. Returns what was active before.
     fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
         let (counts, file) = &mut *self.named();
         if file.get(place).is_some_and(|named| named == plugin) {
@@ -93,7 +96,7 @@ impl PluginOverrides {
         counts.get(place).cloned()
     }
 
-    /// It does not count after all.
+    /// Takes that back.
     fn restore(&self, place: &str, plugin: Option<String>) {
         let (counts, _) = &mut *self.named();
         match plugin {
@@ -102,7 +105,8 @@ impl PluginOverrides {
         };
     }
 
-    /// Durable when it returns. `Err`: a sentence for the operator.
+    /// Keeps `plugin` at `place`, over a restart. It survives a power cut when this returns. `Err`: a sentence for the
+    /// operator.
     pub async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
         let chosen = {
             let (counts, file) = &*self.named();
@@ -118,7 +122,7 @@ impl PluginOverrides {
         kept.map_err(|e| e.to_string())
     }
 
-    /// The plugin for a place: that of the configuration, or the one that has replaced it since.
+    /// `plugin` is the one for a place: that of the configuration, or the one that has replaced it since.
     pub async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
         let configured = self.named().0.get(place).cloned().unwrap_or_default();
         let saved = self.store.setting(&setting(place)).await.ok().flatten();

@@ -4,16 +4,17 @@ use crate::{Catalog, LoadProgress, PluginOverrides, PluginStatuses};
 use nexus_plugin_traits::PluginLoader;
 use std::sync::Arc;
 
-/// One for the whole host; cheap to clone.
+/// `Plugins` is one for the whole host, and cheap to clone.
 #[derive(Clone)]
 pub struct Plugins {
-    /// The plugins that can be loaded.
+    /// `catalog` has the plugins that can be loaded.
     pub catalog: Arc<Catalog>,
-    /// Those that serve.
+    /// `statuses` has those that serve.
     pub statuses: Arc<PluginStatuses>,
-    /// Which of them serve instead of the configured ones.
+    /// `overrides` says which of them serve instead of the configured ones.
     pub overrides: Arc<PluginOverrides>,
-    /// How far loading is.
+    /// `progress` says how far loading is.
     pub progress: Arc<LoadProgress>,
+    /// `loader` makes an instance of a plugin of the catalog.
     pub loader: Arc<dyn PluginLoader>,
 }

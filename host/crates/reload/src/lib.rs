@@ -7,6 +7,10 @@
 //!
 //! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
 //! does not matter.
+//!
+//! `tests/alone.rs` shows it at work alone.
+
+#![warn(missing_docs)]
 
 mod active_plugins;
 mod apply_plan;

@@ -13,7 +13,7 @@ use nexus_store::Store;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// An instance of a plugin that serves a tunnel, as it stands among all plugins.
+/// `Provided` is an instance of a plugin that serves a tunnel, as it stands among all plugins.
 #[derive(Clone)]
 pub struct Provided {
     pub(super) provider: Arc<dyn TunnelProvider>,
@@ -31,28 +31,35 @@ impl Provided {
     }
 }
 
-/// A tunnel of the configuration and the plugin that opens it.
+/// `Spec` is a tunnel of the configuration and the plugin that opens it.
 #[derive(Clone)]
 pub struct Spec {
+    /// `config` describes the tunnel.
     pub config: resolved::Tunnel,
+    /// `provided` is the plugin, loaded already.
     pub provided: Provided,
 }
 
-/// What the service needs from the rest of the host.
+/// `Dependencies` are what the service needs from the rest of the host.
 #[derive(Clone)]
 pub struct Dependencies {
+    /// `listener_server` serves the listener of each tunnel.
     pub listener_server: Arc<dyn ListenerServer>,
-    /// Whether an owner account exists. No tunnel opens before.
+    /// `has_account` tells whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
-    /// Keeps which tunnels are wanted.
+    /// `store` keeps which tunnels are wanted.
     pub store: Store,
-    /// NoticedBy [`resolved::Tunnel::process_owner`]: for what a plugin that crashed has left behind.
+    /// `stop_processes` ends what a plugin that crashed has left behind, by [`resolved::Tunnel::process_owner`].
     pub stop_processes: StopProcesses,
+    /// `plugins` are those of the host, for a swap, and the list in which each one that serves is entered.
     pub plugins: Plugins,
-    /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
+    /// `barred` says why no plugin may be loaded for a tunnel, where that is so: a sentence.
     pub barred: Option<String>,
+    /// `checker` checks an open tunnel from its public side.
     pub checker: Arc<dyn PublicChecker>,
+    /// `activity` gets what happens to a tunnel, for the status page.
     pub activity: Arc<dyn Activity>,
+    /// `clock` is the wall clock for the times that a status shows.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -61,7 +68,7 @@ impl Dependencies {
         WantedTunnels::new(self.store.clone())
     }
 
-    /// An instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
+    /// Makes an instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
     pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, String> {
         self.plugins.catalog.check(&tunnel.plugin, Kind::Tunnel)?;
         if let Some(why) = &self.barred {
@@ -72,12 +79,13 @@ impl Dependencies {
         Ok(Provided::register(&self.plugins, &tunnel.name, loaded))
     }
 
-    /// That instance serves no more.
+    /// Ends that instance's place in the list: it serves no more.
     pub(super) fn retire(&self, ticket: Ticket) {
         self.plugins.statuses.remove(ticket);
     }
 
-    /// Which plugin serves the tunnel from now on. Durable when it returns. `Err`: a sentence for the operator.
+    /// Keeps which plugin serves the tunnel from now on. It survives a power cut when this returns. `Err`: a sentence
+    /// for the operator.
     pub(super) async fn choose(&self, tunnel: &str, plugin: &str) -> Result<(), String> {
         self.plugins.overrides.keep(&tunnel_place(tunnel), plugin).await
     }

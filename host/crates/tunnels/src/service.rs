@@ -14,9 +14,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// All tunnels of the configuration.
+/// `TunnelService` has all tunnels of the configuration.
 pub struct TunnelService {
-    /// NoticedBy name.
+    /// `tunnels` are by name.
     tunnels: Mutex<BTreeMap<String, Arc<Tunnel>>>,
     board: Arc<StatusBoard>,
     parts: Dependencies,
@@ -57,7 +57,7 @@ impl TunnelService {
         self.tunnels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// NoticedBy name; changes are seen at once.
+    /// `statuses` are in the order of the names; changes are seen at once.
     pub fn statuses(&self) -> watch::Receiver<Vec<TunnelStatus>> {
         self.board.subscribe()
     }
@@ -127,7 +127,8 @@ impl TunnelService {
         self.take_over(&name, |_| Ok(config)).await
     }
 
-    /// What the operator has confirmed of a tunnel: it opens again as it is described, or is made where it is not there.
+    /// Applies what the operator has confirmed of a tunnel: it opens again as it is described, or is made where it is
+    /// not there.
     ///
     /// # Errors
     /// As [`Self::reopen`] and [`Self::add`].
@@ -143,7 +144,7 @@ impl TunnelService {
         self.parts.plugins.overrides.confirm(&place, &plugin, change).await
     }
 
-    /// A tunnel that was not there. It opens by itself where its description says so.
+    /// Adds a tunnel that was not there. It opens by itself where its description says so.
     ///
     /// # Errors
     /// There is one of that name, or its plugin cannot be loaded.
@@ -169,7 +170,7 @@ impl TunnelService {
         Ok(())
     }
 
-    /// Closes a tunnel, and it is there no more. Returns when that is done.
+    /// Closes a tunnel and removes it. Returns when that is done.
     ///
     /// # Errors
     /// An unknown name, or a swap that is under way.
@@ -193,7 +194,7 @@ impl TunnelService {
         Ok(())
     }
 
-    /// Which plugin serves each tunnel.
+    /// `serving` has the plugin of each tunnel.
     pub fn serving(&self) -> BTreeMap<String, String> {
         let tunnels = self.tunnels();
         let serving = |tunnel: &Arc<Tunnel>| (tunnel.name.clone(), tunnel.running().config.plugin);
@@ -269,7 +270,7 @@ fn busy(name: &str) -> TunnelError {
     ))
 }
 
-/// Until nothing of it is open, or somebody wants it open again.
+/// Waits until nothing of the tunnel is open, or somebody wants it open again.
 async fn off(tunnel: &Arc<Tunnel>) {
     let mut wanted = tunnel.wanted.subscribe();
     let closed = async {

@@ -15,7 +15,7 @@ impl WantedTunnels {
         Self(store)
     }
 
-    /// Those of these tunnels of which it was ever said.
+    /// Reads those of these tunnels of which it was ever said.
     pub(super) async fn load(&self, tunnels: impl Iterator<Item = String>) -> BTreeMap<String, bool> {
         let mut wanted = BTreeMap::new();
         for name in tunnels {
@@ -33,7 +33,7 @@ impl WantedTunnels {
         wanted
     }
 
-    /// Durable when it returns. `Err`: a sentence for the operator.
+    /// Keeps it; it survives a power cut when this returns. `Err`: a sentence for the operator.
     pub(super) async fn save(&self, tunnel: &str, wanted: bool) -> Result<(), String> {
         self.0.set_flag(&flag(tunnel), wanted).await.map_err(|e| e.to_string())
     }

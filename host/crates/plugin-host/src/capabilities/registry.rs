@@ -17,12 +17,12 @@ pub(crate) fn all<T: Send + 'static>() -> Vec<Capability<T>> {
     ]
 }
 
-/// The names of their interfaces.
+/// `interfaces` are the names of their interfaces.
 pub(crate) fn interfaces() -> impl Iterator<Item = &'static str> {
     all::<()>().into_iter().map(|capability| capability.interface)
 }
 
-/// What the manifest asks for and the operator does not grant, in the order of the list.
+/// `missing` is what the manifest asks for and the operator does not grant, in the order of the list.
 pub(crate) fn missing(gate: &Gate) -> Vec<Permission> {
     let all = all::<()>().into_iter();
     all.flat_map(|capability| (capability.missing)(gate)).collect()

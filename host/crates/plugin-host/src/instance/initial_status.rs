@@ -3,7 +3,7 @@
 use nexus_model::plugin::{Kind, PluginState, PluginStatus};
 use tokio::sync::watch;
 
-/// What is known of a plugin before its component was read.
+/// `unloaded` is what is known of a plugin before its component was read.
 pub fn unloaded(name: &str, kind: Kind, state: PluginState) -> PluginStatus {
     PluginStatus {
         name: name.to_owned(),

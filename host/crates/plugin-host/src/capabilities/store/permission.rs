@@ -5,7 +5,7 @@ use nexus_config::{Permission, show_size};
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 
-/// Bytes that the manifest asks for.
+/// `requested` is in bytes, as the manifest asks for it.
 fn requested(gate: &Gate) -> Option<u64> {
     gate.manifest().capabilities.store.as_ref().map(|store| store.quota)
 }
@@ -18,7 +18,7 @@ pub(super) fn missing(gate: &Gate) -> Vec<Permission> {
 }
 
 impl Gate {
-    /// The quota of the store in bytes.
+    /// `store` is the quota of the store in bytes.
     ///
     /// # Errors
     /// There is none.
@@ -32,7 +32,7 @@ impl Gate {
         }
     }
 
-    /// `full`: what the store says.
+    /// `store_full` is a denial with `full`: what the store says.
     pub(crate) fn store_full(&self, full: &str) -> Denial {
         self.refuse(match requested(self) {
             Some(most) if most > self.grants().store_quota => format!(
@@ -43,7 +43,7 @@ impl Gate {
         })
     }
 
-    /// `bytes`: of a key and its value.
+    /// Checks that it may write so much now. `bytes` are those of a key and its value.
     ///
     /// # Errors
     /// It wrote so much in the last minute that it has to wait.
