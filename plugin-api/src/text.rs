@@ -132,7 +132,7 @@ impl Pieces {
     }
 }
 
-/// `mark` is what stands in place of a character.
+/// `mark` is what is in place of a character.
 pub fn mark(c: char) -> String {
     format!("⟨U+{:04X}⟩", u32::from(c))
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// `StepState` is what the form carries, before it is sealed.
+/// `StepState` is what the form carries, before it is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StepState {
     pub(super) plugin: String,
@@ -101,7 +101,7 @@ impl FormTokens {
         Ok(URL_SAFE_NO_PAD.encode(whole))
     }
 
-    /// Opens a step. It counts as used after [`Self::use_up`] alone.
+    /// Opens a step. It is used up by [`Self::use_up`] alone.
     pub(super) fn open(&self, text: &str, browser: &str, place: &str, now: Millis) -> Result<Opened, AuthError> {
         let mut whole = URL_SAFE_NO_PAD.decode(text).map_err(|_| AuthError::Expired)?;
         let (nonce, text) = whole.split_first_chunk_mut::<NONCE_LEN>().ok_or(AuthError::Expired)?;

@@ -12,7 +12,7 @@ use nexus_model::activity::Tone;
 use nexus_plugin_traits::auth::{Context, Denial, Field, Input, MethodKind, Step};
 use nexus_store::lockout::Charge;
 
-/// `Page` is what to show next. Each has a `state`, sealed, that comes back with the answer.
+/// `Page` is what to show next. Each has a `state`, encrypted, that comes back with the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
     /// `Form`: the user fills in these fields.

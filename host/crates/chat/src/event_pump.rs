@@ -55,9 +55,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// `BATCH` is how many events are taken from the feed and written together.
+/// `BATCH` is how many events are taken from the event stream and written together.
 const BATCH: usize = 256;
-/// `WAITING` is how many events may wait for snapshots before the feed is held back.
+/// `WAITING` is how many events may wait for snapshots before the event stream is held back.
 const WAITING: usize = 20_000;
 /// `WEIGHT` is the number of bytes of text for which an event counts as one more of them.
 const WEIGHT: usize = 4096;
@@ -135,7 +135,7 @@ impl EventPump {
         }
     }
 
-    /// Runs until the feed ends (`None`), or the backend fails for good.
+    /// Runs until the event stream ends (`None`), or the backend fails for good.
     pub(crate) async fn run(&mut self) -> Option<Failure> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {

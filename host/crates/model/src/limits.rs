@@ -123,7 +123,7 @@ pub const CHAT_DRAIN: Duration = secs(30);
 
 /// `SETUP_LINK` is how long the set-up link is good, from its printing.
 pub const SETUP_LINK: Duration = secs(15 * 60);
-/// `LOGIN_STEP` is how long one step of a login is good, sealed and bound to the browser.
+/// `LOGIN_STEP` is how long one step of a login is good, encrypted and bound to the browser.
 pub const LOGIN_STEP: Duration = secs(10 * 60);
 /// `SESSION_IDLE` is how long a login lasts without use (`auth.session_idle`).
 pub const SESSION_IDLE: Duration = secs(14 * 24 * 3600);
@@ -326,7 +326,7 @@ pub const PART_BYTES: usize = 4 << 20;
 pub const LIST_ENTRIES: usize = 64;
 /// `OPEN_SESSIONS` is how many sessions may run, and how many permission requests may wait, when a connection opens.
 pub const OPEN_SESSIONS: usize = 1_000;
-/// `LOGIN_STATE_BYTES` bounds a login's state: it travels to the browser and back, sealed.
+/// `LOGIN_STATE_BYTES` bounds a login's state: it travels to the browser and back, encrypted.
 pub const LOGIN_STATE_BYTES: usize = 64 << 10;
 
 /// `REQUEST_DETAIL` bounds the detail of a request (a command, a list of files), in bytes. What is beyond is counted in

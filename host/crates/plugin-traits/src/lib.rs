@@ -338,7 +338,7 @@ pub mod auth {
     /// `Denial` says why a login was refused.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Denial {
-        /// `BadCredential`: it is wrong or the subject unknown. It counts towards the lockout.
+        /// `BadCredential`: it is wrong or the subject unknown. The host adds it to the lockout.
         BadCredential,
         /// `Policy`: the credential is right, and the login is not allowed. It is not counted.
         Policy,
@@ -346,7 +346,7 @@ pub mod auth {
         Unavailable,
     }
 
-    /// `Step` is what a login needs next, or its end. A `state` is opaque to the host, which seals it and gives it back
+    /// `Step` is what a login needs next, or its end. A `state` is opaque to the host, which encrypts it and gives it back
     /// once.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub enum Step {
@@ -400,7 +400,7 @@ pub mod auth {
             /// `why` is the rule, in a sentence.
             why: String,
         },
-        /// `BadCredential`: the present credential was wrong. It counts towards the lockout.
+        /// `BadCredential`: the present credential was wrong. The host adds it to the lockout.
         BadCredential,
     }
 }

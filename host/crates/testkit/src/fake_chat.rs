@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// `EventStreams` are the feeds that were opened, each as the sender that the test speaks through.
+/// `EventStreams` are the event streams that were opened, each as the sender that the test speaks through.
 pub type EventStreams = mpsc::UnboundedReceiver<mpsc::Sender<BackendEvent>>;
 
 /// `Script` is what a backend does besides noting what it is asked for.

@@ -26,7 +26,7 @@ pub(crate) struct WasmChat {
     workspace: PathBuf,
     /// `facts` is what the plugin said about itself last, for the time when it is down.
     facts: Mutex<Option<Descriptor>>,
-    /// `feeding` allows one feed at a time: a second one waits for the end of the first.
+    /// `feeding` allows one event stream at a time: a second one waits for the end of the first.
     feeding: Arc<tokio::sync::Mutex<()>>,
 }
 

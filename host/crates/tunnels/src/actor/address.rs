@@ -90,7 +90,7 @@ impl Actor {
 
     /// Tells whether the name in an address was made for this run alone. A provider that makes names serves them on the
     /// usual port; with a port of its own, or digits, it is a server's lasting name. Who says where this machine finds
-    /// the name (`probe`) asks no resolver.
+    /// the name (`public_check`) asks no resolver.
     pub(super) fn is_made(&self, url: &str) -> bool {
         let ephemeral = self
             .descriptor
