@@ -32,16 +32,16 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A running Nexus.
+/// `App` is a running Nexus.
 pub struct App {
     behind: Behind,
     listeners: Listeners,
 }
 
-/// The ways in.
+/// `Listeners` are the ways in.
 struct Listeners {
     address: SocketAddr,
-    /// Ends the page's listener and all live sockets.
+    /// `closing` ends the page's listener and all live sockets.
     closing: CancellationToken,
     page: JoinHandle<()>,
     control: Option<JoinHandle<()>>,
@@ -57,7 +57,7 @@ impl Listeners {
     }
 }
 
-/// What is behind them.
+/// `Behind` is what is behind them.
 struct Behind {
     foundation: Arc<Foundation>,
     setup_link: Option<String>,
@@ -102,7 +102,7 @@ impl App {
         }
     }
 
-    /// Everything behind the listeners.
+    /// Makes everything behind the listeners.
     async fn behind(
         config: Config,
         rereading: Rereading,
@@ -253,30 +253,33 @@ impl App {
         })
     }
 
+    /// `address` is where the page listens; the port is the real one where the configuration says 0.
     pub fn address(&self) -> SocketAddr {
         self.listeners.address
     }
 
-    /// For the terminal, and nowhere else; none once an account exists.
+    /// `setup_link` is for the terminal, and nowhere else; `None` once an account exists.
     pub fn setup_link(&self) -> Option<&str> {
         self.behind.setup_link.as_deref()
     }
 
-    /// The chat backend as people see it; changes are seen at once.
+    /// `chat_status` is the chat backend as people see it; changes are seen at once.
     pub fn chat_status(&self) -> tokio::sync::watch::Receiver<BackendStatus> {
         self.behind.chat.backend()
     }
 
-    /// The tunnels as people see them; changes are seen at once.
+    /// `tunnel_statuses` are the tunnels as people see them; changes are seen at once.
     pub fn tunnel_statuses(&self) -> tokio::sync::watch::Receiver<Vec<TunnelStatus>> {
         self.behind.tunnels.statuses()
     }
 
+    /// `data_dir` is the data directory, which this process holds.
     pub fn data_dir(&self) -> &std::path::Path {
         &self.behind.foundation.config.data_dir
     }
 
-    /// Closes the tunnels, then the page, then every child process, each in its own order. Bounded.
+    /// Closes the tunnels, then the page, then every child process, each in its own order. It takes no longer than
+    /// [`nexus_model::limits::SHUTDOWN`].
     pub async fn stop(self) {
         let Self { behind, listeners } = self;
         let orderly = async {
@@ -293,7 +296,7 @@ impl App {
     }
 }
 
-/// The way in for `nexus status` and the others. Without it everything else works.
+/// Opens the way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
 fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
     match nexus_web::http::control_socket::bind(data_dir) {

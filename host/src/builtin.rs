@@ -5,17 +5,17 @@ use nexus_plugin_host::Components;
 // A static: a constant is copied into every unit of code that names it, and these are megabytes.
 static ALL: &[(&str, &[u8])] = include!("../builtin/components.in");
 
-/// Name and bytes of each, sorted by name.
+/// `all` has name and bytes of each, sorted by name.
 pub fn all() -> &'static [(&'static str, &'static [u8])] {
     ALL
 }
 
-/// They, and the components in files: where the configuration finds manifests.
+/// `components` are they, and the components in files: where the configuration finds manifests.
 pub fn components() -> Components {
     Components::new(ALL)
 }
 
-/// The built-in component of that name.
+/// `builtin` is the built-in component of that name.
 pub fn builtin(name: &str) -> Option<&'static [u8]> {
     ALL.iter()
         .find(|(builtin, _)| *builtin == name)

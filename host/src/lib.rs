@@ -3,6 +3,8 @@
 //! This crate is the program: it reads the command line, builds the crates under `host/crates/` and connects them.
 //! `ARCHITECTURE.md` is the map.
 
+#![warn(missing_docs)]
+
 pub mod app;
 pub mod builtin;
 pub mod cli;

@@ -9,24 +9,28 @@
 //! Limits: the compiler does not check such a value; one that is not what is written there counts as absent. Contract
 //! 0.2 has typed forms of all of them.
 
-/// `session-info.ext`: `true` for a session that its owner put away.
+/// `ARCHIVED` in `session-info.ext` is `true` for a session that its owner put away.
 pub const ARCHIVED: &str = "nexus.archived";
-/// `agent-request.ext`: a JSON string, a unified diff of what an edit would do.
+/// `CHANGE` in `agent-request.ext` is a JSON string, a unified diff of what an edit would do.
 pub const CHANGE: &str = "nexus.change";
-/// `agent-request.ext`: `[{"name":"In the folder","text":"vendor/x"}]`, what belongs to the request beside its detail and its change.
+/// `DETAILS` in `agent-request.ext` is what belongs to the request beside its detail and its change: `[{"name":"In the
+/// folder","text":"vendor/x"}]`.
 pub const DETAILS: &str = "nexus.details";
-/// `agent-request.ext`: `{"paths":[{"path":…,"new":bool,"guessed":bool}],"obeyed":[…]}`, the paths that it would touch.
+/// `PATHS` in `agent-request.ext` has the paths that it would touch:
+/// `{"paths":[{"path":…,"new":bool,"guessed":bool}],"obeyed":[…]}`.
 pub const PATHS: &str = "nexus.paths";
-/// `agent-request.ext`: `[{"header":…,"text":…,"choices":[{"label":…,"description":…}],"multiple":bool,"own":bool}]`.
+/// `QUESTIONS` in `agent-request.ext` has what the agent asks:
+/// `[{"header":…,"text":…,"choices":[{"label":…,"description":…}],"multiple":bool,"own":bool}]`.
 pub const QUESTIONS: &str = "nexus.questions";
-/// `answer.other`: `[["Blue"],["a","another answer"]]`, one list for each question.
+/// `ANSWERS` in `answer.other` has one list for each question: `[["Blue"],["a","another answer"]]`.
 pub const ANSWERS: &str = "nexus.answers";
-/// `content.other`: a tool call that the owner rejected, in place of `content.tool`:
-/// `{"name":…,"title":…,"input":…,"message":…,"started_at":…,"ended_at":…}`; `message` is what the owner wrote, if anything.
+/// `REJECTED_TOOL` in `content.other` is a tool call that the owner rejected, in place of `content.tool`:
+/// `{"name":…,"title":…,"input":…,"message":…,"started_at":…,"ended_at":…}`; `message` is what the owner wrote, if
+/// anything.
 pub const REJECTED_TOOL: &str = "nexus.rejected-tool";
 
-/// Whether a path goes through one of these names, or ends in one: `.git`, `.config/opencode`. Without regard to case, as
-/// some disks are.
+/// Tells whether a path goes through one of these names, or ends in one: `.git`, `.config/opencode`. It has no regard
+/// to case, as some disks have none.
 pub fn obeyed<T: AsRef<str>>(path: &str, names: &[T]) -> bool {
     let framed = |text: &str| format!("/{}/", text.to_lowercase().replace('\\', "/"));
     let path = framed(path);

@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The document with U+FFFD in place of what is no Unicode text.
+/// `well_formed` is the document with U+FFFD in place of what is no Unicode text.
 pub fn well_formed(document: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(document) {
         Cow::Borrowed(text) => well_formed_str(text),
@@ -24,7 +24,7 @@ pub fn well_formed(document: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The same for text.
+/// `well_formed_str` is the same for text.
 pub fn well_formed_str(document: &str) -> Cow<'_, str> {
     let mut repaired = String::new();
     let mut taken = 0;
@@ -41,7 +41,7 @@ pub fn well_formed_str(document: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// The next escape of half a pair at or after `at`, which is set behind it.
+/// Finds the next escape of half a pair at or after `at`, which is set behind it.
 fn next_lone(document: &[u8], at: &mut usize) -> Option<Range<usize>> {
     loop {
         let rest = document.get(*at..)?;
@@ -59,7 +59,7 @@ fn next_lone(document: &[u8], at: &mut usize) -> Option<Range<usize>> {
     }
 }
 
-/// Bytes of `\ud83d`.
+/// `ESCAPE` is the number of bytes of `\ud83d`.
 const ESCAPE: usize = 6;
 
 fn unit(document: &[u8], at: usize) -> Option<u16> {

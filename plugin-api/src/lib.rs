@@ -11,6 +11,8 @@
 //! * [`process_ext`] names what a plugin may add to a process's specification.
 //! * [`refused`]: how a plugin says that it cannot use its settings.
 
+#![warn(missing_docs)]
+
 pub mod chat_ext;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
 mod guest;
@@ -26,8 +28,8 @@ pub mod renamed_keys;
 #[cfg(feature = "manifest")]
 pub mod text;
 
-/// The version of the WIT package that this crate speaks.
+/// `API_VERSION` is the version of the WIT package that this crate speaks.
 pub const API_VERSION: &str = "0.1.0";
 
-/// The component's custom section that holds `plugin.toml`.
+/// `MANIFEST_SECTION` is the component's custom section that holds `plugin.toml`.
 pub const MANIFEST_SECTION: &str = "nexus-plugin-manifest";

@@ -47,54 +47,66 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// Bytes of the whole text.
+/// `MANIFEST_BYTES` bounds the whole text.
 pub const MANIFEST_BYTES: usize = 64 * 1024;
-/// Bytes of a description, or of a reason.
+/// `MANIFEST_SENTENCE` bounds a description, and a reason, in bytes.
 pub const MANIFEST_SENTENCE: usize = 1024;
-/// Bytes of a name, a version, a license, an author, an address.
+/// `MANIFEST_WORD` bounds a name, a version, a license, an author, and an address, in bytes.
 pub const MANIFEST_WORD: usize = 256;
-/// Entries of each list and table: authors, keys, their values, binaries, addresses.
+/// `MANIFEST_ENTRIES` bounds each list and table: authors, keys, their values, binaries, addresses.
 pub const MANIFEST_ENTRIES: usize = 64;
-/// What a component of 32 bits can address.
+/// `MANIFEST_MEMORY` is what a component of 32 bits can address, in bytes.
 pub const MANIFEST_MEMORY: u64 = 4 << 30;
 
-/// A checked `plugin.toml`.
+/// `Manifest` is a checked `plugin.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Manifest {
+    /// `name` is what the author calls the plugin; an operator may give it another name.
     pub name: Name,
+    /// `kind` is what it serves.
     pub kind: Kind,
+    /// `version` is the plugin's own.
     pub version: Version,
-    /// The versions of `nexus:plugin` it was written for.
+    /// `api` are the versions of `nexus:plugin` it was written for.
     pub api: VersionReq,
+    /// `description` says in one sentence what the plugin does.
     pub description: String,
+    /// `authors` may have addresses in angle brackets.
     pub authors: Vec<String>,
+    /// `license` is an SPDX expression.
     pub license: String,
-    /// The keys of `[plugin.NAME.config]`.
+    /// `config` are the keys of `[plugin.NAME.config]`.
     pub config: BTreeMap<String, ConfigKey>,
+    /// `capabilities` are what it asks to be allowed.
     pub capabilities: Capabilities,
+    /// `limits` are what it needs beyond the host's defaults.
     pub limits: Limits,
-    /// Keys that are written by their names of the version before.
+    /// `old_keys` are keys that are written by their names of the version before.
     #[serde(skip)]
     pub old_keys: Vec<OldKey>,
 }
 
-/// The keys that have a new name, the old one of which this version still reads.
+/// `RENAMED` are the keys that have a new name, the old one of which this version still reads.
 const RENAMED: [Renamed; 3] = [
     Renamed::key("", "licence", "license"),
     Renamed::key("config.*", "one-of", "one_of"),
     Renamed::key("capabilities.process.*", "inherit-env", "inherit_env"),
 ];
 
+/// `Kind` is what a plugin serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// `Auth` logs people in.
     Auth,
+    /// `Chat` is the backend of a chat.
     Chat,
+    /// `Tunnel` opens a public address.
     Tunnel,
 }
 
 impl Kind {
-    /// The interface that a plugin of this kind must export, without its version.
+    /// `interface` is the one that a plugin of this kind must export, without its version.
     pub fn interface(self) -> &'static str {
         match self {
             Self::Auth => "nexus:plugin/auth",
@@ -114,12 +126,13 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// A plugin's name: `[a-z][a-z0-9-]{1,63}`. Safe as a file name, a TOML key and a part of a URL.
+/// `Name` is a plugin's name: `[a-z][a-z0-9-]{1,63}`. It is safe as a file name, a TOML key and a part of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
 impl Name {
+    /// `as_str` is the name as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -155,22 +168,27 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// One key of the plugin's configuration.
+/// `ConfigKey` is one key of the plugin's configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigKey {
+    /// `kind` is the type of its value: `type` in the file.
     #[serde(rename = "type")]
     pub kind: ValueType,
+    /// `default` is its value where the operator writes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<toml::Value>,
+    /// `required`: the operator has to write it.
     #[serde(default)]
     pub required: bool,
-    /// Given in `[plugin.NAME.secrets]`, not in `.config`; the plugin refers to it and does not read it.
+    /// `secret`: it is given in `[plugin.NAME.secrets]`, not in `.config`; the plugin refers to it and does not read
+    /// it.
     #[serde(default)]
     pub secret: bool,
-    /// Only these values, for a string.
+    /// `one_of` are the only values, for a string; empty: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub one_of: Vec<String>,
+    /// `description` says what it is for.
     pub description: String,
 }
 
@@ -227,20 +245,24 @@ impl ConfigKey {
     }
 }
 
+/// `ValueType` is the type of a key's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValueType {
+    /// `String` is a text.
     String,
+    /// `Integer` is a whole number of 64 bits.
     Integer,
+    /// `Boolean` is true or false.
     Boolean,
-    /// Of strings.
+    /// `List` is one of strings.
     List,
-    /// String to string.
+    /// `Table` has strings by name.
     Table,
 }
 
 impl ValueType {
-    /// Whether a value of the configuration has this type.
+    /// Tells whether a value of the configuration has this type.
     pub fn admits(self, value: &toml::Value) -> bool {
         use toml::Value;
         match (self, value) {
@@ -266,62 +288,71 @@ impl std::fmt::Display for ValueType {
     }
 }
 
-/// What the plugin asks to be allowed. What it gets is this ∩ the operator's grants.
+/// `Capabilities` are what the plugin asks to be allowed. What it gets is this ∩ the operator's grants.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Capabilities {
-    /// By the binary's name.
+    /// `process` are the programs, by the binary's name.
     #[serde(default)]
     pub process: BTreeMap<String, ProcessRequest>,
+    /// `http` are the servers.
     #[serde(default)]
     pub http: Vec<HttpRequest>,
+    /// `store` asks for a store of its own.
     #[serde(default)]
     pub store: Option<StoreRequest>,
 }
 
+/// `ProcessRequest` asks to run one program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessRequest {
+    /// `reason` says what the plugin does with it.
     pub reason: String,
-    /// Wants to start with the operator's environment.
+    /// `inherit_env`: it wants to start with the operator's environment.
     #[serde(default)]
     pub inherit_env: bool,
-    /// The environment variables that it sets: `NAME`; `PREFIX_*`; `{config:KEY}` for the names that the operator wrote into
-    /// that table. It may set no other.
+    /// `env` are the environment variables that it sets: `NAME`; `PREFIX_*`; `{config:KEY}` for the names that the
+    /// operator wrote into that table. It may set no other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
 }
 
+/// `HttpRequest` asks to send requests to one server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpRequest {
-    /// Scheme and host: `https://api.example.org`, `https://*.example.org`, `{config:KEY}`.
+    /// `url` is its scheme and host: `https://api.example.org`, `https://*.example.org`, `{config:KEY}`.
     pub url: String,
+    /// `reason` says what the plugin does there.
     pub reason: String,
 }
 
+/// `StoreRequest` asks to keep data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreRequest {
-    /// Bytes over all keys and values.
+    /// `quota` is in bytes over all keys and values.
     pub quota: u64,
+    /// `reason` says what the plugin keeps.
     pub reason: String,
 }
 
-/// What the plugin needs beyond the host's defaults. The operator may set less or more.
+/// `Limits` are what the plugin needs beyond the host's defaults. The operator may set less or more.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of memory.
+    /// `memory` is in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
 }
 
-/// Why a text is not a manifest: where, what was found, what was expected.
+/// `ManifestError` says why a text is not a manifest: where, what was found, what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestError {
-    /// Starts at 1; none where the problem is no line's.
+    /// `line` starts at 1; `None` where the problem is no line's.
     pub line: Option<usize>,
+    /// `message` is a sentence without its place.
     pub message: String,
 }
 
@@ -336,14 +367,14 @@ impl std::fmt::Display for ManifestError {
 
 impl std::error::Error for ManifestError {}
 
-/// Some of it, for a message: in one line, each character seen.
+/// `shown` is some of it, for a message: in one line, each character seen.
 fn shown(found: &str) -> String {
     let cut: String = found.chars().take(80).collect();
     let cut = if cut.len() < found.len() { cut + "…" } else { cut };
     text::line(&cut).into_owned()
 }
 
-/// One line, and nothing in it that is taken for something else.
+/// Tells whether it is one line, and has nothing in it that is taken for something else.
 fn seen(value: &str) -> bool {
     !value.contains(['\n', '\t']) && text::literal(value) == value
 }
@@ -375,7 +406,7 @@ fn one_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// What the reader of TOML says, with the key that was probably meant.
+/// `explained` is what the reader of TOML says, with the key that was probably meant.
 fn explained(message: &str) -> String {
     let message = text::line(message);
     let Some(rest) = message.strip_prefix("unknown field `") else {
@@ -519,7 +550,8 @@ impl Manifest {
         }
     }
 
-    /// Its form, and that what it names is there. What a host takes for an address is checked by the host.
+    /// Checks the form of an address, and that what it names is there. What a host takes for an address is checked by
+    /// the host.
     fn check_address(&self, url: &str) -> Result<(), String> {
         if !seen(word("it", url)?) {
             return Err("it has an invisible character".to_owned());
@@ -547,7 +579,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// What a person reads of it.
+    /// Cleans what a person reads of it.
     fn clean(&mut self) -> Result<(), String> {
         let asked = &mut self.capabilities;
         let runs = asked.process.iter_mut();
@@ -579,7 +611,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Names of the secrets it asks for.
+    /// `secrets` are the names of the secrets it asks for.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.config
             .iter()

@@ -10,26 +10,26 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `spec.ext`: do not run where one of these is there.
+/// `UNLESS_PRESENT` in `spec.ext`: do not run where one of these is there.
 pub const UNLESS_PRESENT: &str = "nexus.unless-present";
 
-/// Paths are one or two plain names below the working directory, and, with `above`, below each folder above it. A process
-/// that has no working directory but its private one is not concerned.
+/// `UnlessPresent` says what must not be there. Paths are one or two plain names below the working directory, and, with
+/// `above`, below each folder above it. A process that has no working directory but its private one is not concerned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UnlessPresent {
-    /// Folders in which nothing may lie.
+    /// `folders` are those in which nothing may lie.
     pub folders: Vec<String>,
-    /// JSON files, with or without comments, that may not have one of `keys` anywhere. No parser is needed to be sure: a file
-    /// with an escape `\u`, by which a key could be written another way, counts as one that has it.
+    /// `files` are JSON, with or without comments, that may not have one of `keys` anywhere. No parser is needed to be
+    /// sure: a file with an escape `\u`, by which a key could be written another way, is one that has it.
     pub files: Vec<String>,
-    /// Letters and `_`.
+    /// `keys` are letters and `_`.
     pub keys: Vec<String>,
-    /// Also in all folders above.
+    /// `above`: also in all folders above.
     pub above: bool,
-    /// First names that do not count in the user's home folder where that lies above: the program reads them from there
-    /// in any case, as the user's own.
+    /// `home` are first names that are allowed in the user's home folder where that lies above: the program reads them
+    /// from there in any case, as the user's own.
     pub home: Vec<String>,
-    /// What else the owner can do than to remove the file: the end of the sentence "To fix: …, or ".
+    /// `or` is what else the owner can do than to remove the file: the end of the sentence "To fix: …, or ".
     pub or: String,
 }

@@ -12,18 +12,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The name in `ext`.
+/// `REFUSED` is the name in `ext`.
 pub const REFUSED: &str = "nexus.refused-settings";
 
-/// One thing that is wrong.
+/// `Refused` is one thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// A key of the manifest's `[config]`, secrets among them, where it is one key's fault.
+    /// `key` is one of the manifest's `[config]`, secrets among them, where it is one key's fault.
     #[serde(default)]
     pub key: Option<String>,
-    /// What was found, and what is wrong with it: a sentence.
+    /// `why` is what was found, and what is wrong with it: a sentence.
     pub why: String,
-    /// What to write instead.
+    /// `hint` is what to write instead.
     #[serde(default)]
     pub hint: Option<String>,
 }

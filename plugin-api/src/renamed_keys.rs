@@ -10,22 +10,25 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Characters of a line that are shown.
+/// `SHOWN` is how many characters of a line are shown.
 const SHOWN: usize = 300;
 
-/// A key that has a new name.
+/// `Renamed` is a key that has a new name.
 #[derive(Debug, Clone, Copy)]
 pub struct Renamed {
-    /// The table of the key, `*` for a name that the file's author chose: `tunnel.*`. Empty: the top of the file.
+    /// `table` is the table of the key, with `*` for a name that the file's author chose: `tunnel.*`. Empty: the top of
+    /// the file.
     pub table: &'static str,
+    /// `was` is its old name.
     pub was: &'static str,
+    /// `now` is its new name.
     pub now: &'static str,
-    /// Strings that have another spelling under the new name: (before, now).
+    /// `values` are strings that have another spelling under the new name: (before, now).
     pub values: &'static [(&'static str, &'static str)],
 }
 
 impl Renamed {
-    /// A key whose values are spelled as before.
+    /// `key` is one whose values are spelled as before.
     pub const fn key(table: &'static str, was: &'static str, now: &'static str) -> Self {
         Self {
             table,
@@ -36,18 +39,20 @@ impl Renamed {
     }
 }
 
-/// An old name in a file.
+/// `OldKey` is an old name in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldKey {
-    /// Starts at 1.
+    /// `line` starts at 1.
     pub line: usize,
-    /// Where the key is in the file, in bytes.
+    /// `span` is where the key is in the file, in bytes.
     pub span: Range<usize>,
+    /// `was` is the old name.
     pub was: &'static str,
+    /// `now` is the new name.
     pub now: &'static str,
-    /// The same table has the new name as well: which one is meant cannot be known.
+    /// `both`: the same table has the new name as well, so which one is meant cannot be known.
     pub both: bool,
-    /// The line with the new name.
+    /// `new_line` is the line with the new name.
     pub new_line: String,
 }
 
@@ -70,15 +75,16 @@ impl std::fmt::Display for OldKey {
     }
 }
 
-/// A text with the new names of all keys.
+/// `Current` is a text with the new names of all keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Current<'a> {
+    /// `text` has the same lines as the one that was given.
     pub text: Cow<'a, str>,
-    /// In the order of the file.
+    /// `old` is in the order of the file.
     pub old: Vec<OldKey>,
 }
 
-/// `text` with the new names of all keys. What is no TOML is left as it is.
+/// `current` is `text` with the new names of all keys. What is no TOML is left as it is.
 pub fn current<'a>(text: &'a str, renamed: &[Renamed]) -> Current<'a> {
     let (mut old, mut edits) = (Vec::new(), Vec::new());
     if let Ok(root) = DeTable::parse(text) {
@@ -151,7 +157,7 @@ fn look<'i>(
     }
 }
 
-/// The value as it is spelled under the new name, where that is another spelling.
+/// `spelled` is the value as it is spelled under the new name, where that is another spelling.
 fn spelled(key: &Renamed, value: &Spanned<DeValue<'_>>) -> Option<(Range<usize>, &'static str)> {
     let found = value.get_ref().as_str()?;
     let (_, now) = key.values.iter().find(|(was, _)| *was == found)?;

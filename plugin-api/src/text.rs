@@ -24,15 +24,15 @@
 use std::borrow::Cow;
 use unicode_normalization::char::is_combining_mark;
 
-/// Accents and the like on one letter. More of them reach into the lines above and below.
+/// `ACCENTS` is how many accents and the like one letter may have. More of them reach into the lines above and below.
 const ACCENTS: usize = 4;
-/// The same for the marks of scripts that write with several on a letter.
+/// `MARKS` is the same for the marks of scripts that write with several on a letter.
 const MARKS: usize = 8;
-/// Bytes at the end of a piece that wait for the next one.
+/// `HELD` is how many bytes at the end of a piece may wait for the next one.
 const HELD: usize = 64;
-/// Signs between one and the letter whose writing it belongs to.
+/// `SIGNS` is how many signs may be between one and the letter whose writing it belongs to.
 const SIGNS: usize = 4;
-/// What follows a black flag in the flags that Unicode recommends: of England, Scotland and Wales.
+/// `FLAGS` are what follows a black flag in the flags that Unicode recommends: of England, Scotland and Wales.
 const FLAGS: [&str; 3] = [
     "\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
     "\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
@@ -40,7 +40,8 @@ const FLAGS: [&str; 3] = [
 ];
 const FLAG: char = '\u{1f3f4}';
 
-/// What is meant to the letter: every character that is not seen as what it is becomes a mark. Newlines and tabs stay.
+/// `literal` is for what is meant to the letter: every character that is not seen as what it is becomes a mark.
+/// Newlines and tabs stay.
 pub fn literal(text: &str) -> Cow<'_, str> {
     if plain_ascii(text) {
         return Cow::Borrowed(text);
@@ -54,7 +55,7 @@ pub fn literal(text: &str) -> Cow<'_, str> {
     Cow::Owned(without_imitations(&shown))
 }
 
-/// One line: line breaks and tabs become blanks, and what is hidden a mark.
+/// `line` is for one line: line breaks and tabs become blanks, and what is hidden a mark.
 pub fn line(text: &str) -> Cow<'_, str> {
     let shown = prose(text);
     if shown.bytes().any(|b| b == b'\n' || b == b'\t') {
@@ -63,7 +64,8 @@ pub fn line(text: &str) -> Cow<'_, str> {
     shown
 }
 
-/// Running text: what reorders or controls becomes a mark; what joins emoji and the letters of a script stays.
+/// `prose` is for running text: what reorders or controls becomes a mark; what joins emoji and the letters of a script
+/// stays.
 pub fn prose(text: &str) -> Cow<'_, str> {
     if plain_ascii(text) {
         return Cow::Borrowed(text);
@@ -71,24 +73,25 @@ pub fn prose(text: &str) -> Cow<'_, str> {
     marked(text, &mut Edge::default(), TextKind::Prose, bad_in_prose)
 }
 
-/// What stands before a text.
+/// `Edge` is what stands before a text.
 #[derive(Debug, Clone, Default)]
 struct Edge {
     last: Option<char>,
-    /// How many accents and marks end it.
+    /// `accents` is how many accents and marks end it.
     accents: usize,
 }
 
-/// Running text that comes in pieces, cut anywhere: together they are what [`prose`] makes of the whole.
+/// `Pieces` is for running text that comes in pieces, cut anywhere: together they are what [`prose`] makes of the
+/// whole.
 #[derive(Debug, Clone, Default)]
 pub struct Pieces {
     edge: Edge,
-    /// The end of the last piece, as far as the next one decides what it is.
+    /// `held` is the end of the last piece, as far as the next one decides what it is.
     held: String,
 }
 
 impl Pieces {
-    /// After `text`, which was shown already.
+    /// Begins after `text`, which was shown already.
     pub fn after(text: &str) -> Self {
         Self {
             edge: Edge {
@@ -104,7 +107,7 @@ impl Pieces {
         }
     }
 
-    /// The next piece, less what has to wait at its end.
+    /// Takes the next piece, and returns it less what has to wait at its end.
     pub fn next(&mut self, piece: &str) -> String {
         let mut text = std::mem::take(&mut self.held);
         text.push_str(piece);
@@ -118,7 +121,7 @@ impl Pieces {
         self.show(&text)
     }
 
-    /// What still waits, at the end of the whole.
+    /// Returns what still waits, at the end of the whole.
     pub fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.held);
         self.show(&rest)
@@ -129,12 +132,12 @@ impl Pieces {
     }
 }
 
-/// The mark in place of a character.
+/// `mark` is what is in place of a character.
 pub fn mark(c: char) -> String {
     format!("⟨U+{:04X}⟩", u32::from(c))
 }
 
-/// In blocks, so that a long text is looked at many bytes at once.
+/// Tells whether it is plain, in blocks, so that a long text is looked at many bytes at once.
 fn plain_ascii(text: &str) -> bool {
     let plain = |b: &u8| (*b >= b' ' && *b <= b'~') | (*b == b'\n') | (*b == b'\t');
     let block = |block: &[u8]| block.iter().fold(true, |all, b| all & plain(b));
@@ -143,7 +146,8 @@ fn plain_ascii(text: &str) -> bool {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TextKind {
-    /// Nothing of it vanishes: a shell takes `\r` before `\n` for a part of the word.
+    /// `Literal`: nothing of it vanishes; a shell takes `\r` before `
+    /// ` for a part of the word.
     Literal,
     Prose,
 }
@@ -181,8 +185,8 @@ fn marked<'a>(
     Cow::Owned(shown)
 }
 
-/// Characters that have no picture of their own: controls, formats, blanks that are not the blank, fillers, variation
-/// selectors, tags, private use and what is no character at all.
+/// Tells whether a character has no picture of its own: controls, formats, blanks that are not the blank, fillers,
+/// variation selectors, tags, private use and what is no character at all.
 fn hidden(c: char) -> bool {
     if c == '\n' || c == '\t' {
         return false;
@@ -204,8 +208,8 @@ fn bad_in_prose(c: char, before: Option<char>, after: Option<char>) -> bool {
     hidden(c) && !belongs(c, before, after)
 }
 
-/// Whether a character without a picture does its ordinary work here: it joins emoji, chooses their picture, steers the
-/// letters of a script, or is a blank that is wider or does not break.
+/// Tells whether a character without a picture does its ordinary work here: it joins emoji, chooses their picture,
+/// steers the letters of a script, or is a blank that is wider or does not break.
 fn belongs(c: char, before: Option<char>, after: Option<char>) -> bool {
     // And seen: what is hidden is no reason to hide more.
     let beyond_ascii = |c: Option<char>| c.is_some_and(|c| !c.is_ascii() && (!hidden(c) || c == '\u{fe0f}'));
@@ -223,13 +227,13 @@ fn belongs(c: char, before: Option<char>, after: Option<char>) -> bool {
     }
 }
 
-/// What may wait for its neighbour: at the end of a piece it is not known what it does.
+/// Tells whether it may wait for its neighbor: at the end of a piece it is not known what it does.
 fn waits(c: char) -> bool {
     c == '\r'
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{fe0e}' | '\u{fe0f}' | '\u{e0020}'..='\u{e007f}')
 }
 
-/// Whether it joins two pictures, or chooses how one looks: nothing is hidden by it.
+/// Tells whether it joins two pictures, or chooses how one looks: nothing is hidden by it.
 fn of_a_picture(c: char, before: Option<char>, after: Option<char>) -> bool {
     match c {
         '\u{200d}' => before.is_some_and(|b| picture(b) || b == '\u{fe0f}') && after.is_some_and(picture),
@@ -249,15 +253,15 @@ fn picture(c: char) -> bool {
         | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// What stands above, below or through the letter before it, of no script in particular; and the vowels and tones of Thai,
-/// which can be piled up as well.
+/// Tells whether it stands above, below or through the letter before it, of no script in particular; and so do the
+/// vowels and tones of Thai, which can be piled up as well.
 fn accent(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}'
         | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// Words, and single signs, that are not ASCII and would be read as ASCII are marked.
+/// Marks words, and single signs, that are not ASCII and would be read as ASCII.
 fn without_imitations(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut word = String::new();
@@ -321,7 +325,7 @@ fn push_word(shown: &mut String, word: &mut String) {
     }
 }
 
-/// Whether each character of it is ASCII's, or could be taken for one.
+/// Tells whether each character of it is ASCII's, or could be taken for one.
 fn as_ascii(word: &str) -> bool {
     // The table does not have all letters of full width.
     let narrow: String = word
@@ -334,12 +338,12 @@ fn as_ascii(word: &str) -> bool {
     unicode_security::skeleton(&narrow).all(|c| c.is_ascii())
 }
 
-/// Of the scripts that have digits of their own, which the table takes for Latin letters.
+/// Tells whether it is a digit of the scripts that have digits of their own, which the table takes for Latin letters.
 fn digit(c: char) -> bool {
     c.is_numeric() && matches!(c, '\u{660}'..='\u{1a99}' | '\u{a8d0}'..='\u{abf9}')
 }
 
-/// A letter of Chinese, Japanese or Korean that nobody takes for ASCII (as `ノ` for a slash).
+/// Tells whether it is a letter of Chinese, Japanese or Korean that nobody takes for ASCII (as `ノ` for a slash).
 fn cjk(c: char) -> bool {
     let letter = matches!(c,
         '\u{1100}'..='\u{11ff}' | '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}'
@@ -348,7 +352,7 @@ fn cjk(c: char) -> bool {
     letter && !as_ascii(c.encode_utf8(&mut [0; 4]))
 }
 
-/// What those languages set between words: commas, stops, brackets and quotes of full width.
+/// Tells whether it is what those languages set between words: commas, stops, brackets and quotes of full width.
 fn cjk_sign(c: char) -> bool {
     matches!(c,
         '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{301f}' | '\u{30fb}' | '\u{fe30}'..='\u{fe4f}' | '\u{ff01}'..='\u{ff0f}'

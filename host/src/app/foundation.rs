@@ -18,16 +18,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// The data directory, for this process alone.
+/// `DataDirLock` is the data directory, for this process alone.
 pub struct DataDirLock(Lock);
 
 impl DataDirLock {
+    /// Takes the lock of the data directory.
+    ///
     /// # Errors
     /// Another nexus runs on it.
     pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
         Ok(Self(Lock::acquire(data_dir)?))
     }
 
+    /// Says where the page listens, for the message that a second nexus gets.
+    ///
     /// # Errors
     /// The directory cannot be written.
     pub fn listening(&mut self, address: SocketAddr) -> anyhow::Result<()> {
@@ -35,18 +39,22 @@ impl DataDirLock {
     }
 }
 
+/// `Foundation` is what the services stand on. There is one for each process.
 pub struct Foundation {
-    /// As it was at the start.
+    /// `config` is as it was at the start.
     pub config: Config,
+    /// `catalog` has the plugins that can be loaded.
     pub catalog: Arc<Catalog>,
+    /// `store` is the database in the data directory.
     pub store: Store,
+    /// `processes` is the table of child processes.
     pub processes: Arc<dyn Processes>,
     runtime: Arc<Runtime>,
     _lock: Option<DataDirLock>,
 }
 
 impl Foundation {
-    /// Without `lock` there are no child processes: another host may own them.
+    /// Opens the database and makes the rest. Without `held` there are no child processes: another host may own them.
     ///
     /// # Errors
     /// The database cannot be opened, or the machine cannot run plugins.
@@ -66,8 +74,8 @@ impl Foundation {
         Self::on(store, processes, config, clock, cache_in, lock, again)
     }
 
-    /// For a look at the plugins beside a host that runs: programs can be asked for their version, but with a folder and a
-    /// store of their own below `scratch`, so that nothing of the host is touched but its cache.
+    /// Makes one for a look at the plugins beside a host that runs: programs can be asked for their version, but with a
+    /// folder and a store of their own below `scratch`, so that nothing of the host is touched but its cache.
     ///
     /// # Errors
     /// `scratch` cannot be written, or the machine cannot run plugins.
@@ -110,7 +118,7 @@ impl Foundation {
         })
     }
 
-    /// The login plugin that is selected.
+    /// Loads the login plugin that is selected.
     ///
     /// # Errors
     /// It cannot be loaded.
@@ -120,6 +128,8 @@ impl Foundation {
         self.runtime.auth(loaded).map_err(|error| unfit(name, &error))
     }
 
+    /// Loads a chat plugin by its name.
+    ///
     /// # Errors
     /// It cannot be loaded.
     pub fn chat(&self, name: &str, status: ShownIn) -> Result<Arc<dyn ChatBackend>, NotLoaded> {
@@ -129,6 +139,8 @@ impl Foundation {
         chat.map_err(|error| unfit(name, &error))
     }
 
+    /// Loads a tunnel plugin, whose processes belong to `process_owner`.
+    ///
     /// # Errors
     /// It cannot be loaded.
     pub fn tunnel(
@@ -142,6 +154,8 @@ impl Foundation {
         tunnel.map_err(|error| unfit(plugin, &error))
     }
 
+    /// Checks that the component of this plugin would load, without running it.
+    ///
     /// # Errors
     /// Why the component of this plugin would not load.
     pub fn would_load(&self, plugin: &Plugin) -> Result<(), LoadError> {
@@ -165,7 +179,7 @@ impl Foundation {
     }
 }
 
-/// The table of child processes, whose files are kept in `data_dir`.
+/// `processes` is the table of child processes, whose files are kept in `data_dir`.
 fn processes(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Processes>> {
     Ok(nexus_process::open(TableOptions {
         data_dir: data_dir.to_owned(),
@@ -182,7 +196,7 @@ fn unfit(plugin: &str, error: &LoadError) -> NotLoaded {
     }
 }
 
-/// Compiling is no work for a thread of the async runtime.
+/// Loads on a thread of its own: compiling is no work for a thread of the async runtime.
 async fn off_the_runtime<P: ?Sized + Send + Sync + 'static>(
     load: impl FnOnce() -> Result<Arc<P>, NotLoaded> + Send + 'static,
 ) -> Result<Arc<P>, NotLoaded> {
@@ -190,7 +204,7 @@ async fn off_the_runtime<P: ?Sized + Send + Sync + 'static>(
     loaded.map_err(|error| NotLoaded::Unfit(error.to_string()))?
 }
 
-/// A handle, for [`PluginLoader`].
+/// `Loader` is a handle, for [`PluginLoader`].
 pub(super) struct Loader(pub(super) Arc<Foundation>);
 
 impl PluginLoader for Loader {

@@ -7,18 +7,19 @@ use nexus_reload::{Outside, Refused};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What only the command line knows. `Err`: a sentence for the operator.
+/// `Rereading` is what only the command line knows. `Err`: a sentence for the operator.
 pub struct Rereading {
-    /// The file to look at, which need not be there; none: none.
+    /// `file` is the one to look at, which need not be there; `None`: there is none to look at.
     pub file: Option<PathBuf>,
-    /// Reads and checks it as at the start.
+    /// `read` reads and checks it as at the start.
     pub read: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
-    /// What this machine makes now of the configuration as it was at the start.
+    /// `again` is what this machine makes now of the configuration as it was at the start.
     pub again: Again,
-    /// Gives the log another filter.
+    /// `filter` gives the log another filter.
     pub filter: SetFilter,
 }
 
+/// `SetFilter` gives the log of this process another filter.
 pub type SetFilter = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Where the configuration's file is read again from.

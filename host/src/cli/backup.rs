@@ -63,7 +63,7 @@ pub(super) fn write(args: BackupArgs, place: &CommonOptions) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is needed besides, and lies elsewhere.
+/// `not_in_it` is what is needed besides, and lies elsewhere.
 fn not_in_it(config: &Config) -> Vec<String> {
     let mut lines = vec!["Keep this file as safe as a password: it contains the accounts and the chats.".to_owned()];
     if let Some(file) = &config.file {

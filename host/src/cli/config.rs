@@ -145,7 +145,8 @@ fn failing(config: &Config) -> bool {
     !troubles.is_empty() || !refused.is_empty() || !config.broken.is_empty()
 }
 
-/// Granted paths where there is nothing. Not an error: what is missing today may be installed before the start.
+/// `missing_programs` are granted paths where there is nothing. That is not an error: what is missing today may be
+/// installed before the plugin runs it.
 fn missing_programs(config: &Config) -> impl Iterator<Item = (&str, &str, &Path)> {
     config.plugins.iter().flat_map(|(plugin, own)| {
         let granted = own.grants.processes.iter();

@@ -9,24 +9,24 @@ use serde_json::Value;
 use std::path::Path;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Why there is no answer.
+/// `Refusal` says why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    /// Nothing runs, or it cannot be asked.
+    /// `Unreachable`: nothing runs, or it cannot be asked.
     #[error("{0}")]
     Unreachable(String),
-    /// The message of the host, which refuses.
+    /// `Refused` is what the host says.
     #[error("{0}")]
     Refused(String),
-    /// It is not up yet: what it does.
+    /// `Starting`: the host is not up yet; the text is what it does.
     #[error("nexus is starting: {0}. Try again in a moment")]
     Starting(String),
-    /// It turns this process away: what the agent runs does not act for the operator.
+    /// `Forbidden`: the host turns this process away, because what the agent runs does not act for the operator.
     #[error("{0}")]
     Forbidden(String),
 }
 
-/// One request; `body` makes it a POST, `{}` an empty one.
+/// Sends one request; `body` makes it a POST, `{}` an empty one.
 ///
 /// # Errors
 /// No host runs on the data directory, or it refuses.
@@ -81,7 +81,7 @@ pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) ->
     })
 }
 
-/// The answer to one request, on a connection of its own.
+/// Sends one request on a connection of its own, and returns the answer.
 ///
 /// # Errors
 /// The other side breaks off, or does not speak HTTP.
@@ -94,7 +94,7 @@ pub(super) async fn send(
     sender.send_request(request).await
 }
 
-/// Why the socket cannot be opened, as the operator needs it.
+/// `unreachable` says why the socket cannot be opened, as the operator needs it.
 #[cfg(unix)]
 fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusal {
     use std::io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};

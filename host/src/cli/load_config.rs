@@ -7,7 +7,7 @@ use nexus_config::{Machine, Overrides, PluginSource, Report, default_file, load}
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-/// Usage or configuration.
+/// `EXIT_USAGE` is the exit code for a mistake in the command line or the configuration.
 pub const EXIT_USAGE: u8 = 2;
 
 /// Reads the configuration that `place` names.
@@ -28,16 +28,19 @@ pub fn load_config(
     load(file.as_deref(), &overrides, &machine).map_err(LoadError::Config)
 }
 
+/// `LoadError` says why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// `Machine`: the current directory is gone, or may not be read.
     #[error("the current directory cannot be read: {0}")]
     Machine(std::io::Error),
+    /// `Config`: the file, or what it names, has these problems.
     #[error("{0}")]
     Config(Report),
 }
 
 impl LoadError {
-    /// Writes itself to stderr.
+    /// Writes the error to stderr, and returns the exit code that goes with it.
     pub fn show(&self) -> ExitCode {
         complain(&self.to_string());
         match self {

@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
-/// Where the lines of this process go.
+/// `Logs` are where the lines of this process go.
 pub(super) struct Logs {
     pub(super) terminal: Arc<Background>,
     file: Option<Arc<Background>>,
@@ -89,7 +89,7 @@ pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)
     Ok((Filter(handle), logs))
 }
 
-/// What of the log is written; it can be changed while it is.
+/// `Filter` says what of the log is written; it can be changed while it is.
 pub(super) struct Filter(reload::Handle<EnvFilter, Registry>);
 
 impl Filter {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tracing::Level;
 
-/// Between two looks at a file that is followed.
+/// `LOOK` is the pause between two looks at a file that is followed.
 const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
@@ -97,7 +97,7 @@ fn ended(shown: io::Result<()>, path: &Path) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One log, or several in the order of their times.
+/// Shows one log, or several in the order of their times.
 fn show(args: &LogsArgs, paths: &[PathBuf]) -> io::Result<()> {
     let filter = Filter {
         level: args.level,
@@ -172,7 +172,7 @@ struct Out {
     to: BufWriter<StdoutLock<'static>>,
     json: bool,
     colour: bool,
-    /// Lines that `--json` cannot show.
+    /// `damaged` counts lines that `--json` cannot show.
     damaged: usize,
     shown: usize,
 }
@@ -196,7 +196,7 @@ impl Out {
     }
 }
 
-/// As on stderr.
+/// `for_people` is as on stderr.
 fn for_people(line: &Line, colour: bool) -> String {
     let Some(parsed) = &line.parsed else {
         return plain(&line.raw);

@@ -194,7 +194,7 @@ fn run_up(place: &CommonOptions, listen: Option<SocketAddr>) -> anyhow::Result<E
     code
 }
 
-/// For a plugin that was not fit when the configuration was read.
+/// Reads the configuration again for a plugin that was not fit when it was read first.
 fn again(config: &Config, place: &CommonOptions, listen: Option<SocketAddr>) -> Again {
     let (config, data_dir) = (config.clone(), place.data_dir.clone());
     Arc::new(move || {
@@ -208,7 +208,7 @@ fn again(config: &Config, place: &CommonOptions, listen: Option<SocketAddr>) -> 
     })
 }
 
-/// Beside a running host or without one: both read the same database at each check.
+/// Runs beside a running host or without one: both read the same database at each check.
 fn run_user(command: user::UserCommand, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,

@@ -34,7 +34,7 @@ pub(super) fn turned_away(data_dir: &Path, command: &str) -> Option<ExitCode> {
     Some(ExitCode::FAILURE)
 }
 
-/// Whether the host that runs on `data_dir` turns this process away.
+/// Tells whether the host that runs on `data_dir` turns this process away.
 #[cfg(unix)]
 fn of_the_host(data_dir: &Path) -> Option<String> {
     use super::control_client::{Refusal, request};

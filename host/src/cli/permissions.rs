@@ -5,7 +5,7 @@ use nexus_config::{MissingPermissions, PluginSource as _, missing_permissions};
 use nexus_plugin_host::find_binary;
 use std::collections::BTreeSet;
 
-/// Of one plugin; none where nothing is missing, or cannot be read, which is said elsewhere.
+/// `of` one plugin is `None` where nothing is missing, or cannot be read, which is said elsewhere.
 pub(super) fn of(config: &Config, name: &str) -> Option<MissingPermissions> {
     let plugin = config.plugins.get(name)?;
     let found = crate::builtin::components().manifest(name, &plugin.source).ok()?;
@@ -15,7 +15,7 @@ pub(super) fn of(config: &Config, name: &str) -> Option<MissingPermissions> {
     })
 }
 
-/// Of each plugin that serves somewhere.
+/// `of_selected` is that of each plugin that serves somewhere.
 pub(super) fn of_selected(config: &Config) -> Vec<MissingPermissions> {
     let tunnels = config.tunnels.values().map(|tunnel| &tunnel.plugin);
     let chats = std::iter::once(&config.chat.plugin).chain(&config.chat.fallback);

@@ -87,7 +87,7 @@ struct Status {
     troubles: Vec<Trouble>,
 }
 
-/// For an owner's account to be noticed.
+/// `ACCOUNT` is the time for an owner's account to be noticed.
 const ACCOUNT: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -230,7 +230,7 @@ pub(super) fn chat(command: &ChatCommand, place: &CommonOptions) -> anyhow::Resu
     })
 }
 
-/// The host knows which names there are; here they only must stay one part of the path.
+/// `path` makes a name one part of the path; the host knows which names there are.
 fn path(name: &str, action: &str) -> String {
     const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
     format!("/api/v1/tunnels/{}{action}", utf8_percent_encode(name, SEGMENT))
@@ -280,7 +280,7 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Why an order did not open a tunnel, and what happens next.
+/// `not_open` says why an order did not open a tunnel, and what happens next.
 fn not_open(refused: &Refused, now: Millis) -> String {
     let next = match refused.again {
         None => String::new(),
@@ -353,7 +353,7 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
     }
 }
 
-/// What the configuration's file has that is not applied yet.
+/// `of_file` is what the configuration's file has that is not applied yet.
 fn of_file(what: &What) -> String {
     let (confirm, restart, new_permissions, components) = match what {
         What::Invalid { why } => {
@@ -430,7 +430,7 @@ fn of_backend(backend: &BackendStatus) -> String {
     )
 }
 
-/// Further lines of a text that is in a list.
+/// `indented` has the further lines of a text that is in a list.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }

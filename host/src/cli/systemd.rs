@@ -16,7 +16,7 @@ enum NotifyState<'a> {
     Watchdog,
 }
 
-/// The service manager, or nobody.
+/// `Manager` is the service manager, or nobody.
 #[derive(Debug, Default)]
 pub(super) struct Manager {
     listens: bool,
@@ -24,7 +24,7 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    /// The one that started this process. Where it cannot be reached, the log says so, and nothing is sent.
+    /// Finds the one that started this process. Where it cannot be reached, the log says so, and nothing is sent.
     #[cfg(unix)]
     pub(super) fn of_this_process() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
@@ -50,12 +50,12 @@ impl Manager {
         Self::default()
     }
 
-    /// Up, and how.
+    /// Says that Nexus is up, and how.
     pub(super) fn ready(&self, status: &str) {
         self.send(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
     }
 
-    /// Not up yet, and at work on it: a start that compiles for long is no start that hangs.
+    /// Says that Nexus is not up yet, and at work on it: a start that compiles for long is no start that hangs.
     pub(super) fn starting(&self, what: &str) {
         self.send(&[
             NotifyState::ExtendTimeoutUsec(30_000_000),
@@ -63,7 +63,7 @@ impl Manager {
         ]);
     }
 
-    /// A line for `systemctl status`.
+    /// Sends a line for `systemctl status`.
     pub(super) fn status(&self, status: &str) {
         self.send(&[NotifyState::Status(&one_line(status))]);
     }
@@ -133,7 +133,7 @@ fn notify_abstract(name: &[u8], states: &[NotifyState<'_>]) -> std::io::Result<(
     Ok(())
 }
 
-/// A line break would begin another word of the protocol.
+/// `one_line` has no line break, which would begin another word of the protocol.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

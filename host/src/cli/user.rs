@@ -12,6 +12,7 @@ use nexus_plugin_traits::auth::{Field, FieldKind, Input};
 
 use std::io::{BufRead as _, ErrorKind, IsTerminal, Write};
 
+#[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum UserCommand {
     /// Add an account
@@ -52,7 +53,7 @@ pub enum UserCommand {
 }
 
 impl UserCommand {
-    /// What it is called where it changes something.
+    /// `acts` is what it is called where it changes something.
     pub(super) fn acts(&self) -> Option<&'static str> {
         match self {
             Self::Add { .. } => Some("add"),
@@ -64,16 +65,16 @@ impl UserCommand {
     }
 }
 
-/// Where answers to the auth plugin's questions come from.
+/// `Source` is where answers to the auth plugin's questions come from.
 pub trait Source {
-    /// `confirm`: nothing else of the form asks for this password once more.
+    /// Asks for one field. With `confirm`, nothing else of the form asks for this password once more.
     ///
     /// # Errors
     /// Where there is nobody to ask, or they canceled.
     fn ask(&mut self, field: &Field, confirm: bool) -> anyhow::Result<String>;
 }
 
-/// The terminal or stdin, as the command says.
+/// `source` is the terminal or stdin, as the command says.
 pub fn source(command: &UserCommand) -> Box<dyn Source> {
     match command {
         UserCommand::Add {
@@ -86,7 +87,7 @@ pub fn source(command: &UserCommand) -> Box<dyn Source> {
     }
 }
 
-/// Whether there is anybody to ask, where it is known without the plugin that there will be a password to ask for.
+/// Checks that there is anybody to ask, where it is known without the plugin that there will be a password to ask for.
 ///
 /// # Errors
 /// A sentence for the operator.
@@ -217,7 +218,8 @@ fn time(at: Millis) -> String {
         .map_or_else(|| "?".into(), |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
-/// `--password-stdin`: the same line for every password field, as the second one asks for the first once more.
+/// `FirstLine` is `--password-stdin`: the same line for every password field, as the second one asks for the first once
+/// more.
 struct FirstLine(Option<String>);
 
 impl Source for FirstLine {
@@ -246,7 +248,7 @@ impl Source for FirstLine {
     }
 }
 
-/// Asks on the terminal; passwords without echo, and twice.
+/// `Terminal` asks on the terminal; passwords without echo, and twice.
 struct Terminal;
 
 impl Source for Terminal {
@@ -273,7 +275,7 @@ impl Source for Terminal {
     }
 }
 
-/// On stderr, so that stdout stays for what scripts read.
+/// Says it on stderr, so that stdout stays for what scripts read.
 fn say(text: &str) -> std::io::Result<()> {
     let mut err = std::io::stderr().lock();
     err.write_all(text.as_bytes())?;

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-/// Milliseconds awake. Time that nobody asked in, beyond `longest` at once, does not count.
+/// `Awake` counts milliseconds awake. Time that nobody asked in, beyond `longest` at once, is left out.
 #[derive(Debug, Clone)]
 pub struct Awake {
     longest: u64,
@@ -15,7 +15,7 @@ pub struct Awake {
 }
 
 impl Awake {
-    /// `longest`: no two questions are that far apart (in milliseconds) while it works.
+    /// Begins to count. `longest` is the longest time, in milliseconds, between two questions while it works.
     pub fn new(longest: u64) -> Self {
         Self {
             longest,
@@ -24,7 +24,7 @@ impl Awake {
         }
     }
 
-    /// Since it was made.
+    /// `now` is the time awake since it was made, in milliseconds.
     pub fn now(&mut self) -> u64 {
         let now = Instant::now();
         let gap = now.saturating_duration_since(self.last).as_millis();

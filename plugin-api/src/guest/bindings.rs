@@ -2,6 +2,7 @@
 #![allow(
     unsafe_code, // SAFETY: the canonical ABI is spoken by generated code alone
     unreachable_pub,
+    missing_docs, // they are the WIT's
     clippy::all,
     clippy::unwrap_used,
     clippy::expect_used,

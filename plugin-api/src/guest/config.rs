@@ -3,7 +3,7 @@
 use super::caps::types::Error;
 use serde::de::DeserializeOwned;
 
-/// The plugin's `[plugin.NAME.config]`, checked by the host against the manifest and with the defaults filled in.
+/// Reads the plugin's `[plugin.NAME.config]`, checked by the host against the manifest and with the defaults filled in.
 ///
 /// # Errors
 /// `Error::Invalid` when the type asks for something else than the manifest declares.

@@ -3,9 +3,10 @@
 use super::caps::types::Error;
 
 impl Error {
-    /// The sentence, fit to be shown to the operator as it is, with the lines to paste where a grant is missing.
+    /// `text` is the sentence, fit to be shown to the operator as it is, with the lines to paste where a grant is
+    /// missing.
     ///
-    /// `to_string` of this type is generated, and writes it as Rust would: `Error::Denied("…\n…")`.
+    /// `to_string` of this type is generated, and writes it as Rust would.
     pub fn text(&self) -> &str {
         match self {
             Self::Denied(text)

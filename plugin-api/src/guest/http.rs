@@ -12,12 +12,12 @@ use serde::de::DeserializeOwned;
 use std::future::IntoFuture;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
-/// A request to be sent.
+/// `Request` is a request to be sent. It takes a grant for its host, unless it goes to the plugin's own process.
 #[derive(Debug, Clone)]
 pub struct Request(raw::Request);
 
 impl Request {
-    /// `method` in upper case; `url` as in WIT `http.request`.
+    /// Makes a request: `method` is in upper case, `url` as in WIT `http.request`.
     pub fn new(method: &str, url: impl Into<String>) -> Self {
         let (method, url) = (method.to_owned(), url.into());
         Self(raw::Request {
@@ -30,15 +30,17 @@ impl Request {
         })
     }
 
+    /// Makes a GET of `url`.
     pub fn get(url: impl Into<String>) -> Self {
         Self::new("GET", url)
     }
 
+    /// Makes a POST to `url`; [`Self::json`] gives it a body.
     pub fn post(url: impl Into<String>) -> Self {
         Self::new("POST", url)
     }
 
-    /// `value` may contain `{secret:…}` and its like; a literal brace is written `{{`.
+    /// Adds a header. `value` may contain `{secret:…}` and its like; a literal brace is written `{{`.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.0.headers.push(raw::Header {
@@ -48,27 +50,29 @@ impl Request {
         self
     }
 
-    /// A JSON body, with its content type.
+    /// Sets a JSON body, with its content type.
     pub fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
         self.0.body =
             serde_json::to_vec(body).map_err(|e| Error::Invalid(format!("the body of a request is not JSON: {e}")))?;
         Ok(self.header("content-type", "application/json"))
     }
 
-    /// Milliseconds until the headers of the response must be here.
+    /// Sets how many milliseconds may pass until the headers of the response are here.
     #[must_use]
     pub fn timeout(mut self, milliseconds: u64) -> Self {
         self.0.timeout = Some(milliseconds);
         self
     }
 
-    /// Milliseconds of silence after which the body ends with an error.
+    /// Sets after how many milliseconds of silence the body ends with an error.
     #[must_use]
     pub fn idle_timeout(mut self, milliseconds: u64) -> Self {
         self.0.idle_timeout = Some(milliseconds);
         self
     }
 
+    /// Sends it, and returns when the headers of the response are here.
+    ///
     /// # Errors
     /// As WIT `http.fetch`. A status of 400 or above is not an error here.
     pub async fn send(self) -> Result<Response, Error> {
@@ -84,8 +88,9 @@ impl Request {
     }
 }
 
-/// A response whose body is still to be read. Dropping it closes the connection.
+/// `Response` is a response whose body is still to be read. Dropping it closes the connection.
 pub struct Response {
+    /// `status` is 200, 404, …
     pub status: u16,
     url: String,
     headers: Vec<raw::Header>,
@@ -94,12 +99,12 @@ pub struct Response {
 }
 
 impl Response {
-    /// The first header of that name, given in lower case.
+    /// `header` is the first header of that name, which is given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|h| h.name == name).map(|h| h.value.as_str())
     }
 
-    /// The next bytes; `None` after the last.
+    /// `chunk` are the next bytes; `None` after the last.
     ///
     /// # Errors
     /// The connection broke: the body is not complete.
@@ -118,7 +123,7 @@ impl Response {
         }
     }
 
-    /// The whole body.
+    /// Reads the whole body.
     ///
     /// # Errors
     /// It is longer than `cap` bytes, or the connection broke.
@@ -136,7 +141,7 @@ impl Response {
         Ok(all)
     }
 
-    /// The whole body as JSON.
+    /// Reads the whole body as JSON.
     ///
     /// # Errors
     /// As [`Self::bytes`]; or the content type or the content is something else.
@@ -167,7 +172,8 @@ fn parse<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T, Error> {
         .map_err(|e| Error::Other(format!("the response of {url} is unexpected: {e}")))
 }
 
-/// `text` as one segment of a path, or one value of a query. Braces are encoded too, so that nothing in it is a reference.
+/// `encode` is `text` as one segment of a path, or one value of a query. Braces are encoded too, so that nothing in it
+/// is a reference.
 pub fn encode(text: &str) -> String {
     const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     let out = utf8_percent_encode(text, UNRESERVED).to_string();

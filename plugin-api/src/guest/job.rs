@@ -6,18 +6,18 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 
-/// How a long call ended.
+/// `Outcome` is how a long call ended.
 pub type Outcome = Result<(), Failure>;
 
-/// What a long call returns: the events, and how it ended.
+/// `Job` is what a long call returns: the events, and how it ended.
 pub type Job<E> = (StreamReader<E>, FutureReader<Outcome>);
 
-/// The writing side of the stream of events.
+/// `Events` is the writing side of the stream of events.
 pub struct Events<E: 'static> {
     stream: StreamWriter<E>,
 }
 
-/// The host no longer reads: it is time to stop.
+/// `Gone`: the host no longer reads, so it is time to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
@@ -30,7 +30,7 @@ impl<E: 'static> Events<E> {
         }
     }
 
-    /// As [`Self::send`], for several at once: cheaper than one by one.
+    /// Does as [`Self::send`], for several at once: that is cheaper than one by one.
     pub async fn send_all(&mut self, events: Vec<E>) -> Result<(), Gone> {
         if events.is_empty() || self.stream.write_all(events).await.is_empty() {
             Ok(())
@@ -40,19 +40,21 @@ impl<E: 'static> Events<E> {
     }
 }
 
-/// The host's wish that a call ends.
+/// `Cancel` is the host's wish that a call ends.
 pub struct Cancel {
     wish: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl Cancel {
+    /// Takes the future that completes when the host cancels.
     pub fn new(wish: impl Future<Output = ()> + 'static) -> Self {
         Self {
             wish: Some(Box::pin(wish)),
         }
     }
 
-    /// The future's value, or `None` once the host has cancelled: then the future is dropped where it stands.
+    /// Waits for `work`. Returns its value, or `None` once the host has cancelled: then the future is dropped where it
+    /// stands.
     pub async fn select<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|cx| {
@@ -75,12 +77,13 @@ impl Cancel {
         self.select(std::future::pending::<()>()).await;
     }
 
+    /// Tells whether the host has cancelled, as far as that was noticed.
     pub fn is_cancelled(&self) -> bool {
         self.wish.is_none()
     }
 }
 
-/// The first of two futures to be ready; `a` is asked first. The other one is dropped.
+/// `race` is the value of the first of two futures to be ready; `a` is asked first. The other one is dropped.
 pub async fn race<T>(a: impl Future<Output = T>, b: impl Future<Output = T>) -> T {
     let (mut a, mut b) = (pin!(a), pin!(b));
     poll_fn(|cx| match a.as_mut().poll(cx) {
@@ -90,7 +93,7 @@ pub async fn race<T>(a: impl Future<Output = T>, b: impl Future<Output = T>) -> 
     .await
 }
 
-/// The value of `work`, or `None` after `milliseconds`.
+/// `within` is the value of `work`, or `None` after `milliseconds`.
 pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
     race(async { Some(work.await) }, async {
         super::caps::clock::sleep(milliseconds).await;
@@ -125,7 +128,7 @@ where
     (events, ended)
 }
 
-/// A failure after which starting again may help.
+/// `retry` is a failure after which starting again may help.
 pub fn retry(message: impl Into<String>) -> Failure {
     Failure {
         kind: FailureKind::Retry,
@@ -134,7 +137,7 @@ pub fn retry(message: impl Into<String>) -> Failure {
     }
 }
 
-/// A failure after which starting again cannot help until somebody does what `hint` says.
+/// `permanent` is a failure after which starting again cannot help until somebody does what `hint` says.
 pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Failure {
     Failure {
         kind: FailureKind::Permanent,

@@ -2,23 +2,27 @@
 
 pub use super::caps::log::Level;
 
+/// Writes a line of the level DEBUG, which the host hides unless `log.filter` asks for it.
 pub fn debug(message: impl AsRef<str>) {
     write(Level::Debug, message.as_ref());
 }
 
+/// Writes a line of the level INFO: what an operator wants to read later.
 pub fn info(message: impl AsRef<str>) {
     write(Level::Info, message.as_ref());
 }
 
+/// Writes a line of the level WARN: something is wrong, and the plugin goes on.
 pub fn warn(message: impl AsRef<str>) {
     write(Level::Warn, message.as_ref());
 }
 
+/// Writes a line of the level ERROR: something does not work.
 pub fn error(message: impl AsRef<str>) {
     write(Level::Error, message.as_ref());
 }
 
-/// In a component the host's log; in a native test standard error.
+/// Writes to the host's log in a component, and to standard error in a native test.
 fn write(level: Level, message: &str) {
     #[cfg(target_arch = "wasm32")]
     super::caps::log::write(level, message);

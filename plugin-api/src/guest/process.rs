@@ -8,12 +8,13 @@ use super::caps::types::Error;
 use crate::process_ext::UNLESS_PRESENT;
 pub use crate::process_ext::UnlessPresent;
 
-/// What to run. Without more it is a tool: a clean environment, its output kept as lines, stopped with TERM.
+/// `Command` says what to run. Without more it is a tool: a clean environment, its output kept as lines, stopped with
+/// TERM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command(pub raw::Spec);
 
 impl Command {
-    /// `binary` is a name of the manifest.
+    /// Makes a command of `binary`, a name of the manifest.
     pub fn new(binary: &str) -> Self {
         Self(raw::Spec {
             binary: binary.to_owned(),
@@ -31,34 +32,35 @@ impl Command {
         })
     }
 
-    /// `{port:NAME}`, `{dir}` and `{file:NAME}` are filled in.
+    /// Adds arguments. `{port:NAME}`, `{dir}` and `{file:NAME}` are filled in.
     #[must_use]
     pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.0.args.extend(args.into_iter().map(Into::into));
         self
     }
 
+    /// Sets a variable of the environment, which the manifest has to name.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.0.env.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Starts with the operator's environment. Needs a grant.
+    /// Starts with the operator's environment, which needs a grant.
     #[must_use]
     pub fn inherit(mut self) -> Self {
         self.0.base = EnvironmentBase::Inherit;
         self
     }
 
-    /// A loopback port that the host picks; `{port:NAME}` in the arguments, `process://PROCESS:NAME/` in requests.
+    /// Adds a loopback port that the host picks: `{port:NAME}` in the arguments, `process://PROCESS:NAME/` in requests.
     #[must_use]
     pub fn port(mut self, name: &str) -> Self {
         self.0.ports.push(name.to_owned());
         self
     }
 
-    /// A private file; `{file:NAME}` is its path.
+    /// Adds a private file; `{file:NAME}` is its path.
     #[must_use]
     pub fn file(mut self, name: &str, content: impl Into<String>) -> Self {
         self.0.files.push(raw::PrivateFile {
@@ -68,13 +70,14 @@ impl Command {
         self
     }
 
+    /// Sets the stop sequence; what is left after it gets TERM, then KILL.
     #[must_use]
     pub fn stop(mut self, steps: Vec<StopStep>) -> Self {
         self.0.stop = steps;
         self
     }
 
-    /// The host looks before each start, and refuses with [`Error::Other`] where one of these is there.
+    /// Refuses to run where one of these is there: the host looks before each start, and answers with [`Error::Other`].
     #[must_use]
     pub fn unless_present(mut self, what: &UnlessPresent) -> Self {
         self.0.ext.push(super::caps::types::Ext {
@@ -84,18 +87,18 @@ impl Command {
         self
     }
 
-    /// As WIT `process.run`.
+    /// Runs it to its end, as WIT `process.run`; `timeout` is in milliseconds.
     pub async fn run(self, timeout: u64) -> Result<raw::OutputOfRun, Error> {
         raw::run(self.0, timeout).await
     }
 
-    /// As WIT `process.ensure`.
+    /// Starts or adopts it under this name, as WIT `process.ensure`.
     pub async fn ensure(self, name: &str) -> Result<Running, Error> {
         raw::ensure(name.to_owned(), self.0).await
     }
 }
 
-/// The last lines of a process that has ended, for a failure's words.
+/// `last_lines` are those of a process that has ended, for a failure's words.
 pub async fn last_lines(name: &str, count: usize) -> Vec<String> {
     let Ok(mut lines) = raw::lines(name) else {
         return Vec::new();
@@ -110,7 +113,7 @@ pub async fn last_lines(name: &str, count: usize) -> Vec<String> {
     last.into()
 }
 
-/// `exit code 1`, `signal 9`.
+/// `describe` is how it ended, in words: `exit code 1`, `signal 9`.
 pub fn describe(exit: &Exit) -> String {
     match (exit.code, exit.signal) {
         (Some(code), _) => format!("exit code {code}"),

@@ -14,8 +14,8 @@ impl From<Failure> for Refused {
     }
 }
 
-/// What `describe` adds where the settings cannot be used; nothing where they can. A failure that may pass is not about the
-/// settings, and left out.
+/// `refusals` are what `describe` adds where the settings cannot be used; nothing where they can. A failure that may
+/// pass is not about the settings, and left out.
 pub fn refusals(failures: impl IntoIterator<Item = Failure>) -> Vec<Ext> {
     let lasting = failures.into_iter().filter(|f| f.kind == FailureKind::Permanent);
     let refused: Vec<Refused> = lasting.map(Refused::from).collect();

@@ -3,7 +3,7 @@
 //! Own rather than a crate: the format is four rules, and a guest should stay small. `event`, `id` and `retry` are
 //! read over; no backend so far says anything with them that its data does not say.
 
-/// Collects bytes and gives the data of each whole event.
+/// `Parser` collects bytes and gives the data of each whole event.
 #[derive(Debug, Default)]
 pub struct Parser {
     line: Vec<u8>,
@@ -12,11 +12,12 @@ pub struct Parser {
     dropped: bool,
 }
 
-/// An event longer than this is dropped: a server that never ends one must not fill the plugin's memory.
+/// `MAX_EVENT` is in bytes. A longer event is dropped: a server that never ends one must not fill the plugin's memory.
 pub const MAX_EVENT: usize = 16 * 1024 * 1024;
 
 impl Parser {
-    /// The data of the events that `bytes` completes. The result does not depend on where the bytes were cut.
+    /// `push` returns the data of the events that `bytes` completes. The result does not depend on where the bytes were
+    /// cut.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut events = Vec::new();
         for &byte in bytes {

@@ -7,10 +7,10 @@ pub use super::caps::types::{Availability, Error, Ext, Failure, FailureKind};
 use super::job::{Cancel, Events, Gone, Job, permanent, retry};
 use super::process::Command;
 
-/// Until the provider's program has said its version, in milliseconds.
+/// `VERSION_TIMEOUT` is the time in milliseconds until the provider's program has said its version.
 const VERSION_TIMEOUT: u64 = 10_000;
 
-/// A host function's refusal as the end of the tunnel. `install`: how to get the provider's program.
+/// `refused` is a host function's refusal as the end of the tunnel. `install` says how to get the provider's program.
 pub fn refused(error: Error, install: &str) -> Failure {
     match error {
         Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
@@ -20,7 +20,7 @@ pub fn refused(error: Error, install: &str) -> Failure {
     }
 }
 
-/// Tells the host. Where it stops reading without a cancel, the process stays for the next instance.
+/// Tells the host of an event. Where it stops reading without a cancel, the process stays for the next instance.
 pub async fn say(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
     events
         .send(event)

@@ -11,24 +11,31 @@ use nexus_model::limits;
 use nexus_store::logins::{Device, Login, LoginId, Which};
 use std::sync::Arc;
 
+/// `Access` lists who can come in now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
+    /// `accounts` are all accounts, the oldest first.
     pub accounts: Vec<Listed>,
-    /// The most recently used first.
+    /// `logins` are those of all accounts, the most recently used first.
     pub logins: Vec<Login>,
+    /// `devices` are the known devices of all accounts, the most recently used first.
     pub devices: Vec<Device>,
 }
 
-/// What is to end.
+/// `End` names what is to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
+    /// `Login` ends one login.
     Login(LoginId),
-    /// Also the logins that were made from it.
+    /// `Device` forgets a known device, and ends the logins that were made from it.
     Device(String),
+    /// `Account` removes an account with its logins and devices, by its name.
     Account(String),
 }
 
 impl AuthService {
+    /// Lists everything that [`Self::end`] can end, and is not over yet.
+    ///
     /// # Errors
     /// [`AuthError::Unavailable`].
     pub async fn access(&self) -> Result<Access, AuthError> {
@@ -40,13 +47,14 @@ impl AuthService {
         })
     }
 
-    /// Whether a credential was shown with this login a short while ago: for what an open session alone must not do.
+    /// Tells whether a credential was shown with this login within [`nexus_model::limits::FRESH_LOGIN`]: for what an
+    /// open session alone must not do.
     pub fn recently_checked(&self, login: &Login) -> bool {
         self.is_fresh(login, limits::FRESH_LOGIN)
     }
 
-    /// Ends one of them, for somebody with a fresh login. What is gone already is no error. Runs to its end even if the browser
-    /// goes away.
+    /// Ends one of them, for `by`, which has to be a fresh login. What is gone already is no error. Runs to its end
+    /// even if the browser goes away.
     ///
     /// # Errors
     /// [`AuthError::Denied`] without a fresh login; [`AuthError::Rejected`]: the last account is not ended here.

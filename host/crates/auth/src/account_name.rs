@@ -4,12 +4,14 @@ use crate::error::AuthError;
 
 const LONGEST: usize = 64;
 
-/// Canonical: lower case; ASCII letters, digits, `.`, `_`, `-`, `@`; 1 to 64 of them. Names that only look alike
-/// (other scripts, full width) are refused rather than folded.
+/// `Account` is canonical: lower case; ASCII letters, digits, `.`, `_`, `-`, `@`; 1 to 64 of them. Names that only look
+/// alike (other scripts, full width) are refused rather than folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account(String);
 
 impl Account {
+    /// Reads what was typed: blanks around it are dropped, and letters are made lower case.
+    ///
     /// # Errors
     /// [`AuthError::Rejected`] for `field`, which says what a name looks like.
     pub fn parse(typed: &str, field: &str) -> Result<Self, AuthError> {
@@ -32,6 +34,7 @@ impl Account {
         })
     }
 
+    /// `as_str` is the canonical form, as the database has it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

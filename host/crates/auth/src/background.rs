@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How often it is checked whether an account was made by `nexus user add`, while there is none.
+/// `ACCOUNT_CHECK` is how often it is checked whether an account was made by `nexus user add`, while there is none.
 const ACCOUNT_CHECK: Duration = Duration::from_secs(2);
-/// How often expired logins are removed.
+/// `SWEEP` is how often expired logins are removed.
 const SWEEP: Duration = Duration::from_secs(3600);
 
 impl AuthService {
-    /// Starts what notices an account that another process made, and what removes expired logins. Both end when they are
-    /// aborted.
+    /// Starts two tasks: one notices an account that another process made, one removes expired logins. Both end when
+    /// they are aborted.
     pub fn background(self: &Arc<Self>) -> [JoinHandle<()>; 2] {
         [
             tokio::spawn(await_account(Arc::clone(self))),

@@ -1,19 +1,21 @@
 //! Who asks, as far as that can be known before a login.
 
+/// `Client` is the browser or program that a request comes from, as the web layer found it out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
-    /// The address the page was loaded from: `https://…`, `http://127.0.0.1:7860`.
+    /// `origin` is the address the page was loaded from: `https://…`, `http://127.0.0.1:7860`.
     pub origin: String,
-    /// The value of the cookie that this browser got before its login: what a login step is bound to.
+    /// `browser` is the value of the cookie that this browser got before its login: what a login step is bound to.
     pub browser: String,
-    /// The value of the known-device cookie, not checked yet.
+    /// `device` is the value of the known-device cookie, not checked yet.
     pub device: Option<String>,
-    /// The client's address, cleared of what a client can forge: for the audit log and the list of logins.
+    /// `peer` is the client's address, cleared of what a client can forge: for the audit log and the list of logins.
     pub peer: String,
-    /// What the browser calls itself. At most 200 characters.
+    /// `agent` is what the browser calls itself, at most 200 characters.
     pub agent: String,
-    /// Where it came in: the login that it makes is good there alone.
+    /// `place` is where the client came in: the login that it makes is good there alone.
     pub place: String,
-    /// Whose program it is, empty where that is not known: the login is good for those alone.
+    /// `holder` says whose program the client is: the login is good for those alone. It is empty where that is not
+    /// known.
     pub holder: String,
 }

@@ -11,13 +11,13 @@ use nexus_store::accounts::User;
 use nexus_store::logins::Device;
 
 const PURPOSE: &str = "device";
-/// Characters of what a browser calls itself.
+/// `AGENT` bounds what a browser calls itself, in characters.
 pub(super) const AGENT: usize = 200;
 
-/// Whose wrong attempts are counted together.
+/// `Counter` says whose wrong attempts are counted together.
 pub(super) struct Counter {
     pub(super) key: String,
-    /// The device, where it is one that `account` has logged in from.
+    /// `device` is the device, where it is one that `account` has logged in from.
     pub(super) device: Option<String>,
 }
 
@@ -39,7 +39,8 @@ impl AuthService {
         })
     }
 
-    /// A device that `user` logged in from, and its cookie; `known`: it has an id already.
+    /// Makes a device that `user` logged in from, and returns its id and its cookie; `known` is the id that it has
+    /// already.
     pub(super) async fn device(
         &self,
         user: &User,

@@ -4,35 +4,50 @@ use nexus_model::time::Millis;
 use nexus_plugin_traits::CallError;
 use nexus_store::StoreError;
 
-/// Why somebody did not come in. The text is for the one who asked.
+/// `AuthError` says why somebody did not come in. The text is for the one who asked, and tells nothing about accounts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
+    /// `BadCredential`: the account or its credential is wrong; which of both is not told. It is counted.
     #[error("The account or the password is wrong.")]
     BadCredential,
-    /// Too many wrong ones; milliseconds since the Unix epoch.
+    /// `Locked`: too many wrong credentials; nothing is checked.
     #[error("Too many wrong attempts. Wait until the lock ends, or run `nexus user unlock ACCOUNT` on the machine.")]
-    Locked { until: Millis },
+    Locked {
+        /// `until` is the end of the lock.
+        until: Millis,
+    },
+    /// `Denied`: the login plugin refuses this login, or the host what was asked for, in the words of the text. It is
+    /// not counted.
     #[error("{0}")]
     Denied(String),
-    /// What was typed does not meet the rules.
+    /// `Rejected`: what was typed does not meet the rules.
     #[error("{why}")]
-    Rejected { field: String, why: String },
-    /// A login step that is too old, was used already, or belongs to another browser.
+    Rejected {
+        /// `field` is the name of the field that it was typed into.
+        field: String,
+        /// `why` is the rule, in a sentence.
+        why: String,
+    },
+    /// `Expired`: a login step is too old, was used already, or belongs to another browser.
     #[error("This page has expired. Start again.")]
     Expired,
-    /// More attempts at once than are worked on.
+    /// `Busy`: there are more attempts at once than are worked on.
     #[error("Too many people are logging in at the moment. Try again in a few seconds.")]
     Busy,
+    /// `SetUpClosed`: the first account exists or existed.
     #[error(
         "An owner account already exists. Log in with it; to add another account, run `nexus user add` on the \
         machine."
     )]
     SetUpClosed,
+    /// `SetUpWrong`: this token is that of no set-up link, or of an earlier one.
     #[error("This set-up link is not valid. Use the newest link that the terminal shows.")]
     SetUpWrong,
+    /// `SetUpExpired`: the set-up link is older than [`nexus_model::limits::SETUP_LINK`].
     #[error("This set-up link has expired after 15 minutes. To get a new one, restart nexus.")]
     SetUpExpired,
-    /// For the operator as well.
+    /// `Unavailable`: the login plugin, the database or the machine cannot do it now. The text is for the operator as
+    /// well.
     #[error("{0}")]
     Unavailable(String),
 }

@@ -15,18 +15,20 @@ use nexus_plugin_traits::auth::{Field, Input, Outcome};
 use nexus_store::accounts::{Taken, User};
 use std::sync::Arc;
 
-/// Whether the first account was made, so that somebody can log in at all.
+/// `FirstAccount` says whether the first account was made, so that somebody can log in at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstAccount {
+    /// `Present`: it was made, and set-up is over for ever.
     Present,
-    /// No user ever existed. `link_open`: a set-up link that was printed is still good.
+    /// `Missing`: no user ever existed.
     Missing {
+        /// `link_open` says that a set-up link that was printed is still good.
         link_open: bool,
     },
 }
 
 impl AuthService {
-    /// Whether the first account is still to be made.
+    /// Tells whether the first account is still to be made.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -34,8 +36,9 @@ impl AuthService {
         Ok(!self.store.any_user_ever().await?)
     }
 
-    /// A new token for the set-up link, in place of the one before; none: set-up is over, or the login plugin cannot be used,
-    /// which would make the account. Belongs into the link's fragment, on the terminal, and nowhere else.
+    /// Makes a new token for the set-up link, in place of the one before; `None`: set-up is over, or the login plugin, which
+    /// would make the account, cannot be used. The token belongs into the link's fragment, on the terminal, and nowhere
+    /// else.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -49,12 +52,12 @@ impl AuthService {
         Ok(Some(token))
     }
 
-    /// Whether a set-up link that was printed is still good.
+    /// Tells whether a set-up link that was printed is still good.
     pub fn setup_link_open(&self) -> bool {
         self.setup_link.is_open(self.clock.now())
     }
 
-    /// Whether the link may be used now; using it is [`AuthService::setup`].
+    /// Checks whether the link may be used now; using it is [`AuthService::setup`].
     ///
     /// # Errors
     /// [`AuthError::SetUpClosed`], [`AuthError::SetUpWrong`], [`AuthError::SetUpExpired`].
@@ -65,7 +68,7 @@ impl AuthService {
         self.setup_link.check(token, self.clock.now())
     }
 
-    /// The fields of the form that makes an account, its name not among them.
+    /// `enroll_fields` are those of the form that makes an account; its name is not among them.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -73,7 +76,7 @@ impl AuthService {
         Ok(self.provider.enroll_fields().await?)
     }
 
-    /// Whether the first account was made, and whether it can be.
+    /// Tells whether the first account was made, and whether it can be.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -133,7 +136,7 @@ impl AuthService {
         self.new_login(user, None, client).await
     }
 
-    /// The plugin's credential, then the host's user.
+    /// Makes the plugin's credential, then the host's user.
     pub(super) async fn enroll(&self, account: &Account, input: Input, first: bool) -> Result<User, AuthError> {
         let subject = match self.provider.enroll(account.as_str(), input).await? {
             Outcome::Done { subject } => subject,

@@ -19,25 +19,25 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// `StepState` is what a form token holds, encrypted.
+/// `StepState` is what the form carries, before it is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StepState {
     pub(super) plugin: String,
-    /// The plugin's own state, base64.
+    /// `state` is the plugin's own state, in base64.
     state: String,
-    /// Canonical, where an earlier step told it.
+    /// `account` is canonical, and there where an earlier step told it.
     pub(super) account: Option<String>,
-    /// The name of the field that tells it.
+    /// `account_field` is the name of the field that tells it.
     pub(super) account_field: Option<String>,
-    /// The names of all fields.
+    /// `fields` are the names of all fields.
     pub(super) fields: Vec<String>,
     expires: Millis,
-    /// Of the place, when it was made.
+    /// `generation` is that of the place, when the step was made.
     #[serde(default)]
     generation: u64,
 }
 
-/// An opened step, for [`FormTokens::use_up`].
+/// `Opened` is a step that was opened, for [`FormTokens::use_up`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Opened {
     pub(super) step: StepState,
@@ -47,7 +47,7 @@ pub(super) struct Opened {
 #[derive(Default)]
 struct Used {
     generation: u64,
-    /// When they would have expired, the first one first.
+    /// `nonces` are those of used steps, with the time at which they would have expired, the first one first.
     nonces: BTreeSet<(Millis, [u8; NONCE_LEN])>,
 }
 
@@ -74,7 +74,7 @@ impl StepState {
 
 pub(super) struct FormTokens {
     key: LessSafeKey,
-    /// By place: the configuration bounds how many there are.
+    /// `used` is by place: the configuration bounds how many there are.
     used: Mutex<HashMap<String, Used>>,
 }
 
@@ -101,7 +101,7 @@ impl FormTokens {
         Ok(URL_SAFE_NO_PAD.encode(whole))
     }
 
-    /// Opens it. It is used after [`Self::use_up`] alone.
+    /// Opens a step. It is used up by [`Self::use_up`] alone.
     pub(super) fn open(&self, text: &str, browser: &str, place: &str, now: Millis) -> Result<Opened, AuthError> {
         let mut whole = URL_SAFE_NO_PAD.decode(text).map_err(|_| AuthError::Expired)?;
         let (nonce, text) = whole.split_first_chunk_mut::<NONCE_LEN>().ok_or(AuthError::Expired)?;
@@ -121,7 +121,7 @@ impl FormTokens {
         Ok(opened)
     }
 
-    /// Once for each step.
+    /// Uses a step up; the second time it fails.
     pub(super) fn use_up(&self, opened: &Opened, place: &str, now: Millis) -> Result<(), AuthError> {
         let mut all = self.used();
         let used = all.entry(place.to_owned()).or_default();

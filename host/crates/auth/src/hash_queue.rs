@@ -25,12 +25,12 @@ struct Shared(Mutex<State>);
 #[derive(Default)]
 struct State {
     running: usize,
-    /// Of these: for those without a known device.
+    /// `strangers` counts those of them that have no known device.
     strangers: usize,
-    /// The oldest first.
+    /// `waiting` has the oldest first.
     waiting: Vec<Waiter>,
     turns: u64,
-    /// The turn at which a place, or a network at a place, was served last.
+    /// `served` is the turn at which a place, or a network at a place, was served last.
     served: HashMap<(String, Option<String>), u64>,
 }
 
@@ -39,16 +39,16 @@ struct Waiter {
     wake: oneshot::Sender<Permit>,
 }
 
-/// Whose password is to be checked.
+/// `Who` says whose password is to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Who {
     pub(super) place: String,
     pub(super) network: String,
-    /// A known device of the account, or a valid login.
+    /// `known`: it is a known device of the account, or has a valid login.
     pub(super) known: bool,
 }
 
-/// The right to have one password checked, until it is dropped.
+/// `Permit` is the right to have one password checked, until it is dropped.
 pub(super) struct Permit {
     shared: Option<Arc<Shared>>,
     known: bool,
@@ -152,6 +152,8 @@ impl State {
 }
 
 impl HashQueue {
+    /// Waits for the right to have a password checked.
+    ///
     /// # Errors
     /// [`AuthError::Busy`] where too many wait at the same place.
     pub(super) async fn permit(&self, who: Who) -> Result<Permit, AuthError> {

@@ -23,7 +23,7 @@ impl Keys {
         Ok(Self(fresh))
     }
 
-    /// `purpose` keeps one use from standing in for another.
+    /// Signs a text; `purpose` keeps a signature of one use from being good for another.
     pub(super) fn sign(&self, purpose: &str, text: &str) -> String {
         URL_SAFE_NO_PAD.encode(hmac::sign(&self.key(), &message(purpose, text)))
     }

@@ -3,6 +3,33 @@
 //!
 //! Everything is read from the database at each check and nothing is cached: `nexus user passwd` works while the host
 //! runs. Audit events are logged under the target `audit`; none has a secret in it.
+//!
+//! ```
+//! # let data = tempfile::tempdir().unwrap();
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! # use std::{collections::BTreeMap, sync::Arc};
+//! # let provider = Arc::new(nexus_testkit::FakeAuth::default());
+//! # let store = nexus_store::Store::open(data.path()).unwrap();
+//! # let clock = Arc::new(nexus_model::time::SystemClock);
+//! # let activity = Arc::new(nexus_store::activity_log::ActivityLog::unkept(clock.clone()));
+//! # let config = nexus_testkit::auth_config();
+//! use nexus_auth::{AuthError, AuthService, Client};
+//! use nexus_plugin_traits::auth::Input;
+//!
+//! let auth = Arc::new(AuthService::open(provider, store, clock, config, activity).await?);
+//! let token = auth.setup_link_token().await?.expect("there is no account yet");
+//! let browser = Client { browser: "its cookie".to_owned(), place: "loopback".to_owned(), ..Client::default() };
+//! let password = Input(BTreeMap::from([("password".to_owned(), "long enough".to_owned())]));
+//! let made = auth.setup(&token, "ada", password.clone(), &browser).await?;
+//! assert_eq!(made.login.user.account, "ada");
+//! // The link that was printed is used up, and there is no other.
+//! assert_eq!(auth.setup(&token, "eve", password, &browser).await.err(), Some(AuthError::SetUpClosed));
+//! assert_eq!(auth.setup_link_token().await?, None);
+//! # Ok::<_, AuthError>(())
+//! # }).unwrap();
+//! ```
+
+#![warn(missing_docs)]
 
 mod access;
 mod account_name;

@@ -12,22 +12,43 @@ use nexus_model::activity::Tone;
 use nexus_plugin_traits::auth::{Context, Denial, Field, Input, MethodKind, Step};
 use nexus_store::lockout::Charge;
 
-/// What to show next. `state` comes back with the answer.
+/// `Page` is what to show next. Each has a `state`, encrypted, that comes back with the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
-    Form { fields: Vec<Field>, state: String },
-    Redirect { url: String, state: String },
-    Webauthn { json: String, state: String },
+    /// `Form`: the user fills in these fields.
+    Form {
+        /// `fields` are in the order in which they are shown.
+        fields: Vec<Field>,
+        /// `state` is for [`AuthService::login`].
+        state: String,
+    },
+    /// `Redirect`: the browser goes to another site and comes back with the state.
+    Redirect {
+        /// `url` is the address of that site.
+        url: String,
+        /// `state` is for [`AuthService::login`].
+        state: String,
+    },
+    /// `Webauthn`: the browser asks the user's authenticator.
+    Webauthn {
+        /// `json` is the request for `navigator.credentials`.
+        json: String,
+        /// `state` is for [`AuthService::login`].
+        state: String,
+    },
 }
 
+/// `Progress` is what comes of one answer of a user who logs in.
 #[derive(Debug)]
 pub enum Progress {
+    /// `Next`: the login plugin wants another step, such as a code.
     Next(Page),
+    /// `Done`: the user is logged in.
     Done(NewLogin),
 }
 
 impl AuthService {
-    /// The first page of a login; without a `method`, of the first one that a person can use.
+    /// Begins a login and returns its first page; without a `method`, that of the first one that a person can use.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`], [`AuthError::Denied`].
@@ -57,7 +78,7 @@ impl AuthService {
         }
     }
 
-    /// The answer to a page. A step is used once, whatever comes of it: after an error the login begins again.
+    /// Takes the answer to a page. A step is used once, whatever comes of it: after an error the login begins again.
     ///
     /// # Errors
     /// All of [`AuthError`] but those of the set-up.
@@ -124,7 +145,7 @@ impl AuthService {
         }
     }
 
-    /// Whether a credential of this counter may be checked, and the turn to do it.
+    /// Tells whether a credential of this counter may be checked, and waits for the turn to do it.
     pub(super) async fn admit(
         &self,
         key: &str,
@@ -155,13 +176,13 @@ impl AuthService {
         AuthError::Locked { until }
     }
 
-    /// In the audit, where a flood of these is folded.
+    /// Writes into the audit that nothing was checked; a flood of these is folded there.
     async fn unchecked(&self, error: &AuthError, account: &str, client: &Client) {
         let account = self.named(account).await;
         tracing::warn!(target: "audit", event = "login-unchecked", account, place = client.place, peer = client.peer, %error);
     }
 
-    /// As the audit has it: what was typed may be a password, where there is no such account.
+    /// `named` is the account as the audit has it: what was typed may be a password, where there is no such account.
     async fn named<'a>(&self, account: &'a str) -> &'a str {
         match self.store.user_by_account(account).await {
             Ok(None) => "(no such account)",
@@ -169,7 +190,7 @@ impl AuthService {
         }
     }
 
-    /// Counts an attempt as wrong until it is known better. How many are left after it.
+    /// Counts an attempt as wrong until it is known better. Returns how many are left after it.
     pub(super) async fn charge(&self, key: &str, account: &str, client: &Client) -> Result<u32, AuthError> {
         match self
             .store
@@ -181,7 +202,7 @@ impl AuthService {
         }
     }
 
-    /// A wrong credential; the last one that was allowed says that it locked.
+    /// Makes the error of a wrong credential; the last one that was allowed says that it locked.
     pub(super) async fn wrong(&self, key: &str, left: u32, account: &str, client: &Client) -> AuthError {
         let named = self.named(account).await;
         tracing::info!(target: "audit", event = "login-failed", account = named, place = client.place, peer = client.peer, left);

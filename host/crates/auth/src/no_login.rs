@@ -11,11 +11,11 @@ use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 use std::sync::Arc;
 
-/// For strangers too, so without the reason.
+/// `SAID` is for strangers too, so it is without the reason.
 const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If you run this Nexus, `nexus status` or \
     `nexus doctor` on its machine shows the reason and the fix.";
 
-/// The login plugin, or in place of one that cannot be loaded the provider that refuses everything.
+/// Returns the login plugin, or in place of one that cannot be loaded the provider that refuses everything.
 pub fn or_nobody(loaded: Result<Arc<dyn AuthProvider>, Trouble>, name: &str, now: Millis) -> Arc<dyn AuthProvider> {
     loaded.unwrap_or_else(|trouble| {
         tracing::error!(plugin = name, "nobody can log in: {trouble}");
@@ -23,7 +23,7 @@ pub fn or_nobody(loaded: Result<Arc<dyn AuthProvider>, Trouble>, name: &str, now
     })
 }
 
-/// The provider that refuses everything, with the reason in its status.
+/// `NoLogin` is the provider that refuses everything, with the reason in its status.
 struct NoLogin(PluginStatus, Trouble);
 
 impl NoLogin {

@@ -10,27 +10,33 @@ use nexus_plugin_traits::auth::{Input, Outcome};
 use nexus_store::accounts::User;
 use nexus_store::logins::Which;
 
-/// What ended with an account.
+/// `Removed` counts what ended with an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
+    /// `logins` is how many logins ended.
     pub logins: usize,
+    /// `devices` is how many devices are known no more.
     pub devices: usize,
 }
 
-/// An account for `nexus user list`.
+/// `Listed` is an account for `nexus user list`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Listed {
+    /// `account` is its name.
     pub account: String,
+    /// `created_at` is when it was made.
     pub created_at: Millis,
-    /// The last use of a login that is still good.
+    /// `last_used_at` is the last use of a login that is still good.
     pub last_used_at: Option<Millis>,
+    /// `logins` is how many of its logins are still good.
     pub logins: usize,
-    /// For strangers or one of its devices, whichever lasts longer.
+    /// `locked_until` is the end of the lock for strangers or for one of its devices, whichever lasts longer.
     pub locked_until: Option<Millis>,
 }
 
 impl AuthService {
-    /// Whether a new account may have this name (`fresh`), or there is one of it: to be asked before anybody types a password.
+    /// Checks that a new account may have this name (`fresh`), or that there is one of it: to be asked before anybody
+    /// types a password.
     ///
     /// # Errors
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
@@ -45,6 +51,8 @@ impl AuthService {
         }
     }
 
+    /// Makes an account with the credential in `input`.
+    ///
     /// # Errors
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
     pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {
@@ -87,7 +95,7 @@ impl AuthService {
         self.revoke_of(&user, Which::All).await
     }
 
-    /// Whether it was locked.
+    /// Ends the lock of an account and of its devices. Returns whether it was locked.
     ///
     /// # Errors
     /// [`AuthError::Rejected`] for an account that does not exist.
@@ -98,7 +106,7 @@ impl AuthService {
         Ok(locked)
     }
 
-    /// Ends the account with its logins and devices. `force`: also the last one, after which only `nexus user add` makes
+    /// Ends the account with its logins and devices. With `force`, also the last one; then only `nexus user add` makes
     /// another.
     ///
     /// # Errors
@@ -140,6 +148,8 @@ impl AuthService {
         Ok(removed)
     }
 
+    /// Lists all accounts, the oldest first.
+    ///
     /// # Errors
     /// [`AuthError::Unavailable`].
     pub async fn accounts(&self) -> Result<Vec<Listed>, AuthError> {

@@ -19,15 +19,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
-/// Somebody gave too many wrong credentials.
+/// `Lockout` says that somebody gave too many wrong credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lockout {
-    /// Where the last one came in, and from whom.
+    /// `place` is where the last one came in.
     pub place: String,
+    /// `peer` is the address that it came from.
     pub peer: String,
+    /// `until` is the end of the lock.
     pub until: Millis,
 }
 
+/// `AuthService` logs people in and out, and keeps their accounts, logins and devices. The web layer and the commands
+/// for the operator share it.
 pub struct AuthService {
     pub(super) provider: Arc<dyn AuthProvider>,
     pub(super) store: Store,
@@ -39,13 +43,16 @@ pub struct AuthService {
     pub(super) setup_link: SetupLink,
     pub(super) revoked: broadcast::Sender<LoginId>,
     pub(super) lockouts: broadcast::Sender<Lockout>,
-    /// Enrollment is two steps (the plugin's credential, the host's user): one at a time.
+    /// `enrollment` is held by one at a time: enrollment is two steps, the plugin's credential and the host's user.
     pub(super) enrollment: tokio::sync::Mutex<()>,
     pub(super) has_account: watch::Sender<bool>,
     activity: Arc<ActivityLog>,
 }
 
 impl AuthService {
+    /// Opens the service on its database. `provider` is the login plugin, `activity` the list of notes on the status
+    /// page.
+    ///
     /// # Errors
     /// Where the database cannot be used.
     pub async fn open(
@@ -73,7 +80,7 @@ impl AuthService {
         })
     }
 
-    /// The ways to log in.
+    /// `methods` are the ways to log in.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -81,28 +88,29 @@ impl AuthService {
         Ok(self.provider.methods().await?)
     }
 
-    /// Each time that one more wrong credential locks an account, and not when somebody goes on trying.
+    /// `lockouts` has one message each time that one more wrong credential locks an account, and none when somebody
+    /// goes on trying.
     pub fn lockouts(&self) -> broadcast::Receiver<Lockout> {
         self.lockouts.subscribe()
     }
 
-    /// Whether an account was ever made; changes are seen at once.
+    /// Tells whether an account was ever made; changes are seen at once.
     pub fn has_account(&self) -> watch::Receiver<bool> {
         self.has_account.subscribe()
     }
 
-    /// Why no tunnel may open, where that is so: nobody could log in behind it.
+    /// `bars_tunnels` says why no tunnel may open, where that is so: nobody could log in behind it.
     pub fn bars_tunnels(&self) -> Option<String> {
         let trouble = self.provider.broken()?;
         Some(format!("no tunnel is opened because nobody can log in: the {trouble}"))
     }
 
-    /// How long a browser may keep the token of a login.
+    /// `session_lifetime` is how long a browser may keep the token of a login.
     pub fn session_lifetime(&self) -> Duration {
         self.config.session_absolute
     }
 
-    /// What the owner wants to find on the page; the audit log has all of it.
+    /// Notes what the owner wants to find on the page; the audit log has all of it.
     pub(super) fn note(&self, client: &Client, tone: Tone, what: &str) {
         let text = format!("{what}, from {} ({})", client.peer, client.place);
         self.activity.note("login", tone, &text);

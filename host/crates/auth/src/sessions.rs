@@ -17,18 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
-/// Uses of a session closer together than this are not written down.
+/// `TOUCH` is the time within which another use of a session is not written down.
 const TOUCH: Duration = Duration::from_secs(60);
-/// How often an open connection's login is looked up: for what another process (`nexus user passwd`) or the time did.
+/// `LOOK` is how often an open connection's login is looked up: for what another process (`nexus user passwd`) or the
+/// time did.
 const LOOK: Duration = Duration::from_secs(2);
 const CSRF: &str = "csrf";
 
-/// What a browser gets after a login. `Debug` shows the login only.
+/// `NewLogin` is what a browser gets after a login. `Debug` shows the login only.
 pub struct NewLogin {
-    /// For the session's cookie. It is nowhere else.
+    /// `token` is for the session's cookie. It is nowhere else.
     pub token: String,
-    /// For the device's cookie.
+    /// `device` is for the device's cookie.
     pub device: String,
+    /// `login` is the login as the database has it.
     pub login: Login,
 }
 
@@ -40,27 +42,28 @@ impl std::fmt::Debug for NewLogin {
     }
 }
 
-/// A valid login of a request.
+/// `Session` is a valid login of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
+    /// `login` is the login that the request carried.
     pub login: Login,
-    /// For the forms and scripts of this login.
+    /// `csrf` is the token for the forms and scripts of this login.
     pub csrf: String,
 }
 
 impl Session {
-    /// The id of the login: no secret, fit for a log.
+    /// `id` names the login: it is no secret, and fit for a log.
     pub fn id(&self) -> &str {
         &self.login.id
     }
-    /// The account's name, for people.
+    /// `account` is the account's name, for people.
     pub fn account(&self) -> &str {
         &self.login.user.account
     }
 }
 
-/// What the store knows of a token: with the place where it was made and whose program made it, so that it is worth nothing
-/// at another, or for others.
+/// `key` is what the store knows of a token: with the place where it was made and whose program made it, so that it is
+/// worth nothing at another, or for others.
 fn key(place: &str, holder: &str, token: &str) -> [u8; 32] {
     let length = u64::try_from(place.len()).unwrap_or(u64::MAX);
     // No token has a zero byte, so this is never taken for the end of one.
@@ -100,8 +103,8 @@ impl AuthService {
         Ok(NewLogin { token, device, login })
     }
 
-    /// Whose session the cookie's token is; none: nobody's any more, of another place, or of others' programs. Counts as a
-    /// use.
+    /// Finds the login whose token the cookie is, and notes its use. `None`: the token is nobody's any more, of another
+    /// place, or of others' programs.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`]: nobody may be let in.
@@ -123,7 +126,7 @@ impl AuthService {
         Ok(Some(login))
     }
 
-    /// As [`Self::authenticate`], with the token of its forms.
+    /// Does as [`Self::authenticate`], and adds the token of the login's forms.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`]: nobody may be let in.
@@ -137,7 +140,7 @@ impl AuthService {
         }))
     }
 
-    /// The login with this id, if it is still good. No use of it.
+    /// Finds the login with this id, if it is still good. That is no use of it.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -151,17 +154,17 @@ impl AuthService {
             || now.saturating_sub(login.created_at) >= millis(self.config.session_absolute)
     }
 
-    /// Whether the user showed a credential within the last `within`: for what needs a fresh login.
+    /// Tells whether the user showed a credential within the last `within`: for what needs a fresh login.
     pub fn is_fresh(&self, login: &Login, within: Duration) -> bool {
         self.clock.now().saturating_sub(login.checked_at) < millis(within)
     }
 
-    /// The token that forms and scripts of this session send.
+    /// `csrf_token` is what forms and scripts of this session send.
     pub fn csrf_token(&self, login: &Login) -> String {
         self.keys.sign(CSRF, &login.id)
     }
 
-    /// The user's logins, the most recently used first.
+    /// Lists the user's logins, the most recently used first.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -175,6 +178,8 @@ impl AuthService {
             .collect())
     }
 
+    /// Ends the login itself.
+    ///
     /// # Errors
     /// [`AuthError::Unavailable`].
     pub async fn logout(&self, login: &Login) -> Result<(), AuthError> {
@@ -182,7 +187,7 @@ impl AuthService {
         self.revoke(login, Which::One(login.id.clone())).await
     }
 
-    /// Ends all other logins of this user; how many there were.
+    /// Ends all other logins of this user. Returns how many there were.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -238,7 +243,7 @@ impl AuthService {
         }
     }
 
-    /// Removes what expired. For now and then.
+    /// Removes what has expired. It is called now and then.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -255,7 +260,7 @@ impl AuthService {
         Ok(())
     }
 
-    /// What a change of the credential asks for, the present one (`current`) first.
+    /// `change_fields` are those of a change of the credential, the present one (`current`) first.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
@@ -270,7 +275,7 @@ impl AuthService {
         Ok(fields)
     }
 
-    /// The user changes their password, and shows the present one in `input`. All their other logins end, and no other
+    /// Changes the user's credential, who shows the present one in `input`. All their other logins end, and no other
     /// device of theirs is known any more. Runs to its end even if the browser goes away.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ impl SetupLink {
         }
     }
 
-    /// The token of the link that is good until `expires`, in place of the one before.
+    /// Sets the token of the link that is good until `expires`, in place of the one before.
     pub(super) fn set(&self, token: &str, expires: Millis) {
         *self.link() = Some(Link {
             hash: sha256(&[token.as_bytes()]),
@@ -40,7 +40,7 @@ impl SetupLink {
         *self.link() = None;
     }
 
-    /// Whether one is good at this time.
+    /// Tells whether a link is good at this time.
     pub(super) fn is_open(&self, now: Millis) -> bool {
         self.link().as_ref().is_some_and(|link| link.expires > now)
     }

@@ -9,17 +9,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a program that was just installed may take to be found.
+/// `FOUND` is how long a program that was just installed may take to be found.
 const FOUND: Duration = Duration::from_secs(60);
 
-/// The one plugin whose program Nexus can install.
+/// `INSTALLABLE` is the one plugin whose program Nexus can install.
 const INSTALLABLE: &str = "chat-opencode";
 
 fn label() -> String {
     format!("Install opencode {OPENCODE_VERSION}")
 }
 
-/// Installs the backend's program into `data_dir`, with the npm that is found in `path`.
+/// `Installer` installs the backend's program into `data_dir`, with the npm that is found in `path`.
 #[derive(Clone)]
 pub(crate) struct Installer {
     data_dir: PathBuf,
@@ -31,7 +31,7 @@ impl Installer {
         Self { data_dir, path }
     }
 
-    /// Whether the program of a plugin can be installed on this machine.
+    /// Tells whether the program of a plugin can be installed on this machine.
     pub(crate) fn offered(&self, plugin: &str) -> Install {
         if plugin == INSTALLABLE && nexus_install::find_npm(self.path.as_deref()).is_some() {
             Install::Offered { label: label() }

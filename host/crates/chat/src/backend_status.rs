@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The chat backend as the page shows it.
+/// The backend of the chat is described as the page shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Backend)]
 pub struct BackendStatus {
@@ -23,6 +23,7 @@ pub struct BackendStatus {
     pub rules: Option<String>,
     /// `example`: it is an example in which no model answers.
     pub example: bool,
+    /// `phase` says whether it answers.
     #[serde(flatten)]
     pub phase: Phase,
     /// `pending` is what the operator has ordered, while answers that run have time to finish.
@@ -38,7 +39,7 @@ pub struct BackendStatus {
     pub unsaved: Option<String>,
 }
 
-/// Whether the chat backend answers.
+/// The phase says whether the chat backend answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = BackendPhase)]
 #[serde(tag = "phase", rename_all = "snake_case")]
@@ -53,9 +54,13 @@ pub enum Phase {
     /// The operator stopped it.
     Stopped,
     /// It is unavailable, and comes back by itself.
-    Reconnecting { why: String },
+    Reconnecting {
+        /// `why` is a sentence.
+        why: String,
+    },
     /// It stays unavailable until someone does something.
     Failed {
+        /// `why` is a sentence.
         why: String,
         /// `hint` is what to do.
         #[schema(required)]
@@ -70,7 +75,7 @@ impl Phase {
         }
     }
 
-    /// It takes seconds, and once for each version of a plugin.
+    /// Shows that a plugin is being compiled, which takes seconds, and happens once for each version of a plugin.
     pub(crate) fn compiling(plugin: &str) -> Self {
         Self::Starting {
             what: format!("Compiling {plugin}: this is the first start of this version"),
@@ -78,7 +83,7 @@ impl Phase {
     }
 }
 
-/// A backend that was wanted, and is not there or not fit.
+/// A missing backend is one that was wanted, and is not there or not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = MissingBackend)]
 pub struct Missing {
@@ -87,10 +92,11 @@ pub struct Missing {
     pub title: String,
     /// `hint` is what was found and how to install it.
     pub hint: String,
+    /// `install` says whether Nexus can install it, and how that goes.
     pub install: Install,
 }
 
-/// Whether Nexus can install the missing program itself.
+/// `Install` says whether Nexus can install the missing program itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "install", rename_all = "snake_case")]
 pub enum Install {
@@ -108,6 +114,7 @@ pub enum Install {
     },
     /// It tried, and can try again.
     Failed {
+        /// `why` is a sentence.
         why: String,
         /// `label` is what the button says.
         label: String,

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The pause between two checks of a backend that failed for good: somebody may have replaced its program.
+/// `FAILED_LOOK` is the pause between two checks of a backend that failed for good: somebody may have replaced its
+/// program.
 const FAILED_LOOK: Duration = Duration::from_secs(30);
 
 const UNFIT: &str = "cannot be used";
 const ABSENT: &str = "is not installed";
 
-/// The task that runs the backend: the configured one, or its fallback.
+/// `BackendTask` runs the backend: the configured one, or its fallback.
 pub(crate) struct BackendTask {
     pub(crate) shared: Arc<Shared>,
     pub(crate) fallback: Option<NamedBackend>,
@@ -77,7 +78,7 @@ impl BackendTask {
         }
     }
 
-    /// Runs the configured backend until it fails for good. `found`: what its program said of itself.
+    /// Runs the configured backend until it fails for good. `found` is what its program said of itself.
     async fn run_primary(&self, found: String) {
         let primary = self.shared.primary();
         self.shared.show(&primary);

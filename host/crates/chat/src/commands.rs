@@ -23,10 +23,10 @@ pub(crate) enum Command {
     Swap(NamedBackend),
 }
 
-/// A command, and who waits for it to be done.
+/// `Commanded` is a command, and who waits for it to be done.
 pub(crate) type Commanded = (Command, oneshot::Sender<Result<(), ChatError>>);
 
-/// Gives commands to the backend's task.
+/// `Commander` gives commands to the backend's task.
 #[derive(Clone)]
 pub(crate) struct Commander(mpsc::Sender<Commanded>);
 
@@ -45,10 +45,10 @@ impl Commander {
     }
 }
 
-/// The pause between two looks whether turns still run.
+/// `LOOK` is the pause between two looks whether turns still run.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Pauses prompts for as long as it lives.
+/// `Pause` pauses prompts for as long as it lives.
 pub(crate) struct Pause<'a>(&'a Shared);
 
 impl<'a> Pause<'a> {

@@ -10,20 +10,24 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What [`ChatService::from_config`](crate::ChatService::from_config) takes.
+/// `Dependencies` are what [`ChatService::from_config`](crate::ChatService::from_config) takes.
 pub struct Dependencies {
+    /// `journal` is the record that the service writes.
     pub journal: Journal,
-    /// Where another backend is loaded from, and where the plugins that serve are listed.
+    /// `plugins` is where another backend is loaded from, and where the plugins that serve are listed.
     pub plugins: Plugins,
+    /// `stop_processes` ends the processes of a backend that is stopped or replaced.
     pub stop_processes: StopProcesses,
+    /// `activity` gets what happens to the backend, for the status page.
     pub activity: Arc<ActivityLog>,
+    /// `clock` is the wall clock for the times in the journal.
     pub clock: Arc<dyn Clock>,
-    /// `[chat.NAME]` of the configuration.
+    /// `config` is `[chat.NAME]` of the configuration.
     pub config: resolved::Chat,
-    /// The configuration's file, where there is one: hints with lines to paste name it.
+    /// `config_file` is the configuration's file, where there is one: hints with lines to paste name it.
     pub config_file: Option<PathBuf>,
-    /// Where the backend's program is installed to, on request.
+    /// `data_dir` is where the backend's program is installed to, on request.
     pub data_dir: PathBuf,
-    /// `PATH`: where the program that installs it, npm, is looked for.
+    /// `path` is `PATH`: where the program that installs it, npm, is looked for.
     pub path: Option<OsString>,
 }

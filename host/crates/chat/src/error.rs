@@ -3,19 +3,19 @@
 use nexus_plugin_traits::CallError;
 use nexus_store::StoreError;
 
-/// Why the service did not do what was asked. The text is a sentence fit to be shown as it is.
+/// `ChatError` says why the service did not do what was asked. The text is a sentence fit to be shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
-    /// There is no such session, message or request.
+    /// `NotFound`: there is no such session, message or request.
     #[error("{0}")]
     NotFound(String),
-    /// Asking again gives the same answer.
+    /// `Refused`: asking again gives the same answer.
     #[error("{0}")]
     Refused(String),
-    /// It is not known whether the backend has the prompt: sending it again by itself could do harm.
+    /// `Unconfirmed`: it is not known whether the backend has the prompt; sending it again by itself could do harm.
     #[error("{0}")]
     Unconfirmed(String),
-    /// Not now; it may be tried again.
+    /// `Unavailable`: it cannot be done now; it may be tried again.
     #[error("{0}")]
     Unavailable(String),
 }

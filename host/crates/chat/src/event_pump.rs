@@ -55,21 +55,21 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How many events are taken from the stream and written together.
+/// `BATCH` is how many events are taken from the event stream and written together.
 const BATCH: usize = 256;
-/// Events that may wait for snapshots before the stream is held back.
+/// `WAITING` is how many events may wait for snapshots before the event stream is held back.
 const WAITING: usize = 20_000;
-/// Bytes of text for which an event counts as one more of them.
+/// `WEIGHT` is the number of bytes of text for which an event counts as one more of them.
 const WEIGHT: usize = 4096;
 const MOST_FOREIGN: usize = 100;
-/// Bytes of a session's name that the backend is asked for.
+/// `NAME` is how many bytes a session's name may have that the backend is asked for.
 const NAME: usize = 256;
 const SNAPSHOTS_AT_ONCE: usize = 4;
 
 enum SyncState {
-    /// A snapshot is on its way; these came meanwhile, and these wait for it.
+    /// `Pending`: a snapshot is on its way; these events came meanwhile, and these readers wait for it.
     Pending(Vec<SessionEvent>, Vec<oneshot::Sender<()>>),
-    /// When it was read.
+    /// `Live` has when it was read.
     Live(Instant),
 }
 
@@ -83,7 +83,7 @@ enum NoSnapshot {
     Journal(StoreError),
 }
 
-/// Writes what one backend reports to the journal; see above.
+/// `EventPump` writes what one backend reports to the journal; see above.
 pub(crate) struct EventPump {
     shared: Arc<Shared>,
     journal: Journal,
@@ -93,13 +93,13 @@ pub(crate) struct EventPump {
     wake: mpsc::UnboundedReceiver<Wake>,
     sessions: BTreeMap<SessionId, SyncState>,
     waiting: usize,
-    /// Sessions of another plugin that this one has sent events of: said once, however many there are.
+    /// `foreign` are sessions of another plugin that this one has sent events of: said once, however many there are.
     foreign: BTreeSet<SessionId>,
-    /// Sessions whose record cannot be read or written. They are tried again at the next connection.
+    /// `damaged` are sessions whose record cannot be read or written. They are tried again at the next connection.
     damaged: BTreeSet<SessionId>,
-    /// When the list was read last.
+    /// `listed` is when the list was read last.
     listed: Option<Instant>,
-    /// Of the connection that is open.
+    /// `connection` is the one that is open.
     connection: Option<BackendConnection>,
     jobs: JoinSet<Done>,
     snapshots: Arc<Semaphore>,
@@ -135,7 +135,7 @@ impl EventPump {
         }
     }
 
-    /// Runs until the stream ends (none), or the backend fails for good.
+    /// Runs until the event stream ends (`None`), or the backend fails for good.
     pub(crate) async fn run(&mut self) -> Option<Failure> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -406,7 +406,7 @@ impl EventPump {
                     self.settle(&session).await;
                     self.write_unsynced(&session, events).await;
                 }
-                // Otherwise the next event of it requests for it again.
+                // Otherwise the next event of it asks for it again.
             }
         }
         drop(waiting);
@@ -510,7 +510,8 @@ impl EventPump {
         }
     }
 
-    /// As [`Self::write`], for a session that the journal may not know: then nothing is written that does not introduce it.
+    /// Does as [`Self::write`], for a session that the journal may not know: then nothing is written that does not
+    /// introduce it.
     async fn write_unsynced(&mut self, session: &str, events: Vec<SessionEvent>) {
         let introduced = events
             .first()
@@ -560,7 +561,7 @@ impl EventPump {
     }
 }
 
-/// The weight of an event while it waits: a long text is as much as many short ones.
+/// `weight` is that of an event while it waits: a long text is as much as many short ones.
 fn weight(event: &SessionEvent) -> usize {
     1 + event.event.size() / WEIGHT
 }

@@ -3,6 +3,10 @@
 //! [`journal::Journal`] is the host's own record of every conversation. [`ChatService`] keeps it up to date with one chat
 //! backend, and does what the page, the API and the operator ask for. Sessions of a backend that is not running stay in the
 //! journal: they can be read and deleted, and are continued when their backend is back.
+//!
+//! The test below this page shows it at work alone.
+
+#![warn(missing_docs)]
 
 mod agent_install;
 mod backend_status;

@@ -4,11 +4,12 @@ use nexus_model::plugin::{Failure, PluginState, PluginStatus};
 use nexus_plugin_traits::ChatBackend;
 use std::sync::Arc;
 
-/// A backend and the name of its plugin.
+/// `NamedBackend` is a backend and the name of its plugin.
 #[derive(Clone)]
 pub struct NamedBackend {
-    /// `chat-opencode`.
+    /// `plugin` is the `NAME` of `[plugin.NAME]`: `chat-opencode`.
     pub plugin: String,
+    /// `backend` is the plugin itself.
     pub backend: Arc<dyn ChatBackend>,
 }
 

@@ -6,7 +6,7 @@ use nexus_model::chat::{Content, Event, Message, Part, Role, SessionEvent, Sessi
 use nexus_model::time::Millis;
 use std::collections::HashSet;
 
-/// Prompts (session, client id) of this run of the host that the backend has not shown yet.
+/// `PendingPrompts` are prompts (session, client id) of this run of the host that the backend has not shown yet.
 pub(crate) type PendingPrompts = HashSet<(SessionId, String)>;
 
 pub(crate) fn message_id(client_id: &str) -> String {
@@ -21,7 +21,7 @@ pub(crate) fn is_pending(message: &Message) -> bool {
             .is_some_and(|id| message.id == message_id(id))
 }
 
-/// `completed_at`: the backend has it.
+/// Makes the message of a prompt; `completed_at`: the backend has it.
 pub(crate) fn message(client_id: &str, now: Millis) -> Message {
     Message {
         id: message_id(client_id),
@@ -69,7 +69,7 @@ pub(crate) fn supersede(events: Vec<SessionEvent>, pending: &mut PendingPrompts)
     out
 }
 
-/// Whether an event could be such a message.
+/// Tells whether an event could be such a message.
 pub(crate) fn concerns(event: &SessionEvent) -> bool {
     matches!(&event.event, Event::Message { message } if shown_prompt(message).is_some())
 }
@@ -81,7 +81,7 @@ fn shown_prompt(message: &Message) -> Option<&str> {
         .filter(|_| message.role == Role::User && !is_pending(message))
 }
 
-/// Local messages stay in the snapshot; gives the events for those that it has under another id.
+/// Keeps local messages in the snapshot, and returns the events for those that it has under another id.
 pub(crate) fn keep(snapshot: &mut Snapshot, known: &SessionState, pending: &mut PendingPrompts) -> Vec<Event> {
     let mut superseded = Vec::new();
     let session = snapshot.info.id.clone();

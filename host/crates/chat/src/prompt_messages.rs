@@ -8,12 +8,12 @@ use nexus_model::time::Millis;
 use nexus_plugin_traits::Prompt;
 use nexus_store::StoreError;
 
-/// What a message of the host waits for.
+/// `waiting` is what a message of the host waits for.
 pub(crate) fn waiting(message: &Message) -> Option<&Waiting> {
     message.waiting.as_ref().filter(|_| is_pending(message))
 }
 
-/// `earliest`: the time of a message that comes after all that are there.
+/// Shows a prompt. `earliest` is the time of a message that comes after all that are there.
 pub(crate) async fn show(
     shared: &Shared,
     session: &str,
@@ -38,7 +38,7 @@ pub(crate) async fn show(
     Ok(())
 }
 
-/// A title for a chat that its backend gave none.
+/// `first_words` are a title for a chat that its backend gave none.
 fn first_words(text: &str) -> String {
     const LENGTH: usize = 60;
     let line = text

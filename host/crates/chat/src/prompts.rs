@@ -21,29 +21,29 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often the backend is asked again where its answer got lost.
+/// `TRIES` is how often the backend is asked again where its answer got lost.
 const TRIES: u32 = 6;
-/// A prompt that was on its way when the plugin crashed may be the cause. After so many crashes it is not sent again by
-/// itself, so that one prompt cannot use up the plugin's restarts.
+/// `CRASHES` is the number of crashes after which a prompt is not sent again by itself. One that was on its way when
+/// the plugin crashed may be the cause, and must not use up the plugin's restarts.
 const CRASHES: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// For a backend that became unavailable in between.
+/// `BACK` is how long a backend is waited for that became unavailable in between.
 const BACK: Duration = Duration::from_secs(30);
 
-/// What the session says of a prompt and of the turn that it would come into.
+/// `Context` is what the session says of a prompt and of the turn that it would come into.
 struct Context {
-    /// The backend has it, or had.
+    /// `admitted`: the backend has it, or had.
     admitted: bool,
-    /// The journal shows it, and the backend does not have it.
+    /// `shown`: the journal shows it, and the backend does not have it.
     shown: bool,
-    /// It waited before, so it stays whatever comes of it.
+    /// `kept`: it waited before, so it stays whatever comes of it.
     kept: bool,
-    /// The words that are shown for it.
+    /// `text` has the words that are shown for it.
     text: Option<String>,
     turn_runs: bool,
-    /// The time of a message that comes after all that are there, also where a clock was set back.
+    /// `earliest` is the time of a message that comes after all that are there, also where a clock was set back.
     earliest: Millis,
-    /// The answers that are there.
+    /// `answers` are those that are there.
     answers: HashSet<MessageId>,
 }
 
@@ -89,7 +89,7 @@ fn answers(state: &SessionState) -> impl Iterator<Item = &MessageId> {
         .map(|message| &message.id)
 }
 
-/// Sends a prompt. `now`: it does not wait for the turn that runs.
+/// Sends a prompt. With `now`, it does not wait for the turn that runs.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     session: String,
@@ -126,7 +126,7 @@ pub(crate) async fn run(
     hand_over(&shared, &session, &prompt, context).await
 }
 
-/// Keeps it until the turn has ended.
+/// Keeps the prompt until the turn has ended.
 async fn wait(shared: &Arc<Shared>, session: &str, prompt: Prompt, context: &Context) -> Result<Admission, ChatError> {
     show(shared, session, &prompt, context.earliest, Waiting::Turn).await?;
     let client_id = prompt.client_id.clone();
@@ -245,7 +245,7 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
     }
 }
 
-/// The backend is about to stop or to change: what is asked now is asked of the one that comes.
+/// Waits while the backend is about to stop or to change: what is asked now is asked of the one that comes.
 async fn wait_while_paused(shared: &Shared) {
     let mut paused = shared.paused.subscribe();
     if !*paused.borrow() {
@@ -297,7 +297,7 @@ fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'static, ()> {
     })
 }
 
-/// Says so where the turn of a prompt that was handed over does not begin. `before`: the answers that were there.
+/// Says so where the turn of a prompt that was handed over does not begin. `before` are the answers that were there.
 async fn expect_turn(shared: Arc<Shared>, session: String, token: u64, before: HashSet<MessageId>) {
     tokio::time::sleep(limits::UNANSWERED).await;
     if !shared.queue.met(&session, Some(token)) {
@@ -325,7 +325,7 @@ async fn expect_turn(shared: Arc<Shared>, session: String, token: u64, before: H
     leave_all(&shared, &session, reason).await;
 }
 
-/// The client id of the prompt that continues a message: the same for the same interrupted message.
+/// `continue_id` is the client id of the prompt that continues a message: the same for the same interrupted message.
 pub(crate) fn continue_id(message: &str) -> String {
     let mut digest = hex(&sha256(&[message.as_bytes()]));
     digest.truncate(32);

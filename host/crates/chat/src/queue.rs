@@ -26,7 +26,7 @@ pub(crate) struct Queue(Mutex<HashMap<SessionId, Line>>);
 #[derive(Default)]
 struct Line {
     prompts: VecDeque<Prompt>,
-    /// Of a prompt that was handed over, and whose turn has not begun.
+    /// `expected` is the token of a prompt that was handed over, and whose turn has not begun.
     expected: Option<u64>,
     handed: u64,
 }
@@ -36,7 +36,7 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something waits already, or a turn is about to begin.
+    /// Tells whether something waits already, or a turn is about to begin.
     pub(crate) fn busy(&self, session: &str) -> bool {
         let lines = self.lines();
         lines
@@ -50,7 +50,7 @@ impl Queue {
         line.is_some_and(|line| line.prompts.iter().any(|prompt| prompt.client_id == client_id))
     }
 
-    /// False: too many wait.
+    /// Adds a prompt. False: too many wait.
     pub(crate) fn push(&self, session: &str, prompt: Prompt) -> bool {
         let mut lines = self.lines();
         let line = lines.entry(session.to_owned()).or_default();
@@ -67,7 +67,7 @@ impl Queue {
         });
     }
 
-    /// The first that waits, unless a turn is about to begin.
+    /// Takes the first that waits, unless a turn is about to begin.
     pub(crate) fn next(&self, session: &str) -> Option<Prompt> {
         self.change(session, |line| match line.expected {
             Some(_) => None,
@@ -76,7 +76,7 @@ impl Queue {
         .flatten()
     }
 
-    /// A prompt is handed over: its turn is expected. Gives the token of this expectation.
+    /// Notes that a prompt is handed over: its turn is expected. Returns the token of this expectation.
     pub(crate) fn expect(&self, session: &str) -> u64 {
         let mut lines = self.lines();
         let line = lines.entry(session.to_owned()).or_default();
@@ -85,7 +85,7 @@ impl Queue {
         line.handed
     }
 
-    /// The turn began, or will not. True: it was still expected.
+    /// Notes that the turn began, or will not. True: it was still expected.
     pub(crate) fn met(&self, session: &str, token: Option<u64>) -> bool {
         self.change(session, |line| {
             let met = line.expected.is_some() && (token.is_none() || line.expected == token);

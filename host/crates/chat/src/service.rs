@@ -16,10 +16,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The plugin that ships as an example.
+/// `EXAMPLE` is the plugin that ships as an example.
 const EXAMPLE: &str = "chat-echo";
 
-/// The running service. Dropping it ends its tasks; backends and their processes are left as they are.
+/// `ChatService` is the running service. Dropping it ends its tasks; backends and their processes are left as they are.
 pub struct ChatService {
     pub(crate) shared: Arc<Shared>,
     plugins: Plugins,
@@ -37,7 +37,7 @@ impl Drop for ChatService {
 }
 
 impl ChatService {
-    /// The service with the plugin of the configuration, or the one that has replaced it since, and with its fallback, if
+    /// Starts the service with the plugin of the configuration, or the one that has replaced it since, and with its fallback, if
     /// that is another one. Both are loaded meanwhile.
     pub async fn from_config(parts: Dependencies) -> Self {
         let (plugins, place) = (&parts.plugins, chat_place(&parts.config.name));
@@ -100,27 +100,27 @@ impl ChatService {
         }
     }
 
-    /// The backend as people see it; changes are seen at once.
+    /// `backend` is the backend as people see it; changes are seen at once.
     pub fn backend(&self) -> watch::Receiver<BackendStatus> {
         self.shared.status.subscribe()
     }
 
-    /// The plugin that is wanted as the backend.
+    /// `plugin` is the one that is wanted as the backend.
     pub fn plugin(&self) -> String {
         self.shared.primary().plugin
     }
 
-    /// The plugins that can be the backend.
+    /// `plugins` are those that can be the backend.
     pub fn plugins(&self) -> Vec<String> {
         self.plugins.catalog.of_kind(Kind::Chat)
     }
 
-    /// Whether no model answers in a plugin, as far as that can be known before it runs.
+    /// Tells whether no model answers in a plugin, as far as that can be known before it runs.
     pub fn is_example(&self, plugin: &str) -> bool {
         self.config.fallback.as_deref() == Some(plugin) || plugin == EXAMPLE
     }
 
-    /// How many sessions of the backend are being answered now.
+    /// `busy` is how many sessions of the backend are being answered now.
     pub fn busy(&self) -> usize {
         self.shared.journal.running(&self.plugin())
     }
@@ -154,7 +154,7 @@ impl ChatService {
         Ok(())
     }
 
-    /// As [`Self::stop`], and then from the start.
+    /// Does as [`Self::stop`], and then as [`Self::start`].
     ///
     /// # Errors
     /// The service is gone.
@@ -174,8 +174,8 @@ impl ChatService {
         self.swaps.replace(plugin).await
     }
 
-    /// As [`Self::swap`], for what the operator has confirmed of the configuration's file; also where the plugin is the
-    /// backend already: with other settings then.
+    /// Does as [`Self::swap`], for what the operator has confirmed of the configuration's file; also where the plugin
+    /// is the backend already: with other settings then.
     ///
     /// # Errors
     /// As [`Self::swap`].

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 impl ChatService {
-    /// The sessions of all backends that are no sub-agent's, the most recently active first; changes are seen at once.
+    /// `sessions` are those of all backends that are no sub-agent's, the most recently active first; changes are seen
+    /// at once.
     pub fn sessions(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.shared.journal.roots()
     }
@@ -25,9 +26,9 @@ impl ChatService {
         self.wake(Wake::List);
     }
 
-    /// What happens in a session, each event exactly once. `from`: the last number that the caller has; none: the present
-    /// state comes first. What the backend has of the session is read first, where it was never read. The subscription ends
-    /// where the session is deleted.
+    /// Subscribes to what happens in a session: each event comes exactly once. `from` is the last number that the
+    /// caller has; with `None`, the present state comes first. What the backend has of the session is read first, where
+    /// it was never read. The subscription ends where the session is deleted.
     ///
     /// A state that comes from it or from [`Self::state`] always has its `info`.
     ///
@@ -56,7 +57,7 @@ impl ChatService {
         Ok(journal.subscribe(session, from).await?)
     }
 
-    /// A session as it is now.
+    /// `state` is a session as it is now.
     ///
     /// # Errors
     /// There is no such session, or its record cannot be read.
@@ -71,7 +72,7 @@ impl ChatService {
         Ok(state)
     }
 
-    /// What waits in a session for this answer, if it still does.
+    /// `pending_request` is what waits in a session for this answer, if it still does.
     ///
     /// # Errors
     /// The session's record cannot be read.
@@ -118,7 +119,7 @@ impl ChatService {
         prompts::take_back(&self.shared, session, client_id).await
     }
 
-    /// Goes on where an interrupted answer ended. Twice for the same answer makes one turn.
+    /// Continues where an interrupted answer ended. Twice for the same answer makes one turn.
     ///
     /// # Errors
     /// No answer was interrupted; otherwise as [`Self::prompt`].
@@ -250,7 +251,7 @@ impl ChatService {
         }
     }
 
-    /// Whether the journal knows the session.
+    /// Tells whether the journal knows the session.
     pub(crate) fn knows(&self, session: &str) -> bool {
         self.shared.listed(session).is_some()
     }

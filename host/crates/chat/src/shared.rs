@@ -25,24 +25,24 @@ use tokio::time::Instant;
 /// Lets one attempt to send a prompt through at a time.
 type PromptLock = tokio::sync::Mutex<()>;
 
-/// The backend that is connected.
+/// `Active` is the backend that is connected.
 #[derive(Clone)]
 pub(crate) struct Active {
     pub(crate) plugin: String,
     pub(crate) backend: Arc<dyn ChatBackend>,
-    /// Its connection is open: calls make sense.
+    /// `open`: its connection is open, so calls make sense.
     pub(crate) open: bool,
-    /// What somebody looks at, to be brought up to date.
+    /// `wake` takes what somebody looks at, to be brought up to date.
     pub(crate) wake: mpsc::UnboundedSender<Wake>,
 }
 
 pub(crate) enum Wake {
-    /// The sender is dropped when the session was read.
+    /// `Session` has a sender that is dropped when the session was read.
     Session(SessionId, oneshot::Sender<()>),
     List,
 }
 
-/// Titles that people chose a short while ago.
+/// `Renamed` are titles that people chose a short while ago.
 type Renamed = HashMap<SessionId, (String, Instant)>;
 
 pub(crate) struct Shared {
@@ -50,25 +50,25 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) status: watch::Sender<BackendStatus>,
     pub(crate) active: watch::Sender<Option<Active>>,
-    /// The backend that is wanted; another one once it was swapped.
+    /// `primary` is the backend that is wanted; another one once it was swapped.
     primary: Mutex<NamedBackend>,
-    /// The backend is about to change: prompts wait.
+    /// `paused`: the backend is about to change, so prompts wait.
     pub(crate) paused: watch::Sender<bool>,
     activity: Arc<ActivityLog>,
-    /// Look for the backend's program now.
+    /// `look` says: look for the backend's program now.
     pub(crate) look: tokio::sync::Notify,
-    /// Prompts (session, client id) that the journal shows and the backend has not shown yet. Locked while such a message
-    /// is written, so that one that was just replaced is not written again.
+    /// `pending_prompts` are prompts (session, client id) that the journal shows and the backend has not shown yet. It
+    /// is locked while such a message is written, so that one that was just replaced is not written again.
     pub(crate) pending_prompts: tokio::sync::Mutex<PendingPrompts>,
     pub(crate) queue: Queue,
     renamed: Mutex<Renamed>,
-    /// Sessions that were created, by the request that asked for it.
+    /// `created` are sessions, by the request that asked for them.
     pub(crate) created: tokio::sync::Mutex<VecDeque<(String, SessionInfo)>>,
     prompt_locks: Mutex<HashMap<(SessionId, String), Weak<PromptLock>>>,
-    /// The names of the plugins that are being compiled.
+    /// `compiling` are the names of the plugins that are being compiled.
     compiling: watch::Receiver<Vec<String>>,
     config_file: Option<PathBuf>,
-    /// Whether the backend's program can be installed, and how that goes.
+    /// `install` says whether the backend's program can be installed, and how that goes.
     install: Mutex<Install>,
 }
 
@@ -111,8 +111,8 @@ impl Shared {
         shared
     }
 
-    /// Shows in the status what others do: the database that cannot be written, the plugin that is being compiled. Until the
-    /// host ends.
+    /// Shows in the status what others do: the database that cannot be written, the plugin that is being compiled. It
+    /// runs until the host ends.
     pub(crate) async fn watch_surroundings(&self) {
         let (mut health, mut compiling) = (self.journal.health(), self.compiling.clone());
         loop {
@@ -143,7 +143,8 @@ impl Shared {
         });
     }
 
-    /// A phase with what is known besides: that the plugin is being compiled, and the file that a hint is about.
+    /// `described` is a phase with what is known besides: that the plugin is being compiled, and the file that a hint
+    /// is about.
     fn described(&self, plugin: &str, phase: Phase) -> Phase {
         match phase {
             Phase::Starting { .. } if self.compiling.borrow().iter().any(|name| name == plugin) => {
@@ -157,12 +158,12 @@ impl Shared {
         }
     }
 
-    /// The text, with the configuration's file where it has lines to paste.
+    /// `with_file` is the text, with the configuration's file where it has lines to paste.
     pub(crate) fn with_file(&self, text: &str) -> String {
         with_file(text, self.config_file.as_deref())
     }
 
-    /// So that the same prompt, sent twice at once, is asked for one after the other.
+    /// `prompt_lock` lets the same prompt, sent twice at once, be asked for one after the other.
     pub(crate) fn prompt_lock(&self, session: &str, client_id: &str) -> Arc<PromptLock> {
         let mut locks = locked(&self.prompt_locks);
         locks.retain(|_, lock| lock.strong_count() > 0);
@@ -175,14 +176,15 @@ impl Shared {
         lock
     }
 
-    /// A person named it.
+    /// Notes that a person named the session.
     pub(crate) fn named(&self, session: &str, title: &str) {
         let mut renamed = locked(&self.renamed);
         renamed.retain(|_, (_, at)| at.elapsed() < limits::RENAME_KEPT);
         renamed.insert(session.to_owned(), (title.to_owned(), Instant::now()));
     }
 
-    /// The title that a person chose, where the backend comes with another one that was made meanwhile.
+    /// `chosen_title` is the title that a person chose, where the backend comes with another one that was made
+    /// meanwhile.
     pub(crate) fn chosen_title(&self, info: &SessionInfo) -> Option<String> {
         let renamed = locked(&self.renamed);
         let (title, at) = renamed.get(&info.id)?;
@@ -193,7 +195,7 @@ impl Shared {
         locked(&self.primary).clone()
     }
 
-    /// The one that is connected: the primary, or its fallback.
+    /// `shown` is the one that is connected: the primary, or its fallback.
     pub(crate) fn shown(&self) -> NamedBackend {
         let active = self.active.borrow().clone();
         active.map_or_else(
@@ -243,7 +245,7 @@ impl Shared {
         self.journal.find(session)
     }
 
-    /// The sub-agents of a session, and theirs.
+    /// `descendants` are the sub-agents of a session, and theirs.
     pub(crate) fn descendants(&self, session: &str) -> Vec<SessionId> {
         let mut found: Vec<SessionId> = vec![session.to_owned()];
         let mut at = 0;
@@ -290,7 +292,7 @@ impl Shared {
         }
     }
 
-    /// The open backend of a session, and the session as that backend knows it.
+    /// `target` is the open backend of a session, and the session as that backend knows it.
     pub(crate) fn target(&self, session: &str) -> Result<(Arc<dyn ChatBackend>, SessionInfo), ChatError> {
         let Some(listed) = self.listed(session) else {
             return Err(ChatError::NotFound("There is no such conversation.".to_owned()));
@@ -298,7 +300,7 @@ impl Shared {
         Ok((self.backend(Some(&listed.backend))?.1, listed.info))
     }
 
-    /// The open backend and its plugin; `owner`: the plugin it has to be.
+    /// `backend` is the open backend and its plugin; `owner` is the plugin it has to be.
     pub(crate) fn backend(&self, owner: Option<&str>) -> Result<(String, Arc<dyn ChatBackend>), ChatError> {
         let active = self.active.borrow().clone();
         match (active, owner) {

@@ -5,10 +5,10 @@ use nexus_model::limits;
 use nexus_plugin_traits::{CallError, ChatBackend};
 
 const TRIES: u32 = 4;
-/// How many pages of older messages are read.
+/// `PAGES` is how many pages of older messages are read.
 const PAGES: usize = 500;
 
-/// Reads a session; tries again where the backend is only unavailable. `whole`: with all older messages.
+/// Reads a session; tries again where the backend is only unavailable. With `whole`, all older messages are read.
 ///
 /// # Errors
 /// The backend does not show the session.
@@ -47,7 +47,7 @@ pub(crate) async fn read_session(
     Ok(snapshot)
 }
 
-/// The information of a session that nobody has introduced. The empty workspace means the configured one.
+/// `unknown` describes a session that nobody has introduced. The empty workspace means the configured one.
 pub(crate) fn unknown(session: &str) -> SessionInfo {
     SessionInfo {
         id: session.to_owned(),

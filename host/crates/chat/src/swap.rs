@@ -10,25 +10,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// The backend that is wanted in the list of plugins, and those that were before: a plugin that was swapped away is still
-/// there to be swapped back.
+/// `Tickets` has the backend that is wanted in the list of plugins, and those that were before: a plugin that was
+/// swapped away is still there to be swapped back.
 struct Tickets {
     now: Ticket,
     before: BTreeMap<String, Ticket>,
 }
 
-/// Swaps the backend, one swap at a time.
+/// `Swaps` swaps the backend, one swap at a time.
 pub(crate) struct Swaps {
     shared: Arc<Shared>,
     commander: Commander,
     plugins: Plugins,
-    /// The chat's place in the database: `chat.main`.
+    /// `place` is the chat's place in the database: `chat.main`.
     place: String,
     tickets: Arc<Mutex<Tickets>>,
 }
 
 impl Swaps {
-    /// `now`: the backend's place in the list of plugins.
+    /// Takes `now`, the backend's place in the list of plugins.
     pub(crate) fn new(shared: Arc<Shared>, commander: Commander, plugins: Plugins, place: String, now: Ticket) -> Self {
         let before = BTreeMap::new();
         Self {

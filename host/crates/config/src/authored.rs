@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use toml::de::DeTable;
 
-/// The keys that have a new name, the old one of which this version still reads.
+/// `RENAMED` are the keys that have a new name, the old one of which this version still reads.
 pub(super) const RENAMED: [Renamed; 2] = [
     Renamed::key("", "config-version", "config_version"),
     Renamed {
@@ -80,7 +80,7 @@ pub(super) struct AuthoredPlugin {
     pub limits: AuthoredLimits,
 }
 
-/// Absent is not the same as empty: a built-in plugin has what it asks for until the operator names less.
+/// `AuthoredGrants` tells absent from empty: a built-in plugin has what it asks for until the operator names less.
 #[derive(Debug, Default)]
 pub(super) struct AuthoredGrants {
     pub http: Option<Vec<Located<HttpGrant>>>,
@@ -110,7 +110,7 @@ pub(super) struct AuthoredLimits {
 pub(super) struct AuthoredLog {
     pub filter: Option<Located<String>>,
     pub json: Option<Located<bool>>,
-    /// Empty: none.
+    /// `file` is empty where there is to be none.
     pub file: Option<Located<String>>,
     pub max_size: Option<Located<u64>>,
     pub max_files: Option<Located<u32>>,

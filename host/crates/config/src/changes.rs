@@ -6,26 +6,29 @@
 use nexus_plugin_api::text;
 use std::collections::BTreeMap;
 
-/// `["tunnel", "main", "plugin"]`
+/// `Key` is a key with the tables it is in: `["tunnel", "main", "plugin"]`.
 pub type Key = Vec<String>;
 
-/// Characters of a value, and of a key, that can be shown.
+/// `SHOWN` is how many characters of a value, and of a key, can be shown.
 const SHOWN: usize = 500;
 
-/// Every key of a text that has a value. An empty table is one.
+/// `Values` has every key of a text that has a value. An empty table is one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values(BTreeMap<Key, toml::Value>);
 
-/// One key whose value differs. None: it is not there.
+/// `Change` is one key whose value differs; a value that is `None` is not there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
+    /// `key` is the key with its tables.
     pub key: Key,
+    /// `was` is its value in the older text.
     pub was: Option<toml::Value>,
+    /// `now` is its value in the newer text.
     pub now: Option<toml::Value>,
 }
 
 impl Values {
-    /// A text that is no TOML has none.
+    /// Reads the values of a text; one that is no TOML has none.
     pub fn read(text: &str) -> Self {
         let mut values = BTreeMap::new();
         if let Ok(table) = text.parse::<toml::Table>() {
@@ -55,7 +58,7 @@ impl Values {
         all
     }
 
-    /// It is active from now on.
+    /// Takes one change in: it is active from now on.
     pub fn take(&mut self, change: &Change) {
         match &change.now {
             Some(now) => self.0.insert(change.key.clone(), now.clone()),
@@ -63,7 +66,7 @@ impl Values {
         };
     }
 
-    /// What is not in the text and belongs to it.
+    /// Adds what is not in the text and belongs to it.
     pub fn add(&mut self, key: &[&str], value: String) {
         self.0.insert(owned(key), toml::Value::String(value));
     }
@@ -73,7 +76,7 @@ impl Values {
         self.0.get(&owned(key))
     }
 
-    /// Whether the table, or a part of it, is there.
+    /// Tells whether the table, or a part of it, is there.
     pub fn has(&self, table: &[&str]) -> bool {
         self.0
             .keys()
@@ -99,7 +102,7 @@ fn leaves(path: Key, table: toml::Table, values: &mut BTreeMap<Key, toml::Value>
 }
 
 impl Change {
-    /// `tunnel.main.plugin`. None: it cannot be shown whole.
+    /// `name` is the key as a reader writes it, `tunnel.main.plugin`; `None`: it cannot be shown whole.
     pub fn name(&self) -> Option<String> {
         let bare = |part: &str| {
             // `(component)` is not in the text.
@@ -117,8 +120,8 @@ impl Change {
     }
 }
 
-/// As it would be written in the file, in one line. None: it cannot be shown whole, and who saw only a part of it could not
-/// tell it from another.
+/// `show` is the value as it would be written in the file, in one line. `None`: it cannot be shown whole, and who saw
+/// only a part of it could not tell it from another.
 pub fn show(value: &toml::Value) -> Option<String> {
     whole(&value.to_string())
 }

@@ -5,42 +5,45 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// Problems that are written out; a file with more of them is no configuration.
+/// `SHOWN` is how many problems are written out; a file with more of them is no configuration.
 const SHOWN: usize = 20;
-/// Characters of a line that are shown.
+/// `EXCERPT` is how many characters of a line are shown.
 const EXCERPT: usize = 200;
-/// Characters of a note.
+/// `NOTE` is how many characters a note may have.
 const NOTE: usize = 1_000;
 
-/// Byte range in the file's text.
+/// `Span` is a byte range in the file's text.
 pub type Span = Range<usize>;
 
-/// Where a problem was introduced.
+/// `Place` is where a problem was introduced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In the file.
+    /// `At`: in the file.
     At(Span),
-    /// In a flag of the command line, such as `--listen`.
+    /// `Flag`: in a flag of the command line, such as `--listen`.
     Flag(&'static str),
-    /// Nowhere in the file: a default that does not hold on this machine.
+    /// `Default`: nowhere in the file; a default does not hold on this machine.
     Default,
 }
 
-/// One problem.
+/// `Diagnostic` is one problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// `place` is where it stands.
     pub place: Place,
-    /// The key path, such as `web.listen`. Empty for the file as a whole.
+    /// `key` is the key path, such as `web.listen`; it is empty for the file as a whole.
     pub key: String,
-    /// One sentence, lower case, without a full stop.
+    /// `problem` is one sentence, in lower case, without a full stop.
     pub problem: String,
+    /// `found` is what stands there instead.
     pub found: Option<String>,
+    /// `expected` is what may stand there.
     pub expected: Option<String>,
-    /// The valid name that is most like what was written.
+    /// `nearest` is the valid name that is most like what was written.
     pub nearest: Option<String>,
-    /// What to do.
+    /// `fix` is what to do, with the lines to write.
     pub fix: Option<String>,
-    /// The line may hold a secret that should not be there: only its beginning is shown.
+    /// `hidden`: the line may hold a secret that should not be there, so only its beginning is shown.
     pub hidden: bool,
 }
 
@@ -90,7 +93,8 @@ impl Diagnostic {
     }
 }
 
-/// The name that is most like `written`, if a slip of the fingers or the memory can have led from one to the other.
+/// `nearest` is the name that is most like `written`, if a slip of the fingers or the memory can have led from one to
+/// the other.
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
@@ -100,27 +104,30 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-/// Every problem of one configuration. Its `Display` is what the terminal shows.
+/// `Report` is every problem of one configuration. Its `Display` is what the terminal shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The file as the operator named it; none: there is no file.
+    /// `file` is the file as the operator named it; `None`: there is no file.
     pub file: Option<PathBuf>,
+    /// `source` is the text in which the places are.
     pub source: String,
-    /// In the order of the file. Never empty.
+    /// `diagnostics` are in the order of the file. There is at least one.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl std::error::Error for Report {}
 
-/// A place for people: both start at 1; the column counts characters.
+/// `LineColumn` is a place for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineColumn {
+    /// `line` begins at 1.
     pub line: usize,
+    /// `column` begins at 1 and counts characters.
     pub column: usize,
 }
 
 impl Report {
-    /// Sorts by place.
+    /// Makes a report, sorted by place.
     pub fn new(file: Option<PathBuf>, source: String, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|d| match &d.place {
             Place::Flag(_) => (0, 0),
@@ -134,7 +141,7 @@ impl Report {
         }
     }
 
-    /// Where `offset` is. An offset behind the end, or within a character, means the place before it.
+    /// `locate` says where `offset` is. An offset behind the end, or within a character, means the place before it.
     pub fn locate(&self, offset: usize) -> LineColumn {
         let before = prefix(&self.source, offset);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -189,7 +196,8 @@ impl Report {
     }
 }
 
-/// Of a long line the characters around the column: (them, the column within them, how many were left out before).
+/// `part` has of a long line the characters around the column: (them, the column within them, how many were left out
+/// before).
 fn part(line: &str, column: usize) -> (String, usize, usize) {
     let cut = if column > EXCERPT { column - EXCERPT / 2 } else { 0 };
     (line.chars().skip(cut).take(EXCERPT).collect(), column - cut, cut)
@@ -203,7 +211,7 @@ fn prefix(text: &str, offset: usize) -> &str {
     text.get(..end).unwrap_or("")
 }
 
-/// Control characters could drive the terminal.
+/// `clean` replaces control characters, which could drive the terminal.
 fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })

@@ -26,6 +26,8 @@
 //! assert!(report.to_string().contains("there is no plugin `auth-local`"));
 //! ```
 
+#![warn(missing_docs)]
+
 mod authored;
 pub mod changes;
 mod component_info;

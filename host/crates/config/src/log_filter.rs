@@ -4,7 +4,7 @@
 use crate::toml_reader::{Unfit, describe};
 use toml::de::DeValue;
 
-/// What a target of 0.1 began with, and what it begins with now; the longer ones first.
+/// `TARGETS` says what a target of 0.1 began with, and what it begins with now; the longer ones first.
 const TARGETS: &[(&str, &str)] = &[
     ("nexus::services::auth", "nexus_auth"),
     ("nexus::services::chat", "nexus_chat"),
@@ -25,7 +25,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("nexus::web", "nexus_web"),
 ];
 
-/// The filter, if it is one.
+/// Reads a filter.
 ///
 /// # Errors
 /// What of it is no filter, and what to write.
@@ -46,7 +46,7 @@ pub(super) fn read(value: &DeValue<'_>) -> Result<String, Unfit> {
     }
 }
 
-/// A part of a filter that is a place without a level: it would be taken, and silence everything else.
+/// `no_level` is a part of a filter that is a place without a level: it would be taken, and silence everything else.
 fn no_level(filter: &str) -> Option<&str> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     filter
@@ -55,7 +55,7 @@ fn no_level(filter: &str) -> Option<&str> {
         .find(|part| !part.contains(['=', '[']) && !LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level)))
 }
 
-/// The filter with the targets of this version.
+/// `current` is the filter with the targets of this version.
 pub(super) fn current(filter: &str) -> String {
     let parts = filter.split(',').map(|part| {
         let target = part.trim_start();

@@ -10,21 +10,21 @@ pub(crate) const NO_DATA_DIR: &str = "there is no default data directory, becaus
 /// `Overrides` are what the command line says in place of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// `--data-dir`.
+    /// `data_dir` is `--data-dir`.
     pub data_dir: Option<PathBuf>,
-    /// `--listen`.
+    /// `listen` is `--listen`.
     pub listen: Option<SocketAddr>,
 }
 
 /// `Machine` is what the configuration depends on besides its file.
 pub struct Machine<'a> {
-    /// The current directory: absolute.
+    /// `cwd` is the current directory: absolute.
     pub cwd: PathBuf,
-    /// `$XDG_DATA_HOME`, or what stands for it.
+    /// `data_home` is `$XDG_DATA_HOME`, or what is used for it; `None`: there is neither, nor a home directory.
     pub data_home: Option<PathBuf>,
-    /// The value of one variable of the environment.
+    /// `env` gives the value of one variable of the environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Where the plugins' manifests come from.
+    /// `plugins` is where the plugins' manifests come from.
     pub plugins: &'a dyn PluginSource,
 }
 

@@ -21,7 +21,7 @@ impl AuthoredMetrics {
         metrics
     }
 
-    /// `taken`: the other listeners, and whose they are. None: off.
+    /// Checks the listener against `taken`, the other listeners and whose they are. `None`: metrics are off.
     pub(super) fn prepare(self, taken: &[(SocketAddr, String)], findings: &mut Findings) -> Option<Metrics> {
         let listen = self.listen?;
         let at = listen.value;

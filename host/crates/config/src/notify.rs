@@ -20,7 +20,7 @@ pub(super) struct AuthoredNotify {
 enum Hook {
     Plain(String),
     Lies(SecretSource),
-    /// Not shown: it may hold the address.
+    /// `Unfit` is not shown: it may hold the address.
     Unfit,
 }
 
@@ -58,7 +58,7 @@ impl AuthoredNotify {
         notify
     }
 
-    /// The variable of the environment that holds the address.
+    /// `variable` is the variable of the environment that holds the address.
     pub(super) fn variable(&self) -> Option<&str> {
         match self.webhook.as_ref().map(|hook| &hook.value) {
             Some(Hook::Lies(SecretSource::Env(name))) => Some(name),
@@ -66,7 +66,8 @@ impl AuthoredNotify {
         }
     }
 
-    /// None: nobody is told anything. `untold`: what this machine does not give, which is no mistake of the file.
+    /// Resolves the table; `None`: nobody is told anything. `untold` gets what this machine does not give, which is no
+    /// mistake of the file.
     pub(super) fn resolve(
         self,
         absolute: &dyn Fn(&str) -> PathBuf,
@@ -119,7 +120,7 @@ fn hook(v: &DeValue<'_>) -> Hook {
     }
 }
 
-/// Looked at now: an owner who is away would learn of a wrong path by hearing nothing.
+/// Looks at the program now: an owner who is away would learn of a wrong path by hearing nothing.
 fn program(
     place: &Located<()>,
     words: Vec<Located<String>>,

@@ -4,7 +4,8 @@
 use std::fs::Metadata;
 use std::path::Path;
 
-/// Who besides its owner can write this. In a folder with the sticky bit (as `/tmp`) others cannot replace our file.
+/// `writers` says who besides its owner can write this. In a folder with the sticky bit (as `/tmp`) others cannot
+/// replace our file.
 #[cfg(unix)]
 fn writers(meta: &Metadata) -> Option<&'static str> {
     use std::os::unix::fs::MetadataExt as _;
@@ -22,20 +23,20 @@ fn writers(_: &Metadata) -> Option<&'static str> {
     None
 }
 
-/// The same of a file; one that is not there is nobody's.
+/// `can_write` says the same of a file; one that is not there is nobody's.
 pub(super) fn can_write(file: &Path) -> Option<&'static str> {
     writers(&file.metadata().ok()?)
 }
 
-/// Whether a file of `owner` is another user's to one who runs as `me`. What is root's can be changed by root alone, which
-/// needs no file for that.
+/// Tells whether a file of `owner` is another user's to one who runs as `me`. What is root's can be changed by root
+/// alone, which needs no file for that.
 #[cfg(unix)]
 pub fn is_of_another(owner: u32, me: u32) -> bool {
     owner != me && owner != 0
 }
 
-/// Whether a configuration is its operator's alone: what is in it is allowed, to plugins and so to whoever can write it.
-/// Its folder counts as well, since who writes there can put another file in its place.
+/// Checks that a configuration is its operator's alone: what is in it is allowed, to plugins and so to whoever can
+/// write it. Its folder counts as well, since who writes there can put another file in its place.
 ///
 /// # Errors
 /// What is wrong, and the command that corrects it.
@@ -69,7 +70,7 @@ pub fn is_ours(file: &Path) -> Result<(), (String, String)> {
     Ok(())
 }
 
-/// Elsewhere every file is.
+/// Accepts every file: elsewhere there is no mode to check.
 ///
 /// # Errors
 /// Never.

@@ -4,32 +4,40 @@
 use nexus_model::units::exact_size;
 use std::fmt;
 
-/// One thing that a plugin may do, or asks to do. Its text is a verb with its object, which follows "may", "may not" or a
-/// colon: `run ssh (/usr/bin/ssh) with your environment`.
+/// `Permission` is one thing that a plugin may do, or asks to do. Its text is a verb with its object, which follows
+/// "may", "may not" or a colon: `run ssh (/usr/bin/ssh) with your environment`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
-    /// `place`: where the program is, for a reader.
+    /// `Process`: to run a program.
     Process {
+        /// `binary` is the program's name in the manifest.
         binary: String,
+        /// `place` is where the program is, for a reader.
         place: Option<String>,
+        /// `inherit_env`: it may start with the operator's environment.
         inherit_env: bool,
     },
-    /// `server`: scheme, host and port.
+    /// `Http`: to send requests to a server.
     Http {
+        /// `server` is its scheme, host and port.
         server: String,
+        /// `private`: it may be an address of this machine or its network.
         private: bool,
     },
-    /// Bytes; none: any number.
+    /// `Store`: to keep data.
     Store {
+        /// `quota` is in bytes; `None`: any number.
         quota: Option<u64>,
     },
+    /// `Secret`: to read a secret of the operator.
     Secret {
+        /// `name` is the secret's name in the manifest.
         name: String,
     },
 }
 
 impl Permission {
-    /// To run a program, wherever it is.
+    /// `run` is to run a program, wherever it is.
     pub fn run(binary: &str, inherit_env: bool) -> Self {
         Self::Process {
             binary: binary.to_owned(),

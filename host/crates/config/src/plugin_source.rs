@@ -3,21 +3,22 @@
 use crate::resolved::Source;
 use nexus_plugin_api::manifest::Manifest;
 
-/// What a component says of itself.
+/// `Found` is what a component says of itself.
 #[derive(Debug, Clone)]
 pub struct Found {
+    /// `manifest` is the one in the component.
     pub manifest: Manifest,
-    /// Of one in a file: SHA-256 of its bytes, in hexadecimal.
+    /// `digest` is the SHA-256, in hexadecimal, of the bytes of a component in a file; `None` for a built-in one.
     pub digest: Option<String>,
 }
 
-/// Where manifests come from.
+/// `PluginSource` is where manifests come from.
 pub trait PluginSource {
-    /// The manifest of the plugin `name`: of the component in the file, or of the built-in one of that name.
+    /// Reads the manifest of the plugin `name`: of the component in the file, or of the built-in one of that name.
     ///
     /// # Errors
     /// A sentence for the operator: no such file, no component, no manifest.
     fn manifest(&self, name: &str, source: &Source) -> Result<Found, String>;
-    /// The names of the built-in plugins.
+    /// `builtins` are the names of the built-in plugins.
     fn builtins(&self) -> Vec<String>;
 }

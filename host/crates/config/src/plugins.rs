@@ -21,18 +21,19 @@ use nexus_plugin_api::manifest::{ConfigKey, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What became of the plugins that are named.
+/// `Resolved` is what became of the plugins that are named.
 #[derive(Default)]
 pub(super) struct Resolved {
     pub(super) plugins: BTreeMap<String, Plugin>,
-    /// What this machine does not give them, and the digest of each component that could be read. No mistake of the file.
+    /// `broken` is what this machine does not give them, and the digest of each component that could be read. That is
+    /// no mistake of the file.
     pub(super) broken: BTreeMap<String, (Option<String>, Vec<Diagnostic>)>,
 }
 
-/// Where the agent works; `Err`: why it cannot.
+/// `Workspace` is where the agent works; `Err`: why it cannot.
 pub(super) type Workspace<'a> = Result<&'a Path, Diagnostic>;
 
-/// Every plugin that has a table or is selected, and the built-in ones that need neither.
+/// Resolves every plugin that has a table or is selected, and the built-in ones that need neither.
 pub(super) fn resolve(
     prepared: &Prepared,
     machine: &Machine<'_>,
@@ -227,7 +228,7 @@ pub(super) fn resolve(
 }
 
 impl Asked<'_> {
-    /// Checked against the schema, defaults filled in.
+    /// `config` is checked against the schema, with the defaults filled in.
     fn config(&self, findings: &mut Findings) -> serde_json::Map<String, serde_json::Value> {
         let schema = &self.manifest.config;
         let readable = || schema.iter().filter(|(_, k)| !k.secret).map(|(name, _)| name.as_str());

@@ -17,7 +17,8 @@ use std::time::Duration;
 pub const AUTH_PLUGIN: &str = "auth-local";
 pub(super) const CHAT_PLUGIN: &str = "chat-opencode";
 pub(super) const CHAT_FALLBACK: &str = "chat-echo";
-/// A line of a plugin has at most 8 KiB; a file must hold more than a handful.
+/// `LOG_SIZES` are what `log.max_size` may be: a line of a plugin has at most 8 KiB, and a file must hold more than a
+/// handful.
 const LOG_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7860);
 
@@ -30,7 +31,7 @@ pub(super) struct Prepared {
     pub chat: PreparedChat,
     pub tunnels: Vec<PreparedTunnel>,
     pub plugins: Vec<(Located<String>, AuthoredPlugin)>,
-    /// Where each plugin is selected, and as what.
+    /// `selected` is where each plugin is selected, and as what.
     pub selected: Vec<Selection>,
     pub log: PreparedLog,
     pub metrics: Option<Metrics>,
@@ -41,7 +42,7 @@ pub(super) struct Prepared {
 pub(super) struct PreparedLog {
     pub filter: String,
     pub json: bool,
-    /// As written; empty: none. Left out: the place in the data directory.
+    /// `file` is as written; empty: there is to be none. `None`: the place in the data directory.
     pub file: Option<String>,
     pub max_size: u64,
     pub max_files: u32,
@@ -154,7 +155,7 @@ fn select(
     plugin
 }
 
-/// A name that the operator chose: it becomes part of file names, URLs and log lines.
+/// Checks a name that the operator chose: it becomes part of file names, URLs and log lines.
 fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
     if Name::try_from(name.value.clone()).is_err() {
         findings.push(
@@ -325,7 +326,8 @@ fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> P
     }
 }
 
-/// Passwords and the agent's output would cross the network in the clear.
+/// Checks the listener's address: on another one than loopback, passwords and the agent's output would cross the
+/// network in the clear.
 fn check_listen(web: &AuthoredWeb, over: &Listen, findings: &mut Findings) -> SocketAddr {
     let insists = web.insecure_listen.as_ref().is_some_and(|i| i.value);
     let (listen, place): (SocketAddr, Place) = match (over.flag, &web.listen) {

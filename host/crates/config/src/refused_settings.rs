@@ -7,7 +7,7 @@ use crate::resolved::Config;
 use crate::toml_reader::Findings;
 use nexus_model::plugin::Refusal;
 
-/// As a mistake that the reader of the file finds itself. `refusals`: at least one.
+/// `refused` reports them as mistakes that the reader of the file finds itself. `refusals` has at least one.
 pub fn refused(config: &Config, plugin: &str, refusals: &[Refusal]) -> Report {
     // What is wrong with the file itself was told when it was read.
     let authored = Authored::read(&config.text, &mut Findings::default());

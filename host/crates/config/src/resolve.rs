@@ -13,6 +13,8 @@ use nexus_model::trouble::Trouble;
 use nexus_plugin_api::renamed_keys;
 use std::path::Path;
 
+/// Resolves a text: all three stages.
+///
 /// # Errors
 /// Every problem of every stage, each with its place.
 pub(super) fn resolve(
@@ -57,7 +59,7 @@ pub(super) fn resolve(
     }
 }
 
-/// None only where something was noted.
+/// Does the same and notes every problem; `None` only where something was noted.
 pub(super) fn resolve_noting(
     text: &str,
     file: Option<&Path>,
@@ -206,7 +208,7 @@ fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
         .fix(format!("run: mkdir -p {}", path.display()))
 }
 
-/// What keeps one part from working, as a sentence; all that there is to do.
+/// `trouble` is what keeps one part from working, as a sentence, with all that there is to do.
 fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
     let sentences = found.iter().map(|diagnostic| match &diagnostic.found {
         Some(found) => format!("{}: {}.", diagnostic.problem, found.trim_end_matches('.')),

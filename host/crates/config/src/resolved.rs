@@ -12,113 +12,130 @@ use std::time::Duration;
 /// `Config` is a whole configuration that was found good.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Private (0700) and locked by the running host.
+    /// `data_dir` is private (0700) and locked by the running host.
     pub data_dir: PathBuf,
-    /// The file it came from, if any.
+    /// `file` is the file it came from, if any.
     pub file: Option<PathBuf>,
-    /// What it said, with the new names of keys that it has by their old ones.
+    /// `text` is what the file said, with the new names of keys that it has by their old ones.
     pub text: String,
-    /// Its keys with old names: a sentence each, with the line to write.
+    /// `notices` tell of its keys with old names: a sentence each, with the line to write.
     pub notices: Vec<String>,
-    /// What else was read for it: components, and secret files.
+    /// `files` are what else was read for it: components, and secret files.
     pub files: BTreeSet<PathBuf>,
+    /// `web` is where the page listens.
     pub web: Web,
+    /// `auth` says how people log in.
     pub auth: Auth,
+    /// `chat` says who answers prompts, and where the agent works.
     pub chat: Chat,
+    /// `tunnels` are by name.
     pub tunnels: BTreeMap<String, Tunnel>,
-    /// Every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
+    /// `plugins` are by name: every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
     pub plugins: BTreeMap<String, Plugin>,
-    /// Those that are named and that this machine does not give: only what they are for fails.
+    /// `broken` are those that are named and that this machine does not give: only what they are for fails.
     pub broken: BTreeMap<String, Broken>,
-    /// What else this machine does not give. The rest counts all the same.
+    /// `troubles` are what else this machine does not give. The rest takes effect all the same.
     pub troubles: Vec<Trouble>,
-    /// Environment variables that hold secrets of plugins and of `[notify]`; no child process gets them.
+    /// `secret_variables` are the environment variables that hold secrets of plugins and of `[notify]`; no child
+    /// process gets them.
     pub secret_variables: Vec<String>,
+    /// `log` says what is logged, and where.
     pub log: Log,
-    /// None: off.
+    /// `metrics` is `None` where they are off.
     pub metrics: Option<Metrics>,
-    /// None: nobody is told anything.
+    /// `notify` is `None` where nobody is told anything.
     pub notify: Option<Notify>,
 }
 
 /// `Metrics` is where Prometheus finds metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
-    /// Loopback, unless `insecure_listen = true`.
+    /// `listen` is loopback, unless `insecure_listen = true`.
     pub listen: SocketAddr,
 }
 
-/// How an owner who is away hears of something. At least one of the two ways is there.
+/// `Notify` is how an owner who is away hears of something. At least one of the two ways is there.
 #[derive(Debug, Clone)]
 pub struct Notify {
-    /// An absolute path, and arguments.
+    /// `command` is an absolute path, and arguments.
     pub command: Option<Vec<String>>,
-    /// An `https://` address, or `http://` on this machine. It may hold a token.
+    /// `webhook` is an `https://` address, or `http://` on this machine. It may hold a token.
     pub webhook: Option<Secret>,
+    /// `events` are the kinds of notices that are wanted.
     pub events: BTreeSet<NoticeKind>,
 }
 
 /// `Web` is `[web]`: where the page listens.
 #[derive(Debug, Clone)]
 pub struct Web {
-    /// Loopback, unless `insecure_listen = true`.
+    /// `listen` is loopback, unless `insecure_listen = true`.
     pub listen: SocketAddr,
-    /// Names besides `localhost` and loopback addresses that a request to `listen` may carry as Host.
+    /// `hosts` are the names besides `localhost` and loopback addresses that a request to `listen` may carry as Host.
     pub hosts: Vec<String>,
-    /// As a browser sees it through a reverse proxy: scheme and authority.
+    /// `public_url` is the address as a browser sees it through a reverse proxy: scheme and authority.
     pub public_url: Option<String>,
 }
 
 /// `Auth` is `[auth]`: which plugin checks credentials, and how long a login lasts.
 #[derive(Debug, Clone)]
 pub struct Auth {
+    /// `plugin` is the name of the login plugin.
     pub plugin: String,
+    /// `lockout_failures` is the number of wrong credentials that lock an account, or a known device.
     pub lockout_failures: u32,
+    /// `lockout` is how long that lasts.
     pub lockout: Duration,
+    /// `session_idle` is how long a login lasts without use.
     pub session_idle: Duration,
+    /// `session_absolute` is how long a login lasts, however much it is used.
     pub session_absolute: Duration,
 }
 
 /// `Chat` is `[chat.NAME]`.
 #[derive(Debug, Clone)]
 pub struct Chat {
-    /// `main` in `[chat.main]`.
+    /// `name` is `main` in `[chat.main]`.
     pub name: String,
+    /// `plugin` is the name of the chat plugin.
     pub plugin: String,
-    /// Shown while the backend's program is missing; none: nothing is.
+    /// `fallback` is the chat plugin that is used while the backend's program is missing; `None`: none is.
     pub fallback: Option<String>,
-    /// The project directory. Absolute, exists.
+    /// `workspace` is the project directory: absolute, and there.
     pub workspace: PathBuf,
 }
 
 /// `Tunnel` is `[tunnel.NAME]`.
 #[derive(Debug, Clone)]
 pub struct Tunnel {
+    /// `name` is `main` in `[tunnel.main]`.
     pub name: String,
+    /// `plugin` is the name of the tunnel plugin.
     pub plugin: String,
-    /// Opened at the start of the host (never before an account exists).
+    /// `autostart`: it is opened at the start of the host (never before an account exists).
     pub autostart: bool,
+    /// `allow_plaintext`: it may be open without TLS on its public side.
     pub allow_plaintext: bool,
-    /// The tunnel's own listener; port 0: any. Loopback.
+    /// `listen` is the tunnel's own listener, on loopback; port 0: any.
     pub listen: SocketAddr,
-    /// Host names that may arrive through it, besides that of its URL.
+    /// `hosts` are the host names that may arrive through it, besides that of its URL.
     pub hosts: Vec<String>,
+    /// `public_check` says how the host checks it by its public address.
     pub public_check: PublicCheckMode,
 }
 
-/// How the host checks a tunnel by its public address.
+/// `PublicCheckMode` is how the host checks a tunnel by its public address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicCheckMode {
-    /// By the address that the provider reports.
+    /// `On`: by the address that the provider reports.
     On,
-    /// The public name is found here: where this machine does not find it by itself.
+    /// `At`: the public name is found here, because this machine does not find it by itself.
     At(SocketAddr),
-    /// Not at all.
+    /// `Off`: not at all.
     Off,
 }
 
 impl Tunnel {
-    /// Whose processes those of this tunnel are: each tunnel has its own, also where two use one plugin.
+    /// `process_owner` owns the processes of this tunnel: each tunnel has its own, also where two use one plugin.
     pub fn process_owner(&self) -> String {
         format!("{}.{}", self.plugin, self.name)
     }
@@ -127,87 +144,102 @@ impl Tunnel {
 /// `Plugin` is a plugin that the host may load, with all that it may do.
 #[derive(Debug, Clone)]
 pub struct Plugin {
+    /// `name` is the `NAME` of `[plugin.NAME]`.
     pub name: String,
+    /// `kind` is what it can serve.
     pub kind: plugin::Kind,
+    /// `source` is where its component comes from.
     pub source: Source,
-    /// SHA-256 of the component in a file, from which the grants were settled, in hexadecimal: no other one is loaded.
+    /// `digest` is the SHA-256, in hexadecimal, of the component in a file, from which the grants were settled: no
+    /// other one is loaded.
     pub digest: Option<String>,
+    /// `component` is what its component says of itself.
     pub component: ComponentInfo,
-    /// Checked against the manifest's schema, defaults filled in, secrets left out. A JSON object.
+    /// `config` is a JSON object: checked against the manifest's schema, defaults filled in, secrets left out.
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// Manifest ∩ what the operator granted.
+    /// `grants` are the manifest ∩ what the operator granted.
     pub grants: Grants,
-    /// What it asks for, is not granted and was not refused by the operator either.
+    /// `missing` is what it asks for, is not granted and was not refused by the operator either.
     pub missing: Vec<Permission>,
+    /// `limits` are what it may use.
     pub limits: Limits,
 }
 
-/// What a component says of itself, as far as a person compares it with what it said before.
+/// `ComponentInfo` is what a component says of itself, as far as a person compares it with what it said before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComponentInfo {
+    /// `name` is the one in its manifest.
     pub name: String,
+    /// `version` is that of its manifest.
     pub version: String,
-    /// The range of nexus:plugin versions.
+    /// `api` is the range of nexus:plugin versions that it was written for.
     pub api: String,
-    /// `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
+    /// `permissions` are the permissions that it requests: `run node`, `send requests to https://api.example.org`; see
+    /// [`crate::Permission`].
     pub permissions: BTreeSet<String>,
 }
 
-/// A plugin whose component, secret or workspace is not there or not fit. Not a mistake of the file, which may be right
-/// again in a moment: a disk that is not mounted yet, a component that is being built.
+/// `Broken` is a plugin whose component, secret or workspace is not there or not fit. That is no mistake of the file,
+/// which may be right again in a moment: a disk that is not mounted yet, a component that is being built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// SHA-256 of the component as it was then, where it could be read: another one was not granted anything.
+    /// `digest` is the SHA-256 of the component as it was then, where it could be read: another one was not granted
+    /// anything.
     pub digest: Option<String>,
+    /// `trouble` is what is wrong, in a sentence, and what to do.
     pub trouble: Trouble,
-    /// The same with its place in the file, as `nexus config check` shows it.
+    /// `report` is the same with its place in the file, as `nexus config check` shows it.
     pub report: String,
 }
 
 /// `Source` is where a component comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Ships inside the binary.
+    /// `Builtin`: it is inside the binary.
     Builtin,
+    /// `File`: it is in this file; the path is absolute.
     File(PathBuf),
 }
 
 /// `Grants` are what a plugin may do.
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
-    /// By the binary's name in the manifest.
+    /// `processes` are by the binary's name in the manifest.
     pub processes: BTreeMap<String, ProcessGrant>,
+    /// `http` are the servers that it may send requests to.
     pub http: Vec<HttpGrant>,
-    /// Bytes; 0: no store.
+    /// `store_quota` is in bytes; 0: no store.
     pub store_quota: u64,
-    /// By the secret's name in the manifest.
+    /// `secrets` are by the secret's name in the manifest.
     pub secrets: BTreeMap<String, Secret>,
 }
 
 /// `ProcessGrant` allows one program.
 #[derive(Debug, Clone)]
 pub struct ProcessGrant {
-    /// Absolute; none: looked for in `data_dir/tools`, on the PATH of the host, and where the system installs programs.
+    /// `path` is absolute; `None`: the program is looked for in `data_dir/tools`, on the PATH of the host, and where
+    /// the system installs programs.
     pub path: Option<PathBuf>,
-    /// May start with the operator's environment.
+    /// `inherit_env`: the program may start with the operator's environment.
     pub inherit_env: bool,
-    /// Where it is run: the workspace of the chat that uses the plugin.
+    /// `cwd` is where it is run: the workspace of the chat that uses the plugin.
     pub cwd: Option<PathBuf>,
 }
 
-/// `https://api.example.org`, `https://*.example.org`, `http://192.0.2.1:8080`.
+/// `HttpGrant` is a server: `https://api.example.org`, `https://*.example.org`, `http://192.0.2.1:8080`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpGrant {
+    /// `scheme` is `http` or `https`.
     pub scheme: String,
-    /// Lower case; a leading `*.` stands for any number of labels.
+    /// `host` is in lower case; a leading `*.` stands for any number of labels.
     pub host: String,
-    /// None: the scheme's own.
+    /// `port` is `None` for the scheme's own.
     pub port: Option<u16>,
-    /// Addresses that are not global (loopback, private) are refused unless this is set.
+    /// `private`: addresses that are not global (loopback, private) are refused unless this is set.
     pub private: bool,
 }
 
-/// A value that is never printed.
+/// `Secret` is a value that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -216,7 +248,7 @@ impl Secret {
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
-    /// The value, for the one place that needs it.
+    /// `reveal` is the value, for the one place that needs it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -231,40 +263,42 @@ impl std::fmt::Debug for Secret {
 /// `Limits` are what a plugin may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes, over all memories of an instance.
+    /// `memory` is in bytes, over all memories of an instance.
     pub memory: u64,
-    /// CPU between two returns to the host.
+    /// `cpu` is the CPU time between two returns to the host.
     pub cpu: Duration,
-    /// CPU over time, in percent of one core.
+    /// `cpu_share` is the CPU over time, in percent of one core.
     pub cpu_share: u32,
-    /// Bytes a minute into its store.
+    /// `store_writes` is in bytes a minute into its store.
     pub store_writes: u64,
+    /// `call` is how long one call may take.
     pub call: Duration,
-    /// Concurrent calls of the plugin into the host that wait.
+    /// `streams` is how many of the plugin's calls into the host may wait at once.
     pub streams: u32,
+    /// `processes` is how many processes it may run at once.
     pub processes: u32,
-    /// Lines a second into the log.
+    /// `log_lines` is in lines a second.
     pub log_lines: u32,
 }
 
 /// `Log` is `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// As `tracing_subscriber::EnvFilter` reads it.
+    /// `filter` is as `tracing_subscriber::EnvFilter` reads it.
     pub filter: String,
-    /// What goes to stderr is JSON; what goes to the file always is.
+    /// `json`: what goes to stderr is JSON; what goes to the file always is.
     pub json: bool,
-    /// Beside stderr; none: stderr alone.
+    /// `file` is used beside stderr; `None`: stderr alone.
     pub file: Option<LogFile>,
 }
 
 /// `LogFile` is the file of the log, and how it is rotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFile {
-    /// Absolute. Older files lie beside it: `nexus.log.1` is the newest of them.
+    /// `path` is absolute. Older files lie beside it: `nexus.log.1` is the newest of them.
     pub path: PathBuf,
-    /// Bytes, from which on a new file is begun.
+    /// `max_size` is the size in bytes from which on a new file is begun.
     pub max_size: u64,
-    /// Together with the present one; at least 2.
+    /// `max_files` is their number together with the present one; at least 2.
     pub max_files: u32,
 }

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value and where it stands.
+/// `Located` is a value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Located<T> {
     pub value: T,
     pub span: Span,
-    /// The key path.
+    /// `key` is the key path.
     pub key: String,
 }
 
@@ -31,13 +31,13 @@ impl<T> Located<T> {
     }
 }
 
-/// What was found out while reading.
+/// `Findings` are what was found out while reading.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub diagnostics: Vec<Diagnostic>,
-    /// The path of every key that was asked for, `*` for a name that the operator chose.
+    /// `asked` has the path of every key that was asked for, with `*` for a name that the operator chose.
     pub asked: BTreeSet<String>,
-    /// Where a value is written with names of the version before, and the line to write.
+    /// `renamed` is where a value is written with names of the version before, and the line to write.
     pub renamed: Vec<(Span, String)>,
 }
 
@@ -47,7 +47,7 @@ impl Findings {
     }
 }
 
-/// Why a value does not fit; the reader adds place and key.
+/// `Unfit` says why a value does not fit; the reader adds place and key.
 #[derive(Debug)]
 pub(super) struct Unfit {
     pub found: Option<String>,
@@ -55,7 +55,7 @@ pub(super) struct Unfit {
 }
 
 impl Unfit {
-    /// Its type or its form is another one.
+    /// `PLAIN`: its type or its form is another one.
     pub(super) const PLAIN: Self = Self { found: None, fix: None };
     pub(super) fn fix(fix: impl Into<String>) -> Self {
         Self {
@@ -65,12 +65,12 @@ impl Unfit {
     }
 }
 
-/// One table that is being read.
+/// `Table` is one table that is being read.
 pub(super) struct Table<'a, 'i> {
     map: &'a DeTable<'i>,
     span: Span,
     path: String,
-    /// The same with `*` for chosen names.
+    /// `pattern` is the path with `*` for chosen names.
     pattern: String,
     asked: Vec<&'static str>,
 }
@@ -110,7 +110,7 @@ impl<'a, 'i> Table<'a, 'i> {
         Some((name.span(), value))
     }
 
-    /// The value of `key` as `parse` understands it. None: absent, or unfit, which is then noted.
+    /// Reads the value of `key` as `parse` understands it. `None`: it is absent, or unfit, which is then noted.
     pub(super) fn get<T>(
         &mut self,
         key: &'static str,
@@ -177,7 +177,7 @@ impl<'a, 'i> Table<'a, 'i> {
         })
     }
 
-    /// A list whose items `parse` understands one by one, each with its place.
+    /// Reads a list whose items `parse` understands one by one, each with its place.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
@@ -223,7 +223,7 @@ impl<'a, 'i> Table<'a, 'i> {
         Some(all)
     }
 
-    /// The table `key`.
+    /// Reads the table `key`.
     pub(super) fn table(&mut self, key: &'static str, findings: &mut Findings) -> Option<Table<'a, 'i>> {
         let pattern = join(&self.pattern, key);
         let (at, value) = self.ask(key, findings)?;
@@ -231,7 +231,7 @@ impl<'a, 'i> Table<'a, 'i> {
         into_table(at, value, path, pattern, findings)
     }
 
-    /// The tables in the table `key`, whose names the operator chose.
+    /// Reads the tables in the table `key`, whose names the operator chose.
     pub(super) fn named(
         &mut self,
         key: &'static str,
@@ -278,7 +278,7 @@ impl<'a, 'i> Table<'a, 'i> {
         all
     }
 
-    /// Everything in the table `key`, for keys that another schema checks later. Values that no configuration can
+    /// Reads everything in the table `key`, for keys that another schema checks later. Values that no configuration can
     /// hold (an integer that does not fit into 64 bits) are noted.
     pub(super) fn values(&mut self, key: &'static str, findings: &mut Findings) -> Vec<(String, Located<toml::Value>)> {
         let Some(outer) = self.table(key, findings) else {
@@ -374,7 +374,7 @@ pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// The value as a reader would say it.
+/// `describe` is the value as a reader would say it.
 pub(super) fn describe(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("the string {:?}", shorten(text)),

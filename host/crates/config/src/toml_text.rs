@@ -1,6 +1,6 @@
 //! Names and texts as TOML has them, for the lines that a message gives to paste.
 
-/// A basic string on one line: it must fit a key too.
+/// `string` is a basic string on one line: it must fit a key too.
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -15,7 +15,7 @@ pub fn string(text: &str) -> String {
     out
 }
 
-/// A key: bare where that is possible.
+/// `key` is bare where that is possible.
 pub fn key(name: &str) -> String {
     let bare = !name.is_empty()
         && name

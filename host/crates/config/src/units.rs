@@ -3,7 +3,7 @@
 use crate::resolved::HttpGrant;
 use std::time::Duration;
 
-/// `"90s"`, `"30m"`, `"14d"`, `"1h30m"`. None: not a duration.
+/// Reads `"90s"`, `"30m"`, `"14d"`, `"1h30m"`. `None`: it is not a duration.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
@@ -29,7 +29,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-/// `"512"`, `"64 KiB"`, `"1 MiB"`, `"2GiB"` in bytes. None: not a size.
+/// Reads `"512"`, `"64 KiB"`, `"1 MiB"`, `"2GiB"` in bytes. `None`: it is not a size.
 pub(super) fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -44,7 +44,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.checked_mul(unit)
 }
 
-/// A host name or an IP literal, lower case, as it may be in a Host header or a URL.
+/// Reads a host name or an IP literal, and makes it lower case, as it may be in a Host header or a URL.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -71,7 +71,7 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
     Ok(host)
 }
 
-/// Scheme, host, port, and what follows the authority.
+/// Splits a URL into scheme, host, port, and what follows the authority.
 fn split_url(text: &str) -> Result<(String, String, Option<u16>, &str), String> {
     let (scheme, rest) = text
         .split_once("://")
@@ -100,7 +100,7 @@ fn split_url(text: &str) -> Result<(String, String, Option<u16>, &str), String> 
     Ok((scheme, host.to_owned(), port, tail))
 }
 
-/// `scheme://host[:port]` with nothing behind it, in its canonical form.
+/// Reads `scheme://host[:port]` with nothing behind it, and returns its canonical form.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -133,7 +133,7 @@ impl HttpGrant {
         }
     }
 
-    /// The grant that a URL needs: its path does not matter.
+    /// `of_url` is the grant that a URL needs: its path does not matter.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -161,12 +161,12 @@ impl HttpGrant {
         })
     }
 
-    /// Whether both name the same scheme, host and port.
+    /// Tells whether both name the same scheme, host and port.
     pub fn same_server(&self, other: &Self) -> bool {
         (&self.scheme, &self.host, self.port) == (&other.scheme, &other.host, other.port)
     }
 
-    /// What both allow, with this one's `private`.
+    /// `intersect` is what both allow, with this one's `private`.
     pub fn intersect(&self, other: &Self) -> Option<Self> {
         let under = |name: &str, pattern: &str| {
             name == pattern || pattern.strip_prefix('*').is_some_and(|suffix| name.ends_with(suffix))

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// What `public_check` of a tunnel may be.
+/// `PUBLIC_CHECK` is what `public_check` of a tunnel may be.
 pub(super) const PUBLIC_CHECK: &str =
     "\"on\", \"off\", or the address to use for the public check, such as \"192.0.2.1:443\"";
 

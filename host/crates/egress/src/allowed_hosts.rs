@@ -7,7 +7,7 @@ use nexus_config::resolved::HttpGrant;
 pub use reqwest::Url;
 use std::net::IpAddr;
 
-/// Whether `url` goes to the host of this grant. A URL with a user name or password in it never does.
+/// Tells whether `url` goes to the host of this grant. A URL with a user name or password in it never does.
 pub fn matches(grant: &HttpGrant, url: &Url) -> bool {
     if url.scheme() != grant.scheme || !url.username().is_empty() || url.password().is_some() {
         return false;
@@ -29,7 +29,7 @@ pub fn matches(grant: &HttpGrant, url: &Url) -> bool {
     }
 }
 
-/// The IP address, where the host is one.
+/// `literal` is the IP address, where the host is one.
 pub fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     host.strip_prefix('[')
@@ -39,7 +39,7 @@ pub fn literal(url: &Url) -> Option<IpAddr> {
         .ok()
 }
 
-/// Lower case, without the dot that ends a fully qualified name.
+/// `host` is in lower case, without the dot that ends a fully qualified name.
 fn host(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     let host = host.strip_suffix('.').unwrap_or(host);

@@ -24,7 +24,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// What the client itself sets; a plugin that could would speak for another host or cut the framing.
+/// `HOST_HEADERS` are set by the client itself; a plugin that could set them would speak for another host or cut the
+/// framing.
 const HOST_HEADERS: [&str; 10] = [
     "host",
     "connection",
@@ -116,7 +117,7 @@ impl Outgoing for Client {
     }
 }
 
-/// The URL to ask, where the target allows it.
+/// `checked_url` is the URL to ask, where the target allows it.
 fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
     match &request.target {
         Target::OwnProcess(port) => {
@@ -137,7 +138,7 @@ fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
     }
 }
 
-/// From `process://name:port/a?b#c` the `/a?b`.
+/// `path_and_query` of `process://name:port/a?b#c` is `/a?b`.
 fn path_and_query(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
@@ -148,7 +149,7 @@ fn path_and_query(url: &str) -> String {
     }
 }
 
-/// Without path and query: they may hold what nobody should read in a log.
+/// `shown` leaves out path and query: they may hold what nobody should read in a log.
 fn shown(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
@@ -197,7 +198,7 @@ async fn pump(
     }
 }
 
-/// Resolves a name once, and refuses it where no address is left that the grant covers.
+/// `Resolver` resolves a name once, and refuses it where no address is left that the grant covers.
 #[derive(Debug)]
 struct Resolver {
     private: bool,

@@ -25,6 +25,8 @@
 //! # }).unwrap();
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod allowed_hosts;
 mod client;
 mod error;

@@ -28,24 +28,25 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// Of an answer with its head, by the short way.
+/// `OWN_ANSWER` bounds the bytes of an answer with its head, by the short way.
 const OWN_ANSWER: u64 = 8 * 1024;
 
 /// `CheckTarget` is what is checked.
 #[derive(Debug, Clone, Copy)]
 pub struct CheckTarget<'a> {
-    /// The public address: `https://…` or `http://…`.
+    /// `url` is the public address: `https://…` or `http://…`.
     pub url: &'a str,
-    /// Where this machine finds its public name; none: as everybody does. An address of digits is reached as it stands.
+    /// `at` is where this machine finds the public name; `None`: as everybody does. An address of digits is reached as
+    /// it stands.
     pub at: Option<SocketAddr>,
 }
 
 /// `Challenge` is a question that only the right listener answers.
 #[derive(Debug)]
 pub struct Challenge {
-    /// Part of the path that is asked for.
+    /// `nonce` is part of the path that is asked for.
     pub nonce: String,
-    /// What the listener makes of it.
+    /// `answer` is what the listener makes of the nonce.
     pub answer: String,
 }
 
@@ -203,7 +204,7 @@ fn build(
     more(builder).build().map_err(|error| chain(&error))
 }
 
-/// Finds a name's addresses, without those of the link.
+/// `BeyondTheLink` finds a name's addresses, without those of the link.
 struct BeyondTheLink;
 
 impl Resolve for BeyondTheLink {
@@ -227,7 +228,7 @@ fn no_public_side(address: IpAddr) -> String {
     format!("{address} is a link-local address, which cannot be the public address of a tunnel")
 }
 
-/// Longer than nobody waits.
+/// `within` bounds a job by [`limits::PUBLIC_CHECK`]: no check waits longer.
 async fn within<T>(job: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     timeout(limits::PUBLIC_CHECK, job).await.unwrap_or_else(|_| Err(late()))
 }
@@ -236,7 +237,7 @@ fn late() -> String {
     format!("no answer within {} s", limits::PUBLIC_CHECK.as_secs())
 }
 
-/// What a request that got no answer says of the network.
+/// `proved` is what a request that got no answer says of the network.
 fn proved(error: &reqwest::Error) -> Network {
     use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
@@ -279,7 +280,7 @@ pub async fn own(listener: SocketAddr, url: &str, challenges: Challenges<'_>) ->
     !answer.is_empty() && talk.await.unwrap_or(false)
 }
 
-/// The first line, as soon as it is there.
+/// `first` is the first line of the answer, as soon as it is there.
 async fn first(response: Result<reqwest::Response, reqwest::Error>) -> Result<String, String> {
     let mut response = response.map_err(|error| chain(&error))?;
     if response.status() != reqwest::StatusCode::OK {

@@ -9,7 +9,7 @@ use reqwest::{Client, Url};
 /// `Webhook` posts to one address.
 pub struct Webhook {
     url: Url,
-    /// `hooks.example.org`
+    /// `host` is the address's host alone, for messages and the log: `hooks.example.org`.
     pub host: String,
     client: tokio::sync::OnceCell<Client>,
 }
@@ -30,8 +30,8 @@ impl Webhook {
         })
     }
 
-    /// `post` makes one try. Not through a proxy of the environment, and not on to where an answer points: the message is for this
-    /// address alone.
+    /// `post` makes one try. It uses no proxy of the environment and does not follow where an answer points: the
+    /// message is for this address alone.
     ///
     /// # Errors
     /// A sentence without the address.

@@ -10,5 +10,7 @@
 //! assert_eq!(refused, "it has more than 9 bytes");
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod bounded;
 pub mod private;

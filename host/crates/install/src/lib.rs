@@ -11,6 +11,27 @@
 //!
 //! Rejected: a download of our own, for npm knows the operator's proxy and registry; and the package `opencode-ai`, whose
 //! script after the install chooses among the packages below, which is done here without a script.
+//!
+//! ```
+//! # #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use nexus_install::{SetupError, install_opencode, installed};
+//! use std::os::unix::fs::PermissionsExt as _;
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! // An npm that says of every package that it is not the one whose SHA-512 it was given.
+//! let npm = folder.path().join("npm");
+//! std::fs::write(&npm, "#!/bin/sh\n[ $1 = config ] && exit\necho npm error code EINTEGRITY\nexit 1\n").unwrap();
+//! std::fs::set_permissions(&npm, std::fs::Permissions::from_mode(0o700)).unwrap();
+//!
+//! let data = folder.path().join("data");
+//! let refused = install_opencode(&data, Some(folder.path().as_os_str()), &mut |step| println!("{step:?}")).await;
+//! assert!(matches!(refused, Err(SetupError::Forged(_))));
+//! assert_eq!(installed(&data).await, None);
+//! # });
+//! ```
+
+#![warn(missing_docs)]
 
 use nexus_files::private;
 use std::ffi::OsStr;
@@ -21,11 +42,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
-/// The version that the whole-system tests run.
+/// `OPENCODE_VERSION` is the version that is installed; the whole-system tests run it.
 pub const OPENCODE_VERSION: &str = "1.18.33";
 
-/// The packages with the program, by system and processor, the best first; each with the SHA-512 that
-/// `npm view NAME@VERSION dist.integrity` shows. Where the first one does not run (an old processor), the next is tried.
+/// `PACKAGES` are the packages with the program, by system and processor, the best first; each with the SHA-512 that
+/// `npm view NAME@VERSION dist.integrity` shows. Where the first one does not run (an old processor), the next is
+/// tried.
 const PACKAGES: &[(&str, &str, &str, &str)] = &[
     (
         "linux",
@@ -41,55 +63,73 @@ const PACKAGES: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// npm fetches some 60 MB; a slow line takes minutes.
+/// `INSTALL` bounds npm: it fetches some 60 MB, and a slow line takes minutes.
 const INSTALL: Duration = Duration::from_secs(20 * 60);
 const VERSION: Duration = Duration::from_secs(60);
 
-/// What happens, for a person who waits.
+/// `Progress` is what happens, for a person who waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// A step begins: a sentence.
+    /// `Step` is a sentence: a step begins.
     Step(String),
-    /// A line of npm's output.
+    /// `Output` is a line of npm's output.
     Output(String),
 }
 
-/// Each is a sentence with what to do.
+/// `SetupError` is a sentence with what to do in each of its variants.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
+    /// `NoNpm`: there is no `npm` in the PATH.
     #[error(
         "npm is not on the PATH. To fix: install Node.js with npm (Debian: apt install npm), or install opencode \
          yourself: https://opencode.ai"
     )]
     NoNpm,
+    /// `Busy`: another process installs into this folder.
     #[error("another installation into {0} is running; wait for it or stop it")]
     Busy(PathBuf),
+    /// `Disk`: a file or folder could not be made, written or renamed.
     #[error("{path}: {error}")]
-    Disk { path: PathBuf, error: std::io::Error },
+    Disk {
+        /// `path` is the one that it concerns.
+        path: PathBuf,
+        /// `error` is the operating system's.
+        error: std::io::Error,
+    },
+    /// `NoChecksum`: there is no entry in `PACKAGES` for this system and processor.
     #[error(
         "this version of nexus has no checksum of opencode {version} for {0}, so it does not install it. To fix: \
          install it yourself with `npm install -g opencode-ai@{version}`",
         version = OPENCODE_VERSION
     )]
     NoChecksum(String),
+    /// `Forged`: npm got another package than the one whose SHA-512 is in the lock. The text is the registry that it
+    /// came from.
     #[error(
         "the package from the registry {0} is not opencode {version}: its SHA-512 does not match. Nothing was \
          installed. To fix: check the configured registry (`npm config get registry` shows it) and set the right one",
         version = OPENCODE_VERSION
     )]
     Forged(String),
+    /// `Npm`: npm ended with an error, or did not end in time.
     #[error("npm could not install opencode ({how}). Its last output:\n{output}")]
-    Npm { how: String, output: String },
+    Npm {
+        /// `how` is its exit status, or the time-out.
+        how: String,
+        /// `output` has its last 20 lines.
+        output: String,
+    },
+    /// `Unfit`: the program does not print the version that was installed.
     #[error("the installed program does not run: {0}; nothing was changed")]
     Unfit(String),
 }
 
-/// Where the program lies, installed or not: `DATA_DIR/tools/bin/opencode`.
+/// `opencode_path` is where the program lies, installed or not: `DATA_DIR/tools/bin/opencode`.
 pub fn opencode_path(data_dir: &Path) -> PathBuf {
     data_dir.join("tools/bin/opencode")
 }
 
-/// Whether [`install_opencode`] could begin: the path of npm.
+/// Finds npm in the directories of `path`, which is the value of PATH; `None`: [`install_opencode`] could not begin.
 pub fn find_npm(path: Option<&OsStr>) -> Option<PathBuf> {
     std::env::split_paths(path?)
         .filter(|dir| dir.is_absolute())
@@ -148,7 +188,7 @@ pub async fn install_opencode(
     result.map(|()| link)
 }
 
-/// The program, where the tested version is installed and runs.
+/// `installed` is the program, where the tested version is installed and runs.
 pub async fn installed(data_dir: &Path) -> Option<PathBuf> {
     let link = opencode_path(data_dir);
     check_version(&link, data_dir).await.is_ok().then_some(link)
@@ -163,7 +203,7 @@ fn make_private(dir: &Path) -> Result<(), SetupError> {
     private::make_dir(dir).map_err(at(dir))
 }
 
-/// Removed when it is dropped, unless it has got another name by then.
+/// `Staging` is removed when it is dropped, unless it has got another name by then.
 struct Staging(PathBuf);
 
 impl Staging {
@@ -216,7 +256,7 @@ fn replace_link(to: &Path, link: &Path) -> Result<(), SetupError> {
     fs::write(&shim, line).map_err(at(&shim))
 }
 
-/// As every child: nothing of Nexus's own in its environment.
+/// `command` has, as every child, nothing of Nexus's own in its environment.
 fn command(program: &Path, cwd: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -233,10 +273,10 @@ fn command(program: &Path, cwd: &Path) -> Command {
     command
 }
 
-/// What of npm's own configuration counts: how to get to the registry. What comes from there is checked.
+/// `NPM_KEYS` is what is used of npm's own configuration: how to get to the registry. What comes from there is checked.
 const NPM_KEYS: [&str; 5] = ["registry", "https-proxy", "proxy", "noproxy", "cafile"];
 
-/// Those keys, as `npm ci` takes them, and the registry for people.
+/// `npm_options` are those keys, as `npm ci` takes them, and the registry for people.
 async fn npm_options(npm: &Path, staging: &Path) -> (Vec<String>, String) {
     let ask = command(npm, staging).args(["config", "get"]).args(NPM_KEYS).output();
     let output = match tokio::time::timeout(VERSION, ask).await {

@@ -19,5 +19,7 @@
 //! # Ok::<_, std::io::Error>(())
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod audit;
 pub mod logfile;

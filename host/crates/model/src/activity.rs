@@ -8,10 +8,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
+    /// `Good`: it went well.
     Good,
-    /// Something is under way, or comes back by itself.
+    /// `Busy`: something is under way, or comes back by itself.
     Busy,
+    /// `Bad`: it went wrong.
     Bad,
+    /// `Off`: it was ended on purpose.
     Off,
 }
 
@@ -23,6 +26,7 @@ pub struct Note {
     /// `subject` is what it happened to: `tunnel main`, `plugin chat-opencode`, `chat`, `login`.
     #[schema(examples("tunnel main"))]
     pub subject: String,
+    /// `tone` is how good or bad it is.
     pub tone: Tone,
     /// `text` is a sentence.
     pub text: String,

@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether packets to `address` leave for the internet: not loopback, private, link-local (and with it the cloud's
-/// metadata service), multicast, reserved, or an IPv6 wrapping of such an IPv4 address.
+/// Tells whether packets to `address` leave for the internet: not loopback, private, link-local (and with it the
+/// cloud's metadata service), multicast, reserved, or an IPv6 wrapping of such an IPv4 address.
 pub fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_global_v4(v4),
@@ -48,8 +48,8 @@ fn is_global_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// Whether nobody beyond this machine's own link has `address`: link-local (a cloud's metadata service among them),
-/// unspecified, multicast or broadcast.
+/// Tells whether nobody beyond this machine's own link has `address`: link-local (a cloud's metadata service among
+/// them), unspecified, multicast or broadcast.
 pub fn is_of_the_link(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// `Allowance` is what one plugin may use of one thing. It is shared between threads.
 #[derive(Debug)]
 pub struct Allowance {
     most: f64,
@@ -22,7 +23,7 @@ struct Filled {
 }
 
 impl Allowance {
-    /// `most` within each `window`, and all of it at once after a rest.
+    /// Allows `most` within each `window`, and all of it at once after a rest.
     pub fn new(most: f64, window: Duration) -> Self {
         Self {
             most,
@@ -48,7 +49,7 @@ impl Allowance {
         self.state().left -= amount;
     }
 
-    /// How long until `amount` is there. None: it is.
+    /// `wait` is how long it takes until `amount` is there; `None`: it is there.
     pub fn wait(&self, amount: f64) -> Option<Duration> {
         let missing = amount - self.state().left;
         (missing > 0.0).then(|| Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX))

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
-/// SHA-256 of the parts, one after the other.
+/// `sha256` is that of the parts, one after the other.
 pub fn sha256(parts: &[&[u8]]) -> [u8; SHA256_OUTPUT_LEN] {
     let mut context = Context::new(&SHA256);
     for part in parts {
@@ -14,7 +14,7 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; SHA256_OUTPUT_LEN] {
     digest
 }
 
-/// Lower-case hexadecimal.
+/// `hex` is in lower case.
 pub fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
 }

@@ -11,6 +11,8 @@
 //! assert!(!is_global("169.254.169.254".parse().unwrap()), "a cloud's metadata service");
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod activity;
 pub mod address;
 pub mod allowance;

@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, SchemaType, Type};
 
-/// What lines are about. Both none: all of them.
+/// `About` says what lines are about. With both `None`, all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
-    /// What it said, and what was said about it.
+    /// `plugin` asks for what a plugin said, and what was said about it.
     pub plugin: Option<String>,
-    /// What was said about it, and by or about the plugin that serves it where that is named beside it.
+    /// `tunnel` asks for what was said about a tunnel, and by or about the plugin that serves it where that is named
+    /// beside it.
     pub tunnel: Option<String>,
 }
 
-/// A line of the log.
+/// `LogLine` is a line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// `at` is when the line was written, as RFC 3339 in UTC. Null: the line is damaged, as one may be after a power
@@ -27,7 +28,7 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// The levels as the log has them, and null.
+/// `level` has the levels as the log has them, and null.
 fn level() -> Object {
     let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].map(|level| Some(level.to_owned()));
     Object::builder()

@@ -5,13 +5,16 @@ use nexus_plugin_api::manifest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The kind of a plugin: what it serves.
+/// The kind of a plugin is what it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginKind)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// `Auth` logs people in.
     Auth,
+    /// `Chat` is the backend of the chat.
     Chat,
+    /// `Tunnel` opens a public address.
     Tunnel,
 }
 
@@ -32,7 +35,7 @@ impl std::fmt::Display for Kind {
 }
 
 impl Kind {
-    /// As in a manifest.
+    /// `as_str` is as in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auth => "auth",
@@ -42,13 +45,15 @@ impl Kind {
     }
 }
 
-/// Whether a plugin's own instance runs; what its program does is another question.
+/// The state of a plugin says whether its own instance runs; what its program does is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum PluginState {
-    /// Loaded, and not wanted now.
+    /// It is loaded, and not wanted now.
     Stopped,
+    /// It was started, and has not said yet what it is.
     Starting,
+    /// It takes calls.
     Running,
     /// It crashed, and is started again at `at`.
     Restarting {
@@ -64,17 +69,19 @@ pub enum PluginState {
     },
 }
 
-/// A plugin and how it runs, for the status page, `/healthz` and `nexus plugin list`.
+/// The status of a plugin says how it runs, for the status page, `/healthz` and `nexus plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 
 pub struct PluginStatus {
     /// `name` is the `NAME` of `[plugin.NAME]`.
     #[schema(examples("chat-opencode"))]
     pub name: String,
+    /// `kind` says what it serves.
     pub kind: Kind,
     /// `version` is the plugin's own.
     #[schema(examples("0.1.0"))]
     pub version: String,
+    /// `state` says whether its instance runs.
     #[serde(flatten)]
     pub state: PluginState,
     /// `restarts` counts since the host started.
@@ -98,17 +105,18 @@ impl PluginStatus {
     }
 }
 
-/// One thing of its settings that a plugin cannot use.
+/// `Refusal` is one thing of its settings that a plugin cannot use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The key, where it is one key's fault.
+    /// `key` is the key, where it is one key's fault.
     pub key: Option<String>,
-    /// A sentence.
+    /// `why` is a sentence.
     pub why: String,
+    /// `hint` is what to write instead, where the plugin says it.
     pub hint: Option<String>,
 }
 
-/// How a plugin failed last.
+/// A failure says how a plugin failed last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginFailure)]
 pub struct Failure {
@@ -123,8 +131,8 @@ pub struct Failure {
     pub permanent: bool,
 }
 
-/// What the runtime counted since the host started, over all restarts of the plugin. Only numbers: nothing of what was
-/// said.
+/// The statistics are what the runtime counted since the host started, over all restarts of the plugin. They are only
+/// numbers: nothing of what was said is in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 
 pub struct PluginStatistics {
@@ -157,18 +165,21 @@ pub struct PluginStatistics {
     pub log_dropped: u64,
 }
 
-/// What does not change while a plugin is loaded, in words for people.
+/// The facts of a plugin do not change while it is loaded. They are in words for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginFacts)]
 pub struct Facts {
     /// `digest` is the SHA-256 of the component in hex.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub digest: String,
+    /// `description` is the plugin's own, one sentence.
     pub description: String,
+    /// `authors` are those of its manifest.
     pub authors: Vec<String>,
     /// `license` is an SPDX expression.
     #[schema(examples("MIT OR Apache-2.0"))]
     pub license: String,
+    /// `source` is where the component came from.
     pub source: Source,
     /// `grants` are what it may do: `run opencode (/usr/bin/opencode) with your environment`. Empty: it may do nothing
     /// but answer.
@@ -179,7 +190,7 @@ pub struct Facts {
     pub limits: Vec<String>,
 }
 
-/// Where the component came from.
+/// The source of a plugin is where its component came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginSource)]
 #[serde(tag = "source", content = "path", rename_all = "snake_case")]
@@ -190,12 +201,13 @@ pub enum Source {
     File(String),
 }
 
-/// One of a plugin's processes that runs now, together with all that descends from it.
+/// A process is one of a plugin that runs now, together with all that descends from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginProcess)]
 pub struct Process {
     /// `name` is what the plugin calls it.
     pub name: String,
+    /// `pid` is the number of the process itself.
     pub pid: u32,
     /// `started_at` is in milliseconds since the Unix epoch.
     pub started_at: Millis,
@@ -211,28 +223,34 @@ pub struct Process {
     pub restarts: u32,
 }
 
-/// A plugin at its place. One that serves two tunnels has an instance for each, and stands here twice.
+/// The details tell of a plugin at its place. One that serves two tunnels has an instance for each, and stands here
+/// twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginDetails)]
 pub struct Details {
+    /// `name` is the `NAME` of `[plugin.NAME]`.
     pub name: String,
+    /// `kind` says what it serves.
     pub kind: Kind,
     /// `tunnel` is the name of the tunnel that it serves; null for another kind.
     #[schema(required)]
     pub tunnel: Option<String>,
+    /// `facts` are what does not change while it is loaded.
     pub facts: Facts,
+    /// `statistics` are what was counted of it.
     pub statistics: PluginStatistics,
+    /// `processes` are those of its processes that run.
     pub processes: Vec<Process>,
 }
 
-/// Whether the program behind a plugin is there and fit.
+/// `Availability` says whether the program behind a plugin is there and fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "availability", content = "text", rename_all = "snake_case")]
 pub enum Availability {
-    /// The program's version.
+    /// `Ready` has the program's version.
     Ready(String),
-    /// How to install it.
+    /// `Missing` says how to install it.
     Missing(String),
-    /// What was found, what is needed, what to do.
+    /// `Unsuitable` says what was found, what is needed, and what to do.
     Unsuitable(String),
 }

@@ -1,11 +1,11 @@
 //! Numbers of things in words.
 
-/// `1 login`, `2 logins`: for nouns that take an `s`.
+/// `count` is for nouns that take an `s`: `1 login`, `2 logins`.
 pub fn count(many: usize, thing: &str) -> String {
     of(many as u64, thing, &format!("{thing}s"))
 }
 
-/// `1 process`, `2 processes`: for all others.
+/// `of` is for all others: `1 process`, `2 processes`.
 pub fn of(many: u64, one: &str, more: &str) -> String {
     format!("{many} {}", if many == 1 { one } else { more })
 }

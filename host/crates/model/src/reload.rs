@@ -5,18 +5,19 @@ use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What the configuration's file says and is not active.
+/// `Pending` is what the configuration's file says and is not active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
     /// `id` names what was read: what is confirmed must be what was shown.
     pub id: String,
     /// `seen_at` is when the file was read, in milliseconds since the Unix epoch.
     pub seen_at: Millis,
+    /// `what` says whether the file can be used, and what of it waits.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// Whether the file can be used, and what of it waits.
+/// The state says whether the file can be used, and what of it waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PendingState)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -44,7 +45,7 @@ pub enum What {
 }
 
 impl What {
-    /// Whether it says something of this part of the configuration, as `tunnel.main`.
+    /// Tells whether it says something of this part of the configuration, as `tunnel.main`.
     pub fn names(&self, part: &str) -> bool {
         let of = |change: &Change| {
             change
@@ -59,7 +60,7 @@ impl What {
     }
 }
 
-/// A component in a file that is another one than the active one, or new.
+/// A component is listed where the one in a file is another one than the active one, or new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigComponent)]
 pub struct Component {
@@ -82,14 +83,14 @@ pub struct Component {
 }
 
 impl Component {
-    /// `[plugin.x] becomes tunnel-x 0.2.0 (…), from tunnel-x 0.1.0 (…)`
+    /// `sentence` is a line for people: `[plugin.x] becomes tunnel-x 0.2.0 (…), from tunnel-x 0.1.0 (…)`.
     pub fn sentence(&self) -> String {
         let was = self.was.as_ref();
         let was = was.map_or_else(|| "is new".to_owned(), |was| format!("was {was}"));
         format!("the component of {} is {} and {was}", self.plugin, self.now)
     }
 
-    /// What a person has to know besides; the worst first.
+    /// `details` are what a person has to know besides; the worst first.
     pub fn details(&self) -> Vec<String> {
         let list = |what: &str, of: &[String]| (!of.is_empty()).then(|| format!("{what}: {}", of.join(", ")));
         let unfit = self
@@ -122,18 +123,21 @@ impl std::fmt::Display for ComponentIdentity {
     }
 }
 
-/// What a component says of itself.
+/// These are the words of a component about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ComponentIdentity {
+    /// `name` is the one in its manifest.
     pub name: String,
+    /// `kind` says what it can serve.
     pub kind: Kind,
+    /// `version` is that of its manifest.
     pub version: String,
     /// `api` is the range of nexus:plugin versions that it was written for.
     #[schema(examples("^0.1"))]
     pub api: String,
 }
 
-/// A key of the file with another value than the active one.
+/// A change is a key of the file with another value than the active one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigChange)]
 pub struct Change {
@@ -152,7 +156,7 @@ pub struct Change {
     pub error: Option<String>,
 }
 
-/// One thing that a confirmation does.
+/// An effect is one thing that a confirmation does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigEffect)]
 pub struct Effect {

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Milliseconds since the Unix epoch, UTC.
+/// `Millis` counts milliseconds since the Unix epoch, UTC.
 pub type Millis = u64;
 
-/// A duration in whole milliseconds.
+/// `millis` is a duration in whole milliseconds; what is too long for them is the most there is.
 pub fn millis(duration: std::time::Duration) -> Millis {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Where "now" comes from.
+/// `Clock` is where "now" comes from.
 pub trait Clock: Send + Sync + 'static {
+    /// `now` is the time of the wall clock; it may jump when the machine's clock is set.
     fn now(&self) -> Millis;
 }
 
-/// The machine's clock.
+/// `SystemClock` is the machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -28,14 +29,16 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise, for tests.
+/// `ManualClock` stands still until it is told otherwise, for tests. Its clones show the same time.
 #[derive(Debug, Clone, Default)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
+    /// Makes a clock that shows `now`.
     pub fn at(now: Millis) -> Self {
         Self(Arc::new(AtomicU64::new(now)))
     }
+    /// Moves the clock on.
     pub fn advance(&self, by: std::time::Duration) {
         self.0.fetch_add(millis(by), Ordering::SeqCst);
     }
@@ -47,7 +50,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// `N` bytes from the operating system.
+/// `random` is `N` bytes from the operating system.
 ///
 /// # Errors
 /// Where the operating system has no randomness to give; nothing may go on without it.
@@ -57,7 +60,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     Ok(bytes)
 }
 
-/// 256 random bits as 43 URL-safe characters.
+/// `random_token` is 256 random bits as 43 URL-safe characters.
 ///
 /// # Errors
 /// As [`random`].

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A part of the host that does not work while the rest does.
+/// `Trouble` is a part of the host that does not work while the rest does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Trouble {
     /// `part` is what does not work: `metrics`, `notify`, `plugin tunnel-mine`.
@@ -17,6 +17,7 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// Makes one whose fix is known: a command, or lines for the configuration.
     pub fn new(part: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             part: part.into(),

@@ -4,32 +4,37 @@ use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Where the encryption of a tunnel ends: at the provider's `edge`, at Nexus (`passthrough`), or there is `none`.
+/// The encryption of a tunnel ends at the provider's `edge`, at Nexus (`passthrough`), or there is `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TunnelEncryption)]
 #[serde(rename_all = "snake_case")]
 pub enum Encryption {
-    /// The provider ends TLS, and sees what passes.
+    /// `Edge`: the provider ends TLS, and sees what passes.
     Edge,
-    /// TLS ends at Nexus, and the provider sees nothing.
+    /// `Passthrough`: TLS ends at Nexus, and the provider sees nothing.
     Passthrough,
-    /// There is no TLS.
+    /// `None`: there is no TLS.
     None,
 }
 
-/// What a provider says about itself.
+/// `Descriptor` is what a provider says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
+    /// `title` is the provider's name, for people: `bore`.
     pub title: String,
+    /// `stable_url`: the address stays the same as long as the configuration does; else each start has another one.
     pub stable_url: bool,
+    /// `encryption` is where TLS ends.
     pub encryption: Encryption,
+    /// `event_streams`: an endless answer to a GET is passed on as it is written.
     pub event_streams: bool,
-    /// Lower case.
+    /// `client_address_header` is the request header, in lower case, that holds the client's address; `None`: the
+    /// provider sets none.
     pub client_address_header: Option<String>,
 }
 
-/// A public address in the one form that is shown and compared: scheme, host in ASCII and lower case, port where it is not the
-/// scheme's own.
+/// `public_address` is an address in the one form that is shown and compared: scheme, host in ASCII and lower case,
+/// port where it is not the scheme's own.
 ///
 /// # Errors
 /// Why it is none, to be read after the address.
@@ -49,20 +54,28 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
     Ok(url.origin().ascii_serialization())
 }
 
+/// `TunnelEvent` is what a provider reports while a tunnel is open or opening. The texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TunnelEvent {
+    /// `Starting` is what is being done now.
     Starting(String),
+    /// `Url` is the public address; it may come again with another value.
     Url(String),
+    /// `Ready`: requests can arrive, over so many connections.
     Ready(u32),
+    /// `Degraded`: there are fewer connections than wanted; requests still arrive. The text is why.
     Degraded(String),
+    /// `Reconnecting`: no request arrives now, and the provider's program tries by itself. The text is why.
     Reconnecting(String),
+    /// `Measured` is what the provider's program has counted so far.
     Measured(TunnelStatistics),
 }
 
-/// What a provider's program counts since its start. Null: it does not count that.
+/// The statistics are what a provider's program counts since its start. Null: it does not count that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 
 pub struct TunnelStatistics {
+    /// `requests` counts the requests that came through the tunnel.
     #[schema(required)]
     pub requests: Option<u64>,
     /// `errors` counts the requests that did not reach this machine.
@@ -72,7 +85,7 @@ pub struct TunnelStatistics {
     pub locations: Vec<String>,
 }
 
-/// Whether a tunnel is open.
+/// The state says whether a tunnel is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TunnelState {
@@ -91,11 +104,18 @@ pub enum TunnelState {
         connections: u32,
     },
     /// It is open, and something is wrong with it.
-    Degraded { why: String },
+    Degraded {
+        /// `why` is a sentence.
+        why: String,
+    },
     /// It was open, and comes back by itself.
-    Reconnecting { why: String },
+    Reconnecting {
+        /// `why` is a sentence.
+        why: String,
+    },
     /// It did not open, and is tried again at `at`.
     Waiting {
+        /// `why` is a sentence.
         why: String,
         /// `hint` is what to do.
         #[schema(required)]
@@ -105,6 +125,7 @@ pub enum TunnelState {
     },
     /// It did not open, and is not tried again before someone does something.
     Failed {
+        /// `why` is a sentence.
         why: String,
         /// `hint` is what to do.
         #[schema(required)]
@@ -114,7 +135,7 @@ pub enum TunnelState {
     Stopping,
 }
 
-/// A tunnel and how it is, for the status page and programs.
+/// The status of a tunnel says how it is, for the status page and programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 
 pub struct TunnelStatus {
@@ -129,6 +150,7 @@ pub struct TunnelStatus {
     /// `encryption` is null while the plugin has not said it yet.
     #[schema(required)]
     pub encryption: Option<Encryption>,
+    /// `state` says whether it is open.
     #[serde(flatten)]
     pub state: TunnelState,
     /// `url` is the public address: scheme, host, and the port where it is not the scheme's own. Null: there is none
@@ -157,16 +179,17 @@ pub struct TunnelStatus {
     pub swap: Option<Swap>,
 }
 
-/// A public check: a request of this host to itself, by the tunnel's public address.
+/// `PublicCheck` is a request of this host to itself, by the tunnel's public address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PublicCheck {
     /// `at` is when it was made, in milliseconds since the Unix epoch.
     pub at: Millis,
+    /// `result` is what came of it.
     #[serde(flatten)]
     pub result: PublicCheckResult,
 }
 
-/// What came of a public check.
+/// `PublicCheckResult` is what came of a public check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum PublicCheckResult {
@@ -182,7 +205,7 @@ pub enum PublicCheckResult {
     },
 }
 
-/// A plugin that is replacing the provider of a tunnel.
+/// A swap is a plugin that is replacing the provider of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TunnelSwap)]
 pub struct Swap {
@@ -190,17 +213,19 @@ pub struct Swap {
     pub plugin: String,
     /// `since` is when it began, in milliseconds since the Unix epoch.
     pub since: Millis,
+    /// `step` is how far it is.
     #[serde(flatten)]
     pub step: Step,
 }
 
 impl Swap {
+    /// Tells whether the swap goes on; one that failed does not.
     pub fn is_under_way(&self) -> bool {
         !matches!(self.step, Step::Failed { .. })
     }
 }
 
-/// How far a swap is.
+/// The step is how far a swap is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TunnelSwapStep)]
 #[serde(tag = "step", rename_all = "snake_case")]
@@ -211,7 +236,10 @@ pub enum Step {
         what: String,
     },
     /// The new one is open; whether it really leads here is being checked, by its public address.
-    Checking { url: String },
+    Checking {
+        /// `url` is the address of the new one.
+        url: String,
+    },
     /// The new one serves; clients of the old one are told, and it closes.
     Draining {
         /// `url` is the address of the new one.
@@ -220,6 +248,7 @@ pub enum Step {
     },
     /// The new one could not replace it, and everything is as it was before.
     Failed {
+        /// `why` is a sentence.
         why: String,
         /// `hint` is what to do.
         #[schema(required)]
@@ -227,22 +256,23 @@ pub enum Step {
     },
 }
 
-/// A public check that failed.
+/// `Unreached` is a public check that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreached {
-    /// A sentence for the operator.
+    /// `why` is a sentence for the operator.
     pub why: String,
+    /// `network` is what the failure proves of the network.
     pub network: Network,
 }
 
-/// What a failed public check proves of the network between.
+/// `Network` is what a failed public check proves of the network between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// It is there: somebody answered or refused, or took the connection and said nothing.
+    /// `Answered`: it is there, since somebody answered or refused, or took the connection and said nothing.
     Answered,
-    /// The name was not found.
+    /// `Unresolved`: the name was not found.
     Unresolved,
-    /// It may be away.
+    /// `Unknown`: it may be away.
     Unknown,
 }
 

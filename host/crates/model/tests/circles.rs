@@ -1,6 +1,8 @@
 //! No file of a crate uses, directly or through others, a file that uses it: the test reads all `use` lines and paths, follows
 //! re-exports (`pub use`), leaves out what is for tests only, and names the files of each circle.
 
+#![allow(clippy::unwrap_used)]
+
 mod sources;
 
 use sources::Crate;

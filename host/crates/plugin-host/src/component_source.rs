@@ -6,14 +6,15 @@ use nexus_config::{Found, PluginSource};
 use nexus_files::bounded;
 use nexus_model::limits;
 
-/// The components inside this binary, and those in files.
+/// `Components` are those inside this binary, and those in files.
 #[derive(Debug, Clone, Copy)]
 pub struct Components {
-    /// (name, bytes)
+    /// `builtin` has name and bytes of each.
     builtin: &'static [(&'static str, &'static [u8])],
 }
 
 impl Components {
+    /// Takes the built-in components, each with its name; components in files are read when they are asked for.
     pub fn new(builtin: &'static [(&'static str, &'static [u8])]) -> Self {
         Self { builtin }
     }

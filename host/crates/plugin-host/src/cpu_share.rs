@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 pub(crate) struct CpuShare {
     plugin: String,
-    /// In percent of one core.
+    /// `share` is in percent of one core.
     share: u32,
-    /// Seconds of CPU.
+    /// `allowance` is in seconds of CPU.
     allowance: Allowance,
     counters: Arc<Counters>,
     said: Mutex<Option<Instant>>,
@@ -34,13 +34,13 @@ impl CpuShare {
         }
     }
 
-    /// After a turn.
+    /// Notes what a turn used, after it.
     pub(crate) fn used(&self, cpu: Duration) {
         self.counters.cpu(cpu);
         self.allowance.used(cpu.as_secs_f64());
     }
 
-    /// Before a turn: how long it has to wait for that. Said once in a while.
+    /// `pause` is how long a turn has to wait, asked before it. That it waits is said once in a while.
     pub(crate) fn pause(&self) -> Option<Duration> {
         self.allowance.wait(0.0)?;
         // So that a turn is worth the wake.

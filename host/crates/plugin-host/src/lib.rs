@@ -11,6 +11,8 @@
 //! Each room uses only those above it, and beside them the leaves `truncate`, `plugin_stats` and `cpu_share`. [`Runtime`] puts
 //! them together; the test below this page shows it at work.
 
+#![warn(missing_docs)]
+
 mod bindings;
 mod capabilities;
 mod component_source;

@@ -8,7 +8,7 @@ use nexus_model::time::{Millis, millis};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// See [`PluginStatistics`] for what each of them means.
+/// `Counters` count what [`Statistics`] shows; each of them is explained there.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     calls: AtomicU64,
@@ -22,7 +22,7 @@ pub(crate) struct Counters {
     log_dropped: AtomicU64,
 }
 
-/// Nobody draws a conclusion from the order of two of them.
+/// `ORDER` is relaxed: nobody draws a conclusion from the order of two of them.
 const ORDER: Ordering = Ordering::Relaxed;
 
 impl Counters {
@@ -44,7 +44,7 @@ impl Counters {
     pub(crate) fn log_dropped(&self) {
         self.log_dropped.fetch_add(1, ORDER);
     }
-    /// An instance has this many bytes now.
+    /// Notes that an instance has this many bytes now.
     pub(crate) fn memory(&self, bytes: usize) {
         self.memory_peak.fetch_max(bytes as u64, ORDER);
     }
@@ -54,7 +54,7 @@ impl Counters {
             .fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), ORDER);
     }
 
-    /// It was made to wait for its share of CPU.
+    /// Notes that it was made to wait for its share of CPU.
     pub(crate) fn paused(&self, pause: Duration) {
         self.paused_ms.fetch_add(millis(pause), ORDER);
     }

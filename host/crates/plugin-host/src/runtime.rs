@@ -30,21 +30,22 @@ use wasmtime::component::{InstancePre, Linker};
 
 /// `RuntimeOptions` are what the runtime needs of the rest of the host.
 pub struct RuntimeOptions {
-    /// The folder in whose `tools` plugins find the programs that were installed for them.
+    /// `data_dir` is the folder in whose `tools` plugins find the programs that were installed for them.
     pub data_dir: PathBuf,
-    /// The folder in whose `cache` compiled code is kept: the data directory, but for a caller that must not make one.
+    /// `cache_in` is the folder in whose `cache` compiled code is kept: the data directory, but for a caller that must
+    /// not make one.
     pub cache_in: PathBuf,
-    /// The clock of `nexus:plugin/clock`, of failures and of statistics.
+    /// `clock` is the one of `nexus:plugin/clock`, of failures and of statistics.
     pub clock: Arc<dyn Clock>,
-    /// The table of child processes.
+    /// `processes` is the table of child processes.
     pub processes: Arc<dyn Processes>,
-    /// The HTTP client.
+    /// `outgoing` is the HTTP client.
     pub outgoing: Arc<dyn Outgoing>,
-    /// The stores of all plugins.
+    /// `kv` has the stores of all plugins.
     pub kv: KeyValue,
 }
 
-/// The runtime compiles plugins and starts them. There is one for the whole host, whose engine, linker, compiled code and
+/// `Runtime` compiles plugins and starts them. There is one for the whole host, whose engine, linker, compiled code and
 /// threads for logins all plugins share.
 pub struct Runtime {
     engine: Engine,
@@ -54,11 +55,11 @@ pub struct Runtime {
     ports: Ports,
     threads: Arc<AuthThreads>,
     compiling: Compilations,
-    /// By owner: a plugin that comes back to its place goes on counting.
+    /// `counters` are by owner: a plugin that comes back to its place goes on counting.
     counters: Mutex<BTreeMap<String, Arc<Counters>>>,
 }
 
-/// A loaded plugin was read, checked and compiled, and has its grants. Nothing of it has run.
+/// `Loaded` is a plugin that was read, checked and compiled, and has its grants. Nothing of it has run.
 #[derive(Clone)]
 pub struct Loaded {
     inspection: Arc<Inspection>,
@@ -67,19 +68,19 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// What its component says, wants and offers.
+    /// `inspection` is what its component says, wants and offers.
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
     }
-    /// The manifest in its component.
+    /// `manifest` is the one in its component.
     pub fn manifest(&self) -> &Manifest {
         &self.inspection.manifest
     }
-    /// The SHA-256 of its component, in hexadecimal.
+    /// `digest` is the SHA-256 of its component, in hexadecimal.
     pub fn digest(&self) -> &str {
         &self.inspection.digest
     }
-    /// The kind of plugin that its manifest names.
+    /// `kind` is the one that its manifest names.
     pub fn kind(&self) -> Kind {
         self.inspection.kind
     }
@@ -119,7 +120,7 @@ impl Runtime {
         }))
     }
 
-    /// The names of the plugins that are being compiled; changes are seen at once.
+    /// `compiling` are the names of the plugins that are being compiled; changes are seen at once.
     pub fn compiling(&self) -> watch::Receiver<Vec<String>> {
         self.compiling.names.subscribe()
     }
@@ -186,7 +187,7 @@ impl Runtime {
         })
     }
 
-    /// As [`Runtime::load`], of a component in a file, and keeps nothing of it.
+    /// Does as [`Runtime::load`], for a component in a file, and keeps nothing of it.
     ///
     /// # Errors
     /// What [`Runtime::load`] would say.
@@ -206,7 +207,7 @@ impl Runtime {
         .map(drop)
     }
 
-    /// A chat backend. Nothing runs before `start()`. `shown`: the place that shows its state, where there is one already.
+    /// Makes a chat backend. Nothing runs before `start()`. `shown`: the place that shows its state, where there is one already.
     ///
     /// # Errors
     /// It is of another kind.
@@ -218,7 +219,7 @@ impl Runtime {
         Ok(Arc::new(WasmChat::new(Supervisor::new(template, status), workspace)))
     }
 
-    /// A tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`. `shown`: as in
+    /// Makes a tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`. `shown`: as in
     /// [`Self::chat`].
     ///
     /// # Errors
@@ -230,7 +231,7 @@ impl Runtime {
         Ok(Arc::new(WasmTunnel::new(Supervisor::new(template, status))))
     }
 
-    /// An auth provider: always there, with an instance for each call.
+    /// Makes an auth provider, which is always there, with an instance for each call.
     ///
     /// # Errors
     /// It is of another kind.

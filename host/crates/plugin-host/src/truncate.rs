@@ -12,15 +12,16 @@ use nexus_model::time::Millis;
 use nexus_plugin_api::text as safe;
 use std::borrow::Cow;
 
-/// What an id is that is none.
+/// `NO_ID` says what is wrong with an id that is none.
 pub(crate) const NO_ID: &str = "empty, longer than 512 bytes or with invisible characters";
 
-/// The last millisecond of the year 9999: databases and browsers count no further than some date.
+/// `LAST` is the last millisecond of the year 9999: databases and browsers count no further than some date.
 const LAST: Millis = 253_402_300_799_999;
-/// With room for what the journal makes of it: it doubles and adds. A backend may well count from a time in microseconds.
+/// `LAST_REVISION` leaves room for what the journal makes of it: it doubles and adds. A backend may well count from a
+/// time in microseconds.
 const LAST_REVISION: u64 = 1 << 61;
 
-/// At most `most` bytes, with a mark where something was cut off.
+/// `text` has at most `most` bytes, with a mark where something was cut off.
 pub(crate) fn text(mut text: String, most: usize) -> String {
     if text.len() <= most {
         return text;
@@ -36,7 +37,7 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
     text
 }
 
-/// What an owner agrees to, to the letter: how much is not shown is in a last line of its own.
+/// `counted` is for what an owner agrees to, to the letter: how much is not shown is in a last line of its own.
 pub(crate) fn counted(t: String, most: usize) -> String {
     let clean = match safe::literal(&t) {
         Cow::Borrowed(_) => None,
@@ -53,7 +54,8 @@ pub(crate) fn counted(t: String, most: usize) -> String {
     shown
 }
 
-/// At most `most` bytes, and clean. Cut first, for only what is kept is worth looking at; and again, for marks are longer.
+/// `shown` has at most `most` bytes, and is clean. It is cut first, for only what is kept is worth looking at; and
+/// again, for marks are longer.
 fn shown(mut t: String, most: usize, clean: fn(&str) -> Cow<'_, str>) -> String {
     let cut = t.len() > most;
     if cut {
@@ -72,12 +74,12 @@ fn shown(mut t: String, most: usize, clean: fn(&str) -> Cow<'_, str>) -> String 
     text(t, most)
 }
 
-/// A title or a name: one line.
+/// `title` is for a title or a name: one line.
 pub(crate) fn title(t: String) -> String {
     shown(t, limits::TITLE_BYTES, safe::line)
 }
 
-/// A sentence that says why: nobody can do anything about an empty one.
+/// `reason` is a sentence that says why: nobody can do anything about an empty one.
 pub(crate) fn reason(text: String) -> String {
     let text = sentence(text);
     if text.trim().is_empty() {
@@ -87,17 +89,17 @@ pub(crate) fn reason(text: String) -> String {
     }
 }
 
-/// For the operator: some lines of prose.
+/// `sentence` is for the operator: some lines of prose.
 pub(crate) fn sentence(t: String) -> String {
     shown(t, limits::SENTENCE_BYTES, safe::prose)
 }
 
-/// What an agent or a model writes.
+/// `prose` is what an agent or a model writes.
 pub(crate) fn prose(t: String) -> String {
     shown(t, limits::PART_BYTES, safe::prose)
 }
 
-/// What is meant to the letter: a command, a path, a pattern.
+/// `literal` is what is meant to the letter: a command, a path, a pattern.
 pub(crate) fn literal(t: String, most: usize) -> String {
     shown(t, most, safe::literal)
 }
@@ -118,7 +120,8 @@ pub(crate) fn list<T>(mut list: Vec<T>, most: usize) -> Vec<T> {
     list
 }
 
-/// An id has to come back to the plugin as it was, so that it cannot be made safe to show: it is, or it is none.
+/// Tells whether it can be an id. It has to come back to the plugin as it was, so that it cannot be made safe to show:
+/// it is, or it is none.
 pub(crate) fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= limits::ID_BYTES && safe::line(id) == id
 }
@@ -139,7 +142,7 @@ pub(crate) fn is_request(request: &AgentRequest) -> bool {
     is_id(&request.id) && is_id(&request.requested_by) && request.part.as_deref().is_none_or(is_id)
 }
 
-/// Whether every id in it is one.
+/// Tells whether every id in it is one.
 pub(crate) fn is_event(event: &Event) -> bool {
     match event {
         Event::Session { info } => is_session(info),
@@ -154,7 +157,7 @@ pub(crate) fn is_event(event: &Event) -> bool {
     }
 }
 
-/// Without what has no proper id.
+/// `snapshot` leaves out what has no proper id.
 pub(crate) fn snapshot(mut snapshot: Snapshot) -> Snapshot {
     let all = |s: &Snapshot| s.requests.len() + s.messages.iter().map(|(_, parts)| 1 + parts.len()).sum::<usize>();
     let before = all(&snapshot);

@@ -1,5 +1,37 @@
 //! What the services see of a plugin, whatever runs it. Services are tested against fakes of these traits
 //! (`nexus-testkit`); `nexus-plugin-host` implements them for components.
+//!
+//! ```
+//! use futures::future::BoxFuture;
+//! use nexus_model::plugin::{Kind, PluginState, PluginStatus};
+//! use nexus_plugin_traits::Supervised;
+//! use tokio::sync::watch;
+//!
+//! /// A plugin without WebAssembly: it runs as soon as it is started.
+//! struct Fake(watch::Sender<PluginStatus>);
+//! impl Supervised for Fake {
+//!     fn status(&self) -> watch::Receiver<PluginStatus> {
+//!         self.0.subscribe()
+//!     }
+//!     fn start(&self) {
+//!         self.0.send_modify(|status| status.state = PluginState::Running);
+//!     }
+//!     fn stop(&self) -> BoxFuture<'_, ()> {
+//!         Box::pin(async { self.0.send_modify(|status| status.state = PluginState::Stopped) })
+//!     }
+//! }
+//!
+//! # let (name, version) = ("fake".to_owned(), "0.1.0".to_owned());
+//! # let (kind, state, restarts, last_failure) = (Kind::Tunnel, PluginState::Stopped, 0, None);
+//! # let status = PluginStatus { name, kind, version, state, restarts, last_failure };
+//! let plugin: &dyn Supervised = &Fake(watch::Sender::new(status));
+//! let mut seen = plugin.status();
+//! plugin.start();
+//! assert_eq!(seen.borrow_and_update().state, PluginState::Running);
+//! assert!(plugin.broken().is_none() && plugin.refused().is_empty());
+//! ```
+
+#![warn(missing_docs)]
 
 use futures::future::BoxFuture;
 use nexus_model::plugin::{PluginStatistics, PluginStatus};
@@ -10,59 +42,67 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
-/// Why a call into a plugin gave no answer. The text is a sentence fit to be shown to the operator.
+/// `CallError` says why a call into a plugin gave no answer. The text is a sentence fit to be shown to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The plugin refuses it by its own rules.
+    /// `Denied`: the plugin refuses it by its own rules.
     #[error("{0}")]
     Denied(String),
-    /// What it was given cannot be used.
+    /// `Invalid`: what the plugin was given cannot be used.
     #[error("{0}")]
     Invalid(String),
-    /// What was asked for is not there.
+    /// `NotFound`: what was asked for is not there.
     #[error("{0}")]
     NotFound(String),
-    /// There was no answer within the plugin's limit. Whether the call had an effect is not known.
+    /// `Timeout`: there was no answer within the plugin's limit. Whether the call had an effect is not known.
     #[error("{0}")]
     Timeout(String),
-    /// The plugin, or what it needs, is not up now; the call may be tried again.
+    /// `Unavailable`: the plugin, or what it needs, is not up now; the call may be tried again.
     #[error("{0}")]
     Unavailable(String),
-    /// The plugin crashed during the call. Whether the call had an effect is not known.
+    /// `Crashed`: the plugin crashed during the call. Whether the call had an effect is not known.
     #[error("the plugin crashed during the call: {0}")]
     Crashed(String),
-    /// The plugin has no such optional interface.
+    /// `Unsupported`: the plugin has no such optional interface.
     #[error("the plugin cannot {0}")]
     Unsupported(&'static str),
+    /// `Other` is an error of the plugin that fits none of these.
     #[error("{0}")]
     Other(String),
 }
 
-/// One call into a plugin, which ends within the plugin's own limit of time.
+/// `Call` is one call into a plugin, which ends within the plugin's own limit of time.
 pub type Call<'a, T> = BoxFuture<'a, Result<T, CallError>>;
 
-/// What a plugin at its place is and may do, and what was counted of it. It outlives the instances that the plugin has there.
+/// `PluginRecord` says what a plugin at its place is and may do, and what was counted of it. It outlives the instances
+/// that the plugin has there.
 pub trait PluginRecord: Send + Sync + 'static {
-    /// The owner of its processes in the process table.
+    /// `owner` is the owner of its processes in the process table.
     fn owner(&self) -> &str;
+    /// `statistics` are what was counted since the host started, over all its instances there.
     fn statistics(&self) -> PluginStatistics;
-    /// It looks where the granted programs are now, so it asks the disk.
+    /// `facts` are its version and what it may do. They say where the granted programs are now, so the disk is asked.
     fn facts(&self) -> plugin::Facts;
 }
 
-/// Why a plugin is not loaded: a sentence for the operator.
+/// `NotLoaded` says why a plugin is not loaded: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotLoaded {
-    /// The configuration does not have it, or what it needs is not there.
+    /// `Unfit`: the configuration does not have it, or what it needs is not there.
     #[error("{0}")]
     Unfit(String),
-    /// Its component is not one that this host can run.
+    /// `Component`: its component is not one that this host can run.
     #[error("plugin {plugin}: {why}")]
-    Component { plugin: String, why: String },
+    Component {
+        /// `plugin` is its name.
+        plugin: String,
+        /// `why` is the cause.
+        why: String,
+    },
 }
 
 impl NotLoaded {
-    /// The cause, for a reader who knows which plugin it is.
+    /// `why` is the cause, for a reader who knows which plugin it is.
     pub fn why(&self) -> &str {
         match self {
             Self::Unfit(why) | Self::Component { why, .. } => why,
@@ -70,44 +110,46 @@ impl NotLoaded {
     }
 }
 
-/// Where a plugin shows its state; none: in a place of its own.
+/// `ShownIn` is where a plugin shows its state; `None`: in a place of its own.
 pub type ShownIn = Option<watch::Sender<PluginStatus>>;
 
-/// Loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is compiled, which takes
+/// `PluginLoader` loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is compiled, which takes
 /// seconds.
 pub trait PluginLoader: Send + Sync + 'static {
+    /// Makes an instance of a chat plugin, which is not started yet.
     fn load_chat<'a>(
         &'a self,
         plugin: &'a str,
         status: ShownIn,
     ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>>;
-    /// `process_owner`: who owns its processes in the process table.
+    /// Makes an instance of a tunnel plugin, which is not started yet. `process_owner` owns its processes in the
+    /// process table.
     fn load_tunnel<'a>(
         &'a self,
         plugin: &'a str,
         process_owner: &'a str,
         status: ShownIn,
     ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>>;
-    /// The names of the plugins that are being compiled; changes are seen at once.
+    /// `compiling` are the names of the plugins that are being compiled; changes are seen at once.
     fn compiling(&self) -> watch::Receiver<Vec<String>>;
 }
 
-/// Ends every process of an owner.
+/// `StopProcesses` ends every process of an owner.
 pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Common to plugins that live long.
+/// `Supervised` is what plugins that live long (chat backends and tunnel providers) have in common.
 pub trait Supervised: Send + Sync + 'static {
-    /// The state of the instance; changes are seen at once.
+    /// `status` is the state of the instance; changes are seen at once.
     fn status(&self) -> watch::Receiver<PluginStatus>;
-    /// What it is, and what was counted of it. None: whatever runs it does not count.
+    /// `measured` is what it is, and what was counted of it. `None`: what runs it does not count.
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
         None
     }
-    /// Why it could not be loaded or used, where that is so: a start tries again.
+    /// `broken` says why it could not be loaded or used, where that is so: a start tries again.
     fn broken(&self) -> Option<Trouble> {
         None
     }
-    /// What of its settings it cannot use, as it said at its last start.
+    /// `refused` is what of its settings it cannot use, as it said at its last start.
     fn refused(&self) -> Vec<plugin::Refusal> {
         Vec::new()
     }
@@ -117,119 +159,149 @@ pub trait Supervised: Send + Sync + 'static {
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
 
-/// What comes from a chat backend, over all restarts of its plugin. In order, nothing dropped: the channel is
+/// `BackendEvent` is what comes from a chat backend, over all restarts of its plugin: in order, nothing dropped. The channel is
 /// bounded and holds the plugin back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BackendEvent {
-    /// What is being done before the backend is up.
+    /// `Starting` is what is being done before the backend is up.
     Starting(String),
-    /// The connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
+    /// `Opened`: the connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
     Opened(chat::BackendConnection),
+    /// `Event` is one event of a session, in the backend's order.
     Event(chat::SessionEvent),
-    /// The connection is gone; `Starting` or `Opened` follow, unless it is permanent.
+    /// `Closed`: the connection is gone; `Starting` or `Opened` follow, unless it is permanent.
     Closed(plugin::Failure),
 }
 
-/// A chat backend (WIT interfaces `chat` and, where present, `sessions`).
+/// `ChatBackend` is a chat plugin (WIT interfaces `chat` and, where present, `sessions`).
 pub trait ChatBackend: Supervised {
-    /// For people: `opencode`.
+    /// `title` is for people: `opencode`.
     fn title(&self) -> String;
-    /// An example in which no model answers.
+    /// `is_example` tells whether it is an example in which no model answers.
     fn is_example(&self) -> bool;
+    /// Asks whether the backend's program is there and fit.
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
     fn events(&self) -> mpsc::Receiver<BackendEvent>;
+    /// Gives the backend a prompt. It answers when the backend has taken it, long before the agent's answer. The same
+    /// client id again makes no second turn.
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission>;
+    /// Stops the running turn, if there is one, and closes its requests.
     fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
+    /// Answers the agent's request with this id. `NotFound`: it waits no longer.
     fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()>;
+    /// Reads a session as the backend has it, with its newest messages; `before`, from an earlier snapshot, pages back.
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot>;
-    /// Root sessions, the most recently changed first.
+    /// Lists at most `limit` root sessions, the most recently changed first.
     fn sessions(&self, limit: u32) -> Call<'_, Vec<chat::SessionInfo>>;
+    /// Makes a session; without a title the backend chooses one.
     fn create(&self, title: Option<String>) -> Call<'_, chat::SessionInfo>;
+    /// Gives a session another title.
     fn rename<'a>(&'a self, session: &'a chat::SessionInfo, title: &'a str) -> Call<'a, ()>;
+    /// Deletes a session in the backend.
     fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
 }
 
-/// A prompt of the user, as a backend gets it.
+/// `Prompt` is a prompt of the user, as a backend gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    /// Chosen by the client, `[A-Za-z0-9_-]{1,128}`; admitted once.
+    /// `client_id` is chosen by the client, `[A-Za-z0-9_-]{1,128}`; it is admitted once.
     pub client_id: String,
+    /// `text` is what the user wrote.
     pub text: String,
+    /// `model` is `provider/model`; `None`: the backend's default.
     pub model: Option<String>,
-    /// The id of a consent given just now.
+    /// `consent` is the id of a consent given just now.
     pub consent: Option<String>,
 }
 
-/// A tunnel provider (WIT interface `tunnel`).
+/// `TunnelProvider` is a tunnel plugin (WIT interface `tunnel`).
 pub trait TunnelProvider: Supervised {
+    /// Asks the plugin what it is; it does no I/O for that.
     fn describe(&self) -> Call<'_, tunnel::Descriptor>;
+    /// Asks whether the provider's program is there and fit.
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
-    /// One run. Dropping the returned handle's `cancel` cancels it; `outcome` follows the last event.
+    /// Starts one run, which leads to `origin`. Dropping the returned handle's `cancel` cancels it; `outcome` follows
+    /// the last event.
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun>;
 }
 
-/// A tunnel that is open or opening.
+/// `TunnelRun` is a tunnel that is open or opening.
 #[derive(Debug)]
 pub struct TunnelRun {
+    /// `events` are what the provider reports, in its order.
     pub events: mpsc::Receiver<TunnelEvent>,
-    /// `Err` of the receiver: the plugin crashed.
+    /// `outcome` is how the run ended; `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
-    /// Send or drop it to close the tunnel.
+    /// `cancel` closes the tunnel when it is sent or dropped.
     pub cancel: tokio::sync::oneshot::Sender<()>,
 }
 
-/// Why a run or a connection ended, as WIT `types.failure`; the texts are for the operator.
+/// `RunFailure` says why a run or a connection ended, as WIT `types.failure`; the texts are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFailure {
+    /// `kind` says when it is tried again.
     pub kind: FailureKind,
+    /// `message` is what happened.
     pub message: String,
+    /// `hint` is what to do about it, where that is known.
     pub hint: Option<String>,
 }
 
+/// `FailureKind` says when a run is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// Tried again at once, with pauses that grow.
+    /// `Retry`: at once, with pauses that grow.
     Retry,
-    /// Tried again after a long pause: the other side asks for that.
+    /// `RetryLater`: after a long pause, because the other side asks for that.
     RetryLater,
-    /// Not tried again before somebody asks for a start.
+    /// `Permanent`: not before somebody asks for a start.
     Permanent,
 }
 
-/// An auth provider (WIT interfaces `auth` and, where present, `manage`): an instance per call.
+/// `AuthProvider` is a login plugin (WIT interfaces `auth` and, where present, `manage`): each call has an instance of
+/// its own.
 pub trait AuthProvider: Send + Sync + 'static {
-    /// The plugin's name: the namespace of its subjects.
+    /// `name` is the plugin's name: the namespace of its subjects.
     fn name(&self) -> &str;
+    /// `status` is its state as of the last call.
     fn status(&self) -> PluginStatus;
-    /// As [`Self::status`], with every change. One that never changes may leave it out.
+    /// `changes` is as [`Self::status`], with every change. One that never changes may leave it out.
     fn changes(&self) -> watch::Receiver<PluginStatus> {
         watch::channel(self.status()).1
     }
-    /// As [`Supervised::measured`].
+    /// `measured` is as [`Supervised::measured`].
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
         None
     }
-    /// As [`Supervised::broken`]; one that could not be loaded lets nobody in.
+    /// `broken` is as [`Supervised::broken`]; one that could not be loaded lets nobody in.
     fn broken(&self) -> Option<Trouble> {
         None
     }
+    /// Lists the ways to log in.
     fn methods(&self) -> Call<'_, Vec<auth::Method>>;
+    /// Begins a login by `method`, the id of one of [`Self::methods`].
     fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step>;
+    /// Goes on with a login: `state` is what the step before gave, `input` what the user typed.
     fn proceed(&self, state: Vec<u8>, input: auth::Input) -> Call<'_, auth::Step>;
+    /// Lists what [`Self::enroll`] needs, without the account's name.
     fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>>;
+    /// Makes a credential for a new account, in canonical form.
     fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
+    /// Replaces the credential for the user, who shows the present one in the field `current`.
     fn change<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
+    /// Replaces the credential for the operator, who need not know the present one.
     fn reset<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
+    /// Deletes the credential. Removing one that is not there is no error.
     fn remove<'a>(&'a self, subject: &'a str) -> Call<'a, ()>;
 }
 
-/// The words of [`AuthProvider`]; as in WIT `auth`, `auth-types` and `manage`.
+/// What [`AuthProvider`] takes and gives, as in WIT `auth`, `auth-types` and `manage`.
 pub mod auth {
     use std::collections::BTreeMap;
 
-    /// Field name → what was typed. Its `Debug` shows the names only.
+    /// `Input` has by the name of each field what was typed. Its `Debug` shows the names only.
     #[derive(Clone, Default, PartialEq, Eq)]
     pub struct Input(pub BTreeMap<String, String>);
 
@@ -239,64 +311,133 @@ pub mod auth {
         }
     }
 
+    /// `MethodKind` is what the user does to log in.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum MethodKind {
+        /// `Form`: fills in fields.
         Form,
+        /// `Redirect`: logs in at another site and comes back.
         Redirect,
+        /// `Webauthn`: uses an authenticator of the browser.
         Webauthn,
+        /// `Ambient`: nothing; the request itself shows who it is, as a proxy's header does.
         Ambient,
+        /// `Bearer`: nothing; a program sends a token with each request.
         Bearer,
     }
 
+    /// `Method` is one way to log in.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Method {
+        /// `id` is the plugin's name for it, given back to [`AuthProvider::begin`].
         pub id: String,
+        /// `kind` is what the user does.
         pub kind: MethodKind,
+        /// `title` is for the button or the heading: `Password`.
         pub title: String,
     }
 
+    /// `FieldKind` says how a field is treated.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum FieldKind {
+        /// `Account` is the account's name. The host makes it canonical and checks lockout with it.
         Account,
+        /// `Password` is never echoed and never logged.
         Password,
+        /// `Code` is a one-time code.
         Code,
+        /// `Text` is shown as it is typed.
         Text,
     }
 
+    /// `Field` is one field of a form.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Field {
+        /// `name` is the key of what was typed, in [`Input`].
         pub name: String,
+        /// `kind` says how it is treated.
         pub kind: FieldKind,
+        /// `title` is the label.
         pub title: String,
+        /// `help` is one line below the field.
         pub help: Option<String>,
     }
 
+    /// `Context` is what a login begins with.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Context {
+        /// `account` is the canonical account name, where it is known already.
         pub account: Option<String>,
+        /// `origin` is the address the page was loaded from: `https://…`, `http://127.0.0.1:7860`.
         pub origin: String,
     }
 
+    /// `Denial` says why a login was refused.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Denial {
+        /// `BadCredential`: it is wrong or the subject unknown. The host adds it to the lockout.
         BadCredential,
+        /// `Policy`: the credential is right, and the login is not allowed. It is not counted.
         Policy,
+        /// `Unavailable`: it could not be found out now. It is not counted.
         Unavailable,
     }
 
+    /// `Step` is what a login needs next, or its end. A `state` is opaque to the host, which encrypts it and gives it back
+    /// once.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub enum Step {
-        Form { fields: Vec<Field>, state: Vec<u8> },
-        Redirect { url: String, state: Vec<u8> },
-        Webauthn { json: String, state: Vec<u8> },
-        Identity { subject: String },
-        Deny { reason: Denial, message: Option<String> },
+        /// `Form`: the user fills in a form.
+        Form {
+            /// `fields` are in the order in which they are shown.
+            fields: Vec<Field>,
+            /// `state` is for the next call.
+            state: Vec<u8>,
+        },
+        /// `Redirect`: the browser goes to another site.
+        Redirect {
+            /// `url` is the address there.
+            url: String,
+            /// `state` is for the next call.
+            state: Vec<u8>,
+        },
+        /// `Webauthn`: the browser asks an authenticator.
+        Webauthn {
+            /// `json` is the request for `navigator.credentials`.
+            json: String,
+            /// `state` is for the next call.
+            state: Vec<u8>,
+        },
+        /// `Identity`: it is known who it is.
+        Identity {
+            /// `subject` is stable, opaque, and unique within this plugin.
+            subject: String,
+        },
+        /// `Deny`: the login is refused.
+        Deny {
+            /// `reason` says whether it is counted.
+            reason: Denial,
+            /// `message` is one sentence for the user; without one the host uses its own.
+            message: Option<String>,
+        },
     }
 
+    /// `Outcome` is what came of a new or changed credential.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub enum Outcome {
-        Done { subject: String },
-        Rejected { field: String, why: String },
+        /// `Done`: the credential is kept.
+        Done {
+            /// `subject` is whom it belongs to from now on.
+            subject: String,
+        },
+        /// `Rejected`: what the user typed does not meet the plugin's rules.
+        Rejected {
+            /// `field` is the name of the field.
+            field: String,
+            /// `why` is the rule, in a sentence.
+            why: String,
+        },
+        /// `BadCredential`: the present credential was wrong. The host adds it to the lockout.
         BadCredential,
     }
 }

@@ -17,42 +17,44 @@
 
 use crate::shim_arguments::INSTANCE_VARIABLE;
 
-/// Who runs on a data directory, so that its children are known even where their shims are gone.
+/// `Hosts` are the hosts that run on a data directory, so that their children are known even where their shims are
+/// gone.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts(Vec<u32>);
 
 impl Hosts {
-    /// This process is the host that is asked.
+    /// `this` has this process alone, for a host that is asked about somebody else.
     pub fn this() -> Self {
         Self(vec![std::process::id()])
     }
 
-    /// The hosts that run now, `data_dir`'s among them. Looks at all processes, which takes milliseconds.
+    /// `running` has all hosts that run now, that of `data_dir` among them. It looks at all processes, which takes
+    /// milliseconds.
     #[cfg(target_os = "linux")]
     pub fn running(data_dir: &std::path::Path) -> Self {
         Self(linux::hosts(data_dir))
     }
 
-    /// Elsewhere none is known.
+    /// `running` has none: elsewhere no host is known.
     #[cfg(not(target_os = "linux"))]
     pub fn running(_: &std::path::Path) -> Self {
         Self::default()
     }
 }
 
-/// Whether the process `pid` is one of Nexus's own: a sentence that says by what it is known.
+/// Tells whether the process `pid` is one of Nexus's own: then in a sentence that says by what it is known.
 #[cfg(target_os = "linux")]
 pub fn known(pid: u32, hosts: &Hosts) -> Option<String> {
     linux::known(pid, hosts)
 }
 
-/// Elsewhere the process tree is not asked.
+/// Answers `None`: elsewhere the process tree is not asked.
 #[cfg(not(target_os = "linux"))]
 pub fn known(_: u32, _: &Hosts) -> Option<String> {
     None
 }
 
-/// Whether this process is one of Nexus's own, for a command that acts for the operator of `data_dir`.
+/// Tells whether this process is one of Nexus's own, for a command that acts for the operator of `data_dir`.
 pub fn of_this_process(data_dir: &std::path::Path) -> Option<String> {
     if std::env::var_os(INSTANCE_VARIABLE).is_some() {
         return Some(format!(
@@ -69,12 +71,13 @@ mod linux {
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
-    /// The longest chain of parents that is followed: nobody honest has so many.
+    /// `GENERATIONS` is the longest chain of parents that is followed: nobody honest has so many.
     const GENERATIONS: usize = 1_000;
-    /// A parent that ends while it is looked at leaves its child another one; then the chain is followed again.
+    /// `TRIES` is how often the chain is followed again where a parent that ends while it is looked at leaves its child
+    /// another one.
     const TRIES: usize = 3;
 
-    /// What a look at one process tells.
+    /// `Sign` is what a look at one process tells.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) enum Sign {
         None,
@@ -142,8 +145,8 @@ mod linux {
         Some(Found::Lost)
     }
 
-    /// Who holds the lock of `data_dir`, and every process above a reaper that holds any lock: a reaper that lost its
-    /// host is a child of init, or of the user's service manager, for the moment until it ends.
+    /// `hosts` hold the lock of `data_dir`, or are above a reaper and hold any lock: a reaper that lost its host is a
+    /// child of init, or of the user's service manager, for the moment until it ends.
     pub(super) fn hosts(data_dir: &Path) -> Vec<u32> {
         let locks = locks();
         let lock = std::fs::metadata(data_dir.join("lock")).map(|file| file.ino()).ok();

@@ -17,9 +17,9 @@ use tokio::sync::{Mutex, mpsc, watch};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
-    /// Descendants may be left.
+    /// `Exited`: the child itself has exited; descendants may be left.
     Exited(Exit),
-    /// Nothing is left: no descendant, no private directory; every line has been read.
+    /// `Gone`: nothing is left, neither a descendant nor the private directory; every line has been read.
     Gone(Exit),
 }
 
@@ -32,11 +32,11 @@ impl Phase {
     }
 }
 
-/// To the task that speaks with the shim. Where all senders are dropped, the child is ended.
+/// `ShimCommand` goes to the task that speaks with the shim. Where all senders are dropped, the child is ended.
 #[derive(Debug)]
 pub(super) enum ShimCommand {
     Say(ToShim),
-    /// It does not answer.
+    /// `KillShim` is for a shim that does not answer.
     KillShim,
 }
 

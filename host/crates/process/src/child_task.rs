@@ -20,10 +20,10 @@ pub(super) struct Supervision {
     pub(super) to: OwnedWriteHalf,
     pub(super) commands: mpsc::UnboundedReceiver<ShimCommand>,
     pub(super) phase: watch::Sender<Phase>,
-    /// Tasks that read the child's output.
+    /// `readers` are the tasks that read the child's output.
     pub(super) readers: JoinSet<()>,
     pub(super) log: OutputLog,
-    /// Held until nothing is left.
+    /// `reserved` is held until nothing is left.
     pub(super) reserved: ReservedPorts,
     pub(super) dir: PathBuf,
     pub(super) instance_id: String,
@@ -53,7 +53,7 @@ impl Supervision {
         self.phase.send_replace(Phase::Gone(exit));
     }
 
-    /// Whether its last word was that nothing is left.
+    /// Returns when the shim is silent, and tells whether its last word was that nothing is left.
     async fn until_the_shim_is_silent(&mut self) -> bool {
         let mut done = false;
         let mut wanted = true;

@@ -16,22 +16,23 @@
 
 use std::net::SocketAddr;
 
-/// What is known of the program at the other end. Nothing, where the kernel does not tell.
+/// `Holder` is what is known of the program at the other end; nothing, where the kernel does not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holder {
-    /// The number of its user.
+    /// `user` is the number of the user that the program runs as.
     pub user: Option<u32>,
-    /// Nexus has started it: a sentence that says which process it is.
+    /// `ours` says that Nexus has started the program: a sentence that names the process.
     pub ours: Option<String>,
 }
 
-/// Of the connection from `peer` to `port` of this machine. Reads `/proc`, which takes milliseconds.
+/// `of` finds the program behind the connection from `peer` to `port` of this machine. It reads `/proc`, which takes
+/// milliseconds.
 #[cfg(target_os = "linux")]
 pub fn of(peer: SocketAddr, port: u16) -> Holder {
     linux::of(peer, port)
 }
 
-/// Elsewhere nobody is told apart.
+/// `of` knows nothing: elsewhere nobody is told apart.
 #[cfg(not(target_os = "linux"))]
 pub fn of(_: SocketAddr, _: u16) -> Holder {
     Holder::default()
@@ -44,7 +45,7 @@ mod linux {
     use std::io::{BufRead as _, BufReader};
     use std::net::{IpAddr, SocketAddr};
 
-    /// The table changes while it is read, and may miss a line then.
+    /// `TRIES` is more than one because the table changes while it is read, and may miss a line then.
     const TRIES: usize = 3;
 
     pub(super) fn of(peer: SocketAddr, port: u16) -> Holder {
@@ -70,9 +71,9 @@ mod linux {
         inode: u64,
     }
 
-    /// How the tables write the two ends, as the client has them.
+    /// `Ends` are the two ends as the kernel's tables write them, as the client has them.
     pub(super) struct Ends {
-        /// A client may reach an address of version 4 with a socket of version 6.
+        /// `near` has two forms: a client may reach an address of version 4 with a socket of version 6.
         near: Vec<String>,
         far: String,
     }
@@ -107,7 +108,7 @@ mod linux {
         }
     }
 
-    /// Whether a process below this one has the socket open.
+    /// Tells whether a process below this one has the socket open.
     fn started_here(inode: u64) -> Option<String> {
         let this = i32::try_from(std::process::id()).ok()?;
         let socket = format!("socket:[{inode}]");

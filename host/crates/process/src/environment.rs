@@ -6,19 +6,20 @@ use crate::types::EnvironmentBase;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// What a clean environment has besides TMPDIR.
+/// `CLEAN` is what a clean environment has besides TMPDIR.
 const CLEAN: [&str; 3] = ["PATH", "HOME", "LANG"];
 
 pub(super) struct Environment<'a> {
     pub(super) base: EnvironmentBase,
-    /// Names of the host's environment that hold its secrets.
+    /// `hidden` names the variables of the host that hold its secrets.
     pub(super) hidden: &'a [String],
     pub(super) instance_id: &'a str,
     pub(super) tmp: &'a Path,
 }
 
 impl Environment<'_> {
-    /// Later entries win: the base, then TMPDIR, then the specification's, then the instance id, which nobody overrides.
+    /// `of` is the child's whole environment. Later entries win: the base, then TMPDIR, then the specification's, then
+    /// the instance id, which nobody overrides.
     pub(super) fn of(
         &self,
         host: impl IntoIterator<Item = (OsString, OsString)>,

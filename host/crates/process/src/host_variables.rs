@@ -2,7 +2,8 @@
 
 /// Prefixes of the variables that the host keeps to itself.
 const OWN: [&str; 3] = ["NEXUS_", "TUNNEL_", "LISTEN_"];
-/// What a service manager says to the host alone. A child that had them could speak to the manager in the host's name.
+/// `OF_THE_SERVICE_MANAGER` is what a service manager says to the host alone. A child that had them could speak to the
+/// manager in the host's name.
 const OF_THE_SERVICE_MANAGER: [&str; 4] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",

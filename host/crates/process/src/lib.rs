@@ -51,6 +51,8 @@
 //! Children need Linux 5.3 or newer (pidfds, subreapers, `/proc`); elsewhere [`open`] answers with [`Refusing`]. Rejected:
 //! process groups, which one `setsid` of a tool leaves; PID namespaces and cgroups, which need privileges or delegation.
 
+#![warn(missing_docs)]
+
 pub mod ancestry;
 #[cfg(target_os = "linux")]
 mod child;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Refuses everything with one sentence.
+/// `Refusing` is a table that answers everything with one sentence.
 pub struct Refusing(String);
 
 impl Refusing {

@@ -7,15 +7,15 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
-/// Children that somebody in this process waits for: shims and reapers, of every table. Held over a spawn, so that
-/// a look at the children never sees one that is not entered yet.
+/// `KNOWN` are the children that somebody in this process waits for: shims and reapers, of every table. It is held over
+/// a spawn, so that a look at the children never sees one that is not entered yet.
 static KNOWN: LazyLock<Mutex<HashSet<i32>>> = LazyLock::new(Mutex::default);
 
 fn known() -> MutexGuard<'static, HashSet<i32>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A child of the host that is not an orphan.
+/// `DirectChild` is a child of the host that is not an orphan.
 pub(super) struct DirectChild {
     child: Child,
     pid: i32,

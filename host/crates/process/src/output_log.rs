@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, watch};
 #[derive(Debug, Default)]
 struct Ring {
     lines: VecDeque<(bool, String)>,
-    /// Of all lines.
+    /// `bytes` counts the text of all lines.
     bytes: usize,
-    /// Number of the first one kept.
+    /// `first` is the number of the first line that is kept.
     first: u64,
     closed: bool,
 }
@@ -52,7 +52,7 @@ impl OutputLog {
         self.changed.send_replace(());
     }
 
-    /// No line comes after this.
+    /// Closes the log: no line comes after this.
     pub(super) fn close(&self) {
         self.ring().closed = true;
         self.changed.send_replace(());
@@ -125,7 +125,7 @@ impl Splitter {
         }
     }
 
-    /// What stands after the last end of line.
+    /// Gives what stands after the last end of line.
     pub(super) fn finish(&mut self, line: impl FnOnce(String)) {
         if !self.0.is_empty() {
             line(self.take(self.0.len()));
@@ -139,7 +139,7 @@ impl Splitter {
     }
 }
 
-/// The length without a character that the cut would halve.
+/// `whole_characters` is the length without a character that the cut would halve.
 fn whole_characters(bytes: &[u8]) -> usize {
     let back = bytes
         .iter()

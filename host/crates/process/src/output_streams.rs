@@ -20,7 +20,7 @@ pub(super) async fn log(mut from: Stream, stderr: bool, log: OutputLog) {
     splitter.finish(|line| log.push(stderr, line));
 }
 
-/// The beginning of a stream; the rest is read too, so that nobody waits for us.
+/// `Capture` is the beginning of a stream; the rest is read too, so that nobody waits for us.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Capture(Arc<Mutex<Vec<u8>>>);
 
@@ -41,14 +41,14 @@ impl Capture {
     }
 }
 
-/// A stream of mode `pipe`: read only while somebody takes it, by one reader at a time. A reader that goes leaves the
-/// rest to the next one, all but the one chunk that was already on its way to it.
+/// `Pipe` is a stream of mode `pipe`: it is read only while somebody takes it, by one reader at a time. A reader that
+/// goes leaves the rest to the next one, all but the one chunk that was already on its way to it.
 #[derive(Clone)]
 pub(super) struct Pipe(Arc<Mutex<Option<Source>>>);
 
 struct Source {
     stream: Stream,
-    /// Read, but the reader was gone.
+    /// `pending` was read, but the reader was gone.
     pending: Option<Bytes>,
 }
 
@@ -75,7 +75,7 @@ impl Pipe {
     }
 }
 
-/// Until the end of the stream or of the reader.
+/// Hands the stream over until its end, or until the reader goes.
 async fn hand_over(source: &mut Source, sender: &mpsc::Sender<Bytes>) {
     loop {
         let chunk = match source.pending.take() {

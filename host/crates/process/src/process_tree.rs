@@ -10,7 +10,7 @@ pub(super) struct Entry {
     pub(super) parent: i32,
     pub(super) session: i32,
     pub(super) zombie: bool,
-    /// Ticks since boot; with the pid it names one process for ever.
+    /// `started` is in ticks since boot; with the pid it names one process for ever.
     pub(super) started: u64,
 }
 
@@ -31,12 +31,12 @@ pub(super) fn read(pid: i32) -> Option<Entry> {
     )
 }
 
-/// Who started a process, as far as this one may know.
+/// `Parent` is who started a process, as far as this one may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Parent {
     Known(u32),
-    /// It lives, and is another user's: `/proc` can be mounted so that it shows one's own processes only (`hidepid`, and
-    /// `ProtectProc=invisible` of systemd).
+    /// `Hidden`: it lives, and is another user's: `/proc` can be mounted so that it shows one's own processes only
+    /// (`hidepid`, and `ProtectProc=invisible` of systemd).
     Hidden,
     Gone,
 }
@@ -55,7 +55,7 @@ pub(super) fn parent(pid: u32) -> Parent {
     }
 }
 
-/// `PID (NAME) STATE PPID PGRP SESSION …`, and the name may hold spaces and parentheses.
+/// Parses `PID (NAME) STATE PPID PGRP SESSION …`; the name may hold spaces and parentheses.
 pub(super) fn parse(pid: i32, stat: &str) -> Option<Entry> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     Some(Entry {
@@ -67,7 +67,7 @@ pub(super) fn parse(pid: i32, stat: &str) -> Option<Entry> {
     })
 }
 
-/// All below `roots`, without the roots.
+/// `descendants` are all below `roots`, without the roots.
 pub(super) fn descendants(roots: impl IntoIterator<Item = i32>, all: &[Entry]) -> Vec<Entry> {
     let mut known: HashSet<i32> = roots.into_iter().collect();
     let mut found = Vec::new();
@@ -84,8 +84,8 @@ pub(super) fn descendants(roots: impl IntoIterator<Item = i32>, all: &[Entry]) -
     }
 }
 
-/// A number may have been given to another process since the snapshot, but a pidfd that was opened while the start time
-/// still fitted is that of the process we saw.
+/// Sends a signal to the process that was seen: its number may have been given to another one since the snapshot, but a
+/// pidfd that was opened while the start time still fitted is that of the process we saw.
 pub(super) fn signal(entry: Entry, signal: Signal) {
     let Some(pid) = Pid::from_raw(entry.pid) else { return };
     let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else {
@@ -96,7 +96,7 @@ pub(super) fn signal(entry: Entry, signal: Signal) {
     }
 }
 
-/// The value of the instance id in the process's environment, as it was at its start.
+/// `instance_id` is the value in the process's environment, as it was at its start.
 pub(super) fn instance_id(pid: i32) -> Option<String> {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     environment.split(|b| *b == 0).find_map(|entry| {
@@ -110,7 +110,7 @@ pub(super) fn instance_id(pid: i32) -> Option<String> {
     })
 }
 
-/// A shim or a reaper.
+/// Tells whether the process is a shim or a reaper.
 pub(super) fn is_shim(pid: i32) -> bool {
     argument(pid, 1).as_deref() == Some(SHIM.as_bytes())
 }

@@ -1,10 +1,30 @@
-//! The reaper of last resort: `nexus __shim --reaper INSTANCE`, one per host.
+//! The reaper of last resort: `nexus __shim --reaper INSTANCE`, one for each host.
 //!
-//! `kill -9` of host and shim together leaves nobody above a `setsid` grandchild. The reaper waits on a socket that
-//! closes when the host is gone, gives the shims that still live the time for their orderly work, and kills what
-//! carries the host's instance id, and its descendants, until none is left.
+//! # Problem
 //!
-//! Known limit: a process that dropped the instance id from its environment *and* whose parent is gone is out of its sight.
+//! `kill -9` of host and shim together leaves nobody above a grandchild that has called `setsid`: it becomes a child of init,
+//! and runs on.
+//!
+//! # Mechanism
+//!
+//! The reaper waits on a socket that closes when the host is gone, however it went. It has a session of its own and is deaf to
+//! the signals that are meant for the host. Then it leaves the shims that still live the time for their orderly work, and
+//! kills what carries the host's instance id in its environment, with all descendants, until twice in a row none is there.
+//! The host starts another one where it was killed ([`crate::table`]).
+//!
+//! # Limits
+//!
+//! A process that dropped the instance id from its environment *and* whose parent is gone is out of its sight. So is
+//! everything where host, shims and reaper are killed at once.
+//!
+//! # Cost
+//!
+//! One more process that sleeps. It reads `/proc` of the whole machine only once the host is gone.
+//!
+//! # Rejected
+//!
+//! To look for the leftovers at the next start of the host: until then they run, hold their ports and spend money; and there
+//! may be no next start.
 
 use crate::limits::PROCESS_GRACE;
 use crate::process_tree;
@@ -15,7 +35,7 @@ use std::io::Read;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// On top of what a shim gives its tree, before the shim itself counts as stuck.
+/// `SLACK` comes on top of what a shim gives its tree, before the shim itself counts as stuck.
 const SLACK: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -55,7 +75,7 @@ fn wait_for_the_end_of_the_host() {
     }
 }
 
-/// Whether anything with the instance id was there.
+/// Kills what carries the instance id, and tells whether anything was there.
 fn kill_instance(instance_id: &str, shims_too: bool) -> bool {
     let me = i32::try_from(std::process::id()).unwrap_or_default();
     let all = process_tree::snapshot();

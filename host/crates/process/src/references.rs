@@ -38,13 +38,13 @@ impl References for NoReferences {
 /// `Place` is where a template stands, and so what it may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Readable by every user of the machine: no secrets.
+    /// `Argument`: every user of the machine can read it, so it holds no secrets.
     Argument,
-    /// Readable by the child and whoever may trace it.
+    /// `Environment`: the child can read it, and whoever may trace it.
     Environment,
-    /// Readable by the child's user alone.
+    /// `File`: the child's user alone can read it.
     File,
-    /// The value of an HTTP header: secrets alone.
+    /// `Header` is the value of an HTTP header: it refers to secrets alone.
     Header,
 }
 
@@ -75,15 +75,15 @@ pub struct Template(Vec<Piece>);
 
 /// `Names` knows what the names of one process stand for; `None` where its specification has no such name.
 pub trait Names {
-    /// The number of a port.
+    /// `port` is the number of a port.
     fn port(&self, name: &str) -> Option<u16>;
-    /// The private directory.
+    /// `dir` is the path of the private directory.
     fn dir(&self) -> Option<String>;
-    /// The path of a private file.
+    /// `file` is the path of a private file.
     fn file(&self, name: &str) -> Option<String>;
 }
 
-/// For headers, which are of no process.
+/// `NoNames` is for headers, which belong to no process.
 struct NoNames;
 
 impl Names for NoNames {
@@ -110,10 +110,10 @@ pub fn fill_header(value: &str, refs: &dyn References, most: usize) -> Result<St
 /// `HeaderError` says why a header could not be filled in, in a sentence that holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// What the plugin wrote is wrong.
+    /// `Template`: what the plugin wrote is wrong.
     #[error("{0}")]
     Template(String),
-    /// There is no such secret for it.
+    /// `Refused`: there is no such secret for the plugin.
     #[error("{0}")]
     Refused(String),
 }

@@ -53,7 +53,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// Between two rounds of SIGKILL, in case something forked in between.
+/// `AGAIN` is the pause between two rounds of SIGKILL, in case something forked in between.
 const AGAIN: Duration = Duration::from_millis(20);
 
 pub(crate) fn main(fd: &str) -> ExitCode {
@@ -142,8 +142,8 @@ fn start(launch: &Launch) -> io::Result<Pid> {
         .unwrap_or(Pid::INIT))
 }
 
-/// The child would inherit our mask and be deaf to SIGTERM; and under `nohup`, or in the background of a script, be
-/// deaf for ever to SIGHUP and SIGINT, which are steps of a stop sequence.
+/// Lifts the block of signals: the child would inherit our mask and be deaf to SIGTERM; and under `nohup`, or in the
+/// background of a script, be deaf for ever to SIGHUP and SIGINT, which are steps of a stop sequence.
 #[allow(unsafe_code)]
 fn hear_signals() -> io::Result<()> {
     for signal in [
@@ -173,7 +173,7 @@ fn hear_signals() -> io::Result<()> {
     }
 }
 
-/// The child has its own copies; ours would keep readers and writers from seeing its end.
+/// Closes the shim's copies of the child's streams: they would keep readers and writers from seeing its end.
 #[allow(unsafe_code)]
 fn release_streams() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
@@ -187,13 +187,13 @@ fn release_streams() -> io::Result<()> {
 }
 
 struct Shim {
-    /// None: the host is gone.
+    /// `control` is the socket to the host; `None`: the host is gone.
     control: Option<UnixStream>,
     read: Vec<u8>,
-    /// Until it is reaped.
+    /// `child` is there until it is reaped.
     child: Option<Pid>,
     grace: Duration,
-    /// SIGTERM was sent to all; the time for SIGKILL.
+    /// `ending` is the time for SIGKILL, once SIGTERM was sent to all.
     ending: Option<Instant>,
 }
 
@@ -215,7 +215,7 @@ impl Shim {
         }
     }
 
-    /// Whether nothing is left: a subreaper without children has no descendants.
+    /// Reaps, and tells whether nothing is left: a subreaper without children has no descendants.
     fn reap(&mut self) -> bool {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
@@ -245,7 +245,7 @@ impl Shim {
         }
     }
 
-    /// How long to sleep at most.
+    /// Kills what is left when it is time, and tells how long to sleep at most.
     fn kill_if_due(&self) -> Option<Duration> {
         let left = self.ending?.saturating_duration_since(Instant::now());
         if !left.is_zero() {
@@ -275,7 +275,7 @@ impl Shim {
         }
     }
 
-    /// Byte by byte: what follows the line stays in the socket, for `poll` to see.
+    /// Reads byte by byte: what follows the line stays in the socket, for `poll` to see.
     fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Some(control) = &mut self.control else {
             return Ok(None);
@@ -307,7 +307,7 @@ fn signal_all(signal: Signal) {
     }
 }
 
-/// Whether the host said something or closed, and whether a signal came.
+/// Tells whether the host said something or closed, and whether a signal came.
 fn wait(control: Option<&UnixStream>, signals: &BlockedSignals, pause: Option<Duration>) -> io::Result<(bool, bool)> {
     let mut fds = vec![PollFd::new(signals, PollFlags::IN)];
     fds.extend(control.map(|c| PollFd::new(c, PollFlags::IN)));

@@ -5,23 +5,23 @@ use crate::types::Signal;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 
-/// The first line to a shim. Every reference is filled in.
+/// `Launch` is the first line to a shim. Every reference is filled in.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Launch {
     pub(super) binary: OsString,
     pub(super) args: Vec<String>,
-    /// The whole environment.
+    /// `env` is the whole environment of the child.
     pub(super) env: Vec<(OsString, OsString)>,
     pub(super) cwd: OsString,
-    /// From SIGTERM to SIGKILL where nobody says otherwise: the child ended, or the host did.
+    /// `grace_ms` is the time from SIGTERM to SIGKILL where nobody says otherwise: the child ended, or the host did.
     pub(super) grace_ms: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToShim {
-    /// To the child alone; nothing where it has ended.
+    /// `Signal` goes to the child alone; nothing happens where it has ended.
     Signal(i32),
-    /// SIGTERM to every descendant, SIGKILL to what is left after this long.
+    /// `End` sends SIGTERM to every descendant, and SIGKILL to what is left after this long.
     End { grace_ms: u64 },
 }
 
@@ -30,7 +30,7 @@ pub(super) enum FromShim {
     Started {
         pid: u32,
     },
-    /// Nothing was started, and nothing else follows.
+    /// `Failed`: nothing was started, and nothing else follows.
     Failed {
         reason: String,
     },
@@ -38,7 +38,7 @@ pub(super) enum FromShim {
         code: Option<i32>,
         signal: Option<i32>,
     },
-    /// No descendant is left. A socket that closes without this word: the shim was killed.
+    /// `Done`: no descendant is left. A socket that closes without this word means that the shim was killed.
     Done,
 }
 

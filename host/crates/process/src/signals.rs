@@ -28,7 +28,7 @@ impl BlockedSignals {
         }
     }
 
-    /// Those that came since the last time.
+    /// `take` are the signals that came since the last time.
     pub(crate) fn take(&self) -> Vec<i32> {
         const SIZE: usize = size_of::<libc::signalfd_siginfo>();
         let mut seen = Vec::new();

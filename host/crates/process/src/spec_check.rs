@@ -11,6 +11,8 @@ use crate::types::{Spec, StopStep};
 use nexus_plugin_api::text;
 use std::collections::BTreeSet;
 
+/// Counts everything in a specification.
+///
 /// # Errors
 /// `Invalid`: what is too much, or not a name; says how much was found and how much is possible.
 pub(super) fn check(spec: &Spec) -> Result<(), ProcessError> {
@@ -25,7 +27,8 @@ pub(super) fn check(spec: &Spec) -> Result<(), ProcessError> {
     stop(spec)
 }
 
-/// Two names reach what a program loads, and nothing that is worth being found out about by a plugin; a key is no value.
+/// Checks what must not be there: two names reach what a program loads, and nothing that is worth being found out about
+/// by a plugin; a key is no value.
 fn unless(spec: &Spec) -> Result<(), ProcessError> {
     let Some(unless) = &spec.unless else { return Ok(()) };
     let paths = unless.folders.iter().chain(&unless.files);
@@ -139,7 +142,7 @@ fn stop(spec: &Spec) -> Result<(), ProcessError> {
     bytes("the requests of its stop steps", sizes, limits::PROCESS_STOP_BYTES)
 }
 
-/// How many of something a specification may name.
+/// Bounds how many of something a specification may name.
 fn amount(what: &str, found: usize, most: usize) -> Result<(), ProcessError> {
     if found <= most {
         return Ok(());
@@ -149,7 +152,7 @@ fn amount(what: &str, found: usize, most: usize) -> Result<(), ProcessError> {
     ))
 }
 
-/// How many bytes of something it may hold.
+/// Bounds how many bytes of something it may hold.
 fn bytes(what: &str, sizes: impl IntoIterator<Item = usize>, most: usize) -> Result<(), ProcessError> {
     let found = sizes.into_iter().fold(0, usize::saturating_add);
     if found <= most {
@@ -162,7 +165,7 @@ fn invalid(what: String) -> Result<(), ProcessError> {
     Err(ProcessError::Invalid(what))
 }
 
-/// As much of a plugin's word as helps to find it.
+/// `shown` is as much of a plugin's word as helps to find it.
 pub(super) fn shown(text: &str) -> String {
     let short: String = text.chars().take(40).collect();
     let mark = if short.len() < text.len() { "…" } else { "" };

@@ -28,11 +28,11 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How a child is started that a specification does not say.
+/// `Manner` is how a child is started, as far as a specification does not say it.
 pub(super) struct Manner {
-    /// Both outputs are kept for the caller, whatever their modes.
+    /// `capture`: both outputs are kept for the caller, whatever their modes.
     pub(super) capture: bool,
-    /// See [`ReservedPorts`].
+    /// `hold_ports`: the ports stay bound while the child starts; see [`ReservedPorts`].
     pub(super) hold_ports: bool,
     pub(super) grace: Duration,
 }
@@ -98,7 +98,7 @@ pub(super) async fn start(
     }))
 }
 
-/// A child that only has to be told what to run.
+/// `Prepared` is a child that only has to be told what to run.
 struct Prepared {
     dir: PathBuf,
     reserved: ReservedPorts,
@@ -107,7 +107,7 @@ struct Prepared {
     ours: UnixStream,
 }
 
-/// Everything of a start that blocks. The specification has passed its [`crate::spec_check`].
+/// Does everything of a start that blocks. The specification has passed its [`crate::spec_check`].
 fn prepare(
     options: &TableOptions,
     key: &Key,
@@ -147,7 +147,7 @@ fn prepare(
     }
 }
 
-/// Empty, and for the operator alone.
+/// Makes the private directory empty, and for the operator alone.
 fn prepare_dir(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -175,7 +175,7 @@ impl Names for SpecNames<'_> {
     }
 }
 
-/// Fills in texts that share one amount of bytes.
+/// `Filling` fills in texts that share one amount of bytes.
 struct Filling<'a> {
     names: &'a SpecNames<'a>,
     refs: &'a dyn References,
@@ -288,7 +288,8 @@ fn failed(key: &Key, spec: &Spec, reason: &dyn std::fmt::Display) -> ProcessErro
     ))
 }
 
-/// The shim, which waits to be told what to run, and our end of its socket. Must be called within tokio.
+/// Starts the shim, which then waits to be told what to run, and returns it with our end of its socket. Must be called
+/// within tokio.
 fn fork(
     options: &TableOptions,
     key: &Key,
@@ -372,7 +373,7 @@ async fn open(
     Ok(opened)
 }
 
-/// Where the child's streams lead.
+/// Leads the child's streams to where their modes say.
 fn wire(opened: &mut Opened, spec: &Spec, capture: bool) {
     let child = opened.shim.streams();
     opened.stdin = child.stdin.take();
@@ -399,8 +400,8 @@ fn wire(opened: &mut Opened, spec: &Spec, capture: bool) {
     }
 }
 
-/// The one descriptor beside the standard streams that the shim gets. Cleared after the fork, in the shim alone:
-/// another child that is started at this moment must not get it.
+/// Leaves one descriptor open for the shim, beside the standard streams. The flag is cleared after the fork, in the
+/// shim alone: another child that is started at this moment must not get it.
 #[allow(unsafe_code)]
 fn leave_open(command: &mut Command, theirs: UnixStream) {
     let clear = move || Ok(rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty())?);
@@ -408,7 +409,7 @@ fn leave_open(command: &mut Command, theirs: UnixStream) {
     unsafe { command.pre_exec(clear) };
 }
 
-/// The sockets of the host that its reaper waits on, as its standard input.
+/// Starts the reaper, with a socket of the host as its standard input, on whose end it waits.
 pub(super) fn start_reaper(options: &TableOptions) -> io::Result<(DirectChild, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(&options.shim_exe);

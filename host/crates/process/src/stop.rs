@@ -11,11 +11,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// On top of what the shim gives the tree, before the shim itself counts as stuck.
+/// `SLACK` comes on top of what the shim gives the tree, before the shim itself counts as stuck.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// Returns when no descendant is left. The steps have one deadline together, for a plugin chooses their number and their
-/// times, and whoever waits for the stop (the owner who closes a tunnel, a reload) did not.
+/// Stops the child and returns when no descendant is left. The steps have one deadline together, for a plugin chooses
+/// their number and their times, and whoever waits for the stop (the owner who closes a tunnel, a reload) did not.
 pub(super) async fn stop(child: &Child) -> Exit {
     if tokio::time::timeout(limits::PROCESS_STOP, steps(child)).await.is_err() {
         tracing::warn!(
@@ -109,7 +109,8 @@ async fn request(child: &Child, method: &str, url: &str, headers: &[(String, Str
     }
 }
 
-/// The port and path of `process://NAME:PORT/…` or `process://:PORT/…`, where it is this process that is meant.
+/// `own` is the port and path of `process://NAME:PORT/…` or `process://:PORT/…`, where it is this process that is
+/// meant.
 fn own<'a>(child: &Child, url: &'a str) -> Result<(u16, &'a str), String> {
     let wrong = || {
         format!(

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{OnceCell, mpsc};
 
-/// A process with ports that fails this early may have failed to bind them; milliseconds.
+/// `EARLY` is the age in milliseconds below which a process with ports that fails may have failed to bind them.
 const EARLY: u64 = 5_000;
 const REAPER_PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,15 +38,15 @@ struct Inner {
     reaper: OnceCell<AbortOnDrop>,
 }
 
-/// One name. It stays when its process has ended, for the exit and the last lines, until younger ones of its plugin have
-/// ended too: see [`Inner::forget`].
+/// `Slot` is one name. It stays when its process has ended, for the exit and the last lines, until younger ones of its
+/// plugin have ended too: see [`Inner::forget`].
 #[derive(Default)]
 struct Slot {
-    /// Held while the process is started or stopped.
+    /// `turn` is held while the process is started or stopped.
     turn: tokio::sync::Mutex<()>,
     child: Mutex<Option<Arc<Child>>>,
     starts: AtomicU32,
-    /// The next start lets the ports go before the child runs.
+    /// `release_ports`: the next start lets the ports go before the child runs.
     release_ports: AtomicBool,
 }
 
@@ -69,7 +69,7 @@ impl Slot {
 }
 
 impl Table {
-    /// As [`crate::open`] says.
+    /// Makes the table, as [`crate::open`] says.
     pub(super) fn new(options: TableOptions) -> Result<Self, ProcessError> {
         if options.instance_id.is_empty() || options.instance_id.contains('\0') {
             return Err(ProcessError::Invalid("the instance id is empty".to_owned()));
@@ -120,7 +120,7 @@ impl Inner {
         }
     }
 
-    /// Before the first child there is someone who ends it whatever happens; and a new one where it was killed.
+    /// Sees to it that there is a reaper before the first child, and a new one where it was killed.
     async fn ensure_reaper(&self) -> Result<(), ProcessError> {
         let begun = self.reaper.get_or_try_init(|| async {
             let options = self.options.clone();
@@ -233,7 +233,7 @@ impl Inner {
     }
 }
 
-/// Also where the caller cancels: without its entry the child has no holder left, and is ended.
+/// `RunEntry` is removed also where the caller cancels: without its entry the child has no holder left, and is ended.
 struct RunEntry<'a> {
     table: &'a Inner,
     number: u64,
@@ -277,7 +277,7 @@ fn plain(name: &str) -> Result<(), ProcessError> {
     Ok(())
 }
 
-/// In a task of its own; see the head of this file.
+/// Runs work in a task of its own; see the head of this file.
 async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,
 ) -> Result<T, ProcessError> {
@@ -285,8 +285,8 @@ async fn whole<T: Send + 'static>(
     ended.unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))))
 }
 
-/// For who waits: an order that hangs all the same (a child that not even the kernel can end, or many orders for one name)
-/// goes on by itself, and says so to its caller.
+/// Bounds an order for who waits: one that hangs all the same (a child that not even the kernel can end, or many orders
+/// for one name) goes on by itself, and says so to its caller.
 async fn in_time<T>(
     name: String,
     order: impl Future<Output = Result<T, ProcessError>> + Send,

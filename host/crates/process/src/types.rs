@@ -12,51 +12,53 @@ use std::time::Duration;
 /// `EnvironmentBase` is what a child's environment begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvironmentBase {
-    /// PATH, HOME and LANG alone.
+    /// `Clean`: PATH, HOME and LANG alone.
     Clean,
-    /// All of the host's, but what it hides.
+    /// `Inherit`: all of the host's environment but what it hides.
     Inherit,
 }
 
 /// `OutputMode` is what becomes of a stream of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputMode {
-    /// Its last lines are kept; a slow reader loses the oldest.
+    /// `Log`: the last lines are kept; a slow reader loses the oldest.
     Log,
-    /// Its bytes wait for their one reader, and the child with them.
+    /// `Pipe`: the bytes wait for their one reader, and the child with them.
     Pipe,
-    /// Nobody can read it.
+    /// `Discard`: nobody can read it.
     Discard,
 }
 
 /// `Signal` is one that a stop sequence may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM.
+    /// `Terminate` is SIGTERM.
     Terminate,
-    /// SIGINT.
+    /// `Interrupt` is SIGINT.
     Interrupt,
-    /// SIGHUP.
+    /// `HangUp` is SIGHUP.
     HangUp,
-    /// SIGKILL.
+    /// `Kill` is SIGKILL.
     Kill,
 }
 
 /// `StopStep` is one step of a stop sequence. All steps together have the time [`crate::limits::PROCESS_STOP`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopStep {
-    /// An HTTP request to a port of the child.
-    ///
-    /// `url` is `process://NAME:PORT/…` of this process, or of its port alone: `process://:PORT/…`.
+    /// `Http` is an HTTP request to a port of the child.
     Http {
+        /// `method` is that of the request.
         method: String,
+        /// `url` is `process://NAME:PORT/…` of this process, or of its port alone: `process://:PORT/…`.
         url: String,
+        /// `headers` may refer to secrets, see [`crate::references`].
         headers: Vec<(String, String)>,
+        /// `timeout` is how long the answer is waited for.
         timeout: Duration,
     },
-    /// A signal to the child alone.
+    /// `Signal` goes to the child alone.
     Signal(Signal),
-    /// Until the child has exited, this long at most.
+    /// `Wait` lasts until the child has exited, but at most this long.
     Wait(Duration),
 }
 
@@ -64,29 +66,31 @@ pub enum StopStep {
 /// be adopted by whoever asks for it with an equal one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// The program, an absolute path.
+    /// `binary` is the program, an absolute path.
     pub binary: PathBuf,
-    /// Its arguments, without the program's name. Every user of the machine can read them, so they hold no secrets.
+    /// `args` are its arguments, without the program's name. Every user of the machine can read them, so they hold no
+    /// secrets.
     pub args: Vec<String>,
-    /// What its environment begins with.
+    /// `base` is what its environment begins with.
     pub base: EnvironmentBase,
-    /// Variables on top of that, as name and value.
+    /// `env` are variables on top of that, as name and value.
     pub env: Vec<(String, String)>,
-    /// Names of loopback ports that the host picks and keeps for it.
+    /// `ports` names the loopback ports that the host picks and keeps for it.
     pub ports: Vec<String>,
-    /// Files that are written into its private directory, as plain name and content.
+    /// `files` are written into its private directory; each is a plain name and its content.
     pub files: Vec<(String, String)>,
-    /// The working directory; `None` is the private directory.
+    /// `cwd` is the working directory; `None` is the private directory.
     pub cwd: Option<PathBuf>,
-    /// Whether something can be written to its standard input.
+    /// `stdin` says whether something can be written to its standard input.
     pub stdin: bool,
-    /// What becomes of its standard output.
+    /// `stdout` is what becomes of its standard output.
     pub stdout: OutputMode,
-    /// What becomes of its standard error.
+    /// `stderr` is what becomes of its standard error.
     pub stderr: OutputMode,
-    /// How it is stopped. Whatever is left then gets SIGTERM, and SIGKILL after [`crate::limits::PROCESS_GRACE`].
+    /// `stop` is how it is stopped. Whatever is left then gets SIGTERM, and SIGKILL after
+    /// [`crate::limits::PROCESS_GRACE`].
     pub stop: Vec<StopStep>,
-    /// What must not be there for it to be started or adopted.
+    /// `unless` is what must not be there for it to be started or adopted.
     pub unless: Option<UnlessPresent>,
 }
 
@@ -113,89 +117,89 @@ impl Spec {
 /// `Key` names a process: whose it is, and its name within that plugin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// The owner of the process.
+    /// `plugin` is the owner of the process.
     pub plugin: String,
-    /// The name that the owner gave it.
+    /// `name` is what the owner calls it.
     pub name: String,
 }
 
 /// `Running` is a process that was started or adopted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// Whether it ran already.
+    /// `adopted` says that it ran already.
     pub adopted: bool,
-    /// The number of the child itself, not of its shim.
+    /// `pid` is the number of the child itself, not of its shim.
     pub pid: u32,
-    /// When it was started.
+    /// `started_at` is when it was started.
     pub started_at: Millis,
-    /// The ports that [`Spec::ports`] names.
+    /// `ports` has the numbers of the ports that [`Spec::ports`] names.
     pub ports: BTreeMap<String, u16>,
 }
 
 /// `Exit` is how and when a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
-    /// Its exit code, where it exited by itself.
+    /// `code` is its exit code, where it exited by itself.
     pub code: Option<i32>,
-    /// The number of the signal that ended it.
+    /// `signal` is the number of the signal that ended it.
     pub signal: Option<i32>,
-    /// When the host learned of it.
+    /// `at` is when the host learned of it.
     pub at: Millis,
 }
 
 /// `Line` is one line of output, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Whether it came on standard error.
+    /// `stderr` says that the line came on standard error.
     pub stderr: bool,
-    /// At most [`crate::limits::PROCESS_LINE_BYTES`]; what is no UTF-8 is replaced.
+    /// `text` has at most [`crate::limits::PROCESS_LINE_BYTES`] bytes; what is no UTF-8 is replaced.
     pub text: String,
-    /// How many lines were lost before this one.
+    /// `dropped` is how many lines were lost before this one.
     pub dropped: u32,
 }
 
 /// `RunOutput` is what a process that ran to its end left, each stream up to [`crate::limits::PROCESS_RUN_OUTPUT`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunOutput {
-    /// How it ended.
+    /// `exit` is how it ended.
     pub exit: Exit,
-    /// The beginning of its standard output.
+    /// `stdout` is the beginning of its standard output.
     pub stdout: String,
-    /// The beginning of its standard error.
+    /// `stderr` is the beginning of its standard error.
     pub stderr: String,
 }
 
 /// `Info` is a process in the list of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
-    /// Its name.
+    /// `key` is its name.
     pub key: Key,
-    /// The number of the child itself.
+    /// `pid` is the number of the child itself.
     pub pid: u32,
-    /// When it was started last.
+    /// `started_at` is when it was started last.
     pub started_at: Millis,
-    /// How it ended; `None` while it runs.
+    /// `exit` is how it ended; `None` while it runs.
     pub exit: Option<Exit>,
-    /// How often it was started again under this name.
+    /// `restarts` is how often it was started again under this name.
     pub restarts: u32,
 }
 
 /// `Usage` is what a process and all its descendants use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// CPU time, with that of the descendants that ended and were waited for.
+    /// `cpu` is CPU time, with that of the descendants that ended and were waited for.
     pub cpu: Duration,
-    /// Bytes of memory; a page that several share is counted in each of them.
+    /// `resident` is memory in bytes; a page that several share is counted in each of them.
     pub resident: u64,
 }
 
 /// `OwnUsage` is what this process alone uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OwnUsage {
-    /// Its CPU time and memory.
+    /// `usage` is its CPU time and memory.
     pub usage: Usage,
-    /// How many files, sockets and pipes it has open.
+    /// `open_files` is how many files, sockets and pipes it has open.
     pub open_files: u64,
-    /// When it was started, in seconds since the Unix epoch.
+    /// `started` is when it was started, in seconds since the Unix epoch.
     pub started: f64,
 }

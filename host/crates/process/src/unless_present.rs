@@ -20,6 +20,8 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// Refuses a specification whose [`UnlessPresent`] is present.
+///
 /// # Errors
 /// `Present`: something is there; a sentence with the file and the ways out. `Timeout`: that was not to be seen in time.
 pub(super) async fn refuse(spec: &Spec) -> Result<(), ProcessError> {
@@ -50,7 +52,7 @@ pub(super) async fn refuse(spec: &Spec) -> Result<(), ProcessError> {
     }
 }
 
-/// The beginning of a sentence about the first thing that is there.
+/// `found` is the beginning of a sentence about the first thing that is there.
 fn found(unless: &UnlessPresent, cwd: &Path, home: Option<&Path>) -> Option<String> {
     // A program may see its folder by either name.
     let mut starts = vec![cwd.to_owned()];
@@ -82,7 +84,8 @@ fn shown(path: &Path) -> String {
     text::line(&text::literal(&path.to_string_lossy())).into_owned()
 }
 
-/// What is at the end of a path that may be a link. `Ok(None)`: nothing that a program of this user could open.
+/// `end_of` is what is at the end of a path that may be a link. `Ok(None)`: nothing that a program of this user could
+/// open.
 fn end_of(path: &Path, at: &Path) -> Result<Option<Metadata>, String> {
     let unseen = |e: io::Error| format!("cannot check {} ({e})", shown(path));
     let metadata = match fs::metadata(path) {
@@ -157,8 +160,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A key is in double quotes, letter by letter, or with one of its letters as `\u0070`; there is no third way to write it
-/// in JSON, with comments or without.
+/// Finds a key in JSON, with comments or without: a key is in double quotes, letter by letter, or with one of its
+/// letters as `\u0070`; there is no third way to write it.
 fn has(bytes: &[u8], keys: &[String]) -> Option<String> {
     let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
     let key = keys.iter().find(|key| holds(format!("\"{key}\"").as_bytes()));

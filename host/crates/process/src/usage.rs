@@ -5,13 +5,13 @@ use crate::types::{OwnUsage, Usage};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// One line of `/proc/PID/stat`.
+/// `Sample` is one line of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sample {
     entry: Entry,
-    /// Ticks of its own, in user mode and in the kernel.
+    /// `own` counts ticks of the process itself, in user mode and in the kernel.
     own: u64,
-    /// Ticks of those of its children that ended and that it waited for.
+    /// `waited` counts ticks of those of its children that ended and that it waited for.
     waited: u64,
     resident_pages: u64,
 }
@@ -44,7 +44,7 @@ fn bytes(pages: u64) -> u64 {
     pages.saturating_mul(rustix::param::page_size() as u64)
 }
 
-/// For each of `children` (none: it has ended meanwhile), from one look at all processes.
+/// `of` has the usage of each of `children` (`None`: it has ended meanwhile), from one look at all processes.
 pub(super) fn of(children: &[u32]) -> Vec<Option<Usage>> {
     if children.is_empty() {
         return Vec::new();
@@ -59,8 +59,8 @@ pub(super) fn of(children: &[u32]) -> Vec<Option<Usage>> {
         .collect()
 }
 
-/// A descendant whose parent ended belongs to the shim, so the tree is the shim's. What the shim itself uses is the
-/// host's affair; what it waited for is the child's.
+/// `usage` is that of the shim's tree, because a descendant whose parent ended belongs to the shim. What the shim
+/// itself uses is the host's affair; what it waited for is the child's.
 fn usage(child: u32, all: &HashMap<i32, Sample>, is_shim: &dyn Fn(i32) -> bool) -> Option<Usage> {
     let child = all.get(&i32::try_from(child).ok()?)?;
     let entries: Vec<Entry> = all.values().map(|sample| sample.entry).collect();

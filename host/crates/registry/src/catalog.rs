@@ -6,17 +6,19 @@ use nexus_model::trouble::Trouble;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What this machine makes now of the configuration that is active. Blocks. `Err`: a sentence for the operator.
+/// `Again` is what this machine makes now of the configuration that is active. Blocks. `Err`: a sentence for the operator.
 pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
-/// Why a plugin of the configuration cannot be loaded now: a sentence for the operator.
+/// `NotFit` says why a plugin of the configuration cannot be loaded now: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotFit {
+    /// `Unknown`: it is not in the configuration.
     #[error("the configuration has no plugin `{0}`")]
     Unknown(String),
-    /// What it needs is not there.
+    /// `Broken`: what it needs is not there.
     #[error("{0}")]
     Broken(String),
+    /// `Changed`: its component is another one than that which got the grants.
     #[error(
         "The component of {0} has changed since the configuration was read, so its grants do not apply. Confirm the \
          component on the status page, or restart Nexus."
@@ -24,31 +26,43 @@ pub enum NotFit {
     Changed(String),
 }
 
-/// There is no such plugin of the kind. It says what to write.
+/// `UnknownPlugin`: there is no such plugin of the kind. It says what to write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownPlugin {
+    /// `OtherKind`: it is there, and serves for something else.
     #[error("{name} is not a {kind} plugin")]
-    OtherKind { name: String, kind: Kind },
+    OtherKind {
+        /// `name` is the plugin's.
+        name: String,
+        /// `kind` is the one that is asked for.
+        kind: Kind,
+    },
+    /// `Unknown`: the configuration does not have it.
     #[error(
         "there is no {kind} plugin `{name}`; available: {available}. To use a plugin from a file, add it to the \
          configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\""
     )]
     Unknown {
+        /// `name` is the plugin's.
         name: String,
+        /// `kind` is the one that is asked for.
         kind: Kind,
+        /// `available` are the names of the plugins of this kind.
         available: String,
     },
 }
 
+/// `Catalog` has the plugins that can be loaded, by name. Which of them serve is for [`crate::PluginStatuses`] to say.
 pub struct Catalog {
     plugins: Mutex<BTreeMap<String, Plugin>>,
-    /// Named, and not fit at the start: each says why when it is loaded.
+    /// `broken` are named, and were not fit at the start: each says why when it is loaded.
     broken: BTreeMap<String, Broken>,
-    /// None: what was not fit when the configuration was read stays so.
+    /// `again` is `None` where what was not fit when the configuration was read stays so.
     again: Option<Again>,
 }
 
 impl Catalog {
+    /// Takes all plugins of the configuration that was read at the start.
     pub fn new(config: &Config) -> Self {
         Self {
             plugins: Mutex::new(config.plugins.clone()),
@@ -67,21 +81,22 @@ impl Catalog {
         self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a plugin, or replaces the one of its name.
+    /// Adds a plugin that was not fit before.
     pub fn insert(&self, plugin: Plugin) {
         self.plugins().insert(plugin.name.clone(), plugin);
     }
 
-    /// What is loaded from now on. What serves already is not touched.
+    /// Sets what is loaded from now on. What serves already is not touched.
     pub fn replace(&self, plugins: BTreeMap<String, Plugin>) {
         *self.plugins() = plugins;
     }
 
+    /// `get` is the description of a plugin that can be loaded; `None`: there is none of this name.
     pub fn get(&self, name: &str) -> Option<Plugin> {
         self.plugins().get(name).cloned()
     }
 
-    /// A plugin that can be loaded, and that a configuration which was read since does not find fit.
+    /// Finds a plugin that can be loaded, and that a configuration which was read since does not find fit.
     pub fn lost<'a>(&self, config: &'a Config) -> Option<&'a Broken> {
         let plugins = self.plugins();
         let mut broken = config.broken.iter();
@@ -90,14 +105,14 @@ impl Catalog {
             .map(|(_, broken)| broken)
     }
 
-    /// The names of the plugins of a kind.
+    /// `of_kind` are the names of the plugins of a kind.
     pub fn of_kind(&self, kind: Kind) -> Vec<String> {
         let plugins = self.plugins();
         let found = plugins.values().filter(|plugin| plugin.kind == kind);
         found.map(|plugin| plugin.name.clone()).collect()
     }
 
-    /// Whether there is such a plugin.
+    /// Checks that there is such a plugin.
     ///
     /// # Errors
     /// There is none, or it is of another kind.
@@ -117,7 +132,7 @@ impl Catalog {
         }
     }
 
-    /// The plugin that is to be loaded now. One that was not fit when the configuration was read may be by now; what the file
+    /// Finds the plugin that is to be loaded now. One that was not fit when the configuration was read may be by now; what the file
     /// says since then does not count here: it waits to be confirmed. Blocks.
     ///
     /// # Errors
@@ -150,7 +165,7 @@ impl Catalog {
         Ok(plugin.clone())
     }
 
-    /// A plugin that cannot be loaded, and what to do. `order`: what starts it then.
+    /// `unloadable` says why a plugin cannot be loaded, and what to do. `order`: what starts it then.
     pub fn unloadable(&self, name: &str, order: &str, why: &str) -> Trouble {
         let known = self.get(name);
         let broken = self.broken.get(name).filter(|_| known.is_none());

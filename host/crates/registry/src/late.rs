@@ -18,11 +18,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// Loads a plugin that shows its state in this place.
+/// `Load` loads a plugin that shows its state in this place.
 pub type Load<P> =
     Box<dyn Fn(watch::Sender<PluginStatus>) -> BoxFuture<'static, Result<Arc<P>, Trouble>> + Send + Sync>;
 
-/// A plugin that is loaded by its first start; see the module.
+/// `Late` is a plugin that is loaded by its first start; see the module.
 pub struct Late<P: ?Sized>(Arc<Inner<P>>);
 
 struct Inner<P: ?Sized> {
@@ -36,13 +36,13 @@ struct Inner<P: ?Sized> {
 struct Now<P: ?Sized> {
     plugin: Option<Arc<P>>,
     loading: bool,
-    /// It is to run as soon as it is loaded.
+    /// `wanted`: it is to run as soon as it is loaded.
     wanted: bool,
     broken: Option<Trouble>,
 }
 
 impl<P: Supervised + ?Sized> Late<P> {
-    /// Nothing is loaded before [`Self::prepare`] or a start.
+    /// Makes one of which nothing is loaded before [`Self::prepare`] or a start.
     pub fn new(name: &str, kind: Kind, clock: Arc<dyn Clock>, load: Load<P>) -> Self {
         Self(Arc::new(Inner {
             name: name.to_owned(),
@@ -82,7 +82,7 @@ impl<P: Supervised + ?Sized> Late<P> {
         });
     }
 
-    /// The plugin, once it is loaded.
+    /// `plugin` is the plugin itself, once it is loaded.
     fn plugin(&self) -> Result<Arc<P>, CallError> {
         let now = self.0.now();
         now.plugin.clone().ok_or_else(|| {

@@ -4,6 +4,28 @@
 //!
 //! Chat and tunnels load plugins through [`Plugins`] and enter here what serves; the page shows it. What runs a plugin is
 //! behind [`PluginLoader`](nexus_plugin_traits::PluginLoader), so nothing here needs WebAssembly.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let store = nexus_store::Store::in_memory().unwrap();
+//! use nexus_model::plugin::Kind;
+//! use nexus_registry::{Catalog, PluginOverrides, tunnel_place};
+//!
+//! let config = nexus_testkit::config(folder.path(), "[tunnel.main]\nplugin = \"tunnel-ssh\"\n");
+//! let (catalog, overrides) = (Catalog::new(&config), PluginOverrides::new(store, &config));
+//! let main = tunnel_place("main");
+//! assert_eq!(overrides.plugin(&main, Kind::Tunnel, &catalog).await, "tunnel-ssh");
+//! // A swap is kept beside the file, and only for a plugin that can be loaded.
+//! overrides.keep(&main, "tunnel-bore").await?;
+//! assert_eq!(overrides.plugin(&main, Kind::Tunnel, &catalog).await, "tunnel-bore");
+//! let refused = catalog.check("chat-echo", Kind::Tunnel).unwrap_err();
+//! assert_eq!(refused.to_string(), "chat-echo is not a tunnel plugin");
+//! # Ok::<_, nexus_registry::NotKept>(())
+//! # }).unwrap();
+//! ```
+
+#![warn(missing_docs)]
 
 mod catalog;
 mod late;

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
+/// `LoadProgress` counts what is loaded at the start, and knows what is compiled at any time.
 pub struct LoadProgress {
-    /// The names of the plugins that are compiled just now.
+    /// `compiling` are the names of the plugins that are compiled just now.
     compiling: watch::Receiver<Vec<String>>,
-    /// Of the start.
+    /// `total` is how many are loaded at the start.
     total: AtomicUsize,
     done: AtomicUsize,
 }
 
 impl LoadProgress {
+    /// `compiling` are the names of the plugins that are compiled at each moment: see
+    /// [`nexus_plugin_traits::PluginLoader::compiling`].
     pub fn new(compiling: watch::Receiver<Vec<String>>) -> Self {
         Self {
             compiling,
@@ -22,29 +25,29 @@ impl LoadProgress {
         }
     }
 
-    /// The plugins of this configuration are loaded at the start: the login's, the chat's and its fallback, the tunnels'.
+    /// Sets how many are loaded at the start, which are the plugins of this configuration: the login's, the chat's and its fallback, the tunnels'.
     pub fn expect(&self, config: &Config) {
         let fallback = usize::from(config.chat.fallback.is_some());
         self.total.store(2 + config.tunnels.len() + fallback, Ordering::Relaxed);
     }
 
-    /// One of them is not needed.
+    /// Notes that one of them is not needed.
     pub fn one_less(&self) {
         self.total.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One of them is.
+    /// Notes that one of them is loaded.
     pub fn one_more(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// To be called when one is loaded, or has failed.
+    /// Returns what is to be called when one is loaded, or has failed.
     pub fn begin(self: &Arc<Self>) -> impl FnOnce() + Send + use<> {
         let progress = Arc::clone(self);
         move || progress.one_more()
     }
 
-    /// Where one is compiled: `compiling chat-opencode (2 of 3)`.
+    /// `text` says what is compiled, where something is: `compiling chat-opencode (2 of 3)`.
     pub fn text(&self) -> Option<String> {
         let compiling = self.compiling.borrow();
         if compiling.is_empty() {

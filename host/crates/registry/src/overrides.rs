@@ -16,41 +16,45 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     plugin: String,
-    /// What counted of the file.
+    /// `instead_of` is the plugin of the file that was active.
     instead_of: String,
-    /// What the file said besides, and was not confirmed: going back from there is no word against the swap either.
+    /// `unconfirmed` is the plugin that the file said besides, and that was not confirmed: going back from there is no
+    /// word against the swap either.
     #[serde(default)]
     unconfirmed: Option<String>,
 }
 
-/// Why it is not remembered which plugin serves: a sentence for the operator.
+/// `NotKept` says why it is not remembered which plugin serves: a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum NotKept {
+    /// `Store`: the database does not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// `Json`: it cannot be written down.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
 }
 
 type Named = BTreeMap<String, String>;
 
+/// `PluginOverrides` remembers which plugin was swapped in at which place. There is one for the whole host.
 pub struct PluginOverrides {
     store: Store,
-    /// The plugins by place (`tunnel.main`): those that count, and those that the file names.
+    /// `named` are the plugins by place (`tunnel.main`): those that are active, and those that the file names.
     named: Mutex<(Named, Named)>,
 }
 
-/// The place of a tunnel in the database: `tunnel.main`.
+/// `tunnel_place` is the place of a tunnel in the database: `tunnel.main`.
 pub fn tunnel_place(tunnel: &str) -> String {
     format!("tunnel.{tunnel}")
 }
 
-/// The place of a chat in the database: `chat.main`.
+/// `chat_place` is the place of a chat in the database: `chat.main`.
 pub fn chat_place(chat: &str) -> String {
     format!("chat.{chat}")
 }
 
-/// `place`: `tunnel.main`.
+/// `setting` names the setting of a `place` such as `tunnel.main`.
 fn setting(place: &str) -> String {
     format!("{place}.plugin")
 }
@@ -64,6 +68,7 @@ fn named(config: &Config) -> BTreeMap<String, String> {
 }
 
 impl PluginOverrides {
+    /// Takes what the file says at the start, which is then also what is active.
     pub fn new(store: Store, config: &Config) -> Self {
         let named = Mutex::new((named(config), named(config)));
         Self { store, named }
@@ -73,7 +78,7 @@ impl PluginOverrides {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the file says from now on, whether or not it is applied.
+    /// Notes what the file says from now on, whether or not it is applied.
     pub fn file_says(&self, config: &Config) {
         self.named().1 = named(config);
     }
@@ -93,7 +98,7 @@ impl PluginOverrides {
         change.await.inspect_err(|_| self.restore(place, before))
     }
 
-    /// The file's word for a place counts from now on, if it is this plugin. What counted before.
+    /// Makes the file's word for a place active from now on, if it is this plugin. Returns what was active before.
     fn confirmed(&self, place: &str, plugin: &str) -> Option<String> {
         let (counts, file) = &mut *self.named();
         if file.get(place).is_some_and(|named| named == plugin) {
@@ -102,7 +107,7 @@ impl PluginOverrides {
         counts.get(place).cloned()
     }
 
-    /// It does not count after all.
+    /// Takes that back.
     fn restore(&self, place: &str, plugin: Option<String>) {
         let (counts, _) = &mut *self.named();
         match plugin {
@@ -111,7 +116,7 @@ impl PluginOverrides {
         };
     }
 
-    /// Remembers that a plugin serves at a place. Durable when it returns.
+    /// Keeps `plugin` at `place`, over a restart. It survives a power cut when this returns.
     ///
     /// # Errors
     /// The database does not take it.
@@ -129,7 +134,7 @@ impl PluginOverrides {
         Ok(self.store.set_setting(&setting(place), json).await?)
     }
 
-    /// The plugin for a place: that of the configuration, or the one that has replaced it since.
+    /// `plugin` is the one for a place: that of the configuration, or the one that has replaced it since.
     pub async fn plugin(&self, place: &str, kind: Kind, known: &Catalog) -> String {
         let configured = self.named().0.get(place).cloned().unwrap_or_default();
         let saved = self.store.setting(&setting(place)).await.ok().flatten();

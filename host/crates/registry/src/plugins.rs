@@ -9,22 +9,23 @@ use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{ChatBackend, PluginLoader, TunnelProvider};
 use std::sync::Arc;
 
-/// One for the whole host; cheap to clone.
+/// `Plugins` is one for the whole host, and cheap to clone.
 #[derive(Clone)]
 pub struct Plugins {
-    /// The plugins that can be loaded.
+    /// `catalog` has the plugins that can be loaded.
     pub catalog: Arc<Catalog>,
-    /// Those that serve.
+    /// `statuses` has those that serve.
     pub statuses: Arc<PluginStatuses>,
-    /// Which of them serve instead of the configured ones.
+    /// `overrides` says which of them serve instead of the configured ones.
     pub overrides: Arc<PluginOverrides>,
-    /// How far loading is.
+    /// `progress` says how far loading is.
     pub progress: Arc<LoadProgress>,
+    /// `loader` makes an instance of a plugin of the catalog.
     pub loader: Arc<dyn PluginLoader>,
 }
 
 impl Plugins {
-    /// A chat backend that is being loaded.
+    /// Makes a chat backend that is being loaded.
     pub fn late_chat(&self, name: &str, clock: &Arc<dyn Clock>) -> Arc<dyn ChatBackend> {
         let (plugins, plugin) = (self.clone(), name.to_owned());
         let load = move |status| {
@@ -40,7 +41,7 @@ impl Plugins {
         Arc::new(late)
     }
 
-    /// A tunnel's plugin that is being loaded. `barred`: why none may be, where that is so.
+    /// Makes a tunnel's plugin that is being loaded. `barred` says why none may be, where that is so.
     pub fn late_tunnel(
         &self,
         tunnel: &Tunnel,

@@ -12,17 +12,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// Tells instances of one plugin from each other.
+/// `Ticket` tells instances of one plugin from each other. None is given twice in the life of the host.
 pub type Ticket = u64;
 
+/// `PluginStatuses` lists the plugins that serve, with their states and what they use, and what else does not work.
 pub struct PluginStatuses {
     list: watch::Sender<Vec<PluginStatus>>,
-    /// In the order in which they are shown.
+    /// `sources` are in the order in which they are shown.
     sources: Mutex<Vec<Source>>,
     tickets: AtomicU64,
     activity: Arc<ActivityLog>,
     processes: Arc<dyn Processes>,
-    /// What does not work, besides plugins and tunnels.
+    /// `troubles` are what does not work, besides plugins and tunnels.
     troubles: Mutex<Vec<Trouble>>,
 }
 
@@ -32,23 +33,27 @@ struct Source {
     task: AbortHandle,
 }
 
-/// A plugin that serves somewhere.
+/// `Registered` is a plugin that serves somewhere.
 #[derive(Clone)]
 pub struct Registered {
+    /// `status` is its state; changes are seen at once.
     pub status: watch::Receiver<PluginStatus>,
+    /// `measured` gives what was counted of it, see [`counted`].
     pub measured: Count,
-    /// The tunnel that it serves.
+    /// `tunnel` is the tunnel that it serves, where it serves one.
     pub tunnel: Option<String>,
 }
 
-/// What was counted of a plugin, once it is loaded.
+/// `Count` gives what was counted of a plugin, once it is loaded.
 pub(crate) type Count = Arc<dyn Fn() -> Option<Arc<dyn PluginRecord>> + Send + Sync>;
 
+/// `counted` is for a plugin whose record, if there is one, is known already.
 pub fn counted(measured: Option<Arc<dyn PluginRecord>>) -> Count {
     Arc::new(move || measured.clone())
 }
 
 impl Registered {
+    /// Registers a chat or tunnel plugin; for the tunnel it serves, see [`Self::tunnel`].
     pub fn of<P: Supervised + ?Sized>(plugin: &Arc<P>) -> Self {
         // It is shown for as long as it is there, and not the other way round.
         let there = Arc::downgrade(plugin);
@@ -62,6 +67,8 @@ impl Registered {
 
 impl PluginStatuses {
     /// `troubles`: what does not work at the start, besides plugins and tunnels.
+    /// Makes the list, empty. `activity` gets a line for each crash and each failure, `processes` is asked for what the
+    /// plugins' processes use, and `troubles` are what does not work at the start, besides plugins and tunnels.
     pub fn new(activity: Arc<ActivityLog>, processes: Arc<dyn Processes>, troubles: Vec<Trouble>) -> Self {
         Self {
             list: watch::Sender::default(),
@@ -73,14 +80,14 @@ impl PluginStatuses {
         }
     }
 
-    /// The state of each plugin that serves; changes are seen at once.
+    /// `subscribe` has the state of each plugin that serves; changes are seen at once.
     pub fn subscribe(&self) -> watch::Receiver<Vec<PluginStatus>> {
         self.list.subscribe()
     }
 
-    /// What each of [`Self::subscribe`] is and may do, and what was counted of it, in the same order. It looks at the disk
-    /// and at all processes of the machine, which takes milliseconds: not for each event, and not on a thread that others
-    /// wait for.
+    /// `details` tells what each of [`Self::subscribe`] is and may do, and what was counted of it, in the same order.
+    /// It looks at the disk and at all processes of the machine, which takes milliseconds: not for each event, and not
+    /// on a thread that others wait for.
     pub fn details(&self) -> Vec<Details> {
         // Not under the lock: the disk may be slow.
         let plugins: Vec<Registered> = listed(&self.sources()).map(|source| source.plugin.clone()).collect();
@@ -88,12 +95,12 @@ impl PluginStatuses {
         plugins.iter().filter_map(|plugin| plugin.details(&processes)).collect()
     }
 
-    /// What does not work, besides plugins and tunnels, which say it themselves.
+    /// `troubles` are what does not work, besides plugins and tunnels, which say it themselves.
     pub fn troubles(&self) -> Vec<Trouble> {
         self.troubles_now().clone()
     }
 
-    /// A part does not work, while the rest does.
+    /// Notes that a part does not work, while the rest does.
     pub fn trouble(&self, trouble: Trouble) {
         self.activity
             .note(&trouble.part, Tone::Bad, &format!("failed: {}", trouble.why));
@@ -101,7 +108,7 @@ impl PluginStatuses {
         self.publish(&self.sources());
     }
 
-    /// It does.
+    /// Notes that a part works again.
     pub fn no_trouble(&self, part: &str) {
         self.troubles_now().retain(|trouble| trouble.part != part);
         self.publish(&self.sources());
@@ -111,7 +118,8 @@ impl PluginStatuses {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A plugin that serves from now on. One that serves two tunnels has an instance for each, and stands here twice.
+    /// Adds a plugin that serves from now on. One that serves two tunnels has an instance for each, and stands here
+    /// twice.
     pub fn add(self: &Arc<Self>, plugin: Registered) -> Ticket {
         let mut changes = plugin.status.clone();
         let statuses = Arc::downgrade(self);
@@ -140,7 +148,7 @@ impl PluginStatuses {
         ticket
     }
 
-    /// That one serves no more.
+    /// Removes the plugin that got this ticket: it serves no more.
     pub fn remove(&self, ticket: Ticket) {
         let mut sources = self.sources();
         sources.retain(|source| {
@@ -164,7 +172,7 @@ impl PluginStatuses {
     }
 }
 
-/// A chat plugin stands once in the list, however often it was given the chat: as the backend, the fallback, or as what it
+/// `listed` has each chat plugin once, however often it was given the chat: as the backend, the fallback, or as what it
 /// was before a swap. Shown is the one that does something, or else the newest.
 fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
     let rests = |source: &Source| source.plugin.status.borrow().state == PluginState::Stopped;
@@ -182,7 +190,7 @@ fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
     })
 }
 
-/// What is worth a line.
+/// `event` is what is worth a line.
 fn event(state: &PluginState) -> Option<(Tone, String)> {
     match state {
         PluginState::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
@@ -192,7 +200,7 @@ fn event(state: &PluginState) -> Option<(Tone, String)> {
 }
 
 impl Registered {
-    /// None: what runs it has no statistics.
+    /// `details` is `None` where what runs the plugin has no statistics.
     fn details(&self, processes: &[(Info, Option<Usage>)]) -> Option<Details> {
         let measured = (self.measured)()?;
         let own = processes.iter().filter(|(info, _)| info.key.plugin == measured.owner());

@@ -10,7 +10,7 @@ use nexus_model::reload::Effect;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What can be applied while Nexus runs.
+/// `Part` is what can be applied while Nexus runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Filter,
@@ -28,17 +28,17 @@ impl fmt::Display for Part {
     }
 }
 
-/// The changes of a file, by what has to be done for them.
+/// `ApplyPlan` are the changes of a file, by what has to be done for them.
 #[derive(Debug, Default)]
 pub(super) struct ApplyPlan {
-    /// Can be applied now, by these parts; none: only what is loaded later is another.
+    /// `confirm` can be applied now, by these parts; with none, only what is loaded later is another.
     pub(super) confirm: Vec<(Change, BTreeSet<Part>)>,
     pub(super) restart: Vec<Change>,
-    /// Plugins that stay as they are until the next start.
+    /// `at_next_start` are the plugins that stay as they are until the next start.
     pub(super) at_next_start: BTreeSet<String>,
-    /// And tunnels.
+    /// `tunnels_at_next_start` are the tunnels that do.
     tunnels_at_next_start: BTreeSet<String>,
-    /// The plugin of each tunnel, and of the chat, once what can be is applied.
+    /// `tunnels` has the plugin of each tunnel, once what can be is applied.
     tunnels: BTreeMap<String, String>,
     pub(super) chat: String,
 }
@@ -47,7 +47,7 @@ pub(super) fn path(change: &Change) -> Vec<&str> {
     change.key.iter().map(String::as_str).collect()
 }
 
-/// It is shown whole.
+/// Tells whether a change is shown whole.
 fn showable(change: &Change) -> bool {
     let value = |value: &Option<toml::Value>| value.as_ref().is_none_or(|value| show(value).is_some());
     change.name().is_some() && value(&change.was) && value(&change.now)
@@ -102,7 +102,7 @@ impl ApplyPlan {
         plan
     }
 
-    /// None: not before the next start.
+    /// `parts` are those that a change concerns; `None`: it is not applied before the next start.
     fn parts(
         &self,
         change: &Change,
@@ -142,7 +142,7 @@ impl ApplyPlan {
         }
     }
 
-    /// As it is to be; none where the file has it no more.
+    /// `tunnel` is as it is to be; `None`: the file has it no more.
     pub(super) fn tunnel(&self, name: &str, config: &Config) -> Option<Tunnel> {
         let tunnel = config.tunnels.get(name)?;
         Some(Tunnel {
@@ -151,7 +151,7 @@ impl ApplyPlan {
         })
     }
 
-    /// What confirming does, in words.
+    /// `effects` are what confirming does, in words.
     pub(super) fn effects(&self, serving: &ActivePlugins, config: &Config) -> Vec<Effect> {
         let parts: BTreeSet<&Part> = self.confirm.iter().flat_map(|(_, parts)| parts).collect();
         let effects = parts.into_iter().filter_map(|part| match part {
@@ -197,7 +197,7 @@ fn serves(plugin: Option<&String>, tunnel: Option<&Tunnel>) -> bool {
     plugin.is_some() && plugin == tunnel.map(|tunnel| &tunnel.plugin)
 }
 
-/// The tunnels, or plugins, of which a change cannot be shown whole.
+/// `unshowable` are the tunnels, or plugins, of which a change cannot be shown whole.
 fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
     let found = changes.iter().filter(|change| !showable(change));
     let names = found.filter_map(|change| match path(change).as_slice() {
@@ -207,8 +207,9 @@ fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
     names.collect()
 }
 
-/// What is fixed can be named again, but not be changed. A secret from a variable that child processes get until the next
-/// start is none; and what runs a chat's programs in another workspace is another chat.
+/// `at_next_start` are the plugins that stay as they are. What is fixed can be named again, but not be changed. A secret
+/// from a variable that child processes get until the next start is none; and what runs a chat's programs in another
+/// workspace is another chat.
 fn at_next_start(
     changes: &[Change],
     config: &Config,

@@ -5,10 +5,10 @@ use nexus_config::resolved::{Plugin, Source};
 use nexus_model::reload::{Component, ComponentIdentity};
 use std::collections::BTreeMap;
 
-/// By plugin: why its component would not load.
+/// `Unfit` says by plugin why its component would not load.
 pub(super) type Unfit = BTreeMap<String, String>;
 
-/// The plugins whose component is another one than the active one, or new.
+/// `changed` are the plugins whose component is another one than the active one, or new.
 pub(super) fn changed<'a>(
     before: &'a BTreeMap<String, Plugin>,
     now: &'a BTreeMap<String, Plugin>,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-/// What changes when a file is written or replaced; none where it is not there.
+/// `Fingerprint` is what changes when a file is written or replaced; `None`: the file is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint(Option<(SystemTime, u64, [i64; 4])>);
 
@@ -31,7 +31,7 @@ impl Fingerprint {
     }
 }
 
-/// What was read, by its fingerprints, and what was seen since.
+/// `Seen` is what was read, by its stamps, and what was seen since.
 pub(super) struct Seen {
     pub(super) read: Vec<Fingerprint>,
     pub(super) since: Option<Vec<Fingerprint>>,

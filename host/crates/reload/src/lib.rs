@@ -5,8 +5,12 @@
 //! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
 //! nothing happens.
 //!
-//! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
-//! does not matter.
+//! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on
+//! a network's disk, and a second does not matter.
+//!
+//! The tests show it at work with the services that it tells.
+
+#![warn(missing_docs)]
 
 mod active_plugins;
 mod apply_plan;

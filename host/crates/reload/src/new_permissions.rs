@@ -4,7 +4,7 @@
 use nexus_config::resolved::Plugin;
 use std::collections::BTreeMap;
 
-/// A sentence for each plugin that has new permissions.
+/// `new_permissions` has a sentence for each plugin that has new permissions.
 pub(super) fn new_permissions(before: &BTreeMap<String, Plugin>, now: &BTreeMap<String, Plugin>) -> Vec<String> {
     let all = now.values().filter_map(|plugin| {
         let had = before

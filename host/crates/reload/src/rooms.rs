@@ -9,10 +9,13 @@ use nexus_tunnels::TunnelService;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What is told of a change.
+/// `Rooms` are told of a change.
 pub struct Rooms {
+    /// `plugins` are those of the host.
     pub plugins: Plugins,
+    /// `tunnels` are opened again, made and removed.
     pub tunnels: Arc<TunnelService>,
+    /// `chat` is given to another plugin.
     pub chat: Arc<ChatService>,
 }
 

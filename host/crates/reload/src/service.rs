@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 type Order = (String, oneshot::Sender<Result<(), NotApplied>>);
 
-/// The running service. Dropping it ends it.
+/// `ReloadService` watches the file. Dropping it ends the watching.
 pub struct ReloadService {
     pending: watch::Receiver<Option<Pending>>,
     orders: mpsc::Sender<Order>,
@@ -38,15 +38,16 @@ impl Drop for ReloadService {
     }
 }
 
-/// Looks at a file that does not come to rest, before it is read all the same.
+/// `RESTLESS` is how often a file that does not come to rest is looked at, before it is read all the same.
 const RESTLESS: u32 = 5;
-/// Characters of what is wrong with a file that are shown.
+/// `WHY` is how many characters of what is wrong with a file are shown.
 const WHY: usize = 8_000;
-/// Keys that are named in the log.
+/// `LOGGED` is how many keys are named in the log.
 const LOGGED: usize = 20;
 
 impl ReloadService {
-    /// `file`: the one to look at, which need not be there; none: nothing is looked at. `running`: the active one.
+    /// Starts watching `file`, which need not be there; with `None`, nothing is watched. `running` is the active
+    /// configuration.
     ///
     /// # Errors
     /// The machine gives no randomness: what is shown of secrets could then be guessed.
@@ -86,7 +87,7 @@ impl ReloadService {
         Ok(Self { pending, orders, task })
     }
 
-    /// What the file has that is not applied yet; changes are seen at once.
+    /// `pending` is what the file has that is not applied yet; changes are seen at once.
     pub fn pending(&self) -> watch::Receiver<Option<Pending>> {
         self.pending.clone()
     }
@@ -104,7 +105,7 @@ impl ReloadService {
     }
 }
 
-/// What was read last.
+/// `Latest` is what was read last.
 struct Latest {
     id: String,
     seen_at: Millis,
@@ -115,7 +116,7 @@ struct Latest {
 
 struct Watcher {
     file: Option<PathBuf>,
-    /// What else was read for it: components, secrets.
+    /// `files` are what else was read for it: components, secrets.
     files: BTreeSet<PathBuf>,
     outside: Arc<dyn Outside>,
     rooms: Rooms,
@@ -126,23 +127,23 @@ struct Watcher {
     activity: Arc<ActivityLog>,
     clock: Arc<dyn Clock>,
     pending: watch::Sender<Option<Pending>>,
-    /// The keys that are active.
+    /// `counts` are the keys that are active.
     counts: Values,
-    /// Those of which only a part could be applied: they differ from the file whatever it says.
+    /// `mixed` are the keys of which only a part could be applied: they differ from the file whatever it says.
     mixed: BTreeSet<Key>,
-    /// The plugins that are active.
+    /// `plugins` are those that are active.
     plugins: BTreeMap<String, Plugin>,
-    /// Variables of the environment that no child process gets: settled at the start.
+    /// `hidden` are the variables of the environment that no child process gets: settled at the start.
     hidden: BTreeSet<String>,
-    /// So that the digest of a secret says nothing elsewhere.
+    /// `salt` goes into the digest of a secret, so that it says nothing elsewhere.
     salt: String,
-    /// There was a file at the start: that it goes is no change to no configuration.
+    /// `existed`: there was a file at the start, so its removal is a change.
     existed: bool,
     seen: Option<Seen>,
     latest: Option<Latest>,
-    /// What could not be applied.
+    /// `errors` are what could not be applied.
     errors: BTreeMap<Part, String>,
-    /// By plugin and digest: why a changed component would not load.
+    /// `looked_at` says by plugin and digest why a changed component would not load.
     looked_at: BTreeMap<(String, String), Option<String>>,
 }
 
@@ -200,7 +201,7 @@ impl Watcher {
         }
     }
 
-    /// What is written, and what that names: components in files and secrets.
+    /// `values` are what is written, and what that names: components in files and secrets.
     fn values(&self, config: &Config) -> Values {
         let mut values = Values::read(&config.text);
         for plugin in config.plugins.values() {
@@ -291,7 +292,7 @@ impl Watcher {
         }
     }
 
-    /// A filter of the log that hides nothing new is harmless.
+    /// Applies a filter of the log that hides nothing new: that is harmless.
     fn filter(&mut self, latest: &Latest) {
         let changes = self.counts.changes(&latest.file);
         let old = self.counts.get(&["log", "filter"]).and_then(|old| old.as_str());
@@ -448,7 +449,7 @@ impl Watcher {
         }
     }
 
-    /// The plugins once all that can be is applied.
+    /// `candidate` are the plugins once all that can be is applied.
     fn candidate(&self, latest: &Latest, plan: &ApplyPlan) -> BTreeMap<String, Plugin> {
         let stays = |name: &String| plan.at_next_start.contains(name);
         let new = latest.config.plugins.iter().filter(|(name, _)| !stays(name));

@@ -47,7 +47,7 @@ fn level(text: &str) -> Option<LevelFilter> {
     known.then(|| text.parse().ok()).flatten()
 }
 
-/// All that `old` shows is shown by `new` too.
+/// Tells whether all that `old` shows is shown by `new` too.
 pub(super) fn shows_all_of(new: &str, old: &str) -> bool {
     // Who came in is written down unless a filter names it.
     if new.contains("audit") {

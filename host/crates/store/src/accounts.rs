@@ -13,29 +13,33 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 /// `User` is an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
+    /// `id` is the number of the account; it stays when the account gets other identities.
     pub id: UserId,
-    /// Canonical.
+    /// `account` is the name to log in with, in its canonical form (lower case), in which names are compared.
     pub account: String,
+    /// `created_at` is when the account was made.
     pub created_at: Millis,
 }
 
-/// Why there is no new user.
+/// `Taken` says why no new user was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// The account's name is.
+    /// `Account`: another user has this name.
     Account,
-    /// A user exists or existed, and this was the set-up of the first one.
+    /// `SetUp`: a user exists or existed, and this was the set-up of the first one.
     SetUp,
 }
 
-/// What ended with a user.
+/// `Gone` lists what was removed together with a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gone {
+    /// `logins` are the logins that ended; their live connections are to be closed.
     pub logins: Vec<LoginId>,
+    /// `devices` is how many browsers are no longer known devices.
     pub devices: usize,
 }
 
-/// Set for ever by the first user.
+/// `EVER` is the setting that the first user sets for ever.
 const EVER: &str = "auth.user-ever";
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
@@ -53,13 +57,17 @@ fn by_account(db: &Connection, account: &str) -> rusqlite::Result<Option<User>> 
 }
 
 impl Store {
+    /// Tells whether a user exists or ever existed: then the set-up of the first account is over, also when all were
+    /// removed.
+    ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn any_user_ever(&self) -> Result<bool, StoreError> {
         self.read(|db| Ok(settings::get(db, EVER)?.is_some())).await
     }
 
-    /// Makes a user with one identity. `first`: only while no user ever existed.
+    /// Makes a user with one identity: `subject`, as `plugin` calls the person. With `first`, only while no user ever
+    /// existed.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -98,8 +106,8 @@ impl Store {
         .await
     }
 
-    /// Ends a user, with identities, logins, devices and counters of wrong attempts. None: it is the last one, and `force`
-    /// was not given.
+    /// Removes a user, with identities, logins, devices and counters of wrong attempts. Returns `None`, and removes
+    /// nothing, if it is the last user and `force` was not given.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -124,7 +132,7 @@ impl Store {
         .await
     }
 
-    /// Another identity of a user, as after a swap of the auth plugin.
+    /// Adds another identity to a user, as after a swap of the auth plugin.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -140,6 +148,8 @@ impl Store {
         .await
     }
 
+    /// Lists all users, the oldest first.
+    ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn users(&self) -> Result<Vec<User>, StoreError> {
@@ -151,6 +161,8 @@ impl Store {
         .await
     }
 
+    /// Finds a user by the canonical name.
+    ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn user_by_account(&self, account: &str) -> Result<Option<User>, StoreError> {
@@ -158,6 +170,8 @@ impl Store {
         self.read(move |db| by_account(db, &account)).await
     }
 
+    /// Finds the user whose identity is `subject`, as `plugin` calls the person.
+    ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn user_by_identity(&self, plugin: &str, subject: &str) -> Result<Option<User>, StoreError> {
@@ -173,7 +187,7 @@ impl Store {
         .await
     }
 
-    /// The subject that `plugin` knows the user by.
+    /// `subject` is the name that `plugin` knows the user by; `None`: the user has no identity of this plugin.
     ///
     /// # Errors
     /// Where the database cannot be read.

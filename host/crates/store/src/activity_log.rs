@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// `Recent` are the newest notes, the newest first.
 pub type Recent = Arc<VecDeque<Note>>;
 
-/// For the writer.
+/// `Line` is what the writing task is sent.
 enum Line {
     Note(Note),
     Flush(oneshot::Sender<()>),
@@ -21,16 +21,17 @@ enum Line {
 
 /// `ActivityLog` takes notes of what happened.
 pub struct ActivityLog {
-    /// The newest first.
+    /// `recent` holds the newest notes, the newest first.
     recent: watch::Sender<Recent>,
     writer: mpsc::Sender<Line>,
-    /// By subject: what a plugin reports, with other words each time, must not write to the disk without an end.
+    /// `writes` limits the notes of each subject: what a plugin reports, with other words each time, must not write to
+    /// the disk without an end.
     writes: Mutex<BTreeMap<String, Allowance>>,
     clock: Arc<dyn Clock>,
 }
 
 impl ActivityLog {
-    /// With what the database has of it.
+    /// Opens the log with the notes that the database has, and starts the task that writes new ones.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Self {
         let kept = store.notes(limits::ACTIVITY_SHOWN).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot read the earlier activity");
@@ -63,7 +64,7 @@ impl ActivityLog {
         }
     }
 
-    /// One that writes nothing down: for commands that run beside a host, whose list is in its memory.
+    /// Makes one that writes nothing down: for commands that run beside a host, whose list is in its memory.
     pub fn unkept(clock: Arc<dyn Clock>) -> Self {
         Self {
             recent: watch::Sender::default(),
@@ -74,7 +75,7 @@ impl ActivityLog {
         }
     }
 
-    /// Whether one more note about this may be kept.
+    /// Tells whether one more note about this may be kept.
     fn admit(&self, subject: &str) -> bool {
         let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
         // Subjects are names of the configuration; should there ever be more, they begin again.
@@ -85,7 +86,7 @@ impl ActivityLog {
         writes.entry(subject.to_owned()).or_insert_with(new).take(1.0).is_ok()
     }
 
-    /// Returns when what was noted so far is written: for the end of the host.
+    /// Returns when what was noted so far is written: called at the end of the host.
     pub async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.writer.send(Line::Flush(done)).await.is_ok() {
@@ -93,12 +94,12 @@ impl ActivityLog {
         }
     }
 
-    /// The newest first; changes are seen at once.
+    /// `recent` are the last notes, the newest first; changes are seen at once.
     pub fn recent(&self) -> watch::Receiver<Recent> {
         self.recent.subscribe()
     }
 
-    /// Takes a note. Returns at once; a note that cannot be kept is not worth a wait.
+    /// Takes a note: `text` is a sentence about `subject`, such as `tunnel main`. It returns at once; a note that cannot be kept is not worth a wait.
     pub fn note(&self, subject: &str, tone: Tone, text: &str) {
         let note = Note {
             at: self.clock.now(),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
 
-/// The open database. Cheap to clone; the last one dropped waits for what is queued.
+/// `Store` is the open database. It is cheap to clone; the last one dropped waits for what is queued.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -40,7 +40,7 @@ struct FileDatabase {
 }
 
 impl Store {
-    /// Whether a database was ever made there.
+    /// Tells whether a database was ever made in `data_dir`.
     pub fn exists(data_dir: &Path) -> bool {
         data_dir.join(FILE).exists()
     }
@@ -79,7 +79,7 @@ impl Store {
         })
     }
 
-    /// An empty database that is gone with the last handle of it. Its jobs run on the thread of whoever asks.
+    /// Opens an empty database that is gone with the last handle of it. Its jobs run on the thread of the caller.
     ///
     /// # Errors
     /// There is no memory for it.
@@ -150,7 +150,7 @@ impl Store {
             .map_err(|_| StoreError::Closed)?
     }
 
-    /// Whether the last write could be saved; changes are seen at once.
+    /// `health` says whether the last write could be saved; changes are seen at once.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.inner.health.clone()
     }
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// The size of the write-ahead log.
+    /// `log_bytes` is the size of the write-ahead log.
     fn log_bytes(dir: &Path) -> u64 {
         std::fs::metadata(log_of(&dir.join(FILE))).map_or(0, |file| file.len())
     }

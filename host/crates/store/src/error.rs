@@ -5,25 +5,32 @@ use rusqlite::ErrorCode;
 /// `StoreError` holds a sentence for the operator in each of its variants: the cause, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Disk full, read-only, or an I/O error: nothing can be written until the operator acts.
+    /// `ReadOnly`: the disk is full, read-only, or has an I/O error; nothing can be written until the operator acts.
     #[error("{0}")]
     ReadOnly(String),
     #[error(
         "the database {path} has schema {found}, but this version of nexus supports up to {known}. To fix: start the \
          newer nexus that wrote it, or restore an older backup"
     )]
-    /// It was written by a newer nexus.
-    Newer { path: String, found: i64, known: i64 },
-    /// Another nexus uses the data directory.
+    /// `Newer`: the database was written by a newer nexus.
+    Newer {
+        /// `path` is the database's file.
+        path: String,
+        /// `found` is the version of its schema.
+        found: i64,
+        /// `known` is the newest schema that this nexus knows.
+        known: i64,
+    },
+    /// `Locked`: another nexus uses the data directory.
     #[error("{0}")]
     Locked(String),
-    /// It cannot be opened.
+    /// `Open`: the database cannot be opened.
     #[error("{0}")]
     Open(String),
-    /// SQLite's own; a damaged file among them.
+    /// `Database` is an error of SQLite itself; a damaged file is among them.
     #[error("database error: {0}")]
     Database(String),
-    /// The host ends.
+    /// `Closed`: the host is stopping.
     #[error("the database is shutting down")]
     Closed,
 }

@@ -31,7 +31,7 @@ impl InMemory {
         })
     }
 
-    /// Every write fails with this from now on; none: writes succeed again.
+    /// Lets every write fail with this error from now on; with `None`, writes succeed again.
     pub(super) fn fail(&self, with: Option<StoreError>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = with;
     }

@@ -24,7 +24,7 @@ fn get(db: &Connection, plugin: &str, key: &str) -> rusqlite::Result<Option<Vec<
         .optional()
 }
 
-/// The bytes over the quota where it does not fit.
+/// Writes a value. `Err`: the bytes over the quota where it does not fit.
 fn put(db: &Connection, plugin: &str, key: &str, value: &[u8], quota: u64) -> rusqlite::Result<Result<(), KvError>> {
     let (others, keys): (i64, i64) = db
         .prepare_cached(

@@ -5,13 +5,13 @@ use crate::error::StoreError;
 /// `KvError` holds a sentence for the operator in each of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KvError {
-    /// Over the quota.
+    /// `Full`: the value would exceed the plugin's quota, or the number of its keys.
     #[error("{0}")]
     Full(String),
-    /// The key is none.
+    /// `Invalid`: the key is empty or too long.
     #[error("{0}")]
     Invalid(String),
-    /// The database does not answer.
+    /// `Unavailable`: the database cannot be read or written.
     #[error("{0}")]
     Unavailable(String),
 }

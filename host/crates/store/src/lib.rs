@@ -24,6 +24,8 @@
 //! # }).unwrap();
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod accounts;
 pub mod activity_log;
 pub mod backup;

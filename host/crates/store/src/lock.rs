@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "lock";
 
-/// Held while it lives.
+/// `Lock` holds the data directory for this process while it lives.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -17,6 +17,8 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Takes the lock of `data_dir`, without waiting for it.
+    ///
     /// # Errors
     /// [`StoreError::Locked`] where another host runs on `data_dir`: its message names that one.
     pub fn acquire(data_dir: &Path) -> Result<Self, StoreError> {
@@ -61,15 +63,17 @@ impl Lock {
     }
 }
 
-/// Who holds the lock of a data directory.
+/// `Holder` is the host that has the lock of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
+    /// `pid` is the number of its process.
     pub pid: u32,
-    /// `http://127.0.0.1:7860`; none: it does not listen yet.
+    /// `url` is where its page is: `http://127.0.0.1:7860`; `None`: it does not listen yet.
     pub url: Option<String>,
 }
 
-/// Before anything is opened that only one can have; [`Lock::acquire`] decides.
+/// Refuses to go on where another nexus runs. It is called before anything is opened that only one can have; it is
+/// [`Lock::acquire`] that decides.
 ///
 /// # Errors
 /// Another nexus runs there.
@@ -81,7 +85,8 @@ pub fn refuse_a_second(data_dir: &Path) -> Result<(), StoreError> {
     Err(StoreError::Locked(in_use(data_dir, &format!("process {pid}{url}"))))
 }
 
-/// Who runs on `data_dir`, without taking the lock even for a moment: a host that starts just now would be refused.
+/// Finds the host that runs on `data_dir`, without taking the lock even for a moment: a host that starts just then
+/// would be refused.
 pub fn holder(data_dir: &Path) -> Option<Holder> {
     let path = data_dir.join(FILE);
     let text = std::fs::read_to_string(&path).ok()?;
@@ -94,8 +99,8 @@ pub fn holder(data_dir: &Path) -> Option<Holder> {
     held_by(&path, pid).then_some(Holder { pid, url })
 }
 
-/// The kernel's own list: `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`. Not by the device, whose number some file
-/// systems tell differently.
+/// Reads the kernel's own list: `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`. It goes not by the device, whose
+/// number some file systems tell differently.
 #[cfg(target_os = "linux")]
 fn held_by(path: &Path, pid: u32) -> bool {
     use std::os::unix::fs::MetadataExt as _;

@@ -13,22 +13,28 @@ use rusqlite::{OptionalExtension as _, params};
 /// `Charge` is the answer to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
-    /// May be checked. `left`: wrong ones that are still allowed after this one.
+    /// `Allowed`: the credential may be checked.
     Allowed {
+        /// `left` is how many wrong ones are still allowed after this one.
         left: u32,
     },
+    /// `LockedUntil`: nothing is checked before this time.
     LockedUntil(Millis),
 }
 
-/// When an attempt locks, and for how long. Failures are forgotten after the same time.
+/// `Policy` says when an attempt locks, and for how long. Failures are forgotten after the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
+    /// `failures` is how many wrong credentials in a row lock.
     pub failures: u32,
-    /// Milliseconds.
+    /// `lock` is how long the lock lasts, in milliseconds.
     pub lock: Millis,
 }
 
 impl Store {
+    /// Charges one attempt to the counter `key`, which belongs to `account`, before its credential is checked. `now` is
+    /// the time of the attempt.
+    ///
     /// # Errors
     /// Where the database cannot be written; then nothing may be checked.
     pub async fn charge(&self, key: &str, account: &str, policy: Policy, now: Millis) -> Result<Charge, StoreError> {
@@ -63,7 +69,7 @@ impl Store {
         .await
     }
 
-    /// Takes one charge back: it was no wrong credential.
+    /// Takes one charge back, because the attempt was no wrong credential.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -79,7 +85,7 @@ impl Store {
         .await
     }
 
-    /// The right credential: all charges of this counter are forgotten.
+    /// Forgets all charges of this counter, because the credential was right.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -91,7 +97,8 @@ impl Store {
         .await
     }
 
-    /// By the operator: all counters of an account, its known devices' among them. How many were locked.
+    /// Removes all counters of an account, its known devices' among them, for the operator. Returns how many were
+    /// locked.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -109,7 +116,7 @@ impl Store {
         .await
     }
 
-    /// Until when this counter is locked. Looks, and writes nothing.
+    /// `counter_locked` is the time until which this counter is locked. It only reads.
     ///
     /// # Errors
     /// Where the database cannot be read; then nothing may be checked.
@@ -125,7 +132,8 @@ impl Store {
         .await
     }
 
-    /// Until when the account is locked for strangers or for one of its devices, whichever is later.
+    /// `locked_until` is the time until which the account is locked for strangers or for one of its devices, whichever
+    /// is later.
     ///
     /// # Errors
     /// Where the database cannot be read.

@@ -18,32 +18,42 @@ pub type TokenHash = [u8; 32];
 /// `Login` is a login session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
+    /// `id` names it in lists; it is no secret.
     pub id: LoginId,
+    /// `user` is the account that logged in.
     pub user: User,
+    /// `created_at` is when the login was made; its absolute lifetime begins here.
     pub created_at: Millis,
+    /// `used_at` is when a request last carried it, as far as that was written: see [`Store::touch_login`].
     pub used_at: Millis,
-    /// When a credential was last shown.
+    /// `checked_at` is when a credential was last shown: critical changes want a fresh one.
     pub checked_at: Millis,
+    /// `peer` is the client's address at the login.
     pub peer: String,
-    /// The browser, as it calls itself.
+    /// `agent` is the browser, as it calls itself.
     pub agent: String,
-    /// Where it was made, and is good; empty: before that was kept.
+    /// `place` is where the login was made, and is good; empty: it is older than this field.
     pub place: String,
-    /// The known device it was made from; empty: before that was kept.
+    /// `device` is the known device that the login was made from; empty: it is older than this field.
     pub device: String,
 }
 
-/// A browser that somebody logged in from.
+/// `Device` is a browser that a user has logged in from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// Names it in lists; its cookie is signed.
+    /// `id` names it in lists; its cookie is signed.
     pub id: String,
+    /// `user` is the account that logged in there.
     pub user: User,
+    /// `created_at` is the time of the first login.
     pub created_at: Millis,
-    /// Of the last login.
+    /// `used_at` is the time of the last login.
     pub used_at: Millis,
+    /// `place` is where the last login was made.
     pub place: String,
+    /// `peer` is the client's address at the last login.
     pub peer: String,
+    /// `agent` is the browser, as it called itself at the last login.
     pub agent: String,
 }
 
@@ -69,16 +79,19 @@ fn login(row: &Row<'_>) -> rusqlite::Result<Login> {
     })
 }
 
-/// Which logins, or devices, of a user are meant.
+/// `Which` says which logins, or devices, of a user are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
+    /// `One`: this one alone.
     One(LoginId),
+    /// `AllBut`: all except this one, the login of the one who asks.
     AllBut(LoginId),
+    /// `All`: every one of the user.
     All,
 }
 
 impl Which {
-    /// The only one, and the one that is spared.
+    /// Returns the only one, and the one that is spared.
     fn split(&self) -> (Option<&LoginId>, Option<&LoginId>) {
         match self {
             Self::One(id) => (Some(id), None),
@@ -98,6 +111,8 @@ fn remove(db: &Connection, user: UserId, which: &Which) -> rusqlite::Result<Vec<
 }
 
 impl Store {
+    /// Adds a login, known by the digest of its token alone.
+    ///
     /// # Errors
     /// Where the database cannot be written.
     pub async fn add_login(&self, hash: TokenHash, new: Login) -> Result<(), StoreError> {
@@ -123,6 +138,8 @@ impl Store {
         .await
     }
 
+    /// Finds a login by the digest of its token, however old it is.
+    ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn login(&self, hash: TokenHash) -> Result<Option<Login>, StoreError> {
@@ -134,6 +151,8 @@ impl Store {
         .await
     }
 
+    /// Finds a login by its id, however old it is.
+    ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn login_by_id(&self, id: &str) -> Result<Option<Login>, StoreError> {
@@ -146,7 +165,7 @@ impl Store {
         .await
     }
 
-    /// The most recently used first.
+    /// Lists the logins of a user, the most recently used first.
     ///
     /// # Errors
     /// Where the database cannot be read.
@@ -161,6 +180,8 @@ impl Store {
         .await
     }
 
+    /// Notes that the login was used. What a power cut takes of it is not missed.
+    ///
     /// # Errors
     /// Where the database cannot be written.
     pub async fn touch_login(&self, id: &str, now: Millis) -> Result<(), StoreError> {
@@ -173,6 +194,8 @@ impl Store {
         .await
     }
 
+    /// Notes that a credential was shown for the login just now.
+    ///
     /// # Errors
     /// Where the database cannot be written.
     pub async fn checked_login(&self, id: &str, now: Millis) -> Result<(), StoreError> {
@@ -187,7 +210,7 @@ impl Store {
         .await
     }
 
-    /// Which ones were there to remove.
+    /// Removes logins of a user, and returns those that were there.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -195,7 +218,7 @@ impl Store {
         self.write(Durability::Synced, move |db| remove(db, user, &which)).await
     }
 
-    /// Removes those last used before `idle`, or made before `absolute`.
+    /// Removes the logins last used before `idle`, or made before `absolute`, and returns them.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -208,7 +231,7 @@ impl Store {
         .await
     }
 
-    /// Makes the device known to be its user's, or known again.
+    /// Makes the device known to be its user's, or notes that it was seen again.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -232,7 +255,7 @@ impl Store {
         .await
     }
 
-    /// All of all users, the most recently used first.
+    /// Lists the logins of all users, the most recently used first.
     ///
     /// # Errors
     /// Where the database cannot be read.
@@ -245,7 +268,7 @@ impl Store {
         .await
     }
 
-    /// Those that were made from this device; which ones were there to remove.
+    /// Removes the logins that were made from this device, and returns them.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -259,7 +282,7 @@ impl Store {
         .await
     }
 
-    /// All of all users, the most recently used first.
+    /// Lists the devices of all users, the most recently used first.
     ///
     /// # Errors
     /// Where the database cannot be read.
@@ -289,7 +312,7 @@ impl Store {
         .await
     }
 
-    /// They count as strangers from now on.
+    /// Forgets devices: they count as strangers from now on.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -305,7 +328,7 @@ impl Store {
         .await
     }
 
-    /// Those that nobody logged in from since `before`: their cookies are worth nothing any more.
+    /// Forgets the devices that nobody logged in from since `before`: their cookies are worth nothing any more.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -317,7 +340,7 @@ impl Store {
         .await
     }
 
-    /// Whose the device is.
+    /// Finds the user whose device this is.
     ///
     /// # Errors
     /// Where the database cannot be read.

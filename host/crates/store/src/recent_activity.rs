@@ -53,7 +53,7 @@ impl Store {
         .await
     }
 
-    /// The last `count` notes, the newest first.
+    /// `notes` are the last `count` notes, the newest first.
     ///
     /// # Errors
     /// Where the database cannot be read.

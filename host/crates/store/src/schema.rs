@@ -47,12 +47,12 @@ const STEPS: &[&str] = &[
         WHERE part IS NULL AND body LIKE '{"type":"ask_closed",%';"#,
 ];
 
-/// The newest schema that this nexus knows.
+/// `known` is the newest schema that this nexus knows.
 pub(super) fn known() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
 }
 
-/// The schema of a database that is left as it is; 0: it is empty.
+/// `version` is the schema of a database that is left as it is; 0: it is empty.
 ///
 /// # Errors
 /// It is newer than what this nexus knows, or no database.

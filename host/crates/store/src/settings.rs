@@ -18,7 +18,7 @@ pub(super) fn set(db: &Connection, name: &str, value: &[u8]) -> rusqlite::Result
 }
 
 impl Store {
-    /// Names are dotted: `tunnel.main.wanted`.
+    /// Reads a setting. Names are dotted: `tunnel.main.wanted`.
     ///
     /// # Errors
     /// Where the database cannot be read.
@@ -27,7 +27,7 @@ impl Store {
         self.read(move |db| get(db, &name)).await
     }
 
-    /// Durable when it returns.
+    /// Writes a setting. It survives a power cut when this returns.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -36,7 +36,7 @@ impl Store {
         self.write(Durability::Synced, move |db| set(db, &name, &value)).await
     }
 
-    /// A flag; none where it was never set.
+    /// Reads a setting that [`Store::set_flag`] wrote; `None`: it was never set.
     ///
     /// # Errors
     /// Where the database cannot be read.
@@ -44,6 +44,8 @@ impl Store {
         Ok(self.setting(name).await?.map(|value| value == b"1"))
     }
 
+    /// Writes a setting that is true or false. It survives a power cut when this returns.
+    ///
     /// # Errors
     /// Where the database cannot be written.
     pub async fn set_flag(&self, name: &str, value: bool) -> Result<(), StoreError> {
@@ -51,7 +53,7 @@ impl Store {
             .await
     }
 
-    /// The value of `name`, made from `fresh` where there is none yet.
+    /// Reads a setting, and sets it to `fresh` where there is none yet.
     ///
     /// # Errors
     /// Where the database cannot be written.

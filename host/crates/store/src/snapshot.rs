@@ -10,7 +10,7 @@ use crate::schema;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
-/// The database's name in the data directory, and in a backup.
+/// `NAME` is the database's name in the data directory, and in a backup.
 pub const NAME: &str = FILE;
 
 /// Copies the database of `data_dir` into the file `into`, which must not exist yet and is made for its owner alone. Logins
@@ -37,8 +37,8 @@ pub fn take(data_dir: &Path, into: &Path) -> Result<i64, StoreError> {
     Ok(schema)
 }
 
-/// Whether this nexus can open the database `path`, which nobody else has open, and nothing in it is damaged. Changes
-/// nothing. Returns the schema's version.
+/// Checks that this nexus can open the database `path`, which nobody else has open, and that nothing in it is damaged.
+/// Changes nothing. Returns the schema's version.
 ///
 /// # Errors
 /// Damage, or a newer schema.

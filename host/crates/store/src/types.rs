@@ -9,17 +9,20 @@ pub type LoginId = String;
 /// `Health` says whether anything can be saved; every page says it where not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// Everything can be saved.
+    /// `Writable`: everything can be saved.
     Writable,
-    /// Nothing can be saved. `why` is a sentence for the operator.
-    ReadOnly { why: String },
+    /// `ReadOnly`: nothing can be saved.
+    ReadOnly {
+        /// `why` is a sentence for the operator.
+        why: String,
+    },
 }
 
 /// `Durability` is what a commit has to survive before it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the process, `kill -9` included: microseconds.
+    /// `Process`: a commit survives the death of the process, `kill -9` included; it takes microseconds.
     Process,
-    /// A power cut too: as long as the disk takes.
+    /// `Synced`: a commit survives a power cut too; it takes as long as the disk does.
     Synced,
 }

@@ -26,7 +26,7 @@ pub(super) struct Job {
 }
 
 trait Work: Send {
-    /// True: keep what it changed.
+    /// Runs the job; true: what it changed is kept.
     fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
     /// Answers the caller, with `commit`'s error where there is one.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
@@ -73,7 +73,7 @@ impl Job {
     }
 }
 
-/// Whether the database's file is still the one that is open.
+/// `StillThere` tells whether the database's file is still the one that is open.
 pub(super) type StillThere = Arc<dyn Fn() -> Result<(), StoreError> + Send + Sync>;
 
 /// Brings what is committed to the disk. Blocks.
@@ -173,25 +173,25 @@ fn write(
     }
 }
 
-/// The file of the write-ahead log.
+/// `Log` is the file of the write-ahead log.
 #[derive(Clone)]
 struct Log(PathBuf);
 
 impl Log {
-    /// Where there is none, nothing is in it.
+    /// `bytes` is the length of the log; 0: there is none.
     fn bytes(&self) -> u64 {
         std::fs::metadata(&self.0).map_or(0, |file| file.len())
     }
 }
 
-/// How much the log has grown since somebody was told.
+/// `Growth` is how much the log has grown since the checkpointer was told.
 struct Growth {
     log: Log,
     wake: mpsc::SyncSender<()>,
     commits: u32,
-    /// Bytes at which the checkpointer is woken next.
+    /// `soft` is the length in bytes at which the checkpointer is woken next.
     soft: u64,
-    /// Bytes at which the writer itself empties it.
+    /// `hard` is the length in bytes at which the writer itself empties it.
     hard: u64,
 }
 
@@ -229,7 +229,7 @@ impl Growth {
     }
 }
 
-/// Moves all of the log into the database and cuts the file. `wait`: for readers of it, while nobody can write.
+/// Moves all of the log into the database and cuts the file. `wait` is for readers of it; nobody can write meanwhile.
 fn empty(db: &Connection, wait: std::time::Duration) -> rusqlite::Result<()> {
     db.busy_timeout(wait)?;
     let done = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -237,7 +237,7 @@ fn empty(db: &Connection, wait: std::time::Duration) -> rusqlite::Result<()> {
     done
 }
 
-/// The commit's result, and the disk's trouble that a job alone ran into.
+/// Returns the commit's result, and the trouble with the disk that one job alone ran into.
 fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Option<StoreError>) {
     let mut trouble = None;
     let mut body = || -> Result<(), StoreError> {
@@ -267,7 +267,8 @@ fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Opti
     (result, trouble)
 }
 
-/// While nothing asks for a write: whether the file is there, and, where the last write failed, whether one succeeds now.
+/// Checks, while nothing asks for a write, whether the file is there, and, where the last write failed, whether one
+/// succeeds now.
 fn look(db: &Connection, there: &StillThere, health: &watch::Sender<Health>) {
     if let Err(error) = there() {
         return report(health, Some(&error));
@@ -300,7 +301,7 @@ fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
     });
 }
 
-/// Answers what has to be on the disk, once it is: as many at a time as have come meanwhile.
+/// Answers those who wait for the disk, once it has synced: as many at a time as have come meanwhile.
 fn bring_to_disk(sync: &ToDisk, unsynced: &mpsc::Receiver<Job>) {
     while let Ok(first) = unsynced.recv() {
         let batch: Vec<Job> = std::iter::once(first).chain(unsynced.try_iter()).collect();

@@ -5,7 +5,7 @@ use nexus_config::{Found, Machine, Overrides, PluginSource, Report, load};
 use nexus_plugin_api::manifest::Manifest;
 use std::path::Path;
 
-/// As the components inside the binary, with manifests that ask for nothing.
+/// `Builtins` are as the components inside the binary, with manifests that ask for nothing.
 pub struct Builtins;
 
 const NAMES: [&str; 8] = [
@@ -33,14 +33,14 @@ impl PluginSource for Builtins {
     }
 }
 
-/// The configuration that `text` is, without its first line, read from a file in `dir`, with [`Builtins`]'s plugins and `dir`
-/// for the data.
+/// `config` is the configuration that `text` is, without its first line, read from a file in `dir`, with [`Builtins`]'s
+/// plugins and `dir` for the data.
 pub fn config(dir: &Path, text: &str) -> Config {
     std::fs::write(dir.join("nexus.toml"), format!("config_version = 1\n{text}")).unwrap();
     read_config(dir).unwrap_or_else(|report| panic!("{report}\n{text}"))
 }
 
-/// As [`config`], of the file that is there.
+/// Does as [`config`], with the file that is there.
 ///
 /// # Errors
 /// The problems of the file.

@@ -3,6 +3,7 @@
 use nexus_plugin_api::MANIFEST_SECTION;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
+/// `add_manifest` appends the manifest to a component, as `nexus plugin build` does.
 pub fn add_manifest(mut bytes: Vec<u8>, manifest: &str) -> Vec<u8> {
     let section = wasm_encoder::CustomSection {
         name: MANIFEST_SECTION.into(),
@@ -22,12 +23,12 @@ impl EncodeInto for wasm_encoder::CustomSection<'_> {
     }
 }
 
-/// A component from WAT, with a manifest.
+/// `component` is made from WAT, with a manifest.
 pub fn component(wat: &str, manifest: &str) -> Vec<u8> {
     add_manifest(wat::parse_str(wat).unwrap(), manifest)
 }
 
-/// What they all ask for; what they get is up to the test.
+/// `REQUESTS` is what they all ask for; what they get is up to the test.
 const REQUESTS: &str = r#"
 [config.demo]
 type = "string"
@@ -78,7 +79,7 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
     add_manifest(bytes, &manifest)
 }
 
-/// A tunnel provider whose `check-availability` does `body`; it leaves the address of an availability.
+/// `tunnel` is a tunnel provider whose `check-availability` does `body`; it leaves the address of an availability.
 pub fn tunnel(imports: &str, body: &str) -> Vec<u8> {
     plugin(
         "tunnel-provider",
@@ -111,7 +112,7 @@ pub fn asking(interface: &str, function: &str, parameters: &str, call: &str) -> 
     )
 }
 
-/// An auth provider whose `describe` does `body`; it leaves the address of a list of methods.
+/// `auth` is an auth provider whose `describe` does `body`; it leaves the address of a list of methods.
 pub fn auth(body: &str) -> Vec<u8> {
     plugin(
         "auth-provider",

@@ -13,13 +13,15 @@ use std::time::Duration;
 /// Subjects are `sub-ACCOUNT`. An account with a code asks for it in a second step.
 #[derive(Default, Clone)]
 pub struct FakeAuth {
+    /// `passwords` are by subject.
     pub passwords: Arc<Mutex<HashMap<String, String>>>,
+    /// `codes` are by account: one that has one is asked for it in a second step.
     pub codes: Arc<Mutex<HashMap<String, String>>>,
-    /// The addresses of the pages that logins began at.
+    /// `origins` are the addresses of the pages that logins began at.
     pub origins: Arc<Mutex<Vec<String>>>,
-    /// How often a password was looked at.
+    /// `hashed` is how often a password was looked at.
     pub hashed: Arc<AtomicU32>,
-    /// What it answers instead.
+    /// `fails` is what it answers instead.
     pub fails: Arc<Mutex<Option<Result<Step, CallError>>>>,
 }
 

@@ -10,55 +10,64 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// The streams that were opened, each as the sender that the test speaks through.
+/// `EventStreams` are the event streams that were opened, each as the sender that the test speaks through.
 pub type EventStreams = mpsc::UnboundedReceiver<mpsc::Sender<BackendEvent>>;
 
-/// What a backend does besides noting what it is asked for.
+/// `Script` is what a backend does besides noting what it is asked for.
 pub trait Script: Send + Sync {
+    /// `prompted` is called for a prompt that no entry of [`FakeChat::admissions`] answers; it returns the answer.
     fn prompted(&self, session: &SessionInfo, prompt: &Prompt) -> Admission;
+    /// `canceled` is called when a turn is to stop.
     fn canceled(&self, session: &SessionInfo);
+    /// `replied` is called when a request of the agent was answered.
     fn replied(&self, session: &SessionInfo, request: &str);
+    /// `created` is called for each new session.
     fn created(&self, session: &SessionInfo);
+    /// `renamed` is called when a session gets another title.
     fn renamed(&self, session: &SessionInfo, title: &str);
+    /// `deleted` is called when a session is deleted.
     fn deleted(&self, session: &SessionInfo);
 }
 
-/// What the test reads and changes while the backend is used.
+/// `FakeChat` is what the test reads and changes while the backend is used.
 pub struct FakeChat {
     /// `echo` is an example.
     pub title: String,
+    /// `status` is the state of the plugin, which a test sets.
     pub status: watch::Sender<PluginStatus>,
+    /// `availability` is what the backend's program is said to be.
     pub availability: Mutex<Availability>,
-    /// What the backend has of each session.
+    /// `snapshots` are what the backend has of each session.
     pub snapshots: Mutex<BTreeMap<SessionId, Snapshot>>,
-    /// Each snapshot takes a permit of it, and waits where there is none.
+    /// `gate` has permits: each snapshot takes one of it, and waits where there is none.
     pub gate: Semaphore,
-    /// The answers to the next prompts; later ones are admitted.
+    /// `admissions` are the answers to the next prompts; later ones are admitted.
     pub admissions: Mutex<VecDeque<Result<Admission, CallError>>>,
+    /// `prompts` are those that came, the oldest first.
     pub prompts: Mutex<Vec<Prompt>>,
-    /// What a reply fails with.
+    /// `reply_error` is what a reply fails with.
     pub reply_error: Mutex<Option<CallError>>,
-    /// Replies: request and answer.
+    /// `replies` are those that came: request and answer.
     pub replies: Mutex<Vec<(String, Answer)>>,
-    /// Sessions whose turn was canceled.
+    /// `canceled` are the sessions whose turn was canceled.
     pub canceled: Mutex<Vec<SessionId>>,
-    /// The backend's list.
+    /// `listed` is the backend's list.
     pub listed: Mutex<Vec<SessionInfo>>,
-    /// Titles that sessions were given.
+    /// `titles` are those that sessions were given.
     pub titles: Mutex<Vec<String>>,
-    /// The sessions that were read, once for each reading.
+    /// `reads` are the sessions that were read, once for each reading.
     pub reads: Mutex<Vec<SessionId>>,
-    /// The sessions that were created.
+    /// `created` are the sessions that were created.
     pub created: Mutex<Vec<SessionInfo>>,
-    /// What it does besides; none: nothing.
+    /// `script` is what it does besides; `None`: nothing.
     pub script: Mutex<Option<Arc<dyn Script>>>,
-    /// What was counted of it.
+    /// `record` is what was counted of it.
     pub record: Mutex<Option<Arc<dyn PluginRecord>>>,
     streams: mpsc::UnboundedSender<mpsc::Sender<BackendEvent>>,
 }
 
 impl FakeChat {
-    /// One that runs and whose program is there.
+    /// Makes one that runs and whose program is there.
     pub fn new(title: &str) -> (Arc<Self>, EventStreams) {
         let (streams, opened) = mpsc::unbounded_channel();
         let status = PluginStatus {
@@ -91,7 +100,7 @@ impl FakeChat {
         (Arc::new(backend), opened)
     }
 
-    /// The backend shows a session from now on.
+    /// Shows a session from now on.
     pub fn has(&self, snapshot: Snapshot) {
         self.snapshots
             .lock()
@@ -200,7 +209,7 @@ impl ChatBackend for FakeChat {
     }
 }
 
-/// A root session of the project, with the title `t`.
+/// `session_info` is a root session of the project, with the title `t`.
 pub fn session_info(id: &str) -> SessionInfo {
     SessionInfo {
         id: id.to_owned(),
@@ -213,7 +222,7 @@ pub fn session_info(id: &str) -> SessionInfo {
     }
 }
 
-/// A session without a message.
+/// `session_snapshot` is a session without a message.
 pub fn session_snapshot(id: &str, turn: Turn) -> Snapshot {
     Snapshot {
         info: session_info(id),
@@ -224,7 +233,7 @@ pub fn session_snapshot(id: &str, turn: Turn) -> Snapshot {
     }
 }
 
-/// The connection opened, while turns of these sessions ran.
+/// `opened` says that the connection opened, while turns of these sessions ran.
 pub fn opened(id: &str, running: &[&str]) -> BackendEvent {
     let running = running
         .iter()
@@ -238,7 +247,7 @@ pub fn opened(id: &str, running: &[&str]) -> BackendEvent {
     })
 }
 
-/// An event of a session.
+/// `event` is an event of a session.
 pub fn event(session: &str, event: Event) -> BackendEvent {
     BackendEvent::Event(SessionEvent {
         session: session.to_owned(),
@@ -246,7 +255,7 @@ pub fn event(session: &str, event: Event) -> BackendEvent {
     })
 }
 
-/// The connection is gone, with the reason `gone`.
+/// `closed` says that the connection is gone, with the reason `gone`.
 pub fn closed(permanent: bool) -> BackendEvent {
     BackendEvent::Closed(Failure {
         at: 1,

@@ -1,6 +1,7 @@
 //! What the tests of the host's crates share: fakes of what is outside (plugins), and small components to load.
 //!
 //! It must not depend on a crate whose own unit tests use it.
+#![warn(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod builtins;

@@ -1,4 +1,42 @@
-//! The life of one tunnel.
+//! The actor: one task that keeps one tunnel, with one plugin, in the state that its operator wants.
+//!
+//! # Problem
+//!
+//! What is wanted changes at any moment: a stop while it opens, a start while it stops, an account that appears later.
+//! Meanwhile the plugin crashes and comes back, its process serves on without it, a program is missing until somebody
+//! installs it, and a provider says "up" where nobody gets through. A transition for each pair of these would be forgotten
+//! for one of them, and what is left then is a process, a listener or a public address that nobody knows of.
+//!
+//! # Mechanism
+//!
+//! - An order is a value and not a message: [`Desired`] in a watch. [`Actor::serve`] compares it with what it does, so two
+//!   stops are one, and a start that comes while it stops is seen when that is done.
+//! - [`Actor::attempt`] goes from nothing, or from what the last attempt left, to the end of one run: the plugin is up, TLS is
+//!   there or waived, the program is there, the listener is open; then the run, whose events become the status. What
+//!   prepares a run is dropped when it is not wanted any more; a run is canceled and waited for, and its plugin is stopped
+//!   from outside where it does not end within [`limits::PLUGIN_CANCEL`].
+//! - [`AttemptEnd`] says what follows: nothing, another attempt after a [`Pause`], or none before somebody acts.
+//! - The listener stays between attempts, and after a crash the address too: the process leads to the same port all the
+//!   time, and the next instance adopts it. [`Actor::shut`] closes all of it, the process by the host's own table.
+//! - Where the public check proves that nobody gets through, it ends the run as a failure of the provider does.
+//! - What came of an order is published only while no newer order waits ([`Actor::settle`]).
+//!
+//! # Limits
+//!
+//! Between two instances nobody hears what the adopted process says. A stop takes as long as the plugin needs to close, and
+//! an order that comes meanwhile waits for it. How often a plugin that crashes is restarted is its supervisor's matter: here
+//! a "now" begins the pauses from the first one, or they would stretch the crashes over more time than its budget sees.
+//!
+//! # Cost
+//!
+//! A task for each tunnel, and a socket for each open one. Nothing runs while nothing happens.
+//!
+//! # Rejected
+//!
+//! - A queue of commands and a table of states: each command in each state is a case, and a queue keeps orders that a newer
+//!   one has made pointless.
+//! - One task for all tunnels: a plugin that does not close in time would hold up the others.
+//! - A new listener for each run: an adopted process would lead to a port that another program may have got.
 
 mod address;
 
@@ -33,19 +71,19 @@ pub(super) struct Actor {
     channels: TaskChannels,
     descriptor: Option<Descriptor>,
     listener: Option<OpenListener>,
-    /// The operator has just said "now": a plugin that failed is started again.
+    /// `revive`: the operator has just said "now", so a plugin that failed is started again.
     revive: bool,
-    /// A process of the provider may be there.
+    /// `process`: a process of the provider may be there.
     process: bool,
     backoff: Duration,
     up_since: Option<Instant>,
-    /// Why it was last tried again.
+    /// `said` is why it was last tried again.
     said: Option<String>,
-    /// It was not opened for want of TLS.
+    /// `refused`: it was not opened for want of TLS.
     refused: bool,
-    /// The address that the log has.
+    /// `logged` is the address that the log has.
     logged: Option<String>,
-    /// When an address that was made just now is given out.
+    /// `settles` is when an address that was made just now is given out.
     settles: Option<Instant>,
     wanted: WantedTunnels,
 }
@@ -82,7 +120,7 @@ impl Actor {
         }
     }
 
-    /// Until the service is dropped.
+    /// Runs until the service is dropped.
     pub(super) async fn run(mut self) {
         loop {
             self.set_off();
@@ -103,7 +141,7 @@ impl Actor {
         }
     }
 
-    /// Off, until it is wanted. False: the service is gone.
+    /// Stays off until the tunnel is wanted. False: the service is gone.
     async fn idle(&mut self) -> bool {
         if self.descriptor.is_none() {
             let mut desired = self.desired.clone();
@@ -214,7 +252,7 @@ impl Actor {
         }
     }
 
-    /// From nothing, or from what the last attempt left, to the end of one run.
+    /// Makes one attempt, from nothing, or from what the last one left, to the end of one run.
     async fn attempt(&mut self) -> AttemptEnd {
         let mut desired = self.desired.clone();
         let prepared = tokio::select! {
@@ -240,7 +278,7 @@ impl Actor {
         }
     }
 
-    /// Everything before the run. Gives the listener's address.
+    /// Does everything before the run. Returns the listener's address.
     async fn prepare(&mut self) -> Result<SocketAddr, AttemptEnd> {
         self.plugin_up().await?;
         let descriptor = self.provider.describe().await?;
@@ -318,7 +356,8 @@ impl Actor {
         }
     }
 
-    /// While the process of a crashed plugin may still be serving, that is what is shown.
+    /// Shows what the plugin does, unless the process of a crashed plugin may still be serving: then that is what is
+    /// shown.
     fn show_plugin(&self, what: &str) {
         self.set(if self.listener.is_some() {
             TunnelState::Reconnecting { why: what.to_owned() }
@@ -327,7 +366,7 @@ impl Actor {
         });
     }
 
-    /// One run, to its outcome.
+    /// Follows one run to its outcome.
     async fn follow(&mut self, mut run: TunnelRun) -> AttemptEnd {
         let mut desired = self.desired.clone();
         // What was found before this run says nothing of it.
@@ -376,8 +415,8 @@ impl Actor {
         }
     }
 
-    /// The provider says that it works, or that it reconnects, and it is proved that nobody gets through: it is started
-    /// again, since one whose program cannot know that its connection is dead waits for ever.
+    /// Starts the provider again: it says that it works, or that it reconnects, and it is proved that nobody gets
+    /// through. One whose program cannot know that its connection is dead waits for ever.
     async fn repair(&mut self, run: TunnelRun, why: String) -> AttemptEnd {
         let why = format!("The public address does not reach Nexus: {why}");
         tracing::warn!(
@@ -463,7 +502,7 @@ impl Actor {
         }
     }
 
-    /// Nothing is left: no process, no listener, no address.
+    /// Closes everything: no process, no listener, no address is left.
     async fn shut(&mut self) {
         if std::mem::take(&mut self.process) {
             (self.stop_processes)(self.tunnel.process_owner()).await;
@@ -504,7 +543,7 @@ impl Actor {
         });
     }
 
-    /// What came of an order. Nothing where a newer one waits: its own result is what is asked for.
+    /// Publishes what came of an order. Nothing where a newer one waits: its own result is what is asked for.
     fn settle(&self, order: Desired, state: TunnelState) {
         let now = self.clock.now();
         self.update(|status| {
@@ -515,7 +554,7 @@ impl Actor {
         });
     }
 
-    /// Off, where nobody has said "open" meanwhile.
+    /// Shows the tunnel as off, where nobody has said "open" meanwhile.
     fn set_off(&self) {
         let now = self.clock.now();
         self.update(|status| {
@@ -531,19 +570,20 @@ impl Actor {
     }
 }
 
-/// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
+/// Forgets that the tunnel was wanted: a start that was refused for want of TLS must not become a public address with a
+/// later change of the configuration.
 async fn forget(wanted: WantedTunnels, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
         tracing::warn!(tunnel, %error, "cannot save that the tunnel stays closed");
     }
 }
 
-/// Until it is not wanted any more, or the service is gone.
+/// Waits until the tunnel is not wanted any more, or the service is gone.
 async fn unwanted(desired: &mut watch::Receiver<Desired>) {
     let _ = desired.wait_for(|desired| !desired.wanted).await;
 }
 
-/// At this time, or never.
+/// Waits for this time, or for ever.
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,

@@ -3,7 +3,7 @@
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{CallError, FailureKind, RunFailure};
 
-/// Why an attempt is over.
+/// `AttemptEnd` says why an attempt is over.
 pub(super) enum AttemptEnd {
     Unwanted,
     Again {
@@ -18,13 +18,13 @@ pub(super) enum AttemptEnd {
 }
 
 pub(super) enum Pause {
-    /// Doubles from time to time.
+    /// `Backoff` doubles from time to time.
     Backoff,
-    /// The other side asked for it.
+    /// `Long`: the other side asked for it.
     Long,
-    /// A program is missing and somebody may be installing it.
+    /// `Look`: a program is missing and somebody may be installing it.
     Look,
-    /// The plugin crashed and its process may live on: the page keeps showing the address.
+    /// `Adopt`: the plugin crashed and its process may live on, so the page keeps showing the address.
     Adopt,
 }
 
@@ -72,7 +72,7 @@ impl From<RunFailure> for AttemptEnd {
     }
 }
 
-/// Why a tunnel of this provider is not opened, where its owner has not agreed that it has no TLS.
+/// `no_tls` says why a tunnel of this provider is not opened, where its owner has not agreed that it has no TLS.
 pub fn no_tls(tunnel: &str, title: &str) -> Trouble {
     let why = format!("{title} has no TLS: passwords and cookies would be sent unencrypted");
     Trouble::new(format!("tunnel {tunnel}"), why, accept_plaintext(tunnel))

@@ -14,7 +14,7 @@ use nexus_store::activity_log::ActivityLog;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// An instance of a plugin that serves a tunnel, as it stands among all plugins.
+/// `Provided` is an instance of a plugin that serves a tunnel, as it stands among all plugins.
 #[derive(Clone)]
 pub struct Provided {
     pub(super) provider: Arc<dyn TunnelProvider>,
@@ -32,28 +32,35 @@ impl Provided {
     }
 }
 
-/// A tunnel of the configuration and the plugin that opens it.
+/// `Spec` is a tunnel of the configuration and the plugin that opens it.
 #[derive(Clone)]
 pub struct Spec {
+    /// `config` describes the tunnel.
     pub config: resolved::Tunnel,
+    /// `provided` is the plugin, loaded already.
     pub provided: Provided,
 }
 
-/// What the service needs from the rest of the host.
+/// `Dependencies` are what the service needs from the rest of the host.
 #[derive(Clone)]
 pub struct Dependencies {
+    /// `listener_server` serves the listener of each tunnel.
     pub listener_server: Arc<dyn ListenerServer>,
-    /// Whether an owner account exists. No tunnel opens before.
+    /// `has_account` tells whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
-    /// Keeps which tunnels are wanted.
+    /// `store` keeps which tunnels are wanted.
     pub store: Store,
-    /// By [`resolved::Tunnel::process_owner`]: for what a plugin that crashed has left behind.
+    /// `stop_processes` ends what a plugin that crashed has left behind, by [`resolved::Tunnel::process_owner`].
     pub stop_processes: StopProcesses,
+    /// `plugins` are those of the host, for a swap, and the list in which each one that serves is entered.
     pub plugins: Plugins,
-    /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
+    /// `barred` says why no plugin may be loaded for a tunnel, where that is so: a sentence.
     pub barred: Option<String>,
+    /// `checker` checks an open tunnel from its public side.
     pub checker: Arc<dyn PublicChecker>,
+    /// `activity` gets what happens to a tunnel, for the status page.
     pub activity: Arc<ActivityLog>,
+    /// `clock` is the wall clock for the times that a status shows.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -85,7 +92,7 @@ impl Dependencies {
         Ok(Provided::register(&self.plugins, &tunnel.name, loaded))
     }
 
-    /// That instance serves no more.
+    /// Ends that instance's place in the list: it serves no more.
     pub(super) fn retire(&self, ticket: Ticket) {
         self.plugins.statuses.remove(ticket);
     }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Checks with requests of its own, by the public address.
+/// `HttpChecker` checks with requests of its own, by the public address.
 #[derive(Default)]
 pub struct HttpChecker(PublicCheck);
 

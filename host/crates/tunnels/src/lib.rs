@@ -3,6 +3,10 @@
 //!
 //! One actor a tunnel, driven by what is *wanted* and not by commands: a start while it stops, two stops, or an
 //! account that appears later need no transitions of their own.
+//!
+//! The test below this page shows it at work alone.
+
+#![warn(missing_docs)]
 
 mod actor;
 mod attempt_end;
@@ -41,3 +45,26 @@ mod swap_tests;
 mod tests;
 #[cfg(test)]
 mod truth_tests;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod hello {
+    use crate::fakes::{Setup, obey, rig};
+    use nexus_model::tunnel::TunnelState;
+
+    /// The service at work alone: a tunnel is opened, gets its address from the provider, and is closed.
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_is_opened_and_closed() {
+        let mut rig = rig(Setup::default()).await;
+        rig.service.open("main").await.unwrap();
+        let run = rig.run().await;
+        run.up("http://bore.example:4711").await;
+        let status = rig
+            .until(|status| status.state == TunnelState::Up { connections: 1 })
+            .await;
+        assert_eq!(status.url.as_deref(), Some("http://bore.example:4711"));
+        drop(obey(run));
+        rig.service.close("main").await.unwrap();
+        assert_eq!(rig.service.statuses().borrow()[0].state, TunnelState::Off);
+    }
+}

@@ -10,39 +10,44 @@ use nexus_model::tunnel::{TunnelState, TunnelStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What became of an order so far.
+/// `Outcome` is what became of an order so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// At this address.
+    /// `Open`: the tunnel is open at this address.
     Open(String),
-    /// It is open; its name was made just now, and is not to be asked for yet.
+    /// `Fresh`: it is open; its name was made just now, and is not to be asked for yet.
     Fresh,
+    /// `NoAccount`: it waits for the owner account.
     NoAccount,
+    /// `Off`: it was closed meanwhile.
     Off,
-    /// It does not open in time, and why.
+    /// `Refused`: it does not open in time, and why.
     Refused(Refused),
-    /// What is being done, or what hinders it.
+    /// `Pending` is what is being done, or what hinders it.
     Pending(String),
 }
 
+/// `Refused` says why an order is over though the tunnel may go on trying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
+    /// `why` is a sentence for the operator.
     pub why: String,
+    /// `hint` is what to do about it, where that is known.
     pub hint: Option<String>,
-    /// It is tried again by itself, at this time where that is known.
+    /// `again`: it is tried again by itself, at this time where that is known.
     pub again: Option<Option<Millis>>,
 }
 
-/// One order, from its beginning.
+/// `Opening` is one order, from its beginning.
 #[derive(Debug)]
 pub struct Opening {
     end: Instant,
-    /// The reason why no request gets through, and since when it is the same.
+    /// `stuck` is the reason why no request gets through, and since when it is the same.
     stuck: Option<(String, Instant)>,
 }
 
 impl Opening {
-    /// It may take `patience`.
+    /// Begins an order that may take `patience`.
     pub fn begin(patience: Duration) -> Self {
         Self {
             end: Instant::now() + patience,
@@ -50,6 +55,7 @@ impl Opening {
         }
     }
 
+    /// Judges the tunnel's newest status. `now` is the wall clock, in which the status tells its times.
     pub fn see(&mut self, status: &TunnelStatus, now: Millis) -> Outcome {
         let left = self.end.saturating_duration_since(Instant::now());
         let (what, again) = match &status.state {

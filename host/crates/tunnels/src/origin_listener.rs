@@ -10,37 +10,35 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
-/// A listener and the policy that belongs to it.
+/// `TunnelListener` is a listener and the policy that belongs to it.
 #[derive(Debug)]
 pub struct TunnelListener {
-    /// Bound to loopback.
+    /// `listener` is bound to loopback.
     pub listener: TcpListener,
-    /// `name` or `name:port`, lower case: the configured ones and, once it is known, that of the URL. It changes while
-    /// the listener is open: an address comes late, and may come again with another value.
+    /// `hosts` are `name` or `name:port`, in lower case: the configured ones and, once it is known, that of the URL. It
+    /// changes while the listener is open: an address comes late, and may come again with another value.
     pub hosts: watch::Receiver<Vec<String>>,
-    /// Lower case. None: every request counts as coming from the tunnel itself.
+    /// `client_address_header` is in lower case. `None`: every request counts as coming from the tunnel itself.
     pub client_address_header: Option<String>,
-    /// The browser sees TLS: cookies are `Secure`, and the origin is `https://…`.
+    /// `https`: the browser sees TLS, so cookies are `Secure`, and the origin is `https://…`.
     pub https: bool,
     /// `secret` is what a public check has to be answered with.
     pub secret: OriginSecret,
-    /// This listener closes soon, because another plugin replaces this one.
+    /// `moved` is set when this listener closes soon, because another plugin replaces this one.
     pub moved: watch::Receiver<Option<Leaving>>,
-    /// Live sockets that are open through this listener.
+    /// `sockets` counts the live sockets that are open through this listener.
     pub sockets: Arc<watch::Sender<usize>>,
 }
 
-/// Why clients have to go elsewhere.
+/// `Leaving` says why clients have to go elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaving {
-    /// Where the tunnel leads from now on; none: the old plugin has to close before the new one can have an address.
+    /// `url` is where the tunnel leads from now on; `None`: the old plugin has to close before the new one can have an
+    /// address.
     pub url: Option<String>,
 }
 
-/// Serves the listeners of tunnels: the web layer.
-///
-/// A trait although it is a room of ours, because the arrow leads the other way: the page shows the tunnels, so the web crate
-/// needs this one, and a crate cannot use one that uses it.
+/// `ListenerServer` serves the listeners of tunnels: the web layer does.
 pub trait ListenerServer: Send + Sync + 'static {
     /// Serves the listener until the handle is closed or dropped.
     fn serve<'a>(
@@ -50,7 +48,7 @@ pub trait ListenerServer: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<ListenerHandle, NotServed>>;
 }
 
-/// Why nothing is behind a listener: a sentence for the operator.
+/// `NotServed` says why nothing is behind a listener: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotServed(pub String);
@@ -67,7 +65,7 @@ impl ListenerHandle {
         Self { stop: Some(stop), done }
     }
 
-    /// No new requests; returns when the running ones are through.
+    /// Takes no new requests, and returns when the running ones are through.
     pub async fn close(mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
@@ -82,8 +80,8 @@ impl std::fmt::Debug for ListenerHandle {
     }
 }
 
-/// The listener while it is open. It outlives single runs: the provider's process keeps leading to its port when
-/// the plugin crashed and a fresh instance adopts it.
+/// `OpenListener` is the listener while it is open. It outlives single runs: the provider's process keeps leading to
+/// its port when the plugin crashed and a fresh instance adopts it.
 pub(super) struct OpenListener {
     pub(super) address: SocketAddr,
     pub(super) hosts: watch::Sender<Vec<String>>,

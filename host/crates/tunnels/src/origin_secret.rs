@@ -5,19 +5,20 @@ use nexus_model::time::random_token;
 use ring::hmac;
 use std::sync::Arc;
 
-/// A key of one listener of this process: only it knows the right answer to a nonce, so whoever gives that has been
-/// reached. The answer is of no other use.
+/// `OriginSecret` is a key of one listener of this process: only it knows the right answer to a nonce, so whoever gives
+/// that has been reached. The answer is of no other use.
 #[derive(Clone)]
 pub struct OriginSecret(Option<Arc<[u8; 32]>>);
 
 impl OriginSecret {
-    /// A fresh one. Where the machine gives no randomness there is no key: nothing is asked, and nothing answered.
+    /// Makes a fresh one. Where the machine gives no randomness there is no key: nothing is asked, and nothing
+    /// answered.
     pub fn random() -> Self {
         Self(nexus_model::time::random().ok().map(Arc::new))
     }
 
-    /// A nonce that is answered: only whoever has the key can make one, so a stranger gets nothing, and holds nothing, by
-    /// asking.
+    /// Makes a nonce that is answered: only whoever has the key can make one, so a stranger gets nothing, and holds
+    /// nothing, by asking.
     ///
     /// # Errors
     /// The machine gives no randomness.
@@ -27,7 +28,7 @@ impl OriginSecret {
         Ok(format!("{random}.{mark}"))
     }
 
-    /// The answer to a nonce of ours; none to another's.
+    /// `answer` is the one to a nonce of ours; `None` to another's.
     pub fn answer(&self, nonce: &str) -> Option<String> {
         let (random, mark) = nonce.split_once('.')?;
         let mark = HEXLOWER.decode(mark.as_bytes()).ok()?;
@@ -36,7 +37,7 @@ impl OriginSecret {
         self.of(nonce)
     }
 
-    /// In hexadecimal.
+    /// `of` is in hexadecimal.
     fn of(&self, nonce: &str) -> Option<String> {
         Some(HEXLOWER.encode(hmac::sign(&self.key()?, nonce.as_bytes()).as_ref()))
     }

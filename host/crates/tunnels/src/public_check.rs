@@ -2,7 +2,7 @@
 //! connection died silently (a new address of the machine, a frozen program) may never notice.
 //!
 //! A failed check alone proves nothing: this machine may have no network, no way to its own public address, or no time. It is
-//! secret when somebody answered there (so the network is there), the address was reached before in this run (so the check
+//! proof when somebody answered there (so the network is there), the address was reached before in this run (so the check
 //! can work at all), this host's own listener answers now (so it is not this host that is slow), and all that several times
 //! in a row. Then the provider is restarted, with a pause that grows, so that a check that is wrong costs little.
 
@@ -17,17 +17,17 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// After one that failed.
+/// `SOON` is the pause after a check that failed.
 const SOON: Duration = Duration::from_secs(5);
 
-/// What the checks of one address have found.
+/// `Seen` is what the checks of one address have found.
 struct Seen {
     url: String,
     next: Instant,
-    /// It was reached once.
+    /// `ever`: it was reached once.
     ever: bool,
     failed: u32,
-    /// Failed in a row with the network proved, and since when.
+    /// `dead` counts checks that failed in a row with the network proved, and has since when.
     dead: Option<(u32, Instant)>,
     unresolved: Duration,
 }
@@ -52,7 +52,7 @@ impl Seen {
         };
     }
 
-    /// `proved`: the network is there, and so is this host.
+    /// Notes a failed check. `proved`: the network is there, and so is this host.
     fn failed(&mut self, network: Network, proved: bool) {
         let now = Instant::now();
         self.failed += 1;
@@ -74,18 +74,18 @@ impl Seen {
         });
     }
 
-    /// Nobody gets through, and that will not change by itself.
+    /// Tells whether nobody gets through, and that will not change by itself.
     fn is_dead(&self, patience: Duration) -> bool {
         let long = |(count, since): (u32, Instant)| count >= limits::DEAD_CHECKS && since.elapsed() >= patience;
         self.ever && self.dead.is_some_and(long)
     }
 }
 
-/// Restarts of the provider that a check asked for.
+/// `Repairs` are the restarts of the provider that a check asked for.
 struct Repairs {
     next: Option<Instant>,
     pause: Duration,
-    /// Since when no check has failed.
+    /// `well` is since when no check has failed.
     well: Option<Instant>,
 }
 
@@ -109,7 +109,7 @@ impl Repairs {
     }
 }
 
-/// What is to be checked now: the address, and how long it may be dead.
+/// `subject` is what is to be checked now: the address, and how long it may be dead.
 fn subject(serving: &RunningTunnel, seen: Option<&Seen>) -> Option<(String, Duration)> {
     let status = serving.status();
     let status = status.borrow();
@@ -130,7 +130,7 @@ fn subject(serving: &RunningTunnel, seen: Option<&Seen>) -> Option<(String, Dura
     Some((url, patience))
 }
 
-/// Until the service is gone.
+/// Checks until the service is gone.
 pub(super) async fn watch(tunnel: std::sync::Weak<Tunnel>, parts: Dependencies, board: Arc<StatusBoard>) {
     let mut statuses = board.subscribe();
     let mut seen: Option<Seen> = None;

@@ -7,18 +7,18 @@ use nexus_model::tunnel::Unreached;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Looks at a listener of this host from its tunnel's public side, at `url`.
+/// `PublicChecker` looks at a listener of this host from its tunnel's public side, at `url`.
 pub trait PublicChecker: Send + Sync + 'static {
-    /// A plain request; how long it took there and back.
+    /// Makes a plain request, and tells how long it took there and back.
     fn plain<'a>(
         &'a self,
         how: &'a resolved::PublicCheckMode,
         url: &'a str,
         secret: &'a OriginSecret,
     ) -> BoxFuture<'a, Result<Duration, Unreached>>;
-    /// The same without the public side: whether this host's own listener answers.
+    /// Does the same without the public side: it tells whether this host's own listener answers.
     fn own<'a>(&'a self, listener: SocketAddr, url: &'a str, secret: &'a OriginSecret) -> BoxFuture<'a, bool>;
-    /// A plain request, an answer that streams, and a WebSocket.
+    /// Makes a plain request, asks for an answer that streams, and opens a WebSocket.
     fn whole<'a>(
         &'a self,
         how: &'a resolved::PublicCheckMode,

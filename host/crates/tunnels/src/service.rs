@@ -14,16 +14,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// All tunnels of the configuration.
+/// `TunnelService` has all tunnels of the configuration.
 pub struct TunnelService {
-    /// By name.
+    /// `tunnels` are by name.
     tunnels: Mutex<BTreeMap<String, Arc<Tunnel>>>,
     board: Arc<StatusBoard>,
     parts: Dependencies,
 }
 
 impl TunnelService {
-    /// The tunnels of the configuration, as [`Self::start`]; their plugins are loaded meanwhile.
+    /// Starts the tunnels of the configuration, as [`Self::start`]; their plugins are loaded meanwhile.
     pub async fn from_config(tunnels: &BTreeMap<String, resolved::Tunnel>, parts: Dependencies) -> Self {
         let mut specs = Vec::new();
         for tunnel in tunnels.values() {
@@ -66,7 +66,7 @@ impl TunnelService {
         self.tunnels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// By name; changes are seen at once.
+    /// `statuses` are in the order of the names; changes are seen at once.
     pub fn statuses(&self) -> watch::Receiver<Vec<TunnelStatus>> {
         self.board.subscribe()
     }
@@ -136,7 +136,8 @@ impl TunnelService {
         self.take_over(&name, |_| Ok(config)).await
     }
 
-    /// What the operator has confirmed of a tunnel: it opens again as it is described, or is made where it is not there.
+    /// Applies what the operator has confirmed of a tunnel: it opens again as it is described, or is made where it is
+    /// not there.
     ///
     /// # Errors
     /// As [`Self::reopen`] and [`Self::add`].
@@ -152,7 +153,7 @@ impl TunnelService {
         self.parts.plugins.overrides.confirm(&place, &plugin, change).await
     }
 
-    /// A tunnel that was not there. It opens by itself where its description says so.
+    /// Adds a tunnel that was not there. It opens by itself where its description says so.
     ///
     /// # Errors
     /// There is one of that name, or its plugin cannot be loaded.
@@ -179,7 +180,7 @@ impl TunnelService {
         Ok(())
     }
 
-    /// Closes a tunnel, and it is there no more. Returns when that is done.
+    /// Closes a tunnel and removes it. Returns when that is done.
     ///
     /// # Errors
     /// An unknown name, or a swap that is under way.
@@ -203,7 +204,7 @@ impl TunnelService {
         Ok(())
     }
 
-    /// Which plugin serves each tunnel.
+    /// `serving` has the plugin of each tunnel.
     pub fn serving(&self) -> BTreeMap<String, String> {
         let tunnels = self.tunnels();
         let serving = |tunnel: &Arc<Tunnel>| (tunnel.name.clone(), tunnel.running().config.plugin);
@@ -279,7 +280,7 @@ fn busy(name: &str) -> TunnelError {
     ))
 }
 
-/// Until nothing of it is open, or somebody wants it open again.
+/// Waits until nothing of the tunnel is open, or somebody wants it open again.
 async fn off(tunnel: &Arc<Tunnel>) {
     let mut wanted = tunnel.wanted.subscribe();
     let closed = async {

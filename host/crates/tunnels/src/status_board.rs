@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// All tunnels, in the order of the configuration.
+/// `StatusBoard` has all tunnels, by name.
 pub(super) struct StatusBoard {
     list: watch::Sender<Vec<TunnelStatus>>,
     activity: Arc<ActivityLog>,
@@ -27,7 +27,7 @@ impl StatusBoard {
         self.list.subscribe()
     }
 
-    /// At its place by name.
+    /// Adds a status at its place by name.
     pub(super) fn add(&self, status: TunnelStatus) {
         self.list.send_modify(|all| {
             let at = all.partition_point(|other| other.name < status.name);
@@ -67,7 +67,7 @@ fn subject(tunnel: &str) -> String {
     format!("tunnel {tunnel}")
 }
 
-/// One plugin's place at a tunnel.
+/// `StatusPublisher` is one plugin's place at a tunnel.
 pub(super) struct StatusPublisher {
     board: Arc<StatusBoard>,
     own: watch::Sender<TunnelStatus>,
@@ -76,22 +76,22 @@ pub(super) struct StatusPublisher {
     outage: Mutex<Option<Outage>>,
 }
 
-/// A tunnel that was open, or says that it is, and lets nobody in.
+/// `Outage` is that of a tunnel that was open, or says that it is, and lets nobody in.
 #[derive(Debug, Clone, Copy)]
 struct Outage {
     since: Instant,
     seen: NoticedBy,
 }
 
-/// Who noticed an outage, and so who says when it is over.
+/// `NoticedBy` says who noticed an outage, and so who says when it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NoticedBy {
-    /// This host's own look from the public side, while the provider says that it works.
+    /// `Check` is this host's own look from the public side, while the provider says that it works.
     Check,
     Provider,
 }
 
-/// For counting how often it came back.
+/// `Losses` is for counting how often it came back.
 #[derive(Default)]
 struct Losses {
     was_open: bool,
@@ -110,7 +110,7 @@ impl StatusPublisher {
         }
     }
 
-    /// No request gets through from now on; whoever calls this says so itself.
+    /// Notes that no request gets through from now on; whoever calls this says so itself.
     pub(super) fn outage_began(&self) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         let since = outage.map_or_else(Instant::now, |outage| outage.since);
@@ -120,7 +120,7 @@ impl StatusPublisher {
         });
     }
 
-    /// No request gets through. One outage is one line of the log, however often its reason changes.
+    /// Notes that no request gets through. One outage is one line of the log, however often its reason changes.
     pub(super) fn lost(&self, seen: NoticedBy, why: &str) {
         let new = {
             let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +137,7 @@ impl StatusPublisher {
         }
     }
 
-    /// Requests get through again, says the one who noticed that they did not.
+    /// Notes that requests get through again, says the one who noticed that they did not.
     pub(super) fn back(&self, seen: NoticedBy) {
         let over = {
             let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,7 +152,7 @@ impl StatusPublisher {
         }
     }
 
-    /// It is closed: an outage that was is nobody's any more.
+    /// Notes that the tunnel is closed: an outage that was is nobody's any more.
     pub(super) fn closed(&self) {
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -161,13 +161,13 @@ impl StatusPublisher {
         self.own.subscribe()
     }
 
-    /// From now on it is the tunnel's own.
+    /// Shows the status as the tunnel's own from now on.
     pub(super) fn show(&self) {
         self.shown.store(true, Ordering::SeqCst);
         self.publish();
     }
 
-    /// What happens from now on is nobody's business any more.
+    /// Shows it no more: what happens from now on is nobody's business.
     pub(super) fn hide(&self) {
         self.shown.store(false, Ordering::SeqCst);
     }
@@ -223,7 +223,7 @@ impl StatusPublisher {
     }
 }
 
-/// What is worth a line in the tunnel's history.
+/// `event` is what is worth a line in the tunnel's history.
 fn event(before: &TunnelStatus, now: &TunnelStatus) -> Option<(Tone, String)> {
     let same = std::mem::discriminant(&before.state) == std::mem::discriminant(&now.state);
     Some(match &now.state {

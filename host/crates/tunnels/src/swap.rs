@@ -24,23 +24,23 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// How often an opening tunnel is looked at while nothing changes.
+/// `LOOK` is how often an opening tunnel is looked at while nothing changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Another plugin serves the tunnel.
+/// `Swapped` says that another plugin serves the tunnel, or the same one with other settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swapped {
-    /// Where it leads now; none where it is closed.
+    /// `url` is where the tunnel leads now; `None` where it is closed.
     pub url: Option<String>,
-    /// From the command until the old one was gone.
+    /// `took` is the time from the command until the old one was gone.
     pub took: Duration,
-    /// It holds after a restart too.
+    /// `kept`: it holds after a restart too.
     pub kept: bool,
-    /// The old one had to close first: whoever came through it lost the connection.
+    /// `cut`: the old one had to close first, so whoever came through it lost the connection.
     pub cut: bool,
 }
 
-/// Why the plugin could not replace the current one.
+/// `Refusal` says why the plugin could not replace the current one.
 struct Refusal {
     why: String,
     hint: Option<String>,
@@ -50,12 +50,12 @@ pub(super) struct Swapping {
     pub(super) tunnel: Arc<Tunnel>,
     pub(super) parts: Dependencies,
     pub(super) board: Arc<StatusBoard>,
-    /// As it is to be.
+    /// `config` is the tunnel as it is to be.
     pub(super) config: resolved::Tunnel,
 }
 
 impl Swapping {
-    /// To its end, whether or not anybody waits for it.
+    /// Swaps to the end, whether or not anybody waits for it.
     pub(super) async fn run(self) -> Result<Swapped, TunnelError> {
         let old = self.tunnel.running();
         let begun = Instant::now();
@@ -92,7 +92,7 @@ impl Swapping {
         }
     }
 
-    /// Its address, and whether it will be remembered.
+    /// Returns the new address, and whether it will be remembered.
     async fn take_over(
         &self,
         old: RunningTunnel,
@@ -129,7 +129,7 @@ impl Swapping {
         }
     }
 
-    /// Open, and proved to lead here. Gives its address.
+    /// Waits until the new one is open and proved to lead here. Returns its address.
     async fn open(&self, next: &RunningTunnel) -> Result<String, Refusal> {
         let mut status = next.status();
         let mut opening = Opening::begin(limits::SWAP_OPEN);
@@ -208,7 +208,8 @@ impl Swapping {
         }
     }
 
-    /// The new one is the tunnel's own from here on; the old one drains and goes. Whether it will be remembered.
+    /// Makes the new one the tunnel's own from here on; the old one drains and goes. Returns whether it will be
+    /// remembered.
     async fn settle(&self, old: RunningTunnel, next: RunningTunnel) -> bool {
         old.hide();
         next.show();
@@ -242,7 +243,7 @@ impl Swapping {
         self.parts.retire(ticket);
     }
 
-    /// Whether it holds after a restart too.
+    /// Tells whether it holds after a restart too.
     async fn remember(&self) -> bool {
         let saved = self.parts.choose(&self.tunnel.name, &self.config.plugin).await;
         if let Err(error) = &saved {

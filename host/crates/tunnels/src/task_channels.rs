@@ -6,34 +6,36 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
-/// What is being done while nothing else is known.
+/// `OPENING` is what is being done while nothing else is known.
 pub(super) const OPENING: &str = "opening the tunnel";
 
-/// What the operator wants.
+/// `Desired` is what the operator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Desired {
     pub(super) wanted: bool,
-    /// Grows when the operator says "now": ends a pause and a failure, and tells the attempts of one order from those of
-    /// the next.
+    /// `starts` grows when the operator says "now": that ends a pause and a failure, and tells the attempts of one
+    /// order from those of the next.
     pub(super) starts: u64,
 }
 
-/// What the listener, the public checks and the rest of the service tell each other about who comes through.
+/// `TaskChannels` are what the listener, the public checks and the rest of the service tell each other about who comes
+/// through.
 pub(super) struct TaskChannels {
     pub(super) secret: OriginSecret,
-    /// Where they are to go instead.
+    /// `moved` is where they are to go instead.
     pub(super) moved: watch::Receiver<Option<Leaving>>,
-    /// Live sockets.
+    /// `sockets` counts live sockets.
     pub(super) sockets: Arc<watch::Sender<usize>>,
-    /// Why nobody gets through by the public address, where that is proved and the provider does not know it.
+    /// `repairs` gets why nobody gets through by the public address, where that is proved and the provider does not
+    /// know it.
     pub(super) repairs: mpsc::Receiver<String>,
     pub(super) listener: Arc<Mutex<Option<ListenerAddress>>>,
 }
 
-/// The tunnel's own listener while it is open.
+/// `ListenerAddress` is the tunnel's own listener while it is open.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListenerAddress {
     pub(super) address: SocketAddr,
-    /// A restart of the provider costs the public address.
+    /// `ephemeral`: a restart of the provider costs the public address.
     pub(super) ephemeral: bool,
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// A plugin at work for a tunnel. Its task ends when the last clone is dropped.
+/// `RunningTunnel` is a plugin at work for a tunnel. Its task ends when the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct RunningTunnel {
     pub(super) config: resolved::Tunnel,
@@ -22,11 +22,11 @@ pub(super) struct RunningTunnel {
     pub(super) secret: OriginSecret,
     desired: Arc<watch::Sender<Desired>>,
     publisher: Arc<StatusPublisher>,
-    /// Where its clients are to go.
+    /// `moved` is where its clients are to go.
     moved: Arc<watch::Sender<Option<Leaving>>>,
-    /// Live sockets that came through it.
+    /// `sockets` counts live sockets that came through it.
     sockets: Arc<watch::Sender<usize>>,
-    /// Why its connection is dead: the actor restarts the provider.
+    /// `repairs` takes why its connection is dead: the actor restarts the provider.
     repairs: mpsc::Sender<String>,
     pub(super) listener: Arc<Mutex<Option<ListenerAddress>>>,
     clock: Arc<dyn Clock>,
@@ -61,7 +61,7 @@ impl RunningTunnel {
         serving
     }
 
-    /// The same instance.
+    /// Tells whether it is the same instance.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.publisher, &other.publisher)
     }
@@ -70,8 +70,8 @@ impl RunningTunnel {
         self.publisher.status()
     }
 
-    /// From here on the status tells of this order: what came of an earlier one is gone, and the actor publishes the end
-    /// of no attempt that began before it.
+    /// Wants it open. From here on the status tells of this order: what came of an earlier one is gone, and the actor
+    /// publishes the end of no attempt that began before it.
     pub(super) fn want(&self) {
         self.moved.send_replace(None);
         self.desired.send_modify(|desired| {
@@ -94,7 +94,7 @@ impl RunningTunnel {
         });
     }
 
-    /// Its connection is dead, and its provider does not know it.
+    /// Says that its connection is dead, and that its provider does not know it.
     pub(super) fn repair(&self, why: &str) {
         // One that waits already is for the same.
         let _ = self.repairs.try_send(why.to_owned());
@@ -104,7 +104,7 @@ impl RunningTunnel {
         &self.publisher
     }
 
-    /// As [`Self::want`], where it is not wanted yet.
+    /// Does as [`Self::want`], where it is not wanted yet.
     pub(super) fn want_too(&self) {
         if !self.desired.borrow().wanted {
             self.want();
@@ -115,7 +115,7 @@ impl RunningTunnel {
         self.desired.send_modify(|desired| desired.wanted = false);
     }
 
-    /// Until it is off, or wanted again.
+    /// Waits until it is off, or wanted again.
     pub(super) async fn off(&self) {
         let (mut status, mut desired) = (self.publisher.status(), self.desired.subscribe());
         // The actor bounds each of its own steps; this is for a task that is gone.
@@ -129,7 +129,7 @@ impl RunningTunnel {
         .await;
     }
 
-    /// It is the tunnel's own from now on.
+    /// Makes it the tunnel's own from now on.
     pub(super) fn show(&self) {
         self.publisher.show();
     }
@@ -162,7 +162,7 @@ impl RunningTunnel {
     }
 }
 
-/// What is known before the plugin has said what it is.
+/// `unknown` is the status before the plugin has said what it is.
 pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> TunnelStatus {
     TunnelStatus {
         name: tunnel.name.clone(),
@@ -184,11 +184,11 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> TunnelStatus {
 pub(super) struct Tunnel {
     pub(super) name: String,
     serving: Mutex<RunningTunnel>,
-    /// What the operator wants, whoever serves.
+    /// `wanted` is what the operator wants, whoever serves.
     pub(super) wanted: watch::Sender<bool>,
-    /// One swap at a time.
+    /// `gate` lets one swap run at a time.
     pub(super) gate: Arc<tokio::sync::Mutex<()>>,
-    /// Whoever serves was closed so that the next one can open: until that is settled nobody else opens it.
+    /// `between`: whoever serves was closed so that the next one can open; until that is settled nobody else opens it.
     pub(super) between: AtomicBool,
 }
 

@@ -15,7 +15,7 @@ impl WantedTunnels {
         Self(store)
     }
 
-    /// Those of these tunnels of which it was ever said.
+    /// Reads those of these tunnels of which it was ever said.
     pub(super) async fn load(&self, tunnels: impl Iterator<Item = String>) -> BTreeMap<String, bool> {
         let mut wanted = BTreeMap::new();
         for name in tunnels {

@@ -6,15 +6,16 @@ use nexus_logging::logfile::LogError;
 use nexus_reload::NotApplied;
 use nexus_tunnels::TunnelError;
 
-/// Why a service did not do what was asked. The text is a sentence fit to be shown as it is.
+/// `ApiError` says why a service did not do what was asked. The text is a sentence fit to be shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
+    /// `NotFound`: there is no such session, tunnel or request.
     #[error("{0}")]
     NotFound(String),
-    /// Asking again gives the same answer.
+    /// `Refused`: asking again gives the same answer.
     #[error("{0}")]
     Refused(String),
-    /// Not now; may be tried again.
+    /// `Unavailable`: it cannot be done now; it may be tried again.
     #[error("{0}")]
     Unavailable(String),
 }

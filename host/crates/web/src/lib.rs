@@ -11,6 +11,10 @@
 //!
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
 //! the whole client is small enough to read.
+//!
+//! `tests/web/hello.rs` shows it at work alone: the real services on fake plugins, and one login by its forms.
+
+#![warn(missing_docs)]
 
 mod api;
 mod error;

@@ -56,7 +56,7 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// Renders and sanitises; `None` where the text is too long or too deeply nested to be worth it.
+/// Renders and sanitizes; `None` where the text is too long or too deeply nested to be worth it.
 pub fn render(text: &str) -> Option<String> {
     if text.len() > limits::MARKDOWN_BYTES {
         return None;
@@ -84,7 +84,8 @@ pub fn render(text: &str) -> Option<String> {
     Some(SANITIZER.clean(&out).to_string())
 }
 
-/// [`render`], once per text: every tab and every reload asks for the same parts.
+/// `Renderer` does [`render`] once for each text: every tab and every reload asks for the same parts. Its clones share
+/// what it keeps.
 #[derive(Clone, Default)]
 pub struct Renderer(Arc<Mutex<Cache>>);
 
@@ -95,6 +96,7 @@ struct Cache {
 }
 
 impl Renderer {
+    /// `html` is the rendered text, kept up to [`MARKDOWN_CACHE`] bytes; `None` as for [`render`].
     pub fn html(&self, text: &str) -> Option<Arc<str>> {
         let key = sha256(&[text.as_bytes()]);
         if let Some(html) = self.cache().html.get(&key) {

@@ -51,16 +51,16 @@ pub(super) async fn give(
     result
 }
 
-/// A request as the audit has it. Each text is cut there; by the digest of all of it one can tell what was answered
-/// from what only begins like it.
+/// `AuditedRequest` is what was asked, as the audit has it. Each text is cut there; by the digest of all of it one can tell what
+/// was answered from what only begins like it.
 #[derive(Default)]
 struct AuditedRequest {
     subject: String,
     detail: String,
-    /// The folder, and what else the call is made with.
+    /// `more` is the folder, and what else the call is made with.
     more: String,
     change: String,
-    /// Of `detail`, `more` and `change`, a NUL between them.
+    /// `sha256` is that of `detail`, `more` and `change`, with a NUL between them.
     sha256: String,
 }
 

@@ -9,25 +9,34 @@ use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::TunnelService;
 use std::sync::Arc;
 
+/// `Services` are those that the pages, the API and the live socket use.
 #[derive(Clone)]
 pub struct Services {
+    /// `auth` logs people in.
     pub auth: Arc<AuthService>,
+    /// `chat` has the conversations.
     pub chat: Arc<ChatService>,
+    /// `tunnels` has the public addresses.
     pub tunnels: Arc<TunnelService>,
+    /// `plugins` are those that can serve, and those that do.
     pub plugins: Plugins,
+    /// `reload` says what of the configuration's file waits.
     pub reload: Arc<ReloadService>,
+    /// `activity` has what happened last.
     pub activity: Arc<ActivityLog>,
+    /// `log` reads the log back.
     pub log: Arc<LogReader>,
+    /// `host` does not change while the host runs.
     pub host: Arc<HostInfo>,
 }
 
-/// What does not change while the host runs.
+/// `HostInfo` is what does not change while the host runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostInfo {
-    /// Of Nexus.
+    /// `version` is that of Nexus.
     pub version: String,
-    /// The configuration that is used, or the one that would be if it were there.
+    /// `config_file` is the path of the configuration that is used, or of the one that would be if it were there.
     pub config_file: String,
-    /// The project directory of the agent.
+    /// `workspace` is the project directory of the agent.
     pub workspace: String,
 }

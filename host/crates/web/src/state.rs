@@ -7,16 +7,19 @@ use crate::services::Services;
 use nexus_model::time::Clock;
 use std::sync::Arc;
 
-/// What every handler shares.
+/// `WebState` is what every handler shares.
 #[derive(Clone)]
 pub struct WebState {
+    /// `services` are those behind the page.
     pub services: Services,
+    /// `clock` is the wall clock for the times that are shown.
     pub clock: Arc<dyn Clock>,
     pub(crate) renderer: markdown::Renderer,
     pub(crate) live: Connections,
 }
 
 impl WebState {
+    /// Makes the state, with no live connection in it.
     pub fn new(services: Services, clock: Arc<dyn Clock>) -> Self {
         Self {
             services,
@@ -26,8 +29,8 @@ impl WebState {
         }
     }
 
-    /// Why a plugin could not replace another; where the configuration's file says something that nobody has applied, that too:
-    /// it may be what is missing.
+    /// `not_swapped` says why a plugin could not replace another; where the configuration's file says something that
+    /// nobody has applied, that too: it may be what is missing.
     pub(crate) fn not_swapped(&self, mut error: ApiError) -> ApiError {
         if self.services.reload.pending().borrow().is_some() {
             let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
@@ -40,8 +43,8 @@ impl WebState {
     }
 }
 
-/// What an order to a tunnel that does not exist is answered: where one is made, or that the file has it and it is
-/// not applied yet.
+/// `unknown_tunnel` is the answer to an order for a tunnel that does not exist: where one is made, or that the file has
+/// it and it is not applied yet.
 pub(crate) fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> ApiError {
     let ApiError::NotFound(why) = error else {
         return error;

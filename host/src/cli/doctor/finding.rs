@@ -2,26 +2,26 @@
 
 use serde::Serialize;
 
-/// How bad it is.
+/// `Level` is how bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
     Ok,
-    /// It works, and could work better or safer.
+    /// `Warn`: it works, and could work better or safer.
     Warn,
-    /// Something that is configured does not work.
+    /// `Fail`: something that is configured does not work.
     Fail,
 }
 
-/// One thing that was looked at.
+/// `Finding` is one thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// Dotted, as `program.opencode`; the same in every version.
+    /// `check` is dotted, as `program.opencode`; it is the same in every version.
     pub(super) check: String,
     pub(super) level: Level,
-    /// A sentence.
+    /// `found` is a sentence.
     pub(super) found: String,
-    /// A command, or lines for the configuration; none where nothing is to be done.
+    /// `fix` is a command, or lines for the configuration; `None` where nothing is to be done.
     pub(super) fix: Option<String>,
 }
 

@@ -16,16 +16,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What would fail at the start.
+/// `Unusable` is what would fail at the start.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Unusable {
-    /// Each with the part of the configuration that it is.
+    /// `troubles` have each the part of the configuration that it is.
     pub(in crate::cli) troubles: Vec<Trouble>,
     /// Settings that their plugin does not take: one report for each plugin.
     pub(in crate::cli) refused: Vec<Report>,
 }
 
-/// What would fail at the start.
+/// Finds what would fail at the start.
 ///
 /// # Errors
 /// Nothing can be loaded on this machine at all.
@@ -90,17 +90,17 @@ async fn all(foundation: &Foundation) -> Unusable {
     found
 }
 
-/// Why a plugin would not be used.
+/// `Unfit` says why a plugin would not be used.
 enum Unfit {
     /// The cause.
     Unloadable(String),
     /// It cannot use its settings.
     Refused(Vec<Refusal>),
-    /// It is of no use to this tunnel.
+    /// `Plaintext`: it is of no use to this tunnel.
     Plaintext(Trouble),
 }
 
-/// A tunnel without TLS whose owner has not agreed to that: each opening would be refused.
+/// Finds a tunnel without TLS whose owner has not agreed to that: each opening would be refused.
 pub(super) async fn plaintext_refused(tunnel: &Tunnel, provider: &dyn TunnelProvider) -> Option<Trouble> {
     let descriptor = provider.describe().await.ok()?;
     let refused = descriptor.encryption == Encryption::None && !tunnel.allow_plaintext;

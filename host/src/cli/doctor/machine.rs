@@ -14,12 +14,12 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// For an answer of the page on this machine.
+/// `ANSWER` is the time for an answer of the page on this machine.
 const ANSWER: Duration = Duration::from_secs(5);
 const ANSWER_BYTES: usize = 1 << 20;
-/// Below it the next upgrade or a long chat may not fit …
+/// `LITTLE` is the free space in bytes below which the next upgrade or a long chat may not fit.
 const LITTLE: u64 = 1 << 30;
-/// … and below this the database may stop at any time.
+/// `TOO_LITTLE` is the free space in bytes below which the database may stop at any time.
 const TOO_LITTLE: u64 = 100 << 20;
 
 pub(super) fn look(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
@@ -111,7 +111,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
     }
 }
 
-/// Whether the commands reach the host.
+/// Checks whether the commands reach the host.
 #[cfg(unix)]
 fn control(config: &Config, pid: u32) -> Option<Finding> {
     let socket = config.data_dir.join(nexus_web::http::control_socket::FILE);
@@ -130,14 +130,14 @@ fn control(config: &Config, pid: u32) -> Option<Finding> {
     ))
 }
 
-/// A nexus that answers.
+/// `Health` is a nexus that answers.
 struct Health {
     version: String,
-    /// What it does before it is up.
+    /// `starting` is what it does before it is up.
     starting: Option<String>,
 }
 
-/// The nexus that answers at an address; where it listens on all of them, on loopback.
+/// Finds the nexus that answers at an address; where it listens on all of them, on loopback.
 fn health(mut address: SocketAddr) -> Result<Health, String> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -238,7 +238,7 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
     });
 }
 
-/// Where none is named, it is the folder that Nexus was started in, not the one where somebody asks.
+/// `workspace` is, where none is named, the folder that Nexus was started in, not the one where somebody asks.
 #[cfg(unix)]
 fn workspace(config: &Config, holder: Option<&Holder>) -> std::path::PathBuf {
     let here = std::env::current_dir().ok().as_ref() == Some(&config.chat.workspace);

@@ -30,7 +30,7 @@ pub(super) struct DoctorArgs {
 
 #[derive(Serialize)]
 struct Report {
-    /// No finding is a failure.
+    /// `ok`: no finding is a failure.
     ok: bool,
     version: &'static str,
     findings: Vec<Finding>,
@@ -94,7 +94,7 @@ fn show(findings: &[Finding]) {
     });
 }
 
-/// Where a configuration is read from without `--config`.
+/// `would_lie` is where a configuration is read from without `--config`.
 pub(super) fn would_lie() -> String {
     default_place().map_or_else(String::new, |place| format!("; its path would be {}", place.display()))
 }

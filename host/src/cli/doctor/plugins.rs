@@ -15,7 +15,7 @@ use nexus_plugin_traits::{Call, CallError, NotLoaded, Supervised};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// For a plugin's word about its program, which may start slowly the first time.
+/// `AVAILABILITY_CHECK` is the time for a plugin's word about its program, which may start slowly the first time.
 const AVAILABILITY_CHECK: Duration = Duration::from_secs(40);
 
 pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
@@ -147,7 +147,7 @@ async fn running<'a, T>(
     answer
 }
 
-/// Its settings, with their places in the file, where it cannot use them.
+/// `refusal` has its settings, with their places in the file, where it cannot use them.
 fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> Option<Finding> {
     let refusals = plugin.refused();
     (!refusals.is_empty()).then(|| {
@@ -182,7 +182,7 @@ fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Finding {
     Finding::fail(format!("plugin.{name}"), format!("it does not load: {error}"), fix)
 }
 
-/// What the plugin says of its program, and where that is.
+/// Asks what the plugin says of its program, and where that is.
 fn available(
     config: &Config,
     name: &str,
@@ -213,7 +213,7 @@ fn available(
     });
 }
 
-/// Where its programs are, as the plugin itself finds them.
+/// `programs` are where the plugin itself finds them.
 fn programs(config: &Config, name: &str) -> Vec<String> {
     let Some(plugin) = config.plugins.get(name) else {
         return Vec::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A private folder that is gone afterwards.
+/// `Scratch` is a private folder that is gone afterwards.
 pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {

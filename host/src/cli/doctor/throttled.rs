@@ -6,7 +6,7 @@ use nexus_config::resolved::Config;
 use nexus_model::limits::{CPU_WINDOW, PLUGIN_CPU_SHARE_MOST};
 use nexus_model::plugin::Details;
 
-/// Nothing where the host does not answer: that is another finding.
+/// Asks the running host. It finds nothing where the host does not answer: that is another finding.
 pub(super) fn look(config: &Config, findings: &mut Vec<Finding>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asked = runtime.map(|runtime| runtime.block_on(request(&config.data_dir, "/api/v1/plugins/details", None)));

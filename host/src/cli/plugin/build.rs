@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use wasm_encoder::{ComponentSection as _, CustomSection};
 
-/// What was built.
+/// `Built` is what was built.
 #[derive(Debug)]
 pub struct Built {
+    /// `component` are the bytes of the component, with the manifest in it.
     pub component: Vec<u8>,
+    /// `inspection` is what it says, wants and offers.
     pub inspection: Inspection,
-    /// Of the compiler.
+    /// `rustc` is the version of the compiler.
     pub rustc: String,
-    /// Where a build without `--out` leaves the file.
+    /// `beside` is where a build without `--out` leaves the file.
     pub beside: PathBuf,
 }
 
@@ -92,7 +94,7 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     })
 }
 
-/// The `.wasm` file that cargo says it made of the package.
+/// `artifact` is the `.wasm` file that cargo says it made of the package.
 fn artifact(messages: &[u8], package: &str) -> Option<PathBuf> {
     let messages = messages.split(|byte| *byte == b'\n');
     let messages = messages.filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
@@ -113,7 +115,7 @@ fn artifact(messages: &[u8], package: &str) -> Option<PathBuf> {
     found
 }
 
-/// The manifest as the last section: nothing that ran before can have dropped it.
+/// Appends the manifest as the last section: nothing that ran before can have dropped it.
 fn embed(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
     let section = CustomSection {
         name: MANIFEST_SECTION.into(),

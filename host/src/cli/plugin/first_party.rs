@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// (name, crate), relative to the workspace.
+/// `PLUGINS` has the name of each and its crate, relative to the workspace.
 pub const PLUGINS: [(&str, &str); 6] = [
     ("auth-local", "plugins/auth-local"),
     ("chat-echo", "examples/chat-echo"),
@@ -20,40 +20,44 @@ pub const PLUGINS: [(&str, &str); 6] = [
     ("tunnel-ssh", "plugins/tunnel-ssh"),
 ];
 
-/// What to run when a source digest is stale.
+/// `COMMAND` is what to run when a source digest is stale.
 pub const COMMAND: &str = "cargo run -- plugin build --builtin";
 
 const FOLDER: &str = "host/builtin";
 
-/// `builtin.lock`.
+/// `Lock` is `builtin.lock`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
+    /// `plugin` has the components by name.
     #[serde(default)]
     pub plugin: BTreeMap<String, Locked>,
 }
 
-/// One component.
+/// `Locked` is one component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Locked {
-    /// What [`digest`] says about the sources it was built from.
+    /// `source` is what [`digest`] says about the sources it was built from.
     pub source: String,
-    /// SHA-256 of the file, in hex.
+    /// `component` is the SHA-256 of the file, in hexadecimal.
     pub component: String,
-    /// Another compiler makes other bytes.
+    /// `rustc` is the version of the compiler: another one makes other bytes.
     pub rustc: String,
 }
 
-/// One line of the report.
+/// `Rebuilt` is one line of the report.
 #[derive(Debug, Serialize)]
 pub struct Rebuilt {
+    /// `name` is the plugin's.
     pub name: String,
+    /// `version` is that of its manifest.
     pub version: String,
-    /// Bytes.
+    /// `size` is in bytes.
     pub size: u64,
+    /// `sha256` is that of the file, in hexadecimal.
     pub sha256: String,
-    /// The bytes differ from those that were there.
+    /// `changed`: the bytes differ from those that were there.
     pub changed: bool,
 }
 
@@ -111,7 +115,7 @@ pub fn rebuild(directory: &Path) -> anyhow::Result<Vec<Rebuilt>> {
     Ok(report)
 }
 
-/// The expression that `builtin.rs` includes.
+/// `list` is the expression that `builtin.rs` includes.
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::from("&[\n");
     for name in names {

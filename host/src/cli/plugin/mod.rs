@@ -20,6 +20,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+#[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// List the built-in plugins, and with --config those of a configuration
@@ -32,6 +33,7 @@ pub enum PluginCommand {
     Build(BuildArgs),
 }
 
+#[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Print JSON
@@ -39,6 +41,7 @@ pub struct ListArgs {
     json: bool,
 }
 
+#[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Args)]
 pub struct InfoArgs {
     /// The name of a built-in or configured plugin, or the path of a component file
@@ -49,6 +52,7 @@ pub struct InfoArgs {
     json: bool,
 }
 
+#[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The name of a built-in or configured plugin, or the path of a component file
@@ -59,6 +63,7 @@ pub struct CheckArgs {
     json: bool,
 }
 
+#[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Args)]
 pub struct BuildArgs {
     /// The folder of the plugin: a Rust crate with a plugin.toml
@@ -120,7 +125,7 @@ pub fn run(command: PluginCommand, place: &CommonOptions) -> anyhow::Result<Exit
     }
 }
 
-/// A closed pipe (`nexus plugin list | head -1`) is an end and no error.
+/// Writes to stdout. A closed pipe (`nexus plugin list | head -1`) is an end and no error.
 fn say(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The same facts for people and for programs.
+/// `Answer` has the same facts for people and for programs.
 pub(super) struct Answer {
     pub(super) text: String,
     pub(super) json: Value,

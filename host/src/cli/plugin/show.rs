@@ -30,7 +30,7 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
     }
 }
 
-/// As [`load`], and compiled and linked as a start would.
+/// Does as [`load`], and compiles and links it as a start would.
 pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyhow::Result<Inspection> {
     match source {
         Source::Builtin => Ok(nexus_plugin_host::check(
@@ -47,7 +47,7 @@ pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyho
     }
 }
 
-/// The configuration that was named; none where none was.
+/// `resolved` is the configuration that was named; `None` where none was.
 pub(super) fn resolved(place: &CommonOptions) -> anyhow::Result<Option<Config>> {
     if place.config.is_none() {
         return Ok(None);
@@ -55,7 +55,7 @@ pub(super) fn resolved(place: &CommonOptions) -> anyhow::Result<Option<Config>> 
     Ok(Some(load_config(place, None, &crate::builtin::components())?))
 }
 
-/// Built-in ones first; a configured file of the same name takes the place of a built-in one.
+/// `sources` has built-in ones first; a configured file of the same name takes the place of a built-in one.
 fn sources(config: Option<&Config>) -> Vec<(String, Source)> {
     let configured = config.map(|config| &config.plugins);
     let files: BTreeMap<&String, &Source> = configured
@@ -104,7 +104,7 @@ pub(super) fn list(place: &CommonOptions) -> anyhow::Result<Answer> {
     })
 }
 
-/// Where the plugin of this name is, or the file.
+/// `source` is where the plugin of this name is, or the file.
 pub(super) fn source(plugin: &str, config: Option<&Config>) -> anyhow::Result<Source> {
     let file = Path::new(plugin);
     let named = sources(config);
@@ -182,7 +182,7 @@ pub(super) fn facts(found: &Inspection) -> Value {
     })
 }
 
-/// An object with more members.
+/// `with` is an object with more members.
 pub(super) fn with<const N: usize>(mut object: Value, more: [(&str, Value); N]) -> Value {
     if let Some(members) = object.as_object_mut() {
         members.extend(more.map(|(name, value)| (name.to_owned(), value)));

@@ -11,16 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// The profile that first-party components are built with.
+/// `PROFILE` is the one that first-party components are built with.
 pub const PROFILE: &str = "plugin";
 const SDK: &str = "nexus-plugin-api";
 
-/// SHA-256 in hex.
+/// `sha256` is in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     digest::hex(&digest::sha256(&[bytes]))
 }
 
-/// The digest of the plugin in `crate_dir` (relative to `root`), in hex.
+/// `digest` is that of the plugin in `crate_dir` (relative to `root`), in hexadecimal.
 ///
 /// # Errors
 /// A file that cannot be read or is not what cargo would accept.
@@ -108,7 +108,7 @@ fn names<'a>(manifest: &'a Table, key: &str) -> impl Iterator<Item = &'a str> {
         .map(String::as_str)
 }
 
-/// The SDK's dependencies that no feature for guests turns on.
+/// `host_only` are the SDK's dependencies that no feature for guests turns on.
 fn host_only(sdk: &Table) -> BTreeSet<String> {
     let wanted = |feature: &str| {
         at(sdk, &["features", feature])
@@ -129,7 +129,7 @@ fn host_only(sdk: &Table) -> BTreeSet<String> {
         .collect()
 }
 
-/// Name, version and checksum of each package below `package`, sorted.
+/// `below` has name, version and checksum of each package below `package`, sorted.
 fn below(lock: &Table, package: &str, host_only: &BTreeSet<String>) -> anyhow::Result<BTreeSet<String>> {
     let all: Vec<&Table> = lock
         .get("package")

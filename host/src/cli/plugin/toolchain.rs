@@ -6,30 +6,34 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The target whose builds are components by themselves.
+/// `TARGET` is the target whose builds are components by themselves.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// A Rust that can build for [`TARGET`].
+/// `Toolchain` is a Rust that can build for [`TARGET`].
 #[derive(Debug)]
 pub struct Toolchain {
-    /// `rustc 1.95.0 (59807616e 2026-04-14)`.
+    /// `version` is as the compiler says it: `rustc 1.95.0 (59807616e 2026-04-14)`.
     pub version: String,
     commit: Option<String>,
     sysroot: PathBuf,
 }
 
-/// What of `cargo metadata` is used.
+/// `Workspace` is what of `cargo metadata` is used.
 #[derive(Debug, Deserialize)]
 pub struct Workspace {
+    /// `root` is the folder of its `Cargo.toml`.
     #[serde(rename = "workspace_root")]
     pub root: PathBuf,
     target_directory: PathBuf,
     packages: Vec<Package>,
 }
 
+/// `Package` is one package of it.
 #[derive(Debug, Deserialize)]
 pub struct Package {
+    /// `id` is what cargo calls it in its messages.
     pub id: String,
+    /// `name` is the one in its `Cargo.toml`.
     pub name: String,
     manifest_path: PathBuf,
 }
@@ -38,7 +42,7 @@ fn program(variable: &str, default: &str) -> OsString {
     std::env::var_os(variable).unwrap_or_else(|| default.into())
 }
 
-/// `cargo`, free of what a surrounding build or the user's environment would add to the compiler's flags.
+/// `cargo` is free of what a surrounding build or the user's environment would add to the compiler's flags.
 pub fn cargo() -> Command {
     let mut command = Command::new(program("CARGO", "cargo"));
     for variable in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
@@ -62,7 +66,7 @@ fn output(command: &mut Command, what: &str) -> anyhow::Result<String> {
 }
 
 impl Toolchain {
-    /// The toolchain that applies in `directory` (rustup looks there for an override).
+    /// Finds the toolchain that applies in `directory` (rustup looks there for an override).
     ///
     /// # Errors
     /// There is none, or it has no standard library for the target: says what to install.
@@ -93,7 +97,8 @@ impl Toolchain {
         })
     }
 
-    /// For `CARGO_ENCODED_RUSTFLAGS`. A later prefix wins over an earlier one, so the general ones come first.
+    /// `flags` are for `CARGO_ENCODED_RUSTFLAGS`. A later prefix wins over an earlier one, so the general ones come
+    /// first.
     ///
     /// # Errors
     /// A path that is not UTF-8: the compiler's flags could not name it.
@@ -119,7 +124,7 @@ impl Toolchain {
     }
 }
 
-/// Where the sources of dependencies lie, one folder for each registry.
+/// `registries` are where the sources of dependencies lie, one folder for each registry.
 fn registries() -> Vec<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -134,7 +139,7 @@ fn registries() -> Vec<PathBuf> {
 }
 
 impl Workspace {
-    /// The workspace of the crate in `directory`.
+    /// Reads the workspace of the crate in `directory`.
     ///
     /// # Errors
     /// There is no crate there, or its `Cargo.toml` is not valid: cargo's own words.
@@ -153,7 +158,7 @@ impl Workspace {
         serde_json::from_str(&output(&mut command, "cargo metadata")?).context("cargo metadata wrote unexpected output")
     }
 
-    /// The package whose `Cargo.toml` lies in `directory`.
+    /// Finds the package whose `Cargo.toml` lies in `directory`.
     ///
     /// # Errors
     /// The folder holds a workspace without a package of its own.
@@ -170,7 +175,7 @@ impl Workspace {
         })
     }
 
-    /// `plugin` where the workspace has a profile of that name, `release` elsewhere.
+    /// `default_profile` is `plugin` where the workspace has a profile of that name, `release` elsewhere.
     pub fn default_profile(&self) -> &'static str {
         let read = || {
             std::fs::read_to_string(self.root.join("Cargo.toml"))

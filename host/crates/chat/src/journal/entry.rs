@@ -3,33 +3,38 @@
 use nexus_model::chat::Event;
 use serde::Serialize;
 
-/// An event's number in its session; the first is 1, and 0 is before all.
+/// `Seq` is an event's number in its session; the first is 1, and 0 is before all.
 pub type Seq = u64;
 
-/// A numbered event. `json` is its JSON text, made once for the database and every subscriber.
+/// `Entry` is a numbered event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
+    /// `seq` is the event's number.
     pub seq: Seq,
+    /// `event` is what happened.
     pub event: Event,
+    /// `json` is the event's JSON text, made once for the database and every subscriber.
     #[serde(skip)]
     pub json: Box<str>,
 }
 
-/// The first and last number that a call gave.
+/// `Appended` has the first and last number that a call gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
+    /// `first` is the number of the first event that was written.
     pub first: Seq,
+    /// `last` is the number of the last event that was written.
     pub last: Seq,
 }
 
-/// Rows of a part that a later event holds the whole of: those of `part` above `after` and below `before`.
+/// `Trim` names rows of a part that a later event holds the whole of: those of `part` above `after` and below `before`.
 pub(super) struct Trim {
     pub(super) part: String,
     pub(super) after: Seq,
     pub(super) before: Seq,
 }
 
-/// The part that an event is about.
+/// `part_of` is the part that an event is about.
 pub(super) fn part_of(event: &Event) -> Option<&str> {
     match event {
         Event::Part { part } => Some(&part.id),

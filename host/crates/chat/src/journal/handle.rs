@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, broadcast, watch};
 
-/// Numbers of a session after which a part that is still open is trimmed too.
+/// `OPEN_ROWS` is how many numbers of a session go by until a part that is still open is trimmed too.
 pub(super) const OPEN_ROWS: Seq = 4096;
 
-/// The record of all conversations. Cheap to clone; all clones are the same journal.
+/// `Journal` is the record of all conversations. It is cheap to clone; all clones are the same journal.
 #[derive(Clone)]
 pub struct Journal {
     pub(super) inner: Arc<Inner>,
-    /// Written on sessions that are new.
+    /// `backend` is written on sessions that are new.
     backend: Arc<str>,
 }
 
@@ -32,18 +32,18 @@ pub(super) struct Inner {
     clock: Arc<dyn Clock>,
     pub(super) sessions: Mutex<HashMap<SessionId, Arc<Live>>>,
     list: List,
-    /// Counts the openings of a backend; see [`Journal::open_connection`].
+    /// `generation` counts the openings of a backend; see [`Journal::open_connection`].
     generation: AtomicU64,
     uses: AtomicU64,
     most: Most,
 }
 
-/// See [`nexus_model::limits`]; a test has smaller ones.
+/// `Most` has two bounds of [`nexus_model::limits`]; a test has smaller ones.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Most {
-    /// Bytes of the database from which on nothing more is taken.
+    /// `written` is the size of the database in bytes from which on nothing more is taken.
     pub(super) written: u64,
-    /// Bytes in memory of sessions that nobody looks at.
+    /// `cached` bounds the bytes in memory of sessions that nobody looks at.
     pub(super) cached: usize,
 }
 
@@ -52,23 +52,23 @@ pub(super) struct Live {
     pub(super) tail: broadcast::Sender<Arc<Entry>>,
     cached: AsyncMutex<Cached>,
     used: AtomicU64,
-    /// Of the cached state, for who forgets what is too much.
+    /// `bytes` is the size of the state that is held, for who forgets what is too much.
     pub(super) bytes: AtomicUsize,
 }
 
-/// What is known of a session in memory.
+/// `Cached` is what is known of a session in memory.
 #[derive(Default)]
 pub(super) struct Cached {
-    /// False: `state`, `key` and `first` have to be read from the database.
+    /// `loaded` is false where `state`, `key` and `first` have to be read from the database.
     loaded: bool,
     pub(super) key: Option<i64>,
     pub(super) state: SessionState,
-    /// The number of each part's first event that is still in the database.
+    /// `first` is the number of each part's first event that is still in the database.
     first: HashMap<String, Seq>,
-    /// Up to where the rows of a part were deleted last.
+    /// `trimmed` is up to where the rows of a part were deleted last.
     trimmed: HashMap<String, Seq>,
     generation: u64,
-    /// Added to the revisions of this generation.
+    /// `base` is added to the revisions of this generation.
     base: u64,
 }
 
@@ -102,7 +102,7 @@ impl Journal {
         })
     }
 
-    /// The same journal, for the sessions of the chat plugin `backend`.
+    /// Returns the same journal, for the sessions of the chat plugin `backend`.
     #[must_use]
     pub fn of_backend(&self, backend: &str) -> Self {
         Self {
@@ -111,14 +111,14 @@ impl Journal {
         }
     }
 
-    /// A connection to the backend opened: it may count revisions again. Call it before anything of the new connection is
-    /// ingested or reconciled.
+    /// Notes that a connection to the backend opened: it may count revisions again. It is called before anything of the
+    /// new connection is ingested or reconciled.
     pub fn open_connection(&self) {
         self.inner.generation.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Numbers, writes and then fans out what the host itself has to say; revisions are taken as they are. None: it
-    /// changed nothing.
+    /// Numbers, writes and then fans out what the host itself has to say; revisions are taken as they are. Returns
+    /// `None` if it changed nothing.
     ///
     /// # Errors
     /// Where it cannot be written: then nobody saw it.
@@ -128,7 +128,7 @@ impl Journal {
         self.write(&live, &mut cached, events).await
     }
 
-    /// A session that was made just now; also one of the name of a deleted one.
+    /// Writes a session that was made just now; also one of the name of a deleted one.
     ///
     /// # Errors
     /// As [`Journal::append`].
@@ -154,19 +154,19 @@ impl Journal {
         }
     }
 
-    /// Whether it was deleted.
+    /// Tells whether the session was deleted.
     pub fn is_removed(&self, session: &str) -> bool {
         self.inner.list.is_removed(session)
     }
 
-    /// Sessions that somebody looks at now.
+    /// `watched` are the sessions that somebody looks at now.
     pub fn watched(&self) -> Vec<SessionId> {
         let sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let watched = sessions.values().filter(|live| live.tail.receiver_count() > 0);
         watched.map(|live| live.id.clone()).collect()
     }
 
-    /// As [`Journal::append`], for events as they come from a backend.
+    /// Does as [`Journal::append`], for events as they come from a backend.
     ///
     /// # Errors
     /// As [`Journal::append`].
@@ -210,7 +210,7 @@ impl Journal {
         self.write(&live, &mut cached, events).await
     }
 
-    /// The present state of a session; a session that nobody wrote of is empty, its number 0.
+    /// `state` is the present one of a session; a session that nobody wrote of is empty, its number 0.
     ///
     /// # Errors
     /// Where the database cannot be read.
@@ -230,37 +230,39 @@ impl Journal {
         Ok(look(&cached.state))
     }
 
-    /// The sessions of all backends that are no sub-agent's, the most recently active first; changes are seen at once.
+    /// `roots` are the sessions of all backends that are no sub-agent's, the most recently active first; changes are
+    /// seen at once.
     pub fn roots(&self) -> watch::Receiver<Arc<Vec<Root>>> {
         self.inner.list.roots()
     }
 
-    /// A session of the list, also a sub-agent's, as of the last write.
+    /// Finds a session of the list, also a sub-agent's, as of the last write.
     pub fn find(&self, session: &str) -> Option<Listed> {
         self.inner.list.find(session)
     }
 
-    /// The sub-agents of a session.
+    /// `children` are the sub-agents of a session.
     pub fn children(&self, session: &str) -> Vec<SessionId> {
         self.inner.list.children(session)
     }
 
-    /// How many sessions of a chat plugin are being answered now.
+    /// `running` is how many sessions of a chat plugin are being answered now.
     pub fn running(&self, backend: &str) -> usize {
         self.inner.list.running(backend)
     }
 
-    /// Whether anything can be saved now.
+    /// `health` says whether anything can be saved now.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.inner.store.health()
     }
 
-    /// Sessions whose turn had not ended when last heard of: what to reconcile when the backend opens.
+    /// `unfinished` are the sessions whose turn had not ended when last heard of: what to reconcile when the backend
+    /// opens.
     pub fn unfinished(&self) -> Vec<SessionId> {
         self.inner.list.unfinished()
     }
 
-    /// Whether its turn had not ended when last heard of, or something waits for an answer.
+    /// Tells whether its turn had not ended when last heard of, or something waits for an answer.
     pub fn is_unfinished(&self, session: &str) -> bool {
         self.inner.list.is_unfinished(session)
     }
@@ -283,7 +285,7 @@ impl Journal {
         live
     }
 
-    /// The session's state, read from the database where it is not in memory.
+    /// Locks the session's state, which is read from the database where it is not in memory.
     pub(super) async fn hold<'a>(&self, live: &'a Live) -> Result<MutexGuard<'a, Cached>, StoreError> {
         let mut cached = live.cached.lock().await;
         if !cached.loaded {
@@ -321,7 +323,7 @@ impl Journal {
         }
     }
 
-    /// What the revisions of this connection are lifted by.
+    /// `base` is what the revisions of this connection are lifted by.
     fn base(&self, cached: &mut Cached) -> u64 {
         let generation = self.inner.generation.load(Ordering::SeqCst);
         if cached.generation != generation {

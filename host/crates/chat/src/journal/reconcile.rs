@@ -9,7 +9,7 @@ use nexus_model::chat::{BackendConnection, Content, Event, Message, Part, Role, 
 
 const INTERRUPTED: &str = "interrupted";
 
-/// The events that bring `state` to `snapshot`, whose revisions are lifted already. None: it is there.
+/// `reconcile` has the events that bring `state` to `snapshot`, whose revisions are lifted already; empty: it is there.
 pub(super) fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event> {
     let running = snapshot.turn != Turn::Idle;
     let mut events = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn reconcile(state: &SessionState, snapshot: &Snapshot) -> Vec<Event>
     events
 }
 
-/// As [`reconcile`], for turn and requests only, from what the backend said when the connection opened.
+/// `settle` is as [`reconcile`], for turn and requests only, from what the backend said when the connection opened.
 pub(super) fn settle(state: &SessionState, session: &str, connection: &BackendConnection) -> Vec<Event> {
     let mut events = Vec::new();
     let requests = || {
@@ -95,7 +95,7 @@ fn ended(message: &Message) -> bool {
     message.completed_at.is_some() || message.error.is_some()
 }
 
-/// An answer that did not end as far as we know.
+/// Tells whether it is an answer that did not end as far as we know.
 fn ours_alone(message: &MessageState) -> bool {
     message.message.role == Role::Assistant && !ended(&message.message)
 }
@@ -116,7 +116,7 @@ fn turn(state: &SessionState, theirs: &Turn, events: &mut Vec<Event>) {
     }
 }
 
-/// A message that the backend has; `live`: it is being written.
+/// Takes a message that the backend has; `live`: it is being written.
 fn known(ours: Option<&MessageState>, theirs: &Message, parts: &[Part], live: bool, events: &mut Vec<Event>) {
     let dead = theirs.role == Role::Assistant && !ended(theirs) && !live;
     let mut message = theirs.clone();
@@ -150,7 +150,7 @@ fn known(ours: Option<&MessageState>, theirs: &Message, parts: &[Part], live: bo
     }
 }
 
-/// What one part shall be; none: as it is.
+/// `merge` is what one part shall be; `None`: as it is.
 fn merge(ours: Option<&Part>, theirs: &Part, dead: bool) -> Option<Part> {
     let Some(ours) = ours else {
         return if dead {
@@ -175,7 +175,7 @@ fn merge(ours: Option<&Part>, theirs: &Part, dead: bool) -> Option<Part> {
     ((&part.content, part.closed) != (&ours.content, ours.closed)).then_some(part)
 }
 
-/// Whether taking theirs would lose something that only we have.
+/// Tells whether taking theirs would lose something that only we have.
 fn loses(ours: &Content, theirs: &Part, dead: bool) -> bool {
     match (ours, &theirs.content) {
         (Content::Text { text: ours }, Content::Text { text })
@@ -197,7 +197,7 @@ fn stage(state: ToolState) -> u8 {
     }
 }
 
-/// The part as it ends when its answer was interrupted; none: it is so already.
+/// `closed` is the part as it ends when its answer was interrupted; `None`: it is so already.
 fn closed(part: &Part) -> Option<Part> {
     let mut ended = part.clone();
     ended.closed = true;
@@ -211,7 +211,7 @@ fn closed(part: &Part) -> Option<Part> {
     ((&ended.content, ended.closed) != (&part.content, part.closed)).then_some(ended)
 }
 
-/// Our messages that the backend does not have.
+/// Takes our messages that the backend does not have.
 fn absent(state: &SessionState, snapshot: &Snapshot, running: bool, events: &mut Vec<Event>) {
     let times = || snapshot.messages.iter().map(|(m, _)| m.created_at);
     // Without `before` the snapshot reaches back to the beginning.

@@ -6,10 +6,10 @@ use nexus_model::chat::Event;
 use std::collections::HashMap;
 
 pub(super) struct Folded {
-    /// Of the session in the database; none: it has no row.
+    /// `key` is that of the session in the database; `None`: it has no row.
     pub(super) key: Option<i64>,
     pub(super) state: SessionState,
-    /// The number of each part's first event.
+    /// `first` is the number of each part's first event.
     pub(super) first: HashMap<String, Seq>,
 }
 

@@ -10,19 +10,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
-/// A session as the list has it.
+/// `Listed` is a session as the list has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
+    /// `info` describes the session.
     pub info: SessionInfo,
-    /// The chat plugin it is of.
+    /// `backend` is the chat plugin it is of.
     pub backend: String,
 }
 
 pub(super) struct List {
     rows: Mutex<HashMap<SessionId, Row>>,
-    /// Deleted, and not to come back by themselves.
+    /// `removed` were deleted, and are not to come back by themselves.
     removed: Mutex<HashSet<SessionId>>,
-    /// Those that are no sub-agent's, the most recently active first.
+    /// `roots` are those that are no sub-agent's, the most recently active first.
     roots: watch::Sender<Arc<Vec<Root>>>,
 }
 
@@ -41,7 +42,7 @@ impl List {
         })
     }
 
-    /// Whether an event can change a line.
+    /// Tells whether an event can change a line.
     pub(super) fn concerns(event: &Event) -> bool {
         match event {
             Event::Session { .. }
@@ -58,8 +59,8 @@ impl List {
         }
     }
 
-    /// When the session was last active: as its backend says, or as this host saw a turn, a request or a message.
-    /// Learning of an old session, or its name, is no activity.
+    /// `activity` is when the session was last active: as its backend says, or as this host saw a turn, a request or a
+    /// message. Learning of an old session, or its name, is no activity.
     pub(super) fn activity(&self, session: &str, state: &SessionState, now: Millis) -> Millis {
         let updated = state.info.as_ref().map_or(0, |info| info.updated_at);
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);

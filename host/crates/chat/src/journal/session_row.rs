@@ -4,7 +4,7 @@ use super::session_state::SessionState;
 use nexus_model::chat::{SessionInfo, Turn};
 use nexus_model::time::Millis;
 
-/// What of a session is in the list of sessions.
+/// `Row` is what of a session is in the list of sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub id: String,

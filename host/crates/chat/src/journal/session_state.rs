@@ -5,36 +5,42 @@ use nexus_model::chat::{AgentRequest, Content, Event, LastError, Message, Part, 
 use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
 use serde::Serialize;
 
-/// What a conversation says that takes no more.
+/// `FULL` is what a conversation says that takes no more.
 pub(super) const FULL: &str = "This conversation has reached the maximum size that Nexus stores. Anything after this \
     is not saved. To fix: start a new conversation.";
-/// What one says in which too much waits.
+/// `TOO_MANY_REQUESTS` is what one says in which too much waits.
 pub(super) const TOO_MANY_REQUESTS: &str = "More requests are open than Nexus shows for one conversation. To fix: \
     answer the ones that are shown, or stop the answer.";
 
-/// A session as of event number `seq`. JSON as in [`nexus_model::chat`].
+/// `SessionState` is a session as of event number `seq`. JSON as in [`nexus_model::chat`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SessionState {
+    /// `seq` is the number of the last event in it; 0: nobody wrote of the session.
     pub seq: Seq,
+    /// `info` describes the session; `None`: nobody has introduced it.
     pub info: Option<SessionInfo>,
-    /// By time, then as they came.
+    /// `messages` are by time, then as they came.
     pub messages: Vec<MessageState>,
-    /// Waiting for an answer.
+    /// `requests` wait for an answer.
     pub requests: Vec<AgentRequest>,
+    /// `turn` is what the agent does.
     pub turn: Turn,
-    /// What went wrong last, where no message says it.
+    /// `error` is what went wrong last, where no message says it.
     pub error: Option<LastError>,
+    /// `removed`: the session was deleted, and nothing else of it is there.
     pub removed: bool,
-    /// Of messages and parts, with [`SESSION_ROW`] for each.
+    /// `bytes` is the size of messages and parts, with [`SESSION_ROW`] for each.
     #[serde(skip)]
     pub(super) bytes: usize,
 }
 
+/// `MessageState` is a message with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageState {
+    /// `message` is the message itself.
     #[serde(flatten)]
     pub message: Message,
-    /// As they came.
+    /// `parts` are in the order in which they came.
     pub parts: Vec<Part>,
 }
 
@@ -112,7 +118,7 @@ impl SessionState {
         }
     }
 
-    /// Why this event is one too many, if it is: said in its place.
+    /// `refuses` says why this event is one too many, if it is: that is said in its place.
     pub(super) fn refuses(&self, event: &Event) -> Option<&'static str> {
         match event {
             Event::Message { .. } | Event::Part { .. } | Event::Delta { .. } => {
@@ -128,7 +134,8 @@ impl SessionState {
         }
     }
 
-    /// What an event leaves open and the session knows: a title, where the backend has none, is what people saw so far.
+    /// Fills in what an event leaves open and the session knows: a title, where the backend has none, is what people
+    /// saw so far.
     pub(super) fn complete(&self, event: &mut Event) {
         if let (Event::Session { info }, Some(known)) = (event, &self.info)
             && info.title.is_empty()
@@ -137,7 +144,7 @@ impl SessionState {
         }
     }
 
-    /// Whether a backend says again, in another connection, how a part ended.
+    /// Tells whether a backend says again, in another connection, how a part ended.
     pub(super) fn repeats(&self, event: &Event) -> bool {
         let Event::Part { part } = event else { return false };
         let known = self
@@ -146,7 +153,7 @@ impl SessionState {
         known.is_some_and(|known| known.closed && part.closed && known.content == part.content)
     }
 
-    /// The last one first, for it is mostly the one.
+    /// Finds a message. It looks at the last one first, for it is mostly the one.
     pub fn message(&self, id: &str) -> Option<&MessageState> {
         self.messages.iter().rev().find(|m| m.message.id == id)
     }
@@ -165,7 +172,7 @@ impl SessionState {
             .unwrap_or_default()
     }
 
-    /// Whether the last answer says this itself.
+    /// Tells whether the last answer says this itself.
     fn says(&self, text: &str) -> bool {
         let answer = self
             .messages
@@ -211,7 +218,7 @@ impl SessionState {
         self.messages.insert(at.map_or(0, |at| at + 1), new);
     }
 
-    /// The message that a part came for; where it is not known yet, an empty one at the end.
+    /// Finds the message that a part came for; where it is not known yet, that is an empty one at the end.
     fn message_for_part(&mut self, id: &str) -> Option<&mut MessageState> {
         if self.message(id).is_none() {
             let created_at = self.messages.last().map_or(0, |m| m.message.created_at);
@@ -305,8 +312,8 @@ impl MessageState {
         message_bytes(&self.message) + self.parts.iter().map(part_bytes).sum::<usize>()
     }
 
-    /// What was taken for interrupted is written after all: a snapshot may have been older than the turn. What the host
-    /// closed then, its last text, is open again, or all that follows of it would be lost.
+    /// Opens again what was taken for interrupted and is written after all: a snapshot may have been older than the
+    /// turn. What the host closed then, its last text, is open again, or all that follows of it would be lost.
     fn goes_on(&mut self, now: &Message) {
         let ended = now.completed_at.is_some() || now.error.is_some();
         if !self.message.interrupted || now.interrupted || ended {

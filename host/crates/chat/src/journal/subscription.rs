@@ -15,25 +15,28 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// What a subscriber gets. Between two items nothing is left out.
+/// `Item` is what a subscriber gets. Between two items nothing is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// Everything up to its `seq`, in place of all that came before: first, or where some of what was missed is not held
-    /// one by one any more.
+    /// `State` is everything up to its `seq`, in place of all that came before: it comes first, or where some of what
+    /// was missed is not held one by one any more.
     State(Box<SessionState>),
+    /// `Event` is the next one; none was left out before it.
     Event(Arc<Entry>),
 }
 
+/// `Ended` says why a subscription gives nothing more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
-    /// The session was deleted.
+    /// `Removed`: the session was deleted.
     #[error("the session was deleted")]
     Removed,
-    /// It can be resumed from the last number.
+    /// `Store`: the database cannot be read. The subscription can be resumed from the last number.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+/// `Subscription` is one reader's place in a session. A slow reader holds nobody up.
 pub struct Subscription {
     journal: Journal,
     session: String,
@@ -42,15 +45,15 @@ pub struct Subscription {
     ready: VecDeque<Arc<Entry>>,
     tail: broadcast::Receiver<Arc<Entry>>,
     last: Seq,
-    /// Something above `last` is in the database and will not come by the broadcast.
+    /// `behind`: something above `last` is in the database and will not come by the broadcast.
     behind: bool,
     removed: bool,
 }
 
 impl Journal {
-    /// What happens in a session, each event exactly once. `from`: the last number the caller has; it gets what came after.
-    /// Without one, with one that this journal never gave, or where what came after is not held one by one any more, it
-    /// gets the present state first.
+    /// Subscribes to what happens in a session: each event comes exactly once. `from` is the last number the caller
+    /// has; it gets what came after. Without one, with one that this journal never gave, or where what came after is
+    /// not held one by one any more, it gets the present state first.
     ///
     /// # Errors
     /// Where the database cannot be read.
@@ -113,16 +116,17 @@ impl Subscription {
         }
     }
 
+    /// `session` is the id of the session.
     pub fn session(&self) -> &str {
         &self.session
     }
 
-    /// The number of the last event given; to resume from.
+    /// `last` is the number of the last event given; to resume from.
     pub fn last(&self) -> Seq {
         self.last
     }
 
-    /// The next item; waits for it. May be dropped while it waits, and called again.
+    /// Waits for the next item. The future may be dropped while it waits, and called again.
     ///
     /// # Errors
     /// [`Ended`]; calling again gives the same.
@@ -184,7 +188,7 @@ impl Subscription {
     }
 }
 
-/// Whether `entries` are all that came after `last`, and few enough to be better than the whole state.
+/// Tells whether `entries` are all that came after `last`, and few enough to be better than the whole state.
 fn complete(last: Seq, entries: &[Arc<Entry>]) -> bool {
     let count = entries.len() as u64;
     entries.len() <= JOURNAL_CATCH_UP

@@ -70,7 +70,7 @@ fn removed_at(db: &Connection, session: &str) -> rusqlite::Result<Option<Seq>> {
         .optional()
 }
 
-/// Sessions that were deleted.
+/// `removed` are the sessions that were deleted.
 pub(super) async fn removed(store: &Store) -> Result<HashSet<SessionId>, StoreError> {
     store
         .read(|db| {
@@ -86,7 +86,7 @@ pub(super) async fn key(store: &Store, session: &str) -> Result<Option<i64>, Sto
     store.read(move |db| key_of(db, &session)).await
 }
 
-/// The events above `after`, as of one moment; none: the session was deleted.
+/// `tail` has the events above `after`, as of one moment; `None`: the session was deleted.
 pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<Vec<Arc<Entry>>>, StoreError> {
     store
         .read(move |db| {
@@ -111,8 +111,8 @@ pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<V
         .await
 }
 
-/// The rows of all sessions. One that cannot be read (of a newer version, or damaged) is left out and said: its session stays in the database, and
-/// all others are there.
+/// `rows` are those of all sessions. One that cannot be read (of a newer version, or damaged) is left out and said: its
+/// session stays in the database, and all others are there.
 pub(super) async fn rows(store: &Store) -> Result<Vec<Row>, StoreError> {
     store
         .read(|db| {
@@ -147,7 +147,7 @@ fn unreadable(session: &str, error: &rusqlite::Error) {
     tracing::error!(session, %error, "cannot read the entry of a chat in the list");
 }
 
-/// What a session is listed under whose row cannot be read, so that it can be opened or deleted.
+/// `nameless` is what a session is listed under whose row cannot be read, so that it can be opened or deleted.
 fn nameless(session: &str) -> SessionInfo {
     SessionInfo {
         id: session.to_owned(),
@@ -160,7 +160,8 @@ fn nameless(session: &str) -> SessionInfo {
     }
 }
 
-/// What a write has to survive. A power cut may not take what is closed, completed or removed. The rest is streamed again or soon replaced.
+/// `durability` is what a write has to survive. A power cut may not take what is closed, completed or removed. The rest
+/// is streamed again or soon replaced.
 fn durability(entries: &[Arc<Entry>]) -> Durability {
     let synced = entries.iter().any(|entry| match &entry.event {
         Event::Part { part } => part.closed,
@@ -226,7 +227,7 @@ pub(super) async fn write(
     })
 }
 
-/// Bytes of the database, without what deleted rows left free in it.
+/// `in_use` counts the bytes of the database, without what deleted rows left free in it.
 fn in_use(db: &Connection) -> rusqlite::Result<u64> {
     let number = |name: &str| {
         db.pragma_query_value(None, name, |row| row.get::<_, i64>(0))

@@ -32,7 +32,7 @@ fn granted(grants: &Grants) -> Vec<Permission> {
     grants.http.iter().map(Permission::http).collect()
 }
 
-/// The hosts that a manifest asks for, as far as they are addresses (a configuration with others is refused).
+/// `requested_http` are the hosts that a manifest asks for, as far as they are addresses (a configuration with others is refused).
 pub fn requested_http(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Vec<HttpGrant> {
     let urls = manifest.capabilities.http.iter();
     urls.filter_map(|request| HttpGrant::of_url(&expand(&request.url, config)?).ok())
@@ -137,7 +137,7 @@ fn lines(lines: &mut Lines<'_>) {
 }
 
 impl Permission {
-    /// To send requests to one server.
+    /// `http` is to send the requests that a grant allows.
     pub fn http(grant: &HttpGrant) -> Self {
         Self::Http {
             server: grant.to_string(),
@@ -147,7 +147,7 @@ impl Permission {
 }
 
 impl HttpGrant {
-    /// The entry of the list `http` in `[plugin.NAME.grants]`.
+    /// `to_toml` is the entry of the list `http` in `[plugin.NAME.grants]`.
     pub fn to_toml(&self) -> String {
         let url = toml_text::string(&self.to_string());
         if self.private {

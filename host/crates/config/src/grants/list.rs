@@ -25,14 +25,14 @@ pub(crate) fn missing(
 }
 
 impl Permission {
-    /// What a manifest asks for, the addresses as they are written in it.
+    /// `requested` are what a manifest asks for, with the addresses as they are written in it.
     pub fn requested(manifest: &Manifest) -> Vec<Self> {
         ALL.iter().flat_map(|one| (one.requested)(manifest)).collect()
     }
 }
 
 impl Grants {
-    /// All that is granted: programs, servers, the store, secrets.
+    /// `permissions` are all that is granted: programs, servers, the store, secrets.
     pub fn permissions(&self) -> Vec<Permission> {
         ALL.iter().flat_map(|one| (one.granted)(self)).collect()
     }

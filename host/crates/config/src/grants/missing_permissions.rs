@@ -15,17 +15,18 @@ use std::path::PathBuf;
 /// `MissingPermissions` are what one plugin asks for and does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingPermissions {
+    /// `plugin` is the plugin's name.
     pub plugin: String,
-    /// `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
+    /// `permissions`: `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
     pub permissions: Vec<String>,
-    /// What to do with the lines.
+    /// `how` says what to do with the lines.
     pub how: String,
-    /// TOML.
+    /// `lines` are TOML.
     pub lines: String,
 }
 
 impl MissingPermissions {
-    /// A sentence, for a reader who sees the lines too.
+    /// `sentence` is for a reader who sees the lines too.
     pub fn sentence(&self) -> String {
         format!("it has missing permissions: {}", self.permissions.join(", "))
     }

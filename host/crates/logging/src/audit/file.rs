@@ -13,7 +13,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Between two tries to get the lock.
+/// `PAUSE` is the pause between two tries to get the lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// `AuditFile` is one file of the audit with its bounds.
@@ -25,7 +25,7 @@ pub struct AuditFile {
 }
 
 impl AuditFile {
-    /// Of the data directory: the owner's, or the strangers'.
+    /// `of` is a file of the data directory: the owner's, or the strangers'.
     pub fn of(data_dir: &Path, strangers: bool) -> Self {
         let [owners, others] = paths(data_dir);
         if strangers {
@@ -48,6 +48,8 @@ impl AuditFile {
         &self.path
     }
 
+    /// Writes one line, which has no line break, and rotates before it where the file is full. Blocks.
+    ///
     /// # Errors
     /// The disk is full, or the folder is not ours.
     pub fn append(&self, line: &str) -> io::Result<()> {
@@ -70,7 +72,7 @@ impl AuditFile {
         file.write_all(text.as_bytes())
     }
 
-    /// None: somebody keeps it, or it cannot be made.
+    /// Takes the lock. `None`: somebody keeps it, or it cannot be made.
     fn lock(&self) -> Option<File> {
         let mut name = self.path.as_os_str().to_owned();
         name.push(".lock");

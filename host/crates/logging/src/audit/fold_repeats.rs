@@ -20,7 +20,7 @@ struct Key {
 
 struct Counted {
     since: Instant,
-    /// When the first one was, for people.
+    /// `began` is when the first one was, for people.
     began: String,
     fields: Fields,
     repeated: u64,
@@ -35,7 +35,7 @@ pub(super) enum Fate {
 #[derive(Default)]
 pub(super) struct Fold {
     counted: HashMap<Key, Counted>,
-    /// How many of them at each place.
+    /// `places` counts how many of them are held at each place.
     places: HashMap<String, usize>,
 }
 
@@ -77,7 +77,7 @@ impl Fold {
         fate
     }
 
-    /// Lines for what was counted and is over by now; at the end: all.
+    /// `due` are the lines for what was counted and is over by now; at the end (`None`), for all of it.
     pub(super) fn due(&mut self, now: Option<Instant>) -> Vec<Fields> {
         let over = |counted: &Counted| now.is_none_or(|now| now.saturating_duration_since(counted.since) >= AUDIT_FOLD);
         let mut lines = Vec::new();
@@ -105,7 +105,7 @@ impl Fold {
     }
 }
 
-/// Who has one address has many: the /24 of IPv4, the /48 of IPv6.
+/// `network` is that of a peer: the /24 of IPv4, the /48 of IPv6. Who has one address has many.
 pub fn network(peer: &str) -> String {
     match peer.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         Ok(IpAddr::V4(v4)) => {

@@ -16,7 +16,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// The events that one without a login can cause, or a program of the agent.
+/// `OF_STRANGERS` are the events that one without a login can cause, or a program of the agent.
 const OF_STRANGERS: [&str; 7] = [
     "login-failed",
     "login-locked",
@@ -27,7 +27,7 @@ const OF_STRANGERS: [&str; 7] = [
     "refused",
 ];
 
-/// How often it is looked whether something that was counted is due.
+/// `LOOK` is how often it is looked whether something that was counted is due.
 const LOOK: Duration = Duration::from_secs(1);
 
 enum AuditMessage {
@@ -35,23 +35,23 @@ enum AuditMessage {
         strangers: bool,
         line: String,
     },
-    /// Answered when all before it is written, and all that was counted.
+    /// `Written` is answered when all before it is written, and all that was counted.
     Written(SyncSender<()>),
 }
 
-/// Where the lines go.
+/// `Out` is where the lines go.
 enum Out {
-    /// Of a host: nobody who causes a line waits for the disk.
+    /// `Queue` is for a host: nobody who causes a line waits for the disk.
     Queue {
         queue: SyncSender<AuditMessage>,
         lost: Arc<AtomicU64>,
         echo: Option<Echo>,
     },
-    /// Of a command, which is over at once.
+    /// `Direct` is for a command, which is over at once.
     Direct([AuditFile; 2]),
 }
 
-/// The same lines on stderr.
+/// `Echo` writes the same lines on stderr.
 struct Echo {
     to: Arc<Background>,
     json: bool,
@@ -67,7 +67,8 @@ struct Inner {
 }
 
 impl Audit {
-    /// Of the host that runs on `data_dir`. `echo`: its stderr, and whether that is JSON.
+    /// `of_host` is the audit of the host that runs on `data_dir`, with a thread that writes. `echo` is its stderr, and
+    /// whether that is JSON.
     ///
     /// # Errors
     /// There can be no more threads.
@@ -94,7 +95,8 @@ impl Audit {
         Ok(Self(inner))
     }
 
-    /// Of a command beside the host, or without one.
+    /// `of_command` is the audit of a command beside the host, or without one: each line is written before the event
+    /// returns.
     pub fn of_command(data_dir: &Path) -> Self {
         Self(Arc::new(Inner {
             fold: Mutex::default(),
@@ -102,7 +104,7 @@ impl Audit {
         }))
     }
 
-    /// Waits until all is written, but no longer than that.
+    /// Waits until everything is written, but no longer than `limit`.
     pub fn finish(&self, limit: Duration) {
         if let Out::Queue { queue, .. } = &self.0.out {
             let (done, written) = sync_channel(1);
@@ -152,7 +154,7 @@ impl Inner {
         }
     }
 
-    /// The lines of what was counted and is due.
+    /// `due` are the lines of what was counted and is due.
     fn due(&self, now: Option<Instant>) -> Vec<String> {
         let counted = self.fold.lock().unwrap_or_else(PoisonError::into_inner).due(now);
         let timestamp = jiff::Timestamp::now().to_string();
@@ -184,7 +186,7 @@ impl Echo {
     }
 }
 
-/// A tunnel's listener takes the peer from a header; who can open it can forge that.
+/// Marks the peer of a tunnel: its listener takes the peer from a header, and who can open it can forge that.
 fn mark(fields: &mut Fields) {
     let place = fields.get("place").and_then(Value::as_str).unwrap_or_default();
     if place.starts_with("tunnel ") && fields.contains_key("peer") {
@@ -196,7 +198,7 @@ fn line(timestamp: &str, level: &str, fields: Fields) -> String {
     serde_json::json!({ "timestamp": timestamp, "level": level, "fields": fields, "target": TARGET }).to_string()
 }
 
-/// Whether commands wrote enough refusals in the last minute.
+/// Tells whether commands wrote enough refusals in the last minute.
 fn many(path: &Path) -> bool {
     let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(AUDIT_FOLD.as_secs().cast_signed());
     let since = since.to_string();
@@ -264,7 +266,7 @@ impl<S: Subscriber> Layer<S> for Audit {
     }
 }
 
-/// The fields of an event, each at most so long.
+/// `Values` are the fields of an event, each truncated to [`limits::AUDIT_VALUE`] characters.
 struct Values(Fields);
 
 impl Values {

@@ -23,7 +23,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A machine that lost its power may have cut the last line.
+/// Tells whether the file ends with a line break: a machine that lost its power may have cut the last line.
 pub(crate) fn ends_with_a_line(mut file: &File) -> io::Result<bool> {
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(true);

@@ -16,16 +16,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Between two tries to find room for the last one.
+/// `PAUSE` is the pause between two tries to find room for the last line.
 const PAUSE: Duration = Duration::from_millis(5);
 
 enum Queued {
     Text(Vec<u8>),
-    /// Answered when all before it is written.
+    /// `Written` is answered when all before it is written.
     Written(SyncSender<()>),
 }
 
-/// What is written in place of lines that were dropped; with its line break.
+/// `Missing` makes the line, with its line break, that is written in place of so many lines that were dropped.
 pub type Missing = fn(u64) -> String;
 
 /// `Background` is a writer on a thread of its own.
@@ -37,6 +37,8 @@ pub struct Background {
 }
 
 impl Background {
+    /// `stderr` writes to this process's standard error.
+    ///
     /// # Errors
     /// There can be no more threads.
     pub fn stderr() -> io::Result<Self> {
@@ -49,6 +51,8 @@ impl Background {
         Self::over("terminal", io::stderr(), missing)
     }
 
+    /// `over` writes to `out`; `name` is that of the thread.
+    ///
     /// # Errors
     /// There can be no more threads.
     pub fn over(name: &str, out: impl Write + Send + 'static, missing: Missing) -> io::Result<Self> {
@@ -77,7 +81,7 @@ impl Background {
         }
     }
 
-    /// Waits until all is written that was said, but no longer than that.
+    /// Waits until everything that was said is written, but no longer than `limit`.
     pub fn finish(&self, limit: Duration) {
         let end = Instant::now() + limit;
         let (done, written) = sync_channel(1);
@@ -91,7 +95,8 @@ impl Background {
     }
 }
 
-/// What a plugin or a program said may have lines of its own: no further line of an event begins where one of ours does.
+/// `as_one_event` indents further lines: what a plugin or a program said may have lines of its own, and none of them
+/// begins where an event of ours does.
 fn as_one_event(text: &[u8]) -> Vec<u8> {
     let (text, end) = match text.strip_suffix(b"\n") {
         Some(text) => (text, &b"\n"[..]),
@@ -102,7 +107,7 @@ fn as_one_event(text: &[u8]) -> Vec<u8> {
 }
 
 impl Write for &Background {
-    /// One event of the log.
+    /// Takes one event of the log.
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.take(as_one_event(text));
         Ok(text.len())
@@ -112,7 +117,7 @@ impl Write for &Background {
     }
 }
 
-/// Whoever closed stderr does not want to hear about it.
+/// Writes until the queue ends. Errors are dropped: whoever closed stderr does not want to hear about it.
 fn write(mut out: impl Write, lines: &Receiver<Queued>, waiting: &AtomicUsize, lost: &AtomicU64, missing: Missing) {
     while let Ok(message) = lines.recv() {
         match message {

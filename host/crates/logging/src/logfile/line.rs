@@ -8,20 +8,22 @@ use tracing::Level;
 /// `Line` is a line of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// As it is in the file, without the line break.
+    /// `raw` is the line as it is in the file, without the line break.
     pub raw: String,
-    /// None: it is damaged, as the last line before a power cut may be.
+    /// `parsed` is `None` where the line is damaged, as the last one before a power cut may be.
     pub parsed: Option<Parsed>,
 }
 
 /// `Parsed` is what a line says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
-    /// RFC 3339, UTC.
+    /// `timestamp` is in RFC 3339, UTC.
     pub timestamp: String,
+    /// `level` is that of the event.
     pub level: Level,
+    /// `message` is the event's text.
     pub message: String,
-    /// What else was said, the plugin among it.
+    /// `fields` are what else was said, the plugin among it.
     pub fields: Map<String, Value>,
 }
 
@@ -52,7 +54,7 @@ fn parse(raw: &str) -> Option<Parsed> {
 }
 
 impl Parsed {
-    /// The message and the fields, as on stderr.
+    /// `text` is the message and the fields, as on stderr.
     pub fn text(&self) -> String {
         // The audit has no message, only fields.
         let message = Some(plain(&self.message)).filter(|message| !message.is_empty());
@@ -72,13 +74,15 @@ pub fn plain(text: &str) -> String {
 /// `Filter` says which lines are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// This and whatever is worse.
+    /// `level` asks for this level and whatever is worse; `None`: for all.
     pub level: Option<Level>,
+    /// `about` asks for the lines of one plugin or tunnel.
     pub about: About,
 }
 
 impl Filter {
-    /// A damaged line has neither level nor plugin, so it is wanted only where nothing was asked for.
+    /// Tells whether a line is wanted. A damaged one has neither level nor plugin, so it is wanted only where nothing
+    /// was asked for.
     pub fn wants(&self, line: &Line) -> bool {
         let Some(parsed) = &line.parsed else {
             return *self == Self::default();
@@ -94,8 +98,8 @@ impl Filter {
     }
 }
 
-/// A line as it is written: everything in it is seen, also where somebody reads the file by other means. What has no room in
-/// JSON (and on a terminal the escapes of a message) is escaped before; colours of our own stay.
+/// `seen` is a line as it is written: everything in it is seen, also where somebody reads the file by other means. What
+/// has no room in JSON (and on a terminal the escapes of a message) is escaped before; colors of our own stay.
 pub(crate) fn seen(line: &[u8]) -> Cow<'_, [u8]> {
     if line.is_ascii() {
         return Cow::Borrowed(line);

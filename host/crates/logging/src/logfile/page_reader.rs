@@ -8,8 +8,10 @@ use std::path::PathBuf;
 /// `LogError` says why the log is not shown, in a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
+    /// `NotKept`: the configuration says that there is no log file.
     #[error("This configuration disables the log file: [log] file = \"\". To fix: remove the key and restart Nexus.")]
     NotKept,
+    /// `Unreadable`: the file is there and cannot be read; the text is the operating system's reason.
     #[error("The log cannot be read: {0}")]
     Unreadable(String),
 }

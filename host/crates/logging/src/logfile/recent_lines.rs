@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
 
-/// At most `count` lines that are wanted, the oldest first. Of a log that is not there: none.
+/// `recent` are at most `count` lines that are wanted, the oldest first. Of a log that is not there: none.
 ///
 /// # Errors
 /// A file cannot be read.

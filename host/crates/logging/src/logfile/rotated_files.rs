@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The `number`th older file.
+/// `older` is the path of the `number`th older file.
 pub(crate) fn older(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     PathBuf::from(name)
 }
 
-/// Whether `file` is the log `path`, an older part of it, or its lock.
+/// Tells whether `file` is the log `path`, an older part of it, or its lock.
 pub fn is_part_of(path: &Path, file: &Path) -> bool {
     let (Some(log), Some(name)) = (path.to_str(), file.to_str()) else {
         return path == file;
@@ -24,7 +24,7 @@ pub fn is_part_of(path: &Path, file: &Path) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest == "lock" || rest.parse::<u32>().is_ok())
 }
 
-/// The numbers of the older files that are there, in no order.
+/// `numbers` are those of the older files that are there, in no order.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -69,7 +69,7 @@ pub(crate) fn make_room(path: &Path, max_files: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Which file it is, whatever it is called by now.
+/// `Identity` tells which file it is, whatever it is called by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity(u64, u64);
 
@@ -80,7 +80,7 @@ impl Identity {
         Self(meta.dev(), meta.ino())
     }
 
-    /// The time it was made, as near as such a system lets us come.
+    /// Takes the time at which the file was made, as near as such a system lets us come.
     #[cfg(not(unix))]
     pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
         let made = meta
@@ -92,7 +92,7 @@ impl Identity {
     }
 }
 
-/// All files of the log, open, the present one first. A rotation meanwhile leaves none out and none twice: files only
+/// Opens all files of the log, the present one first. A rotation meanwhile leaves none out and none twice: files only
 /// move to higher numbers, which are opened later.
 ///
 /// # Errors

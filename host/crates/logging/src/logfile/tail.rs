@@ -6,19 +6,19 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-/// Where the reading stands.
+/// `Tail` is where the reading of a log stands.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
     present: Option<OpenFile>,
 }
 
-/// A file, and how far it is read.
+/// `OpenFile` is a file, and how far it is read.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     identity: Identity,
     reader: BufReader<File>,
-    /// The beginning of a line whose end is not written yet.
+    /// `partial` is the beginning of a line whose end is not written yet.
     partial: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl OpenFile {
         }
     }
 
-    /// Whole lines up to the end as it is now.
+    /// Reads whole lines up to the end as it is now.
     pub(super) fn read(&mut self, show: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<()> {
         while self.reader.read_until(b'\n', &mut self.partial)? > 0 {
             if !self.partial.ends_with(b"\n") {
@@ -54,16 +54,17 @@ impl OpenFile {
     }
 }
 
-/// What came since the last look.
+/// `News` is what came since the last look.
 #[derive(Debug, Default)]
 pub struct News {
+    /// `lines` are the new lines, the oldest first.
     pub lines: Vec<Line>,
-    /// Files went by that nobody read: they were rotated away before this look.
+    /// `missed`: files went by that nobody read; they were rotated away before this look.
     pub missed: bool,
 }
 
 impl Tail {
-    /// Behind what was read of `present`; none: from the beginning of a log that is not there yet.
+    /// Begins behind what was read of `present`; `None`: at the beginning of a log that is not there yet.
     pub(super) fn at(path: &Path, present: Option<OpenFile>) -> Self {
         Self {
             path: path.to_owned(),
@@ -71,12 +72,12 @@ impl Tail {
         }
     }
 
-    /// Of a log that is not there yet.
+    /// Begins at the beginning of a log that is not there yet.
     pub fn from_the_beginning(path: &Path) -> Self {
         Self::at(path, None)
     }
 
-    /// What came since the last call. Does not wait.
+    /// Reads what came since the last call, without waiting for more.
     ///
     /// # Errors
     /// A file cannot be read.

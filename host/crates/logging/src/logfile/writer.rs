@@ -10,28 +10,28 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Takes a sentence about the log itself, not through the log, and does not wait.
+/// `Complain` takes a sentence about the log itself; it goes not through the log, and does not wait.
 pub(super) type Complain = Box<dyn Fn(&str) + Send + Sync>;
 
-/// The open log. Each call of `write` is one whole line.
+/// `Writer` is the open log. Each call of `write` is one whole line.
 pub struct Writer {
     path: PathBuf,
     max_size: u64,
     max_files: u32,
     state: Mutex<State>,
     complain: Complain,
-    /// Held while it lives: two writers would each rotate the other's file away.
+    /// `_lock` is held while the writer lives: two writers would each rotate the other's file away.
     _lock: File,
 }
 
 #[derive(Debug)]
 struct State {
     file: File,
-    /// From here on a new file is begun; later than `max_size` after one could not be.
+    /// `limit` is the size from which on a new file is begun; it is more than `max_size` after one could not be.
     limit: u64,
-    /// Lines that could not be written since the last one that could.
+    /// `lost` counts the lines that could not be written since the last one that could.
     lost: u64,
-    /// The file does not end with a line break.
+    /// `torn`: the file does not end with a line break.
     torn: bool,
 }
 
@@ -126,7 +126,7 @@ impl Writer {
 }
 
 impl io::Write for &Writer {
-    /// Never fails: whoever writes a log can do nothing about it.
+    /// Writes one line, and never fails: whoever writes a log can do nothing about it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.append(&seen(line));
         Ok(line.len())
@@ -145,7 +145,7 @@ impl io::Write for Writer {
     }
 }
 
-/// A line of the log in place of those that were dropped.
+/// `missing` is a line of the log in place of so many lines that were dropped.
 pub fn missing(many: u64) -> String {
     let note = serde_json::json!({
         "timestamp": jiff::Timestamp::now().to_string(),
@@ -156,7 +156,7 @@ pub fn missing(many: u64) -> String {
     format!("{note}\n")
 }
 
-/// A file beside the log: the log's own changes its name.
+/// Locks a file beside the log: the log's own changes its name.
 fn lock(path: &Path) -> Result<File, String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

@@ -4,16 +4,18 @@ use super::context::Capabilities;
 use crate::bindings::caps::types::Error;
 use wasmtime::component::Linker;
 
-/// Finds the capabilities in the store of an instance.
+/// `Find` finds the capabilities in the store of an instance.
 pub(crate) type Find<T> = fn(&mut T) -> &mut Capabilities;
 
-/// What a host function returns: `Err` ends the instance with a trap, and an `Error` within is an answer to the plugin.
+/// `HostResult` is what a host function returns: `Err` ends the instance with a trap, and an `Error` within is an answer to
+/// the plugin.
 pub(crate) type HostResult<T> = wasmtime::Result<Result<T, Error>>;
 
-/// One interface of the contract that the host implements. `T`: what lies in the store of an instance.
+/// `Capability` is one interface of the contract that the host implements. `T` is what lies in the store of an
+/// instance.
 pub(crate) struct Capability<T: 'static> {
-    /// Its name in `nexus:plugin/NAME`.
+    /// `interface` is its name in `nexus:plugin/NAME`.
     pub(crate) interface: &'static str,
-    /// Links its functions. The second argument finds the capabilities in a store.
+    /// `link` links its functions. The second argument finds the capabilities in a store.
     pub(crate) link: fn(&mut Linker<T>, Find<T>) -> wasmtime::Result<()>,
 }

@@ -19,43 +19,43 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Accessor, HasData};
 
-/// The ports through which capabilities reach the rest of the host.
+/// `Ports` are the ways through which capabilities reach the rest of the host.
 #[derive(Clone)]
 pub(crate) struct Ports {
     pub clock: Arc<dyn Clock>,
     pub processes: Arc<dyn Processes>,
     pub outgoing: Arc<dyn Outgoing>,
     pub kv: KeyValue,
-    /// The secrets that the host made for plugins.
+    /// `generated` has the secrets that the host made for plugins.
     pub generated: Arc<GeneratedSecrets>,
 }
 
-/// The context of a plugin stays the same over all of its instances.
+/// `Context` is that of a plugin, and stays the same over all of its instances.
 pub(crate) struct Context {
-    /// What the plugin may do.
+    /// `gate` says what the plugin may do.
     pub gate: Arc<Gate>,
-    /// Whose its processes are: the plugin's name, and for a tunnel the tunnel's beside it.
+    /// `owner` says whose its processes are: the plugin's name, and for a tunnel the tunnel's beside it.
     pub owner: String,
     pub ports: Ports,
-    /// The plugin's configuration as JSON text.
+    /// `config` is the plugin's configuration as JSON text.
     pub config: String,
-    /// Where its processes run that name no directory.
+    /// `workspace` is where its processes run that name no directory.
     pub workspace: Option<PathBuf>,
-    /// Its lines in the host's log.
+    /// `log` takes its lines for the host's log.
     pub log: Arc<LogSink>,
-    /// Hides its secrets in what it answers; the log has the same one.
+    /// `mask` hides its secrets in what it answers; the log has the same one.
     pub(crate) mask: Arc<Mask>,
-    /// Its processes that are being started.
+    /// `starts` are its processes that are being started.
     pub starts: Mutex<Starts>,
-    /// Its share of the CPU over time.
+    /// `cpu` is its share of the CPU over time.
     pub cpu: Arc<CpuShare>,
-    /// Bytes that it writes into its store, over time.
+    /// `store_writes` bounds the bytes that it writes into its store, over time.
     pub(crate) store_writes: Allowance,
-    /// Processes that it starts, over time.
+    /// `process_starts` bounds the processes that it starts, over time.
     pub(crate) process_starts: Allowance,
-    /// Bytes of events that it sends, over time.
+    /// `event_bytes` bounds the bytes of events that it sends, over time.
     pub(crate) event_bytes: Allowance,
-    /// Count what it does. The gate and the log have the same ones.
+    /// `counters` count what it does. The gate and the log have the same ones.
     pub counters: Arc<Counters>,
 }
 
@@ -65,16 +65,16 @@ impl Context {
     }
 }
 
-/// The capabilities of one instance: what lies in its store for the host functions.
+/// `Capabilities` are those of one instance: what lies in its store for the host functions.
 pub(crate) struct Capabilities {
     pub ctx: Arc<Context>,
-    /// Places for calls and streams that wait in the host: `limits.streams`.
+    /// `waiting` has the places for calls and streams that wait in the host: `limits.streams`.
     waiting: Arc<Semaphore>,
-    /// Tasks of the plugin that sleep.
+    /// `sleeping` counts the tasks of the plugin that sleep.
     sleeping: Arc<AtomicUsize>,
 }
 
-/// How the host functions reach [`Capabilities`] in a store.
+/// `Granted` is how the host functions reach [`Capabilities`] in a store.
 pub(crate) struct Granted;
 
 impl HasData for Granted {
@@ -91,7 +91,7 @@ impl Capabilities {
         }
     }
 
-    /// A place for one call or stream that waits in the host.
+    /// Takes a place for one call or stream that waits in the host.
     pub(super) fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
         Arc::clone(&self.waiting)
             .try_acquire_owned()
@@ -109,7 +109,8 @@ impl Capabilities {
             .0
     }
 
-    /// Sleeping costs a plugin nothing of its own, so the host counts. The function cannot refuse: `None` is a trap.
+    /// Counts one more sleeping task: sleeping costs a plugin nothing of its own, so the host counts. The function
+    /// cannot refuse, so `None` is a trap.
     pub(super) fn admit_sleep(&self) -> Option<Sleeping> {
         let most = self.most_asleep();
         let sleeping = Sleeping(Arc::clone(&self.sleeping));
@@ -117,7 +118,7 @@ impl Capabilities {
     }
 }
 
-/// Counts one sleeping task for as long as it lives.
+/// `Sleeping` counts one sleeping task for as long as it lives.
 pub(super) struct Sleeping(Arc<AtomicUsize>);
 
 impl Drop for Sleeping {
@@ -126,7 +127,7 @@ impl Drop for Sleeping {
     }
 }
 
-/// The context and a waiting place, for an async host function.
+/// `enter` is the context and a waiting place, for an async host function.
 pub(super) fn enter<T: Send>(a: &Accessor<T, Granted>) -> Result<(Arc<Context>, OwnedSemaphorePermit), Error> {
     a.with(|mut s| {
         let caps = s.get();

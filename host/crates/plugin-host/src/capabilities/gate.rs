@@ -15,7 +15,7 @@ use nexus_plugin_api::manifest::Manifest;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A refusal: a sentence for the operator, with what to write where it can be allowed.
+/// `Denial` is a sentence for the operator, with what to write where it can be allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Denial(pub String);
 
@@ -25,7 +25,7 @@ impl From<Denial> for Error {
     }
 }
 
-/// What one plugin may do; see the module.
+/// `Gate` is what one plugin may do; see the module.
 pub(crate) struct Gate {
     plugin: Plugin,
     manifest: Manifest,
@@ -34,7 +34,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// `manifest`: of the component that is run. `data_dir`: where the host itself installs programs.
+    /// Takes the `manifest` of the component that is run. The host itself installs programs in `data_dir`.
     pub(crate) fn new(plugin: &Plugin, manifest: &Manifest, data_dir: &Path) -> Self {
         Self {
             plugin: plugin.clone(),
@@ -44,13 +44,13 @@ impl Gate {
         }
     }
 
-    /// What it refuses from now on counts there.
+    /// Counts in `counters` what it refuses from now on.
     #[must_use]
     pub(crate) fn counting(self, counters: Arc<Counters>) -> Self {
         Self { counters, ..self }
     }
 
-    /// The name of the plugin, as its operator calls it.
+    /// `plugin` is the name of the plugin, as its operator calls it.
     pub(crate) fn plugin(&self) -> &str {
         &self.plugin.name
     }
@@ -94,8 +94,8 @@ impl Gate {
         )
     }
 
-    /// For what the plugin does by itself, where no call can be refused: the cause of its crash. `most`: what follows from the
-    /// limit of streams.
+    /// `too_many_own` is for what the plugin does by itself, where no call can be refused: it is the cause of its
+    /// crash. `most` follows from the limit of streams.
     pub(crate) fn too_many_own(&self, what: &str, most: usize) -> Denial {
         let more = self.more("streams", self.limits().streams, limits::PLUGIN_STREAMS_MOST);
         let (name, more) = (self.plugin(), more.unwrap_or_default());
@@ -104,7 +104,7 @@ impl Gate {
         ))
     }
 
-    /// What to write where its memory is not enough; with the blank before it.
+    /// `more_memory` is what to write where its memory is not enough; with the blank before it.
     pub(crate) fn more_memory(&self) -> String {
         let more = exact_size(self.limits().memory.saturating_mul(2));
         format!(
@@ -113,19 +113,20 @@ impl Gate {
         )
     }
 
-    /// What to write where a turn of it takes too long.
+    /// `more_cpu` is what to write where a turn of it takes too long.
     pub(crate) fn more_cpu(&self) -> String {
         let more = exact_duration(self.limits().cpu.saturating_mul(2));
         format!(" To allow more:\n[plugin.{}.limits]\ncpu = \"{more}\"", self.plugin())
     }
 
-    /// What to write where its answers take too long.
+    /// `more_time` is what to write where its answers take too long.
     pub(crate) fn more_time(&self) -> String {
         let more = exact_duration(self.limits().call.saturating_mul(2));
         format!(" To allow more:\n[plugin.{}.limits]\ncall = \"{more}\"", self.plugin())
     }
 
-    /// Refuses what is more than a limit. `what`: its key in the configuration; `ceiling`: what no configuration exceeds.
+    /// Refuses what is more than a limit. `what` is its key in the configuration, and `ceiling` what no configuration
+    /// exceeds.
     pub(super) fn limit(&self, verb: &str, what: &str, most: u32, ceiling: u32) -> Denial {
         let name = self.plugin();
         self.refuse(match self.more(what, most, ceiling) {
@@ -134,24 +135,24 @@ impl Gate {
         })
     }
 
-    /// What to write to double a limit; with the blank before it. None where nothing can.
+    /// `more` is what to write to double a limit, with the blank before it; `None` where nothing can.
     fn more(&self, what: &str, most: u32, ceiling: u32) -> Option<String> {
         let more = most.saturating_mul(2).clamp(1, ceiling);
         (most < ceiling).then(|| format!(" To allow more:\n[plugin.{}.limits]\n{what} = {more}", self.plugin()))
     }
 
-    /// Refuses a permission. `toml`: what would allow it; none where nothing would.
+    /// Refuses a permission. `toml` is what would allow it; `None` where nothing would.
     pub(super) fn deny(&self, permission: &Permission, toml: Option<String>) -> Denial {
         self.deny_words(&format!("may not {permission}"), toml)
     }
 
-    /// The same in other words, which follow the plugin's name.
+    /// Does the same in other words, which follow the plugin's name.
     pub(super) fn deny_words(&self, what: &str, toml: Option<String>) -> Denial {
         self.counters.denied();
         self.explain(what, toml)
     }
 
-    /// As [`Self::deny_words`], and does not count as a denial.
+    /// Does as [`Self::deny_words`], and does not count it as a denial.
     pub(super) fn explain(&self, what: &str, toml: Option<String>) -> Denial {
         let plugin = self.plugin();
         Denial(match toml {

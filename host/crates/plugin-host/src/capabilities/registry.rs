@@ -15,7 +15,7 @@ pub(crate) fn all<T: Send + 'static>() -> Vec<Capability<T>> {
     ]
 }
 
-/// The names of their interfaces.
+/// `interfaces` are the names of their interfaces.
 pub(crate) fn interfaces() -> impl Iterator<Item = &'static str> {
     all::<()>().into_iter().map(|capability| capability.interface)
 }

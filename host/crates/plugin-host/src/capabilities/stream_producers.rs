@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use wasmtime::component::{Destination, Lift, Lower, StreamProducer, StreamResult, VecBuffer};
 use wasmtime::{AsContextMut, StoreContextMut};
 
-/// Where chunks of bytes come from. `None` is the end.
+/// `Chunks` is where chunks of bytes come from. `None` is the end.
 pub(super) trait Chunks: Send + Unpin + 'static {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
 }
@@ -21,10 +21,10 @@ impl Chunks for mpsc::Receiver<Bytes> {
     }
 }
 
-/// A response's body, and where its end is told.
+/// `Body` is a response's body, and where its end is told.
 pub(super) struct Body<E> {
     pub(super) chunks: mpsc::Receiver<Result<Bytes, E>>,
-    /// Dropped without a word: the plugin gave the body up.
+    /// `end` is dropped without a word where the plugin reads the body no further.
     pub(super) end: Option<oneshot::Sender<Result<(), Error>>>,
     pub(super) failed: fn(E) -> Error,
 }
@@ -45,7 +45,7 @@ impl<E: Send + 'static> Chunks for Body<E> {
     }
 }
 
-/// A `stream<u8>`. Bytes are copied once, straight into the plugin's memory.
+/// `ByteProducer` makes a `stream<u8>`. Bytes are copied once, straight into the plugin's memory.
 pub(super) struct ByteProducer<C> {
     source: C,
     rest: Bytes,
@@ -97,7 +97,7 @@ impl<C: Chunks, D: 'static> StreamProducer<D> for ByteProducer<C> {
     }
 }
 
-/// A `stream<T>` of small records.
+/// `ItemProducer` makes a `stream<T>` of small records.
 pub(super) struct ItemProducer<S, T> {
     source: mpsc::Receiver<S>,
     convert: fn(S) -> T,

@@ -23,18 +23,18 @@ use std::time::SystemTime;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Changes with the layout of a file: this, the engine, the component, the digest of the code, the code.
+/// `MAGIC` changes with the layout of a file: this, the engine, the component, the digest of the code, the code.
 const MAGIC: &[u8; 16] = b"nexus-compiled-2";
 const DIGEST: usize = 32;
 
 #[derive(Debug, Clone)]
 pub(crate) struct CodeCache {
     dir: PathBuf,
-    /// Names of the files that this process has loaded or written.
+    /// `used` are the names of the files that this process has loaded or written.
     used: Arc<Mutex<BTreeSet<OsString>>>,
 }
 
-/// To which engine and which component a file belongs; SHA-256 each.
+/// `CacheKey` says to which engine and which component a file belongs; SHA-256 each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CacheKey {
     engine: [u8; DIGEST],
@@ -62,7 +62,7 @@ impl CacheKey {
 }
 
 impl CodeCache {
-    /// `cache/wasm` in this directory; made at the first write.
+    /// Uses `cache/wasm` in this directory, which is made at the first write.
     pub(crate) fn new(parent: &Path) -> Self {
         Self {
             dir: parent.join("cache").join("wasm"),
@@ -70,7 +70,7 @@ impl CodeCache {
         }
     }
 
-    /// The component, from the cache or compiled (and then cached).
+    /// `load` is the component, from the cache or compiled (and then cached).
     ///
     /// # Errors
     /// The component cannot be compiled. Trouble with the cache itself is logged and costs only time.
@@ -79,7 +79,7 @@ impl CodeCache {
         self.load_noting(engine, bytes, || ())
     }
 
-    /// The same. What `begin` gives is held while it is compiled.
+    /// Does the same. What `begin` gives is held while it is compiled.
     ///
     /// # Errors
     /// The component cannot be compiled.
@@ -122,7 +122,7 @@ impl CodeCache {
         used.extend(file.file_name().map(ToOwned::to_owned));
     }
 
-    /// `None`: there is no such file.
+    /// Reads a file of the cache; `None`: there is no such file.
     fn read(&self, engine: &Engine, file: &Path, belongs: &CacheKey) -> Result<Option<Component>, String> {
         let Some(bytes) = content(&self.dir, file)? else {
             return Ok(None);
@@ -194,7 +194,8 @@ impl CodeCache {
     }
 }
 
-/// The bytes of a file of the cache, with everything checked that says nobody else wrote it. `None`: there is none.
+/// `content` are the bytes of a file of the cache, with everything checked that says nobody else wrote it. `None`:
+/// there is none.
 fn content(dir: &Path, file: &Path) -> Result<Option<Vec<u8>>, String> {
     let mut options = File::options();
     options.read(true);
@@ -229,7 +230,7 @@ fn content(dir: &Path, file: &Path) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(bytes))
 }
 
-/// The folder itself and the one it lies in are folders of this user and no links.
+/// Checks that the folder itself and the one it lies in are folders of this user and no links.
 fn own_directory(dir: &Path) -> Result<(), String> {
     for dir in [dir.parent(), Some(dir)].into_iter().flatten() {
         let meta = std::fs::symlink_metadata(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -244,12 +245,14 @@ fn own_directory(dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// What the cache of a data directory holds, for `nexus doctor`.
+/// `CacheState` is what the cache of a data directory holds, for `nexus doctor`.
 #[derive(Debug, Default)]
 pub struct CacheState {
+    /// `files` counts the files of compiled code, those that are refused among them.
     pub files: usize,
+    /// `bytes` is the size of those together that can be used.
     pub bytes: u64,
-    /// Why files or the folder are refused; they are compiled again.
+    /// `trouble` says why files or the folder are refused; they are compiled again.
     pub trouble: Vec<String>,
 }
 
@@ -282,7 +285,7 @@ pub fn cache_state(data_dir: &Path) -> CacheState {
     state
 }
 
-/// The code in a file of the cache, and to what it says it belongs.
+/// `checked` is the code in a file of the cache, and to what it says it belongs.
 fn checked(bytes: &[u8]) -> Result<(CacheKey, &[u8]), String> {
     let rest = bytes
         .strip_prefix(MAGIC)
@@ -325,7 +328,8 @@ fn private(_: &Path, _: &Metadata) -> Result<(), String> {
     Ok(())
 }
 
-/// What is to be hashed: the standard library promises no hash that is the same in the next process; SHA-256 is.
+/// `Collected` is what is to be hashed: the standard library promises no hash that is the same in the next process;
+/// SHA-256 is.
 struct Collected(Vec<u8>);
 
 impl std::hash::Hasher for Collected {

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::watch;
 
-/// Which plugins are being compiled, for whoever waits for it.
+/// `Compilations` are the plugins that are being compiled, for whoever waits for it.
 #[derive(Default)]
 pub(crate) struct Compilations {
     pub(crate) names: watch::Sender<Vec<String>>,
-    /// By the component's digest: one is compiled once, however many want it.
+    /// `turns` are by the component's digest: one is compiled once, however many want it.
     turns: Mutex<BTreeMap<String, Weak<Mutex<()>>>>,
 }
 
-/// Bytes of a component that are compiled in a second, about: what the first start says is a hint and no promise.
+/// `COMPILED_IN_A_SECOND` is about how many bytes of a component are compiled in a second: what the first start says is
+/// a hint and no promise.
 const COMPILED_IN_A_SECOND: usize = 2 << 20;
 
 impl Compilations {
-    /// The lock under which a component of this digest is compiled.
+    /// `turn` is the lock under which a component of this digest is compiled.
     pub(crate) fn turn(&self, digest: &str) -> Arc<Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
@@ -28,7 +29,7 @@ impl Compilations {
         turn
     }
 
-    /// Until what it returns is dropped.
+    /// Shows a compilation until what it returns is dropped.
     pub(crate) fn begin(&self, name: &str, bytes: usize) -> impl Drop + use<'_> {
         let seconds = bytes.div_ceil(COMPILED_IN_A_SECOND).max(1);
         tracing::info!("compiling {name} (first start with this version of it; about {seconds} s)");

@@ -27,7 +27,7 @@ use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
 
 const CONTRACT: &[u8] = include_bytes!("contract.wasm");
 
-/// The types of a component, without a look at its code.
+/// `types` are those of a component, without a look at its code.
 ///
 /// # Errors
 /// They are not valid.
@@ -48,7 +48,7 @@ fn contract() -> Option<&'static Types> {
     TYPES.get_or_init(|| types(CONTRACT).ok()).as_ref()
 }
 
-/// The interface that belongs to a kind and need not be there.
+/// `optional` is the interface that belongs to a kind and need not be there.
 pub(super) fn optional(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Auth => Some("manage"),
@@ -57,6 +57,8 @@ pub(super) fn optional(kind: Kind) -> Option<&'static str> {
     }
 }
 
+/// Compares every interface of the contract that the component imports or exports.
+///
 /// # Errors
 /// A sentence: which function of which interface, what was found, what this host's contract has.
 pub(super) fn check(
@@ -158,7 +160,7 @@ fn functions<'a>(
 
 type Side<'a, T> = (TypesRef<'a>, T);
 
-/// Side by side: no further into the plugin's types than the contract goes, however large they are.
+/// Compares side by side: no further into the plugin's types than the contract goes, however large they are.
 fn compare(found: Side<'_, &ComponentFuncType>, own: Side<'_, &ComponentFuncType>) -> Result<(), String> {
     let ((found, f), (own, o)) = (found, own);
     if f.async_ != o.async_ {
@@ -298,7 +300,7 @@ fn each<'a>(
     Ok(())
 }
 
-/// As many names as are read.
+/// `list` has as many names as are read.
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 24;
     let mut names: Vec<&str> = names.take(SHOWN + 1).collect();

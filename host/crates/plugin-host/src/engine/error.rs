@@ -1,16 +1,22 @@
 //! Why a component is not run.
 
-/// Why a component is refused. Each is a sentence that says what was found, what was expected and what to do.
+/// `LoadError` says why a component is refused. Each is a sentence that says what was found, what was expected and what
+/// to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
+    /// `Unreadable` has the file, and why it cannot be read.
     #[error("cannot read {0}: {1}. Check the `source` of the plugin in the configuration.")]
     Unreadable(String, String),
+    /// `NotComponent`: the bytes are no component, or damaged.
     #[error("{0}")]
     NotComponent(String),
+    /// `Manifest`: there is no manifest in it, there are several, or it is not valid.
     #[error("{0}")]
     Manifest(String),
+    /// `Api`: it was written for a version of the contract that this host does not speak.
     #[error("{0}")]
     Api(String),
+    /// `Unfit`: it wants, offers or needs what this host, or its limits, cannot give.
     #[error("{0}")]
     Unfit(String),
 }

@@ -18,26 +18,28 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
-/// By which the two limits are known that an operator may raise, in the text of a trap.
+/// `OF_MEMORY` and [`OF_CPU`] are the words in the text of a trap by which the two limits are known that an operator
+/// may raise.
 pub(crate) const OF_MEMORY: &str = "bytes of memory";
 pub(crate) const OF_CPU: &str = "of CPU without a pause";
 
-/// Handles that a store may hold at once: ends of streams and futures, calls, waitable sets, resources. A guest makes
-/// them by itself, and each takes some hundred bytes of the host. Each call or stream of the host that
-/// `limits.streams` admits needs a few; a guest that joins many small tasks of its own needs more.
+/// `handles` is how many handles a store may hold at once: ends of streams and futures, calls, waitable sets,
+/// resources. A guest makes them by itself, and each takes some hundred bytes of the host. Each call or stream of the
+/// host that `limits.streams` admits needs a few; a guest that joins many small tasks of its own needs more.
 pub(crate) fn handles(limits: &Limits) -> usize {
     (limits.streams as usize).saturating_mul(8).saturating_add(4096)
 }
 
-/// Bytes that a guest may hand over in one go. What is more than its memory can only be the same bytes again and again:
-/// a list of a million strings may be one string. (The engine's own limit, 128 MiB, holds for every store alike.)
+/// `handed_over` is how many bytes a guest may hand over in one go. What is more than its memory can only be the same
+/// bytes again and again: a list of a million strings may be one string. (The engine's own limit, 128 MiB, holds for
+/// every store alike.)
 pub(crate) fn handed_over(limits: &Limits) -> usize {
     usize::try_from(limits.memory)
         .unwrap_or(usize::MAX)
         .min(limits::PLUGIN_HANDED_OVER)
 }
 
-/// Counts over all memories and tables of a store.
+/// `Limiter` counts over all memories and tables of a store.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     memory: usize,
@@ -45,7 +47,7 @@ pub(crate) struct Limiter {
     elements: usize,
     last_growth: usize,
     counters: Arc<Counters>,
-    /// What was refused last, for the cause of the trap that follows.
+    /// `refused` is what was refused last, for the cause of the trap that follows.
     pub(crate) refused: Option<String>,
 }
 
@@ -109,14 +111,14 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// The CPU count of one store.
+/// `CpuMeter` is the CPU count of one store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CpuMeter(Arc<Meter>);
 
 #[derive(Debug, Default)]
 struct Meter {
     ticks: AtomicU64,
-    /// A guest was cut short by a tick and will go on at the next poll.
+    /// `cut`: a guest was cut short by a tick and will go on at the next poll.
     cut: AtomicBool,
 }
 
@@ -142,7 +144,7 @@ impl CpuMeter {
         });
     }
 
-    /// Whether the guest may go on.
+    /// Counts a tick, and tells whether the guest may go on.
     fn tick(&self, most: u64) -> bool {
         self.0.cut.store(true, Ordering::Relaxed);
         self.0.ticks.fetch_add(1, Ordering::Relaxed) < most
@@ -165,11 +167,11 @@ impl CpuMeter {
     }
 }
 
-/// See [`CpuMeter::drive`].
+/// `Metered` is what [`CpuMeter::drive`] returns.
 pub(crate) struct Metered<F> {
     meter: CpuMeter,
     share: Arc<CpuShare>,
-    /// Until it may run again.
+    /// `pause` lasts until it may run again.
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
     future: Pin<Box<F>>,
 }
@@ -193,9 +195,9 @@ impl<F: Future> Future for Metered<F> {
     }
 }
 
-/// CPU time of this thread. Wall time would be cheaper by half a microsecond a poll, but counts what the system gives to
-/// others meanwhile: on a machine that an agent keeps busy, a plugin would seem to use twice what it does. Where there is no
-/// such clock it is wall time all the same: an upper bound.
+/// `ThreadTime` is CPU time of this thread. Wall time would be cheaper by half a microsecond a poll, but has in it what
+/// the system gives to others meanwhile: on a machine that an agent keeps busy, a plugin would seem to use twice what
+/// it does. Where there is no such clock it is wall time all the same: an upper bound.
 struct ThreadTime(Reading);
 
 #[cfg(unix)]

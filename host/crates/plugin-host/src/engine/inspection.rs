@@ -21,21 +21,24 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 /// An inspection says what a component says, wants and offers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspection {
+    /// `manifest` is the one in the component.
     pub manifest: Manifest,
+    /// `kind` is what its manifest says it serves; its exports are those of this kind.
     pub kind: Kind,
-    /// SHA-256 in hex.
+    /// `digest` is the SHA-256 of its bytes in hexadecimal.
     pub digest: String,
-    /// `nexus:plugin/http@0.1.0`, sorted.
+    /// `imports` are sorted, each as `nexus:plugin/http@0.1.0`.
     pub imports: Vec<String>,
+    /// `exports` are as `imports`.
     pub exports: Vec<String>,
-    /// Bytes.
+    /// `size` is in bytes.
     pub size: u64,
-    /// Bytes of memory that its modules have from the beginning.
+    /// `memory` is in bytes: what its modules have from the beginning.
     pub memory: u64,
 }
 
 impl Inspection {
-    /// Whether it exports `nexus:plugin/NAME` in a version this host speaks.
+    /// Tells whether it exports `nexus:plugin/NAME` in a version this host speaks.
     pub fn offers(&self, name: &str) -> bool {
         self.exports
             .iter()
@@ -43,7 +46,7 @@ impl Inspection {
             .any(|i| i.package == "nexus:plugin" && i.name == name && i.spoken())
     }
 
-    /// Whether it, or its language's standard library, would open sockets.
+    /// Tells whether it, or its language's standard library, would open sockets.
     pub fn wants_sockets(&self) -> bool {
         let mut imports = self.imports.iter().filter_map(|import| interface(import));
         imports.any(|i| i.package == SOCKETS)
@@ -60,7 +63,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     read(bytes)
 }
 
-/// As [`inspect`], less the validation of the code, which the compiler does (and code of the cache has passed).
+/// Does as [`inspect`], less the validation of the code, which the compiler does (and code of the cache has passed).
 pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let mut outline = outline(bytes)?;
     let manifest = outline.manifest()?;
@@ -88,12 +91,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     })
 }
 
-/// SHA-256, in hexadecimal.
+/// `digest` is the SHA-256 of the bytes, in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
     hex(&sha256(&[bytes]))
 }
 
-/// Only what the component says about itself: the configuration needs it of plugins that this host may be unable to run.
+/// Reads only what the component says about itself: the configuration needs it of plugins that this host may be unable
+/// to run.
 ///
 /// # Errors
 /// It is no component, is damaged, or has no manifest.
@@ -114,7 +118,8 @@ fn damaged(why: &dyn std::fmt::Display) -> LoadError {
 #[derive(Default)]
 struct Outline<'a> {
     manifest: Option<&'a [u8]>,
-    /// More than one: whoever reads the first and whoever reads the last would see two plugins.
+    /// `manifests` counts them. More than one: whoever reads the first and whoever reads the last would see two
+    /// plugins.
     manifests: usize,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -157,7 +162,8 @@ impl Outline<'_> {
     }
 }
 
-/// An import's or an export's. The format allows letters of ASCII and some signs only; until that is checked, it is text.
+/// `name` is an import's or an export's. The format allows letters of ASCII and some signs only; until that is checked,
+/// it is text.
 fn name(text: &str) -> Result<String, LoadError> {
     let plain = |c: char| c.is_ascii_graphic();
     if text.len() > limits::IMPORT_NAME || !text.chars().all(plain) {
@@ -166,7 +172,7 @@ fn name(text: &str) -> Result<String, LoadError> {
     Ok(text.to_owned())
 }
 
-/// Of the outermost component only.
+/// `outline` is that of the outermost component only.
 fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
     let mut outline = Outline::default();
     let mut depth = 0_u32;
@@ -226,7 +232,7 @@ fn check_api(manifest: &Manifest) -> Result<(), LoadError> {
     )))
 }
 
-/// Interfaces of types alone, which others of the contract use.
+/// `TYPES` are interfaces of types alone, which others of the contract use.
 const TYPES: [&str; 3] = ["types", "chat-types", "auth-types"];
 
 fn offered() -> impl Iterator<Item = &'static str> {
@@ -241,7 +247,7 @@ const WASI: [&str; 6] = [
     "wasi:filesystem",
     SOCKETS,
 ];
-/// Standard libraries import it whether or not it is used. It is linked, and opens nothing.
+/// `SOCKETS` is imported by standard libraries whether or not it is used. It is linked, and opens nothing.
 const SOCKETS: &str = "wasi:sockets";
 
 fn check_imports(imports: &[String]) -> Result<(), LoadError> {

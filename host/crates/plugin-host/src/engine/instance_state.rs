@@ -27,7 +27,7 @@ impl WasiView for InstanceState {
     }
 }
 
-/// A store with all limits applied, and the meter that must drive it.
+/// `store` is a store with all limits applied, and the meter that must drive it.
 pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceState>, CpuMeter) {
     let limits = context.gate.limits();
     // No arguments, no environment, no directory, no network: only where its words go.
@@ -53,7 +53,7 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceS
     (store, meter)
 }
 
-/// Why a store came to its end, in one line for the operator.
+/// `crash_cause` says why a store came to its end, in one line for the operator.
 pub(crate) fn crash_cause(error: &wasmtime::Error, refused: Option<&str>, context: &Context) -> String {
     let mut text = if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap {
@@ -88,8 +88,8 @@ pub(crate) fn crash_cause(error: &wasmtime::Error, refused: Option<&str>, contex
     format!("{text}{fix}")
 }
 
-/// Where it was: the function of the contract that the host had called, and what of the plugin's own code led to the trap,
-/// the innermost first. None where the component has no names.
+/// `trace` says where it was: the function of the contract that the host had called, and what of the plugin's own code
+/// led to the trap, the innermost first. `None` where the component has no names.
 fn trace(error: &wasmtime::Error) -> Option<String> {
     let shown = error.downcast_ref::<WasmBacktrace>()?.to_string();
     // `  0:  0x1a2 - module.wasm!crate::function`; the engine has turned the names into those of the source.
@@ -132,8 +132,8 @@ fn trace(error: &wasmtime::Error) -> Option<String> {
     }
 }
 
-/// The engine's words for limits that it watches itself, in words for the operator. Its errors have no types for them: tests
-/// with plugins that run into each of them hold these words.
+/// `limit_of` puts the engine's words for limits that it watches itself into words for the operator. Its errors have no
+/// types for them: tests with plugins that run into each of them hold these words.
 fn limit_of(words: &str, context: &Context) -> String {
     let limits = context.gate.limits();
     if words.contains("handle limit exceeded") {

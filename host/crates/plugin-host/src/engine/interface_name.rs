@@ -3,7 +3,7 @@
 use nexus_plugin_api::API_VERSION;
 use semver::Version;
 
-/// `package/name@version`.
+/// `Interface` is `package/name@version`.
 pub(super) struct Interface<'a> {
     pub(super) package: &'a str,
     pub(super) name: &'a str,
@@ -21,7 +21,7 @@ pub(super) fn interface(text: &str) -> Option<Interface<'_>> {
 }
 
 impl Interface<'_> {
-    /// Whether its version and this host's are compatible by the rules of semver.
+    /// Tells whether its version and this host's are compatible by the rules of semver.
     pub(super) fn spoken(&self) -> bool {
         match (&self.version, Version::parse(API_VERSION)) {
             (Some(found), Ok(ours)) => found.major == ours.major && (ours.major > 0 || found.minor == ours.minor),
@@ -30,7 +30,7 @@ impl Interface<'_> {
     }
 }
 
-/// `0.1.x`.
+/// `spoken_range` is `0.1.x`.
 pub(super) fn spoken_range() -> String {
     let minor = API_VERSION.rsplit_once('.').map_or(API_VERSION, |(minor, _)| minor);
     format!("{minor}.x")

@@ -27,6 +27,8 @@ fn caps(state: &mut InstanceState) -> &mut Capabilities {
     &mut state.caps
 }
 
+/// Makes the linker with all capabilities in it.
+///
 /// # Errors
 /// None that a machine or an operator could cause; a name linked twice.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {

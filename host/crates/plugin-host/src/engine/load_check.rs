@@ -9,7 +9,8 @@ use nexus_model::limits;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-/// Everything that [`crate::Runtime::load`] would refuse, and nothing of the plugin runs: reads, compiles and links it.
+/// Refuses everything that [`crate::Runtime::load`] would refuse, and nothing of the plugin runs: it reads, compiles
+/// and links it. `memory` is its limit; `None`: what it asks for.
 ///
 /// # Errors
 /// In words: what was found, what was expected, what to do.
@@ -20,7 +21,7 @@ pub fn check(bytes: &[u8], name: &str, memory: Option<u64>) -> Result<Inspection
     fits(&engine, &linker, bytes, name, memory)
 }
 
-/// `memory`: its limit; none: what it asks for.
+/// Does so with this engine and linker. `memory` is its limit; `None`: what it asks for.
 pub(crate) fn fits(
     engine: &Engine,
     linker: &Linker<InstanceState>,
@@ -42,7 +43,7 @@ pub(crate) fn not_compiled(e: &wasmtime::Error) -> LoadError {
     LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again."))
 }
 
-/// The contract was compared before: it is something of WASI.
+/// `not_linked` names something of WASI, for the contract was compared before.
 pub(crate) fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
     LoadError::Api(format!(
         "The plugin {} imports a part of WASI that this host does not have: {}. Available is WASI 0.2 without http \

@@ -12,16 +12,16 @@ use wasmtime::component::{
     Accessor, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamReader, StreamResult,
 };
 
-/// The host's end of a long call.
+/// `LongCall` is the host's end of a long call.
 pub(crate) struct LongCall<T, R> {
     pub(crate) events: mpsc::Receiver<Vec<T>>,
-    /// `Err`: the plugin gave none.
+    /// `outcome` is an `Err` where the plugin gave none.
     pub(crate) outcome: oneshot::Receiver<R>,
-    /// Send or drop it to cancel.
+    /// `cancel` cancels the call when it is sent or dropped.
     pub(crate) cancel: oneshot::Sender<()>,
 }
 
-/// A `cancel` for a plugin that completes when the sender is used or dropped.
+/// `cancel` is one for a plugin that completes when the sender is used or dropped.
 pub(crate) fn cancel(a: &Accessor<InstanceState>) -> wasmtime::Result<(oneshot::Sender<()>, FutureReader<()>)> {
     let (tx, rx) = oneshot::channel::<()>();
     let reader = a.with(|s| {

@@ -6,6 +6,8 @@
 use nexus_model::limits;
 use wasmtime::{Config, Engine};
 
+/// Makes the engine, and the thread that lets its ticks pass.
+///
 /// # Errors
 /// The machine has no support for what the compiler needs.
 pub(crate) fn engine() -> anyhow::Result<Engine> {

@@ -56,43 +56,49 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wasmtime::Engine;
 use wasmtime::component::{Accessor, Instance, InstancePre};
 
-/// A kind of plugin: what its instances export.
+/// `Exports` is a kind of plugin: what its instances export.
 pub(crate) trait Exports: Send + Sync + Sized + 'static {
-    /// What the plugin says about itself once, at its start.
+    /// `Facts` is what the plugin says about itself once, at its start.
     type Facts: Clone + Send + Sync + 'static;
     /// Finds the exports.
     fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
-    /// What of its settings the plugin says that it cannot use.
+    /// `refused` is what of its settings the plugin says that it cannot use.
     fn refused(facts: &Self::Facts, mask: &Mask) -> Vec<Refusal>;
-    /// The first call.
+    /// `facts` is the first call.
     fn facts<'a>(&'a self, a: &'a Accessor<InstanceState>) -> BoxFuture<'a, wasmtime::Result<Self::Facts>>;
 }
 
-/// Work inside an instance. An `Err` is a trap: the store is lost.
+/// `Job` is work inside an instance. An `Err` is a trap: the store is lost.
 pub(crate) type Job<E> =
     Box<dyn for<'a> FnOnce(&'a Accessor<InstanceState>, &'a E) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
 
-/// A running instance. Cheap to clone.
+/// `Handle` is a running instance as its callers hold it. It is cheap to clone.
 pub(crate) struct Handle<E: Exports> {
+    /// `jobs` leads into the instance; it is bounded by [`limits::CALL_QUEUE`].
     jobs: mpsc::Sender<Job<E>>,
-    /// The cause, once it has ended.
+    /// `ended` holds the cause once the instance has ended.
     ended: watch::Receiver<Option<Ended>>,
-    /// Calls that nobody waits for any more and that still run.
+    /// `hanging` counts the calls that nobody waits for any more and that still run.
     hanging: Arc<Hanging>,
+    /// `facts` are what the plugin said about itself at its start.
     pub(crate) facts: E::Facts,
+    /// `counters` are those of the plugin at its place.
     counters: Arc<Counters>,
 }
 
-/// Counts the calls of an instance whose callers have gone. A call is not cut short for that: an answer to a prompt that
-/// comes late is one all the same. But places are few, and a plugin that answers nothing must not look as if it ran.
+/// `Hanging` counts the calls of an instance whose callers have gone. A call is not cut short for that: an answer to a
+/// prompt that comes late is one all the same. But places are few, and a plugin that answers nothing must not look as
+/// if it ran.
 ///
-/// Signed, because a call may come to its end between the moment its caller goes and the moment that is counted.
+/// It is signed, because a call may come to its end between the moment its caller goes and the moment that is counted.
 type Hanging = AtomicIsize;
 
-/// Waits for the answer of a call; the call counts as hanging from the moment this is dropped without one.
+/// `Waiting` waits for the answer of a call; the call is hanging from the moment this is dropped without one.
 struct Waiting<T> {
+    /// `answer` is what the call returns.
     answer: oneshot::Receiver<T>,
     hanging: Arc<Hanging>,
+    /// `over`: the answer came, or never will.
     over: bool,
 }
 
@@ -126,12 +132,12 @@ impl<E: Exports> Clone for Handle<E> {
     }
 }
 
-/// How an instance ended.
+/// `Ended` says how an instance ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// By itself. `restart_limit_reached`: nobody starts another one.
+    /// `Crashed`: it ended by itself. With `restart_limit_reached`, nobody starts another one.
     Crashed { cause: String, restart_limit_reached: bool },
-    /// By the host.
+    /// `Stopped`: the host ended it.
     Stopped,
 }
 
@@ -200,12 +206,12 @@ impl<E: Exports> Handle<E> {
         ended.into()
     }
 
-    /// Whether both are of the same instance.
+    /// Tells whether both are of the same instance.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.jobs.same_channel(&other.jobs)
     }
 
-    /// Whether so many calls hang that the instance is of no use any more.
+    /// Tells whether so many calls hang that the instance is of no use any more.
     pub(crate) fn hangs(&self) -> bool {
         self.hanging.load(Ordering::Relaxed) >= limits::CALLS_HANGING
     }
@@ -220,7 +226,7 @@ impl<E: Exports> Handle<E> {
     }
 }
 
-/// An error of the plugin, as the services see it.
+/// `refused` is an error of the plugin, as the services see it.
 pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
     context.counters.error();
     let reason = |text| truncate::reason(context.mask.hide_in(text));
@@ -235,7 +241,7 @@ pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
     }
 }
 
-/// Receives the jobs of a running instance, and its facts, as soon as it is up.
+/// `Up` receives the jobs of a running instance, and its facts, as soon as it is up.
 pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::Facts)>;
 
 /// Runs an instance until it crashes; the result is the cause. Ending it early is up to whoever drops this future.

@@ -9,7 +9,7 @@ use nexus_model::plugin::Refusal;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_api::refused::{REFUSED, Refused};
 
-/// What is not written as it should be is none: no plugin is lost by its words alone.
+/// Reads what the plugin says. What is not written as it should be is none: no plugin is lost by its words alone.
 pub(crate) fn read(ext: &[Ext], mask: &Mask) -> Vec<Refusal> {
     let said = ext.iter().find(|ext| ext.name == REFUSED);
     let refused: Vec<Refused> = said
@@ -26,7 +26,7 @@ pub(crate) fn read(ext: &[Ext], mask: &Mask) -> Vec<Refusal> {
     refusals.collect()
 }
 
-/// All of it as one.
+/// `trouble` is all of it as one.
 pub(super) fn trouble(plugin: &str, refused: &[Refusal]) -> Trouble {
     let why: Vec<_> = refused.iter().map(|refusal| refusal.why.as_str()).collect();
     let mut hints: Vec<_> = refused.iter().filter_map(|refusal| refusal.hint.as_deref()).collect();

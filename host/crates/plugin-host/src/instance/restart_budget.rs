@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Counts the crashes of the last [`limits::RESTART_WINDOW`]; older ones are forgiven.
+/// `RestartBudget` counts the crashes of the last [`limits::RESTART_WINDOW`]; older ones are forgiven.
 #[derive(Debug, Default)]
 pub(crate) struct RestartBudget {
     crashes: VecDeque<Instant>,
 }
 
 impl RestartBudget {
-    /// The pause before the next start, or none if it reached its restart limit.
+    /// Counts a crash. Returns the pause before the next start, or `None` if the plugin reached its restart limit.
     pub(crate) fn crashed(&mut self, now: Instant) -> Option<Duration> {
         while self
             .crashes
@@ -27,7 +27,7 @@ impl RestartBudget {
     }
 }
 
-/// Doubles from [`limits::RESTART_FIRST`] to [`limits::RESTART_MAX`]. `attempt` starts at 1.
+/// `pause` doubles from [`limits::RESTART_FIRST`] to [`limits::RESTART_MAX`]. `attempt` starts at 1.
 pub(crate) fn pause(attempt: u32) -> Duration {
     let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
     limits::RESTART_FIRST.saturating_mul(factor).min(limits::RESTART_MAX)

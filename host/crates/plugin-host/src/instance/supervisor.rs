@@ -61,29 +61,33 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wasmtime::component::Accessor;
 
+/// `Command` is what the task is told; it carries them out in order.
 enum Command<E: Exports> {
     Start,
     Stop(oneshot::Sender<()>),
-    /// The host found this instance unusable.
+    /// `Restart`: the host found this instance unusable, for this cause.
     Restart(Handle<E>, String),
 }
 
-/// See the module. Dropping it ends the instance.
+/// `Supervisor` keeps one instance of a plugin running; see the module. Dropping it ends the instance.
 pub(crate) struct Supervisor<E: Exports> {
     template: InstanceTemplate,
+    /// `status` is what a reader sees.
     status: watch::Sender<PluginStatus>,
+    /// `current` is the instance that a caller calls, while one runs.
     current: watch::Sender<Option<Handle<E>>>,
-    /// Counts the starts that were asked for.
+    /// `starts` counts the starts that were asked for.
     starts: watch::Sender<u64>,
+    /// `commands` leads to the task, which is made at the first start.
     commands: OnceLock<mpsc::UnboundedSender<Command<E>>>,
     refused: RefusedSettings,
 }
 
-/// What of its settings the plugin said at its last start that it cannot use.
+/// `RefusedSettings` is what of its settings the plugin said at its last start that it cannot use.
 type RefusedSettings = Arc<Mutex<Vec<Refusal>>>;
 
 impl<E: Exports> Supervisor<E> {
-    /// Nothing runs before [`Self::start`]. `status`: where it is shown from now on.
+    /// Makes one under which nothing runs before [`Self::start`]. It is shown in `status` from now on.
     pub(crate) fn new(template: InstanceTemplate, status: watch::Sender<PluginStatus>) -> Self {
         Self {
             template,
@@ -99,7 +103,7 @@ impl<E: Exports> Supervisor<E> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why it is not used, where its settings are the reason.
+    /// `broken` says why it is not used, where its settings are the reason.
     pub(crate) fn broken(&self) -> Option<Trouble> {
         let refused = self.refused();
         (!refused.is_empty()).then(|| refused::trouble(self.name(), &refused))
@@ -117,7 +121,7 @@ impl<E: Exports> Supervisor<E> {
         Arc::clone(&self.template.record)
     }
 
-    /// A call that had no answer in time.
+    /// `late` is the error of a call that had no answer in time.
     pub(crate) fn late(&self, why: String) -> CallError {
         self.template.context.counters.error();
         CallError::Timeout(why)
@@ -127,7 +131,7 @@ impl<E: Exports> Supervisor<E> {
         self.status.subscribe()
     }
 
-    /// Changes whenever somebody asks for a start.
+    /// `starts` changes whenever somebody asks for a start.
     pub(crate) fn starts(&self) -> watch::Receiver<u64> {
         self.starts.subscribe()
     }
@@ -177,12 +181,12 @@ impl<E: Exports> Supervisor<E> {
         }
     }
 
-    /// The running instance, if one runs now.
+    /// `current` is the running instance, if one runs now.
     pub(crate) fn current(&self) -> Option<Handle<E>> {
         self.current.borrow().clone()
     }
 
-    /// The running instance; waits for one that is starting.
+    /// Waits for an instance that is starting; returns the running one.
     ///
     /// # Errors
     /// None runs or will soon.
@@ -218,7 +222,7 @@ impl<E: Exports> Supervisor<E> {
         }
     }
 
-    /// The next running instance, however long it takes.
+    /// Waits for the next running instance, however long it takes.
     pub(crate) async fn next_running(&self) -> Handle<E> {
         let mut current = self.current.subscribe();
         let up = current
@@ -250,7 +254,7 @@ impl<E: Exports> Supervisor<E> {
         }
     }
 
-    /// One call with the plugin's limit of time.
+    /// Makes one call, with the plugin's limit of time.
     ///
     /// # Errors
     /// The plugin's own, or why there was no answer.
@@ -289,17 +293,17 @@ struct Task<E: Exports> {
     current: watch::Sender<Option<Handle<E>>>,
     commands: mpsc::UnboundedReceiver<Command<E>>,
     refused: RefusedSettings,
-    /// At most one. Aborted when dropped.
+    /// `instances` has at most one. It is aborted when dropped.
     instances: JoinSet<String>,
 }
 
-/// Why a span of running or waiting came to its end.
+/// `SpanEnd` says why a span of running or waiting came to its end.
 enum SpanEnd {
     Crashed(String),
-    /// It cannot use its settings, which are the same at each start.
+    /// `Refused`: it cannot use its settings, which are the same at each start.
     Refused(Vec<Refusal>),
     Stop(oneshot::Sender<()>),
-    /// Nobody holds the supervisor any more.
+    /// `Gone`: nobody holds the supervisor any more.
     Gone,
 }
 
@@ -328,7 +332,7 @@ impl<E: Exports> Task<E> {
         let _ = done.send(());
     }
 
-    /// Until it is stopped (whom to tell) or has used up its budget.
+    /// Keeps an instance running until it is stopped (whom to tell) or has used up its budget.
     async fn keep_running(&mut self) -> Option<oneshot::Sender<()>> {
         let mut budget = RestartBudget::default();
         loop {
@@ -427,7 +431,7 @@ impl<E: Exports> Task<E> {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
-    /// Gives the cause.
+    /// Notes what is refused, and returns the cause.
     fn note_refusal(&self, refused: Vec<Refusal>) -> String {
         let plugin = self.template.context.gate.plugin();
         let trouble = refused::trouble(plugin, &refused);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
-/// What is needed to start an instance.
+/// `InstanceTemplate` is what is needed to start an instance.
 #[derive(Clone)]
 pub(crate) struct InstanceTemplate {
     pub(crate) engine: Engine,

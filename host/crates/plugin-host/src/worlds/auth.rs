@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::Accessor;
 
-/// The threads for logins, made at the first one.
+/// `AuthThreads` are the threads for logins, made at the first one.
 #[derive(Default)]
 pub(crate) struct AuthThreads(OnceLock<Runtime>);
 
@@ -98,7 +98,7 @@ impl WasmAuth {
         });
     }
 
-    /// One call in an instance of its own.
+    /// Makes one call in an instance of its own.
     async fn call<T, F>(&self, call: F) -> Result<T, CallError>
     where
         T: Send + 'static,
@@ -142,7 +142,7 @@ impl WasmAuth {
         answer
     }
 
-    /// A call of the optional interface.
+    /// Makes a call of the optional interface.
     async fn manage<T, F>(&self, what: &'static str, call: F) -> Result<T, CallError>
     where
         T: Send + 'static,
@@ -161,7 +161,7 @@ impl WasmAuth {
     }
 }
 
-/// `Err`: the cause of the crash.
+/// Makes a call in a fresh instance. `Err`: the cause of the crash.
 async fn once<T, F>(template: InstanceTemplate, call: F) -> Result<Result<T, Error>, String>
 where
     T: Send + 'static,

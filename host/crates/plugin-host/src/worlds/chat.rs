@@ -24,9 +24,9 @@ use wasmtime::component::Accessor;
 pub(crate) struct WasmChat {
     supervisor: Arc<Supervisor<ChatExports>>,
     workspace: PathBuf,
-    /// What the plugin said about itself last, for the time when it is down.
+    /// `facts` is what the plugin said about itself last, for the time when it is down.
     facts: Mutex<Option<Descriptor>>,
-    /// One stream at a time: a second one waits for the end of the first.
+    /// `feeding` allows one event stream at a time: a second one waits for the end of the first.
     feeding: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -48,7 +48,7 @@ impl WasmChat {
         known.as_ref().map(read)
     }
 
-    /// A call whose own result may be an error of the plugin.
+    /// Makes a call whose own result may be an error of the plugin.
     async fn ask<T, F>(&self, call: F) -> Result<T, CallError>
     where
         T: Send + 'static,
@@ -63,7 +63,7 @@ impl WasmChat {
         answer.map_err(|e| error_of(e, self.supervisor.context()))
     }
 
-    /// A call of the optional interface.
+    /// Makes a call of the optional interface.
     async fn ask_sessions<T, F>(&self, what: &'static str, call: F) -> Result<T, CallError>
     where
         T: Send + 'static,

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 #[derive(Debug, Default)]
 pub(crate) struct Deltas {
-    /// By session and part; what grew last stands last.
+    /// `growing` is by session and part; what grew last stands last.
     growing: VecDeque<((String, String), Pieces)>,
 }
 

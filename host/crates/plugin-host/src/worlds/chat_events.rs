@@ -27,12 +27,12 @@ pub(crate) struct ChatEvents {
     failures: u32,
 }
 
-/// How one connection came to its end.
+/// `ConnectionEnd` says how one connection came to its end.
 enum ConnectionEnd {
-    /// The receiver is gone.
+    /// `Left`: the receiver is gone.
     Left,
     Failed(RunFailure),
-    /// The plugin crashed. Its supervisor starts it again, after its own pause.
+    /// `Crashed`: the plugin crashed. Its supervisor starts it again, after its own pause.
     Crashed {
         cause: String,
         restart_limit_reached: bool,
@@ -54,7 +54,7 @@ impl ChatEvents {
         }
     }
 
-    /// Until the receiver is dropped.
+    /// Runs until the receiver is dropped.
     pub(crate) async fn run(mut self) {
         loop {
             let mut starts = self.supervisor.starts();
@@ -163,7 +163,7 @@ impl ChatEvents {
         }
     }
 
-    /// False: the receiver is gone.
+    /// Forwards events. False: the receiver is gone.
     async fn forward(&self, events: &mut mpsc::Receiver<Vec<Event>>) -> bool {
         let mut deltas = Deltas::default();
         loop {
@@ -197,7 +197,7 @@ impl ChatEvents {
         }
     }
 
-    /// Among the plugin's own lines, for there they are counted and limited.
+    /// Says what was dropped, among the plugin's own lines, for there they are counted and limited.
     fn say(&self, dropped: &Dropped) {
         let log = &self.supervisor.context().log;
         match dropped {
@@ -215,8 +215,9 @@ impl ChatEvents {
         }
     }
 
-    /// A place in the channel is meant for a few words. What is larger waits until all others are taken, and goes alone: so
-    /// what waits for the service stays below [`limits::CHAT_EVENT_LARGE`] for each place, and one large one.
+    /// Hands an item on. A place in the channel is meant for a few words. What is larger waits until all others are
+    /// taken, and goes alone: so what waits for the service stays below [`limits::CHAT_EVENT_LARGE`] for each place,
+    /// and one large one.
     async fn hand_on(&self, item: BackendEvent) -> bool {
         let places = match &item {
             BackendEvent::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),

@@ -56,7 +56,7 @@ pub(crate) fn session_info(s: wit::SessionInfo) -> chat::SessionInfo {
     }
 }
 
-/// The value of an addition to a record, where the plugin made it.
+/// `ext` is the value of an addition to a record, where the plugin made it.
 fn ext<'a>(ext: &'a [types::Ext], name: &str) -> Option<&'a str> {
     ext.iter().find(|e| e.name == name).map(|e| e.value.as_str())
 }
@@ -122,7 +122,7 @@ fn tool(t: wit::Tool, state: chat::ToolState) -> chat::Tool {
     }
 }
 
-/// A call that the owner did not allow.
+/// `rejected` is a call that the owner did not allow.
 fn rejected(e: &types::Ext) -> Option<wit::Tool> {
     #[derive(serde::Deserialize)]
     struct Call {
@@ -183,7 +183,8 @@ fn request(a: wit::AgentRequest) -> chat::AgentRequest {
     }
 }
 
-/// Empty where the value is not what the contract says: then it can be rejected, and nothing else.
+/// `questions` are empty where the value is not what the contract says: then the request can be rejected, and nothing
+/// else.
 fn questions(json: &str) -> Vec<chat::Question> {
     let questions: Vec<chat::Question> = serde_json::from_str(json).unwrap_or_default();
     let choice = |c: chat::Choice| chat::Choice {
@@ -234,18 +235,18 @@ fn connection(e: wit::BackendConnection, mask: &Mask) -> chat::BackendConnection
     }
 }
 
-/// Why an event goes no further.
+/// `Dropped` says why an event goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Dropped {
-    /// A later version of the contract may have added it.
+    /// `Unknown`: a later version of the contract may have added it.
     Unknown(String),
-    /// It belongs to no session, so that no chat can show it.
+    /// `Error`: it belongs to no session, so that no chat can show it.
     Error(String),
-    /// Its id is none.
+    /// `NoId`: its id is none.
     NoId(&'static str),
 }
 
-/// A delta is not clean yet: what its edges are, the piece before and after it says.
+/// `backend_event` makes an event the host's. A delta is not clean yet: what its edges are, the piece before and after it says.
 ///
 /// # Errors
 /// What cannot be used.
@@ -359,7 +360,7 @@ pub(crate) fn admission(a: wit_chat::Admission, mask: &Mask) -> chat::Admission 
     }
 }
 
-/// Headers that say something else than a client's address, or that a proxy sets for itself.
+/// `NO_ADDRESS` are headers that say something else than a client's address, or that a proxy sets for itself.
 const NO_ADDRESS: [&str; 18] = [
     "accept",
     "authorization",
@@ -381,7 +382,7 @@ const NO_ADDRESS: [&str; 18] = [
     "user-agent",
 ];
 
-/// `name`: of the plugin, for one that calls itself nothing.
+/// `tunnel_descriptor` is the plugin's own; `name` is that of the plugin, for one that calls itself nothing.
 ///
 /// # Errors
 /// The client's address is to be taken from what cannot be trusted to hold one.
@@ -402,7 +403,7 @@ pub(crate) fn tunnel_descriptor(
     })
 }
 
-/// What a plugin calls itself; one that says nothing is called by its name.
+/// `titled` is what a plugin calls itself; one that says nothing is called by its name.
 pub(crate) fn titled(title: String, name: &str) -> String {
     let title = truncate::title(title);
     if title.trim().is_empty() {
@@ -431,7 +432,7 @@ fn address_header(header: String) -> Result<String, nexus_plugin_traits::CallErr
     }
 }
 
-/// None for what a later version of the contract may add.
+/// `tunnel_event` is `None` for what a later version of the contract may add.
 pub(crate) fn tunnel_event(e: wit_tunnel::Event, mask: &Mask) -> Option<TunnelEvent> {
     Some(match e {
         wit_tunnel::Event::Starting(t) => TunnelEvent::Starting(truncate::sentence(mask.hide_in(t))),

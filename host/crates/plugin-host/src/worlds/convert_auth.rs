@@ -67,7 +67,8 @@ fn method(m: wit::Method) -> port::Method {
     }
 }
 
-/// What has to come back as it is cannot be cut: too much of it is the plugin's fault.
+/// `whole` refuses what is too long: what has to come back as it is cannot be cut, so too much of it is the plugin's
+/// fault.
 fn whole<T: AsRef<[u8]>>(what: &str, value: T, most: usize) -> Result<T, CallError> {
     match value.as_ref().len() {
         length if length <= most => Ok(value),
@@ -93,6 +94,8 @@ fn subject(subject: String) -> Result<String, CallError> {
     Ok(subject)
 }
 
+/// `step` is the plugin's, with everything in it bounded.
+///
 /// # Errors
 /// A state, an address or a subject that is too long to be used.
 pub(crate) fn step(s: wit::Step, mask: &Mask) -> Result<port::Step, CallError> {
@@ -122,6 +125,8 @@ pub(crate) fn step(s: wit::Step, mask: &Mask) -> Result<port::Step, CallError> {
     })
 }
 
+/// `outcome` is the plugin's, with everything in it bounded.
+///
 /// # Errors
 /// A subject that is too long to be used.
 pub(crate) fn outcome(o: manage::Outcome, mask: &Mask) -> Result<port::Outcome, CallError> {

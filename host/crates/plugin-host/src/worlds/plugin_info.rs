@@ -13,9 +13,9 @@ use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::PluginRecord;
 use std::sync::Arc;
 
-/// A plugin at its place. Outlives the instances that it has there.
+/// `PluginInfo` is a plugin at its place. It outlives the instances that it has there.
 pub(crate) struct PluginInfo {
-    /// Whose its processes are.
+    /// `owner` says whose its processes are.
     owner: String,
     digest: String,
     manifest: Manifest,
@@ -61,7 +61,7 @@ impl PluginInfo {
         }
     }
 
-    /// Looks on the disk where the granted programs are.
+    /// `grants` looks on the disk where the granted programs are.
     fn grants(&self) -> Vec<String> {
         let permissions = self.gate.grants().permissions().into_iter();
         let with_place = permissions.map(|permission| match permission {

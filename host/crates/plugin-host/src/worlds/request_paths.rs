@@ -23,18 +23,18 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use tokio::sync::Semaphore;
 
-/// Looks that may hang on a disk that does not answer.
+/// `LOOKS` bounds the looks that may hang on a disk that does not answer.
 static LOOKS: Semaphore = Semaphore::const_new(4);
-/// As Linux has it.
+/// `LINKS` is how many links are followed, as Linux has it.
 const LINKS: usize = 40;
-/// Names on the way, those of links included.
+/// `NAMES` is how many names there may be on the way, those of links included.
 const NAMES: usize = 2_000;
 
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default)]
 struct Named {
     paths: Vec<Touched>,
-    /// Names of what runs what is written there.
+    /// `obeyed` are names of what runs what is written there.
     obeyed: Vec<String>,
 }
 
@@ -42,9 +42,9 @@ struct Named {
 #[serde(default)]
 struct Touched {
     path: String,
-    /// A file is put there, whatever there is.
+    /// `new`: a file is put there, whatever there is.
     new: bool,
-    /// It may be no path at all.
+    /// `guessed`: it may be no path at all.
     guessed: bool,
 }
 
@@ -114,7 +114,8 @@ fn append(request: &mut AgentRequest, details: Vec<Value>) {
     });
 }
 
-/// What is left out, or cannot be read, is told: what is not seen is not agreed to.
+/// `shown` are the plugin's own details. What is left out, or cannot be read, is told: what is not seen is not agreed
+/// to.
 pub(crate) fn shown(json: &str) -> Vec<chat::Detail> {
     let told = |text: String| chat::Detail {
         name: "Unknown".to_owned(),
@@ -153,7 +154,7 @@ fn not_known(path: &str, why: &str) -> Value {
     )
 }
 
-/// `base`: the workspace without links.
+/// `details` follow the paths; `base` is the workspace without links.
 fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
     let mut all = Vec::new();
     for touched in named.paths.iter().take(limits::REQUEST_PATHS) {
@@ -213,12 +214,12 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
 #[derive(Debug)]
 struct Real {
     path: PathBuf,
-    /// How many were followed.
+    /// `links` counts how many were followed.
     links: usize,
     there: bool,
 }
 
-/// As the kernel goes, but that nothing is opened, and that what is not there yet may be named as well.
+/// Follows a path as the kernel goes, but that nothing is opened, and that what is not there yet may be named as well.
 fn follow(path: &Path) -> Result<Real, String> {
     let names = |path: &Path| -> Vec<OsString> {
         let names = path.components().rev().filter_map(|c| match c {
@@ -268,7 +269,7 @@ fn follow(path: &Path) -> Result<Real, String> {
     Ok(real)
 }
 
-/// What a path looks like: `..` takes away a name.
+/// `lexical` is what a path looks like: `..` takes away a name.
 fn lexical(path: &Path) -> PathBuf {
     let mut plain = PathBuf::from("/");
     for component in path.components() {

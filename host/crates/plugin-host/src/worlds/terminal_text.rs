@@ -12,7 +12,7 @@
 use nexus_model::limits::{OUTPUT_BLANKS, OUTPUT_MOVE};
 use std::borrow::Cow;
 
-/// The lines as they end up.
+/// `text` has the lines as they end up.
 pub(crate) fn text(raw: &str) -> Cow<'_, str> {
     // A line's end as Windows writes it is no movement.
     let acts = |(at, c): (usize, char)| match c {
@@ -52,7 +52,7 @@ struct Screen {
     lines: Vec<Vec<char>>,
     row: usize,
     column: usize,
-    /// Columns that movements may still add: a few bytes of a text could ask for any number.
+    /// `blanks` are the columns that movements may still add: a few bytes of a text could ask for any number.
     blanks: usize,
 }
 
@@ -87,7 +87,7 @@ impl Screen {
         self.line();
     }
 
-    /// Below all that was written.
+    /// Moves below all that was written.
     fn below(&mut self) {
         self.row = self.lines.len() - 1;
         if !self.line().is_empty() {
@@ -147,7 +147,7 @@ impl Screen {
     }
 }
 
-/// After ESC.
+/// Reads what follows ESC.
 fn escape(rest: &mut std::str::Chars<'_>, screen: &mut Screen) {
     let mut ahead = rest.clone();
     match ahead.next() {
@@ -174,7 +174,7 @@ fn escape(rest: &mut std::str::Chars<'_>, screen: &mut Screen) {
     }
 }
 
-/// After CSI: parameters, intermediates, and what it is.
+/// Reads what follows CSI: parameters, intermediates, and what it is.
 fn control(rest: &mut std::str::Chars<'_>, screen: &mut Screen) {
     let mut numbers = [0_usize; 4];
     let (mut count, mut private) = (0, false);
@@ -202,8 +202,8 @@ fn control(rest: &mut std::str::Chars<'_>, screen: &mut Screen) {
     }
 }
 
-/// After OSC, DCS and their like: up to their end. One that has none would take the whole text with it, so it ends with
-/// its line.
+/// Reads what follows OSC, DCS and their like, up to their end. One that has none would take the whole text with it, so
+/// it ends with its line.
 fn string(rest: &mut std::str::Chars<'_>) {
     loop {
         let mut ahead = rest.clone();

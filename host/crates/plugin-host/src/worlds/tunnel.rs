@@ -140,7 +140,8 @@ impl TunnelProvider for WasmTunnel {
 
 type Outcome<T> = Result<(), T>;
 
-/// Carries one run: events first, then the outcome; and ends an instance that does not close when it is told to.
+/// `RunForwarder` carries one run: events first, then the outcome; and ends an instance that does not close when it is
+/// told to.
 struct RunForwarder {
     supervisor: Arc<Supervisor<TunnelExports>>,
     handle: Handle<TunnelExports>,

@@ -4,11 +4,11 @@ use crate::snapshot;
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path};
 
-/// Of the archive's layout.
+/// `FORMAT` is the version of the archive's layout.
 pub(super) const FORMAT: u32 = 1;
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// What stays out of a backup, by the first part of its path in the data directory, and why.
+/// `LEFT_OUT` is what stays out of a backup, by the first part of its path in the data directory, and why.
 pub(super) const LEFT_OUT: [(&str, &str); 9] = [
     ("control.sock", "the control socket of the running host"),
     ("lock", "the lock of the running host"),
@@ -20,41 +20,44 @@ pub(super) const LEFT_OUT: [(&str, &str); 9] = [
     ("nexus.db-wal", "part of the database"),
     ("nexus.db-shm", "part of the database"),
 ];
-/// Folders of this room's own: half a backup, half a restore, what stood there before a restore.
+/// `STAGING` and those below begin the names of folders of this room's own: half a backup, half a restore, what stood
+/// there before a restore.
 pub(super) const STAGING: &str = ".nexus-backup-";
 pub(super) const RESTORING: &str = "restore-in-work-";
 pub(super) const BEFORE: &str = "before-restore-";
 
-/// Whether an entry at the top of the data directory stays out of a backup, and where it is through a restore.
+/// Tells whether an entry at the top of the data directory stays out of a backup, and where it is through a restore.
 pub(super) fn left_out(name: &str) -> bool {
     LEFT_OUT.iter().any(|(out, _)| *out == name) || [STAGING, RESTORING, BEFORE].iter().any(|own| name.starts_with(own))
 }
 
-/// What a backup says about itself.
+/// `Manifest` is what a backup says about itself: the first file of its archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Of the archive's layout: 1.
+    /// `format` is the version of the archive's layout: 1.
     pub format: u32,
-    /// The nexus that wrote it.
+    /// `nexus` is the version of the nexus that wrote it.
     pub nexus: String,
-    /// RFC 3339, UTC.
+    /// `created_at` is in RFC 3339, UTC.
     pub created_at: String,
-    /// Of the database.
+    /// `schema` is the version of the database's schema.
     pub schema: i64,
+    /// `files` are all other files of the archive, the database among them.
     pub files: Vec<Entry>,
 }
 
 /// `Entry` is a file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Below the data directory, with `/`.
+    /// `path` is below the data directory, with `/` between its parts.
     pub path: String,
+    /// `bytes` is the length of the file.
     pub bytes: u64,
-    /// Hex.
+    /// `sha256` is the digest of the file's content, in lower-case hexadecimal.
     pub sha256: String,
 }
 
-/// Whether a path of an archive leads to a place below the data directory that a backup may hold.
+/// Checks whether a path of an archive leads to a place below the data directory that a backup may hold.
 ///
 /// # Errors
 /// Why not.

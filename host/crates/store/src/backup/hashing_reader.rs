@@ -20,7 +20,7 @@ impl<R> Hashed<R> {
         }
     }
 
-    /// Bytes, and their SHA-256 in hex.
+    /// Returns how many bytes were read, and their SHA-256 in hexadecimal.
     pub(super) fn end(self) -> (u64, String) {
         (self.bytes, hex(self.digest.finish().as_ref()))
     }

@@ -14,11 +14,12 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// What was done.
+/// `Restored` is what [`restore`] has done.
 #[derive(Debug)]
 pub struct Restored {
+    /// `manifest` is that of the backup.
     pub manifest: Manifest,
-    /// Where what stood there before lies now.
+    /// `before` is the folder with the data that was there before, if there was any.
     pub before: Option<PathBuf>,
 }
 
@@ -67,7 +68,7 @@ pub fn restore(file: &Path, data_dir: &Path, force: bool) -> anyhow::Result<Rest
     Ok(Restored { manifest, before })
 }
 
-/// What of the data directory a restore would replace; the database first.
+/// `entries` are what of the data directory a restore would replace; the database first.
 fn entries(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(data_dir)? {
@@ -156,7 +157,7 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
     Ok(manifest)
 }
 
-/// The path of the entry behind it, where that is too long for the entry's own header.
+/// Reads the path of the entry behind it, where that is too long for the entry's own header.
 fn read_long_name(entry: impl Read) -> anyhow::Result<Vec<u8>> {
     let mut name = Vec::new();
     entry
@@ -175,7 +176,7 @@ fn read_long_name(entry: impl Read) -> anyhow::Result<Vec<u8>> {
     Ok(name)
 }
 
-/// A path of the archive, in a sentence.
+/// `shown` is a path of the archive, in a sentence.
 fn shown(path: &str) -> std::borrow::Cow<'_, str> {
     nexus_plugin_api::text::literal(path)
 }
@@ -204,13 +205,13 @@ fn manifest(text: &[u8]) -> anyhow::Result<Manifest> {
     Ok(manifest)
 }
 
-/// Of a manifest, in a sentence.
+/// `word` is one of a manifest, in a sentence.
 fn word(text: &str) -> String {
     let cut: String = text.chars().take(64).collect();
     nexus_plugin_api::text::line(&cut).into_owned()
 }
 
-/// Bytes; none where the system does not say.
+/// `free_space` is in bytes; `None` where the system does not say.
 fn free_space(dir: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
@@ -224,8 +225,9 @@ fn free_space(dir: &Path) -> Option<u64> {
     }
 }
 
-/// Into a folder of the data directory itself: a data directory may be a mount, which cannot be renamed as a whole. The
-/// database stays in its place until the other one replaces it, so that there is no moment without accounts.
+/// Moves what is there into a folder of the data directory itself: a data directory may be a mount, which cannot be
+/// renamed as a whole. The database stays in its place until the other one replaces it, so that there is no moment
+/// without accounts.
 fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathBuf>> {
     if there.is_empty() {
         return Ok(None);

@@ -4,7 +4,7 @@ use nexus_files::private;
 use nexus_model::digest::hex;
 use std::path::{Path, PathBuf};
 
-/// A folder that is gone when its work is done or has failed.
+/// `Staging` is a folder that is gone when its work is done or has failed.
 pub(super) struct Staging(pub(super) PathBuf);
 
 impl Staging {
@@ -22,18 +22,18 @@ impl Drop for Staging {
     }
 }
 
-/// Made with all above it; what is made is for its owner alone.
+/// Makes a folder with all above it; what is made is for its owner alone.
 pub(super) fn private_dir(path: &Path) -> anyhow::Result<()> {
     use anyhow::Context as _;
     private::make_dir(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
-/// A new file for its owner alone.
+/// Makes a new file for its owner alone.
 pub(super) fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
     private::options().write(true).create_new(true).open(path)
 }
 
-/// Names that were made or changed are there after a power cut.
+/// Sees to it that names that were made or changed are there after a power cut.
 pub(super) fn sync_dir(path: &Path) {
     // Where a folder cannot be synced (some network disks), the files themselves were.
     let _ = std::fs::File::open(path).and_then(|dir| dir.sync_all());

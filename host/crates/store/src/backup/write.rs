@@ -14,13 +14,14 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// What was written.
+/// `Written` is what [`write`] has done.
 #[derive(Debug)]
 pub struct Written {
+    /// `manifest` lists what is in the backup.
     pub manifest: Manifest,
-    /// Of the backup's file.
+    /// `bytes` is the size of the backup's file.
     pub bytes: u64,
-    /// What lies in the data directory and is no regular file, below it: left out.
+    /// `skipped` are the paths, below the data directory, that are neither files nor folders and were left out.
     pub skipped: Vec<PathBuf>,
 }
 
@@ -89,7 +90,7 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
     })
 }
 
-/// Left by a machine that lost its power in the middle.
+/// Removes what a machine left that lost its power in the middle.
 fn clear_abandoned(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|m| m.modified()).map(|t| t.elapsed());
@@ -101,7 +102,7 @@ fn clear_abandoned(folder: &Path) {
     }
 }
 
-/// Every file below `dir` that belongs into a backup, besides the database.
+/// Collects every file below `dir` that belongs into a backup, besides the database.
 fn collect(
     data_dir: &Path,
     dir: &Path,
@@ -143,7 +144,7 @@ fn entry(name: &str, path: &Path) -> anyhow::Result<Entry> {
     })
 }
 
-/// Removed when it is dropped, unless it has got its name by then.
+/// `Partial` is removed when it is dropped, unless it has got its name by then.
 struct Partial(PathBuf);
 
 impl Drop for Partial {

@@ -88,9 +88,9 @@ impl Actor {
         Ok(())
     }
 
-    /// Whether the name in an address was made for this run alone. A provider that makes names serves them on the usual
-    /// port; with a port of its own, or digits, it is a server's lasting name. Who says where this machine finds the name
-    /// (`public_check`) asks no resolver.
+    /// Tells whether the name in an address was made for this run alone. A provider that makes names serves them on the
+    /// usual port; with a port of its own, or digits, it is a server's lasting name. Who says where this machine finds
+    /// the name (`public_check`) asks no resolver.
     pub(super) fn is_made(&self, url: &str) -> bool {
         let ephemeral = self
             .descriptor
@@ -103,14 +103,14 @@ impl Actor {
         ephemeral && name.is_some() && !matches!(self.tunnel.public_check, resolved::PublicCheckMode::At(_))
     }
 
-    /// An address that was made just now is old enough to be given out.
+    /// Notes that an address that was made just now is old enough to be given out.
     pub(super) fn settled(&mut self) {
         self.settles = None;
         self.update(|status| status.fresh = false);
         self.log_open();
     }
 
-    /// Once for each address: whoever has only the terminal learns it there.
+    /// Logs the address, once for each: whoever has only the terminal learns it there.
     pub(super) fn log_open(&mut self) {
         let status = self.publisher.status().borrow().clone();
         let (TunnelState::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {

@@ -37,22 +37,22 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-/// For the listeners of the pages.
+/// `with_login` is for the listeners of the pages.
 pub(super) fn with_login(state: &WebState) -> Router<WebState> {
     Router::from(open()).merge(guarded().layer(middleware::from_fn_with_state(state.clone(), need_login)))
 }
 
-/// For the control socket, whose every caller is the operator.
+/// `for_the_operator` is for the control socket, whose every caller is the operator.
 pub(super) fn for_the_operator() -> Router<WebState> {
     Router::from(open()).merge(guarded())
 }
 
-/// What needs no login.
+/// `open` is what needs no login.
 fn open() -> OpenApiRouter<WebState> {
     OpenApiRouter::default().routes(routes!(openapi))
 }
 
-/// What needs a login, each with its description.
+/// `operations` are what needs a login, each with its description.
 fn operations() -> Vec<UtoipaMethodRouter<WebState>> {
     vec![
         routes!(status),
@@ -92,17 +92,17 @@ fn guarded() -> Router<WebState> {
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
 }
 
-/// What the guard of all listeners turns away, as the rest of the API says it.
+/// `refuse` says what the guard of all listeners turns away, as the rest of the API says it.
 pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
     Problem::of(status, why.trim_end()).into_response()
 }
 
-/// Until the services are there. `what`: what takes the time, where that may be said.
+/// `starting` is answered until the services are there. `what` is what takes the time, where that may be said.
 pub(super) fn starting(what: Option<&str>) -> Response {
     Problem::starting(what).into_response()
 }
 
-/// What is below `/api/` and not there.
+/// `nothing` is what is below `/api/` and not there.
 pub(super) async fn nothing() -> Response {
     Problem::of(
         StatusCode::NOT_FOUND,
@@ -111,7 +111,7 @@ pub(super) async fn nothing() -> Response {
     .into_response()
 }
 
-/// Orders to the host itself are in the audit, whatever came of them: what a chat says is not.
+/// Writes orders to the host itself into the audit, whatever came of them: what a chat says is not.
 async fn audited(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let orders = ["/api/v1/backend/", "/api/v1/tunnels/", "/api/v1/config/"];

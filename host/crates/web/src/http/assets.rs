@@ -93,7 +93,7 @@ static DIGEST: LazyLock<String> = LazyLock::new(|| {
     digest
 });
 
-/// The folder of this build's assets: `/assets/0123456789abcdef`.
+/// `base` is the folder of this build's assets: `/assets/0123456789abcdef`.
 pub(crate) fn base() -> String {
     format!("/assets/{}", *DIGEST)
 }

@@ -29,18 +29,18 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks for one that may make room.
+/// `LOOK` is the pause between two looks for one that may make room.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a connection did last.
+/// `Pulse` is what a connection did last.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     opened: Instant,
-    /// Milliseconds after `opened`, when bytes last went either way.
+    /// `moved` is when bytes last went either way, in milliseconds after `opened`.
     moved: AtomicU64,
-    /// Requests that we work on.
+    /// `working` counts the requests that we work on.
     working: AtomicUsize,
-    /// Those of them for which we wait for more of the client's body.
+    /// `awaiting` counts those of them for which we wait for more of the client's body.
     awaiting: AtomicUsize,
 }
 
@@ -59,7 +59,7 @@ impl Pulse {
         self.moved.store(now, Ordering::Relaxed);
     }
 
-    /// For how long the client has done nothing; none while it waits for us.
+    /// `idle` is for how long the client has done nothing; `None` while it waits for us.
     fn idle(&self) -> Option<Duration> {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         let ours = self.working.load(Ordering::Relaxed) > self.awaiting.load(Ordering::Relaxed);
@@ -72,7 +72,7 @@ impl Pulse {
     }
 }
 
-/// While it lives a request is worked on.
+/// `Working` lives while a request is worked on.
 pub(crate) struct Working(Arc<Pulse>);
 
 impl Drop for Working {
@@ -82,7 +82,8 @@ impl Drop for Working {
     }
 }
 
-/// A request's body, which says while it is the client's turn: a request of which half has come is worked on by nobody.
+/// `FromClient` is a request's body, which says while it is the client's turn: a request of which half has come is
+/// worked on by nobody.
 pub(crate) struct FromClient<B> {
     inner: B,
     pulse: Arc<Pulse>,
@@ -145,18 +146,18 @@ struct OpenConnections {
 }
 
 struct Open {
-    /// None: of this machine, or through a tunnel.
+    /// `network` is `None` for one of this machine, or through a tunnel.
     network: Option<String>,
     pulse: Arc<Pulse>,
     close: CancellationToken,
 }
 
-/// A connection's right to be open.
+/// `Slot` is a connection's right to be open.
 pub(crate) struct Slot {
     number: u64,
     state: Arc<Mutex<OpenConnections>>,
     freed: Arc<Notify>,
-    /// Cancelled when it has to make room.
+    /// `close` is cancelled when it has to make room.
     pub(crate) close: CancellationToken,
 }
 
@@ -173,9 +174,9 @@ fn lock(state: &Mutex<OpenConnections>) -> MutexGuard<'_, OpenConnections> {
 
 enum Room {
     Yes,
-    /// Somebody makes room, or will.
+    /// `Soon`: somebody makes room, or will.
     Soon,
-    /// Its network has its share, and uses it.
+    /// `No`: its network has its share, and uses it.
     No,
 }
 
@@ -189,7 +190,7 @@ impl Slots {
         }
     }
 
-    /// Waits until there is room. None: this peer has its share already.
+    /// Waits until there is room. `None`: this peer has its share already.
     pub(crate) async fn enter(&self, peer: SocketAddr, pulse: &Arc<Pulse>) -> Option<Slot> {
         let network =
             (!peer.ip().to_canonical().is_loopback()).then(|| nexus_logging::audit::network(&peer.ip().to_string()));
@@ -225,7 +226,7 @@ impl Slots {
 }
 
 impl OpenConnections {
-    /// Whether one more may come in; where not, the one that is idle the longest is closed.
+    /// Tells whether one more may come in; where not, the one that is idle the longest is closed.
     fn room(&self, most: usize, network: Option<&str>) -> Room {
         let of_network = |open: &Open| network.is_some() && open.network.as_deref() == network;
         let outside = |open: &Open| open.network.is_some();
@@ -266,7 +267,7 @@ impl OpenConnections {
     }
 }
 
-/// A stream that says when bytes move, and fails where a write is not taken in time.
+/// `Patient` is a stream that says when bytes move, and fails where a write is not taken in time.
 pub(crate) struct Patient<S> {
     inner: S,
     pulse: Arc<Pulse>,

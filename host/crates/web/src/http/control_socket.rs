@@ -24,16 +24,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// In the data directory.
+/// `FILE` is the name of the socket in the data directory.
 pub const FILE: &str = "control.sock";
 
-/// Refusals that are told at the same time. Beyond them the connection is just closed.
+/// `REFUSALS` is how many refusals are told at the same time. Beyond them the connection just closes.
 const REFUSALS: usize = 8;
 
-/// Between two lines about connections that are refused.
+/// `REFUSED_EVERY` is the time between two lines about connections that are refused.
 const REFUSED_EVERY: Duration = Duration::from_secs(60);
 
-/// Bytes of the header of a request that is refused: hyper's least.
+/// `REFUSED_HEADER` is how many bytes the header of a request may have that is refused: hyper's least.
 const REFUSED_HEADER: usize = 8 * 1024;
 
 pub(crate) fn router(state: WebState) -> Router {
@@ -44,7 +44,7 @@ pub(crate) fn router(state: WebState) -> Router {
         .with_state(state)
 }
 
-/// Makes the socket again. Its caller holds the lock of the data directory.
+/// Makes the socket, in place of an old one. Its caller holds the lock of the data directory.
 ///
 /// # Errors
 /// The path is too long for a socket, or cannot be written.
@@ -61,7 +61,7 @@ pub fn bind(data_dir: &Path) -> std::io::Result<(UnixListener, PathBuf)> {
     Ok((listener, path))
 }
 
-/// Serves until `shutdown` is cancelled, and takes the file away.
+/// Serves until `shutdown` is cancelled, and then removes the file.
 pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, shutdown: CancellationToken) {
     let tasks = TaskTracker::new();
     let (mut refused, mut said) = (0_u64, None);
@@ -107,7 +107,7 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, s
     let _ = tokio::time::timeout(server::DRAIN, tasks.wait()).await;
 }
 
-/// Says why, whatever is asked.
+/// Answers with the reason, whatever is asked.
 async fn refuse(stream: UnixStream, why: String, closing: CancellationToken) {
     let service = hyper::service::service_fn(move |_| {
         std::future::ready(Ok::<_, Infallible>(api::refuse(StatusCode::FORBIDDEN, &why)))

@@ -62,7 +62,7 @@ impl Cookie {
             .map(|cookie| cookie.value().to_owned())
     }
 
-    /// `max_age` none: until the browser closes; zero: forget it.
+    /// Sets the cookie. Without `max_age` it lasts until the browser closes; zero makes the browser forget it.
     fn set(self, site: &Site, value: &str, max_age: Option<Duration>, headers: &mut HeaderMap) {
         let mut cookie = cookie::Cookie::new(self.name(site), value);
         cookie.set_path("/");
@@ -90,9 +90,9 @@ pub(crate) fn farewell(response: &mut Response, site: &Site) {
     Cookie::Login.set(site, "", Some(Duration::ZERO), response.headers_mut());
 }
 
-/// Whose program asks, where that can be told: on this machine's own loopback, where a login is good for those alone. What
-/// Nexus runs itself is turned away, with whatever cookie: the agent does not answer its own requests, and nobody types a
-/// password into a browser that the agent started.
+/// `held` says whose program asks, where that can be told: on this machine's own loopback, where a login is good for
+/// those alone. What Nexus runs itself is turned away, with whatever cookie: the agent does not answer its own
+/// requests, and nobody types a password into a browser that the agent started.
 async fn held(connection: &Connection, site: &Site) -> Result<String, Response> {
     if site.place != Place::Loopback {
         return Ok(String::new());
@@ -114,7 +114,7 @@ fn site(parts: &Parts) -> Result<Site, StatusCode> {
     site.cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The login of this request, if it has a valid one.
+/// `MaybeLogin` is the login of this request, if it has a valid one.
 pub(crate) struct MaybeLogin {
     pub login: Option<Session>,
     pub site: Site,
@@ -143,7 +143,7 @@ impl FromRequestParts<WebState> for MaybeLogin {
     }
 }
 
-/// Who did something, for the audit.
+/// `Who` did something, for the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Who {
     pub account: String,
@@ -159,7 +159,7 @@ impl Who {
             peer: peer.to_string(),
         }
     }
-    /// By the control socket: whoever can open it, and is not of the agent.
+    /// `operator` came by the control socket: whoever can open it, and is not of the agent.
     pub(crate) fn operator() -> Self {
         Self {
             account: "(operator)".to_owned(),
@@ -167,7 +167,7 @@ impl Who {
             peer: String::new(),
         }
     }
-    /// What changes the host itself.
+    /// Writes an order that changes the host itself into the audit.
     pub(crate) fn orders(&self, what: &str, plugin: &str, result: &str) {
         tracing::info!(target: "audit", event = "order", account = self.account, what, plugin, place = self.place, peer = self.peer, result);
     }
@@ -179,7 +179,8 @@ impl MaybeLogin {
     }
 }
 
-/// The user of a valid login. Anybody else is sent to the login page (or, before any account exists, to the first page).
+/// `User` is the user of a valid login. Anybody else is sent to the login page (or, before any account exists, to the
+/// first page).
 pub(crate) struct User {
     pub login: Session,
     pub site: Site,
@@ -204,16 +205,16 @@ impl FromRequestParts<WebState> for User {
     }
 }
 
-/// Whoever uses the browser, login or not, as the auth service wants to know them.
+/// `Anonymous` is whoever uses the browser, login or not, as the auth service wants to know them.
 pub(crate) struct Anonymous {
     pub client: Client,
     pub site: Site,
-    /// The browser had no cookie yet: the answer must set it.
+    /// `fresh`: the browser had no cookie yet, so the answer must set it.
     fresh: bool,
 }
 
 impl Anonymous {
-    /// For a hidden field. Bound to a cookie that no other page can read or set.
+    /// `csrf` is for a hidden field. It is bound to a cookie that no other page can read or set.
     pub(crate) fn csrf(&self) -> String {
         use base64::Engine as _;
         let digest = sha256(&[b"nexus form\0", self.client.browser.as_bytes()]);
@@ -260,7 +261,7 @@ impl FromRequestParts<WebState> for Anonymous {
     }
 }
 
-/// The fields of a posted form.
+/// `Fields` are those of a posted form.
 #[derive(Default)]
 pub(crate) struct Fields(BTreeMap<String, String>);
 
@@ -268,7 +269,7 @@ impl Fields {
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
-    /// What goes to the login plugin: the fields whose names start with `field-`, less that prefix.
+    /// `input` is what goes to the login plugin: the fields whose names start with `field-`, less that prefix.
     pub(crate) fn input(&self) -> Input {
         let fields = self.0.iter();
         Input(
@@ -295,7 +296,7 @@ impl Fields {
 
 const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
 
-/// A form of a valid login, its CSRF token checked.
+/// `UserForm` is a form of a valid login, its CSRF token checked.
 pub(crate) struct UserForm {
     pub login: Session,
     pub site: Site,
@@ -319,7 +320,7 @@ impl FromRequest<WebState> for UserForm {
     }
 }
 
-/// A form of somebody without a login, from the browser that it was made for.
+/// `AnonymousForm` is a form of somebody without a login, from the browser that it was made for.
 pub(crate) struct AnonymousForm {
     pub anonymous: Anonymous,
     pub fields: Fields,

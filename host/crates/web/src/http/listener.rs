@@ -15,48 +15,54 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
-/// A listener and its rules.
+/// `Ingress` is a listener and its rules.
 #[derive(Debug, Clone)]
 pub enum Ingress {
-    /// The control socket: the operator, at this machine.
+    /// `Control` is the control socket: the operator, at this machine.
     Control,
+    /// `Local` is the page's own listener, on loopback or, with `insecure_listen`, on a network.
     Local {
-        /// Names besides `localhost` and loopback addresses: `name`, or `name:port`.
+        /// `hosts` are names besides `localhost` and loopback addresses: `name`, or `name:port`.
         hosts: Vec<String>,
-        /// As a browser sees it through a reverse proxy: scheme and authority.
+        /// `public_url` is the address as a browser sees it through a reverse proxy: scheme and authority.
         public_url: Option<String>,
     },
+    /// `Tunnel` is the listener of one tunnel.
     Tunnel {
+        /// `name` is the `NAME` of `[tunnel.NAME]`.
         name: String,
-        /// Grows when the provider states its URL. `name`, or `name:port`.
+        /// `hosts` are `name`, or `name:port`. They grow when the provider states its URL.
         hosts: watch::Receiver<Vec<String>>,
-        /// Lower case; set by the provider and cleared of a client's own.
+        /// `client_address_header` is in lower case; the provider sets it and clears a client's own.
         client_address_header: Option<String>,
-        /// Whether the public side speaks TLS.
+        /// `https`: the public side speaks TLS.
         https: bool,
+        /// `proof` answers this host's own public check.
         proof: OriginSecret,
-        /// It closes soon, and where its clients are to go.
+        /// `moved` is set when the listener closes soon, and says where its clients are to go.
         moved: watch::Receiver<Option<Leaving>>,
-        /// Live sockets that are open through it.
+        /// `sockets` counts the live sockets that are open through it.
         sockets: Arc<watch::Sender<usize>>,
     },
 }
 
-/// One accepted connection; [`super::server`] puts it into every request's extensions.
+/// `Connection` is one accepted connection; [`super::server`] puts it into every request's extensions.
 #[derive(Debug, Clone)]
 pub struct Connection {
+    /// `ingress` is the listener that it came to.
     pub ingress: Arc<Ingress>,
+    /// `peer` is the address at its other end; behind a tunnel that is the tunnel's program.
     pub peer: SocketAddr,
-    /// Cancelled when the listener shuts down; live sockets close then.
+    /// `closing` is cancelled when the listener shuts down; live sockets close then.
     pub closing: CancellationToken,
-    /// Bytes that the system has taken for the client so far.
+    /// `taken` counts the bytes that the system has taken for the client so far.
     taken: Arc<AtomicU64>,
-    /// The listener's port; none: this connection is not by TCP.
+    /// `port` is the listener's; `None`: this connection is not by TCP.
     port: Option<u16>,
     holder: Arc<OnceCell<Holder>>,
 }
 
-/// A connection's stream, which counts what is taken of it.
+/// `Counting` is a connection's stream, which counts what is taken of it.
 pub(crate) struct Counting<S> {
     stream: S,
     taken: Arc<AtomicU64>,
@@ -106,27 +112,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
     }
 }
 
-/// What a request's Host header means at its ingress; present only where it was allowed.
+/// `Site` is what a request's Host header means at its ingress; it is present only where that was allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// `https://…`, `http://127.0.0.1:7860`: what `Origin` must say.
+    /// `origin` is `https://…` or `http://127.0.0.1:7860`: what `Origin` must say.
     pub origin: String,
-    /// TLS on the browser's side.
+    /// `secure`: there is TLS on the browser's side.
     pub secure: bool,
-    /// Reached by a loopback name, from this machine, not through a tunnel.
+    /// `loopback`: it is reached by a loopback name, from this machine, not through a tunnel.
     pub loopback: bool,
+    /// `place` is what a login is bound to here.
     pub place: Place,
 }
 
-/// What a login is bound to: a cookie on plain HTTP reaches every port of its host name, so a token that was caught at one
-/// place must be worth nothing at another.
+/// `Place` is what a login is bound to: a cookie on plain HTTP reaches every port of its host name, so a token that was
+/// caught at one place must be worth nothing at another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// This machine's own loopback.
+    /// `Loopback` is this machine's own loopback.
     Loopback,
-    /// A name of `hosts`, or `public_url`: lower case, without the port.
+    /// `Host` is a name of `hosts`, or `public_url`: in lower case, without the port.
     Host(String),
-    /// A tunnel's listener, under whatever name.
+    /// `Tunnel` is a tunnel's listener, under whatever name.
     Tunnel(String),
 }
 
@@ -140,7 +147,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// A Host header, split. Ports are compared only where the list names one.
+/// `Authority` is a Host header, split. Ports are compared only where the list names one.
 #[derive(Debug, PartialEq, Eq)]
 struct Authority {
     host: String,
@@ -180,6 +187,7 @@ impl Authority {
 }
 
 impl Connection {
+    /// Makes a connection that no listener has accepted, for tests and previews of the page.
     pub fn new(ingress: Ingress, peer: SocketAddr) -> Self {
         Self::accepted(Arc::new(ingress), peer, CancellationToken::new())
     }
@@ -195,13 +203,13 @@ impl Connection {
         }
     }
 
-    /// By TCP, to this port of this machine.
+    /// Notes that it is by TCP, to this port of this machine.
     pub(crate) fn at_port(mut self, port: Option<u16>) -> Self {
         self.port = port;
         self
     }
 
-    /// Who holds the other end, of a connection from this machine; asked once.
+    /// `holder` says who holds the other end of a connection from this machine; it is asked once.
     pub(crate) async fn holder(&self) -> Holder {
         let Some(port) = self.port.filter(|_| self.peer.ip().to_canonical().is_loopback()) else {
             return Holder::default();
@@ -214,19 +222,19 @@ impl Connection {
         self.holder.get_or_init(look).await.clone()
     }
 
-    /// The stream that this connection is, counted.
+    /// `counting` is the stream that this connection is, counted.
     pub(crate) fn counting<S>(&self, stream: S) -> Counting<S> {
         let taken = Arc::clone(&self.taken);
         Counting { stream, taken }
     }
 
-    /// Bytes that the system has taken for the client so far.
+    /// `taken` counts the bytes that the system has taken for the client so far.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// The site, if this listener answers to `host`. Anything else is another page's try to reach a private
-    /// address by a name of its own (DNS rebinding).
+    /// `site` is what `host` means, if this listener answers to it. Anything else is another page's try to reach a
+    /// private address by a name of its own (DNS rebinding).
     pub fn site(&self, host: &str) -> Option<Site> {
         if matches!(self.ingress.as_ref(), Ingress::Control) {
             return Some(Site::new(false, "nexus", Place::Loopback));
@@ -261,7 +269,7 @@ impl Connection {
         }
     }
 
-    /// The client's address: what the tunnel's provider states, else the peer's.
+    /// `client_address` is what the tunnel's provider states, else the peer's address.
     pub fn client_address(&self, headers: &HeaderMap) -> IpAddr {
         let stated = match self.ingress.as_ref() {
             Ingress::Tunnel {
@@ -276,11 +284,12 @@ impl Connection {
             .unwrap_or_else(|| self.peer.ip())
     }
 
-    /// By the control socket.
+    /// Tells whether it came by the control socket.
     pub fn is_operator(&self) -> bool {
         matches!(self.ingress.as_ref(), Ingress::Control)
     }
 
+    /// `tunnel` is the name of the tunnel that it came through.
     pub fn tunnel(&self) -> Option<&str> {
         match self.ingress.as_ref() {
             Ingress::Tunnel { name, .. } => Some(name),
@@ -288,7 +297,8 @@ impl Connection {
         }
     }
 
-    /// That the client has to go elsewhere, and where that is known; for ever pending where that does not happen.
+    /// Waits until the client has to go elsewhere, and says where, if that is known; for ever where that does not
+    /// happen.
     pub async fn moved(&self) -> Leaving {
         if let Ingress::Tunnel { moved, .. } = self.ingress.as_ref()
             && let Ok(leaving) = moved.clone().wait_for(Option::is_some).await
@@ -299,7 +309,7 @@ impl Connection {
         std::future::pending().await
     }
 
-    /// As [`Self::moved`], now: the new address.
+    /// `moved_now` is as [`Self::moved`], without waiting: the new address.
     pub fn moved_now(&self) -> Option<String> {
         match self.ingress.as_ref() {
             Ingress::Tunnel { moved, .. } => moved.borrow().as_ref().and_then(|leaving| leaving.url.clone()),
@@ -307,7 +317,7 @@ impl Connection {
         }
     }
 
-    /// Counts a live socket as long as it lives.
+    /// Counts a live socket as long as the result lives; `None`: it came through no tunnel.
     pub fn count_socket(&self) -> Option<Counted> {
         match self.ingress.as_ref() {
             Ingress::Tunnel { sockets, .. } => {
@@ -319,7 +329,7 @@ impl Connection {
     }
 }
 
-/// One live socket of a tunnel.
+/// `Counted` is one live socket of a tunnel.
 pub struct Counted(Arc<watch::Sender<usize>>);
 
 impl Drop for Counted {

@@ -13,10 +13,10 @@
 use nexus_model::limits::{CONNECTIONS, FILES_KEPT, OPEN_FILES};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Of this process, as the files are.
+/// `LISTENERS` is how many this process has open, as the files are its own too.
 static LISTENERS: AtomicUsize = AtomicUsize::new(0);
 
-/// Raises the limit. What is to be done where it stays too low: a sentence for the operator.
+/// Raises the limit. Returns what is to be done where it stays too low: a sentence for the operator.
 pub fn raise() -> Option<String> {
     let files = raised();
     let enough = FILES_KEPT + 2 * CONNECTIONS;
@@ -61,7 +61,7 @@ fn files() -> usize {
     usize::MAX
 }
 
-/// While it lives a listener is open.
+/// `Listening` lives while a listener is open.
 pub(crate) struct Listening(());
 
 impl Listening {
@@ -70,7 +70,7 @@ impl Listening {
         Self(())
     }
 
-    /// Of at most `most` connections, how many it may have now; at least one.
+    /// `share` is how many connections it may have now, of at most `most`; at least one.
     pub(crate) fn share(&self, most: usize) -> usize {
         share(files(), LISTENERS.load(Ordering::Relaxed), most)
     }

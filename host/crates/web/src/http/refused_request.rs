@@ -10,14 +10,14 @@ use crate::{Connection, Ingress, Site};
 use http::HeaderMap;
 use http::header;
 
-/// Characters of a name that are repeated.
+/// `NAME` is how many characters of a name are repeated.
 const NAME: usize = 120;
 
 fn line(text: &str) -> String {
     nexus_plugin_api::text::line(text).chars().take(NAME).collect()
 }
 
-/// A name, and the port behind it with its colon, where it is what a configuration may hold.
+/// Splits a name from the port behind it, with its colon, where it is what a configuration may hold.
 fn split(authority: &str) -> Option<(&str, &str)> {
     let at = match authority.rfind(':') {
         Some(at) if !authority.ends_with(']') => at,
@@ -34,7 +34,7 @@ fn split(authority: &str) -> Option<(&str, &str)> {
         .then_some((host.trim_end_matches('.'), port))
 }
 
-/// The listener does not know the name.
+/// `unknown_name` says that the listener does not know the name.
 pub(crate) fn unknown_name(connection: &Connection, host: &str) -> String {
     let known = "To fix: open the page as localhost or at the address of a tunnel.\n";
     let told = format!("Nexus does not accept the host name \"{}\" here.\n{known}", line(host));
@@ -52,7 +52,7 @@ pub(crate) fn unknown_name(connection: &Connection, host: &str) -> String {
     }
 }
 
-/// The page that sent it is of another origin than this one.
+/// `foreign_page` says that the page that sent it is of another origin than this one.
 pub(crate) fn foreign_page(connection: &Connection, site: &Site, headers: &HeaderMap) -> String {
     let only = format!("This request is only accepted from pages of {}.", site.origin);
     let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

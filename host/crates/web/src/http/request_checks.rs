@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
-/// Inline code and foreign sources are off; the page has one style sheet and one script of its own.
+/// `CSP` turns inline code and foreign sources off; the page has one style sheet and one script of its own.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                    img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
@@ -70,7 +70,8 @@ fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
     Ok(site)
 }
 
-/// A page that is asked for where another plugin has taken over: it is at the new address, and here no longer for long.
+/// `elsewhere` sends on a page that is asked for where another plugin serves by now: it is at the new address, and here
+/// no longer for long.
 fn elsewhere(request: &Request) -> Option<Redirect> {
     let page = request.method() == Method::GET
         && !request.headers().contains_key(header::UPGRADE)
@@ -85,7 +86,8 @@ fn elsewhere(request: &Request) -> Option<Redirect> {
     Some(Redirect::temporary(&format!("{}{path}", url.trim_end_matches('/'))))
 }
 
-/// Every browser in use sends `Origin` here. Without it, `Sec-Fetch-Site` decides; without both: no.
+/// Tells whether the request is from a page of ours. Every browser in use sends `Origin` here. Without it,
+/// `Sec-Fetch-Site` decides; without both: no.
 fn same_origin(headers: &HeaderMap, site: &Site) -> bool {
     match headers.get(header::ORIGIN) {
         Some(origin) => origin.as_bytes().eq_ignore_ascii_case(site.origin.as_bytes()),

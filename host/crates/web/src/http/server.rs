@@ -22,11 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-/// For requests that run when the listener shuts down.
+/// `DRAIN` is the time for requests that run when the listener shuts down.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
-/// After a failed accept (no file descriptor left), before the next.
+/// `ACCEPT_PAUSE` is the pause after a failed accept (no file descriptor left), before the next.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Between two lines about failed ones.
+/// `ACCEPT_SAID` is the time between two lines about failed ones.
 const ACCEPT_SAID: Duration = Duration::from_secs(60);
 
 /// Serves until `shutdown` is cancelled; then refuses new connections, closes live sockets and lets running requests
@@ -35,7 +35,7 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
     serve_app(listener, ingress, router(state), shutdown).await;
 }
 
-/// The same, for an `app` that is more than the page.
+/// Does the same, for an `app` that is more than the page.
 pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Router, shutdown: CancellationToken) {
     let ingress = Arc::new(ingress);
     let port = listener.local_addr().map(|address| address.port()).ok();
@@ -101,7 +101,7 @@ pub(crate) async fn accept<F>(
     }
 }
 
-/// One connection of the page, to its end.
+/// Serves one connection of the page, to its end.
 pub(crate) async fn one(
     stream: Patient<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     connection: Connection,
@@ -122,7 +122,7 @@ pub(crate) async fn one(
     converse(stream, service, HTTP_HEAD_BYTES, closing).await;
 }
 
-/// HTTP over one connection, to its end; when `closing` is cancelled, to the end of the request that runs.
+/// Speaks HTTP over one connection, to its end; when `closing` is cancelled, to the end of the request that runs.
 pub(crate) async fn converse<S, B>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: S,

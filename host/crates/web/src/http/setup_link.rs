@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// The link for the terminal. `address`: where the page listens; `token`: in the fragment, which no server and no log sees.
+/// `setup_link` is for the terminal. `address` is where the page listens; `token` is in the fragment, which no server and no log sees.
 pub fn setup_link(address: SocketAddr, token: &str) -> String {
     format!("http://{}/setup#{token}", local_name(address))
 }

@@ -19,12 +19,12 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tower::ServiceExt as _;
 
-/// Seconds until somebody who was told so looks again.
+/// `AGAIN` is the number of seconds until somebody who was told so looks again.
 const AGAIN: u16 = 1;
 
 type Doing = Box<dyn Fn() -> String + Send + Sync>;
 
-/// What a listener serves: at first that Nexus starts, then what it is for.
+/// `Front` is what a listener serves: at first that Nexus starts, then what it is for.
 #[derive(Clone)]
 pub struct Front(Arc<Inner>);
 
@@ -48,12 +48,12 @@ impl Default for Front {
 }
 
 impl Front {
-    /// What takes the time from now on.
+    /// Sets what says what takes the time from now on.
     pub fn doing(&self, doing: impl Fn() -> String + Send + Sync + 'static) {
         *self.0.doing.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(doing);
     }
 
-    /// From now on the page is there, on connections that are open too.
+    /// Serves the page from now on, on connections that are open too.
     pub fn ready(&self, state: WebState) {
         #[cfg(unix)]
         let operator = super::control_socket::router(state.clone());
@@ -63,12 +63,12 @@ impl Front {
         let _ = self.0.ready.set(Ready { page, operator });
     }
 
-    /// For the page's own listener.
+    /// `page` is for the page's own listener.
     pub fn page(&self) -> Router {
         self.router(|ready| &ready.page)
     }
 
-    /// For the control socket.
+    /// `operator` is for the control socket.
     pub fn operator(&self) -> Router {
         self.router(|ready| &ready.operator)
     }
@@ -90,7 +90,7 @@ impl Front {
         })
     }
 
-    /// What takes the time.
+    /// `text` says what takes the time.
     pub fn text(&self) -> String {
         let doing = self.0.doing.lock().unwrap_or_else(PoisonError::into_inner);
         doing()

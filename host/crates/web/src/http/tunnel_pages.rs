@@ -7,11 +7,11 @@ use nexus_tunnels::{ListenerHandle, ListenerServer, NotServed, TunnelListener};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Serves the page on a tunnel's own listener.
+/// `TunnelPages` serves the page on a tunnel's own listener.
 pub struct TunnelPages(watch::Receiver<Option<WebState>>);
 
 impl TunnelPages {
-    /// `web` is filled as soon as there is a page.
+    /// Takes what is filled as soon as there is a page; until then a tunnel waits with its listener.
     pub fn new(web: watch::Receiver<Option<WebState>>) -> Self {
         Self(web)
     }

@@ -4,7 +4,7 @@ use nexus_model::limits::LIVE_SOCKETS;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places for live connections.
+/// `Connections` are the places for live connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections(Arc<Semaphore>);
 
@@ -19,7 +19,7 @@ impl Connections {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 
-    /// How many there are.
+    /// `open` is how many there are.
     pub(crate) fn open(&self) -> usize {
         LIVE_SOCKETS.saturating_sub(self.0.available_permits())
     }

@@ -3,7 +3,7 @@
 use nexus_model::chat::is_client_id;
 use nexus_model::limits::PROMPT_BYTES;
 
-/// Whether a prompt can be sent at all. `Err`: a sentence for the person.
+/// Checks that a prompt can be sent at all. `Err`: a sentence for the person.
 pub(crate) fn acceptable(client_id: &str, text: &str) -> Result<(), String> {
     if !is_client_id(client_id) {
         return Err("client_id must be 1 to 128 characters of A-Z, a-z, 0-9, `_` and `-`".into());

@@ -41,31 +41,32 @@ use nexus_model::tunnel::TunnelStatus;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Of this file.
+/// `VERSION` is that of the protocol of this file.
 pub const VERSION: u32 = 2;
 
-/// Why the server closes a socket.
+/// The numbers here say why the server closes a socket.
 pub mod close {
-    /// The host or its listener shuts down; connect again.
+    /// `GOING_AWAY`: the host or its listener shuts down; connect again.
     pub const GOING_AWAY: u16 = 1001;
-    /// The login was ended. Log in again.
+    /// `LOGGED_OUT`: the login was ended; log in again.
     pub const LOGGED_OUT: u16 = 4001;
-    /// The first frame is not of this protocol: the page is older or newer than this Nexus. Reload it.
+    /// `PROTOCOL`: the first frame is not of this protocol, because the page is older or newer than this Nexus; reload
+    /// it.
     pub const PROTOCOL: u16 = 4002;
-    /// A frame that is longer than any may be.
+    /// `TOO_LONG`: a frame is longer than any may be.
     pub const TOO_LONG: u16 = 1009;
-    /// The client did not take its frames, or sent none for too long. Connect again and resume.
+    /// `TOO_SLOW`: the client did not take its frames, or sent none for too long; connect again and resume.
     pub const TOO_SLOW: u16 = 4003;
-    /// Too many live connections. Try again later.
+    /// `BUSY`: there are too many live connections; try again later.
     pub const BUSY: u16 = 4004;
 }
 
-/// A frame from the client to the server. Fields that are not known are ignored.
+/// A frame from the client to the server has a `type`. Fields that are not known are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClientFrame)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Client {
-    /// The first frame.
+    /// `hello` is the first frame.
     Hello {
         /// `protocol` is the version of the live protocol that the client speaks. It must be the one that `welcome`
         /// has.
@@ -82,6 +83,7 @@ pub enum Client {
     },
     /// Replaces the subscription, if there is one. Answered by `state`, by the events after `from`, or by `ended`.
     Subscribe {
+        /// `session` is the id of the session to show.
         session: String,
         /// `from` is the last number (`seq`) that the client has of the session.
         #[serde(default)]
@@ -91,6 +93,7 @@ pub enum Client {
     Unsubscribe,
     /// Sends a prompt. Answered by `admitted`, `refused`, `deferred` or `consent`, with the same `client_id`.
     Prompt {
+        /// `session` is the id of the session.
         session: String,
         /// `client_id` is chosen by the client; the same one is admitted once.
         #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$")]
@@ -107,55 +110,77 @@ pub enum Client {
     },
     /// Takes a prompt back that waits. Answered by `done` or `failed`.
     TakeBack {
+        /// `id` is chosen by the client, for the answer.
         id: String,
+        /// `session` is the id of the session.
         session: String,
+        /// `client_id` is the one that the prompt was sent with.
         client_id: String,
     },
-    /// What came before the message that a `before` stands for. Answered by `older`.
+    /// `older` asks for what came before the message that a `before` stands for. Answered by `older`.
     Older {
+        /// `session` is the id of the session.
         session: String,
         /// `before` is from a `state` or an `older` frame.
         before: String,
     },
-    /// The whole of a part that was cut. Answered by `part`.
+    /// `part` asks for the whole of a part that was cut. Answered by `part`.
     Part {
+        /// `session` is the id of the session.
         session: String,
         /// `part` is the id of the part.
         part: String,
     },
-    /// The first `count` lines of the list, from now on. Answered by `list`.
+    /// `list` asks for the first `count` lines of the list, from now on. Answered by `list`.
     List {
         /// `count` is how many sessions.
         count: usize,
     },
-    /// Go on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
-    Continue { id: String, session: String },
-    /// Stop the running turn. Answered by `done` or `failed`, as the next ones.
-    Cancel { id: String, session: String },
+    /// `continue` goes on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
+    Continue {
+        /// `id` is chosen by the client, for the answer.
+        id: String,
+        /// `session` is the id of the session.
+        session: String,
+    },
+    /// `cancel` stops the running turn. Answered by `done` or `failed`, as the next ones.
+    Cancel {
+        /// `id` is chosen by the client, for the answer.
+        id: String,
+        /// `session` is the id of the session.
+        session: String,
+    },
     /// Answers a request of the agent.
     Reply {
+        /// `id` is chosen by the client, for the answer.
         id: String,
+        /// `session` is the id of the session in which the request is shown.
         session: String,
         /// `request` is the id of the request.
         request: String,
+        /// `answer` is what the owner says.
         answer: Answer,
     },
-    /// Answered by `created` or `failed`. The same `id` makes one session, also on another connection.
+    /// `create` makes a session. Answered by `created` or `failed`. The same `id` makes one session, also on another
+    /// connection.
     Create {
+        /// `id` is chosen by the client, for the answer.
         id: String,
+        /// `title` has at most 200 characters. Absent: the backend finds one.
         #[serde(default)]
         title: Option<String>,
     },
-    /// Answered by `pong`. A client that hears nothing for a while sends it to see whether the connection lives.
+    /// `ping` is answered by `pong`. A client that hears nothing for a while sends it to see whether the connection
+    /// lives.
     Ping,
 }
 
-/// A frame from the server to the client. Ignore the fields and the types that you do not know.
+/// A frame from the server to the client has a `type`. Ignore the fields and the types that you do not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ServerFrame)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Server {
-    /// The answer to `hello`.
+    /// `welcome` is the answer to `hello`.
     Welcome {
         /// `protocol` is the version of the live protocol.
         protocol: u32,
@@ -168,17 +193,24 @@ pub enum Server {
         /// `now` is the time of the server, which all times are of, in milliseconds since the Unix epoch.
         now: Millis,
     },
-    /// A session as it is: it replaces all that the client knows of it.
+    /// `state` is a session as it is: it replaces all that the client knows of it.
     State(Box<SessionFrame>),
-    /// One more request of the agent that waits: the `requests` of the `state` before had no room for it.
-    Request { session: String, request: AgentRequest },
-    /// What happened in the session that is subscribed to.
+    /// `request` is one more request of the agent that waits: the `requests` of the `state` before had no room for it.
+    Request {
+        /// `session` is the id of the session in which it is shown.
+        session: String,
+        /// `request` is what the agent asks for.
+        request: AgentRequest,
+    },
+    /// `event` is what happened in the session that is subscribed to.
     Event {
+        /// `session` is the id of the session.
         session: String,
         /// `prev` is the number of the frame before it in this subscription.
         prev: u64,
         /// `seq` is the number of this event; it grows.
         seq: u64,
+        /// `event` is what happened.
         event: Event,
         /// `html` is the rendered Markdown of a closed text or reasoning part.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -189,26 +221,36 @@ pub enum Server {
         #[schema(nullable = false)]
         cut: Option<usize>,
     },
-    /// Older messages, the oldest first.
+    /// `older` has older messages, the oldest first.
     Older {
+        /// `session` is the id of the session.
         session: String,
+        /// `messages` are whole but for what `cut` says of their parts.
         messages: Vec<MessageWithParts>,
         /// `before` asks for the messages before these. Absent: there are none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         before: Option<String>,
     },
-    /// A part, whole.
-    Part { session: String, part: Rendered },
+    /// `part` is a part, whole.
+    Part {
+        /// `session` is the id of the session.
+        session: String,
+        /// `part` is the part, with nothing cut.
+        part: Rendered,
+    },
     /// The subscription ended.
     Ended {
+        /// `session` is the id of the session.
         session: String,
         /// `again`: subscribe again. Otherwise the session is not there.
         again: bool,
+        /// `reason` is a sentence.
         reason: String,
     },
-    /// Root sessions, the most recently changed first, and the one that is subscribed to.
+    /// `list` has root sessions, the most recently changed first, and the one that is subscribed to.
     List {
+        /// `sessions` are the first lines, as many as `list` asked for.
         sessions: Vec<Root>,
         /// `more` is how many there are besides. Absent: none.
         #[serde(default, skip_serializing_if = "is_zero")]
@@ -216,29 +258,45 @@ pub enum Server {
     },
     /// The chat backend is another one, or changed.
     Backend {
+        /// `backend` is the backend as it is now.
         backend: BackendStatus,
         /// `html` is the banners of the page.
         html: String,
     },
-    /// What runs. It is sent where `hello` asked for it.
+    /// `status` says what runs. It is sent where `hello` asked for it.
     Status {
+        /// `plugins` are all that serve.
         plugins: Vec<PluginStatus>,
+        /// `tunnels` are all that are configured.
         tunnels: Vec<TunnelStatus>,
         /// `html` is the body of the status page.
         html: String,
     },
     /// The prompt was taken.
     Admitted {
+        /// `client_id` is the one of the prompt.
         client_id: String,
         /// `duplicate`: the backend had it already.
         duplicate: bool,
     },
     /// The prompt will not be taken, however often it is sent.
-    Refused { client_id: String, reason: String },
-    /// Not known whether it arrived, or not possible now: send it again, with the same id.
-    Deferred { client_id: String, reason: String },
+    Refused {
+        /// `client_id` is the one of the prompt.
+        client_id: String,
+        /// `reason` is a sentence.
+        reason: String,
+    },
+    /// `deferred`: it is not known whether the prompt arrived, or it is not possible now. Send it again, with the same
+    /// id.
+    Deferred {
+        /// `client_id` is the one of the prompt.
+        client_id: String,
+        /// `reason` is a sentence.
+        reason: String,
+    },
     /// The user has to agree first; then send it again, with the same id and `consent`.
     Consent {
+        /// `client_id` is the one of the prompt.
         client_id: String,
         /// `consent` is its id.
         consent: String,
@@ -246,20 +304,37 @@ pub enum Server {
         text: String,
     },
     /// The session was made.
-    Created { id: String, session: SessionInfo },
+    Created {
+        /// `id` is the one of the order.
+        id: String,
+        /// `session` is the new session.
+        session: SessionInfo,
+    },
     /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon. Null: another
     /// plugin has to have this one's port before it has an address, which is not known yet.
     Moved {
+        /// `url` is the new address.
         #[schema(required, format = "uri")]
         url: Option<String>,
     },
     /// What was ordered is done.
-    Done { id: String },
+    Done {
+        /// `id` is the one of the order.
+        id: String,
+    },
     /// What was ordered was not done.
-    Failed { id: String, reason: String },
-    /// A frame that cannot be read, or is of a type that this Nexus does not know.
-    Invalid { reason: String },
-    /// The answer to `ping`.
+    Failed {
+        /// `id` is the one of the order.
+        id: String,
+        /// `reason` is a sentence.
+        reason: String,
+    },
+    /// `invalid`: the frame cannot be read, or is of a type that this Nexus does not know.
+    Invalid {
+        /// `reason` says what is wrong with it.
+        reason: String,
+    },
+    /// `pong` is the answer to `ping`.
     Pong,
 }
 
@@ -267,7 +342,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// A session as it is at `seq`: the newest messages, as many as fit into one frame of a bounded size.
+/// The state of a session is as of `seq`: the newest messages, as many as fit into one frame of a bounded size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SessionState)]
 pub struct SessionFrame {
@@ -275,9 +350,11 @@ pub struct SessionFrame {
     pub session: String,
     /// `seq` is the number of the last event in it.
     pub seq: u64,
+    /// `info` describes it.
     pub info: SessionInfo,
     /// `messages` are in order, the oldest first.
     pub messages: Vec<MessageWithParts>,
+    /// `turn` is what the agent does.
     pub turn: Turn,
     /// `requests` are those of the agent that wait.
     pub requests: Vec<AgentRequest>,
@@ -291,17 +368,20 @@ pub struct SessionFrame {
     pub before: Option<String>,
 }
 
-/// A message with its parts.
+/// An entry is a message with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MessageWithParts {
+    /// `message` is the message itself.
     pub message: Message,
+    /// `parts` are in the order in which they came.
     pub parts: Vec<Rendered>,
 }
 
-/// A part, with its `html` where it is closed text.
+/// A rendered part has its `html` where it is closed text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = RenderedPart)]
 pub struct Rendered {
+    /// `part` is the part itself.
     #[serde(flatten)]
     pub part: Part,
     /// `html` is the rendered and sanitized Markdown of closed text. Absent: show the Markdown as text.
@@ -314,7 +394,7 @@ pub struct Rendered {
     pub cut: Option<usize>,
 }
 
-/// Reads a frame of a client. Where it cannot be read: what to answer.
+/// Reads a frame of a client. `Err`: what to answer where it cannot be read.
 pub(super) fn read(text: &str) -> Result<Client, Box<Server>> {
     let text = nexus_plugin_api::json::well_formed_str(text);
     let error = match serde_json::from_str(&text) {

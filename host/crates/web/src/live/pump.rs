@@ -22,33 +22,35 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// Requests of one client that run at a time.
+/// `REQUESTS` is how many requests of one client run at a time.
 const REQUESTS: usize = 16;
-/// How often what is measured is sent to whoever looks at the status.
+/// `MEASURE` is how often what is measured is sent to whoever looks at the status.
 const MEASURE: Duration = Duration::from_secs(5);
 
-/// Between two looks at the status, however much happens: each asks the system about all processes.
+/// `STATUS_PAUSE` is the time between two looks at the status, however much happens: each asks the system about all
+/// processes.
 const STATUS_PAUSE: Duration = Duration::from_millis(200);
 
-/// Between two lists, so much for each hundred of its lines: it comes with every turn of every chat.
+/// `LIST_PAUSE` is the time between two lists, so much for each hundred of its lines: a list comes with every turn of
+/// every chat.
 const LIST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Why a conversation ended.
+/// `End` says why a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
-    /// The other side is gone.
+    /// `Gone`: the other side is gone.
     Gone,
-    /// It began with what is not of this protocol.
+    /// `Protocol`: it began with what is not of this protocol.
     Protocol(String),
 }
 
-/// What the socket read.
+/// `ReadFrame` is what the socket read.
 pub(super) type ReadFrame = Result<Client, Box<Server>>;
 
-/// The session that is shown.
+/// `Shown` is the session that is shown.
 struct Shown {
     session: String,
-    /// The number of the last event that was sent.
+    /// `last` is the number of the last event that was sent.
     last: u64,
     items: Subscription,
 }
@@ -59,21 +61,21 @@ pub(super) struct Pump {
     out: mpsc::Sender<Server>,
     shown: Option<Shown>,
     requests: Arc<Semaphore>,
-    /// Prompts that were sent, each with its place among the requests.
+    /// `prompts` are those that were sent, each with its place among the requests.
     prompts: FuturesUnordered<BoxFuture<'static, (Server, OwnedSemaphorePermit)>>,
-    /// Lines of the list that are shown.
+    /// `lines` is how many lines of the list are shown.
     lines: usize,
-    /// From when on the list may be sent again.
+    /// `list_at` is from when on the list may be sent again.
     list_at: Instant,
     status: bool,
-    /// Something of the status changed since it was sent.
+    /// `stale`: something of the status changed since it was sent.
     stale: bool,
-    /// When it was sent last.
+    /// `sent` is when it was sent last.
     sent: Instant,
 }
 
-/// Runs until the client is gone or breaks the protocol. Backpressure: `out` is bounded, and while it is full nothing
-/// more is taken from the services.
+/// Runs until the client is gone or breaks the protocol. `out` is bounded, and while it is full nothing more is taken
+/// from the services: that holds them back.
 pub(super) async fn run(
     state: WebState,
     user: User,
@@ -277,7 +279,7 @@ impl Pump {
         }
     }
 
-    /// Nothing more comes of the session that is shown: it was deleted, or its record cannot be read.
+    /// Ends the session that is shown: it was deleted, or its record cannot be read, so nothing more comes of it.
     async fn ended(&mut self) -> Result<(), End> {
         let session = self.shown.take().map(|shown| shown.session).unwrap_or_default();
         let ended = Server::Ended {
@@ -345,7 +347,7 @@ impl Pump {
     }
 }
 
-/// What happens next in the session that is shown; for ever pending without one.
+/// `next` is what happens next in the session that is shown; it is pending for ever without one.
 async fn next(shown: &mut Option<Shown>) -> Result<Item, Ended> {
     match shown {
         Some(shown) => shown.items.next().await,
@@ -353,7 +355,7 @@ async fn next(shown: &mut Option<Shown>) -> Result<Item, Ended> {
     }
 }
 
-/// A client may ask again; a prompt does so by itself.
+/// Answers a request that is too much. A client may ask again; a prompt does so by itself.
 fn too_many(request: Client) -> Server {
     let reason = format!("More than {REQUESTS} requests at once; retrying.");
     match request {
@@ -434,7 +436,7 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
     }
 }
 
-/// What a request that has no other result is answered.
+/// `settle` is the answer to a request that has no other result.
 fn settle<E: std::fmt::Display>(id: String, result: Result<(), E>) -> Server {
     match result {
         Ok(()) => Server::Done { id },
@@ -445,7 +447,7 @@ fn settle<E: std::fmt::Display>(id: String, result: Result<(), E>) -> Server {
     }
 }
 
-/// What a prompt is answered.
+/// `admitted` is the answer to a prompt.
 fn admitted(client_id: String, admission: Result<Admission, ChatError>) -> Server {
     match admission {
         Ok(Admission::Admitted) => Server::Admitted {

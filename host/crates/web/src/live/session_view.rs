@@ -14,7 +14,7 @@ use nexus_model::chat::{AgentRequest, Content, Event, Message, Part};
 use nexus_model::limits::{AGENT_REQUESTS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
 use serde_json::Value;
 
-/// Bytes of a message besides its text, nearly.
+/// `AROUND` is about how many bytes a message has besides its text.
 const AROUND: usize = 300;
 
 fn html(part: &Part, renderer: &Renderer) -> Option<String> {
@@ -26,7 +26,7 @@ fn html(part: &Part, renderer: &Renderer) -> Option<String> {
     }
 }
 
-/// The part, whole.
+/// `whole` is the part with nothing cut.
 pub(crate) fn whole(part: Part, renderer: &Renderer) -> Rendered {
     Rendered {
         html: html(&part, renderer),
@@ -44,7 +44,7 @@ fn shown(part: Part, renderer: &Renderer) -> Rendered {
     }
 }
 
-/// What is long is cut; also gives how many bytes are missing.
+/// Cuts what is long; also returns how many bytes are missing.
 fn cut(mut part: Part) -> (Part, Option<usize>) {
     let mut missing = 0;
     match &mut part.content {
@@ -90,7 +90,7 @@ fn middle(text: &mut String, most: usize) -> usize {
     missing
 }
 
-/// JSON stays JSON: the texts in it are cut.
+/// Cuts the texts in JSON, so that it stays JSON.
 fn json(text: &mut String) -> usize {
     if text.len() <= TOOL_SHOWN {
         return 0;
@@ -126,7 +126,7 @@ fn size(message: &Message, parts: &[Rendered]) -> usize {
     AROUND + error + parts.iter().map(part).sum::<usize>()
 }
 
-/// The newest of `messages` that fit into a frame, at least one; and the cursor of what is before them.
+/// `newest` are the messages that fit into a frame, at least one; and the cursor of what is before them.
 async fn newest(messages: Vec<MessageState>, renderer: &Renderer) -> (Vec<MessageWithParts>, Option<String>) {
     let (mut entries, mut bytes, mut older) = (Vec::new(), 0, false);
     for MessageState { message, parts } in messages.into_iter().rev() {
@@ -145,12 +145,12 @@ async fn newest(messages: Vec<MessageState>, renderer: &Renderer) -> (Vec<Messag
     (entries, before)
 }
 
-/// By its time where the message itself is gone meanwhile.
+/// `cursor` stands for a message by its time too, for where the message itself is gone meanwhile.
 fn cursor(message: &Message) -> String {
     format!("{}.{}", message.created_at, message.id)
 }
 
-/// How many of `messages` are before what a cursor stands for.
+/// `position` is how many of `messages` are before what a cursor stands for.
 fn position(messages: &[MessageState], before: &str) -> usize {
     let (time, id) = before.split_once('.').unwrap_or((before, ""));
     let exact = messages.iter().position(|known| known.message.id == id);
@@ -158,7 +158,7 @@ fn position(messages: &[MessageState], before: &str) -> usize {
     exact.unwrap_or_else(|| messages.partition_point(|known| known.message.created_at < time))
 }
 
-/// None: the session was deleted.
+/// Makes the frame of a session; `None`: the session was deleted.
 pub(crate) async fn state(session: &str, state: SessionState, renderer: &Renderer) -> Option<Server> {
     let info = state.info?;
     let (messages, before) = newest(state.messages, renderer).await;

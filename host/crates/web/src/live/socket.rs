@@ -20,11 +20,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// What a socket holds for reading while nothing comes: an idle one costs little more.
+/// `READ_BYTES` is what a socket holds for reading while nothing comes: an idle one costs little more.
 const READ_BYTES: usize = 8 * 1024;
 const INPUTS: usize = 64;
 const OUTPUTS: usize = 256;
-/// For the close frame itself.
+/// `CLOSING` is the time for the close frame itself.
 const CLOSING: Duration = Duration::from_secs(1);
 
 pub(crate) async fn upgrade(
@@ -146,7 +146,7 @@ async fn carry(
     }
 }
 
-/// None: nothing was taken for too long.
+/// Waits for a sending. `None`: nothing was taken for too long.
 async fn while_taken<T>(connection: &Connection, sending: impl Future<Output = T>) -> Option<T> {
     let mut sending = std::pin::pin!(sending);
     loop {

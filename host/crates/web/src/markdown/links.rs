@@ -5,7 +5,7 @@ use super::cjk::is_cjk;
 use nexus_model::limits::MARKDOWN_ADDRESS;
 use std::ops::Range;
 
-/// Whether a link leads out of the page. One that does not would lead to a page of Nexus that is not there.
+/// Tells whether a link leads out of the page. One that does not would lead to a page of Nexus that is not there.
 pub(super) fn leads_somewhere(url: &str) -> bool {
     ["https://", "http://", "mailto:"]
         .iter()
@@ -28,7 +28,7 @@ fn belongs(c: char) -> bool {
     c.is_alphanumeric() && !is_cjk(c)
 }
 
-/// Bytes of what begins here and is of an address.
+/// `extent` is how many bytes of what begins here are of an address.
 fn extent(text: &str) -> usize {
     let end = text
         .char_indices()
@@ -60,7 +60,7 @@ fn extent(text: &str) -> usize {
     end
 }
 
-/// Bytes of the address with a scheme that begins here.
+/// `address` is how many bytes the address with a scheme has that begins here.
 pub(super) fn address(text: &str, before: Option<char>) -> Option<usize> {
     let scheme = ["https://", "http://"]
         .into_iter()
@@ -73,7 +73,7 @@ pub(super) fn address(text: &str, before: Option<char>) -> Option<usize> {
     (host.is_alphanumeric() || host == '[').then(|| extent(text))
 }
 
-/// Without a scheme.
+/// `bare` is an address without a scheme.
 fn bare(text: &str, before: Option<char>) -> Option<(usize, String)> {
     if in_word(before) || before.is_some_and(|c| matches!(c, '/' | '.' | '-' | '@' | ':' | '_')) {
         return None;
@@ -100,7 +100,7 @@ fn bare(text: &str, before: Option<char>) -> Option<(usize, String)> {
     Some((length, format!("{scheme}{}", text.get(..length)?)))
 }
 
-/// Around the `@` at this place.
+/// `mail` is the address around the `@` at this place.
 fn mail(text: &str, at: usize, from: usize) -> Option<Range<usize>> {
     let local = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-');
     let before = text.get(from..at)?;
@@ -120,7 +120,7 @@ fn mail(text: &str, at: usize, from: usize) -> Option<Range<usize>> {
     (proper && !path).then(|| at - name.len()..at + 1 + host.len())
 }
 
-/// All of them, with where each leads.
+/// Finds all of them, with where each leads.
 pub(super) fn find(text: &str) -> Vec<(Range<usize>, String)> {
     let mut found: Vec<(Range<usize>, String)> = Vec::new();
     let mut before = None;

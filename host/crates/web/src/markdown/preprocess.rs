@@ -15,20 +15,21 @@ use nexus_model::limits::MARKDOWN_FORMULA;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Tag, TagEnd};
 use std::borrow::Cow;
 
-/// Stands beside asterisks; no letter of any script, and none that a text from outside can hold (`text::prose`).
+/// `LETTER` stands beside asterisks; it is no letter of any script, and none that a text from outside can hold
+/// (`text::prose`).
 const LETTER: char = '\u{e000}';
-/// Around the number of what was put aside.
+/// `OPEN` and [`CLOSE`] are around the number of what was put aside.
 const OPEN: char = '\u{e001}';
 const CLOSE: char = '\u{e002}';
 
-/// What was put aside, by its number.
+/// `Aside` is what was put aside, by its number.
 #[derive(Debug)]
 pub(super) enum Aside {
     Math(String),
     Address(String),
 }
 
-/// A text that is ready for the parser, and what was taken out of it.
+/// `prepare` makes a text ready for the parser, and returns what was taken out of it.
 pub(super) fn prepare(text: &str) -> (Cow<'_, str>, Vec<Aside>) {
     let mut aside = Vec::new();
     let ours = |c: char| matches!(c, LETTER | OPEN | CLOSE);
@@ -50,7 +51,7 @@ pub(super) fn prepare(text: &str) -> (Cow<'_, str>, Vec<Aside>) {
     (text, aside)
 }
 
-/// The end of a piece that begins at a place: found once for all places before it.
+/// `Ends` finds the end of a piece that begins at a place: once for all places before it.
 struct Ends<'a> {
     text: &'a str,
     mark: &'static str,
@@ -140,8 +141,8 @@ fn is_letter(c: char) -> bool {
     !is_sign(c) && !c.is_whitespace()
 }
 
-/// Between a sign and a letter, a run of asterisks opens or closes only one way. Beside CJK, where no blanks are, both are
-/// meant: the sign is made to look like a letter.
+/// Makes a sign look like a letter beside CJK, where no blanks are. Between a sign and a letter, a run of asterisks
+/// opens or closes only one way; there, both are meant.
 fn beside_cjk(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     let mut before: Option<char> = None;
@@ -176,19 +177,19 @@ fn beside_cjk(text: &str) -> String {
     out
 }
 
-/// Makes of the parser's events what the page shows.
+/// `Shaper` makes of the parser's events what the page shows.
 pub(super) struct Shaper<'a> {
     aside: Vec<Aside>,
     out: Vec<Event<'a>>,
-    /// Within a block of code.
+    /// `code`: it is within a block of code.
     code: bool,
-    /// The lines of a block of HTML, which is shown as its source.
+    /// `html` has the lines of a block of HTML, which is shown as its source.
     html: Option<String>,
-    /// The links around: of one that leads nowhere, where it was to lead, and what it shows.
+    /// `links` are the links around: of one that leads nowhere, where it was to lead, and what it shows.
     links: Vec<Option<(String, String)>>,
-    /// The levels of the headings above, as they were written.
+    /// `levels` are those of the headings above, as they were written.
     levels: Vec<HeadingLevel>,
-    /// The name of a footnote whose text comes next.
+    /// `note` is the name of a footnote whose text comes next.
     note: Option<String>,
 }
 
@@ -209,7 +210,7 @@ impl<'a> Shaper<'a> {
         self.out
     }
 
-    /// With what was put aside back in its place.
+    /// `back` is the text with what was put aside back in its place.
     fn back(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         self.pieces(text, |piece| match piece {
@@ -258,7 +259,7 @@ impl<'a> Shaper<'a> {
         }
     }
 
-    /// Running text: with its addresses as links, outside of links.
+    /// Takes running text: with its addresses as links, outside of links.
     fn running(&mut self, text: &str) {
         let mut todo = Vec::new();
         // Pieces of text that belong together may have been parted by a letter of ours.
@@ -351,7 +352,7 @@ impl<'a> Shaper<'a> {
         self.out.push(Event::InlineHtml("</sup> ".into()));
     }
 
-    /// The level in the page: one below the heading that it stands under.
+    /// `level` is the one in the page: one below the heading that it stands under.
     fn level(&mut self, level: HeadingLevel) -> HeadingLevel {
         while self.levels.last().is_some_and(|above| *above >= level) {
             self.levels.pop();
@@ -360,7 +361,7 @@ impl<'a> Shaper<'a> {
         self.depth()
     }
 
-    /// The page has a level 1 and 2 of its own, and none is left out.
+    /// `depth` leaves none out: the page has a level 1 and 2 of its own.
     fn depth(&self) -> HeadingLevel {
         match self.levels.len() {
             0 | 1 => HeadingLevel::H3,

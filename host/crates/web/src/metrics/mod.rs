@@ -27,14 +27,14 @@ use text::{Kind, Page};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-/// How often a listener whose address is taken is tried again.
+/// `AGAIN` is how often a listener whose address is taken is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 struct Source {
     services: Services,
     live: live::connections::Connections,
-    /// Only this machine can reach it, and so only by a name of this machine.
+    /// `loopback`: only this machine can reach it, and so only by a name of this machine.
     loopback: bool,
 }
 
@@ -116,7 +116,7 @@ async fn answer<B>(source: &Source, request: &Request<B>) -> Response<Full<Bytes
     page
 }
 
-/// `localhost`, or an address: no name that somebody else could make lead here.
+/// Tells whether it is `localhost`, or an address: no name that somebody else could make lead here.
 fn own_name(host: Option<&HeaderValue>) -> bool {
     let Some(host) = host.and_then(|host| host.to_str().ok()) else {
         return false;
@@ -278,7 +278,7 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
     restarts(page, source, all);
 }
 
-/// From the list of states, which has the plugins in the same order.
+/// Counts restarts from the list of states, which has the plugins in the same order.
 fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
     let states = source.services.plugins.statuses.subscribe().borrow().clone();
     // A swap between the two looks: rather a scrape without these two than a wrong number.
@@ -345,7 +345,7 @@ fn tunnels(page: &mut Page, all: &[TunnelStatus]) {
     );
 }
 
-/// By the names that every exporter has for them.
+/// Counts this process by the names that every exporter has for it.
 fn this_process(page: &mut Page) {
     let Some(own) = nexus_process::own() else { return };
     page.one(

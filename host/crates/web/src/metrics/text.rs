@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// For the answer's `Content-Type`.
+/// `CONTENT_TYPE` is for the answer's `Content-Type`.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +11,13 @@ pub(super) enum Kind {
     Gauge,
 }
 
-/// One page, written from the top down. Names of metrics and labels are this program's own; values may be anything.
+/// `Page` is one page, written from the top down. Names of metrics and labels are this program's own; values may be
+/// anything.
 #[derive(Debug, Default)]
 pub(super) struct Page(String);
 
 impl Page {
-    /// A family, where it has a sample: one without says nothing, and its absence is what alerts ask for.
+    /// Writes a family, where it has a sample: one without says nothing, and its absence is what alerts ask for.
     pub(super) fn family<'a>(
         &mut self,
         name: &str,

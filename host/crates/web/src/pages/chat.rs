@@ -19,13 +19,13 @@ use nexus_model::limits::PROMPT_BYTES;
 struct ChatPage {
     frame: Frame,
     backend: BackendStatus,
-    /// Empty: a new chat.
+    /// `session` is empty for a new chat.
     session: String,
     heading: String,
     sessions: Vec<SessionLink>,
-    /// The project directory.
+    /// `workspace` is the project directory.
     workspace: String,
-    /// Bytes of a message.
+    /// `longest` is how many bytes a message may have.
     longest: usize,
 }
 
@@ -140,10 +140,10 @@ struct InstallingPage {
     what: String,
 }
 
-/// Seconds until the page looks how far the installation is.
+/// `INSTALLING` is the number of seconds until the page looks how far the installation is.
 const INSTALLING: u16 = 2;
 
-/// How far it is; when it is done, the chat. By a header, so that it needs no script.
+/// Shows how far it is; when it is done, the chat. It goes on by a header, so that it needs no script.
 pub(crate) async fn installing(State(state): State<WebState>, user: User) -> Response {
     let mut backend = state.services.chat.backend().borrow().clone();
     match backend.missing.take().map(|missing| missing.install) {

@@ -10,7 +10,7 @@ use http::header;
 use nexus_model::log::{About, LogLine};
 use serde::Deserialize;
 
-/// Lines that are shown.
+/// `LINES` is how many lines are shown.
 pub(crate) const LINES: usize = 200;
 
 #[derive(Template)]
@@ -19,7 +19,7 @@ struct LogPage {
     frame: Frame,
     about: String,
     lines: Vec<LogLine>,
-    /// How to see it in a terminal.
+    /// `command` shows the same in a terminal.
     command: String,
 }
 

@@ -2,7 +2,7 @@
 
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
-/// One row of a form.
+/// `FormField` is one row of a form.
 pub(crate) struct FormField {
     pub(super) name: String,
     pub(super) title: String,

@@ -13,7 +13,7 @@ struct MessagePage {
     text: String,
 }
 
-/// A page that says one thing.
+/// `message` is a page that says one thing.
 pub(crate) fn message(status: StatusCode, title: &str, text: &str) -> Response {
     (
         status,
@@ -32,13 +32,13 @@ struct StartingPage<'a> {
     what: Option<&'a str>,
 }
 
-/// Until there is anything else.
+/// `starting` is shown until there is anything else.
 pub(crate) fn starting(what: Option<&str>) -> Response {
     let frame = Frame::open("starting", "Nexus is starting");
     (StatusCode::SERVICE_UNAVAILABLE, show(&StartingPage { frame, what })).into_response()
 }
 
-/// A page for what a service could not do.
+/// `failure` is a page for what a service could not do.
 pub(crate) fn failure(error: &ApiError) -> Response {
     match error {
         ApiError::NotFound(text) => message(StatusCode::NOT_FOUND, "Not found", text),

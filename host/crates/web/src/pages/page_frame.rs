@@ -7,11 +7,11 @@ use http::StatusCode;
 use nexus_auth::Session;
 use nexus_chat::{BackendStatus, Install, Phase};
 
-/// What the frame around every page needs.
+/// `Frame` is what is around every page.
 pub(crate) struct Frame {
     pub title: String,
     pub assets: String,
-    /// Which script runs: `data-page` of the body.
+    /// `page` says which script runs: `data-page` of the body.
     pub page: &'static str,
     pub login: Option<Session>,
     pub backend: Option<BackendStatus>,
@@ -47,7 +47,7 @@ impl Frame {
     }
 }
 
-/// What has to be known about the backend on every page.
+/// `Banners` are what has to be known about the backend on every page.
 #[derive(Template)]
 #[template(path = "banners.html")]
 struct Banners<'a> {
@@ -55,7 +55,7 @@ struct Banners<'a> {
     csrf: &'a str,
 }
 
-/// The banners as the live socket sends them; what cannot be rendered is left out, and the log says so.
+/// `banners` are as the live socket sends them; what cannot be rendered is left out, and the log says so.
 pub(crate) fn banners(backend: &BackendStatus, csrf: &str) -> String {
     Banners { backend, csrf }.render().unwrap_or_else(|error| {
         tracing::error!(%error, "cannot render the banners");

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Redirect, Response};
 
-/// Only our own pages, so that a link to the login cannot lead elsewhere.
+/// `safe` leads only to our own pages, so that a link to the login cannot lead elsewhere.
 pub(super) fn safe(next: &str) -> &str {
     let plain = next
         .bytes()
@@ -21,7 +21,7 @@ pub(crate) fn redirect_to(path: &str) -> Response {
     }
 }
 
-/// For what needs a credential that was shown just now.
+/// `again` is for what needs a credential that was shown just now.
 pub(crate) fn again(path: &str) -> Response {
     Redirect::to(&format!("/login?again=1&next={}", safe(path))).into_response()
 }

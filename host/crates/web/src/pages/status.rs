@@ -35,21 +35,21 @@ struct StatusPage {
 struct StatusBody {
     csrf: String,
     version: String,
-    /// What is being compiled.
+    /// `starting` is what is being compiled.
     starting: Option<String>,
-    /// What does not work, besides plugins and tunnels.
+    /// `troubles` are what does not work, besides plugins and tunnels.
     troubles: Vec<Trouble>,
-    /// What the configuration's file has that is not applied yet.
+    /// `pending` is what the configuration's file has that is not applied yet.
     pending: Option<Pending>,
-    /// The tunnel that whoever looks came through.
+    /// `through` is the tunnel that whoever looks came through.
     through: Option<String>,
     backend: BackendStatus,
-    /// The backend does not run, and does not come by itself.
+    /// `resting`: the backend does not run, and does not come by itself.
     resting: bool,
-    /// Plugins that could be the backend.
+    /// `chats` are plugins that could be the backend.
     chats: Vec<String>,
     sessions: usize,
-    /// What the backend's processes use.
+    /// `machine` is what the backend's processes use.
     machine: Option<Machine>,
     plugins: Vec<PluginRow>,
     tunnels: Vec<TunnelRow>,
@@ -58,7 +58,7 @@ struct StatusBody {
     workspace: String,
 }
 
-/// Keys of the configuration, with what they were and are.
+/// `Changes` are keys of the configuration, with what they were and are.
 #[derive(Template)]
 #[template(path = "changes.html")]
 struct Changes<'a> {
@@ -69,7 +69,7 @@ impl StatusBody {
     fn changes(&self, changes: &[Change]) -> String {
         Changes { changes }.render().unwrap_or_default()
     }
-    /// Whoever looks came through a tunnel that is closed by it.
+    /// Tells whether whoever looks came through a tunnel that is closed by it.
     fn cuts_off(&self, effects: &[Effect]) -> bool {
         let cuts = |effect: &Effect| effect.closes && effect.tunnel.is_some() && effect.tunnel == self.through;
         effects.iter().any(cuts)
@@ -85,27 +85,27 @@ struct TunnelRow {
     detail: Option<String>,
     hint: Option<String>,
     url: Option<String>,
-    /// It was made just now: shown, and not to be opened yet.
+    /// `fresh`: the address was made just now; it is shown, and not to be opened yet.
     fresh: bool,
-    /// A swap cuts off whoever came through it.
+    /// `cuts`: a swap cuts off whoever came through it.
     cuts: bool,
-    /// The address as a picture, to be read by a phone.
+    /// `qr` is the address as a picture, to be read by a phone.
     qr: Option<String>,
     history: Vec<NoteRow>,
     measured: Option<Measured>,
     reconnects: u32,
     public_check: Option<(Millis, String, bool)>,
     swap: Option<SwapRow>,
-    /// Plugins that could replace it.
+    /// `others` are plugins that could replace it.
     others: Vec<String>,
     plaintext: bool,
     can_start: bool,
     can_stop: bool,
-    /// Who looks came through this tunnel: to stop it is to lock oneself out.
+    /// `through`: who looks came through this tunnel, so to stop it is to lock oneself out.
     through: bool,
 }
 
-/// Something that happened.
+/// `NoteRow` is something that happened.
 #[derive(Clone)]
 struct NoteRow {
     at: Millis,
@@ -130,7 +130,7 @@ impl NoteRow {
     }
 }
 
-/// An SVG of black on white: readers want it so, whatever the colours of the page.
+/// `qr` is an SVG of black on white: readers want it so, whatever the colors of the page.
 fn qr(url: &str) -> Option<String> {
     let code = qrcode::QrCode::new(url).ok()?;
     let svg = code
@@ -141,7 +141,7 @@ fn qr(url: &str) -> Option<String> {
     svg.find("<svg").and_then(|at| svg.get(at..)).map(str::to_owned)
 }
 
-/// A plugin that replaces another, in words.
+/// `SwapRow` is a plugin that replaces another, in words.
 struct SwapRow {
     text: String,
     hint: Option<String>,
@@ -175,7 +175,7 @@ impl SwapRow {
     }
 }
 
-/// What the provider's program counts, in words.
+/// `Measured` is what the provider's program counts, in words.
 struct Measured {
     text: String,
     at: Millis,
@@ -278,7 +278,7 @@ impl TunnelRow {
     }
 }
 
-/// Milliseconds for which a failed swap is shown.
+/// `FAILED_SWAP` is how long a failed swap is shown, in milliseconds.
 const FAILED_SWAP: Millis = 15 * 60 * 1000;
 
 /// What the plugins are and did. Asks the system about their processes, which is no work for a thread of the runtime.
@@ -391,7 +391,7 @@ struct ConfirmPage {
     go: String,
 }
 
-/// What has to be known before an order that takes something away. None: it takes nothing.
+/// `questions` are what has to be known before an order that takes something away; empty: it takes nothing.
 fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<Vec<String>> {
     let mut questions = Vec::new();
     if busy > 0 && matches!(action, "stop" | "restart" | "swap") {
@@ -414,7 +414,7 @@ fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<V
     (!questions.is_empty()).then_some(questions)
 }
 
-/// A step more, as a page: it works without a script.
+/// Asks once more, as a page: it works without a script.
 fn confirm(user: UserForm, action: &str, questions: Vec<String>) -> Response {
     let plugin = user.fields.get("plugin").to_owned();
     let (title, go) = match action {

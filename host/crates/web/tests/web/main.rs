@@ -4,6 +4,7 @@
 mod bounds;
 #[path = "../../examples/web_preview/fake.rs"]
 mod fake;
+mod hello;
 mod live;
 mod operating;
 mod refusals;

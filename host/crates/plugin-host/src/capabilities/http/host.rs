@@ -82,7 +82,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
     }
 }
 
-/// The plugin's request as the client takes it: checked, granted, references filled in.
+/// `prepare` is the plugin's request as the client takes it: checked, granted, references filled in.
 fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
     let method = match request.method.as_str() {
         "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => {
@@ -112,7 +112,7 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
     })
 }
 
-/// The headers with what their references stand for.
+/// `filled` are the headers with what their references stand for.
 fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> {
     if list.len() > limits::HTTP_HEADER_COUNT {
         return Err(Error::Invalid(format!(

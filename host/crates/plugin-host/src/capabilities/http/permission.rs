@@ -9,7 +9,7 @@ fn requested(gate: &Gate) -> Vec<HttpGrant> {
 }
 
 impl Gate {
-    /// The grant under which a request to this place may go out. Host in lower case.
+    /// `http` is the grant under which a request to this place may go out. `host` is in lower case.
     ///
     /// # Errors
     /// No grant names it.
@@ -43,7 +43,8 @@ impl Gate {
         })
     }
 
-    /// `refused`: why a granted host was refused all the same, as an address of this machine or its network.
+    /// `private` is a denial with `refused`: why a granted host was refused all the same, as an address of this machine
+    /// or its network.
     pub(crate) fn private(&self, refused: &str, grant: &HttpGrant) -> Denial {
         self.refuse(format!(
             "{refused}. To allow it:\n{}",
@@ -51,7 +52,7 @@ impl Gate {
         ))
     }
 
-    /// The whole list, for it replaces the one that is written.
+    /// `http_toml` is the whole list, for it replaces the one that is written.
     fn http_toml(&self, private: Option<&HttpGrant>, new: Option<String>) -> String {
         let entry = |grant: &HttpGrant| {
             let private = grant.private || private == Some(grant);

@@ -8,14 +8,14 @@ use nexus_model::time::{Clock, Millis};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where the lines of one plugin go.
+/// `LogSink` is where the lines of one plugin go.
 pub(crate) struct LogSink {
     plugin: String,
     clock: Arc<dyn Clock>,
-    /// Lines a second.
+    /// `rate` is in lines a second.
     rate: u32,
     counters: Arc<Counters>,
-    /// Its own secrets, which stay out of all of it.
+    /// `mask` keeps its own secrets out of all of it.
     mask: Arc<Mask>,
     state: Mutex<SinkState>,
 }
@@ -50,7 +50,7 @@ impl LogSink {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether one more line may be written, and how many were dropped before it.
+    /// Tells whether one more line may be written, and how many were dropped before it.
     fn admit(&self) -> Option<u64> {
         let second = self.clock.now() / 1000;
         let mut state = self.state();
@@ -90,7 +90,7 @@ impl LogSink {
         }
     }
 
-    /// A line of a standard stream. Standard error is where a panic's text comes from.
+    /// Takes a line of a standard stream. Standard error is where a panic's text comes from.
     pub(crate) fn stream_line(&self, stderr: bool, line: &str) {
         if stderr {
             self.keep(line);
@@ -98,7 +98,7 @@ impl LogSink {
         self.write(if stderr { Level::Warn } else { Level::Info }, line);
     }
 
-    /// For the cause of a trap that may follow.
+    /// Keeps the line for the cause of a trap that may follow.
     fn keep(&self, line: &str) {
         let line = clean(&self.mask.hide(line));
         let mut state = self.state();
@@ -108,7 +108,7 @@ impl LogSink {
         state.last_lines.push_back(line);
     }
 
-    /// The last lines of standard error, and forgets them.
+    /// Takes the last lines of standard error, and forgets them.
     pub(crate) fn take_last_lines(&self) -> Option<String> {
         let lines = std::mem::take(&mut self.state().last_lines);
         let text = lines
@@ -120,7 +120,7 @@ impl LogSink {
     }
 }
 
-/// At most [`limits::PLUGIN_LINE_BYTES`] of one line, in which everything is seen.
+/// `clean` is at most [`limits::PLUGIN_LINE_BYTES`] of one line, in which everything is seen.
 fn clean(message: &str) -> String {
     let mut end = message.len().min(limits::PLUGIN_LINE_BYTES);
     while !message.is_char_boundary(end) {

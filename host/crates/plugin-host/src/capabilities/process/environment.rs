@@ -15,7 +15,7 @@ use nexus_plugin_api::manifest::Manifest;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// Names, and beginnings of names, in capitals.
+/// `Names` are names, and beginnings and ends of names, in capitals.
 struct Names {
     whole: &'static [&'static str],
     begin: &'static [&'static str],
@@ -124,16 +124,16 @@ const LEADS: Names = Names {
     end: &["ASKPASS", "_CA_BUNDLE", "_PROXY"],
 };
 
-/// What one program may get from a plugin.
+/// `Variables` are what one program may get from a plugin.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Variables {
     names: BTreeSet<String>,
     beginnings: Vec<String>,
-    /// Written by the operator.
+    /// `given` were written by the operator.
     given: BTreeSet<String>,
 }
 
-/// Why a variable is refused.
+/// `RefusedVariable` says why a variable is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RefusedVariable {
     Loads,
@@ -162,6 +162,8 @@ impl Variables {
         variables
     }
 
+    /// Checks that the plugin may set a variable of this name.
+    ///
     /// # Errors
     /// Why not.
     pub(super) fn admit(&self, name: &str, builtin: bool) -> Result<(), RefusedVariable> {

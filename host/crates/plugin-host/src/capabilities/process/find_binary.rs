@@ -4,8 +4,8 @@ use nexus_config::toml_text;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-/// The granted path, else the host's own tools in `data_dir`, else the PATH of the host, else where programs are installed
-/// on this system. Always absolute. Looks at the disk.
+/// Finds the granted path, else the host's own tools in `data_dir`, else the PATH of the host, else where programs are
+/// installed on this system. The result is absolute. It looks at the disk.
 ///
 /// # Errors
 /// A sentence for the operator: it is not there; says where it was looked for.
@@ -78,8 +78,8 @@ fn find_on(
     })
 }
 
-/// Where programs are installed: a service manager's PATH often misses these. Nobody but an administrator writes there,
-/// save Homebrew's own folder, which belongs to whoever installed it.
+/// `installed` is where programs are installed: a service manager's PATH often misses these. Nobody but an
+/// administrator writes there, save Homebrew's own folder, which belongs to whoever installed it.
 fn installed(binary: &str) -> Vec<PathBuf> {
     if cfg!(windows) {
         ["C:\\Program Files", "C:\\Program Files (x86)"]

@@ -49,7 +49,8 @@ impl Context {
         })
     }
 
-    /// A place for one more process with a name. Held until it is listed, also where the plugin does not wait for that.
+    /// Takes a place for one more process with a name. It is held until the process is listed, also where the plugin
+    /// does not wait for that.
     fn place(self: &Arc<Self>, key: &nexus_process::Key) -> Result<Starting, Error> {
         // Locked before the list is taken: what is started meanwhile is in one of the two.
         let mut starts = lock(&self.starts);
@@ -73,8 +74,8 @@ impl Context {
         })
     }
 
-    /// A place for a process that runs to its end. Counted apart: a plugin asks for the version of a program while its
-    /// own server runs.
+    /// Takes a place for a process that runs to its end. It is counted apart: a plugin asks for the version of a
+    /// program while its own server runs.
     fn run_place(self: &Arc<Self>) -> Result<Starting, Error> {
         let mut starts = lock(&self.starts);
         self.gate.another_process(starts.runs.len())?;
@@ -89,7 +90,7 @@ impl Context {
         })
     }
 
-    /// Looking for a file may wait for a disk.
+    /// Looks for the file of a program, which may wait for a disk.
     async fn binary(&self, name: String) -> Result<PathBuf, Error> {
         let gate = Arc::clone(&self.gate);
         let found = tokio::task::spawn_blocking(move || gate.find(&name)).await;
@@ -98,7 +99,7 @@ impl Context {
             .map_err(Error::NotFound)
     }
 
-    /// The file of a binary, and the directory it runs in.
+    /// `places` are the file of a binary, and the directory it runs in.
     async fn places(&self, binary: String, cwd: Option<String>) -> Result<(PathBuf, Option<PathBuf>), Error> {
         let (gate, workspace, name) = (Arc::clone(&self.gate), self.workspace.clone(), binary.clone());
         let directory =
@@ -144,7 +145,7 @@ impl Context {
     }
 }
 
-/// Counts against `limits.processes` until it is dropped.
+/// `Starting` counts against `limits.processes` until it is dropped.
 struct Starting {
     of: Arc<Context>,
     number: u64,
@@ -158,7 +159,7 @@ impl Drop for Starting {
     }
 }
 
-/// Runs to its end with its place, though the plugin may cancel the call: a start that was begun goes on.
+/// Holds a place until the work is done, though the plugin may cancel the call: a start that was begun goes on.
 async fn holding<T: Send + 'static>(
     place: Starting,
     work: impl Future<Output = Result<T, ProcessError>> + Send + 'static,

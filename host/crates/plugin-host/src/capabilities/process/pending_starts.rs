@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The processes of a plugin that are being started, and those that run to their end.
+/// `Starts` are the processes of a plugin that are being started, and those that run to their end.
 #[derive(Default)]
 pub(crate) struct Starts {
     count: u64,

@@ -27,7 +27,7 @@ impl Gate {
         })
     }
 
-    /// Whether a program may be run this way.
+    /// Checks that a program may be run this way.
     ///
     /// # Errors
     /// No grant for the binary, or none for the operator's environment, or a variable that the plugin may not set: see
@@ -73,7 +73,7 @@ impl Gate {
         Ok(())
     }
 
-    /// The directory for a process. `wanted` must be the workspace or lie in it.
+    /// `directory` is the one for a process. `wanted` must be the workspace or lie in it.
     ///
     /// # Errors
     /// It is another directory.
@@ -109,7 +109,7 @@ impl Gate {
         }
     }
 
-    /// Where the binary of a granted program is: see [`find_binary`].
+    /// `find` says where the binary of a granted program is: see [`find_binary`].
     ///
     /// # Errors
     /// No grant for the binary. `Ok(Err(sentence))`: granted, but not there; says where it was looked for.
@@ -123,7 +123,8 @@ impl Gate {
         ))
     }
 
-    /// `running`: the plugin's other processes, those it waits for among them.
+    /// Checks that there may be one more process. `running` counts the plugin's other processes, those it waits for
+    /// among them.
     ///
     /// # Errors
     /// The limit is reached.
@@ -139,6 +140,8 @@ impl Gate {
         ))
     }
 
+    /// Checks that it may start one more process now.
+    ///
     /// # Errors
     /// It started so many in the last minute that it has to wait.
     pub(crate) fn another_start(&self, started: &Allowance) -> Result<(), Denial> {
@@ -153,13 +156,13 @@ impl Gate {
     }
 }
 
-/// A name that a plugin made up, fit to be shown.
+/// `shown_name` is a name that a plugin made up, fit to be shown.
 fn shown_name(name: &str) -> String {
     let short: String = name.chars().take(80).collect();
     nexus_plugin_api::text::literal(&short).replace(['\n', '\t'], " ")
 }
 
-/// The directory itself: a symbolic link below `home` leads nowhere else.
+/// `real` is the directory itself: a symbolic link below `home` leads nowhere else.
 fn real(path: &Path, home: &Path) -> Result<PathBuf, String> {
     let found = |path: &Path| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
     let (path, home) = (found(path)?, found(home)?);

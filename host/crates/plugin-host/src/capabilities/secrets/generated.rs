@@ -4,20 +4,20 @@ use nexus_model::limits;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Secrets that the host makes on demand. They outlive every instance, so that an adopted process still knows its own,
-/// and end with the host.
+/// `GeneratedSecrets` are made by the host on demand. They outlive every instance, so that an adopted process still
+/// knows its own, and end with the host.
 #[derive(Default)]
 pub(crate) struct GeneratedSecrets(Mutex<BTreeMap<String, BTreeMap<String, String>>>);
 
 impl GeneratedSecrets {
-    /// Those that were made for the plugin: names and values.
+    /// `of` are those that were made for the plugin: names and values.
     pub(super) fn of(&self, plugin: &str) -> Vec<(String, String)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = all.get(plugin).into_iter().flatten();
         own.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// The secret of this name; made at the first call.
+    /// `get` is the secret of this name; it is made at the first call.
     ///
     /// # Errors
     /// A sentence for the operator: not a name, too many, no randomness.

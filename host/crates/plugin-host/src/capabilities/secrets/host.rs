@@ -5,7 +5,8 @@ use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
 
-/// One that is not set is a setting that is not used, and no permission that is missing.
+/// `capability` misses nothing: a secret that is not set is a setting that is not used, and no permission that is
+/// missing.
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability {
         interface: "secrets",

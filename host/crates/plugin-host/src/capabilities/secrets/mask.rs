@@ -14,14 +14,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A shorter one would also hide what is none.
+/// `SHORTEST` is the length from which on a secret is hidden: a shorter one would also hide what is none.
 const SHORTEST: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Mask {
-    /// What is hidden, and by what; the longest first.
+    /// `given` is what is hidden, and by what; the longest first.
     given: Vec<(String, String)>,
-    /// Made while the plugin runs.
+    /// `generated` are made while the plugin runs.
     generated: Option<(Arc<GeneratedSecrets>, String)>,
 }
 
@@ -34,7 +34,8 @@ impl Mask {
         }
     }
 
-    /// The same for a text that a plugin hands over. Before it is cut: half a secret would no longer be one to us.
+    /// Does the same for a text that a plugin hands over. It is done before the text is cut: half a secret would no
+    /// longer be one to us.
     pub(crate) fn hide_in(&self, text: String) -> String {
         let hidden = match self.hide(&text) {
             Cow::Borrowed(_) => None,

@@ -5,7 +5,7 @@ use nexus_config::resolved::Secret;
 use nexus_config::toml_text;
 
 impl Gate {
-    /// The secret of this name.
+    /// `secret` is the one of this name.
     ///
     /// # Errors
     /// The operator gave no secret of this name.

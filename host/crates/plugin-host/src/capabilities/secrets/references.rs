@@ -5,7 +5,7 @@ use crate::capabilities::gate::Gate;
 use nexus_process::References;
 use std::sync::Arc;
 
-/// What references stand for, for one plugin.
+/// `PluginReferences` says what references stand for, for one plugin.
 pub(in crate::capabilities) struct PluginReferences {
     pub(in crate::capabilities) gate: Arc<Gate>,
     pub(in crate::capabilities) generated: Arc<GeneratedSecrets>,

@@ -6,13 +6,13 @@ use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 use nexus_model::units::exact_size;
 
-/// Bytes that the manifest asks for.
+/// `requested` is in bytes, as the manifest asks for it.
 fn requested(gate: &Gate) -> Option<u64> {
     gate.manifest().capabilities.store.as_ref().map(|store| store.quota)
 }
 
 impl Gate {
-    /// The quota of the store in bytes.
+    /// `store` is the quota of the store in bytes.
     ///
     /// # Errors
     /// There is none.
@@ -26,7 +26,7 @@ impl Gate {
         }
     }
 
-    /// `full`: what the store says.
+    /// `store_full` is a denial with `full`: what the store says.
     pub(crate) fn store_full(&self, full: &str) -> Denial {
         self.refuse(match requested(self) {
             Some(most) if most > self.grants().store_quota => format!(
@@ -37,7 +37,7 @@ impl Gate {
         })
     }
 
-    /// `bytes`: of a key and its value.
+    /// Checks that it may write so much now. `bytes` are those of a key and its value.
     ///
     /// # Errors
     /// It wrote so much in the last minute that it has to wait.

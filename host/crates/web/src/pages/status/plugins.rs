@@ -19,7 +19,7 @@ pub(super) struct PluginRow {
     pub(super) more: Option<More>,
 }
 
-/// What stands behind "Details".
+/// `More` is what stands behind "Details".
 pub(super) struct More {
     pub(super) description: String,
     pub(super) origin: String,
@@ -32,7 +32,7 @@ pub(super) struct More {
     pub(super) processes: Vec<String>,
 }
 
-/// What the processes of the backend use, in words.
+/// `Machine` is what the processes of the backend use, in words.
 pub(super) struct Machine {
     pub(super) text: String,
     pub(super) at: Millis,

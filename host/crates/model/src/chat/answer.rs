@@ -1,0 +1,100 @@
+//! What an owner answers to a request of the agent, and how long that may be.
+
+use crate::limits;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, Object, Type};
+
+/// `Answer` is the answer to a request of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[schema(examples(json!({"type": "reject", "message": "Use the staging database."})))]
+pub enum Answer {
+    /// Allow it this time.
+    Once,
+    /// Allow it, and what its `always` lists from then on.
+    Always,
+    /// Do not allow it, or do not answer the questions.
+    Reject {
+        /// `message` tells the agent why: at most 64 KiB.
+        message: Option<String>,
+    },
+    /// The answers to questions.
+    Answers {
+        /// `answers` has for each question the labels that were chosen, and what the owner wrote.
+        #[schema(schema_with = answers)]
+        answers: Vec<Vec<String>>,
+    },
+}
+
+/// `answers` has the bounds of [`Answer::check`].
+fn answers() -> Array {
+    let text = Object::builder()
+        .schema_type(Type::String)
+        .max_length(Some(limits::ANSWER_WORDS));
+    let chosen = Array::builder()
+        .items(text)
+        .max_items(Some(limits::REQUEST_CHOICES + 1));
+    Array::builder()
+        .items(chosen)
+        .max_items(Some(limits::REQUEST_QUESTIONS))
+        .description(Some(
+            "`answers` has for each question the labels that were chosen, and what the owner wrote: at most 64 KiB each.",
+        ))
+        .build()
+}
+
+impl Answer {
+    /// Checks that the answer is no longer than its bounds: [`limits::REQUEST_QUESTIONS`], [`limits::REQUEST_CHOICES`]
+    /// and [`limits::ANSWER_WORDS`].
+    ///
+    /// # Errors
+    /// What is more than an answer may hold, in a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let words = |text: &String| match text.len() {
+            n if n <= limits::ANSWER_WORDS => Ok(()),
+            n => Err(format!(
+                "The answer is too long: {n} bytes, the limit is {}. To fix: shorten the answer and send the rest as \
+                 a message.",
+                limits::ANSWER_WORDS
+            )),
+        };
+        let few = |what: &str, n: usize, most: usize| match n {
+            n if n <= most => Ok(()),
+            n => Err(format!("There are {n} {what}, but at most {most} are allowed.")),
+        };
+        match self {
+            Self::Once | Self::Always => Ok(()),
+            Self::Reject { message } => message.iter().try_for_each(words),
+            Self::Answers { answers } => {
+                few("answers", answers.len(), limits::REQUEST_QUESTIONS)?;
+                answers.iter().try_for_each(|chosen| {
+                    few("choices of one question", chosen.len(), limits::REQUEST_CHOICES + 1)?;
+                    chosen.iter().try_for_each(words)
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_bounds() {
+        let answers = |answers| Answer::Answers { answers }.check();
+        assert_eq!(answers(vec![vec!["Blue".to_owned()], vec![]]), Ok(()));
+        assert!(
+            answers(vec![vec![]; limits::REQUEST_QUESTIONS + 1])
+                .unwrap_err()
+                .contains("answers")
+        );
+        let many = vec![String::new(); limits::REQUEST_CHOICES + 2];
+        assert!(answers(vec![many]).unwrap_err().contains("choices"));
+        let long = "x".repeat(limits::ANSWER_WORDS + 1);
+        assert!(answers(vec![vec![long.clone()]]).unwrap_err().contains("too long"));
+        assert!(Answer::Reject { message: Some(long) }.check().is_err());
+    }
+}
