@@ -4,28 +4,26 @@
 mod foundation;
 mod reload;
 
-pub use foundation::{Again, DataDirLock, Foundation};
+pub use foundation::{DataDirLock, Foundation};
 pub use reload::{Rereading, SetFilter};
 
 use crate::notify::watched_services;
 use anyhow::Context as _;
-use nexus_auth::{AuthService, NoLogin};
-use nexus_chat::{BackendStatus, ChatService, NamedBackend};
+use nexus_auth::AuthService;
+use nexus_chat::{BackendStatus, ChatService};
 use nexus_config::default_place;
-use nexus_config::resolved::{Config, Tunnel};
+use nexus_config::resolved::Config;
 use nexus_logging::logfile::LogReader;
 use nexus_model::limits;
-use nexus_model::plugin::Kind;
 use nexus_model::time::{Clock, SystemClock};
 use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::TunnelStatus;
 use nexus_plugin_traits::{AuthProvider, StopProcesses};
-use nexus_registry::{
-    LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, chat_place, counted, tunnel_place,
-};
-use nexus_reload::ReloadService;
+use nexus_registry::{LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
+use nexus_reload::{ReloadService, Rooms};
 use nexus_store::activity_log::ActivityLog;
-use nexus_tunnels::{HttpChecker, Provided, Spec, TunnelService};
+use nexus_tunnels::{HttpChecker, TunnelService};
+use nexus_web::http::setup_link::setup_link;
 use nexus_web::http::starting_page::Front;
 use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
@@ -120,31 +118,24 @@ impl App {
         let loads = Arc::new(LoadProgress::new(foundation.compiling()));
         let doing = Arc::clone(&loads);
         front.doing(move || doing.text().unwrap_or_else(|| "loading the plugins".to_owned()));
-        loads.expect(2 + config.tunnels.len() + usize::from(config.chat.fallback.is_some()));
+        loads.expect(config);
 
         let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
-        let (provider, no_login) = login(&foundation).await?;
+        let provider = login(&foundation).await?;
         loads.one_more();
         let auth = AuthService::open(
             Arc::clone(&provider),
             foundation.store.clone(),
             Arc::clone(&clock),
             config.auth.clone(),
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
         )
         .await?;
         let auth = Arc::new(auth);
-        let setup_token = if no_login.is_some() {
-            None
-        } else {
-            auth.setup_link_token().await?
-        };
+        let setup_token = auth.setup_link_token().await?;
 
-        let overrides = Arc::new(PluginOverrides::new(foundation.store.clone(), config));
-        let place = chat_place(&config.chat.name);
-        let chat_plugin = overrides.plugin(&place, Kind::Chat, &foundation.catalog).await;
         let statuses = Arc::new(PluginStatuses::new(
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
             Arc::clone(&foundation.processes),
             config.troubles.clone(),
         ));
@@ -156,14 +147,10 @@ impl App {
         let plugins = Plugins {
             catalog: Arc::clone(&foundation.catalog),
             statuses: Arc::clone(&statuses),
-            overrides,
-            progress: Arc::clone(&loads),
+            overrides: Arc::new(PluginOverrides::new(foundation.store.clone(), config)),
+            progress: loads,
             loader: Arc::new(foundation::Loader(Arc::clone(&foundation))),
         };
-        let primary = chat_backend(&foundation, &loads, &chat_plugin);
-        let fallback = config.chat.fallback.as_deref().filter(|name| *name != chat_plugin);
-        loads.expect(2 + config.tunnels.len() + usize::from(fallback.is_some()));
-        let fallback = fallback.map(|name| chat_backend(&foundation, &loads, name));
         let processes = Arc::clone(&foundation.processes);
         let stop_processes: StopProcesses = Arc::new(move |owner: String| {
             let processes = Arc::clone(&processes);
@@ -173,16 +160,14 @@ impl App {
             journal: nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?,
             plugins: plugins.clone(),
             stop_processes: Arc::clone(&stop_processes),
-            activity: Arc::<ActivityLog>::clone(&activity),
+            activity: Arc::clone(&activity),
             clock: Arc::clone(&clock),
             config: config.chat.clone(),
             config_file: config.file.clone(),
             data_dir: config.data_dir.clone(),
             path: std::env::var_os("PATH"),
         };
-        let chat = Arc::new(ChatService::spawn(primary, fallback, parts));
-        let barred = no_login.map(|trouble| format!("no tunnel is opened because nobody can log in: the {trouble}"));
-        let specs = tunnel_specs(&foundation, &plugins, barred.as_deref()).await;
+        let chat = Arc::new(ChatService::from_config(parts).await);
 
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let (web_made, web_cell) = tokio::sync::watch::channel(None);
@@ -191,13 +176,13 @@ impl App {
             has_account: auth.has_account(),
             store: foundation.store.clone(),
             plugins: plugins.clone(),
-            barred,
+            barred: auth.bars_tunnels(),
             checker: Arc::new(HttpChecker::default()),
-            activity: Arc::<ActivityLog>::clone(&activity),
+            activity: Arc::clone(&activity),
             stop_processes,
             clock: Arc::clone(&clock),
         };
-        let tunnels = Arc::new(TunnelService::start(specs, parts).await);
+        let tunnels = Arc::new(TunnelService::from_config(&config.tunnels, parts).await);
 
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         if let Some(wanted) = &config.notify {
@@ -218,9 +203,11 @@ impl App {
         }
 
         let file = rereading.file.clone();
-        let running = reload::Running {
+        let outside = reload::Reread {
             rereading,
             foundation: Arc::clone(&foundation),
+        };
+        let rooms = Rooms {
             plugins: plugins.clone(),
             tunnels: Arc::clone(&tunnels),
             chat: Arc::clone(&chat),
@@ -228,8 +215,9 @@ impl App {
         let reloads = ReloadService::start(
             file,
             config,
-            Arc::new(running),
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::new(outside),
+            rooms,
+            Arc::clone(&activity),
             Arc::clone(&clock),
         )?;
         let config_file = config.file.clone().or_else(default_place);
@@ -256,7 +244,7 @@ impl App {
         }
         tasks.extend(auth.background());
         Ok(Behind {
-            setup_link: setup_token.map(|token| format!("http://{}/setup#{token}", local_name(listeners.address))),
+            setup_link: setup_token.map(|token| setup_link(listeners.address, &token)),
             foundation,
             tunnels,
             chat,
@@ -340,55 +328,11 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Loads the login plugin; where it cannot be loaded, returns one that lets nobody in, and why that is.
-async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<(Arc<dyn AuthProvider>, Option<Trouble>)> {
+/// The login plugin, or where it cannot be loaded one that lets nobody in.
+async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<Arc<dyn AuthProvider>> {
     let loading = Arc::clone(foundation);
     let loaded = tokio::task::spawn_blocking(move || loading.auth()).await?;
-    let error = match loaded {
-        Ok(provider) => return Ok((provider, None)),
-        Err(error) => error,
-    };
-    let name = &foundation.config.auth.plugin;
-    let trouble = foundation.unloadable(name, "restart Nexus", &error);
-    tracing::error!(plugin = name, "nobody can log in: {trouble}");
-    let nobody = NoLogin::new(name, &trouble, SystemClock.now());
-    Ok((Arc::new(nobody), Some(trouble)))
-}
-
-fn chat_backend(foundation: &Arc<Foundation>, loads: &Arc<LoadProgress>, plugin: &str) -> NamedBackend {
-    let backend = foundation.late_chat(plugin);
-    backend.prepare(loads.begin());
-    NamedBackend {
-        plugin: plugin.to_owned(),
-        backend,
-    }
-}
-
-/// `tunnel_specs` are the tunnels of the configuration, each with the plugin that serves it, which is loaded by and by.
-/// `barred` says why none may open, where that is so.
-async fn tunnel_specs(foundation: &Arc<Foundation>, plugins: &Plugins, barred: Option<&str>) -> Vec<Spec> {
-    let mut specs = Vec::new();
-    for tunnel in foundation.config.tunnels.values() {
-        let place = tunnel_place(&tunnel.name);
-        let plugin = plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await;
-        let config = Tunnel {
-            plugin,
-            ..tunnel.clone()
-        };
-        let why = barred.map(str::to_owned);
-        let provider = foundation.late_tunnel(&config, move || why.clone());
-        provider.prepare(plugins.progress.begin());
-        let provided = Provided::register(plugins, &config.name, provider);
-        specs.push(Spec { config, provided });
-    }
-    specs
-}
-
-/// `local_name` is how a browser on this machine reaches an address, which may be `0.0.0.0`.
-fn local_name(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
-    } else {
-        address
-    }
+    let (name, catalog) = (&foundation.config.auth.plugin, &foundation.catalog);
+    let loaded = loaded.map_err(|error| catalog.unloadable(name, "restart Nexus", error.why()));
+    Ok(nexus_auth::or_nobody(loaded, name, SystemClock.now()))
 }

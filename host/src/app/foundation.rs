@@ -5,18 +5,16 @@ use crate::builtin;
 use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_config::resolved::{Config, Plugin, Source, Tunnel};
-use nexus_model::plugin::{Kind, PluginStatus};
+use nexus_config::resolved::{Config, Plugin, Source};
 use nexus_model::time::{Clock, random_token};
-use nexus_model::trouble::Trouble;
-use nexus_plugin_host::{Late, LoadError, Loaded, Runtime, RuntimeOptions};
-use nexus_plugin_traits::{AuthProvider, ChatBackend, PluginLoader, TunnelProvider};
+use nexus_plugin_host::{LoadError, Loaded, Runtime, RuntimeOptions};
+use nexus_plugin_traits::{AuthProvider, ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
 use nexus_process::{Processes, Refusing, TableOptions};
-use nexus_registry::Catalog;
+use nexus_registry::{Again, Catalog};
 use nexus_store::Store;
 use nexus_store::lock::Lock;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -41,9 +39,6 @@ impl DataDirLock {
     }
 }
 
-/// `Again` is what this machine makes of the active configuration now. `Err`: a sentence for the operator.
-pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
-
 /// `Foundation` is what the services stand on. There is one for each process.
 pub struct Foundation {
     /// `config` is as it was at the start.
@@ -54,10 +49,7 @@ pub struct Foundation {
     pub store: Store,
     /// `processes` is the table of child processes.
     pub processes: Arc<dyn Processes>,
-    clock: Arc<dyn Clock>,
     runtime: Arc<Runtime>,
-    /// `again` is `None` where what was not fit when the configuration was read stays so.
-    again: Option<Again>,
     _lock: Option<DataDirLock>,
 }
 
@@ -78,24 +70,8 @@ impl Foundation {
         } else {
             Arc::new(Refusing::new("Only `nexus up` starts processes, not this command."))
         };
-        let runtime = Runtime::new(RuntimeOptions {
-            data_dir: config.data_dir.clone(),
-            cache_in: config.data_dir.clone(),
-            clock: Arc::clone(&clock),
-            processes: Arc::clone(&processes),
-            outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: store.clone().into(),
-        })?;
-        Ok(Self {
-            catalog: Arc::new(Catalog::new(&config)),
-            config,
-            store,
-            processes,
-            clock,
-            runtime,
-            again,
-            _lock: lock,
-        })
+        let cache_in = config.data_dir.clone();
+        Self::on(store, processes, config, clock, cache_in, lock, again)
     }
 
     /// Makes one for a look at the plugins beside a host that runs: programs can be asked for their version, but with a
@@ -108,27 +84,37 @@ impl Foundation {
         let processes = processes(&config, scratch)?;
         // Looking must not make a data directory where there is none.
         let cache_in = if config.data_dir.exists() {
-            &config.data_dir
+            config.data_dir.clone()
         } else {
-            scratch
+            scratch.to_owned()
         };
+        Self::on(store, processes, config, clock, cache_in, None, None)
+    }
+
+    fn on(
+        store: Store,
+        processes: Arc<dyn Processes>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        cache_in: PathBuf,
+        lock: Option<DataDirLock>,
+        again: Option<Again>,
+    ) -> anyhow::Result<Self> {
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
-            cache_in: cache_in.to_owned(),
-            clock: Arc::clone(&clock),
+            cache_in,
+            clock,
             processes: Arc::clone(&processes),
             outgoing: Arc::new(nexus_egress::Client::new()),
             kv: store.clone().into(),
         })?;
         Ok(Self {
-            catalog: Arc::new(Catalog::new(&config)),
+            catalog: Arc::new(Catalog::new(&config).looking(again)),
             config,
             store,
             processes,
-            clock,
             runtime,
-            again: None,
-            _lock: None,
+            _lock: lock,
         })
     }
 
@@ -136,29 +122,36 @@ impl Foundation {
     ///
     /// # Errors
     /// It cannot be loaded.
-    pub fn auth(&self) -> anyhow::Result<Arc<dyn AuthProvider>> {
+    pub fn auth(&self) -> Result<Arc<dyn AuthProvider>, NotLoaded> {
         let name = &self.config.auth.plugin;
         let loaded = self.load(name)?;
-        self.runtime.auth(loaded).with_context(|| of(name))
+        self.runtime.auth(loaded).map_err(|error| unfit(name, &error))
     }
 
     /// Loads a chat plugin by its name.
     ///
     /// # Errors
     /// It cannot be loaded.
-    pub fn chat(&self, name: &str) -> anyhow::Result<Arc<dyn ChatBackend>> {
+    pub fn chat(&self, name: &str, status: ShownIn) -> Result<Arc<dyn ChatBackend>, NotLoaded> {
         let loaded = self.load(name)?;
         let workspace = self.config.chat.workspace.clone();
-        self.runtime.chat(loaded, workspace).with_context(|| of(name))
+        let chat = self.runtime.chat(loaded, workspace, status);
+        chat.map_err(|error| unfit(name, &error))
     }
 
     /// Loads a tunnel plugin, whose processes belong to `process_owner`.
     ///
     /// # Errors
     /// It cannot be loaded.
-    pub fn tunnel(&self, plugin: &str, process_owner: String) -> anyhow::Result<Arc<dyn TunnelProvider>> {
+    pub fn tunnel(
+        &self,
+        plugin: &str,
+        process_owner: String,
+        status: ShownIn,
+    ) -> Result<Arc<dyn TunnelProvider>, NotLoaded> {
         let loaded = self.load(plugin)?;
-        self.runtime.tunnel(loaded, process_owner).with_context(|| of(plugin))
+        let tunnel = self.runtime.tunnel(loaded, process_owner, status);
+        tunnel.map_err(|error| unfit(plugin, &error))
     }
 
     /// Checks that the component of this plugin would load, without running it.
@@ -169,119 +162,20 @@ impl Foundation {
         self.runtime.would_load(plugin)
     }
 
-    /// Makes a chat backend that is loaded by and by.
-    pub fn late_chat(self: &Arc<Self>, name: &str) -> Arc<Late<dyn ChatBackend>> {
-        let order = "nexus chat start";
-        self.late(name, Kind::Chat, order, |foundation, name, status| {
-            let loaded = foundation.load(name)?;
-            let workspace = foundation.config.chat.workspace.clone();
-            let chat = foundation.runtime.chat_shown(loaded, workspace, status);
-            chat.with_context(|| of(name))
-        })
-    }
-
-    /// Makes a tunnel's plugin that is loaded by and by. `barred` says why no tunnel may open, while that is so.
-    pub fn late_tunnel(
-        self: &Arc<Self>,
-        tunnel: &Tunnel,
-        barred: impl Fn() -> Option<String> + Send + Sync + 'static,
-    ) -> Arc<Late<dyn TunnelProvider>> {
-        let (order, owner) = (format!("nexus tunnel start {}", tunnel.name), tunnel.process_owner());
-        self.late(&tunnel.plugin, Kind::Tunnel, &order, move |foundation, name, status| {
-            if let Some(why) = barred() {
-                return Err(Barred(why).into());
-            }
-            let loaded = foundation.load(name)?;
-            let tunnel = foundation.runtime.tunnel_shown(loaded, owner.clone(), status);
-            tunnel.with_context(|| of(name))
-        })
-    }
-
-    /// Makes a plugin that is loaded by and by. `order` is what starts it, once the cause is gone.
-    fn late<P: nexus_plugin_traits::Supervised + ?Sized>(
-        self: &Arc<Self>,
-        name: &str,
-        kind: Kind,
-        order: &str,
-        load: impl Fn(&Self, &str, watch::Sender<PluginStatus>) -> anyhow::Result<Arc<P>> + Send + Sync + 'static,
-    ) -> Arc<Late<P>> {
-        let (foundation, owned, order) = (Arc::clone(self), name.to_owned(), order.to_owned());
-        let load = move |status| {
-            let loaded = load(&foundation, &owned, status);
-            loaded.map_err(|error| foundation.unloadable(&owned, &order, &error))
-        };
-        Arc::new(Late::new(name, kind, Arc::clone(&self.clock), Box::new(load)))
-    }
-
-    /// `unloadable` says why a plugin cannot be loaded, and what to do. `order` is what starts it then.
-    pub fn unloadable(&self, name: &str, order: &str, error: &anyhow::Error) -> Trouble {
-        let known = self
-            .config
-            .broken
-            .get(name)
-            .filter(|_| self.catalog.get(name).is_none());
-        let fix = known.and_then(|broken| broken.trouble.fix.clone());
-        let fix = fix.unwrap_or_else(|| match self.catalog.get(name).map(|plugin| plugin.source) {
-            Some(Source::File(path)) => format!(
-                "put a component that this version of nexus can load at {} (nexus plugin check shows what is wrong \
-                 with it)",
-                path.display()
-            ),
-            _ => "reinstall nexus".to_owned(),
-        });
-        Trouble {
-            part: format!("plugin {name}"),
-            // The part is named beside it.
-            why: sentence(&error.root_cause().to_string()),
-            fix: Some(format!("{fix}\nThen: {order}")),
-        }
-    }
-
-    /// `compiling` are the names of the plugins that are being compiled.
+    /// The names of the plugins that are being compiled.
     pub fn compiling(&self) -> watch::Receiver<Vec<String>> {
         self.runtime.compiling()
     }
 
-    fn load(&self, name: &str) -> anyhow::Result<Loaded> {
-        let plugin = self.plugin(name)?;
+    fn load(&self, name: &str) -> Result<Loaded, NotLoaded> {
+        let plugin = self.catalog.find(name);
+        let plugin = plugin.map_err(|error| NotLoaded::Unfit(error.to_string()))?;
         let shipped = match plugin.source {
             Source::Builtin => builtin::builtin(name),
             Source::File(_) => None,
         };
-        self.runtime.load(&plugin, shipped).with_context(|| of(name))
-    }
-
-    fn plugin(&self, name: &str) -> anyhow::Result<Plugin> {
-        if let Some(plugin) = self.catalog.get(name) {
-            return Ok(plugin);
-        }
-        let Some(broken) = self.config.broken.get(name) else {
-            anyhow::bail!("the configuration has no plugin `{name}`");
-        };
-        let Some(again) = &self.again else {
-            anyhow::bail!("{}", broken.trouble.why);
-        };
-        // It may be fit by now. What the file says since then does not count here: it waits to be confirmed.
-        let config = again().map_err(anyhow::Error::msg)?;
-        if let Some(still) = config.broken.get(name) {
-            anyhow::bail!("{}", still.trouble.why);
-        }
-        let plugin = config.plugins.get(name).with_context(|| broken.trouble.why.clone())?;
-        if broken.digest.is_some() && broken.digest != plugin.digest {
-            anyhow::bail!(
-                "The component of {name} has changed since the configuration was read, so its grants do not apply. \
-                 Confirm the component on the status page, or restart Nexus."
-            );
-        }
-        tracing::info!(
-            target: "audit",
-            event = "plugin-found",
-            plugin = name,
-            digest = plugin.digest,
-            "a plugin that could not be loaded at the start is loaded now"
-        );
-        self.catalog.insert(plugin.clone());
-        Ok(plugin.clone())
+        let loaded = self.runtime.load(&plugin, shipped);
+        loaded.map_err(|error| unfit(name, &error))
     }
 }
 
@@ -295,48 +189,41 @@ fn processes(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Process
     })?)
 }
 
-/// `Barred` is a reason that is no matter of the plugin itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Barred(String);
-
-fn of(plugin: &str) -> String {
-    format!("plugin {plugin}")
-}
-
-/// `sentence` ends with a full stop.
-fn sentence(text: &str) -> String {
-    let text = text.trim_end();
-    if text.ends_with(['.', '!', '?']) {
-        text.to_owned()
-    } else {
-        format!("{text}.")
+fn unfit(plugin: &str, error: &LoadError) -> NotLoaded {
+    NotLoaded::Component {
+        plugin: plugin.to_owned(),
+        why: error.to_string(),
     }
 }
 
 /// Loads on a thread of its own: compiling is no work for a thread of the async runtime.
 async fn off_the_runtime<P: ?Sized + Send + Sync + 'static>(
-    load: impl FnOnce() -> anyhow::Result<Arc<P>> + Send + 'static,
-) -> Result<Arc<P>, String> {
+    load: impl FnOnce() -> Result<Arc<P>, NotLoaded> + Send + 'static,
+) -> Result<Arc<P>, NotLoaded> {
     let loaded = tokio::task::spawn_blocking(load).await;
-    loaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))
+    loaded.map_err(|error| NotLoaded::Unfit(error.to_string()))?
 }
 
 /// `Loader` is a handle, for [`PluginLoader`].
 pub(super) struct Loader(pub(super) Arc<Foundation>);
 
 impl PluginLoader for Loader {
-    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+    fn load_chat<'a>(
+        &'a self,
+        plugin: &'a str,
+        status: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         let (foundation, plugin) = (Arc::clone(&self.0), plugin.to_owned());
-        off_the_runtime(move || foundation.chat(&plugin)).boxed()
+        off_the_runtime(move || foundation.chat(&plugin, status)).boxed()
     }
     fn load_tunnel<'a>(
         &'a self,
         plugin: &'a str,
         process_owner: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        status: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         let (foundation, plugin, owner) = (Arc::clone(&self.0), plugin.to_owned(), process_owner.to_owned());
-        off_the_runtime(move || foundation.tunnel(&plugin, owner)).boxed()
+        off_the_runtime(move || foundation.tunnel(&plugin, owner, status)).boxed()
     }
     fn compiling(&self) -> watch::Receiver<Vec<String>> {
         self.0.compiling()

@@ -7,8 +7,8 @@ use super::permissions;
 use super::terminal::{complain, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
-use nexus_config::show_duration;
 use nexus_model::plural::count;
+use nexus_model::units::exact_duration;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -72,7 +72,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
         "  auth    {}, {} failures lock for {}",
         config.auth.plugin,
         config.auth.lockout_failures,
-        show_duration(config.auth.lockout)
+        exact_duration(config.auth.lockout)
     ));
     say(&format!(
         "  chat    {} in {}",

@@ -24,13 +24,15 @@ pub use common_options::CommonOptions;
 pub use load_config::{EXIT_USAGE, LoadError, load_config};
 pub use signals::{Stop, Stops};
 
-use crate::app::{Again, Foundation, Rereading};
+use crate::app::{Foundation, Rereading};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use nexus_auth::AuthService;
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, default_place};
 use nexus_model::time::{Clock, SystemClock};
+use nexus_registry::Again;
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -235,9 +237,9 @@ fn run_user(command: user::UserCommand, place: &CommonOptions) -> anyhow::Result
         let service = AuthService::open(
             foundation.auth()?,
             foundation.store.clone(),
-            clock,
+            Arc::clone(&clock),
             auth,
-            Arc::new(nexus_model::activity::Unkept),
+            Arc::new(ActivityLog::unkept(clock)),
         )
         .await?;
         let mut source = user::source(&command);

@@ -346,7 +346,9 @@ mod tests {
             Store::open(dir.path()).unwrap(),
             Arc::new(ManualClock::at(1_700_000_000_000)),
             nexus_testkit::auth_config(),
-            Arc::new(nexus_model::activity::Unkept),
+            Arc::new(nexus_store::activity_log::ActivityLog::unkept(Arc::new(
+                ManualClock::at(0),
+            ))),
         )
         .await
         .unwrap();

@@ -38,9 +38,10 @@ impl Host {
             kind,
             source: Source::File(file.to_owned()),
             digest: None,
-            says: Default::default(),
+            component: Default::default(),
             config: serde_json::Map::new(),
             grants: Grants::default(),
+            missing: Vec::new(),
             limits: Limits {
                 memory: 64 << 20,
                 cpu: limits::GUEST_CPU,
@@ -57,7 +58,7 @@ impl Host {
 
     /// A tunnel provider that runs.
     pub async fn tunnel(&self, loaded: Loaded) -> anyhow::Result<Tunnel> {
-        let tunnel = self.runtime.tunnel(loaded, "bench.tunnel".to_owned())?;
+        let tunnel = self.runtime.tunnel(loaded, "bench.tunnel".to_owned(), None)?;
         tunnel.start();
         let mut status = tunnel.status();
         status.wait_for(|s| s.state == PluginState::Running).await?;
@@ -66,7 +67,7 @@ impl Host {
 
     /// A chat backend that runs.
     pub async fn chat(&self, loaded: Loaded) -> anyhow::Result<Chat> {
-        let chat = self.runtime.chat(loaded, std::env::temp_dir())?;
+        let chat = self.runtime.chat(loaded, std::env::temp_dir(), None)?;
         chat.start();
         let mut status = chat.status();
         status.wait_for(|s| s.state == PluginState::Running).await?;

@@ -36,13 +36,14 @@ impl AuthService {
         Ok(!self.store.any_user_ever().await?)
     }
 
-    /// Makes a new token for the set-up link, in place of the one before; `None`: set-up is over. The token belongs
-    /// into the link's fragment, on the terminal, and nowhere else.
+    /// Makes a new token for the set-up link, in place of the one before; `None`: set-up is over, or the login plugin, which
+    /// would make the account, cannot be used. The token belongs into the link's fragment, on the terminal, and nowhere
+    /// else.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
     pub async fn setup_link_token(&self) -> Result<Option<String>, AuthError> {
-        if !self.setup_open().await? {
+        if self.provider.broken().is_some() || !self.setup_open().await? {
             return Ok(None);
         }
         let token = nexus_model::time::random_token()?;

@@ -10,7 +10,8 @@
 //! # use std::{collections::BTreeMap, sync::Arc};
 //! # let provider = Arc::new(nexus_testkit::FakeAuth::default());
 //! # let store = nexus_store::Store::open(data.path()).unwrap();
-//! # let (clock, activity) = (Arc::new(nexus_model::time::SystemClock), Arc::new(nexus_model::activity::Unkept));
+//! # let clock = Arc::new(nexus_model::time::SystemClock);
+//! # let activity = Arc::new(nexus_store::activity_log::ActivityLog::unkept(clock.clone()));
 //! # let config = nexus_testkit::auth_config();
 //! use nexus_auth::{AuthError, AuthService, Client};
 //! use nexus_plugin_traits::auth::Input;
@@ -55,7 +56,7 @@ pub use error::AuthError;
 pub use first_account::FirstAccount;
 pub use login::{Page, Progress};
 pub use nexus_store::logins::{Device, Login, LoginId};
-pub use no_login::NoLogin;
+pub use no_login::or_nobody;
 pub use operator::{Listed, Removed};
 pub use service::{AuthService, Lockout};
 pub use sessions::{NewLogin, Session};

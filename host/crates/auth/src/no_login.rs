@@ -1,23 +1,33 @@
 //! In place of a login plugin that cannot be loaded: nobody can log in by it. Whoever is logged in stays so, and the
 //! commands of this machine work.
 //!
+//! [`or_nobody`] decides it.
+//!
 //! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
 
 use nexus_model::plugin::{Failure, Kind, PluginState, PluginStatus};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
+use std::sync::Arc;
 
 /// `SAID` is for strangers too, so it is without the reason.
 const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If you run this Nexus, `nexus status` or \
     `nexus doctor` on its machine shows the reason and the fix.";
 
+/// Returns the login plugin, or in place of one that cannot be loaded the provider that refuses everything.
+pub fn or_nobody(loaded: Result<Arc<dyn AuthProvider>, Trouble>, name: &str, now: Millis) -> Arc<dyn AuthProvider> {
+    loaded.unwrap_or_else(|trouble| {
+        tracing::error!(plugin = name, "nobody can log in: {trouble}");
+        Arc::new(NoLogin::new(name, trouble, now))
+    })
+}
+
 /// `NoLogin` is the provider that refuses everything, with the reason in its status.
-pub struct NoLogin(PluginStatus);
+struct NoLogin(PluginStatus, Trouble);
 
 impl NoLogin {
-    /// Makes it in place of the plugin `name`, which `trouble` keeps from being used since `now`.
-    pub fn new(name: &str, trouble: &Trouble, now: Millis) -> Self {
+    fn new(name: &str, trouble: Trouble, now: Millis) -> Self {
         let cause = trouble.why.clone();
         let failure = Failure {
             at: now,
@@ -25,14 +35,15 @@ impl NoLogin {
             hint: trouble.fix.clone(),
             permanent: true,
         };
-        Self(PluginStatus {
+        let status = PluginStatus {
             name: name.to_owned(),
             kind: Kind::Auth,
             version: String::new(),
             state: PluginState::Failed { cause },
             restarts: 0,
             last_failure: Some(failure),
-        })
+        };
+        Self(status, trouble)
     }
 }
 
@@ -46,6 +57,9 @@ impl AuthProvider for NoLogin {
     }
     fn status(&self) -> PluginStatus {
         self.0.clone()
+    }
+    fn broken(&self) -> Option<Trouble> {
+        Some(self.1.clone())
     }
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {
         no()

@@ -7,11 +7,12 @@ use crate::hash_queue::HashQueue;
 use crate::installation_key::Keys;
 use crate::setup_link::SetupLink;
 use nexus_config::resolved;
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::time::{Clock, Millis, millis};
 use nexus_plugin_traits::AuthProvider;
 use nexus_plugin_traits::auth::Method;
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use nexus_store::lockout::Policy;
 use nexus_store::logins::LoginId;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub struct AuthService {
     /// `enrollment` is held by one at a time: enrollment is two steps, the plugin's credential and the host's user.
     pub(super) enrollment: tokio::sync::Mutex<()>,
     pub(super) has_account: watch::Sender<bool>,
-    activity: Arc<dyn Activity>,
+    activity: Arc<ActivityLog>,
 }
 
 impl AuthService {
@@ -59,7 +60,7 @@ impl AuthService {
         store: Store,
         clock: Arc<dyn Clock>,
         config: resolved::Auth,
-        activity: Arc<dyn Activity>,
+        activity: Arc<ActivityLog>,
     ) -> Result<Self, AuthError> {
         let has_account = store.any_user_ever().await?;
         Ok(Self {
@@ -96,6 +97,12 @@ impl AuthService {
     /// Tells whether an account was ever made; changes are seen at once.
     pub fn has_account(&self) -> watch::Receiver<bool> {
         self.has_account.subscribe()
+    }
+
+    /// `bars_tunnels` says why no tunnel may open, where that is so: nobody could log in behind it.
+    pub fn bars_tunnels(&self) -> Option<String> {
+        let trouble = self.provider.broken()?;
+        Some(format!("no tunnel is opened because nobody can log in: the {trouble}"))
     }
 
     /// `session_lifetime` is how long a browser may keep the token of a login.

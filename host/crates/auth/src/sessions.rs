@@ -164,11 +164,6 @@ impl AuthService {
         self.keys.sign(CSRF, &login.id)
     }
 
-    /// Tells whether `token` is that of this session's forms, in constant time.
-    pub fn csrf_valid(&self, login: &Login, token: &str) -> bool {
-        self.keys.signed(CSRF, &login.id, token)
-    }
-
     /// Lists the user's logins, the most recently used first.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use super::AuthService;
 use nexus_model::time::ManualClock;
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 pub(crate) use nexus_testkit::{FakeAuth as Fake, auth_config as config};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ pub(crate) async fn service(dir: &Path, fake: Fake) -> (Arc<AuthService>, Manual
 
 pub(crate) async fn reopen(dir: &Path, fake: Fake, clock: &ManualClock) -> Arc<AuthService> {
     let store = Store::open(dir).unwrap();
-    let activity = Arc::new(nexus_model::activity::Unkept);
+    let activity = Arc::new(ActivityLog::unkept(Arc::new(clock.clone())));
     let opened = AuthService::open(Arc::new(fake), store, Arc::new(clock.clone()), config(), activity).await;
     Arc::new(opened.unwrap())
 }

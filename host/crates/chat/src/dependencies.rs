@@ -2,15 +2,15 @@
 
 use crate::journal::Journal;
 use nexus_config::resolved;
-use nexus_model::activity::Activity;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::StopProcesses;
 use nexus_registry::Plugins;
+use nexus_store::activity_log::ActivityLog;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// `Dependencies` are what [`ChatService::spawn`](crate::ChatService::spawn) takes.
+/// `Dependencies` are what [`ChatService::from_config`](crate::ChatService::from_config) takes.
 pub struct Dependencies {
     /// `journal` is the record that the service writes.
     pub journal: Journal,
@@ -19,7 +19,7 @@ pub struct Dependencies {
     /// `stop_processes` ends the processes of a backend that is stopped or replaced.
     pub stop_processes: StopProcesses,
     /// `activity` gets what happens to the backend, for the status page.
-    pub activity: Arc<dyn Activity>,
+    pub activity: Arc<ActivityLog>,
     /// `clock` is the wall clock for the times in the journal.
     pub clock: Arc<dyn Clock>,
     /// `config` is `[chat.NAME]` of the configuration.

@@ -8,13 +8,13 @@ use crate::named_backend::NamedBackend;
 use crate::service::ChatService;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_model::activity::{Activity, Tone};
 use nexus_model::chat::{Event, Turn};
 use nexus_model::plugin::Availability;
 use nexus_model::time::ManualClock;
-use nexus_plugin_traits::{BackendEvent, ChatBackend, PluginLoader, TunnelProvider};
+use nexus_plugin_traits::{BackendEvent, ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins};
+use nexus_store::activity_log::ActivityLog;
 use nexus_store::{Durability, Store, StoreError};
 use nexus_testkit::FakeChat;
 use nexus_testkit::fake_chat::{EventStreams, event, opened, session_info, session_snapshot};
@@ -112,23 +112,22 @@ pub(crate) struct Shelf {
 }
 
 impl PluginLoader for Shelf {
-    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+    fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         let found = self.backends.lock().unwrap().get(plugin).cloned();
-        let loaded = found.ok_or_else(|| format!("{plugin} cannot be loaded"));
+        let loaded = found.ok_or_else(|| NotLoaded::Unfit(format!("{plugin} cannot be loaded")));
         Box::pin(async move { loaded.map(|backend| backend as Arc<dyn ChatBackend>) })
     }
-    fn load_tunnel<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+    fn load_tunnel<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         unreachable!("the chat loads no tunnel")
     }
     fn compiling(&self) -> watch::Receiver<Vec<String>> {
         self.compiling.subscribe()
     }
-}
-
-struct Silent;
-
-impl Activity for Silent {
-    fn note(&self, _: &str, _: Tone, _: &str) {}
 }
 
 /// The service with `chat-opencode`, and `chat-echo` for the time that its program is missing.
@@ -161,7 +160,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
     let plugins = Plugins {
         catalog: Arc::new(Catalog::new(&config)),
         statuses: Arc::new(PluginStatuses::new(
-            Arc::new(Silent),
+            Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(5_000)))),
             Arc::new(Refusing::new("these tests start no process")),
             Vec::new(),
         )),
@@ -182,7 +181,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
                     Box::pin(async {})
                 }
             }),
-            activity: Arc::new(Silent),
+            activity: Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(5_000)))),
             clock: Arc::new(ManualClock::at(5_000)),
             config: config.chat.clone(),
             config_file: None,

@@ -37,6 +37,26 @@ impl Drop for ChatService {
 }
 
 impl ChatService {
+    /// Starts the service with the plugin of the configuration, or the one that has replaced it since, and with its fallback, if
+    /// that is another one. Both are loaded meanwhile.
+    pub async fn from_config(parts: Dependencies) -> Self {
+        let (plugins, place) = (&parts.plugins, chat_place(&parts.config.name));
+        let plugin = plugins.overrides.plugin(&place, Kind::Chat, &plugins.catalog).await;
+        let late = |name: &str| NamedBackend {
+            plugin: name.to_owned(),
+            backend: plugins.late_chat(name, &parts.clock),
+        };
+        let primary = late(&plugin);
+        let fallback = match parts.config.fallback.as_deref() {
+            Some(name) if name == plugin => {
+                plugins.progress.one_less();
+                None
+            }
+            fallback => fallback.map(late),
+        };
+        Self::spawn(primary, fallback, parts)
+    }
+
     /// Starts the backend, or `fallback` as long as its program is missing, and lists both among the plugins that serve.
     pub fn spawn(primary: NamedBackend, fallback: Option<NamedBackend>, parts: Dependencies) -> Self {
         let plugins = parts.plugins.clone();

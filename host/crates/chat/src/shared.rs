@@ -8,13 +8,14 @@ use crate::named_backend::NamedBackend;
 use crate::pending_prompts::PendingPrompts;
 use crate::queue::Queue;
 use nexus_config::with_file;
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::chat::{SessionId, SessionInfo};
 use nexus_model::limits;
 use nexus_model::plugin::PluginState;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::ChatBackend;
 use nexus_store::Health;
+use nexus_store::activity_log::ActivityLog;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -53,7 +54,7 @@ pub(crate) struct Shared {
     primary: Mutex<NamedBackend>,
     /// `paused`: the backend is about to change, so prompts wait.
     pub(crate) paused: watch::Sender<bool>,
-    activity: Arc<dyn Activity>,
+    activity: Arc<ActivityLog>,
     /// `look` says: look for the backend's program now.
     pub(crate) look: tokio::sync::Notify,
     /// `pending_prompts` are prompts (session, client id) that the journal shows and the backend has not shown yet. It

@@ -74,8 +74,8 @@ impl Swap {
         let plugin = self.plugin.as_str();
         let known = self.plugins.catalog.check(plugin, Kind::Chat);
         known.map_err(|why| ChatError::Refused(format!("{plugin} cannot become the chat backend: {why}")))?;
-        let loaded = self.plugins.loader.load_chat(plugin).await;
-        let backend = loaded.map_err(ChatError::Refused)?;
+        let loaded = self.plugins.loader.load_chat(plugin, None).await;
+        let backend = loaded.map_err(|why| ChatError::Refused(why.to_string()))?;
         let ticket = self.plugins.statuses.add(Registered::of(&backend));
         let next = NamedBackend {
             plugin: plugin.to_owned(),
@@ -98,7 +98,7 @@ impl Swap {
             self.plugins.statuses.remove(ticket);
         }
         if let Err(error) = self.plugins.overrides.keep(&self.place, plugin).await {
-            tracing::warn!(error, "cannot save which plugin is the chat backend");
+            tracing::warn!(%error, "cannot save which plugin is the chat backend");
         }
         Ok(())
     }

@@ -32,12 +32,12 @@ mod authored;
 pub mod changes;
 mod component_info;
 pub mod diagnostic;
+mod grants;
 mod load;
 mod locations;
 mod log_filter;
 mod machine;
 mod metrics;
-mod missing_permissions;
 mod notify;
 pub mod ownership;
 mod permission;
@@ -55,16 +55,14 @@ mod value_readers;
 mod version;
 
 pub use diagnostic::{Diagnostic, Report};
+pub use grants::{MissingPermissions, missing_permissions, requested_http};
 pub use load::{again, load};
 pub use locations::{default_file, default_place, with_file};
 pub use machine::{Machine, Overrides, data_dir};
-pub use missing_permissions::{MissingPermissions, missing_permissions};
 pub use permission::Permission;
 pub use plugin_source::{Found, PluginSource};
-pub use plugins::requested_http;
 pub use prepared::AUTH_PLUGIN;
 pub use refused_settings::refused;
-pub use units::{show_duration, show_size};
 pub use version::CONFIG_VERSION;
 
 #[cfg(test)]

@@ -9,14 +9,15 @@
 
 use crate::authored::AuthoredPlugin;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::grants::{self, Asked};
 use crate::machine::Machine;
+use crate::ownership;
 use crate::plugin_source::Found;
 use crate::prepared::Prepared;
-use crate::resolved::{ComponentInfo, Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
+use crate::resolved::{ComponentInfo, Grants, Limits, Plugin, Source};
 use crate::toml_reader::{Findings, Located};
-use crate::{ownership, secret};
 use nexus_model::limits;
-use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
+use nexus_plugin_api::manifest::{ConfigKey, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -172,7 +173,7 @@ pub(super) fn resolve(
                 unfit.push(other.fix("use another plugin there, or replace its file with the right component"));
             }
         }
-        let one = One {
+        let asked = Asked {
             name,
             table,
             manifest: &manifest,
@@ -186,7 +187,7 @@ pub(super) fn resolve(
         } else {
             &mut of_a_file
         };
-        let config = one.config(findings);
+        let config = asked.config(findings);
         let cwd = match workspace {
             Ok(workspace) if manifest.kind == Kind::Chat => Some((*workspace).to_owned()),
             Err(why) if manifest.kind == Kind::Chat => {
@@ -196,12 +197,13 @@ pub(super) fn resolve(
             _ => None,
         };
         let grants = Grants {
-            processes: one.processes(absolute, cwd, findings),
-            http: one.http(&config, findings),
-            store_quota: one.store_quota(findings),
-            secrets: one.secrets(absolute, machine.env, &mut unfit, findings),
+            processes: grants::processes(&asked, absolute, cwd, findings),
+            http: grants::http(&asked, &config, findings),
+            store_quota: grants::store_quota(&asked, findings),
+            secrets: grants::secrets(&asked, absolute, machine.env, &mut unfit, findings),
         };
-        let limits = one.limits();
+        let missing = grants::missing(&asked, &config, &grants);
+        let limits = asked.limits();
         unfit.append(&mut of_a_file.diagnostics);
         if !unfit.is_empty() {
             resolved.broken.insert(name.to_owned(), (digest, unfit));
@@ -217,6 +219,7 @@ pub(super) fn resolve(
                 component: ComponentInfo::of(&manifest),
                 config,
                 grants,
+                missing,
                 limits,
             },
         );
@@ -224,26 +227,7 @@ pub(super) fn resolve(
     resolved
 }
 
-struct One<'a> {
-    name: &'a str,
-    table: &'a AuthoredPlugin,
-    manifest: &'a Manifest,
-    place: Place,
-    builtin: bool,
-}
-
-impl One<'_> {
-    fn missing(&self, key: &str, spec: &ConfigKey, fix: String) -> Diagnostic {
-        Diagnostic::new(
-            self.place.clone(),
-            format!("plugin.{}.{key}", self.name),
-            format!("the plugin `{}` cannot run without `{key}`", self.name),
-        )
-        .found("nothing")
-        .expected(format!("{}: {}", spec.kind, spec.description))
-        .fix(fix)
-    }
-
+impl Asked<'_> {
     /// `config` is checked against the schema, with the defaults filled in.
     fn config(&self, findings: &mut Findings) -> serde_json::Map<String, serde_json::Value> {
         let schema = &self.manifest.config;
@@ -311,163 +295,12 @@ impl One<'_> {
                 }
                 None if key.required => {
                     let fix = format!("write:\n[plugin.{}.config]\n{name} = …", self.name);
-                    findings.push(self.missing(&format!("config.{name}"), key, fix));
+                    findings.push(self.required(&format!("config.{name}"), key, fix));
                 }
                 None => {}
             }
         }
         values
-    }
-
-    fn secrets(
-        &self,
-        absolute: &dyn Fn(&str) -> PathBuf,
-        env: &dyn Fn(&str) -> Option<String>,
-        unfit: &mut Vec<Diagnostic>,
-        findings: &mut Findings,
-    ) -> BTreeMap<String, Secret> {
-        let mut secrets = BTreeMap::new();
-        for (name, source) in &self.table.secrets {
-            if !self.manifest.secrets().any(|s| s == name) {
-                let list = self.manifest.secrets().collect::<Vec<_>>().join(", ");
-                findings.push(
-                    source
-                        .problem(format!("the plugin `{}` has no secret `{name}`", self.name))
-                        .expected(if list.is_empty() {
-                            "no secrets".to_owned()
-                        } else {
-                            format!("one of {list}")
-                        })
-                        .nearest(name, self.manifest.secrets()),
-                );
-                continue;
-            }
-            match secret::read(source, absolute, env) {
-                Ok(secret) => {
-                    secrets.insert(name.clone(), secret);
-                }
-                Err(problem) => unfit.push(*problem),
-            }
-        }
-        for (name, key) in self.manifest.config.iter().filter(|(_, k)| k.secret && k.required) {
-            if !self.table.secrets.iter().any(|(written, _)| written == name) {
-                let fix = format!("write:\n[plugin.{}.secrets]\n{name} = {{ file = \"path\" }}", self.name);
-                findings.push(self.missing(&format!("secrets.{name}"), key, fix));
-            }
-        }
-        secrets
-    }
-
-    fn processes(
-        &self,
-        absolute: &dyn Fn(&str) -> PathBuf,
-        cwd: Option<PathBuf>,
-        findings: &mut Findings,
-    ) -> BTreeMap<String, ProcessGrant> {
-        let requests = &self.manifest.capabilities.process;
-        let mut grants = BTreeMap::new();
-        if self.builtin {
-            for (name, request) in requests {
-                let grant = ProcessGrant {
-                    path: None,
-                    inherit_env: request.inherit_env,
-                    cwd: cwd.clone(),
-                };
-                grants.insert(name.clone(), grant);
-            }
-        }
-        for (binary, written) in &self.table.grants.processes {
-            let Some(request) = requests.get(&binary.value) else {
-                findings.push(self.not_asked(binary, &binary.value, requests.keys().map(String::as_str)));
-                continue;
-            };
-            let inherit = written.inherit_env.as_ref();
-            if let Some(at) = inherit.filter(|i| i.value && !request.inherit_env) {
-                findings.push(
-                    at.problem(format!("the plugin `{}` does not request the environment", self.name))
-                        .expected("nothing, or false")
-                        .fix("delete the line"),
-                );
-            }
-            let grant = ProcessGrant {
-                path: written.path.as_ref().map(|p| absolute(&p.value)),
-                inherit_env: request.inherit_env && inherit.map_or(self.builtin, |i| i.value),
-                cwd: cwd.clone(),
-            };
-            grants.insert(binary.value.clone(), grant);
-        }
-        grants
-    }
-
-    fn not_asked<'n, T>(
-        &self,
-        at: &Located<T>,
-        what: &str,
-        names: impl Iterator<Item = &'n str> + Clone,
-    ) -> Diagnostic {
-        let list = names.clone().collect::<Vec<_>>().join(", ");
-        at.problem(format!("the plugin `{}` does not request `{what}`", self.name))
-            .expected(if list.is_empty() {
-                "no such grants".to_owned()
-            } else {
-                format!("one of {list}")
-            })
-            .nearest(what, names)
-            .fix("delete it, or use what the manifest requests (`nexus plugin info` shows it)")
-    }
-
-    fn http(&self, config: &serde_json::Map<String, serde_json::Value>, findings: &mut Findings) -> Vec<HttpGrant> {
-        let mut requests = Vec::new();
-        for request in &self.manifest.capabilities.http {
-            let Some(url) = expand(&request.url, config) else {
-                continue;
-            };
-            match HttpGrant::of_url(&url) {
-                Ok(grant) => requests.push((url, grant)),
-                Err(why) => findings.push(
-                    Diagnostic::new(
-                        self.place.clone(),
-                        format!("plugin.{}", self.name),
-                        format!("the plugin `{}` requests an invalid address", self.name),
-                    )
-                    .found(format!("{:?} (from {:?} in its manifest): {why}", url, request.url))
-                    .expected("https://HOST"),
-                ),
-            }
-        }
-        let Some(written) = &self.table.grants.http else {
-            return if self.builtin {
-                requests.into_iter().map(|(_, grant)| grant).collect()
-            } else {
-                Vec::new()
-            };
-        };
-        let mut grants = Vec::new();
-        for grant in written {
-            let before = grants.len();
-            grants.extend(
-                requests
-                    .iter()
-                    .filter_map(|(_, request)| grant.value.intersect(request)),
-            );
-            if grants.len() == before {
-                let shown = format!("{}://{}", grant.value.scheme, grant.value.host);
-                findings.push(self.not_asked(grant, &shown, requests.iter().map(|(url, _)| url.as_str())));
-            }
-        }
-        grants
-    }
-
-    fn store_quota(&self, findings: &mut Findings) -> u64 {
-        match (&self.manifest.capabilities.store, &self.table.grants.store_quota) {
-            (None, Some(quota)) if quota.value > 0 => {
-                findings.push(self.not_asked(quota, "store", std::iter::empty()));
-                0
-            }
-            (Some(request), Some(quota)) => request.quota.min(quota.value),
-            (Some(request), None) if self.builtin => request.quota,
-            _ => 0,
-        }
     }
 
     fn limits(&self) -> Limits {
@@ -498,26 +331,8 @@ impl One<'_> {
     }
 }
 
-/// `requested_http` are the hosts that a manifest asks for, as far as they are addresses (a configuration with others
-/// is refused).
-pub fn requested_http(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Vec<HttpGrant> {
-    let urls = manifest.capabilities.http.iter();
-    urls.filter_map(|request| HttpGrant::of_url(&expand(&request.url, config)?).ok())
-        .collect()
-}
-
 fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {
     key.one_of.is_empty() || value.as_str().is_some_and(|s| key.one_of.iter().any(|o| o == s))
-}
-
-/// `expand` replaces `{config:KEY}`. `None`: the key has no value, so nothing is asked for.
-pub(super) fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
-    let Some((before, rest)) = url.split_once("{config:") else {
-        return Some(url.to_owned());
-    };
-    let (key, after) = rest.split_once('}')?;
-    let value = config.get(key)?.as_str().filter(|v| !v.is_empty())?;
-    Some(format!("{before}{value}{}", expand(after, config)?))
 }
 
 fn shown(value: &toml::Value) -> String {

@@ -6,9 +6,9 @@ use crate::diagnostic::{Diagnostic, Place, Span};
 use crate::notify::AuthoredNotify;
 use crate::resolved::{Auth, Metrics, PublicCheckMode};
 use crate::toml_reader::{Findings, Located};
-use crate::units::show_duration;
 use crate::value_readers;
 use nexus_model::limits;
+use nexus_model::units::exact_duration;
 use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -178,13 +178,13 @@ fn prepare_auth(auth: AuthoredAuth, selected: &mut Vec<Selection>, findings: &mu
             at.problem("the absolute limit of a login is shorter than its idle limit")
                 .found(format!(
                     "session_idle = \"{}\", session_absolute = \"{}\"",
-                    show_duration(idle),
-                    show_duration(absolute)
+                    exact_duration(idle),
+                    exact_duration(absolute)
                 ))
                 .expected("session_idle of at most session_absolute")
                 .fix(format!(
                     "set session_absolute = \"{}\" or more, or a shorter session_idle",
-                    show_duration(idle)
+                    exact_duration(idle)
                 )),
         );
     }
@@ -192,7 +192,7 @@ fn prepare_auth(auth: AuthoredAuth, selected: &mut Vec<Selection>, findings: &mu
         findings.push(
             short
                 .problem("this is too short to stay logged in")
-                .found(show_duration(short.value))
+                .found(exact_duration(short.value))
                 .expected("at least \"1m\""),
         );
     }

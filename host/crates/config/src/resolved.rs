@@ -1,5 +1,6 @@
 //! The configuration as the rest of the host sees it: complete, checked, with absolute paths.
 
+use crate::permission::Permission;
 use nexus_model::notice::NoticeKind;
 use nexus_model::plugin;
 use nexus_model::trouble::Trouble;
@@ -158,6 +159,8 @@ pub struct Plugin {
     pub config: serde_json::Map<String, serde_json::Value>,
     /// `grants` are the manifest ∩ what the operator granted.
     pub grants: Grants,
+    /// `missing` is what it asks for, is not granted and was not refused by the operator either.
+    pub missing: Vec<Permission>,
     /// `limits` are what it may use.
     pub limits: Limits,
 }

@@ -29,27 +29,6 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-/// `show_size` is a number of bytes in the largest unit that divides it, as the configuration takes it.
-pub fn show_size(bytes: u64) -> String {
-    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes >= unit && bytes.is_multiple_of(unit) {
-            return format!("{} {name}", bytes / unit);
-        }
-    }
-    format!("{bytes} B")
-}
-
-/// `show_duration` is a time in the largest unit that divides it, as the configuration takes it.
-pub fn show_duration(d: Duration) -> String {
-    let ms = d.as_millis();
-    for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {
-        if ms >= unit && ms.is_multiple_of(unit) {
-            return format!("{}{name}", ms / unit);
-        }
-    }
-    format!("{ms}ms")
-}
-
 /// Reads `"512"`, `"64 KiB"`, `"1 MiB"`, `"2GiB"` in bytes. `None`: it is not a size.
 pub(super) fn size(text: &str) -> Option<u64> {
     let text = text.trim();
@@ -224,6 +203,7 @@ impl std::fmt::Display for HttpGrant {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use nexus_model::units::exact_duration;
 
     #[test]
     fn durations_and_sizes_are_read_as_written() {
@@ -244,7 +224,7 @@ mod tests {
             assert!(read.is_none(), "{wrong}: {read:?}");
         }
         for text in ["14d", "90s", "5h", "250ms"] {
-            assert_eq!(show_duration(duration(text).unwrap()), text);
+            assert_eq!(exact_duration(duration(text).unwrap()), text);
         }
         assert_eq!(size("64 MiB"), Some(64 << 20));
         assert_eq!(size("12"), Some(12));

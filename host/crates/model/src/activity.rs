@@ -31,17 +31,3 @@ pub struct Note {
     /// `text` is a sentence.
     pub text: String,
 }
-
-/// `Activity` is where notes are written down. It returns at once; a note that cannot be kept is not worth a wait.
-pub trait Activity: Send + Sync + 'static {
-    /// Takes a note: `text` is a sentence about `subject`, such as `tunnel main`.
-    fn note(&self, subject: &str, tone: Tone, text: &str);
-}
-
-/// `Unkept` keeps no note: it is for commands that run beside a host, whose list is in memory.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unkept;
-
-impl Activity for Unkept {
-    fn note(&self, _: &str, _: Tone, _: &str) {}
-}

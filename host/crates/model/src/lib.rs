@@ -27,3 +27,4 @@ pub mod reload;
 pub mod time;
 pub mod trouble;
 pub mod tunnel;
+pub mod units;

@@ -91,6 +91,20 @@ pub struct PluginStatus {
     pub last_failure: Option<Failure>,
 }
 
+impl PluginStatus {
+    /// `unloaded` is what is known of a plugin before its component was read.
+    pub fn unloaded(name: &str, kind: Kind, state: PluginState) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            version: String::new(),
+            state,
+            restarts: 0,
+            last_failure: None,
+        }
+    }
+}
+
 /// `Refusal` is one thing of its settings that a plugin cannot use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

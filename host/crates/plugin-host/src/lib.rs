@@ -31,7 +31,6 @@ mod worlds;
 pub use capabilities::find_binary;
 pub use component_source::Components;
 pub use engine::{CacheState, Inspection, LoadError, cache_state, check, digest, inspect, manifest};
-pub use instance::{Late, Load, unloaded};
 pub use runtime::{Loaded, Runtime, RuntimeOptions};
 
 #[cfg(test)]
@@ -48,7 +47,7 @@ mod tests {
         std::fs::write(&file, nexus_testkit::components::tunnel("", "(i32.const 1100)")).unwrap();
         let runtime = Runtime::new(test_runtime::options(folder.path())).unwrap();
         let loaded = runtime.load(&test_runtime::plugin(Source::File(file)), None).unwrap();
-        let tunnel = runtime.tunnel(loaded, "demo.home".to_owned()).unwrap();
+        let tunnel = runtime.tunnel(loaded, "demo.home".to_owned(), None).unwrap();
         tunnel.start();
         assert_eq!(
             tunnel.check_availability().await,

@@ -7,7 +7,7 @@ use crate::engine::instance_state::InstanceState;
 use crate::engine::{
     self, CodeCache, Compilations, Inspection, LoadError, enough_memory, fits, not_compiled, not_linked,
 };
-use crate::instance::{InstanceTemplate, Supervisor, identify, unloaded};
+use crate::instance::{InstanceTemplate, Supervisor, identify};
 use crate::plugin_stats::Counters;
 use crate::worlds::{AuthThreads, PluginInfo, WasmAuth, WasmChat, WasmTunnel};
 use nexus_config::resolved::{Plugin, Source};
@@ -18,7 +18,7 @@ use nexus_model::limits;
 use nexus_model::plugin::{Kind, PluginState, PluginStatus};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
-use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
+use nexus_plugin_traits::{AuthProvider, ChatBackend, ShownIn, TunnelProvider};
 use nexus_process::Processes;
 use nexus_store::KeyValue;
 use std::collections::BTreeMap;
@@ -207,53 +207,26 @@ impl Runtime {
         .map(drop)
     }
 
-    /// Makes a chat backend. Nothing runs before `start()`.
+    /// Makes a chat backend. Nothing runs before `start()`. `shown`: the place that shows its state, where there is one already.
     ///
     /// # Errors
     /// It is of another kind.
-    pub fn chat(&self, loaded: Loaded, workspace: PathBuf) -> Result<Arc<dyn ChatBackend>, LoadError> {
-        let status = unloaded(&loaded.plugin.name, Kind::Chat, PluginState::Stopped);
-        self.chat_shown(loaded, workspace, watch::Sender::new(status))
-    }
-
-    /// Does the same; its state is shown in a place that was there before it.
-    ///
-    /// # Errors
-    /// It is of another kind.
-    pub fn chat_shown(
-        &self,
-        loaded: Loaded,
-        workspace: PathBuf,
-        status: watch::Sender<PluginStatus>,
-    ) -> Result<Arc<dyn ChatBackend>, LoadError> {
+    pub fn chat(&self, loaded: Loaded, workspace: PathBuf, shown: ShownIn) -> Result<Arc<dyn ChatBackend>, LoadError> {
         of_kind(&loaded, Kind::Chat)?;
-        identify(&status, loaded.manifest().version.to_string());
+        let status = identified(&loaded, shown);
         let owner = loaded.plugin.name.clone();
         let template = self.template(loaded, owner, Some(workspace.clone()));
         Ok(Arc::new(WasmChat::new(Supervisor::new(template, status), workspace)))
     }
 
-    /// Makes a tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`.
+    /// Makes a tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`. `shown`: as in
+    /// [`Self::chat`].
     ///
     /// # Errors
     /// It is of another kind.
-    pub fn tunnel(&self, loaded: Loaded, owner: String) -> Result<Arc<dyn TunnelProvider>, LoadError> {
-        let status = unloaded(&loaded.plugin.name, Kind::Tunnel, PluginState::Stopped);
-        self.tunnel_shown(loaded, owner, watch::Sender::new(status))
-    }
-
-    /// Does as [`Self::tunnel`], and shows its state as [`Self::chat_shown`] does.
-    ///
-    /// # Errors
-    /// It is of another kind.
-    pub fn tunnel_shown(
-        &self,
-        loaded: Loaded,
-        owner: String,
-        status: watch::Sender<PluginStatus>,
-    ) -> Result<Arc<dyn TunnelProvider>, LoadError> {
+    pub fn tunnel(&self, loaded: Loaded, owner: String, shown: ShownIn) -> Result<Arc<dyn TunnelProvider>, LoadError> {
         of_kind(&loaded, Kind::Tunnel)?;
-        identify(&status, loaded.manifest().version.to_string());
+        let status = identified(&loaded, shown);
         let template = self.template(loaded, owner, None);
         Ok(Arc::new(WasmTunnel::new(Supervisor::new(template, status))))
     }
@@ -266,7 +239,7 @@ impl Runtime {
         of_kind(&loaded, Kind::Auth)?;
         let status = PluginStatus {
             version: loaded.manifest().version.to_string(),
-            ..unloaded(&loaded.plugin.name, Kind::Auth, PluginState::Running)
+            ..PluginStatus::unloaded(&loaded.plugin.name, Kind::Auth, PluginState::Running)
         };
         let owner = loaded.plugin.name.clone();
         let template = self.template(loaded, owner, None);
@@ -325,6 +298,14 @@ impl Runtime {
         let mut all = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(owner.to_owned()).or_default())
     }
+}
+
+/// The place that shows the state of a loaded plugin.
+fn identified(loaded: &Loaded, shown: ShownIn) -> watch::Sender<PluginStatus> {
+    let stopped = || PluginStatus::unloaded(&loaded.plugin.name, loaded.kind(), PluginState::Stopped);
+    let status = shown.unwrap_or_else(|| watch::Sender::new(stopped()));
+    identify(&status, loaded.manifest().version.to_string());
+    status
 }
 
 fn of_kind(loaded: &Loaded, wanted: Kind) -> Result<(), LoadError> {

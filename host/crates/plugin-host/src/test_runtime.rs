@@ -34,6 +34,7 @@ pub(crate) fn plugin(source: Source) -> Plugin {
         component: Default::default(),
         config: serde_json::Map::new(),
         grants: Grants::default(),
+        missing: Vec::new(),
         limits: Limits {
             memory: 8 << 20,
             cpu: Duration::from_millis(200),

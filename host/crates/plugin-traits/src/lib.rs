@@ -85,18 +85,51 @@ pub trait PluginRecord: Send + Sync + 'static {
     fn facts(&self) -> plugin::Facts;
 }
 
-/// `PluginLoader` loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is
-/// compiled, which takes seconds. `Err`: a sentence for the operator.
+/// `NotLoaded` says why a plugin is not loaded: a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotLoaded {
+    /// `Unfit`: the configuration does not have it, or what it needs is not there.
+    #[error("{0}")]
+    Unfit(String),
+    /// `Component`: its component is not one that this host can run.
+    #[error("plugin {plugin}: {why}")]
+    Component {
+        /// `plugin` is its name.
+        plugin: String,
+        /// `why` is the cause.
+        why: String,
+    },
+}
+
+impl NotLoaded {
+    /// `why` is the cause, for a reader who knows which plugin it is.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Unfit(why) | Self::Component { why, .. } => why,
+        }
+    }
+}
+
+/// `ShownIn` is where a plugin shows its state; `None`: in a place of its own.
+pub type ShownIn = Option<watch::Sender<PluginStatus>>;
+
+/// `PluginLoader` loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is compiled, which takes
+/// seconds.
 pub trait PluginLoader: Send + Sync + 'static {
     /// Makes an instance of a chat plugin, which is not started yet.
-    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>>;
+    fn load_chat<'a>(
+        &'a self,
+        plugin: &'a str,
+        status: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>>;
     /// Makes an instance of a tunnel plugin, which is not started yet. `process_owner` owns its processes in the
     /// process table.
     fn load_tunnel<'a>(
         &'a self,
         plugin: &'a str,
         process_owner: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>>;
+        status: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>>;
     /// `compiling` are the names of the plugins that are being compiled; changes are seen at once.
     fn compiling(&self) -> watch::Receiver<Vec<String>>;
 }
@@ -240,6 +273,10 @@ pub trait AuthProvider: Send + Sync + 'static {
     }
     /// `measured` is as [`Supervised::measured`].
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
+        None
+    }
+    /// `broken` is as [`Supervised::broken`]; one that could not be loaded lets nobody in.
+    fn broken(&self) -> Option<Trouble> {
         None
     }
     /// Lists the ways to log in.

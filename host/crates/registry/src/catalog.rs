@@ -1,15 +1,64 @@
 //! The plugins that can be loaded: those of the active configuration.
 
-use nexus_config::resolved::{Broken, Config, Plugin};
+use nexus_config::resolved::{Broken, Config, Plugin, Source};
 use nexus_model::plugin::Kind;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use nexus_model::trouble::Trouble;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// `Again` is what this machine makes now of the configuration that is active. Blocks. `Err`: a sentence for the operator.
+pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
+/// `NotFit` says why a plugin of the configuration cannot be loaded now: a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotFit {
+    /// `Unknown`: it is not in the configuration.
+    #[error("the configuration has no plugin `{0}`")]
+    Unknown(String),
+    /// `Broken`: what it needs is not there.
+    #[error("{0}")]
+    Broken(String),
+    /// `Changed`: its component is another one than that which got the grants.
+    #[error(
+        "The component of {0} has changed since the configuration was read, so its grants do not apply. Confirm the \
+         component on the status page, or restart Nexus."
+    )]
+    Changed(String),
+}
+
+/// `UnknownPlugin`: there is no such plugin of the kind. It says what to write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownPlugin {
+    /// `OtherKind`: it is there, and serves for something else.
+    #[error("{name} is not a {kind} plugin")]
+    OtherKind {
+        /// `name` is the plugin's.
+        name: String,
+        /// `kind` is the one that is asked for.
+        kind: Kind,
+    },
+    /// `Unknown`: the configuration does not have it.
+    #[error(
+        "there is no {kind} plugin `{name}`; available: {available}. To use a plugin from a file, add it to the \
+         configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\""
+    )]
+    Unknown {
+        /// `name` is the plugin's.
+        name: String,
+        /// `kind` is the one that is asked for.
+        kind: Kind,
+        /// `available` are the names of the plugins of this kind.
+        available: String,
+    },
+}
 
 /// `Catalog` has the plugins that can be loaded, by name. Which of them serve is for [`crate::PluginStatuses`] to say.
 pub struct Catalog {
     plugins: Mutex<BTreeMap<String, Plugin>>,
     /// `broken` are named, and were not fit at the start: each says why when it is loaded.
-    broken: BTreeSet<String>,
+    broken: BTreeMap<String, Broken>,
+    /// `again` is `None` where what was not fit when the configuration was read stays so.
+    again: Option<Again>,
 }
 
 impl Catalog {
@@ -17,8 +66,15 @@ impl Catalog {
     pub fn new(config: &Config) -> Self {
         Self {
             plugins: Mutex::new(config.plugins.clone()),
-            broken: config.broken.keys().cloned().collect(),
+            broken: config.broken.clone(),
+            again: None,
         }
+    }
+
+    /// Looks again for what was not fit, when it is to be loaded.
+    #[must_use]
+    pub fn looking(self, again: Option<Again>) -> Self {
+        Self { again, ..self }
     }
 
     fn plugins(&self) -> MutexGuard<'_, BTreeMap<String, Plugin>> {
@@ -56,23 +112,139 @@ impl Catalog {
         found.map(|plugin| plugin.name.clone()).collect()
     }
 
-    /// Checks that there is such a plugin. `Err`: a sentence for the operator, with what to write.
-    pub fn check(&self, name: &str, kind: Kind) -> Result<(), String> {
+    /// Checks that there is such a plugin.
+    ///
+    /// # Errors
+    /// There is none, or it is of another kind.
+    pub fn check(&self, name: &str, kind: Kind) -> Result<(), UnknownPlugin> {
         let plugins = self.plugins();
-        let found = plugins.get(name).map(|plugin| plugin.kind);
-        match found {
+        let name = name.to_owned();
+        match plugins.get(&name).map(|plugin| plugin.kind) {
             Some(found) if found == kind => Ok(()),
-            Some(_) => Err(format!("{name} is not a {kind} plugin")),
-            None if self.broken.contains(name) => Ok(()),
+            Some(_) => Err(UnknownPlugin::OtherKind { name, kind }),
+            None if self.broken.contains_key(&name) => Ok(()),
             None => {
                 let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
                 let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();
-                Err(format!(
-                    "there is no {kind} plugin `{name}`; available: {}. To use a plugin from a file, add it to the \
-                     configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
-                    there.join(", ")
-                ))
+                let available = there.join(", ");
+                Err(UnknownPlugin::Unknown { name, kind, available })
             }
         }
+    }
+
+    /// Finds the plugin that is to be loaded now. One that was not fit when the configuration was read may be by now; what the file
+    /// says since then does not count here: it waits to be confirmed. Blocks.
+    ///
+    /// # Errors
+    /// There is none, it is not fit, or its component is another one than that which got the grants.
+    pub fn find(&self, name: &str) -> Result<Plugin, NotFit> {
+        if let Some(plugin) = self.get(name) {
+            return Ok(plugin);
+        }
+        let broken = self.broken.get(name).ok_or_else(|| NotFit::Unknown(name.to_owned()))?;
+        let Some(again) = &self.again else {
+            return Err(NotFit::Broken(broken.trouble.why.clone()));
+        };
+        let config = again().map_err(NotFit::Broken)?;
+        if let Some(still) = config.broken.get(name) {
+            return Err(NotFit::Broken(still.trouble.why.clone()));
+        }
+        let plugin = config.plugins.get(name);
+        let plugin = plugin.ok_or_else(|| NotFit::Broken(broken.trouble.why.clone()))?;
+        if broken.digest.is_some() && broken.digest != plugin.digest {
+            return Err(NotFit::Changed(name.to_owned()));
+        }
+        tracing::info!(
+            target: "audit",
+            event = "plugin-found",
+            plugin = name,
+            digest = plugin.digest,
+            "a plugin that could not be loaded at the start is loaded now"
+        );
+        self.insert(plugin.clone());
+        Ok(plugin.clone())
+    }
+
+    /// `unloadable` says why a plugin cannot be loaded, and what to do. `order`: what starts it then.
+    pub fn unloadable(&self, name: &str, order: &str, why: &str) -> Trouble {
+        let known = self.get(name);
+        let broken = self.broken.get(name).filter(|_| known.is_none());
+        let fix = broken.and_then(|broken| broken.trouble.fix.clone());
+        let fix = fix.unwrap_or_else(|| match known.map(|plugin| plugin.source) {
+            Some(Source::File(path)) => format!(
+                "put a component that this version of nexus can load at {} (nexus plugin check shows what is wrong \
+                 with it)",
+                path.display()
+            ),
+            _ => "reinstall nexus".to_owned(),
+        });
+        Trouble {
+            part: format!("plugin {name}"),
+            // The part is named beside it.
+            why: sentence(why),
+            fix: Some(format!("{fix}\nThen: {order}")),
+        }
+    }
+}
+
+/// With a full stop.
+fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '!', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A catalog of a configuration in which the plugin of the tunnel `main` is not fit.
+    fn catalog(dir: &std::path::Path, again: Option<Again>) -> Catalog {
+        let mut config = nexus_testkit::config(dir, "[tunnel.main]\nplugin = \"tunnel-bore\"\n");
+        config.plugins.remove("tunnel-bore").unwrap();
+        let broken = Broken {
+            digest: Some("one".to_owned()),
+            trouble: Trouble::new("plugin tunnel-bore", "It is gone.", "put it back"),
+            report: String::new(),
+        };
+        config.broken.insert("tunnel-bore".to_owned(), broken);
+        Catalog::new(&config).looking(again)
+    }
+
+    #[test]
+    fn one_that_was_not_fit_is_looked_for_again_and_is_the_same_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let gone = catalog(dir.path(), None);
+        assert_eq!(
+            gone.find("tunnel-bore").unwrap_err(),
+            NotFit::Broken("It is gone.".to_owned())
+        );
+        assert_eq!(gone.find("nobody").unwrap_err(), NotFit::Unknown("nobody".to_owned()));
+        let fit = nexus_testkit::config(dir.path(), "[tunnel.main]\nplugin = \"tunnel-bore\"\n");
+        for (digest, found) in [("two", false), ("one", true)] {
+            let mut fit = fit.clone();
+            fit.plugins.get_mut("tunnel-bore").unwrap().digest = Some(digest.to_owned());
+            let there = catalog(dir.path(), Some(Arc::new(move || Ok(fit.clone()))));
+            assert_eq!(there.find("tunnel-bore").is_ok(), found, "{digest}");
+            assert_eq!(there.get("tunnel-bore").is_some(), found, "{digest}");
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_loaded_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = catalog(dir.path(), None);
+        let fix = |name: &str| catalog.unloadable(name, "nexus tunnel start main", "it is gone").fix;
+        let then = |fix: &str| Some(format!("{fix}\nThen: nexus tunnel start main"));
+        assert_eq!(fix("tunnel-bore"), then("put it back"));
+        assert_eq!(fix("chat-opencode"), then("reinstall nexus"));
+        assert_eq!(
+            catalog.unloadable("chat-opencode", "x", "it is gone").why,
+            "it is gone."
+        );
     }
 }

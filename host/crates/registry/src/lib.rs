@@ -1,5 +1,6 @@
 //! The plugins of this host: which there are ([`Catalog`]), what each of them does ([`PluginStatuses`]), which one took the
-//! place of the configured one ([`PluginOverrides`]), and how far they are loaded ([`LoadProgress`]).
+//! place of the configured one ([`PluginOverrides`]), and how far they are loaded ([`LoadProgress`]). A plugin that serves from
+//! the start is [`Late`]: nothing waits for it.
 //!
 //! Chat and tunnels load plugins through [`Plugins`] and enter here what serves; the page shows it. What runs a plugin is
 //! behind [`PluginLoader`](nexus_plugin_traits::PluginLoader), so nothing here needs WebAssembly.
@@ -18,21 +19,24 @@
 //! // A swap is kept beside the file, and only for a plugin that can be loaded.
 //! overrides.keep(&main, "tunnel-bore").await?;
 //! assert_eq!(overrides.plugin(&main, Kind::Tunnel, &catalog).await, "tunnel-bore");
-//! assert_eq!(catalog.check("chat-echo", Kind::Tunnel).unwrap_err(), "chat-echo is not a tunnel plugin");
-//! # Ok::<_, String>(())
+//! let refused = catalog.check("chat-echo", Kind::Tunnel).unwrap_err();
+//! assert_eq!(refused.to_string(), "chat-echo is not a tunnel plugin");
+//! # Ok::<_, nexus_registry::NotKept>(())
 //! # }).unwrap();
 //! ```
 
 #![warn(missing_docs)]
 
 mod catalog;
+mod late;
 mod load_progress;
 mod overrides;
 mod plugins;
 mod statuses;
 
-pub use catalog::Catalog;
+pub use catalog::{Again, Catalog, NotFit, UnknownPlugin};
+pub use late::{Late, Load};
 pub use load_progress::LoadProgress;
-pub use overrides::{PluginOverrides, chat_place, tunnel_place};
+pub use overrides::{NotKept, PluginOverrides, chat_place, tunnel_place};
 pub use plugins::Plugins;
 pub use statuses::{PluginStatuses, Registered, Ticket, counted};

@@ -1,5 +1,6 @@
 //! How far the loading of the plugins is, in words for whoever waits for it.
 
+use nexus_config::resolved::Config;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
@@ -24,9 +25,15 @@ impl LoadProgress {
         }
     }
 
-    /// Sets how many are loaded at the start.
-    pub fn expect(&self, count: usize) {
-        self.total.store(count, Ordering::Relaxed);
+    /// Sets how many are loaded at the start, which are the plugins of this configuration: the login's, the chat's and its fallback, the tunnels'.
+    pub fn expect(&self, config: &Config) {
+        let fallback = usize::from(config.chat.fallback.is_some());
+        self.total.store(2 + config.tunnels.len() + fallback, Ordering::Relaxed);
+    }
+
+    /// Notes that one of them is not needed.
+    pub fn one_less(&self) {
+        self.total.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Notes that one of them is loaded.

@@ -8,7 +8,7 @@
 use crate::catalog::Catalog;
 use nexus_config::resolved::Config;
 use nexus_model::plugin::Kind;
-use nexus_store::Store;
+use nexus_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,17 @@ struct Record {
     /// word against the swap either.
     #[serde(default)]
     unconfirmed: Option<String>,
+}
+
+/// `NotKept` says why it is not remembered which plugin serves: a sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// `Store`: the database does not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// `Json`: it cannot be written down.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
 }
 
 type Named = BTreeMap<String, String>;
@@ -105,9 +116,11 @@ impl PluginOverrides {
         };
     }
 
-    /// Keeps `plugin` at `place`, over a restart. It survives a power cut when this returns. `Err`: a sentence for the
-    /// operator.
-    pub async fn keep(&self, place: &str, plugin: &str) -> Result<(), String> {
+    /// Keeps `plugin` at `place`, over a restart. It survives a power cut when this returns.
+    ///
+    /// # Errors
+    /// The database does not take it.
+    pub async fn keep(&self, place: &str, plugin: &str) -> Result<(), NotKept> {
         let chosen = {
             let (counts, file) = &*self.named();
             let instead_of = counts.get(place).cloned().unwrap_or_default();
@@ -117,9 +130,8 @@ impl PluginOverrides {
                 instead_of,
             }
         };
-        let json = serde_json::to_vec(&chosen).map_err(|e| e.to_string())?;
-        let kept = self.store.set_setting(&setting(place), json).await;
-        kept.map_err(|e| e.to_string())
+        let json = serde_json::to_vec(&chosen)?;
+        Ok(self.store.set_setting(&setting(place), json).await?)
     }
 
     /// `plugin` is the one for a place: that of the configuration, or the one that has replaced it since.

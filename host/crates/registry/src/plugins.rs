@@ -1,7 +1,12 @@
 //! All that a service needs to let another plugin serve.
 
-use crate::{Catalog, LoadProgress, PluginOverrides, PluginStatuses};
-use nexus_plugin_traits::PluginLoader;
+use crate::{Catalog, Late, LoadProgress, PluginOverrides, PluginStatuses};
+use futures::FutureExt as _;
+use nexus_config::resolved::Tunnel;
+use nexus_model::plugin::Kind;
+use nexus_model::time::Clock;
+use nexus_model::trouble::Trouble;
+use nexus_plugin_traits::{ChatBackend, PluginLoader, TunnelProvider};
 use std::sync::Arc;
 
 /// `Plugins` is one for the whole host, and cheap to clone.
@@ -17,4 +22,54 @@ pub struct Plugins {
     pub progress: Arc<LoadProgress>,
     /// `loader` makes an instance of a plugin of the catalog.
     pub loader: Arc<dyn PluginLoader>,
+}
+
+impl Plugins {
+    /// Makes a chat backend that is being loaded.
+    pub fn late_chat(&self, name: &str, clock: &Arc<dyn Clock>) -> Arc<dyn ChatBackend> {
+        let (plugins, plugin) = (self.clone(), name.to_owned());
+        let load = move |status| {
+            let (plugins, plugin) = (plugins.clone(), plugin.clone());
+            async move {
+                let loaded = plugins.loader.load_chat(&plugin, Some(status)).await;
+                loaded.map_err(|error| plugins.catalog.unloadable(&plugin, "nexus chat start", error.why()))
+            }
+            .boxed()
+        };
+        let late = Late::<dyn ChatBackend>::new(name, Kind::Chat, Arc::clone(clock), Box::new(load));
+        late.prepare(self.progress.begin());
+        Arc::new(late)
+    }
+
+    /// Makes a tunnel's plugin that is being loaded. `barred` says why none may be, where that is so.
+    pub fn late_tunnel(
+        &self,
+        tunnel: &Tunnel,
+        barred: Option<String>,
+        clock: &Arc<dyn Clock>,
+    ) -> Arc<dyn TunnelProvider> {
+        let (plugins, tunnel, name) = (self.clone(), tunnel.clone(), tunnel.plugin.clone());
+        let load = move |status| {
+            let (plugins, tunnel, barred) = (plugins.clone(), tunnel.clone(), barred.clone());
+            async move {
+                let plugin = &tunnel.plugin;
+                if let Some(why) = barred {
+                    return Err(Trouble {
+                        part: format!("plugin {plugin}"),
+                        why,
+                        // It is no matter of this plugin.
+                        fix: None,
+                    });
+                }
+                let order = format!("nexus tunnel start {}", tunnel.name);
+                let owner = tunnel.process_owner();
+                let loaded = plugins.loader.load_tunnel(plugin, &owner, Some(status)).await;
+                loaded.map_err(|error| plugins.catalog.unloadable(plugin, &order, error.why()))
+            }
+            .boxed()
+        };
+        let late = Late::<dyn TunnelProvider>::new(&name, Kind::Tunnel, Arc::clone(clock), Box::new(load));
+        late.prepare(self.progress.begin());
+        Arc::new(late)
+    }
 }

@@ -1,11 +1,12 @@
 //! The state of each plugin that serves somewhere, as one list, with what is worth a line of the activity.
 
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::plugin::{Details, Kind, PluginState, PluginStatus, Process};
 use nexus_model::time::millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
 use nexus_process::{Info, Processes, Usage};
+use nexus_store::activity_log::ActivityLog;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ pub struct PluginStatuses {
     /// `sources` are in the order in which they are shown.
     sources: Mutex<Vec<Source>>,
     tickets: AtomicU64,
-    activity: Arc<dyn Activity>,
+    activity: Arc<ActivityLog>,
     processes: Arc<dyn Processes>,
     /// `troubles` are what does not work, besides plugins and tunnels.
     troubles: Mutex<Vec<Trouble>>,
@@ -65,9 +66,10 @@ impl Registered {
 }
 
 impl PluginStatuses {
+    /// `troubles`: what does not work at the start, besides plugins and tunnels.
     /// Makes the list, empty. `activity` gets a line for each crash and each failure, `processes` is asked for what the
     /// plugins' processes use, and `troubles` are what does not work at the start, besides plugins and tunnels.
-    pub fn new(activity: Arc<dyn Activity>, processes: Arc<dyn Processes>, troubles: Vec<Trouble>) -> Self {
+    pub fn new(activity: Arc<ActivityLog>, processes: Arc<dyn Processes>, troubles: Vec<Trouble>) -> Self {
         Self {
             list: watch::Sender::default(),
             sources: Mutex::default(),

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// `ActivePlugins` says who serves now, whatever the file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ActivePlugins {
+pub(crate) struct ActivePlugins {
     /// `tunnels` has the plugin of each tunnel, by the tunnel's name.
-    pub tunnels: BTreeMap<String, String>,
+    pub(crate) tunnels: BTreeMap<String, String>,
     /// `chat` is the chat backend that is wanted.
-    pub chat: String,
+    pub(crate) chat: String,
     /// `chat_name` is the name of the chat's table: `main` of `[chat.main]`.
-    pub chat_name: String,
+    pub(crate) chat_name: String,
     /// `fixed` are the plugins that are loaded at the start of the host and never again: the login's, which guards the
     /// page where its change would be confirmed, and the chat's fallback.
-    pub fixed: BTreeSet<String>,
+    pub(crate) fixed: BTreeSet<String>,
 }

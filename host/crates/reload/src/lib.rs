@@ -5,10 +5,10 @@
 //! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
 //! nothing happens.
 //!
-//! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
-//! does not matter.
+//! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on
+//! a network's disk, and a second does not matter.
 //!
-//! `tests/alone.rs` shows it at work alone.
+//! The tests show it at work with the services that it tells.
 
 #![warn(missing_docs)]
 
@@ -17,14 +17,15 @@ mod apply_plan;
 mod component_changes;
 mod error;
 mod file_fingerprints;
-mod host_actions;
 mod new_permissions;
+mod outside;
+mod rooms;
 mod service;
 #[cfg(test)]
 mod tests;
 mod verbosity;
 
-pub use active_plugins::ActivePlugins;
 pub use error::NotApplied;
-pub use host_actions::Host;
+pub use outside::{Outside, Refused};
+pub use rooms::Rooms;
 pub use service::ReloadService;

@@ -1,19 +1,22 @@
 //! The task that looks at the file, and its handle.
 
+use crate::active_plugins::ActivePlugins;
 use crate::apply_plan::{ApplyPlan, Part, path};
 use crate::component_changes::{self, Unfit};
 use crate::error::NotApplied;
 use crate::file_fingerprints::{Fingerprint, Seen};
-use crate::host_actions::Host;
 use crate::new_permissions;
+use crate::outside::Outside;
+use crate::rooms::Rooms;
 use crate::verbosity;
 use nexus_config::changes::{Change, Key, Values, show};
 use nexus_config::resolved::{Config, Plugin};
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::reload::{self, Pending, What};
 use nexus_model::time::{Clock, Millis};
+use nexus_store::activity_log::ActivityLog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,8 +54,9 @@ impl ReloadService {
     pub fn start(
         file: Option<PathBuf>,
         running: &Config,
-        host: Arc<dyn Host>,
-        activity: Arc<dyn Activity>,
+        outside: Arc<dyn Outside>,
+        rooms: Rooms,
+        activity: Arc<ActivityLog>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, getrandom::Error> {
         let (sender, pending) = watch::channel(None);
@@ -66,7 +70,10 @@ impl ReloadService {
             hidden: running.secret_variables.iter().cloned().collect(),
             existed: running.file.is_some(),
             file,
-            host,
+            outside,
+            chat_name: running.chat.name.clone(),
+            fixed: Rooms::fixed(running),
+            rooms,
             activity,
             clock,
             pending: sender,
@@ -111,8 +118,13 @@ struct Watcher {
     file: Option<PathBuf>,
     /// `files` are what else was read for it: components, secrets.
     files: BTreeSet<PathBuf>,
-    host: Arc<dyn Host>,
-    activity: Arc<dyn Activity>,
+    outside: Arc<dyn Outside>,
+    rooms: Rooms,
+    /// `main` of `[chat.main]`.
+    chat_name: String,
+    /// See [`ActivePlugins::fixed`].
+    fixed: BTreeSet<String>,
+    activity: Arc<ActivityLog>,
     clock: Arc<dyn Clock>,
     pending: watch::Sender<Option<Pending>>,
     /// `counts` are the keys that are active.
@@ -213,14 +225,15 @@ impl Watcher {
             since: None,
             restless: 0,
         });
-        let host = Arc::clone(&self.host);
+        let outside = Arc::clone(&self.outside);
         let read = if there || !self.existed {
-            let read = tokio::task::spawn_blocking(move || host.read());
+            let read = tokio::task::spawn_blocking(move || outside.read().map_err(|why| why.to_string()));
             let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
-            read.map_or_else(
+            let read = read.map_or_else(
                 |_| Err("the file could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
-            )
+            );
+            read.and_then(|config| self.rooms.offered(config))
         } else {
             Err("the file was deleted; its settings stay active until the next start".to_owned())
         };
@@ -228,7 +241,7 @@ impl Watcher {
         let before = self.pending.borrow().as_ref().map(|pending| pending.id.clone());
         match read {
             Ok(config) => {
-                self.host.file_says(&config);
+                self.rooms.plugins.overrides.file_says(&config);
                 let file = self.values(&config);
                 // Only what is new is looked at from the next look on.
                 let files = config.files.clone();
@@ -289,13 +302,13 @@ impl Watcher {
             return;
         };
         tracing::info!("changing the log filter");
-        match self.host.log_filter(new) {
+        match self.outside.log_filter(new) {
             Ok(()) => {
                 self.counts.take(change);
                 self.note(Tone::Good, "the log filter has changed");
             }
             Err(why) => {
-                self.errors.insert(Part::Filter, why);
+                self.errors.insert(Part::Filter, why.to_string());
             }
         }
     }
@@ -326,8 +339,8 @@ impl Watcher {
             if self.looked_at.contains_key(&key(plugin)) {
                 continue;
             }
-            let (host, one) = (Arc::clone(&self.host), plugin.clone());
-            let looked = tokio::task::spawn_blocking(move || host.would_load(&one).err());
+            let (outside, one) = (Arc::clone(&self.outside), plugin.clone());
+            let looked = tokio::task::spawn_blocking(move || outside.would_load(&one).err().map(|why| why.to_string()));
             // One that takes too long to compile is found out when it is applied; what serves then goes on.
             if let Ok(Ok(why)) = tokio::time::timeout(limits::CONFIG_READ, looked).await {
                 self.looked_at.insert(key(plugin), why);
@@ -339,8 +352,12 @@ impl Watcher {
             .collect()
     }
 
+    fn serving(&self) -> ActivePlugins {
+        self.rooms.serving(&self.chat_name, &self.fixed)
+    }
+
     fn plan(&self, latest: &Latest) -> ApplyPlan {
-        let serving = self.host.serving();
+        let serving = self.serving();
         ApplyPlan::new(
             self.changes(latest),
             &self.counts,
@@ -369,7 +386,7 @@ impl Watcher {
                 id: latest.id.clone(),
                 seen_at: latest.seen_at,
                 what: What::Changed {
-                    effects: plan.effects(&self.host.serving(), &latest.config),
+                    effects: plan.effects(&self.serving(), &latest.config),
                     new_permissions: new_permissions::new_permissions(&self.plugins, &candidate),
                     components: component_changes::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
@@ -444,18 +461,21 @@ impl Watcher {
     async fn carry_out(&mut self, latest: &Latest, plan: &ApplyPlan) {
         let candidate = self.candidate(latest, plan);
         let before = std::mem::replace(&mut self.plugins, candidate);
-        self.host.plugins(self.plugins.clone());
+        self.rooms.plugins.catalog.replace(self.plugins.clone());
         let all: BTreeSet<&Part> = plan.confirm.iter().flat_map(|(_, parts)| parts).collect();
         for part in all {
             let done = match part {
                 Part::Tunnel(name) => match plan.tunnel(name, &latest.config) {
-                    Some(tunnel) => self.host.tunnel(tunnel).await,
-                    None => self.host.remove_tunnel(name).await,
+                    Some(tunnel) => self.rooms.tunnel(tunnel).await,
+                    None => self.rooms.remove_tunnel(name).await,
                 },
-                Part::Chat => self.host.chat(plan.chat.clone()).await,
-                Part::Filter => self.host.log_filter(&latest.config.log.filter),
+                Part::Chat => self.rooms.chat(&plan.chat).await,
+                Part::Filter => {
+                    let done = self.outside.log_filter(&latest.config.log.filter);
+                    done.map_err(|why| NotApplied(why.to_string()))
+                }
             };
-            if let Err(why) = done {
+            if let Err(NotApplied(why)) = done {
                 tracing::warn!(%part, why, "a configuration change was not applied");
                 self.errors.insert(part.clone(), why);
             }
@@ -488,7 +508,7 @@ impl Watcher {
                 None => self.plugins.remove(name),
             };
         }
-        self.host.plugins(self.plugins.clone());
+        self.rooms.plugins.catalog.replace(self.plugins.clone());
         tracing::info!(
             taken,
             failed = self.errors.len(),

@@ -1,189 +1,14 @@
-//! A file that is edited while a host that only notes what it is told runs.
+//! A file that is edited while the real services run, on plugins that only note that they are loaded.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod rig;
 mod updates;
 
-use crate::{ActivePlugins, Host, ReloadService};
-use futures::future::BoxFuture;
-use nexus_config::resolved::{Config, Plugin, Tunnel};
-use nexus_config::{Machine, Overrides, load};
-use nexus_model::activity::{Activity, Tone};
+use nexus_config::resolved::Plugin;
 use nexus_model::reload::{self, Pending, What};
-use nexus_model::time::ManualClock;
-use std::collections::BTreeMap;
+use rig::{BEGUN, Rig, manifest, rig, rig_with};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
-
-struct Told {
-    file: PathBuf,
-    dir: PathBuf,
-    done: Mutex<Vec<String>>,
-    /// What fails: the beginning of what would be noted, and why.
-    fails: Mutex<Option<(String, String)>>,
-    loaded: Mutex<BTreeMap<String, Plugin>>,
-    serving: Mutex<ActivePlugins>,
-}
-
-/// A component that ships.
-fn builtin(name: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../builtin");
-    std::fs::read(format!("{folder}/{name}.wasm")).unwrap()
-}
-
-fn components() -> nexus_plugin_host::Components {
-    const NAMES: [&str; 6] = [
-        "auth-local",
-        "chat-echo",
-        "chat-opencode",
-        "tunnel-bore",
-        "tunnel-cloudflared",
-        "tunnel-ssh",
-    ];
-    static ALL: std::sync::LazyLock<Vec<(&str, &[u8])>> =
-        std::sync::LazyLock::new(|| NAMES.map(|name| (name, &*builtin(name).leak())).to_vec());
-    nexus_plugin_host::Components::new(&ALL)
-}
-
-fn read(file: &Path, dir: &Path) -> Result<Config, String> {
-    let machine = Machine {
-        cwd: dir.to_owned(),
-        data_home: Some(dir.to_owned()),
-        env: &|name| (name == "TOKEN").then(|| "s3cret".to_owned()),
-        plugins: &components(),
-    };
-    load(Some(file), &Overrides::default(), &machine).map_err(|report| report.to_string())
-}
-
-impl Told {
-    fn note(&self, what: String) -> BoxFuture<'_, Result<(), String>> {
-        let fails = self.fails.lock().unwrap().clone();
-        let failure = fails.filter(|(begins, _)| what.starts_with(begins)).map(|(_, why)| why);
-        self.done.lock().unwrap().push(what);
-        Box::pin(async move { failure.map_or(Ok(()), Err) })
-    }
-}
-
-impl Host for Told {
-    fn read(&self) -> Result<Config, String> {
-        read(&self.file, &self.dir)
-    }
-    fn would_load(&self, plugin: &Plugin) -> Result<(), String> {
-        if plugin.component.version.starts_with("9.") {
-            return Err("it wants another contract".to_owned());
-        }
-        Ok(())
-    }
-    fn file_says(&self, _: &Config) {}
-    fn serving(&self) -> ActivePlugins {
-        self.serving.lock().unwrap().clone()
-    }
-    fn log_filter(&self, filter: &str) -> Result<(), String> {
-        self.done.lock().unwrap().push(format!("filter {filter}"));
-        Ok(())
-    }
-    fn plugins(&self, plugins: BTreeMap<String, Plugin>) {
-        *self.loaded.lock().unwrap() = plugins;
-    }
-    fn tunnel(&self, tunnel: Tunnel) -> BoxFuture<'_, Result<(), String>> {
-        if self.fails.lock().unwrap().is_none() {
-            let mut serving = self.serving.lock().unwrap();
-            serving.tunnels.insert(tunnel.name.clone(), tunnel.plugin.clone());
-        }
-        self.note(format!(
-            "tunnel {} by {} {:?}",
-            tunnel.name, tunnel.plugin, tunnel.hosts
-        ))
-    }
-    fn remove_tunnel<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        self.serving.lock().unwrap().tunnels.remove(name);
-        self.note(format!("no tunnel {name}"))
-    }
-    fn chat(&self, plugin: String) -> BoxFuture<'_, Result<(), String>> {
-        self.note(format!("chat by {plugin}"))
-    }
-}
-
-struct Silent;
-
-impl Activity for Silent {
-    fn note(&self, _: &str, _: Tone, _: &str) {}
-}
-
-struct Rig {
-    service: ReloadService,
-    told: Arc<Told>,
-    pending: watch::Receiver<Option<Pending>>,
-    _dir: tempfile::TempDir,
-}
-
-const BEGUN: &str = "config_version = 1\n[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \
-                     \"tunnel-bore\"\n[tunnel.spare]\nplugin = \"tunnel-bore\"\n[plugin.tunnel-bore.config]\nserver = \
-                     \"one.example\"\n";
-
-fn rig() -> Rig {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("nexus.toml");
-    std::fs::write(&file, BEGUN).unwrap();
-    let config = read(&file, dir.path()).unwrap();
-    let tunnels = config.tunnels.values();
-    let serving = ActivePlugins {
-        tunnels: tunnels
-            .map(|tunnel| (tunnel.name.clone(), tunnel.plugin.clone()))
-            .collect(),
-        chat: config.chat.plugin.clone(),
-        chat_name: "main".to_owned(),
-        fixed: ["auth-local".to_owned()].into(),
-    };
-    let told = Arc::new(Told {
-        file: file.clone(),
-        dir: dir.path().to_owned(),
-        done: Mutex::default(),
-        fails: Mutex::default(),
-        loaded: Mutex::default(),
-        serving: Mutex::new(serving),
-    });
-    let clock = Arc::new(ManualClock::at(7));
-    let service =
-        ReloadService::start(Some(file), &config, Arc::<Told>::clone(&told), Arc::new(Silent), clock).unwrap();
-    Rig {
-        pending: service.pending(),
-        service,
-        told,
-        _dir: dir,
-    }
-}
-
-impl Rig {
-    /// What is pending after an edit, once that is something else than before. None: nothing new comes.
-    async fn write(&mut self, text: &str) -> Option<Pending> {
-        let before = self
-            .pending
-            .borrow_and_update()
-            .as_ref()
-            .map(|pending| pending.id.clone());
-        std::fs::write(&self.told.file, text).unwrap();
-        let other = |pending: &Option<Pending>| pending.as_ref().is_some_and(|now| Some(&now.id) != before.as_ref());
-        let read = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(other)).await;
-        read.ok().map(|pending| pending.unwrap().clone().unwrap())
-    }
-
-    /// Until nothing is pending.
-    async fn settled(&mut self) {
-        let settled = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(Option::is_none));
-        settled.await.expect("something is pending").unwrap();
-    }
-
-    /// `(key → now)` of what waits for a confirmation, and of what waits for the next start.
-    async fn changed(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
-        lists(&self.write(text).await.expect("something is pending"))
-    }
-
-    fn done(&self) -> Vec<String> {
-        std::mem::take(&mut self.told.done.lock().unwrap())
-    }
-}
 
 fn lists(pending: &Pending) -> (Vec<String>, Vec<String>) {
     let What::Changed { confirm, restart, .. } = &pending.what else {
@@ -195,55 +20,44 @@ fn lists(pending: &Pending) -> (Vec<String>, Vec<String>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_tunnel_is_given_to_another_plugin_once_that_is_confirmed() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let text = BEGUN.replacen("tunnel-bore", "tunnel-cloudflared", 1);
     let pending = rig.write(&text).await.unwrap();
     assert_eq!(lists(&pending), (vec!["tunnel.main.plugin".to_owned()], vec![]));
     assert_eq!(rig.done(), Vec::<String>::new(), "an edit alone does nothing");
     rig.service.apply(&pending.id).await.unwrap();
-    assert_eq!(rig.done(), ["tunnel main by tunnel-cloudflared []"]);
+    assert_eq!(rig.done(), ["tunnel main by tunnel-cloudflared"]);
     assert_eq!(*rig.pending.borrow(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn settings_of_a_plugin_concern_whatever_it_serves_and_no_more() {
-    let mut rig = rig();
-    rig.told
-        .serving
-        .lock()
-        .unwrap()
-        .tunnels
-        .insert("spare".to_owned(), "tunnel-ssh".to_owned());
+    let mut rig = rig().await;
+    rig.tunnels.swap("spare", "tunnel-cloudflared").await.unwrap();
+    rig.done();
     let text = BEGUN.replace("one.example", "two.example");
     let pending = rig.write(&text).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
     assert_eq!(
         rig.done(),
-        ["tunnel main by tunnel-bore []"],
+        ["tunnel main by tunnel-bore"],
         "the other one was swapped by command"
     );
-    let loaded = rig.told.loaded.lock().unwrap().clone();
-    assert_eq!(loaded["tunnel-bore"].config["server"], "two.example");
+    assert_eq!(rig.plugin("tunnel-bore").config["server"], "two.example");
 
     let text = text.replace("[tunnel.spare]\n", "[tunnel.spare]\nhosts = [\"a.example\"]\n");
     let pending = rig.write(&text).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
-    assert_eq!(
-        rig.done(),
-        ["tunnel spare by tunnel-ssh [\"a.example\"]"],
-        "and stays swapped"
-    );
+    assert_eq!(rig.done(), ["tunnel spare by tunnel-cloudflared"], "and stays swapped");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_serves_already_may_be_written_down_and_nothing_is_opened_again() {
-    let mut rig = rig();
-    {
-        let mut serving = rig.told.serving.lock().unwrap();
-        serving.tunnels.insert("main".to_owned(), "tunnel-ssh".to_owned());
-        serving.chat = "chat-opencode".to_owned();
-    }
-    let text = BEGUN.replacen("tunnel-bore", "tunnel-ssh", 1);
+    let mut rig = rig().await;
+    rig.tunnels.swap("main", "tunnel-cloudflared").await.unwrap();
+    rig.chat.swap("chat-opencode").await.unwrap();
+    rig.done();
+    let text = BEGUN.replacen("tunnel-bore", "tunnel-cloudflared", 1);
     let text = text.replace("chat-echo", "chat-opencode");
     let pending = rig.write(&text).await.unwrap();
     assert_eq!(lists(&pending).0, ["chat.main.plugin", "tunnel.main.plugin"]);
@@ -255,13 +69,7 @@ async fn what_serves_already_may_be_written_down_and_nothing_is_opened_again() {
 /// The chat's fallback, say, is loaded once; another copy of it can be the chat backend.
 #[tokio::test(start_paused = true)]
 async fn a_fixed_plugin_can_be_chosen_but_not_changed() {
-    let mut rig = rig();
-    rig.told
-        .serving
-        .lock()
-        .unwrap()
-        .fixed
-        .insert("chat-opencode".to_owned());
+    let mut rig = rig_with(|config| config.chat.fallback = Some("chat-opencode".to_owned())).await;
     let text = BEGUN.replace("chat-echo", "chat-opencode");
     let chosen = rig.changed(&text).await;
     assert_eq!(chosen, (vec!["chat.main.plugin".to_owned()], vec![]));
@@ -273,7 +81,7 @@ async fn a_fixed_plugin_can_be_chosen_but_not_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn the_filter_of_the_log_counts_at_once() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let text = format!("{BEGUN}[log]\nfilter = \"debug\"\n");
     assert_eq!(rig.write(&text).await, None, "nothing waits for anybody");
     assert_eq!(rig.done(), ["filter debug"]);
@@ -281,7 +89,7 @@ async fn the_filter_of_the_log_counts_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_done_now_waits_for_the_next_start() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let added = "[plugin.tunnel-ssh.config]\nservice = \"localhost.run\"\n\
                  [web]\nlisten = \"127.0.0.1:1\"\n[auth]\nlockout = \"1h\"\n[metrics]\n\
                  [plugin.tunnel-cloudflared.secrets]\ntoken = { env = \"TOKEN\" }\n";
@@ -304,9 +112,8 @@ async fn what_cannot_be_done_now_waits_for_the_next_start() {
     let id = rig.pending.borrow().clone().unwrap().id;
     rig.service.apply(&id).await.unwrap();
     assert_eq!(rig.done(), Vec::<String>::new());
-    let loaded = rig.told.loaded.lock().unwrap().clone();
     assert!(
-        loaded["tunnel-cloudflared"].grants.secrets.is_empty(),
+        rig.plugin("tunnel-cloudflared").grants.secrets.is_empty(),
         "its children would get the variable"
     );
     let (confirm, restart) = lists(&rig.pending.borrow().clone().unwrap());
@@ -315,14 +122,14 @@ async fn what_cannot_be_done_now_waits_for_the_next_start() {
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_is_as_before_and_says_why() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let text = BEGUN
         .replacen("tunnel-bore", "tunnel-cloudflared", 1)
         .replace("[tunnel.main]", "[plugin.chat-opencode]\n[tunnel.main]");
     let pending = rig.write(&text).await.unwrap();
-    *rig.told.fails.lock().unwrap() = Some(("tunnel".to_owned(), "no such program".to_owned()));
+    rig.loads.fail(Some(("tunnel", "no such program")));
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
-    assert_eq!(error, "no such program");
+    assert!(error.ends_with("no such program"), "{error}");
     let still = rig.pending.borrow().clone().unwrap();
     let What::Changed { confirm, applying, .. } = &still.what else {
         panic!()
@@ -332,41 +139,38 @@ async fn what_fails_is_as_before_and_says_why() {
         (1, &false),
         "the rest of it is applied: {confirm:?}"
     );
-    assert_eq!(confirm[0].error.as_deref(), Some("no such program"));
-    *rig.told.fails.lock().unwrap() = None;
+    assert_eq!(confirm[0].error.as_ref(), Some(&error));
+    rig.loads.fail(None);
     rig.service.apply(&still.id).await.unwrap();
     assert_eq!(*rig.pending.borrow(), None, "and can be tried again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn settings_that_failed_are_not_what_is_loaded_next() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let pending = rig.write(&BEGUN.replace("one.example", "two.example")).await.unwrap();
-    *rig.told.fails.lock().unwrap() = Some(("tunnel".to_owned(), "no".to_owned()));
+    rig.loads.fail(Some(("tunnel", "no")));
     rig.service.apply(&pending.id).await.unwrap_err();
-    assert_eq!(
-        rig.told.loaded.lock().unwrap()["tunnel-bore"].config["server"],
-        "one.example"
-    );
-    std::fs::write(&rig.told.file, BEGUN).unwrap();
+    assert_eq!(rig.plugin("tunnel-bore").config["server"], "one.example");
+    std::fs::write(&rig.file, BEGUN).unwrap();
     rig.settled().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_in_force_in_part_is_pending_whatever_the_file_says() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let pending = rig.write(&BEGUN.replace("one.example", "two.example")).await.unwrap();
-    *rig.told.fails.lock().unwrap() = Some(("tunnel spare".to_owned(), "no".to_owned()));
+    rig.loads.fail(Some(("tunnel spare", "no")));
     rig.service.apply(&pending.id).await.unwrap_err();
     rig.done();
     assert_eq!(
-        rig.told.loaded.lock().unwrap()["tunnel-bore"].config["server"],
+        rig.plugin("tunnel-bore").config["server"],
         "two.example",
         "it serves the other tunnel so"
     );
     let back = rig.write(BEGUN).await.expect("one tunnel has the new setting");
     assert_eq!(lists(&back).0, ["plugin.tunnel-bore.config.server"]);
-    *rig.told.fails.lock().unwrap() = None;
+    rig.loads.fail(None);
     rig.service.apply(&back.id).await.unwrap();
     assert_eq!(rig.done().len(), 2, "both have the old one again");
     assert_eq!(*rig.pending.borrow(), None);
@@ -374,13 +178,13 @@ async fn what_is_in_force_in_part_is_pending_whatever_the_file_says() {
 
 #[tokio::test(start_paused = true)]
 async fn only_what_was_shown_is_confirmed() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let one = rig
         .write(&BEGUN.replacen("tunnel-bore", "tunnel-cloudflared", 1))
         .await
         .unwrap();
     // Not seen by the service yet.
-    std::fs::write(&rig.told.file, BEGUN.replacen("one.example", "evil.example", 1)).unwrap();
+    std::fs::write(&rig.file, BEGUN.replacen("one.example", "evil.example", 1)).unwrap();
     let error = rig.service.apply(&one.id).await.unwrap_err().to_string();
     assert!(error.contains("has changed again"), "{error}");
     assert_eq!(rig.done(), Vec::<String>::new());
@@ -388,13 +192,13 @@ async fn only_what_was_shown_is_confirmed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_mended() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let invalid = |pending: &Option<Pending>| match pending.as_ref().map(|pending| &pending.what) {
         Some(What::Invalid { why }) => Some(why.clone()),
         _ => None,
     };
     std::fs::write(
-        &rig.told.file,
+        &rig.file,
         BEGUN.replace("plugin = \"chat-echo\"", "plugin = \"nobody\""),
     )
     .unwrap();
@@ -404,17 +208,17 @@ async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_mended() {
         .unwrap();
     let why = invalid(&rig.pending.borrow()).unwrap();
     assert!(why.contains("nobody") && why.contains("nexus.toml"), "{why}");
-    std::fs::remove_file(&rig.told.file).unwrap();
+    std::fs::remove_file(&rig.file).unwrap();
     let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file was deleted"));
     rig.pending.wait_for(gone).await.unwrap();
-    std::fs::write(&rig.told.file, BEGUN).unwrap();
+    std::fs::write(&rig.file, BEGUN).unwrap();
     rig.pending.wait_for(Option::is_none).await.unwrap();
     assert_eq!(rig.done(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_chat_takes_over_once_confirmed_but_not_in_another_workspace() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let other = BEGUN.replace("chat-echo", "chat-opencode");
     let moved = other.replace("[chat.main]\n", "[chat.main]\nworkspace = \".\"\n");
     let (confirm, restart) = rig.changed(&moved).await;
@@ -426,12 +230,14 @@ async fn another_chat_takes_over_once_confirmed_but_not_in_another_workspace() {
 
 #[tokio::test(start_paused = true)]
 async fn tunnels_come_and_go() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let gone = BEGUN.replace("[tunnel.spare]\nplugin = \"tunnel-bore\"\n", "");
     let text = format!("{gone}[tunnel.third]\nplugin = \"tunnel-cloudflared\"\nautostart = true\n");
     let pending = rig.write(&text).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
-    assert_eq!(rig.done(), ["no tunnel spare", "tunnel third by tunnel-cloudflared []"]);
+    assert_eq!(rig.done(), ["tunnel third by tunnel-cloudflared"]);
+    let tunnels: Vec<String> = rig.tunnels.serving().into_keys().collect();
+    assert_eq!(tunnels, ["main", "third"]);
     assert_eq!(*rig.pending.borrow(), None);
 
     let (confirm, restart) = rig
@@ -442,14 +248,14 @@ async fn tunnels_come_and_go() {
 
 #[tokio::test(start_paused = true)]
 async fn a_filter_that_hides_something_waits() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let (confirm, _) = rig.changed(&format!("{BEGUN}[log]\nfilter = \"off\"\n")).await;
     assert_eq!((confirm, rig.done()), (vec!["log.filter".to_owned()], vec![]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_shown_whole_or_must_not_be_is_not() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let hosts: Vec<String> = (0..60).map(|n| format!("\"host-{n}.example\"")).collect();
     let text = BEGUN.replace(
         "[tunnel.spare]\n",
@@ -471,9 +277,9 @@ async fn what_cannot_be_shown_whole_or_must_not_be_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
-    let mut rig = rig();
-    let (component, secret) = (rig.told.dir.join("bore.wasm"), rig.told.dir.join("secret"));
-    std::fs::write(&component, builtin("tunnel-bore")).unwrap();
+    let mut rig = rig().await;
+    let (component, secret) = (rig.dir.join("bore.wasm"), rig.dir.join("secret"));
+    std::fs::write(&component, manifest("tunnel-bore")).unwrap();
     let keep = |text: &str| {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::write(&secret, text).unwrap();
@@ -490,10 +296,10 @@ async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
         "{confirm:?}"
     );
     // Exchanged between the look and the confirmation.
-    std::fs::write(&component, builtin("tunnel-ssh")).unwrap();
+    std::fs::write(&component, manifest("tunnel-ssh")).unwrap();
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
     assert!(error.contains("has changed again"), "{error}");
-    std::fs::write(&component, builtin("tunnel-bore")).unwrap();
+    std::fs::write(&component, manifest("tunnel-bore")).unwrap();
     rig.pending
         .wait_for(|now| now.as_ref().is_some_and(|now| now.id == pending.id))
         .await
@@ -507,12 +313,12 @@ async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
     assert_eq!(lists(&pending).0, ["plugin.tunnel-bore.secrets.secret.(content)"]);
     assert!(!format!("{pending:?}").contains("another one"));
     rig.service.apply(&pending.id).await.unwrap();
-    assert_eq!(rig.done(), ["tunnel spare by tunnel-bore []"]);
+    assert_eq!(rig.done(), ["tunnel spare by tunnel-bore"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_the_next_start_takes_over_nothing_now() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let text = BEGUN
         .replacen("tunnel-bore", "tunnel-cloudflared", 1)
         .replace("one.example", "two.example")
@@ -524,31 +330,31 @@ async fn who_waits_for_the_next_start_takes_over_nothing_now() {
     rig.service.apply(&pending.id).await.unwrap();
     assert_eq!(
         rig.done(),
-        ["tunnel main by tunnel-bore []", "tunnel spare by tunnel-bore []"],
+        ["tunnel main by tunnel-bore", "tunnel spare by tunnel-bore"],
         "the active plugin has its new settings until then"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_workspace_is_no_plugins_before_the_next_start() {
-    let mut rig = rig();
-    std::fs::create_dir(rig.told.dir.join("other")).unwrap();
+    let mut rig = rig().await;
+    std::fs::create_dir(rig.dir.join("other")).unwrap();
     let text = BEGUN
         .replace("[chat.main]\n", "[chat.main]\nworkspace = \"other\"\n")
         .replace("one.example", "two.example");
     let pending = rig.write(&text).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
-    let loaded = rig.told.loaded.lock().unwrap().clone();
     let moved = |plugin: &Plugin| {
         let mut places = plugin.grants.processes.values().filter_map(|grant| grant.cwd.clone());
         places.any(|cwd| cwd.ends_with("other"))
     };
-    assert!(!loaded.values().any(moved), "{loaded:?}");
+    let named = ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"];
+    assert!(!named.iter().any(|name| moved(&rig.plugin(name))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let narrow = "[plugin.chat-opencode.grants.process.opencode]\ninherit_env = false\n";
     let pending = rig.write(&format!("{BEGUN}{narrow}")).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();

@@ -1,7 +1,7 @@
 //! What happened: the last of it in memory for whoever looks, all of it (within limits) in the database.
 
 use crate::database::Store;
-use nexus_model::activity::{Activity, Note, Tone};
+use nexus_model::activity::{Note, Tone};
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 use nexus_model::time::Clock;
@@ -64,6 +64,17 @@ impl ActivityLog {
         }
     }
 
+    /// Makes one that writes nothing down: for commands that run beside a host, whose list is in its memory.
+    pub fn unkept(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            recent: watch::Sender::default(),
+            // Nobody takes what is written.
+            writer: mpsc::channel(1).0,
+            writes: Mutex::default(),
+            clock,
+        }
+    }
+
     /// Tells whether one more note about this may be kept.
     fn admit(&self, subject: &str) -> bool {
         let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,10 +98,9 @@ impl ActivityLog {
     pub fn recent(&self) -> watch::Receiver<Recent> {
         self.recent.subscribe()
     }
-}
 
-impl Activity for ActivityLog {
-    fn note(&self, subject: &str, tone: Tone, text: &str) {
+    /// Takes a note: `text` is a sentence about `subject`, such as `tunnel main`. It returns at once; a note that cannot be kept is not worth a wait.
+    pub fn note(&self, subject: &str, tone: Tone, text: &str) {
         let note = Note {
             at: self.clock.now(),
             subject: subject.to_owned(),
@@ -169,9 +179,8 @@ mod tests {
         for n in 0..2_100 {
             log.note("tunnel main", Tone::Bad, &format!("failed: {n}"));
             // The writer has its turns, as it does among other tasks.
-            while log.writer.capacity() < limits::ACTIVITY_QUEUE / 2 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            let room = async || log.writer.capacity() >= limits::ACTIVITY_QUEUE / 2;
+            nexus_testkit::until("the writer takes what is noted", room).await;
         }
         log.note("chat", Tone::Good, &"x".repeat(9_999));
         let seen = log.recent().borrow().clone();
@@ -181,16 +190,9 @@ mod tests {
             ("failed: 2099", 7, Tone::Bad)
         );
         drop(log);
-        let written = async {
-            loop {
-                let kept = store.notes(5_000).await.unwrap();
-                if kept.first() == seen.front() {
-                    return kept;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let kept = tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+        let written = async || store.notes(5_000).await.unwrap().first() == seen.front();
+        nexus_testkit::until("the last note is in the database", written).await;
+        let kept = store.notes(5_000).await.unwrap();
         assert!((1..=2_000).contains(&kept.len()), "{}", kept.len());
         let again = ActivityLog::open(store, clock).await;
         assert_eq!(again.recent().borrow()[0], seen[0]);

@@ -250,12 +250,8 @@ mod tests {
         }
         let bound = limits::WAL_MOST + limits::WAL_KEPT;
         assert!(most <= bound, "{most} bytes of a log that may have {bound}");
-        let shrunk = async {
-            while log_bytes(dir.path()) > limits::WAL_KEPT {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), shrunk).await.unwrap();
+        let shrunk = async || log_bytes(dir.path()) <= limits::WAL_KEPT;
+        nexus_testkit::until("the log of the database is cut", shrunk).await;
         assert_eq!(*store.health().borrow(), Health::Writable);
     }
 
@@ -276,12 +272,8 @@ mod tests {
         assert!(log_bytes(dir.path()) > 2 * limits::WAL_KEPT);
         let store = Store::open(dir.path()).unwrap();
         drop(old);
-        let shrunk = async {
-            while log_bytes(dir.path()) > limits::WAL_KEPT {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), shrunk).await.unwrap();
+        let shrunk = async || log_bytes(dir.path()) <= limits::WAL_KEPT;
+        nexus_testkit::until("the log of the database is cut", shrunk).await;
         drop(store);
     }
 

@@ -8,7 +8,9 @@ mod builtins;
 pub mod components;
 mod fake_auth;
 pub mod fake_chat;
+mod wait;
 
 pub use builtins::{Builtins, config, read_config};
 pub use fake_auth::{FakeAuth, auth_config};
 pub use fake_chat::FakeChat;
+pub use wait::until;

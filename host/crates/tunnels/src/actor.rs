@@ -574,7 +574,7 @@ impl Actor {
 /// later change of the configuration.
 async fn forget(wanted: WantedTunnels, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
-        tracing::warn!(tunnel, error, "cannot save that the tunnel stays closed");
+        tracing::warn!(tunnel, %error, "cannot save that the tunnel stays closed");
     }
 }
 

@@ -1,15 +1,16 @@
 //! What the service needs from the rest of the host, and what it is given to serve.
 
+use crate::error::NotProvided;
 use crate::origin_listener::ListenerServer;
 use crate::public_checker::PublicChecker;
 use crate::wanted_tunnels::WantedTunnels;
 use nexus_config::resolved;
-use nexus_model::activity::Activity;
 use nexus_model::plugin::Kind;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::{StopProcesses, TunnelProvider};
-use nexus_registry::{Plugins, Registered, Ticket, tunnel_place};
+use nexus_registry::{NotKept, Plugins, Registered, Ticket, tunnel_place};
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -58,7 +59,7 @@ pub struct Dependencies {
     /// `checker` checks an open tunnel from its public side.
     pub checker: Arc<dyn PublicChecker>,
     /// `activity` gets what happens to a tunnel, for the status page.
-    pub activity: Arc<dyn Activity>,
+    pub activity: Arc<ActivityLog>,
     /// `clock` is the wall clock for the times that a status shows.
     pub clock: Arc<dyn Clock>,
 }
@@ -68,14 +69,26 @@ impl Dependencies {
         WantedTunnels::new(self.store.clone())
     }
 
-    /// Makes an instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.
-    pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, String> {
+    /// A tunnel of the configuration with its plugin, or the one that has replaced it since, which is loaded meanwhile.
+    pub(super) async fn spec(&self, tunnel: &resolved::Tunnel) -> Spec {
+        let (plugins, place) = (&self.plugins, tunnel_place(&tunnel.name));
+        let config = resolved::Tunnel {
+            plugin: plugins.overrides.plugin(&place, Kind::Tunnel, &plugins.catalog).await,
+            ..tunnel.clone()
+        };
+        let provider = plugins.late_tunnel(&config, self.barred.clone(), &self.clock);
+        let provided = Provided::register(plugins, &config.name, provider);
+        Spec { config, provided }
+    }
+
+    /// An instance of the plugin that `tunnel` names.
+    pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, NotProvided> {
         self.plugins.catalog.check(&tunnel.plugin, Kind::Tunnel)?;
         if let Some(why) = &self.barred {
-            return Err(why.clone());
+            return Err(NotProvided::Barred(why.clone()));
         }
         let owner = tunnel.process_owner();
-        let loaded = self.plugins.loader.load_tunnel(&tunnel.plugin, &owner).await?;
+        let loaded = self.plugins.loader.load_tunnel(&tunnel.plugin, &owner, None).await?;
         Ok(Provided::register(&self.plugins, &tunnel.name, loaded))
     }
 
@@ -84,9 +97,8 @@ impl Dependencies {
         self.plugins.statuses.remove(ticket);
     }
 
-    /// Keeps which plugin serves the tunnel from now on. It survives a power cut when this returns. `Err`: a sentence
-    /// for the operator.
-    pub(super) async fn choose(&self, tunnel: &str, plugin: &str) -> Result<(), String> {
+    /// Which plugin serves the tunnel from now on. Durable when it returns.
+    pub(super) async fn choose(&self, tunnel: &str, plugin: &str) -> Result<(), NotKept> {
         self.plugins.overrides.keep(&tunnel_place(tunnel), plugin).await
     }
 }

@@ -1,5 +1,9 @@
 //! Why a tunnel did not do what was asked.
 
+use nexus_plugin_traits::NotLoaded;
+use nexus_registry::{NotKept, UnknownPlugin};
+use nexus_store::StoreError;
+
 /// `TunnelError` holds a sentence fit to be shown to the operator in each of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TunnelError {
@@ -13,4 +17,28 @@ pub enum TunnelError {
     /// used.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<StoreError> for TunnelError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<NotKept> for TunnelError {
+    fn from(error: NotKept) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// Why there is no instance of a plugin for a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotProvided {
+    #[error(transparent)]
+    Unknown(#[from] UnknownPlugin),
+    /// No tunnel may open.
+    #[error("{0}")]
+    Barred(String),
+    #[error(transparent)]
+    NotLoaded(#[from] NotLoaded),
 }

@@ -2,23 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use crate::dependencies::{Dependencies, Provided, Spec};
-use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
+use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, NotServed, TunnelListener};
 use crate::origin_secret::OriginSecret;
 use crate::public_checker::PublicChecker;
 use crate::service::TunnelService;
 use crate::wanted_tunnels::WantedTunnels;
 use futures::future::BoxFuture;
 use nexus_config::resolved;
-use nexus_model::activity::Unkept;
 use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};
 use nexus_model::time::ManualClock;
 use nexus_model::tunnel::{Descriptor, Encryption, Network, TunnelEvent, TunnelStatus, Unreached};
 use nexus_plugin_traits::{
-    Call, CallError, ChatBackend, PluginLoader, RunFailure, Supervised, TunnelProvider, TunnelRun,
+    Call, CallError, ChatBackend, NotLoaded, PluginLoader, RunFailure, ShownIn, Supervised, TunnelProvider, TunnelRun,
 };
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, tunnel_place};
 use nexus_store::Store;
+use nexus_store::activity_log::ActivityLog;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -142,7 +142,7 @@ impl ListenerServer for FakeListeners {
         &'a self,
         _: &'a str,
         listener_server: TunnelListener,
-    ) -> BoxFuture<'a, Result<ListenerHandle, String>> {
+    ) -> BoxFuture<'a, Result<ListenerHandle, NotServed>> {
         Box::pin(async move {
             self.hosts.lock().unwrap().push(listener_server.hosts.clone());
             self.moved.lock().unwrap().push(listener_server.moved.clone());
@@ -166,14 +166,15 @@ impl ListenerServer for FakeListeners {
 struct FakeLoader(mpsc::UnboundedSender<Run>);
 
 impl PluginLoader for FakeLoader {
-    fn load_chat<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
+    fn load_chat<'a>(&'a self, _: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         unreachable!("tunnels load no chat backend")
     }
     fn load_tunnel<'a>(
         &'a self,
         plugin: &'a str,
         _: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+        _: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         let loaded: Arc<dyn TunnelProvider> = provider(plugin, Encryption::None, self.0.clone());
         Box::pin(async move { Ok(loaded) })
     }
@@ -311,7 +312,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     let plugins = Plugins {
         catalog: Arc::new(Catalog::new(&known)),
         statuses: Arc::new(PluginStatuses::new(
-            Arc::new(Unkept),
+            Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(1_000)))),
             Arc::new(Refusing::new("these tests start no process")),
             Vec::new(),
         )),
@@ -338,7 +339,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         plugins: plugins.clone(),
         barred: None,
         checker: Arc::<FakeChecker>::clone(&checker),
-        activity: Arc::new(Unkept),
+        activity: Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(1_000)))),
         clock: Arc::new(ManualClock::at(1_000)),
     };
     let spec = Spec {

@@ -31,7 +31,7 @@ pub use error::TunnelError;
 pub use http_checker::HttpChecker;
 pub use nexus_registry::Ticket;
 pub use open_command::{Opening, Outcome, Refused};
-pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
+pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, NotServed, TunnelListener};
 pub use origin_secret::OriginSecret;
 pub use public_checker::PublicChecker;
 pub use service::TunnelService;

@@ -40,11 +40,20 @@ pub struct Leaving {
 
 /// `ListenerServer` serves the listeners of tunnels: the web layer does.
 pub trait ListenerServer: Send + Sync + 'static {
-    /// Serves the listener until the handle is closed or dropped. `Err`: a sentence for the operator.
-    fn serve<'a>(&'a self, tunnel: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, String>>;
+    /// Serves the listener until the handle is closed or dropped.
+    fn serve<'a>(
+        &'a self,
+        tunnel: &'a str,
+        listener: TunnelListener,
+    ) -> BoxFuture<'a, Result<ListenerHandle, NotServed>>;
 }
 
-/// `ListenerHandle` is a listener that is served.
+/// `NotServed` says why nothing is behind a listener: a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotServed(pub String);
+
+/// A listener that is served.
 pub struct ListenerHandle {
     stop: Option<oneshot::Sender<()>>,
     done: BoxFuture<'static, ()>,

@@ -23,6 +23,15 @@ pub struct TunnelService {
 }
 
 impl TunnelService {
+    /// Starts the tunnels of the configuration, as [`Self::start`]; their plugins are loaded meanwhile.
+    pub async fn from_config(tunnels: &BTreeMap<String, resolved::Tunnel>, parts: Dependencies) -> Self {
+        let mut specs = Vec::new();
+        for tunnel in tunnels.values() {
+            specs.push(parts.spec(tunnel).await);
+        }
+        Self::start(specs, parts).await
+    }
+
     /// Starts a task for each tunnel; those that were open when the host ended, and those with `autostart`, open by
     /// themselves.
     pub async fn start(tunnels: Vec<Spec>, parts: Dependencies) -> Self {
@@ -68,7 +77,7 @@ impl TunnelService {
     /// An unknown name, or when it cannot be remembered.
     pub async fn open(&self, name: &str) -> Result<(), TunnelError> {
         let tunnel = self.tunnel(name)?;
-        self.parts.wanted().save(name, true).await.map_err(TunnelError::Store)?;
+        self.parts.wanted().save(name, true).await?;
         self.forget_refusal(name);
         if !self.tunnels().contains_key(name) {
             // It was removed meanwhile, and one of this name must not open by itself.
@@ -91,10 +100,10 @@ impl TunnelService {
         let tunnel = self.tunnel(name)?;
         tunnel.wanted.send_replace(false);
         tunnel.running().unwant();
-        let saved = self.parts.wanted().save(name, false).await.map_err(TunnelError::Store);
+        let saved = self.parts.wanted().save(name, false).await;
         off(&tunnel).await;
         self.forget_refusal(name);
-        saved
+        Ok(saved?)
     }
 
     /// Lets another plugin serve a tunnel, now and after a restart; an open one stays reachable. Returns when the old
@@ -159,11 +168,12 @@ impl TunnelService {
         let ticket = provided.ticket;
         let forgotten = async {
             self.parts.wanted().save(&name, false).await?;
-            self.parts.choose(&name, &config.plugin).await
+            self.parts.choose(&name, &config.plugin).await?;
+            Ok::<(), TunnelError>(())
         };
         if let Err(why) = forgotten.await {
             self.parts.retire(ticket);
-            return Err(TunnelError::Store(why));
+            return Err(why);
         }
         self.board.add(tunnel::unknown(&config, self.parts.clock.now()));
         self.place(Spec { config, provided }, false);
@@ -184,7 +194,7 @@ impl TunnelService {
         serving.unwant();
         self.tunnels().remove(name);
         if let Err(error) = self.parts.wanted().save(name, false).await {
-            tracing::warn!(tunnel = name, error, "cannot save that the tunnel stays closed");
+            tracing::warn!(tunnel = name, %error, "cannot save that the tunnel stays closed");
         }
         let ticket = serving.provided.ticket;
         serving.end().await;

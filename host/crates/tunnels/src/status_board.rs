@@ -1,8 +1,9 @@
 //! Where the state of a tunnel is shown, and from when on: a plugin that is to replace another reports into a publisher of its own,
 //! which nobody sees as the tunnel's until it is.
 
-use nexus_model::activity::{Activity, Tone};
+use nexus_model::activity::Tone;
 use nexus_model::tunnel::{PublicCheck, Swap, TunnelState, TunnelStatus};
+use nexus_store::activity_log::ActivityLog;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -11,11 +12,11 @@ use tokio::time::Instant;
 /// `StatusBoard` has all tunnels, by name.
 pub(super) struct StatusBoard {
     list: watch::Sender<Vec<TunnelStatus>>,
-    activity: Arc<dyn Activity>,
+    activity: Arc<ActivityLog>,
 }
 
 impl StatusBoard {
-    pub(super) fn new(list: Vec<TunnelStatus>, activity: Arc<dyn Activity>) -> Self {
+    pub(super) fn new(list: Vec<TunnelStatus>, activity: Arc<ActivityLog>) -> Self {
         Self {
             list: watch::Sender::new(list),
             activity,

@@ -67,7 +67,10 @@ impl Swapping {
         let config = self.config.clone();
         let provided = match self.parts.load(&config).await {
             Ok(provided) => provided,
-            Err(why) => return Err(self.refused(Refusal { why, hint: None }, same)),
+            Err(error) => {
+                let why = error.to_string();
+                return Err(self.refused(Refusal { why, hint: None }, same));
+            }
         };
         let spec = Spec { config, provided };
         let one_port = spec.config.listen.port() != 0 && spec.config.listen == old.config.listen;
@@ -246,7 +249,7 @@ impl Swapping {
         if let Err(error) = &saved {
             tracing::warn!(
                 tunnel = self.tunnel.name,
-                error,
+                %error,
                 "cannot save the new provider of the tunnel; the configuration decides at the next start"
             );
         }

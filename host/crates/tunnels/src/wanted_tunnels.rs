@@ -1,6 +1,6 @@
 //! Which tunnels the operator wants to be open: `tunnel.NAME.wanted` in the database, so that it survives a restart.
 
-use nexus_store::Store;
+use nexus_store::{Store, StoreError};
 use std::collections::BTreeMap;
 
 #[derive(Clone)]
@@ -33,8 +33,8 @@ impl WantedTunnels {
         wanted
     }
 
-    /// Keeps it; it survives a power cut when this returns. `Err`: a sentence for the operator.
-    pub(super) async fn save(&self, tunnel: &str, wanted: bool) -> Result<(), String> {
-        self.0.set_flag(&flag(tunnel), wanted).await.map_err(|e| e.to_string())
+    /// Durable when it returns.
+    pub(super) async fn save(&self, tunnel: &str, wanted: bool) -> Result<(), StoreError> {
+        self.0.set_flag(&flag(tunnel), wanted).await
     }
 }

@@ -58,32 +58,32 @@ async fn all(foundation: &Foundation) -> Unusable {
         }
         Err(Unfit::Plaintext(trouble)) => found.troubles.push(trouble),
         Err(Unfit::Unloadable(error)) => {
-            let trouble = foundation.unloadable(plugin, order, &error);
+            let trouble = foundation.catalog.unloadable(plugin, order, &error);
             let part = format!("{part}: {}", trouble.part);
             found.troubles.push(Trouble { part, ..trouble });
         }
     };
     let name = &config.auth.plugin;
     let loaded = match foundation.auth() {
-        Err(error) => Err(error),
+        Err(error) => Err(error.why().to_owned()),
         Ok(auth) => match tokio::time::timeout(limits::PLUGIN_START, auth.methods()).await {
-            Ok(answer) => answer.map(drop).map_err(anyhow::Error::new),
-            Err(_) => Err(anyhow::anyhow!("it does not answer")),
+            Ok(answer) => answer.map(drop).map_err(|error| error.to_string()),
+            Err(_) => Err("it does not answer".to_owned()),
         },
     };
     note("auth".to_owned(), name, loaded.map_err(Unfit::Unloadable), "nexus up");
     let chats = [Some(&config.chat.plugin), config.chat.fallback.as_ref()];
     for name in chats.into_iter().flatten() {
-        let loaded = match foundation.chat(name) {
+        let loaded = match foundation.chat(name, None) {
             Ok(chat) => describes(&*chat, async || Ok(())).await,
-            Err(error) => Err(Unfit::Unloadable(error)),
+            Err(error) => Err(Unfit::Unloadable(error.why().to_owned())),
         };
         note(format!("chat {}", config.chat.name), name, loaded, "nexus up");
     }
     for tunnel in config.tunnels.values() {
-        let loaded = match foundation.tunnel(&tunnel.plugin, tunnel.process_owner()) {
+        let loaded = match foundation.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
             Ok(provider) => describes(&*provider, async || plaintext(tunnel, &*provider).await).await,
-            Err(error) => Err(Unfit::Unloadable(error)),
+            Err(error) => Err(Unfit::Unloadable(error.why().to_owned())),
         };
         note(format!("tunnel {}", tunnel.name), &tunnel.plugin, loaded, "nexus up");
     }
@@ -92,8 +92,9 @@ async fn all(foundation: &Foundation) -> Unusable {
 
 /// `Unfit` says why a plugin would not be used.
 enum Unfit {
-    Unloadable(anyhow::Error),
-    /// `Refused`: it cannot use its settings.
+    /// The cause.
+    Unloadable(String),
+    /// It cannot use its settings.
     Refused(Vec<Refusal>),
     /// `Plaintext`: it is of no use to this tunnel.
     Plaintext(Trouble),
@@ -126,11 +127,9 @@ async fn describes(
     let refused = plugin.refused();
     let found = match state {
         Ok(Ok(PluginState::Failed { .. })) if !refused.is_empty() => Err(Unfit::Refused(refused)),
-        Ok(Ok(PluginState::Restarting { cause, .. } | PluginState::Failed { cause })) => {
-            Err(Unfit::Unloadable(anyhow::anyhow!(cause)))
-        }
+        Ok(Ok(PluginState::Restarting { cause, .. } | PluginState::Failed { cause })) => Err(Unfit::Unloadable(cause)),
         Ok(Ok(_)) => more().await,
-        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable(anyhow::anyhow!("it does not start"))),
+        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable("it does not start".to_owned())),
     };
     plugin.stop().await;
     found

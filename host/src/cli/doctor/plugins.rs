@@ -11,7 +11,7 @@ use nexus_config::resolved::Config;
 use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::find_binary;
-use nexus_plugin_traits::{Call, CallError, Supervised};
+use nexus_plugin_traits::{Call, CallError, NotLoaded, Supervised};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         }),
     }
     let name = &config.chat.plugin;
-    match foundation.chat(name) {
+    match foundation.chat(name, None) {
         Err(error) => findings.push(does_not_load(config, name, &error)),
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
@@ -92,7 +92,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         }
     }
     if let Some(name) = &config.chat.fallback {
-        findings.push(match foundation.chat(name) {
+        findings.push(match foundation.chat(name, None) {
             Ok(_) => Finding::ok(format!("plugin.{name}"), "it loads"),
             Err(error) => does_not_load(config, name, &error),
         });
@@ -100,7 +100,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let mut seen = std::collections::BTreeSet::new();
     for tunnel in config.tunnels.values() {
         let first = seen.insert(&tunnel.plugin);
-        match foundation.tunnel(&tunnel.plugin, tunnel.process_owner()) {
+        match foundation.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
             Err(error) if first => findings.push(does_not_load(config, &tunnel.plugin, &error)),
             Err(_) => {}
             Ok(provider) => {
@@ -171,15 +171,15 @@ async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
         .unwrap_or_else(slow)
 }
 
-fn does_not_load(config: &Config, name: &str, error: &anyhow::Error) -> Finding {
+fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Finding {
     if let Some(fix) = config.broken.get(name).and_then(|broken| broken.trouble.fix.clone()) {
-        return Finding::fail(format!("plugin.{name}"), format!("it does not load: {error:#}"), fix);
+        return Finding::fail(format!("plugin.{name}"), format!("it does not load: {error}"), fix);
     }
     let fix = match &config.file {
         Some(file) => format!("nexus plugin check {name} --config {}", file.display()),
         None => format!("nexus plugin check {name}"),
     };
-    Finding::fail(format!("plugin.{name}"), format!("it does not load: {error:#}"), fix)
+    Finding::fail(format!("plugin.{name}"), format!("it does not load: {error}"), fix)
 }
 
 /// Asks what the plugin says of its program, and where that is.

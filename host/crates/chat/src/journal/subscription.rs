@@ -154,28 +154,6 @@ impl Subscription {
         }
     }
 
-    /// Takes the next item, if there is one already: to send several at once.
-    pub fn try_next(&mut self) -> Option<Item> {
-        if self.first.is_some() || self.behind {
-            return None;
-        }
-        if let Some(item) = self.take_ready() {
-            return Some(item);
-        }
-        match self.tail.try_recv() {
-            Ok(entry) if entry.seq <= self.last => None,
-            Ok(entry) if entry.seq == self.last + 1 => {
-                self.ready.push_back(entry);
-                self.take_ready()
-            }
-            Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) => {
-                self.behind = true;
-                None
-            }
-            Err(_) => None,
-        }
-    }
-
     fn take_ready(&mut self) -> Option<Item> {
         let entry = self.ready.pop_front()?;
         self.last = entry.seq;

@@ -2,6 +2,7 @@
 
 use super::handle::{Most, OPEN_ROWS};
 use super::*;
+use futures::FutureExt as _;
 use nexus_model::chat::{
     AgentRequest, BackendConnection, Content, Event, Message, Part, Role, SessionInfo, Snapshot, Tool, ToolState, Turn,
 };
@@ -374,7 +375,7 @@ async fn a_reader_who_lags_behind_misses_nothing() {
         };
         assert_eq!(entry.seq, seq);
     }
-    assert_eq!(slow.try_next(), None);
+    assert!(slow.next().now_or_never().is_none());
     journal
         .ingest("s", vec![delta("p", "m", 1 << 20, "last")])
         .await
@@ -447,7 +448,7 @@ async fn what_cannot_be_written_is_seen_by_nobody() {
         Err(StoreError::ReadOnly(_))
     ));
     assert_eq!(journal.state("s").await.unwrap().seq, 1);
-    assert_eq!(reader.try_next(), None);
+    assert!(reader.next().now_or_never().is_none());
     cap(1 << 20).await.unwrap();
     journal.ingest("s", vec![delta("p", "m", 3, "c")]).await.unwrap();
     assert!(matches!(reader.next().await, Ok(Item::Event(entry)) if entry.seq == 2));

@@ -1,9 +1,7 @@
 //! What makes a capability.
 
 use super::context::Capabilities;
-use super::gate::Gate;
 use crate::bindings::caps::types::Error;
-use nexus_config::Permission;
 use wasmtime::component::Linker;
 
 /// `Find` finds the capabilities in the store of an instance.
@@ -20,6 +18,4 @@ pub(crate) struct Capability<T: 'static> {
     pub(crate) interface: &'static str,
     /// `link` links its functions. The second argument finds the capabilities in a store.
     pub(crate) link: fn(&mut Linker<T>, Find<T>) -> wasmtime::Result<()>,
-    /// `missing` is what of it the manifest asks for and the operator does not grant.
-    pub(crate) missing: fn(&Gate) -> Vec<Permission>,
 }

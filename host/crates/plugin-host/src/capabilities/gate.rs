@@ -7,9 +7,10 @@
 
 use crate::bindings::caps::types::Error;
 use crate::plugin_stats::Counters;
+use nexus_config::Permission;
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
-use nexus_config::{Permission, show_duration, show_size};
 use nexus_model::limits;
+use nexus_model::units::{exact_duration, exact_size};
 use nexus_plugin_api::manifest::Manifest;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,6 +59,11 @@ impl Gate {
         &self.plugin.grants
     }
 
+    /// What it asks for and does not have.
+    pub(crate) fn missing(&self) -> &[Permission] {
+        &self.plugin.missing
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.plugin.limits
     }
@@ -100,7 +106,7 @@ impl Gate {
 
     /// `more_memory` is what to write where its memory is not enough; with the blank before it.
     pub(crate) fn more_memory(&self) -> String {
-        let more = show_size(self.limits().memory.saturating_mul(2));
+        let more = exact_size(self.limits().memory.saturating_mul(2));
         format!(
             " To allow more:\n[plugin.{}.limits]\nmemory = \"{more}\"",
             self.plugin()
@@ -109,13 +115,13 @@ impl Gate {
 
     /// `more_cpu` is what to write where a turn of it takes too long.
     pub(crate) fn more_cpu(&self) -> String {
-        let more = show_duration(self.limits().cpu.saturating_mul(2));
+        let more = exact_duration(self.limits().cpu.saturating_mul(2));
         format!(" To allow more:\n[plugin.{}.limits]\ncpu = \"{more}\"", self.plugin())
     }
 
     /// `more_time` is what to write where its answers take too long.
     pub(crate) fn more_time(&self) -> String {
-        let more = show_duration(self.limits().call.saturating_mul(2));
+        let more = exact_duration(self.limits().call.saturating_mul(2));
         format!(" To allow more:\n[plugin.{}.limits]\ncall = \"{more}\"", self.plugin())
     }
 

@@ -3,8 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::gate::{Denial, Gate};
-use super::registry::missing;
-use super::test_gate::{configured, gate, manifest, pasted, plugin, web};
+use super::test_gate::{configured, gate, manifest, pasted, plugin};
 use nexus_config::resolved::Grants;
 use std::path::Path;
 
@@ -55,7 +54,6 @@ fn what_the_manifest_does_not_ask_for_is_offered_to_nobody() {
     nothing.capabilities = Default::default();
     nothing.config.clear();
     let g = Gate::new(&plugin(Grants::default()), &nothing, Path::new("/"));
-    assert!(missing(&g).is_empty());
     for denial in [
         g.store().unwrap_err(),
         g.secret("token").unwrap_err(),
@@ -68,21 +66,4 @@ fn what_the_manifest_does_not_ask_for_is_offered_to_nobody() {
             denial.0
         );
     }
-}
-
-#[test]
-fn what_is_asked_for_and_not_granted_is_said() {
-    let words = |g: &Gate| missing(g).iter().map(ToString::to_string).collect::<Vec<_>>();
-    let all = [
-        "run tool",
-        "send requests to https://other.example:8443",
-        "send requests to https://*.example.org",
-        "store up to 4 KiB",
-    ];
-    assert_eq!(words(&gate(Grants::default())), all);
-    let some = Grants {
-        store_quota: 8192,
-        ..web("*.example.org", None)
-    };
-    assert_eq!(words(&gate(some)), all[..2]);
 }

@@ -3,9 +3,12 @@
 //! A folder holds what belongs to its capability and nothing else: `host.rs` translates (WIT types in, the gate's word, a
 //! port, WIT types out) and names it for the list in `registry.rs`; `permission.rs` decides, and `denial_tests.rs` holds what
 //! is refused and with which words. A denial is a value that the plugin gets (with the TOML that would allow it), never a
-//! trap. The words of a permission are [`nexus_config::Permission`]'s alone.
+//! trap. What a plugin asks for and does not have is settled with its grants, by `nexus_config` alone; so are the words of a
+//! permission ([`nexus_config::Permission`]).
 //!
-//! A new capability is a folder here, a line in `registry.rs`, and what its grant looks like in `nexus-config`.
+//! A new capability is its interface in the WIT, a folder here and a line in `registry.rs`. One that needs a grant is besides:
+//! its request in the manifest (`nexus_plugin_api::manifest`), its keys and its grant (`authored.rs` and `resolved.rs` in
+//! `nexus-config`), a file and a line in `grants/` there, and its words in `permission.rs` there.
 
 mod capability;
 mod clock;
@@ -16,6 +19,8 @@ mod gate;
 mod gate_tests;
 mod http;
 mod log;
+#[cfg(test)]
+mod missing_tests;
 mod process;
 mod registry;
 mod secrets;
@@ -29,5 +34,5 @@ pub use process::find_binary;
 pub(crate) use context::{Capabilities, Context, Ports};
 pub(crate) use gate::Gate;
 pub(crate) use log::LogSink;
-pub(crate) use registry::{all, interfaces, missing};
+pub(crate) use registry::{all, interfaces};
 pub(crate) use secrets::{GeneratedSecrets, Mask};

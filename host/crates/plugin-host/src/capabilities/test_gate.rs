@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::gate::{Denial, Gate};
-use nexus_config::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Source};
+use nexus_config::resolved::{Config, Grants, HttpGrant, Limits, Plugin, ProcessGrant, Source};
 use nexus_plugin_api::manifest::Manifest;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +17,7 @@ pub(super) fn plugin(grants: Grants) -> Plugin {
         component: Default::default(),
         config: serde_json::Map::new(),
         grants,
+        missing: Vec::new(),
         limits: Limits {
             memory: 1 << 20,
             cpu: Duration::from_secs(1),
@@ -51,6 +52,9 @@ url = "https://other.example:8443"
 reason = "r"
 [[capabilities.http]]
 url = "https://*.example.org"
+reason = "r"
+[[capabilities.http]]
+url = "http://127.0.0.1:8000"
 reason = "r"
 [capabilities.store]
 quota = 4096
@@ -116,14 +120,13 @@ impl nexus_config::PluginSource for Demo {
     }
 }
 
-/// The gate that a configuration makes, with what a refusal printed pasted into it.
-pub(super) fn configured(pasted: Option<&Denial>) -> Gate {
-    let toml = pasted.map_or("", |denial| denial.0.split_once(":\n").unwrap().1);
+/// A configuration with these lines about the plugin, which comes from a file.
+pub(super) fn configuration(own: &str) -> Config {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("nexus.toml");
     std::fs::write(
         &file,
-        format!("config_version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{toml}\n"),
+        format!("config_version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{own}\n"),
     )
     .unwrap();
     let machine = nexus_config::Machine {
@@ -132,7 +135,16 @@ pub(super) fn configured(pasted: Option<&Denial>) -> Gate {
         env: &|_| Some("s3cret".to_owned()),
         plugins: &Demo,
     };
-    let config = nexus_config::load(Some(&file), &nexus_config::Overrides::default(), &machine)
-        .unwrap_or_else(|report| panic!("{report}"));
-    Gate::new(&config.plugins["demo"], &manifest(), dir.path())
+    nexus_config::load(Some(&file), &nexus_config::Overrides::default(), &machine)
+        .unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// The gate that a configuration makes, with what a refusal printed pasted into it.
+pub(super) fn configured(pasted: Option<&Denial>) -> Gate {
+    let toml = pasted.map_or("", |denial| denial.0.split_once(":\n").unwrap().1);
+    Gate::new(
+        &configuration(toml).plugins["demo"],
+        &manifest(),
+        Path::new("/nonexistent"),
+    )
 }

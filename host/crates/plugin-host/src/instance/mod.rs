@@ -1,15 +1,11 @@
-//! A running instance: the task that drives it, the supervisor that starts it again, and a plugin that is loaded late.
+//! A running instance: the task that drives it and the supervisor that starts it again.
 
 mod actor;
 mod initial_status;
-mod late_loading;
 mod refused_settings;
 mod restart_budget;
 mod supervisor;
 mod template;
-
-pub use initial_status::unloaded;
-pub use late_loading::{Late, Load};
 
 pub(crate) use actor::{Ended, Exports, Handle, refused};
 pub(crate) use initial_status::identify;

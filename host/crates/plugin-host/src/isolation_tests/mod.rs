@@ -45,7 +45,8 @@ impl World {
     }
 
     fn tunnel(&self, bytes: &[u8]) -> Arc<dyn TunnelProvider> {
-        let tunnel = self.runtime.tunnel(self.load(bytes), "demo.home".to_owned()).unwrap();
+        let tunnel = self.runtime.tunnel(self.load(bytes), "demo.home".to_owned(), None);
+        let tunnel = tunnel.unwrap();
         tunnel.start();
         tunnel
     }
@@ -347,7 +348,7 @@ async fn events_come_in_order_and_again_after_each_end() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(900, "")), "/work".into())
+        .chat(world.load(&fixtures::chat(900, "")), "/work".into(), None)
         .unwrap();
     chat.start();
     let mut stream = chat.events();
@@ -367,7 +368,7 @@ async fn events_survive_a_crash() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into())
+        .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into(), None)
         .unwrap();
     chat.start();
     let mut stream = chat.events();
@@ -388,7 +389,7 @@ async fn an_optional_interface_that_is_missing_is_said_so() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(1, "")), "/work".into())
+        .chat(world.load(&fixtures::chat(1, "")), "/work".into(), None)
         .unwrap();
     chat.start();
     assert_eq!(chat.sessions(10).await, Err(CallError::Unsupported("list sessions")));
@@ -449,7 +450,7 @@ fn types_that_do_not_fit_are_refused_in_words() {
 fn a_plugin_of_another_kind_is_refused() {
     let world = World::new();
     let loaded = world.load(&fixtures::tunnel("", READY));
-    let error = world.runtime.chat(loaded, "/".into()).err().unwrap().to_string();
+    let error = world.runtime.chat(loaded, "/".into(), None).err().unwrap().to_string();
     assert!(
         error.contains("is a tunnel plugin and cannot be used as a chat plugin"),
         "{error}"

@@ -61,7 +61,7 @@ async fn crashes_are_counted_over_restarts_and_over_a_swap_away_and_back() {
     // Another place counts for itself.
     let elsewhere = world
         .runtime
-        .tunnel(world.load(&crashes), "demo.office".to_owned())
+        .tunnel(world.load(&crashes), "demo.office".to_owned(), None)
         .unwrap();
     assert_eq!(statistics(&*elsewhere).calls, 0);
 }
@@ -80,6 +80,7 @@ async fn what_the_gate_refuses_and_what_the_log_drops_is_counted() {
     let secret = world.runtime.tunnel(
         world.load(&fixtures::asking("secrets", "get", "i32 i32 i32", text)),
         "demo.secret".to_owned(),
+        None,
     );
     let secret = secret.unwrap();
     secret.start();
@@ -90,9 +91,11 @@ async fn what_the_gate_refuses_and_what_the_log_drops_is_counted() {
     let body = "(loop $l (call $write (i32.const 1) (i32.const 64) (i32.const 4))
         (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 500))))
         (i32.const 1100)";
-    let loud = world
-        .runtime
-        .tunnel(world.load(&fixtures::tunnel(import, body)), "demo.loud".to_owned());
+    let loud = world.runtime.tunnel(
+        world.load(&fixtures::tunnel(import, body)),
+        "demo.loud".to_owned(),
+        None,
+    );
     let loud = loud.unwrap();
     loud.start();
     loud.check_availability().await.unwrap();
@@ -126,7 +129,7 @@ async fn events_are_counted_and_a_connection_that_crashes_is_one_error() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into())
+        .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into(), None)
         .unwrap();
     chat.start();
     let mut stream = chat.events();

@@ -90,6 +90,8 @@ impl WasmChat {
     }
 }
 
+/// The same lines as the tunnel's: a crate may not implement another crate's trait for all its own types at once, and a type
+/// around both would hide what each of them has besides its supervisor.
 impl Supervised for WasmChat {
     fn status(&self) -> watch::Receiver<PluginStatus> {
         self.supervisor.status()

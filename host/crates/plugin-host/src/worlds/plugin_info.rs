@@ -1,13 +1,14 @@
 //! What a plugin is and may do, in words for its operator, and what was counted of it.
 
-use crate::capabilities::{Gate, missing};
+use crate::capabilities::Gate;
 use crate::engine::Inspection;
 use crate::plugin_stats::Counters;
+use nexus_config::Permission;
 use nexus_config::resolved::{Plugin, Source};
-use nexus_config::{Permission, show_duration, show_size};
 use nexus_model::plugin::{self, Facts, PluginStatistics};
 use nexus_model::plural;
 use nexus_model::time::Clock;
+use nexus_model::units::{exact_duration, exact_size};
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::PluginRecord;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl PluginInfo {
                 Source::File(path) => plugin::Source::File(path.display().to_string()),
             },
             grants: self.grants(),
-            missing_permissions: missing(&self.gate).iter().map(ToString::to_string).collect(),
+            missing_permissions: self.gate.missing().iter().map(ToString::to_string).collect(),
             limits: self.limits(),
         }
     }
@@ -86,11 +87,11 @@ impl PluginInfo {
     fn limits(&self) -> Vec<String> {
         let limits = self.gate.limits();
         vec![
-            format!("at most {} of memory", show_size(limits.memory)),
-            format!("at most {} of CPU time without a pause", show_duration(limits.cpu)),
+            format!("at most {} of memory", exact_size(limits.memory)),
+            format!("at most {} of CPU time without a pause", exact_duration(limits.cpu)),
             format!("at most {} % of a core over a minute", limits.cpu_share),
-            format!("at most {} a minute into its store", show_size(limits.store_writes)),
-            format!("an answer within {}", show_duration(limits.call)),
+            format!("at most {} a minute into its store", exact_size(limits.store_writes)),
+            format!("an answer within {}", exact_duration(limits.call)),
             format!(
                 "at most {}",
                 plural::of(

@@ -3,7 +3,7 @@
 use nexus_process::{Key, Processes, References, Spec, TableOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -99,11 +99,7 @@ pub(crate) fn lives(pid: u32) -> bool {
 
 /// Polls a condition of the outer world, which has no event to wait on.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < LONG, "still not so: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    nexus_testkit::until(what, async || holds()).await;
 }
 
 pub(crate) fn kill(pid: u32) {

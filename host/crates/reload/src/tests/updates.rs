@@ -2,17 +2,12 @@
 
 use super::*;
 
-/// A component without anything but its manifest.
-fn component(manifest: &str) -> Vec<u8> {
-    nexus_testkit::components::component("(component)", manifest)
-}
-
 const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
                     \"d\"\nlicense = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
 
 async fn with_a_component(rig: &mut Rig) -> PathBuf {
-    let file = rig.told.dir.join("x.wasm");
-    std::fs::write(&file, component(NICE)).unwrap();
+    let file = rig.dir.join("x.wasm");
+    std::fs::write(&file, NICE).unwrap();
     let text = BEGUN.replacen("tunnel-bore", "tunnel-x", 1) + "[plugin.tunnel-x]\nsource = \"x.wasm\"\n";
     let pending = rig.write(&text).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
@@ -27,7 +22,7 @@ impl Rig {
             .borrow_and_update()
             .as_ref()
             .map(|pending| pending.id.clone());
-        std::fs::write(file, component(manifest)).unwrap();
+        std::fs::write(file, manifest).unwrap();
         let other = |pending: &Option<Pending>| pending.as_ref().is_some_and(|now| Some(&now.id) != before.as_ref());
         let read = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(other)).await;
         read.expect("nothing is pending").unwrap().clone().unwrap()
@@ -46,7 +41,7 @@ fn only_component(pending: &Pending) -> reload::Component {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let file = with_a_component(&mut rig).await;
     let other = NICE
         .replace("tunnel-nice", "tunnel-evil")
@@ -73,7 +68,7 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn a_component_that_would_not_load_cannot_be_confirmed() {
-    let mut rig = rig();
+    let mut rig = rig().await;
     let file = with_a_component(&mut rig).await;
     rig.done();
     let pending = rig.replaced(&file, &NICE.replace("0.1.0", "9.0.0")).await;
@@ -91,5 +86,5 @@ async fn a_component_that_would_not_load_cannot_be_confirmed() {
     );
     rig.service.apply(&pending.id).await.unwrap();
     assert_eq!(rig.done(), Vec::<String>::new());
-    assert_eq!(rig.told.loaded.lock().unwrap()["tunnel-x"].component.version, "0.1.0");
+    assert_eq!(rig.plugin("tunnel-x").component.version, "0.1.0");
 }

@@ -46,8 +46,8 @@ impl Actor {
             sockets: Arc::clone(&self.channels.sockets),
         };
         let handle = self.listener_server.serve(&self.tunnel.name, info).await;
-        let handle = handle.map_err(|why| AttemptEnd::Again {
-            why,
+        let handle = handle.map_err(|error| AttemptEnd::Again {
+            why: error.to_string(),
             hint: None,
             pause: Pause::Backoff,
         })?;

@@ -84,16 +84,11 @@ impl Chat {
     pub async fn push_all(&self, session: &str, events: Vec<Event>) {
         self.conversations.report(session, events);
         let told = unnumbered(self.conversations.sessions.lock().unwrap()[session].clone());
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-        loop {
+        let caught_up = async || {
             let known = unnumbered(self.service.state(session).await.unwrap());
-            if (&known.messages, &known.requests, &known.turn) == (&told.messages, &told.requests, &told.turn) {
-                return;
-            }
-            let late = tokio::time::Instant::now() > deadline;
-            assert!(!late, "the service has not caught up: {known:?}, not {told:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            (&known.messages, &known.requests, &known.turn) == (&told.messages, &told.requests, &told.turn)
+        };
+        nexus_testkit::until("the service has what the backend reported", caught_up).await;
     }
 }
 

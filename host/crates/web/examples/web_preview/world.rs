@@ -9,23 +9,22 @@ use futures::future::BoxFuture;
 use nexus_auth::{AuthService, Client, NewLogin, Page, Progress, Session};
 use nexus_chat::journal::Journal;
 use nexus_chat::{ChatService, NamedBackend, Phase};
-use nexus_config::resolved::{Config, Plugin, Tunnel};
+use nexus_config::resolved::{Config, Plugin};
 use nexus_logging::logfile::LogReader;
 use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
 use nexus_plugin_traits::auth::Input;
-use nexus_plugin_traits::{ChatBackend, PluginLoader, TunnelProvider};
+use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
-use nexus_reload::{ActivePlugins, Host, ReloadService};
+use nexus_reload::{Outside, Refused, ReloadService, Rooms};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use nexus_testkit::{FakeAuth, FakeChat, auth_config, config, read_config};
 use nexus_tunnels::{
-    Dependencies, HttpChecker, ListenerHandle, ListenerServer, Provided, Spec, TunnelListener, TunnelService,
+    Dependencies, HttpChecker, ListenerHandle, ListenerServer, NotServed, Provided, Spec, TunnelListener, TunnelService,
 };
 use nexus_web::{HostInfo, Services};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +79,7 @@ impl World {
             store.clone(),
             Arc::new(clock.clone()),
             auth_config(),
-            Arc::<ActivityLog>::clone(&activity),
+            Arc::clone(&activity),
         );
         let auth = Arc::new(auth.await.unwrap());
         let setup_token = auth.setup_link_token().await.unwrap();
@@ -90,14 +89,19 @@ impl World {
         let configured = config(dir.path(), FILE);
         let plugins = plugins(&configured, &store, &activity);
         let (chat, conversations) = chat(setting, &configured, &store, &plugins, &activity).await;
-        let tunnels = tunnels(&configured, &store, &plugins, &activity, &auth).await;
+        let tunnels = Arc::new(tunnels(&configured, &store, &plugins, &activity, &auth).await);
         let reload = ReloadService::start(
             configured.file.clone(),
             &configured,
             Arc::new(Applied {
                 dir: dir.path().to_owned(),
             }),
-            Arc::<ActivityLog>::clone(&activity),
+            Rooms {
+                plugins: plugins.clone(),
+                tunnels: Arc::clone(&tunnels),
+                chat: Arc::clone(&chat),
+            },
+            Arc::clone(&activity),
             Arc::new(SystemClock),
         );
         let log = dir.path().join("nexus.log");
@@ -108,7 +112,7 @@ impl World {
             provider,
             setup_token: setup_token.filter(|_| !setting.owner),
             chat,
-            tunnels: Arc::new(tunnels),
+            tunnels,
             plugins,
             reload: Arc::new(reload.unwrap()),
             activity,
@@ -194,7 +198,7 @@ fn log_lines() -> String {
 fn plugins(configured: &Config, store: &Store, activity: &Arc<ActivityLog>) -> Plugins {
     let loader: Arc<dyn PluginLoader> = Arc::new(NoLoader);
     let statuses = PluginStatuses::new(
-        Arc::<ActivityLog>::clone(activity),
+        Arc::clone(activity),
         Arc::new(Refusing::new("no process is started here")),
         Vec::new(),
     );
@@ -256,7 +260,7 @@ async fn chat(
             journal: Journal::open(store.clone(), Arc::new(SystemClock)).await.unwrap(),
             plugins: plugins.clone(),
             stop_processes: Arc::new(|_| async {}.boxed()),
-            activity: Arc::<ActivityLog>::clone(activity),
+            activity: Arc::clone(activity),
             clock: Arc::new(SystemClock),
             config: configured.chat.clone(),
             config_file: None,
@@ -315,7 +319,7 @@ async fn tunnels(
         plugins: plugins.clone(),
         barred: None,
         checker: Arc::new(HttpChecker::default()),
-        activity: Arc::<ActivityLog>::clone(activity),
+        activity: Arc::clone(activity),
         clock: Arc::new(SystemClock),
     };
     let specs = configured.tunnels.values().map(|tunnel| {
@@ -334,10 +338,15 @@ async fn tunnels(
 struct NoLoader;
 
 impl PluginLoader for NoLoader {
-    fn load_chat<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, String>> {
-        async move { Err(format!("{plugin} is not here")) }.boxed()
+    fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
+        async move { Err(NotLoaded::Unfit(format!("{plugin} is not here"))) }.boxed()
     }
-    fn load_tunnel<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, String>> {
+    fn load_tunnel<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: ShownIn,
+    ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         async { Ok(Arc::new(FakeTunnel::open()) as Arc<dyn TunnelProvider>) }.boxed()
     }
     fn compiling(&self) -> watch::Receiver<Vec<String>> {
@@ -349,7 +358,7 @@ impl PluginLoader for NoLoader {
 struct NoPage;
 
 impl ListenerServer for NoPage {
-    fn serve<'a>(&'a self, _: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, String>> {
+    fn serve<'a>(&'a self, _: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, NotServed>> {
         let (stop, stopped) = oneshot::channel::<()>();
         let held = tokio::spawn(async move {
             let _ = stopped.await;
@@ -359,40 +368,19 @@ impl ListenerServer for NoPage {
     }
 }
 
-/// A host in which every change succeeds.
+/// Where the file is read from.
 struct Applied {
     dir: PathBuf,
 }
 
-impl Host for Applied {
-    fn read(&self) -> Result<Config, String> {
-        read_config(&self.dir).map_err(|report| report.to_string())
+impl Outside for Applied {
+    fn read(&self) -> Result<Config, Refused> {
+        read_config(&self.dir).map_err(|report| Refused(report.to_string()))
     }
-    fn would_load(&self, _: &Plugin) -> Result<(), String> {
+    fn would_load(&self, _: &Plugin) -> Result<(), Refused> {
         Ok(())
     }
-    fn file_says(&self, _: &Config) {}
-    fn serving(&self) -> ActivePlugins {
-        ActivePlugins {
-            tunnels: ["main", "office", "spare"]
-                .map(|tunnel| (tunnel.to_owned(), "tunnel-bore".to_owned()))
-                .into(),
-            chat: "chat-opencode".to_owned(),
-            chat_name: "main".to_owned(),
-            ..ActivePlugins::default()
-        }
-    }
-    fn log_filter(&self, _: &str) -> Result<(), String> {
+    fn log_filter(&self, _: &str) -> Result<(), Refused> {
         Ok(())
-    }
-    fn plugins(&self, _: BTreeMap<String, Plugin>) {}
-    fn tunnel(&self, _: Tunnel) -> BoxFuture<'_, Result<(), String>> {
-        async { Ok(()) }.boxed()
-    }
-    fn remove_tunnel<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        async { Ok(()) }.boxed()
-    }
-    fn chat(&self, _: String) -> BoxFuture<'_, Result<(), String>> {
-        async { Ok(()) }.boxed()
     }
 }

@@ -22,5 +22,6 @@ pub(crate) mod public_check;
 pub(crate) mod refused_request;
 pub(crate) mod request_checks;
 pub(crate) mod server;
+pub mod setup_link;
 pub mod starting_page;
 pub(crate) mod tunnel_pages;

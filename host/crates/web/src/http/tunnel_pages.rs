@@ -3,7 +3,7 @@
 use crate::{Ingress, WebState, serve};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_tunnels::{ListenerHandle, ListenerServer, TunnelListener};
+use nexus_tunnels::{ListenerHandle, ListenerServer, NotServed, TunnelListener};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,13 +18,17 @@ impl TunnelPages {
 }
 
 impl ListenerServer for TunnelPages {
-    fn serve<'a>(&'a self, tunnel: &'a str, listener: TunnelListener) -> BoxFuture<'a, Result<ListenerHandle, String>> {
+    fn serve<'a>(
+        &'a self,
+        tunnel: &'a str,
+        listener: TunnelListener,
+    ) -> BoxFuture<'a, Result<ListenerHandle, NotServed>> {
         async move {
             // A tunnel that was open before the restart may be quicker than the page by a moment.
             let mut made = self.0.clone();
             let made = made.wait_for(Option::is_some).await;
             let web = made.ok().and_then(|web| web.clone());
-            let web = web.ok_or("Nexus did not start, so the page is not available")?;
+            let web = web.ok_or_else(|| NotServed("Nexus did not start, so the page is not available".to_owned()))?;
             let ingress = Ingress::Tunnel {
                 name: tunnel.to_owned(),
                 hosts: listener.hosts,

@@ -10,7 +10,6 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
     Capability {
         interface: "clock",
         link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-        missing: |_| Vec::new(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `http`: requests through the host's one client. References in header values are filled in here, so that the plugin
 //! never sees what it sends.
 
-use super::permission::missing;
 use crate::bindings::caps::http::{self as wit, Header, Request, Response};
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
@@ -24,7 +23,6 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
     Capability {
         interface: "http",
         link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-        missing,
     }
 }
 

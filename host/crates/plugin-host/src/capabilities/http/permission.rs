@@ -8,12 +8,6 @@ fn requested(gate: &Gate) -> Vec<HttpGrant> {
     requested_http(gate.manifest(), gate.config())
 }
 
-pub(super) fn missing(gate: &Gate) -> Vec<Permission> {
-    let granted = |wanted: &HttpGrant| gate.grants().http.iter().any(|grant| grant.same_server(wanted));
-    let missing = requested(gate).into_iter().filter(|wanted| !granted(wanted));
-    missing.map(|wanted| Permission::http(&wanted)).collect()
-}
-
 impl Gate {
     /// `http` is the grant under which a request to this place may go out. `host` is in lower case.
     ///
@@ -61,12 +55,9 @@ impl Gate {
     /// `http_toml` is the whole list, for it replaces the one that is written.
     fn http_toml(&self, private: Option<&HttpGrant>, new: Option<String>) -> String {
         let entry = |grant: &HttpGrant| {
-            let url = toml_text::string(&grant.to_string());
-            if grant.private || private == Some(grant) {
-                format!("{{ url = {url}, private = true }}")
-            } else {
-                url
-            }
+            let private = grant.private || private == Some(grant);
+            let grant = grant.clone();
+            HttpGrant { private, ..grant }.to_toml()
         };
         let urls: Vec<String> = self.grants().http.iter().map(entry).chain(new).collect();
         format!("[plugin.{}.grants]\nhttp = [{}]", self.plugin(), urls.join(", "))

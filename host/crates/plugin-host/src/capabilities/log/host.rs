@@ -8,7 +8,6 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
     Capability {
         interface: "log",
         link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-        missing: |_| Vec::new(),
     }
 }
 

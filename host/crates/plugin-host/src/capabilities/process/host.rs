@@ -1,7 +1,6 @@
 //! `process`: child processes of the plugin, which belong to the host.
 
 use super::pending_starts::lock;
-use super::permission::missing;
 use crate::bindings::caps::process as wit;
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::{Capability, HostResult};
@@ -21,7 +20,6 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
     Capability {
         interface: "process",
         link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-        missing,
     }
 }
 

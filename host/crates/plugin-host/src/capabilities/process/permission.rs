@@ -14,12 +14,6 @@ fn requested<'a>(gate: &'a Gate, binary: &str) -> Option<&'a ProcessRequest> {
     gate.manifest().capabilities.process.get(binary)
 }
 
-pub(super) fn missing(gate: &Gate) -> Vec<Permission> {
-    let asked = gate.manifest().capabilities.process.keys();
-    let missing = asked.filter(|name| !gate.grants().processes.contains_key(*name));
-    missing.map(|name| Permission::run(name, false)).collect()
-}
-
 impl Gate {
     fn process(&self, binary: &str) -> Result<&ProcessGrant, Denial> {
         self.grants().processes.get(binary).ok_or_else(|| {

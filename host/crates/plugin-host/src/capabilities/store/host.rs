@@ -1,6 +1,5 @@
 //! `store`: the plugin's own keys and values, under the quota of its grant.
 
-use super::permission::missing;
 use crate::bindings::caps::store as wit;
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::{Capability, HostResult};
@@ -13,7 +12,6 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
     Capability {
         interface: "store",
         link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-        missing,
     }
 }
 

@@ -1,20 +1,14 @@
 //! Whether a plugin may store data, how much, and how fast.
 
 use crate::capabilities::gate::{Denial, Gate};
-use nexus_config::{Permission, show_size};
+use nexus_config::Permission;
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
+use nexus_model::units::exact_size;
 
 /// `requested` is in bytes, as the manifest asks for it.
 fn requested(gate: &Gate) -> Option<u64> {
     gate.manifest().capabilities.store.as_ref().map(|store| store.quota)
-}
-
-pub(super) fn missing(gate: &Gate) -> Vec<Permission> {
-    let more = requested(gate).filter(|quota| *quota > gate.grants().store_quota);
-    more.map(|quota| Permission::Store { quota: Some(quota) })
-        .into_iter()
-        .collect()
 }
 
 impl Gate {
@@ -57,9 +51,9 @@ impl Gate {
         Err(self.refuse(format!(
             "The plugin {name} writes more than {} a minute into its store, its limit. It can write again in {} s. To \
              allow more:\n[plugin.{name}.limits]\nstore_writes = \"{}\"",
-            show_size(most),
+            exact_size(most),
             wait.as_secs().saturating_add(1),
-            show_size(more)
+            exact_size(more)
         )))
     }
 }

@@ -3,6 +3,7 @@
 use crate::pages::until;
 use nexus_model::plugin::{Details, Failure, Kind, PluginState, PluginStatistics, PluginStatus, Source};
 use nexus_model::time::Millis;
+use nexus_model::units::{about_size, about_time};
 
 /// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
 pub(super) struct PluginRow {
@@ -41,11 +42,11 @@ impl Machine {
     pub(super) fn new(details: &Details, now: Millis) -> Option<Self> {
         let processes = &details.processes;
         let first = processes.iter().map(|process| process.started_at).min()?;
-        let mut words = vec![format!("up for {}", span(now.saturating_sub(first)))];
+        let mut words = vec![format!("up for {}", about_time(now.saturating_sub(first)))];
         let sum =
             |each: fn(&nexus_model::plugin::Process) -> Option<u64>| processes.iter().map(each).sum::<Option<u64>>();
-        words.extend(sum(|process| process.cpu_ms).map(|ms| format!("{} of CPU", span(ms))));
-        words.extend(sum(|process| process.resident_bytes).map(|bytes| format!("{} of memory", size(bytes))));
+        words.extend(sum(|process| process.cpu_ms).map(|ms| format!("{} of CPU", about_time(ms))));
+        words.extend(sum(|process| process.resident_bytes).map(|bytes| format!("{} of memory", about_size(bytes))));
         Some(Self {
             text: words.join(" · "),
             at: now,
@@ -114,9 +115,13 @@ fn more(details: &Details, now: Millis) -> More {
             .iter()
             .map(|process| {
                 let mut words = vec![format!("{} (process {})", process.name, process.pid)];
-                words.push(format!("up for {}", span(now.saturating_sub(process.started_at))));
-                words.extend(process.cpu_ms.map(|ms| format!("{} of CPU", span(ms))));
-                words.extend(process.resident_bytes.map(|bytes| format!("{} of memory", size(bytes))));
+                words.push(format!("up for {}", about_time(now.saturating_sub(process.started_at))));
+                words.extend(process.cpu_ms.map(|ms| format!("{} of CPU", about_time(ms))));
+                words.extend(
+                    process
+                        .resident_bytes
+                        .map(|bytes| format!("{} of memory", about_size(bytes))),
+                );
                 if process.restarts > 0 {
                     words.push(format!("restarted {} times", process.restarts));
                 }
@@ -137,9 +142,9 @@ fn did(statistics: &PluginStatistics) -> String {
     ];
     // Of one that never grew its memory nothing is known.
     if statistics.memory_peak > 0 {
-        words.push(format!("{} of memory at peak", size(statistics.memory_peak)));
+        words.push(format!("{} of memory at peak", about_size(statistics.memory_peak)));
     }
-    words.push(format!("{} of CPU", span(statistics.cpu_ms)));
+    words.push(format!("{} of CPU", about_time(statistics.cpu_ms)));
     let noted = [
         (statistics.traps, "crashes"),
         (statistics.denied, "denied"),
@@ -152,41 +157,7 @@ fn did(statistics: &PluginStatistics) -> String {
             .map(|(count, what)| format!("{count} {what}")),
     );
     if statistics.cpu_paused_ms > 0 {
-        words.push(format!("throttled for {}", span(statistics.cpu_paused_ms)));
+        words.push(format!("throttled for {}", about_time(statistics.cpu_paused_ms)));
     }
     words.join(" · ")
-}
-
-/// `1 d 3 h`, `4 min 5 s`, `120 ms`.
-fn span(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0 => format!("{ms} ms"),
-        1..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes >> 10),
-        1_048_576..1_073_741_824 => format!("{} MiB", bytes >> 20),
-        _ => format!("{}.{} GiB", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_sizes_are_said_as_people_say_them() {
-        let spans = [0, 999, 59_999, 61_000, 3_660_000, 90_000_000].map(span);
-        assert_eq!(spans, ["0 ms", "999 ms", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
-        let sizes = [1023, 1 << 10, 64 << 20, (3 << 30) + (1 << 29)].map(size);
-        assert_eq!(sizes, ["1023 bytes", "1 KiB", "64 MiB", "3.5 GiB"]);
-    }
 }

@@ -1,13 +1,12 @@
 //! A plugin that is not loaded yet, or cannot be: so that nothing else waits for its compilation, and one that does not load
 //! takes nothing with it.
 //!
-//! It stands where the plugin will stand and has its state from the beginning. A start loads it first, on a thread of its
-//! own, and again where the load before failed: what was wrong may have been corrected. Once it is loaded, the plugin itself
+//! It stands where the plugin will stand and has its state from the beginning. A start loads it first, beside
+//! everything else, and again where the load before failed: what was wrong may have been corrected. Once it is loaded, the plugin itself
 //! reports into the same place, so that whoever watches the state sees one plugin all the time.
 //!
 //! Not taken: an `Option` of a plugin in each service. Each would have to know all that can keep one from loading.
 
-use super::initial_status::unloaded;
 use futures::future::BoxFuture;
 use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus, Refusal};
 use nexus_model::time::Clock;
@@ -19,8 +18,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// `Load` loads a plugin that shows its state in this place. It blocks.
-pub type Load<P> = Box<dyn Fn(watch::Sender<PluginStatus>) -> Result<Arc<P>, Trouble> + Send + Sync>;
+/// `Load` loads a plugin that shows its state in this place.
+pub type Load<P> =
+    Box<dyn Fn(watch::Sender<PluginStatus>) -> BoxFuture<'static, Result<Arc<P>, Trouble>> + Send + Sync>;
 
 /// `Late` is a plugin that is loaded by its first start; see the module.
 pub struct Late<P: ?Sized>(Arc<Inner<P>>);
@@ -46,7 +46,7 @@ impl<P: Supervised + ?Sized> Late<P> {
     pub fn new(name: &str, kind: Kind, clock: Arc<dyn Clock>, load: Load<P>) -> Self {
         Self(Arc::new(Inner {
             name: name.to_owned(),
-            status: watch::Sender::new(unloaded(name, kind, PluginState::Stopped)),
+            status: watch::Sender::new(PluginStatus::unloaded(name, kind, PluginState::Stopped)),
             load,
             clock,
             now: Mutex::new(Now {
@@ -76,15 +76,7 @@ impl<P: Supervised + ?Sized> Late<P> {
     fn load(&self, done: impl FnOnce() + Send + 'static) {
         let inner = Arc::clone(&self.0);
         tokio::spawn(async move {
-            let loading = Arc::clone(&inner);
-            let loaded = tokio::task::spawn_blocking(move || (loading.load)(loading.status.clone())).await;
-            let loaded = loaded.unwrap_or_else(|error| {
-                Err(Trouble {
-                    part: format!("plugin {}", inner.name),
-                    why: format!("an error in the host: {error}."),
-                    fix: None,
-                })
-            });
+            let loaded = (inner.load)(inner.status.clone()).await;
             inner.loaded(loaded);
             done();
         });
@@ -285,10 +277,12 @@ mod tests {
             Kind::Tunnel,
             Arc::new(SystemClock),
             Box::new(move |status| {
-                if tried.fetch_add(1, Ordering::SeqCst) + 1 < good {
-                    return Err(Trouble::new("plugin mine", "It is gone.", "put it back"));
-                }
-                Ok(Arc::new(Plugin(status)))
+                let loaded = if tried.fetch_add(1, Ordering::SeqCst) + 1 < good {
+                    Err(Trouble::new("plugin mine", "It is gone.", "put it back"))
+                } else {
+                    Ok(Arc::new(Plugin(status)))
+                };
+                Box::pin(std::future::ready(loaded))
             }),
         )
     }

@@ -1,0 +1,24 @@
+//! What a plugin may do, one file for each capability that needs a grant: what the manifest asks for, the manifest ∩ what
+//! the operator grants, what is missing, and the TOML that grants it.
+//!
+//! This is the one place that decides what is missing: it is settled with the grants, into [`crate::resolved::Plugin::missing`],
+//! and the status page, the commands and the lines to paste only repeat it. A permission is put into words by
+//! [`crate::Permission`] alone.
+
+mod asked;
+mod grantable;
+mod http;
+mod list;
+mod missing_permissions;
+mod process;
+mod secrets;
+mod store;
+
+pub(crate) use asked::Asked;
+pub(crate) use http::http;
+pub use http::requested_http;
+pub(crate) use list::missing;
+pub use missing_permissions::{MissingPermissions, missing_permissions};
+pub(crate) use process::processes;
+pub(crate) use secrets::secrets;
+pub(crate) use store::store_quota;
