@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Source, Tunnel};
 use nexus_model::plugin::{Kind, Status};
 use nexus_model::time::{Clock, random_token};
-use nexus_model::trouble::Trouble;
+use nexus_model::trouble::{Trouble, parted, sentence};
 use nexus_plugin_host::{Late, LoadError, Loaded, Runtime, RuntimeOptions};
 use nexus_plugin_traits::{AuthProvider, ChatBackend, PluginLoader, TunnelProvider};
 use nexus_process::{Processes, Refusing, TableOptions};
@@ -206,10 +206,12 @@ impl Foundation {
             .broken
             .get(name)
             .filter(|_| self.catalog.get(name).is_none());
+        let text = error.root_cause().to_string();
+        let (why, named) = parted(&text);
         let fix = known.and_then(|broken| broken.trouble.fix.clone());
-        let fix = fix.unwrap_or_else(|| match self.catalog.get(name).map(|plugin| plugin.source) {
+        let fix = fix.or_else(|| named.map(str::to_owned)).unwrap_or_else(|| match self.catalog.get(name).map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
-                "put a component that this version of nexus can load at {} (nexus plugin check shows what is wrong \
+                "put a component that this version of nexus can load at {} (`nexus plugin check` shows what is wrong \
                  with it)",
                 path.display()
             ),
@@ -218,8 +220,12 @@ impl Foundation {
         Trouble {
             part: format!("plugin {name}"),
             // The part is named beside it.
-            why: sentence(&error.root_cause().to_string()),
-            fix: Some(format!("{fix}\nThen: {order}")),
+            why: sentence(why, None),
+            fix: Some(if fix.contains('\n') {
+                format!("{fix}\nThen run `{order}`.")
+            } else {
+                format!("{fix}, then run `{order}`")
+            }),
         }
     }
 
@@ -288,16 +294,6 @@ struct Barred(String);
 
 fn of(plugin: &str) -> String {
     format!("plugin {plugin}")
-}
-
-/// With a full stop.
-fn sentence(text: &str) -> String {
-    let text = text.trim_end();
-    if text.ends_with(['.', '!', '?']) {
-        text.to_owned()
-    } else {
-        format!("{text}.")
-    }
 }
 
 /// Compiling is no work for a thread of the async runtime.

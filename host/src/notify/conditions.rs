@@ -276,6 +276,7 @@ mod tests {
             state,
             restarts: 5,
             last_failure: None,
+            tunnel: None,
         };
         let dead = status(plugin::State::Failed { cause: "trap".into() });
         assert!(plugins.see(&[status(plugin::State::Running)], 1).is_empty());

@@ -1,5 +1,14 @@
 //! Who asks, as far as that can be known before a login.
 
+/// Where a login was made, for people.
+pub fn place_in_words(place: &str) -> String {
+    match place {
+        "" => "unknown".to_owned(),
+        "loopback" => "this machine".to_owned(),
+        place => place.to_owned(),
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
     /// The address the page was loaded from: `https://…`, `http://127.0.0.1:7860`.

@@ -1,5 +1,6 @@
 //! Why somebody did not come in.
 
+use nexus_model::limits;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::CallError;
 use nexus_store::StoreError;
@@ -10,7 +11,10 @@ pub enum AuthError {
     #[error("The account or the password is wrong.")]
     BadCredential,
     /// Too many wrong ones; milliseconds since the Unix epoch.
-    #[error("Too many wrong attempts. Wait until the lock ends, or run `nexus user unlock ACCOUNT` on the machine.")]
+    #[error(
+        "Too many wrong passwords. Wait until the lock ends, or run `nexus user unlock ACCOUNT` on the machine that runs \
+         Nexus."
+    )]
     Locked { until: Millis },
     #[error("{0}")]
     Denied(String),
@@ -25,12 +29,15 @@ pub enum AuthError {
     Busy,
     #[error(
         "An owner account already exists. Log in with it; to add another account, run `nexus user add` on the \
-        machine."
+        machine that runs Nexus."
     )]
     SetUpClosed,
     #[error("This set-up link is not valid. Use the newest link that the terminal shows.")]
     SetUpWrong,
-    #[error("This set-up link has expired after 15 minutes. To get a new one, restart nexus.")]
+    #[error(
+        "This set-up link has expired after {} minutes. To get a new one, restart nexus.",
+        limits::SETUP_LINK.as_secs() / 60
+    )]
     SetUpExpired,
     /// For the operator as well.
     #[error("{0}")]

@@ -31,6 +31,7 @@ impl NoLogin {
             state: State::Failed { cause },
             restarts: 0,
             last_failure: Some(failure),
+            tunnel: None,
         })
     }
 }

@@ -73,7 +73,7 @@ impl Phase {
     /// It takes seconds, and once for each version of a plugin.
     pub(crate) fn compiling(plugin: &str) -> Self {
         Self::Starting {
-            what: format!("Compiling {plugin}: this is the first start of this version"),
+            what: format!("Compiling {plugin}, because this version starts for the first time"),
         }
     }
 }

@@ -54,7 +54,7 @@ mod version;
 
 pub use diagnostic::{Diagnostic, Report};
 pub use load::{again, load};
-pub use locations::{default_file, default_place, with_file};
+pub use locations::{default_file, default_place, in_table, with_file};
 pub use machine::{Machine, Overrides, data_dir};
 pub use missing_permissions::{MissingPermissions, missing_permissions};
 pub use permission::Permission;

@@ -30,7 +30,11 @@ pub struct MissingPermissions {
 impl MissingPermissions {
     /// A sentence, for a reader who sees the lines too.
     pub fn sentence(&self) -> String {
-        format!("it has missing permissions: {}", self.asks.join(", "))
+        format!(
+            "the plugin {} has missing permissions: {}",
+            self.plugin,
+            self.asks.join(", ")
+        )
     }
 
     /// `fix` is what to do, with the lines to paste.
@@ -65,11 +69,11 @@ pub fn missing_permissions(
     secrets(plugin, manifest, &written, &mut lines);
     let how = if written.contains_key("grants") {
         format!(
-            "replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these lines, which include \
-             the existing grants:"
+            "in the configuration, replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these \
+             lines, which include the existing grants:"
         )
     } else {
-        "if that is what you want, add these lines to the configuration:".to_owned()
+        "add these lines to the configuration, if that is what you want:".to_owned()
     };
     Some(MissingPermissions {
         plugin: name.clone(),

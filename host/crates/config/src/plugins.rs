@@ -125,7 +125,7 @@ pub(super) fn resolve(
             if let Some(who) = ownership::can_write(file) {
                 unfit.push(
                     at.problem(format!("{who} can change {}, and {does}", file.display()))
-                        .fix(format!("chmod go-w {}", file.display())),
+                        .fix(format!("run `chmod go-w {}`", file.display())),
                 );
             }
         };
@@ -239,7 +239,7 @@ impl One<'_> {
             format!("the plugin `{}` cannot run without `{key}`", self.name),
         )
         .found("nothing")
-        .expected(format!("{}: {}", spec.kind, spec.description))
+        .expected(described(spec))
         .fix(fix)
     }
 
@@ -283,7 +283,7 @@ impl One<'_> {
                     value
                         .problem(format!("`{}` has an invalid value", value.key))
                         .found(found())
-                        .expected(format!("{}: {}", key.kind, key.description)),
+                        .expected(described(key)),
                 ),
                 Some(key) if !one_of(key, &value.value) => findings.push(
                     value
@@ -407,12 +407,18 @@ impl One<'_> {
         let list = names.clone().collect::<Vec<_>>().join(", ");
         at.problem(format!("the plugin `{}` does not request `{what}`", self.name))
             .expected(if list.is_empty() {
-                "no such grants".to_owned()
+                format!(
+                    "no entry here, because {} requests no permission of this kind",
+                    self.name
+                )
             } else {
                 format!("one of {list}")
             })
             .nearest(what, names)
-            .fix("delete it, or use what the manifest requests (`nexus plugin info` shows it)")
+            .fix(format!(
+                "delete it; `nexus plugin info {}` shows what the plugin requests",
+                self.name
+            ))
     }
 
     fn http(&self, config: &serde_json::Map<String, serde_json::Value>, findings: &mut Findings) -> Vec<HttpGrant> {
@@ -502,6 +508,25 @@ pub fn requested_http(manifest: &Manifest, config: &serde_json::Map<String, serd
     let urls = manifest.capabilities.http.iter();
     urls.filter_map(|request| HttpGrant::of_url(&expand(&request.url, config)?).ok())
         .collect()
+}
+
+/// `an integer (the port of the ssh server; 0 means 22)`
+fn described(key: &ConfigKey) -> String {
+    let description = key.description.trim_end_matches('.');
+    // A description is a sentence; here it stands within one, where only a name keeps its capital.
+    let mut letters = description.chars();
+    let first = letters
+        .next()
+        .filter(|_| letters.next().is_some_and(char::is_lowercase));
+    let description = match first {
+        Some(first) => format!(
+            "{}{}",
+            first.to_lowercase(),
+            description.get(first.len_utf8()..).unwrap_or_default()
+        ),
+        None => description.to_owned(),
+    };
+    format!("{} ({description})", key.kind)
 }
 
 fn one_of(key: &ConfigKey, value: &toml::Value) -> bool {

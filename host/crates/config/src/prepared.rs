@@ -7,6 +7,7 @@ use crate::fields;
 use crate::notify::AuthoredNotify;
 use crate::resolved::{Auth, Metrics, PublicCheckMode};
 use crate::toml_reader::{Findings, Located};
+use crate::toml_text;
 use crate::units::show_duration;
 use nexus_model::limits;
 use nexus_plugin_api::manifest::{Kind, Name};
@@ -292,7 +293,7 @@ fn prepare_tunnels(
         }
         taken.push((listen, format!("tunnel `{}`", name.value)));
         let Some(plugin) = t.plugin else { continue };
-        let key = format!("tunnel.{}.plugin", name.value);
+        let key = format!("tunnel.{}.plugin", toml_text::key(&name.value));
         tunnels.push(PreparedTunnel {
             plugin: select(Some(&plugin), "", &key, Kind::Tunnel, selected),
             name: name.value,

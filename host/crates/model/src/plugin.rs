@@ -76,6 +76,10 @@ pub struct Status {
     /// `version` is the plugin's own.
     #[schema(examples("0.1.0"))]
     pub version: String,
+    /// `tunnel` is the name of the tunnel that it serves; null for another kind.
+    #[schema(required)]
+    #[serde(default)]
+    pub tunnel: Option<String>,
     #[serde(flatten)]
     pub state: State,
     /// `restarts` counts since the host started.
@@ -162,7 +166,7 @@ pub struct Facts {
     pub grants: Vec<String>,
     /// `missing_permissions` are what it asks for and was not granted: `store up to 1 MiB`.
     pub missing_permissions: Vec<String>,
-    /// `limits` are what it may use at most: `at most 64 MiB of memory`.
+    /// `limits` are what it may use at most: `64 MiB of memory`.
     pub limits: Vec<String>,
 }
 

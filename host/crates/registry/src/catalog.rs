@@ -2,6 +2,7 @@
 
 use nexus_config::resolved::{Broken, Config, Plugin};
 use nexus_model::plugin::Kind;
+use nexus_model::trouble::sentence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -55,21 +56,23 @@ impl Catalog {
 
     /// Whether there is such a plugin. `Err`: a sentence for the operator, with what to write.
     pub fn check(&self, name: &str, kind: Kind) -> Result<(), String> {
-        let plugins = self.plugins();
-        let found = plugins.get(name).map(|plugin| plugin.kind);
+        let found = self.get(name).map(|plugin| plugin.kind);
+        let there = || self.of_kind(kind).join(", ");
         match found {
             Some(found) if found == kind => Ok(()),
-            Some(_) => Err(format!("{name} is not a {kind} plugin")),
+            Some(found) => Err(sentence(
+                &format!("{name} is a {found} plugin, not a {kind} plugin"),
+                Some(&format!("choose a {kind} plugin: {}", there())),
+            )),
             None if self.broken.contains(name) => Ok(()),
-            None => {
-                let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
-                let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();
-                Err(format!(
-                    "there is no {kind} plugin `{name}`; available: {}. To use a plugin from a file, add it to the \
+            None => Err(sentence(
+                &format!("there is no {kind} plugin `{name}`"),
+                Some(&format!(
+                    "choose one of {}. For a plugin from a file, add these lines to the \
                      configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\"",
-                    there.join(", ")
-                ))
-            }
+                    there()
+                )),
+            )),
         }
     }
 }

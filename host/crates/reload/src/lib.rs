@@ -11,6 +11,7 @@
 mod components;
 mod error;
 mod host;
+mod in_words;
 mod new_permissions;
 mod parts;
 mod service;

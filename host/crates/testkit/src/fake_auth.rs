@@ -69,6 +69,7 @@ impl AuthProvider for FakeAuth {
             state: plugin::State::Running,
             restarts: 0,
             last_failure: None,
+            tunnel: None,
         }
     }
     fn methods(&self) -> Call<'_, Vec<Method>> {

@@ -68,6 +68,7 @@ impl FakeChat {
             state: plugin::State::Running,
             restarts: 0,
             last_failure: None,
+            tunnel: None,
         };
         let backend = Self {
             title: title.to_owned(),

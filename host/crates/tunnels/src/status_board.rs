@@ -233,7 +233,7 @@ fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
         State::Off => (Tone::Off, "closed".to_owned()),
         State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
         State::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
-        State::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next attempt: {why}")),
+        State::Waiting { why, .. } => (Tone::Busy, format!("not open; Nexus will retry: {why}")),
         State::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
         State::Up { .. } | State::WaitingForAccount | State::Starting { .. } | State::Stopping => return None,
     })

@@ -21,8 +21,8 @@ use std::time::Duration;
 pub(in crate::cli) struct Unusable {
     /// Each with the part of the configuration that it is.
     pub(in crate::cli) troubles: Vec<Trouble>,
-    /// Settings that their plugin does not take: one report for each plugin.
-    pub(in crate::cli) refused: Vec<Report>,
+    /// Settings that their plugin does not take: one report for each plugin, behind its name.
+    pub(in crate::cli) refused: Vec<(String, Report)>,
 }
 
 /// What would fail at the start.
@@ -53,7 +53,8 @@ async fn all(foundation: &Foundation) -> Unusable {
         Ok(()) => {}
         Err(Unfit::Refused(refusals)) => {
             if said.insert(plugin.to_owned()) {
-                found.refused.push(refused(config, plugin, &refusals));
+                let report = refused(config, plugin, &refusals);
+                found.refused.push((plugin.to_owned(), report));
             }
         }
         Err(Unfit::Plaintext(trouble)) => found.troubles.push(trouble),
@@ -68,7 +69,7 @@ async fn all(foundation: &Foundation) -> Unusable {
         Err(error) => Err(error),
         Ok(auth) => match tokio::time::timeout(limits::PLUGIN_START, auth.methods()).await {
             Ok(answer) => answer.map(drop).map_err(anyhow::Error::new),
-            Err(_) => Err(anyhow::anyhow!("it does not answer")),
+            Err(_) => Err(anyhow::anyhow!("the plugin does not answer")),
         },
     };
     note("auth".to_owned(), name, loaded.map_err(Unfit::Unloadable), "nexus up");
@@ -130,7 +131,7 @@ async fn describes(
             Err(Unfit::Unloadable(anyhow::anyhow!(cause)))
         }
         Ok(Ok(_)) => more().await,
-        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable(anyhow::anyhow!("it does not start"))),
+        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable(anyhow::anyhow!("the plugin does not start"))),
     };
     plugin.stop().await;
     found

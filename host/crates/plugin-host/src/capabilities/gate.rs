@@ -102,7 +102,7 @@ impl Gate {
     pub(crate) fn more_memory(&self) -> String {
         let more = show_size(self.limits().memory.saturating_mul(2));
         format!(
-            " To allow more:\n[plugin.{}.limits]\nmemory = \"{more}\"",
+            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\nmemory = \"{more}\"",
             self.plugin()
         )
     }
@@ -110,13 +110,19 @@ impl Gate {
     /// What to write where a turn of it takes too long.
     pub(crate) fn more_cpu(&self) -> String {
         let more = show_duration(self.limits().cpu.saturating_mul(2));
-        format!(" To allow more:\n[plugin.{}.limits]\ncpu = \"{more}\"", self.plugin())
+        format!(
+            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\ncpu = \"{more}\"",
+            self.plugin()
+        )
     }
 
     /// What to write where its answers take too long.
     pub(crate) fn more_time(&self) -> String {
         let more = show_duration(self.limits().call.saturating_mul(2));
-        format!(" To allow more:\n[plugin.{}.limits]\ncall = \"{more}\"", self.plugin())
+        format!(
+            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\ncall = \"{more}\"",
+            self.plugin()
+        )
     }
 
     /// Refuses what is more than a limit. `what`: its key in the configuration; `ceiling`: what no configuration exceeds.
@@ -131,7 +137,12 @@ impl Gate {
     /// What to write to double a limit; with the blank before it. None where nothing can.
     fn more(&self, what: &str, most: u32, ceiling: u32) -> Option<String> {
         let more = most.saturating_mul(2).clamp(1, ceiling);
-        (most < ceiling).then(|| format!(" To allow more:\n[plugin.{}.limits]\n{what} = {more}", self.plugin()))
+        (most < ceiling).then(|| {
+            format!(
+                " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\n{what} = {more}",
+                self.plugin()
+            )
+        })
     }
 
     /// Refuses a permission. `toml`: what would allow it; none where nothing would.
@@ -149,7 +160,9 @@ impl Gate {
     pub(super) fn explain(&self, what: &str, toml: Option<String>) -> Denial {
         let plugin = self.plugin();
         Denial(match toml {
-            Some(toml) => format!("The plugin {plugin} {what}. To allow it:\n{toml}"),
+            Some(toml) => {
+                format!("The plugin {plugin} {what}. To allow it, add these lines to the configuration:\n{toml}")
+            }
             None => format!(
                 "The plugin {plugin} {what}. Its manifest does not request this permission, so it cannot \
                  be granted."

@@ -12,6 +12,7 @@ pub fn unloaded(name: &str, kind: Kind, state: State) -> Status {
         state,
         restarts: 0,
         last_failure: None,
+        tunnel: None,
     }
 }
 

@@ -297,6 +297,7 @@ pub fn status(name: &str, kind: Kind, state: State) -> Status {
         state,
         restarts: 0,
         last_failure: None,
+        tunnel: None,
     }
 }
 

@@ -163,7 +163,7 @@ pub(super) async fn swap(
     Body(swap): Body<Swap>,
 ) -> Result<Json<BackendStatus>, Problem> {
     let swapped = state.services.chat.swap(&swap.plugin).await;
-    swapped.map_err(|error| state.not_swapped(error.into()))?;
+    swapped.map_err(|error| state.not_swapped(&swap.plugin, error.into()))?;
     Ok(backend(State(state)).await)
 }
 

@@ -14,7 +14,7 @@ pub(super) mod setup;
 pub(super) mod status;
 
 pub(super) use frame::banners;
-pub(super) use message::{failure, message, not_found, starting};
+pub(super) use message::{failure, message, not_done, not_found, starting};
 
 use frame::{Frame, show};
 use input::Input;

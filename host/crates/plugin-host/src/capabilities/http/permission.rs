@@ -52,7 +52,7 @@ impl Gate {
     /// `refused`: why a granted host was refused all the same, as an address of this machine or its network.
     pub(crate) fn private(&self, refused: &str, grant: &HttpGrant) -> Denial {
         self.refuse(format!(
-            "{refused}. To allow it:\n{}",
+            "{refused}. To allow it, add these lines to the configuration:\n{}",
             self.http_toml(Some(grant), None)
         ))
     }

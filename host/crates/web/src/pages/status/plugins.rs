@@ -2,7 +2,9 @@
 
 use crate::pages::until;
 use nexus_model::plugin::{Details, Failure, Kind, Source, State, Statistics, Status};
+use nexus_model::plural;
 use nexus_model::time::Millis;
+use nexus_model::trouble::sentence;
 
 /// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
 pub(super) struct PluginRow {
@@ -89,7 +91,10 @@ fn row(id: usize, status: &Status, details: Option<&Details>, now: Millis) -> Pl
         tone,
         state,
         detail,
-        failure: status.last_failure.clone(),
+        failure: status.last_failure.clone().map(|failure| Failure {
+            message: sentence(&failure.message, None),
+            ..failure
+        }),
         restarts: status.restarts,
         more: details.map(|details| more(details, now)),
     }
@@ -117,8 +122,10 @@ fn more(details: &Details, now: Millis) -> More {
                 words.push(format!("up for {}", span(now.saturating_sub(process.started_at))));
                 words.extend(process.cpu_ms.map(|ms| format!("{} of CPU", span(ms))));
                 words.extend(process.resident_bytes.map(|bytes| format!("{} of memory", size(bytes))));
-                if process.restarts > 0 {
-                    words.push(format!("restarted {} times", process.restarts));
+                match process.restarts {
+                    0 => {}
+                    1 => words.push("restarted once".to_owned()),
+                    many => words.push(format!("restarted {many} times")),
                 }
                 words.join(" · ")
             })
@@ -128,28 +135,24 @@ fn more(details: &Details, now: Millis) -> More {
 
 fn did(statistics: &Statistics) -> String {
     let mut words = vec![
-        format!(
-            "{} call{}",
-            statistics.calls,
-            if statistics.calls == 1 { "" } else { "s" }
-        ),
+        plural::of(statistics.calls, "call", "calls"),
         format!("{} failed", statistics.errors),
     ];
     // Of one that never grew its memory nothing is known.
     if statistics.memory_peak > 0 {
-        words.push(format!("{} of memory at peak", size(statistics.memory_peak)));
+        words.push(format!("peak memory {}", size(statistics.memory_peak)));
     }
     words.push(format!("{} of CPU", span(statistics.cpu_ms)));
     let noted = [
-        (statistics.traps, "crashes"),
-        (statistics.denied, "denied"),
-        (statistics.log_dropped, "log lines dropped"),
+        (statistics.traps, "crash", "crashes"),
+        (statistics.denied, "denied call", "denied calls"),
+        (statistics.log_dropped, "log line dropped", "log lines dropped"),
     ];
     words.extend(
         noted
             .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}")),
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, more)| plural::of(*count, one, more)),
     );
     if statistics.cpu_paused_ms > 0 {
         words.push(format!("throttled for {}", span(statistics.cpu_paused_ms)));
